@@ -1,0 +1,1 @@
+"""From tables to a `Dataset`: read, checked, coded, ordered by time."""

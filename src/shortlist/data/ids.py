@@ -1,0 +1,117 @@
+"""Ids as dense codes, and back.
+
+Every array in Shortlist speaks of users and items by a code from 0 to n−1. An `IdMap` remembers which id each code
+stands for, in the id's own type, so that what comes out is what went in: integers stay integers, strings stay strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shortlist.errors import DataError
+
+
+def id_array(column: Any, what: str) -> pa.Array:
+    """A column as an array of ids: 64-bit integers or strings. Whole floats (pandas' integers with gaps) are integers.
+
+    Raises `DataError` for types that cannot identify anything, such as lists.
+    """
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else pa.array(column)
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    if pa.types.is_integer(kind):
+        return array.cast(pa.int64())
+    if pa.types.is_floating(kind):
+        array = pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
+        whole = pc.all(pc.equal(pc.floor(array), array)).as_py()
+        if whole is False:
+            raise DataError(f"{what}: ids are fractions ({kind}); use whole numbers or text")
+        return array.cast(pa.int64())
+    if pa.types.is_null(kind):
+        return array.cast(pa.string())
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return array.cast(pa.string())
+    try:
+        if pa.types.is_nested(kind):
+            raise pa.ArrowInvalid("nested")
+        return array.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise DataError(f"{what}: a column of type {kind} cannot hold ids; use whole numbers or text") from None
+
+
+class IdMap:
+    """Code ↔ id. `values[code]` is the id; `code(id)` is −1 for an id that was never seen."""
+
+    def __init__(self, values: pa.Array) -> None:
+        self.values = values
+
+    @classmethod
+    def of(cls, *columns: pa.Array) -> IdMap:
+        """The distinct ids of some columns, in order of first appearance. Nulls are left out."""
+        kinds = {column.type for column in columns if len(column)}
+        if len(kinds) > 1:
+            raise DataError(f"ids are of different types: {', '.join(sorted(map(str, kinds)))}; make them one")
+        joined = pa.concat_arrays([c for c in columns if c.type in kinds] or [columns[0]])
+        return cls(pc.unique(joined).drop_null())
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def _codes(self) -> dict[Any, int]:
+        return {value: code for code, value in enumerate(self.values.to_pylist())}
+
+    @cached_property
+    def _python(self) -> list[Any]:
+        return self.values.to_pylist()
+
+    def code(self, value: Any) -> int:
+        """The code of one id, −1 where unknown. `"42"` finds the integer 42, as ids in addresses are text."""
+        found = self._codes.get(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+        if found is None and isinstance(value, str) and pa.types.is_integer(self.values.type):
+            try:
+                found = self._codes.get(int(value))
+            except ValueError:
+                found = None
+        if found is None and hasattr(value, "item"):  # a NumPy scalar
+            found = self._codes.get(value.item())
+        return -1 if found is None else found
+
+    def codes(self, values: pa.Array | Iterable[Any]) -> np.ndarray:
+        """The codes of many ids, int32; −1 where unknown."""
+        if not isinstance(values, pa.Array):
+            return np.fromiter((self.code(value) for value in values), dtype=np.int32)
+        if len(values) and values.type != self.values.type:
+            return self.codes(values.to_pylist())
+        return pc.fill_null(pc.index_in(values, value_set=self.values), -1).to_numpy(zero_copy_only=False).astype(np.int32)
+
+    def id(self, code: int) -> Any:
+        return self._python[code]
+
+    def ids(self, codes: np.ndarray) -> list[Any]:
+        values = self._python
+        return [values[code] for code in codes.tolist()]
+
+    def extended(self, values: pa.Array) -> IdMap:
+        """With new ids at the end; old codes keep their meaning."""
+        return IdMap(pc.unique(pa.concat_arrays([self.values, values.cast(self.values.type)])))
+
+    def save(self, path: Path) -> None:
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, pa.schema([("id", self.values.type)])) as writer:
+            writer.write_table(pa.table({"id": self.values}))
+
+    @classmethod
+    def load(cls, path: Path) -> IdMap:
+        with pa.memory_map(str(path)) as source:
+            column = pa.ipc.open_file(source).read_all().column("id")
+        return cls(pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))

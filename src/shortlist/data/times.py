@@ -1,0 +1,96 @@
+"""Time as int64 milliseconds since 1970, from the many ways people write it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shortlist.engines.duckdb import connect
+
+NO_TIME = np.iinfo(np.int64).min
+
+UNITS = {"seconds": 1e3, "milliseconds": 1.0, "microseconds": 1e-3, "nanoseconds": 1e-6}
+"""Unit → how many milliseconds one of it is."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a time column was understood: its unit, and which rows fit no reading or another unit than most."""
+
+    unit: str
+    unreadable: np.ndarray
+    """bool (n,): not a time at all (nulls are not counted)."""
+    other_unit: np.ndarray
+    """bool (n,): a number so much larger or smaller than the rest that it is in another unit."""
+
+
+def to_milliseconds(array: pa.Array) -> tuple[np.ndarray, Reading]:
+    """Milliseconds int64 (n,), `NO_TIME` where there is none, and how they were read.
+
+    Integers are seconds, milliseconds, microseconds or nanoseconds by their size: 1e9 seconds is the year 2001, and no
+    two units overlap between 1973 and 2286. Small integers (under 1e8, as in synthetic logs) are seconds, except that
+    whole numbers between 1500 and 2200 throughout are years.
+    """
+    n = len(array)
+    none = np.zeros(n, bool)
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return to_milliseconds(array.dictionary_decode())
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        stamps = array.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
+        micros = pc.fill_null(stamps.cast(pa.int64()), NO_TIME).to_numpy(zero_copy_only=False)
+        return np.where(micros == NO_TIME, NO_TIME, micros // 1000), Reading("dates", none, none)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return _from_text(array.cast(pa.string()))
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        return np.full(n, NO_TIME), Reading("unknown", ~np.asarray(array.is_null()), none)
+    exact = pc.fill_null(array, 0).to_numpy(zero_copy_only=False)
+    missing = np.asarray(array.is_null())
+    numbers = exact.astype(np.float64)
+    bad = ~missing & ~np.isfinite(numbers)
+    missing |= bad
+    size = np.abs(np.where(missing, 0, numbers))
+    present = ~missing
+    if not present.any():
+        return np.full(n, NO_TIME), Reading("seconds", bad, none)
+    if ((numbers >= 1500) & (numbers <= 2200) & (numbers == np.floor(numbers)))[present].all():
+        years = np.where(present, numbers, 1970).astype(np.int64) - 1970
+        return np.where(present, years.astype("datetime64[Y]").astype("datetime64[ms]").astype(np.int64), NO_TIME), Reading("years", bad, none)
+    if pa.types.is_integer(kind) and (size[present] < 1e8).mean() > 0.5:
+        unit_of = np.where(size < 1e11, 0, np.where(size < 1e14, 1, np.where(size < 1e17, 2, 3)))
+    else:
+        unit_of = np.select([size < 1e8, size < 1e11, size < 1e14, size < 1e17], [4, 0, 1, 2], 3)
+    main = int(np.bincount(unit_of[present], minlength=5).argmax())
+    unit = list(UNITS)[main if main < 4 else 0]
+    if np.issubdtype(exact.dtype, np.integer):
+        whole = exact.astype(np.int64)
+        times = whole * 1000 if unit == "seconds" else whole // int(1 / UNITS[unit])
+    else:
+        times = np.round(np.where(present, numbers, 0) * UNITS[unit]).astype(np.int64)
+    other = present & (unit_of != main)
+    return np.where(present, times, NO_TIME), Reading(unit, bad, other)
+
+
+def _from_text(array: pa.Array) -> tuple[np.ndarray, Reading]:
+    n = len(array)
+    none = np.zeros(n, bool)
+    missing = np.asarray(pc.or_kleene(array.is_null(), pc.equal(pc.fill_null(array, ""), "")))
+    as_number = pc.if_else(pc.match_substring_regex(pc.fill_null(array, ""), r"^-?\d+(\.\d+)?$"), array, None)
+    if as_number.null_count < n and as_number.null_count <= missing.sum():
+        whole = not pc.any(pc.match_substring(pc.fill_null(as_number, ""), ".")).as_py()
+        return to_milliseconds(as_number.cast(pa.int64() if whole else pa.float64()))
+    # DuckDB reads ISO dates and times, with or without a zone; the two others are MovieLens' and the American way
+    table = pa.table({"t": array})
+    with connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("given", table)
+        rows = connection.execute(
+            "SELECT epoch_ms(coalesce(CAST(TRY_CAST(t AS TIMESTAMPTZ) AS TIMESTAMP), "
+            "try_strptime(t, '%d-%b-%Y'), try_strptime(t, '%m/%d/%Y'))) AS ms FROM given"
+        ).to_arrow_table()
+    column = rows.column("ms").combine_chunks()
+    times = pc.fill_null(column, NO_TIME).to_numpy(zero_copy_only=False)
+    return times, Reading("dates", ~missing & (times == NO_TIME), none)

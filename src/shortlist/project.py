@@ -1,0 +1,281 @@
+"""`shortlist.toml` as typed settings.
+
+The project file is the one place where a person says what their data is and what they want from it. Every setting
+has a default, so the smallest project is the name of an events table. The sections follow the way of the data:
+data → features → retrieve → rank → rerank → evaluate.
+
+Feature and retriever settings stay plain tables here; the rooms that own them (`features/spec.py`,
+`retrieve/`) parse them, so that this file needs to know no model.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from shortlist.errors import ProjectError
+
+IMPRESSION = "impression"
+"""The kind of event that says an item was shown. It feeds counters and ranker examples, never a history."""
+
+MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+def duration_ms(text: str) -> int:
+    """`"30d"`, `"12h"`, `"15m"`, `"90s"`, `"2w"` in milliseconds. Raises `ValueError` on anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
+    if not match or float(match.group(1)) <= 0:
+        raise ValueError(f'{text!r} is not a duration; write for example "30d", "12h", "15m" or "90s"')
+    return int(float(match.group(1)) * MS[match.group(2)])
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Columns(Settings):
+    """What the columns of the events table are called. Only user and item are required."""
+
+    user: str = "user_id"
+    item: str = "item_id"
+    timestamp: str | None = None
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, or a date type. Without one, row order is time."""
+    kind: str | None = None
+    """What happened (play, click, …). Without the column every event is of kind `event`."""
+    value: str | None = None
+    """How much: seconds, rating or price."""
+    event_id: str | None = None
+    slate: str | None = None
+    """Which slate an impression belonged to."""
+    position: str | None = None
+    """Where on the slate an impression was, from 0."""
+    propensity: str | None = None
+    """With which probability the logging policy showed it."""
+
+
+AttributeKind = Literal["number", "category", "list", "text", "time"]
+
+
+class Table(Settings):
+    """An items or users table: its id column and the attributes to use."""
+
+    id: str
+    title: str | None = None
+    """The column that names an item to a person."""
+    attributes: dict[str, AttributeKind] = Field(default_factory=dict)
+    """Attribute name → kind. The name is the column's name."""
+
+
+class Data(Settings):
+    events: str = ""
+    """A file (.parquet, .csv, .tsv, .inter), a table of `database`, a MovieLens folder, or a SQL query."""
+    items: str | None = None
+    users: str | None = None
+    database: str | None = None
+    """A DuckDB file in which table names and queries are looked up."""
+    columns: Columns = Field(default_factory=Columns)
+    context: dict[str, Literal["number", "category"]] = Field(default_factory=dict)
+    """Event columns that describe the moment (device, daytime, …)."""
+    duplicates: Literal["keep", "drop"] = "drop"
+    """Whether a second identical event (same user, item, kind, time) is set aside."""
+
+
+class Objective(Settings):
+    """Something wanted from a shown item within a window after it was shown.
+
+    `probability`: will an event of these kinds follow (click, play, like)? `amount`: how much value will follow,
+    zero where nothing does (seconds, money)? `grade`: what value will the event have, if it happens (a rating)?
+    """
+
+    kind: Literal["probability", "amount", "grade"] = "probability"
+    events: list[str] = Field(min_length=1)
+    at_least: float | None = None
+    """Only events with at least this value count."""
+    window: str = "30d"
+    weight: float = 1.0
+    """Its weight in the utility; changeable per request."""
+
+    @field_validator("window")
+    @classmethod
+    def _window(cls, text: str) -> str:
+        duration_ms(text)
+        return text
+
+    @property
+    def window_ms(self) -> int:
+        return duration_ms(self.window)
+
+
+class Retrieve(Settings):
+    candidates: int = Field(500, ge=1, le=10_000)
+    """How many candidates go to the ranker."""
+    history: int = Field(200, ge=1)
+    """How many of a person's latest events the retrievers look at."""
+    weights: dict[str, float] = Field(default_factory=dict)
+    """Event kind → how much one such event counts in a history; 1 where not named."""
+    sources: list[dict[str, Any]] = Field(
+        default_factory=lambda: [
+            {"model": "popular"},
+            {"model": "neighbours"},
+            {"model": "als"},
+            {"model": "content"},
+        ]
+    )
+
+
+class Rank(Settings):
+    trees: int = Field(150, ge=1)
+    depth: int = Field(5, ge=1, le=12)
+    learning_rate: float = Field(0.08, gt=0, le=1)
+    min_child_weight: float = Field(20.0, ge=0)
+    """The least total example weight of a leaf; higher is smoother."""
+    examples: Literal["auto", "impressions", "candidates"] = "auto"
+    """Learn from what was shown, or from what the retrievers propose. `auto`: impressions where the log has them."""
+    requests_per_user: int = Field(8, ge=1)
+    """With `candidates`: how many moments of each person's ranker window become requests."""
+    negatives: int = Field(60, ge=1)
+    """With `candidates`: how many candidates nobody took are kept for each request (weighted to stand for all)."""
+    max_rows: int = Field(600_000, ge=1_000)
+    """At most this many examples; more are thinned at random, whole requests at a time."""
+
+
+class Rerank(Settings):
+    diversity: float = Field(0.0, ge=0, le=1)
+    """0: by utility alone. 1: by being different alone (MMR)."""
+    diversity_by: str | None = None
+    """A category or list attribute; without one, the first retriever with item factors is used."""
+    freshness: float = Field(0.0, ge=0, le=10)
+    """How much utility a brand-new item gains, as a share of its own: utility × (1 + freshness × 2^(−age/half-life))."""
+    freshness_by: str | None = None
+    """A time attribute of items. Without one, the item's first event."""
+    freshness_half_life: str = "30d"
+    exposure_by: str | None = None
+    """A category attribute that names the provider (studio, seller, channel)."""
+    exposure_cap: int | None = Field(None, ge=1)
+    """At most this many items of one provider on a slate."""
+    in_stock: str | None = None
+    """A number attribute; items where it is 0 are never shown."""
+    show_seen: bool = False
+    """Whether items of the person's own history may be shown again."""
+
+
+class Evaluate(Settings):
+    test: float = Field(0.2, gt=0, lt=1)
+    """Share of events (without impressions), the latest, that is held out for the report."""
+    ranker_window: float = Field(0.2, gt=0, lt=1)
+    """Share of the training events from which the ranker's examples are made."""
+    validation: float = Field(0.1, gt=0, lt=1)
+    """Share of the training events, the latest, for calibration and choices."""
+    relevant: str | None = None
+    """The objective whose positives count as relevant; the first one without."""
+    k: int = Field(10, ge=1)
+    bootstrap: int = Field(1000, ge=100)
+
+    @model_validator(mode="after")
+    def _room(self) -> Evaluate:
+        if self.ranker_window + self.validation >= 0.9:
+            raise ValueError("ranker_window + validation must leave at least a tenth of the events as the past")
+        return self
+
+
+class Project(Settings):
+    """The whole of `shortlist.toml`."""
+
+    name: str = "shortlist"
+    simulated: bool = False
+    """Set by the worlds of `simulate/`; every page and report then says so."""
+    seed: int = 0
+    data: Data = Field(default_factory=Data)
+    items: Table | None = None
+    users: Table | None = None
+    objectives: dict[str, Objective] = Field(default_factory=dict)
+    features: list[dict[str, Any]] = Field(default_factory=list)
+    retrieve: Retrieve = Field(default_factory=Retrieve)
+    rank: Rank = Field(default_factory=Rank)
+    rerank: Rerank = Field(default_factory=Rerank)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+
+    @model_validator(mode="after")
+    def _names(self) -> Project:
+        if not self.objectives:
+            self.objectives = {"event": Objective(events=["event"])}
+        if self.evaluate.relevant and self.evaluate.relevant not in self.objectives:
+            raise ValueError(
+                f"evaluate.relevant names {self.evaluate.relevant!r}, which is no objective; "
+                f"there are: {', '.join(self.objectives)}"
+            )
+        if all(o.weight == 0 for o in self.objectives.values()):
+            raise ValueError("every objective has weight 0, so nothing could be ranked; give one a weight")
+        item_attributes = self.items.attributes if self.items else {}
+        for name, kinds in (
+            ("diversity_by", {"category", "list"}),
+            ("freshness_by", {"time"}),
+            ("exposure_by", {"category"}),
+            ("in_stock", {"number"}),
+        ):
+            attribute = getattr(self.rerank, name)
+            if attribute and item_attributes.get(attribute) not in kinds:
+                raise ValueError(
+                    f"rerank.{name} = {attribute!r} needs an item attribute of kind {' or '.join(sorted(kinds))}; "
+                    f"[items.attributes] has: {', '.join(f'{k} ({v})' for k, v in item_attributes.items()) or 'none'}"
+                )
+        return self
+
+    @property
+    def relevant(self) -> str:
+        """The name of the objective that decides what is relevant in an evaluation."""
+        return self.evaluate.relevant or next(iter(self.objectives))
+
+
+def parse_project(settings: dict[str, Any], where: str = "project settings") -> Project:
+    """Check a dictionary of settings. Raises `ProjectError` naming each field that is wrong."""
+    try:
+        return Project.model_validate(settings)
+    except ValidationError as error:
+        raise ProjectError(explain(error, where), field=_field(error.errors()[0]["loc"])) from None
+
+
+def read_project(path: str | Path) -> Project:
+    """Read `shortlist.toml`. Relative file names in it are relative to the file's own folder."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / "shortlist.toml"
+    if not path.exists():
+        raise ProjectError(f"{path}: no such file; `shortlist init events.parquet` writes one")
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path}: not valid TOML: {error}") from None
+    project = parse_project(settings, str(path))
+    for field in ("events", "items", "users", "database"):
+        source = getattr(project.data, field)
+        if source and not is_query(source):
+            local = path.parent / source
+            if local.exists():
+                setattr(project.data, field, str(local))
+    return project
+
+
+def is_query(source: str) -> bool:
+    """Whether a source is SQL text rather than a file or table name."""
+    return bool(re.match(r"\s*(select|with|from)\s", source, re.IGNORECASE))
+
+
+def explain(error: ValidationError, where: str) -> str:
+    """A pydantic error as lines a person can act on: file, setting, what is wrong."""
+    lines = []
+    for problem in error.errors():
+        field = _field(problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "there is no such setting"
+        lines.append(f"{where}: {field + ': ' if field else ''}{message}")
+    return "\n".join(lines)
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)

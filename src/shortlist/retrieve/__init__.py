@@ -1,0 +1,42 @@
+"""From the whole catalogue to some hundred candidates. Every retriever is a function of a history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from shortlist.errors import ProjectError
+from shortlist.project import explain
+from shortlist.retrieve.als import ALS
+from shortlist.retrieve.base import Candidates, Requests, Retriever
+from shortlist.retrieve.content import Content
+from shortlist.retrieve.neighbours import Neighbours
+from shortlist.retrieve.popular import Popular
+
+MODELS: dict[str, type[Retriever]] = {"popular": Popular, "neighbours": Neighbours, "als": ALS, "content": Content}
+
+
+def make_retrievers(sources: list[dict[str, Any]]) -> dict[str, Retriever]:
+    """The retrievers a project names, by name (`name`, or the model's). Raises `ProjectError` naming the setting."""
+    retrievers: dict[str, Retriever] = {}
+    for number, settings in enumerate(sources):
+        where = f"retrieve.sources[{number}]"
+        rest = {k: v for k, v in settings.items() if k not in {"model", "name"}}
+        model = settings.get("model")
+        if model not in MODELS:
+            raise ProjectError(f"{where}: model = {model!r}; there are: {', '.join(MODELS)}", field="model")
+        name = str(settings.get("name", model))
+        if name in retrievers:
+            raise ProjectError(f"{where}: two sources are called {name!r}; give one a name", field="name")
+        kind = MODELS[model]
+        try:
+            retrievers[name] = kind(kind.Config.model_validate(rest))
+        except ValidationError as error:
+            raise ProjectError(explain(error, f"{where} ({model})"), field=f"retrieve.sources.{number}") from None
+    if not retrievers:
+        raise ProjectError("retrieve.sources is empty: name at least one retriever", field="retrieve.sources")
+    return retrievers
+
+
+__all__ = ["ALS", "MODELS", "Candidates", "Content", "Neighbours", "Popular", "Requests", "Retriever", "make_retrievers"]

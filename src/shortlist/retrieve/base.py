@@ -1,0 +1,197 @@
+"""What every retriever shares: the request it takes, the candidates it gives, and the choice of the best k.
+
+A model here is a function of a history, not of a user id. A known user, a visitor with two clicks, and a batch of a
+million histories all arrive as `Requests`; nothing waits for a training run to learn who somebody is.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from shortlist.data.attributes import Attribute
+from shortlist.data.dataset import Dataset
+from shortlist.data.histories import Histories
+from shortlist.errors import BundleError
+from shortlist.project import Settings
+
+
+@dataclass(frozen=True)
+class Requests:
+    """B requests.
+
+    `histories`: what each person did, oldest first. `weights` float32 (E,): how much each of those events counts.
+    `moments` int64 ms (B,): when each request is made. `allowed` bool (items,) or None: what the rules permit, for the
+    whole batch. `excluded`: per request, ragged item codes that must not come back (seen, blocked).
+    `attributes`: what is known of the people, each an attribute of B rows.
+    """
+
+    histories: Histories
+    weights: np.ndarray
+    moments: np.ndarray
+    allowed: np.ndarray | None = None
+    excluded_indptr: np.ndarray | None = None
+    excluded: np.ndarray | None = None
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    def matrix(self, n_items: int) -> sp.csr_matrix:
+        """The histories as a sparse (B, items) matrix of summed weights."""
+        h = self.histories
+        known = h.item < n_items
+        matrix = sp.csr_matrix((self.weights[known], (h.owner[known], h.item[known])), shape=(len(h), n_items), dtype=np.float32)
+        matrix.sum_duplicates()
+        return matrix
+
+    def rows(self, start: int, end: int) -> Requests:
+        """Some of the requests, in their order."""
+        h = self.histories
+        low, high = int(h.indptr[start]), int(h.indptr[end])
+        part = Histories(h.indptr[start : end + 1] - low, h.item[low:high], h.time[low:high], h.kind[low:high], h.value[low:high])
+        indptr, excluded = self.excluded_indptr, self.excluded
+        if indptr is not None and excluded is not None:
+            excluded, indptr = excluded[indptr[start] : indptr[end]], indptr[start : end + 1] - indptr[start]
+        attributes = {name: a.take(np.arange(start, end)) for name, a in self.attributes.items()}
+        return Requests(part, self.weights[low:high], self.moments[start:end], self.allowed, indptr, excluded, attributes)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best items for each request, best first: item int32 (B, k), −1 where there are fewer; score float32 (B, k)."""
+
+    item: np.ndarray
+    score: np.ndarray
+
+
+def best(scores: np.ndarray, requests: Requests, k: int) -> Candidates:
+    """The k highest scores of each row among the items the request permits.
+
+    scores float32 (B, items); −inf means "not proposed". Filters act here, before the cut, so a strict filter still
+    fills the list. Ties go to the lower code, so that results repeat. O(B × items).
+    """
+    n_items = scores.shape[1]
+    k = min(k, n_items)
+    item = np.full((len(scores), k), -1, np.int32)
+    score = np.full((len(scores), k), -np.inf, np.float32)
+    for row in range(len(scores)):
+        line = scores[row]
+        if requests.allowed is not None or requests.excluded is not None:
+            line = line.copy() if requests.allowed is None else np.where(requests.allowed, line, -np.inf)
+        if requests.excluded is not None and requests.excluded_indptr is not None:
+            line[requests.excluded[requests.excluded_indptr[row] : requests.excluded_indptr[row + 1]]] = -np.inf
+        if k < n_items:
+            edge = np.partition(line, n_items - k)[n_items - k]
+            chosen = np.flatnonzero(line > edge)
+            if len(chosen) < k and edge > -np.inf:
+                chosen = np.concatenate([chosen, np.flatnonzero(line == edge)[: k - len(chosen)]])
+        else:
+            chosen = np.flatnonzero(line > -np.inf)
+        chosen = chosen[np.lexsort([chosen, -line[chosen]])]
+        item[row, : len(chosen)] = chosen
+        score[row, : len(chosen)] = line[chosen]
+    return Candidates(item, score)
+
+
+class Retriever(ABC):
+    """A source of candidates. `fit` learns from a data set; `score` and `retrieve` answer requests.
+
+    A subclass sets `Config`, implements `fit` and `score`, and names in `arrays` what it has learnt, which is all that
+    a bundle keeps of it.
+    """
+
+    Config: ClassVar[type[Settings]] = Settings
+    name: ClassVar[str]
+    arrays: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: Any = None, **settings: Any) -> None:
+        self.config: Any = config if config is not None else self.Config(**settings)
+
+    @abstractmethod
+    def fit(self, dataset: Dataset) -> Self:
+        """Learn from every event of the data set (impressions aside)."""
+
+    @abstractmethod
+    def score(self, requests: Requests) -> np.ndarray:
+        """float32 (B, items): higher is better, −inf where the model has nothing to say. Filters are not applied."""
+
+    def retrieve(self, requests: Requests, k: int) -> Candidates:
+        """The best k items of each request that its filters permit."""
+        return best(self.score(requests), requests, k)
+
+    def similar(self, item: int) -> np.ndarray | None:
+        """float32 (items,): how alike each item is to this one, or None where the model knows no likeness."""
+        return None
+
+    def explain(self, requests: Requests, row: int, items: np.ndarray) -> np.ndarray | None:
+        """float32 (items, events of that history): how much each event spoke for each item; None where the model
+        does not work that way."""
+        return None
+
+    def add_items(self, dataset: Dataset) -> None:  # noqa: B027
+        """Take in the items that were appended to the catalogue, where the model can without refitting."""
+
+    def save(self, folder: Path) -> None:
+        """Arrays as npz and the config as JSON; never code."""
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(folder / "arrays.npz", **_flatten({name: getattr(self, name) for name in self.arrays}))
+        meta = {"model": self.name, "config": self.config.model_dump()}
+        (folder / "model.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Raises `BundleError` where the folder does not hold this model."""
+        meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        if meta["model"] != cls.name:
+            raise BundleError(f"{folder} holds a {meta['model']} model, not {cls.name}")
+        model = cls(cls.Config.model_validate(meta["config"]))
+        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+            for name in cls.arrays:
+                setattr(model, name, _restore(name, arrays))
+        return model
+
+
+def _flatten(learnt: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Sparse matrices as their three arrays and shape, dense ones as they are."""
+    flat: dict[str, np.ndarray] = {}
+    for name, value in learnt.items():
+        if sp.issparse(value):
+            parts = {"data": value.data, "indices": value.indices, "indptr": value.indptr, "shape": np.array(value.shape)}
+            flat |= {f"{name}.{part}": array for part, array in parts.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _restore(name: str, arrays: Any) -> Any:
+    if f"{name}.data" not in arrays:
+        return arrays[name]
+    parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
+    return sp.csr_matrix(parts, shape=tuple(arrays[f"{name}.shape"]))
+
+
+def interactions(dataset: Dataset) -> sp.csr_matrix:
+    """The (users, items) matrix of summed event weights, float32; the common diet of item-based models."""
+    h = dataset.histories
+    weights = event_weights(dataset, h)
+    matrix = sp.csr_matrix((weights, (h.owner, h.item)), shape=(len(dataset.users), len(dataset.items)), dtype=np.float32)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def event_weights(dataset: Dataset, histories: Histories) -> np.ndarray:
+    """How much each event of some histories counts, by the project's `retrieve.weights`, float32 (E,)."""
+    return kind_weights(dataset.project.retrieve.weights, dataset.log.kinds)[histories.kind]
+
+
+def kind_weights(weights: dict[str, float], kinds: list[str]) -> np.ndarray:
+    """Weight per kind code, float32; 1 where the project names none."""
+    return np.array([weights.get(kind, 1.0) for kind in kinds] or [1.0], np.float32)

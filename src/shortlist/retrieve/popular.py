@@ -1,0 +1,82 @@
+"""Popular: what many people took lately.
+
+score(item) = Σ over events 2^(−age / half-life), counted over everybody, or over people like this one where `by` names
+a user attribute. A segment of few events is drawn towards everybody: (count + prior · share of everybody) so that a
+segment of three people does not overrule the crowd. The baseline that every other model has to beat, and the
+fallback for people of whom nothing is known.
+
+Time and memory: one pass over the events; items × segments numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from shortlist.data.dataset import Dataset
+from shortlist.errors import ProjectError
+from shortlist.project import Settings, duration_ms
+from shortlist.retrieve.base import Requests, Retriever
+
+
+class PopularConfig(Settings):
+    half_life: str | None = None
+    """After this long an event counts half, measured back from the newest event. Without one, age does not matter."""
+    by: str | None = None
+    """A category attribute of users; popularity is then counted within each of its values."""
+    prior: float = Field(200.0, ge=0)
+    """How many imagined events, spread like everybody's, each segment starts with."""
+
+    @field_validator("half_life")
+    @classmethod
+    def _half_life(cls, text: str | None) -> str | None:
+        if text is not None:
+            duration_ms(text)
+        return text
+
+
+class Popular(Retriever):
+    Config = PopularConfig
+    name = "popular"
+    arrays = ("counts",)
+
+    counts: np.ndarray
+    """float32 (segments + 1, items); the last row is everybody."""
+
+    def fit(self, dataset: Dataset) -> Self:
+        log = dataset.log
+        acted = np.flatnonzero(log.acted)
+        weight = np.ones(len(acted))
+        if self.config.half_life and len(acted):
+            weight = np.exp2((log.time[acted] - log.time[acted][-1]) / duration_ms(self.config.half_life))
+        n_items, n_segments = len(dataset.items), 0
+        everybody = np.bincount(log.item[acted], weight, n_items)
+        rows = [everybody]
+        if self.config.by:
+            attribute = dataset.users.attributes.get(self.config.by)
+            if attribute is None or attribute.kind != "category":
+                raise ProjectError(f"popular: by = {self.config.by!r} is no category attribute of users", field="by")
+            n_segments = len(attribute.vocabulary)
+            segment = attribute.codes[log.user[acted]]
+            known = segment >= 0
+            flat = np.bincount(segment[known] * n_items + log.item[acted][known], weight[known], n_segments * n_items)
+            shared = everybody / max(everybody.sum(), 1e-12) * self.config.prior
+            rows = [*(flat.reshape(n_segments, n_items) + shared), everybody]
+        self.counts = np.stack(rows).astype(np.float32)
+        return self
+
+    def score(self, requests: Requests) -> np.ndarray:
+        segment = np.full(len(requests), len(self.counts) - 1)
+        attribute = requests.attributes.get(self.config.by) if self.config.by else None
+        if attribute is not None:
+            segment = np.where((attribute.codes >= 0) & (attribute.codes < len(self.counts) - 1), attribute.codes, segment)
+        counts = self.counts[segment]
+        # shares rather than counts, so that segments of different size give scores of one scale
+        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1e-12)
+        return np.where(counts > 0, shares, -np.inf).astype(np.float32)
+
+    def add_items(self, dataset: Dataset) -> None:
+        new = len(dataset.items) - self.counts.shape[1]
+        self.counts = np.pad(self.counts, ((0, 0), (0, new)))
