@@ -1,0 +1,1 @@
+"""Each candidate scored for each objective, calibrated, then weighed together."""

@@ -1,0 +1,1 @@
+"""From ranked candidates to a slate. Every step permutes or selects; none invents."""
