@@ -1,0 +1,73 @@
+"""A data set on disk, as a bundle keeps it: ids, attributes and log as Arrow, vocabularies as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shortlist.data.attributes import Attribute, encode
+from shortlist.data.dataset import Dataset, Entities, Log
+from shortlist.data.ids import IdMap
+from shortlist.errors import BundleError
+from shortlist.project import Project
+
+LOG = ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
+
+
+def save_dataset(dataset: Dataset, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    meta: dict[str, Any] = {"kinds": dataset.log.kinds}
+    for role, entities in (("users", dataset.users), ("items", dataset.items)):
+        entities.ids.save(folder / f"{role}-ids.arrow")
+        _write(folder / f"{role}.arrow", {"title": pa.array(entities.titles, pa.string()), **_columns(entities.attributes)})
+        meta[role] = _meta(entities.attributes)
+    meta["context"] = _meta(dataset.log.context)
+    log = {name: pa.array(getattr(dataset.log, name)) for name in LOG}
+    _write(folder / "log.arrow", {**log, **{f"context.{n}": a for n, a in _columns(dataset.log.context).items()}})
+    (folder / "dataset.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def load_dataset(folder: Path, project: Project) -> Dataset:
+    try:
+        meta = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        sides = {}
+        for role in ("users", "items"):
+            table = _read(folder / f"{role}.arrow")
+            attributes = {n: _restore(n, m, table.column(n)) for n, m in meta[role].items()}
+            sides[role] = Entities(IdMap.load(folder / f"{role}-ids.arrow"), table.column("title").to_pylist(), attributes)
+        table = _read(folder / "log.arrow")
+        arrays = {name: table.column(name).to_numpy() for name in LOG}
+        context = {n: _restore(n, m, table.column(f"context.{n}")) for n, m in meta["context"].items()}
+    except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
+        raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None
+    return Dataset(project, sides["users"], sides["items"], Log(kinds=meta["kinds"], **arrays, context=context))
+
+
+def _meta(attributes: dict[str, Attribute]) -> dict[str, Any]:
+    return {n: {"kind": a.kind, "vocabulary": a.vocabulary} for n, a in attributes.items()}
+
+
+def _columns(attributes: dict[str, Attribute]) -> dict[str, pa.Array]:
+    return {n: a.to_arrow() for n, a in attributes.items()}
+
+
+def _restore(name: str, meta: dict[str, Any], column: pa.ChunkedArray) -> Attribute:
+    if meta["kind"] == "time":  # saved as the milliseconds they are, not to be guessed at again
+        values = column.combine_chunks().fill_null(np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
+        return Attribute(name, "time", times=values.astype(np.int64))
+    return encode(name, meta["kind"], column, meta["vocabulary"])
+
+
+def _write(path: Path, columns: dict[str, pa.Array]) -> None:
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _read(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
