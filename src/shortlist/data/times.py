@@ -87,7 +87,7 @@ def _from_text(array: pa.Array) -> tuple[np.ndarray, Reading]:
     with connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("given", table)
-        rows = connection.execute(
+        rows = connection.sql(
             "SELECT epoch_ms(coalesce(CAST(TRY_CAST(t AS TIMESTAMPTZ) AS TIMESTAMP), "
             "try_strptime(t, '%d-%b-%Y'), try_strptime(t, '%m/%d/%Y'))) AS ms FROM given"
         ).to_arrow_table()

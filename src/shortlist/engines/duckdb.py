@@ -61,7 +61,7 @@ def list_tables(database: str) -> list[str]:
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any], what: str) -> pa.Table:
     try:
-        return connection.execute(sql, parameters).to_arrow_table()
+        return connection.sql(sql, params=parameters or None).to_arrow_table()
     except (duckdb.Error, pa.ArrowInvalid) as error:
         raise DataError(f"{what}: DuckDB cannot read it: {_first_line(error)}") from None
 

@@ -88,7 +88,7 @@ class OfflineCounts:
                     "question": np.arange(unique.shape[1]),
                 }),
             )
-            answer = connection.execute(COUNTS_SQL.format(oldest=oldest)).to_arrow_table()
+            answer = connection.sql(COUNTS_SQL.format(oldest=oldest)).to_arrow_table()
         question = answer.column("question").to_numpy()
         n, total, last = (np.zeros(unique.shape[1], np.int64) for _ in range(3))
         n[question] = answer.column("n").to_numpy()
@@ -110,7 +110,7 @@ class OfflineCounts:
             connection.register("requests", pa.table({"request": np.flatnonzero(known), "person": users[known], "t": moments[known]}))
             connection.register("item_values", pa.table({"item": np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr)), "value": values}))
             connection.register("candidate_rows", pa.table({"row_number": np.arange(len(item)), "request": request, "item": item}))
-            answer = connection.execute(AFFINITY_SQL.format(last=last)).to_arrow_table()
+            answer = connection.sql(AFFINITY_SQL.format(last=last)).to_arrow_table()
         hits, n = np.zeros(len(item), np.int64), np.zeros(len(item), np.int64)
         rows = answer.column("row_number").to_numpy()
         hits[rows], n[rows] = answer.column("hits").to_numpy(), answer.column("n").to_numpy()
