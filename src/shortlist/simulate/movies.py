@@ -1,0 +1,228 @@
+"""The movies world: people with tastes, films that arrive over time, and a log like a streaming service's.
+
+What is simulated: each person likes a few genres and moods more than others; each film has one to three genres, a mood
+and a quality. An older engine chooses the slates, by popularity and by the taste of the person's group, with chance
+(Plackett–Luce, so the propensity of every impression is known). Lower slots are looked at less: the chance falls as
+1 / (1 + 0.3 · position), of the order that eye-tracking finds (Joachims et al. 2005). A film that is looked at is played
+with a chance that follows the person's taste; how long, and how it is rated, follow it too. A film is rarely played
+twice. Popularity feeds itself: what is played is shown more.
+
+What is not: trends from outside, social ties, series, several people on one account, prices.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shortlist.simulate.world import World
+
+GENRES = ["Action", "Adventure", "Animation", "Comedy", "Crime", "Documentary", "Drama", "Fantasy", "Horror", "Romance", "Sci-Fi", "Thriller"]
+MOODS = ["Cosy", "Dark", "Funny", "Hopeful", "Tense", "Thoughtful"]
+FIRST = "Amber Broken Crimson Distant Eleventh Faded Golden Hidden Iron Jade Kindred Last Midnight Northern Open Paper Quiet Restless Silver Tender Unlikely Velvet Winter Yellow Borrowed Salted Hollow Bright Seventh Wandering Electric Second".split()
+SECOND = "Harbour River Garden Window Letter Orchard Signal Summer Lantern Mountain Witness Bridge Kingdom Mirror Station Promise Island Stranger Engine Waltz Horizon Archive Echo Thief Cathedral Season Passage Tide Meadow Verdict Comet Recipe".split()
+THIRD = ["", "", "", " of Lisbon", " at Dawn", " in Winter", " and the Sea", " Returns", " Underground", " for Two", " on Mars", " by Night", ": Part Two", " of Ash", " in Blue", " Forever"]
+DAY = 86_400
+START = 1_767_225_600
+"""1 January 2026, seconds."""
+GROUPS = 24
+SLOTS = 10
+
+
+def make_movies(users: int = 20_000, items: int = 5_000, sessions: int = 80_000, days: int = 120, seed: int = 0) -> World:
+    """The world and its log: about 12 events a session. The same seed gives the same world, to the bit."""
+    rng = np.random.default_rng(seed)
+    genre, mood, quality = _films(rng, items)
+    taste, lean = rng.dirichlet(np.full(len(GENRES), 0.25), users), rng.dirichlet(np.full(len(MOODS), 0.4), users)
+
+    def affinity(who: np.ndarray, what: np.ndarray) -> np.ndarray:
+        likes = (taste[who] * genre[what]).sum(-1) * 4.5 + lean[who, mood[what]] * 1.6
+        return likes + quality[what] - 3.2
+
+    def truth(who: np.ndarray, what: np.ndarray) -> np.ndarray:
+        return 1.0 / (1.0 + np.exp(-affinity(who, what)))
+
+    arrival = np.where(rng.random(items) < 0.6, -rng.integers(1, 2000, items), rng.integers(0, days, items))
+    minutes = np.clip(rng.normal(104, 18, items), 62, 200).astype(int)
+    group, centre, inclination = _groups(taste, lean)
+    pull = 2.2 * (centre @ genre.T) + 0.8 * inclination[:, mood] + 0.3 * quality
+    activity = rng.pareto(1.6, users) + 0.3
+    who = rng.choice(users, sessions, p=activity / activity.sum())
+    when = np.sort(rng.integers(0, days, sessions))
+    second = np.clip(rng.normal(20.5, 3.0, sessions), 0, 23.99) * 3600 + rng.random(sessions) * 50
+    popularity = np.exp(rng.normal(0, 1.0, items)) * 2
+    played = np.empty(0, np.int64)
+    parts: list[dict[str, np.ndarray]] = []
+    slate = 0
+    for day in range(days):
+        chosen = np.flatnonzero(when == day)
+        weight = np.exp(pull) * (popularity + 2.0) ** 0.7 * (arrival <= day)
+        weight /= weight.sum(1, keepdims=True)
+        session, item, position, propensity = _slates(rng, weight, group[who[chosen]])
+        if len(session):
+            person = who[chosen][session]
+            seen = np.isin(person.astype(np.int64) * items + item, played)
+            looked = rng.random(len(item)) < 1.0 / (1.0 + 0.3 * position)
+            takes = looked & (rng.random(len(item)) < truth(person, item) * np.where(seen, 0.03, 1.0))
+            start = START + day * DAY + second[chosen][session]
+            parts.append(_events(rng, person, item, position, propensity, slate + session, start, takes, affinity(person, item), minutes))
+            played = np.concatenate([played, (person.astype(np.int64) * items + item)[takes]])
+            popularity = popularity * 0.985 + np.bincount(item[takes], minlength=items)
+        slate += len(chosen)
+    events = _ordered(parts)
+    ids = np.array([f"m{i:05d}" for i in range(items)])
+    people = np.array([f"u{i:05d}" for i in range(users)])
+    events["user_id"], events["item_id"] = people[events["user_id"]], ids[events["item_id"]]
+    return World("movies", pa.table(events), _items(rng, ids, genre, mood, arrival, minutes), _users(rng, people), settings(), truth)
+
+
+def _films(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Genres as rows that sum to 1, mood, and quality (normal, sd 0.7)."""
+    share = rng.dirichlet(np.full(len(GENRES), 3.0))
+    genre = np.zeros((n, len(GENRES)))
+    count = rng.choice([1, 2, 3], n, p=[0.3, 0.45, 0.25])
+    order = np.argsort(rng.gumbel(size=(n, len(GENRES))) + np.log(share), axis=1)[:, ::-1]
+    for place in range(3):
+        rows = np.flatnonzero(count > place)
+        genre[rows, order[rows, place]] = 1.0 / count[rows]
+    return genre, rng.integers(0, len(MOODS), n), rng.normal(0, 0.7, n)
+
+
+def _groups(taste: np.ndarray, lean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The older engine's idea of people: their favourite genre, and whether they like much or little else."""
+    group = taste.argmax(1) * 2 + (taste.max(1) > np.median(taste.max(1)))
+    size = np.maximum(np.bincount(group, minlength=GROUPS), 1)[:, None]
+    centre, inclination = np.zeros((GROUPS, taste.shape[1])), np.zeros((GROUPS, lean.shape[1]))
+    np.add.at(centre, group, taste)
+    np.add.at(inclination, group, lean)
+    return group, centre / size, inclination / size
+
+
+def _slates(rng: np.random.Generator, weight: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Slates by Plackett–Luce: draw with replacement and keep first appearances, which is drawing without.
+
+    weight (groups, items), rows sum to 1. Gives session, item, position and propensity (the chance of this item in this
+    slot, given the slots above), one row an impression. A slate may be shorter where chance repeated itself.
+    """
+    n, draws = len(group), SLOTS * 3
+    drawn = np.empty((n, draws), np.int64)
+    for g in np.unique(group):
+        rows = np.flatnonzero(group == g)
+        drawn[rows] = np.searchsorted(np.cumsum(weight[g]), rng.random((len(rows), draws)) * (1 - 1e-12))
+    drawn = np.minimum(drawn, weight.shape[1] - 1)
+    first = ~(np.tril(drawn[:, :, None] == drawn[:, None, :], -1).any(2))
+    place = np.cumsum(first, 1) - 1
+    session, column = np.nonzero(first & (place < SLOTS))
+    item = drawn[session, column]
+    position = place[session, column]
+    chance = weight[group[session], item]
+    above = np.cumsum(chance) - chance
+    starts = np.flatnonzero(position == 0)
+    above -= np.repeat(above[starts], np.diff(np.append(starts, len(item))))
+    return session, item, position, np.minimum(chance / np.maximum(1 - above, 1e-9), 1.0)
+
+
+def _events(
+    rng: np.random.Generator, person: np.ndarray, item: np.ndarray, position: np.ndarray, propensity: np.ndarray,
+    slate: np.ndarray, start: np.ndarray, takes: np.ndarray, affinity: np.ndarray, minutes: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Impressions, the plays that follow within minutes, and the ratings that follow some plays by hours."""
+    played = np.flatnonzero(takes)
+    finish = 1.0 / (1.0 + np.exp(-(affinity[played] + 1.8)))
+    share = np.clip(rng.beta(2 + 6 * finish, 2 + 6 * (1 - finish)), 0.01, 1.0)
+    seconds = np.round(share * minutes[item[played]] * 60)
+    rated = np.flatnonzero(rng.random(len(played)) < 0.25)
+    stars = np.clip(np.round(3.6 + 0.9 * (affinity[played][rated] + 0.8) + rng.normal(0, 0.6, len(rated))), 1, 5)
+    later = played[rated]
+    rows = [np.arange(len(item)), played, later]
+    delay = [np.zeros(len(item)), 20 + 40.0 * position[played], 20 + 40.0 * position[later] + seconds[rated] + rng.integers(60, 7200, len(rated))]
+    shown = [np.ones(len(item), bool), np.zeros(len(played), bool), np.zeros(len(rated), bool)]
+    index, is_shown = np.concatenate(rows), np.concatenate(shown)
+    return {
+        "user_id": person[index], "item_id": item[index],
+        "timestamp": np.floor(start[index] + np.concatenate(delay)).astype(np.int64),
+        "kind": np.repeat(["impression", "play", "rating"], [len(r) for r in rows]),
+        "value": np.concatenate([np.full(len(item), np.nan), seconds, stars]),
+        "slate": slate[index].astype(np.int64),
+        "position": np.where(is_shown, position[index], -1).astype(np.int64),
+        "propensity": np.where(is_shown, propensity[index], np.nan),
+    }
+
+
+def _ordered(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(whole["timestamp"], kind="stable")
+    return {name: column[order] for name, column in whole.items()}
+
+
+def _items(rng: np.random.Generator, ids: np.ndarray, genre: np.ndarray, mood: np.ndarray, arrival: np.ndarray, minutes: np.ndarray) -> pa.Table:
+    n = len(ids)
+    combinations = rng.permutation(len(FIRST) * len(SECOND) * len(THIRD))[:n] if n <= 16_000 else rng.integers(0, 16_000, n)
+    titles = [
+        f"The {FIRST[c % 32]} {SECOND[c // 32 % 32]}{THIRD[c // 1024 % 16]}" if c % 3 else f"{FIRST[c % 32]} {SECOND[c // 32 % 32]}{THIRD[c // 1024 % 16]}"
+        for c in combinations.tolist()
+    ]
+    genres = [[GENRES[g] for g in np.flatnonzero(row)] for row in genre]
+    studios = rng.zipf(1.6, n) % 60
+    return pa.table({
+        "item_id": ids, "title": titles, "genres": pa.array(genres, pa.list_(pa.string())), "mood": [MOODS[m] for m in mood],
+        "studio": [f"Studio {s:02d}" for s in studios], "minutes": minutes,
+        "arrived": pa.array((START + np.minimum(arrival, 10_000) * DAY) * 1000, pa.timestamp("ms")),
+    })
+
+
+def _users(rng: np.random.Generator, ids: np.ndarray) -> pa.Table:
+    n = len(ids)
+    return pa.table({
+        "user_id": ids,
+        "age_band": rng.choice(["18-24", "25-34", "35-49", "50-64", "65+"], n, p=[0.18, 0.27, 0.28, 0.18, 0.09]),
+        "country": rng.choice(["DE", "FR", "GB", "IT", "NL", "PT", "SE"], n, p=[0.22, 0.18, 0.2, 0.14, 0.1, 0.08, 0.08]),
+    })
+
+
+def settings() -> dict[str, Any]:
+    """The movies project: what a person would write for this log."""
+    return {
+        "name": "movies", "simulated": True,
+        "data": {
+            "events": "events.parquet", "items": "items.parquet", "users": "users.parquet",
+            "columns": {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "kind": "kind", "value": "value", "slate": "slate", "position": "position", "propensity": "propensity"},
+        },
+        "items": {"id": "item_id", "title": "title", "attributes": {"genres": "list", "mood": "category", "studio": "category", "minutes": "number", "arrived": "time"}},
+        "users": {"id": "user_id", "attributes": {"age_band": "category", "country": "category"}},
+        "objectives": {
+            "play": {"kind": "probability", "events": ["play"], "window": "1d", "weight": 1.0},
+            "seconds": {"kind": "amount", "events": ["play"], "window": "1d", "weight": 0.5},
+            "rating": {"kind": "grade", "events": ["rating"], "window": "2d", "weight": 0.2},
+        },
+        "features": [
+            {"name": "item_plays_7d", "kind": "count", "by": "item", "event": "play", "window": "7d"},
+            {"name": "item_plays_30d", "kind": "count", "by": "item", "event": "play", "window": "30d"},
+            {"name": "item_plays_all", "kind": "count", "by": "item", "event": "play"},
+            {"name": "item_play_rate", "kind": "rate", "by": "item", "event": "play", "per": "impression", "window": "60d"},
+            {"name": "item_seconds", "kind": "mean", "by": "item", "event": "play"},
+            {"name": "item_stars", "kind": "mean", "by": "item", "event": "rating"},
+            {"name": "item_last_play", "kind": "recency", "by": "item", "event": "play"},
+            {"name": "user_plays", "kind": "count", "by": "user", "event": "play"},
+            {"name": "user_play_rate", "kind": "rate", "by": "user", "event": "play", "per": "impression"},
+            {"name": "user_stars", "kind": "mean", "by": "user", "event": "rating"},
+            {"name": "genre_play_rate", "kind": "rate", "by": "item.genres", "event": "play", "per": "impression", "window": "60d"},
+            {"name": "genre_affinity", "kind": "affinity", "of": "item.genres", "last": 50},
+            {"name": "mood_affinity", "kind": "affinity", "of": "item.mood", "last": 50},
+            {"name": "studio_affinity", "kind": "affinity", "of": "item.studio", "last": 50},
+            {"name": "mood", "kind": "attribute", "of": "item.mood"},
+            {"name": "minutes", "kind": "attribute", "of": "item.minutes"},
+            {"name": "age", "kind": "age", "of": "item.arrived"},
+            {"name": "age_band", "kind": "attribute", "of": "user.age_band"},
+            {"name": "hour", "kind": "moment", "of": "hour"},
+            {"name": "position", "kind": "position"},
+        ],
+        "retrieve": {
+            "candidates": 500, "weights": {"play": 1.0, "rating": 0.5},
+            "sources": [{"model": "popular", "half_life": "30d"}, {"model": "neighbours", "k": 200}, {"model": "als", "factors": 32}, {"model": "content"}],
+        },
+        "rank": {"examples": "impressions"},
+        "rerank": {"diversity": 0.0, "diversity_by": "genres", "freshness_by": "arrived", "exposure_by": "studio", "exposure_cap": 4},
+    }

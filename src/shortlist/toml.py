@@ -1,0 +1,69 @@
+"""Write a project file that explains itself.
+
+Python reads TOML and does not write it; the few shapes a project has are written here, with comments that say what
+happens in the reader's terms.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+COMMENTS = {
+    "data": "Where the tables are: .parquet, .csv, .tsv, .inter, a MovieLens folder, or a SQL query.\n# Relative names are relative to this file. `shortlist check` says what it finds in them.",
+    "data.columns": "What the columns of the events are called. Only user and item are required.",
+    "data.context": "Event columns that describe the moment; a request may send them too.",
+    "items": "The items table. Kinds of attributes: number, category, list, text, time.",
+    "users": "The users table.",
+    "objectives": "What is wanted after an item is shown. probability: will it happen? amount: how much of it?\n# grade: how good, if it happens? Weights can be changed in each request, without training.",
+    "features": "What the ranker sees of each candidate. The same declaration is SQL in training and counters when serving.\n# kinds: attribute, count, rate, mean, recency, age, affinity, moment, position.",
+    "retrieve": "From the whole catalogue to some hundred candidates, from several sources at once.",
+    "rank": "Boosted trees, one head an objective, calibrated.",
+    "rerank": "From candidates to a slate: diversity, freshness, how much of one provider.",
+    "evaluate": "How the log is cut in time: past | ranker window | validation | test.",
+}
+
+
+def write_toml(settings: dict[str, Any], title: str) -> str:
+    """TOML text of project settings, sections in the order of the data's way."""
+    lines = [f"# {title}", "# Every setting left out has a default; see docs/project-file.md.", ""]
+    lines += [f"{key} = {_value(value)}" for key, value in settings.items() if not isinstance(value, (dict, list))]
+    for key in COMMENTS:
+        if "." not in key and settings.get(key):
+            _section(lines, key, settings[key])
+    return "\n".join(lines) + "\n"
+
+
+def _section(lines: list[str], name: str, value: Any) -> None:
+    comment = COMMENTS.get(name)
+    if isinstance(value, list):
+        lines += ["", f"# {comment}"] if comment else [""]
+        for entry in value:
+            lines += [f"[[{name}]]", *(f"{_key(k)} = {_value(v)}" for k, v in entry.items()), ""]
+        return
+    plain = {k: v for k, v in value.items() if not isinstance(v, dict) and not _tables(v)}
+    if comment:
+        lines += ["", f"# {comment}"]
+    if plain or not value:
+        lines += [*([] if comment else [""]), f"[{name}]", *(f"{_key(k)} = {_value(v)}" for k, v in plain.items())]
+    for key, inner in value.items():
+        if key not in plain:
+            _section(lines, f"{name}.{_key(key)}", inner)
+
+
+def _tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else json.dumps(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    return json.dumps(str(value), ensure_ascii=False)
