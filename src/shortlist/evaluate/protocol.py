@@ -67,15 +67,22 @@ class Report:
         }
 
 
-def evaluate(recommender: Recommender | Project, dataset: Dataset, progress: Progress = silent) -> Report:
-    """Train on the past of a data set, test on its future, and compare. See the module for the protocol."""
+Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def evaluate(recommender: Recommender | Project, dataset: Dataset, progress: Progress = silent, truth: Truth | None = None) -> Report:
+    """Train on the past of a data set, test on its future, and compare. See the module for the protocol.
+
+    truth: in a world, the chance that each (user code, item code) is wanted; it adds the column `true_play@k`, the mean
+    over the slate, which no log bias touches: people in a log could only take what an older engine showed them.
+    """
     project = recommender.project if isinstance(recommender, Recommender) else recommender
     cut = test_cut(dataset)
     train, test = dataset.before(cut), dataset.between(cut, int(dataset.log.time[-1]) + 1)
     started = time.perf_counter()
     fresh = Recommender(project).fit(train, progress)
     fit_seconds = time.perf_counter() - started
-    people, truth = _truth(project, train, test)
+    people, wanted = _wanted(project, train, test)
     if not len(people):
         raise DataError(f"nobody in the test part has anything relevant ({project.relevant}); make evaluate.test larger", field="evaluate.test")
     settings = project.evaluate
@@ -90,7 +97,7 @@ def evaluate(recommender: Recommender | Project, dataset: Dataset, progress: Pro
         started = time.perf_counter()
         slates = policy(people, settings.k)
         timings[name] = time.perf_counter() - started
-        hits, relevant = _hits(slates, truth, len(train.items))
+        hits, relevant = _hits(slates, wanted, len(train.items))
         values: dict[str, np.ndarray] = {
             f"ndcg@{settings.k}": ranking.ndcg(hits, relevant, settings.k),
             f"recall@{settings.k}": ranking.recall(hits, relevant, settings.k),
@@ -100,6 +107,11 @@ def evaluate(recommender: Recommender | Project, dataset: Dataset, progress: Pro
             f"novelty@{settings.k}": beyond.novelty(slates, popularity, settings.k),
             f"diversity@{settings.k}": beyond.intra_list_diversity(slates, vectors, settings.k),
         }
+        if truth is not None:
+            shown = slates >= 0
+            chances = truth(np.repeat(people, shown.sum(1)), slates[shown])
+            owner = np.repeat(np.arange(len(people)), shown.sum(1))
+            values[f"true_play@{settings.k}"] = np.bincount(owner, chances, len(people)) / np.maximum(shown.sum(1), 1)
         per_person[name] = values[f"ndcg@{settings.k}"]
         metrics[name] = {metric: bootstrap(v, settings.bootstrap, project.seed) for metric, v in values.items()}
         metrics[name][f"coverage@{settings.k}"] = _coverage(slates, len(train.items), settings.k, project.seed)
@@ -114,7 +126,7 @@ def evaluate(recommender: Recommender | Project, dataset: Dataset, progress: Pro
     return Report(project.name, project.simulated, settings.k, facts, metrics, differences, importance)
 
 
-def _truth(project: Project, train: Dataset, test: Dataset) -> tuple[np.ndarray, list[np.ndarray]]:
+def _wanted(project: Project, train: Dataset, test: Dataset) -> tuple[np.ndarray, list[np.ndarray]]:
     """Who is asked for, and what was relevant to each: positives of the test not already in the history."""
     rows = np.flatnonzero(test.positives(project.objectives[project.relevant]))
     n_items = len(train.items)

@@ -38,8 +38,8 @@ def make_movies(users: int = 20_000, items: int = 5_000, sessions: int = 80_000,
     taste, lean = rng.dirichlet(np.full(len(GENRES), 0.25), users), rng.dirichlet(np.full(len(MOODS), 0.4), users)
 
     def affinity(who: np.ndarray, what: np.ndarray) -> np.ndarray:
-        likes = (taste[who] * genre[what]).sum(-1) * 4.5 + lean[who, mood[what]] * 1.6
-        return likes + quality[what] - 3.2
+        likes = (taste[who] * genre[what]).sum(-1) * 5.5 + lean[who, mood[what]] * 2.0
+        return likes + quality[what] - 3.0
 
     def truth(who: np.ndarray, what: np.ndarray) -> np.ndarray:
         return 1.0 / (1.0 + np.exp(-affinity(who, what)))
@@ -47,7 +47,7 @@ def make_movies(users: int = 20_000, items: int = 5_000, sessions: int = 80_000,
     arrival = np.where(rng.random(items) < 0.6, -rng.integers(1, 2000, items), rng.integers(0, days, items))
     minutes = np.clip(rng.normal(104, 18, items), 62, 200).astype(int)
     group, centre, inclination = _groups(taste, lean)
-    pull = 2.2 * (centre @ genre.T) + 0.8 * inclination[:, mood] + 0.3 * quality
+    pull = 4.0 * (centre @ genre.T) + 0.8 * inclination[:, mood] + 0.3 * quality
     activity = rng.pareto(1.6, users) + 0.3
     who = rng.choice(users, sessions, p=activity / activity.sum())
     when = np.sort(rng.integers(0, days, sessions))
@@ -58,7 +58,7 @@ def make_movies(users: int = 20_000, items: int = 5_000, sessions: int = 80_000,
     slate = 0
     for day in range(days):
         chosen = np.flatnonzero(when == day)
-        weight = np.exp(pull) * (popularity + 2.0) ** 0.7 * (arrival <= day)
+        weight = np.exp(pull) * (popularity + 2.0) ** 0.5 * (arrival <= day)
         weight /= weight.sum(1, keepdims=True)
         session, item, position, propensity = _slates(rng, weight, group[who[chosen]])
         if len(session):

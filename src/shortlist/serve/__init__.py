@@ -1,0 +1,1 @@
+"""HTTP: recommendations, live events, and the page."""

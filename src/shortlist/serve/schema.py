@@ -1,0 +1,75 @@
+"""What goes over the wire: the bodies of requests and answers, which are also the OpenAPI at /docs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Id = int | str
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class RecommendBody(Body):
+    user: Id | None = None
+    """Who it is for. Someone unknown is treated as new, and the answer says so."""
+    history: list[Id] | None = Field(None, max_length=1000)
+    """Item ids, oldest first, instead of a user. Unknown items are ignored and named in the answer."""
+    n: Any = 10
+    context: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None
+    filters: dict[str, Any] | None = None
+    diversity: float | None = None
+    freshness: float | None = None
+
+
+class ItemAnswer(BaseModel):
+    item: Id
+    title: str
+    score: float
+    predictions: dict[str, float]
+    sources: dict[str, int]
+    """Which retrievers proposed it, and at which rank (from 0)."""
+    reason: str
+
+
+class RecommendAnswer(BaseModel):
+    slate_id: str
+    model_version: str
+    user_known: bool
+    unknown_items: list[Id]
+    items: list[ItemAnswer]
+
+
+class EventBody(Body):
+    user: Id
+    item: Id
+    kind: str
+    timestamp: float | str | None = None
+    """Seconds or milliseconds since 1970, or an ISO text; now without."""
+    value: float | None = None
+    context: dict[str, Any] | None = None
+    event_id: str | None = Field(None, min_length=1, max_length=200)
+    """Sending the same id again stores nothing."""
+
+
+class EventsBody(Body):
+    events: list[EventBody] = Field(min_length=1, max_length=1000)
+
+
+class EventsAnswer(BaseModel):
+    accepted: int
+    repeated: int
+
+
+class SimilarAnswer(BaseModel):
+    item: Id
+    items: list[ItemAnswer]
+
+
+class ErrorAnswer(BaseModel):
+    error: str
+    field: str | None = None
