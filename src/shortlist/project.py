@@ -133,12 +133,14 @@ class Rank(Settings):
     learning_rate: float = Field(0.08, gt=0, le=1)
     min_child_weight: float = Field(20.0, ge=0)
     """The least total example weight of a leaf; higher is smoother."""
-    examples: Literal["auto", "impressions", "candidates"] = "auto"
-    """Learn from what was shown, or from what the retrievers propose. `auto`: impressions where the log has them."""
+    examples: Literal["candidates", "impressions"] = "candidates"
+    """Learn from what the retrievers propose, or from what was shown (with its position). A ranker that has only seen
+    what an older engine showed has never met the rest of the catalogue, which it is then asked to rank; in the movies
+    world, whose truth is known, learning from candidates chose better items (benchmarks/RESULTS.md)."""
     requests_per_user: int = Field(8, ge=1)
-    """With `candidates`: how many moments of each person's ranker window become requests."""
+    """How many moments of each person's ranker window become requests (with `candidates`)."""
     negatives: int = Field(60, ge=1)
-    """With `candidates`: how many candidates nobody took are kept for each request (weighted to stand for all)."""
+    """How many candidates nobody took are kept for each request, weighted to stand for all (with `candidates`)."""
     max_rows: int = Field(600_000, ge=1_000)
     """At most this many examples; more are thinned at random, whole requests at a time."""
 

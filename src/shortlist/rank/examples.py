@@ -1,9 +1,9 @@
 """Examples: the rows a ranker learns from, as of moments of the past.
 
-With impressions in the log, a request is a slate that was shown and its rows are the shown items, with position.
-Without, a request is a moment at which a person was about to act; its rows are the retrievers' own candidates, labelled
-by what followed. Candidates nobody took are sampled, and weighted to stand for all of them, so that predictions stay
-calibrated. The retrievers given here must have been fitted on what came before: a `LeakError` says when not.
+From candidates, a request is a moment at which a person was about to act; its rows are the retrievers' own proposals,
+labelled by what followed. Candidates nobody took are sampled, and weighted to stand for all of them, so that
+predictions stay calibrated. From impressions, a request is a slate that was shown and its rows are the shown items,
+with position. The retrievers given here must have been fitted on what came before: a `LeakError` says when not.
 """
 
 from __future__ import annotations
@@ -64,11 +64,9 @@ def make_examples(
             f"fit them on what happened before {np.datetime64(start, 'ms')}"
         )
     settings = dataset.project.rank
-    mode = settings.examples
-    has = bool((dataset.log.is_kind([IMPRESSION]) & (dataset.log.time >= start) & (dataset.log.time < end)).any())
-    if mode == "impressions" and not has:
+    shown = settings.examples == "impressions"
+    if shown and not (dataset.log.is_kind([IMPRESSION]) & (dataset.log.time >= start) & (dataset.log.time < end)).any():
         raise DataError('rank.examples = "impressions", but the log has none in the ranker\'s window', field="rank.examples")
-    shown = has if mode == "auto" else mode == "impressions"
     rng = np.random.default_rng(dataset.project.seed)
     asked = _slates(dataset, start, end, rng) if shown else _acts(dataset, start, end, rng)
     if not len(asked.users):

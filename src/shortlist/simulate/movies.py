@@ -217,12 +217,10 @@ def settings() -> dict[str, Any]:
             {"name": "age", "kind": "age", "of": "item.arrived"},
             {"name": "age_band", "kind": "attribute", "of": "user.age_band"},
             {"name": "hour", "kind": "moment", "of": "hour"},
-            {"name": "position", "kind": "position"},
         ],
         "retrieve": {
             "candidates": 500, "weights": {"play": 1.0, "rating": 0.5},
             "sources": [{"model": "popular", "half_life": "30d"}, {"model": "neighbours", "k": 200}, {"model": "als", "factors": 32}, {"model": "content"}],
         },
-        "rank": {"examples": "impressions"},
         "rerank": {"diversity": 0.0, "diversity_by": "genres", "freshness_by": "arrived", "exposure_by": "studio", "exposure_cap": 4},
     }

@@ -1,0 +1,112 @@
+"""The report for people: one table in the terminal, one HTML file that opens offline."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from rich.table import Table
+
+from shortlist.evaluate.protocol import Report
+from shortlist.evaluate.significance import Estimate, verdict
+
+ABOUT = {
+    "ndcg": "Are relevant items near the top? The main metric here.",
+    "recall": "Which share of what was relevant is on the slate?",
+    "map": "Precision at each hit, averaged: rewards every hit, early ones more.",
+    "mrr": "How early is the first hit? Later hits do not count.",
+    "hit_rate": "Is anything relevant on the slate at all?",
+    "novelty": "How little known the items are, in bits. High is not good by itself.",
+    "diversity": "How unlike each other the items of a slate are.",
+    "coverage": "Which share of the catalogue appears on anyone's slate?",
+    "true_play": "Simulated worlds only: the true chance that a shown item is wanted. No bias of the log touches it.",
+}
+
+
+def text_table(report: Report) -> Table:
+    """The metrics as a table for the terminal; the best of each column is bold."""
+    names = _metrics(report)
+    table = Table(title=f"{report.name}{' (simulated)' if report.simulated else ''}: {report.facts['people']:,} people, test from {report.facts['test_from']}")
+    table.add_column("recommender")
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column(f"{report.main}, 95 %", justify="right")
+    best = {name: max(m[name].value for m in report.metrics.values() if name in m) for name in names}
+    for recommender, metrics in report.metrics.items():
+        cells = [f"[bold]{metrics[n].value:.4f}[/]" if metrics[n].value == best[n] else f"{metrics[n].value:.4f}" for n in names]
+        main = metrics[report.main]
+        table.add_row(f"[bold]{recommender}[/]" if recommender == "shortlist" else recommender, *cells, f"{main.low:.3f}–{main.high:.3f}")
+    return table
+
+
+def _metrics(report: Report) -> list[str]:
+    return list(report.metrics["shortlist"])
+
+
+def html_report(report: Report) -> str:
+    """The whole report as one HTML file without any outside part."""
+    names = _metrics(report)
+    head = "".join(f"<th title='{html.escape(ABOUT.get(n.partition('@')[0], ''))}'>{html.escape(n)}</th>" for n in names)
+    rows = "".join(
+        f"<tr{' class=own' if r == 'shortlist' else ''}><th>{html.escape(r)}</th>"
+        + "".join(f"<td>{m[n].value:.4f}<small>{m[n].low:.3f}–{m[n].high:.3f}</small></td>" for n in names)
+        + "</tr>"
+        for r, m in report.metrics.items()
+    )
+    plots = "".join(f"<figure><figcaption><b>{html.escape(n)}</b> {html.escape(ABOUT.get(n.partition('@')[0], ''))}</figcaption>{bars({r: m[n] for r, m in report.metrics.items()})}</figure>" for n in names)
+    differences = "".join(
+        f"<tr><th>shortlist − {html.escape(o)}</th><td>{d.value:+.4f}</td><td>{d.low:+.4f} to {d.high:+.4f}</td><td class='{verdict(d).split()[0]}'>{verdict(d)}</td></tr>"
+        for o, d in report.differences.items()
+    )
+    importance = "".join(
+        f"<figure><figcaption><b>{html.escape(o)}</b> what its trees rest on</figcaption>{bars({f: Estimate(v, v, v) for f, v in list(shares.items())[:10]})}</figure>"
+        for o, shares in report.importance.items()
+    )
+    facts = "".join(f"<li>{html.escape(k.replace('_', ' '))}: <b>{html.escape(_fact(v))}</b></li>" for k, v in report.facts.items())
+    note = "<p class=note>A simulated world: nobody here is real.</p>" if report.simulated else ""
+    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(report.name)}: evaluation</title><style>{STYLE}</style></head><body>
+<h1>{html.escape(report.name)}: evaluation</h1>{note}
+<p class="verdict">{html.escape(report.verdict())}</p>
+<h2>All metrics</h2><p>Small: 95 % interval from the bootstrap over people. Every recommender ranked the whole catalogue for the same people.</p>
+<div class="wide"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>
+<h2>Differences in {html.escape(report.main)}</h2><table><tbody>{differences}</tbody></table>
+<h2>Side by side</h2><div class="plots">{plots}</div>
+<h2>What the ranker looks at</h2><div class="plots">{importance}</div>
+<h2>How it was measured</h2><ul>{facts}</ul>
+<p>Learnt from what came before the test, asked once for each person who acts in it, with the history up to its start. Items already taken are neither shown nor counted.</p>
+</body></html>"""
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def bars(values: dict[str, Estimate]) -> str:
+    """Horizontal bars with whiskers, as SVG."""
+    most = max((e.high for e in values.values() if e.high == e.high), default=0.0) or 1.0
+    left, width, height = 130, 300, 24
+    rows = []
+    for at, (name, e) in enumerate(values.items()):
+        y, scale = at * height + 4, width / most
+        own = " own" if name == "shortlist" else ""
+        rows.append(
+            f"<text x='{left - 8}' y='{y + 12}' text-anchor='end'>{html.escape(name)}</text>"
+            f"<rect class='bar{own}' x='{left}' y='{y}' width='{max(e.value, 0) * scale:.1f}' height='15' rx='2'/>"
+            + (f"<path class='whisker' d='M{left + e.low * scale:.1f} {y + 7.5}H{left + e.high * scale:.1f}'/>" if e.high > e.low else "")
+            + f"<text x='{left + max(e.high, 0) * scale + 6:.1f}' y='{y + 12}'>{e.value:.3f}</text>"
+        )
+    return f"<svg viewBox='0 0 {left + width + 60} {len(values) * height + 6}' role='img'>{''.join(rows)}</svg>"
+
+
+STYLE = """:root{color-scheme:light dark;--ink:#17211f;--line:#d5dedc;--accent:#0f766e;--bar:#b9c7c4;--bg:#fff}
+@media(prefers-color-scheme:dark){:root{--ink:#e8eeec;--line:#33413f;--accent:#4fc3b5;--bar:#4b5c59;--bg:#121918}}
+body{font:15px/1.5 system-ui,'DejaVu Sans',sans-serif;color:var(--ink);background:var(--bg);max-width:72rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem}h2{font-size:1.1rem;margin-top:2rem}.verdict{font-size:1.15rem;border-left:4px solid var(--accent);padding:.4rem .9rem}
+.note{color:#8a5a00}.wide{overflow-x:auto}table{border-collapse:collapse}th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+tbody th{text-align:left;font-weight:500}small{display:block;opacity:.65;font-size:.72rem}.own th,.own td{font-weight:700;color:var(--accent)}
+.better{color:var(--accent);font-weight:700}.worse{color:#c2410c;font-weight:700}.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(24rem,1fr));gap:1rem}
+figure{margin:0;border:1px solid var(--line);border-radius:.6rem;padding:.8rem}figcaption{font-size:.85rem;margin-bottom:.4rem}svg{width:100%;height:auto;font-size:11px}svg text{fill:var(--ink)}
+.bar{fill:var(--bar)}.bar.own{fill:var(--accent)}.whisker{stroke:var(--ink);stroke-width:1.6}@media print{body{margin:0}.plots{display:block}}"""
