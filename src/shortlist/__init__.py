@@ -24,7 +24,16 @@ _WHERE = {
     "evaluate": "shortlist.evaluate",
     "read_project": "shortlist.project",
 }
-__all__ = ["Dataset", "Project", "Recommender", "ShortlistError", "Slate", "Slates", "evaluate", "read_project"]
+__all__ = [
+    "Dataset",
+    "Project",
+    "Recommender",
+    "ShortlistError",
+    "Slate",
+    "Slates",
+    "evaluate",
+    "read_project",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -30,7 +30,9 @@ def write_bundle(folder: Path, fill: Callable[[Path], None], facts: dict[str, An
     try:
         fill(fresh)
         files = {str(f.relative_to(fresh)): _digest(f) for f in sorted(fresh.rglob("*")) if f.is_file()}
-        (fresh / "manifest.json").write_text(json.dumps({"format": FORMAT, **facts, "files": files}, indent=2), encoding="utf-8")
+        (fresh / "manifest.json").write_text(
+            json.dumps({"format": FORMAT, **facts, "files": files}, indent=2), encoding="utf-8"
+        )
         if folder.exists():
             shutil.rmtree(folder)
         fresh.rename(folder)
@@ -61,7 +63,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         if not file.is_file():
             raise BundleError(f"{folder}: {name} is missing; the bundle is incomplete")
         if _digest(file) != digest:
-            raise BundleError(f"{folder}: {name} is not the file that was saved (its checksum differs); copy the bundle again")
+            raise BundleError(
+                f"{folder}: {name} is not the file that was saved (its checksum differs); copy the bundle again"
+            )
     return manifest
 
 

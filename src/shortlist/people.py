@@ -54,7 +54,9 @@ def joined(base: Histories, extra: list[list[Event]]) -> Histories:
     owner = np.concatenate([base.owner, np.repeat(np.arange(len(extra)), [len(e) for e in extra])])
     flat = [event for events in extra for event in events]
     arrays = [
-        np.concatenate([getattr(base, name), np.array([getattr(e, name) for e in flat], getattr(base, name).dtype)])
+        np.concatenate(
+            [getattr(base, name), np.array([getattr(e, name) for e in flat], getattr(base, name).dtype)]
+        )
         for name in ("item", "time", "kind", "value")
     ]
     order = np.lexsort([np.arange(len(owner)), arrays[1], owner])

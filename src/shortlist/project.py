@@ -180,7 +180,9 @@ class Evaluate(Settings):
     @model_validator(mode="after")
     def _room(self) -> Evaluate:
         if self.ranker_window + self.validation >= 0.9:
-            raise ValueError("ranker_window + validation must leave at least a tenth of the events as the past")
+            raise ValueError(
+                "ranker_window + validation must leave at least a tenth of the events as the past"
+            )
         return self
 
 

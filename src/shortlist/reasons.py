@@ -6,10 +6,30 @@ import numpy as np
 
 from shortlist.retrieve.base import Requests, Retriever
 
-VERBS = {"play": "watched", "watch": "watched", "view": "looked at", "click": "clicked", "purchase": "bought", "buy": "bought", "cart": "put in your basket", "install": "installed", "rating": "rated", "like": "liked", "listen": "listened to"}
+VERBS = {
+    "play": "watched",
+    "watch": "watched",
+    "view": "looked at",
+    "click": "clicked",
+    "purchase": "bought",
+    "buy": "bought",
+    "cart": "put in your basket",
+    "install": "installed",
+    "rating": "rated",
+    "like": "liked",
+    "listen": "listened to",
+}
 
 
-def reasons(retrievers: dict[str, Retriever], requests: Requests, row: int, items: np.ndarray, titles: list[str], kinds: list[str], sources: list[dict[str, int]]) -> list[str]:
+def reasons(
+    retrievers: dict[str, Retriever],
+    requests: Requests,
+    row: int,
+    items: np.ndarray,
+    titles: list[str],
+    kinds: list[str],
+    sources: list[dict[str, int]],
+) -> list[str]:
     """One sentence an item. Models are asked in the project's order; the first whose strongest event has weight wins."""
     answers: list[str | None] = [None] * len(items)
     h = requests.histories
@@ -27,4 +47,7 @@ def reasons(retrievers: dict[str, Retriever], requests: Requests, row: int, item
             if all(answers):
                 break
     popular = [name for name, r in retrievers.items() if r.name == "popular"]
-    return [a or ("Popular right now" if any(p in s for p in popular) or not s else "New for you") for a, s in zip(answers, sources, strict=True)]
+    return [
+        a or ("Popular right now" if any(p in s for p in popular) or not s else "New for you")
+        for a, s in zip(answers, sources, strict=True)
+    ]

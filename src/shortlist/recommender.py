@@ -84,11 +84,29 @@ class Recommender:
         self._fit_retrievers(past, progress, "retrievers on the past")
         features = FeatureSet(dataset).fit(past)
         window = dataset.before(cuts.validation)
-        examples = make_examples(window, self.retrievers, features, cuts.ranker, cuts.validation, cuts.ranker, _named(progress, "training"))
-        held = make_examples(dataset, self.retrievers, features, cuts.validation, cuts.end, cuts.ranker, _named(progress, "validation"))
+        examples = make_examples(
+            window,
+            self.retrievers,
+            features,
+            cuts.ranker,
+            cuts.validation,
+            cuts.ranker,
+            _named(progress, "training"),
+        )
+        held = make_examples(
+            dataset,
+            self.retrievers,
+            features,
+            cuts.validation,
+            cuts.end,
+            cuts.ranker,
+            _named(progress, "validation"),
+        )
         self.ranker = TreeRanker(self.project).fit(examples, held, lambda share: progress("ranker", share))
         predictions = self.ranker.predict(held.matrix)
-        self.scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=held.weights)), 1e-9).astype(np.float64)
+        self.scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=held.weights)), 1e-9).astype(
+            np.float64
+        )
         self._fit_retrievers(dataset, progress, "retrievers on everything")
         facts = f"{self.project.model_dump_json()}|{len(dataset.log)}|{dataset.log.time[-1]}|{predictions.sum():.6f}"
         self.version = hashlib.sha256(facts.encode()).hexdigest()[:12]
@@ -111,7 +129,11 @@ class Recommender:
         born = np.full(len(dataset.items), np.iinfo(np.int64).max)
         np.minimum.at(born, dataset.log.item, dataset.log.time)
         by = self.project.rerank.freshness_by
-        self.born = dataset.items.attributes[by].times if by else np.where(born == np.iinfo(np.int64).max, NO_TIME, born)
+        self.born = (
+            dataset.items.attributes[by].times
+            if by
+            else np.where(born == np.iinfo(np.int64).max, NO_TIME, born)
+        )
         # A log that ended long ago (a public data set, a world) keeps its own clock: "the last 7 days" means its last
         end, now = int(dataset.log.time[-1]) + 1, int(time.time() * 1000)
         self._behind = now - end if now - end > 86_400_000 else 0
@@ -145,7 +167,9 @@ class Recommender:
         """
         if users is not None:
             if isinstance(users, (str, bytes)) or user is not None or history is not None:
-                raise RequestError("users: give a list of users, or one user or history, not both", field="users")
+                raise RequestError(
+                    "users: give a list of users, or one user or history, not both", field="users"
+                )
             people = list(users)
         else:
             people = [user]
@@ -158,7 +182,9 @@ class Recommender:
         allowed = allowed_items(self.dataset.items, filters, self.project.rerank.in_stock)
         slates: list[Slate] = []
         for start in range(0, len(people), BATCH):
-            slates += self._batch(people[start : start + BATCH], history, context, n, chosen, allowed, strengths, moment)
+            slates += self._batch(
+                people[start : start + BATCH], history, context, n, chosen, allowed, strengths, moment
+            )
         return Slates(slates) if users is not None else slates[0]
 
     def _check_n(self, n: Any) -> int:
@@ -167,8 +193,15 @@ class Recommender:
         return int(n)
 
     def _batch(
-        self, people: list[Any], history: Sequence[Any] | None, context: dict[str, Any] | None, n: int,
-        weights: np.ndarray, allowed: np.ndarray | None, strengths: tuple[float, float], moment: int,
+        self,
+        people: list[Any],
+        history: Sequence[Any] | None,
+        context: dict[str, Any] | None,
+        n: int,
+        weights: np.ndarray,
+        allowed: np.ndarray | None,
+        strengths: tuple[float, float],
+        moment: int,
     ) -> list[Slate]:
         codes, requests, unknown = self._requests(people, history, context, allowed, moment)
         rows, blended, predictions = self._rank(codes, requests, context)
@@ -181,28 +214,56 @@ class Recommender:
             order = self._rerank(items, utility[part], n, moment, *strengths)
             taken = items[order]
             sources = [
-                {name: int(rank) for name, rank in zip(rows.sources, rows.ranks[part][at], strict=True) if not np.isnan(rank)}
+                {
+                    name: int(rank)
+                    for name, rank in zip(rows.sources, rows.ranks[part][at], strict=True)
+                    if not np.isnan(rank)
+                }
                 for at in order.tolist()
             ]
-            why = reasons(self.retrievers, requests, row, taken, self.dataset.items.titles, self.dataset.log.kinds, sources)
+            why = reasons(
+                self.retrievers,
+                requests,
+                row,
+                taken,
+                self.dataset.items.titles,
+                self.dataset.log.kinds,
+                sources,
+            )
             slates.append(
                 Slate(
-                    uuid.uuid4().hex, person, bool(codes[row] >= 0) or self.people.knows(person),
+                    uuid.uuid4().hex,
+                    person,
+                    bool(codes[row] >= 0) or self.people.knows(person),
                     [
                         Recommendation(
-                            self.dataset.items.ids.id(int(item)), self.dataset.items.titles[item], float(utility[part][at]),
-                            {name: float(p) for name, p in zip(self.project.objectives, predictions[part][at], strict=True)},
-                            sources[place], why[place],
+                            self.dataset.items.ids.id(int(item)),
+                            self.dataset.items.titles[item],
+                            float(utility[part][at]),
+                            {
+                                name: float(p)
+                                for name, p in zip(
+                                    self.project.objectives, predictions[part][at], strict=True
+                                )
+                            },
+                            sources[place],
+                            why[place],
                         )
                         for place, (item, at) in enumerate(zip(taken.tolist(), order.tolist(), strict=True))
                     ],
-                    self.version, unknown,
+                    self.version,
+                    unknown,
                 )
             )
         return slates
 
     def _requests(
-        self, people: list[Any], history: Sequence[Any] | None, context: dict[str, Any] | None, allowed: np.ndarray | None, moment: int
+        self,
+        people: list[Any],
+        history: Sequence[Any] | None,
+        context: dict[str, Any] | None,
+        allowed: np.ndarray | None,
+        moment: int,
     ) -> tuple[np.ndarray, Requests, list[Any]]:
         codes = self.dataset.users.ids.codes(people)
         unknown: list[Any] = []
@@ -210,49 +271,86 @@ class Recommender:
             given = self.dataset.items.ids.codes(history)
             unknown = [item for item, code in zip(history, given, strict=True) if code < 0]
             known = given[given >= 0].tolist()
-            events = [Event(item, moment - 1000 * (len(known) - at), self.default_kind) for at, item in enumerate(known)]
+            events = [
+                Event(item, moment - 1000 * (len(known) - at), self.default_kind)
+                for at, item in enumerate(known)
+            ]
             whole = joined(Histories.empty(1), [events])
             codes = np.full(1, -1, np.int32)  # the history given is the whole of what may be used
         else:
             whole = self.people.of(codes, people)
         recent = whole.last(self.project.retrieve.history)
         attributes = {name: a.take(codes) for name, a in self.dataset.users.attributes.items()}
-        attributes |= {n: a for n, a in self._given(context, self.dataset.users.attributes, len(people)).items()}
+        attributes |= {
+            n: a for n, a in self._given(context, self.dataset.users.attributes, len(people)).items()
+        }
         seen = (None, None) if self.project.rerank.show_seen else (whole.indptr, whole.item)
         moments = np.full(len(people), moment, np.int64)
         requests = Requests(recent, self.kind_weights[recent.kind], moments, allowed, *seen, attributes)
         return codes, requests, unknown
 
-    def _given(self, context: dict[str, Any] | None, known: dict[str, Attribute], n: int) -> dict[str, Attribute]:
+    def _given(
+        self, context: dict[str, Any] | None, known: dict[str, Attribute], n: int
+    ) -> dict[str, Attribute]:
         """What a request says of itself, coded like the attributes it names."""
         import pyarrow as pa
 
         found = {}
         for name, value in (context or {}).items():
-            if name not in known and name not in self.dataset.log.context and name not in self.dataset.users.attributes:
+            if (
+                name not in known
+                and name not in self.dataset.log.context
+                and name not in self.dataset.users.attributes
+            ):
                 there = [*self.dataset.log.context, *self.dataset.users.attributes]
-                raise RequestError(f"context: there is no {name!r}; there are: {', '.join(there) or 'none'}", field=f"context.{name}")
+                raise RequestError(
+                    f"context: there is no {name!r}; there are: {', '.join(there) or 'none'}",
+                    field=f"context.{name}",
+                )
             if name in known:
-                if known[name].kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
-                    raise RequestError(f"context.{name} must be a number and is {value!r}", field=f"context.{name}")
+                if known[name].kind == "number" and (
+                    isinstance(value, bool) or not isinstance(value, (int, float))
+                ):
+                    raise RequestError(
+                        f"context.{name} must be a number and is {value!r}", field=f"context.{name}"
+                    )
                 values = value if known[name].kind != "category" else str(value)
-                found[name] = encode(name, known[name].kind, pa.array([values] * n), known[name].vocabulary or None)
+                found[name] = encode(
+                    name, known[name].kind, pa.array([values] * n), known[name].vocabulary or None
+                )
         return found
 
-    def _rank(self, codes: np.ndarray, requests: Requests, context: dict[str, Any] | None) -> tuple[Rows, Blended, np.ndarray]:
+    def _rank(
+        self, codes: np.ndarray, requests: Requests, context: dict[str, Any] | None
+    ) -> tuple[Rows, Blended, np.ndarray]:
         """Candidates of a batch, as feature rows with calibrated predictions."""
         blended = blend(self.retrievers, requests, self.project.retrieve.candidates)
         found = blended.item >= 0
         request = np.repeat(np.arange(len(codes)), found.sum(1))
         rows = Rows(
-            codes, requests.moments, requests.histories, request, blended.item[found], blended.sources,
-            blended.ranks[found], blended.scores[found], requests.attributes,
+            codes,
+            requests.moments,
+            requests.histories,
+            request,
+            blended.item[found],
+            blended.sources,
+            blended.ranks[found],
+            blended.scores[found],
+            requests.attributes,
             self._given(context, self.dataset.log.context, len(codes)),
         )
         matrix = self.features.live(rows, self.counts)
-        return rows, blended, self.ranker.predict(matrix) if len(matrix) else np.empty((0, len(self.project.objectives)), np.float32)
+        return (
+            rows,
+            blended,
+            self.ranker.predict(matrix)
+            if len(matrix)
+            else np.empty((0, len(self.project.objectives)), np.float32),
+        )
 
-    def _rerank(self, items: np.ndarray, utility: np.ndarray, n: int, moment: int, diversity: float, freshness: float) -> np.ndarray:
+    def _rerank(
+        self, items: np.ndarray, utility: np.ndarray, n: int, moment: int, diversity: float, freshness: float
+    ) -> np.ndarray:
         """Which candidate rows to show, in order."""
         settings = self.project.rerank
         worth = boost(utility, self.born[items], moment, freshness, duration_ms(settings.freshness_half_life))
@@ -263,7 +361,9 @@ class Recommender:
             order = pool[mmr(worth[pool], self._vectors(items[pool]), diversity, n)]
         if settings.exposure_by is None:
             return order[:n]
-        return capped(order, self.dataset.items.attributes[settings.exposure_by].codes[items], settings.exposure_cap, n)
+        return capped(
+            order, self.dataset.items.attributes[settings.exposure_by].codes[items], settings.exposure_cap, n
+        )
 
     def _vectors(self, items: np.ndarray) -> np.ndarray:
         """float32 (items, d): what likeness is measured by: the attribute of `diversity_by`, or factors."""
@@ -296,18 +396,25 @@ class Recommender:
             if len(order):
                 ids, titles = self.dataset.items.ids, self.dataset.items.titles
                 return [
-                    Recommendation(ids.id(int(i)), titles[i], float(scores[i]), {}, {name: rank}, f"Like {titles[code]}")
+                    Recommendation(
+                        ids.id(int(i)), titles[i], float(scores[i]), {}, {name: rank}, f"Like {titles[code]}"
+                    )
                     for rank, i in enumerate(order.tolist())
                 ]
         return []
 
-    def observe(self, user: Any, item: Any, kind: str, timestamp: int | None = None, value: float | None = None) -> None:
+    def observe(
+        self, user: Any, item: Any, kind: str, timestamp: int | None = None, value: float | None = None
+    ) -> None:
         """Take in one event: the next request reflects it. timestamp: ms; the recommender's clock without."""
         code = self.dataset.items.ids.code(item)
         if code < 0:
             raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
         if kind not in self.dataset.log.kinds:
-            raise RequestError(f"kind: there is no event kind {kind!r}; there are: {', '.join(self.dataset.log.kinds)}", field="kind")
+            raise RequestError(
+                f"kind: there is no event kind {kind!r}; there are: {', '.join(self.dataset.log.kinds)}",
+                field="kind",
+            )
         moment = self.now() if timestamp is None else timestamp
         amount = float("nan") if value is None else float(value)
         person = self.dataset.users.ids.code(user)
@@ -329,7 +436,11 @@ class Recommender:
             state = {"scales": self.scales.tolist(), "priors": self.features.priors}
             (fresh / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
-        write_bundle(folder, fill, {"model_version": self.version, "shortlist": shortlist.__version__, "name": self.project.name})
+        write_bundle(
+            folder,
+            fill,
+            {"model_version": self.version, "shortlist": shortlist.__version__, "name": self.project.name},
+        )
         return folder
 
     @classmethod
@@ -338,7 +449,9 @@ class Recommender:
         folder = Path(folder)
         manifest = read_manifest(folder)
         try:
-            project = parse_project(json.loads((folder / "project.json").read_text(encoding="utf-8")), f"{folder}/project.json")
+            project = parse_project(
+                json.loads((folder / "project.json").read_text(encoding="utf-8")), f"{folder}/project.json"
+            )
             recommender = cls(project)
             for name, settings in zip(recommender.retrievers, project.retrieve.sources, strict=True):
                 recommender.retrievers[name] = MODELS[settings["model"]].load(folder / "retrievers" / name)

@@ -100,6 +100,8 @@ class Slates:
                 f"<tr><td>{rank}</td><td><b>{html.escape(r.title)}</b></td><td>{r.score:.3f}</td><td>{html.escape(r.reason)}</td></tr>"
                 for rank, r in enumerate(slate.items, 1)
             )
-            parts.append(f"<p>For {who}</p><table><tr><th></th><th>item</th><th>score</th><th>reason</th></tr>{cells}</table>")
+            parts.append(
+                f"<p>For {who}</p><table><tr><th></th><th>item</th><th>score</th><th>reason</th></tr>{cells}</table>"
+            )
         more = f"<p>… and {len(self.slates) - 10} more</p>" if len(self.slates) > 10 else ""
         return "".join(parts) + more

@@ -27,7 +27,9 @@ COMMENTS = {
 def write_toml(settings: dict[str, Any], title: str) -> str:
     """TOML text of project settings, sections in the order of the data's way."""
     lines = [f"# {title}", "# Every setting left out has a default; see docs/project-file.md.", ""]
-    lines += [f"{key} = {_value(value)}" for key, value in settings.items() if not isinstance(value, (dict, list))]
+    lines += [
+        f"{key} = {_value(value)}" for key, value in settings.items() if not isinstance(value, (dict, list))
+    ]
     for key in COMMENTS:
         if "." not in key and settings.get(key):
             _section(lines, key, settings[key])
@@ -45,7 +47,11 @@ def _section(lines: list[str], name: str, value: Any) -> None:
     if comment:
         lines += ["", f"# {comment}"]
     if plain or not value:
-        lines += [*([] if comment else [""]), f"[{name}]", *(f"{_key(k)} = {_value(v)}" for k, v in plain.items())]
+        lines += [
+            *([] if comment else [""]),
+            f"[{name}]",
+            *(f"{_key(k)} = {_value(v)}" for k, v in plain.items()),
+        ]
     for key, inner in value.items():
         if key not in plain:
             _section(lines, f"{name}.{_key(key)}", inner)

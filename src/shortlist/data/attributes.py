@@ -60,15 +60,21 @@ class Attribute:
             starts, sizes = self.indptr[safe], np.where(missing, 0, np.diff(self.indptr)[safe])
             indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
             inner = np.arange(indptr[-1]) - np.repeat(indptr[:-1], sizes) + np.repeat(starts, sizes)
-            return Attribute(self.name, "list", codes=self.codes[inner], indptr=indptr, vocabulary=self.vocabulary)
+            return Attribute(
+                self.name, "list", codes=self.codes[inner], indptr=indptr, vocabulary=self.vocabulary
+            )
         if self.kind == "number":
-            return Attribute(self.name, "number", values=np.where(missing, np.nan, self.values[safe]).astype(np.float32))
+            return Attribute(
+                self.name, "number", values=np.where(missing, np.nan, self.values[safe]).astype(np.float32)
+            )
         if self.kind == "category":
             codes = np.where(missing, -1, self.codes[safe]).astype(np.int32)
             return Attribute(self.name, "category", codes=codes, vocabulary=self.vocabulary)
         if self.kind == "time":
             return Attribute(self.name, "time", times=np.where(missing, NO_TIME, self.times[safe]))
-        return Attribute(self.name, "text", text=["" if m else self.text[r] for r, m in zip(safe, missing, strict=True)])
+        return Attribute(
+            self.name, "text", text=["" if m else self.text[r] for r, m in zip(safe, missing, strict=True)]
+        )
 
     def show(self, row: int) -> Any:
         """One value as a person would write it; None where unknown."""
@@ -88,7 +94,9 @@ class Attribute:
         if self.kind == "number":
             return pa.array(self.values, from_pandas=True)
         if self.kind == "category":
-            return pa.array([self.vocabulary[c] if c >= 0 else None for c in self.codes.tolist()], pa.string())
+            return pa.array(
+                [self.vocabulary[c] if c >= 0 else None for c in self.codes.tolist()], pa.string()
+            )
         if self.kind == "list":
             flat = pa.array([self.vocabulary[c] for c in self.codes.tolist()], pa.string())
             return pa.ListArray.from_arrays(pa.array(self.indptr, pa.int32()), flat)
@@ -97,7 +105,9 @@ class Attribute:
         return pa.array(self.text, pa.string())
 
 
-def encode(name: str, kind: AttributeKind, column: pa.Array, vocabulary: list[str] | None = None) -> Attribute:
+def encode(
+    name: str, kind: AttributeKind, column: pa.Array, vocabulary: list[str] | None = None
+) -> Attribute:
     """Code a column as an attribute. With a `vocabulary`, its codes stay and unseen values are appended.
 
     Raises `DataError` with example values where the column cannot be of that kind.
@@ -109,7 +119,11 @@ def encode(name: str, kind: AttributeKind, column: pa.Array, vocabulary: list[st
         array = array.dictionary_decode()
     try:
         if kind == "number":
-            numbers = array.cast(pa.float64()) if not pa.types.is_boolean(array.type) else array.cast(pa.int8()).cast(pa.float64())
+            numbers = (
+                array.cast(pa.float64())
+                if not pa.types.is_boolean(array.type)
+                else array.cast(pa.int8()).cast(pa.float64())
+            )
             return Attribute(name, kind, values=_numpy(numbers, np.nan).astype(np.float32))
         if kind == "time":
             return Attribute(name, kind, times=to_milliseconds(array)[0])
@@ -132,14 +146,19 @@ def encode(name: str, kind: AttributeKind, column: pa.Array, vocabulary: list[st
         present = _numpy(pc.and_(pc.is_valid(flat), pc.not_equal(pc.fill_null(flat, ""), ""))).astype(bool)
         flat, owner = flat.filter(pa.array(present)), owner[present]
         known = _grown(vocabulary, flat)
-        codes = _numpy(pc.fill_null(pc.index_in(flat, value_set=pa.array(known, pa.string())), -1)).astype(np.int64)
+        codes = _numpy(pc.fill_null(pc.index_in(flat, value_set=pa.array(known, pa.string())), -1)).astype(
+            np.int64
+        )
         pairs = np.unique(owner * max(len(known), 1) + codes)  # sorted by owner, each value once
         owner, codes = pairs // max(len(known), 1), pairs % max(len(known), 1)
         indptr = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(array)))]).astype(np.int64)
         return Attribute(name, kind, codes=codes.astype(np.int32), indptr=indptr, vocabulary=known)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         examples = ", ".join(repr(v) for v in array.drop_null().slice(0, 3).to_pylist())
-        raise DataError(f"attribute {name!r} cannot be a {kind}: the column is {array.type}, e.g. {examples} ({error})", name) from None
+        raise DataError(
+            f"attribute {name!r} cannot be a {kind}: the column is {array.type}, e.g. {examples} ({error})",
+            name,
+        ) from None
 
 
 def _grown(vocabulary: list[str] | None, words: pa.Array) -> list[str]:
@@ -157,4 +176,3 @@ def _numpy(array: pa.Array, missing: float | int | None = None) -> np.ndarray:
     if missing is not None:
         array = pc.fill_null(array, missing)
     return array.to_numpy(zero_copy_only=False)
-

@@ -61,7 +61,10 @@ class Log:
 
     def rows(self, rows: np.ndarray | slice) -> Log:
         index = np.arange(len(self))[rows]
-        arrays = {n: getattr(self, n)[rows] for n in ("user", "item", "time", "kind", "value", "slate", "position", "propensity")}
+        arrays = {
+            n: getattr(self, n)[rows]
+            for n in ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
+        }
         return replace(self, **arrays, context={n: a.take(index) for n, a in self.context.items()})
 
     def is_kind(self, names: list[str], at_least: float | None = None) -> np.ndarray:
@@ -88,7 +91,14 @@ class Dataset:
         """Every user's events but impressions, in order of time."""
         acted = np.flatnonzero(self.log.acted)
         log = self.log
-        return Histories.of(log.user[acted], len(self.users), log.item[acted], log.time[acted], log.kind[acted], log.value[acted])
+        return Histories.of(
+            log.user[acted],
+            len(self.users),
+            log.item[acted],
+            log.time[acted],
+            log.kind[acted],
+            log.value[acted],
+        )
 
     def before(self, moment: int) -> Dataset:
         """What had happened strictly before a moment (ms)."""
@@ -110,7 +120,9 @@ class Dataset:
         return _build(project, events, items, users, files)
 
     @classmethod
-    def from_frames(cls, events: Any, items: Any = None, users: Any = None, project: Project | None = None) -> Dataset:
+    def from_frames(
+        cls, events: Any, items: Any = None, users: Any = None, project: Project | None = None
+    ) -> Dataset:
         """From pandas, Polars or Arrow tables (anything with the Arrow interface). Columns are guessed as by
         `shortlist init` where no project says what they are."""
         tables = [None if frame is None else to_arrow(frame) for frame in (events, items, users)]
@@ -119,7 +131,9 @@ class Dataset:
             from shortlist.data.guess import guess_project
 
             project = guess_project(*tables)
-        return _build(project, tables[0], tables[1], tables[2], {"events": "events", "items": "items", "users": "users"})
+        return _build(
+            project, tables[0], tables[1], tables[2], {"events": "events", "items": "items", "users": "users"}
+        )
 
 
 def to_arrow(frame: Any) -> pa.Table:
@@ -132,7 +146,9 @@ def to_arrow(frame: Any) -> pa.Table:
         return pa.table(frame)
     if isinstance(frame, list):
         return pa.Table.from_pylist(frame)
-    raise DataError(f"a {type(frame).__name__} is no table; give a pandas, Polars or Arrow table or a list of dictionaries")
+    raise DataError(
+        f"a {type(frame).__name__} is no table; give a pandas, Polars or Arrow table or a list of dictionaries"
+    )
 
 
 def read_tables(project: Project) -> tuple[pa.Table, pa.Table | None, pa.Table | None, dict[str, str]]:
@@ -140,7 +156,11 @@ def read_tables(project: Project) -> tuple[pa.Table, pa.Table | None, pa.Table |
     data = project.data
     if not data.events:
         raise ProjectError("data.events is not set: name the events table", field="data.events")
-    files = {"events": _short(data.events), "items": _short(data.items or "items"), "users": _short(data.users or "users")}
+    files = {
+        "events": _short(data.events),
+        "items": _short(data.items or "items"),
+        "users": _short(data.users or "users"),
+    }
     public = None if is_query(data.events) else read_public(data.events)
     if public is not None:
         items, users = public.items, public.users
@@ -148,7 +168,12 @@ def read_tables(project: Project) -> tuple[pa.Table, pa.Table | None, pa.Table |
             items = _read(data.items, data.database)
         if data.users:
             users = _read(data.users, data.database)
-        return public.events, items, users, {**{k: f"{files['events']} ({k})" for k in ("items", "users")}, "events": files["events"]}
+        return (
+            public.events,
+            items,
+            users,
+            {**{k: f"{files['events']} ({k})" for k in ("items", "users")}, "events": files["events"]},
+        )
     return (
         _read(data.events, data.database),
         _read(data.items, data.database) if data.items else None,
@@ -168,7 +193,9 @@ def _short(source: str) -> str:
     return f"query «{' '.join(source.split())[:60]}»" if is_query(source) else Path(source).name or source
 
 
-def _build(project: Project, events: pa.Table, items: pa.Table | None, users: pa.Table | None, files: dict[str, str]) -> Dataset:
+def _build(
+    project: Project, events: pa.Table, items: pa.Table | None, users: pa.Table | None, files: dict[str, str]
+) -> Dataset:
     problems: list[Problem] = []
     item_ids = _entity_ids(items, project.items, files["items"], "items", problems)
     user_ids = _entity_ids(users, project.users, files["users"], "users", problems)
@@ -189,7 +216,9 @@ def _build(project: Project, events: pa.Table, items: pa.Table | None, users: pa
     columns = project.data.columns
     slate = np.full(len(raw.rows), -1, np.int32)
     if columns.slate:
-        ids = id_array(events.column(columns.slate), f"{files['events']}: {columns.slate}").take(pa.array(raw.rows))
+        ids = id_array(events.column(columns.slate), f"{files['events']}: {columns.slate}").take(
+            pa.array(raw.rows)
+        )
         slate = IdMap.of(ids).codes(ids)
     kinds = sorted(set(raw.kind.unique().to_pylist()))
     log = Log(
@@ -218,24 +247,62 @@ def _build(project: Project, events: pa.Table, items: pa.Table | None, users: pa
     return dataset
 
 
-def _entity_ids(table: pa.Table | None, settings: Table | None, file: str, role: str, problems: list[Problem]) -> pa.Array | None:
+def _entity_ids(
+    table: pa.Table | None, settings: Table | None, file: str, role: str, problems: list[Problem]
+) -> pa.Array | None:
     """The ids of an items or users table; findings about missing columns, missing and repeated ids are added."""
     if table is None:
         return None
     if settings is None:
-        problems.append(Problem("error", file, "id", f"there is a {role} table and no [{role}] section", 0, [], f"Add [{role}] with id = \"…\" to shortlist.toml"))
+        problems.append(
+            Problem(
+                "error",
+                file,
+                "id",
+                f"there is a {role} table and no [{role}] section",
+                0,
+                [],
+                f'Add [{role}] with id = "…" to shortlist.toml',
+            )
+        )
         return None
-    missing = [name for name in dict.fromkeys([settings.id, *([settings.title] if settings.title else []), *settings.attributes]) if name not in table.column_names]
+    missing = [
+        name
+        for name in dict.fromkeys(
+            [settings.id, *([settings.title] if settings.title else []), *settings.attributes]
+        )
+        if name not in table.column_names
+    ]
     problems += [missing_column(file, name, table.column_names, f"[{role}]") for name in missing]
     if missing:
         return None
     ids = id_array(table.column(settings.id), f"{file}: {settings.id}")
     if ids.null_count:
-        problems.append(Problem("set aside", file, settings.id, "the id is missing", ids.null_count, [], "Each row needs an id"))
+        problems.append(
+            Problem(
+                "set aside",
+                file,
+                settings.id,
+                "the id is missing",
+                ids.null_count,
+                [],
+                "Each row needs an id",
+            )
+        )
     distinct = IdMap.of(ids)
     repeated = len(ids) - ids.null_count - len(distinct)
     if repeated:
-        problems.append(Problem("set aside", file, settings.id, "the id was seen before; the first row was kept", repeated, [], "Ids must be unique"))
+        problems.append(
+            Problem(
+                "set aside",
+                file,
+                settings.id,
+                "the id was seen before; the first row was kept",
+                repeated,
+                [],
+                "Ids must be unique",
+            )
+        )
     return distinct.values
 
 
@@ -254,7 +321,9 @@ def _entities(table: pa.Table | None, settings: Table | None, ids: IdMap, known:
     titles = [str(value) for value in ids.values.to_pylist()]
     if settings.title:
         words = table.column(settings.title).cast(pa.string()).to_pylist()
-        titles = [words[row] or title if row >= 0 else title for row, title in zip(first, titles, strict=True)]
+        titles = [
+            words[row] or title if row >= 0 else title for row, title in zip(first, titles, strict=True)
+        ]
     return Entities(ids, titles, attributes)
 
 
@@ -267,7 +336,10 @@ def _check_objectives(dataset: Dataset) -> None:
                 field=f"objectives.{name}.events",
             )
         if not dataset.positives(objective).any():
-            raise DataError(f"objectives.{name}: no event fulfils it (events {objective.events}, at_least {objective.at_least})", field=f"objectives.{name}")
+            raise DataError(
+                f"objectives.{name}: no event fulfils it (events {objective.events}, at_least {objective.at_least})",
+                field=f"objectives.{name}",
+            )
 
 
 Progress = Callable[[str, float], None]

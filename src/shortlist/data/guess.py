@@ -15,11 +15,59 @@ from shortlist.errors import DataError
 from shortlist.project import IMPRESSION, AttributeKind, Project, parse_project
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "user": ("user_id", "user", "userid", "uid", "customer_id", "customer", "visitor_id", "visitorid", "session_id", "member_id", "account_id"),
-    "item": ("item_id", "item", "itemid", "iid", "product_id", "product", "movie_id", "movieid", "video_id", "app_id", "article_id", "track_id", "sku", "content_id"),
-    "timestamp": ("timestamp", "time", "ts", "event_time", "datetime", "date", "created_at", "occurred_at", "event_timestamp"),
+    "user": (
+        "user_id",
+        "user",
+        "userid",
+        "uid",
+        "customer_id",
+        "customer",
+        "visitor_id",
+        "visitorid",
+        "session_id",
+        "member_id",
+        "account_id",
+    ),
+    "item": (
+        "item_id",
+        "item",
+        "itemid",
+        "iid",
+        "product_id",
+        "product",
+        "movie_id",
+        "movieid",
+        "video_id",
+        "app_id",
+        "article_id",
+        "track_id",
+        "sku",
+        "content_id",
+    ),
+    "timestamp": (
+        "timestamp",
+        "time",
+        "ts",
+        "event_time",
+        "datetime",
+        "date",
+        "created_at",
+        "occurred_at",
+        "event_timestamp",
+    ),
     "kind": ("kind", "event", "event_type", "type", "action", "behavior", "behaviour", "interaction"),
-    "value": ("value", "rating", "score", "seconds", "watch_seconds", "amount", "price", "cnt", "count", "quantity"),
+    "value": (
+        "value",
+        "rating",
+        "score",
+        "seconds",
+        "watch_seconds",
+        "amount",
+        "price",
+        "cnt",
+        "count",
+        "quantity",
+    ),
     "event_id": ("event_id", "eventid"),
     "slate": ("slate", "slate_id", "impression_id", "request_id"),
     "position": ("position", "pos", "slot"),
@@ -28,7 +76,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 TITLES = ("title", "name", "item_name", "product_name", "label")
 
 
-def guess_project(events: pa.Table, items: pa.Table | None, users: pa.Table | None, name: str = "shortlist") -> Project:
+def guess_project(
+    events: pa.Table, items: pa.Table | None, users: pa.Table | None, name: str = "shortlist"
+) -> Project:
     """A project for these tables. Raises `DataError` where no column can be the user or the item."""
     columns = {role: _find(events, names) for role, names in NAMES.items()}
     for role in ("user", "item"):
@@ -46,7 +96,9 @@ def guess_project(events: pa.Table, items: pa.Table | None, users: pa.Table | No
         "data": {
             "events": "events",
             "columns": {role: column for role, column in columns.items() if column},
-            "context": {c: k for c in events.column_names if c not in taken and (k := _context_kind(events.column(c)))},
+            "context": {
+                c: k for c in events.column_names if c not in taken and (k := _context_kind(events.column(c)))
+            },
         },
     }
     for role, table in (("items", items), ("users", users)):
@@ -95,7 +147,16 @@ def _attribute_kind(name: str, column: pa.ChunkedArray) -> AttributeKind | None:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return "time"
     lower = name.lower()
-    if lower in {"released", "release_date", "published", "published_at", "created_at", "arrived", "added", "added_at"}:
+    if lower in {
+        "released",
+        "release_date",
+        "published",
+        "published_at",
+        "created_at",
+        "arrived",
+        "added",
+        "added_at",
+    }:
         return "time"
     if _numeric(kind) or pa.types.is_boolean(kind):
         return "number"
@@ -110,17 +171,23 @@ def _attribute_kind(name: str, column: pa.ChunkedArray) -> AttributeKind | None:
     return "category" if distinct <= max(50, len(words) // 4) else None
 
 
-def _wishes(events: pa.Table, columns: dict[str, str | None], settings: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _wishes(
+    events: pa.Table, columns: dict[str, str | None], settings: dict[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Objectives and features that fit the kinds of events there are."""
     kind, value = columns["kind"], columns["value"]
-    kinds = sorted(pc.unique(events.column(kind)).drop_null().cast(pa.string()).to_pylist()) if kind else ["event"]
+    kinds = (
+        sorted(pc.unique(events.column(kind)).drop_null().cast(pa.string()).to_pylist())
+        if kind
+        else ["event"]
+    )
     acted = [name for name in kinds if name != IMPRESSION] or kinds
     objectives: dict[str, Any] = {}
     like: float | None = None
     if kind is None and value is not None:
         numbers = events.column(value)
         low, high = pc.min(numbers).as_py() or 0, pc.max(numbers).as_py() or 0
-        if 0 <= low and 4 < high <= 5:
+        if low >= 0 and 4 < high <= 5:
             like = 4.0
             objectives["like"] = {"events": ["event"], "at_least": 4.0, "window": "30d"}
             objectives["rating"] = {"kind": "grade", "events": ["event"], "window": "30d", "weight": 0.0}
@@ -129,7 +196,9 @@ def _wishes(events: pa.Table, columns: dict[str, str | None], settings: dict[str
     main = acted[0]
     features: list[dict[str, Any]] = []
     for window in ("7d", "30d", "all"):
-        features.append({"name": f"item_{main}s_{window}", "kind": "count", "by": "item", "event": main, "window": window})
+        features.append(
+            {"name": f"item_{main}s_{window}", "kind": "count", "by": "item", "event": main, "window": window}
+        )
     features.append({"name": "item_last_seen", "kind": "recency", "by": "item", "event": main})
     features.append({"name": f"user_{main}s", "kind": "count", "by": "user", "event": main, "window": "all"})
     features.append({"name": "user_last_seen", "kind": "recency", "by": "user", "event": main})
@@ -137,10 +206,27 @@ def _wishes(events: pa.Table, columns: dict[str, str | None], settings: dict[str
         features.append({"name": "item_mean", "kind": "mean", "by": "item", "event": main, "window": "all"})
         features.append({"name": "user_mean", "kind": "mean", "by": "user", "event": main, "window": "all"})
         for window in ("30d", "all"):
-            features.append({"name": f"item_likes_{window}", "kind": "count", "by": "item", "event": main, "at_least": like, "window": window})
+            features.append(
+                {
+                    "name": f"item_likes_{window}",
+                    "kind": "count",
+                    "by": "item",
+                    "event": main,
+                    "at_least": like,
+                    "window": window,
+                }
+            )
     if IMPRESSION in kinds:
         features += [
-            {"name": f"item_{name}_rate", "kind": "rate", "by": "item", "event": name, "per": IMPRESSION, "window": "30d"} for name in acted[:2]
+            {
+                "name": f"item_{name}_rate",
+                "kind": "rate",
+                "by": "item",
+                "event": name,
+                "per": IMPRESSION,
+                "window": "30d",
+            }
+            for name in acted[:2]
         ]
         features.append({"name": "position", "kind": "position"})
     for role in ("items", "users"):
@@ -151,8 +237,18 @@ def _wishes(events: pa.Table, columns: dict[str, str | None], settings: dict[str
             elif attribute == "time" and side == "item":
                 features.append({"name": f"{name}_age", "kind": "age", "of": f"item.{name}"})
             if side == "item" and attribute in {"list", "category"}:
-                features.append({"name": f"{name}_affinity", "kind": "affinity", "of": f"item.{name}", "last": 50})
-                features.append({"name": f"{name}_popularity", "kind": "count", "by": f"item.{name}", "event": main, "window": "30d"})
+                features.append(
+                    {"name": f"{name}_affinity", "kind": "affinity", "of": f"item.{name}", "last": 50}
+                )
+                features.append(
+                    {
+                        "name": f"{name}_popularity",
+                        "kind": "count",
+                        "by": f"item.{name}",
+                        "event": main,
+                        "window": "30d",
+                    }
+                )
     for name in settings["data"]["context"]:
         features.append({"name": name, "kind": "attribute", "of": f"context.{name}"})
     return objectives, features

@@ -45,10 +45,24 @@ class Histories:
     @classmethod
     def empty(cls, n: int) -> Histories:
         none = np.empty(0, np.int32)
-        return cls(np.zeros(n + 1, np.int64), none, none.astype(np.int64), none.astype(np.int16), none.astype(np.float32))
+        return cls(
+            np.zeros(n + 1, np.int64),
+            none,
+            none.astype(np.int64),
+            none.astype(np.int16),
+            none.astype(np.float32),
+        )
 
     @classmethod
-    def of(cls, owner: np.ndarray, n: int, item: np.ndarray, time: np.ndarray, kind: np.ndarray, value: np.ndarray) -> Histories:
+    def of(
+        cls,
+        owner: np.ndarray,
+        n: int,
+        item: np.ndarray,
+        time: np.ndarray,
+        kind: np.ndarray,
+        value: np.ndarray,
+    ) -> Histories:
         """Group events that are ordered by time by their owner (−1: nobody's, left out)."""
         order = np.argsort(owner, kind="stable")
         order = order[np.searchsorted(owner[order], 0) :]

@@ -46,7 +46,9 @@ def id_array(column: Any, what: str) -> pa.Array:
             raise pa.ArrowInvalid("nested")
         return array.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise DataError(f"{what}: a column of type {kind} cannot hold ids; use whole numbers or text") from None
+        raise DataError(
+            f"{what}: a column of type {kind} cannot hold ids; use whole numbers or text"
+        ) from None
 
 
 class IdMap:
@@ -60,7 +62,9 @@ class IdMap:
         """The distinct ids of some columns, in order of first appearance. Nulls are left out."""
         kinds = {column.type for column in columns if len(column)}
         if len(kinds) > 1:
-            raise DataError(f"ids are of different types: {', '.join(sorted(map(str, kinds)))}; make them one")
+            raise DataError(
+                f"ids are of different types: {', '.join(sorted(map(str, kinds)))}; make them one"
+            )
         joined = pa.concat_arrays([c for c in columns if c.type in kinds] or [columns[0]])
         return cls(pc.unique(joined).drop_null())
 
@@ -77,7 +81,9 @@ class IdMap:
 
     def code(self, value: Any) -> int:
         """The code of one id, −1 where unknown. `"42"` finds the integer 42, as ids in addresses are text."""
-        found = self._codes.get(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+        found = (
+            self._codes.get(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+        )
         if found is None and isinstance(value, str) and pa.types.is_integer(self.values.type):
             try:
                 found = self._codes.get(int(value))
@@ -93,7 +99,11 @@ class IdMap:
             return np.fromiter((self.code(value) for value in values), dtype=np.int32)
         if len(values) and values.type != self.values.type:
             return self.codes(values.to_pylist())
-        return pc.fill_null(pc.index_in(values, value_set=self.values), -1).to_numpy(zero_copy_only=False).astype(np.int32)
+        return (
+            pc.fill_null(pc.index_in(values, value_set=self.values), -1)
+            .to_numpy(zero_copy_only=False)
+            .astype(np.int32)
+        )
 
     def id(self, code: int) -> Any:
         return self._python[code]
@@ -107,7 +117,10 @@ class IdMap:
         return IdMap(pc.unique(pa.concat_arrays([self.values, values.cast(self.values.type)])))
 
     def save(self, path: Path) -> None:
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, pa.schema([("id", self.values.type)])) as writer:
+        with (
+            pa.OSFile(str(path), "wb") as sink,
+            pa.ipc.new_file(sink, pa.schema([("id", self.values.type)])) as writer,
+        ):
             writer.write_table(pa.table({"id": self.values}))
 
     @classmethod

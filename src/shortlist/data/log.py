@@ -58,8 +58,9 @@ class Check:
 
     def summary(self) -> str:
         aside = ", ".join(f"{count:,} {reason}" for reason, count in self.set_aside.items())
-        return f"{self.read:,} events read, {self.kept:,} kept, {sum(self.set_aside.values()):,} set aside" + (
-            f" ({aside})" if aside else ""
+        return (
+            f"{self.read:,} events read, {self.kept:,} kept, {sum(self.set_aside.values()):,} set aside"
+            + (f" ({aside})" if aside else "")
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -94,7 +95,15 @@ def missing_column(file: str, wanted: str, present: Iterable[str], setting: str)
     names = list(present)
     near = difflib.get_close_matches(wanted, names, 1, 0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return Problem("error", file, wanted, f"no such column; there are: {', '.join(names)}", 0, [], f"{hint}Set {setting} in shortlist.toml")
+    return Problem(
+        "error",
+        file,
+        wanted,
+        f"no such column; there are: {', '.join(names)}",
+        0,
+        [],
+        f"{hint}Set {setting} in shortlist.toml",
+    )
 
 
 def check_events(
@@ -126,7 +135,17 @@ def check_events(
     ):
         if others is not None and len(ids) and len(others) and ids.type != others.type:
             fix = f"Make them the same type, for example with a query in data.{where}"
-            check.problems.append(Problem("error", file, name, f"ids are {ids.type} here and {others.type} in the {where} table", 0, [], fix))
+            check.problems.append(
+                Problem(
+                    "error",
+                    file,
+                    name,
+                    f"ids are {ids.type} here and {others.type} in the {where} table",
+                    0,
+                    [],
+                    fix,
+                )
+            )
     if check.errors:
         return None, check
 
@@ -137,25 +156,60 @@ def check_events(
         bad = bad & keep
         count = int(bad.sum())
         if count:
-            check.problems.append(Problem("set aside", file, column, what, count, _examples(table, bad, shown), fix))
+            check.problems.append(
+                Problem("set aside", file, column, what, count, _examples(table, bad, shown), fix)
+            )
             check.set_aside[reason] = check.set_aside.get(reason, 0) + count
             keep[bad] = False
 
     for name, ids in ((columns.user, user), (columns.item, item)):
-        set_aside(_mask(ids.is_null()), name, f"without {name}", "the id is missing", "Events need a user and an item; fix the export or leave them out")
-        empty = _mask(pc.equal(pc.fill_null(ids, "?"), "")) if pa.types.is_string(ids.type) else np.zeros(len(ids), bool)
-        set_aside(empty, name, f"with empty {name}", "the id is an empty text", "Events need a user and an item")
+        set_aside(
+            _mask(ids.is_null()),
+            name,
+            f"without {name}",
+            "the id is missing",
+            "Events need a user and an item; fix the export or leave them out",
+        )
+        empty = (
+            _mask(pc.equal(pc.fill_null(ids, "?"), ""))
+            if pa.types.is_string(ids.type)
+            else np.zeros(len(ids), bool)
+        )
+        set_aside(
+            empty, name, f"with empty {name}", "the id is an empty text", "Events need a user and an item"
+        )
 
     if columns.timestamp:
         times, reading = to_milliseconds(_flat(table.column(columns.timestamp)))
-        set_aside(reading.unreadable, columns.timestamp, "with unreadable time", "not a time", "Write epoch numbers, dates or ISO texts")
-        set_aside(times == NO_TIME, columns.timestamp, "without time", "the time is missing", "Every event needs a time")
         set_aside(
-            reading.other_unit, columns.timestamp, "with time in another unit",
-            f"most times are in {reading.unit}, these are not", "Bring the column to one unit",
+            reading.unreadable,
+            columns.timestamp,
+            "with unreadable time",
+            "not a time",
+            "Write epoch numbers, dates or ISO texts",
+        )
+        set_aside(
+            times == NO_TIME,
+            columns.timestamp,
+            "without time",
+            "the time is missing",
+            "Every event needs a time",
+        )
+        set_aside(
+            reading.other_unit,
+            columns.timestamp,
+            "with time in another unit",
+            f"most times are in {reading.unit}, these are not",
+            "Bring the column to one unit",
         )
         now = int(time.time() * 1000) if now_ms is None else now_ms
-        set_aside(times > now + 86_400_000, columns.timestamp, "in the future", "the time is more than a day ahead of now", "Check the clock or the unit of the source")
+        set_aside(
+            times > now + 86_400_000,
+            columns.timestamp,
+            "in the future",
+            "the time is more than a day ahead of now",
+            "Check the clock or the unit of the source",
+        )
         check.notes.append(f"times read as {reading.unit}")
     else:
         times = np.arange(len(user), dtype=np.int64) * 1000
@@ -164,28 +218,65 @@ def check_events(
     if columns.value:
         column = _flat(table.column(columns.value))
         numbers = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-        set_aside(np.isinf(numbers), columns.value, "with infinite value", "the value is infinite", "Values must be finite numbers")
+        set_aside(
+            np.isinf(numbers),
+            columns.value,
+            "with infinite value",
+            "the value is infinite",
+            "Values must be finite numbers",
+        )
         value = numbers.astype(np.float32)
     else:
         value = np.full(len(user), np.nan, np.float32)
     kind = _kinds(table, columns, len(user))
-    set_aside(_mask(kind.is_null()), columns.kind or "kind", "without kind", "the kind is missing", "Say what happened in each event")
+    set_aside(
+        _mask(kind.is_null()),
+        columns.kind or "kind",
+        "without kind",
+        "the kind is missing",
+        "Say what happened in each event",
+    )
 
     if columns.event_id:
         ids = id_array(table.column(columns.event_id), f"{file}: {columns.event_id}")
-        set_aside(_repeated([_dense(ids)]) & ~_mask(ids.is_null()), columns.event_id, "with a repeated event id", "the event id was seen before", "An id stands for one event; the first was kept")
+        set_aside(
+            _repeated([_dense(ids)]) & ~_mask(ids.is_null()),
+            columns.event_id,
+            "with a repeated event id",
+            "the event id was seen before",
+            "An id stands for one event; the first was kept",
+        )
     if project.data.duplicates == "drop":
         set_aside(
-            _repeated([_dense(user), _dense(item), times, _dense(kind)]), columns.user, "duplicates",
-            "the same user, item, time and kind was seen before", 'The first was kept; data.duplicates = "keep" keeps all',
+            _repeated([_dense(user), _dense(item), times, _dense(kind)]),
+            columns.user,
+            "duplicates",
+            "the same user, item, time and kind was seen before",
+            'The first was kept; data.duplicates = "keep" keeps all',
         )
     if items is not None:
         unknown = _mask(pc.invert(pc.is_in(item, value_set=items)))
-        set_aside(unknown, columns.item, "of unknown items", "the items table has no such item", "Add the items, or leave data.items out")
+        set_aside(
+            unknown,
+            columns.item,
+            "of unknown items",
+            "the items table has no such item",
+            "Add the items, or leave data.items out",
+        )
 
     check.kept = int(keep.sum())
     if not check.kept:
-        check.problems.append(Problem("error", file, columns.user, "no usable event is left", check.read, [], "See the findings above"))
+        check.problems.append(
+            Problem(
+                "error",
+                file,
+                columns.user,
+                "no usable event is left",
+                check.read,
+                [],
+                "See the findings above",
+            )
+        )
         return None, check
     rows = np.flatnonzero(keep)
     rows = rows[np.argsort(times[rows], kind="stable")]
@@ -205,10 +296,29 @@ def _check_columns(table: pa.Table, columns: Columns, project: Project, file: st
         name = getattr(columns, role)
         if name and name in table.column_names:
             kind = table.schema.field(name).type
-            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)):
+            if not (
+                pa.types.is_integer(kind)
+                or pa.types.is_floating(kind)
+                or pa.types.is_decimal(kind)
+                or pa.types.is_null(kind)
+            ):
                 column = table.column(name)
-                strange = [f"row {row + 1}: {v!r}" for row, v in enumerate(column.slice(0, 100_000).to_pylist()) if not _is_number(v)][:3]
-                check.problems.append(Problem("error", file, name, f"must be numbers and is {kind}", 0, strange, f"Fix the column, or name another in data.columns.{role}"))
+                strange = [
+                    f"row {row + 1}: {v!r}"
+                    for row, v in enumerate(column.slice(0, 100_000).to_pylist())
+                    if not _is_number(v)
+                ][:3]
+                check.problems.append(
+                    Problem(
+                        "error",
+                        file,
+                        name,
+                        f"must be numbers and is {kind}",
+                        0,
+                        strange,
+                        f"Fix the column, or name another in data.columns.{role}",
+                    )
+                )
 
 
 def _is_number(value: Any) -> bool:
@@ -228,7 +338,10 @@ def _kinds(table: pa.Table, columns: Columns, n: int) -> pa.Array:
 def _examples(table: pa.Table, bad: np.ndarray, columns: list[str]) -> list[str]:
     rows = np.flatnonzero(bad)[:3]
     taken = table.select(columns).take(pa.array(rows)).to_pylist()
-    return [f"row {row + 1}: " + ", ".join(f"{k}={v}" for k, v in values.items()) for row, values in zip(rows, taken, strict=True)]
+    return [
+        f"row {row + 1}: " + ", ".join(f"{k}={v}" for k, v in values.items())
+        for row, values in zip(rows, taken, strict=True)
+    ]
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:

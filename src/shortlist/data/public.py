@@ -16,10 +16,7 @@ import pyarrow.csv as csv
 
 from shortlist.errors import DataError
 
-GENRES_100K = (
-    "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|Film-Noir|Horror|Musical|"
-    "Mystery|Romance|Sci-Fi|Thriller|War|Western"
-).split("|")
+GENRES_100K = ["unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,10 @@ def read_atomic(path: str) -> pa.Table | None:
     for field in header:
         name, _, kind = field.partition(":")
         if kind not in {"token", "token_seq", "float", "float_seq"}:
-            raise DataError(f"{path}: header field {field!r} should be name:type with a type of token, token_seq, float or float_seq", field=name)
+            raise DataError(
+                f"{path}: header field {field!r} should be name:type with a type of token, token_seq, float or float_seq",
+                field=name,
+            )
         names.append(name)
         columns[name] = pa.float64() if kind == "float" else pa.string()
         if kind.endswith("_seq"):
@@ -130,10 +130,16 @@ def _movielens_100k(folder: Path) -> Public:
     events = _columns(folder / "u.data", ["user_id", "item_id", "rating", "timestamp"], "\t")
     items = users = None
     if (folder / "u.item").exists():
-        raw = _columns(folder / "u.item", ["item_id", "title", "released", "video", "url", *GENRES_100K], "|", "latin-1")
+        raw = _columns(
+            folder / "u.item", ["item_id", "title", "released", "video", "url", *GENRES_100K], "|", "latin-1"
+        )
         flags = [raw.column(genre).to_pylist() for genre in GENRES_100K]
-        genres = [[g for g, flag in zip(GENRES_100K, row, strict=True) if flag] for row in zip(*flags, strict=True)]
-        items = raw.select(["item_id", "title", "released"]).append_column("genres", pa.array(genres, pa.list_(pa.string())))
+        genres = [
+            [g for g, flag in zip(GENRES_100K, row, strict=True) if flag] for row in zip(*flags, strict=True)
+        ]
+        items = raw.select(["item_id", "title", "released"]).append_column(
+            "genres", pa.array(genres, pa.list_(pa.string()))
+        )
     if (folder / "u.user").exists():
         users = _columns(folder / "u.user", ["user_id", "age", "gender", "occupation", "zip"], "|")
     return Public(events, items, users)
@@ -159,7 +165,9 @@ def _movielens_csv(folder: Path) -> Public:
 
 
 def _with_genres(items: pa.Table) -> pa.Table:
-    genres = [[] if text.startswith("(no") else text.split("|") for text in items.column("genres").to_pylist()]
+    genres = [
+        [] if text.startswith("(no") else text.split("|") for text in items.column("genres").to_pylist()
+    ]
     years = [re.search(r"\((\d{4})\)\s*$", title or "") for title in items.column("title").to_pylist()]
     released = pa.array([int(year.group(1)) if year else None for year in years], pa.int64())
     items = items.drop_columns(["genres"]).append_column("genres", pa.array(genres, pa.list_(pa.string())))

@@ -23,11 +23,16 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     meta: dict[str, Any] = {"kinds": dataset.log.kinds}
     for role, entities in (("users", dataset.users), ("items", dataset.items)):
         entities.ids.save(folder / f"{role}-ids.arrow")
-        _write(folder / f"{role}.arrow", {"title": pa.array(entities.titles, pa.string()), **_columns(entities.attributes)})
+        _write(
+            folder / f"{role}.arrow",
+            {"title": pa.array(entities.titles, pa.string()), **_columns(entities.attributes)},
+        )
         meta[role] = _meta(entities.attributes)
     meta["context"] = _meta(dataset.log.context)
     log = {name: pa.array(getattr(dataset.log, name)) for name in LOG}
-    _write(folder / "log.arrow", {**log, **{f"context.{n}": a for n, a in _columns(dataset.log.context).items()}})
+    _write(
+        folder / "log.arrow", {**log, **{f"context.{n}": a for n, a in _columns(dataset.log.context).items()}}
+    )
     (folder / "dataset.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
@@ -38,13 +43,17 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
         for role in ("users", "items"):
             table = _read(folder / f"{role}.arrow")
             attributes = {n: _restore(n, m, table.column(n)) for n, m in meta[role].items()}
-            sides[role] = Entities(IdMap.load(folder / f"{role}-ids.arrow"), table.column("title").to_pylist(), attributes)
+            sides[role] = Entities(
+                IdMap.load(folder / f"{role}-ids.arrow"), table.column("title").to_pylist(), attributes
+            )
         table = _read(folder / "log.arrow")
         arrays = {name: table.column(name).to_numpy() for name in LOG}
         context = {n: _restore(n, m, table.column(f"context.{n}")) for n, m in meta["context"].items()}
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None
-    return Dataset(project, sides["users"], sides["items"], Log(kinds=meta["kinds"], **arrays, context=context))
+    return Dataset(
+        project, sides["users"], sides["items"], Log(kinds=meta["kinds"], **arrays, context=context)
+    )
 
 
 def _meta(attributes: dict[str, Attribute]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 metadata = MetaData()
 events = Table(
-    "events", metadata,
+    "events",
+    metadata,
     Column("row", Integer, primary_key=True, autoincrement=True),
     Column("event_id", String, unique=True, nullable=False),
     Column("user", Text, nullable=False),
@@ -60,13 +61,23 @@ class EventStore:
             return []
         with self.engine.begin() as connection:
             rows = {e.event_id: e for e in reversed(batch)}
-            known = set(connection.scalars(select(events.c.event_id).where(events.c.event_id.in_(list(rows)))))
+            known = set(
+                connection.scalars(select(events.c.event_id).where(events.c.event_id.in_(list(rows))))
+            )
             new = [e for e in dict.fromkeys(e.event_id for e in batch) if e not in known]
             if new:
                 connection.execute(
                     insert(events).on_conflict_do_nothing(),
                     [
-                        {"event_id": e.event_id, "user": json.dumps(e.user), "item": json.dumps(e.item), "kind": e.kind, "time": e.time, "value": e.value, "context": json.dumps(e.context)}
+                        {
+                            "event_id": e.event_id,
+                            "user": json.dumps(e.user),
+                            "item": json.dumps(e.item),
+                            "kind": e.kind,
+                            "time": e.time,
+                            "value": e.value,
+                            "context": json.dumps(e.context),
+                        }
                         for e in (rows[i] for i in new)
                     ],
                 )
@@ -76,7 +87,15 @@ class EventStore:
         """Every event, in order of arrival: what a restart rebuilds the live state from."""
         with self.engine.connect() as connection:
             for row in connection.execute(select(events).order_by(events.c.row)):
-                yield StoredEvent(row.event_id, json.loads(row.user), json.loads(row.item), row.kind, row.time, row.value, json.loads(row.context or "{}"))
+                yield StoredEvent(
+                    row.event_id,
+                    json.loads(row.user),
+                    json.loads(row.item),
+                    row.kind,
+                    row.time,
+                    row.value,
+                    json.loads(row.context or "{}"),
+                )
 
     def close(self) -> None:
         self.engine.dispose()

@@ -58,7 +58,9 @@ def to_milliseconds(array: pa.Array) -> tuple[np.ndarray, Reading]:
         return np.full(n, NO_TIME), Reading("seconds", bad, none)
     if ((numbers >= 1500) & (numbers <= 2200) & (numbers == np.floor(numbers)))[present].all():
         years = np.where(present, numbers, 1970).astype(np.int64) - 1970
-        return np.where(present, years.astype("datetime64[Y]").astype("datetime64[ms]").astype(np.int64), NO_TIME), Reading("years", bad, none)
+        return np.where(
+            present, years.astype("datetime64[Y]").astype("datetime64[ms]").astype(np.int64), NO_TIME
+        ), Reading("years", bad, none)
     if pa.types.is_integer(kind) and (size[present] < 1e8).mean() > 0.5:
         unit_of = np.where(size < 1e11, 0, np.where(size < 1e14, 1, np.where(size < 1e17, 2, 3)))
     else:

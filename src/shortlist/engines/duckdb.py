@@ -21,7 +21,9 @@ def connect(database: str | None = None) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(database, read_only=True)
     except duckdb.Error as error:
-        raise DataError(f"{database}: DuckDB cannot open it: {_first_line(error)}", field="data.database") from None
+        raise DataError(
+            f"{database}: DuckDB cannot open it: {_first_line(error)}", field="data.database"
+        ) from None
 
 
 def read_table(source: str, database: str | None = None) -> pa.Table:
@@ -49,13 +51,17 @@ def read_table(source: str, database: str | None = None) -> pa.Table:
             return _fetch(connection, "SELECT * FROM read_csv(?, sample_size = -1)", [source], source)
         if suffix.endswith((".duckdb", ".db")):
             raise DataError(f"{source} is a database: name it in data.database, and the table in data.events")
-    raise DataError(f"{source}: not a kind of file that is read here (.parquet, .csv, .tsv, .inter, a MovieLens folder)")
+    raise DataError(
+        f"{source}: not a kind of file that is read here (.parquet, .csv, .tsv, .inter, a MovieLens folder)"
+    )
 
 
 def list_tables(database: str) -> list[str]:
     """The names of the tables and views in a DuckDB file."""
     with connect(database) as connection:
-        rows = connection.execute("SELECT table_name FROM information_schema.tables ORDER BY table_name").fetchall()
+        rows = connection.execute(
+            "SELECT table_name FROM information_schema.tables ORDER BY table_name"
+        ).fetchall()
     return [row[0] for row in rows]
 
 

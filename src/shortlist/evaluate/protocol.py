@@ -60,9 +60,14 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "name": self.name, "simulated": self.simulated, "facts": self.facts, "verdict": self.verdict(),
+            "name": self.name,
+            "simulated": self.simulated,
+            "facts": self.facts,
+            "verdict": self.verdict(),
             "recommenders": {r: {m: e.to_json() for m, e in ms.items()} for r, ms in self.metrics.items()},
-            "differences": {self.main: {o: {**d.to_json(), "verdict": verdict(d)} for o, d in self.differences.items()}},
+            "differences": {
+                self.main: {o: {**d.to_json(), "verdict": verdict(d)} for o, d in self.differences.items()}
+            },
             "importance": self.importance,
         }
 
@@ -70,7 +75,12 @@ class Report:
 Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def evaluate(recommender: Recommender | Project, dataset: Dataset, progress: Progress = silent, truth: Truth | None = None) -> Report:
+def evaluate(
+    recommender: Recommender | Project,
+    dataset: Dataset,
+    progress: Progress = silent,
+    truth: Truth | None = None,
+) -> Report:
     """Train on the past of a data set, test on its future, and compare. See the module for the protocol.
 
     truth: in a world, the chance that each (user code, item code) is wanted; it adds the column `true_play@k`, the mean
@@ -84,13 +94,18 @@ def evaluate(recommender: Recommender | Project, dataset: Dataset, progress: Pro
     fit_seconds = time.perf_counter() - started
     people, wanted = _wanted(project, train, test)
     if not len(people):
-        raise DataError(f"nobody in the test part has anything relevant ({project.relevant}); make evaluate.test larger", field="evaluate.test")
+        raise DataError(
+            f"nobody in the test part has anything relevant ({project.relevant}); make evaluate.test larger",
+            field="evaluate.test",
+        )
     settings = project.evaluate
     known = np.diff(train.histories.indptr)[people] > 0
     policies = _policies(fresh, train, cut)
     metrics: dict[str, dict[str, Estimate]] = {}
     per_person: dict[str, np.ndarray] = {}
-    popularity = np.asarray((np.bincount(train.log.item[train.log.acted], minlength=len(train.items)) / max(len(train.users), 1)))
+    popularity = np.asarray(
+        np.bincount(train.log.item[train.log.acted], minlength=len(train.items)) / max(len(train.users), 1)
+    )
     vectors = fresh._vectors(np.arange(len(train.items)))
     timings = {}
     for number, (name, policy) in enumerate(policies.items()):
@@ -111,16 +126,33 @@ def evaluate(recommender: Recommender | Project, dataset: Dataset, progress: Pro
             shown = slates >= 0
             chances = truth(np.repeat(people, shown.sum(1)), slates[shown])
             owner = np.repeat(np.arange(len(people)), shown.sum(1))
-            values[f"true_play@{settings.k}"] = np.bincount(owner, chances, len(people)) / np.maximum(shown.sum(1), 1)
+            values[f"true_play@{settings.k}"] = np.bincount(owner, chances, len(people)) / np.maximum(
+                shown.sum(1), 1
+            )
         per_person[name] = values[f"ndcg@{settings.k}"]
-        metrics[name] = {metric: bootstrap(v, settings.bootstrap, project.seed) for metric, v in values.items()}
-        metrics[name][f"coverage@{settings.k}"] = _coverage(slates, len(train.items), settings.k, project.seed)
+        metrics[name] = {
+            metric: bootstrap(v, settings.bootstrap, project.seed) for metric, v in values.items()
+        }
+        metrics[name][f"coverage@{settings.k}"] = _coverage(
+            slates, len(train.items), settings.k, project.seed
+        )
         progress("evaluation", (number + 1) / len(policies))
-    differences = {n: bootstrap(per_person["shortlist"] - v, settings.bootstrap, project.seed) for n, v in per_person.items() if n != "shortlist"}
+    differences = {
+        n: bootstrap(per_person["shortlist"] - v, settings.bootstrap, project.seed)
+        for n, v in per_person.items()
+        if n != "shortlist"
+    }
     facts = {
-        "people": len(people), "people_with_history": int(known.sum()), "items": len(train.items), "train_events": len(train.log),
-        "test_from": str(np.datetime64(cut, "s") if cut < 1e11 else np.datetime64(cut, "ms").astype("datetime64[s]")),
-        "relevant": project.relevant, "fit_seconds": round(fit_seconds, 2), "recommend_seconds": {n: round(t, 3) for n, t in timings.items()},
+        "people": len(people),
+        "people_with_history": int(known.sum()),
+        "items": len(train.items),
+        "train_events": len(train.log),
+        "test_from": str(
+            np.datetime64(cut, "s") if cut < 1e11 else np.datetime64(cut, "ms").astype("datetime64[s]")
+        ),
+        "relevant": project.relevant,
+        "fit_seconds": round(fit_seconds, 2),
+        "recommend_seconds": {n: round(t, 3) for n, t in timings.items()},
     }
     importance = {name: dict(list(fresh.ranker.importance(name).items())[:12]) for name in project.objectives}
     return Report(project.name, project.simulated, settings.k, facts, metrics, differences, importance)
@@ -150,8 +182,18 @@ def _policies(recommender: Recommender, train: Dataset, moment: int) -> dict[str
     allowed = allowed_items(train.items, None, project.rerank.in_stock)
 
     def requests(people: np.ndarray) -> Requests:
-        asked = past_requests(train, people, np.full(len(people), moment, np.int64), not project.rerank.show_seen)
-        return Requests(asked.histories, asked.weights, asked.moments, allowed, asked.excluded_indptr, asked.excluded, asked.attributes)
+        asked = past_requests(
+            train, people, np.full(len(people), moment, np.int64), not project.rerank.show_seen
+        )
+        return Requests(
+            asked.histories,
+            asked.weights,
+            asked.moments,
+            allowed,
+            asked.excluded_indptr,
+            asked.excluded,
+            asked.attributes,
+        )
 
     def cascade(people: np.ndarray, k: int) -> np.ndarray:
         answer = np.full((len(people), k), -1, np.int64)
@@ -210,7 +252,9 @@ def _hits(slates: np.ndarray, truth: list[np.ndarray], n_items: int) -> tuple[np
 def _coverage(slates: np.ndarray, n_items: int, k: int, seed: int, draws: int = 200) -> Estimate:
     """Coverage is of the whole set of slates, so the bootstrap redraws slates."""
     rng = np.random.default_rng(seed)
-    drawn = [beyond.coverage(slates[rng.integers(0, len(slates), len(slates))], n_items, k) for _ in range(draws)]
+    drawn = [
+        beyond.coverage(slates[rng.integers(0, len(slates), len(slates))], n_items, k) for _ in range(draws)
+    ]
     low, high = np.quantile(drawn, [0.025, 0.975])
     value = beyond.coverage(slates, n_items, k)
     return Estimate(value, min(float(low), value), max(float(high), value))

@@ -26,16 +26,25 @@ ABOUT = {
 def text_table(report: Report) -> Table:
     """The metrics as a table for the terminal; the best of each column is bold."""
     names = _metrics(report)
-    table = Table(title=f"{report.name}{' (simulated)' if report.simulated else ''}: {report.facts['people']:,} people, test from {report.facts['test_from']}")
+    table = Table(
+        title=f"{report.name}{' (simulated)' if report.simulated else ''}: {report.facts['people']:,} people, test from {report.facts['test_from']}"
+    )
     table.add_column("recommender")
     for name in names:
         table.add_column(name, justify="right")
     table.add_column(f"{report.main}, 95 %", justify="right")
     best = {name: max(m[name].value for m in report.metrics.values() if name in m) for name in names}
     for recommender, metrics in report.metrics.items():
-        cells = [f"[bold]{metrics[n].value:.4f}[/]" if metrics[n].value == best[n] else f"{metrics[n].value:.4f}" for n in names]
+        cells = [
+            f"[bold]{metrics[n].value:.4f}[/]" if metrics[n].value == best[n] else f"{metrics[n].value:.4f}"
+            for n in names
+        ]
         main = metrics[report.main]
-        table.add_row(f"[bold]{recommender}[/]" if recommender == "shortlist" else recommender, *cells, f"{main.low:.3f}–{main.high:.3f}")
+        table.add_row(
+            f"[bold]{recommender}[/]" if recommender == "shortlist" else recommender,
+            *cells,
+            f"{main.low:.3f}–{main.high:.3f}",
+        )
     return table
 
 
@@ -46,14 +55,19 @@ def _metrics(report: Report) -> list[str]:
 def html_report(report: Report) -> str:
     """The whole report as one HTML file without any outside part."""
     names = _metrics(report)
-    head = "".join(f"<th title='{html.escape(ABOUT.get(n.partition('@')[0], ''))}'>{html.escape(n)}</th>" for n in names)
+    head = "".join(
+        f"<th title='{html.escape(ABOUT.get(n.partition('@')[0], ''))}'>{html.escape(n)}</th>" for n in names
+    )
     rows = "".join(
         f"<tr{' class=own' if r == 'shortlist' else ''}><th>{html.escape(r)}</th>"
         + "".join(f"<td>{m[n].value:.4f}<small>{m[n].low:.3f}–{m[n].high:.3f}</small></td>" for n in names)
         + "</tr>"
         for r, m in report.metrics.items()
     )
-    plots = "".join(f"<figure><figcaption><b>{html.escape(n)}</b> {html.escape(ABOUT.get(n.partition('@')[0], ''))}</figcaption>{bars({r: m[n] for r, m in report.metrics.items()})}</figure>" for n in names)
+    plots = "".join(
+        f"<figure><figcaption><b>{html.escape(n)}</b> {html.escape(ABOUT.get(n.partition('@')[0], ''))}</figcaption>{bars({r: m[n] for r, m in report.metrics.items()})}</figure>"
+        for n in names
+    )
     differences = "".join(
         f"<tr><th>shortlist − {html.escape(o)}</th><td>{d.value:+.4f}</td><td>{d.low:+.4f} to {d.high:+.4f}</td><td class='{verdict(d).split()[0]}'>{verdict(d)}</td></tr>"
         for o, d in report.differences.items()
@@ -62,7 +76,10 @@ def html_report(report: Report) -> str:
         f"<figure><figcaption><b>{html.escape(o)}</b> what its trees rest on</figcaption>{bars({f: Estimate(v, v, v) for f, v in list(shares.items())[:10]})}</figure>"
         for o, shares in report.importance.items()
     )
-    facts = "".join(f"<li>{html.escape(k.replace('_', ' '))}: <b>{html.escape(_fact(v))}</b></li>" for k, v in report.facts.items())
+    facts = "".join(
+        f"<li>{html.escape(k.replace('_', ' '))}: <b>{html.escape(_fact(v))}</b></li>"
+        for k, v in report.facts.items()
+    )
     note = "<p class=note>A simulated world: nobody here is real.</p>" if report.simulated else ""
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(report.name)}: evaluation</title><style>{STYLE}</style></head><body>
@@ -95,10 +112,16 @@ def bars(values: dict[str, Estimate]) -> str:
         rows.append(
             f"<text x='{left - 8}' y='{y + 12}' text-anchor='end'>{html.escape(name)}</text>"
             f"<rect class='bar{own}' x='{left}' y='{y}' width='{max(e.value, 0) * scale:.1f}' height='15' rx='2'/>"
-            + (f"<path class='whisker' d='M{left + e.low * scale:.1f} {y + 7.5}H{left + e.high * scale:.1f}'/>" if e.high > e.low else "")
+            + (
+                f"<path class='whisker' d='M{left + e.low * scale:.1f} {y + 7.5}H{left + e.high * scale:.1f}'/>"
+                if e.high > e.low
+                else ""
+            )
             + f"<text x='{left + max(e.high, 0) * scale + 6:.1f}' y='{y + 12}'>{e.value:.3f}</text>"
         )
-    return f"<svg viewBox='0 0 {left + width + 60} {len(values) * height + 6}' role='img'>{''.join(rows)}</svg>"
+    return (
+        f"<svg viewBox='0 0 {left + width + 60} {len(values) * height + 6}' role='img'>{''.join(rows)}</svg>"
+    )
 
 
 STYLE = """:root{color-scheme:light dark;--ink:#17211f;--line:#d5dedc;--accent:#0f766e;--bar:#b9c7c4;--bg:#fff}

@@ -28,13 +28,18 @@ def bootstrap(values: np.ndarray, draws: int, seed: int) -> Estimate:
     if not len(values):
         return Estimate(float("nan"), float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
-    means = np.concatenate([values[rng.integers(0, len(values), (min(100, draws - at), len(values)))].mean(1) for at in range(0, draws, 100)])
+    means = np.concatenate(
+        [
+            values[rng.integers(0, len(values), (min(100, draws - at), len(values)))].mean(1)
+            for at in range(0, draws, 100)
+        ]
+    )
     low, high = np.quantile(means, [0.025, 0.975])
     return Estimate(float(values.mean()), float(low), float(high))
 
 
 def verdict(difference: Estimate) -> str:
-    """"better", "worse" or "can't tell", as a difference's interval says."""
+    """ "better", "worse" or "can't tell", as a difference's interval says."""
     if difference.low > 0:
         return "better"
     return "worse" if difference.high < 0 else "can't tell"

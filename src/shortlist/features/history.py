@@ -67,7 +67,9 @@ class OfflineCounts:
         self.dataset = dataset
         self.keys = keys
 
-    def lookup(self, aggregate: Aggregate, keys: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def lookup(
+        self, aggregate: Aggregate, keys: np.ndarray, moments: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(n, sum in thousandths, last ms), int64, for each (key, moment); arguments and answers (P,)."""
         if not len(keys):
             return (np.zeros(0, np.int64),) * 3
@@ -80,13 +82,20 @@ class OfflineCounts:
         rows, event_keys = chosen[rows[wanted]], event_keys[wanted]
         oldest = int(np.iinfo(np.int64).min // 4)
         with connect() as connection:
-            connection.register("events", pa.table({"key": event_keys, "t": log.time[rows], "v": thousandths(log.value[rows])}))
+            connection.register(
+                "events",
+                pa.table({"key": event_keys, "t": log.time[rows], "v": thousandths(log.value[rows])}),
+            )
             connection.register(
                 "questions",
-                pa.table({
-                    "key": unique[0], "t": unique[1], "since": aggregate.start(unique[1]),
-                    "question": np.arange(unique.shape[1]),
-                }),
+                pa.table(
+                    {
+                        "key": unique[0],
+                        "t": unique[1],
+                        "since": aggregate.start(unique[1]),
+                        "question": np.arange(unique.shape[1]),
+                    }
+                ),
             )
             answer = connection.sql(COUNTS_SQL.format(oldest=oldest)).to_arrow_table()
         question = answer.column("question").to_numpy()
@@ -98,7 +107,13 @@ class OfflineCounts:
         return n[inverse], total[inverse], last[inverse]
 
     def affinity(
-        self, attribute: Attribute, last: int, users: np.ndarray, moments: np.ndarray, request: np.ndarray, item: np.ndarray
+        self,
+        attribute: Attribute,
+        last: int,
+        users: np.ndarray,
+        moments: np.ndarray,
+        request: np.ndarray,
+        item: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """(hits, history length), int64 (rows,), for candidate rows of requests by users at moments."""
         log = self.dataset.log
@@ -106,10 +121,29 @@ class OfflineCounts:
         indptr, values = attribute.ragged()
         known = users >= 0
         with connect() as connection:
-            connection.register("acts", pa.table({"person": log.user[acted], "item": log.item[acted], "t": log.time[acted], "seq": acted}))
-            connection.register("requests", pa.table({"request": np.flatnonzero(known), "person": users[known], "t": moments[known]}))
-            connection.register("item_values", pa.table({"item": np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr)), "value": values}))
-            connection.register("candidate_rows", pa.table({"row_number": np.arange(len(item)), "request": request, "item": item}))
+            connection.register(
+                "acts",
+                pa.table(
+                    {"person": log.user[acted], "item": log.item[acted], "t": log.time[acted], "seq": acted}
+                ),
+            )
+            connection.register(
+                "requests",
+                pa.table({"request": np.flatnonzero(known), "person": users[known], "t": moments[known]}),
+            )
+            connection.register(
+                "item_values",
+                pa.table(
+                    {
+                        "item": np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr)),
+                        "value": values,
+                    }
+                ),
+            )
+            connection.register(
+                "candidate_rows",
+                pa.table({"row_number": np.arange(len(item)), "request": request, "item": item}),
+            )
             answer = connection.sql(AFFINITY_SQL.format(last=last)).to_arrow_table()
         hits, n = np.zeros(len(item), np.int64), np.zeros(len(item), np.int64)
         rows = answer.column("row_number").to_numpy()

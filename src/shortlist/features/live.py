@@ -101,12 +101,16 @@ class LiveCounts:
         amount = int(thousandths(np.array([value], np.float32))[0])
         users, items = np.array([user]), np.array([item])
         for aggregate, counter in self.counters.items():
-            if aggregate.event != kind or (aggregate.at_least is not None and not value >= aggregate.at_least):
+            if aggregate.event != kind or (
+                aggregate.at_least is not None and not value >= aggregate.at_least
+            ):
                 continue
             for key in self.keys.of(aggregate.by, users, items)[1].tolist():
                 counter.add(key, time, amount)
 
-    def lookup(self, aggregate: Aggregate, keys: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def lookup(
+        self, aggregate: Aggregate, keys: np.ndarray, moments: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(n, sum in thousandths, last ms), int64 (P,), as of now: the latest of the moments."""
         counter = self.counters[aggregate]
         if len(moments):
@@ -114,7 +118,9 @@ class LiveCounts:
         return counter.n[keys], counter.total[keys], counter.last[keys]
 
 
-def history_counts(aggregate: Aggregate, histories: Histories, moments: np.ndarray, kinds: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def history_counts(
+    aggregate: Aggregate, histories: Histories, moments: np.ndarray, kinds: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The counts by user of people who have no counters: from the history that came with the request. All (B,)."""
     chosen = np.zeros(len(histories.item), bool)
     if aggregate.event in kinds:
@@ -130,7 +136,9 @@ def history_counts(aggregate: Aggregate, histories: Histories, moments: np.ndarr
     return np.bincount(owner[chosen], minlength=len(histories)).astype(np.int64), total, last
 
 
-def live_affinity(attribute: Attribute, last: int, histories: Histories, request: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def live_affinity(
+    attribute: Attribute, last: int, histories: Histories, request: np.ndarray, item: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(hits, history length), int64 (rows,): how often the candidate's values occur in the latest events."""
     latest = histories.last(last)
     indptr, values = attribute.ragged()

@@ -69,11 +69,15 @@ class FeatureSet:
                 self.priors[feature.name] = float(values.mean(dtype=np.float64)) if len(values) else 0.0
             elif feature.kind == "rate":
                 per = int(log.is_kind([feature.per]).sum())
-                self.priors[feature.name] = float(log.is_kind([feature.event], feature.at_least).sum() / per) if per else 0.0
+                self.priors[feature.name] = (
+                    float(log.is_kind([feature.event], feature.at_least).sum() / per) if per else 0.0
+                )
         return self
 
     def names(self, sources: list[str]) -> list[str]:
-        return [f.name for f in self.features] + [f"{s}_{what}" for what in ("rank", "score") for s in sources]
+        return [f.name for f in self.features] + [
+            f"{s}_{what}" for what in ("rank", "score") for s in sources
+        ]
 
     def types(self, sources: list[str]) -> list[str]:
         """XGBoost's type per column: `c` for categories, `q` for quantities."""
@@ -87,7 +91,9 @@ class FeatureSet:
             kinds.append("c" if category else "q")
         return kinds + ["q"] * (2 * len(sources))
 
-    def offline(self, rows: Rows, dataset: Dataset, progress: Callable[[float], None] | None = None) -> np.ndarray:
+    def offline(
+        self, rows: Rows, dataset: Dataset, progress: Callable[[float], None] | None = None
+    ) -> np.ndarray:
         """The matrix as of each request's moment, by SQL over the log."""
         counts = OfflineCounts(dataset, self.keys)
 
@@ -128,7 +134,9 @@ class FeatureSet:
         for column, feature in enumerate(self.features):
             aggregates = feature.aggregates()
             if aggregates:
-                values = finish(feature, [counted(a) for a in aggregates], moments, self.priors.get(feature.name, 0.0))
+                values = finish(
+                    feature, [counted(a) for a in aggregates], moments, self.priors.get(feature.name, 0.0)
+                )
             elif feature.kind == "affinity":
                 name = feature.of.partition(".")[2]
                 hits, length = affinity(self.items[name], feature.last)
@@ -144,7 +152,10 @@ class FeatureSet:
         return matrix
 
     def _counts(
-        self, aggregate: Aggregate, rows: Rows, lookup: Callable[[Aggregate, np.ndarray, np.ndarray], Counts],
+        self,
+        aggregate: Aggregate,
+        rows: Rows,
+        lookup: Callable[[Aggregate, np.ndarray, np.ndarray], Counts],
         visitor: Callable[[Aggregate], Counts] | None,
     ) -> Counts:
         if aggregate.by in {"all", "user"} or aggregate.by.startswith("user."):
@@ -155,18 +166,27 @@ class FeatureSet:
         return _reduce(owner, answer, len(rows.item), mean=aggregate.by != "item")
 
     def _request_counts(
-        self, aggregate: Aggregate, rows: Rows, lookup: Callable[[Aggregate, np.ndarray, np.ndarray], Counts],
+        self,
+        aggregate: Aggregate,
+        rows: Rows,
+        lookup: Callable[[Aggregate, np.ndarray, np.ndarray], Counts],
         visitor: Callable[[Aggregate], Counts] | None,
     ) -> Counts:
         """Counts that do not depend on the candidate are made once a request."""
         n = len(rows.users)
-        attribute = rows.user_attributes.get(aggregate.by.partition(".")[2]) if aggregate.by.startswith("user.") else None
+        attribute = (
+            rows.user_attributes.get(aggregate.by.partition(".")[2])
+            if aggregate.by.startswith("user.")
+            else None
+        )
         if attribute is not None:  # a visitor may have told a gender, say, with the request
             indptr, values = attribute.ragged()
             owner, keys = np.repeat(np.arange(n), np.diff(indptr)), values.astype(np.int64)
         else:
             owner, keys = self.keys.of(aggregate.by, rows.users, np.zeros(n, np.int32))
-        counts = _reduce(owner, lookup(aggregate, keys, rows.moments[owner]), n, mean=aggregate.by.startswith("user."))
+        counts = _reduce(
+            owner, lookup(aggregate, keys, rows.moments[owner]), n, mean=aggregate.by.startswith("user.")
+        )
         if aggregate.by == "user" and visitor is not None and (rows.users < 0).any():
             unknown = rows.users < 0
             own = visitor(aggregate)
@@ -182,7 +202,9 @@ class FeatureSet:
             return np.zeros(len(rows.item)) if rows.position is None else rows.position
         if feature.kind == "moment":
             hours = rows.moments // 3_600_000
-            values = hours % 24 if feature.of == "hour" else (hours // 24 + 3) % 7  # 1970-01-01 was a Thursday
+            values = (
+                hours % 24 if feature.of == "hour" else (hours // 24 + 3) % 7
+            )  # 1970-01-01 was a Thursday
             return values[rows.request]
         side, _, name = feature.of.partition(".")
         if feature.kind == "age":

@@ -154,7 +154,15 @@ class RateFeature(Counted):
 
 
 Feature = Annotated[
-    AttributeFeature | AgeFeature | MomentFeature | PositionFeature | AffinityFeature | CountFeature | RecencyFeature | MeanFeature | RateFeature,
+    AttributeFeature
+    | AgeFeature
+    | MomentFeature
+    | PositionFeature
+    | AffinityFeature
+    | CountFeature
+    | RecencyFeature
+    | MeanFeature
+    | RateFeature,
     Field(discriminator="kind"),
 ]
 _adapter: TypeAdapter[Any] = TypeAdapter(Feature)
@@ -177,7 +185,9 @@ def parse_features(project: Project, kinds: list[str]) -> list[Any]:
     names = [feature.name for feature in features]
     for name in names:
         if names.count(name) > 1:
-            raise ProjectError(f"features: two features are called {name!r}; names must differ", field="features")
+            raise ProjectError(
+                f"features: two features are called {name!r}; names must differ", field="features"
+            )
     return features
 
 
@@ -185,26 +195,41 @@ def _check(feature: Any, project: Project, kinds: list[str], where: str) -> None
     item = project.items.attributes if project.items else {}
     user = project.users.attributes if project.users else {}
     tables = {"item": item, "user": user, "context": project.data.context}
-    wanted = {"attribute": {"number", "category"}, "age": {"time"}, "affinity": {"category", "list"}}.get(feature.kind)
+    wanted = {"attribute": {"number", "category"}, "age": {"time"}, "affinity": {"category", "list"}}.get(
+        feature.kind
+    )
     if wanted:
         side, _, name = feature.of.partition(".")
         if side not in tables or (feature.kind in {"age", "affinity"} and side != "item"):
-            raise ProjectError(f"{where}: of = {feature.of!r} should be item.<attribute>{', user.… or context.…' if feature.kind == 'attribute' else ''}", field="of")
+            raise ProjectError(
+                f"{where}: of = {feature.of!r} should be item.<attribute>{', user.… or context.…' if feature.kind == 'attribute' else ''}",
+                field="of",
+            )
         found = tables[side].get(name)
         if found not in wanted:
             there = ", ".join(f"{n} ({k})" for n, k in tables[side].items()) or "none"
-            raise ProjectError(f"{where}: of = {feature.of!r} needs an attribute of kind {' or '.join(sorted(wanted))}; {side} has: {there}", field="of")
+            raise ProjectError(
+                f"{where}: of = {feature.of!r} needs an attribute of kind {' or '.join(sorted(wanted))}; {side} has: {there}",
+                field="of",
+            )
     for event in (getattr(feature, "event", None), getattr(feature, "per", None)):
         if event is not None and event not in kinds:
-            raise ProjectError(f"{where}: no event is of kind {event!r}; the log has: {', '.join(kinds)}", field="event")
+            raise ProjectError(
+                f"{where}: no event is of kind {event!r}; the log has: {', '.join(kinds)}", field="event"
+            )
     by = getattr(feature, "by", None)
     if by is not None and by not in {"item", "user", "all"}:
         side, _, name = by.partition(".")
         if side not in {"item", "user"} or tables[side].get(name) not in {"category", "list"}:
-            raise ProjectError(f"{where}: by = {by!r} should be item, user, all, or item.<attribute> / user.<attribute> of kind category or list", field="by")
+            raise ProjectError(
+                f"{where}: by = {by!r} should be item, user, all, or item.<attribute> / user.<attribute> of kind category or list",
+                field="by",
+            )
 
 
-def finish(feature: Any, counts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], moments: np.ndarray, prior: float) -> np.ndarray:
+def finish(
+    feature: Any, counts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], moments: np.ndarray, prior: float
+) -> np.ndarray:
     """From integers to the number the ranker sees; the one formula for training and serving.
 
     counts: for each of the feature's aggregates (n, sum in thousandths, last ms), all (rows,); moments ms (rows,).

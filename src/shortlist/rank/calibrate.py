@@ -11,7 +11,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 
-def fit_calibration(kind: str, margin: np.ndarray, label: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+def fit_calibration(
+    kind: str, margin: np.ndarray, label: np.ndarray, weight: np.ndarray
+) -> tuple[float, float]:
     """(slope, offset) for predictions on the validation slice. margin, label, weight: float (rows,), labels known."""
     if len(label) < 20 or weight.sum() <= 0:
         return 1.0, 0.0
@@ -23,7 +25,9 @@ def fit_calibration(kind: str, margin: np.ndarray, label: np.ndarray, weight: np
         return (slope, offset) if slope > 0.05 else (1.0, 0.0)
     if kind == "amount":
         predicted = float(np.average(margin, weights=weight))
-        return (float(np.average(label, weights=weight)) / predicted if predicted > 0 and label.max() > 0 else 1.0), 0.0
+        return (
+            float(np.average(label, weights=weight)) / predicted if predicted > 0 and label.max() > 0 else 1.0
+        ), 0.0
     return 1.0, float(np.average(label - margin, weights=weight))
 
 

@@ -65,17 +65,33 @@ def make_examples(
         )
     settings = dataset.project.rank
     shown = settings.examples == "impressions"
-    if shown and not (dataset.log.is_kind([IMPRESSION]) & (dataset.log.time >= start) & (dataset.log.time < end)).any():
-        raise DataError('rank.examples = "impressions", but the log has none in the ranker\'s window', field="rank.examples")
+    if (
+        shown
+        and not (
+            dataset.log.is_kind([IMPRESSION]) & (dataset.log.time >= start) & (dataset.log.time < end)
+        ).any()
+    ):
+        raise DataError(
+            'rank.examples = "impressions", but the log has none in the ranker\'s window',
+            field="rank.examples",
+        )
     rng = np.random.default_rng(dataset.project.seed)
     asked = _slates(dataset, start, end, rng) if shown else _acts(dataset, start, end, rng)
     if not len(asked.users):
-        raise DataError("no request falls into the ranker's window; make evaluate.ranker_window larger", field="evaluate.ranker_window")
+        raise DataError(
+            "no request falls into the ranker's window; make evaluate.ranker_window larger",
+            field="evaluate.ranker_window",
+        )
     rows, weights = _rows(dataset, retrievers, asked, rng, progress)
     matrix = features.offline(rows, dataset, lambda share: progress("features", share))
     users, moments = rows.users[rows.request], rows.moments[rows.request]
-    targets = {n: labels(dataset.log, o, users, rows.item, moments - 1) for n, o in dataset.project.objectives.items()}
-    return Examples(matrix, targets, weights, rows.request, features.names(rows.sources), features.types(rows.sources))
+    targets = {
+        n: labels(dataset.log, o, users, rows.item, moments - 1)
+        for n, o in dataset.project.objectives.items()
+    }
+    return Examples(
+        matrix, targets, weights, rows.request, features.names(rows.sources), features.types(rows.sources)
+    )
 
 
 def _slates(dataset: Dataset, start: int, end: int, rng: np.random.Generator) -> Moments:
@@ -125,7 +141,11 @@ def past_requests(dataset: Dataset, users: np.ndarray, moments: np.ndarray, excl
 
 
 def _rows(
-    dataset: Dataset, retrievers: dict[str, Retriever], asked: Moments, rng: np.random.Generator, progress: Progress
+    dataset: Dataset,
+    retrievers: dict[str, Retriever],
+    asked: Moments,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> tuple[Rows, np.ndarray]:
     log, project = dataset.log, dataset.project
     k = project.retrieve.candidates
@@ -134,7 +154,9 @@ def _rows(
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
         users, moments = asked.users[start:end], asked.moments[start:end]
-        requests = past_requests(dataset, users, moments, exclude_seen=asked.shown is None and not project.rerank.show_seen)
+        requests = past_requests(
+            dataset, users, moments, exclude_seen=asked.shown is None and not project.rerank.show_seen
+        )
         if asked.shown is not None:
             shown = asked.shown[start:end]
             must = [np.unique(log.item[part]) for part in shown]
@@ -143,16 +165,36 @@ def _rows(
                 items, where = np.unique(log.item[part], return_index=True)
                 position = log.position[part][where]
                 found = _find(blended.item[at], items)
-                parts.append((np.full(len(items), start + at), items, blended.ranks[at][found], blended.scores[at][found], np.ones(len(items)), position))
+                parts.append(
+                    (
+                        np.full(len(items), start + at),
+                        items,
+                        blended.ranks[at][found],
+                        blended.scores[at][found],
+                        np.ones(len(items)),
+                        position,
+                    )
+                )
         else:
             blended = blend(retrievers, requests, k)
             parts += _sampled(dataset, blended, users, moments, start, rng)
         progress("candidates", end / n)
-    request, item, ranks, scores, weights, position = (np.concatenate(column) for column in zip(*parts, strict=True))
+    request, item, ranks, scores, weights, position = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
     requests = past_requests(dataset, asked.users, asked.moments, exclude_seen=False)
     rows = Rows(
-        asked.users, asked.moments, requests.histories, request, item.astype(np.int32), list(retrievers), ranks, scores,
-        requests.attributes, _context(dataset, asked), np.maximum(position, 0).astype(np.float32),
+        asked.users,
+        asked.moments,
+        requests.histories,
+        request,
+        item.astype(np.int32),
+        list(retrievers),
+        ranks,
+        scores,
+        requests.attributes,
+        _context(dataset, asked),
+        np.maximum(position, 0).astype(np.float32),
     )
     return rows, weights.astype(np.float32)
 
@@ -163,7 +205,12 @@ def _find(line: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 
 def _sampled(
-    dataset: Dataset, blended: Blended, users: np.ndarray, moments: np.ndarray, start: int, rng: np.random.Generator
+    dataset: Dataset,
+    blended: Blended,
+    users: np.ndarray,
+    moments: np.ndarray,
+    start: int,
+    rng: np.random.Generator,
 ) -> list[tuple[np.ndarray, ...]]:
     """All candidates that fulfil some objective, and a weighted sample of those that fulfil none."""
     item, ranks, scores = blended.item, blended.ranks, blended.scores
@@ -186,7 +233,16 @@ def _sampled(
         share = len(rest) / max(len(drawn), 1)
         chosen = np.concatenate([yes, top, rest[drawn]])
         weight = np.concatenate([np.ones(len(yes) + len(top)), np.full(len(drawn), share)])
-        parts.append((np.full(len(chosen), start + row), item[row, chosen], ranks[row, chosen], scores[row, chosen], weight, np.zeros(len(chosen))))
+        parts.append(
+            (
+                np.full(len(chosen), start + row),
+                item[row, chosen],
+                ranks[row, chosen],
+                scores[row, chosen],
+                weight,
+                np.zeros(len(chosen)),
+            )
+        )
     return parts
 
 
@@ -197,7 +253,10 @@ def _context(dataset: Dataset, asked: Moments) -> dict[str, Attribute]:
     log = dataset.log
     low = np.searchsorted(log.time, asked.moments)
     high = np.searchsorted(log.time, asked.moments, side="right")
-    rows = np.array([lo + int(np.argmax(log.user[lo:hi] == u)) for lo, hi, u in zip(low, high, asked.users, strict=True)], np.int64)
+    rows = np.array(
+        [lo + int(np.argmax(log.user[lo:hi] == u)) for lo, hi, u in zip(low, high, asked.users, strict=True)],
+        np.int64,
+    )
     return {name: a.take(rows) for name, a in log.context.items()}
 
 

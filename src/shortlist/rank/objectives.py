@@ -13,7 +13,9 @@ from shortlist.data.dataset import Log
 from shortlist.project import Objective
 
 
-def labels(log: Log, objective: Objective, users: np.ndarray, items: np.ndarray, moments: np.ndarray) -> np.ndarray:
+def labels(
+    log: Log, objective: Objective, users: np.ndarray, items: np.ndarray, moments: np.ndarray
+) -> np.ndarray:
     """float32 (rows,): the label of each (user, item, moment). Two binary searches a row over the objective's events."""
     chosen = np.flatnonzero(log.is_kind(objective.events, objective.at_least))
     answer = np.full(len(users), np.nan if objective.kind == "grade" else 0.0, np.float32)

@@ -34,29 +34,48 @@ class TreeRanker:
         self.calibration: dict[str, tuple[float, float]] = {}
         self.columns: list[str] = []
 
-    def fit(self, examples: Examples, validation: Examples, progress: Callable[[float], None] | None = None) -> Self:
+    def fit(
+        self, examples: Examples, validation: Examples, progress: Callable[[float], None] | None = None
+    ) -> Self:
         self.columns = examples.names
         for number, (name, kind) in enumerate(self.kinds.items()):
             train, known = self._data(examples, name)
             if not known.any() or (kind != "grade" and examples.labels[name].max() <= 0):
-                raise DataError(f"objectives.{name}: no example in the ranker's window fulfils it; widen evaluate.ranker_window", f"objectives.{name}")
+                raise DataError(
+                    f"objectives.{name}: no example in the ranker's window fulfils it; widen evaluate.ranker_window",
+                    f"objectives.{name}",
+                )
             held, held_known = self._data(validation, name)
             rounds = self.settings.trees
             watch: list[tuple[xgb.DMatrix, str]] = [(held, "validation")] if held_known.sum() >= 20 else []
             parameters = {
-                "objective": LOSSES[kind], "max_depth": self.settings.depth, "eta": self.settings.learning_rate,
+                "objective": LOSSES[kind],
+                "max_depth": self.settings.depth,
+                "eta": self.settings.learning_rate,
                 "min_child_weight": self.settings.min_child_weight if kind != "grade" else 20.0,
-                "subsample": 0.8, "colsample_bytree": 0.7, "lambda": 5.0, "tree_method": "hist", "max_cat_to_onehot": 8,
-                "seed": self.seed, "verbosity": 0,
+                "subsample": 0.8,
+                "colsample_bytree": 0.7,
+                "lambda": 5.0,
+                "tree_method": "hist",
+                "max_cat_to_onehot": 8,
+                "seed": self.seed,
+                "verbosity": 0,
             }
             self.heads[name] = xgb.train(
-                parameters, train, rounds, evals=watch, early_stopping_rounds=20 if watch else None, verbose_eval=False
+                parameters,
+                train,
+                rounds,
+                evals=watch,
+                early_stopping_rounds=20 if watch else None,
+                verbose_eval=False,
             )
             if watch:
                 self.heads[name] = self.heads[name][: self.heads[name].best_iteration + 1]
             self.heads[name].set_param({"nthread": 1})
             margin = self._margin(name, validation.matrix[held_known])
-            self.calibration[name] = fit_calibration(kind, margin, validation.labels[name][held_known], validation.weights[held_known])
+            self.calibration[name] = fit_calibration(
+                kind, margin, validation.labels[name][held_known], validation.weights[held_known]
+            )
             if progress:
                 progress((number + 1) / len(self.kinds))
         return self
@@ -64,8 +83,11 @@ class TreeRanker:
     def _data(self, examples: Examples, name: str) -> tuple[xgb.DMatrix, np.ndarray]:
         known = ~np.isnan(examples.labels[name])
         data = xgb.DMatrix(
-            examples.matrix[known], examples.labels[name][known], weight=examples.weights[known],
-            feature_types=examples.types, enable_categorical=True,
+            examples.matrix[known],
+            examples.labels[name][known],
+            weight=examples.weights[known],
+            feature_types=examples.types,
+            enable_categorical=True,
         )
         return data, known
 
@@ -73,7 +95,9 @@ class TreeRanker:
         # logits for probabilities (what Platt's line is drawn through), plain predictions for the others
         if not len(matrix):
             return np.empty(0, np.float32)
-        return self.heads[name].inplace_predict(matrix, predict_type="margin" if self.kinds[name] == "probability" else "value")
+        return self.heads[name].inplace_predict(
+            matrix, predict_type="margin" if self.kinds[name] == "probability" else "value"
+        )
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """matrix float32 (rows, features) → float32 (rows, objectives), in the order of the project's objectives."""

@@ -21,10 +21,18 @@ def read_weights(asked: dict[str, float] | None, defaults: dict[str, float]) -> 
     merged = dict(defaults)
     for name, weight in (asked or {}).items():
         if name not in defaults:
-            raise RequestError(f"weights: there is no objective {name!r}; there are: {', '.join(defaults)}", field=f"weights.{name}")
+            raise RequestError(
+                f"weights: there is no objective {name!r}; there are: {', '.join(defaults)}",
+                field=f"weights.{name}",
+            )
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not np.isfinite(weight):
-            raise RequestError(f"weights.{name} must be a finite number and is {weight!r}", field=f"weights.{name}")
+            raise RequestError(
+                f"weights.{name} must be a finite number and is {weight!r}", field=f"weights.{name}"
+            )
         merged[name] = float(weight)
     if not any(merged.values()):
-        raise RequestError("weights: all are 0, so nothing can be ranked; give at least one objective a weight", field="weights")
+        raise RequestError(
+            "weights: all are 0, so nothing can be ranked; give at least one objective a weight",
+            field="weights",
+        )
     return np.array(list(merged.values()), np.float64)

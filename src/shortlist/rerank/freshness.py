@@ -11,7 +11,9 @@ import numpy as np
 from shortlist.data.times import NO_TIME
 
 
-def boost(utility: np.ndarray, born: np.ndarray, moment: int, strength: float, half_life_ms: int) -> np.ndarray:
+def boost(
+    utility: np.ndarray, born: np.ndarray, moment: int, strength: float, half_life_ms: int
+) -> np.ndarray:
     """utility float64 (rows,), born int64 ms (rows,) or `NO_TIME` → float64 (rows,). Items not yet born count as new."""
     if strength <= 0:
         return utility

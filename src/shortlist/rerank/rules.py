@@ -28,13 +28,18 @@ def allowed_items(items: Entities, filters: dict[str, Any] | None, in_stock: str
     for name, rule in (filters or {}).items():
         where = f"filters.{name}"
         if not isinstance(rule, dict) or not rule or set(rule) - {"any", "none", "min", "max"}:
-            raise RequestError(f"{where}: write any, none, min or max, as in {{\"any\": [\"Comedy\"]}}", field=where)
+            raise RequestError(
+                f'{where}: write any, none, min or max, as in {{"any": ["Comedy"]}}', field=where
+            )
         if name == "items":
             allowed &= _by_id(items, rule, where)
             continue
         attribute = items.attributes.get(name)
         if attribute is None:
-            raise RequestError(f"{where}: items have no attribute {name!r}; there are: {', '.join(items.attributes) or 'none'}", field=where)
+            raise RequestError(
+                f"{where}: items have no attribute {name!r}; there are: {', '.join(items.attributes) or 'none'}",
+                field=where,
+            )
         allowed &= _by_attribute(attribute, rule, where)
     return None if allowed.all() else allowed
 
@@ -58,13 +63,19 @@ def _by_attribute(attribute: Attribute, rule: dict[str, Any], where: str) -> np.
             raise RequestError(f"{where}: a {attribute.kind} has no order; write any or none", field=where)
         indptr, codes = attribute.ragged()
         for key in rule:
-            wanted = [attribute.vocabulary.index(str(v)) for v in _values(rule[key], f"{where}.{key}") if str(v) in attribute.vocabulary]
+            wanted = [
+                attribute.vocabulary.index(str(v))
+                for v in _values(rule[key], f"{where}.{key}")
+                if str(v) in attribute.vocabulary
+            ]
             hits = np.concatenate([[0], np.cumsum(np.isin(codes, wanted))])
             has = hits[indptr[1:]] > hits[indptr[:-1]]
             mask &= has if key == "any" else ~has
         return mask
     if attribute.kind == "text" or set(rule) - {"min", "max"}:
-        raise RequestError(f"{where}: a {attribute.kind} cannot be filtered by {', '.join(rule)}", field=where)
+        raise RequestError(
+            f"{where}: a {attribute.kind} cannot be filtered by {', '.join(rule)}", field=where
+        )
     for key, bound in rule.items():
         if attribute.kind == "number":
             if isinstance(bound, bool) or not isinstance(bound, (int, float)):
@@ -74,7 +85,10 @@ def _by_attribute(attribute: Attribute, rule: dict[str, Any], where: str) -> np.
             times, reading = to_milliseconds(pa.array([bound]))
             if reading.unreadable.any() or times[0] == NO_TIME:
                 raise RequestError(f"{where}.{key} must be a time and is {bound!r}", field=f"{where}.{key}")
-            values, limit = np.where(attribute.times == NO_TIME, np.nan, attribute.times.astype(np.float64)), float(times[0])
+            values, limit = (
+                np.where(attribute.times == NO_TIME, np.nan, attribute.times.astype(np.float64)),
+                float(times[0]),
+            )
         mask &= (values >= limit) if key == "min" else (values <= limit)
     return mask
 

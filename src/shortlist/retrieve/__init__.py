@@ -14,7 +14,12 @@ from shortlist.retrieve.content import Content
 from shortlist.retrieve.neighbours import Neighbours
 from shortlist.retrieve.popular import Popular
 
-MODELS: dict[str, type[Retriever]] = {"popular": Popular, "neighbours": Neighbours, "als": ALS, "content": Content}
+MODELS: dict[str, type[Retriever]] = {
+    "popular": Popular,
+    "neighbours": Neighbours,
+    "als": ALS,
+    "content": Content,
+}
 
 
 def make_retrievers(sources: list[dict[str, Any]]) -> dict[str, Retriever]:
@@ -33,10 +38,22 @@ def make_retrievers(sources: list[dict[str, Any]]) -> dict[str, Retriever]:
         try:
             retrievers[name] = kind(kind.Config.model_validate(rest))
         except ValidationError as error:
-            raise ProjectError(explain(error, f"{where} ({model})"), field=f"retrieve.sources.{number}") from None
+            raise ProjectError(
+                explain(error, f"{where} ({model})"), field=f"retrieve.sources.{number}"
+            ) from None
     if not retrievers:
         raise ProjectError("retrieve.sources is empty: name at least one retriever", field="retrieve.sources")
     return retrievers
 
 
-__all__ = ["ALS", "MODELS", "Candidates", "Content", "Neighbours", "Popular", "Requests", "Retriever", "make_retrievers"]
+__all__ = [
+    "ALS",
+    "MODELS",
+    "Candidates",
+    "Content",
+    "Neighbours",
+    "Popular",
+    "Requests",
+    "Retriever",
+    "make_retrievers",
+]

@@ -74,7 +74,9 @@ class ALS(Retriever):
             gram = other.T @ other
         held = np.asarray(X.sum(1), np.float64).ravel() + config.unobserved * len(other)
         ridge = (config.regularisation * held**config.scaling).astype(np.float32)
-        return _solve_rows(X.indptr, X.indices, X.data.astype(np.float32), other, config.unobserved * gram, ridge)
+        return _solve_rows(
+            X.indptr, X.indices, X.data.astype(np.float32), other, config.unobserved * gram, ridge
+        )
 
     def fold_in(self, requests: Requests) -> np.ndarray:
         """float32 (B, d): the factor of each history; zero for an empty one."""
@@ -101,8 +103,15 @@ class ALS(Retriever):
         if self._gram is None:
             self._gram = self.items.T @ self.items
         held = requests.weights[events]
-        ridge = self.config.regularisation * (held.sum() + self.config.unobserved * len(self.items)) ** self.config.scaling
-        A = self.config.unobserved * self._gram + (Y.T * held) @ Y + ridge * np.eye(Y.shape[1], dtype=np.float32)
+        ridge = (
+            self.config.regularisation
+            * (held.sum() + self.config.unobserved * len(self.items)) ** self.config.scaling
+        )
+        A = (
+            self.config.unobserved * self._gram
+            + (Y.T * held) @ Y
+            + ridge * np.eye(Y.shape[1], dtype=np.float32)
+        )
         return self.items[items] @ np.linalg.solve(A, (Y * held[:, None]).T)
 
     def add_items(self, dataset: Dataset) -> None:

@@ -47,7 +47,9 @@ class Requests:
         """The histories as a sparse (B, items) matrix of summed weights."""
         h = self.histories
         known = h.item < n_items
-        matrix = sp.csr_matrix((self.weights[known], (h.owner[known], h.item[known])), shape=(len(h), n_items), dtype=np.float32)
+        matrix = sp.csr_matrix(
+            (self.weights[known], (h.owner[known], h.item[known])), shape=(len(h), n_items), dtype=np.float32
+        )
         matrix.sum_duplicates()
         return matrix
 
@@ -55,12 +57,20 @@ class Requests:
         """Some of the requests, in their order."""
         h = self.histories
         low, high = int(h.indptr[start]), int(h.indptr[end])
-        part = Histories(h.indptr[start : end + 1] - low, h.item[low:high], h.time[low:high], h.kind[low:high], h.value[low:high])
+        part = Histories(
+            h.indptr[start : end + 1] - low,
+            h.item[low:high],
+            h.time[low:high],
+            h.kind[low:high],
+            h.value[low:high],
+        )
         indptr, excluded = self.excluded_indptr, self.excluded
         if indptr is not None and excluded is not None:
             excluded, indptr = excluded[indptr[start] : indptr[end]], indptr[start : end + 1] - indptr[start]
         attributes = {name: a.take(np.arange(start, end)) for name, a in self.attributes.items()}
-        return Requests(part, self.weights[low:high], self.moments[start:end], self.allowed, indptr, excluded, attributes)
+        return Requests(
+            part, self.weights[low:high], self.moments[start:end], self.allowed, indptr, excluded, attributes
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,9 @@ def best(scores: np.ndarray, requests: Requests, k: int) -> Candidates:
         if requests.allowed is not None or requests.excluded is not None:
             line = line.copy() if requests.allowed is None else np.where(requests.allowed, line, -np.inf)
         if requests.excluded is not None and requests.excluded_indptr is not None:
-            line[requests.excluded[requests.excluded_indptr[row] : requests.excluded_indptr[row + 1]]] = -np.inf
+            line[
+                requests.excluded[requests.excluded_indptr[row] : requests.excluded_indptr[row + 1]]
+            ] = -np.inf
         if k < n_items:
             edge = np.partition(line, n_items - k)[n_items - k]
             chosen = np.flatnonzero(line > edge)
@@ -163,7 +175,12 @@ def _flatten(learnt: dict[str, Any]) -> dict[str, np.ndarray]:
     flat: dict[str, np.ndarray] = {}
     for name, value in learnt.items():
         if sp.issparse(value):
-            parts = {"data": value.data, "indices": value.indices, "indptr": value.indptr, "shape": np.array(value.shape)}
+            parts = {
+                "data": value.data,
+                "indices": value.indices,
+                "indptr": value.indptr,
+                "shape": np.array(value.shape),
+            }
             flat |= {f"{name}.{part}": array for part, array in parts.items()}
         else:
             flat[name] = value
@@ -181,7 +198,9 @@ def interactions(dataset: Dataset) -> sp.csr_matrix:
     """The (users, items) matrix of summed event weights, float32; the common diet of item-based models."""
     h = dataset.histories
     weights = event_weights(dataset, h)
-    matrix = sp.csr_matrix((weights, (h.owner, h.item)), shape=(len(dataset.users), len(dataset.items)), dtype=np.float32)
+    matrix = sp.csr_matrix(
+        (weights, (h.owner, h.item)), shape=(len(dataset.users), len(dataset.items)), dtype=np.float32
+    )
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     return matrix

@@ -29,7 +29,9 @@ class Blended:
     sources: list[str]
 
 
-def blend(retrievers: dict[str, Retriever], requests: Requests, k: int, must: list[np.ndarray] | None = None) -> Blended:
+def blend(
+    retrievers: dict[str, Retriever], requests: Requests, k: int, must: list[np.ndarray] | None = None
+) -> Blended:
     """The best k candidates of all sources together. `must`: per request, items that are candidates in any case (the
     items that were shown, when training on impressions); they come first and filters do not touch them."""
     n = len(requests)

@@ -62,7 +62,9 @@ class Content(Retriever):
     def _counts(self, items: Entities, start: int) -> sp.csr_matrix:
         chosen = self.config.attributes
         attributes = [
-            a for n, a in items.attributes.items() if a.kind in {"text", "category", "list"} and (chosen is None or n in chosen)
+            a
+            for n, a in items.attributes.items()
+            if a.kind in {"text", "category", "list"} and (chosen is None or n in chosen)
         ]
         documents = []
         for row in range(start, len(items)):
@@ -72,10 +74,22 @@ class Content(Retriever):
                 if attribute.kind == "text":
                     tokens += re.findall(r"\w{2,}", (value or "").lower())
                 else:
-                    tokens += [f"{attribute.name}={v}" for v in (value if isinstance(value, list) else [value]) if v]
+                    tokens += [
+                        f"{attribute.name}={v}" for v in (value if isinstance(value, list) else [value]) if v
+                    ]
             documents.append(tokens)
-        hashing = HashingVectorizer(n_features=2**self.config.bits, analyzer=lambda tokens: tokens, alternate_sign=False, norm=None, dtype=np.float32)
-        return hashing.transform(documents) if documents else sp.csr_matrix((0, 2**self.config.bits), dtype=np.float32)
+        hashing = HashingVectorizer(
+            n_features=2**self.config.bits,
+            analyzer=lambda tokens: tokens,
+            alternate_sign=False,
+            norm=None,
+            dtype=np.float32,
+        )
+        return (
+            hashing.transform(documents)
+            if documents
+            else sp.csr_matrix((0, 2**self.config.bits), dtype=np.float32)
+        )
 
     def _profiles(self, requests: Requests) -> sp.csr_matrix:
         h = requests.histories
@@ -83,7 +97,9 @@ class Content(Retriever):
         weights = np.where(back <= self.config.recent, requests.weights, 0)
         n = self.vectors.shape[0]
         known = h.item < n
-        history = sp.csr_matrix((weights[known], (h.owner[known], h.item[known])), shape=(len(h), n), dtype=np.float32)
+        history = sp.csr_matrix(
+            (weights[known], (h.owner[known], h.item[known])), shape=(len(h), n), dtype=np.float32
+        )
         return normalize(history @ self.vectors)
 
     def score(self, requests: Requests) -> np.ndarray:

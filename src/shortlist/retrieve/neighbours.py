@@ -56,7 +56,11 @@ class Neighbours(Retriever):
             block.data /= own[start + rows] * others[block.indices] + self.config.shrink
             block.data[rows + start == block.indices] = 0.0
             parts.append(_nearest(block, k))
-        self.similarity = sp.vstack(parts, format="csr").astype(np.float32) if parts else sp.csr_matrix((0, 0), dtype=np.float32)
+        self.similarity = (
+            sp.vstack(parts, format="csr").astype(np.float32)
+            if parts
+            else sp.csr_matrix((0, 0), dtype=np.float32)
+        )
         return self
 
     def score(self, requests: Requests) -> np.ndarray:
@@ -75,7 +79,11 @@ class Neighbours(Retriever):
     def add_items(self, dataset: Dataset) -> None:
         n = len(dataset.items)
         self.similarity = sp.csr_matrix(
-            (self.similarity.data, self.similarity.indices, np.pad(self.similarity.indptr, (0, n - self.similarity.shape[0]), "edge")),
+            (
+                self.similarity.data,
+                self.similarity.indices,
+                np.pad(self.similarity.indptr, (0, n - self.similarity.shape[0]), "edge"),
+            ),
             shape=(n, n),
         )
 

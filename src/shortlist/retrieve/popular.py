@@ -57,11 +57,15 @@ class Popular(Retriever):
         if self.config.by:
             attribute = dataset.users.attributes.get(self.config.by)
             if attribute is None or attribute.kind != "category":
-                raise ProjectError(f"popular: by = {self.config.by!r} is no category attribute of users", field="by")
+                raise ProjectError(
+                    f"popular: by = {self.config.by!r} is no category attribute of users", field="by"
+                )
             n_segments = len(attribute.vocabulary)
             segment = attribute.codes[log.user[acted]]
             known = segment >= 0
-            flat = np.bincount(segment[known] * n_items + log.item[acted][known], weight[known], n_segments * n_items)
+            flat = np.bincount(
+                segment[known] * n_items + log.item[acted][known], weight[known], n_segments * n_items
+            )
             shared = everybody / max(everybody.sum(), 1e-12) * self.config.prior
             rows = [*(flat.reshape(n_segments, n_items) + shared), everybody]
         self.counts = np.stack(rows).astype(np.float32)
@@ -71,7 +75,9 @@ class Popular(Retriever):
         segment = np.full(len(requests), len(self.counts) - 1)
         attribute = requests.attributes.get(self.config.by) if self.config.by else None
         if attribute is not None:
-            segment = np.where((attribute.codes >= 0) & (attribute.codes < len(self.counts) - 1), attribute.codes, segment)
+            segment = np.where(
+                (attribute.codes >= 0) & (attribute.codes < len(self.counts) - 1), attribute.codes, segment
+            )
         counts = self.counts[segment]
         # shares rather than counts, so that segments of different size give scores of one scale
         shares = counts / np.maximum(counts.sum(1, keepdims=True), 1e-12)

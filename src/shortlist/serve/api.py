@@ -39,7 +39,11 @@ from shortlist.slate import Recommendation
 
 PAGE = Path(__file__).parent / "page"
 MAX_BODY = 1_000_000
-ERRORS: dict[int | str, dict[str, Any]] = {400: {"model": ErrorAnswer}, 404: {"model": ErrorAnswer}, 422: {"model": ErrorAnswer}}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorAnswer},
+    404: {"model": ErrorAnswer},
+    422: {"model": ErrorAnswer},
+}
 
 
 class Metrics:
@@ -48,11 +52,21 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         buckets = (0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.04, 0.08, 0.2, 1.0)
-        self.seconds = Histogram("shortlist_request_seconds", "Time to answer, by path", ["path"], buckets=buckets, registry=self.registry)
-        self.answers = Counter("shortlist_answers", "Answers, by path and status", ["path", "status"], registry=self.registry)
+        self.seconds = Histogram(
+            "shortlist_request_seconds",
+            "Time to answer, by path",
+            ["path"],
+            buckets=buckets,
+            registry=self.registry,
+        )
+        self.answers = Counter(
+            "shortlist_answers", "Answers, by path and status", ["path", "status"], registry=self.registry
+        )
         self.events = Counter("shortlist_events", "Events stored, by kind", ["kind"], registry=self.registry)
         self.empty = Counter("shortlist_empty_slates", "Slates without any item", registry=self.registry)
-        self.model = Gauge("shortlist_model_info", "The model that serves", ["version", "name"], registry=self.registry)
+        self.model = Gauge(
+            "shortlist_model_info", "The model that serves", ["version", "name"], registry=self.registry
+        )
 
 
 class Json(Response):
@@ -73,9 +87,15 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
         try:
             recommender.observe(stored.user, stored.item, stored.kind, stored.time, stored.value)
         except RequestError:
-            lost += 1  # an item that this model's catalogue does not have: kept in the store, told in /healthz
+            lost += (
+                1  # an item that this model's catalogue does not have: kept in the store, told in /healthz
+            )
     recommender.recommend(history=[], n=1)  # compile and warm every stage before the first visitor
-    app = FastAPI(title=f"Shortlist · {recommender.project.name}", version=shortlist.__version__, summary="Recommendations, live events and item likeness.")
+    app = FastAPI(
+        title=f"Shortlist · {recommender.project.name}",
+        version=shortlist.__version__,
+        summary="Recommendations, live events and item likeness.",
+    )
     app.state.recommender, app.state.events = recommender, events
     _guard(app, metrics)
     _recommendations(app, recommender, metrics)
@@ -84,7 +104,12 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
 
     @app.get("/healthz", tags=["operations"])
     async def healthz() -> dict[str, Any]:
-        return {"status": "ok", "model_version": recommender.version, "items": len(recommender.dataset.items), "events_not_replayed": lost}
+        return {
+            "status": "ok",
+            "model_version": recommender.version,
+            "items": len(recommender.dataset.items),
+            "events_not_replayed": lost,
+        }
 
     @app.get("/metrics", tags=["operations"])
     async def prometheus() -> Response:
@@ -107,7 +132,9 @@ def _guard(app: FastAPI, metrics: Metrics) -> None:
         started = time.perf_counter()
         length = request.headers.get("content-length", "0")
         if not length.isdigit() or int(length) > MAX_BODY:
-            response: Response = JSONResponse({"error": f"the body is larger than {MAX_BODY:,} bytes", "field": None}, 413)
+            response: Response = JSONResponse(
+                {"error": f"the body is larger than {MAX_BODY:,} bytes", "field": None}, 413
+            )
         else:
             response = await call(request)
         route = request.scope.get("route")
@@ -121,33 +148,54 @@ def _guard(app: FastAPI, metrics: Metrics) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
         if first["type"] == "json_invalid":
-            return JSONResponse({"error": f"the body is not valid JSON: {first.get('ctx', {}).get('error', '')}", "field": None}, 400)
+            return JSONResponse(
+                {
+                    "error": f"the body is not valid JSON: {first.get('ctx', {}).get('error', '')}",
+                    "field": None,
+                },
+                400,
+            )
         if first["type"] == "extra_forbidden":
             return JSONResponse({"error": f"{where}: there is no such field", "field": where}, 422)
         return JSONResponse({"error": f"{where or 'body'}: {first['msg']}", "field": where or None}, 422)
 
     @app.exception_handler(ShortlistError)
     async def wrong(_request: Request, error: ShortlistError) -> JSONResponse:
-        return JSONResponse({"error": error.message, "field": error.field}, 422 if isinstance(error, RequestError) else 400)
+        return JSONResponse(
+            {"error": error.message, "field": error.field}, 422 if isinstance(error, RequestError) else 400
+        )
 
     @app.exception_handler(Exception)
     async def unexpected(_request: Request, _error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "something went wrong on our side; the server's log says what", "field": None}, 500)
+        return JSONResponse(
+            {"error": "something went wrong on our side; the server's log says what", "field": None}, 500
+        )
 
 
 def _recommendations(app: FastAPI, recommender: Recommender, metrics: Metrics) -> None:
     @app.post("/v1/recommend", response_model=RecommendAnswer, responses=ERRORS, tags=["recommend"])
     async def recommend(body: RecommendBody) -> Response:
         slate = recommender.recommend(
-            user=body.user, n=body.n, history=body.history, context=body.context, weights=body.weights,
-            filters=body.filters, diversity=body.diversity, freshness=body.freshness,
+            user=body.user,
+            n=body.n,
+            history=body.history,
+            context=body.context,
+            weights=body.weights,
+            filters=body.filters,
+            diversity=body.diversity,
+            freshness=body.freshness,
         )
         if not slate.items:
             metrics.empty.inc()
-        return Json({
-            "slate_id": slate.slate_id, "model_version": slate.model_version, "user_known": slate.user_known,
-            "unknown_items": slate.unknown_items, "items": [_shown(r) for r in slate.items],
-        })
+        return Json(
+            {
+                "slate_id": slate.slate_id,
+                "model_version": slate.model_version,
+                "user_known": slate.user_known,
+                "unknown_items": slate.unknown_items,
+                "items": [_shown(r) for r in slate.items],
+            }
+        )
 
     @app.get("/v1/items/{item}/similar", response_model=SimilarAnswer, responses=ERRORS, tags=["recommend"])
     async def similar(item: str, n: int = 10) -> Response:
@@ -157,7 +205,14 @@ def _recommendations(app: FastAPI, recommender: Recommender, metrics: Metrics) -
 
 
 def _shown(r: Recommendation) -> dict[str, Any]:
-    return {"item": r.item, "title": r.title, "score": r.score, "predictions": r.predictions, "sources": r.sources, "reason": r.reason}
+    return {
+        "item": r.item,
+        "title": r.title,
+        "score": r.score,
+        "predictions": r.predictions,
+        "sources": r.sources,
+        "reason": r.reason,
+    }
 
 
 def _events(app: FastAPI, recommender: Recommender, store: EventStore, metrics: Metrics) -> None:
@@ -177,18 +232,35 @@ def _checked(recommender: Recommender, given: EventBody, where: str) -> StoredEv
         raise RequestError(f"{where}.item: the catalogue has no item {given.item!r}", field=f"{where}.item")
     kinds = recommender.dataset.log.kinds
     if given.kind not in kinds:
-        raise RequestError(f"{where}.kind: there is no event kind {given.kind!r}; there are: {', '.join(kinds)}", field=f"{where}.kind")
+        raise RequestError(
+            f"{where}.kind: there is no event kind {given.kind!r}; there are: {', '.join(kinds)}",
+            field=f"{where}.kind",
+        )
     if given.value is not None and not abs(given.value) < 1e12:
-        raise RequestError(f"{where}.value must be a finite number and is {given.value!r}", field=f"{where}.value")
+        raise RequestError(
+            f"{where}.value must be a finite number and is {given.value!r}", field=f"{where}.value"
+        )
     moment = recommender.now()
     if given.timestamp is not None:
         times, reading = to_milliseconds(pa.array([given.timestamp]))
         if reading.unreadable.any() or times[0] == NO_TIME:
-            raise RequestError(f"{where}.timestamp is not a time: {given.timestamp!r}", field=f"{where}.timestamp")
+            raise RequestError(
+                f"{where}.timestamp is not a time: {given.timestamp!r}", field=f"{where}.timestamp"
+            )
         if times[0] > max(moment, int(time.time() * 1000)) + 86_400_000:
-            raise RequestError(f"{where}.timestamp is more than a day ahead of now", field=f"{where}.timestamp")
+            raise RequestError(
+                f"{where}.timestamp is more than a day ahead of now", field=f"{where}.timestamp"
+            )
         moment = int(times[0])
-    return StoredEvent(given.event_id or uuid.uuid4().hex, given.user, given.item, given.kind, moment, given.value, given.context or {})
+    return StoredEvent(
+        given.event_id or uuid.uuid4().hex,
+        given.user,
+        given.item,
+        given.kind,
+        moment,
+        given.value,
+        given.context or {},
+    )
 
 
 def _catalogue(app: FastAPI, recommender: Recommender) -> None:
@@ -206,11 +278,18 @@ def _catalogue(app: FastAPI, recommender: Recommender) -> None:
     @app.get("/v1/project", tags=["page"])
     async def about() -> dict[str, Any]:
         return {
-            "name": project.name, "simulated": project.simulated, "model_version": recommender.version,
-            "items": len(dataset.items), "users": len(dataset.users), "events": len(dataset.log), "max_n": MAX_N,
+            "name": project.name,
+            "simulated": project.simulated,
+            "model_version": recommender.version,
+            "items": len(dataset.items),
+            "users": len(dataset.users),
+            "events": len(dataset.log),
+            "max_n": MAX_N,
             "objectives": {n: {"kind": o.kind, "weight": o.weight} for n, o in project.objectives.items()},
-            "diversity": project.rerank.diversity, "freshness": project.rerank.freshness,
-            "kinds": [k for k in dataset.log.kinds if k != IMPRESSION], "choose": project.objectives[project.relevant].events[0],
+            "diversity": project.rerank.diversity,
+            "freshness": project.rerank.freshness,
+            "kinds": [k for k in dataset.log.kinds if k != IMPRESSION],
+            "choose": project.objectives[project.relevant].events[0],
             "choose_value": project.objectives[project.relevant].at_least,
         }
 
@@ -220,7 +299,9 @@ def _catalogue(app: FastAPI, recommender: Recommender) -> None:
         sizes = dataset.histories.indptr[1:] - dataset.histories.indptr[:-1]
         fit = [int(u) for u in (sizes >= 5).nonzero()[0][: 5 * max(1, min(n, 200))]]
         step = max(1, len(fit) // max(1, min(n, 200)))
-        return {"users": [{"user": dataset.users.ids.id(u), "events": int(sizes[u])} for u in fit[::step][:n]]}
+        return {
+            "users": [{"user": dataset.users.ids.id(u), "events": int(sizes[u])} for u in fit[::step][:n]]
+        }
 
     @app.get("/v1/users/{user}/history", tags=["page"])
     async def history(user: str, n: int = 30) -> Response:
@@ -230,10 +311,21 @@ def _catalogue(app: FastAPI, recommender: Recommender) -> None:
         h = recommender.people.of(np.array([code]), [dataset.users.ids.id(code) if code >= 0 else user])
         rows = range(len(h.item) - 1, max(len(h.item) - 1 - min(max(n, 0), 200), -1), -1)
         shown = [
-            {**described(int(h.item[r])), "kind": dataset.log.kinds[h.kind[r]], "value": None if h.value[r] != h.value[r] else float(h.value[r])}
+            {
+                **described(int(h.item[r])),
+                "kind": dataset.log.kinds[h.kind[r]],
+                "value": None if h.value[r] != h.value[r] else float(h.value[r]),
+            }
             for r in rows
         ]
-        return Json({"user": user, "known": code >= 0 or recommender.people.knows(user), "events": len(h.item), "history": shown})
+        return Json(
+            {
+                "user": user,
+                "known": code >= 0 or recommender.people.knows(user),
+                "events": len(h.item),
+                "history": shown,
+            }
+        )
 
     @app.post("/v1/items", tags=["page"])
     async def items(ids: list[int | str]) -> Response:
@@ -242,7 +334,13 @@ def _catalogue(app: FastAPI, recommender: Recommender) -> None:
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": "default-src 'self'; img-src 'self' data:", "X-Content-Type-Options": "nosniff"})
+        return FileResponse(
+            PAGE / "index.html",
+            headers={
+                "Content-Security-Policy": "default-src 'self'; img-src 'self' data:",
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
 
     @app.get("/page/{name}", include_in_schema=False)
     async def part(name: str) -> Response:

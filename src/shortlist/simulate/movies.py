@@ -19,11 +19,41 @@ import pyarrow as pa
 
 from shortlist.simulate.world import World
 
-GENRES = ["Action", "Adventure", "Animation", "Comedy", "Crime", "Documentary", "Drama", "Fantasy", "Horror", "Romance", "Sci-Fi", "Thriller"]
+GENRES = [
+    "Action",
+    "Adventure",
+    "Animation",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Horror",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+]
 MOODS = ["Cosy", "Dark", "Funny", "Hopeful", "Tense", "Thoughtful"]
-FIRST = "Amber Broken Crimson Distant Eleventh Faded Golden Hidden Iron Jade Kindred Last Midnight Northern Open Paper Quiet Restless Silver Tender Unlikely Velvet Winter Yellow Borrowed Salted Hollow Bright Seventh Wandering Electric Second".split()
-SECOND = "Harbour River Garden Window Letter Orchard Signal Summer Lantern Mountain Witness Bridge Kingdom Mirror Station Promise Island Stranger Engine Waltz Horizon Archive Echo Thief Cathedral Season Passage Tide Meadow Verdict Comet Recipe".split()
-THIRD = ["", "", "", " of Lisbon", " at Dawn", " in Winter", " and the Sea", " Returns", " Underground", " for Two", " on Mars", " by Night", ": Part Two", " of Ash", " in Blue", " Forever"]
+FIRST = ["Amber", "Broken", "Crimson", "Distant", "Eleventh", "Faded", "Golden", "Hidden", "Iron", "Jade", "Kindred", "Last", "Midnight", "Northern", "Open", "Paper", "Quiet", "Restless", "Silver", "Tender", "Unlikely", "Velvet", "Winter", "Yellow", "Borrowed", "Salted", "Hollow", "Bright", "Seventh", "Wandering", "Electric", "Second"]
+SECOND = ["Harbour", "River", "Garden", "Window", "Letter", "Orchard", "Signal", "Summer", "Lantern", "Mountain", "Witness", "Bridge", "Kingdom", "Mirror", "Station", "Promise", "Island", "Stranger", "Engine", "Waltz", "Horizon", "Archive", "Echo", "Thief", "Cathedral", "Season", "Passage", "Tide", "Meadow", "Verdict", "Comet", "Recipe"]
+THIRD = [
+    "",
+    "",
+    "",
+    " of Lisbon",
+    " at Dawn",
+    " in Winter",
+    " and the Sea",
+    " Returns",
+    " Underground",
+    " for Two",
+    " on Mars",
+    " by Night",
+    ": Part Two",
+    " of Ash",
+    " in Blue",
+    " Forever",
+]
 DAY = 86_400
 START = 1_767_225_600
 """1 January 2026, seconds."""
@@ -31,11 +61,16 @@ GROUPS = 24
 SLOTS = 10
 
 
-def make_movies(users: int = 20_000, items: int = 5_000, sessions: int = 80_000, days: int = 120, seed: int = 0) -> World:
+def make_movies(
+    users: int = 20_000, items: int = 5_000, sessions: int = 80_000, days: int = 120, seed: int = 0
+) -> World:
     """The world and its log: about 12 events a session. The same seed gives the same world, to the bit."""
     rng = np.random.default_rng(seed)
     genre, mood, quality = _films(rng, items)
-    taste, lean = rng.dirichlet(np.full(len(GENRES), 0.25), users), rng.dirichlet(np.full(len(MOODS), 0.4), users)
+    taste, lean = (
+        rng.dirichlet(np.full(len(GENRES), 0.25), users),
+        rng.dirichlet(np.full(len(MOODS), 0.4), users),
+    )
 
     def affinity(who: np.ndarray, what: np.ndarray) -> np.ndarray:
         likes = (taste[who] * genre[what]).sum(-1) * 5.5 + lean[who, mood[what]] * 2.0
@@ -67,7 +102,20 @@ def make_movies(users: int = 20_000, items: int = 5_000, sessions: int = 80_000,
             looked = rng.random(len(item)) < 1.0 / (1.0 + 0.3 * position)
             takes = looked & (rng.random(len(item)) < truth(person, item) * np.where(seen, 0.03, 1.0))
             start = START + day * DAY + second[chosen][session]
-            parts.append(_events(rng, person, item, position, propensity, slate + session, start, takes, affinity(person, item), minutes))
+            parts.append(
+                _events(
+                    rng,
+                    person,
+                    item,
+                    position,
+                    propensity,
+                    slate + session,
+                    start,
+                    takes,
+                    affinity(person, item),
+                    minutes,
+                )
+            )
             played = np.concatenate([played, (person.astype(np.int64) * items + item)[takes]])
             popularity = popularity * 0.985 + np.bincount(item[takes], minlength=items)
         slate += len(chosen)
@@ -75,7 +123,14 @@ def make_movies(users: int = 20_000, items: int = 5_000, sessions: int = 80_000,
     ids = np.array([f"m{i:05d}" for i in range(items)])
     people = np.array([f"u{i:05d}" for i in range(users)])
     events["user_id"], events["item_id"] = people[events["user_id"]], ids[events["item_id"]]
-    return World("movies", pa.table(events), _items(rng, ids, genre, mood, arrival, minutes), _users(rng, people), settings(), truth)
+    return World(
+        "movies",
+        pa.table(events),
+        _items(rng, ids, genre, mood, arrival, minutes),
+        _users(rng, people),
+        settings(),
+        truth,
+    )
 
 
 def _films(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -125,8 +180,16 @@ def _slates(rng: np.random.Generator, weight: np.ndarray, group: np.ndarray) -> 
 
 
 def _events(
-    rng: np.random.Generator, person: np.ndarray, item: np.ndarray, position: np.ndarray, propensity: np.ndarray,
-    slate: np.ndarray, start: np.ndarray, takes: np.ndarray, affinity: np.ndarray, minutes: np.ndarray,
+    rng: np.random.Generator,
+    person: np.ndarray,
+    item: np.ndarray,
+    position: np.ndarray,
+    propensity: np.ndarray,
+    slate: np.ndarray,
+    start: np.ndarray,
+    takes: np.ndarray,
+    affinity: np.ndarray,
+    minutes: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Impressions, the plays that follow within minutes, and the ratings that follow some plays by hours."""
     played = np.flatnonzero(takes)
@@ -134,14 +197,21 @@ def _events(
     share = np.clip(rng.beta(2 + 6 * finish, 2 + 6 * (1 - finish)), 0.01, 1.0)
     seconds = np.round(share * minutes[item[played]] * 60)
     rated = np.flatnonzero(rng.random(len(played)) < 0.25)
-    stars = np.clip(np.round(3.6 + 0.9 * (affinity[played][rated] + 0.8) + rng.normal(0, 0.6, len(rated))), 1, 5)
+    stars = np.clip(
+        np.round(3.6 + 0.9 * (affinity[played][rated] + 0.8) + rng.normal(0, 0.6, len(rated))), 1, 5
+    )
     later = played[rated]
     rows = [np.arange(len(item)), played, later]
-    delay = [np.zeros(len(item)), 20 + 40.0 * position[played], 20 + 40.0 * position[later] + seconds[rated] + rng.integers(60, 7200, len(rated))]
+    delay = [
+        np.zeros(len(item)),
+        20 + 40.0 * position[played],
+        20 + 40.0 * position[later] + seconds[rated] + rng.integers(60, 7200, len(rated)),
+    ]
     shown = [np.ones(len(item), bool), np.zeros(len(played), bool), np.zeros(len(rated), bool)]
     index, is_shown = np.concatenate(rows), np.concatenate(shown)
     return {
-        "user_id": person[index], "item_id": item[index],
+        "user_id": person[index],
+        "item_id": item[index],
         "timestamp": np.floor(start[index] + np.concatenate(delay)).astype(np.int64),
         "kind": np.repeat(["impression", "play", "rating"], [len(r) for r in rows]),
         "value": np.concatenate([np.full(len(item), np.nan), seconds, stars]),
@@ -157,40 +227,87 @@ def _ordered(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: column[order] for name, column in whole.items()}
 
 
-def _items(rng: np.random.Generator, ids: np.ndarray, genre: np.ndarray, mood: np.ndarray, arrival: np.ndarray, minutes: np.ndarray) -> pa.Table:
+def _items(
+    rng: np.random.Generator,
+    ids: np.ndarray,
+    genre: np.ndarray,
+    mood: np.ndarray,
+    arrival: np.ndarray,
+    minutes: np.ndarray,
+) -> pa.Table:
     n = len(ids)
-    combinations = rng.permutation(len(FIRST) * len(SECOND) * len(THIRD))[:n] if n <= 16_000 else rng.integers(0, 16_000, n)
+    combinations = (
+        rng.permutation(len(FIRST) * len(SECOND) * len(THIRD))[:n]
+        if n <= 16_000
+        else rng.integers(0, 16_000, n)
+    )
     titles = [
-        f"The {FIRST[c % 32]} {SECOND[c // 32 % 32]}{THIRD[c // 1024 % 16]}" if c % 3 else f"{FIRST[c % 32]} {SECOND[c // 32 % 32]}{THIRD[c // 1024 % 16]}"
+        f"The {FIRST[c % 32]} {SECOND[c // 32 % 32]}{THIRD[c // 1024 % 16]}"
+        if c % 3
+        else f"{FIRST[c % 32]} {SECOND[c // 32 % 32]}{THIRD[c // 1024 % 16]}"
         for c in combinations.tolist()
     ]
     genres = [[GENRES[g] for g in np.flatnonzero(row)] for row in genre]
     studios = rng.zipf(1.6, n) % 60
-    return pa.table({
-        "item_id": ids, "title": titles, "genres": pa.array(genres, pa.list_(pa.string())), "mood": [MOODS[m] for m in mood],
-        "studio": [f"Studio {s:02d}" for s in studios], "minutes": minutes,
-        "arrived": pa.array((START + np.minimum(arrival, 10_000) * DAY) * 1000, pa.timestamp("ms")),
-    })
+    return pa.table(
+        {
+            "item_id": ids,
+            "title": titles,
+            "genres": pa.array(genres, pa.list_(pa.string())),
+            "mood": [MOODS[m] for m in mood],
+            "studio": [f"Studio {s:02d}" for s in studios],
+            "minutes": minutes,
+            "arrived": pa.array((START + np.minimum(arrival, 10_000) * DAY) * 1000, pa.timestamp("ms")),
+        }
+    )
 
 
 def _users(rng: np.random.Generator, ids: np.ndarray) -> pa.Table:
     n = len(ids)
-    return pa.table({
-        "user_id": ids,
-        "age_band": rng.choice(["18-24", "25-34", "35-49", "50-64", "65+"], n, p=[0.18, 0.27, 0.28, 0.18, 0.09]),
-        "country": rng.choice(["DE", "FR", "GB", "IT", "NL", "PT", "SE"], n, p=[0.22, 0.18, 0.2, 0.14, 0.1, 0.08, 0.08]),
-    })
+    return pa.table(
+        {
+            "user_id": ids,
+            "age_band": rng.choice(
+                ["18-24", "25-34", "35-49", "50-64", "65+"], n, p=[0.18, 0.27, 0.28, 0.18, 0.09]
+            ),
+            "country": rng.choice(
+                ["DE", "FR", "GB", "IT", "NL", "PT", "SE"], n, p=[0.22, 0.18, 0.2, 0.14, 0.1, 0.08, 0.08]
+            ),
+        }
+    )
 
 
 def settings() -> dict[str, Any]:
     """The movies project: what a person would write for this log."""
     return {
-        "name": "movies", "simulated": True,
+        "name": "movies",
+        "simulated": True,
         "data": {
-            "events": "events.parquet", "items": "items.parquet", "users": "users.parquet",
-            "columns": {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "kind": "kind", "value": "value", "slate": "slate", "position": "position", "propensity": "propensity"},
+            "events": "events.parquet",
+            "items": "items.parquet",
+            "users": "users.parquet",
+            "columns": {
+                "user": "user_id",
+                "item": "item_id",
+                "timestamp": "timestamp",
+                "kind": "kind",
+                "value": "value",
+                "slate": "slate",
+                "position": "position",
+                "propensity": "propensity",
+            },
         },
-        "items": {"id": "item_id", "title": "title", "attributes": {"genres": "list", "mood": "category", "studio": "category", "minutes": "number", "arrived": "time"}},
+        "items": {
+            "id": "item_id",
+            "title": "title",
+            "attributes": {
+                "genres": "list",
+                "mood": "category",
+                "studio": "category",
+                "minutes": "number",
+                "arrived": "time",
+            },
+        },
         "users": {"id": "user_id", "attributes": {"age_band": "category", "country": "category"}},
         "objectives": {
             "play": {"kind": "probability", "events": ["play"], "window": "1d", "weight": 1.0},
@@ -201,14 +318,28 @@ def settings() -> dict[str, Any]:
             {"name": "item_plays_7d", "kind": "count", "by": "item", "event": "play", "window": "7d"},
             {"name": "item_plays_30d", "kind": "count", "by": "item", "event": "play", "window": "30d"},
             {"name": "item_plays_all", "kind": "count", "by": "item", "event": "play"},
-            {"name": "item_play_rate", "kind": "rate", "by": "item", "event": "play", "per": "impression", "window": "60d"},
+            {
+                "name": "item_play_rate",
+                "kind": "rate",
+                "by": "item",
+                "event": "play",
+                "per": "impression",
+                "window": "60d",
+            },
             {"name": "item_seconds", "kind": "mean", "by": "item", "event": "play"},
             {"name": "item_stars", "kind": "mean", "by": "item", "event": "rating"},
             {"name": "item_last_play", "kind": "recency", "by": "item", "event": "play"},
             {"name": "user_plays", "kind": "count", "by": "user", "event": "play"},
             {"name": "user_play_rate", "kind": "rate", "by": "user", "event": "play", "per": "impression"},
             {"name": "user_stars", "kind": "mean", "by": "user", "event": "rating"},
-            {"name": "genre_play_rate", "kind": "rate", "by": "item.genres", "event": "play", "per": "impression", "window": "60d"},
+            {
+                "name": "genre_play_rate",
+                "kind": "rate",
+                "by": "item.genres",
+                "event": "play",
+                "per": "impression",
+                "window": "60d",
+            },
             {"name": "genre_affinity", "kind": "affinity", "of": "item.genres", "last": 50},
             {"name": "mood_affinity", "kind": "affinity", "of": "item.mood", "last": 50},
             {"name": "studio_affinity", "kind": "affinity", "of": "item.studio", "last": 50},
@@ -219,8 +350,20 @@ def settings() -> dict[str, Any]:
             {"name": "hour", "kind": "moment", "of": "hour"},
         ],
         "retrieve": {
-            "candidates": 500, "weights": {"play": 1.0, "rating": 0.5},
-            "sources": [{"model": "popular", "half_life": "30d"}, {"model": "neighbours", "k": 200}, {"model": "als", "factors": 32}, {"model": "content"}],
+            "candidates": 500,
+            "weights": {"play": 1.0, "rating": 0.5},
+            "sources": [
+                {"model": "popular", "half_life": "30d"},
+                {"model": "neighbours", "k": 200},
+                {"model": "als", "factors": 32},
+                {"model": "content"},
+            ],
         },
-        "rerank": {"diversity": 0.0, "diversity_by": "genres", "freshness_by": "arrived", "exposure_by": "studio", "exposure_cap": 4},
+        "rerank": {
+            "diversity": 0.0,
+            "diversity_by": "genres",
+            "freshness_by": "arrived",
+            "exposure_by": "studio",
+            "exposure_cap": 4,
+        },
     }

@@ -29,7 +29,9 @@ class World:
     truth: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
     def dataset(self) -> Dataset:
-        return Dataset.from_frames(self.events, self.items, self.users, parse_project(self.settings, f"the {self.name} world"))
+        return Dataset.from_frames(
+            self.events, self.items, self.users, parse_project(self.settings, f"the {self.name} world")
+        )
 
     def write(self, folder: Path) -> Path:
         """The tables as Parquet beside their `shortlist.toml`, whose path is returned."""
@@ -37,5 +39,8 @@ class World:
         for name in ("events", "items", "users"):
             pq.write_table(getattr(self, name), folder / f"{name}.parquet", compression="zstd")
         path = folder / "shortlist.toml"
-        path.write_text(write_toml(self.settings, f"The simulated {self.name} world. Nobody here is real."), encoding="utf-8")
+        path.write_text(
+            write_toml(self.settings, f"The simulated {self.name} world. Nobody here is real."),
+            encoding="utf-8",
+        )
         return path

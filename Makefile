@@ -1,0 +1,44 @@
+# make demo: everything, from an empty folder to the page. make test: every check, browser included.
+PYTHON ?= python3
+SERVE ?= 1
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check lint benchmark screenshot clean
+.DEFAULT_GOAL := demo
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -q && apt-get install -y -q python3-venv; else echo "Python's venv is missing; run: sudo apt-get install -y python3-venv"; exit 1; fi; }
+	@echo "installing into $(VENV) …"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(BIN)/pip install -q --disable-pip-version-check httpx hypothesis mypy pandas playwright polars psutil pytest ruff
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/shortlist demo movies --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,)
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+test: $(VENV)/.tested lint
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing chromium for the browser test"; apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; \
+	  else echo "Chromium is missing; run: sudo apt-get install -y chromium"; exit 1; fi; }
+	$(BIN)/pytest
+
+benchmark: $(VENV)/.tested
+	$(BIN)/python benchmarks/run.py
+
+screenshot: $(VENV)/.tested
+	SHORTLIST_SCREENSHOT=docs/page.png $(BIN)/pytest tests/e2e
+
+clean:
+	rm -rf $(VENV) demo artifacts build dist
