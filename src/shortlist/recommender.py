@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 
 import shortlist
 from shortlist.bundle import read_manifest, write_bundle
@@ -45,7 +46,7 @@ from shortlist.rerank.freshness import boost
 from shortlist.rerank.rules import allowed_items
 from shortlist.retrieve import MODELS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.base import kind_weights
-from shortlist.retrieve.blend import Blended, blend
+from shortlist.retrieve.blend import blend
 from shortlist.slate import Recommendation, Slate, Slates
 
 MAX_N = 200
@@ -204,7 +205,7 @@ class Recommender:
         moment: int,
     ) -> list[Slate]:
         codes, requests, unknown = self._requests(people, history, context, allowed, moment)
-        rows, blended, predictions = self._rank(codes, requests, context)
+        rows, predictions = self._rank(codes, requests, context)
         bounds = np.searchsorted(rows.request, np.arange(len(people) + 1))
         utility = weigh(predictions, weights, self.scales)
         slates = []
@@ -281,20 +282,19 @@ class Recommender:
             whole = self.people.of(codes, people)
         recent = whole.last(self.project.retrieve.history)
         attributes = {name: a.take(codes) for name, a in self.dataset.users.attributes.items()}
-        attributes |= {
-            n: a for n, a in self._given(context, self.dataset.users.attributes, len(people)).items()
-        }
-        seen = (None, None) if self.project.rerank.show_seen else (whole.indptr, whole.item)
+        attributes |= self._given(context, self.dataset.users.attributes, len(people))
+        show = self.project.rerank.show_seen
+        indptr, seen = (None, None) if show else (whole.indptr, whole.item)
         moments = np.full(len(people), moment, np.int64)
-        requests = Requests(recent, self.kind_weights[recent.kind], moments, allowed, *seen, attributes)
+        requests = Requests(
+            recent, self.kind_weights[recent.kind], moments, allowed, indptr, seen, attributes
+        )
         return codes, requests, unknown
 
     def _given(
         self, context: dict[str, Any] | None, known: dict[str, Attribute], n: int
     ) -> dict[str, Attribute]:
         """What a request says of itself, coded like the attributes it names."""
-        import pyarrow as pa
-
         found = {}
         for name, value in (context or {}).items():
             if (
@@ -322,7 +322,7 @@ class Recommender:
 
     def _rank(
         self, codes: np.ndarray, requests: Requests, context: dict[str, Any] | None
-    ) -> tuple[Rows, Blended, np.ndarray]:
+    ) -> tuple[Rows, np.ndarray]:
         """Candidates of a batch, as feature rows with calibrated predictions."""
         blended = blend(self.retrievers, requests, self.project.retrieve.candidates)
         found = blended.item >= 0

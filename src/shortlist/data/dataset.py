@@ -130,7 +130,7 @@ class Dataset:
         if project is None:
             from shortlist.data.guess import guess_project
 
-            project = guess_project(*tables)
+            project = guess_project(tables[0], tables[1], tables[2])
         return _build(
             project, tables[0], tables[1], tables[2], {"events": "events", "items": "items", "users": "users"}
         )

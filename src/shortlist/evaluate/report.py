@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from shortlist.evaluate.protocol import Report
@@ -24,27 +25,37 @@ ABOUT = {
 
 
 def text_table(report: Report) -> Table:
-    """The metrics as a table for the terminal; the best of each column is bold."""
+    """The metrics as a table that fits a terminal of 80 columns; the best of each column is bold."""
     names = _metrics(report)
+    title = f"{report.name}{' (simulated)' if report.simulated else ''}: {report.facts['people']:,} people, slates of {report.k}"
     table = Table(
-        title=f"{report.name}{' (simulated)' if report.simulated else ''}: {report.facts['people']:,} people, test from {report.facts['test_from']}"
+        title=title,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        caption=f"tested from {report.facts['test_from']} on; 95 % intervals by bootstrap",
     )
-    table.add_column("recommender")
-    for name in names:
-        table.add_column(name, justify="right")
-    table.add_column(f"{report.main}, 95 %", justify="right")
+    table.add_column("")
+    table.add_column("ndcg", justify="right")
+    table.add_column("95 %", justify="right")
+    short = {
+        "hit_rate": "hits",
+        "novelty": "novel",
+        "diversity": "divers",
+        "coverage": "cover",
+        "true_play": "TRUTH",
+    }
+    for name in names[1:]:
+        plain = name.partition("@")[0]
+        table.add_column(short.get(plain, plain), justify="right")
     best = {name: max(m[name].value for m in report.metrics.values() if name in m) for name in names}
     for recommender, metrics in report.metrics.items():
         cells = [
-            f"[bold]{metrics[n].value:.4f}[/]" if metrics[n].value == best[n] else f"{metrics[n].value:.4f}"
+            f"[bold]{metrics[n].value:.3f}[/]" if metrics[n].value == best[n] else f"{metrics[n].value:.3f}"
             for n in names
         ]
         main = metrics[report.main]
-        table.add_row(
-            f"[bold]{recommender}[/]" if recommender == "shortlist" else recommender,
-            *cells,
-            f"{main.low:.3f}–{main.high:.3f}",
-        )
+        cells.insert(1, f"{main.low:.3f}-{main.high:.3f}")
+        table.add_row(f"[bold]{recommender}[/]" if recommender == "shortlist" else recommender, *cells)
     return table
 
 

@@ -194,7 +194,7 @@ def parse_features(project: Project, kinds: list[str]) -> list[Any]:
 def _check(feature: Any, project: Project, kinds: list[str], where: str) -> None:
     item = project.items.attributes if project.items else {}
     user = project.users.attributes if project.users else {}
-    tables = {"item": item, "user": user, "context": project.data.context}
+    tables: dict[str, dict[str, Any]] = {"item": item, "user": user, "context": dict(project.data.context)}
     wanted = {"attribute": {"number", "category"}, "age": {"time"}, "affinity": {"category", "list"}}.get(
         feature.kind
     )

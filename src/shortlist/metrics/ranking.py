@@ -17,7 +17,8 @@ def recall(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
 
 def precision(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
     """Share of the first k that was relevant. Hides that people with few relevant items cannot reach 1."""
-    return _defined(hits[:, :k].sum(1) / k, relevant)
+    found: np.ndarray = hits[:, :k].sum(1)
+    return _defined(found / k, relevant)
 
 
 def hit_rate(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:

@@ -136,8 +136,8 @@ def past_requests(dataset: Dataset, users: np.ndarray, moments: np.ndarray, excl
     whole = as_of(dataset.histories, users, moments)
     recent = whole.last(dataset.project.retrieve.history)
     attributes = {name: a.take(users) for name, a in dataset.users.attributes.items()}
-    seen = (whole.indptr, whole.item) if exclude_seen else (None, None)
-    return Requests(recent, event_weights(dataset, recent), moments, None, *seen, attributes)
+    indptr, seen = (whole.indptr, whole.item) if exclude_seen else (None, None)
+    return Requests(recent, event_weights(dataset, recent), moments, None, indptr, seen, attributes)
 
 
 def _rows(
@@ -223,7 +223,7 @@ def _sampled(
         taken |= labels(dataset.log, positive, flat_users, flat, flat_moments - 1) > 0
     taken = taken.reshape(item.shape) & (item >= 0)
     wanted = dataset.project.rank.negatives
-    parts = []
+    parts: list[tuple[np.ndarray, ...]] = []
     for row in range(len(item)):
         yes = np.flatnonzero(taken[row])
         no = np.flatnonzero(~taken[row] & (item[row] >= 0))

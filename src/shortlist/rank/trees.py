@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import xgboost as xgb
@@ -108,7 +108,7 @@ class TreeRanker:
 
     def importance(self, objective: str) -> dict[str, float]:
         """Share of the loss reduction that each feature brought, largest first."""
-        gains = self.heads[objective].get_score(importance_type="total_gain")
+        gains: Any = self.heads[objective].get_score(importance_type="total_gain")
         total = sum(float(g) for g in gains.values()) or 1.0
         named = {self.columns[int(key[1:])]: float(gain) / total for key, gain in gains.items()}
         return dict(sorted(named.items(), key=lambda pair: -pair[1]))

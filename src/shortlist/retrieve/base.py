@@ -153,7 +153,8 @@ class Retriever(ABC):
     def save(self, folder: Path) -> None:
         """Arrays as npz and the config as JSON; never code."""
         folder.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / "arrays.npz", **_flatten({name: getattr(self, name) for name in self.arrays}))
+        learnt: dict[str, Any] = _flatten({name: getattr(self, name) for name in self.arrays})
+        np.savez(folder / "arrays.npz", **learnt)
         meta = {"model": self.name, "config": self.config.model_dump()}
         (folder / "model.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
 
@@ -170,7 +171,7 @@ class Retriever(ABC):
         return model
 
 
-def _flatten(learnt: dict[str, Any]) -> dict[str, np.ndarray]:
+def _flatten(learnt: dict[str, Any]) -> dict[str, Any]:
     """Sparse matrices as their three arrays and shape, dense ones as they are."""
     flat: dict[str, np.ndarray] = {}
     for name, value in learnt.items():

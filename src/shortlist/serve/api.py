@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 from fastapi import FastAPI, Request
@@ -306,8 +307,6 @@ def _catalogue(app: FastAPI, recommender: Recommender) -> None:
     @app.get("/v1/users/{user}/history", tags=["page"])
     async def history(user: str, n: int = 30) -> Response:
         code = dataset.users.ids.code(user)
-        import numpy as np
-
         h = recommender.people.of(np.array([code]), [dataset.users.ids.id(code) if code >= 0 else user])
         rows = range(len(h.item) - 1, max(len(h.item) - 1 - min(max(n, 0), 200), -1), -1)
         shown = [
