@@ -21,7 +21,7 @@ from shortlist.data.histories import Histories, as_of
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.log import check_events
 from shortlist.data.public import read_public
-from shortlist.data.split import stage_cuts, test_cut
+from shortlist.data.split import stage_cuts, cut_for_test
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import DataError, ProjectError
 from shortlist.project import parse_project, read_project
@@ -196,7 +196,7 @@ def test_as_of_is_strictly_before(events: list[tuple[int, int]], asked: list[tup
 
 
 def test_cuts_are_in_order_and_split_no_instant(dataset: Dataset) -> None:
-    cut = test_cut(dataset)
+    cut = cut_for_test(dataset)
     train = dataset.before(cut)
     cuts = stage_cuts(train)
     assert train.log.time[-1] < cut <= dataset.between(cut, 2**62).log.time[0]

@@ -342,7 +342,6 @@ class Recommender:
         matrix = self.features.live(rows, self.counts)
         return (
             rows,
-            blended,
             self.ranker.predict(matrix)
             if len(matrix)
             else np.empty((0, len(self.project.objectives)), np.float32),

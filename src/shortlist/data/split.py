@@ -25,7 +25,7 @@ class Cuts:
     end: int
 
 
-def test_cut(dataset: Dataset) -> int:
+def cut_for_test(dataset: Dataset) -> int:
     """The moment from which events are the test."""
     return _moment(dataset, 1 - dataset.project.evaluate.test)
 

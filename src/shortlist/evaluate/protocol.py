@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from shortlist.data.dataset import Dataset, Progress, silent
-from shortlist.data.split import test_cut
+from shortlist.data.split import cut_for_test
 from shortlist.errors import DataError
 from shortlist.evaluate.significance import Estimate, bootstrap, verdict
 from shortlist.metrics import beyond, ranking
@@ -87,7 +87,7 @@ def evaluate(
     over the slate, which no log bias touches: people in a log could only take what an older engine showed them.
     """
     project = recommender.project if isinstance(recommender, Recommender) else recommender
-    cut = test_cut(dataset)
+    cut = cut_for_test(dataset)
     train, test = dataset.before(cut), dataset.between(cut, int(dataset.log.time[-1]) + 1)
     started = time.perf_counter()
     fresh = Recommender(project).fit(train, progress)
