@@ -242,4 +242,3 @@ def test_movielens_beats_its_parts(movielens: Path) -> None:
     report = shortlist.evaluate(dataset.project, dataset)
     for other in ("popular", "neighbours", "als"):
         assert report.differences[other].low > 0, other
-    assert isinstance(Recommender(dataset.project), Recommender)

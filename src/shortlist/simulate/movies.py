@@ -191,7 +191,7 @@ def make_movies(
     events["user_id"], events["item_id"] = people[events["user_id"]], ids[events["item_id"]]
     return World(
         "movies",
-        pa.table(events),
+        pa.table({name: pa.array(column, from_pandas=True) for name, column in events.items()}),
         _items(rng, ids, genre, mood, arrival, minutes),
         _users(rng, people),
         settings(),
