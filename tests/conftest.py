@@ -44,7 +44,9 @@ def bundle(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def movielens() -> Path:
     if not MOVIELENS.exists():
-        pytest.skip(f"{MOVIELENS} is not there: MovieLens-100K may not be redistributed, so it is not part of the project")
+        pytest.skip(
+            f"{MOVIELENS} is not there: MovieLens-100K may not be redistributed, so it is not part of the project"
+        )
     return MOVIELENS
 
 
@@ -63,7 +65,17 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "shortlist.cli", "serve", str(self.bundle), "--port", str(self.port), "--store", str(self.store)]
+        command = [
+            sys.executable,
+            "-m",
+            "shortlist.cli",
+            "serve",
+            str(self.bundle),
+            "--port",
+            str(self.port),
+            "--store",
+            str(self.store),
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(300):
             try:

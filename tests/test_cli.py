@@ -16,7 +16,13 @@ from shortlist.toml import write_toml
 
 
 def run(*arguments: object, cwd: Path, ok: bool = True) -> str:
-    done = subprocess.run([sys.executable, "-m", "shortlist.cli", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(
+        [sys.executable, "-m", "shortlist.cli", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
     assert (done.returncode == 0) is ok, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -37,7 +43,14 @@ def test_init_writes_a_commented_project(folder: Path) -> None:
     project = read_project(folder)
     assert project.data.columns.slate == "slate"
     assert project.items is not None
-    assert project.items.attributes == {"title": "text", "genres": "list", "mood": "category", "studio": "category", "minutes": "number", "arrived": "time"}
+    assert project.items.attributes == {
+        "title": "text",
+        "genres": "list",
+        "mood": "category",
+        "studio": "category",
+        "minutes": "number",
+        "arrived": "time",
+    }
     assert "exists" in run("init", "events.parquet", cwd=folder, ok=False)
 
 
@@ -77,14 +90,31 @@ def test_errors_are_sentences(tmp_path: Path, arguments: tuple[str, ...], words:
 
 
 def test_demo_end_to_end(tmp_path: Path) -> None:
-    out = run("demo", "--no-serve", "--users", 400, "--items", 200, "--sessions", 3000, "--json", "demo.json", cwd=tmp_path)
+    out = run(
+        "demo",
+        "--no-serve",
+        "--users",
+        400,
+        "--items",
+        200,
+        "--sessions",
+        3000,
+        "--json",
+        "demo.json",
+        cwd=tmp_path,
+    )
     assert "nobody here is real" in out
     assert "For user" in out
-    assert {"shortlist", "popular", "recent", "random"} <= set(json.loads((tmp_path / "demo.json").read_text())["recommenders"])
+    assert {"shortlist", "popular", "recent", "random"} <= set(
+        json.loads((tmp_path / "demo.json").read_text())["recommenders"]
+    )
 
 
 def test_toml_round_trip(world: World, tmp_path: Path) -> None:
     (tmp_path / "shortlist.toml").write_text(write_toml(world.settings, "x"))
-    assert read_project(tmp_path).model_dump() == read_project(world.write(tmp_path / "w")).model_copy(
-        update={"data": read_project(tmp_path).data}
-    ).model_dump()
+    assert (
+        read_project(tmp_path).model_dump()
+        == read_project(world.write(tmp_path / "w"))
+        .model_copy(update={"data": read_project(tmp_path).data})
+        .model_dump()
+    )

@@ -21,12 +21,18 @@ from shortlist.data.histories import Histories, as_of
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.log import check_events
 from shortlist.data.public import read_public
-from shortlist.data.split import stage_cuts, cut_for_test
+from shortlist.data.split import cut_for_test, stage_cuts
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import DataError, ProjectError
 from shortlist.project import parse_project, read_project
 
-EVENTS = pa.table({"user_id": ["a", "b", "a"], "item_id": [1, 2, 2], "timestamp": [1_700_000_000, 1_700_000_100, 1_700_000_050]})
+EVENTS = pa.table(
+    {
+        "user_id": ["a", "b", "a"],
+        "item_id": [1, 2, 2],
+        "timestamp": [1_700_000_000, 1_700_000_100, 1_700_000_050],
+    }
+)
 NOW = 1_800_000_000_000
 
 
@@ -70,17 +76,35 @@ def mess() -> pa.Table:
         ("u4", "i2", 1_700_000_007, "play", None),
         ("", "i2", 1_700_000_008, "play", 1.0),
     ]
-    return pa.table(dict(zip(["user_id", "item_id", "timestamp", "kind", "value"], map(list, zip(*rows, strict=True)), strict=True)))
+    return pa.table(
+        dict(
+            zip(
+                ["user_id", "item_id", "timestamp", "kind", "value"],
+                map(list, zip(*rows, strict=True)),
+                strict=True,
+            )
+        )
+    )
 
 
 def test_every_problem_is_counted_and_nothing_is_lost() -> None:
-    log, check = check_events(mess(), project(kind="kind", value="value"), "events.csv", pa.array(["i1", "i2"]), None, NOW)
+    log, check = check_events(
+        mess(), project(kind="kind", value="value"), "events.csv", pa.array(["i1", "i2"]), None, NOW
+    )
     assert log is not None
     assert check.read == check.kept + sum(check.set_aside.values()) == 12
     assert check.kept == 2
     assert check.set_aside == {
-        "without user_id": 1, "without item_id": 1, "with empty user_id": 1, "without time": 1, "with time in another unit": 1,
-        "in the future": 1, "with infinite value": 1, "without kind": 1, "duplicates": 1, "of unknown items": 1,
+        "without user_id": 1,
+        "without item_id": 1,
+        "with empty user_id": 1,
+        "without time": 1,
+        "with time in another unit": 1,
+        "in the future": 1,
+        "with infinite value": 1,
+        "without kind": 1,
+        "duplicates": 1,
+        "of unknown items": 1,
     }
     future = next(p for p in check.problems if "ahead of now" in p.what)
     assert (future.file, future.column, future.count) == ("events.csv", "timestamp", 1)
@@ -89,7 +113,9 @@ def test_every_problem_is_counted_and_nothing_is_lost() -> None:
 
 
 def test_missing_column_names_the_likely_one() -> None:
-    _, check = check_events(EVENTS.rename_columns(["user_id", "item_id", "timestmp"]), project(), "e.parquet", None, None, NOW)
+    _, check = check_events(
+        EVENTS.rename_columns(["user_id", "item_id", "timestmp"]), project(), "e.parquet", None, None, NOW
+    )
     assert "did you mean 'timestmp'?" in str(check.errors[0])
     assert "data.columns.timestamp" in str(check.errors[0])
 
@@ -135,10 +161,20 @@ def test_file_kinds_agree(tmp_path: Path) -> None:
     pq.write_table(EVENTS, tmp_path / "e.parquet")
     EVENTS.to_pandas().to_csv(tmp_path / "e.csv", index=False)
     EVENTS.to_pandas().to_csv(tmp_path / "e.tsv", index=False, sep="\t")
-    (tmp_path / "e.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n" + "\n".join("\t".join(map(str, r.values())) for r in EVENTS.to_pylist()))
+    (tmp_path / "e.inter").write_text(
+        "user_id:token\titem_id:token\ttimestamp:float\n"
+        + "\n".join("\t".join(map(str, r.values())) for r in EVENTS.to_pylist())
+    )
     with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
         connection.execute(f"CREATE TABLE log AS SELECT * FROM '{tmp_path}/e.parquet'")
-    cases = [{"events": "e.parquet"}, {"events": "e.csv"}, {"events": "e.tsv"}, {"events": "e.inter"}, {"events": "log", "database": "shop.duckdb"}, {"events": "SELECT * FROM log WHERE item_id > 0", "database": "shop.duckdb"}]
+    cases = [
+        {"events": "e.parquet"},
+        {"events": "e.csv"},
+        {"events": "e.tsv"},
+        {"events": "e.inter"},
+        {"events": "log", "database": "shop.duckdb"},
+        {"events": "SELECT * FROM log WHERE item_id > 0", "database": "shop.duckdb"},
+    ]
     for number, case in enumerate(cases):
         text = "\n".join(f'{k} = "{v}"' for k, v in case.items())
         (tmp_path / "shortlist.toml").write_text(f'[data]\n{text}\n[data.columns]\ntimestamp = "timestamp"\n')
@@ -148,12 +184,21 @@ def test_file_kinds_agree(tmp_path: Path) -> None:
 
 def test_movielens_folder_and_recbole(tmp_path: Path) -> None:
     (tmp_path / "u.data").write_text("1\t10\t5\t874724710\n2\t11\t3\t874724711\n")
-    (tmp_path / "u.item").write_bytes("10|Amélie (2001)|01-Jan-2001||url|0|1|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0|0\n11|Heat (1995)|01-Jan-1995||url|0|0|0|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0\n".encode("latin-1"))
+    (tmp_path / "u.item").write_bytes(
+        "10|Amélie (2001)|01-Jan-2001||url|0|1|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0|0\n11|Heat (1995)|01-Jan-1995||url|0|0|0|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0\n".encode(
+            "latin-1"
+        )
+    )
     (tmp_path / "u.user").write_text("1|24|M|technician|85711\n2|53|F|other|94043\n")
     tables = read_public(str(tmp_path))
     assert tables is not None
     assert tables.items is not None
-    assert tables.items.to_pylist()[0] == {"item_id": 10, "title": "Amélie (2001)", "released": "01-Jan-2001", "genres": ["Action", "Comedy"]}
+    assert tables.items.to_pylist()[0] == {
+        "item_id": 10,
+        "title": "Amélie (2001)",
+        "released": "01-Jan-2001",
+        "genres": ["Action", "Comedy"],
+    }
     folder = tmp_path / "recbole"
     folder.mkdir()
     (folder / "x.inter").write_text("user_id:token\titem_id:token\trating:float\n1\t2\t3.5\n")
@@ -169,7 +214,13 @@ def test_movielens_folder_and_recbole(tmp_path: Path) -> None:
 
 def test_ids_keep_their_type_and_text_finds_integers() -> None:
     ids = IdMap.of(id_array([10, 20], "x"))
-    assert (ids.code("20"), ids.code(20), ids.code(np.int64(10)), ids.code("x"), ids.code(None)) == (1, 1, 0, -1, -1)
+    assert (ids.code("20"), ids.code(20), ids.code(np.int64(10)), ids.code("x"), ids.code(None)) == (
+        1,
+        1,
+        0,
+        -1,
+        -1,
+    )
     with pytest.raises(DataError, match="fractions"):
         id_array([1.5], "events: user")
 
@@ -183,12 +234,17 @@ def test_categories_round_trip_and_vocabulary_only_grows(words: list[str | None]
     assert attribute.to_arrow().to_pylist() == words
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), max_size=40), st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 22)), min_size=1, max_size=20))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), max_size=40),
+    st.lists(st.tuples(st.integers(-1, 3), st.integers(0, 22)), min_size=1, max_size=20),
+)
 def test_as_of_is_strictly_before(events: list[tuple[int, int]], asked: list[tuple[int, int]]) -> None:
     events = sorted(events, key=lambda e: e[1])
     owner, time = np.array([e[0] for e in events], np.int64), np.array([e[1] for e in events], np.int64)
     item = np.arange(len(events), dtype=np.int32)
-    histories = Histories.of(owner, 4, item, time, np.zeros(len(events), np.int16), np.zeros(len(events), np.float32))
+    histories = Histories.of(
+        owner, 4, item, time, np.zeros(len(events), np.int16), np.zeros(len(events), np.float32)
+    )
     past = as_of(histories, np.array([a[0] for a in asked]), np.array([a[1] for a in asked]))
     for row, (who, moment) in enumerate(asked):
         expected = [i for i, (u, t) in enumerate(events) if u == who and t < moment]
@@ -222,7 +278,10 @@ def test_guess_is_a_working_project(movielens: Path) -> None:
     ("settings", "words"),
     [
         ({"nonsense": 1}, "nonsense: there is no such setting"),
-        ({"objectives": {"x": {"events": ["e"], "window": "soon"}}}, "objectives.x.window: 'soon' is not a duration"),
+        (
+            {"objectives": {"x": {"events": ["e"], "window": "soon"}}},
+            "objectives.x.window: 'soon' is not a duration",
+        ),
         ({"objectives": {"x": {"events": ["e"], "weight": 0}}}, "weight 0"),
         ({"evaluate": {"relevant": "y"}}, "which is no objective"),
         ({"rerank": {"diversity_by": "genre"}}, "rerank.diversity_by"),

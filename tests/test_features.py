@@ -19,7 +19,13 @@ from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.features.spec import parse_features
 from shortlist.project import parse_project
 
-ITEMS = pa.table({"item_id": ["a", "b", "c"], "tags": [["x", "y"], ["y"], []], "made": pa.array([0, 86_400_000, None], pa.timestamp("ms"))})
+ITEMS = pa.table(
+    {
+        "item_id": ["a", "b", "c"],
+        "tags": [["x", "y"], ["y"], []],
+        "made": pa.array([0, 86_400_000, None], pa.timestamp("ms")),
+    }
+)
 FEATURES: list[dict[str, Any]] = [
     {"name": "n", "kind": "count", "by": "item", "event": "play"},
     {"name": "n_1m", "kind": "count", "by": "item", "event": "play", "window": "1m"},
@@ -36,14 +42,22 @@ FEATURES: list[dict[str, Any]] = [
 ]
 
 
-def make(events: list[tuple[str, str, float, str, float | None]], features: list[dict[str, Any]] = FEATURES) -> Dataset:
+def make(
+    events: list[tuple[str, str, float, str, float | None]], features: list[dict[str, Any]] = FEATURES
+) -> Dataset:
     columns = list(map(list, zip(*events, strict=True)))
     table = pa.table(dict(zip(["user_id", "item_id", "timestamp", "kind", "value"], columns, strict=True)))
-    project = parse_project({
-        "data": {"duplicates": "keep", "columns": {"timestamp": "timestamp", "kind": "kind", "value": "value"}},
-        "items": {"id": "item_id", "attributes": {"tags": "list", "made": "time"}},
-        "objectives": {"play": {"events": ["play"]}}, "features": features,
-    })
+    project = parse_project(
+        {
+            "data": {
+                "duplicates": "keep",
+                "columns": {"timestamp": "timestamp", "kind": "kind", "value": "value"},
+            },
+            "items": {"id": "item_id", "attributes": {"tags": "list", "made": "time"}},
+            "objectives": {"play": {"events": ["play"]}},
+            "features": features,
+        }
+    )
     return Dataset.from_frames(table, ITEMS, None, project)
 
 
@@ -51,11 +65,20 @@ def ask(dataset: Dataset, users: np.ndarray, moments: np.ndarray, histories: His
     n = len(dataset.items)
     request = np.repeat(np.arange(len(users)), n)
     none = np.empty((len(request), 0), np.float32)
-    return Rows(users, moments, histories, request, np.tile(np.arange(n, dtype=np.int32), len(users)), [], none, none)
+    return Rows(
+        users, moments, histories, request, np.tile(np.arange(n, dtype=np.int32), len(users)), [], none, none
+    )
 
 
 def test_by_hand() -> None:
-    dataset = make([("u", "a", 100.0, "show", None), ("u", "a", 101.0, "play", 2.0), ("v", "b", 110.0, "play", 4.0), ("u", "a", 200.0, "play", 1.0)])
+    dataset = make(
+        [
+            ("u", "a", 100.0, "show", None),
+            ("u", "a", 101.0, "play", 2.0),
+            ("v", "b", 110.0, "play", 4.0),
+            ("u", "a", 200.0, "play", 1.0),
+        ]
+    )
     features = FeatureSet(dataset, {"rate": 0.5, "mean": 3.0})
     users, moments = np.array([0], np.int32), np.array([200_000], np.int64)
     matrix = features.offline(ask(dataset, users, moments, as_of(dataset.histories, users, moments)), dataset)
@@ -81,7 +104,13 @@ def replay(dataset: Dataset, users: np.ndarray, moments: np.ndarray) -> tuple[np
     log, at, parts = dataset.log, 0, []
     for number in range(len(users)):
         while at < len(log) and log.time[at] < moments[number]:
-            live.add(int(log.user[at]), int(log.item[at]), int(log.time[at]), log.kinds[log.kind[at]], float(log.value[at]))
+            live.add(
+                int(log.user[at]),
+                int(log.item[at]),
+                int(log.time[at]),
+                log.kinds[log.kind[at]],
+                float(log.value[at]),
+            )
             at += 1
         one = as_of(dataset.histories, users[[number]], moments[[number]])
         parts.append(features.live(ask(dataset, users[[number]], moments[[number]], one), live))
@@ -89,18 +118,35 @@ def replay(dataset: Dataset, users: np.ndarray, moments: np.ndarray) -> tuple[np
 
 
 event = st.tuples(
-    st.sampled_from(["u", "v", "w"]), st.sampled_from(["a", "b", "c"]),
-    st.one_of(st.integers(1_000, 1_060), st.integers(1_000, 5_000)).map(float),  # bursts and ties, and gaps past every window
-    st.sampled_from(["play", "play", "show"]), st.one_of(st.none(), st.floats(-5, 5, width=32)),
+    st.sampled_from(["u", "v", "w"]),
+    st.sampled_from(["a", "b", "c"]),
+    st.one_of(st.integers(1_000, 1_060), st.integers(1_000, 5_000)).map(
+        float
+    ),  # bursts and ties, and gaps past every window
+    st.sampled_from(["play", "play", "show"]),
+    st.one_of(st.none(), st.floats(-5, 5, width=32)),
 )
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(event, min_size=1, max_size=60), st.lists(st.tuples(st.integers(0, 1), st.integers(990, 5_100)), min_size=1, max_size=8))
+@given(
+    st.lists(event, min_size=1, max_size=60),
+    st.lists(st.tuples(st.integers(0, 1), st.integers(990, 5_100)), min_size=1, max_size=8),
+)
 def test_live_equals_offline(events: list[Any], asked: list[tuple[int, int]]) -> None:
-    dataset = make([*events, ("u", "a", 900.0, "show", 1.0), ("v", "a", 901.0, "play", 1.0), ("u", "a", 902.0, "play", 1.0)])
+    dataset = make(
+        [
+            *events,
+            ("u", "a", 900.0, "show", 1.0),
+            ("v", "a", 901.0, "play", 1.0),
+            ("u", "a", 902.0, "play", 1.0),
+        ]
+    )
     asked = sorted(asked, key=lambda a: a[1])
-    users, moments = np.array([a[0] for a in asked], np.int32), np.array([a[1] * 1000 for a in asked], np.int64)
+    users, moments = (
+        np.array([a[0] for a in asked], np.int32),
+        np.array([a[1] * 1000 for a in asked], np.int64),
+    )
     offline, live = replay(dataset, users, moments)
     np.testing.assert_array_equal(offline, live)
 
@@ -121,7 +167,9 @@ def test_restart_rebuilds_the_same_counters(dataset: Dataset) -> None:
     at_once = LiveCounts.of(log, features.aggregates, features.keys)
     one_by_one = LiveCounts(features.aggregates, features.keys, log.kinds)
     for i in range(len(log)):
-        one_by_one.add(int(log.user[i]), int(log.item[i]), int(log.time[i]), log.kinds[log.kind[i]], float(log.value[i]))
+        one_by_one.add(
+            int(log.user[i]), int(log.item[i]), int(log.time[i]), log.kinds[log.kind[i]], float(log.value[i])
+        )
     now = int(log.time[-1]) + 1
     for aggregate, counter in at_once.counters.items():
         other = one_by_one.counters[aggregate]

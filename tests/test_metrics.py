@@ -22,9 +22,12 @@ def test_by_hand() -> None:
     np.testing.assert_allclose(ranking.precision(HITS, RELEVANT, 3), [2 / 3, np.nan, 1 / 3])
     np.testing.assert_allclose(ranking.mrr(HITS, RELEVANT, 3), [1.0, np.nan, 0.5])
     np.testing.assert_allclose(ranking.hit_rate(HITS, RELEVANT, 1), [1.0, np.nan, 0.0])
-    np.testing.assert_allclose(ranking.average_precision(HITS, RELEVANT, 3), [(1 + 2 / 3) / 2, np.nan, 0.5 / 4])
     np.testing.assert_allclose(
-        ranking.ndcg(HITS, RELEVANT, 3), [(1 + 0.5) / (1 + 1 / log3), np.nan, (1 / log3) / (1 + 1 / log3 + 0.5)]
+        ranking.average_precision(HITS, RELEVANT, 3), [(1 + 2 / 3) / 2, np.nan, 0.5 / 4]
+    )
+    np.testing.assert_allclose(
+        ranking.ndcg(HITS, RELEVANT, 3),
+        [(1 + 0.5) / (1 + 1 / log3), np.nan, (1 / log3) / (1 + 1 / log3 + 0.5)],
     )
 
 
@@ -42,7 +45,14 @@ def test_agrees_with_scikit_learn(truth: np.ndarray) -> None:
 @given(hnp.arrays(bool, (4, 8)), st.integers(1, 10), st.integers(0, 9))
 def test_bounds(hits: np.ndarray, k: int, more: int) -> None:
     relevant = hits.sum(1) + more
-    for metric in (ranking.recall, ranking.precision, ranking.mrr, ranking.hit_rate, ranking.average_precision, ranking.ndcg):
+    for metric in (
+        ranking.recall,
+        ranking.precision,
+        ranking.mrr,
+        ranking.hit_rate,
+        ranking.average_precision,
+        ranking.ndcg,
+    ):
         values = metric(hits, relevant, k)
         values = values[~np.isnan(values)]
         assert ((values >= 0) & (values <= 1 + 1e-12)).all()
@@ -53,7 +63,10 @@ def test_beyond_by_hand() -> None:
     assert beyond.coverage(slates, 4, 2) == 0.5
     np.testing.assert_allclose(beyond.novelty(slates, np.array([0.5, 0.25, 0.1, 0.1]), 2), [1.5, 2.0])
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    np.testing.assert_allclose(beyond.intra_list_diversity(np.array([[0, 1], [0, 2], [0, 3]]), vectors, 2), [1.0, 0.0, 1 - 1 / np.sqrt(2)])
+    np.testing.assert_allclose(
+        beyond.intra_list_diversity(np.array([[0, 1], [0, 2], [0, 3]]), vectors, 2),
+        [1.0, 0.0, 1 - 1 / np.sqrt(2)],
+    )
 
 
 def test_bootstrap_covers_the_truth() -> None:

@@ -28,25 +28,52 @@ from shortlist.rerank.rules import allowed_items
 def log_of(rows: list[tuple[int, int, int, float]]) -> Log:
     user, item, time, value = (np.array(c) for c in zip(*rows, strict=True))
     n = len(rows)
-    return Log(["play"], user.astype(np.int32), item.astype(np.int32), time.astype(np.int64), np.zeros(n, np.int16), value.astype(np.float32), np.full(n, -1, np.int32), np.full(n, -1, np.int16), np.full(n, np.nan, np.float32))
+    return Log(
+        ["play"],
+        user.astype(np.int32),
+        item.astype(np.int32),
+        time.astype(np.int64),
+        np.zeros(n, np.int16),
+        value.astype(np.float32),
+        np.full(n, -1, np.int32),
+        np.full(n, -1, np.int16),
+        np.full(n, np.nan, np.float32),
+    )
 
 
 LOG = log_of([(0, 0, 1_000, 2.0), (0, 0, 5_000, 4.0), (0, 1, 90_000, 1.0), (1, 0, 2_000, 5.0)])
 
 
 def test_labels_by_hand() -> None:
-    users, items, moments = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1]), np.array([500, 1_000, 500, 2_500, 0])
+    users, items, moments = (
+        np.array([0, 0, 0, 1, 1]),
+        np.array([0, 0, 1, 0, 1]),
+        np.array([500, 1_000, 500, 2_500, 0]),
+    )
     minute = {"events": ["play"], "window": "1m"}
     assert labels(LOG, Objective(**minute), users, items, moments).tolist() == [1, 1, 0, 0, 0]
     assert labels(LOG, Objective(kind="amount", **minute), users, items, moments).tolist() == [6, 4, 0, 0, 0]
     grades = labels(LOG, Objective(kind="grade", **minute), users, items, moments)
     assert grades[:2].tolist() == [2, 4]
     assert np.isnan(grades[2:]).all()
-    assert labels(LOG, Objective(events=["play"], window="1m", at_least=3.0), users, items, moments).tolist() == [1, 1, 0, 0, 0]
+    assert labels(
+        LOG, Objective(events=["play"], window="1m", at_least=3.0), users, items, moments
+    ).tolist() == [1, 1, 0, 0, 0]
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 100), st.integers(1, 5)), min_size=1, max_size=30), st.integers(0, 2), st.integers(0, 2), st.integers(-5, 105))
-def test_labels_against_a_loop(rows: list[tuple[int, int, int, int]], user: int, item: int, moment: int) -> None:
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 100), st.integers(1, 5)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(0, 2),
+    st.integers(0, 2),
+    st.integers(-5, 105),
+)
+def test_labels_against_a_loop(
+    rows: list[tuple[int, int, int, int]], user: int, item: int, moment: int
+) -> None:
     rows = sorted(rows, key=lambda r: r[2])
     log = log_of([(u, i, t * 1000, float(v)) for u, i, t, v in rows])
     followed = [v for u, i, t, v in rows if (u, i) == (user, item) and moment < t <= moment + 30]
@@ -58,7 +85,9 @@ def test_labels_against_a_loop(rows: list[tuple[int, int, int, int]], user: int,
 def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
     cuts = stage_cuts(dataset)
     with pytest.raises(LeakError, match="would know the answers"):
-        make_examples(dataset, recommender.retrievers, FeatureSet(dataset), cuts.ranker, cuts.validation, cuts.end)
+        make_examples(
+            dataset, recommender.retrievers, FeatureSet(dataset), cuts.ranker, cuts.validation, cuts.end
+        )
 
 
 def test_calibration_recovers_a_known_bend() -> None:
@@ -68,7 +97,9 @@ def test_calibration_recovers_a_known_bend() -> None:
     slope, offset = fit_calibration("probability", margin, label, np.ones(20_000))
     assert (slope, offset) == pytest.approx((0.5, -1), abs=0.06)
     assert calibrated("probability", margin, slope, offset).mean() == pytest.approx(label.mean(), abs=1e-3)
-    assert fit_calibration("amount", np.array([2.0] * 30), np.array([4.0] * 30), np.ones(30))[0] == pytest.approx(2)
+    assert fit_calibration("amount", np.array([2.0] * 30), np.array([4.0] * 30), np.ones(30))[
+        0
+    ] == pytest.approx(2)
     assert fit_calibration("grade", np.array([3.0] * 30), np.array([4.0] * 30), np.ones(30)) == (1.0, 1.0)
 
 
@@ -83,14 +114,28 @@ def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recomme
 
 def test_weights() -> None:
     assert read_weights({"b": 2}, {"a": 1.0, "b": 0.0}).tolist() == [1, 2]
-    np.testing.assert_allclose(weigh(np.array([[0.1, 10.0]], np.float32), np.array([1.0, 0.5]), np.array([0.1, 20.0])), [1.25], rtol=1e-6)
-    for bad, field in (({"c": 1}, "weights.c"), ({"a": float("nan")}, "weights.a"), ({"a": 0}, "weights"), ({"a": True}, "weights.a")):
+    np.testing.assert_allclose(
+        weigh(np.array([[0.1, 10.0]], np.float32), np.array([1.0, 0.5]), np.array([0.1, 20.0])),
+        [1.25],
+        rtol=1e-6,
+    )
+    for bad, field in (
+        ({"c": 1}, "weights.c"),
+        ({"a": float("nan")}, "weights.a"),
+        ({"a": 0}, "weights"),
+        ({"a": True}, "weights.a"),
+    ):
         with pytest.raises(RequestError) as error:
             read_weights(bad, {"a": 1.0, "b": 0.0})
         assert error.value.field == field
 
 
-@given(hnp.arrays(np.float64, 12, elements=st.floats(-5, 5)), st.integers(0, 2**31), st.floats(0, 1), st.integers(1, 15))
+@given(
+    hnp.arrays(np.float64, 12, elements=st.floats(-5, 5)),
+    st.integers(0, 2**31),
+    st.floats(0, 1),
+    st.integers(1, 15),
+)
 def test_mmr_permutes(utility: np.ndarray, seed: int, strength: float, n: int) -> None:
     order = mmr(utility, np.random.default_rng(seed).random((12, 3)).astype(np.float32), strength, n)
     assert sorted(order.tolist()) == list(range(12))
@@ -122,11 +167,22 @@ def test_rules(dataset: Dataset) -> None:
     items = dataset.items
     comedies = allowed_items(items, {"genres": {"any": ["Comedy"]}}, None)
     assert comedies is not None
-    assert all(("Comedy" in items.attributes["genres"].show(i)) == bool(comedies[i]) for i in range(len(items)))
+    assert all(
+        ("Comedy" in items.attributes["genres"].show(i)) == bool(comedies[i]) for i in range(len(items))
+    )
     late = allowed_items(items, {"arrived": {"min": "2026-01-10"}, "minutes": {"max": 100}}, None)
     assert late is not None
-    assert all(items.attributes["arrived"].show(i) >= "2026-01-10" and items.attributes["minutes"].show(i) <= 100 for i in np.flatnonzero(late))
-    for bad, field in (({"colour": {"any": []}}, "filters.colour"), ({"minutes": {"max": "x"}}, "filters.minutes.max"), ({"genres": {"any": "Comedy"}}, "filters.genres.any"), ({"genres": {"min": 1}}, "filters.genres"), ({"genres": 1}, "filters.genres")):
+    assert all(
+        items.attributes["arrived"].show(i) >= "2026-01-10" and items.attributes["minutes"].show(i) <= 100
+        for i in np.flatnonzero(late)
+    )
+    for bad, field in (
+        ({"colour": {"any": []}}, "filters.colour"),
+        ({"minutes": {"max": "x"}}, "filters.minutes.max"),
+        ({"genres": {"any": "Comedy"}}, "filters.genres.any"),
+        ({"genres": {"min": 1}}, "filters.genres"),
+        ({"genres": 1}, "filters.genres"),
+    ):
         with pytest.raises(RequestError) as error:
             allowed_items(items, bad, None)
         assert error.value.field == field

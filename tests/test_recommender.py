@@ -98,20 +98,38 @@ def test_weights_change_the_order_and_not_the_predictions(recommender: Recommend
 
 def test_diversity_and_the_cap_act(recommender: Recommender, dataset: Dataset) -> None:
     def genres(slate: Any) -> int:
-        return len({g for r in slate for g in dataset.items.attributes["genres"].show(dataset.items.ids.code(r.item))})
+        return len(
+            {
+                g
+                for r in slate
+                for g in dataset.items.attributes["genres"].show(dataset.items.ids.code(r.item))
+            }
+        )
 
     user = active(dataset)
-    assert genres(recommender.recommend(user=user, n=8, diversity=0.8)) > genres(recommender.recommend(user=user, n=8, diversity=0.0))
-    studios = [dataset.items.attributes["studio"].show(dataset.items.ids.code(r.item)) for r in recommender.recommend(user=user, n=20)]
+    assert genres(recommender.recommend(user=user, n=8, diversity=0.8)) > genres(
+        recommender.recommend(user=user, n=8, diversity=0.0)
+    )
+    studios = [
+        dataset.items.attributes["studio"].show(dataset.items.ids.code(r.item))
+        for r in recommender.recommend(user=user, n=20)
+    ]
     assert max(studios.count(s) for s in studios) <= 4
 
 
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
-        ({"n": 0}, "n"), ({"n": -1}, "n"), ({"n": 10_000}, "n"), ({"n": "x"}, "n"), ({"n": True}, "n"),
-        ({"weights": {"fame": 1}}, "weights.fame"), ({"context": {"mood": 1}}, "context.mood"),
-        ({"diversity": 2}, "diversity"), ({"users": "u1"}, "users"), ({"filters": {"x": {}}}, "filters.x"),
+        ({"n": 0}, "n"),
+        ({"n": -1}, "n"),
+        ({"n": 10_000}, "n"),
+        ({"n": "x"}, "n"),
+        ({"n": True}, "n"),
+        ({"weights": {"fame": 1}}, "weights.fame"),
+        ({"context": {"mood": 1}}, "context.mood"),
+        ({"diversity": 2}, "diversity"),
+        ({"users": "u1"}, "users"),
+        ({"filters": {"x": {}}}, "filters.x"),
     ],
 )
 def test_bad_requests_name_the_field(recommender: Recommender, arguments: dict[str, Any], field: str) -> None:
@@ -144,7 +162,10 @@ def test_bundle_round_trip(recommender: Recommender, bundle: Path) -> None:
     loaded = Recommender.load(bundle)
     now = recommender.now()
     for user in ("u00001", "u00002", "nobody"):
-        ours, theirs = recommender.recommend(user=user, n=20, now=now), loaded.recommend(user=user, n=20, now=now)
+        ours, theirs = (
+            recommender.recommend(user=user, n=20, now=now),
+            loaded.recommend(user=user, n=20, now=now),
+        )
         assert [(r.item, r.score, r.reason) for r in ours] == [(r.item, r.score, r.reason) for r in theirs]
     assert not list(bundle.rglob("*.pkl"))
 
@@ -160,7 +181,9 @@ def damage(folder: Path, how: str) -> None:
     elif how == "missing file":
         (folder / "state.json").unlink()
     elif how == "outside":
-        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "files": {"../../etc/passwd": "0"}}))
+        manifest.write_text(
+            json.dumps({**json.loads(manifest.read_text()), "files": {"../../etc/passwd": "0"}})
+        )
     else:
         file = folder / "ranker" / "head-0.ubj"
         file.write_bytes(file.read_bytes()[:-10] if how == "truncated" else file.read_bytes()[:-1] + b"\0")
@@ -168,7 +191,15 @@ def damage(folder: Path, how: str) -> None:
 
 @pytest.mark.parametrize(
     ("how", "words"),
-    [("no manifest", "is no bundle"), ("broken manifest", "damaged"), ("other version", "format 99"), ("missing file", "state.json is missing"), ("outside", "outside of the bundle"), ("truncated", "checksum"), ("flipped", "checksum")],
+    [
+        ("no manifest", "is no bundle"),
+        ("broken manifest", "damaged"),
+        ("other version", "format 99"),
+        ("missing file", "state.json is missing"),
+        ("outside", "outside of the bundle"),
+        ("truncated", "checksum"),
+        ("flipped", "checksum"),
+    ],
 )
 def test_damaged_bundles_are_refused(bundle: Path, tmp_path: Path, how: str, words: str) -> None:
     copy = tmp_path / "copy"
@@ -187,7 +218,9 @@ def test_save_never_overwrites_something_else(recommender: Recommender, tmp_path
 
 def test_an_empty_catalogue_is_refused() -> None:
     with pytest.raises(DataError, match="no usable event"):
-        Dataset.from_frames(pa.table({"user_id": pa.array([], pa.string()), "item_id": pa.array([], pa.string())}))
+        Dataset.from_frames(
+            pa.table({"user_id": pa.array([], pa.string()), "item_id": pa.array([], pa.string())})
+        )
 
 
 def test_world_repeats_and_looks_like_one(world: World) -> None:
@@ -197,14 +230,18 @@ def test_world_repeats_and_looks_like_one(world: World) -> None:
     events = world.events.to_pandas()
     shown = events[events.kind == "impression"]
     assert shown.propensity.between(0, 1).all()
-    taken = set(zip(*events.loc[events.kind == "play", ["user_id", "item_id", "slate"]].T.values, strict=True))
+    taken = set(
+        zip(*events.loc[events.kind == "play", ["user_id", "item_id", "slate"]].T.values, strict=True)
+    )
     clicked = np.array([key in taken for key in zip(shown.user_id, shown.item_id, shown.slate, strict=True)])
     by_position = [clicked[shown.position == p].mean() for p in range(10)]
     assert by_position[0] / by_position[9] == pytest.approx(3.7, rel=0.35)  # 1 + 0.3 · 9
     ratings = events.loc[events.kind == "rating", "value"]
     assert ratings.between(1, 5).all()
     arrived = dict(zip(world.items["item_id"].to_pylist(), world.items["arrived"].to_pylist(), strict=True))
-    assert all(arrived[i].timestamp() <= t for i, t in zip(shown.item_id[:2000], shown.timestamp[:2000], strict=True))
+    assert all(
+        arrived[i].timestamp() <= t for i, t in zip(shown.item_id[:2000], shown.timestamp[:2000], strict=True)
+    )
 
 
 def test_propensities_are_the_policys_chances() -> None:
@@ -216,19 +253,29 @@ def test_propensities_are_the_policys_chances() -> None:
     top = position == 0
     np.testing.assert_allclose(np.bincount(item[top]) / 20_000, weight[0], atol=0.01)
     after = (position == 1) & np.concatenate([[False], item[:-1] == 0])
-    np.testing.assert_allclose(np.bincount(item[after], minlength=4)[1:] / after.sum(), weight[0, 1:] / 0.5, atol=0.015)
+    np.testing.assert_allclose(
+        np.bincount(item[after], minlength=4)[1:] / after.sum(), weight[0, 1:] / 0.5, atol=0.015
+    )
     np.testing.assert_allclose(propensity[after], weight[0, item[after]] / 0.5)
 
 
 def test_evaluation_report(dataset: Dataset, recommender: Recommender, world: World) -> None:
     report = shortlist.evaluate(recommender, dataset, truth=world.truth)
     told = report.to_json()
-    assert {"shortlist", "popular", "recent", "random", "als", "neighbours", "content"} <= set(told["recommenders"])
+    assert {"shortlist", "popular", "recent", "random", "als", "neighbours", "content"} <= set(
+        told["recommenders"]
+    )
     for metrics in told["recommenders"].values():
         for value in metrics.values():
             assert value["low"] <= value["value"] <= value["high"]
-    assert told["recommenders"]["shortlist"]["ndcg@10"]["value"] > told["recommenders"]["random"]["ndcg@10"]["value"]
-    assert told["recommenders"]["shortlist"]["true_play@10"]["value"] > told["recommenders"]["random"]["true_play@10"]["value"]
+    assert (
+        told["recommenders"]["shortlist"]["ndcg@10"]["value"]
+        > told["recommenders"]["random"]["ndcg@10"]["value"]
+    )
+    assert (
+        told["recommenders"]["shortlist"]["true_play@10"]["value"]
+        > told["recommenders"]["random"]["true_play@10"]["value"]
+    )
     page = html_report(report)
     assert report.verdict() in page
     assert "simulated" in page
@@ -237,7 +284,9 @@ def test_evaluation_report(dataset: Dataset, recommender: Recommender, world: Wo
 
 def test_movielens_beats_its_parts(movielens: Path) -> None:
     """On the time split the cascade's NDCG@10 is above popular, neighbours and ALS, clear of zero."""
-    tables = {name: pa.parquet.read_table(movielens / f"{name}.parquet") for name in ("events", "items", "users")}
+    tables = {
+        name: pa.parquet.read_table(movielens / f"{name}.parquet") for name in ("events", "items", "users")
+    }
     dataset = Dataset.from_frames(**tables)
     report = shortlist.evaluate(dataset.project, dataset)
     for other in ("popular", "neighbours", "als"):

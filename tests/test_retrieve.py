@@ -25,21 +25,40 @@ TAKEN = [("u", "a"), ("u", "b"), ("v", "a"), ("v", "b"), ("v", "c"), ("w", "c")]
 
 @pytest.fixture(scope="module")
 def small() -> Dataset:
-    events = pa.table({"user_id": [t[0] for t in TAKEN], "item_id": [t[1] for t in TAKEN], "timestamp": [1.6e9 + 86_400 * i for i in range(6)]})
-    items = pa.table({"item_id": ["a", "b", "c", "d"], "text": ["red fox", "red hen", "blue hen", "blue hen"]})
+    events = pa.table(
+        {
+            "user_id": [t[0] for t in TAKEN],
+            "item_id": [t[1] for t in TAKEN],
+            "timestamp": [1.6e9 + 86_400 * i for i in range(6)],
+        }
+    )
+    items = pa.table(
+        {"item_id": ["a", "b", "c", "d"], "text": ["red fox", "red hen", "blue hen", "blue hen"]}
+    )
     users = pa.table({"user_id": ["u", "v", "w"], "sex": ["f", "m", "m"]})
-    project = parse_project({
-        "data": {"columns": {"timestamp": "timestamp"}},
-        "items": {"id": "item_id", "attributes": {"text": "text"}}, "users": {"id": "user_id", "attributes": {"sex": "category"}},
-    })
+    project = parse_project(
+        {
+            "data": {"columns": {"timestamp": "timestamp"}},
+            "items": {"id": "item_id", "attributes": {"text": "text"}},
+            "users": {"id": "user_id", "attributes": {"sex": "category"}},
+        }
+    )
     return Dataset.from_frames(events, items, users, project)
 
 
 def ask(*histories: list[int], attributes: dict[str, object] | None = None, **filters: object) -> Requests:
     indptr = np.concatenate([[0], np.cumsum([len(h) for h in histories])]).astype(np.int64)
     item = np.array([i for h in histories for i in h], np.int32)
-    h = Histories(indptr, item, np.arange(len(item)), np.zeros(len(item), np.int16), np.zeros(len(item), np.float32))
-    return Requests(h, np.ones(len(item), np.float32), np.zeros(len(histories), np.int64), attributes=attributes or {}, **filters)  # type: ignore[arg-type]
+    h = Histories(
+        indptr, item, np.arange(len(item)), np.zeros(len(item), np.int16), np.zeros(len(item), np.float32)
+    )
+    return Requests(
+        h,
+        np.ones(len(item), np.float32),
+        np.zeros(len(histories), np.int64),
+        attributes=attributes or {},
+        **filters,
+    )  # type: ignore[arg-type]
 
 
 def test_popular_by_hand(small: Dataset) -> None:
@@ -47,7 +66,9 @@ def test_popular_by_hand(small: Dataset) -> None:
     decayed = Popular(half_life="1d").fit(small).score(ask([]))[0]
     ages = np.arange(5, -1, -1.0)
     total = (2**-ages).sum()
-    np.testing.assert_allclose(decayed[:3], [(2**-5 + 2**-3) / total, (2**-4 + 2**-2) / total, (2**-1 + 1) / total], rtol=1e-6)
+    np.testing.assert_allclose(
+        decayed[:3], [(2**-5 + 2**-3) / total, (2**-4 + 2**-2) / total, (2**-1 + 1) / total], rtol=1e-6
+    )
 
 
 def test_popular_by_segment(small: Dataset) -> None:
@@ -80,7 +101,9 @@ def test_neighbours_against_dense(seed: int, shrink: float, k: int) -> None:
     kept = ours > 0
     np.testing.assert_allclose(ours[kept], reference[kept], rtol=1e-5)
     for row in range(7):  # the k largest, whichever of equals
-        np.testing.assert_allclose(np.sort(ours[row])[::-1][:k], np.sort(reference[row])[::-1][:k], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            np.sort(ours[row])[::-1][:k], np.sort(reference[row])[::-1][:k], rtol=1e-5, atol=1e-7
+        )
 
 
 def test_als_solves_its_least_squares() -> None:
@@ -107,7 +130,9 @@ def test_als_explanation_sums_to_the_score(dataset: Dataset) -> None:
     items = np.arange(20)
     shares = model.explain(requests, 0, items)
     assert shares is not None
-    np.testing.assert_allclose(shares.sum(1), (model.fold_in(requests) @ model.items.T)[0, :20], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        shares.sum(1), (model.fold_in(requests) @ model.items.T)[0, :20], rtol=1e-3, atol=1e-4
+    )
 
 
 def test_content_finds_alike_and_new_items(small: Dataset) -> None:
@@ -131,7 +156,9 @@ def test_filters_hold_and_a_strict_one_still_fills(name: str, dataset: Dataset) 
     model = MODELS[name]().fit(dataset)
     allowed = np.zeros(len(dataset.items), bool)
     allowed[:30] = True
-    found = model.retrieve(ask([40, 41, 42, 3], allowed=allowed, excluded_indptr=np.array([0, 2]), excluded=np.array([3, 4])), 20).item[0]
+    found = model.retrieve(
+        ask([40, 41, 42, 3], allowed=allowed, excluded_indptr=np.array([0, 2]), excluded=np.array([3, 4])), 20
+    ).item[0]
     found = found[found >= 0]
     assert set(found.tolist()) <= set(range(30)) - {3, 4}
     assert len(set(found.tolist())) == len(found)
@@ -148,7 +175,10 @@ def test_best_is_the_sorted_head(values: list[float], k: int) -> None:
 
 
 def test_blend_keeps_each_source(dataset: Dataset) -> None:
-    models: dict[str, Retriever] = {"popular": Popular().fit(dataset), "neighbours": Neighbours().fit(dataset)}
+    models: dict[str, Retriever] = {
+        "popular": Popular().fit(dataset),
+        "neighbours": Neighbours().fit(dataset),
+    }
     requests = ask([1, 2], [])
     blended = blend(models, requests, 50)
     for source, model in enumerate(models.values()):
@@ -161,7 +191,14 @@ def test_blend_keeps_each_source(dataset: Dataset) -> None:
     assert np.isnan(blended.ranks[1, :, 1]).all()  # an empty history has no neighbours
 
 
-@pytest.mark.parametrize(("source", "words"), [({"model": "magic"}, "there are: popular"), ({"model": "als", "factors": 0}, "factors"), ({"model": "als", "x": 1}, "x: there is no such setting")])
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"model": "magic"}, "there are: popular"),
+        ({"model": "als", "factors": 0}, "factors"),
+        ({"model": "als", "x": 1}, "x: there is no such setting"),
+    ],
+)
 def test_sources_are_checked(source: dict[str, object], words: str) -> None:
     with pytest.raises(ProjectError, match=words):
         make_retrievers([source])

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import Server
 
 
 def call(url: str, body: Any = None, raw: bytes | None = None) -> tuple[int, Any]:
     data = raw if raw is not None else None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"} if data is not None else {})
+    request = urllib.request.Request(
+        url, data, {"Content-Type": "application/json"} if data is not None else {}
+    )
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             text, status = answer.read(), answer.status
@@ -41,23 +44,41 @@ def test_recommend(server: Server) -> None:
 
 def test_the_next_request_reflects_an_event(server: Server) -> None:
     first = call(f"{server.url}/v1/recommend", {"user": "fresh"})[1]
-    event = {"user": "fresh", "item": first["items"][0]["item"], "kind": "play", "value": 5000, "event_id": "e1"}
+    event = {
+        "user": "fresh",
+        "item": first["items"][0]["item"],
+        "kind": "play",
+        "value": 5000,
+        "event_id": "e1",
+    }
     assert call(f"{server.url}/v1/events", {"events": [event]}) == (200, {"accepted": 1, "repeated": 0})
-    assert call(f"{server.url}/v1/events", {"events": [event, event]}) == (200, {"accepted": 0, "repeated": 2})
+    assert call(f"{server.url}/v1/events", {"events": [event, event]}) == (
+        200,
+        {"accepted": 0, "repeated": 2},
+    )
     second = call(f"{server.url}/v1/recommend", {"user": "fresh"})[1]
     assert second["user_known"]
     assert event["item"] not in {row["item"] for row in second["items"]}
-    assert any(row["reason"] == f"Because you watched {first['items'][0]['title']}" for row in second["items"])
+    assert any(
+        row["reason"] == f"Because you watched {first['items'][0]['title']}" for row in second["items"]
+    )
     assert call(f"{server.url}/v1/users/fresh/history")[1]["history"][0]["item"] == event["item"]
 
 
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"user": "u", "n": 0}, "n"), ({"user": "u", "n": -3}, "n"), ({"user": "u", "n": 5000}, "n"), ({"user": "u", "n": "many"}, "n"),
-        ({"user": "u", "weights": {"fame": 1}}, "weights.fame"), ({"user": "u", "weights": {"play": "x"}}, "weights.play"),
-        ({"user": "u", "filters": {"colour": {"any": ["red"]}}}, "filters.colour"), ({"user": "u", "surprise": 1}, "surprise"),
-        ({"user": ["u"]}, "user.int"), ({"user": "u", "context": {"moon": 1}}, "context.moon"), ({"user": "u", "diversity": 7}, "diversity"),
+        ({"user": "u", "n": 0}, "n"),
+        ({"user": "u", "n": -3}, "n"),
+        ({"user": "u", "n": 5000}, "n"),
+        ({"user": "u", "n": "many"}, "n"),
+        ({"user": "u", "weights": {"fame": 1}}, "weights.fame"),
+        ({"user": "u", "weights": {"play": "x"}}, "weights.play"),
+        ({"user": "u", "filters": {"colour": {"any": ["red"]}}}, "filters.colour"),
+        ({"user": "u", "surprise": 1}, "surprise"),
+        ({"user": ["u"]}, "user.int"),
+        ({"user": "u", "context": {"moon": 1}}, "context.moon"),
+        ({"user": "u", "diversity": 7}, "diversity"),
     ],
 )
 def test_bad_requests(server: Server, body: Any, field: str) -> None:
@@ -70,7 +91,8 @@ def test_bad_requests(server: Server, body: Any, field: str) -> None:
 @pytest.mark.parametrize(
     ("event", "field"),
     [
-        ({"user": "u", "item": "nope", "kind": "play"}, "events.1.item"), ({"user": "u", "item": "m00001", "kind": "sing"}, "events.1.kind"),
+        ({"user": "u", "item": "nope", "kind": "play"}, "events.1.item"),
+        ({"user": "u", "item": "m00001", "kind": "sing"}, "events.1.kind"),
         ({"user": "u", "item": "m00001", "kind": "play", "timestamp": "soon"}, "events.1.timestamp"),
         ({"user": "u", "item": "m00001", "kind": "play", "timestamp": 99_000_000_000}, "events.1.timestamp"),
         ({"item": "m00001", "kind": "play"}, "events.1.user"),
@@ -82,7 +104,9 @@ def test_a_bad_event_stores_nothing(server: Server, event: Any, field: str) -> N
             return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
 
     before = stored()
-    status, answer = call(f"{server.url}/v1/events", {"events": [{"user": "u", "item": "m00001", "kind": "play"}, event]})
+    status, answer = call(
+        f"{server.url}/v1/events", {"events": [{"user": "u", "item": "m00001", "kind": "play"}, event]}
+    )
     assert (status, answer["field"]) == (422, field)
     assert stored() == before
 
@@ -102,7 +126,10 @@ def test_similar_operations_and_docs(server: Server) -> None:
     assert call(f"{server.url}/v1/items/none/similar")[0] == 404
     assert call(f"{server.url}/v1/items/m00001/similar?n=0")[0] == 422
     assert call(f"{server.url}/healthz")[1]["status"] == "ok"
-    assert 'shortlist_answers_total{path="/v1/items/{item}/similar",status="200"}' in call(f"{server.url}/metrics")[1]
+    assert (
+        'shortlist_answers_total{path="/v1/items/{item}/similar",status="200"}'
+        in call(f"{server.url}/metrics")[1]
+    )
     paths = call(f"{server.url}/openapi.json")[1]["paths"]
     assert {"/v1/recommend", "/v1/events", "/v1/items/{item}/similar", "/healthz"} <= set(paths)
     assert call(f"{server.url}/docs")[0] == 200
