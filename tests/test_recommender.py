@@ -249,7 +249,7 @@ def test_propensities_are_the_policys_chances() -> None:
     from shortlist.simulate.movies import _slates
 
     weight = np.array([[0.5, 0.3, 0.15, 0.05]])
-    session, item, position, propensity = _slates(np.random.default_rng(0), weight, np.zeros(20_000, int))
+    _, item, position, propensity = _slates(np.random.default_rng(0), weight, np.zeros(20_000, int))
     top = position == 0
     np.testing.assert_allclose(np.bincount(item[top]) / 20_000, weight[0], atol=0.01)
     after = (position == 1) & np.concatenate([[False], item[:-1] == 0])

@@ -18,7 +18,7 @@ def recall(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
 def precision(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
     """Share of the first k that was relevant. Hides that people with few relevant items cannot reach 1."""
     found: np.ndarray = hits[:, :k].sum(1)
-    return _defined(found / k, relevant)
+    return _defined(np.divide(found, k), relevant)
 
 
 def hit_rate(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
