@@ -8,6 +8,7 @@ no value (NaN) rather than a zero: nothing could have been found. Formulas are t
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def recall(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
@@ -17,8 +18,7 @@ def recall(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
 
 def precision(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
     """Share of the first k that was relevant. Hides that people with few relevant items cannot reach 1."""
-    found: np.ndarray = hits[:, :k].sum(1)
-    return _defined(np.divide(found, k), relevant)
+    return _defined(hits[:, :k].sum(1) / k, relevant)
 
 
 def hit_rate(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
@@ -51,5 +51,5 @@ def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(len(above), np.nan), where=np.asarray(below) > 0)
 
 
-def _defined(values: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+def _defined(values: ArrayLike, relevant: np.ndarray) -> np.ndarray:
     return np.where(np.asarray(relevant) > 0, values, np.nan)
