@@ -122,7 +122,7 @@ def demo(
     someone = dataset.users.ids.id(
         int((sizes >= 8).nonzero()[0][0]) if (sizes >= 8).any() else int(sizes.argmax())
     )
-    _show_slate(recommender.recommend(user=someone, n=8))
+    _show_slate(recommender.recommend(user=someone, n=8), project)
     if serve:
         _serve(bundle, None, "127.0.0.1", port)
     else:
@@ -286,18 +286,26 @@ def recommend(
     recommender = Recommender.load(bundle)
     given = [part.strip() for part in history.split(",") if part.strip()] if history is not None else None
     slate = recommender.recommend(user=user, n=n, history=given)
-    _show_slate(slate)
+    _show_slate(slate, recommender.project)
     _write(json_file, slate.to_arrow().to_pylist())
 
 
-def _show_slate(slate: Slate) -> None:
+def _show_slate(slate: Slate, project: Project) -> None:
     who = f"user {slate.user}" if slate.user is not None else "a visitor"
     table = Table(title=f"For {who}{'' if slate.user_known or slate.user is None else ' (nobody we know)'}")
     objectives = list(slate.items[0].predictions) if slate.items else []
+    kinds = {name: objective.kind for name, objective in project.objectives.items()}
     for title in ("item", *objectives, "why"):
         table.add_column(title, justify="right" if title in objectives else "left")
     for r in slate.items:
-        table.add_row(r.title, *(f"{r.predictions[o]:.3g}" for o in objectives), r.reason)
+        table.add_row(
+            r.title,
+            *(
+                f"{r.predictions[o]:.1%}" if kinds[o] == "probability" else f"{r.predictions[o]:.1f}"
+                for o in objectives
+            ),
+            r.reason,
+        )
     console.print(table)
     if slate.unknown_items:
         console.print(f"[yellow]not in the catalogue, ignored:[/] {', '.join(map(str, slate.unknown_items))}")

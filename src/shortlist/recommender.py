@@ -11,11 +11,10 @@ and normalised scores, which refitting does not move).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -29,30 +28,25 @@ from shortlist.data.attributes import Attribute, encode
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.histories import Histories
 from shortlist.data.saved import load_dataset, save_dataset
-from shortlist.data.split import stage_cuts
 from shortlist.data.times import NO_TIME
 from shortlist.errors import BundleError, RequestError
 from shortlist.features.live import LiveCounts
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.people import Event, People, joined
-from shortlist.project import IMPRESSION, Project, duration_ms, parse_project, read_project
-from shortlist.rank.examples import make_examples
+from shortlist.project import IMPRESSION, Project, parse_project, read_project
 from shortlist.rank.trees import TreeRanker
 from shortlist.rank.weigh import read_weights, weigh
 from shortlist.reasons import reasons
-from shortlist.rerank.diversity import mmr
-from shortlist.rerank.exposure import capped
-from shortlist.rerank.freshness import boost
+from shortlist.rerank.arrange import Arranger
 from shortlist.rerank.rules import allowed_items
-from shortlist.retrieve import MODELS, Requests, Retriever, make_retrievers
+from shortlist.retrieve import ALS, MODELS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.base import kind_weights
 from shortlist.retrieve.blend import blend
 from shortlist.slate import Recommendation, Slate, Slates
+from shortlist.training import train_stages
 
 MAX_N = 200
 """The longest slate that is made."""
-POOL = 100
-"""At least this many of the best candidates are looked at by the re-rankers."""
 BATCH = 128
 
 
@@ -80,44 +74,10 @@ class Recommender:
     def fit(self, dataset: Dataset, progress: Progress = silent) -> Self:
         """Train on a data set. Raises `DataError` where it is too short or an objective never happens."""
         dataset = replace(dataset, project=self.project)
-        cuts = stage_cuts(dataset)
-        past = dataset.before(cuts.ranker)
-        self._fit_retrievers(past, progress, "retrievers on the past")
-        features = FeatureSet(dataset).fit(past)
-        window = dataset.before(cuts.validation)
-        examples = make_examples(
-            window,
-            self.retrievers,
-            features,
-            cuts.ranker,
-            cuts.validation,
-            cuts.ranker,
-            _named(progress, "training"),
-        )
-        held = make_examples(
-            dataset,
-            self.retrievers,
-            features,
-            cuts.validation,
-            cuts.end,
-            cuts.ranker,
-            _named(progress, "validation"),
-        )
-        self.ranker = TreeRanker(self.project).fit(examples, held, lambda share: progress("ranker", share))
-        predictions = self.ranker.predict(held.matrix)
-        self.scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=held.weights)), 1e-9).astype(
-            np.float64
-        )
-        self._fit_retrievers(dataset, progress, "retrievers on everything")
-        facts = f"{self.project.model_dump_json()}|{len(dataset.log)}|{dataset.log.time[-1]}|{predictions.sum():.6f}"
-        self.version = hashlib.sha256(facts.encode()).hexdigest()[:12]
-        self._ready(dataset, features.priors)
+        trained = train_stages(self.retrievers, dataset, progress)
+        self.ranker, self.scales, self.version = trained.ranker, trained.scales, trained.version
+        self._ready(dataset, trained.priors)
         return self
-
-    def _fit_retrievers(self, dataset: Dataset, progress: Progress, what: str) -> None:
-        for number, retriever in enumerate(self.retrievers.values()):
-            retriever.fit(dataset)
-            progress(what, (number + 1) / len(self.retrievers))
 
     def _ready(self, dataset: Dataset, priors: dict[str, float]) -> None:
         """Everything a request needs, from the data set: counters, histories, the clock."""
@@ -135,6 +95,8 @@ class Recommender:
             if by
             else np.where(born == np.iinfo(np.int64).max, NO_TIME, born)
         )
+        factors = next((r.items for r in self.retrievers.values() if isinstance(r, ALS)), None)
+        self.arrange = Arranger(self.project.rerank, dataset.items.attributes, self.born, factors)
         # A log that ended long ago (a public data set, a world) keeps its own clock: "the last 7 days" means its last
         end, now = int(dataset.log.time[-1]) + 1, int(time.time() * 1000)
         self._behind = now - end if now - end > 86_400_000 else 0
@@ -212,7 +174,7 @@ class Recommender:
         for row, person in enumerate(people):
             part = slice(int(bounds[row]), int(bounds[row + 1]))
             items = rows.item[part]
-            order = self._rerank(items, utility[part], n, moment, *strengths)
+            order = self.arrange(items, utility[part], n, moment, *strengths)
             taken = items[order]
             sources = [
                 {
@@ -347,35 +309,6 @@ class Recommender:
             else np.empty((0, len(self.project.objectives)), np.float32),
         )
 
-    def _rerank(
-        self, items: np.ndarray, utility: np.ndarray, n: int, moment: int, diversity: float, freshness: float
-    ) -> np.ndarray:
-        """Which candidate rows to show, in order."""
-        settings = self.project.rerank
-        worth = boost(utility, self.born[items], moment, freshness, duration_ms(settings.freshness_half_life))
-        if diversity <= 0:
-            order = np.argsort(-worth, kind="stable")
-        else:
-            pool = np.argsort(-worth, kind="stable")[: max(POOL, 5 * n)]
-            order = pool[mmr(worth[pool], self._vectors(items[pool]), diversity, n)]
-        if settings.exposure_by is None:
-            return order[:n]
-        return capped(
-            order, self.dataset.items.attributes[settings.exposure_by].codes[items], settings.exposure_cap, n
-        )
-
-    def _vectors(self, items: np.ndarray) -> np.ndarray:
-        """float32 (items, d): what likeness is measured by: the attribute of `diversity_by`, or factors."""
-        by = self.project.rerank.diversity_by
-        if by:
-            attribute = self.dataset.items.attributes[by]
-            indptr, codes = attribute.take(items).ragged()
-            vectors = np.zeros((len(items), len(attribute.vocabulary)), np.float32)
-            vectors[np.repeat(np.arange(len(items)), np.diff(indptr)), codes] = 1.0
-            return vectors
-        factors = next((r.items for r in self.retrievers.values() if hasattr(r, "items")), None)
-        return np.eye(len(items), dtype=np.float32) if factors is None else factors[items]
-
     # ---------------------------------------------------------------- around
 
     def similar(self, item: Any, n: int = 10) -> list[Recommendation]:
@@ -464,10 +397,6 @@ class Recommender:
                 raise
             raise BundleError(f"{folder} cannot be loaded: {error}") from None
         return recommender
-
-
-def _named(progress: Progress, name: str) -> Callable[[str, float], None]:
-    return lambda what, share: progress(f"{name}: {what}", share)
 
 
 def _share(asked: float | None, default: float, name: str, most: float) -> float:

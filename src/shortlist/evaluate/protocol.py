@@ -106,7 +106,7 @@ def evaluate(
     popularity = np.asarray(
         np.bincount(train.log.item[train.log.acted], minlength=len(train.items)) / max(len(train.users), 1)
     )
-    vectors = fresh._vectors(np.arange(len(train.items)))
+    vectors = fresh.arrange.vectors(np.arange(len(train.items)))
     timings = {}
     for number, (name, policy) in enumerate(policies.items()):
         started = time.perf_counter()

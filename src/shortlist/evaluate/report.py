@@ -31,32 +31,40 @@ def text_table(report: Report) -> Table:
     table = Table(
         title=title,
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         padding=(0, 1, 0, 0),
         caption=f"tested from {report.facts['test_from']} on; 95 % intervals by bootstrap",
     )
-    table.add_column("")
-    table.add_column("ndcg", justify="right")
-    table.add_column("95 %", justify="right")
+    table.add_column("", no_wrap=True)
+    table.add_column("ndcg", justify="right", no_wrap=True)
+    table.add_column("95 %", justify="right", no_wrap=True)
     short = {
         "hit_rate": "hits",
         "novelty": "novel",
-        "diversity": "divers",
+        "diversity": "div",
         "coverage": "cover",
         "true_play": "TRUTH",
     }
     for name in names[1:]:
         plain = name.partition("@")[0]
-        table.add_column(short.get(plain, plain), justify="right")
+        table.add_column(short.get(plain, plain), justify="right", no_wrap=True)
     best = {name: max(m[name].value for m in report.metrics.values() if name in m) for name in names}
     for recommender, metrics in report.metrics.items():
-        cells = [
-            f"[bold]{metrics[n].value:.3f}[/]" if metrics[n].value == best[n] else f"{metrics[n].value:.3f}"
-            for n in names
-        ]
+        cells = []
+        for name in names:
+            number = (
+                f"{metrics[name].value:.1f}" if name.startswith("novelty") else _short(metrics[name].value)
+            )
+            cells.append(f"[bold]{number}[/]" if metrics[name].value == best[name] else number)
         main = metrics[report.main]
-        cells.insert(1, f"{main.low:.3f}-{main.high:.3f}")
+        cells.insert(1, f"{_short(main.low)}-{_short(main.high)}")
         table.add_row(f"[bold]{recommender}[/]" if recommender == "shortlist" else recommender, *cells)
     return table
+
+
+def _short(value: float) -> str:
+    """ ".039" for shares: three digits that count, no zero before them."""
+    return f"{value:.3f}".removeprefix("0")
 
 
 def _metrics(report: Report) -> list[str]:
