@@ -42,7 +42,7 @@ def text_table(report: Report) -> Table:
         "hit_rate": "hits",
         "novelty": "novel",
         "diversity": "div",
-        "coverage": "cover",
+        "coverage": "cov",
         "true_play": "TRUTH",
     }
     for name in names[1:]:
