@@ -64,7 +64,7 @@ def text_table(report: Report) -> Table:
 
 def _short(value: float) -> str:
     """ ".039" for shares: three digits that count, no zero before them."""
-    return f"{value:.3f}".removeprefix("0")
+    return f"{value:.3f}".removeprefix("0")[:4]
 
 
 def _metrics(report: Report) -> list[str]:
