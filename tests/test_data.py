@@ -221,6 +221,8 @@ def test_ids_keep_their_type_and_text_finds_integers() -> None:
         -1,
         -1,
     )
+    words = IdMap.of(id_array(["10", "x"], "x"))
+    assert (words.code(10), words.code("x"), words.own(7), ids.own("7"), ids.own("x")) == (0, 1, "7", 7, "x")
     with pytest.raises(DataError, match="fractions"):
         id_array([1.5], "events: user")
 

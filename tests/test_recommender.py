@@ -150,6 +150,24 @@ def test_an_event_changes_the_next_slate(bundle: Path) -> None:
     assert any(r.reason == f"Because you watched {title}" for r in after)
 
 
+def test_a_user_is_one_person_however_the_id_is_spelt() -> None:
+    rng = np.random.default_rng(0)
+    events = [
+        {"user_id": int(u), "item_id": int(min(rng.zipf(1.4), 120)), "timestamp": 1.7e9 + 600.0 * at}
+        for at, u in enumerate(rng.integers(0, 200, 4000))
+    ]
+    dataset = Dataset.from_frames(events)
+    recommender = Recommender(dataset.project).fit(dataset)
+    for known, spelt in ((7, "7"), (9999, "9999")):
+        taken = recommender.recommend(user=known, n=1).items[0].item
+        recommender.observe(spelt, str(taken), "event")
+        for way in (known, spelt):
+            slate = recommender.recommend(user=way, n=100)
+            assert slate.user_known
+            assert taken not in {r.item for r in slate}
+    assert isinstance(recommender.recommend(user="7", n=1).items[0].item, int)
+
+
 def test_similar(recommender: Recommender) -> None:
     found = recommender.similar("m00001", 5)
     assert 0 < len(found) <= 5

@@ -197,7 +197,7 @@ class Recommender:
                 Slate(
                     uuid.uuid4().hex,
                     person,
-                    bool(codes[row] >= 0) or self.people.knows(person),
+                    bool(codes[row] >= 0) or self.people.knows(self.dataset.users.ids.own(person)),
                     [
                         Recommendation(
                             self.dataset.items.ids.id(int(item)),
@@ -241,7 +241,7 @@ class Recommender:
             whole = joined(Histories.empty(1), [events])
             codes = np.full(1, -1, np.int32)  # the history given is the whole of what may be used
         else:
-            whole = self.people.of(codes, people)
+            whole = self.people.of(codes, [self.dataset.users.ids.own(person) for person in people])
         recent = whole.last(self.project.retrieve.history)
         attributes = {name: a.take(codes) for name, a in self.dataset.users.attributes.items()}
         attributes |= self._given(context, self.dataset.users.attributes, len(people))
@@ -351,8 +351,10 @@ class Recommender:
         amount = float("nan") if value is None else float(value)
         person = self.dataset.users.ids.code(user)
         if kind != IMPRESSION:
-            key = user if person < 0 else self.dataset.users.ids.id(person)
-            self.people.add(key, Event(code, moment, self.dataset.log.kinds.index(kind), amount))
+            self.people.add(
+                self.dataset.users.ids.own(user),
+                Event(code, moment, self.dataset.log.kinds.index(kind), amount),
+            )
         self.counts.add(person, code, moment, kind, amount)
 
     def save(self, folder: str | Path) -> Path:

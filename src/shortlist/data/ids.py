@@ -79,19 +79,27 @@ class IdMap:
     def _python(self) -> list[Any]:
         return self.values.to_pylist()
 
+    def own(self, value: Any) -> Any:
+        """An id in this map's own type: ids in addresses and JSON may be text where the log has integers, or the
+        other way round. A value that cannot be such an id is given back as it is."""
+        if hasattr(value, "item"):  # a NumPy scalar
+            value = value.item()
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            return value
+        if pa.types.is_string(self.values.type):
+            return str(value)
+        if isinstance(value, str) and value.lstrip("-").isdecimal():
+            return int(value)
+        return value
+
     def code(self, value: Any) -> int:
-        """The code of one id, −1 where unknown. `"42"` finds the integer 42, as ids in addresses are text."""
-        found = (
-            self._codes.get(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+        """The code of one id, −1 where unknown."""
+        value = self.own(value)
+        return (
+            self._codes.get(value, -1)
+            if isinstance(value, (int, str)) and not isinstance(value, bool)
+            else -1
         )
-        if found is None and isinstance(value, str) and pa.types.is_integer(self.values.type):
-            try:
-                found = self._codes.get(int(value))
-            except ValueError:
-                found = None
-        if found is None and hasattr(value, "item"):  # a NumPy scalar
-            found = self._codes.get(value.item())
-        return -1 if found is None else found
 
     def codes(self, values: pa.Array | Iterable[Any]) -> np.ndarray:
         """The codes of many ids, int32; −1 where unknown."""

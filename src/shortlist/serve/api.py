@@ -307,7 +307,7 @@ def _catalogue(app: FastAPI, recommender: Recommender) -> None:
     @app.get("/v1/users/{user}/history", tags=["page"])
     async def history(user: str, n: int = 30) -> Response:
         code = dataset.users.ids.code(user)
-        h = recommender.people.of(np.array([code]), [dataset.users.ids.id(code) if code >= 0 else user])
+        h = recommender.people.of(np.array([code]), [dataset.users.ids.own(user)])
         rows = range(len(h.item) - 1, max(len(h.item) - 1 - min(max(n, 0), 200), -1), -1)
         shown = [
             {
@@ -320,7 +320,7 @@ def _catalogue(app: FastAPI, recommender: Recommender) -> None:
         return Json(
             {
                 "user": user,
-                "known": code >= 0 or recommender.people.knows(user),
+                "known": code >= 0 or recommender.people.knows(dataset.users.ids.own(user)),
                 "events": len(h.item),
                 "history": shown,
             }
