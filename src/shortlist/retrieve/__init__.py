@@ -13,11 +13,15 @@ from shortlist.retrieve.base import Candidates, Requests, Retriever
 from shortlist.retrieve.content import Content
 from shortlist.retrieve.neighbours import Neighbours
 from shortlist.retrieve.popular import Popular
+from shortlist.retrieve.slim import SLIM
+from shortlist.retrieve.spectral import Spectral
 
 MODELS: dict[str, type[Retriever]] = {
     "popular": Popular,
     "neighbours": Neighbours,
     "als": ALS,
+    "slim": SLIM,
+    "spectral": Spectral,
     "content": Content,
 }
 
@@ -49,11 +53,13 @@ def make_retrievers(sources: list[dict[str, Any]]) -> dict[str, Retriever]:
 __all__ = [
     "ALS",
     "MODELS",
+    "SLIM",
     "Candidates",
     "Content",
     "Neighbours",
     "Popular",
     "Requests",
     "Retriever",
+    "Spectral",
     "make_retrievers",
 ]

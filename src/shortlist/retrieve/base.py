@@ -20,6 +20,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.errors import BundleError
 from shortlist.project import Settings
+from shortlist.retrieve.select import select
 
 
 @dataclass(frozen=True)
@@ -87,29 +88,7 @@ def best(scores: np.ndarray, requests: Requests, k: int) -> Candidates:
     scores float32 (B, items); −inf means "not proposed". Filters act here, before the cut, so a strict filter still
     fills the list. Ties go to the lower code, so that results repeat. O(B × items).
     """
-    n_items = scores.shape[1]
-    k = min(k, n_items)
-    item = np.full((len(scores), k), -1, np.int32)
-    score = np.full((len(scores), k), -np.inf, np.float32)
-    for row in range(len(scores)):
-        line = scores[row]
-        if requests.allowed is not None or requests.excluded is not None:
-            line = line.copy() if requests.allowed is None else np.where(requests.allowed, line, -np.inf)
-        if requests.excluded is not None and requests.excluded_indptr is not None:
-            line[
-                requests.excluded[requests.excluded_indptr[row] : requests.excluded_indptr[row + 1]]
-            ] = -np.inf
-        if k < n_items:
-            edge = np.partition(line, n_items - k)[n_items - k]
-            chosen = np.flatnonzero(line > edge)
-            if len(chosen) < k and edge > -np.inf:
-                chosen = np.concatenate([chosen, np.flatnonzero(line == edge)[: k - len(chosen)]])
-        else:
-            chosen = np.flatnonzero(line > -np.inf)
-        chosen = chosen[np.lexsort([chosen, -line[chosen]])]
-        item[row, : len(chosen)] = chosen
-        score[row, : len(chosen)] = line[chosen]
-    return Candidates(item, score)
+    return Candidates(*select(scores, k, requests.allowed, requests.excluded_indptr, requests.excluded))
 
 
 class Retriever(ABC):
@@ -137,6 +116,12 @@ class Retriever(ABC):
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         """The best k items of each request that its filters permit."""
         return best(self.score(requests), requests, k)
+
+    def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
+        """float32 (B, m): the scores of some items for each request, int (B, m), −1 for none; −inf where the model has
+        nothing to say. Filters are not applied."""
+        scores = np.take_along_axis(self.score(requests), np.maximum(items, 0), axis=1)
+        return np.where(items >= 0, scores, -np.inf).astype(np.float32)
 
     def similar(self, item: int) -> np.ndarray | None:
         """float32 (items,): how alike each item is to this one, or None where the model knows no likeness."""

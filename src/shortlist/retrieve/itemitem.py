@@ -1,0 +1,223 @@
+"""Models that are an items × items matrix: what having taken one item says about every other.
+
+    score(history) = Σ_{i in history} w_i · (W[i, :] + L[i] · O)
+
+W is sparse and keeps what is specific to a pair; L·O, of a few columns and only where a model has one, keeps the broad
+tastes that would be dense as a matrix. Neighbours, SLIM and the spectral filter differ in how they find W; they are served
+alike, here. One history costs the non-zeros of its rows of W (some thousand additions, microseconds), plus the
+catalogue × the columns of O.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numba
+import numpy as np
+import scipy.sparse as sp
+from pydantic import Field
+
+from shortlist.data.dataset import Dataset
+from shortlist.project import Settings
+from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
+from shortlist.retrieve.cooccurrence import parts_of
+from shortlist.retrieve.select import in_parts, limits, no_candidates, offer
+
+
+class ItemItemConfig(Settings):
+    repeats: float = Field(0.5, ge=0, le=1)
+    """Exponent on how much a person holds of an item: 0 counts an item once however often it was taken, 1 every event."""
+
+
+class ItemItem(Retriever):
+    Config = ItemItemConfig
+    arrays: ClassVar[tuple[str, ...]] = ("weights",)
+
+    weights: sp.csr_matrix
+    """float32 (items, items): row i holds what having taken i says about the others."""
+    broad: np.ndarray = np.empty((0, 0), np.float32)
+    """L, float32 (items, t); t is 0 without a broad part."""
+    broad_out: np.ndarray = np.empty((0, 0), np.float32)
+    """Oᵀ, float32 (items, t)."""
+
+    def taken(self, dataset: Dataset) -> sp.csr_matrix:
+        """The (users, items) matrix that the model learns from, repeats damped."""
+        X = interactions(dataset)
+        X.data **= np.float32(self.config.repeats)
+        return X
+
+    def _history(self, requests: Requests) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+        """The histories as (indptr, items, weights), and their broad factors (B, t)."""
+        matrix = requests.matrix(self.weights.shape[0])
+        matrix.data **= np.float32(self.config.repeats)
+        broad = matrix @ self.broad if self.broad.size else np.empty((len(requests), 0), np.float32)
+        return parts_of(matrix), np.ascontiguousarray(broad, np.float32)
+
+    def _matrix(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        n = self.weights.shape[1]
+        out = self.broad_out if self.broad_out.size else np.empty((n, 0), np.float32)
+        return (*parts_of(self.weights), out)
+
+    def score(self, requests: Requests) -> np.ndarray:
+        scores = np.empty((len(requests), self.weights.shape[1]), np.float32)
+        in_parts(len(requests), _dense_rows, _dense_parallel, *self._history(requests), self._matrix(), scores)
+        return scores
+
+    def retrieve(self, requests: Requests, k: int) -> Candidates:
+        items, scores = no_candidates(len(requests), min(k, self.weights.shape[1]))
+        filters = limits(requests.allowed, requests.excluded_indptr, requests.excluded)
+        in_parts(
+            len(requests),
+            _best_rows,
+            _best_parallel,
+            *self._history(requests),
+            self._matrix(),
+            *filters,
+            items,
+            scores,
+        )
+        return Candidates(items, scores)
+
+    def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
+        scores = np.full(items.shape, -np.inf, np.float32)
+        in_parts(
+            len(requests),
+            _some_rows,
+            _some_parallel,
+            *self._history(requests),
+            self._matrix(),
+            np.ascontiguousarray(items, np.int32),
+            scores,
+        )
+        return scores
+
+    def similar(self, item: int) -> np.ndarray | None:
+        line = self.weights[[item]].toarray().ravel()
+        return line + self.broad_out @ self.broad[item] if self.broad.size else line
+
+    def explain(self, requests: Requests, row: int, items: np.ndarray) -> np.ndarray | None:
+        h = requests.histories
+        events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
+        taken, weight = h.item[events], requests.weights[events].astype(np.float64)
+        shares = self.weights[taken][:, items].toarray().T
+        if self.broad.size:
+            shares = shares + self.broad_out[items] @ self.broad[taken].T
+        whole = np.bincount(taken, weight, self.weights.shape[0])[taken]  # of which each event is its share
+        damped = np.divide(whole**self.config.repeats, whole, out=np.zeros_like(whole), where=whole > 0)
+        return shares * (weight * damped)
+
+    def add_items(self, dataset: Dataset) -> None:
+        n = len(dataset.items)
+        new = n - self.weights.shape[0]
+        indptr = np.pad(self.weights.indptr, (0, new), "edge")
+        self.weights = sp.csr_matrix((self.weights.data, self.weights.indices, indptr), shape=(n, n))
+        if self.broad.size:
+            self.broad = np.pad(self.broad, ((0, new), (0, 0)))
+            self.broad_out = np.pad(self.broad_out, ((0, new), (0, 0)))
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _gather(row, history, broad, W, line, seen, touched):  # type: ignore[no-untyped-def]
+    """Scores of one history into `line`; `touched[:n]` are the items that have one, and n is returned."""
+    n = 0
+    for at in range(history[0][row], history[0][row + 1]):
+        item, weight = history[1][at], history[2][at]
+        if weight != 0:
+            for to in range(W[0][item], W[0][item + 1]):
+                other = W[1][to]
+                if not seen[other]:
+                    seen[other] = True
+                    touched[n] = other
+                    n += 1
+                line[other] += weight * W[2][to]
+    t = broad.shape[1]
+    if t and history[0][row + 1] > history[0][row]:
+        for other in range(len(line)):
+            total = np.float32(0)
+            for c in range(t):
+                total += broad[row, c] * W[3][other, c]
+            if total != 0:
+                line[other] += total
+                if not seen[other]:
+                    seen[other] = True
+                    touched[n] = other
+                    n += 1
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
+    n_items = len(W[0]) - 1
+    line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
+    blocked, touched = np.zeros(n_items, np.bool_), np.empty(n_items, np.int32)
+    for row in range(low, high):
+        n = _gather(row, history, broad, W, line, seen, touched)
+        if len(indptr):
+            for at in range(indptr[row], indptr[row + 1]):
+                blocked[excluded[at]] = True
+        for at in range(n):
+            other = touched[at]
+            if not blocked[other] and (len(allowed) == 0 or allowed[other]):
+                offer(line[other], other, scores[row], items[row])
+            line[other] = 0
+            seen[other] = False
+        if len(indptr):
+            for at in range(indptr[row], indptr[row + 1]):
+                blocked[excluded[at]] = False
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def _best_parallel(cuts, history, broad, W, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
+    for part in numba.prange(len(cuts) - 1):
+        _best_rows(
+            cuts[part], cuts[part + 1], history, broad, W, allowed, indptr, excluded, items, scores
+        )
+
+
+@numba.njit(cache=True, nogil=True)
+def _dense_rows(low, high, history, broad, W, scores):  # type: ignore[no-untyped-def]
+    n_items = len(W[0]) - 1
+    seen, touched = np.zeros(n_items, np.bool_), np.empty(n_items, np.int32)
+    for row in range(low, high):
+        scores[row, :] = 0
+        n = _gather(row, history, broad, W, scores[row], seen, touched)
+        for item in range(n_items):
+            if not seen[item]:
+                scores[row, item] = -np.inf
+        for at in range(n):
+            seen[touched[at]] = False
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def _dense_parallel(cuts, history, broad, W, scores):  # type: ignore[no-untyped-def]
+    for part in numba.prange(len(cuts) - 1):
+        _dense_rows(cuts[part], cuts[part + 1], history, broad, W, scores)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _some_rows(low, high, history, broad, W, items, scores):  # type: ignore[no-untyped-def]
+    n_items = len(W[0]) - 1
+    line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
+    touched = np.empty(n_items, np.int32)
+    none = np.empty((len(broad), 0), np.float32)
+    for row in range(low, high):
+        n = _gather(row, history, none, W, line, seen, touched)
+        some = history[0][row + 1] > history[0][row]
+        for at in range(items.shape[1]):
+            item = items[row, at]
+            if item < 0 or not some:
+                continue
+            total = np.float32(0)
+            for c in range(broad.shape[1]):
+                total += broad[row, c] * W[3][item, c]
+            if seen[item] or total != 0:
+                scores[row, at] = line[item] + total
+        for at in range(n):
+            line[touched[at]] = 0
+            seen[touched[at]] = False
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def _some_parallel(cuts, history, broad, W, items, scores):  # type: ignore[no-untyped-def]
+    for part in numba.prange(len(cuts) - 1):
+        _some_rows(cuts[part], cuts[part + 1], history, broad, W, items, scores)
