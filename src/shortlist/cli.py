@@ -248,8 +248,24 @@ def evaluate(
     project: ProjectOption = Path("shortlist.toml"),
     html: Annotated[Path, typer.Option(help="Where the report page goes.")] = Path("report.html"),
     json_file: JsonOption = None,
+    train_table: Annotated[
+        str | None, typer.Option("--train", help="Instead of a project: a table of user_id, item_id[, timestamp].")
+    ] = None,
+    test_table: Annotated[str | None, typer.Option("--test", help="What came true after it, likewise.")] = None,
+    retriever: Annotated[
+        str, typer.Option(help="With --train: which retriever; auto tunes, picks and blends by itself.")
+    ] = "auto",
+    k: Annotated[int, typer.Option("--k", min=1, max=1000, help="With --train: the length of the lists.")] = 20,
+    settings_given: Annotated[
+        list[str] | None, typer.Option("--set", help="With --train: a setting of the retriever, as factors=256.")
+    ] = None,
 ) -> None:
-    """Train on the past, test on the future, compare with the baselines."""
+    """Train on the past, test on the future, compare with the baselines.
+
+    With --train and --test: fit one retriever (or the automatic blend) on a table and judge it on another."""
+    if train_table or test_table:
+        _evaluate_tables(train_table, test_table, retriever, k, settings_given or [], json_file)
+        return
     from shortlist.evaluate.protocol import evaluate as run
     from shortlist.project import read_project
 
@@ -258,6 +274,52 @@ def evaluate(
     with progress_bars() as progress:
         report = run(settings, dataset, progress)
     _show_report(report, html, json_file)
+
+
+def _evaluate_tables(
+    train: str | None, test: str | None, retriever: str, k: int, given: list[str], json_file: Path | None
+) -> None:
+    from shortlist.evaluate.tables import evaluate_tables, read_pair
+
+    if train is None or test is None:
+        raise ShortlistError("--train and --test go together: name both tables", field="test")
+    settings: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ShortlistError(f"--set {text}: write name=value, as in --set factors=256", field="set")
+        try:
+            settings[name.strip()] = json.loads(value)
+        except ValueError:
+            settings[name.strip()] = value
+    tables = read_pair(train, test)
+    facts = tables.facts
+    console.print(
+        f"[dim]{facts['train_events']:,} events of {facts['train_users']:,} people on {facts['items']:,} items; "
+        f"test: {facts['test_pairs']:,} pairs of {facts['test_users']:,} people[/]"
+    )
+    with progress_bars() as progress:
+        report = evaluate_tables(tables, retriever, k, settings, progress)
+    table = Table(title=f"{retriever} on {Path(test).name}", title_justify="left")
+    for title in ("metric", "value", "95 %"):
+        table.add_column(title, justify="left" if title == "metric" else "right")
+    for name, e in report.metrics.items():
+        table.add_row(name, f"{e.value:.4f}", f"{e.low:.4f}-{e.high:.4f}")
+    console.print(table)
+    if report.choice is not None:
+        console.print(report.choice.sentence(), highlight=False)
+    console.print(
+        f"fit {report.fit_seconds:.1f} s · lists for all {report.recommend_seconds:.1f} s · "
+        f"one history {report.one_history_ms:.2f} ms · peak {report.peak_memory_mb:,.0f} MB",
+        highlight=False,
+    )
+    unknown = facts["test_users_unknown_to_train"], facts["test_items_unknown_to_train"]
+    if any(unknown):
+        console.print(
+            f"[dim]{unknown[0]:,} people of the test have no history (popular items); {unknown[1]:,} of its items are "
+            "not in the training table and count as missed[/]"
+        )
+    _write(json_file, report.to_json())
 
 
 def _show_report(report: Report, html: Path, json_file: Path | None) -> None:

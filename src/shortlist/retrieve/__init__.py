@@ -11,19 +11,13 @@ from shortlist.project import explain
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Candidates, Requests, Retriever
 from shortlist.retrieve.content import Content
+from shortlist.retrieve.fuse import Fuse
+from shortlist.retrieve.models import MODELS, load_retriever
 from shortlist.retrieve.neighbours import Neighbours
 from shortlist.retrieve.popular import Popular
+from shortlist.retrieve.sequence import Sequence
 from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.spectral import Spectral
-
-MODELS: dict[str, type[Retriever]] = {
-    "popular": Popular,
-    "neighbours": Neighbours,
-    "als": ALS,
-    "slim": SLIM,
-    "spectral": Spectral,
-    "content": Content,
-}
 
 
 def make_retrievers(sources: list[dict[str, Any]]) -> dict[str, Retriever]:
@@ -56,10 +50,13 @@ __all__ = [
     "SLIM",
     "Candidates",
     "Content",
+    "Fuse",
     "Neighbours",
     "Popular",
     "Requests",
     "Retriever",
+    "Sequence",
     "Spectral",
+    "load_retriever",
     "make_retrievers",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -53,6 +53,10 @@ class Requests:
         )
         matrix.sum_duplicates()
         return matrix
+
+    def weighed(self, weights: np.ndarray) -> Requests:
+        """The same requests with other weights of their events."""
+        return replace(self, weights=weights)
 
     def rows(self, start: int, end: int) -> Requests:
         """Some of the requests, in their order."""

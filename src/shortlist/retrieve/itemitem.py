@@ -46,9 +46,13 @@ class ItemItem(Retriever):
         X.data **= np.float32(self.config.repeats)
         return X
 
+    def asked(self, requests: Requests) -> Requests:
+        """The requests with their events weighed as this model reads a history."""
+        return requests
+
     def _history(self, requests: Requests) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
         """The histories as (indptr, items, weights), and their broad factors (B, t)."""
-        matrix = requests.matrix(self.weights.shape[0])
+        matrix = self.asked(requests).matrix(self.weights.shape[0])
         matrix.data **= np.float32(self.config.repeats)
         broad = matrix @ self.broad if self.broad.size else np.empty((len(requests), 0), np.float32)
         return parts_of(matrix), np.ascontiguousarray(broad, np.float32)
@@ -98,7 +102,7 @@ class ItemItem(Retriever):
     def explain(self, requests: Requests, row: int, items: np.ndarray) -> np.ndarray | None:
         h = requests.histories
         events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
-        taken, weight = h.item[events], requests.weights[events].astype(np.float64)
+        taken, weight = h.item[events], self.asked(requests).weights[events].astype(np.float64)
         shares = self.weights[taken][:, items].toarray().T
         if self.broad.size:
             shares = shares + self.broad_out[items] @ self.broad[taken].T

@@ -1,0 +1,275 @@
+"""One retriever on two tables: fit on the one, judge on the other.
+
+This is the protocol of the collaborative-filtering papers (He et al. 2020, LightGCN, and those that compare with it):
+every person of the test table is asked for; what the person has in the training table is not recommended; the whole rest of
+the catalogue is ranked; all of the person's distinct test items count as relevant, also those that no training row
+knows and nobody could find. People who are only in the test table have no history and are given popular items; they
+count like everybody else.
+
+Ids carry no information here: rows are shuffled before ids become codes, so that no tie is broken by a numbering that a
+data set's maker derived from train and test together. Where there is a timestamp, order is time; where there is none, the
+order of rows means nothing.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.holdout import Kind, kind_of_split
+from shortlist.data.ids import id_array
+from shortlist.data.times import to_milliseconds
+from shortlist.engines.duckdb import read_table
+from shortlist.errors import DataError, ProjectError
+from shortlist.evaluate.significance import Estimate, bootstrap
+from shortlist.metrics import ranking
+from shortlist.project import explain, parse_project
+from shortlist.retrieve import MODELS, Popular, Requests, Retriever
+from shortlist.retrieve.auto import AXES, Choice, choose
+from shortlist.retrieve.base import event_weights
+from shortlist.retrieve.fuse import member
+
+NAMES = {
+    "user": ("user_id", "user", "userid", "user_idx"),
+    "item": ("item_id", "item", "itemid", "item_idx"),
+    "timestamp": ("timestamp", "time", "ts"),
+}
+BATCH = 2048
+
+
+@dataclass
+class TableReport:
+    retriever: str
+    k: int
+    metrics: dict[str, Estimate]
+    fit_seconds: float
+    recommend_seconds: float
+    one_history_ms: float
+    peak_memory_mb: float
+    facts: dict[str, Any] = field(default_factory=dict)
+    choice: Choice | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        found = {
+            "retriever": self.retriever,
+            "k": self.k,
+            "metrics": {name: e.to_json() for name, e in self.metrics.items()},
+            "fit_seconds": round(self.fit_seconds, 3),
+            "recommend_seconds": round(self.recommend_seconds, 3),
+            "one_history_ms": round(self.one_history_ms, 4),
+            "peak_memory_mb": round(self.peak_memory_mb, 1),
+            "facts": self.facts,
+        }
+        if self.choice is not None:
+            found["chosen"] = self.choice.sentence()
+            found["trials"] = [t.to_json() for t in self.choice.trials]
+        return found
+
+
+@dataclass(frozen=True)
+class Tables:
+    """`train`: the data set. `users` int32 (P,): the test's people as codes, −1 where training does not know them.
+    `truth`: for each, item codes; those beyond the catalogue stand for items that training does not know."""
+
+    train: Dataset
+    users: np.ndarray
+    truth: list[np.ndarray]
+    kind: Kind
+    share: float
+    facts: dict[str, Any]
+
+
+def read_pair(train: str, test: str) -> Tables:
+    """Read both tables. Raises `DataError` naming the file and column that is wrong."""
+    return pair(read_table(train), read_table(test), train, test)
+
+
+def pair(train: pa.Table, test: pa.Table, train_name: str = "train", test_name: str = "test") -> Tables:
+    """Two tables of user_id, item_id[, timestamp] as a data set and what came true after it."""
+    columns = {role: _column(train, role, train_name) for role in NAMES}
+    theirs = {role: _column(test, role, test_name) for role in NAMES}
+    timed = columns["timestamp"] is not None
+    train = train.take(pa.array(np.random.default_rng(0).permutation(train.num_rows)))
+    project = parse_project({"name": train_name, "data": {"columns": {k: v for k, v in columns.items() if v}}})
+    dataset = Dataset.from_frames(train, project=project)
+    ids = {
+        role: id_array(test.column(str(theirs[role])), f"{test_name}: {theirs[role]}") for role in ("user", "item")
+    }
+    missing = {role: array.null_count for role, array in ids.items()}
+    if any(missing.values()):
+        role = max(missing, key=lambda r: missing[r])
+        row = int(np.flatnonzero(ids[role].is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(
+            f"{test_name}: {missing[role]} rows have no {theirs[role]} (the first is row {row}); remove or mend them",
+            field=theirs[role],
+        )
+    if not test.num_rows:
+        raise DataError(f"{test_name} has no rows: there is nothing to judge by")
+    people = pc.unique(ids["user"])
+    things = pc.unique(ids["item"])
+    person = pc.index_in(ids["user"], people).to_numpy().astype(np.int64)
+    known = dataset.items.ids.codes(things).astype(np.int64)
+    unknown = np.flatnonzero(known < 0)
+    known[unknown] = len(dataset.items) + np.arange(len(unknown))  # each its own item that nobody can recommend
+    thing = known[pc.index_in(ids["item"], things).to_numpy()]
+    width = len(dataset.items) + len(unknown)
+    pairs = np.unique(person * width + thing)
+    bounds = np.searchsorted(pairs // width, np.arange(len(people) + 1))
+    truth = [pairs[low:high] % width for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
+    users = dataset.users.ids.codes(people)
+    kind: Kind = "mixed"
+    if timed and theirs["timestamp"]:
+        moments, _ = to_milliseconds(test.column(theirs["timestamp"]).combine_chunks())
+        kind = kind_of_split(dataset.log.user, dataset.log.time, users[person][users[person] >= 0], moments[users[person] >= 0])
+    h = dataset.histories
+    seen = np.unique(h.owner * np.int64(width) + h.item)
+    again = np.where(users[pairs // width] >= 0, users[pairs // width].astype(np.int64) * width + pairs % width, -1)
+    facts = {
+        "train_events": len(dataset.log),
+        "train_users": len(dataset.users),
+        "items": len(dataset.items),
+        "test_pairs": len(pairs),
+        "test_users": len(people),
+        "test_users_unknown_to_train": int((users < 0).sum()),
+        "test_items_unknown_to_train": len(unknown),
+        "test_pairs_already_in_train": int(np.isin(again, seen).sum()),
+        "split": kind,
+        "timestamps": timed,
+    }
+    share = len(pairs) / max(len(pairs) + len(dataset.log), 1)
+    return Tables(dataset, users, truth, kind, float(np.clip(share, 0.05, 0.3)), facts)
+
+
+def _column(table: pa.Table, role: str, name: str) -> str | None:
+    lower = {column.lower(): column for column in table.column_names}
+    found = next((lower[n] for n in NAMES[role] if n in lower), None)
+    if found is None and role != "timestamp":
+        raise DataError(
+            f"{name}: there is no column {NAMES[role][0]}; it has: {', '.join(table.column_names)}",
+            field=NAMES[role][0],
+        )
+    return found
+
+
+def evaluate_tables(
+    tables: Tables,
+    retriever: str = "auto",
+    k: int = 20,
+    settings: dict[str, Any] | None = None,
+    progress: Progress = silent,
+    draws: int = 1000,
+) -> TableReport:
+    """Fit one retriever by name, `blend` (the tuned families blended) or `auto` (the same, or a single one where that is
+    better), and judge it. Raises `ProjectError` for an unknown name or setting."""
+    dataset = tables.train
+    _warm(retriever)
+    started = time.perf_counter()
+    choice: Choice | None = None
+    if retriever in {"auto", "blend"}:
+        if settings:
+            raise ProjectError(f"{retriever} finds its settings itself; name a retriever to set them", field="set")
+        choice = choose(dataset, tables.kind, k, tables.share, progress)
+        model: Retriever = choice.retriever
+    elif retriever.startswith("tuned-") and retriever[6:] in AXES:
+        choice = choose(dataset, tables.kind, k, tables.share, progress, [retriever[6:]], blend=False)
+        model = choice.retriever
+    elif retriever in MODELS:
+        try:
+            model = MODELS[retriever](MODELS[retriever].Config.model_validate(settings or {}))
+        except ValidationError as error:
+            raise ProjectError(explain(error, f"--set ({retriever})"), field="set") from None
+        model.fit(dataset)
+    else:
+        names = ", ".join(["auto", "blend", *MODELS, *(f"tuned-{name}" for name in AXES)])
+        raise ProjectError(f"there is no retriever {retriever!r}; there are: {names}", field="retriever")
+    fit_seconds = time.perf_counter() - started
+    fallback = Popular().fit(dataset)
+    progress("recommending", 0.0)
+    lists = []
+    started = time.perf_counter()
+    for start in range(0, len(tables.users), BATCH):
+        asked = _requests(dataset, tables.users[start : start + BATCH])
+        lists.append(_filled(model.retrieve(asked, k).item, fallback, asked, k))
+        progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
+    recommend_seconds = time.perf_counter() - started
+    found = np.concatenate(lists)
+    hits = member(found, tables.truth)
+    relevant = np.array([len(t) for t in tables.truth])
+    values = {
+        f"recall@{k}": ranking.recall(hits, relevant, k),
+        f"ndcg@{k}": ranking.ndcg(hits, relevant, k),
+        f"hit_rate@{k}": ranking.hit_rate(hits, relevant, k),
+        f"mrr@{k}": ranking.mrr(hits, relevant, k),
+    }
+    metrics = {name: bootstrap(v, draws, 0) for name, v in values.items()}
+    return TableReport(
+        retriever,
+        k,
+        metrics,
+        fit_seconds,
+        recommend_seconds,
+        _one_by_one(model, dataset, tables.users, k),
+        _peak_mb(),
+        tables.facts,
+        choice,
+    )
+
+
+def _requests(dataset: Dataset, users: np.ndarray) -> Requests:
+    h = dataset.histories
+    known = users >= 0
+    safe = np.where(known, users, 0)
+    picked = h.pick(h.indptr[safe], np.where(known, h.indptr[safe + 1], h.indptr[safe]))
+    moments = np.full(len(users), int(dataset.log.time[-1]) + 1, np.int64)
+    return Requests(picked, event_weights(dataset, picked), moments, None, picked.indptr, picked.item)
+
+
+def _filled(items: np.ndarray, fallback: Popular, asked: Requests, k: int) -> np.ndarray:
+    """Lists of k: popular items follow where a model has fewer (a new person, a tiny catalogue)."""
+    full = np.full((len(items), k), -1, np.int64)
+    full[:, : items.shape[1]] = items
+    short = np.flatnonzero((full < 0).any(1))
+    for row in short.tolist():
+        behind = fallback.retrieve(asked.rows(row, row + 1), 2 * k).item[0]
+        have = full[row][full[row] >= 0]
+        more = behind[(behind >= 0) & ~np.isin(behind, have)][: k - len(have)]
+        full[row, len(have) : len(have) + len(more)] = more
+    return full
+
+
+def _one_by_one(model: Retriever, dataset: Dataset, users: np.ndarray, k: int, n: int = 200) -> float:
+    """The median of single requests, ms."""
+    took = []
+    for user in users[:: max(1, len(users) // n)][:n]:
+        asked = _requests(dataset, np.array([user]))
+        started = time.perf_counter()
+        model.retrieve(asked, k)
+        took.append(time.perf_counter() - started)
+    return float(np.median(took) * 1000)
+
+
+def _warm(retriever: str) -> None:
+    """Compile the kernels on a toy, so that the first fit on a machine is timed like every other."""
+    rng = np.random.default_rng(0)
+    events = pa.table({"user_id": rng.integers(0, 40, 400), "item_id": rng.integers(0, 30, 400)})
+    dataset = Dataset.from_frames(events, project=parse_project({}))
+    for name in AXES if retriever in {"auto", "blend"} else [retriever.removeprefix("tuned-")]:
+        if name in MODELS:
+            for settings in ({}, {"exact_items": 0}) if name == "slim" else ({},):
+                model = MODELS[name](MODELS[name].Config.model_validate(settings)).fit(dataset)
+                for size in (1, 40):
+                    model.retrieve(_requests(dataset, np.arange(size)), 5)
+
+
+def _peak_mb() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

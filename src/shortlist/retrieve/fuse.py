@@ -1,0 +1,285 @@
+"""Fuse: several sources as one retriever, weighed by what came true.
+
+The sources' candidates are scored by every source (`blend.py`) and then by one of three rules, the best of which on
+validation requests is kept:
+
+- **ranks**: reciprocal-rank fusion, Σ w_s / (60 + rank_s); nothing to learn but w.
+- **scores**: Σ w_s · normalised score_s, the weights found by coordinate search on the metric itself (NDCG has no
+  gradient in them, and there are only a handful).
+- **trees**: gradient-boosted trees on the candidates' scores and ranks, their popularity and the size of the history,
+  trained for NDCG (LambdaMART; Burges 2010). They know that a source may be right about rare items and another about
+  long histories. Judged out of fold: people whose lists the trees were grown on do not vote.
+
+Time: the sources', plus some hundred candidates a request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import xgboost as xgb
+from pydantic import Field
+
+from shortlist.data.dataset import Dataset
+from shortlist.errors import BundleError
+from shortlist.metrics.ranking import ndcg
+from shortlist.project import Settings
+from shortlist.retrieve.base import Candidates, Requests, Retriever
+from shortlist.retrieve.blend import FUSION, Blended, blend
+from shortlist.retrieve.models import load_retriever
+
+STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
+FOLDS = 2
+
+
+class FuseConfig(Settings):
+    rule: Literal["ranks", "scores", "trees"] = "scores"
+    each: int = Field(100, ge=1)
+    """How many candidates each source proposes."""
+    shortlist: int = Field(100, ge=1)
+    """How many of them, the best by weighted scores, the trees look at."""
+    trees: int = Field(120, ge=1)
+    depth: int = Field(4, ge=1, le=10)
+    learning_rate: float = Field(0.1, gt=0, le=1)
+    gain: float = Field(0.005, ge=0)
+    """By which share of the metric the trees must be better than weighted scores to be kept: they cost more."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How good each rule was on the validation requests: rule → mean NDCG."""
+
+    ndcg: dict[str, float]
+    rule: str
+    weights: dict[str, float]
+
+
+class Fuse(Retriever):
+    Config = FuseConfig
+    name = "blend"
+    arrays: ClassVar[tuple[str, ...]] = ("weights", "counts")
+
+    sources: dict[str, Retriever]
+    weights: np.ndarray
+    """float64 (sources,)."""
+    counts: np.ndarray
+    """float32 (items,): how often each item was taken, a feature of the trees."""
+    booster: xgb.Booster | None = None
+    proposers: list[str] | None = None
+
+    def __init__(self, sources: dict[str, Retriever], config: Any = None, **settings: Any) -> None:
+        super().__init__(config, **settings)
+        self.sources = sources
+        self.weights = np.ones(len(sources))
+
+    def fit(self, dataset: Dataset) -> Self:
+        for source in self.sources.values():
+            source.fit(dataset)
+        self.counts = np.bincount(dataset.log.item[dataset.log.acted], minlength=len(dataset.items)).astype(
+            np.float32
+        )
+        return self
+
+    def learn(self, requests: Requests, truth: list[np.ndarray], k: int) -> Judged:
+        """Choose the rule and its weights on validation requests. truth: per request, the items that came true; the
+        sources must be fitted on what came before them. k: the length that NDCG is measured at."""
+        blended = self._candidates(requests)
+        relevant = np.array([len(t) for t in truth])
+        hits = member(blended.item, truth)
+
+        def judge(values: np.ndarray, among: np.ndarray | slice = slice(None), of: np.ndarray | None = None) -> float:
+            won = hits if of is None else of
+            order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+            return float(np.nanmean(ndcg(np.take_along_axis(won[among], order, 1), relevant[among], k)))
+
+        found: dict[str, tuple[float, np.ndarray]] = {}
+        for rule in ("ranks", "scores"):
+            parts = _parts(blended, rule)
+            found[rule] = _search(parts, lambda weights, p=parts: judge(_ordered(p @ weights, blended.item)))  # type: ignore[misc]
+        rule = max(found, key=lambda r: found[r][0])
+        self.config = self.config.model_copy(update={"rule": rule})
+        self.weights = found[rule][1]
+        judged = {name: score for name, (score, _) in found.items()}
+        if len(truth) >= 200 and hits.any():
+            judged["trees"] = self._grow(requests, blended, hits, truth, judge)
+            if judged["trees"] >= judged[rule] * (1 + self.config.gain):
+                # the shortlist is cut by weighted scores, whichever of the two rules was better
+                self.config = self.config.model_copy(update={"rule": "trees"})
+                self.weights = found["scores"][1]
+            else:
+                self.booster = None
+        names = dict(zip(self.sources, (round(float(w), 3) for w in self.weights), strict=True))
+        return Judged(judged, self.config.rule, names)
+
+    def _grow(
+        self,
+        requests: Requests,
+        blended: Blended,
+        hits: np.ndarray,
+        truth: list[np.ndarray],
+        judge: Callable[..., float],
+    ) -> float:
+        """Grow the trees, and say how good they are on people they have not seen."""
+        weights = _search(
+            _parts(blended, "scores"),
+            lambda w: judge(_ordered(_parts(blended, "scores") @ w, blended.item)),
+            rounds=1,
+        )[1]
+        place, matrix = self._short(requests, blended, weights)
+        won = np.take_along_axis(hits, place, 1)
+        fold = np.arange(len(truth)) % FOLDS
+        total = 0.0
+        for held in range(FOLDS):
+            booster = self._train(matrix[fold != held], won[fold != held])
+            values = booster.inplace_predict(matrix[fold == held].reshape(-1, matrix.shape[2])).reshape(
+                -1, matrix.shape[1]
+            )
+            total += judge(values, fold == held, won) * (fold == held).mean()
+        self.booster = self._train(matrix, won)
+        return total
+
+    def _train(self, matrix: np.ndarray, won: np.ndarray) -> xgb.Booster:
+        useful = won.any(1)
+        matrix, won = matrix[useful], won[useful]
+        data = xgb.DMatrix(matrix.reshape(-1, matrix.shape[2]), won.ravel().astype(np.float32))
+        data.set_group(np.full(len(matrix), matrix.shape[1]))
+        config = self.config
+        settings = {
+            "objective": "rank:ndcg",
+            "lambdarank_pair_method": "topk",
+            "lambdarank_num_pair_per_sample": 20,
+            "max_depth": config.depth,
+            "eta": config.learning_rate,
+            "min_child_weight": 20,
+            "tree_method": "hist",
+            "seed": 0,
+        }
+        return xgb.train(settings, data, config.trees)
+
+    def _candidates(self, requests: Requests) -> Blended:
+        most = self.config.each * len(self.proposers or self.sources)
+        return blend(self.sources, requests, most, each=self.config.each, proposers=self.proposers)
+
+    def _short(
+        self, requests: Requests, blended: Blended, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The places of each request's shortlist among its candidates (B, m), and its features (B, m, f)."""
+        fused = _ordered(_parts(blended, "scores") @ weights, blended.item)
+        place = np.argsort(-fused, axis=1, kind="stable")[:, : self.config.shortlist]
+        item = np.take_along_axis(blended.item, place, 1)
+        sizes = np.diff(requests.histories.indptr).astype(np.float32)
+        taken = np.where(item >= 0, self.counts[np.maximum(item, 0)], np.nan)
+        features = [
+            np.take_along_axis(blended.scores, place[:, :, None], 1),
+            np.take_along_axis(blended.ranks, place[:, :, None], 1),
+            np.take_along_axis(fused, place, 1)[:, :, None],
+            np.broadcast_to(np.arange(item.shape[1], dtype=np.float32), item.shape)[:, :, None],
+            taken[:, :, None],
+            np.broadcast_to(sizes[:, None], item.shape)[:, :, None],
+        ]
+        return place, np.concatenate(features, axis=2, dtype=np.float32)
+
+    def retrieve(self, requests: Requests, k: int) -> Candidates:
+        blended = self._candidates(requests)
+        if self.config.rule == "trees" and self.booster is not None:
+            place, matrix = self._short(requests, blended, self.weights)
+            item = np.take_along_axis(blended.item, place, 1)
+            values = self.booster.inplace_predict(matrix.reshape(-1, matrix.shape[2])).reshape(item.shape)
+            if k > item.shape[1]:  # what the trees did not look at follows, in the order of the scores
+                place = np.argsort(-_ordered(_parts(blended, "scores") @ self.weights, blended.item), axis=1, kind="stable")
+                rest = np.take_along_axis(blended.item, place, 1)[:, item.shape[1] :]
+                below = values.min(1, initial=0.0)[:, None] - 1 - np.arange(rest.shape[1])
+                item, values = np.concatenate([item, rest], 1), np.concatenate([values, below], 1)
+        else:
+            item, values = blended.item, _parts(blended, self.config.rule) @ self.weights
+        values = _ordered(values, item)
+        order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+        scores = np.take_along_axis(values, order, 1).astype(np.float32)
+        item = np.take_along_axis(item, order, 1)
+        return Candidates(item, np.where(item >= 0, scores, -np.inf).astype(np.float32))
+
+    def score(self, requests: Requests) -> np.ndarray:
+        """Fused scores of the candidates that the sources propose; −inf for what none does."""
+        found = self.retrieve(requests, self.config.each * len(self.sources))
+        scores = np.full((len(requests), len(self.counts)), -np.inf, np.float32)
+        rows, columns = np.nonzero(found.item >= 0)
+        scores[rows, found.item[rows, columns]] = found.score[rows, columns]
+        return scores
+
+    def similar(self, item: int) -> np.ndarray | None:
+        return next((s for s in (r.similar(item) for r in self.sources.values()) if s is not None), None)
+
+    def add_items(self, dataset: Dataset) -> None:
+        for source in self.sources.values():
+            source.add_items(dataset)
+        self.counts = np.pad(self.counts, (0, len(dataset.items) - len(self.counts)))
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        for name, source in self.sources.items():
+            source.save(folder / "sources" / name)
+        (folder / "sources.json").write_text(json.dumps(list(self.sources)), encoding="utf-8")
+        if self.booster is not None:
+            self.booster.save_model(folder / "trees.ubj")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        names = json.loads((folder / "sources.json").read_text(encoding="utf-8"))
+        if any(Path(name).name != name for name in names):
+            raise BundleError(f"{folder}/sources.json names a folder outside of the bundle")
+        sources = {name: load_retriever(folder / "sources" / name) for name in names}
+        model = cls(sources, cls.Config.model_validate(meta["config"]))
+        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+            for name in cls.arrays:
+                setattr(model, name, arrays[name])
+        if (folder / "trees.ubj").exists():
+            model.booster = xgb.Booster()
+            model.booster.load_model(folder / "trees.ubj")
+        return model
+
+
+def _parts(blended: Blended, rule: str) -> np.ndarray:
+    """What the weights of a rule multiply, float32 (B, K, sources)."""
+    if rule == "ranks":
+        return np.nan_to_num(FUSION / (FUSION + blended.ranks), nan=0.0)
+    return np.clip(np.nan_to_num(blended.scores, nan=-1.0), -3.0, 10.0)
+
+
+def _ordered(values: np.ndarray, item: np.ndarray) -> np.ndarray:
+    return np.where(item >= 0, values, -np.inf)
+
+
+def _search(parts: np.ndarray, judge: Callable[[np.ndarray], float], rounds: int = 2) -> tuple[float, np.ndarray]:
+    """Weights by coordinate search: from the best single source, each weight in turn over `STEPS` of the largest."""
+    n = parts.shape[2]
+    alone = [judge(np.eye(n)[at]) for at in range(n)]
+    weights = np.eye(n)[int(np.argmax(alone))]
+    best = max(alone)
+    order = np.argsort(alone)[::-1]
+    for _ in range(rounds):
+        before = best
+        for at in order:
+            for step in STEPS:
+                tried = weights.copy()
+                tried[at] = step
+                if tried.any() and not np.array_equal(tried, weights):
+                    value = judge(tried)
+                    if value > best:
+                        best, weights = value, tried
+        if best <= before * 1.0005:
+            break
+    return best, weights
+
+
+def member(items: np.ndarray, truth: list[np.ndarray]) -> np.ndarray:
+    """bool (B, K): which of each request's items came true."""
+    width = np.int64(max(items.max(initial=-1), max((t.max(initial=-1) for t in truth), default=-1))) + 1
+    owner = np.repeat(np.arange(len(truth), dtype=np.int64), [len(t) for t in truth])
+    wanted = owner * width + (np.concatenate(truth) if len(truth) else np.empty(0, np.int64))
+    return np.isin(np.arange(len(items), dtype=np.int64)[:, None] * width + items, wanted) & (items >= 0)
