@@ -35,6 +35,10 @@ class LeakError(ShortlistError):
     """Something was about to learn from what it is later judged on."""
 
 
+class IndexRecallError(ShortlistError):
+    """An approximate index would lose more items than the project allows."""
+
+
 class MissingExtraError(ShortlistError):
     """An optional library is needed and not installed."""
 

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from shortlist.data.dataset import Dataset, Progress, silent
-from shortlist.data.holdout import Kind, kind_of_split
+from shortlist.retrieve.holdout import Kind, kind_of_split
 from shortlist.data.ids import id_array
 from shortlist.data.times import to_milliseconds
 from shortlist.engines.duckdb import read_table
@@ -126,7 +126,7 @@ def pair(train: pa.Table, test: pa.Table, train_name: str = "train", test_name: 
     bounds = np.searchsorted(pairs // width, np.arange(len(people) + 1))
     truth = [pairs[low:high] % width for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
     users = dataset.users.ids.codes(people)
-    kind: Kind = "mixed"
+    kind: Kind = "random"
     if timed and theirs["timestamp"]:
         moments, _ = to_milliseconds(test.column(theirs["timestamp"]).combine_chunks())
         kind = kind_of_split(dataset.log.user, dataset.log.time, users[person][users[person] >= 0], moments[users[person] >= 0])

@@ -36,12 +36,15 @@ FOLD_IN = 64
 
 
 class ALSConfig(Settings):
-    factors: int = Field(128, ge=1, le=2048)
+    factors: int | None = Field(None, ge=1, le=2048)
+    """d. Without one, the square root of the catalogue, in steps of 64, from 64 to 256."""
     iterations: int = Field(8, ge=1)
-    unobserved: float = Field(0.03, gt=0)
-    """α₀: the weight of "did not take" against "took"."""
-    regularisation: float = Field(0.002, gt=0)
-    """λ, multiplied with (how much a row holds + α₀ · size of the other side)^scaling."""
+    unobserved: float | None = Field(None, gt=0)
+    """α₀: the weight of "did not take" against "took". Without one, 5 / √items: the larger the catalogue, the less it says
+    that somebody did not take an item."""
+    regularisation: float = Field(4.0, gt=0)
+    """λ of a typical row; others have λ · (what they hold / what is typical)^scaling, where a row holds its events plus
+    α₀ · the size of the other side."""
     scaling: float = Field(1.0, ge=0, le=1)
     """ν: 1 regularises frequent rows in proportion, 0 all alike."""
     steps: int = Field(3, ge=1)
@@ -52,7 +55,7 @@ class ALSConfig(Settings):
 class ALS(Retriever):
     Config = ALSConfig
     name = "als"
-    arrays: ClassVar[tuple[str, ...]] = ("items", "counts", "gram")
+    arrays: ClassVar[tuple[str, ...]] = ("items", "counts", "gram", "typical")
 
     items: np.ndarray
     """float32 (items, d), rotated so that itemsᵀ·items is diagonal."""
@@ -60,11 +63,14 @@ class ALS(Retriever):
     """float32 (items,): how much each item holds; an item nobody took has no factor and is not proposed."""
     gram: np.ndarray
     """float32 (d,): that diagonal, as it was when the items were learnt."""
+    typical: np.ndarray
+    """float64 (): what a typical person holds."""
     _start: np.ndarray | None = None
 
     def warm_start(self, earlier: ALS, rows: np.ndarray) -> Self:
         """Let the next fit begin from an earlier model. rows int (items,): where each item was in it, −1 for new ones."""
-        if earlier.items.shape[1] == self.config.factors:
+        if self.config.factors in {None, earlier.items.shape[1]}:
+            self.config = self.config.model_copy(update={"factors": earlier.items.shape[1]})
             known = rows >= 0
             self._start = np.where(known[:, None], earlier.items[np.where(known, rows, 0)], 0).astype(np.float32)
         return self
@@ -75,6 +81,7 @@ class ALS(Retriever):
     def fit_matrix(self, X: sp.csr_matrix) -> Self:
         """From a (users, items) matrix of weights. Rows without events are left out."""
         X = X[np.diff(X.indptr) > 0]
+        self.config = self.config.model_copy(update=sized(self.config, X.shape[1]))
         d, T = self.config.factors, X.T.tocsr()
         rng = np.random.default_rng(self.config.seed)
         items = rng.normal(0, 0.1 / np.sqrt(d), (X.shape[1], d)).astype(np.float32)
@@ -84,7 +91,9 @@ class ALS(Retriever):
         users = np.zeros((X.shape[0], d), np.float32)
         self.counts = np.asarray(X.sum(0), np.float32).ravel()
         items[self.counts == 0] = 0
-        of_users, of_items = self._ridge(X, X.shape[1]), self._ridge(T, X.shape[0])
+        self.typical = np.array(self._held(X, X.shape[1]).mean() if X.shape[0] else 1.0)
+        of_users = self._ridge(X, X.shape[1], self.typical)
+        of_items = self._ridge(T, X.shape[0], self._held(T, X.shape[0]).mean())
         rows, columns = parts_of(X), parts_of(T)
         for _ in range(self.config.iterations):
             gram, items, users = rotated(items, users)
@@ -94,9 +103,12 @@ class ALS(Retriever):
         self.gram, self.items, _ = rotated(items, users[:0])
         return self
 
-    def _ridge(self, X: sp.csr_matrix, others: int) -> np.ndarray:
-        held = np.asarray(X.sum(1), np.float64).ravel() + self.config.unobserved * others
-        return (self.config.regularisation * held**self.config.scaling).astype(np.float32)
+    def _held(self, X: sp.csr_matrix, others: int) -> np.ndarray:
+        return np.asarray(X.sum(1), np.float64).ravel() + self.config.unobserved * others
+
+    def _ridge(self, X: sp.csr_matrix, others: int, typical: np.ndarray | float) -> np.ndarray:
+        share = self._held(X, others) / np.maximum(typical, 1e-12)
+        return (self.config.regularisation * share**self.config.scaling).astype(np.float32)
 
     def _solve(
         self,
@@ -115,7 +127,7 @@ class ALS(Retriever):
         """float32 (B, d): the factor of each history; zero for an empty one."""
         X = requests.matrix(len(self.items))
         factors = np.zeros((len(requests), self.items.shape[1]), np.float32)
-        self._solve(parts_of(X), self.items, self.gram, self._ridge(X, len(self.items)), factors, FOLD_IN)
+        self._solve(parts_of(X), self.items, self.gram, self._ridge(X, len(self.items), self.typical), factors, FOLD_IN)
         return factors
 
     def score(self, requests: Requests) -> np.ndarray:
@@ -125,10 +137,19 @@ class ALS(Retriever):
         return scores
 
     def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
-        there = np.maximum(items, 0)
-        scores = np.einsum("bd,bmd->bm", self.fold_in(requests), self.items[there], optimize=True)
-        nothing = (items < 0) | (self.counts[there] == 0) | (np.diff(requests.histories.indptr) == 0)[:, None]
-        return np.where(nothing, -np.inf, scores).astype(np.float32)
+        scores = np.full(items.shape, -np.inf, np.float32)
+        in_parts(
+            len(requests),
+            _dot_rows,
+            _dot_parallel,
+            self.fold_in(requests),
+            self.items,
+            self.counts,
+            requests.histories.indptr,
+            np.ascontiguousarray(items, np.int32),
+            scores,
+        )
+        return scores
 
     def similar(self, item: int) -> np.ndarray | None:
         norms = np.maximum(np.linalg.norm(self.items, axis=1), 1e-12)
@@ -139,10 +160,8 @@ class ALS(Retriever):
         h = requests.histories
         events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
         Y, held = self.items[h.item[events]], requests.weights[events]
-        ridge = (
-            self.config.regularisation
-            * (held.sum() + self.config.unobserved * len(self.items)) ** self.config.scaling
-        )
+        share = (held.sum() + self.config.unobserved * len(self.items)) / self.typical
+        ridge = self.config.regularisation * share**self.config.scaling
         A = (Y.T * held) @ Y
         A[np.diag_indices(len(A))] += self.config.unobserved * self.gram + ridge
         return self.items[items] @ np.linalg.solve(A, (Y * held[:, None]).T)
@@ -151,6 +170,13 @@ class ALS(Retriever):
         new = len(dataset.items) - len(self.items)
         self.items = np.pad(self.items, ((0, new), (0, 0)))
         self.counts = np.pad(self.counts, (0, new))
+
+
+def sized(config: ALSConfig, n_items: int) -> dict[str, float]:
+    """The settings that a catalogue's size decides, where nobody did."""
+    root = float(np.sqrt(max(n_items, 1)))
+    factors = config.factors or int(np.clip(64 * round(root / 64), 64, 256))
+    return {"factors": factors, "unobserved": config.unobserved or min(1.0, 5 / root)}
 
 
 def rotated(Y: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -224,3 +250,23 @@ def _solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: i
 def _solve_parallel(cuts, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
         _solve_rows(cuts[part], cuts[part + 1], rows, other, diagonal, ridge, out, steps)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot_rows(low, high, users, factors, counts, indptr, items, scores):  # type: ignore[no-untyped-def]
+    for row in range(low, high):
+        if indptr[row] == indptr[row + 1]:
+            continue
+        for at in range(items.shape[1]):
+            item = items[row, at]
+            if item >= 0 and counts[item] > 0:
+                total = np.float32(0)
+                for c in range(users.shape[1]):
+                    total += users[row, c] * factors[item, c]
+                scores[row, at] = total
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def _dot_parallel(cuts, users, factors, counts, indptr, items, scores):  # type: ignore[no-untyped-def]
+    for part in numba.prange(len(cuts) - 1):
+        _dot_rows(cuts[part], cuts[part + 1], users, factors, counts, indptr, items, scores)

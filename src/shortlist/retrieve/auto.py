@@ -18,17 +18,21 @@ from typing import Any
 import numpy as np
 
 from shortlist.data.dataset import Dataset, Progress, silent
-from shortlist.data.holdout import Holdout, Kind, hold_out
+from shortlist.retrieve.holdout import Holdout, Kind, hold_out
 from shortlist.metrics.ranking import ndcg
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Requests, Retriever, event_weights, interactions
 from shortlist.retrieve.fuse import Fuse, Judged, member
 from shortlist.retrieve.itemitem import ItemItem
 from shortlist.retrieve.models import MODELS
-from shortlist.retrieve.spectral import Spectral
+from shortlist.retrieve.spectral import Spectral, usual_components
 
 JUDGES = 4_000
-"""At most this many people judge a setting, and twice as many the blend."""
+BLENDERS = 15_000
+"""At most this many people judge a setting, and the blend."""
+
+MARGIN = 0.001
+"""By how much a setting must be better to be kept; less is noise, and defaults are the better guess."""
 
 Axis = tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]
 
@@ -51,14 +55,14 @@ AXES: dict[str, list[Axis]] = {
         _axis("lift", 0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     ],
     "als": [
-        _axis("unobserved", 0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
-        _axis("regularisation", 0.0003, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032),
-        _axis("factors", 16, 32, 64, 128, 256),
+        _axis("unobserved", 0.1, 0.3, 1.0, 3.0, 10.0),  # of 5 / √items
+        _axis("regularisation", 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
+        _axis("factors", 16, 32, 64, 128, 256, 512),
         _axis("scaling", 0.5, 0.75, 1.0),
     ],
     "spectral": [
-        _axis("components", 0.125, 0.25, 0.5, 1.0, 1.5, 2.0),  # of 4·√items
-        _axis("direct", 0.0, 0.5, 1.0, 2.0, 4.0),
+        _axis("components", 0.5, 1.0, 1.5, 2.5, 4.0),  # of the usual number
+        _axis("direct", 0.0, 0.4, 0.8, 1.5, 3.0),
         _axis("flatten", 0.0, 0.3, 0.7, 1.2, 2.0),
         (("power", "lift"), ((0.2, 0.2), (0.3, 0.3), (0.4, 0.4), (0.5, 0.5))),
         _axis("spread", 0.1, 0.2, 0.3, 0.4, 0.5),
@@ -111,7 +115,7 @@ class Choice:
 
 def choose(
     dataset: Dataset,
-    kind: Kind = "mixed",
+    kind: Kind = "random",
     k: int = 20,
     share: float = 0.2,
     progress: Progress = silent,
@@ -135,7 +139,7 @@ def choose(
     if blend and len(close) > 1:
         fused = Fuse({f: bench.fitted[f] for f in close})
         fused.counts = bench.counts
-        people = bench.people(2 * JUDGES)
+        people = bench.people(BLENDERS)
         judged = fused.learn(bench.requests(people), [holdout.truth[p] for p in people], k)
         if max(judged.ndcg.values()) > _single(judged, fused):
             chosen = _rebuilt(fused, {f: bench.make(f, best[f].settings) for f in close})
@@ -193,8 +197,11 @@ class _Bench:
 
     def make(self, family: str, settings: dict[str, Any]) -> Retriever:
         settings = dict(settings)
-        if family == "spectral":
-            settings["components"] = max(1, round(settings["components"] * 4 * np.sqrt(self.X.shape[1])))
+        root = np.sqrt(self.X.shape[1])
+        if "components" in settings:
+            settings["components"] = min(1536, round(settings["components"] * usual_components(self.X.shape[1])))
+        if "unobserved" in settings:
+            settings["unobserved"] = settings["unobserved"] * min(1.0, 5 / root)
         model = MODELS[family]
         return model(model.Config.model_validate(settings))
 
@@ -209,6 +216,8 @@ class _Bench:
         for names, values in axes:
             for name, value in zip(names, _nearest(values, names, default), strict=True):
                 now.setdefault(name, value)
+        if "factors" in now:
+            now["factors"] = min((64, 128, 256), key=lambda d: abs(d - np.sqrt(self.X.shape[1])))
         known: dict[str, float] = {}
 
         def judge(settings: dict[str, Any]) -> float:
@@ -231,7 +240,7 @@ class _Bench:
                             break
                         tried = now | dict(zip(names, values[at], strict=True))
                         value = judge(tried)
-                        if value <= score:
+                        if value <= score * (1 + MARGIN):
                             break
                         now, score, improved = tried, value, True
 

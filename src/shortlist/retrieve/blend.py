@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from shortlist.retrieve.base import Requests, Retriever
+from shortlist.retrieve.select import in_parts
 
 FUSION = 60.0
 TOP = 20
@@ -56,11 +57,8 @@ def blend(
         found = retriever.retrieve(requests, each)
         lists[:, at, : found.item.shape[1]] = found.item
         spans[:, at] = _spans(found.item, found.score)
-    n_items = int(max(lists.max(initial=-1), max((m.max(initial=-1) for m in must or []), default=-1))) + 1
-    owed = must or []
-    indptr = np.concatenate([[0], np.cumsum([len(m) for m in owed])]).astype(np.int64)
-    forced = np.concatenate(owed).astype(np.int64) if owed else np.empty(0, np.int64)
-    item, ranks = _union(lists, k, n_items, indptr, forced)
+    item, ranks = np.full((n, k), -1, np.int32), np.full((n, k, len(sources)), np.nan, np.float32)
+    in_parts(n, _union_rows, _union_parallel, lists, *_forced(must), item, ranks)
     scores = np.empty(ranks.shape, np.float32)
     for at, (name, retriever) in enumerate(retrievers.items()):
         raw = retriever.score_items(requests, item)
@@ -82,41 +80,56 @@ def _spans(items: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return np.stack([low, top - low], axis=1).astype(np.float32)
 
 
+def _forced(must: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Items that are candidates in any case, ragged."""
+    if not must:
+        return np.empty(0, np.int64), np.empty(0, np.int32)
+    return np.concatenate([[0], np.cumsum([len(m) for m in must])]).astype(np.int64), np.concatenate(must).astype(np.int32)
+
+
 @numba.njit(cache=True, nogil=True)
-def _union(lists, k, n_items, indptr, forced):  # type: ignore[no-untyped-def]
-    """Each row's proposals without repeats, by reciprocal-rank fusion, and each source's rank of them."""
-    n, sources, each = lists.shape
-    items = np.full((n, k), -1, np.int32)
-    ranks = np.full((n, k, sources), np.nan, np.float32)
-    fused = np.zeros(n_items)
-    found = np.empty(sources * each + n_items, np.int32)
-    place = np.full((n_items, sources), np.nan, np.float32)
-    for row in range(n):
-        m = 0
+def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore[no-untyped-def]
+    """Each row's proposals without repeats, by reciprocal-rank fusion, and each source's rank of them.
+
+    Proposals are sorted by item, so that those of one item lie side by side; nothing is as long as the catalogue.
+    """
+    _, sources, each = lists.shape
+    k = items.shape[1]
+    for row in range(low, high):
+        owed = indptr[row + 1] - indptr[row] if len(indptr) else 0
+        width = (sources + 1) * each  # forced items come as from one source more
+        entry = np.empty(sources * each + owed, np.int64)
+        n = 0
         for source in range(sources):
             for rank in range(each):
-                item = lists[row, source, rank]
-                if item < 0:
+                if lists[row, source, rank] < 0:
                     break
-                if fused[item] == 0:
-                    found[m] = item
-                    m += 1
-                fused[item] += 1.0 / (FUSION + rank)
-                place[item, source] = rank
-        if len(indptr) > 1:
-            for at in range(indptr[row], indptr[row + 1]):
-                item = forced[at]
-                if fused[item] == 0:
-                    found[m] = item
-                    m += 1
-                fused[item] = np.inf
-        some = np.sort(found[:m])
-        order = np.argsort(-fused[some], kind="mergesort")
-        for to in range(min(m, k)):
-            item = some[order[to]]
-            items[row, to] = item
-            ranks[row, to] = place[item]
-        for at in range(m):
-            fused[found[at]] = 0
-            place[found[at]] = np.nan
-    return items, ranks
+                entry[n] = np.int64(lists[row, source, rank]) * width + source * each + rank
+                n += 1
+        for at in range(owed):
+            entry[n] = np.int64(forced[indptr[row] + at]) * width + sources * each
+            n += 1
+        entry = np.sort(entry[:n])
+        found, fused = np.empty(n, np.int32), np.zeros(n)
+        place = np.full((n, sources), np.nan, np.float32)
+        m = -1
+        for at in range(n):
+            item, source, rank = entry[at] // width, (entry[at] % width) // each, entry[at] % each
+            if m < 0 or found[m] != item:
+                m += 1
+                found[m] = item
+            if source == sources:
+                fused[m] = np.inf
+            else:
+                place[m, source] = rank
+                fused[m] += 1.0 / (FUSION + rank)
+        order = np.argsort(-fused[: m + 1], kind="mergesort")
+        for to in range(min(m + 1, k)):
+            items[row, to] = found[order[to]]
+            ranks[row, to] = place[order[to]]
+
+
+@numba.njit(cache=True, nogil=True, parallel=True)
+def _union_parallel(cuts, lists, indptr, forced, items, ranks):  # type: ignore[no-untyped-def]
+    for part in numba.prange(len(cuts) - 1):
+        _union_rows(cuts[part], cuts[part + 1], lists, indptr, forced, items, ranks)

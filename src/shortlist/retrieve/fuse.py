@@ -6,7 +6,7 @@ validation requests is kept:
 - **ranks**: reciprocal-rank fusion, Σ w_s / (60 + rank_s); nothing to learn but w.
 - **scores**: Σ w_s · normalised score_s, the weights found by coordinate search on the metric itself (NDCG has no
   gradient in them, and there are only a handful).
-- **trees**: gradient-boosted trees on the candidates' scores and ranks, their popularity and the size of the history,
+- **trees**: gradient-boosted trees on the candidates' scores and ranks, their popularity, the size of the history and how popular its items are,
   trained for NDCG (LambdaMART; Burges 2010). They know that a source may be right about rare items and another about
   long histories. Judged out of fold: people whose lists the trees were grown on do not vote.
 
@@ -31,10 +31,13 @@ from shortlist.metrics.ranking import ndcg
 from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever
 from shortlist.retrieve.blend import FUSION, Blended, blend
+from shortlist.retrieve.itemitem import ItemItem
 from shortlist.retrieve.models import load_retriever
 
 STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
-FOLDS = 2
+FOLDS = 3
+SEARCHERS = 5_000
+"""About this many requests find the weights; all of them judge the rules and grow the trees."""
 
 
 class FuseConfig(Settings):
@@ -46,7 +49,7 @@ class FuseConfig(Settings):
     trees: int = Field(120, ge=1)
     depth: int = Field(4, ge=1, le=10)
     learning_rate: float = Field(0.1, gt=0, le=1)
-    gain: float = Field(0.005, ge=0)
+    gain: float = Field(0.002, ge=0)
     """By which share of the metric the trees must be better than weighted scores to be kept: they cost more."""
 
 
@@ -70,8 +73,6 @@ class Fuse(Retriever):
     counts: np.ndarray
     """float32 (items,): how often each item was taken, a feature of the trees."""
     booster: xgb.Booster | None = None
-    proposers: list[str] | None = None
-
     def __init__(self, sources: dict[str, Retriever], config: Any = None, **settings: Any) -> None:
         super().__init__(config, **settings)
         self.sources = sources
@@ -92,21 +93,23 @@ class Fuse(Retriever):
         relevant = np.array([len(t) for t in truth])
         hits = member(blended.item, truth)
 
-        def judge(values: np.ndarray, among: np.ndarray | slice = slice(None), of: np.ndarray | None = None) -> float:
-            won = hits if of is None else of
+        def judge(values: np.ndarray, won: np.ndarray, among: np.ndarray | slice) -> float:
             order = np.argsort(-values, axis=1, kind="stable")[:, :k]
             return float(np.nanmean(ndcg(np.take_along_axis(won[among], order, 1), relevant[among], k)))
 
+        some = slice(0, len(truth), max(1, len(truth) // SEARCHERS))
         found: dict[str, tuple[float, np.ndarray]] = {}
         for rule in ("ranks", "scores"):
-            parts = _parts(blended, rule)
-            found[rule] = _search(parts, lambda weights, p=parts: judge(_ordered(p @ weights, blended.item)))  # type: ignore[misc]
+            parts, items = _parts(blended, rule)[some], blended.item[some]
+            weights = _search(parts, lambda w, p=parts, i=items: judge(_ordered(p @ w, i), hits, some))  # type: ignore[misc]
+            fused = _ordered(_parts(blended, rule) @ weights, blended.item)
+            found[rule] = judge(fused, hits, slice(None)), weights
         rule = max(found, key=lambda r: found[r][0])
         self.config = self.config.model_copy(update={"rule": rule})
         self.weights = found[rule][1]
         judged = {name: score for name, (score, _) in found.items()}
         if len(truth) >= 200 and hits.any():
-            judged["trees"] = self._grow(requests, blended, hits, truth, judge)
+            judged["trees"] = self._grow(requests, blended, hits, found["scores"][1], judge)
             if judged["trees"] >= judged[rule] * (1 + self.config.gain):
                 # the shortlist is cut by weighted scores, whichever of the two rules was better
                 self.config = self.config.model_copy(update={"rule": "trees"})
@@ -121,25 +124,20 @@ class Fuse(Retriever):
         requests: Requests,
         blended: Blended,
         hits: np.ndarray,
-        truth: list[np.ndarray],
-        judge: Callable[..., float],
+        weights: np.ndarray,
+        judge: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
     ) -> float:
         """Grow the trees, and say how good they are on people they have not seen."""
-        weights = _search(
-            _parts(blended, "scores"),
-            lambda w: judge(_ordered(_parts(blended, "scores") @ w, blended.item)),
-            rounds=1,
-        )[1]
         place, matrix = self._short(requests, blended, weights)
         won = np.take_along_axis(hits, place, 1)
-        fold = np.arange(len(truth)) % FOLDS
+        fold = np.arange(len(hits)) % FOLDS
         total = 0.0
         for held in range(FOLDS):
             booster = self._train(matrix[fold != held], won[fold != held])
             values = booster.inplace_predict(matrix[fold == held].reshape(-1, matrix.shape[2])).reshape(
                 -1, matrix.shape[1]
             )
-            total += judge(values, fold == held, won) * (fold == held).mean()
+            total += judge(values, won, fold == held) * float((fold == held).mean())
         self.booster = self._train(matrix, won)
         return total
 
@@ -161,9 +159,16 @@ class Fuse(Retriever):
         }
         return xgb.train(settings, data, config.trees)
 
+    @property
+    def proposers(self) -> list[str]:
+        """The sources that propose. Factor models score what the others found, where there are two others or more: going
+        through the whole catalogue costs them more than all the rest, and they find little that no other source does."""
+        cheap = [name for name, source in self.sources.items() if isinstance(source, ItemItem)]
+        return cheap if len(cheap) >= 2 else list(self.sources)
+
     def _candidates(self, requests: Requests) -> Blended:
-        most = self.config.each * len(self.proposers or self.sources)
-        return blend(self.sources, requests, most, each=self.config.each, proposers=self.proposers)
+        proposers = self.proposers
+        return blend(self.sources, requests, self.config.each * len(proposers), each=self.config.each, proposers=proposers)
 
     def _short(
         self, requests: Requests, blended: Blended, weights: np.ndarray
@@ -172,8 +177,10 @@ class Fuse(Retriever):
         fused = _ordered(_parts(blended, "scores") @ weights, blended.item)
         place = np.argsort(-fused, axis=1, kind="stable")[:, : self.config.shortlist]
         item = np.take_along_axis(blended.item, place, 1)
-        sizes = np.diff(requests.histories.indptr).astype(np.float32)
-        taken = np.where(item >= 0, self.counts[np.maximum(item, 0)], np.nan)
+        h = requests.histories
+        sizes = np.diff(h.indptr).astype(np.float32)
+        taken = np.where(item >= 0, np.log1p(self.counts[np.maximum(item, 0)]), np.nan)
+        usual = np.bincount(h.owner, np.log1p(self.counts[h.item]), len(h)) / np.maximum(sizes, 1)
         features = [
             np.take_along_axis(blended.scores, place[:, :, None], 1),
             np.take_along_axis(blended.ranks, place[:, :, None], 1),
@@ -181,6 +188,7 @@ class Fuse(Retriever):
             np.broadcast_to(np.arange(item.shape[1], dtype=np.float32), item.shape)[:, :, None],
             taken[:, :, None],
             np.broadcast_to(sizes[:, None], item.shape)[:, :, None],
+            (taken - usual[:, None])[:, :, None],
         ]
         return place, np.concatenate(features, axis=2, dtype=np.float32)
 
@@ -255,26 +263,22 @@ def _ordered(values: np.ndarray, item: np.ndarray) -> np.ndarray:
     return np.where(item >= 0, values, -np.inf)
 
 
-def _search(parts: np.ndarray, judge: Callable[[np.ndarray], float], rounds: int = 2) -> tuple[float, np.ndarray]:
-    """Weights by coordinate search: from the best single source, each weight in turn over `STEPS` of the largest."""
+def _search(parts: np.ndarray, judge: Callable[[np.ndarray], float], rounds: int = 2) -> np.ndarray:
+    """Weights by coordinate search: from the best single source, each weight in turn over `STEPS`."""
     n = parts.shape[2]
     alone = [judge(np.eye(n)[at]) for at in range(n)]
-    weights = np.eye(n)[int(np.argmax(alone))]
-    best = max(alone)
-    order = np.argsort(alone)[::-1]
+    weights, best = np.eye(n)[int(np.argmax(alone))], max(alone)
     for _ in range(rounds):
         before = best
-        for at in order:
+        for at in np.argsort(alone)[::-1]:
             for step in STEPS:
                 tried = weights.copy()
                 tried[at] = step
-                if tried.any() and not np.array_equal(tried, weights):
-                    value = judge(tried)
-                    if value > best:
-                        best, weights = value, tried
+                if tried.any() and not np.array_equal(tried, weights) and (value := judge(tried)) > best:
+                    best, weights = value, tried
         if best <= before * 1.0005:
             break
-    return best, weights
+    return weights
 
 
 def member(items: np.ndarray, truth: list[np.ndarray]) -> np.ndarray:

@@ -30,9 +30,9 @@ class NeighboursConfig(ItemItemConfig):
     k: int = Field(200, ge=1)
     """How many neighbours each item keeps."""
     similarity: Literal["cosine", "bm25"] = "cosine"
-    shrink: float = Field(0.0, ge=0)
+    shrink: float = Field(5.0, ge=0)
     """Draws similarities that rest on few people towards zero."""
-    power: float = Field(0.25, ge=0, le=1)
+    power: float = Field(0.4, ge=0, le=1)
     """Exponent on the popularity of the recommended item: 0.5 is the cosine, less lets popular items through."""
     spread: float = Field(0.75, ge=0, le=1)
     """Exponent on the size of the histories that vouch for a pair: 0 all alike, 1 each person has one vote to share."""

@@ -35,7 +35,7 @@ from shortlist.retrieve.select import in_parts
 
 
 class SLIMConfig(ItemItemConfig):
-    regularisation: float = Field(6.0, gt=0)
+    regularisation: float = Field(8.0, gt=0)
     """λ, in units of one event of a person with one event, for an item with one event."""
     spread: float = Field(0.15, ge=0, le=1)
     """Exponent by which people of long histories count less."""

@@ -41,10 +41,10 @@ PEOPLE = 500
 
 class SpectralConfig(ItemItemConfig):
     components: int | None = Field(None, ge=1, le=4096)
-    """Where the ideal low-pass cuts; 4·√items without."""
+    """Where the ideal low-pass cuts. Without one, a fortieth of the catalogue, from 32 to 1,024."""
     flatten: float = Field(0.3, ge=0, le=4)
     """Exponent on the singular values of what passes: 0 passes all alike, 2 smooths like one step on the graph."""
-    direct: float = Field(1.0, ge=0)
+    direct: float = Field(1.5, ge=0)
     """Weight of the one-step neighbours, in units of the low-pass's own typical score."""
     spread: float = Field(0.3, ge=0, le=1)
     power: float = Field(0.4, ge=0, le=1)
@@ -54,7 +54,7 @@ class SpectralConfig(ItemItemConfig):
     """How many co-occurring items of each item are weighed exactly."""
     k: int = Field(256, ge=1)
     """How many of those are kept."""
-    broad: int = Field(64, ge=0, le=256)
+    broad: int = Field(32, ge=0, le=256)
     """How many components are kept as factors, for every pair."""
     seed: int = 0
 
@@ -83,7 +83,7 @@ class Spectral(ItemItem):
 
     def spectrum(self, X: sp.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
         """The singular values and eigenvectors that these settings ask for."""
-        components = self.config.components or int(4 * np.sqrt(X.shape[1]))
+        components = self.config.components or usual_components(X.shape[1])
         R, _ = scaled(X, self.config.spread, self.config.power)
         return leading(R, components, seed=self.config.seed)
 
@@ -105,6 +105,10 @@ class Spectral(ItemItem):
         typical = np.sqrt((step.data.astype(np.float64) ** 2).sum() / max(step.shape[0] * step.shape[1], 1))
         own *= np.float32(config.direct * smooth / max(typical, 1e-12))
         return L, O, near, near.T.tocsr(), (own, others)
+
+
+def usual_components(n_items: int) -> int:
+    return int(np.clip(n_items // 40, 32, 1024))
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

@@ -1,0 +1,161 @@
+"""Index: the items whose factors have the largest inner product with a request's.
+
+Up to `exact_items` the product with every item is taken: one pass over the factors, exact, nothing to build. Beyond, faiss
+IVF with 8-bit codes: items are put into cells by k-means, a request looks into the cells nearest to it, and each factor takes
+a byte a dimension (Jégou et al. 2011; Johnson et al. 2019, "Billion-scale similarity search with GPUs"). Items are added to
+their cells without a rebuild.
+
+An approximate index loses items without a word, so the loss is measured when it is built: `probes` grows until the recall
+against exact search, on requests drawn for the purpose, is what was asked for. An index that cannot reach it is refused.
+
+Memory: items · (d + 8) bytes. Needs the extra `index` beyond `exact_items`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from pydantic import Field
+
+from shortlist.errors import BundleError, IndexRecallError, need
+from shortlist.project import Settings
+from shortlist.retrieve.select import select
+
+BLOCK = 256
+
+
+class IndexConfig(Settings):
+    exact_items: int = Field(200_000, ge=0)
+    """The largest catalogue that is searched exactly (measured: benchmarks/RESULTS.md)."""
+    recall: float = Field(0.98, gt=0, le=1)
+    """The least share of the exact top `k` that the index must find; it is not built below."""
+    k: int = Field(100, ge=1)
+    cells: int | None = Field(None, ge=1)
+    """How many cells; 4·√items without."""
+    queries: int = Field(500, ge=10)
+    """On how many requests the recall is measured."""
+    seed: int = 0
+
+
+class Index:
+    """Items by inner product. `recall`: measured when built; 1.0 for an exact one."""
+
+    def __init__(self, config: IndexConfig | None = None) -> None:
+        self.config = config or IndexConfig()
+        self.recall = 1.0
+        self.probes = 0
+        self._exact: np.ndarray | None = None
+        self._cells: Any = None
+
+    def build(self, items: np.ndarray, requests: np.ndarray | None = None) -> Self:
+        """items float32 (items, d). requests float32 (Q, d): typical ones, to measure the recall with; without them,
+        items stand in, which flatters nobody: they are spread like the catalogue.
+
+        Raises `IndexRecallError` where the asked recall cannot be reached.
+        """
+        items = np.ascontiguousarray(items, np.float32)
+        if len(items) <= self.config.exact_items:
+            self._exact = items
+            return self
+        faiss: Any = need("faiss", "index")
+        n, d = items.shape
+        cells = self.config.cells or int(4 * np.sqrt(n))
+        rng = np.random.default_rng(self.config.seed)
+        quantizer = faiss.IndexFlatIP(d)
+        self._cells = faiss.IndexIVFScalarQuantizer(
+            quantizer, d, cells, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+        )
+        self._cells.own_fields = True
+        quantizer.this.disown()
+        self._cells.cp.seed, self._cells.cp.niter = self.config.seed + 1, 8
+        sample = items if n <= 50 * cells else items[rng.permutation(n)[: 50 * cells]]
+        self._cells.train(sample)
+        for start in range(0, n, 100_000):
+            self._cells.add(items[start : start + 100_000])
+        if requests is None:
+            requests = items[rng.permutation(n)[: self.config.queries]]
+        self._measure(items, np.ascontiguousarray(requests[: self.config.queries], np.float32), cells)
+        return self
+
+    def _measure(self, items: np.ndarray, requests: np.ndarray, cells: int) -> None:
+        """The fewest probes, by doubling and then halving the gap, that reach the asked recall."""
+        k = min(self.config.k, len(items))
+        exact = np.concatenate([select(requests[s : s + 16] @ items.T, k)[0] for s in range(0, len(requests), 16)])
+
+        def recall(probes: int) -> float:
+            self._cells.nprobe = probes
+            found = self._cells.search(requests, k)[1]
+            return float(np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(exact, found, strict=True)]))
+
+        low, high = 0, 1
+        while (reached := recall(high)) < self.config.recall and high < cells:
+            low, high = high, min(2 * high, cells)
+        if reached < self.config.recall:
+            raise IndexRecallError(
+                f"the index finds {reached:.1%} of the exact top {k} even when it looks into all of its {cells} cells, "
+                f"and {self.config.recall:.1%} is asked for: 8 bits are too coarse for these factors; raise "
+                f"index.exact_items to search exactly, or lower index.recall",
+                field="index.recall",
+            )
+        while high - low > max(1, high // 16):
+            middle = (low + high) // 2
+            low, high = (low, middle) if recall(middle) >= self.config.recall else (middle, high)
+        self.recall, self.probes = recall(high), high
+
+    def __len__(self) -> int:
+        return len(self._exact) if self._exact is not None else int(self._cells.ntotal)
+
+    @property
+    def exact(self) -> bool:
+        return self._exact is not None
+
+    def add(self, items: np.ndarray) -> None:
+        """Append items; their codes follow the last one's. Nothing is rebuilt."""
+        items = np.ascontiguousarray(items, np.float32)
+        if self._exact is not None:
+            self._exact = np.concatenate([self._exact, items])
+        else:
+            self._cells.add(items)
+
+    def search(self, requests: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """items int32 (B, k), best first, −1 where there are fewer, and their inner products float32 (B, k)."""
+        requests = np.ascontiguousarray(requests, np.float32)
+        if self._exact is not None:
+            parts = [select(requests[s : s + BLOCK] @ self._exact.T, k) for s in range(0, len(requests), BLOCK)]
+            return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        scores, found = self._cells.search(requests, min(k, len(self)))
+        return found.astype(np.int32), np.where(found >= 0, scores, -np.inf).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = {"recall": self.recall, "probes": self.probes, "config": self.config.model_dump()}
+        if self._exact is not None:
+            np.save(folder / "exact.npy", self._exact)
+        else:
+            faiss: Any = need("faiss", "index")
+            faiss.write_index(self._cells, str(folder / "cells.faiss"))
+
+        (folder / "index.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Raises `BundleError` where the folder holds no index."""
+
+        try:
+            facts = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            index = cls(IndexConfig.model_validate(facts["config"]))
+            index.recall, index.probes = float(facts["recall"]), int(facts["probes"])
+            if (folder / "exact.npy").exists():
+                index._exact = np.load(folder / "exact.npy", allow_pickle=False)
+            else:
+                faiss: Any = need("faiss", "index")
+                index._cells = faiss.read_index(str(folder / "cells.faiss"))
+                index._cells.nprobe = index.probes
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            if isinstance(error, BundleError):
+                raise
+            raise BundleError(f"{folder}: the index cannot be read: {error}") from None
+        return index
