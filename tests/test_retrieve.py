@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +14,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.errors import ProjectError
 from shortlist.project import parse_project
-from shortlist.retrieve import ALS, MODELS, Content, Neighbours, Popular, Requests, Retriever, make_retrievers
+from shortlist.retrieve import MODELS, Content, Neighbours, Popular, Requests, Retriever, make_retrievers
 from shortlist.retrieve.base import best
 from shortlist.retrieve.blend import blend
 
@@ -80,9 +79,9 @@ def test_popular_by_segment(small: Dataset) -> None:
 
 
 def test_neighbours_by_hand(small: Dataset) -> None:
-    model = Neighbours(shrink=0.0).fit(small)
+    model = Neighbours(shrink=0.0, power=0.5, spread=0.0).fit(small)
     cosine = np.array([[0, 1, 0.5, 0], [1, 0, 0.5, 0], [0.5, 0.5, 0, 0], [0, 0, 0, 0]])
-    np.testing.assert_allclose(model.similarity.toarray(), cosine, atol=1e-6)
+    np.testing.assert_allclose(model.weights.toarray(), cosine, atol=1e-6)
     np.testing.assert_allclose(model.score(ask([0, 2]))[0], [0.5, 1.5, 0.5, -np.inf], rtol=1e-6)
 
 
@@ -97,42 +96,13 @@ def test_neighbours_against_dense(seed: int, shrink: float, k: int) -> None:
     co, counts = X.T @ X, X.sum(0)
     reference = co / (np.sqrt(np.outer(counts, counts)) + shrink)
     np.fill_diagonal(reference, 0)
-    ours = Neighbours(shrink=shrink, k=k).fit(dataset).similarity.toarray()
+    ours = Neighbours(shrink=shrink, k=k, power=0.5, spread=0.0).fit(dataset).weights.toarray()
     kept = ours > 0
     np.testing.assert_allclose(ours[kept], reference[kept], rtol=1e-5)
     for row in range(7):  # the k largest, whichever of equals
         np.testing.assert_allclose(
             np.sort(ours[row])[::-1][:k], np.sort(reference[row])[::-1][:k], rtol=1e-5, atol=1e-7
         )
-
-
-def test_als_solves_its_least_squares() -> None:
-    """Each row is the dense solution of the weighted ridge regression it claims to be."""
-    rng = np.random.default_rng(0)
-    X = sp.random_array((30, 20), density=0.3, random_state=rng, format="csr", dtype=np.float32)
-    model = ALS(factors=8, iterations=1)
-    other = rng.normal(size=(20, 8)).astype(np.float32)
-    ours = model._solve(sp.csr_matrix(X), other)
-    dense = X.toarray()
-    for row in range(30):
-        if not dense[row].any():
-            assert not ours[row].any()
-            continue
-        c = dense[row]
-        ridge = model.config.regularisation * (c.sum() + model.config.unobserved * 20) ** model.config.scaling
-        A = model.config.unobserved * other.T @ other + (other.T * c) @ other + ridge * np.eye(8)
-        np.testing.assert_allclose(ours[row], np.linalg.solve(A, other.T @ c), rtol=2e-3, atol=1e-5)
-
-
-def test_als_explanation_sums_to_the_score(dataset: Dataset) -> None:
-    model = ALS(factors=16, iterations=3).fit(dataset)
-    requests = ask([1, 5, 9])
-    items = np.arange(20)
-    shares = model.explain(requests, 0, items)
-    assert shares is not None
-    np.testing.assert_allclose(
-        shares.sum(1), (model.fold_in(requests) @ model.items.T)[0, :20], rtol=1e-3, atol=1e-4
-    )
 
 
 def test_content_finds_alike_and_new_items(small: Dataset) -> None:

@@ -249,15 +249,21 @@ def evaluate(
     html: Annotated[Path, typer.Option(help="Where the report page goes.")] = Path("report.html"),
     json_file: JsonOption = None,
     train_table: Annotated[
-        str | None, typer.Option("--train", help="Instead of a project: a table of user_id, item_id[, timestamp].")
+        str | None,
+        typer.Option("--train", help="Instead of a project: a table of user_id, item_id[, timestamp]."),
     ] = None,
-    test_table: Annotated[str | None, typer.Option("--test", help="What came true after it, likewise.")] = None,
+    test_table: Annotated[
+        str | None, typer.Option("--test", help="What came true after it, likewise.")
+    ] = None,
     retriever: Annotated[
         str, typer.Option(help="With --train: which retriever; auto tunes, picks and blends by itself.")
     ] = "auto",
-    k: Annotated[int, typer.Option("--k", min=1, max=1000, help="With --train: the length of the lists.")] = 20,
+    k: Annotated[
+        int, typer.Option("--k", min=1, max=1000, help="With --train: the length of the lists.")
+    ] = 20,
     settings_given: Annotated[
-        list[str] | None, typer.Option("--set", help="With --train: a setting of the retriever, as factors=256.")
+        list[str] | None,
+        typer.Option("--set", help="With --train: a setting of the retriever, as factors=256."),
     ] = None,
 ) -> None:
     """Train on the past, test on the future, compare with the baselines.

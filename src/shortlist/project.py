@@ -116,7 +116,10 @@ class Retrieve(Settings):
     history: int = Field(200, ge=1)
     """How many of a person's latest events the retrievers look at."""
     weights: dict[str, float] = Field(default_factory=dict)
-    """Event kind → how much one such event counts in a history; 1 where not named."""
+    """Event kind → how much one such event counts in a history; 1 where not named, 0 to leave a kind out."""
+    values: dict[str, float] = Field(default_factory=dict)
+    """Event kind → how strongly an event's value raises what it counts: × (value / usual value of the kind)^this, 0 to 1.
+    A minute watched of an hour is then less than the whole. Events without a value count as usual."""
     sources: list[dict[str, Any]] = Field(
         default_factory=lambda: [
             {"model": "popular"},
@@ -125,6 +128,27 @@ class Retrieve(Settings):
             {"model": "content"},
         ]
     )
+
+    @field_validator("weights")
+    @classmethod
+    def _not_negative(cls, weights: dict[str, float]) -> dict[str, float]:
+        for kind, weight in weights.items():
+            if not 0 <= weight < float("inf"):
+                raise ValueError(
+                    f"{kind} has weight {weight:g}; retrievers learn from what was wanted, so a weight is 0 or more: "
+                    "give an unwanted kind 0, or make it an objective with a negative weight"
+                )
+        return weights
+
+    @field_validator("values")
+    @classmethod
+    def _exponents(cls, values: dict[str, float]) -> dict[str, float]:
+        for kind, exponent in values.items():
+            if not 0 <= exponent <= 1:
+                raise ValueError(
+                    f"{kind} has {exponent:g}; from 0 (values do not matter) to 1 (twice the value, twice the weight)"
+                )
+        return values
 
 
 class Rank(Settings):

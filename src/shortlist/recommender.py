@@ -40,7 +40,7 @@ from shortlist.reasons import reasons
 from shortlist.rerank.arrange import Arranger
 from shortlist.rerank.rules import allowed_items
 from shortlist.retrieve import ALS, MODELS, Requests, Retriever, make_retrievers
-from shortlist.retrieve.base import kind_weights
+from shortlist.retrieve.base import EventWeights
 from shortlist.retrieve.blend import blend
 from shortlist.slate import Recommendation, Slate, Slates
 from shortlist.training import train_stages
@@ -85,7 +85,7 @@ class Recommender:
         self.features = FeatureSet(dataset, priors)
         self.counts = LiveCounts.of(dataset.log, self.features.aggregates, self.features.keys)
         self.people = People(dataset.histories)
-        self.kind_weights = kind_weights(self.project.retrieve.weights, dataset.log.kinds)
+        self.event_weights = EventWeights.of(self.project.retrieve, dataset.log)
         self.default_kind = dataset.log.kinds.index(next(iter(self.project.objectives.values())).events[0])
         born = np.full(len(dataset.items), np.iinfo(np.int64).max)
         np.minimum.at(born, dataset.log.item, dataset.log.time)
@@ -248,9 +248,7 @@ class Recommender:
         show = self.project.rerank.show_seen
         indptr, seen = (None, None) if show else (whole.indptr, whole.item)
         moments = np.full(len(people), moment, np.int64)
-        requests = Requests(
-            recent, self.kind_weights[recent.kind], moments, allowed, indptr, seen, attributes
-        )
+        requests = Requests(recent, self.event_weights(recent), moments, allowed, indptr, seen, attributes)
         return codes, requests, unknown
 
     def _given(

@@ -17,6 +17,7 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,6 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from shortlist.data.dataset import Dataset, Progress, silent
-from shortlist.retrieve.holdout import Kind, kind_of_split
 from shortlist.data.ids import id_array
 from shortlist.data.times import to_milliseconds
 from shortlist.engines.duckdb import read_table
@@ -37,6 +37,7 @@ from shortlist.retrieve import MODELS, Popular, Requests, Retriever
 from shortlist.retrieve.auto import AXES, Choice, choose
 from shortlist.retrieve.base import event_weights
 from shortlist.retrieve.fuse import member
+from shortlist.retrieve.holdout import Kind, kind_of_split
 
 NAMES = {
     "user": ("user_id", "user", "userid", "user_idx"),
@@ -99,10 +100,13 @@ def pair(train: pa.Table, test: pa.Table, train_name: str = "train", test_name: 
     theirs = {role: _column(test, role, test_name) for role in NAMES}
     timed = columns["timestamp"] is not None
     train = train.take(pa.array(np.random.default_rng(0).permutation(train.num_rows)))
-    project = parse_project({"name": train_name, "data": {"columns": {k: v for k, v in columns.items() if v}}})
+    project = parse_project(
+        {"name": train_name, "data": {"columns": {k: v for k, v in columns.items() if v}}}
+    )
     dataset = Dataset.from_frames(train, project=project)
     ids = {
-        role: id_array(test.column(str(theirs[role])), f"{test_name}: {theirs[role]}") for role in ("user", "item")
+        role: id_array(test.column(str(theirs[role])), f"{test_name}: {theirs[role]}")
+        for role in ("user", "item")
     }
     missing = {role: array.null_count for role, array in ids.items()}
     if any(missing.values()):
@@ -119,20 +123,26 @@ def pair(train: pa.Table, test: pa.Table, train_name: str = "train", test_name: 
     person = pc.index_in(ids["user"], people).to_numpy().astype(np.int64)
     known = dataset.items.ids.codes(things).astype(np.int64)
     unknown = np.flatnonzero(known < 0)
-    known[unknown] = len(dataset.items) + np.arange(len(unknown))  # each its own item that nobody can recommend
+    known[unknown] = len(dataset.items) + np.arange(
+        len(unknown)
+    )  # each its own item that nobody can recommend
     thing = known[pc.index_in(ids["item"], things).to_numpy()]
     width = len(dataset.items) + len(unknown)
     pairs = np.unique(person * width + thing)
     bounds = np.searchsorted(pairs // width, np.arange(len(people) + 1))
-    truth = [pairs[low:high] % width for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
+    truth = [pairs[low:high] % width for low, high in pairwise(bounds)]
     users = dataset.users.ids.codes(people)
     kind: Kind = "random"
     if timed and theirs["timestamp"]:
         moments, _ = to_milliseconds(test.column(theirs["timestamp"]).combine_chunks())
-        kind = kind_of_split(dataset.log.user, dataset.log.time, users[person][users[person] >= 0], moments[users[person] >= 0])
+        kind = kind_of_split(
+            dataset.log.user, dataset.log.time, users[person][users[person] >= 0], moments[users[person] >= 0]
+        )
     h = dataset.histories
     seen = np.unique(h.owner * np.int64(width) + h.item)
-    again = np.where(users[pairs // width] >= 0, users[pairs // width].astype(np.int64) * width + pairs % width, -1)
+    again = np.where(
+        users[pairs // width] >= 0, users[pairs // width].astype(np.int64) * width + pairs % width, -1
+    )
     facts = {
         "train_events": len(dataset.log),
         "train_users": len(dataset.users),
@@ -176,7 +186,9 @@ def evaluate_tables(
     choice: Choice | None = None
     if retriever in {"auto", "blend"}:
         if settings:
-            raise ProjectError(f"{retriever} finds its settings itself; name a retriever to set them", field="set")
+            raise ProjectError(
+                f"{retriever} finds its settings itself; name a retriever to set them", field="set"
+            )
         choice = choose(dataset, tables.kind, k, tables.share, progress)
         model: Retriever = choice.retriever
     elif retriever.startswith("tuned-") and retriever[6:] in AXES:

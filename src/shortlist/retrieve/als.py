@@ -72,7 +72,9 @@ class ALS(Retriever):
         if self.config.factors in {None, earlier.items.shape[1]}:
             self.config = self.config.model_copy(update={"factors": earlier.items.shape[1]})
             known = rows >= 0
-            self._start = np.where(known[:, None], earlier.items[np.where(known, rows, 0)], 0).astype(np.float32)
+            self._start = np.where(known[:, None], earlier.items[np.where(known, rows, 0)], 0).astype(
+                np.float32
+            )
         return self
 
     def fit(self, dataset: Dataset) -> Self:
@@ -127,7 +129,14 @@ class ALS(Retriever):
         """float32 (B, d): the factor of each history; zero for an empty one."""
         X = requests.matrix(len(self.items))
         factors = np.zeros((len(requests), self.items.shape[1]), np.float32)
-        self._solve(parts_of(X), self.items, self.gram, self._ridge(X, len(self.items), self.typical), factors, FOLD_IN)
+        self._solve(
+            parts_of(X),
+            self.items,
+            self.gram,
+            self._ridge(X, len(self.items), self.typical),
+            factors,
+            FOLD_IN,
+        )
         return factors
 
     def score(self, requests: Requests) -> np.ndarray:

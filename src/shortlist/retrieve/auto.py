@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from shortlist.data.dataset import Dataset, Progress, silent
-from shortlist.retrieve.holdout import Holdout, Kind, hold_out
 from shortlist.metrics.ranking import ndcg
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Requests, Retriever, event_weights, interactions
 from shortlist.retrieve.fuse import Fuse, Judged, member
+from shortlist.retrieve.holdout import Holdout, Kind, hold_out
 from shortlist.retrieve.itemitem import ItemItem
 from shortlist.retrieve.models import MODELS
 from shortlist.retrieve.spectral import Spectral, usual_components
@@ -86,7 +86,12 @@ class Trial:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        return {"model": self.model, "settings": self.settings, "ndcg": round(self.ndcg, 5), "seconds": round(self.seconds, 2)}
+        return {
+            "model": self.model,
+            "settings": self.settings,
+            "ndcg": round(self.ndcg, 5),
+            "seconds": round(self.seconds, 2),
+        }
 
 
 @dataclass
@@ -126,7 +131,9 @@ def choose(
     holdout = hold_out(dataset, kind, share, dataset.project.seed)
     bench = _Bench(holdout, k, dataset.project.seed)
     if families is None:
-        families = ["neighbours", "als", "slim", "spectral"] + (["sequence"] if kind in {"time", "last"} else [])
+        families = ["neighbours", "als", "slim", "spectral"] + (
+            ["sequence"] if kind in {"time", "last"} else []
+        )
     budget = _trials(len(holdout.train.log))
     for number, family in enumerate(families):
         progress("choosing", number / len(families))
@@ -156,9 +163,11 @@ def _single(judged: Judged, fused: Fuse) -> float:
 
 def _rebuilt(fused: Fuse, fresh: dict[str, Retriever]) -> Fuse:
     """The fusion as it was learnt, over sources to be fitted anew; those without weight are left out where nobody asks them."""
-    kept = list(fresh) if fused.config.rule == "trees" else [
-        f for f, w in zip(fused.sources, fused.weights, strict=True) if w > 0
-    ]
+    kept = (
+        list(fresh)
+        if fused.config.rule == "trees"
+        else [f for f, w in zip(fused.sources, fused.weights, strict=True) if w > 0]
+    )
     again = Fuse({f: fresh[f] for f in kept}, fused.config)
     again.weights = np.array([w for f, w in zip(fused.sources, fused.weights, strict=True) if f in kept])
     again.booster = fused.booster
@@ -199,7 +208,9 @@ class _Bench:
         settings = dict(settings)
         root = np.sqrt(self.X.shape[1])
         if "components" in settings:
-            settings["components"] = min(1536, round(settings["components"] * usual_components(self.X.shape[1])))
+            settings["components"] = min(
+                1536, round(settings["components"] * usual_components(self.X.shape[1]))
+            )
         if "unobserved" in settings:
             settings["unobserved"] = settings["unobserved"] * min(1.0, 5 / root)
         model = MODELS[family]
@@ -259,7 +270,10 @@ class _Bench:
             model.fit(self.holdout.train)
         seconds = time.perf_counter() - started
         found = np.concatenate(
-            [model.retrieve(self.asked.rows(s, min(s + 1024, len(self.asked))), self.k).item for s in range(0, len(self.asked), 1024)]
+            [
+                model.retrieve(self.asked.rows(s, min(s + 1024, len(self.asked))), self.k).item
+                for s in range(0, len(self.asked), 1024)
+            ]
         )
         truth = [self.holdout.truth[p] for p in self.judges]
         value = float(np.mean(ndcg(member(found, truth), np.array([len(t) for t in truth]), self.k)))
@@ -282,7 +296,9 @@ class _Bench:
 def _position(values: tuple[tuple[Any, ...], ...], now: tuple[Any, ...]) -> int:
     if now in values:
         return values.index(now)
-    return min(range(len(values)), key=lambda at: sum(abs(a - b) for a, b in zip(values[at], now, strict=True)))
+    return min(
+        range(len(values)), key=lambda at: sum(abs(a - b) for a, b in zip(values[at], now, strict=True))
+    )
 
 
 def _nearest(values: tuple[tuple[Any, ...], ...], names: tuple[str, ...], default: Any) -> tuple[Any, ...]:

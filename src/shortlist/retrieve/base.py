@@ -16,10 +16,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset
+from shortlist.data.dataset import Dataset, Log
 from shortlist.data.histories import Histories
 from shortlist.errors import BundleError
-from shortlist.project import Settings
+from shortlist.project import Retrieve, Settings
 from shortlist.retrieve.select import select
 
 
@@ -197,10 +197,39 @@ def interactions(dataset: Dataset) -> sp.csr_matrix:
 
 
 def event_weights(dataset: Dataset, histories: Histories) -> np.ndarray:
-    """How much each event of some histories counts, by the project's `retrieve.weights`, float32 (E,)."""
-    return kind_weights(dataset.project.retrieve.weights, dataset.log.kinds)[histories.kind]
+    """How much each event of some histories counts, by the project's `retrieve.weights` and `values`, float32 (E,)."""
+    return EventWeights.of(dataset.project.retrieve, dataset.log)(histories)
 
 
-def kind_weights(weights: dict[str, float], kinds: list[str]) -> np.ndarray:
-    """Weight per kind code, float32; 1 where the project names none."""
-    return np.array([weights.get(kind, 1.0) for kind in kinds] or [1.0], np.float32)
+@dataclass(frozen=True)
+class EventWeights:
+    """How much an event counts. Per kind code: `kind` float32, its weight; `exponent` float32, how strongly its value
+    matters; `usual` float32, the mean value of such events."""
+
+    kind: np.ndarray
+    exponent: np.ndarray
+    usual: np.ndarray
+
+    @classmethod
+    def of(cls, settings: Retrieve, log: Log) -> EventWeights:
+        kinds = log.kinds or [""]
+        usual = np.ones(len(kinds), np.float32)
+        for code, name in enumerate(kinds):
+            if settings.values.get(name):
+                values = log.value[log.kind == code]
+                values = values[np.isfinite(values)]
+                usual[code] = values.mean() if len(values) and values.mean() > 0 else 1.0
+        return cls(
+            np.array([settings.weights.get(name, 1.0) for name in kinds], np.float32),
+            np.array([settings.values.get(name, 0.0) for name in kinds], np.float32),
+            usual,
+        )
+
+    def __call__(self, histories: Histories) -> np.ndarray:
+        """float32 (E,), never negative."""
+        weights = self.kind[histories.kind]
+        if self.exponent.any():
+            share = np.maximum(histories.value, 0) / self.usual[histories.kind]
+            share = np.where(np.isfinite(share), share, 1.0) ** self.exponent[histories.kind]
+            weights = (weights * share).astype(np.float32)
+        return weights

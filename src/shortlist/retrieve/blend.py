@@ -84,7 +84,9 @@ def _forced(must: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
     """Items that are candidates in any case, ragged."""
     if not must:
         return np.empty(0, np.int64), np.empty(0, np.int32)
-    return np.concatenate([[0], np.cumsum([len(m) for m in must])]).astype(np.int64), np.concatenate(must).astype(np.int32)
+    return np.concatenate([[0], np.cumsum([len(m) for m in must])]).astype(np.int64), np.concatenate(
+        must
+    ).astype(np.int32)
 
 
 @numba.njit(cache=True, nogil=True)

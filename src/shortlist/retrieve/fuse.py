@@ -73,6 +73,7 @@ class Fuse(Retriever):
     counts: np.ndarray
     """float32 (items,): how often each item was taken, a feature of the trees."""
     booster: xgb.Booster | None = None
+
     def __init__(self, sources: dict[str, Retriever], config: Any = None, **settings: Any) -> None:
         super().__init__(config, **settings)
         self.sources = sources
@@ -168,7 +169,13 @@ class Fuse(Retriever):
 
     def _candidates(self, requests: Requests) -> Blended:
         proposers = self.proposers
-        return blend(self.sources, requests, self.config.each * len(proposers), each=self.config.each, proposers=proposers)
+        return blend(
+            self.sources,
+            requests,
+            self.config.each * len(proposers),
+            each=self.config.each,
+            proposers=proposers,
+        )
 
     def _short(
         self, requests: Requests, blended: Blended, weights: np.ndarray
@@ -199,7 +206,9 @@ class Fuse(Retriever):
             item = np.take_along_axis(blended.item, place, 1)
             values = self.booster.inplace_predict(matrix.reshape(-1, matrix.shape[2])).reshape(item.shape)
             if k > item.shape[1]:  # what the trees did not look at follows, in the order of the scores
-                place = np.argsort(-_ordered(_parts(blended, "scores") @ self.weights, blended.item), axis=1, kind="stable")
+                place = np.argsort(
+                    -_ordered(_parts(blended, "scores") @ self.weights, blended.item), axis=1, kind="stable"
+                )
                 rest = np.take_along_axis(blended.item, place, 1)[:, item.shape[1] :]
                 below = values.min(1, initial=0.0)[:, None] - 1 - np.arange(rest.shape[1])
                 item, values = np.concatenate([item, rest], 1), np.concatenate([values, below], 1)

@@ -65,7 +65,9 @@ def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) ->
         order = np.lexsort([key, user])
         size = np.bincount(user, minlength=n_users)
         start = np.concatenate([[0], np.cumsum(size)])[:-1]
-        back = size[user[order]] - 1 - (np.arange(len(order)) - start[user[order]])  # 0: the last of the person
+        back = (
+            size[user[order]] - 1 - (np.arange(len(order)) - start[user[order]])
+        )  # 0: the last of the person
         quota = np.where(size >= 2, np.maximum(1, np.round(size * share)), 0)
         held = np.zeros(len(user), bool)
         held[order[back < quota[user[order]]]] = True

@@ -83,7 +83,9 @@ class Index:
     def _measure(self, items: np.ndarray, requests: np.ndarray, cells: int) -> None:
         """The fewest probes, by doubling and then halving the gap, that reach the asked recall."""
         k = min(self.config.k, len(items))
-        exact = np.concatenate([select(requests[s : s + 16] @ items.T, k)[0] for s in range(0, len(requests), 16)])
+        exact = np.concatenate(
+            [select(requests[s : s + 16] @ items.T, k)[0] for s in range(0, len(requests), 16)]
+        )
 
         def recall(probes: int) -> float:
             self._cells.nprobe = probes
@@ -124,7 +126,9 @@ class Index:
         """items int32 (B, k), best first, −1 where there are fewer, and their inner products float32 (B, k)."""
         requests = np.ascontiguousarray(requests, np.float32)
         if self._exact is not None:
-            parts = [select(requests[s : s + BLOCK] @ self._exact.T, k) for s in range(0, len(requests), BLOCK)]
+            parts = [
+                select(requests[s : s + BLOCK] @ self._exact.T, k) for s in range(0, len(requests), BLOCK)
+            ]
             return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
         scores, found = self._cells.search(requests, min(k, len(self)))
         return found.astype(np.int32), np.where(found >= 0, scores, -np.inf).astype(np.float32)

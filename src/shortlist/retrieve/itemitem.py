@@ -64,7 +64,9 @@ class ItemItem(Retriever):
 
     def score(self, requests: Requests) -> np.ndarray:
         scores = np.empty((len(requests), self.weights.shape[1]), np.float32)
-        in_parts(len(requests), _dense_rows, _dense_parallel, *self._history(requests), self._matrix(), scores)
+        in_parts(
+            len(requests), _dense_rows, _dense_parallel, *self._history(requests), self._matrix(), scores
+        )
         return scores
 
     def retrieve(self, requests: Requests, k: int) -> Candidates:
@@ -173,9 +175,7 @@ def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, items, s
 @numba.njit(cache=True, nogil=True, parallel=True)
 def _best_parallel(cuts, history, broad, W, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
-        _best_rows(
-            cuts[part], cuts[part + 1], history, broad, W, allowed, indptr, excluded, items, scores
-        )
+        _best_rows(cuts[part], cuts[part + 1], history, broad, W, allowed, indptr, excluded, items, scores)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -58,7 +58,9 @@ class Sequence(ItemItem):
     name = "sequence"
 
     def fit(self, dataset: Dataset) -> Self:
-        return self.fit_histories(dataset.histories, event_weights(dataset, dataset.histories), len(dataset.items))
+        return self.fit_histories(
+            dataset.histories, event_weights(dataset, dataset.histories), len(dataset.items)
+        )
 
     def fit_histories(self, h: Histories, weights: np.ndarray, n: int) -> Self:
         """From histories in order of time; weights float32 (E,)."""
@@ -69,7 +71,9 @@ class Sequence(ItemItem):
         W = sp.csr_matrix((n, n), dtype=np.float32)
         for step in range(1, config.window + 1):
             a, b = np.arange(len(h.item) - step), np.arange(step, len(h.item))
-            own = (owner[a] == owner[b]) & (h.item[a] != h.item[b]) if len(h.item) > step else np.empty(0, bool)
+            own = (
+                (owner[a] == owner[b]) & (h.item[a] != h.item[b]) if len(h.item) > step else np.empty(0, bool)
+            )
             a, b = a[own], b[own]
             together = breaks[a] == breaks[b]
             gap = np.where(together, 0, h.time[b] - h.time[a])

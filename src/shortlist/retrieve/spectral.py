@@ -67,17 +67,29 @@ class Spectral(ItemItem):
     def fit(self, dataset: Dataset) -> Self:
         return self.fit_matrix(self.taken(dataset))
 
-    def fit_matrix(
-        self, X: sp.csr_matrix, spectrum: tuple[np.ndarray, np.ndarray] | None = None
-    ) -> Self:
+    def fit_matrix(self, X: sp.csr_matrix, spectrum: tuple[np.ndarray, np.ndarray] | None = None) -> Self:
         """From a (users, items) matrix of weights; `spectrum` where the eigenvectors of these settings are known."""
-        L, O, near, T, out = self._parts(X, spectrum)
-        t = min(self.config.broad, L.shape[1])
-        self.broad, self.broad_out = np.ascontiguousarray(L[:, :t]), np.ascontiguousarray(O[:, :t])
+        into, out_of, near, T, scales = self._parts(X, spectrum)
+        t = min(self.config.broad, into.shape[1])
+        self.broad, self.broad_out = np.ascontiguousarray(into[:, :t]), np.ascontiguousarray(out_of[:, :t])
         n = X.shape[1]
-        items, values = np.full((n, self.config.k), -1, np.int32), np.full((n, self.config.k), -np.inf, np.float32)
-        rest = np.ascontiguousarray(L[:, t:]), np.ascontiguousarray(O[:, t:])
-        in_parts(n, _prune_rows, _prune_parallel, parts_of(T), parts_of(near), *rest, *out, self.config.nearby, items, values)
+        items, values = (
+            np.full((n, self.config.k), -1, np.int32),
+            np.full((n, self.config.k), -np.inf, np.float32),
+        )
+        rest = np.ascontiguousarray(into[:, t:]), np.ascontiguousarray(out_of[:, t:])
+        in_parts(
+            n,
+            _prune_rows,
+            _prune_parallel,
+            parts_of(T),
+            parts_of(near),
+            *rest,
+            *scales,
+            self.config.nearby,
+            items,
+            values,
+        )
         self.weights = as_matrix(items, values, n)
         return self
 
@@ -93,18 +105,18 @@ class Spectral(ItemItem):
         if config.components:
             s, V = s[: config.components], V[:, : config.components]
         counts = np.maximum(np.asarray(X.sum(0), np.float64).ravel(), 1.0)
-        L = (V * (counts**-config.power)[:, None]).astype(np.float32)
-        O = (V * s**config.flatten * (counts**config.lift)[:, None]).astype(np.float32)
+        into = (V * (counts**-config.power)[:, None]).astype(np.float32)
+        out_of = (V * s**config.flatten * (counts**config.lift)[:, None]).astype(np.float32)
         near, _ = scaled(X, 0.375, 0.0)
         own, others = (counts**-0.75).astype(np.float32), (counts**-0.25).astype(np.float32)
         # the two parts have no common unit: measure both on some histories
         some = X[:: max(1, X.shape[0] // PEOPLE)]
-        smooth = np.sqrt(np.mean(((some @ L) @ O.T) ** 2, dtype=np.float64))
+        smooth = np.sqrt(np.mean(((some @ into) @ out_of.T) ** 2, dtype=np.float64))
         one_step = (near @ sp.diags_array(others)).tocsr()
         step = ((some @ sp.diags_array(own)) @ near.T @ one_step).tocsr()
         typical = np.sqrt((step.data.astype(np.float64) ** 2).sum() / max(step.shape[0] * step.shape[1], 1))
         own *= np.float32(config.direct * smooth / max(typical, 1e-12))
-        return L, O, near, near.T.tocsr(), (own, others)
+        return into, out_of, near, near.T.tocsr(), (own, others)
 
 
 def usual_components(n_items: int) -> int:
@@ -112,7 +124,7 @@ def usual_components(n_items: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _prune_rows(low, high, T, X, L, O, own, others, nearby, items, values):  # type: ignore[no-untyped-def]
+def _prune_rows(low, high, T, X, left, right, own, others, nearby, items, values):  # type: ignore[no-untyped-def]
     """Row i of W among i's co-occurring items: the one-step weight plus the filter's components, strongest kept."""
     n_items = len(own)
     line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
@@ -133,12 +145,12 @@ def _prune_rows(low, high, T, X, L, O, own, others, nearby, items, values):  # t
             if other < 0:
                 break
             total = own[item] * strength[at]
-            for c in range(L.shape[1]):
-                total += L[item, c] * O[other, c]
+            for c in range(left.shape[1]):
+                total += left[item, c] * right[other, c]
             offer(total, other, values[item], items[item])
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _prune_parallel(cuts, T, X, L, O, own, others, nearby, items, values):  # type: ignore[no-untyped-def]
+def _prune_parallel(cuts, T, X, left, right, own, others, nearby, items, values):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
-        _prune_rows(cuts[part], cuts[part + 1], T, X, L, O, own, others, nearby, items, values)
+        _prune_rows(cuts[part], cuts[part + 1], T, X, left, right, own, others, nearby, items, values)
