@@ -5,7 +5,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint benchmark screenshot clean
+.PHONY: demo test check lint benchmark benchmark-retrieve screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(BIN)/pip install -q --disable-pip-version-check httpx hypothesis mypy pandas playwright polars psutil pytest ruff
+	$(BIN)/pip install -q --disable-pip-version-check httpx hypothesis mypy pandas playwright polars psutil pytest ruff "faiss-cpu>=1.9"
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -36,6 +36,14 @@ test: $(VENV)/.tested lint
 
 benchmark: $(VENV)/.tested
 	$(BIN)/python benchmarks/run.py
+
+benchmarks/.peers/.installed: benchmarks/peers_retrieve.txt
+	$(PYTHON) -m venv benchmarks/.peers
+	benchmarks/.peers/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+benchmark-retrieve: $(VENV)/.tested benchmarks/.peers/.installed
+	$(BIN)/python benchmarks/retrieve.py $(PARTS)
 
 screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/page.png $(BIN)/pytest tests/e2e

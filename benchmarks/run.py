@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import results
+
 ROOT = Path(__file__).parents[1]
 MOVIELENS = ROOT.parent / "shared" / "data" / "movielens-100k"
 RUNS = 3
@@ -133,7 +135,7 @@ def latency(bundle: str, requests: int = 600) -> dict[str, Any]:
 
 def main() -> None:
     lines = [
-        "# Results",
+        "# The cascade",
         "",
         "Written by `make benchmark`. Times are of whole processes, imports included; medians of the runs named.",
         "",
@@ -216,7 +218,7 @@ def main() -> None:
             "movies world (simulated), ranker learnt from impressions",
             child("world_evaluate", "impressions")["report"],
         )
-    (ROOT / "benchmarks" / "RESULTS.md").write_text("\n".join(lines), encoding="utf-8")
+    results.write("cascade", lines)
     print("\n".join(lines))
 
 

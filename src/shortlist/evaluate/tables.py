@@ -65,7 +65,7 @@ class TableReport:
             "k": self.k,
             "metrics": {name: e.to_json() for name, e in self.metrics.items()},
             "fit_seconds": round(self.fit_seconds, 3),
-            "recommend_seconds": round(self.recommend_seconds, 3),
+            "recommend_seconds": round(self.recommend_seconds, 6),
             "one_history_ms": round(self.one_history_ms, 4),
             "peak_memory_mb": round(self.peak_memory_mb, 1),
             "facts": self.facts,

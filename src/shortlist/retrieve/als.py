@@ -93,9 +93,11 @@ class ALS(Retriever):
         users = np.zeros((X.shape[0], d), np.float32)
         self.counts = np.asarray(X.sum(0), np.float32).ravel()
         items[self.counts == 0] = 0
-        self.typical = np.array(self._held(X, X.shape[1]).mean() if X.shape[0] else 1.0)
-        of_users = self._ridge(X, X.shape[1], self.typical)
-        of_items = self._ridge(T, X.shape[0], self._held(T, X.shape[0]).mean())
+        of_user, of_item = (np.asarray(M.sum(1), np.float64).ravel() for M in (X, T))
+        alpha, (n_users, n_items) = self.config.unobserved, X.shape
+        self.typical = np.array(of_user.mean() + alpha * n_items if n_users else 1.0)
+        of_users = self._ridge(of_user, n_items, float(self.typical))
+        of_items = self._ridge(of_item, n_users, float(of_item.mean() + alpha * n_users))
         rows, columns = parts_of(X), parts_of(T)
         for _ in range(self.config.iterations):
             gram, items, users = rotated(items, users)
@@ -105,11 +107,10 @@ class ALS(Retriever):
         self.gram, self.items, _ = rotated(items, users[:0])
         return self
 
-    def _held(self, X: sp.csr_matrix, others: int) -> np.ndarray:
-        return np.asarray(X.sum(1), np.float64).ravel() + self.config.unobserved * others
-
-    def _ridge(self, X: sp.csr_matrix, others: int, typical: np.ndarray | float) -> np.ndarray:
-        share = self._held(X, others) / np.maximum(typical, 1e-12)
+    def _ridge(self, held: np.ndarray, others: int, typical: float) -> np.ndarray:
+        """λ of each row. held (rows,): the weight of its events; others: the size of the other side; typical: the mean
+        over rows of both together."""
+        share = (held + self.config.unobserved * others) / max(typical, 1e-12)
         return (self.config.regularisation * share**self.config.scaling).astype(np.float32)
 
     def _solve(
@@ -127,16 +128,11 @@ class ALS(Retriever):
 
     def fold_in(self, requests: Requests) -> np.ndarray:
         """float32 (B, d): the factor of each history; zero for an empty one."""
-        X = requests.matrix(len(self.items))
+        rows = requests.sums(len(self.items))
         factors = np.zeros((len(requests), self.items.shape[1]), np.float32)
-        self._solve(
-            parts_of(X),
-            self.items,
-            self.gram,
-            self._ridge(X, len(self.items), self.typical),
-            factors,
-            FOLD_IN,
-        )
+        held = np.bincount(np.repeat(np.arange(len(requests)), np.diff(rows[0])), rows[2], len(requests))
+        ridge = self._ridge(held, len(self.items), float(self.typical))
+        self._solve(rows, self.items, self.gram, ridge, factors, FOLD_IN)
         return factors
 
     def score(self, requests: Requests) -> np.ndarray:
@@ -169,8 +165,7 @@ class ALS(Retriever):
         h = requests.histories
         events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
         Y, held = self.items[h.item[events]], requests.weights[events]
-        share = (held.sum() + self.config.unobserved * len(self.items)) / self.typical
-        ridge = self.config.regularisation * share**self.config.scaling
+        ridge = self._ridge(np.array([held.sum()]), len(self.items), float(self.typical))[0]
         A = (Y.T * held) @ Y
         A[np.diag_indices(len(A))] += self.config.unobserved * self.gram + ridge
         return self.items[items] @ np.linalg.solve(A, (Y * held[:, None]).T)

@@ -129,7 +129,7 @@ def choose(
 ) -> Choice:
     """Tune each family on a validation part, blend the winners, refit what is best on all of `dataset`."""
     holdout = hold_out(dataset, kind, share, dataset.project.seed)
-    bench = _Bench(holdout, k, dataset.project.seed)
+    bench = Bench(holdout, k, dataset.project.seed)
     if families is None:
         families = ["neighbours", "als", "slim", "spectral"] + (
             ["sequence"] if kind in {"time", "last"} else []
@@ -176,10 +176,10 @@ def _rebuilt(fused: Fuse, fresh: dict[str, Retriever]) -> Fuse:
 
 def _trials(events: int) -> int:
     """How many settings each family may try."""
-    return 24 if events <= 200_000 else 16 if events <= 500_000 else 9 if events <= 2_000_000 else 5
+    return 24 if events <= 200_000 else 16 if events <= 500_000 else 8 if events <= 2_000_000 else 5
 
 
-class _Bench:
+class Bench:
     """Fits settings on the training part and judges them by the people held out."""
 
     def __init__(self, holdout: Holdout, k: int, seed: int) -> None:
@@ -269,18 +269,22 @@ class _Bench:
         else:
             model.fit(self.holdout.train)
         seconds = time.perf_counter() - started
-        found = np.concatenate(
-            [
-                model.retrieve(self.asked.rows(s, min(s + 1024, len(self.asked))), self.k).item
-                for s in range(0, len(self.asked), 1024)
-            ]
-        )
-        truth = [self.holdout.truth[p] for p in self.judges]
-        value = float(np.mean(ndcg(member(found, truth), np.array([len(t) for t in truth]), self.k)))
+        value = self.value(model)
         if all(value > t.ndcg for t in self.trials if t.model == family):
             self.fitted[family] = model
         self.trials.append(Trial(family, settings, value, seconds))
         return value
+
+    def value(self, model: Retriever) -> float:
+        """The mean NDCG of a fitted model over the people who judge."""
+        lists = [
+            model.retrieve(self.asked.rows(start, min(start + 1024, len(self.asked))), self.k).item
+            for start in range(0, len(self.asked), 1024)
+        ]
+        truth = [self.holdout.truth[p] for p in self.judges]
+        return float(
+            np.mean(ndcg(member(np.concatenate(lists), truth), np.array([len(t) for t in truth]), self.k))
+        )
 
     def _fit_spectral(self, model: Spectral) -> None:
         """Settings that differ only in what is done with the eigenvectors share them."""

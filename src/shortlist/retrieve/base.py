@@ -40,23 +40,34 @@ class Requests:
     excluded_indptr: np.ndarray | None = None
     excluded: np.ndarray | None = None
     attributes: dict[str, Attribute] = field(default_factory=dict)
+    _sums: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.histories)
 
+    def sums(self, n_items: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The histories as sparse rows of summed weights: indptr int64 (B+1,), items int32, weights float32. Computed
+        once for all the models that ask; not to be written to."""
+        if n_items not in self._sums:
+            h = self.histories
+            known = h.item < n_items
+            matrix = sp.csr_matrix(
+                (self.weights[known], (h.owner[known], h.item[known])),
+                shape=(len(h), n_items),
+                dtype=np.float32,
+            )
+            matrix.sum_duplicates()
+            self._sums[n_items] = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
+        return self._sums[n_items]
+
     def matrix(self, n_items: int) -> sp.csr_matrix:
         """The histories as a sparse (B, items) matrix of summed weights."""
-        h = self.histories
-        known = h.item < n_items
-        matrix = sp.csr_matrix(
-            (self.weights[known], (h.owner[known], h.item[known])), shape=(len(h), n_items), dtype=np.float32
-        )
-        matrix.sum_duplicates()
-        return matrix
+        indptr, items, weights = self.sums(n_items)
+        return sp.csr_matrix((weights.copy(), items, indptr), shape=(len(self), n_items))
 
     def weighed(self, weights: np.ndarray) -> Requests:
         """The same requests with other weights of their events."""
-        return replace(self, weights=weights)
+        return replace(self, weights=weights, _sums={})
 
     def rows(self, start: int, end: int) -> Requests:
         """Some of the requests, in their order."""

@@ -18,6 +18,7 @@ from shortlist.retrieve.base import Requests, Retriever
 from shortlist.retrieve.select import in_parts
 
 FUSION = 60.0
+LIMIT = 10.0
 TOP = 20
 """A source's scores are measured against the mean of this many of its best proposals."""
 
@@ -66,7 +67,8 @@ def blend(
         if proposers is not None and name not in proposers:
             spans[:, at] = _spans(item, -np.sort(-raw, axis=1))
         low, unit = spans[:, at, 0:1], spans[:, at, 1:2]
-        scores[:, :, at] = (raw - low) / np.maximum(unit, 1e-12)
+        # where a source tells its proposals hardly apart, its unit is tiny: nothing is further than LIMIT of them
+        scores[:, :, at] = np.clip((raw - low) / np.maximum(unit, 1e-12), -LIMIT, LIMIT)
     return Blended(item, ranks, scores, sources)
 
 

@@ -197,7 +197,9 @@ class Fuse(Retriever):
             np.broadcast_to(sizes[:, None], item.shape)[:, :, None],
             (taken - usual[:, None])[:, :, None],
         ]
-        return place, np.concatenate(features, axis=2, dtype=np.float32)
+        matrix = np.concatenate(features, axis=2, dtype=np.float32)
+        matrix[item < 0] = np.nan  # a list that is shorter than the others
+        return place, matrix
 
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         blended = self._candidates(requests)
@@ -265,7 +267,7 @@ def _parts(blended: Blended, rule: str) -> np.ndarray:
     """What the weights of a rule multiply, float32 (B, K, sources)."""
     if rule == "ranks":
         return np.nan_to_num(FUSION / (FUSION + blended.ranks), nan=0.0)
-    return np.clip(np.nan_to_num(blended.scores, nan=-1.0), -3.0, 10.0)
+    return np.clip(np.nan_to_num(blended.scores, nan=-1.0), -3.0, None)
 
 
 def _ordered(values: np.ndarray, item: np.ndarray) -> np.ndarray:

@@ -52,10 +52,13 @@ class ItemItem(Retriever):
 
     def _history(self, requests: Requests) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
         """The histories as (indptr, items, weights), and their broad factors (B, t)."""
-        matrix = self.asked(requests).matrix(self.weights.shape[0])
-        matrix.data **= np.float32(self.config.repeats)
-        broad = matrix @ self.broad if self.broad.size else np.empty((len(requests), 0), np.float32)
-        return parts_of(matrix), np.ascontiguousarray(broad, np.float32)
+        indptr, items, weights = self.asked(requests).sums(self.weights.shape[0])
+        weights = weights ** np.float32(self.config.repeats)
+        broad = np.empty((len(requests), 0), np.float32)
+        if self.broad.size:
+            rows = sp.csr_matrix((weights, items, indptr), shape=(len(requests), self.weights.shape[0]))
+            broad = np.ascontiguousarray(rows @ self.broad, np.float32)
+        return (indptr, items, weights), broad
 
     def _matrix(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         n = self.weights.shape[1]

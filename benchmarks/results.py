@@ -1,0 +1,27 @@
+"""benchmarks/RESULTS.md, of which each benchmark rewrites its own part and leaves the others."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+from pathlib import Path
+
+PATH = Path(__file__).parent / "RESULTS.md"
+HEAD = "# Results\n\nEach part is written by the command it names. Times are of whole processes on a shared machine; medians where several runs are named.\n"
+
+
+def write(part: str, lines: list[str]) -> None:
+    text = PATH.read_text(encoding="utf-8") if PATH.exists() else HEAD
+    if "<!-- " not in text:
+        text = HEAD
+    block = f"<!-- {part} -->\n" + "\n".join(lines).strip() + f"\n<!-- end of {part} -->\n"
+    pattern = re.compile(f"<!-- {part} -->.*?<!-- end of {part} -->\n", re.DOTALL)
+    text = pattern.sub(lambda _: block, text) if pattern.search(text) else f"{text.rstrip()}\n\n{block}"
+    PATH.write_text(text, encoding="utf-8")
+
+
+def machine(*names: str) -> str:
+    versions = ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names)
+    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; {versions}."
