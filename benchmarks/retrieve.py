@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 import results
 
 ROOT = Path(__file__).parents[1]
@@ -206,6 +207,7 @@ def part_index(n: int = 1_000_000, d: int = 128) -> dict[str, Any]:
     """A million items of 128 factors with the spectrum and spread of learnt ones, on one thread."""
     import faiss
     import psutil
+
     from shortlist.retrieve.index import Index, IndexConfig
 
     rng = np.random.default_rng(0)
@@ -273,8 +275,9 @@ def part_size() -> dict[str, Any]:
     """SLIM on a catalogue whose dense matrix would take 40 GB."""
     import resource
 
-    from shortlist.retrieve import SLIM
     from scipy import sparse
+
+    from shortlist.retrieve import SLIM
 
     rng = np.random.default_rng(0)
     n_users, n_items, events = 100_000, 100_000, 3_000_000
