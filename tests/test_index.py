@@ -85,3 +85,49 @@ def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / "exact.npy").write_bytes(b"no array")
     with pytest.raises(BundleError, match="cannot be read"):
         Index.load(tmp_path)
+
+
+def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
+    pytest.importorskip("faiss")
+    from shortlist.retrieve import ALS, Requests
+    from test_retrieve import ask
+    from test_retrievers import taken
+
+    X = taken(3, 400, 900, 0.05)
+    exact = ALS(factors=16).fit_matrix(X)
+    model = ALS(factors=16, exact_items=100, recall=0.9).fit_matrix(X)
+    assert model.index is not None
+    assert model.index.recall >= 0.9
+    histories = [X[u].indices.tolist() for u in range(40)]
+    allowed = np.ones(900, bool)
+    allowed[::2] = False
+    seen = np.concatenate(histories)
+    bounds = np.concatenate([[0], np.cumsum([len(h) for h in histories])])
+
+    def requests(**filters: object) -> Requests:
+        return ask(*histories, **filters)  # type: ignore[arg-type]
+
+    filters = {"allowed": allowed, "excluded_indptr": bounds, "excluded": seen}
+    found, truth = model.retrieve(requests(**filters), 20), exact.retrieve(requests(**filters), 20)
+    assert (found.item >= 0).all()
+    assert allowed[found.item].all()
+    for row, history in enumerate(histories):
+        assert not set(found.item[row].tolist()) & set(history)
+    same = np.mean([len(np.intersect1d(a, b)) / 20 for a, b in zip(found.item, truth.item, strict=True)])
+    assert same > 0.85
+    narrow = np.zeros(900, bool)
+    narrow[5:30] = True  # so strict that the index alone could not fill the list
+    tight = model.retrieve(requests(allowed=narrow), 20)
+    np.testing.assert_array_equal(tight.item, exact.retrieve(requests(allowed=narrow), 20).item)
+    model.save(tmp_path / "als")
+    again = ALS.load(tmp_path / "als").retrieve(requests(**filters), 20)
+    np.testing.assert_array_equal(again.item, found.item)
+
+
+def test_a_project_that_asks_for_more_than_the_index_gives_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("faiss")
+    from shortlist.retrieve import ALS
+    from test_retrievers import taken
+
+    with pytest.raises(IndexRecallError, match=r"100\.0% is asked for"):
+        ALS(factors=16, exact_items=100, recall=1.0).fit_matrix(taken(3, 400, 900, 0.05))

@@ -309,3 +309,14 @@ def test_movielens_beats_its_parts(movielens: Path) -> None:
     report = shortlist.evaluate(dataset.project, dataset)
     for other in ("popular", "neighbours", "als"):
         assert report.differences[other].low > 0, other
+
+
+def test_training_can_begin_from_an_earlier_bundle(recommender: Recommender, dataset: Dataset) -> None:
+    """The same log again, warm: the factors end where they were, and the slates hardly move."""
+    from shortlist.retrieve import ALS
+
+    warm = Recommender(dataset.project).fit(dataset, earlier=recommender)
+    before = next(r for r in recommender.retrievers.values() if isinstance(r, ALS))
+    after = next(r for r in warm.retrievers.values() if isinstance(r, ALS))
+    likeness = [np.corrcoef(before.similar(i)[:200], after.similar(i)[:200])[0, 1] for i in range(10)]  # type: ignore[index]
+    assert np.mean(likeness) > 0.95

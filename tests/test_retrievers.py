@@ -34,7 +34,7 @@ from shortlist.retrieve.cooccurrence import nearest
 from shortlist.retrieve.factorise import leading
 from shortlist.retrieve.fuse import member
 from shortlist.retrieve.neighbours import bm25
-from shortlist.retrieve.slim import scaled
+from shortlist.retrieve.slim import affordable, scaled
 from test_retrieve import ask
 
 
@@ -147,6 +147,14 @@ def test_slim_local_equals_exact_where_everything_is_shared() -> None:
     exact = SLIM().fit_matrix(X).weights.toarray()
     local = SLIM(exact_items=0).fit_matrix(X).weights.toarray()
     np.testing.assert_allclose(local, exact, atol=1e-5)
+
+
+def test_slim_narrows_its_supports_on_dense_data() -> None:
+    sparse_, dense = np.full(500, 30), np.full(500, 20_000)
+    support = np.tile(np.arange(256, dtype=np.int32), (500, 1))
+    assert affordable(support, sparse_, 30_000) == 256
+    assert affordable(support, dense, 30_000) == 32
+    assert 32 < affordable(support, np.full(500, 2_000), 30_000) < 256
 
 
 def test_slim_keeps_the_strongest() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from shortlist.errors import BundleError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_bundle(folder: Path, fill: Callable[[Path], None], facts: dict[str, Any]) -> None:

@@ -216,6 +216,9 @@ def check(project: ProjectOption = Path("shortlist.toml"), json_file: JsonOption
 def train(
     project: ProjectOption = Path("shortlist.toml"),
     out: Annotated[Path, typer.Option(help="Where the bundle goes.")] = Path("bundle"),
+    warm: Annotated[
+        Path | None, typer.Option(help="An earlier bundle whose factors training begins from.")
+    ] = None,
     json_file: JsonOption = None,
 ) -> None:
     """Train on the whole log and write a bundle."""
@@ -226,7 +229,8 @@ def train(
     dataset = _dataset(settings)
     started = time.perf_counter()
     with progress_bars() as progress:
-        recommender = Recommender.from_project(settings).fit(dataset, progress)
+        earlier = Recommender.load(warm) if warm is not None else None
+        recommender = Recommender.from_project(settings).fit(dataset, progress, earlier)
     recommender.save(out)
     seconds = time.perf_counter() - started
     console.print(
@@ -286,6 +290,7 @@ def _evaluate_tables(
     train: str | None, test: str | None, retriever: str, k: int, given: list[str], json_file: Path | None
 ) -> None:
     from shortlist.evaluate.tables import evaluate_tables, read_pair
+    from shortlist.evaluate.terminal import data_line, result
 
     if train is None or test is None:
         raise ShortlistError("--train and --test go together: name both tables", field="test")
@@ -299,32 +304,11 @@ def _evaluate_tables(
         except ValueError:
             settings[name.strip()] = value
     tables = read_pair(train, test)
-    facts = tables.facts
-    console.print(
-        f"[dim]{facts['train_events']:,} events of {facts['train_users']:,} people on {facts['items']:,} items; "
-        f"test: {facts['test_pairs']:,} pairs of {facts['test_users']:,} people[/]"
-    )
+    console.print(data_line(tables.facts))
     with progress_bars() as progress:
         report = evaluate_tables(tables, retriever, k, settings, progress)
-    table = Table(title=f"{retriever} on {Path(test).name}", title_justify="left")
-    for title in ("metric", "value", "95 %"):
-        table.add_column(title, justify="left" if title == "metric" else "right")
-    for name, e in report.metrics.items():
-        table.add_row(name, f"{e.value:.4f}", f"{e.low:.4f}-{e.high:.4f}")
-    console.print(table)
-    if report.choice is not None:
-        console.print(report.choice.sentence(), highlight=False)
-    console.print(
-        f"fit {report.fit_seconds:.1f} s · lists for all {report.recommend_seconds:.1f} s · "
-        f"one history {report.one_history_ms:.2f} ms · peak {report.peak_memory_mb:,.0f} MB",
-        highlight=False,
-    )
-    unknown = facts["test_users_unknown_to_train"], facts["test_items_unknown_to_train"]
-    if any(unknown):
-        console.print(
-            f"[dim]{unknown[0]:,} people of the test have no history (popular items); {unknown[1]:,} of its items are "
-            "not in the training table and count as missed[/]"
-        )
+    for part in result(report, Path(test).name):
+        console.print(part, highlight=False)
     _write(json_file, report.to_json())
 
 

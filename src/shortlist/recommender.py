@@ -71,10 +71,18 @@ class Recommender:
 
     # ---------------------------------------------------------------- training
 
-    def fit(self, dataset: Dataset, progress: Progress = silent) -> Self:
-        """Train on a data set. Raises `DataError` where it is too short or an objective never happens."""
+    def fit(self, dataset: Dataset, progress: Progress = silent, earlier: Recommender | None = None) -> Self:
+        """Train on a data set. Raises `DataError` where it is too short or an objective never happens.
+
+        earlier: a recommender trained before, whose factors the final fit begins from where a source of the same name can.
+        """
         dataset = replace(dataset, project=self.project)
-        trained = train_stages(self.retrievers, dataset, progress)
+        where = None
+        if earlier is not None:
+            where = earlier.dataset.items.ids.codes(dataset.items.ids.values.to_pylist())
+        trained = train_stages(
+            self.retrievers, dataset, progress, earlier.retrievers if earlier else None, where
+        )
         self.ranker, self.scales, self.version = trained.ranker, trained.scales, trained.version
         self._ready(dataset, trained.priors)
         return self

@@ -33,8 +33,18 @@ class Trained:
     version: str
 
 
-def train_stages(retrievers: dict[str, Retriever], dataset: Dataset, progress: Progress) -> Trained:
-    """Fit the retrievers in place and train a ranker. Raises `DataError` where the log is too short."""
+def train_stages(
+    retrievers: dict[str, Retriever],
+    dataset: Dataset,
+    progress: Progress,
+    earlier: dict[str, Retriever] | None = None,
+    rows: np.ndarray | None = None,
+) -> Trained:
+    """Fit the retrievers in place and train a ranker. Raises `DataError` where the log is too short.
+
+    earlier, rows: retrievers of an earlier bundle, and where each item was in its catalogue (−1: nowhere). Only the fit on
+    everything begins from them: they have seen the ranker's window, so candidates for training must not come from them.
+    """
     cuts = stage_cuts(dataset)
     past = dataset.before(cuts.ranker)
     _fit(retrievers, past, progress, "retrievers on the past")
@@ -53,6 +63,9 @@ def train_stages(retrievers: dict[str, Retriever], dataset: Dataset, progress: P
     scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=held.weights)), 1e-9).astype(
         np.float64
     )
+    for name, retriever in retrievers.items():
+        if earlier is not None and rows is not None and name in earlier:
+            retriever.warm_start(earlier[name], rows)
     _fit(retrievers, dataset, progress, "retrievers on everything")
     facts = f"{dataset.project.model_dump_json()}|{len(dataset.log)}|{dataset.log.time[-1]}|{predictions.sum():.6f}"
     return Trained(ranker, scales, features.priors, hashlib.sha256(facts.encode()).hexdigest()[:12])

@@ -18,6 +18,7 @@ histories.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numba
@@ -27,9 +28,10 @@ from pydantic import Field
 
 from shortlist.data.dataset import Dataset
 from shortlist.project import Settings
-from shortlist.retrieve.base import Requests, Retriever, interactions
+from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
 from shortlist.retrieve.cooccurrence import parts_of
-from shortlist.retrieve.select import in_parts
+from shortlist.retrieve.index import Index, IndexConfig
+from shortlist.retrieve.select import in_parts, no_candidates
 
 FOLD_IN = 64
 """At most this many steps of conjugate gradients for a person's factor; a dozen are usual."""
@@ -47,6 +49,10 @@ class ALSConfig(Settings):
     α₀ · the size of the other side."""
     scaling: float = Field(1.0, ge=0, le=1)
     """ν: 1 regularises frequent rows in proportion, 0 all alike."""
+    exact_items: int = Field(200_000, ge=0)
+    """The largest catalogue that is searched exactly; beyond, an index is built (`index.py`, extra `index`)."""
+    recall: float = Field(0.98, gt=0, le=1)
+    """The least share of the exact top 100 that the index must find; training stops with an error below."""
     steps: int = Field(3, ge=1)
     """Steps of conjugate gradients a row and iteration; each starts where the iteration before ended."""
     seed: int = 0
@@ -65,10 +71,13 @@ class ALS(Retriever):
     """float32 (d,): that diagonal, as it was when the items were learnt."""
     typical: np.ndarray
     """float64 (): what a typical person holds."""
+    index: Index | None = None
+    """Beyond `exact_items`."""
     _start: np.ndarray | None = None
 
-    def warm_start(self, earlier: ALS, rows: np.ndarray) -> Self:
-        """Let the next fit begin from an earlier model. rows int (items,): where each item was in it, −1 for new ones."""
+    def warm_start(self, earlier: Retriever, rows: np.ndarray) -> Self:
+        if not isinstance(earlier, ALS):
+            return self
         if self.config.factors in {None, earlier.items.shape[1]}:
             self.config = self.config.model_copy(update={"factors": earlier.items.shape[1]})
             known = rows >= 0
@@ -104,7 +113,11 @@ class ALS(Retriever):
             self._solve(rows, items, gram, of_users, users, self.config.steps)
             gram, users, items = rotated(users, items)
             self._solve(columns, users, gram, of_items, items, self.config.steps)
-        self.gram, self.items, _ = rotated(items, users[:0])
+        self.gram, self.items, users = rotated(items, users)
+        if len(self.items) > self.config.exact_items:
+            some = users[:: max(1, len(users) // 500)]
+            settings = IndexConfig(exact_items=self.config.exact_items, recall=self.config.recall)
+            self.index = Index(settings).build(self.items, some)
         return self
 
     def _ridge(self, held: np.ndarray, others: int, typical: float) -> np.ndarray:
@@ -141,6 +154,35 @@ class ALS(Retriever):
         scores[np.diff(requests.histories.indptr) == 0] = -np.inf
         return scores
 
+    def retrieve(self, requests: Requests, k: int) -> Candidates:
+        if self.index is None:
+            return super().retrieve(requests, k)
+        # filters act after the index: fetch what they may take away as well, and search exactly where it was not enough
+        gone = (
+            0 if requests.excluded_indptr is None else int(np.diff(requests.excluded_indptr).max(initial=0))
+        )
+        found = self.index.search(self.fold_in(requests), min(len(self.items), 2 * k + gone + 50))[0]
+        scores = self.score_items(requests, found)
+        item, score = no_candidates(len(requests), k)
+        for row in range(len(requests)):
+            fits = np.isfinite(scores[row])
+            if requests.allowed is not None:
+                fits &= requests.allowed[found[row]]
+            if requests.excluded is not None and requests.excluded_indptr is not None:
+                low, high = requests.excluded_indptr[row : row + 2]
+                fits &= ~np.isin(found[row], requests.excluded[low:high])
+            kept = np.flatnonzero(fits)
+            if len(kept) < k and not fits.all():
+                exact = super().retrieve(requests.rows(row, row + 1), k)
+                item[row, : exact.item.shape[1]], score[row, : exact.item.shape[1]] = (
+                    exact.item[0],
+                    exact.score[0],
+                )
+                continue
+            kept = kept[np.lexsort([found[row][kept], -scores[row][kept]])][:k]
+            item[row, : len(kept)], score[row, : len(kept)] = found[row][kept], scores[row][kept]
+        return Candidates(item, score)
+
     def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
         scores = np.full(items.shape, -np.inf, np.float32)
         in_parts(
@@ -174,6 +216,20 @@ class ALS(Retriever):
         new = len(dataset.items) - len(self.items)
         self.items = np.pad(self.items, ((0, new), (0, 0)))
         self.counts = np.pad(self.counts, (0, new))
+        if self.index is not None:
+            self.index.add(self.items[len(self.items) - new :])
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        if self.index is not None:
+            self.index.save(folder / "index")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        model = super().load(folder)
+        if (folder / "index").exists():
+            model.index = Index.load(folder / "index")
+        return model
 
 
 def sized(config: ALSConfig, n_items: int) -> dict[str, float]:

@@ -150,6 +150,11 @@ class Retriever(ABC):
     def add_items(self, dataset: Dataset) -> None:  # noqa: B027
         """Take in the items that were appended to the catalogue, where the model can without refitting."""
 
+    def warm_start(self, earlier: Retriever, rows: np.ndarray) -> Self:
+        """Let the next fit begin from an earlier model of this kind, where the model can: rows int (items,), where each
+        item was in the earlier catalogue, −1 for new ones. Models that are solved directly have nothing to gain."""
+        return self
+
     def save(self, folder: Path) -> None:
         """Arrays as npz and the config as JSON; never code."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -33,6 +33,9 @@ from shortlist.retrieve.cooccurrence import as_matrix, nearest, parts_of
 from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
 from shortlist.retrieve.select import in_parts
 
+MEETINGS = 1_000_000
+"""The most additions, on average, that one item's equations may take to build; a millisecond or two."""
+
 
 class SLIMConfig(ItemItemConfig):
     regularisation: float = Field(8.0, gt=0)
@@ -77,8 +80,9 @@ class SLIM(ItemItem):
         config, n = self.config, R.shape[1]
         # the nearest by how much of their own popularity they share with j: rare items say more than popular ones
         support, _ = nearest(R, np.ones(n), counts ** (0.75 - config.power), 0.0, min(config.support, n))
-        values = np.zeros(support.shape, np.float32)
         T = R.T.tocsr()
+        support = np.ascontiguousarray(support[:, : affordable(support, np.diff(T.indptr), R.shape[0])])
+        values = np.zeros(support.shape, np.float32)
         in_parts(
             n,
             _solve_rows,
@@ -92,6 +96,15 @@ class SLIM(ItemItem):
         W = as_matrix(support, values, n).T.tocsr()
         W = sp.diags_array(counts**-config.power) @ W @ sp.diags_array(lift)
         return sp.csr_matrix(W, dtype=np.float32)
+
+
+def affordable(support: np.ndarray, taken: np.ndarray, n_users: int) -> int:
+    """How wide the supports may be for an item's equations to take about `MEETINGS` additions: all of the width on sparse
+    data, less where items have many thousand people each. taken int (items,): how many people took each item."""
+    entries = np.where(support >= 0, taken[np.maximum(support, 0)], 0).sum(1, dtype=np.float64)
+    meetings = np.mean(entries**2) / (2 * max(n_users, 1))  # if people were spread evenly
+    width = support.shape[1]
+    return width if meetings <= MEETINGS else max(min(32, width), int(width * np.sqrt(MEETINGS / meetings)))
 
 
 def scaled(X: sp.csr_matrix, spread: float, power: float) -> tuple[sp.csr_matrix, np.ndarray]:
