@@ -28,7 +28,7 @@ from shortlist.retrieve.models import MODELS
 from shortlist.retrieve.spectral import Spectral, usual_components
 
 JUDGES = 4_000
-BLENDERS = 15_000
+BLENDERS = 12_000
 """At most this many people judge a setting, and the blend."""
 
 MARGIN = 0.001

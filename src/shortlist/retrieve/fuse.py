@@ -90,7 +90,7 @@ class Fuse(Retriever):
     def learn(self, requests: Requests, truth: list[np.ndarray], k: int) -> Judged:
         """Choose the rule and its weights on validation requests. truth: per request, the items that came true; the
         sources must be fitted on what came before them. k: the length that NDCG is measured at."""
-        blended = self._candidates(requests)
+        blended = self._candidates(requests, k)
         relevant = np.array([len(t) for t in truth])
         hits = member(blended.item, truth)
 
@@ -167,15 +167,9 @@ class Fuse(Retriever):
         cheap = [name for name, source in self.sources.items() if isinstance(source, ItemItem)]
         return cheap if len(cheap) >= 2 else list(self.sources)
 
-    def _candidates(self, requests: Requests) -> Blended:
-        proposers = self.proposers
-        return blend(
-            self.sources,
-            requests,
-            self.config.each * len(proposers),
-            each=self.config.each,
-            proposers=proposers,
-        )
+    def _candidates(self, requests: Requests, k: int) -> Blended:
+        proposers, each = self.proposers, max(self.config.each, k)
+        return blend(self.sources, requests, each * len(proposers), each=each, proposers=proposers)
 
     def _short(
         self, requests: Requests, blended: Blended, weights: np.ndarray
@@ -202,7 +196,7 @@ class Fuse(Retriever):
         return place, matrix
 
     def retrieve(self, requests: Requests, k: int) -> Candidates:
-        blended = self._candidates(requests)
+        blended = self._candidates(requests, k)
         if self.config.rule == "trees" and self.booster is not None:
             place, matrix = self._short(requests, blended, self.weights)
             item = np.take_along_axis(blended.item, place, 1)
