@@ -493,3 +493,13 @@ def test_a_blend_permutes_and_never_invents(seed: int, k: int) -> None:
     item = item[item >= 0]
     assert len(set(item.tolist())) == len(item)
     assert not set(item.tolist()) & set(history)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_a_second_fit_leaves_nothing_of_the_first(name: str, dataset: Dataset) -> None:
+    requests = ask([0, 1, 2], [5])
+    twice = MODELS[name]().fit(dataset.before(int(dataset.log.time[len(dataset.log) // 2])))
+    twice.score(requests)
+    np.testing.assert_array_equal(
+        twice.fit(dataset).score(requests), MODELS[name]().fit(dataset).score(requests)
+    )

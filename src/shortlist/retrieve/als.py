@@ -114,6 +114,7 @@ class ALS(Retriever):
             gram, users, items = rotated(users, items)
             self._solve(columns, users, gram, of_items, items, self.config.steps)
         self.gram, self.items, users = rotated(items, users)
+        self.index = None
         if len(self.items) > self.config.exact_items:
             some = users[:: max(1, len(users) // 500)]
             settings = IndexConfig(exact_items=self.config.exact_items, recall=self.config.recall)

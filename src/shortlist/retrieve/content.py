@@ -92,6 +92,7 @@ class Content(Retriever):
 
     def fit(self, dataset: Dataset) -> Self:
         items = dataset.items
+        self._mapped = self._by_word = None  # what an earlier fit left
         self.edges = np.array([_edges(a) for a in self._measured(items)], np.float64).reshape(-1, BINS - 1)
         counts = self._counts(items, 0)
         present = np.bincount(counts.indices, minlength=counts.shape[1])
