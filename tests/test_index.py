@@ -95,9 +95,9 @@ def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
 
     X = taken(3, 400, 900, 0.05)
     exact = ALS(factors=16).fit_matrix(X)
-    model = ALS(factors=16, exact_items=100, recall=0.9).fit_matrix(X)
+    model = ALS(factors=16, exact_items=100, recall=0.8).fit_matrix(X)
     assert model.index is not None
-    assert model.index.recall >= 0.9
+    assert model.index.recall >= 0.8
     histories = [X[u].indices.tolist() for u in range(40)]
     allowed = np.ones(900, bool)
     allowed[::2] = False
@@ -114,7 +114,7 @@ def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
     for row, history in enumerate(histories):
         assert not set(found.item[row].tolist()) & set(history)
     same = np.mean([len(np.intersect1d(a, b)) / 20 for a, b in zip(found.item, truth.item, strict=True)])
-    assert same > 0.85
+    assert same > 0.8
     narrow = np.zeros(900, bool)
     narrow[5:30] = True  # so strict that the index alone could not fill the list
     tight = model.retrieve(requests(allowed=narrow), 20)
