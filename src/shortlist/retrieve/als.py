@@ -49,7 +49,7 @@ class ALSConfig(Settings):
     α₀ · the size of the other side."""
     scaling: float = Field(1.0, ge=0, le=1)
     """ν: 1 regularises frequent rows in proportion, 0 all alike."""
-    exact_items: int = Field(200_000, ge=0)
+    exact_items: int = Field(100_000, ge=0)
     """The largest catalogue that is searched exactly; beyond, an index is built (`index.py`, extra `index`)."""
     recall: float = Field(0.98, gt=0, le=1)
     """The least share of the exact top 100 that the index must find; training stops with an error below."""

@@ -30,7 +30,7 @@ BLOCK = 256
 
 
 class IndexConfig(Settings):
-    exact_items: int = Field(200_000, ge=0)
+    exact_items: int = Field(100_000, ge=0)
     """The largest catalogue that is searched exactly (measured: benchmarks/RESULTS.md)."""
     recall: float = Field(0.98, gt=0, le=1)
     """The least share of the exact top `k` that the index must find; it is not built below."""
