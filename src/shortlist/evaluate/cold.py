@@ -16,8 +16,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.evaluate.significance import Estimate, bootstrap
 from shortlist.metrics import ranking
 from shortlist.retrieve import Content, Requests
-from shortlist.retrieve.base import event_weights
-from shortlist.retrieve.fuse import member
+from shortlist.retrieve.holdout import by_user
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,15 @@ def cold_start(
     hidden = np.zeros(len(dataset.items), bool)
     hidden[rng.permutation(taken)[: round(share * len(taken))]] = True
     left = replace(dataset, log=log.rows(~hidden[log.item]))
-    model = Content(**settings).fit(
-        left
-    )  # their descriptions are in the catalogue, as on the day they arrive
+    # their descriptions are in the catalogue, as on the day they arrive
+    model = Content(**settings).fit(left)
     own, gone = left.histories, dataset.histories
     width = np.int64(len(dataset.items))
     pairs = np.unique(gone.owner[hidden[gone.item]] * width + gone.item[hidden[gone.item]])
-    users = np.unique(pairs // width)
-    users = users[np.diff(own.indptr)[users] > 0]
-    bounds = np.searchsorted(pairs // width, users), np.searchsorted(pairs // width, users, side="right")
-    truth = [pairs[low:high] % width for low, high in zip(*bounds, strict=True)]
-    h = own.pick(own.indptr[users], own.indptr[users + 1])
-    moments = np.full(len(users), int(log.time[-1]) + 1, np.int64)
-    requests = Requests(h, event_weights(left, h), moments, None, h.indptr, h.item)
-    hits = member(model.retrieve(requests, k).item, truth)
+    users, truth = by_user(pairs[np.diff(own.indptr)[pairs // width] > 0], len(dataset.items))
+    requests = Requests.of_users(left, users, np.full(len(users), int(log.time[-1]) + 1, np.int64))
+    h = requests.histories
+    hits = ranking.member(model.retrieve(requests, k).item, truth)
     recall = ranking.recall(hits, np.array([len(t) for t in truth]), k)
     distinct = np.array(
         [len(np.unique(h.item[a:b])) for a, b in zip(h.indptr[:-1], h.indptr[1:], strict=True)]

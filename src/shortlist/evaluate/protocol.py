@@ -112,7 +112,7 @@ def evaluate(
         started = time.perf_counter()
         slates = policy(people, settings.k)
         timings[name] = time.perf_counter() - started
-        hits, relevant = _hits(slates, wanted, len(train.items))
+        hits, relevant = ranking.member(slates, wanted), np.array([len(w) for w in wanted])
         values: dict[str, np.ndarray] = {
             f"ndcg@{settings.k}": ranking.ndcg(hits, relevant, settings.k),
             f"recall@{settings.k}": ranking.recall(hits, relevant, settings.k),
@@ -239,14 +239,6 @@ def _policies(recommender: Recommender, train: Dataset, moment: int) -> dict[str
     policies["recent"] = ranked(lambda n: np.tile(recent, (n, 1)))
     policies["random"] = ranked(lambda n: rng.random((n, len(train.items))))
     return policies
-
-
-def _hits(slates: np.ndarray, truth: list[np.ndarray], n_items: int) -> tuple[np.ndarray, np.ndarray]:
-    relevant = np.array([len(t) for t in truth])
-    owner = np.repeat(np.arange(len(truth)), relevant)
-    wanted = owner * n_items + np.concatenate(truth)
-    shown = np.arange(len(slates))[:, None] * n_items + slates
-    return np.isin(shown, wanted) & (slates >= 0), relevant
 
 
 def _coverage(slates: np.ndarray, n_items: int, k: int, seed: int, draws: int = 200) -> Estimate:

@@ -35,8 +35,6 @@ from shortlist.metrics import ranking
 from shortlist.project import explain, parse_project
 from shortlist.retrieve import MODELS, Popular, Requests, Retriever
 from shortlist.retrieve.auto import AXES, Choice, choose
-from shortlist.retrieve.base import event_weights
-from shortlist.retrieve.fuse import member
 from shortlist.retrieve.holdout import Kind, kind_of_split
 
 NAMES = {
@@ -214,7 +212,7 @@ def evaluate_tables(
         progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
     recommend_seconds = time.perf_counter() - started
     found = np.concatenate(lists)
-    hits = member(found, tables.truth)
+    hits = ranking.member(found, tables.truth)
     relevant = np.array([len(t) for t in tables.truth])
     values = {
         f"recall@{k}": ranking.recall(hits, relevant, k),
@@ -237,12 +235,7 @@ def evaluate_tables(
 
 
 def _requests(dataset: Dataset, users: np.ndarray) -> Requests:
-    h = dataset.histories
-    known = users >= 0
-    safe = np.where(known, users, 0)
-    picked = h.pick(h.indptr[safe], np.where(known, h.indptr[safe + 1], h.indptr[safe]))
-    moments = np.full(len(users), int(dataset.log.time[-1]) + 1, np.int64)
-    return Requests(picked, event_weights(dataset, picked), moments, None, picked.indptr, picked.item)
+    return Requests.of_users(dataset, users, np.full(len(users), int(dataset.log.time[-1]) + 1, np.int64))
 
 
 def _filled(items: np.ndarray, fallback: Popular, asked: Requests, k: int) -> np.ndarray:

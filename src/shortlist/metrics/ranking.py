@@ -11,6 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 
+def member(items: np.ndarray, truth: list[np.ndarray]) -> np.ndarray:
+    """bool (B, K): which of each request's items came true."""
+    width = np.int64(max(items.max(initial=-1), max((t.max(initial=-1) for t in truth), default=-1))) + 1
+    owner = np.repeat(np.arange(len(truth), dtype=np.int64), [len(t) for t in truth])
+    wanted = owner * width + (np.concatenate(truth) if len(truth) else np.empty(0, np.int64))
+    return np.isin(np.arange(len(items), dtype=np.int64)[:, None] * width + items, wanted) & (items >= 0)
+
+
 def recall(hits: np.ndarray, relevant: np.ndarray, k: int) -> np.ndarray:
     """Share of what was relevant that is among the first k. Hides where in the k it is."""
     return _over(hits[:, :k].sum(1), relevant)

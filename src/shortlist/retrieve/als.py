@@ -162,8 +162,9 @@ class ALS(Retriever):
         gone = (
             0 if requests.excluded_indptr is None else int(np.diff(requests.excluded_indptr).max(initial=0))
         )
-        found = self.index.search(self.fold_in(requests), min(len(self.items), 2 * k + gone + 50))[0]
-        scores = self.score_items(requests, found)
+        factors = self.fold_in(requests)
+        found = self.index.search(factors, min(len(self.items), 2 * k + gone + 50))[0]
+        scores = self._dots(factors, requests, found)
         item, score = no_candidates(len(requests), k)
         for row in range(len(requests)):
             fits = np.isfinite(scores[row])
@@ -185,12 +186,16 @@ class ALS(Retriever):
         return Candidates(item, score)
 
     def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
+        return self._dots(self.fold_in(requests), requests, items)
+
+    def _dots(self, factors: np.ndarray, requests: Requests, items: np.ndarray) -> np.ndarray:
+        """Scores of some items for people whose factors are known; −inf where the model has nothing to say."""
         scores = np.full(items.shape, -np.inf, np.float32)
         in_parts(
             len(requests),
             _dot_rows,
             _dot_parallel,
-            self.fold_in(requests),
+            factors,
             self.items,
             self.counts,
             requests.histories.indptr,

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from shortlist.data.dataset import Dataset, Progress, silent
-from shortlist.metrics.ranking import ndcg
-from shortlist.retrieve.als import ALS
-from shortlist.retrieve.base import Requests, Retriever, event_weights, interactions
-from shortlist.retrieve.fuse import Fuse, Judged, member
+from shortlist.metrics.ranking import member, ndcg
+from shortlist.retrieve.als import ALS, sized
+from shortlist.retrieve.base import Requests, Retriever, interactions
+from shortlist.retrieve.fuse import Fuse, Judged
 from shortlist.retrieve.holdout import Holdout, Kind, hold_out
 from shortlist.retrieve.itemitem import ItemItem
 from shortlist.retrieve.models import MODELS
@@ -148,17 +148,12 @@ def choose(
         fused.counts = bench.counts
         people = bench.people(BLENDERS)
         judged = fused.learn(bench.requests(people), [holdout.truth[p] for p in people], k)
-        if max(judged.ndcg.values()) > _single(judged, fused):
+        if fused.config.rule == "trees" or (fused.weights > 0).sum() > 1:  # a blend of one source is no blend
             chosen = _rebuilt(fused, {f: bench.make(f, best[f].settings) for f in close})
     progress("choosing", 1.0)
     bench.fitted.clear()
     chosen.fit(dataset)
     return Choice(chosen, holdout.kind, bench.trials, judged)
-
-
-def _single(judged: Judged, fused: Fuse) -> float:
-    """A blend of one source is no blend."""
-    return float("inf") if fused.config.rule != "trees" and (fused.weights > 0).sum() == 1 else 0.0
 
 
 def _rebuilt(fused: Fuse, fresh: dict[str, Retriever]) -> Fuse:
@@ -186,8 +181,6 @@ class Bench:
         self.holdout, self.k, self.seed = holdout, k, seed
         self.trials: list[Trial] = []
         self.fitted: dict[str, Retriever] = {}
-        self.histories = holdout.train.histories
-        self.weights = event_weights(holdout.train, self.histories)
         self.X = interactions(holdout.train)
         self.counts = np.bincount(self.X.indices, minlength=self.X.shape[1]).astype(np.float32)
         self.judges = self.people(JUDGES)
@@ -199,20 +192,15 @@ class Bench:
         return np.sort(np.random.default_rng(self.seed).permutation(n)[:most])
 
     def requests(self, people: np.ndarray) -> Requests:
-        users = self.holdout.users[people]
-        h = self.histories.pick(self.histories.indptr[users], self.histories.indptr[users + 1])
-        weights = event_weights(self.holdout.train, h)
-        return Requests(h, weights, self.holdout.moments[people], None, h.indptr, h.item)
+        return Requests.of_users(self.holdout.train, self.holdout.users[people], self.holdout.moments[people])
 
     def make(self, family: str, settings: dict[str, Any]) -> Retriever:
         settings = dict(settings)
-        root = np.sqrt(self.X.shape[1])
+        n_items = self.X.shape[1]
         if "components" in settings:
-            settings["components"] = min(
-                1536, round(settings["components"] * usual_components(self.X.shape[1]))
-            )
+            settings["components"] = min(1536, round(settings["components"] * usual_components(n_items)))
         if "unobserved" in settings:
-            settings["unobserved"] = settings["unobserved"] * min(1.0, 5 / root)
+            settings["unobserved"] = settings["unobserved"] * sized(ALS.Config(), n_items)["unobserved"]
         model = MODELS[family]
         return model(model.Config.model_validate(settings))
 
@@ -261,9 +249,7 @@ class Bench:
         if isinstance(model, Spectral):
             self._fit_spectral(model)
         elif isinstance(model, ItemItem) and family != "sequence":
-            X = self.X.copy()
-            X.data **= np.float32(model.config.repeats)
-            model.fit_matrix(X)  # type: ignore[attr-defined]
+            model.fit_matrix(model.damped(self.X))  # type: ignore[attr-defined]
         elif isinstance(model, ALS):
             model.fit_matrix(self.X)
         else:
@@ -288,8 +274,7 @@ class Bench:
 
     def _fit_spectral(self, model: Spectral) -> None:
         """Settings that differ only in what is done with the eigenvectors share them."""
-        X = self.X.copy()
-        X.data **= np.float32(model.config.repeats)
+        X = model.damped(self.X)
         key, wanted = (model.config.spread, model.config.power), model.config.components
         if key not in self.spectra or self.spectra[key][0] < wanted:
             self.spectra.clear()

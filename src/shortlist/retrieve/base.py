@@ -69,6 +69,16 @@ class Requests:
         """The same requests with other weights of their events."""
         return replace(self, weights=weights, _sums={})
 
+    @classmethod
+    def of_users(cls, dataset: Dataset, users: np.ndarray, moments: np.ndarray) -> Requests:
+        """What these people (codes, −1: nobody we know) ask with all that the data set holds of them, which must not come
+        back. moments int64 ms (B,)."""
+        h = dataset.histories
+        known = users >= 0
+        safe = np.where(known, users, 0)
+        own = h.pick(h.indptr[safe], np.where(known, h.indptr[safe + 1], h.indptr[safe]))
+        return cls(own, event_weights(dataset, own), moments, None, own.indptr, own.item)
+
     def rows(self, start: int, end: int) -> Requests:
         """Some of the requests, in their order."""
         h = self.histories

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import scipy.sparse as sp
 
-from shortlist.retrieve.select import in_parts, offer
+from shortlist.retrieve.select import in_parts, no_candidates, offer
 
 
 @numba.njit(cache=True, nogil=True)
@@ -66,7 +66,7 @@ def nearest(
     X float32 (users, items). Gives items int32 (items, k), −1 where there are fewer, and values float32 (items, k).
     """
     n = X.shape[1]
-    items, values = np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32)
+    items, values = no_candidates(n, k)
     T = X.T.tocsr()
     in_parts(
         n,

@@ -6,9 +6,9 @@ validation requests is kept:
 - **ranks**: reciprocal-rank fusion, Σ w_s / (60 + rank_s); nothing to learn but w.
 - **scores**: Σ w_s · normalised score_s, the weights found by coordinate search on the metric itself (NDCG has no
   gradient in them, and there are only a handful).
-- **trees**: gradient-boosted trees on the candidates' scores and ranks, their popularity, the size of the history and how popular its items are,
-  trained for NDCG (LambdaMART; Burges 2010). They know that a source may be right about rare items and another about
-  long histories. Judged out of fold: people whose lists the trees were grown on do not vote.
+- **trees**: gradient-boosted trees on the candidates' scores and ranks, their popularity, the size of the history and
+  how popular its items are, trained for NDCG (LambdaMART; Burges 2010). They know that a source may be right about rare
+  items and another about long histories. Judged out of fold: people whose lists the trees were grown on do not vote.
 
 Time: the sources', plus some hundred candidates a request.
 """
@@ -27,7 +27,7 @@ from pydantic import Field
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import BundleError
-from shortlist.metrics.ranking import ndcg
+from shortlist.metrics.ranking import member, ndcg
 from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever
 from shortlist.retrieve.blend import FUSION, Blended, blend
@@ -129,8 +129,8 @@ class Fuse(Retriever):
         judge: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
     ) -> float:
         """Grow the trees, and say how good they are on people they have not seen."""
-        place, matrix = self._short(requests, blended, weights)
-        won = np.take_along_axis(hits, place, 1)
+        order, matrix = self._short(requests, blended, weights)
+        won = np.take_along_axis(hits, order[:, : matrix.shape[1]], 1)
         fold = np.arange(len(hits)) % FOLDS
         total = 0.0
         for held in range(FOLDS):
@@ -174,9 +174,11 @@ class Fuse(Retriever):
     def _short(
         self, requests: Requests, blended: Blended, weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The places of each request's shortlist among its candidates (B, m), and its features (B, m, f)."""
+        """Each request's candidates by weighted scores, as places (B, K), and the features of the first m of them, the
+        shortlist (B, m, f)."""
         fused = _ordered(_parts(blended, "scores") @ weights, blended.item)
-        place = np.argsort(-fused, axis=1, kind="stable")[:, : self.config.shortlist]
+        order = np.argsort(-fused, axis=1, kind="stable")
+        place = order[:, : self.config.shortlist]
         item = np.take_along_axis(blended.item, place, 1)
         h = requests.histories
         sizes = np.diff(h.indptr).astype(np.float32)
@@ -193,21 +195,18 @@ class Fuse(Retriever):
         ]
         matrix = np.concatenate(features, axis=2, dtype=np.float32)
         matrix[item < 0] = np.nan  # a list that is shorter than the others
-        return place, matrix
+        return order, matrix
 
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         blended = self._candidates(requests, k)
         if self.config.rule == "trees" and self.booster is not None:
-            place, matrix = self._short(requests, blended, self.weights)
-            item = np.take_along_axis(blended.item, place, 1)
-            values = self.booster.inplace_predict(matrix.reshape(-1, matrix.shape[2])).reshape(item.shape)
-            if k > item.shape[1]:  # what the trees did not look at follows, in the order of the scores
-                place = np.argsort(
-                    -_ordered(_parts(blended, "scores") @ self.weights, blended.item), axis=1, kind="stable"
-                )
-                rest = np.take_along_axis(blended.item, place, 1)[:, item.shape[1] :]
-                below = values.min(1, initial=0.0)[:, None] - 1 - np.arange(rest.shape[1])
-                item, values = np.concatenate([item, rest], 1), np.concatenate([values, below], 1)
+            order, matrix = self._short(requests, blended, self.weights)
+            item, seen = np.take_along_axis(blended.item, order, 1), matrix.shape[1]
+            values = self.booster.inplace_predict(matrix.reshape(-1, matrix.shape[2])).reshape(-1, seen)
+            if k > seen:  # what the trees did not look at follows, in the order of the scores
+                below = values.min(1, initial=0.0)[:, None] - 1 - np.arange(item.shape[1] - seen)
+                values = np.concatenate([values, below], 1)
+            item = item[:, : values.shape[1]]
         else:
             item, values = blended.item, _parts(blended, self.config.rule) @ self.weights
         values = _ordered(values, item)
@@ -284,11 +283,3 @@ def _search(parts: np.ndarray, judge: Callable[[np.ndarray], float], rounds: int
         if best <= before * 1.0005:
             break
     return weights
-
-
-def member(items: np.ndarray, truth: list[np.ndarray]) -> np.ndarray:
-    """bool (B, K): which of each request's items came true."""
-    width = np.int64(max(items.max(initial=-1), max((t.max(initial=-1) for t in truth), default=-1))) + 1
-    owner = np.repeat(np.arange(len(truth), dtype=np.int64), [len(t) for t in truth])
-    wanted = owner * width + (np.concatenate(truth) if len(truth) else np.empty(0, np.int64))
-    return np.isin(np.arange(len(items), dtype=np.int64)[:, None] * width + items, wanted) & (items >= 0)

@@ -78,13 +78,17 @@ def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) ->
     pairs = np.setdiff1d(pairs, np.unique(user[~held].astype(np.int64) * n_items + item[~held]))
     has_history = np.bincount(user[~held], minlength=n_users) > 0
     pairs = pairs[has_history[pairs // n_items]]
-    users = np.unique(pairs // n_items)
+    users, truth = by_user(pairs, n_items)
     if not len(users):
         raise DataError(
             "the training table is too small to hold out a validation part: nobody has two different items; "
             "name a retriever instead of auto"
         )
-    bounds = np.searchsorted(pairs // n_items, users), np.searchsorted(pairs // n_items, users, side="right")
-    truth = [(pairs[low:high] % n_items) for low, high in zip(*bounds, strict=True)]
     end = int(time[held].min()) if kind == "time" else int(log.time[-1]) + 1
     return Holdout(kind, train, users.astype(np.int32), truth, np.full(len(users), end, np.int64))
+
+
+def by_user(pairs: np.ndarray, width: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Sorted pairs, user · width + item, as the users that have any and the items of each."""
+    users, starts = np.unique(pairs // width, return_index=True)
+    return users, np.split(pairs % width, starts[1:]) if len(users) else []

@@ -42,9 +42,11 @@ class ItemItem(Retriever):
 
     def taken(self, dataset: Dataset) -> sp.csr_matrix:
         """The (users, items) matrix that the model learns from, repeats damped."""
-        X = interactions(dataset)
-        X.data **= np.float32(self.config.repeats)
-        return X
+        return self.damped(interactions(dataset))
+
+    def damped(self, X: sp.csr_matrix) -> sp.csr_matrix:
+        """A (users, items) matrix of weights as this model counts repeats."""
+        return sp.csr_matrix((X.data ** np.float32(self.config.repeats), X.indices, X.indptr), shape=X.shape)
 
     def asked(self, requests: Requests) -> Requests:
         """The requests with their events weighed as this model reads a history."""

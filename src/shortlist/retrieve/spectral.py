@@ -32,7 +32,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.retrieve.cooccurrence import as_matrix, parts_of, walk
 from shortlist.retrieve.factorise import leading
 from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
-from shortlist.retrieve.select import in_parts, offer
+from shortlist.retrieve.select import in_parts, no_candidates, offer
 from shortlist.retrieve.slim import scaled
 
 PEOPLE = 500
@@ -73,10 +73,7 @@ class Spectral(ItemItem):
         t = min(self.config.broad, into.shape[1])
         self.broad, self.broad_out = np.ascontiguousarray(into[:, :t]), np.ascontiguousarray(out_of[:, :t])
         n = X.shape[1]
-        items, values = (
-            np.full((n, self.config.k), -1, np.int32),
-            np.full((n, self.config.k), -np.inf, np.float32),
-        )
+        items, values = no_candidates(n, self.config.k)
         rest = np.ascontiguousarray(into[:, t:]), np.ascontiguousarray(out_of[:, t:])
         in_parts(
             n,
