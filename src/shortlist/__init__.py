@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from shortlist.data.dataset import Dataset
     from shortlist.errors import ShortlistError
     from shortlist.evaluate import evaluate
+    from shortlist.features.custom import feature
     from shortlist.project import Project, read_project
     from shortlist.recommender import Recommender
     from shortlist.slate import Slate, Slates
@@ -22,6 +23,7 @@ _WHERE = {
     "Slate": "shortlist.slate",
     "Slates": "shortlist.slate",
     "evaluate": "shortlist.evaluate",
+    "feature": "shortlist.features.custom",
     "read_project": "shortlist.project",
 }
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Slate",
     "Slates",
     "evaluate",
+    "feature",
     "read_project",
 ]
 

@@ -195,7 +195,7 @@ def _from(out: Path, source: str) -> str:
 def check(project: ProjectOption = Path("shortlist.toml"), json_file: JsonOption = None) -> None:
     """Read the tables and say everything that is wrong with them."""
     from shortlist.data.dataset import Dataset
-    from shortlist.features.spec import parse_features
+    from shortlist.features.checks import parse_features
     from shortlist.project import read_project
 
     settings = read_project(project)

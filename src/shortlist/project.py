@@ -15,9 +15,18 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from shortlist.errors import ProjectError
+from shortlist.toml import find_line
 
 IMPRESSION = "impression"
 """The kind of event that says an item was shown. It feeds counters and ranker examples, never a history."""
@@ -44,6 +53,9 @@ class Columns(Settings):
     item: str = "item_id"
     timestamp: str | None = None
     """Seconds, milliseconds, microseconds or nanoseconds since 1970, or a date type. Without one, row order is time."""
+    arrival: str | None = None
+    """When the event became known, where that can be later than its time (phones offline, nightly imports). Features and
+    histories then see an event only from its arrival on."""
     kind: str | None = None
     """What happened (play, click, …). Without the column every event is of kind `event`."""
     value: str | None = None
@@ -57,7 +69,7 @@ class Columns(Settings):
     """With which probability the logging policy showed it."""
 
 
-AttributeKind = Literal["number", "category", "list", "text", "time"]
+AttributeKind = Literal["number", "category", "list", "text", "time", "embedding"]
 
 
 class Table(Settings):
@@ -80,6 +92,8 @@ class Data(Settings):
     columns: Columns = Field(default_factory=Columns)
     context: dict[str, Literal["number", "category"]] = Field(default_factory=dict)
     """Event columns that describe the moment (device, daytime, …)."""
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    """What runs the SQL of the features in training: DuckDB in this process, or Spark (extra `spark`)."""
     duplicates: Literal["keep", "drop"] = "drop"
     """Whether a second identical event (same user, item, kind, time) is set aside."""
 
@@ -226,6 +240,14 @@ class Project(Settings):
     rank: Rank = Field(default_factory=Rank)
     rerank: Rerank = Field(default_factory=Rerank)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+    _source: tuple[str, str] | None = PrivateAttr(None)
+    """The file this was read from and its text, so that an error can name the line."""
+
+    def where(self, field: str) -> str:
+        """ "shortlist.toml, line 12: " for a setting such as `features.3.window`; nothing where there is no file."""
+        if self._source is None:
+            return ""
+        return _place(*self._source, field)
 
     @model_validator(mode="after")
     def _names(self) -> Project:
@@ -259,12 +281,18 @@ class Project(Settings):
         return self.evaluate.relevant or next(iter(self.objectives))
 
 
-def parse_project(settings: dict[str, Any], where: str = "project settings") -> Project:
-    """Check a dictionary of settings. Raises `ProjectError` naming each field that is wrong."""
+def parse_project(settings: dict[str, Any], where: str = "project settings", text: str = "") -> Project:
+    """Check a dictionary of settings. Raises `ProjectError` naming each field that is wrong, and with the file's text
+    its line."""
     try:
         return Project.model_validate(settings)
     except ValidationError as error:
-        raise ProjectError(explain(error, where), field=_field(error.errors()[0]["loc"])) from None
+        raise ProjectError(explain(error, where, text), field=_field(error.errors()[0]["loc"])) from None
+
+
+def _place(path: str, text: str, field: str) -> str:
+    line = find_line(text, field)
+    return f"{path}{f', line {line}' if line else ''}: "
 
 
 def read_project(path: str | Path) -> Project:
@@ -275,10 +303,12 @@ def read_project(path: str | Path) -> Project:
     if not path.exists():
         raise ProjectError(f"{path}: no such file; `shortlist init events.parquet` writes one")
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        settings = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProjectError(f"{path}: not valid TOML: {error}") from None
-    project = parse_project(settings, str(path))
+    project = parse_project(settings, str(path), text)
+    project._source = (str(path), text)
     for field in ("events", "items", "users", "database"):
         source = getattr(project.data, field)
         if source and not is_query(source):
@@ -293,7 +323,7 @@ def is_query(source: str) -> bool:
     return bool(re.match(r"\s*(select|with|from)\s", source, re.IGNORECASE))
 
 
-def explain(error: ValidationError, where: str) -> str:
+def explain(error: ValidationError, where: str, text: str = "") -> str:
     """A pydantic error as lines a person can act on: file, setting, what is wrong."""
     lines = []
     for problem in error.errors():
@@ -301,8 +331,15 @@ def explain(error: ValidationError, where: str) -> str:
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message = "there is no such setting"
-        lines.append(f"{where}: {field + ': ' if field else ''}{message}")
+        at = _place(where, text, field or _named(message)) if text else f"{where}: "
+        lines.append(f"{at}{field + ': ' if field else ''}{message}")
     return "\n".join(lines)
+
+
+def _named(message: str) -> str:
+    """The setting that a message about the whole project begins with, or speaks of."""
+    match = re.search(r"\b(rerank|evaluate|retrieve|rank|data)\.\w+", message)
+    return match.group(0) if match else "objectives" if "objective" in message else ""
 
 
 def _field(location: tuple[int | str, ...]) -> str:

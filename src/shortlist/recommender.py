@@ -30,7 +30,6 @@ from shortlist.data.histories import Histories
 from shortlist.data.saved import load_dataset, save_dataset
 from shortlist.data.times import NO_TIME
 from shortlist.errors import BundleError, RequestError
-from shortlist.features.live import LiveCounts
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.people import Event, People, joined
 from shortlist.project import IMPRESSION, Project, parse_project, read_project
@@ -91,7 +90,7 @@ class Recommender:
         """Everything a request needs, from the data set: counters, histories, the clock."""
         self.dataset = dataset
         self.features = FeatureSet(dataset, priors)
-        self.counts = LiveCounts.of(dataset.log, self.features.aggregates, self.features.keys)
+        self.counts = self.features.counters(dataset)
         self.people = People(dataset.histories)
         self.event_weights = EventWeights.of(self.project.retrieve, dataset.log)
         self.default_kind = dataset.log.kinds.index(next(iter(self.project.objectives.values())).events[0])
@@ -174,8 +173,8 @@ class Recommender:
         strengths: tuple[float, float],
         moment: int,
     ) -> list[Slate]:
-        codes, requests, unknown = self._requests(people, history, context, allowed, moment)
-        rows, predictions = self._rank(codes, requests, context)
+        codes, requests, whole, unknown = self._requests(people, history, context, allowed, moment)
+        rows, predictions = self._rank(codes, requests, whole, context)
         bounds = np.searchsorted(rows.request, np.arange(len(people) + 1))
         utility = weigh(predictions, weights, self.scales)
         slates = []
@@ -235,7 +234,7 @@ class Recommender:
         context: dict[str, Any] | None,
         allowed: np.ndarray | None,
         moment: int,
-    ) -> tuple[np.ndarray, Requests, list[Any]]:
+    ) -> tuple[np.ndarray, Requests, Histories, list[Any]]:
         codes = self.dataset.users.ids.codes(people)
         unknown: list[Any] = []
         if history is not None:
@@ -257,7 +256,7 @@ class Recommender:
         indptr, seen = (None, None) if show else (whole.indptr, whole.item)
         moments = np.full(len(people), moment, np.int64)
         requests = Requests(recent, self.event_weights(recent), moments, allowed, indptr, seen, attributes)
-        return codes, requests, unknown
+        return codes, requests, whole, unknown
 
     def _given(
         self, context: dict[str, Any] | None, known: dict[str, Attribute], n: int
@@ -289,7 +288,7 @@ class Recommender:
         return found
 
     def _rank(
-        self, codes: np.ndarray, requests: Requests, context: dict[str, Any] | None
+        self, codes: np.ndarray, requests: Requests, whole: Histories, context: dict[str, Any] | None
     ) -> tuple[Rows, np.ndarray]:
         """Candidates of a batch, as feature rows with calibrated predictions."""
         blended = blend(self.retrievers, requests, self.project.retrieve.candidates)
@@ -298,7 +297,7 @@ class Recommender:
         rows = Rows(
             codes,
             requests.moments,
-            requests.histories,
+            whole,
             request,
             blended.item[found],
             blended.sources,

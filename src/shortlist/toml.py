@@ -7,6 +7,7 @@ happens in the reader's terms.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 COMMENTS = {
@@ -22,6 +23,42 @@ COMMENTS = {
     "rerank": "From candidates to a slate: diversity, freshness, how much of one provider.",
     "evaluate": "How the log is cut in time: past | ranker window | validation | test.",
 }
+
+
+def find_line(text: str, field: str) -> int | None:
+    """The line, from 1, on which a setting such as `features.2.window` or `objectives.play.events` stands in TOML text;
+    the line of its table, or of the nearest that holds it, where it has none of its own."""
+    wanted = [part for part in field.split(".") if part]
+    best, depth = None, 0
+    table: list[str] = []
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        match = re.match(r"\[(\[?)\s*([^\[\]]+?)\s*\]", stripped)
+        if match:
+            names = [part.strip().strip("\"'") for part in match.group(2).split(".")]
+            path = ".".join(names)
+            if match.group(1):
+                counts[path] = counts.get(path, -1) + 1
+            table = []
+            for name in names:
+                table.append(name)
+                if ".".join(part for part in table if not part.isdigit()) in counts:
+                    table.append(str(counts[".".join(part for part in table if not part.isdigit())]))
+            here = table
+        else:
+            key = re.match(r"([\w.\-\"']+)\s*=", stripped)
+            if not key:
+                continue
+            here = table + [part.strip("\"'") for part in key.group(1).split(".")]
+        common = 0
+        while common < min(len(here), len(wanted)) and here[common] == wanted[common]:
+            common += 1
+        if common == len(here) and common > depth:
+            best, depth = number, common
+        elif best is None and wanted and common == len(wanted):
+            best = number  # the first of what belongs to it
+    return best
 
 
 def write_toml(settings: dict[str, Any], title: str) -> str:

@@ -23,7 +23,7 @@ from shortlist.project import AttributeKind
 class Attribute:
     """One attribute of n things.
 
-    number: `values` float32 (n,), NaN where unknown. category: `codes` int32 (n,). list: `indptr` int64 (n+1,) and
+    number: `values` float32 (n,), NaN where unknown. embedding: `values` float32 (n, d), rows of NaN where unknown. category: `codes` int32 (n,). list: `indptr` int64 (n+1,) and
     `codes`. time: `times` int64 (n,). text: `text`, n strings.
     """
 
@@ -39,6 +39,7 @@ class Attribute:
     def __len__(self) -> int:
         return {
             "number": len(self.values),
+            "embedding": len(self.values),
             "category": len(self.codes),
             "list": len(self.indptr) - 1,
             "time": len(self.times),
@@ -63,9 +64,10 @@ class Attribute:
             return Attribute(
                 self.name, "list", codes=self.codes[inner], indptr=indptr, vocabulary=self.vocabulary
             )
-        if self.kind == "number":
+        if self.kind in {"number", "embedding"}:
+            gone = missing if self.kind == "number" else missing[:, None]
             return Attribute(
-                self.name, "number", values=np.where(missing, np.nan, self.values[safe]).astype(np.float32)
+                self.name, self.kind, values=np.where(gone, np.nan, self.values[safe]).astype(np.float32)
             )
         if self.kind == "category":
             codes = np.where(missing, -1, self.codes[safe]).astype(np.int32)
@@ -81,6 +83,8 @@ class Attribute:
         if self.kind == "number":
             value = float(self.values[row])
             return None if np.isnan(value) else value
+        if self.kind == "embedding":
+            return None if np.isnan(self.values[row]).any() else [float(v) for v in self.values[row]]
         if self.kind == "category":
             return self.vocabulary[self.codes[row]] if self.codes[row] >= 0 else None
         if self.kind == "list":
@@ -100,6 +104,10 @@ class Attribute:
         if self.kind == "list":
             flat = pa.array([self.vocabulary[c] for c in self.codes.tolist()], pa.string())
             return pa.ListArray.from_arrays(pa.array(self.indptr, pa.int32()), flat)
+        if self.kind == "embedding":
+            known = ~np.isnan(self.values).any(1)
+            flat = pa.FixedSizeListArray.from_arrays(pa.array(self.values.ravel()), self.values.shape[1])
+            return pc.if_else(pa.array(known), flat, pa.scalar(None, flat.type))
         if self.kind == "time":
             return pa.array(self.times, mask=self.times == NO_TIME)
         return pa.array(self.text, pa.string())
@@ -125,6 +133,8 @@ def encode(
                 else array.cast(pa.int8()).cast(pa.float64())
             )
             return Attribute(name, kind, values=_numpy(numbers, np.nan).astype(np.float32))
+        if kind == "embedding":
+            return Attribute(name, kind, values=_vectors(name, array))
         if kind == "time":
             return Attribute(name, kind, times=to_milliseconds(array)[0])
         if kind == "text":
@@ -159,6 +169,22 @@ def encode(
             f"attribute {name!r} cannot be a {kind}: the column is {array.type}, e.g. {examples} ({error})",
             name,
         ) from None
+
+
+def _vectors(name: str, array: pa.Array) -> np.ndarray:
+    """float32 (n, d) from a column of lists of numbers, NaN where there is none."""
+    sizes = pc.unique(pc.list_value_length(array).drop_null()).to_pylist()
+    if len(sizes) != 1 or not sizes[0]:
+        raise DataError(
+            f"attribute {name!r} cannot be an embedding: its lists have the lengths {sorted(sizes)[:5]}; all must be alike",
+            name,
+        )
+    present = _numpy(array.is_valid()).astype(bool)
+    values = np.full((len(array), sizes[0]), np.nan, np.float32)
+    flat = array.drop_null().flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)
+    values[present] = flat.reshape(-1, sizes[0])
+    values[~np.isfinite(values).all(1)] = np.nan
+    return values
 
 
 def _grown(vocabulary: list[str] | None, words: pa.Array) -> list[str]:

@@ -42,7 +42,8 @@ class Log:
     """Events, ordered by time; all arrays (n,).
 
     `user`, `item` int32 codes; `time` int64 ms; `kind` int16 into `kinds`; `value` float32 (NaN: none); `slate` int32
-    (−1: none); `position` int16 (−1: none); `propensity` float32 (NaN: none); `context`: one attribute a column.
+    (−1: none); `position` int16 (−1: none); `propensity` float32 (NaN: none); `context`: one attribute a column;
+    `arrival` int64 ms: when each event became known, where the log says so.
     """
 
     kinds: list[str]
@@ -55,9 +56,15 @@ class Log:
     position: np.ndarray
     propensity: np.ndarray
     context: dict[str, Attribute] = field(default_factory=dict)
+    arrival: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.user)
+
+    @property
+    def arrived(self) -> np.ndarray:
+        """When each event became known, int64 ms (n,): its time, where the log says nothing else."""
+        return self.time if self.arrival is None else self.arrival
 
     def rows(self, rows: np.ndarray | slice) -> Log:
         index = np.arange(len(self))[rows]
@@ -65,7 +72,9 @@ class Log:
             n: getattr(self, n)[rows]
             for n in ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
         }
-        return replace(self, **arrays, context={n: a.take(index) for n, a in self.context.items()})
+        arrival = None if self.arrival is None else self.arrival[rows]
+        context = {n: a.take(index) for n, a in self.context.items()}
+        return replace(self, **arrays, context=context, arrival=arrival)
 
     def is_kind(self, names: list[str], at_least: float | None = None) -> np.ndarray:
         """bool (n,): events of these kinds, with at least this value where one is asked for."""
@@ -98,11 +107,15 @@ class Dataset:
             log.time[acted],
             log.kind[acted],
             log.value[acted],
+            None if log.arrival is None else log.arrival[acted],
         )
 
     def before(self, moment: int) -> Dataset:
-        """What had happened strictly before a moment (ms)."""
-        return replace(self, log=self.log.rows(slice(0, int(np.searchsorted(self.log.time, moment)))))
+        """What was known strictly before a moment (ms)."""
+        log = self.log.rows(slice(0, int(np.searchsorted(self.log.time, moment))))
+        if log.arrival is not None:
+            log = log.rows(np.flatnonzero(log.arrival < moment))
+        return replace(self, log=log)
 
     def between(self, start: int, end: int) -> Dataset:
         """Events with start ≤ time < end (ms)."""
@@ -235,6 +248,7 @@ def _build(
             name: encode(name, kind, events.column(name).combine_chunks().take(pa.array(raw.rows)))
             for name, kind in project.data.context.items()
         },
+        raw.arrival,
     )
     dataset = Dataset(
         project,
@@ -331,13 +345,15 @@ def _check_objectives(dataset: Dataset) -> None:
     for name, objective in dataset.project.objectives.items():
         unknown = [kind for kind in objective.events if kind not in dataset.log.kinds]
         if unknown:
+            where = dataset.project.where(f"objectives.{name}.events")
             raise DataError(
-                f"objectives.{name}: no event is of kind {', '.join(unknown)}; the log has: {', '.join(dataset.log.kinds)}",
+                f"{where}objectives.{name}: no event is of kind {', '.join(unknown)}; the log has: {', '.join(dataset.log.kinds)}",
                 field=f"objectives.{name}.events",
             )
         if not dataset.positives(objective).any():
+            where = dataset.project.where(f"objectives.{name}")
             raise DataError(
-                f"objectives.{name}: no event fulfils it (events {objective.events}, at_least {objective.at_least})",
+                f"{where}objectives.{name}: no event fulfils it (events {objective.events}, at_least {objective.at_least})",
                 field=f"objectives.{name}",
             )
 

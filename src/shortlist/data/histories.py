@@ -14,13 +14,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Histories:
-    """B histories. `indptr` int64 (B+1,); `item` int32, `time` int64 ms, `kind` int16, `value` float32, all (E,)."""
+    """B histories. `indptr` int64 (B+1,); `item` int32, `time` int64 ms, `kind` int16, `value` float32, all (E,).
+
+    `arrived` int64 ms (E,): when each event became known, where that can be later than its time.
+    """
 
     indptr: np.ndarray
     item: np.ndarray
     time: np.ndarray
     kind: np.ndarray
     value: np.ndarray
+    arrived: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -35,7 +39,16 @@ class Histories:
         sizes = np.maximum(ends - starts, 0)
         indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         rows = np.arange(indptr[-1]) - np.repeat(indptr[:-1], sizes) + np.repeat(starts, sizes)
-        return Histories(indptr, self.item[rows], self.time[rows], self.kind[rows], self.value[rows])
+        return self._take(indptr, rows)
+
+    def _take(self, indptr: np.ndarray, rows: np.ndarray) -> Histories:
+        arrived = None if self.arrived is None else self.arrived[rows]
+        return Histories(indptr, self.item[rows], self.time[rows], self.kind[rows], self.value[rows], arrived)
+
+    def only(self, wanted: np.ndarray) -> Histories:
+        """The events chosen by a mask, bool (E,)."""
+        indptr = np.concatenate([[0], np.cumsum(wanted)])[self.indptr]
+        return self._take(indptr, np.flatnonzero(wanted))
 
     def last(self, n: int) -> Histories:
         """Each history's latest n events."""
@@ -62,13 +75,15 @@ class Histories:
         time: np.ndarray,
         kind: np.ndarray,
         value: np.ndarray,
+        arrived: np.ndarray | None = None,
     ) -> Histories:
         """Group events that are ordered by time by their owner (−1: nobody's, left out)."""
         order = np.argsort(owner, kind="stable")
         order = order[np.searchsorted(owner[order], 0) :]
         counts = np.bincount(owner[order], minlength=n) if len(order) else np.zeros(n, np.int64)
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        return cls(indptr, item[order], time[order], kind[order], value[order])
+        arrived = None if arrived is None else arrived[order]
+        return cls(indptr, item[order], time[order], kind[order], value[order], arrived)
 
 
 def as_of(histories: Histories, owners: np.ndarray, moments: np.ndarray) -> Histories:
@@ -85,4 +100,7 @@ def as_of(histories: Histories, owners: np.ndarray, moments: np.ndarray) -> Hist
         earlier = open_ & (histories.time[np.minimum(middle, max(len(histories.time) - 1, 0))] < moments)
         low = np.where(earlier, middle + 1, low)
         high = np.where(open_ & ~earlier, middle, high)
-    return histories.pick(starts, np.where(known, low, starts))
+    past = histories.pick(starts, np.where(known, low, starts))
+    if past.arrived is None:
+        return past
+    return past.only(past.arrived < moments[past.owner])

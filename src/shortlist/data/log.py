@@ -88,6 +88,8 @@ class RawLog:
     value: np.ndarray
     rows: np.ndarray
     """Which row of the table each event was, int64."""
+    arrival: np.ndarray | None = None
+    """When each became known, int64 ms; None where the log does not say."""
 
 
 def missing_column(file: str, wanted: str, present: Iterable[str], setting: str) -> Problem:
@@ -215,16 +217,38 @@ def check_events(
         times = np.arange(len(user), dtype=np.int64) * 1000
         check.notes.append("no timestamp column: the order of the rows is taken as time")
 
+    arrival = None
+    if columns.arrival:
+        arrival, arrived = to_milliseconds(_flat(table.column(columns.arrival)))
+        set_aside(
+            arrived.unreadable,
+            columns.arrival,
+            "with unreadable arrival",
+            "not a time",
+            "Write epoch numbers, dates or ISO texts",
+        )
+        # an event cannot be known before it happened; without an arrival it was known at once
+        arrival = np.maximum(np.where(arrival == NO_TIME, times, arrival), times)
+
     if columns.value:
         column = _flat(table.column(columns.value))
         numbers = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-        set_aside(
-            np.isinf(numbers),
-            columns.value,
-            "with infinite value",
-            "the value is infinite",
-            "Values must be finite numbers",
-        )
+        endless = np.isinf(numbers)
+        if endless.any():
+            where = project.where("data.columns.value")
+            check.problems.append(
+                Problem(
+                    "error",
+                    file,
+                    columns.value,
+                    "the value is infinite",
+                    int(endless.sum()),
+                    _examples(table, endless, shown),
+                    f"{where}data.columns.value names this column; values must be finite numbers: mend the export, or leave "
+                    "those rows out with a query",
+                )
+            )
+            return None, check
         value = numbers.astype(np.float32)
     else:
         value = np.full(len(user), np.nan, np.float32)
@@ -279,13 +303,29 @@ def check_events(
         )
         return None, check
     rows = np.flatnonzero(keep)
-    rows = rows[np.argsort(times[rows], kind="stable")]
+    by = (times[rows],) if arrival is None else (arrival[rows], times[rows])
+    rows = rows[np.lexsort(by)]
     taken = pa.array(rows)
-    return RawLog(user.take(taken), item.take(taken), times[rows], kind.take(taken), value[rows], rows), check
+    arrival = None if arrival is None else arrival[rows]
+    return (
+        RawLog(user.take(taken), item.take(taken), times[rows], kind.take(taken), value[rows], rows, arrival),
+        check,
+    )
 
 
 def _check_columns(table: pa.Table, columns: Columns, project: Project, file: str, check: Check) -> None:
-    for role in ("user", "item", "timestamp", "kind", "value", "event_id", "slate", "position", "propensity"):
+    for role in (
+        "user",
+        "item",
+        "timestamp",
+        "arrival",
+        "kind",
+        "value",
+        "event_id",
+        "slate",
+        "position",
+        "propensity",
+    ):
         name = getattr(columns, role)
         if name and name not in table.column_names:
             check.problems.append(missing_column(file, name, table.column_names, f"data.columns.{role}"))

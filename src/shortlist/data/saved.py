@@ -30,6 +30,8 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         meta[role] = _meta(entities.attributes)
     meta["context"] = _meta(dataset.log.context)
     log = {name: pa.array(getattr(dataset.log, name)) for name in LOG}
+    if dataset.log.arrival is not None:
+        log["arrival"] = pa.array(dataset.log.arrival)
     _write(
         folder / "log.arrow", {**log, **{f"context.{n}": a for n, a in _columns(dataset.log.context).items()}}
     )
@@ -48,6 +50,8 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
             )
         table = _read(folder / "log.arrow")
         arrays = {name: table.column(name).to_numpy() for name in LOG}
+        if "arrival" in table.column_names:
+            arrays["arrival"] = table.column("arrival").to_numpy()
         context = {n: _restore(n, m, table.column(f"context.{n}")) for n, m in meta["context"].items()}
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None

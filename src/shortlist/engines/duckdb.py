@@ -12,6 +12,16 @@ from shortlist.errors import DataError
 from shortlist.project import is_query
 
 
+class DuckEngine:
+    """Queries over Arrow tables in memory, all cores."""
+
+    def run(self, sql: str, tables: dict[str, pa.Table]) -> pa.Table:
+        with duckdb.connect(config={"preserve_insertion_order": "false"}) as connection:
+            for name, table in tables.items():
+                connection.register(name, table)
+            return connection.sql(sql).to_arrow_table()
+
+
 def connect(database: str | None = None) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB, or a read-only look into a DuckDB file."""
     if database is None:

@@ -1,7 +1,8 @@
 """Keys: what an aggregate counts by, as whole numbers.
 
-`by = "item"` counts by item code, `"item.genres"` by each genre of the item, `"user.gender"` by the user's gender,
-`"all"` by nothing. Both sides of a count speak this language: an event adds to its keys, a row reads its own.
+`by = "item"` counts by item code, `"item.genres"` by each genre of the item, `"context.device"` by the device of the
+moment, `"user*item.genres"` by person and genre, `"all"` by nothing. Both sides of a count speak this language: an event
+adds to its keys, a row reads its own. Several parts become one number, as digits of mixed base.
 """
 
 from __future__ import annotations
@@ -11,37 +12,124 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from shortlist.data.attributes import Attribute
+from shortlist.data.dataset import Log
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who acts or asks, and in what moment: `users` int32 (R,), −1: a visitor; attributes with R rows each.
+
+    `told`: user attributes that came with the request, which go before those on file.
+    """
+
+    users: np.ndarray
+    context: dict[str, Attribute] = field(default_factory=dict)
+    told: dict[str, Attribute] = field(default_factory=dict)
+
+    @classmethod
+    def events(cls, log: Log, rows: np.ndarray) -> Asked:
+        return cls(log.user[rows], {name: a.take(rows) for name, a in log.context.items()})
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The coded attributes of all items and users, from which keys are read."""
+    """The coded attributes of all items, users and moments, from which keys are read."""
 
     n_users: int
     n_items: int
     users: dict[str, Attribute] = field(default_factory=dict)
     items: dict[str, Attribute] = field(default_factory=dict)
+    context: dict[str, list[str]] = field(default_factory=dict)
+    """Vocabularies of the context columns."""
 
     def size(self, by: str) -> int:
         """How many keys there are."""
-        if by == "all":
+        total = 1
+        for part in by.split("*"):
+            total *= self._size(part)
+        return total
+
+    def _size(self, part: str) -> int:
+        if part == "all":
             return 1
-        if by in {"item", "user"}:
-            return self.n_items if by == "item" else self.n_users
-        return max(len(self._attribute(by).vocabulary), 1)
+        if part in {"item", "user"}:
+            return max(self.n_items if part == "item" else self.n_users, 1)
+        side, _, name = part.partition(".")
+        if side == "context":
+            return max(len(self.context[name]), 1)
+        return max(len((self.items if side == "item" else self.users)[name].vocabulary), 1)
 
-    def of(self, by: str, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(row, key) pairs for rows of a user and an item; a row without a key (an unknown user) has no pair."""
+    def of(
+        self, by: str, asked: Asked, request: np.ndarray, items: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(row, key) pairs, rows ascending, for rows of a request and an item. A row may have several keys, or none
+        (an unknown user, an item without a genre)."""
         n = len(items)
-        if by == "all":
-            return np.arange(n), np.zeros(n, np.int64)
-        codes = items if by.startswith("item") else users
-        if by in {"item", "user"}:
-            rows = np.flatnonzero(codes >= 0)
-            return rows, codes[rows].astype(np.int64)
-        indptr, values = self._attribute(by).take(codes).ragged()
-        return np.repeat(np.arange(n), np.diff(indptr)), values.astype(np.int64)
+        rows, keys = np.arange(n), np.zeros(n, np.int64)
+        for part in by.split("*"):
+            if part == "all":
+                continue
+            size = self._size(part)
+            if part == "item" or part.startswith("item."):
+                indptr, values = self._item_part(part, items)
+                rows, keys = _product(rows, keys, rows, indptr, values, size)
+            else:
+                indptr, values = self._request_part(part, asked)
+                rows, keys = _product(rows, keys, request[rows], indptr, values, size)
+        return rows, keys
 
-    def _attribute(self, by: str) -> Attribute:
-        side, _, name = by.partition(".")
-        return (self.items if side == "item" else self.users)[name]
+    def is_of_request(self, by: str) -> bool:
+        """Whether the key does not depend on the candidate."""
+        return not any(part == "item" or part.startswith("item.") for part in by.split("*"))
+
+    def _item_part(self, part: str, items: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """Keys of each row: one a row where indptr is None, −1 for none."""
+        if part == "item":
+            return None, items
+        attribute = self.items[part.partition(".")[2]]
+        if attribute.kind == "category":
+            return None, attribute.codes[items]
+        taken = attribute.take(items)
+        return taken.indptr, taken.codes
+
+    def _request_part(self, part: str, asked: Asked) -> tuple[np.ndarray | None, np.ndarray]:
+        if part == "user":
+            return None, asked.users
+        side, _, name = part.partition(".")
+        if side == "context":
+            given = asked.context.get(name)
+        else:
+            given = asked.told.get(name)
+            if given is None:
+                given = self.users[name].take(asked.users)
+        if given is None:
+            return None, np.full(len(asked.users), -1, np.int32)
+        # a word that training has not seen has no count
+        codes = np.where(given.codes < self._size(part), given.codes, -1)
+        if given.kind == "category":
+            return None, codes
+        return given.indptr, codes
+
+
+def _product(
+    rows: np.ndarray,
+    keys: np.ndarray,
+    at: np.ndarray,
+    indptr: np.ndarray | None,
+    values: np.ndarray,
+    size: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each (row, key) so far joined with each value of its part: value `at[i]`, or the values of list `at[i]`."""
+    if indptr is None:
+        part = values[at].astype(np.int64)
+        known = part >= 0
+        if known.all():
+            return rows, keys * size + part
+        return rows[known], keys[known] * size + part[known]
+    counts = (indptr[1:] - indptr[:-1])[at]
+    begin = np.cumsum(counts) - counts
+    inner = np.arange(int(counts.sum())) - np.repeat(begin - indptr[at], counts)
+    part = values[inner].astype(np.int64)
+    rows, keys = np.repeat(rows, counts), np.repeat(keys, counts) * size + part
+    known = part >= 0
+    return (rows, keys) if known.all() else (rows[known], keys[known])

@@ -1,168 +1,153 @@
-"""Online: the same counts, kept up to date event by event.
+"""Online: the same counts as `history.py`, kept up to date event by event.
 
-Each aggregate is a ring of 24 steps a key and a running total: an event adds one, a step that leaves the window is
-subtracted when time passes it. So an event costs O(1), a lookup is one gather, and memory is bounded by the keys.
-A restart rebuilds the rings from the log (`LiveCounts.of`).
+Each aggregate has a `Counter`. A restart rebuilds them from the log and the event store (`LiveCounts.of`), in any order.
 """
 
 from __future__ import annotations
 
-import numba
+from collections import defaultdict
+
 import numpy as np
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Log
 from shortlist.data.histories import Histories
-from shortlist.features.history import thousandths
-from shortlist.features.keys import Keys
-from shortlist.features.spec import STEPS, Aggregate
-
-
-class Counter:
-    """One aggregate: `n`, `total` (thousandths) and `last` (ms), int64, one a key; rings where there is a window."""
-
-    def __init__(self, aggregate: Aggregate, keys: int) -> None:
-        self.aggregate = aggregate
-        self.n = np.zeros(keys, np.int64)
-        self.total = np.zeros(keys, np.int64)
-        self.last = np.full(keys, np.iinfo(np.int64).min)
-        self.head = np.iinfo(np.int64).min
-        """The newest step that any event or lookup has reached."""
-        if aggregate.window_ms is not None:
-            self.ring_n = np.zeros((STEPS, keys), np.int32)
-            self.ring_total = np.zeros((STEPS, keys), np.int64)
-
-    def advance(self, moment: int) -> None:
-        """Let the steps that have left the window at this moment go."""
-        if self.aggregate.window_ms is None:
-            return
-        step = moment // self.aggregate.step_ms
-        if step <= self.head:
-            return
-        for passed in range(max(self.head + 1, step - STEPS + 1), step + 1):
-            slot = passed % STEPS
-            self.n -= self.ring_n[slot]
-            self.total -= self.ring_total[slot]
-            self.ring_n[slot] = 0
-            self.ring_total[slot] = 0
-        self.head = step
-
-    def add(self, key: int, time: int, value: int) -> None:
-        """One event, O(1). One that is older than the window only moves `last`."""
-        if time > self.last[key]:
-            self.last[key] = time
-        if self.aggregate.window_ms is not None:
-            self.advance(time)
-            step = time // self.aggregate.step_ms
-            if step <= self.head - STEPS:
-                return
-            self.ring_n[step % STEPS, key] += 1
-            self.ring_total[step % STEPS, key] += value
-        self.n[key] += 1
-        self.total[key] += value
-
-    def add_many(self, keys: np.ndarray, times: np.ndarray, values: np.ndarray) -> None:
-        """Many events at once, in any order."""
-        if not len(keys):
-            return
-        np.maximum.at(self.last, keys, times)
-        if self.aggregate.window_ms is not None:
-            self.advance(int(times.max()))
-            steps = times // self.aggregate.step_ms
-            inside = steps > self.head - STEPS
-            keys, values, slots = keys[inside], values[inside], steps[inside] % STEPS
-            np.add.at(self.ring_n, (slots, keys), 1)
-            np.add.at(self.ring_total, (slots, keys), values)
-        np.add.at(self.n, keys, 1)
-        np.add.at(self.total, keys, values)
+from shortlist.features.counter import Counter, LiveView
+from shortlist.features.history import PastCounts, thousandths
+from shortlist.features.keys import Asked, Keys
+from shortlist.features.spec import Aggregate
 
 
 class LiveCounts:
     """All counters of a project's features, and the lookups that the matrix needs."""
 
-    def __init__(self, aggregates: list[Aggregate], keys: Keys, kinds: list[str]) -> None:
+    def __init__(
+        self, aggregates: list[Aggregate], keys: Keys, kinds: list[str], summed: set[Aggregate] | None = None
+    ) -> None:
         self.keys = keys
         self.kinds = kinds
-        self.counters = {a: Counter(a, keys.size(a.by)) for a in dict.fromkeys(aggregates)}
+        self.counters = {
+            a: Counter(a, keys.size(a.by), summed is None or a in summed) for a in dict.fromkeys(aggregates)
+        }
+        self.by_kind: dict[str, list[tuple[Aggregate, Counter]]] = defaultdict(list)
+        for aggregate, counter in self.counters.items():
+            self.by_kind[aggregate.event].append((aggregate, counter))
 
     @classmethod
-    def of(cls, log: Log, aggregates: list[Aggregate], keys: Keys) -> LiveCounts:
-        """As if every event of a log had been added."""
-        live = cls(aggregates, keys, log.kinds)
-        for aggregate, counter in live.counters.items():
-            chosen = np.flatnonzero(log.is_kind([aggregate.event], aggregate.at_least))
-            rows, event_keys = keys.of(aggregate.by, log.user[chosen], log.item[chosen])
-            rows = chosen[rows]
-            counter.add_many(event_keys, log.time[rows], thousandths(log.value[rows]))
+    def of(
+        cls, log: Log, aggregates: list[Aggregate], keys: Keys, summed: set[Aggregate] | None = None
+    ) -> LiveCounts:
+        """As if every event of a log had been added. summed: the aggregates whose total somebody reads."""
+        live = cls(aggregates, keys, log.kinds, summed)
+        for kind in live.by_kind:
+            rows = np.flatnonzero(log.is_kind([kind]))
+            live.add_many(kind, Asked.events(log, rows), log.item[rows], log.time[rows], log.value[rows])
         return live
 
-    def add(self, user: int, item: int, time: int, kind: str, value: float) -> None:
+    def add(
+        self,
+        user: int,
+        item: int,
+        time: int,
+        kind: str,
+        value: float,
+        context: dict[str, Attribute] | None = None,
+    ) -> None:
         """One event; user −1 is a visitor, who counts for items and for all but has no counters."""
-        amount = int(thousandths(np.array([value], np.float32))[0])
-        users, items = np.array([user]), np.array([item])
-        for aggregate, counter in self.counters.items():
-            if aggregate.event != kind or (
-                aggregate.at_least is not None and not value >= aggregate.at_least
-            ):
+        if kind in self.by_kind:
+            asked = Asked(np.array([user], np.int32), context or {})
+            self.add_many(
+                kind, asked, np.array([item], np.int32), np.array([time]), np.array([value], np.float32)
+            )
+
+    def add_many(
+        self, kind: str, asked: Asked, items: np.ndarray, times: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Events of one kind, in any order: who acted in which context, on which item, when (ms), with which value."""
+        each = np.arange(len(items))
+        cache: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        amounts = thousandths(values)
+
+        def keyed(by: str) -> tuple[np.ndarray, np.ndarray]:
+            if by not in cache:
+                cache[by] = self.keys.of(by, asked, each, items)
+            return cache[by]
+
+        for aggregate, counter in self.by_kind.get(kind, ()):
+            rows, keys = keyed(aggregate.by)
+            if aggregate.at_least is not None:
+                enough = np.nan_to_num(values, nan=-np.inf)[rows] >= aggregate.at_least
+                rows, keys = rows[enough], keys[enough]
+            if aggregate.distinct is None:
+                counter.add(keys, times[rows], amounts[rows])
                 continue
-            for key in self.keys.of(aggregate.by, users, items)[1].tolist():
-                counter.add(key, time, amount)
+            row, other = keyed(aggregate.distinct)
+            low, high = np.searchsorted(row, rows), np.searchsorted(row, rows, side="right")
+            sizes = high - low
+            inner = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes - low, sizes)
+            keys, rows = np.repeat(keys, sizes), np.repeat(rows, sizes)
+            pairs = keys * self.keys.size(aggregate.distinct) + other[inner]
+            counter.add_pairs(keys, pairs, times[rows])
 
-    def lookup(
-        self, aggregate: Aggregate, keys: np.ndarray, moments: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(n, sum in thousandths, last ms), int64 (P,), as of now: the latest of the moments."""
-        counter = self.counters[aggregate]
-        if len(moments):
-            counter.advance(int(moments.max()))
-        return counter.n[keys], counter.total[keys], counter.last[keys]
+    def lookup(self, aggregate: Aggregate, keys: np.ndarray, moments: np.ndarray) -> LiveView:
+        """What is known of each key as of now: the latest of the moments."""
+        return self.counters[aggregate].view(keys, int(moments.max()) if len(moments) else 0)
 
 
-def history_counts(
-    aggregate: Aggregate, histories: Histories, moments: np.ndarray, kinds: list[str]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The counts by user of people who have no counters: from the history that came with the request. All (B,)."""
+def visitor_counts(
+    aggregate: Aggregate,
+    keys: Keys,
+    histories: Histories,
+    asked: Asked,
+    kinds: list[str],
+    owner: np.ndarray,
+    rest: np.ndarray,
+    moments: np.ndarray,
+) -> PastCounts:
+    """Counts by a person (and more) who has no counters: from the history that came with the request.
+
+    owner, rest: for each answer wanted, the request and the key but for the person, (P,).
+    """
     chosen = np.zeros(len(histories.item), bool)
     if aggregate.event in kinds:
         chosen = histories.kind == kinds.index(aggregate.event)
     if aggregate.at_least is not None:
         chosen &= np.nan_to_num(histories.value, nan=-np.inf) >= aggregate.at_least
-    owner = histories.owner
-    chosen &= histories.time >= aggregate.start(moments)[owner]
-    last = np.full(len(histories), np.iinfo(np.int64).min)
-    np.maximum.at(last, owner[chosen], histories.time[chosen])
-    total = np.zeros(len(histories), np.int64)
-    np.add.at(total, owner[chosen], thousandths(histories.value[chosen]))
-    return np.bincount(owner[chosen], minlength=len(histories)).astype(np.int64), total, last
+    chosen &= histories.time >= aggregate.start(moments)[histories.owner]
+    events = np.flatnonzero(chosen)
+    request = histories.owner[events]
+    # the moment of a past event is not known here, so a key with a context has no events
+    blank = Asked(asked.users[request], {}, {n: a.take(request) for n, a in asked.told.items()})
+    row, key = keys.of(without_user(aggregate.by), blank, np.arange(len(events)), histories.item[events])
+    size = keys.size(without_user(aggregate.by))
+    line, wanted = request[row] * size + key, owner * size + rest
+    events = events[row]
+    found = np.unique(wanted)
+    place = np.searchsorted(found, line)
+    place[place == len(found)] = 0
+    kept = found[place] == line if len(found) else np.zeros(0, bool)
+    place, events = place[kept], events[kept]
+    m = len(found)
+    value = thousandths(histories.value[events])
+    last, latest = np.full(m, np.iinfo(np.int64).min // 4), np.full(m, np.iinfo(np.int64).min)
+    np.maximum.at(last, place, histories.time[events])
+    newest = histories.time[events] == last[place]
+    np.maximum.at(latest, place[newest], value[newest])
+    low, high = np.full(m, np.iinfo(np.int64).max), np.full(m, np.iinfo(np.int64).min)
+    np.minimum.at(low, place, value)
+    np.maximum.at(high, place, value)
+    total = np.zeros(m, np.int64)
+    np.add.at(total, place, value)
+    n = np.bincount(place, minlength=m).astype(np.int64)
+    if aggregate.distinct is not None:
+        who = Asked(asked.users[histories.owner[events]])
+        row, other = keys.of(aggregate.distinct, who, np.arange(len(events)), histories.item[events])
+        pairs = np.unique(place[row] * keys.size(aggregate.distinct) + other)
+        n = np.bincount(pairs // keys.size(aggregate.distinct), minlength=m).astype(np.int64)
+    at = np.searchsorted(found, wanted)
+    return PastCounts(*(array[at] for array in (n, total, last, latest, low, high)))
 
 
-def live_affinity(
-    attribute: Attribute, last: int, histories: Histories, request: np.ndarray, item: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(hits, history length), int64 (rows,): how often the candidate's values occur in the latest events."""
-    latest = histories.last(last)
-    indptr, values = attribute.ragged()
-    hits = _hits(latest.indptr, latest.item, indptr, values, max(len(attribute.vocabulary), 1), request, item)
-    return hits, np.diff(latest.indptr)[request]
-
-
-@numba.njit(cache=True, nogil=True)
-def _hits(  # type: ignore[no-untyped-def]
-    history_indptr, history_item, value_indptr, values, n_values, request, item
-):
-    """A counter per value is filled for one request at a time; rows of one request are expected side by side."""
-    profile = np.zeros(n_values, np.int64)
-    hits = np.zeros(len(item), np.int64)
-    current = -1
-    for row in range(len(item)):
-        if request[row] != current:
-            current = request[row]
-            profile[:] = 0
-            for event in range(history_indptr[current], history_indptr[current + 1]):
-                taken = history_item[event]
-                for at in range(value_indptr[taken], value_indptr[taken + 1]):
-                    profile[values[at]] += 1
-        candidate = item[row]
-        for at in range(value_indptr[candidate], value_indptr[candidate + 1]):
-            hits[row] += profile[values[at]]
-    return hits
+def without_user(by: str) -> str:
+    """A key but for the person: `user*item.genres` → `item.genres`."""
+    return "*".join(part for part in by.split("*") if part != "user") or "all"

@@ -1,27 +1,34 @@
-"""The feature matrix: one row a candidate, one column a feature, float32, NaN where nothing is known.
+"""The feature matrix: one row a candidate, float32, NaN where nothing is known.
 
 One function builds it for training and for serving; only where the counts come from differs (`OfflineCounts` or
-`LiveCounts`). Columns: the declared features in order, then for each retrieval source its rank and its score.
+`LiveCounts`). Columns: what is fixed for an item, the other declared features, then for each retrieval source its rank
+and its score.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.data.times import NO_TIME
+from shortlist.engines import Engine
+from shortlist.features.checks import parse_features
+from shortlist.features.columns import columns_of, hashed, names_of, number
+from shortlist.features.custom import call
 from shortlist.features.history import OfflineCounts
-from shortlist.features.keys import Keys
-from shortlist.features.live import LiveCounts, history_counts, live_affinity
-from shortlist.features.spec import DAY, THOUSANDTHS, Aggregate, finish, parse_features
-
-Counts = tuple[np.ndarray, np.ndarray, np.ndarray]
+from shortlist.features.keys import Asked, Keys
+from shortlist.features.lift import Lifted, Spread, joined
+from shortlist.features.likeness import live_likeness, squared_lengths
+from shortlist.features.live import LiveCounts, visitor_counts, without_user
+from shortlist.features.spec import DAY, Aggregate, Counts
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,25 @@ class Rows:
     context: dict[str, Attribute] = field(default_factory=dict)
     position: np.ndarray | None = None
 
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.users, self.context, self.user_attributes)
+
+
+class Source(Protocol):
+    """Where counts come from."""
+
+    def counts(
+        self, aggregates: list[Aggregate], keys: np.ndarray, moments: np.ndarray
+    ) -> dict[Aggregate, Counts]:
+        """Counts of (key, moment) pairs, for aggregates by the same key."""
+
+    def likeness(self, feature: Any, attribute: Attribute) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(dot, history length, profile's squared length) of each row."""
+
+    def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
+        """Counts of people without counters; None where there are no such people."""
+
 
 class FeatureSet:
     """A project's features with what fitting learns about them: a prior per smoothed feature."""
@@ -52,12 +78,76 @@ class FeatureSet:
         self.features = parse_features(dataset.project, dataset.log.kinds)
         self.items = dataset.items.attributes
         self.kinds = dataset.log.kinds
-        self.keys = Keys(len(dataset.users), len(dataset.items), dataset.users.attributes, self.items)
+        self.keys = Keys(
+            len(dataset.users),
+            len(dataset.items),
+            dataset.users.attributes,
+            self.items,
+            {name: a.vocabulary for name, a in dataset.log.context.items()},
+        )
+        self.context = {name: a.kind for name, a in dataset.log.context.items()}
         self.priors = priors or {}
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Which columns each feature has: those fixed for an item first, side by side."""
+        fixed = [f for f in self.features if f.kind == "attribute" and f.of.startswith("item.")]
+        others = [f for f in self.features if f not in fixed]
+        self.columns: dict[str, tuple[int, int]] = {}
+        self.column_names: list[str] = []
+        self.column_types: list[str] = []
+        blocks = []
+        for feature in fixed:
+            attribute = self.items[feature.of.partition(".")[2]]
+            spread = attribute.kind in {"list", "text", "embedding"}
+            blocks.append(
+                columns_of(feature, attribute) if spread else number(attribute, feature.buckets)[:, None]
+            )
+            self._add(feature, names_of(feature, attribute), attribute.kind)
+        self.static = (
+            np.concatenate(blocks, axis=1).astype(np.float32)
+            if blocks
+            else np.empty((self.keys.n_items, 0), np.float32)
+        )
+        self.spread: dict[str, np.ndarray] = {}
+        """Lists, texts and embeddings of users, as columns."""
+        for feature in others:
+            user = self._user_attribute(feature)
+            kind = "number"
+            if feature.kind == "cross":
+                kind = "category"
+            elif feature.kind == "attribute":
+                kind = user.kind if user is not None else self.context[feature.of.partition(".")[2]]
+                if kind in {"list", "text", "embedding"} and user is not None:
+                    self.spread[feature.name] = columns_of(feature, user)
+            self._add(feature, names_of(feature, user), kind)
+        self.width = len(self.column_names)
+        self.others = others
+
+    def _user_attribute(self, feature: Any) -> Attribute | None:
+        side, _, name = (
+            getattr(feature, "of", "").partition(".") if feature.kind == "attribute" else ("", "", "")
+        )
+        return self.keys.users[name] if side == "user" else None
+
+    def _add(self, feature: Any, names: list[str], kind: str) -> None:
+        begin = len(self.column_names)
+        self.columns[feature.name] = (begin, begin + len(names))
+        self.column_names += names
+        self.column_types += ["c" if kind == "category" else "q"] * len(names)
 
     @property
     def aggregates(self) -> list[Aggregate]:
         return [aggregate for feature in self.features for aggregate in feature.aggregates()]
+
+    @property
+    def summed(self) -> set[Aggregate]:
+        """The aggregates whose total is read."""
+        return {a for f in self.features if f.kind == "mean" for a in f.aggregates()}
+
+    def counters(self, dataset: Dataset) -> LiveCounts:
+        """Live counters as they stand after the data set's log."""
+        return LiveCounts.of(dataset.log, self.aggregates, self.keys, self.summed)
 
     def fit(self, dataset: Dataset) -> FeatureSet:
         """Learn the priors: the rate or mean over all events of the data set."""
@@ -75,172 +165,203 @@ class FeatureSet:
         return self
 
     def names(self, sources: list[str]) -> list[str]:
-        return [f.name for f in self.features] + [
-            f"{s}_{what}" for what in ("rank", "score") for s in sources
-        ]
+        return self.column_names + [f"{s}_{what}" for what in ("rank", "score") for s in sources]
 
     def types(self, sources: list[str]) -> list[str]:
         """XGBoost's type per column: `c` for categories, `q` for quantities."""
-        kinds = []
-        for feature in self.features:
-            category = False
-            if feature.kind == "attribute":
-                side, _, name = feature.of.partition(".")
-                category = side == "item" and self.items[name].kind == "category"
-                category |= side == "user" and self.keys.users[name].kind == "category"
-            kinds.append("c" if category else "q")
-        return kinds + ["q"] * (2 * len(sources))
+        return self.column_types + ["q"] * (2 * len(sources))
 
     def offline(
-        self, rows: Rows, dataset: Dataset, progress: Callable[[float], None] | None = None
-    ) -> np.ndarray:
-        """The matrix as of each request's moment, by SQL over the log."""
-        counts = OfflineCounts(dataset, self.keys)
-
-        def affinity(attribute: Attribute, last: int) -> tuple[np.ndarray, np.ndarray]:
-            return counts.affinity(attribute, last, rows.users, rows.moments, rows.request, rows.item)
-
-        return self._build(rows, counts.lookup, affinity, None, progress)
-
-    def live(self, rows: Rows, counts: LiveCounts) -> np.ndarray:
-        """The matrix as of now, from the counters."""
-
-        def affinity(attribute: Attribute, last: int) -> tuple[np.ndarray, np.ndarray]:
-            return live_affinity(attribute, last, rows.histories, rows.request, rows.item)
-
-        def visitor(aggregate: Aggregate) -> Counts:
-            return history_counts(aggregate, rows.histories, rows.moments, self.kinds)
-
-        return self._build(rows, counts.lookup, affinity, visitor)
-
-    def _build(
         self,
         rows: Rows,
-        lookup: Callable[[Aggregate, np.ndarray, np.ndarray], Counts],
-        affinity: Callable[[Attribute, int], tuple[np.ndarray, np.ndarray]],
-        visitor: Callable[[Aggregate], Counts] | None,
+        dataset: Dataset,
         progress: Callable[[float], None] | None = None,
+        engine: Engine | None = None,
     ) -> np.ndarray:
+        """The matrix as of each request's moment, by SQL over the log."""
+        return self._build(rows, _Past(rows, OfflineCounts(dataset, self.keys, engine)), progress)
+
+    def live(self, rows: Rows, counts: LiveCounts) -> np.ndarray:
+        """The matrix as of now, from counters and the histories that came with the requests."""
+        return self._build(rows, _Now(rows, counts, self.kinds), None)
+
+    def _build(self, rows: Rows, source: Source, progress: Callable[[float], None] | None) -> np.ndarray:
         n, sources = len(rows.item), len(rows.sources)
-        matrix = np.empty((n, len(self.features) + 2 * sources), np.float32)
-        cache: dict[Aggregate, Counts] = {}
-
-        def counted(aggregate: Aggregate) -> Counts:
-            if aggregate not in cache:
-                cache[aggregate] = self._counts(aggregate, rows, lookup, visitor)
-            return cache[aggregate]
-
+        matrix = np.empty((n, self.width + 2 * sources), np.float32)
+        fixed = self.static.shape[1]
+        if fixed:
+            matrix[:, :fixed] = self.static[rows.item]
+        counts = self._counts(rows, source, progress)
         moments = rows.moments[rows.request]
-        for column, feature in enumerate(self.features):
-            aggregates = feature.aggregates()
-            if aggregates:
-                values = finish(
-                    feature, [counted(a) for a in aggregates], moments, self.priors.get(feature.name, 0.0)
-                )
-            elif feature.kind == "affinity":
-                name = feature.of.partition(".")[2]
-                hits, length = affinity(self.items[name], feature.last)
-                sizes = np.diff(self.items[name].ragged()[0])[rows.item]
-                values = np.where(length > 0, hits / np.maximum(length * np.maximum(sizes, 1), 1), np.nan)
+        for feature in self.others:
+            begin, end = self.columns[feature.name]
+            wanted = feature.aggregates()
+            if wanted:
+                prior = self.priors.get(feature.name, 0.0)
+                matrix[:, begin] = feature.finish([counts[a] for a in wanted], moments, prior)
+            elif feature.kind in {"affinity", "similarity"}:
+                matrix[:, begin] = self._likeness(feature, rows, source)
+            elif feature.kind == "custom":
+                inputs = [self._column(of, rows, matrix) for of in feature.inputs]
+                matrix[:, begin] = call(feature.name, feature.function, inputs, n)
             else:
-                values = self._plain(feature, rows, moments)
-            matrix[:, column] = values
-            if progress:
-                progress((column + 1) / len(self.features))
-        matrix[:, len(self.features) : len(self.features) + sources] = rows.ranks
-        matrix[:, len(self.features) + sources :] = rows.scores
+                matrix[:, begin:end] = self._plain(feature, rows, moments)
+        matrix[:, self.width : self.width + sources] = rows.ranks
+        matrix[:, self.width + sources :] = rows.scores
         return matrix
 
     def _counts(
-        self,
-        aggregate: Aggregate,
-        rows: Rows,
-        lookup: Callable[[Aggregate, np.ndarray, np.ndarray], Counts],
-        visitor: Callable[[Aggregate], Counts] | None,
-    ) -> Counts:
-        if aggregate.by in {"all", "user"} or aggregate.by.startswith("user."):
-            per_request = self._request_counts(aggregate, rows, lookup, visitor)
-            return per_request[0][rows.request], per_request[1][rows.request], per_request[2][rows.request]
-        owner, keys = self.keys.of(aggregate.by, rows.users[rows.request], rows.item)
-        answer = lookup(aggregate, keys, rows.moments[rows.request[owner]])
-        return _reduce(owner, answer, len(rows.item), mean=aggregate.by != "item")
+        self, rows: Rows, source: Source, progress: Callable[[float], None] | None
+    ) -> dict[Aggregate, Counts]:
+        """The counts of all rows, one look at the source for each key they count by."""
+        groups: dict[str, list[Aggregate]] = defaultdict(list)
+        for aggregate in dict.fromkeys(self.aggregates):
+            groups[aggregate.by].append(aggregate)
+        answer: dict[Aggregate, Counts] = {}
+        for number_, (by, aggregates) in enumerate(groups.items()):
+            of_request = self.keys.is_of_request(by)
+            # counts that do not depend on the candidate are made once a request
+            request = np.arange(len(rows.users)) if of_request else rows.request
+            item = np.zeros(len(rows.users), np.int32) if of_request else rows.item
+            owner, keys = self.keys.of(by, rows.asked, request, item)
+            found = source.counts(aggregates, keys, rows.moments[request[owner]])
+            visitors = None
+            if "user" in by.split("*") and (rows.users < 0).any():
+                unknown = np.flatnonzero(rows.users[request] < 0)
+                row, rest = self.keys.of(without_user(by), rows.asked, request[unknown], item[unknown])
+                visitors = unknown[row], rest
+            for aggregate in aggregates:
+                counted, owners = found[aggregate], owner
+                if visitors is not None:
+                    own = source.visitors(aggregate, request[visitors[0]], visitors[1])
+                    if own is not None:
+                        counted, owners = joined([(counted, owner), (own, visitors[0])])
+                lifted: Counts = Lifted(counted, owners, len(item))
+                answer[aggregate] = Spread(lifted, rows.request) if of_request else lifted
+            if progress:
+                progress((number_ + 1) / len(groups))
+        return answer
 
-    def _request_counts(
-        self,
-        aggregate: Aggregate,
-        rows: Rows,
-        lookup: Callable[[Aggregate, np.ndarray, np.ndarray], Counts],
-        visitor: Callable[[Aggregate], Counts] | None,
-    ) -> Counts:
-        """Counts that do not depend on the candidate are made once a request."""
-        n = len(rows.users)
-        attribute = (
-            rows.user_attributes.get(aggregate.by.partition(".")[2])
-            if aggregate.by.startswith("user.")
-            else None
-        )
-        if attribute is not None:  # a visitor may have told a gender, say, with the request
-            indptr, values = attribute.ragged()
-            owner, keys = np.repeat(np.arange(n), np.diff(indptr)), values.astype(np.int64)
-        else:
-            owner, keys = self.keys.of(aggregate.by, rows.users, np.zeros(n, np.int32))
-        counts = _reduce(
-            owner, lookup(aggregate, keys, rows.moments[owner]), n, mean=aggregate.by.startswith("user.")
-        )
-        if aggregate.by == "user" and visitor is not None and (rows.users < 0).any():
-            unknown = rows.users < 0
-            own = visitor(aggregate)
-            return (
-                np.where(unknown, own[0], counts[0]),
-                np.where(unknown, own[1], counts[1]),
-                np.where(unknown, own[2], counts[2]),
-            )
-        return counts
+    def _likeness(self, feature: Any, rows: Rows, source: Source) -> np.ndarray:
+        attribute = self.items[feature.of.partition(".")[2]]
+        dot, length, square = source.likeness(feature, attribute)
+        own = squared_lengths(attribute)[rows.item]
+        if feature.kind == "affinity":
+            return np.where(length > 0, dot / np.maximum(length * np.maximum(own, 1), 1), np.nan)
+        lengths = np.sqrt(square.astype(np.float64) * own)
+        return np.where(lengths > 0, dot / np.maximum(lengths, 1), np.nan)
 
     def _plain(self, feature: Any, rows: Rows, moments: np.ndarray) -> np.ndarray:
         if feature.kind == "position":
-            return np.zeros(len(rows.item)) if rows.position is None else rows.position
+            return _column(np.zeros(len(rows.item)) if rows.position is None else rows.position)
         if feature.kind == "moment":
-            hours = rows.moments // 3_600_000
-            values = (
-                hours % 24 if feature.of == "hour" else (hours // 24 + 3) % 7
-            )  # 1970-01-01 was a Thursday
-            return values[rows.request]
-        side, _, name = feature.of.partition(".")
+            return _column(_moment(feature.of, rows.moments)[rows.request])
         if feature.kind == "age":
-            times = self.items[name].times[rows.item]
-            return np.where(times == NO_TIME, np.nan, (moments - times) / DAY)
-        if side == "item":
-            return _number(self.items[name])[rows.item]
+            times = self.items[feature.of.partition(".")[2]].times[rows.item]
+            return _column(np.where(times == NO_TIME, np.nan, (moments - times) / DAY))
+        if feature.kind == "cross":
+            return _column(self._cross(feature, rows))
+        side, _, name = feature.of.partition(".")
+        if feature.name in self.spread:
+            known = np.where(rows.users[:, None] >= 0, self.spread[feature.name][rows.users], np.nan)
+            return known[rows.request]
         given = (rows.user_attributes if side == "user" else rows.context).get(name)
-        return np.full(len(rows.item), np.nan) if given is None else _number(given)[rows.request]
+        if given is None:
+            return np.full((len(rows.item), 1), np.nan)
+        return _column(number(given, feature.buckets)[rows.request])
+
+    def _cross(self, feature: Any, rows: Rows) -> np.ndarray:
+        code, size, known = np.zeros(len(rows.item), np.int64), 1, np.ones(len(rows.item), bool)
+        for of in feature.of:
+            side, _, name = of.partition(".")
+            if not name:  # a feature of kind moment
+                which = next(f.of for f in self.features if f.name == of)
+                part, vocabulary = _moment(which, rows.moments)[rows.request], 24 if which == "hour" else 7
+            elif side == "item":
+                part, vocabulary = self.items[name].codes[rows.item], len(self.items[name].vocabulary)
+            else:
+                given = (rows.user_attributes if side == "user" else rows.context).get(name)
+                vocabulary = self.keys._size(of)
+                part = np.full(len(rows.item), -1) if given is None else given.codes[rows.request]
+            known &= (part >= 0) & (part < vocabulary)
+            code, size = code * max(vocabulary, 1) + part, size * max(vocabulary, 1)
+        if size > feature.buckets:
+            code = hashed(np.where(known, code, 0), feature.buckets)
+        return np.where(known, code, np.nan)
+
+    def _column(self, of: str, rows: Rows, matrix: np.ndarray) -> pa.Array:
+        """An input of a custom feature: a feature's column, or an attribute with its values spelt out."""
+        if of in self.columns:
+            return pa.array(matrix[:, self.columns[of][0]], from_pandas=True)
+        side, _, name = of.partition(".")
+        if side == "item":
+            return self.items[name].to_arrow().take(pa.array(rows.item))
+        given = (rows.user_attributes if side == "user" else rows.context).get(name)
+        if given is None:
+            return pa.nulls(len(rows.item))
+        return given.to_arrow().take(pa.array(rows.request))
 
 
-def _number(attribute: Attribute) -> np.ndarray:
-    if attribute.kind == "number":
-        return attribute.values
-    return np.where(attribute.codes < 0, np.nan, attribute.codes)
+@dataclass
+class _Past:
+    """Counts as of moments of the past."""
 
+    rows: Rows
+    past: OfflineCounts
 
-def _reduce(owner: np.ndarray, counts: Counts, n: int, mean: bool) -> Counts:
-    """From one count a key to one a row: a row of several keys (genres) takes the mean, and the latest time."""
-    values, total, last = counts
-    never = np.iinfo(np.int64).min
-    if len(owner) == n and not mean:
-        return counts
-    if not mean:
-        answer = np.zeros(n, np.int64), np.zeros(n, np.int64), np.full(n, never)
-        for whole, part in zip(answer, counts, strict=True):
-            whole[owner] = part
+    def counts(
+        self, aggregates: list[Aggregate], keys: np.ndarray, moments: np.ndarray
+    ) -> dict[Aggregate, Counts]:
+        streams: dict[tuple[Any, ...], list[Aggregate]] = defaultdict(list)
+        for a in aggregates:
+            streams[a.event, a.at_least, a.distinct, a.extremes].append(a)
+        answer: dict[Aggregate, Counts] = {}
+        for stream in streams.values():
+            answer.update(self.past.lookup(stream, keys, moments))
         return answer
-    size = np.maximum(np.bincount(owner, minlength=n), 1)
-    latest = np.full(n, never)
-    np.maximum.at(latest, owner, np.where(values > 0, last, never))
-    return (
-        np.bincount(owner, values, n) / size,
-        np.bincount(owner, total, n) / size,
-        latest,
-    )
+
+    def likeness(self, feature: Any, attribute: Attribute) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        r = self.rows
+        return self.past.likeness(
+            attribute, feature.last, feature.event, r.users, r.moments, r.request, r.item
+        )
+
+    def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
+        return None
 
 
-__all__ = ["THOUSANDTHS", "FeatureSet", "Rows"]
+@dataclass
+class _Now:
+    """Counts as of now."""
+
+    rows: Rows
+    live: LiveCounts
+    kinds: list[str]
+
+    def counts(
+        self, aggregates: list[Aggregate], keys: np.ndarray, moments: np.ndarray
+    ) -> dict[Aggregate, Counts]:
+        return {a: self.live.lookup(a, keys, self.rows.moments) for a in aggregates}
+
+    def likeness(self, feature: Any, attribute: Attribute) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        r = self.rows
+        kind = None if feature.event is None else self.kinds.index(feature.event)
+        return live_likeness(attribute, feature.last, kind, r.histories, r.request, r.item)
+
+    def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
+        r = self.rows
+        return visitor_counts(
+            aggregate, self.live.keys, r.histories, r.asked, self.kinds, owner, rest, r.moments
+        )
+
+
+def _column(values: np.ndarray) -> np.ndarray:
+    return values[:, None]
+
+
+def _moment(of: str, moments: np.ndarray) -> np.ndarray:
+    hours = moments // 3_600_000
+    return hours % 24 if of == "hour" else (hours // 24 + 3) % 7  # 1970-01-01 was a Thursday
+
+
+__all__ = ["FeatureSet", "Rows"]

@@ -3,7 +3,7 @@
 A feature is declared once. `features/history.py` computes it offline with SQL, as of each past request;
 `features/live.py` computes it online from counters that every event updates. Both deliver the same *integers* (how
 many events, their sum in thousandths, the last time), and one function, `finish`, turns those into the number that
-the ranker sees. So the two can only differ if an integer differs, and a test replays whole logs to show none does.
+the ranker sees. So the two can only differ if an integer differs, and tests replay whole logs to show that none does.
 
 Windows move in 24 steps: a window of 30 days is the running 30-hour step and the 23 steps before it. That is what
 makes a counter O(1) an event, and offline uses the very same steps.
@@ -11,25 +11,22 @@ makes a counter O(1) an event, and offline uses the very same steps.
     [[features]]
     name = "item_plays_30d"          # any name; it is the column the ranker sees
     kind = "count"                   # how often `play` happened to the candidate in the last 30 days
-    by = "item"                      # item | user | item.<attribute> | user.<attribute> | all
+    by = "item"                      # whose events: see `Counted`
     event = "play"
     window = "30d"                   # or "all"
 
-kinds: attribute (of = "item.year" | "user.age" | "context.device"), count, rate (event per `per`, smoothed), mean (of
-the value, smoothed), recency (days since the last event), age (days since a time attribute), affinity (share of the
-person's `last` events that has the candidate's attribute), moment (of = "hour" | "weekday"), position.
+docs/features.md has an example of every kind. What is checked against the project's columns is in `checks.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from shortlist.errors import ProjectError
-from shortlist.project import Project, Settings, duration_ms, explain
+from shortlist.project import Settings, duration_ms
 
 STEPS = 24
 """How many steps a window has."""
@@ -40,12 +37,18 @@ THOUSANDTHS = 1000.0
 
 @dataclass(frozen=True)
 class Aggregate:
-    """What is counted: events of a kind (with at least a value) by a key over a window. Features share these."""
+    """What is counted: events of a kind (with at least a value) by a key over a window. Features share these.
+
+    distinct: count the different values of this key (`item`, `user`, `item.genres`), not the events. extremes: the least
+    and greatest value are kept too.
+    """
 
     by: str
     event: str
     at_least: float | None
     window_ms: int | None
+    distinct: str | None = None
+    extremes: bool = False
 
     @property
     def step_ms(self) -> int:
@@ -55,8 +58,42 @@ class Aggregate:
     def start(self, moments: np.ndarray) -> np.ndarray:
         """When the window of each moment began, ms."""
         if self.window_ms is None:
-            return np.full(len(moments), np.iinfo(np.int64).min // 2)
+            return np.full(len(moments), np.iinfo(np.int64).min // 4)
         return (moments // self.step_ms - STEPS + 1) * self.step_ms
+
+    def end(self, times: np.ndarray) -> np.ndarray:
+        """The first moment, ms, whose window an event of each time has left."""
+        if self.window_ms is None:
+            return np.full(len(times), np.iinfo(np.int64).max // 4)
+        return (times // self.step_ms + STEPS) * self.step_ms
+
+
+class Counts(Protocol):
+    """What is known of each key at a moment; arrays (rows,). Where n is 0 the others mean nothing."""
+
+    @property
+    def n(self) -> np.ndarray:
+        """How many events."""
+
+    @property
+    def total(self) -> np.ndarray:
+        """Their values' sum, thousandths."""
+
+    @property
+    def last(self) -> np.ndarray:
+        """When the latest was, ms."""
+
+    @property
+    def value(self) -> np.ndarray:
+        """The latest one's value, thousandths; of several at one instant the greatest."""
+
+    @property
+    def low(self) -> np.ndarray:
+        """The least value, thousandths."""
+
+    @property
+    def high(self) -> np.ndarray:
+        """The greatest value, thousandths."""
 
 
 class Base(Settings):
@@ -65,12 +102,32 @@ class Base(Settings):
     def aggregates(self) -> list[Aggregate]:
         return []
 
+    def inputs_of(self) -> list[str]:
+        """Features and attributes this one is derived from."""
+        return []
+
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        """From integers to the number the ranker sees, float64 (rows,); one formula for training and serving.
+
+        counts: one a counted aggregate; moments ms (rows,); prior: what a smoothed feature is drawn to.
+        """
+        raise NotImplementedError
+
 
 class AttributeFeature(Base):
-    """An attribute as it is: `item.x`, `user.x` or `context.x`, of kind number or category."""
+    """An attribute as it is: `item.x`, `user.x` or `context.x`.
+
+    A number or category is one column. A list becomes one 0/1 column for each of its `most` commonest values. A text
+    becomes `dims` columns (TF-IDF, then the leading directions: latent semantic analysis, Deerwester et al. 1990), an
+    embedding its `dims` principal directions. A category of more than `buckets` values shares buckets by hash (Weinberger et
+    al. 2009): trees cannot learn from thousands of rare values; count by them instead.
+    """
 
     kind: Literal["attribute"]
     of: str
+    buckets: int = Field(1024, ge=2, le=65_536)
+    most: int = Field(20, ge=1, le=200)
+    dims: int = Field(8, ge=1, le=64)
 
 
 class AgeFeature(Base):
@@ -94,16 +151,62 @@ class PositionFeature(Base):
     kind: Literal["position"]
 
 
-class AffinityFeature(Base):
-    """Share of the person's `last` events whose item has the candidate's value of an attribute; for lists, the mean
-    over the candidate's values."""
+class CrossFeature(Base):
+    """Two or more categories as one: `of = ["context.daytime", "item.category"]`, or a feature of kind moment by its name.
 
-    kind: Literal["affinity"]
+    It lets one split say "games, in the evening" (Cheng et al. 2016, "Wide & deep learning"). Hashed into `buckets`.
+    """
+
+    kind: Literal["cross"]
+    of: list[str] = Field(min_length=2)
+    buckets: int = Field(1024, ge=2, le=65_536)
+
+    def inputs_of(self) -> list[str]:
+        return self.of
+
+
+class CustomFeature(Base):
+    """A function of your own on Arrow columns: see `features/custom.py`. Inputs are features by name, or attributes."""
+
+    kind: Literal["custom"]
+    function: str
+    inputs: list[str] = Field(min_length=1)
+
+    def inputs_of(self) -> list[str]:
+        return self.inputs
+
+
+class Likeness(Base):
+    """What the person's `last` events have in common with the candidate, by an attribute of items. With `event`, only
+    events of that kind count."""
+
     of: str
     last: int = Field(50, ge=1, le=1000)
+    event: str | None = None
+
+
+class AffinityFeature(Likeness):
+    """Share of the person's latest events whose item has the candidate's value; for lists, the mean over the
+    candidate's values."""
+
+    kind: Literal["affinity"]
+
+
+class SimilarityFeature(Likeness):
+    """Cosine of the candidate's embedding (or words, or list of values) and the sum of those of the person's latest
+    items. Vectors are rounded to 1/1024 of their length, so that sums are whole numbers and equal everywhere."""
+
+    kind: Literal["similarity"]
 
 
 class Counted(Base):
+    """Events counted by a key over a window.
+
+    `by` is `item`, `user`, `all`, an attribute (`item.genres`, `user.country`, `context.device`), or several joined by `*`
+    (`user*item.genres`: what this person did with the candidate's genres; `item*context.device`). Where a candidate has
+    several keys (three genres), the mean of their counts is taken, and the latest of their times.
+    """
+
     by: str
     event: str
     at_least: float | None = None
@@ -116,8 +219,9 @@ class Counted(Base):
             raise ValueError("a window is at least 24 milliseconds")
         return text
 
-    def _of(self, event: str, at_least: float | None = None) -> Aggregate:
-        return Aggregate(self.by, event, at_least, None if self.window == "all" else duration_ms(self.window))
+    def _of(self, event: str, at_least: float | None = None, **what: Any) -> Aggregate:
+        window = what.pop("window", self.window)
+        return Aggregate(self.by, event, at_least, None if window == "all" else duration_ms(window), **what)
 
     def aggregates(self) -> list[Aggregate]:
         return [self._of(self.event, self.at_least)]
@@ -128,11 +232,17 @@ class CountFeature(Counted):
 
     kind: Literal["count"]
 
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        return counts[0].n.astype(np.float64)
+
 
 class RecencyFeature(Counted):
     """Days since the last event; unknown where there is none in the window."""
 
     kind: Literal["recency"]
+
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        return np.where(counts[0].n > 0, (moments - counts[0].last) / DAY, np.nan)
 
 
 class MeanFeature(Counted):
@@ -140,6 +250,72 @@ class MeanFeature(Counted):
 
     kind: Literal["mean"]
     prior: float = Field(10.0, ge=0)
+
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        return _ratio(counts[0].total / THOUSANDTHS + self.prior * prior, counts[0].n + self.prior)
+
+
+class LatestFeature(Counted):
+    """The value of the latest event; unknown where there is none in the window."""
+
+    kind: Literal["latest"]
+
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        return np.where(counts[0].n > 0, counts[0].value / THOUSANDTHS, np.nan)
+
+
+class ExtremeFeature(Counted):
+    """The least or greatest value in the window; unknown where there is none."""
+
+    kind: Literal["minimum", "maximum"]
+
+    def aggregates(self) -> list[Aggregate]:
+        return [self._of(self.event, self.at_least, extremes=True)]
+
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        value = counts[0].low if self.kind == "minimum" else counts[0].high
+        return np.where(counts[0].n > 0, value / THOUSANDTHS, np.nan)
+
+
+class DistinctFeature(Counted):
+    """How many different items, users or attribute values (`of`) the events were about: how broad a person's taste or
+    an item's audience is."""
+
+    kind: Literal["distinct"]
+    of: str
+
+    def aggregates(self) -> list[Aggregate]:
+        return [self._of(self.event, self.at_least, distinct=self.of)]
+
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        return counts[0].n.astype(np.float64)
+
+
+class TrendFeature(Counted):
+    """The pace in a short window against that in a long one: 1 steady, above 1 rising. `prior` imagined events in each
+    keep rare things near 1."""
+
+    kind: Literal["trend"]
+    against: str
+    prior: float = Field(5.0, gt=0)
+
+    @model_validator(mode="after")
+    def _windows(self) -> TrendFeature:
+        if self.window == "all" or self.against == "all":
+            raise ValueError("a trend needs two windows with an end; all is none")
+        if duration_ms(self.against) <= duration_ms(self.window):
+            raise ValueError(f"against = {self.against!r} must be longer than window = {self.window!r}")
+        return self
+
+    def aggregates(self) -> list[Aggregate]:
+        return [
+            self._of(self.event, self.at_least),
+            self._of(self.event, self.at_least, window=self.against),
+        ]
+
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        share = duration_ms(self.window) / duration_ms(self.against)
+        return (counts[0].n + self.prior) / (counts[1].n * share + self.prior)
 
 
 class RateFeature(Counted):
@@ -152,97 +328,30 @@ class RateFeature(Counted):
     def aggregates(self) -> list[Aggregate]:
         return [self._of(self.event, self.at_least), self._of(self.per)]
 
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        return _ratio(counts[0].n + self.prior * prior, counts[1].n + self.prior)
+
 
 Feature = Annotated[
     AttributeFeature
     | AgeFeature
     | MomentFeature
     | PositionFeature
+    | CrossFeature
+    | CustomFeature
     | AffinityFeature
+    | SimilarityFeature
     | CountFeature
     | RecencyFeature
     | MeanFeature
+    | LatestFeature
+    | ExtremeFeature
+    | DistinctFeature
+    | TrendFeature
     | RateFeature,
     Field(discriminator="kind"),
 ]
-_adapter: TypeAdapter[Any] = TypeAdapter(Feature)
-
-
-def parse_features(project: Project, kinds: list[str]) -> list[Any]:
-    """The project's features, checked against its columns and the kinds of events there are.
-
-    Raises `ProjectError` naming the feature and the setting.
-    """
-    features = []
-    for number, settings in enumerate(project.features):
-        where = f"features[{number}] {settings.get('name', '')!r}"
-        try:
-            feature = _adapter.validate_python(settings)
-        except ValidationError as error:
-            raise ProjectError(explain(error, where), field=f"features.{number}") from None
-        _check(feature, project, kinds, where)
-        features.append(feature)
-    names = [feature.name for feature in features]
-    for name in names:
-        if names.count(name) > 1:
-            raise ProjectError(
-                f"features: two features are called {name!r}; names must differ", field="features"
-            )
-    return features
-
-
-def _check(feature: Any, project: Project, kinds: list[str], where: str) -> None:
-    item = project.items.attributes if project.items else {}
-    user = project.users.attributes if project.users else {}
-    tables: dict[str, dict[str, Any]] = {"item": item, "user": user, "context": dict(project.data.context)}
-    wanted = {"attribute": {"number", "category"}, "age": {"time"}, "affinity": {"category", "list"}}.get(
-        feature.kind
-    )
-    if wanted:
-        side, _, name = feature.of.partition(".")
-        if side not in tables or (feature.kind in {"age", "affinity"} and side != "item"):
-            raise ProjectError(
-                f"{where}: of = {feature.of!r} should be item.<attribute>{', user.… or context.…' if feature.kind == 'attribute' else ''}",
-                field="of",
-            )
-        found = tables[side].get(name)
-        if found not in wanted:
-            there = ", ".join(f"{n} ({k})" for n, k in tables[side].items()) or "none"
-            raise ProjectError(
-                f"{where}: of = {feature.of!r} needs an attribute of kind {' or '.join(sorted(wanted))}; {side} has: {there}",
-                field="of",
-            )
-    for event in (getattr(feature, "event", None), getattr(feature, "per", None)):
-        if event is not None and event not in kinds:
-            raise ProjectError(
-                f"{where}: no event is of kind {event!r}; the log has: {', '.join(kinds)}", field="event"
-            )
-    by = getattr(feature, "by", None)
-    if by is not None and by not in {"item", "user", "all"}:
-        side, _, name = by.partition(".")
-        if side not in {"item", "user"} or tables[side].get(name) not in {"category", "list"}:
-            raise ProjectError(
-                f"{where}: by = {by!r} should be item, user, all, or item.<attribute> / user.<attribute> of kind category or list",
-                field="by",
-            )
-
-
-def finish(
-    feature: Any, counts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], moments: np.ndarray, prior: float
-) -> np.ndarray:
-    """From integers to the number the ranker sees; the one formula for training and serving.
-
-    counts: for each of the feature's aggregates (n, sum in thousandths, last ms), all (rows,); moments ms (rows,).
-    """
-    n, total, last = counts[0]
-    if feature.kind == "count":
-        return n.astype(np.float64)
-    if feature.kind == "recency":
-        return np.where(n > 0, (moments - last) / DAY, np.nan)
-    if feature.kind == "mean":
-        return _ratio(total / THOUSANDTHS + feature.prior * prior, n + feature.prior)
-    per = counts[1][0]
-    return _ratio(n + feature.prior * prior, per + feature.prior)
+adapter: TypeAdapter[Any] = TypeAdapter(Feature)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
