@@ -14,7 +14,7 @@ from shortlist.data.times import NO_TIME
 from shortlist.errors import LeakError, RequestError
 from shortlist.features.matrix import FeatureSet
 from shortlist.project import Objective
-from shortlist.rank.calibrate import calibrated, fit_calibration
+from shortlist.rank.calibrate import expected_calibration_error, fit_calibration
 from shortlist.rank.examples import make_examples
 from shortlist.rank.objectives import labels
 from shortlist.rank.weigh import read_weights, weigh
@@ -93,14 +93,34 @@ def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
 def test_calibration_recovers_a_known_bend() -> None:
     rng = np.random.default_rng(0)
     margin = rng.normal(size=20_000)
-    label = (rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * margin - 1)))).astype(float)
-    slope, offset = fit_calibration("probability", margin, label, np.ones(20_000))
-    assert (slope, offset) == pytest.approx((0.5, -1), abs=0.06)
-    assert calibrated("probability", margin, slope, offset).mean() == pytest.approx(label.mean(), abs=1e-3)
-    assert fit_calibration("amount", np.array([2.0] * 30), np.array([4.0] * 30), np.ones(30))[
-        0
-    ] == pytest.approx(2)
-    assert fit_calibration("grade", np.array([3.0] * 30), np.array([4.0] * 30), np.ones(30)) == (1.0, 1.0)
+    truth = 1 / (1 + np.exp(-(0.5 * margin - 1)))
+    label = (rng.random(20_000) < truth).astype(float)
+    raw = 1 / (1 + np.exp(-margin))
+    line = fit_calibration("probability", raw, label, np.ones(20_000), "platt")
+    assert (line.slope, line.offset) == pytest.approx((0.5, -1), abs=0.06)
+    assert line(raw).mean() == pytest.approx(label.mean(), abs=1e-3)
+    amount = fit_calibration("amount", np.array([2.0] * 30), np.array([4.0] * 30), np.ones(30))
+    assert amount(np.array([1.0, 3.0])).tolist() == [2, 6]
+    grade = fit_calibration("grade", np.array([3.0] * 30), np.array([4.0] * 30), np.ones(30))
+    assert grade(np.array([2.0])).tolist() == [3]
+
+
+def test_isotonic_bends_where_platt_cannot_and_never_ties() -> None:
+    rng = np.random.default_rng(1)
+    raw = rng.random(40_000)
+    truth = np.where(raw < 0.5, 0.1, 0.1 + 0.5 * (raw - 0.5))  # flat, then rising: no logistic line
+    label = (rng.random(40_000) < truth).astype(float)
+    one = np.ones(40_000)
+    errors = {
+        method: float(np.abs(fit_calibration("probability", raw, label, one, method)(raw) - truth).mean())
+        for method in ("platt", "isotonic", "auto")
+    }
+    assert errors["isotonic"] < 0.01 < errors["platt"]
+    assert errors["auto"] == errors["isotonic"]
+    curve = fit_calibration("probability", raw, label, one, "isotonic")
+    assert (np.diff(curve(np.linspace(0.001, 0.999, 500)).astype(np.float64)) > 0).all()
+    assert expected_calibration_error(truth, label, one) < 0.01
+    assert expected_calibration_error(truth + 0.1, label, one) == pytest.approx(0.1, abs=0.01)
 
 
 def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recommender: Recommender) -> None:

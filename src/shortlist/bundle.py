@@ -17,7 +17,7 @@ from typing import Any
 
 from shortlist.errors import BundleError
 
-FORMAT = 2
+FORMAT = 3
 
 
 def write_bundle(folder: Path, fill: Callable[[Path], None], facts: dict[str, Any]) -> None:

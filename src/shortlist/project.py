@@ -112,12 +112,33 @@ class Objective(Settings):
     window: str = "30d"
     weight: float = 1.0
     """Its weight in the utility; changeable per request."""
+    given: str | None = None
+    """Another probability that must happen before (a purchase needs a click). The chance is then learnt as a product of
+    both, over all that was shown."""
+    loss: Literal["auto", "logistic", "listwise", "tweedie", "weighted_logistic", "squared"] = "auto"
+    """What its trees minimise. auto: logistic for a probability, tweedie for an amount, squared for a grade. listwise
+    (LambdaMART) orders best and is calibrated afterwards; weighted_logistic learns an amount as odds."""
 
     @field_validator("window")
     @classmethod
     def _window(cls, text: str) -> str:
         duration_ms(text)
         return text
+
+    @model_validator(mode="after")
+    def _loss(self) -> Objective:
+        fits = {
+            "probability": {"logistic", "listwise"},
+            "amount": {"tweedie", "weighted_logistic"},
+            "grade": {"squared"},
+        }[self.kind]
+        if self.loss not in fits | {"auto"}:
+            raise ValueError(
+                f"loss = {self.loss!r} is not for a {self.kind}; use {' or '.join(sorted(fits))}"
+            )
+        if self.given is not None and (self.kind != "probability" or self.loss not in {"auto", "logistic"}):
+            raise ValueError("given is for a probability with its usual loss")
+        return self
 
     @property
     def window_ms(self) -> int:
@@ -171,6 +192,13 @@ class Rank(Settings):
     learning_rate: float = Field(0.08, gt=0, le=1)
     min_child_weight: float = Field(20.0, ge=0)
     """The least total example weight of a leaf; higher is smoother."""
+    heads: Literal["separate", "joint"] = "separate"
+    """A model an objective, or one for all, which is three times as fast to score (benchmarks/RESULTS.md compares)."""
+    calibration: Literal["auto", "platt", "isotonic"] = "auto"
+    """How probabilities are calibrated on the validation slice."""
+    position_bias: Literal["none", "weights"] = "none"
+    """With impressions: whether clicks in lower slots stand for those that would have come, had the slot been looked at.
+    (A feature of kind position is the other way; one of the two is enough.)"""
     examples: Literal["candidates", "impressions"] = "candidates"
     """Learn from what the retrievers propose, or from what was shown (with its position). A ranker that has only seen
     what an older engine showed has never met the rest of the catalogue, which it is then asked to rank; in the movies
@@ -181,6 +209,25 @@ class Rank(Settings):
     """How many candidates nobody took are kept for each request, weighted to stand for all (with `candidates`)."""
     max_rows: int = Field(600_000, ge=1_000)
     """At most this many examples; more are thinned at random, whole requests at a time."""
+
+    @model_validator(mode="after")
+    def _positions(self) -> Rank:
+        if self.position_bias == "weights" and self.examples != "impressions":
+            raise ValueError(
+                'rank.position_bias = "weights" needs rank.examples = "impressions": candidates that were not shown have '
+                "no position"
+            )
+        return self
+
+
+class Utility(Settings):
+    """How objectives become one number; each can be changed in a request, without training."""
+
+    combine: Literal["sum", "product"] = "sum"
+    """sum: Σ weight × prediction ÷ its mean. product: Π (prediction ÷ its mean) ^ weight, so that an item must be good in
+    all of them."""
+    at_least: dict[str, float] = Field(default_factory=dict)
+    """Guard-rails: objective → the least mean prediction that a slate may have, as far as the candidates allow."""
 
 
 class Rerank(Settings):
@@ -238,6 +285,7 @@ class Project(Settings):
     features: list[dict[str, Any]] = Field(default_factory=list)
     retrieve: Retrieve = Field(default_factory=Retrieve)
     rank: Rank = Field(default_factory=Rank)
+    utility: Utility = Field(default_factory=Utility)
     rerank: Rerank = Field(default_factory=Rerank)
     evaluate: Evaluate = Field(default_factory=Evaluate)
     _source: tuple[str, str] | None = PrivateAttr(None)
@@ -260,6 +308,12 @@ class Project(Settings):
             )
         if all(o.weight == 0 for o in self.objectives.values()):
             raise ValueError("every objective has weight 0, so nothing could be ranked; give one a weight")
+        self._check_chains()
+        for name in self.utility.at_least:
+            if name not in self.objectives:
+                raise ValueError(
+                    f"utility.at_least names {name!r}, which is no objective; there are: {', '.join(self.objectives)}"
+                )
         item_attributes = self.items.attributes if self.items else {}
         for name, kinds in (
             ("diversity_by", {"category", "list"}),
@@ -274,6 +328,21 @@ class Project(Settings):
                     f"[items.attributes] has: {', '.join(f'{k} ({v})' for k, v in item_attributes.items()) or 'none'}"
                 )
         return self
+
+    def _check_chains(self) -> None:
+        for name, objective in self.objectives.items():
+            passed, at = [name], objective.given
+            while at is not None:
+                if at not in self.objectives or self.objectives[at].kind != "probability":
+                    raise ValueError(
+                        f"objectives.{passed[-1]}.given = {at!r} must be another objective of kind probability"
+                    )
+                if at in passed:
+                    raise ValueError(
+                        f"objectives.{name}.given: a ring: {' → '.join([*passed, at])}; nothing would come first"
+                    )
+                passed.append(at)
+                at = self.objectives[at].given
 
     @property
     def relevant(self) -> str:

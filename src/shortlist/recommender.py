@@ -33,6 +33,7 @@ from shortlist.errors import BundleError, RequestError
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.people import Event, People, joined
 from shortlist.project import IMPRESSION, Project, parse_project, read_project
+from shortlist.rank.profile import Profile
 from shortlist.rank.trees import TreeRanker
 from shortlist.rank.weigh import read_weights, weigh
 from shortlist.reasons import reasons
@@ -58,6 +59,7 @@ class Recommender:
     dataset: Dataset
     features: FeatureSet
     ranker: TreeRanker
+    profile: Profile
     scales: np.ndarray
     """float64 (objectives,): the mean prediction of each, which makes weights comparable."""
 
@@ -80,8 +82,14 @@ class Recommender:
         if earlier is not None:
             where = earlier.dataset.items.ids.codes(dataset.items.ids.values.to_pylist())
         trained = train_stages(
-            self.retrievers, dataset, progress, earlier.retrievers if earlier else None, where
+            self.retrievers,
+            dataset,
+            progress,
+            earlier.retrievers if earlier else None,
+            where,
+            earlier.ranker if earlier else None,
         )
+        self.profile = trained.profile
         self.ranker, self.scales, self.version = trained.ranker, trained.scales, trained.version
         self._ready(dataset, trained.priors)
         return self
@@ -372,6 +380,7 @@ class Recommender:
             for name, retriever in self.retrievers.items():
                 retriever.save(fresh / "retrievers" / name)
             self.ranker.save(fresh / "ranker")
+            self.profile.save(fresh / "profile.json")
             state = {"scales": self.scales.tolist(), "priors": self.features.priors}
             (fresh / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
@@ -395,6 +404,7 @@ class Recommender:
             for name, settings in zip(recommender.retrievers, project.retrieve.sources, strict=True):
                 recommender.retrievers[name] = MODELS[settings["model"]].load(folder / "retrievers" / name)
             recommender.ranker = TreeRanker.load(folder / "ranker", project)
+            recommender.profile = Profile.load(folder / "profile.json")
             state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
             recommender.scales = np.array(state["scales"], np.float64)
             recommender.version = manifest["model_version"]

@@ -18,6 +18,8 @@ from shortlist.data.dataset import Dataset, Progress
 from shortlist.data.split import stage_cuts
 from shortlist.features.matrix import FeatureSet
 from shortlist.rank.examples import Examples, make_examples
+from shortlist.rank.position import examination
+from shortlist.rank.profile import Profile, profile_of
 from shortlist.rank.trees import TreeRanker
 from shortlist.retrieve import Retriever
 
@@ -25,12 +27,13 @@ from shortlist.retrieve import Retriever
 @dataclass(frozen=True)
 class Trained:
     """`scales` float64 (objectives,): the mean prediction of each on the validation slice. `priors`: what smoothed
-    features are drawn to. `version`: a digest of settings, data and outcome."""
+    features are drawn to. `version`: a digest of settings, data and outcome. `profile`: what the features looked like in training."""
 
     ranker: TreeRanker
     scales: np.ndarray
     priors: dict[str, float]
     version: str
+    profile: Profile
 
 
 def train_stages(
@@ -39,11 +42,13 @@ def train_stages(
     progress: Progress,
     earlier: dict[str, Retriever] | None = None,
     rows: np.ndarray | None = None,
+    ranker_before: TreeRanker | None = None,
 ) -> Trained:
     """Fit the retrievers in place and train a ranker. Raises `DataError` where the log is too short.
 
     earlier, rows: retrievers of an earlier bundle, and where each item was in its catalogue (−1: nowhere). Only the fit on
     everything begins from them: they have seen the ranker's window, so candidates for training must not come from them.
+    ranker_before: its ranker, whose trees are kept and added to.
     """
     cuts = stage_cuts(dataset)
     past = dataset.before(cuts.ranker)
@@ -54,11 +59,18 @@ def train_stages(
         def report(what: str, share: float) -> None:
             progress(f"{name}: {what}", share)
 
-        return make_examples(seen, retrievers, features, start, end, cuts.ranker, report)
+        return make_examples(seen, retrievers, features, start, end, cuts.ranker, report, curve)
 
-    window = examples(dataset.before(cuts.validation), cuts.ranker, cuts.validation, "training")
+    until = dataset.before(cuts.validation)
+    curve = None
+    if dataset.project.rank.position_bias == "weights":
+        clicked = next((o for o in dataset.project.objectives.values() if o.kind == "probability"), None)
+        curve = examination(until, clicked) if clicked is not None else None
+    window = examples(until, cuts.ranker, cuts.validation, "training")
     held = examples(dataset, cuts.validation, cuts.end, "validation")
-    ranker = TreeRanker(dataset.project).fit(window, held, lambda share: progress("ranker", share))
+    ranker = TreeRanker(dataset.project).fit(
+        window, held, lambda share: progress("ranker", share), ranker_before
+    )
     predictions = ranker.predict(held.matrix)
     scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=held.weights)), 1e-9).astype(
         np.float64
@@ -68,7 +80,8 @@ def train_stages(
             retriever.warm_start(earlier[name], rows)
     _fit(retrievers, dataset, progress, "retrievers on everything")
     facts = f"{dataset.project.model_dump_json()}|{len(dataset.log)}|{dataset.log.time[-1]}|{predictions.sum():.6f}"
-    return Trained(ranker, scales, features.priors, hashlib.sha256(facts.encode()).hexdigest()[:12])
+    version = hashlib.sha256(facts.encode()).hexdigest()[:12]
+    return Trained(ranker, scales, features.priors, version, profile_of(window))
 
 
 def _fit(retrievers: dict[str, Retriever], dataset: Dataset, progress: Progress, what: str) -> None:

@@ -1,36 +1,138 @@
-"""Calibration: predictions that mean what they say.
+"""Calibration: predictions that mean what they say, on the validation slice.
 
-Platt's scaling on the validation slice: a logistic line through the ranker's margin for probabilities (Platt 1999), a
-straight line through the origin for amounts, a shift for grades. Two numbers an objective: few enough to be right on
-a small slice, and strictly increasing, so that calibration never ties or reorders what the ranker told apart.
+- **platt**: a logistic line through the logit of the prediction (Platt 1999). Two numbers: right on a small slice.
+- **isotonic**: any rising curve (Zadrozny & Elkan 2002), drawn through the centres of its steps, so that it never ties what
+  the ranker told apart (centred isotonic regression: Oron & Flournoy 2017). It needs a large slice.
+- **auto**: isotonic where it predicts one half of the slice better from the other half than Platt does; else Platt.
+
+Amounts get a factor, grades a shift.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import numpy as np
+from scipy.special import expit
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+
+FEWEST = 500
+"""Positives that an isotonic curve needs."""
+EDGE = 1e-6
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """`value = slope · raw + offset`, for probabilities on the logit; with knots, a curve through them instead, whose ends
+    go on like the line."""
+
+    kind: str
+    method: str = "none"
+    slope: float = 1.0
+    offset: float = 0.0
+    knots: list[float] = field(default_factory=list)
+    levels: list[float] = field(default_factory=list)
+
+    def __call__(self, raw: np.ndarray) -> np.ndarray:
+        """float32 (rows,) from the ranker's own predictions."""
+        if self.kind != "probability":
+            return (self.slope * raw + self.offset).astype(np.float32)
+        margin = _logit(raw)
+        if not self.knots:
+            return expit(self.slope * margin + self.offset).astype(np.float32)
+        line = np.interp(margin, self.knots, self.levels)
+        line += self.slope * (np.minimum(margin - self.knots[0], 0) + np.maximum(margin - self.knots[-1], 0))
+        return expit(line).astype(np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self.__dict__)
 
 
 def fit_calibration(
-    kind: str, margin: np.ndarray, label: np.ndarray, weight: np.ndarray
-) -> tuple[float, float]:
-    """(slope, offset) for predictions on the validation slice. margin, label, weight: float (rows,), labels known."""
+    kind: str, raw: np.ndarray, label: np.ndarray, weight: np.ndarray, method: str = "auto"
+) -> Calibration:
+    """From predictions on the validation slice and what happened. raw, label, weight: float (rows,), labels known."""
     if len(label) < 20 or weight.sum() <= 0:
-        return 1.0, 0.0
-    if kind == "probability":
-        if label.min() == label.max():
-            return 1.0, 0.0
-        model = LogisticRegression(C=1e6).fit(margin.reshape(-1, 1), label > 0.5, weight)
-        slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
-        return (slope, offset) if slope > 0.05 else (1.0, 0.0)
+        return Calibration(kind)
     if kind == "amount":
-        predicted = float(np.average(margin, weights=weight))
-        return (
-            float(np.average(label, weights=weight)) / predicted if predicted > 0 and label.max() > 0 else 1.0
-        ), 0.0
-    return 1.0, float(np.average(label - margin, weights=weight))
+        predicted = float(np.average(raw, weights=weight))
+        happened = float(np.average(label, weights=weight))
+        return Calibration(kind, "scale", happened / predicted if predicted > 0 and happened > 0 else 1.0)
+    if kind == "grade":
+        return Calibration(kind, "shift", 1.0, float(np.average(label - raw, weights=weight)))
+    label = (label > 0.5).astype(np.float64)
+    if label.min() == label.max():
+        return Calibration(kind)
+    platt = _platt(raw, label, weight)
+    if method == "platt" or (method == "auto" and min(label.sum(), len(label) - label.sum()) < FEWEST):
+        return platt
+    if method == "auto":
+        half = np.arange(len(label)) // max(len(label) // 8, 1) % 2 == 0
+        losses = np.zeros(2)
+        for fit in (half, ~half):
+            line = _platt(raw[fit], label[fit], weight[fit])
+            for place, model in enumerate((line, _isotonic(raw[fit], label[fit], weight[fit], line))):
+                losses[place] += _log_loss(model(raw[~fit]), label[~fit], weight[~fit])
+        if losses[1] >= losses[0]:
+            return platt
+    return _isotonic(raw, label, weight, platt)
 
 
-def calibrated(kind: str, margin: np.ndarray, slope: float, offset: float) -> np.ndarray:
-    line = slope * margin + offset
-    return (1.0 / (1.0 + np.exp(-line)) if kind == "probability" else line).astype(np.float32)
+def expected_calibration_error(
+    predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray, bins: int = 15
+) -> float:
+    """Mean distance between what was predicted and what happened, over bins of equal weight (Naeini et al. 2015)."""
+    return float(sum(w * abs(p - h) for p, h, w in reliability(predicted, happened, weight, bins)))
+
+
+def reliability(
+    predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray, bins: int = 15
+) -> list[tuple[float, float, float]]:
+    """(mean prediction, mean outcome, share of weight) in bins of equal weight, by prediction."""
+    order = np.argsort(predicted, kind="stable")
+    line = np.cumsum(weight[order])
+    place = np.minimum((bins * (line - weight[order] / 2) / line[-1]).astype(int), bins - 1)
+    total = np.bincount(place, weight[order], bins)
+    mean_p = np.bincount(place, (weight * predicted)[order], bins)
+    mean_h = np.bincount(place, (weight * happened)[order], bins)
+    return [
+        (float(mean_p[b] / total[b]), float(mean_h[b] / total[b]), float(total[b] / line[-1]))
+        for b in range(bins)
+        if total[b] > 0
+    ]
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    p = np.clip(np.asarray(p, np.float64), EDGE, 1 - EDGE)
+    return np.log(p / (1 - p))
+
+
+def _platt(raw: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Calibration:
+    if label.min() == label.max():
+        return Calibration("probability")
+    model = LogisticRegression(C=1e6).fit(_logit(raw).reshape(-1, 1), label > 0.5, weight)
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    return Calibration("probability", "platt", *((slope, offset) if slope > 0.05 else (1.0, 0.0)))
+
+
+def _isotonic(raw: np.ndarray, label: np.ndarray, weight: np.ndarray, platt: Calibration) -> Calibration:
+    margin = _logit(raw)
+    level = IsotonicRegression().fit_transform(margin, label, sample_weight=weight)
+    order = np.argsort(margin, kind="stable")
+    edge = np.flatnonzero(np.concatenate([[True], np.diff(level[order]) > 0]))
+    total = np.add.reduceat(weight[order], edge)
+    centre = np.add.reduceat((weight * margin)[order], edge) / total
+    levels = _logit(np.clip(level[order][edge], 1e-4, 1 - 1e-4))
+    rising = np.concatenate([[True], (np.diff(centre) > 0) & (np.diff(levels) > 0)])
+    if rising.sum() < 2:
+        return platt
+    return Calibration(
+        "probability", "isotonic", platt.slope, 0.0, centre[rising].tolist(), levels[rising].tolist()
+    )
+
+
+def _log_loss(p: np.ndarray, label: np.ndarray, weight: np.ndarray) -> float:
+    p = np.clip(p, EDGE, 1 - EDGE).astype(np.float64)
+    return float(-(weight * (label * np.log(p) + (1 - label) * np.log(1 - p))).sum())

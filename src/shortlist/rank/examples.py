@@ -18,7 +18,9 @@ from shortlist.data.histories import as_of
 from shortlist.errors import DataError, LeakError
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.project import IMPRESSION
-from shortlist.rank.objectives import labels
+from shortlist.rank.objectives import labels, outcomes
+from shortlist.rank.observed import share_arrived
+from shortlist.rank.position import Examination
 from shortlist.retrieve.base import Requests, Retriever, event_weights
 from shortlist.retrieve.blend import Blended, blend
 
@@ -28,7 +30,8 @@ BATCH = 512
 @dataclass(frozen=True)
 class Examples:
     """`matrix` float32 (rows, features), `labels` objective → float32 (rows,), `weights` float32 (rows,), `request`
-    int64 (rows,), rows of a request side by side."""
+    int64 (rows,), rows of a request side by side. `arrived`: objective → the share of its outcomes that had come by the end
+    of what was known; `examined` float64 (rows,): how much the slot is looked at, as a share of the top one."""
 
     matrix: np.ndarray
     labels: dict[str, np.ndarray]
@@ -36,6 +39,8 @@ class Examples:
     request: np.ndarray
     names: list[str]
     types: list[str]
+    arrived: dict[str, np.ndarray]
+    examined: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,11 @@ def make_examples(
     end: int,
     fitted_until: int,
     progress: Progress = silent,
+    curve: Examination | None = None,
 ) -> Examples:
     """Examples from requests in start ≤ time < end (ms). `dataset` reaches to `end`; what came before a request is its
-    history, what came after it its label. Raises `LeakError` where the retrievers saw the window."""
+    history, what came after it its label. curve: how much each slot is looked at. Raises `LeakError` where the
+    retrievers saw the window."""
     if fitted_until > start:
         raise LeakError(
             "the retrievers were fitted on events of the ranker's window: their scores would know the answers; "
@@ -85,12 +92,25 @@ def make_examples(
     rows, weights = _rows(dataset, retrievers, asked, rng, progress)
     matrix = features.offline(rows, dataset, lambda share: progress("features", share))
     users, moments = rows.users[rows.request], rows.moments[rows.request]
-    targets = {
-        n: labels(dataset.log, o, users, rows.item, moments - 1)
-        for n, o in dataset.project.objectives.items()
-    }
+    targets, arrived = {}, {}
+    for name, objective in dataset.project.objectives.items():
+        followed = outcomes(dataset.log, objective, users, rows.item, moments - 1)
+        targets[name] = followed.label
+        elapsed = np.minimum(end - moments, objective.window_ms)
+        came = followed.delay >= 0
+        arrived[name] = share_arrived(followed.delay[came], elapsed[came], elapsed)
+    examined = np.ones(len(moments))
+    if shown and settings.position_bias == "weights" and rows.position is not None:
+        examined = curve.at(rows.position) if curve is not None else examined
     return Examples(
-        matrix, targets, weights, rows.request, features.names(rows.sources), features.types(rows.sources)
+        matrix,
+        targets,
+        weights,
+        rows.request,
+        features.names(rows.sources),
+        features.types(rows.sources),
+        arrived,
+        examined,
     )
 
 

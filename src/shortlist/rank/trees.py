@@ -1,8 +1,10 @@
-"""The ranker: boosted trees, one head per objective, each calibrated on the validation slice.
+"""The ranker: boosted trees with a head per objective, each calibrated on the validation slice.
 
-XGBoost (Chen & Guestrin 2016): logistic loss for probabilities, Tweedie for amounts (many zeros, a long tail), squares
-for grades. Early stopping and calibration look only at the validation slice. Scoring runs on one thread: for some
-hundred rows a second thread costs more than it brings, and requests run beside each other.
+XGBoost (Chen & Guestrin 2016) on the losses of `losses.py`. Heads are **separate** (a model each: categories are split
+natively, each stops when it is done) or **joint** (one model whose leaves hold a value per objective: a third of the
+time to score; categories are put in the order of their outcomes first, since such trees cannot split sets). Which is
+better is measured in benchmarks/RESULTS.md. Early stopping and calibration look only at the validation slice.
+Scoring runs on one thread: for some hundred rows a second thread costs more than it brings, and requests run side by side.
 """
 
 from __future__ import annotations
@@ -15,117 +17,374 @@ from typing import Any, Self
 import numpy as np
 import xgboost as xgb
 
-from shortlist.errors import DataError
 from shortlist.project import Project
-from shortlist.rank.calibrate import calibrated, fit_calibration
+from shortlist.rank.calibrate import Calibration, fit_calibration
 from shortlist.rank.examples import Examples
+from shortlist.rank.losses import LOSSES
+from shortlist.rank.targets import Target, loss_name, make_target, unit_of
 
-LOSSES = {"probability": "binary:logistic", "amount": "reg:tweedie", "grade": "reg:squarederror"}
+PATIENCE = 20
 
 
 class TreeRanker:
     """`fit(examples, validation)`; `predict(matrix)` → float32 (rows, objectives), calibrated."""
 
     def __init__(self, project: Project) -> None:
+        self.project = project
         self.settings = project.rank
-        self.seed = project.seed
         self.kinds = {name: objective.kind for name, objective in project.objectives.items()}
-        self.heads: dict[str, xgb.Booster] = {}
-        self.calibration: dict[str, tuple[float, float]] = {}
+        self.losses = {name: loss_name(objective) for name, objective in project.objectives.items()}
+        self.given = {name: objective.given for name, objective in project.objectives.items()}
+        self.order = sorted(self.kinds, key=lambda name: len(self._before(name)))
+        """What a chain needs first comes first."""
+        self.models: list[xgb.Booster] = []
+        """One, or one an objective in `order`."""
+        self.starts: dict[str, float] = {}
+        self.units: dict[str, float] = {}
+        self.calibration: dict[str, Calibration] = {}
         self.columns: list[str] = []
+        self.types: list[str] = []
+        self.codebooks: dict[int, np.ndarray] = {}
+        """Joint heads: for each category column, what each code becomes, float32."""
+
+    @property
+    def joint(self) -> bool:
+        return self.settings.heads == "joint" and len(self.kinds) > 1
+
+    def _before(self, name: str) -> list[str]:
+        chain: list[str] = []
+        at = self.given[name]
+        while at is not None:
+            chain.append(at)
+            at = self.given[at]
+        return chain
 
     def fit(
-        self, examples: Examples, validation: Examples, progress: Callable[[float], None] | None = None
+        self,
+        examples: Examples,
+        validation: Examples,
+        progress: Callable[[float], None] | None = None,
+        earlier: TreeRanker | None = None,
     ) -> Self:
-        self.columns = examples.names
-        for number, (name, kind) in enumerate(self.kinds.items()):
-            train, known = self._data(examples, name)
-            if not known.any() or (kind != "grade" and examples.labels[name].max() <= 0):
-                raise DataError(
-                    f"objectives.{name}: no example in the ranker's window fulfils it; widen evaluate.ranker_window",
-                    f"objectives.{name}",
-                )
-            held, held_known = self._data(validation, name)
-            rounds = self.settings.trees
-            watch: list[tuple[xgb.DMatrix, str]] = [(held, "validation")] if held_known.sum() >= 20 else []
-            parameters = {
-                "objective": LOSSES[kind],
-                "max_depth": self.settings.depth,
-                "eta": self.settings.learning_rate,
-                "min_child_weight": self.settings.min_child_weight if kind != "grade" else 20.0,
-                "subsample": 0.8,
-                "colsample_bytree": 0.7,
-                "lambda": 5.0,
-                "tree_method": "hist",
-                "max_cat_to_onehot": 8,
-                "seed": self.seed,
-                "verbosity": 0,
-            }
-            self.heads[name] = xgb.train(
-                parameters,
-                train,
-                rounds,
-                evals=watch,
-                early_stopping_rounds=20 if watch else None,
-                verbose_eval=False,
+        """Learn from examples; stop and calibrate on the validation. earlier: a ranker of the same features and objectives,
+        whose trees are kept and added to."""
+        self.columns, self.types = examples.names, examples.types
+        if earlier is not None and not self._continues(earlier):
+            earlier = None
+        for name, objective in self.project.objectives.items():
+            label = examples.labels[name]
+            self.units[name] = earlier.units[name] if earlier else unit_of(objective, label[~np.isnan(label)])
+        sides = [
+            {n: make_target(self.project, part, n, self.units[n], part is examples) for n in self.order}
+            for part in (examples, validation)
+        ]
+        if self.joint:
+            self.codebooks = (
+                earlier.codebooks if earlier else self._codebooks(examples, sides[0][self.order[0]])
             )
-            if watch:
-                self.heads[name] = self.heads[name][: self.heads[name].best_iteration + 1]
-            self.heads[name].set_param({"nthread": 1})
-            margin = self._margin(name, validation.matrix[held_known])
-            self.calibration[name] = fit_calibration(
-                kind, margin, validation.labels[name][held_known], validation.weights[held_known]
-            )
+        groups = [self.order] if self.joint else [[name] for name in self.order]
+        self.models = []
+        for number, names in enumerate(groups):
+            start = earlier.models[number] if earlier else None
+            fit = _Fit(self, names, examples, validation, *sides)
+            model = fit.boost(start, earlier.starts if earlier else None)
+            if any(sides[0][n].hidden for n in names) and self.losses[names[0]] != "listwise":
+                # once more, now that each row's own chance of a positive can be told
+                model = fit.boost(start, earlier.starts if earlier else None, model)
+            model.set_param({"nthread": 1})
+            self.models.append(model)
             if progress:
-                progress((number + 1) / len(self.kinds))
+                progress((number + 1) / len(groups))
+        self._calibrate(validation, sides[1])
         return self
 
-    def _data(self, examples: Examples, name: str) -> tuple[xgb.DMatrix, np.ndarray]:
-        known = ~np.isnan(examples.labels[name])
-        data = xgb.DMatrix(
-            examples.matrix[known],
-            examples.labels[name][known],
-            weight=examples.weights[known],
-            feature_types=examples.types,
-            enable_categorical=True,
+    def _continues(self, earlier: TreeRanker) -> bool:
+        return (
+            earlier.columns == self.columns
+            and earlier.types == self.types
+            and earlier.losses == self.losses
+            and earlier.joint == self.joint
+            and earlier.order == self.order
         )
-        return data, known
 
-    def _margin(self, name: str, matrix: np.ndarray) -> np.ndarray:
-        # logits for probabilities (what Platt's line is drawn through), plain predictions for the others
+    def _codebooks(self, examples: Examples, target: Target) -> dict[int, np.ndarray]:
+        """Codes in the order of their mean label (drawn to the mean by 20 rows), so that a threshold splits a set."""
+        books = {}
+        mean = float(np.average(target.label, weights=np.maximum(target.weight, 1e-12)))
+        for column in np.flatnonzero(np.array(self.types) == "c").tolist():
+            codes = examples.matrix[:, column]
+            known = ~np.isnan(codes)
+            size = int(codes[known].max()) + 1 if known.any() else 1
+            at = codes[known].astype(int)
+            total = np.bincount(at, (target.weight * target.label)[known], size)
+            weight = np.bincount(at, target.weight[known], size)
+            books[column] = ((total + 20 * mean) / (weight + 20)).astype(np.float32)
+        return books
+
+    def encoded(self, matrix: np.ndarray) -> np.ndarray:
+        """The matrix as the model takes it: for joint heads with categories replaced."""
+        if not self.codebooks:
+            return matrix
+        matrix = matrix.copy()
+        for column, book in self.codebooks.items():
+            codes = matrix[:, column]
+            known = ~np.isnan(codes) & (codes < len(book))
+            matrix[:, column] = np.where(known, book[np.where(known, codes, 0).astype(np.int64)], np.nan)
+        return matrix
+
+    def _calibrate(self, validation: Examples, targets: dict[str, Target]) -> None:
+        raw = self._raw(validation.matrix)
+        for name, kind in self.kinds.items():
+            known = targets[name].weight > 0
+            weight = targets[name].weighted(raw[name] if kind == "probability" else None)
+            if self.losses[name] == "listwise":  # its margins order and have no unit
+                weight = targets[name].weighted()
+            self.calibration[name] = fit_calibration(
+                kind,
+                raw[name][known],
+                (targets[name].label * self.units[name])[known],
+                weight[known],
+                self.settings.calibration,
+            )
+
+    def _margins(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
         if not len(matrix):
-            return np.empty(0, np.float32)
-        return self.heads[name].inplace_predict(
-            matrix, predict_type="margin" if self.kinds[name] == "probability" else "value"
-        )
+            return {name: np.empty(0, np.float32) for name in self.order}
+        if self.joint:
+            margins = self.models[0].inplace_predict(self.encoded(matrix), predict_type="margin")
+            return {name: margins[:, at] + self.starts[name] for at, name in enumerate(self.order)}
+        return {
+            name: model.inplace_predict(matrix, predict_type="margin") + self.starts[name]
+            for name, model in zip(self.order, self.models, strict=True)
+        }
+
+    def _raw(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
+        """Predictions before calibration, in units of the labels."""
+        values: dict[str, np.ndarray] = {}
+        for name, margin in self._margins(matrix).items():
+            given = self.given[name]
+            first = values[given] if given is not None else np.ones(1, np.float32)
+            values[name] = LOSSES[self.losses[name]].value(margin, first) * self.units[name]
+        return values
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
         """matrix float32 (rows, features) → float32 (rows, objectives), in the order of the project's objectives."""
         answer = np.empty((len(matrix), len(self.kinds)), np.float32)
-        for column, (name, kind) in enumerate(self.kinds.items()):
-            answer[:, column] = calibrated(kind, self._margin(name, matrix), *self.calibration[name])
+        raw = self._raw(matrix)
+        for column, name in enumerate(self.kinds):
+            answer[:, column] = self.calibration[name](raw[name])
+        for column, name in enumerate(self.kinds):
+            given = self.given[name]
+            if given is not None:  # a purchase is not likelier than the click it needs
+                answer[:, column] = np.minimum(answer[:, column], answer[:, list(self.kinds).index(given)])
         return answer
 
     def importance(self, objective: str) -> dict[str, float]:
-        """Share of the loss reduction that each feature brought, largest first."""
-        gains: Any = self.heads[objective].get_score(importance_type="total_gain")
+        """Share of the loss reduction that each feature brought, largest first; joint heads share one."""
+        model = self.models[0 if self.joint else self.order.index(objective)]
+        gains: Any = model.get_score(importance_type="total_gain")
         total = sum(float(g) for g in gains.values()) or 1.0
         named = {self.columns[int(key[1:])]: float(gain) / total for key, gain in gains.items()}
         return dict(sorted(named.items(), key=lambda pair: -pair[1]))
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for number, head in enumerate(self.heads.values()):
-            head.save_model(folder / f"head-{number}.ubj")
-        meta = {"objectives": list(self.kinds), "calibration": self.calibration, "columns": self.columns}
+        for number, model in enumerate(self.models):
+            model.save_model(folder / f"head-{number}.ubj")
+        meta = {
+            "heads": len(self.models),
+            "starts": self.starts,
+            "units": self.units,
+            "calibration": {name: c.to_json() for name, c in self.calibration.items()},
+            "columns": self.columns,
+            "types": self.types,
+            "codebooks": {column: book.tolist() for column, book in self.codebooks.items()},
+        }
         (folder / "ranker.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, project: Project) -> Self:
         ranker = cls(project)
         meta = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
-        ranker.columns = meta["columns"]
-        for number, name in enumerate(meta["objectives"]):
-            ranker.heads[name] = xgb.Booster({"nthread": 1}, model_file=folder / f"head-{number}.ubj")
-            ranker.calibration[name] = tuple(meta["calibration"][name])
+        ranker.columns, ranker.types = meta["columns"], meta["types"]
+        ranker.starts, ranker.units = meta["starts"], meta["units"]
+        ranker.codebooks = {int(c): np.array(book, np.float32) for c, book in meta["codebooks"].items()}
+        ranker.calibration = {name: Calibration(**values) for name, values in meta["calibration"].items()}
+        ranker.models = [
+            xgb.Booster({"nthread": 1}, model_file=folder / f"head-{number}.ubj")
+            for number in range(meta["heads"])
+        ]
         return ranker
+
+
+class _Fit:
+    """Boosting of one model for some objectives."""
+
+    def __init__(
+        self,
+        ranker: TreeRanker,
+        names: list[str],
+        examples: Examples,
+        validation: Examples,
+        targets: dict[str, Target],
+        held: dict[str, Target],
+    ) -> None:
+        self.ranker, self.names = ranker, names
+        self.parts = (examples, validation)
+        self.targets = ([targets[n] for n in names], [held[n] for n in names])
+        self.listwise = ranker.losses[names[0]] == "listwise" and len(names) == 1
+        # with one objective a model, rows of which its outcome is not known are left out
+        self.rows = [
+            np.flatnonzero(side[0].weight > 0) if len(names) == 1 else np.arange(len(part.weights))
+            for part, side in zip(self.parts, self.targets, strict=True)
+        ]
+        self.first = [self._firsts(part, rows) for part, rows in zip(self.parts, self.rows, strict=True)]
+
+    def _firsts(self, part: Examples, rows: np.ndarray) -> np.ndarray | None:
+        """The chance of what an objective of its own model needs before; within a joint model it is of the model."""
+        given = self.ranker.given[self.names[0]] if len(self.names) == 1 else None
+        return None if given is None else self.ranker._raw(part.matrix[rows])[given]
+
+    def boost(
+        self, start: xgb.Booster | None, starts: dict[str, float] | None, known: xgb.Booster | None = None
+    ) -> xgb.Booster:
+        """known: a model fitted before, which tells each row's chance of a positive."""
+        ranker = self.ranker
+        weights = [self._weights(side, known) for side in (0, 1)]
+        for at, target in enumerate(self.targets[0]):
+            rows = self.rows[0]
+            own = starts[target.name] if starts else target.loss.start(target.label[rows], weights[0][:, at])
+            ranker.starts[target.name] = 0.0 if self.listwise else own
+        train, held = (self._data(side, weights[side]) for side in (0, 1))
+        settings = ranker.settings
+        grade = all(ranker.kinds[name] == "grade" for name in self.names)
+        parameters: dict[str, Any] = {
+            "max_depth": settings.depth,
+            "eta": settings.learning_rate,
+            "min_child_weight": 20.0 if grade else settings.min_child_weight,
+            "subsample": 0.8,
+            "colsample_bytree": 0.7,
+            "lambda": 5.0,
+            "tree_method": "hist",
+            "max_cat_to_onehot": 8,
+            "seed": ranker.project.seed,
+            "verbosity": 0,
+        }
+        if start is None:
+            parameters["base_score"] = 0.0
+        enough = all((w > 0).sum() >= 20 for w in weights[1].T)
+        extra: dict[str, Any] = {}
+        if self.listwise:
+            parameters |= {
+                "objective": "rank:ndcg",
+                "eval_metric": "ndcg@10",
+                "lambdarank_num_pair_per_sample": 10,
+            }
+            parameters["lambdarank_pair_method"] = "topk"
+        else:
+            if len(self.names) > 1:
+                parameters |= {"multi_strategy": "multi_output_tree", "num_target": len(self.names)}
+            scale = self._scales(weights[0])
+            extra = {
+                "obj": self._gradient(weights[0], scale),
+                "custom_metric": self._metric(weights[1], scale),
+            }
+            parameters["disable_default_eval_metric"] = 1
+        rounds = settings.trees if start is None else max(settings.trees // 3, 1)
+        model = xgb.train(
+            parameters,
+            train,
+            rounds,
+            evals=[(held, "validation")] if enough else [],
+            early_stopping_rounds=PATIENCE if enough else None,
+            maximize=self.listwise,
+            verbose_eval=False,
+            xgb_model=start,
+            **extra,
+        )
+        return model[: model.best_iteration + 1] if enough else model
+
+    def _weights(self, side: int, known: xgb.Booster | None) -> np.ndarray:
+        part, rows = self.parts[side], self.rows[side]
+        columns = []
+        margins = None
+        if known is not None:
+            matrix = self.ranker.encoded(part.matrix[rows]) if self.ranker.joint else part.matrix[rows]
+            margins = known.inplace_predict(matrix, predict_type="margin").reshape(len(rows), -1)
+            margins = margins + np.array([self.ranker.starts[name] for name in self.names])
+        for at, target in enumerate(self.targets[side]):
+            chance = None
+            if margins is not None and self.ranker.kinds[target.name] == "probability":
+                chance = np.zeros(len(target.label))
+                chance[rows] = target.loss.value(margins[:, at], self._first(side, at, margins))
+            columns.append(target.weighted(chance)[rows])
+        return np.stack(columns, axis=1)
+
+    def _first(self, side: int, at: int, margins: np.ndarray) -> np.ndarray:
+        """The chance of what objective `at` needs first, from the model itself where they are learnt together."""
+        own = self.first[side]
+        given = self.ranker.given[self.names[at]]
+        if own is not None:
+            return own
+        if given is None or given not in self.names:
+            return np.ones(1)
+        before = self.names.index(given)
+        return self.targets[side][before].loss.value(margins[:, before], self._first(side, before, margins))
+
+    def _data(self, side: int, weights: np.ndarray) -> xgb.DMatrix:
+        part, rows, ranker = self.parts[side], self.rows[side], self.ranker
+        k = len(self.names)
+        matrix = ranker.encoded(part.matrix[rows]) if ranker.joint else part.matrix[rows]
+        types = ["q"] * len(part.types) if ranker.joint else part.types
+        data = xgb.DMatrix(matrix, feature_types=types, enable_categorical=not ranker.joint)
+        if self.listwise:
+            data.set_info(label=(self.targets[side][0].label[rows] > 0).astype(np.float32))
+            edge = np.flatnonzero(np.diff(part.request[rows], prepend=-1))
+            data.set_group(np.diff(np.append(edge, len(rows))))
+            return data
+        data.set_label(np.zeros((len(rows), k), np.float32) if k > 1 else np.zeros(len(rows), np.float32))
+        margin = np.tile([ranker.starts[name] for name in self.names], (len(rows), 1))
+        data.set_base_margin(margin if k > 1 else margin[:, 0])
+        return data
+
+    def _scales(self, weights: np.ndarray) -> np.ndarray:
+        """What brings the objectives' losses to one unit (nats): by how far the mean alone leaves each from the truth."""
+        scales = np.ones(len(self.names))
+        if len(self.names) == 1:
+            return scales
+        margins = np.tile([self.ranker.starts[name] for name in self.names], (len(self.rows[0]), 1))
+        for at, target in enumerate(self.targets[0]):
+            g, h = target.loss.gradient(margins[:, at], target.label, self._first(0, at, margins))
+            w = weights[:, at]
+            spread = float((w * g * g).sum()) / max(float((w * h).sum()), 1e-12)
+            scales[at] = 1.0 / max(spread, 1e-12)
+        return scales
+
+    def _gradient(self, weights: np.ndarray, scales: np.ndarray) -> Any:
+        targets, rows = self.targets[0], self.rows[0]
+        labels = [t.label[rows] for t in targets]
+
+        def gradient(margins: np.ndarray, _data: xgb.DMatrix) -> tuple[np.ndarray, np.ndarray]:
+            m = np.asarray(margins, np.float64).reshape(len(rows), -1)
+            g, h = np.empty(m.shape, np.float32), np.empty(m.shape, np.float32)
+            for at, target in enumerate(targets):
+                slope, bend = target.loss.gradient(m[:, at], labels[at], self._first(0, at, m))
+                w = weights[:, at] * scales[at]
+                g[:, at], h[:, at] = slope * w, bend * w
+            return (g, h) if len(targets) > 1 else (g[:, 0], h[:, 0])
+
+        return gradient
+
+    def _metric(self, weights: np.ndarray, scales: np.ndarray) -> Any:
+        targets, rows = self.targets[1], self.rows[1]
+        labels = [t.label[rows] for t in targets]
+
+        def metric(margins: np.ndarray, _data: xgb.DMatrix) -> tuple[str, float]:
+            m = np.asarray(margins, np.float64).reshape(len(rows), -1)
+            total = 0.0
+            for at, target in enumerate(targets):
+                losses = target.loss.loss(m[:, at], labels[at], self._first(1, at, m))
+                total += scales[at] * float(np.average(losses, weights=np.maximum(weights[:, at], 1e-12)))
+            return "loss", total
+
+        return metric
