@@ -17,7 +17,7 @@ from shortlist.project import Objective
 from shortlist.rank.calibrate import expected_calibration_error, fit_calibration
 from shortlist.rank.examples import make_examples
 from shortlist.rank.objectives import labels
-from shortlist.rank.weigh import read_weights, weigh
+from shortlist.rank.weigh import Wish, read_weights
 from shortlist.recommender import Recommender
 from shortlist.rerank.diversity import mmr
 from shortlist.rerank.exposure import capped
@@ -135,7 +135,7 @@ def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recomme
 def test_weights() -> None:
     assert read_weights({"b": 2}, {"a": 1.0, "b": 0.0}).tolist() == [1, 2]
     np.testing.assert_allclose(
-        weigh(np.array([[0.1, 10.0]], np.float32), np.array([1.0, 0.5]), np.array([0.1, 20.0])),
+        Wish(np.array([1.0, 0.5]), np.array([0.1, 20.0])).utility(np.array([[0.1, 10.0]], np.float32)),
         [1.25],
         rtol=1e-6,
     )

@@ -6,23 +6,34 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from shortlist.cli_demo import demo
+from shortlist.cli_tune import tune_app
 from shortlist.errors import DataError, ShortlistError
+from shortlist.terminal import (
+    BundleArgument,
+    FunctionsOption,
+    JsonOption,
+    ProjectOption,
+    console,
+    load_functions,
+    progress_bars,
+    read_dataset,
+    run_server,
+    show_report,
+    show_slate,
+    write,
+)
 
 if TYPE_CHECKING:
-    from shortlist.data.dataset import Dataset
-    from shortlist.evaluate.protocol import Report
-    from shortlist.project import Project
-    from shortlist.slate import Slate
+    from shortlist.recommender import Recommender
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,11 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A recommender system: from an event log to a served slate.",
 )
-console = Console()
-
-ProjectOption = Annotated[Path, typer.Option("--project", "-p", help="The project file, or its folder.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]
-BundleArgument = Annotated[Path, typer.Argument(help="The folder that `shortlist train` wrote.")]
+app.command()(demo)
+app.add_typer(tune_app, name="tune")
 
 
 def main() -> None:
@@ -44,89 +52,6 @@ def main() -> None:
     except ShortlistError as error:
         Console(stderr=True).print(f"[red]error:[/] {error.message}", highlight=False, soft_wrap=True)
         sys.exit(2)
-
-
-@contextmanager
-def progress_bars() -> Iterator[Any]:
-    """A progress callback that draws one bar a stage."""
-    columns = (
-        TextColumn("{task.description:<34}"),
-        BarColumn(30),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-    )
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console) as bars:
-
-        def report(what: str, share: float) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=1.0)
-            bars.update(tasks[what], completed=share)
-
-        yield report
-
-
-def _write(path: Path | None, content: Any) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
-
-
-def _dataset(project: Project) -> Dataset:
-    from shortlist.data.dataset import Dataset
-
-    dataset = Dataset.from_project(project)
-    console.print(f"[dim]{dataset.check.summary()}[/]")
-    for problem in dataset.check.problems:
-        console.print(f"[yellow]{problem.level}:[/] {problem}", highlight=False, soft_wrap=True)
-    return dataset
-
-
-@app.command()
-def demo(
-    name: Annotated[str, typer.Argument(help="Which world.")] = "movies",
-    folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path("demo"),
-    serve: Annotated[bool, typer.Option(help="Serve the page when ready.")] = True,
-    port: Annotated[int, typer.Option()] = 8000,
-    users: Annotated[int, typer.Option(help="People in the world.")] = 20_000,
-    items: Annotated[int, typer.Option(help="Items in the world.")] = 5_000,
-    sessions: Annotated[int, typer.Option(help="Sessions in the log, about 11 events each.")] = 80_000,
-    json_file: JsonOption = None,
-) -> None:
-    """A simulated world, trained, evaluated and served; nothing else is needed."""
-    from shortlist.evaluate.protocol import evaluate as run
-    from shortlist.project import read_project
-    from shortlist.recommender import Recommender
-    from shortlist.simulate.movies import make_movies
-
-    if name != "movies":
-        raise ShortlistError(f"there is no world {name!r} yet; there is: movies", field="name")
-    console.rule("A simulated world of films and people; nobody here is real")
-    with console.status("making the world"):
-        world = make_movies(users, items, sessions)
-        path = world.write(folder / name)
-    console.print(
-        f"[dim]{world.events.num_rows:,} events, {world.items.num_rows:,} items, {world.users.num_rows:,} people → {folder / name}[/]"
-    )
-    project = read_project(path)
-    dataset = _dataset(project)
-    console.rule("How good is it? Trained on the past, tested on the future")
-    with progress_bars() as progress:
-        report = run(project, dataset, progress, world.truth)
-    _show_report(report, folder / name / "report.html", json_file)
-    console.rule("Now trained on everything, for serving")
-    with progress_bars() as progress:
-        recommender = Recommender.from_project(project).fit(dataset, progress)
-        bundle = recommender.save(folder / name / "bundle")
-    sizes = dataset.histories.indptr[1:] - dataset.histories.indptr[:-1]
-    someone = dataset.users.ids.id(
-        int((sizes >= 8).nonzero()[0][0]) if (sizes >= 8).any() else int(sizes.argmax())
-    )
-    _show_slate(recommender.recommend(user=someone, n=8), project)
-    if serve:
-        _serve(bundle, None, "127.0.0.1", port)
-    else:
-        console.print(f"Serve it with: [bold]shortlist serve {bundle}[/]")
 
 
 @app.command()
@@ -192,8 +117,13 @@ def _from(out: Path, source: str) -> str:
 
 
 @app.command()
-def check(project: ProjectOption = Path("shortlist.toml"), json_file: JsonOption = None) -> None:
+def check(
+    project: ProjectOption = Path("shortlist.toml"),
+    json_file: JsonOption = None,
+    functions: FunctionsOption = None,
+) -> None:
     """Read the tables and say everything that is wrong with them."""
+    load_functions(functions)
     from shortlist.data.dataset import Dataset
     from shortlist.features.checks import parse_features
     from shortlist.project import read_project
@@ -209,7 +139,7 @@ def check(project: ProjectOption = Path("shortlist.toml"), json_file: JsonOption
     console.print(report.summary())
     if not report.problems:
         console.print("[green]nothing to complain about[/]")
-    _write(json_file, report.to_json())
+    write(json_file, report.to_json())
 
 
 @app.command()
@@ -220,13 +150,15 @@ def train(
         Path | None, typer.Option(help="An earlier bundle whose factors training begins from.")
     ] = None,
     json_file: JsonOption = None,
+    functions: FunctionsOption = None,
 ) -> None:
     """Train on the whole log and write a bundle."""
+    load_functions(functions)
     from shortlist.project import read_project
     from shortlist.recommender import Recommender
 
     settings = read_project(project)
-    dataset = _dataset(settings)
+    dataset = read_dataset(settings)
     started = time.perf_counter()
     with progress_bars() as progress:
         earlier = Recommender.load(warm) if warm is not None else None
@@ -236,7 +168,7 @@ def train(
     console.print(
         f"model [bold]{recommender.version}[/] in {seconds:.1f} s → {out}. Next: [bold]shortlist serve {out}[/]"
     )
-    _write(
+    write(
         json_file,
         {
             "model_version": recommender.version,
@@ -269,10 +201,12 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", help="With --train: a setting of the retriever, as factors=256."),
     ] = None,
+    functions: FunctionsOption = None,
 ) -> None:
     """Train on the past, test on the future, compare with the baselines.
 
     With --train and --test: fit one retriever (or the automatic blend) on a table and judge it on another."""
+    load_functions(functions)
     if train_table or test_table:
         _evaluate_tables(train_table, test_table, retriever, k, settings_given or [], json_file)
         return
@@ -280,10 +214,10 @@ def evaluate(
     from shortlist.project import read_project
 
     settings = read_project(project)
-    dataset = _dataset(settings)
+    dataset = read_dataset(settings)
     with progress_bars() as progress:
         report = run(settings, dataset, progress)
-    _show_report(report, html, json_file)
+    show_report(report, html, json_file)
 
 
 def _evaluate_tables(
@@ -309,17 +243,7 @@ def _evaluate_tables(
         report = evaluate_tables(tables, retriever, k, settings, progress)
     for part in result(report, Path(test).name):
         console.print(part, highlight=False)
-    _write(json_file, report.to_json())
-
-
-def _show_report(report: Report, html: Path, json_file: Path | None) -> None:
-    from shortlist.evaluate.report import html_report, text_table
-
-    console.print(text_table(report))
-    console.print(f"[bold]{report.verdict()}[/]")
-    html.write_text(html_report(report), encoding="utf-8")
-    console.print(f"[dim]The whole report, with plots: {html}[/]")
-    _write(json_file, report.to_json())
+    write(json_file, report.to_json())
 
 
 @app.command()
@@ -331,36 +255,17 @@ def recommend(
     ] = None,
     n: Annotated[int, typer.Option("-n", help="How many items.")] = 10,
     json_file: JsonOption = None,
+    functions: FunctionsOption = None,
 ) -> None:
     """A slate for one person, with reasons."""
+    load_functions(functions)
     from shortlist.recommender import Recommender
 
     recommender = Recommender.load(bundle)
     given = [part.strip() for part in history.split(",") if part.strip()] if history is not None else None
     slate = recommender.recommend(user=user, n=n, history=given)
-    _show_slate(slate, recommender.project)
-    _write(json_file, slate.to_arrow().to_pylist())
-
-
-def _show_slate(slate: Slate, project: Project) -> None:
-    who = f"user {slate.user}" if slate.user is not None else "a visitor"
-    table = Table(title=f"For {who}{'' if slate.user_known or slate.user is None else ' (nobody we know)'}")
-    objectives = list(slate.items[0].predictions) if slate.items else []
-    kinds = {name: objective.kind for name, objective in project.objectives.items()}
-    for title in ("item", *objectives, "why"):
-        table.add_column(title, justify="right" if title in objectives else "left")
-    for r in slate.items:
-        table.add_row(
-            r.title,
-            *(
-                f"{r.predictions[o]:.1%}" if kinds[o] == "probability" else f"{r.predictions[o]:.1f}"
-                for o in objectives
-            ),
-            r.reason,
-        )
-    console.print(table)
-    if slate.unknown_items:
-        console.print(f"[yellow]not in the catalogue, ignored:[/] {', '.join(map(str, slate.unknown_items))}")
+    show_slate(slate, recommender.project)
+    write(json_file, slate.to_arrow().to_pylist())
 
 
 @app.command()
@@ -369,8 +274,10 @@ def batch(
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file.")],
     n: Annotated[int, typer.Option("-n", help="How many items for each.")] = 10,
     json_file: JsonOption = None,
+    functions: FunctionsOption = None,
 ) -> None:
     """Slates for all users, as a table."""
+    load_functions(functions)
     import pyarrow as pa
     import pyarrow.csv as csv
     import pyarrow.parquet as pq
@@ -395,7 +302,7 @@ def batch(
         pq.write_table(table, out)
     seconds = time.perf_counter() - started
     console.print(f"{len(people):,} slates ({len(people) / seconds:,.0f} a second) → {out}")
-    _write(json_file, {"users": len(people), "rows": table.num_rows, "seconds": seconds})
+    write(json_file, {"users": len(people), "rows": table.num_rows, "seconds": seconds})
 
 
 @app.command()
@@ -408,41 +315,41 @@ def serve(
         str, typer.Option(help="Which address to listen on; this machine only without.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option()] = 8000,
+    functions: FunctionsOption = None,
 ) -> None:
     """Serve recommendations, events and the page over HTTP."""
-    _serve(bundle, store, host, port)
-
-
-def _serve(bundle: Path, store: Path | None, host: str, port: int) -> None:
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
-
-    from shortlist.bundle import read_manifest
-
-    manifest = read_manifest(bundle)  # refuse here, in a sentence, rather than in a worker
-    os.environ["SHORTLIST_BUNDLE"] = str(bundle)
-    if store is not None:
-        os.environ["SHORTLIST_STORE"] = str(store)
-    console.print(
-        f"model {manifest['model_version']} at [bold]http://{host}:{port}[/] · API at /docs · Ctrl-C stops"
-    )
-    Server(
-        "shortlist.serve.api:app_from_environment",
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        factory=True,
-        log_level=LogLevels.warning,
-    ).serve()
+    load_functions(functions)
+    run_server(bundle, store, host, port, functions)
 
 
 @app.command()
-def inspect(bundle: BundleArgument, json_file: JsonOption = None) -> None:
-    """What is in a bundle: sizes, objectives with their calibration, and what the ranker rests on."""
+def inspect(
+    what: Annotated[str, typer.Argument(help="`features`, or a bundle to see as a whole.")],
+    bundle: Annotated[Path | None, typer.Argument(help="The folder that `shortlist train` wrote.")] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="With features: the server's event store, for what has happened since."),
+    ] = None,
+    html: Annotated[Path, typer.Option(help="With features: where the page goes.")] = Path("features.html"),
+    json_file: JsonOption = None,
+    functions: FunctionsOption = None,
+) -> None:
+    """What is in a bundle; `inspect features BUNDLE`: coverage, drift since training, importance, suspected leaks."""
     from shortlist.recommender import Recommender
 
-    recommender = Recommender.load(bundle)
+    load_functions(functions)
+    if what != "features" and bundle is not None:
+        raise ShortlistError(
+            f"inspect {what}: there is `inspect features BUNDLE` and `inspect BUNDLE`", field="what"
+        )
+    if what == "features" and bundle is None:
+        raise ShortlistError(
+            "inspect features: name the bundle, as in `shortlist inspect features bundle`", field="bundle"
+        )
+    recommender = Recommender.load(bundle or Path(what))
+    if bundle is not None:
+        _inspect_features(recommender, store, html, json_file)
+        return
     dataset = recommender.dataset
     importance = {name: recommender.ranker.importance(name) for name in recommender.project.objectives}
     console.print(
@@ -456,14 +363,60 @@ def inspect(bundle: BundleArgument, json_file: JsonOption = None) -> None:
     ):
         table.add_row(name, *(f"{i.get(name, 0):.1%}" for i in importance.values()))
     console.print(table)
-    _write(
+    write(
         json_file,
         {
             "model_version": recommender.version,
             "importance": importance,
-            "calibration": recommender.ranker.calibration,
+            "calibration": {name: c.to_json() for name, c in recommender.ranker.calibration.items()},
         },
     )
+
+
+def _inspect_features(
+    recommender: Recommender, store: Path | None, html: Path, json_file: Path | None
+) -> None:
+    from shortlist.data.store import EventStore
+    from shortlist.evaluate.features import features_page, inspect_features
+
+    if store is not None:
+        if not store.exists():
+            raise ShortlistError(
+                f"{store}: no such file; `shortlist serve` keeps its events beside the bundle", field="store"
+            )
+        lost = recommender.replay(EventStore(store).all())
+        if lost:
+            console.print(f"[yellow]{lost:,} stored events are of items that this bundle does not have[/]")
+    report = inspect_features(recommender)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    objectives = list(recommender.project.objectives)
+    for title in (
+        "feature",
+        "known",
+        "now",
+        "median",
+        "drift",
+        *(f"{o}\ngain / alone" for o in objectives[:3]),
+    ):
+        table.add_column(title, justify="left" if title == "feature" else "right", no_wrap=True)
+    for f in report.features:
+        drift = "" if f.drift is None else f"{f.drift:.2f}"
+        table.add_row(
+            f.name[:24],
+            f"{f.known:.0%}",
+            "" if f.known_now is None else f"{f.known_now:.0%}",
+            f"{f.quantiles[3]:.3g}" if f.quantiles else "",
+            f"[red]{drift}[/]" if f.drift is not None and f.drift > 0.25 else drift,
+            *(f"{f.importance[o]:.0%} / {f.alone[o]:.2f}" for o in objectives[:3]),
+        )
+    console.print(table)
+    for warning in report.warnings:
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False, soft_wrap=True)
+    if not report.warnings:
+        console.print("[green]nothing to complain about[/]")
+    html.write_text(features_page(report), encoding="utf-8")
+    console.print(f"[dim]The page: {html}[/]")
+    write(json_file, report.to_json())
 
 
 if __name__ == "__main__":

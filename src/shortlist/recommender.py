@@ -11,37 +11,33 @@ and normalised scores, which refitting does not move).
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
 
-import shortlist
-from shortlist.bundle import read_manifest, write_bundle
-from shortlist.data.attributes import Attribute, encode
+from shortlist.asking import Asker
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.histories import Histories
-from shortlist.data.saved import load_dataset, save_dataset
+from shortlist.data.store import StoredEvent
 from shortlist.data.times import NO_TIME
-from shortlist.errors import BundleError, RequestError
+from shortlist.errors import RequestError
 from shortlist.features.matrix import FeatureSet, Rows
-from shortlist.people import Event, People, joined
+from shortlist.people import Event, People
 from shortlist.project import IMPRESSION, Project, parse_project, read_project
 from shortlist.rank.profile import Profile
 from shortlist.rank.trees import TreeRanker
-from shortlist.rank.weigh import read_weights, weigh
+from shortlist.rank.weigh import Wish, read_combine, read_limits, read_weights
 from shortlist.reasons import reasons
 from shortlist.rerank.arrange import Arranger
 from shortlist.rerank.rules import allowed_items
-from shortlist.retrieve import ALS, MODELS, Requests, Retriever, make_retrievers
-from shortlist.retrieve.base import EventWeights
+from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.blend import blend
+from shortlist.saving import read_recommender, write_recommender
 from shortlist.slate import Recommendation, Slate, Slates
 from shortlist.training import train_stages
 
@@ -91,27 +87,17 @@ class Recommender:
         )
         self.profile = trained.profile
         self.ranker, self.scales, self.version = trained.ranker, trained.scales, trained.version
-        self._ready(dataset, trained.priors)
+        self.ready(dataset, trained.priors)
         return self
 
-    def _ready(self, dataset: Dataset, priors: dict[str, float]) -> None:
+    def ready(self, dataset: Dataset, priors: dict[str, float]) -> None:
         """Everything a request needs, from the data set: counters, histories, the clock."""
         self.dataset = dataset
         self.features = FeatureSet(dataset, priors)
         self.counts = self.features.counters(dataset)
         self.people = People(dataset.histories)
-        self.event_weights = EventWeights.of(self.project.retrieve, dataset.log)
-        self.default_kind = dataset.log.kinds.index(next(iter(self.project.objectives.values())).events[0])
-        born = np.full(len(dataset.items), np.iinfo(np.int64).max)
-        np.minimum.at(born, dataset.log.item, dataset.log.time)
-        by = self.project.rerank.freshness_by
-        self.born = (
-            dataset.items.attributes[by].times
-            if by
-            else np.where(born == np.iinfo(np.int64).max, NO_TIME, born)
-        )
-        factors = next((r.items for r in self.retrievers.values() if isinstance(r, ALS)), None)
-        self.arrange = Arranger(self.project.rerank, dataset.items.attributes, self.born, factors)
+        self.asker = Asker(dataset, self.people)
+        self.arrange = make_arranger(self.project, dataset, self.retrievers)
         # A log that ended long ago (a public data set, a world) keeps its own clock: "the last 7 days" means its last
         end, now = int(dataset.log.time[-1]) + 1, int(time.time() * 1000)
         self._behind = now - end if now - end > 86_400_000 else 0
@@ -134,13 +120,15 @@ class Recommender:
         filters: dict[str, Any] | None = None,
         diversity: float | None = None,
         freshness: float | None = None,
+        combine: str | None = None,
+        at_least: dict[str, float] | None = None,
         now: int | None = None,
     ) -> Any:
         """A `Slate` for one user or history, `Slates` for `users`.
 
         history: item ids, oldest first; replaces what is known of the user. context: the moment (device, …), and for
-        a visitor also user attributes (gender, …). weights: objective → weight, over the project's. filters: see
-        `rerank/rules.py`. now: ms since 1970; the recommender's clock without. A user nobody knows is treated as new and
+        a visitor also user attributes (gender, …). weights: objective → weight, over the project's; combine: sum or
+        product; at_least: objective → the least mean prediction of a slate (`rank/weigh.py`). filters: see `rerank/rules.py`. now: ms since 1970; the recommender's clock without. A user nobody knows is treated as new and
         reported as such. Raises `RequestError` naming the argument that is wrong.
         """
         if users is not None:
@@ -152,7 +140,7 @@ class Recommender:
         else:
             people = [user]
         n, moment = self._check_n(n), self.now() if now is None else now
-        chosen = read_weights(weights, {name: o.weight for name, o in self.project.objectives.items()})
+        wish = self._wish(weights, combine, at_least)
         strengths = (
             _share(diversity, self.project.rerank.diversity, "diversity", 1.0),
             _share(freshness, self.project.rerank.freshness, "freshness", 10.0),
@@ -161,9 +149,20 @@ class Recommender:
         slates: list[Slate] = []
         for start in range(0, len(people), BATCH):
             slates += self._batch(
-                people[start : start + BATCH], history, context, n, chosen, allowed, strengths, moment
+                people[start : start + BATCH], history, context, n, wish, allowed, strengths, moment
             )
         return Slates(slates) if users is not None else slates[0]
+
+    def _wish(
+        self, weights: dict[str, float] | None, combine: str | None, at_least: dict[str, float] | None
+    ) -> Wish:
+        project = self.project
+        return Wish(
+            read_weights(weights, {name: o.weight for name, o in project.objectives.items()}),
+            self.scales,
+            read_combine(combine, project.utility.combine),
+            read_limits(at_least, project.utility.at_least, list(project.objectives)),
+        )
 
     def _check_n(self, n: Any) -> int:
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= MAX_N:
@@ -176,20 +175,21 @@ class Recommender:
         history: Sequence[Any] | None,
         context: dict[str, Any] | None,
         n: int,
-        weights: np.ndarray,
+        wish: Wish,
         allowed: np.ndarray | None,
         strengths: tuple[float, float],
         moment: int,
     ) -> list[Slate]:
-        codes, requests, whole, unknown = self._requests(people, history, context, allowed, moment)
-        rows, predictions = self._rank(codes, requests, whole, context)
+        codes, requests, whole, unknown = self.asker.requests(people, history, context, allowed, moment)
+        rows, _, predictions = self._rank(codes, requests, whole, context)
         bounds = np.searchsorted(rows.request, np.arange(len(people) + 1))
-        utility = weigh(predictions, weights, self.scales)
+        utility = wish.utility(predictions)
         slates = []
         for row, person in enumerate(people):
             part = slice(int(bounds[row]), int(bounds[row + 1]))
             items = rows.item[part]
-            order = self.arrange(items, utility[part], n, moment, *strengths)
+            worth = wish.guarded(utility[part], predictions[part], n)
+            order = self.arrange(items, worth, n, moment, *strengths)
             taken = items[order]
             sources = [
                 {
@@ -231,74 +231,23 @@ class Recommender:
                     ],
                     self.version,
                     unknown,
+                    self._guard_rails(wish, predictions[part][order]),
                 )
             )
         return slates
 
-    def _requests(
-        self,
-        people: list[Any],
-        history: Sequence[Any] | None,
-        context: dict[str, Any] | None,
-        allowed: np.ndarray | None,
-        moment: int,
-    ) -> tuple[np.ndarray, Requests, Histories, list[Any]]:
-        codes = self.dataset.users.ids.codes(people)
-        unknown: list[Any] = []
-        if history is not None:
-            given = self.dataset.items.ids.codes(history)
-            unknown = [item for item, code in zip(history, given, strict=True) if code < 0]
-            known = given[given >= 0].tolist()
-            events = [
-                Event(item, moment - 1000 * (len(known) - at), self.default_kind)
-                for at, item in enumerate(known)
-            ]
-            whole = joined(Histories.empty(1), [events])
-            codes = np.full(1, -1, np.int32)  # the history given is the whole of what may be used
-        else:
-            whole = self.people.of(codes, [self.dataset.users.ids.own(person) for person in people])
-        recent = whole.last(self.project.retrieve.history)
-        attributes = {name: a.take(codes) for name, a in self.dataset.users.attributes.items()}
-        attributes |= self._given(context, self.dataset.users.attributes, len(people))
-        show = self.project.rerank.show_seen
-        indptr, seen = (None, None) if show else (whole.indptr, whole.item)
-        moments = np.full(len(people), moment, np.int64)
-        requests = Requests(recent, self.event_weights(recent), moments, allowed, indptr, seen, attributes)
-        return codes, requests, whole, unknown
-
-    def _given(
-        self, context: dict[str, Any] | None, known: dict[str, Attribute], n: int
-    ) -> dict[str, Attribute]:
-        """What a request says of itself, coded like the attributes it names."""
-        found = {}
-        for name, value in (context or {}).items():
-            if (
-                name not in known
-                and name not in self.dataset.log.context
-                and name not in self.dataset.users.attributes
-            ):
-                there = [*self.dataset.log.context, *self.dataset.users.attributes]
-                raise RequestError(
-                    f"context: there is no {name!r}; there are: {', '.join(there) or 'none'}",
-                    field=f"context.{name}",
-                )
-            if name in known:
-                if known[name].kind == "number" and (
-                    isinstance(value, bool) or not isinstance(value, (int, float))
-                ):
-                    raise RequestError(
-                        f"context.{name} must be a number and is {value!r}", field=f"context.{name}"
-                    )
-                values = value if known[name].kind != "category" else str(value)
-                found[name] = encode(
-                    name, known[name].kind, pa.array([values] * n), known[name].vocabulary or None
-                )
-        return found
+    def _guard_rails(self, wish: Wish, shown: np.ndarray) -> dict[str, dict[str, float]]:
+        """How far a slate keeps to each guard-rail: what was asked for, and what its items reach."""
+        names = list(self.project.objectives)
+        return {
+            names[at]: {"asked": least, "reached": float(shown[:, at].mean()) if len(shown) else 0.0}
+            for at, least in wish.limits
+        }
 
     def _rank(
         self, codes: np.ndarray, requests: Requests, whole: Histories, context: dict[str, Any] | None
-    ) -> tuple[Rows, np.ndarray]:
-        """Candidates of a batch, as feature rows with calibrated predictions."""
+    ) -> tuple[Rows, np.ndarray, np.ndarray]:
+        """Candidates of a batch, as feature rows, their matrix, and calibrated predictions."""
         blended = blend(self.retrievers, requests, self.project.retrieve.candidates)
         found = blended.item >= 0
         request = np.repeat(np.arange(len(codes)), found.sum(1))
@@ -312,15 +261,25 @@ class Recommender:
             blended.ranks[found],
             blended.scores[found],
             requests.attributes,
-            self._given(context, self.dataset.log.context, len(codes)),
+            self.asker.given(context, self.dataset.log.context, len(codes)),
         )
         matrix = self.features.live(rows, self.counts)
         return (
             rows,
+            matrix,
             self.ranker.predict(matrix)
             if len(matrix)
             else np.empty((0, len(self.project.objectives)), np.float32),
         )
+
+    def candidates(
+        self, users: Sequence[Any], context: dict[str, Any] | None = None
+    ) -> tuple[Rows, np.ndarray, np.ndarray]:
+        """What the ranker sees for some users now: their candidates' rows, feature matrix float32 (rows, features), and
+        predictions float32 (rows, objectives). The columns are `self.ranker.columns`."""
+        allowed = allowed_items(self.dataset.items, None, self.project.rerank.in_stock)
+        codes, requests, whole, _ = self.asker.requests(list(users), None, context, allowed, self.now())
+        return self._rank(codes, requests, whole, context)
 
     # ---------------------------------------------------------------- around
 
@@ -349,9 +308,16 @@ class Recommender:
         return []
 
     def observe(
-        self, user: Any, item: Any, kind: str, timestamp: int | None = None, value: float | None = None
+        self,
+        user: Any,
+        item: Any,
+        kind: str,
+        timestamp: int | None = None,
+        value: float | None = None,
+        context: dict[str, Any] | None = None,
     ) -> None:
-        """Take in one event: the next request reflects it. timestamp: ms; the recommender's clock without."""
+        """Take in one event: the next request reflects it. timestamp: ms; the recommender's clock without. context: the
+        moment (device, …); what the project has no column for is left aside."""
         code = self.dataset.items.ids.code(item)
         if code < 0:
             raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
@@ -368,52 +334,39 @@ class Recommender:
                 self.dataset.users.ids.own(user),
                 Event(code, moment, self.dataset.log.kinds.index(kind), amount),
             )
-        self.counts.add(person, code, moment, kind, amount)
+        self.counts.add(person, code, moment, kind, amount, self.asker.read_context(context))
+
+    def replay(self, events: Iterable[StoredEvent]) -> int:
+        """Take in stored events; how many are of items that the catalogue does not have."""
+        lost = 0
+        for e in events:
+            try:
+                self.observe(e.user, e.item, e.kind, e.time, e.value, e.context)
+            except RequestError:
+                lost += 1
+        return lost
 
     def save(self, folder: str | Path) -> Path:
         """Write the bundle. An existing bundle in that place is replaced as a whole."""
-        folder = Path(folder)
-
-        def fill(fresh: Path) -> None:
-            (fresh / "project.json").write_text(self.project.model_dump_json(indent=2), encoding="utf-8")
-            save_dataset(self.dataset, fresh / "data")
-            for name, retriever in self.retrievers.items():
-                retriever.save(fresh / "retrievers" / name)
-            self.ranker.save(fresh / "ranker")
-            self.profile.save(fresh / "profile.json")
-            state = {"scales": self.scales.tolist(), "priors": self.features.priors}
-            (fresh / "state.json").write_text(json.dumps(state), encoding="utf-8")
-
-        write_bundle(
-            folder,
-            fill,
-            {"model_version": self.version, "shortlist": shortlist.__version__, "name": self.project.name},
-        )
-        return folder
+        return write_recommender(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read a bundle. Raises `BundleError` where it is damaged or of another version; runs nothing from it."""
-        folder = Path(folder)
-        manifest = read_manifest(folder)
-        try:
-            project = parse_project(
-                json.loads((folder / "project.json").read_text(encoding="utf-8")), f"{folder}/project.json"
-            )
-            recommender = cls(project)
-            for name, settings in zip(recommender.retrievers, project.retrieve.sources, strict=True):
-                recommender.retrievers[name] = MODELS[settings["model"]].load(folder / "retrievers" / name)
-            recommender.ranker = TreeRanker.load(folder / "ranker", project)
-            recommender.profile = Profile.load(folder / "profile.json")
-            state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-            recommender.scales = np.array(state["scales"], np.float64)
-            recommender.version = manifest["model_version"]
-            recommender._ready(load_dataset(folder / "data", project), state["priors"])
-        except (OSError, KeyError, ValueError) as error:
-            if isinstance(error, BundleError):
-                raise
-            raise BundleError(f"{folder} cannot be loaded: {error}") from None
-        return recommender
+        return read_recommender(cls, Path(folder))
+
+
+def make_arranger(project: Project, dataset: Dataset, retrievers: dict[str, Retriever]) -> Arranger:
+    """The re-rankers of a project, for a catalogue and its log."""
+    by = project.rerank.freshness_by
+    if by:
+        born = dataset.items.attributes[by].times
+    else:
+        first = np.full(len(dataset.items), np.iinfo(np.int64).max)
+        np.minimum.at(first, dataset.log.item, dataset.log.time)
+        born = np.where(first == np.iinfo(np.int64).max, NO_TIME, first)
+    factors = next((r.items for r in retrievers.values() if isinstance(r, ALS)), None)
+    return Arranger(project.rerank, dataset.items.attributes, born, factors)
 
 
 def _share(asked: float | None, default: float, name: str, most: float) -> float:

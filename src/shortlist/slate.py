@@ -34,6 +34,8 @@ class Slate:
     items: list[Recommendation]
     model_version: str = ""
     unknown_items: list[Any] = field(default_factory=list)
+    guard_rails: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Objective → the least mean prediction that was `asked` for and what the slate `reached`."""
 
     def __len__(self) -> int:
         return len(self.items)

@@ -18,7 +18,7 @@ from shortlist.data.dataset import Dataset, Progress
 from shortlist.data.split import stage_cuts
 from shortlist.features.matrix import FeatureSet
 from shortlist.rank.examples import Examples, make_examples
-from shortlist.rank.position import examination
+from shortlist.rank.position import curve_of
 from shortlist.rank.profile import Profile, profile_of
 from shortlist.rank.trees import TreeRanker
 from shortlist.retrieve import Retriever
@@ -62,10 +62,7 @@ def train_stages(
         return make_examples(seen, retrievers, features, start, end, cuts.ranker, report, curve)
 
     until = dataset.before(cuts.validation)
-    curve = None
-    if dataset.project.rank.position_bias == "weights":
-        clicked = next((o for o in dataset.project.objectives.values() if o.kind == "probability"), None)
-        curve = examination(until, clicked) if clicked is not None else None
+    curve = curve_of(until)
     window = examples(until, cuts.ranker, cuts.validation, "training")
     held = examples(dataset, cuts.validation, cuts.end, "validation")
     ranker = TreeRanker(dataset.project).fit(

@@ -20,6 +20,7 @@ import numpy as np
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.split import cut_for_test
 from shortlist.errors import DataError
+from shortlist.evaluate.calibration import Reliability, check_calibration
 from shortlist.evaluate.significance import Estimate, bootstrap, verdict
 from shortlist.metrics import beyond, ranking
 from shortlist.project import Project
@@ -44,6 +45,7 @@ class Report:
     metrics: dict[str, dict[str, Estimate]]
     differences: dict[str, Estimate]
     importance: dict[str, dict[str, float]] = field(default_factory=dict)
+    calibration: dict[str, Reliability] = field(default_factory=dict)
 
     @property
     def main(self) -> str:
@@ -69,6 +71,7 @@ class Report:
                 self.main: {o: {**d.to_json(), "verdict": verdict(d)} for o, d in self.differences.items()}
             },
             "importance": self.importance,
+            "calibration": {name: r.to_json() for name, r in self.calibration.items()},
         }
 
 
@@ -79,12 +82,13 @@ def evaluate(
     recommender: Recommender | Project,
     dataset: Dataset,
     progress: Progress = silent,
-    truth: Truth | None = None,
+    truth: Truth | dict[str, Truth] | None = None,
 ) -> Report:
     """Train on the past of a data set, test on its future, and compare. See the module for the protocol.
 
-    truth: in a world, the chance that each (user code, item code) is wanted; it adds the column `true_play@k`, the mean
-    over the slate, which no log bias touches: people in a log could only take what an older engine showed them.
+    truth: in a world, the chance that each (user code, item code) is wanted, or one such function an objective
+    (`world.truths`); they add columns `true_<objective>@k`, the mean over the slate, which no log bias touches: people in
+    a log could only take what an older engine showed them.
     """
     project = recommender.project if isinstance(recommender, Recommender) else recommender
     cut = cut_for_test(dataset)
@@ -92,7 +96,7 @@ def evaluate(
     started = time.perf_counter()
     fresh = Recommender(project).fit(train, progress)
     fit_seconds = time.perf_counter() - started
-    people, wanted = _wanted(project, train, test)
+    people, wanted = relevant_of(project, train, test, MOST_PEOPLE)
     if not len(people):
         raise DataError(
             f"nobody in the test part has anything relevant ({project.relevant}); make evaluate.test larger",
@@ -106,6 +110,7 @@ def evaluate(
     popularity = np.asarray(
         np.bincount(train.log.item[train.log.acted], minlength=len(train.items)) / max(len(train.users), 1)
     )
+    truths = truth if isinstance(truth, dict) else {project.relevant: truth} if truth is not None else {}
     vectors = fresh.arrange.vectors(np.arange(len(train.items)))
     timings = {}
     for number, (name, policy) in enumerate(policies.items()):
@@ -122,13 +127,8 @@ def evaluate(
             f"novelty@{settings.k}": beyond.novelty(slates, popularity, settings.k),
             f"diversity@{settings.k}": beyond.intra_list_diversity(slates, vectors, settings.k),
         }
-        if truth is not None:
-            shown = slates >= 0
-            chances = truth(np.repeat(people, shown.sum(1)), slates[shown])
-            owner = np.repeat(np.arange(len(people)), shown.sum(1))
-            values[f"true_play@{settings.k}"] = np.bincount(owner, chances, len(people)) / np.maximum(
-                shown.sum(1), 1
-            )
+        for what, true in truths.items():
+            values[f"true_{what}@{settings.k}"] = true_means(true, people, slates)
         per_person[name] = values[f"ndcg@{settings.k}"]
         metrics[name] = {
             metric: bootstrap(v, settings.bootstrap, project.seed) for metric, v in values.items()
@@ -155,11 +155,25 @@ def evaluate(
         "recommend_seconds": {n: round(t, 3) for n, t in timings.items()},
     }
     importance = {name: dict(list(fresh.ranker.importance(name).items())[:12]) for name in project.objectives}
-    return Report(project.name, project.simulated, settings.k, facts, metrics, differences, importance)
+    reliabilities = check_calibration(fresh, dataset, cut)
+    return Report(
+        project.name, project.simulated, settings.k, facts, metrics, differences, importance, reliabilities
+    )
 
 
-def _wanted(project: Project, train: Dataset, test: Dataset) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Who is asked for, and what was relevant to each: positives of the test not already in the history."""
+def true_means(truth: Truth, people: np.ndarray, slates: np.ndarray) -> np.ndarray:
+    """The mean of a world's truth over each slate, float64 (people,); 0 for an empty one."""
+    shown = slates >= 0
+    values = truth(np.repeat(people, shown.sum(1)), slates[shown])
+    owner = np.repeat(np.arange(len(people)), shown.sum(1))
+    return np.asarray(np.bincount(owner, values, len(people)) / np.maximum(shown.sum(1), 1))
+
+
+def relevant_of(
+    project: Project, train: Dataset, test: Dataset, most: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Who is asked for (at most so many), and what was relevant to each: positives of the test not already in the
+    history."""
     rows = np.flatnonzero(test.positives(project.objectives[project.relevant]))
     n_items = len(train.items)
     pairs = np.unique(test.log.user[rows].astype(np.int64) * n_items + test.log.item[rows])
@@ -168,8 +182,8 @@ def _wanted(project: Project, train: Dataset, test: Dataset) -> tuple[np.ndarray
         pairs = np.setdiff1d(pairs, h.owner * n_items + h.item)
     users, items = pairs // n_items, (pairs % n_items).astype(np.int64)
     people = np.unique(users)
-    if len(people) > MOST_PEOPLE:
-        people = np.sort(np.random.default_rng(project.seed).permutation(people)[:MOST_PEOPLE])
+    if len(people) > most:
+        people = np.sort(np.random.default_rng(project.seed).permutation(people)[:most])
     bounds = np.searchsorted(users, people), np.searchsorted(users, people, side="right")
     return people.astype(np.int32), [items[low:high] for low, high in zip(*bounds, strict=True)]
 

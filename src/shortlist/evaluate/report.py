@@ -20,7 +20,7 @@ ABOUT = {
     "novelty": "How little known the items are, in bits. High is not good by itself.",
     "diversity": "How unlike each other the items of a slate are.",
     "coverage": "Which share of the catalogue appears on anyone's slate?",
-    "true_play": "Simulated worlds only: the true chance that a shown item is wanted. No bias of the log touches it.",
+    "true": "Simulated worlds only: what is truly expected of a shown item. No bias of the log touches it.",
 }
 
 
@@ -43,23 +43,36 @@ def text_table(report: Report) -> Table:
         "novelty": "novel",
         "diversity": "div",
         "coverage": "cov",
-        "true_play": "TRUTH",
     }
+    names = _in_terminal(names)
     for name in names[1:]:
         plain = name.partition("@")[0]
+        if plain.startswith("true_"):
+            plain = f"TRUE {plain[5:]}"
         table.add_column(short.get(plain, plain), justify="right", no_wrap=True)
     best = {name: max(m[name].value for m in report.metrics.values() if name in m) for name in names}
     for recommender, metrics in report.metrics.items():
         cells = []
         for name in names:
-            number = (
-                f"{metrics[name].value:.1f}" if name.startswith("novelty") else _short(metrics[name].value)
-            )
+            value = metrics[name].value
+            number = f"{value:.1f}" if name.startswith("novelty") or value >= 10 else _short(value)
             cells.append(f"[bold]{number}[/]" if metrics[name].value == best[name] else number)
         main = metrics[report.main]
         cells.insert(1, f"{_short(main.low)}-{_short(main.high)}")
         table.add_row(f"[bold]{recommender}[/]" if recommender == "shortlist" else recommender, *cells)
     return table
+
+
+def _in_terminal(names: list[str]) -> list[str]:
+    """What fits: with several truths, the first two, and less of the rest."""
+    true = [n for n in names if n.startswith("true_")]
+    dropped = set(true[2:]) | ({n for n in names if n.startswith(("mrr", "map"))} if len(true) > 1 else set())
+    return [n for n in names if n not in dropped]
+
+
+def _about(name: str) -> str:
+    plain = name.partition("@")[0]
+    return ABOUT.get("true" if plain.startswith("true_") else plain, "")
 
 
 def _short(value: float) -> str:
@@ -74,9 +87,7 @@ def _metrics(report: Report) -> list[str]:
 def html_report(report: Report) -> str:
     """The whole report as one HTML file without any outside part."""
     names = _metrics(report)
-    head = "".join(
-        f"<th title='{html.escape(ABOUT.get(n.partition('@')[0], ''))}'>{html.escape(n)}</th>" for n in names
-    )
+    head = "".join(f"<th title='{html.escape(_about(n))}'>{html.escape(n)}</th>" for n in names)
     rows = "".join(
         f"<tr{' class=own' if r == 'shortlist' else ''}><th>{html.escape(r)}</th>"
         + "".join(f"<td>{m[n].value:.4f}<small>{m[n].low:.3f}–{m[n].high:.3f}</small></td>" for n in names)
@@ -84,7 +95,7 @@ def html_report(report: Report) -> str:
         for r, m in report.metrics.items()
     )
     plots = "".join(
-        f"<figure><figcaption><b>{html.escape(n)}</b> {html.escape(ABOUT.get(n.partition('@')[0], ''))}</figcaption>{bars({r: m[n] for r, m in report.metrics.items()})}</figure>"
+        f"<figure><figcaption><b>{html.escape(n)}</b> {html.escape(_about(n))}</figcaption>{bars({r: m[n] for r, m in report.metrics.items()})}</figure>"
         for n in names
     )
     differences = "".join(
@@ -95,22 +106,33 @@ def html_report(report: Report) -> str:
         f"<figure><figcaption><b>{html.escape(o)}</b> what its trees rest on</figcaption>{bars({f: Estimate(v, v, v) for f, v in list(shares.items())[:10]})}</figure>"
         for o, shares in report.importance.items()
     )
+    calibration = "".join(
+        f"<figure><figcaption><b>{html.escape(o)}</b> {html.escape(r.sentence())}</figcaption>{r.plot()}</figure>"
+        for o, r in report.calibration.items()
+    )
     facts = "".join(
         f"<li>{html.escape(k.replace('_', ' '))}: <b>{html.escape(_fact(v))}</b></li>"
         for k, v in report.facts.items()
     )
-    note = "<p class=note>A simulated world: nobody here is real.</p>" if report.simulated else ""
-    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(report.name)}: evaluation</title><style>{STYLE}</style></head><body>
-<h1>{html.escape(report.name)}: evaluation</h1>{note}
-<p class="verdict">{html.escape(report.verdict())}</p>
+    body = f"""<p class="verdict">{html.escape(report.verdict())}</p>
 <h2>All metrics</h2><p>Small: 95 % interval from the bootstrap over people. Every recommender ranked the whole catalogue for the same people.</p>
 <div class="wide"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>
 <h2>Differences in {html.escape(report.main)}</h2><table><tbody>{differences}</tbody></table>
 <h2>Side by side</h2><div class="plots">{plots}</div>
+<h2>Do predictions mean what they say?</h2><p>Examples of the test, in bins by prediction: across, what was predicted; up, what happened. On the line, both agree.</p><div class="plots">{calibration}</div>
 <h2>What the ranker looks at</h2><div class="plots">{importance}</div>
 <h2>How it was measured</h2><ul>{facts}</ul>
-<p>Learnt from what came before the test, asked once for each person who acts in it, with the history up to its start. Items already taken are neither shown nor counted.</p>
+<p>Learnt from what came before the test, asked once for each person who acts in it, with the history up to its start. Items already taken are neither shown nor counted.</p>"""
+    return page(f"{report.name}: evaluation", body, report.simulated)
+
+
+def page(title: str, body: str, simulated: bool = False) -> str:
+    """One HTML file without any outside part, in the look that all reports share."""
+    note = "<p class=note>A simulated world: nobody here is real.</p>" if simulated else ""
+    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>
+<h1>{html.escape(title)}</h1>{note}
+{body}
 </body></html>"""
 
 

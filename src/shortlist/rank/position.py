@@ -79,6 +79,15 @@ def examination(
     return Examination(share, low, high, clicks[:slots], method)
 
 
+def curve_of(dataset: Dataset) -> Examination | None:
+    """The curve that a project's weights ask for: of its first probability; None where it asks for none."""
+    if dataset.project.rank.position_bias != "weights":
+        return None
+    objectives = dataset.project.objectives.values()
+    clicked = next((o for o in objectives if o.kind == "probability" and o.given is None), None)
+    return examination(dataset, clicked) if clicked is not None else None
+
+
 @dataclass(frozen=True)
 class _Pairs:
     """Weighted clicks of slot k ("upper") and k + 1 ("lower"), each with the person it came from."""

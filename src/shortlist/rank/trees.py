@@ -155,7 +155,7 @@ class TreeRanker:
             return {name: margins[:, at] + self.starts[name] for at, name in enumerate(self.order)}
         return {
             name: model.inplace_predict(matrix, predict_type="margin") + self.starts[name]
-            for name, model in zip(self.order, self.models, strict=True)
+            for name, model in zip(self.order, self.models, strict=False)  # those fitted so far
         }
 
     def _raw(self, matrix: np.ndarray) -> dict[str, np.ndarray]:

@@ -195,14 +195,8 @@ class Bench:
         return Requests.of_users(self.holdout.train, self.holdout.users[people], self.holdout.moments[people])
 
     def make(self, family: str, settings: dict[str, Any]) -> Retriever:
-        settings = dict(settings)
-        n_items = self.X.shape[1]
-        if "components" in settings:
-            settings["components"] = min(1536, round(settings["components"] * usual_components(n_items)))
-        if "unobserved" in settings:
-            settings["unobserved"] = settings["unobserved"] * sized(ALS.Config(), n_items)["unobserved"]
         model = MODELS[family]
-        return model(model.Config.model_validate(settings))
+        return model(model.Config.model_validate(absolute(settings, self.X.shape[1])))
 
     def best(self, family: str) -> Trial:
         return max((t for t in self.trials if t.model == family), key=lambda t: t.ndcg)
@@ -280,6 +274,25 @@ class Bench:
             self.spectra.clear()
             self.spectra[key] = wanted, model.spectrum(X)
         model.fit_matrix(X, self.spectra[key][1])
+
+
+def absolute(settings: dict[str, Any], n_items: int) -> dict[str, Any]:
+    """Settings of `AXES` as a model takes them: some are given there as a share of what is usual for the catalogue."""
+    settings = dict(settings)
+    if "components" in settings:
+        settings["components"] = min(1536, round(settings["components"] * usual_components(n_items)))
+    if "unobserved" in settings:
+        settings["unobserved"] = settings["unobserved"] * sized(ALS.Config(), n_items)["unobserved"]
+    return settings
+
+
+def usual_place(
+    family: str, names: tuple[str, ...], values: tuple[tuple[Any, ...], ...], n_items: int
+) -> int:
+    """Which value of an axis is the default's."""
+    if names == ("factors",):
+        return _position(values, (min((64, 128, 256), key=lambda d: abs(d - np.sqrt(n_items))),))
+    return values.index(_nearest(values, names, MODELS[family].Config()))
 
 
 def _position(values: tuple[tuple[Any, ...], ...], now: tuple[Any, ...]) -> int:

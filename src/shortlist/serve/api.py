@@ -25,6 +25,7 @@ import shortlist
 from shortlist.data.store import EventStore, StoredEvent
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import RequestError, ShortlistError
+from shortlist.features.custom import load_functions
 from shortlist.project import IMPRESSION
 from shortlist.recommender import MAX_N, Recommender
 from shortlist.serve.schema import (
@@ -83,14 +84,7 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
     events = EventStore(store)
     metrics = Metrics()
     metrics.model.labels(recommender.version, recommender.project.name).set(1)
-    lost = 0
-    for stored in events.all():
-        try:
-            recommender.observe(stored.user, stored.item, stored.kind, stored.time, stored.value)
-        except RequestError:
-            lost += (
-                1  # an item that this model's catalogue does not have: kept in the store, told in /healthz
-            )
+    lost = recommender.replay(events.all())  # kept in the store, told in /healthz
     recommender.recommend(history=[], n=1)  # compile and warm every stage before the first visitor
     app = FastAPI(
         title=f"Shortlist · {recommender.project.name}",
@@ -120,8 +114,10 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
 
 
 def app_from_environment() -> FastAPI:
-    """For servers that load an application by name: SHORTLIST_BUNDLE and SHORTLIST_STORE say which."""
+    """For servers that load an application by name: SHORTLIST_BUNDLE, SHORTLIST_STORE and SHORTLIST_FUNCTIONS say which."""
     bundle = os.environ["SHORTLIST_BUNDLE"]
+    if os.environ.get("SHORTLIST_FUNCTIONS"):  # a file of custom features that the operator named
+        load_functions(Path(os.environ["SHORTLIST_FUNCTIONS"]))
     return make_app(bundle, os.environ.get("SHORTLIST_STORE") or f"{bundle.rstrip('/')}-events.sqlite")
 
 
@@ -185,6 +181,8 @@ def _recommendations(app: FastAPI, recommender: Recommender, metrics: Metrics) -
             filters=body.filters,
             diversity=body.diversity,
             freshness=body.freshness,
+            combine=body.combine,
+            at_least=body.at_least,
         )
         if not slate.items:
             metrics.empty.inc()
@@ -194,6 +192,7 @@ def _recommendations(app: FastAPI, recommender: Recommender, metrics: Metrics) -
                 "model_version": slate.model_version,
                 "user_known": slate.user_known,
                 "unknown_items": slate.unknown_items,
+                "guard_rails": slate.guard_rails,
                 "items": [_shown(r) for r in slate.items],
             }
         )
@@ -223,7 +222,9 @@ def _events(app: FastAPI, recommender: Recommender, store: EventStore, metrics: 
         batch = [_checked(recommender, given, f"events.{number}") for number, given in enumerate(body.events)]
         new = store.add(batch)
         for stored in new:
-            recommender.observe(stored.user, stored.item, stored.kind, stored.time, stored.value)
+            recommender.observe(
+                stored.user, stored.item, stored.kind, stored.time, stored.value, stored.context
+            )
             metrics.events.labels(stored.kind).inc()
         return Json({"accepted": len(new), "repeated": len(batch) - len(new)})
 
@@ -241,6 +242,7 @@ def _checked(recommender: Recommender, given: EventBody, where: str) -> StoredEv
         raise RequestError(
             f"{where}.value must be a finite number and is {given.value!r}", field=f"{where}.value"
         )
+    recommender.asker.read_context(given.context, f"{where}.")
     moment = recommender.now()
     if given.timestamp is not None:
         times, reading = to_milliseconds(pa.array([given.timestamp]))

@@ -24,6 +24,10 @@ class RecommendBody(Body):
     filters: dict[str, Any] | None = None
     diversity: float | None = None
     freshness: float | None = None
+    combine: str | None = None
+    """sum or product of the objectives."""
+    at_least: dict[str, Any] | None = None
+    """Guard-rails: objective → the least mean prediction of the slate."""
 
 
 class ItemAnswer(BaseModel):
@@ -41,6 +45,8 @@ class RecommendAnswer(BaseModel):
     model_version: str
     user_known: bool
     unknown_items: list[Id]
+    guard_rails: dict[str, dict[str, float]]
+    """For each guard-rail, what was asked and what the slate reached."""
     items: list[ItemAnswer]
 
 

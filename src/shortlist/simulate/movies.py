@@ -13,12 +13,19 @@ What is not: trends from outside, social ties, series, several people on one acc
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
-from shortlist.simulate.movies_catalogue import DAY, GENRES, MOODS, START, items_table, settings, users_table
-from shortlist.simulate.world import World
+from shortlist.simulate.movies_catalogue import GENRES, MOODS, items_table, settings, users_table
+from shortlist.simulate.world import (
+    DAY,
+    START,
+    Columns,
+    World,
+    events_table,
+    in_order,
+    plackett_luce,
+    taste_groups,
+)
 
-GROUPS = 24
 SLOTS = 10
 
 
@@ -42,7 +49,7 @@ def make_movies(
 
     arrival = np.where(rng.random(items) < 0.6, -rng.integers(1, 2000, items), rng.integers(0, days, items))
     minutes = np.clip(rng.normal(104, 18, items), 62, 200).astype(int)
-    group, centre, inclination = _groups(taste, lean)
+    group, centre, inclination = taste_groups(taste, lean)
     pull = 4.0 * (centre @ genre.T) + 0.8 * inclination[:, mood] + 0.3 * quality
     activity = rng.pareto(1.6, users) + 0.3
     who = rng.choice(users, sessions, p=activity / activity.sum())
@@ -50,13 +57,13 @@ def make_movies(
     second = np.clip(rng.normal(20.5, 3.0, sessions), 0, 23.99) * 3600 + rng.random(sessions) * 50
     popularity = np.exp(rng.normal(0, 1.0, items)) * 2
     played = np.empty(0, np.int64)
-    parts: list[dict[str, np.ndarray]] = []
+    parts: list[Columns] = []
     slate = 0
     for day in range(days):
         chosen = np.flatnonzero(when == day)
         weight = np.exp(pull) * (popularity + 2.0) ** 0.5 * (arrival <= day)
         weight /= weight.sum(1, keepdims=True)
-        session, item, position, propensity = _slates(rng, weight, group[who[chosen]])
+        session, item, position, propensity = plackett_luce(rng, weight, group[who[chosen]], SLOTS)
         if len(session):
             person = who[chosen][session]
             seen = np.isin(person.astype(np.int64) * items + item, played)
@@ -80,17 +87,15 @@ def make_movies(
             played = np.concatenate([played, (person.astype(np.int64) * items + item)[takes]])
             popularity = popularity * 0.985 + np.bincount(item[takes], minlength=items)
         slate += len(chosen)
-    events = _ordered(parts)
     ids = np.array([f"m{i:05d}" for i in range(items)])
     people = np.array([f"u{i:05d}" for i in range(users)])
-    events["user_id"], events["item_id"] = people[events["user_id"]], ids[events["item_id"]]
     return World(
         "movies",
-        pa.table({name: pa.array(column, from_pandas=True) for name, column in events.items()}),
+        events_table(in_order(parts), people, ids),
         items_table(rng, ids, genre, mood, arrival, minutes),
         users_table(rng, people),
         settings(),
-        truth,
+        {"play": truth},
     )
 
 
@@ -106,40 +111,6 @@ def _films(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np
     return genre, rng.integers(0, len(MOODS), n), rng.normal(0, 0.7, n)
 
 
-def _groups(taste: np.ndarray, lean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The older engine's idea of people: their favourite genre, and whether they like much or little else."""
-    group = taste.argmax(1) * 2 + (taste.max(1) > np.median(taste.max(1)))
-    size = np.maximum(np.bincount(group, minlength=GROUPS), 1)[:, None]
-    centre, inclination = np.zeros((GROUPS, taste.shape[1])), np.zeros((GROUPS, lean.shape[1]))
-    np.add.at(centre, group, taste)
-    np.add.at(inclination, group, lean)
-    return group, centre / size, inclination / size
-
-
-def _slates(rng: np.random.Generator, weight: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Slates by Plackett–Luce: draw with replacement and keep first appearances, which is drawing without.
-
-    weight (groups, items), rows sum to 1. Gives session, item, position and propensity (the chance of this item in this
-    slot, given the slots above), one row an impression. A slate may be shorter where chance repeated itself.
-    """
-    n, draws = len(group), SLOTS * 3
-    drawn = np.empty((n, draws), np.int64)
-    for g in np.unique(group):
-        rows = np.flatnonzero(group == g)
-        drawn[rows] = np.searchsorted(np.cumsum(weight[g]), rng.random((len(rows), draws)) * (1 - 1e-12))
-    drawn = np.minimum(drawn, weight.shape[1] - 1)
-    first = ~(np.tril(drawn[:, :, None] == drawn[:, None, :], -1).any(2))
-    place = np.cumsum(first, 1) - 1
-    session, column = np.nonzero(first & (place < SLOTS))
-    item = drawn[session, column]
-    position = place[session, column]
-    chance = weight[group[session], item]
-    above = np.cumsum(chance) - chance
-    starts = np.flatnonzero(position == 0)
-    above -= np.repeat(above[starts], np.diff(np.append(starts, len(item))))
-    return session, item, position, np.minimum(chance / np.maximum(1 - above, 1e-9), 1.0)
-
-
 def _events(
     rng: np.random.Generator,
     person: np.ndarray,
@@ -151,7 +122,7 @@ def _events(
     takes: np.ndarray,
     affinity: np.ndarray,
     minutes: np.ndarray,
-) -> dict[str, np.ndarray]:
+) -> Columns:
     """Impressions, the plays that follow within minutes, and the ratings that follow some plays by hours."""
     played = np.flatnonzero(takes)
     finish = 1.0 / (1.0 + np.exp(-(affinity[played] + 1.8)))
@@ -180,9 +151,3 @@ def _events(
         "position": np.where(is_shown, position[index], -1).astype(np.int64),
         "propensity": np.where(is_shown, propensity[index], np.nan),
     }
-
-
-def _ordered(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    order = np.argsort(whole["timestamp"], kind="stable")
-    return {name: column[order] for name, column in whole.items()}

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from shortlist.simulate.world import DAY, LOG_COLUMNS, START
+
 GENRES = [
     "Action",
     "Adventure",
@@ -108,9 +110,6 @@ THIRD = [
     " in Blue",
     " Forever",
 ]
-DAY = 86_400
-START = 1_767_225_600
-"""1 January 2026, seconds."""
 
 
 def items_table(
@@ -172,16 +171,7 @@ def settings() -> dict[str, Any]:
             "events": "events.parquet",
             "items": "items.parquet",
             "users": "users.parquet",
-            "columns": {
-                "user": "user_id",
-                "item": "item_id",
-                "timestamp": "timestamp",
-                "kind": "kind",
-                "value": "value",
-                "slate": "slate",
-                "position": "position",
-                "propensity": "propensity",
-            },
+            "columns": dict(LOG_COLUMNS),
         },
         "items": {
             "id": "item_id",

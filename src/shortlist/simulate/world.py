@@ -15,18 +15,40 @@ from shortlist.data.dataset import Dataset
 from shortlist.project import parse_project
 from shortlist.toml import write_toml
 
+DAY = 86_400
+START = 1_767_225_600
+"""1 January 2026, seconds."""
+Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Columns = dict[str, np.ndarray]
+LOG_COLUMNS = {
+    "user": "user_id",
+    "item": "item_id",
+    "timestamp": "timestamp",
+    "kind": "kind",
+    "value": "value",
+    "slate": "slate",
+    "position": "position",
+    "propensity": "propensity",
+}
+
 
 @dataclass(frozen=True)
 class World:
-    """`events`, `items`, `users` as a company would log them; `settings` a project for them; `truth(users, items)` the
-    chance that a person plays an item seen in the top slot, by row numbers of the tables; nobody learns from it."""
+    """`events`, `items`, `users` as a company would log them; `settings` a project for them; `truths[objective](users,
+    items)`: what a person is expected to do with an item seen in the top slot, by row numbers of the tables; nobody learns
+    from it."""
 
     name: str
     events: pa.Table
     items: pa.Table
     users: pa.Table
     settings: dict[str, Any]
-    truth: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    truths: dict[str, Truth]
+
+    @property
+    def truth(self) -> Truth:
+        """The main one: the chance that an item is taken."""
+        return next(iter(self.truths.values()))
 
     def dataset(self) -> Dataset:
         return Dataset.from_frames(
@@ -44,3 +66,52 @@ class World:
             encoding="utf-8",
         )
         return path
+
+
+def taste_groups(taste: np.ndarray, lean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The older engine's idea of people: their favourite genre, and whether they like much or little else."""
+    n = 2 * taste.shape[1]
+    group = taste.argmax(1) * 2 + (taste.max(1) > np.median(taste.max(1)))
+    size = np.maximum(np.bincount(group, minlength=n), 1)[:, None]
+    centre, inclination = np.zeros((n, taste.shape[1])), np.zeros((n, lean.shape[1]))
+    np.add.at(centre, group, taste)
+    np.add.at(inclination, group, lean)
+    return group, centre / size, inclination / size
+
+
+def plackett_luce(
+    rng: np.random.Generator, weight: np.ndarray, group: np.ndarray, slots: int
+) -> tuple[np.ndarray, ...]:
+    """Slates by Plackett–Luce: draw with replacement and keep first appearances, which is drawing without.
+
+    weight (groups, items), rows sum to 1. Gives session, item, position and propensity (the chance of this item in this
+    slot, given the slots above), one row an impression. A slate may be shorter where chance repeated itself.
+    """
+    n, draws = len(group), slots * 3
+    drawn = np.empty((n, draws), np.int64)
+    for g in np.unique(group):
+        rows = np.flatnonzero(group == g)
+        drawn[rows] = np.searchsorted(np.cumsum(weight[g]), rng.random((len(rows), draws)) * (1 - 1e-12))
+    drawn = np.minimum(drawn, weight.shape[1] - 1)
+    first = ~(np.tril(drawn[:, :, None] == drawn[:, None, :], -1).any(2))
+    place = np.cumsum(first, 1) - 1
+    session, column = np.nonzero(first & (place < slots))
+    item = drawn[session, column]
+    position = place[session, column]
+    chance = weight[group[session], item]
+    above = np.cumsum(chance) - chance
+    starts = np.flatnonzero(position == 0)
+    above -= np.repeat(above[starts], np.diff(np.append(starts, len(item))))
+    return session, item, position, np.minimum(chance / np.maximum(1 - above, 1e-9), 1.0)
+
+
+def in_order(parts: list[Columns]) -> Columns:
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    order = np.argsort(whole["timestamp"], kind="stable")
+    return {name: column[order] for name, column in whole.items()}
+
+
+def events_table(events: Columns, people: np.ndarray, ids: np.ndarray) -> pa.Table:
+    """Columns of row numbers as a log with ids."""
+    named = {**events, "user_id": people[events["user_id"]], "item_id": ids[events["item_id"]]}
+    return pa.table({name: pa.array(column, from_pandas=True) for name, column in named.items()})

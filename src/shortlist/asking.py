@@ -1,0 +1,97 @@
+"""From what a caller says (users, a history, a context) to requests in codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shortlist.data.attributes import Attribute, encode
+from shortlist.data.dataset import Dataset
+from shortlist.data.histories import Histories
+from shortlist.errors import RequestError
+from shortlist.people import Event, People, joined
+from shortlist.retrieve import Requests
+from shortlist.retrieve.base import EventWeights
+
+
+class Asker:
+    """Knows the catalogue and the people. `default_kind`: what an item of a given history is taken to have been."""
+
+    def __init__(self, dataset: Dataset, people: People) -> None:
+        project = dataset.project
+        self.dataset, self.people = dataset, people
+        self.history, self.show_seen = project.retrieve.history, project.rerank.show_seen
+        self.event_weights = EventWeights.of(project.retrieve, dataset.log)
+        self.default_kind = dataset.log.kinds.index(next(iter(project.objectives.values())).events[0])
+
+    def requests(
+        self,
+        people: list[Any],
+        history: Sequence[Any] | None,
+        context: dict[str, Any] | None,
+        allowed: np.ndarray | None,
+        moment: int,
+    ) -> tuple[np.ndarray, Requests, Histories, list[Any]]:
+        codes = self.dataset.users.ids.codes(people)
+        unknown: list[Any] = []
+        if history is not None:
+            given = self.dataset.items.ids.codes(history)
+            unknown = [item for item, code in zip(history, given, strict=True) if code < 0]
+            known = given[given >= 0].tolist()
+            events = [
+                Event(item, moment - 1000 * (len(known) - at), self.default_kind)
+                for at, item in enumerate(known)
+            ]
+            whole = joined(Histories.empty(1), [events])
+            codes = np.full(1, -1, np.int32)  # the history given is the whole of what may be used
+        else:
+            whole = self.people.of(codes, [self.dataset.users.ids.own(person) for person in people])
+        recent = whole.last(self.history)
+        attributes = {name: a.take(codes) for name, a in self.dataset.users.attributes.items()}
+        attributes |= self.given(context, self.dataset.users.attributes, len(people))
+        show = self.show_seen
+        indptr, seen = (None, None) if show else (whole.indptr, whole.item)
+        moments = np.full(len(people), moment, np.int64)
+        requests = Requests(recent, self.event_weights(recent), moments, allowed, indptr, seen, attributes)
+        return codes, requests, whole, unknown
+
+    def given(
+        self, context: dict[str, Any] | None, known: dict[str, Attribute], n: int
+    ) -> dict[str, Attribute]:
+        """What a request says of itself, coded like the attributes it names."""
+        found = {}
+        for name, value in (context or {}).items():
+            if (
+                name not in known
+                and name not in self.dataset.log.context
+                and name not in self.dataset.users.attributes
+            ):
+                there = [*self.dataset.log.context, *self.dataset.users.attributes]
+                raise RequestError(
+                    f"context: there is no {name!r}; there are: {', '.join(there) or 'none'}",
+                    field=f"context.{name}",
+                )
+            if name in known:
+                if known[name].kind == "number" and (
+                    isinstance(value, bool) or not isinstance(value, (int, float))
+                ):
+                    raise RequestError(
+                        f"context.{name} must be a number and is {value!r}", field=f"context.{name}"
+                    )
+                values = value if known[name].kind != "category" else str(value)
+                found[name] = encode(
+                    name, known[name].kind, pa.array([values] * n), known[name].vocabulary or None
+                )
+        return found
+
+    def read_context(self, context: dict[str, Any] | None, where: str = "") -> dict[str, Attribute]:
+        """The context of an event, coded; what the project has no column for is left aside. Raises `RequestError`."""
+        columns = self.dataset.log.context
+        known = {name: value for name, value in (context or {}).items() if name in columns}
+        try:
+            return self.given(known, columns, 1)
+        except RequestError as error:
+            raise RequestError(f"{where}{error.message}", field=f"{where}{error.field}") from None

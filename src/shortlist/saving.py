@@ -1,0 +1,65 @@
+"""A recommender as a bundle, and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+import shortlist
+from shortlist.bundle import read_manifest, write_bundle
+from shortlist.data.saved import load_dataset, save_dataset
+from shortlist.errors import BundleError, ProjectError
+from shortlist.project import parse_project
+from shortlist.rank.profile import Profile
+from shortlist.rank.trees import TreeRanker
+from shortlist.retrieve import MODELS
+
+if TYPE_CHECKING:
+    from shortlist.recommender import Recommender
+
+R = TypeVar("R", bound="Recommender")
+
+
+def write_recommender(recommender: Recommender, folder: Path) -> Path:
+    def fill(fresh: Path) -> None:
+        (fresh / "project.json").write_text(recommender.project.model_dump_json(indent=2), encoding="utf-8")
+        save_dataset(recommender.dataset, fresh / "data")
+        for name, retriever in recommender.retrievers.items():
+            retriever.save(fresh / "retrievers" / name)
+        recommender.ranker.save(fresh / "ranker")
+        recommender.profile.save(fresh / "profile.json")
+        state = {"scales": recommender.scales.tolist(), "priors": recommender.features.priors}
+        (fresh / "state.json").write_text(json.dumps(state), encoding="utf-8")
+
+    facts = {
+        "model_version": recommender.version,
+        "shortlist": shortlist.__version__,
+        "name": recommender.project.name,
+    }
+    write_bundle(folder, fill, facts)
+    return folder
+
+
+def read_recommender(cls: type[R], folder: Path) -> R:
+    manifest = read_manifest(folder)
+    try:
+        project = parse_project(
+            json.loads((folder / "project.json").read_text(encoding="utf-8")), f"{folder}/project.json"
+        )
+        recommender = cls(project)
+        for name, settings in zip(recommender.retrievers, project.retrieve.sources, strict=True):
+            recommender.retrievers[name] = MODELS[settings["model"]].load(folder / "retrievers" / name)
+        recommender.ranker = TreeRanker.load(folder / "ranker", project)
+        recommender.profile = Profile.load(folder / "profile.json")
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        recommender.scales = np.array(state["scales"], np.float64)
+        recommender.version = manifest["model_version"]
+        recommender.ready(load_dataset(folder / "data", project), state["priors"])
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, (BundleError, ProjectError)):
+            raise
+        raise BundleError(f"{folder} cannot be loaded: {error}") from None
+    return recommender

@@ -1,0 +1,133 @@
+"""What the commands share: options, progress bars, and how things are shown in a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from shortlist.data.dataset import Dataset
+    from shortlist.evaluate.protocol import Report
+    from shortlist.project import Project
+    from shortlist.slate import Slate
+
+console = Console()
+
+ProjectOption = Annotated[Path, typer.Option("--project", "-p", help="The project file, or its folder.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]
+BundleArgument = Annotated[Path, typer.Argument(help="The folder that `shortlist train` wrote.")]
+FunctionsOption = Annotated[
+    Path | None,
+    typer.Option("--functions", help="A Python file that registers custom features; it is run."),
+]
+
+
+def load_functions(path: Path | None) -> None:
+    """Run the file of custom features that the user named."""
+    if path is not None:
+        from shortlist.features.custom import load_functions as load
+
+        load(path)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Any]:
+    """A progress callback that draws one bar a stage."""
+    columns = (
+        TextColumn("{task.description:<34}"),
+        BarColumn(30),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console) as bars:
+
+        def report(what: str, share: float) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=1.0)
+            bars.update(tasks[what], completed=share)
+
+        yield report
+
+
+def write(path: Path | None, content: Any) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
+
+
+def read_dataset(project: Project) -> Dataset:
+    from shortlist.data.dataset import Dataset
+
+    dataset = Dataset.from_project(project)
+    console.print(f"[dim]{dataset.check.summary()}[/]")
+    for problem in dataset.check.problems:
+        console.print(f"[yellow]{problem.level}:[/] {problem}", highlight=False, soft_wrap=True)
+    return dataset
+
+
+def show_report(report: Report, html: Path, json_file: Path | None) -> None:
+    from shortlist.evaluate.report import html_report, text_table
+
+    console.print(text_table(report))
+    console.print(f"[bold]{report.verdict()}[/]")
+    html.write_text(html_report(report), encoding="utf-8")
+    console.print(f"[dim]The whole report, with plots: {html}[/]")
+    write(json_file, report.to_json())
+
+
+def show_slate(slate: Slate, project: Project) -> None:
+    who = f"user {slate.user}" if slate.user is not None else "a visitor"
+    table = Table(title=f"For {who}{'' if slate.user_known or slate.user is None else ' (nobody we know)'}")
+    objectives = list(slate.items[0].predictions) if slate.items else []
+    kinds = {name: objective.kind for name, objective in project.objectives.items()}
+    for title in ("item", *objectives, "why"):
+        table.add_column(title, justify="right" if title in objectives else "left")
+    for r in slate.items:
+        table.add_row(
+            r.title,
+            *(
+                f"{r.predictions[o]:.1%}" if kinds[o] == "probability" else f"{r.predictions[o]:.1f}"
+                for o in objectives
+            ),
+            r.reason,
+        )
+    console.print(table)
+    if slate.unknown_items:
+        console.print(f"[yellow]not in the catalogue, ignored:[/] {', '.join(map(str, slate.unknown_items))}")
+
+
+def run_server(bundle: Path, store: Path | None, host: str, port: int, functions: Path | None = None) -> None:
+    """Serve until stopped. The worker is a process of its own: what it must know goes through the environment."""
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    from shortlist.bundle import read_manifest
+
+    manifest = read_manifest(bundle)  # refuse here, in a sentence, rather than in a worker
+    os.environ["SHORTLIST_BUNDLE"] = str(bundle)
+    if store is not None:
+        os.environ["SHORTLIST_STORE"] = str(store)
+    if functions is not None:
+        os.environ["SHORTLIST_FUNCTIONS"] = str(functions)
+    console.print(
+        f"model {manifest['model_version']} at [bold]http://{host}:{port}[/] · API at /docs · Ctrl-C stops"
+    )
+    Server(
+        "shortlist.serve.api:app_from_environment",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        factory=True,
+        log_level=LogLevels.warning,
+    ).serve()
