@@ -16,6 +16,9 @@ from shortlist.people import Event, People, joined
 from shortlist.retrieve import Requests
 from shortlist.retrieve.base import EventWeights
 
+Context = dict[str, Any] | list[dict[str, Any]] | None
+"""The moment of a request (device, …), with what a visitor says of himself; one for all requests, or a list."""
+
 
 class Asker:
     """Knows the catalogue and the people. `default_kind`: what an item of a given history is taken to have been."""
@@ -31,7 +34,7 @@ class Asker:
         self,
         people: list[Any],
         history: Sequence[Any] | None,
-        context: dict[str, Any] | None,
+        context: Context,
         allowed: np.ndarray | None,
         moment: int,
     ) -> tuple[np.ndarray, Requests, Histories, list[Any]]:
@@ -58,34 +61,35 @@ class Asker:
         requests = Requests(recent, self.event_weights(recent), moments, allowed, indptr, seen, attributes)
         return codes, requests, whole, unknown
 
-    def given(
-        self, context: dict[str, Any] | None, known: dict[str, Attribute], n: int
-    ) -> dict[str, Attribute]:
-        """What a request says of itself, coded like the attributes it names."""
+    def given(self, context: Context, known: dict[str, Attribute], n: int) -> dict[str, Attribute]:
+        """What requests say of themselves (one context for all, or one each), coded like the attributes they name."""
+        each = context if isinstance(context, list) else [context or {}]
+        if isinstance(context, list) and len(context) != n:
+            raise RequestError(
+                f"context: {len(context)} for {n} requests; give one for all, or one each", field="context"
+            )
         found = {}
-        for name, value in (context or {}).items():
-            if (
-                name not in known
-                and name not in self.dataset.log.context
-                and name not in self.dataset.users.attributes
-            ):
+        for name in dict.fromkeys(name for one in each for name in one):
+            if name not in self.dataset.log.context and name not in self.dataset.users.attributes:
                 there = [*self.dataset.log.context, *self.dataset.users.attributes]
                 raise RequestError(
                     f"context: there is no {name!r}; there are: {', '.join(there) or 'none'}",
                     field=f"context.{name}",
                 )
             if name in known:
-                if known[name].kind == "number" and (
-                    isinstance(value, bool) or not isinstance(value, (int, float))
-                ):
-                    raise RequestError(
-                        f"context.{name} must be a number and is {value!r}", field=f"context.{name}"
-                    )
-                values = value if known[name].kind != "category" else str(value)
-                found[name] = encode(
-                    name, known[name].kind, pa.array([values] * n), known[name].vocabulary or None
-                )
+                values = [self._value(name, one.get(name), known[name]) for one in each]
+                column = pa.array(values * n if len(values) < n else values)
+                if pa.types.is_null(column.type):
+                    column = column.cast(pa.float64() if known[name].kind == "number" else pa.string())
+                found[name] = encode(name, known[name].kind, column, known[name].vocabulary or None)
         return found
+
+    def _value(self, name: str, value: Any, known: Attribute) -> Any:
+        if value is None:
+            return None
+        if known.kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise RequestError(f"context.{name} must be a number and is {value!r}", field=f"context.{name}")
+        return str(value) if known.kind == "category" else value
 
     def read_context(self, context: dict[str, Any] | None, where: str = "") -> dict[str, Attribute]:
         """The context of an event, coded; what the project has no column for is left aside. Raises `RequestError`."""

@@ -139,7 +139,7 @@ def _front_table(front: Front) -> Table:
         title=f"{front.name}: what a weight buys", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0)
     )
     a, b = front.objectives
-    table.add_column(f"{a}:{b}", no_wrap=True)
+    table.add_column("weights", no_wrap=True)
     for view in front.views():
         for name in (a, b):
             table.add_column(f"{view}\n{name}", justify="right", no_wrap=True)
@@ -148,10 +148,10 @@ def _front_table(front: Front) -> Table:
         cells = []
         for view in front.views():
             for name in (a, b):
-                estimate = point.values[view][name]
-                text = f"{estimate.value:.3g} ±{(estimate.high - estimate.low) / 2:.1g}"
+                text = f"{point.values[view][name].value:.3g}"
                 cells.append(text if marks[view][at] else f"[dim]{text}[/]")
-        table.add_row(f"{point.weights[a]:.1f}:{point.weights[b]:.1f}", *cells)
+        table.add_row(f"{point.weights[a]:.1f} : {point.weights[b]:.1f}", *cells)
+    table.caption = f"weights: {a} : {b}; dim: another weighting is better in both; intervals are in the page"
     return table
 
 

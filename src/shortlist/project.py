@@ -260,6 +260,9 @@ class Evaluate(Settings):
     """Share of the training events, the latest, for calibration and choices."""
     relevant: str | None = None
     """The objective whose positives count as relevant; the first one without."""
+    requests: Literal["people", "events"] = "people"
+    """Who asks in the test: each person once, for all that followed; or each event of the test by itself, in its own context
+    (time of day, device, …), for that one item. Intervals are over people in both."""
     k: int = Field(10, ge=1)
     bootstrap: int = Field(1000, ge=100)
 

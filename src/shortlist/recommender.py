@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from shortlist.asking import Asker
+from shortlist.asking import Asker, Context
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.histories import Histories
 from shortlist.data.store import StoredEvent
@@ -115,7 +115,7 @@ class Recommender:
         *,
         users: Sequence[Any] | None = None,
         history: Sequence[Any] | None = None,
-        context: dict[str, Any] | None = None,
+        context: Context = None,
         weights: dict[str, float] | None = None,
         filters: dict[str, Any] | None = None,
         diversity: float | None = None,
@@ -127,7 +127,7 @@ class Recommender:
         """A `Slate` for one user or history, `Slates` for `users`.
 
         history: item ids, oldest first; replaces what is known of the user. context: the moment (device, …), and for
-        a visitor also user attributes (gender, …). weights: objective → weight, over the project's; combine: sum or
+        a visitor also user attributes (gender, …); a list gives each of `users` its own. weights: objective → weight, over the project's; combine: sum or
         product; at_least: objective → the least mean prediction of a slate (`rank/weigh.py`). filters: see `rerank/rules.py`. now: ms since 1970; the recommender's clock without. A user nobody knows is treated as new and
         reported as such. Raises `RequestError` naming the argument that is wrong.
         """
@@ -147,9 +147,12 @@ class Recommender:
         )
         allowed = allowed_items(self.dataset.items, filters, self.project.rerank.in_stock)
         slates: list[Slate] = []
+        if isinstance(context, list) and len(context) != len(people):
+            raise RequestError(f"context: {len(context)} for {len(people)} requests", field="context")
         for start in range(0, len(people), BATCH):
+            part = context[start : start + BATCH] if isinstance(context, list) else context
             slates += self._batch(
-                people[start : start + BATCH], history, context, n, wish, allowed, strengths, moment
+                people[start : start + BATCH], history, part, n, wish, allowed, strengths, moment
             )
         return Slates(slates) if users is not None else slates[0]
 
@@ -173,7 +176,7 @@ class Recommender:
         self,
         people: list[Any],
         history: Sequence[Any] | None,
-        context: dict[str, Any] | None,
+        context: Context,
         n: int,
         wish: Wish,
         allowed: np.ndarray | None,
@@ -245,7 +248,7 @@ class Recommender:
         }
 
     def _rank(
-        self, codes: np.ndarray, requests: Requests, whole: Histories, context: dict[str, Any] | None
+        self, codes: np.ndarray, requests: Requests, whole: Histories, context: Context
     ) -> tuple[Rows, np.ndarray, np.ndarray]:
         """Candidates of a batch, as feature rows, their matrix, and calibrated predictions."""
         blended = blend(self.retrievers, requests, self.project.retrieve.candidates)
@@ -273,7 +276,7 @@ class Recommender:
         )
 
     def candidates(
-        self, users: Sequence[Any], context: dict[str, Any] | None = None
+        self, users: Sequence[Any], context: Context = None
     ) -> tuple[Rows, np.ndarray, np.ndarray]:
         """What the ranker sees for some users now: their candidates' rows, feature matrix float32 (rows, features), and
         predictions float32 (rows, objectives). The columns are `self.ranker.columns`."""

@@ -75,18 +75,17 @@ class Front:
         view = self.views()[-1] if self.simulated else "replayed"
         a, b = self.objectives
         first, last = self.points[0].values[view], self.points[-1].values[view]
-        gain = max(
-            self.points,
-            key=lambda p: (
-                p.values[view][b].value / max(abs(last[b].value), 1e-12)
-                + p.values[view][a].value / max(abs(first[a].value), 1e-12)
-            ),
-        )
+        gain = max(self.points, key=lambda p: self._balance(p.values[view], first[a].value, last[b].value))
         return (
             f"From all weight on {a} to all on {b} ({VIEWS[view]}): {a} goes from {first[a].value:.4g} to {last[a].value:.4g}, "
             f"{b} from {first[b].value:.4g} to {last[b].value:.4g}. The best balance of both shares is at "
             f"{a} = {gain.weights[a]:.2f}, {b} = {gain.weights[b]:.2f}: {a} {gain.values[view][a].value:.4g}, {b} {gain.values[view][b].value:.4g}."
         )
+
+    def _balance(self, values: dict[str, Estimate], most_a: float, most_b: float) -> float:
+        """What is reached of both ends, as a geometric mean of shares."""
+        a, b = (values[o].value for o in self.objectives)
+        return float(np.sqrt(max(a / most_a, 0.0) * max(b / most_b, 0.0))) if most_a and most_b else 0.0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -134,9 +133,7 @@ def pareto(
     for number, share in enumerate(np.linspace(0, 1, points)):
         weights = {**defaults, a: float(1 - share), b: float(share)}
         wish = Wish(np.array(list(weights.values())), recommender.scales, project.utility.combine)
-        slates = recommender.recommend(
-            users=ids, n=project.evaluate.k, weights=weights, now=cut, context=_usual(dataset)
-        )
+        slates = recommender.recommend(users=ids, n=project.evaluate.k, weights=weights, now=cut)
         values = {
             "replayed": _replayed(project, examples, predictions, wish),
             "predicted": {
@@ -161,17 +158,6 @@ def pareto(
         found.append(Point(weights, values))
         progress("weightings", (number + 1) / points)
     return Front(project.name, (a, b), found, project.simulated)
-
-
-def _usual(dataset: Dataset) -> dict[str, Any] | None:
-    """The context that most events have: slates are made for it."""
-    usual: dict[str, Any] = {}
-    for name, attribute in dataset.log.context.items():
-        if attribute.kind == "category" and (attribute.codes >= 0).any():
-            usual[name] = attribute.vocabulary[
-                int(np.bincount(attribute.codes[attribute.codes >= 0]).argmax())
-            ]
-    return usual or None
 
 
 def _chosen(project: Project, objectives: tuple[str, str] | None) -> tuple[str, str]:

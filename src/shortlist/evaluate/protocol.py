@@ -76,6 +76,8 @@ class Report:
 
 
 Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Policy = Callable[[np.ndarray, int], np.ndarray]
+Other = Callable[[Dataset, list[dict[str, Any]] | None], Policy]
 
 
 def evaluate(
@@ -83,12 +85,14 @@ def evaluate(
     dataset: Dataset,
     progress: Progress = silent,
     truth: Truth | dict[str, Truth] | None = None,
+    others: dict[str, Other] | None = None,
 ) -> Report:
     """Train on the past of a data set, test on its future, and compare. See the module for the protocol.
 
     truth: in a world, the chance that each (user code, item code) is wanted, or one such function an objective
     (`world.truths`); they add columns `true_<objective>@k`, the mean over the slate, which no log bias touches: people in
-    a log could only take what an older engine showed them.
+    a log could only take what an older engine showed them. others: name → a function that learns from (training data set,
+    contexts of the requests) and gives a policy, (user codes, k) → item codes (people, k), to stand in the same table.
     """
     project = recommender.project if isinstance(recommender, Recommender) else recommender
     cut = cut_for_test(dataset)
@@ -96,7 +100,11 @@ def evaluate(
     started = time.perf_counter()
     fresh = Recommender(project).fit(train, progress)
     fit_seconds = time.perf_counter() - started
-    people, wanted = relevant_of(project, train, test, MOST_PEOPLE)
+    contexts: list[dict[str, Any]] | None = None
+    if project.evaluate.requests == "events":
+        people, wanted, contexts = each_event(project, train, test, MOST_PEOPLE)
+    else:
+        people, wanted = relevant_of(project, train, test, MOST_PEOPLE)
     if not len(people):
         raise DataError(
             f"nobody in the test part has anything relevant ({project.relevant}); make evaluate.test larger",
@@ -104,7 +112,8 @@ def evaluate(
         )
     settings = project.evaluate
     known = np.diff(train.histories.indptr)[people] > 0
-    policies = _policies(fresh, train, cut)
+    policies = _policies(fresh, train, cut, contexts)
+    policies |= {name: other(train, contexts) for name, other in (others or {}).items()}
     metrics: dict[str, dict[str, Estimate]] = {}
     per_person: dict[str, np.ndarray] = {}
     popularity = np.asarray(
@@ -129,6 +138,7 @@ def evaluate(
         }
         for what, true in truths.items():
             values[f"true_{what}@{settings.k}"] = true_means(true, people, slates)
+        values = {metric: _by_person(v, people) for metric, v in values.items()}
         per_person[name] = values[f"ndcg@{settings.k}"]
         metrics[name] = {
             metric: bootstrap(v, settings.bootstrap, project.seed) for metric, v in values.items()
@@ -143,8 +153,9 @@ def evaluate(
         if n != "shortlist"
     }
     facts = {
-        "people": len(people),
-        "people_with_history": int(known.sum()),
+        "people": len(np.unique(people)),
+        "people_with_history": len(np.unique(people[known])),
+        "requests": len(people),
         "items": len(train.items),
         "train_events": len(train.log),
         "test_from": str(
@@ -188,10 +199,38 @@ def relevant_of(
     return people.astype(np.int32), [items[low:high] for low, high in zip(*bounds, strict=True)]
 
 
-Policy = Callable[[np.ndarray, int], np.ndarray]
+def each_event(
+    project: Project, train: Dataset, test: Dataset, most: int
+) -> tuple[np.ndarray, list[np.ndarray], list[dict[str, Any]]]:
+    """Each positive of the test (at most so many) as a request of its own: by whom, for which item, in which context."""
+    rows = np.flatnonzero(test.positives(project.objectives[project.relevant]))
+    if not project.rerank.show_seen:
+        h, n_items = train.histories, len(train.items)
+        pairs = test.log.user[rows].astype(np.int64) * n_items + test.log.item[rows]
+        rows = rows[~np.isin(pairs, h.owner * n_items + h.item)]
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(project.seed).permutation(rows)[:most])
+    contexts = [
+        {name: value for name, a in test.log.context.items() if (value := a.show(row)) is not None}
+        for row in rows.tolist()
+    ]
+    return test.log.user[rows], [test.log.item[[row]].astype(np.int64) for row in rows], contexts
 
 
-def _policies(recommender: Recommender, train: Dataset, moment: int) -> dict[str, Policy]:
+def _by_person(values: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """The mean of each person's requests."""
+    unique, owner = np.unique(people, return_inverse=True)
+    if len(unique) == len(people):
+        return values
+    known = ~np.isnan(values)
+    total = np.bincount(owner[known], values[known], len(unique))
+    count = np.bincount(owner[known], minlength=len(unique))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _policies(
+    recommender: Recommender, train: Dataset, moment: int, contexts: list[dict[str, Any]] | None
+) -> dict[str, Policy]:
     project = recommender.project
     allowed = allowed_items(train.items, None, project.rerank.in_stock)
 
@@ -211,7 +250,7 @@ def _policies(recommender: Recommender, train: Dataset, moment: int) -> dict[str
 
     def cascade(people: np.ndarray, k: int) -> np.ndarray:
         answer = np.full((len(people), k), -1, np.int64)
-        slates = recommender.recommend(users=train.users.ids.ids(people), n=k, now=moment)
+        slates = recommender.recommend(users=train.users.ids.ids(people), n=k, now=moment, context=contexts)
         for row, slate in enumerate(slates):
             answer[row, : len(slate)] = train.items.ids.codes([r.item for r in slate])
         return answer

@@ -278,9 +278,10 @@ class _Fit:
             parameters |= {
                 "objective": "rank:ndcg",
                 "eval_metric": "ndcg@10",
+                "lambdarank_pair_method": "topk",
                 "lambdarank_num_pair_per_sample": 10,
+                "min_child_weight": 0.1,  # a pair's second derivative is far below a row's
             }
-            parameters["lambdarank_pair_method"] = "topk"
         else:
             if len(self.names) > 1:
                 parameters |= {"multi_strategy": "multi_output_tree", "num_target": len(self.names)}

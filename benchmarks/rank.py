@@ -1,0 +1,273 @@
+"""`make benchmark-rank`: the cascade against its own retrievers and against XGBoost and LightGBM used directly, joint heads
+against separate ones, what scoring costs, calibration, and the video world's two objectives. Writes its part of RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+import results
+import shortlist
+from direct import Direct
+from shortlist.data.dataset import Dataset
+from shortlist.project import parse_project
+from shortlist.simulate.worlds import make_world
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def movielens() -> Dataset:
+    tables = (pq.read_table(DATA / "movielens-100k" / f"{n}.parquet") for n in ("events", "items", "users"))
+    return Dataset.from_frames(*tables)
+
+
+CONTEXT = ("daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city")
+
+
+def frappe() -> Dataset:
+    """Uses of apps, each in its context. The file has no time; the order of its rows stands for it."""
+    events = pq.read_table(DATA / "frappe" / "events.parquet")
+    events = events.set_column(
+        events.schema.get_field_index("cnt"), "uses", [np.log1p(events.column("cnt").to_numpy())]
+    )
+    events = events.set_column(
+        events.schema.get_field_index("city"), "city", events.column("city").cast("string")
+    )
+    used = {"event": "event", "window": "all"}
+    counts = [{"name": f"item_in_{c}", "kind": "count", "by": f"item*context.{c}", **used} for c in CONTEXT]
+    pair = [
+        {"name": f"mine_in_{c}", "kind": "count", "by": f"user*item*context.{c}", **used}
+        for c in ("daytime", "weekday", "country", "cost")
+    ]
+    features: list[dict[str, Any]] = [
+        {"name": "uses", "kind": "count", "by": "item", **used},
+        {"name": "mine", "kind": "count", "by": "user*item", **used},
+        {"name": "strength", "kind": "mean", "by": "user*item", **used},
+        {"name": "people", "kind": "distinct", "of": "user", "by": "item", **used},
+        {"name": "my_uses", "kind": "count", "by": "user", **used},
+        {"name": "my_apps", "kind": "distinct", "of": "item", "by": "user", **used},
+        {"name": "last", "kind": "recency", "by": "user*item", **used},
+        *counts,
+        *pair,
+        *(
+            {"name": c, "kind": "attribute", "of": f"context.{c}"}
+            for c in ("daytime", "isweekend", "cost", "weather", "country")
+        ),
+    ]
+    project = parse_project(
+        {
+            "name": "frappe",
+            "data": {
+                "columns": {"user": "user", "item": "item", "value": "uses"},
+                "context": dict.fromkeys(CONTEXT, "category"),
+                "duplicates": "keep",
+            },
+            "objectives": {"use": {"events": ["event"], "window": "1s"}},
+            "features": features,
+            "retrieve": {
+                "candidates": 300,
+                "sources": [
+                    {"model": "popular"},
+                    {"model": "neighbours"},
+                    {"model": "als"},
+                    {"model": "slim"},
+                ],
+            },
+            "rerank": {"show_seen": True},
+            "evaluate": {"requests": "events"},
+        }
+    )
+    return Dataset.from_frames(events, None, None, project)
+
+
+def rivals(dataset: Dataset) -> dict[str, Any]:
+    project = dataset.project
+    relevant = project.objectives[project.relevant]
+
+    def fitted(library: str) -> Any:
+        def learn(train: Dataset, contexts: list[dict[str, Any]] | None) -> Any:
+            model = Direct(library, relevant, project.rerank.show_seen).fit(train)
+            return lambda people, k: model.slates(people, k, contexts)
+
+        return learn
+
+    return {f"{library} directly": fitted(library) for library in ("xgboost", "lightgbm")}
+
+
+def with_heads(dataset: Dataset, heads: str) -> Dataset:
+    rank = dataset.project.rank.model_copy(update={"heads": heads})
+    return replace(dataset, project=dataset.project.model_copy(update={"rank": rank}))
+
+
+def compare(name: str, dataset: Dataset) -> list[str]:
+    """One table: the cascade, its retrievers, the rivals, with differences on the same people."""
+    report = shortlist.evaluate(dataset.project, dataset, others=rivals(dataset))
+    apart = shortlist.evaluate(with_heads(dataset, "separate").project, with_heads(dataset, "separate"))
+    k = report.k
+    lines = [
+        f"### {name}",
+        "",
+        f"{report.facts['people']:,} people, {report.facts['requests']:,} requests, whole catalogue of {report.facts['items']:,}.",
+        "",
+    ]
+    lines += [f"| | ndcg@{k} | 95 % | recall@{k} | cascade minus it |", "| --- | --- | --- | --- | --- |"]
+    for policy, metrics in report.metrics.items():
+        main, recall = metrics[report.main], metrics[f"recall@{k}"]
+        d = report.differences.get(policy)
+        said = "" if d is None else f"{d.value:+.4f} ({d.low:+.4f} to {d.high:+.4f})"
+        lines.append(
+            f"| {policy} | {main.value:.4f} | {main.low:.4f} – {main.high:.4f} | {recall.value:.4f} | {said} |"
+        )
+    main = apart.metrics["shortlist"][apart.main]
+    lines.append(
+        f"| shortlist, separate heads | {main.value:.4f} | {main.low:.4f} – {main.high:.4f} | {apart.metrics['shortlist'][f'recall@{k}'].value:.4f} | |"
+    )
+    errors = ", ".join(f"{o} {r.error:.4f}" for o, r in report.calibration.items() if r.kind == "probability")
+    return [*lines, "", f"Expected calibration error on the test: {errors}.", ""]
+
+
+def worlds() -> list[str]:
+    lines = ["### Joint or separate heads, in worlds whose truth is known", ""]
+    lines += [
+        "| world, seed | heads | true value of the slates | expected calibration error (probabilities) |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name in ("movies", "video"):
+        for seed in (0, 1):
+            world = make_world(name, seed=seed)
+            dataset = world.dataset()
+            for heads in ("joint", "separate"):
+                own = with_heads(dataset, heads)
+                report = shortlist.evaluate(own.project, own, truth=world.truths)
+                true = ", ".join(
+                    f"{m.partition('@')[0][5:]} {e.value:.4g} ({e.low:.4g} – {e.high:.4g})"
+                    for m, e in report.metrics["shortlist"].items()
+                    if m.startswith(("true_play", "true_click", "true_seconds"))
+                )
+                errors = ", ".join(
+                    f"{o} {r.error:.4f}" for o, r in report.calibration.items() if r.kind == "probability"
+                )
+                lines.append(f"| {name}, {seed} | {heads} | {true} | {errors} |")
+    return [*lines, ""]
+
+
+def weightings() -> list[str]:
+    from shortlist.evaluate.front import pareto
+
+    world = make_world("video")
+    dataset = world.dataset()
+    front = pareto(dataset.project, dataset, ("click", "seconds"), 11, truths=world.truths)
+    lines = ["### Two objectives in conflict: the video world", "", front.sentence(), ""]
+    lines += [
+        "| click : seconds | replayed click | replayed seconds | predicted click | predicted seconds | true click | true seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for p in front.points:
+        cells = [
+            f"{p.values[v][o].value:.4g} ({p.values[v][o].low:.3g} – {p.values[v][o].high:.3g})"
+            for v in ("replayed", "predicted", "true")
+            for o in ("click", "seconds")
+        ]
+        lines.append(f"| {p.weights['click']:.1f} : {p.weights['seconds']:.1f} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def scoring() -> list[str]:
+    """500 candidates × 30 features × 3 objectives on one thread."""
+    from shortlist.rank.examples import Examples
+    from shortlist.rank.trees import TreeRanker
+
+    rng = np.random.default_rng(0)
+    n, f = 60_000, 30
+    matrix = rng.normal(size=(n, f)).astype(np.float32)
+    matrix[rng.random((n, f)) < 0.1] = np.nan
+    x = np.nan_to_num(matrix)
+    chance = 1 / (1 + np.exp(2 - x[:, 0] - x[:, 1] * x[:, 2]))
+    play = (rng.random(n) < chance).astype(np.float32)
+    labels = {
+        "play": play,
+        "seconds": (play * np.exp(4 + x[:, 3] + rng.normal(size=n))).astype(np.float32),
+        "stars": np.where(play > 0, 3 + x[:, 4] + rng.normal(size=n), np.nan).astype(np.float32),
+    }
+    one = {name: np.ones(n) for name in labels}
+    examples = Examples(
+        matrix,
+        labels,
+        np.ones(n, np.float32),
+        np.arange(n) // 20,
+        [f"f{i}" for i in range(f)],
+        ["q"] * f,
+        one,
+        np.ones(n),
+    )
+    lines = [
+        "### Scoring 500 candidates × 30 features × 3 objectives, one thread",
+        "",
+        "| heads | trees kept | p50 ms | p99 ms |",
+        "| --- | --- | --- | --- |",
+    ]
+    for heads in ("joint", "separate"):
+        project = parse_project(
+            {
+                "objectives": {
+                    "play": {"events": ["event"]},
+                    "seconds": {"kind": "amount", "events": ["event"]},
+                    "stars": {"kind": "grade", "events": ["event"]},
+                },
+                "rank": {"heads": heads},
+            }
+        )
+        ranker = TreeRanker(project).fit(examples, examples)
+        took = []
+        for _ in range(500):
+            started = time.perf_counter()
+            ranker.predict(matrix[:500])
+            took.append((time.perf_counter() - started) * 1000)
+        trees = " + ".join(str(m.num_boosted_rounds()) for m in ranker.models)
+        lines.append(f"| {heads} | {trees} | {statistics.median(took):.2f} | {np.quantile(took, 0.99):.2f} |")
+    return [*lines, ""]
+
+
+PARTS = {
+    "movielens": lambda: compare(
+        "MovieLens-100K: a like is a rating of 4 or more; the rating is a second objective", movielens()
+    ),
+    "frappe": lambda: compare(
+        "Frappe: which app is used, in which context (each use of the test is a request)", frappe()
+    ),
+    "worlds": worlds,
+    "weightings": weightings,
+    "scoring": scoring,
+}
+
+
+def main() -> None:
+    kept = Path(__file__).parent / ".rank"
+    kept.mkdir(exist_ok=True)
+    for part in sys.argv[1:] or list(PARTS):
+        lines = PARTS[part]()
+        (kept / f"{part}.json").write_text(json.dumps(lines))
+        print("\n".join(lines), flush=True)
+    whole = [
+        "## Ranking: `make benchmark-rank`",
+        "",
+        results.machine("shortlist", "xgboost-cpu", "lightgbm", "numpy"),
+        "",
+    ]
+    for part in PARTS:
+        if (kept / f"{part}.json").exists():
+            whole += json.loads((kept / f"{part}.json").read_text())
+    results.write("rank", whole)
+
+
+if __name__ == "__main__":
+    main()
