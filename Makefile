@@ -5,7 +5,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint benchmark benchmark-retrieve screenshot clean
+.PHONY: demo test check lint benchmark benchmark-retrieve benchmark-features benchmark-rank screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(BIN)/pip install -q --disable-pip-version-check httpx hypothesis mypy pandas playwright polars psutil pytest ruff "faiss-cpu>=1.9"
+	$(BIN)/pip install -q --disable-pip-version-check httpx hypothesis mypy "optuna>=4" pandas playwright polars psutil "pyspark>=4,<5" pytest ruff "faiss-cpu>=1.9"
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -32,6 +32,9 @@ test: $(VENV)/.tested lint
 	@command -v chromium >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing chromium for the browser test"; apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; \
 	  else echo "Chromium is missing; run: sudo apt-get install -y chromium"; exit 1; fi; }
+	@command -v java >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Java 17 for the Spark test"; apt-get update -q && apt-get install -y -q --no-install-recommends openjdk-17-jre-headless; \
+	  else echo "Java is missing, so the Spark test is skipped; sudo apt-get install -y openjdk-17-jre-headless brings it"; fi; }
 	$(BIN)/pytest
 
 benchmark: $(VENV)/.tested
@@ -44,6 +47,13 @@ benchmarks/.peers/.installed: benchmarks/peers_retrieve.txt
 
 benchmark-retrieve: $(VENV)/.tested benchmarks/.peers/.installed
 	$(BIN)/python benchmarks/retrieve.py $(PARTS)
+
+benchmark-features: $(VENV)/.tested
+	$(BIN)/python benchmarks/features.py
+
+benchmark-rank: $(VENV)/.tested
+	$(BIN)/pip install -q --disable-pip-version-check lightgbm
+	$(BIN)/python benchmarks/rank.py $(PARTS)
 
 screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/page.png $(BIN)/pytest tests/e2e

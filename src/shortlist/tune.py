@@ -51,7 +51,8 @@ NUMBERS: dict[str, tuple[float, float, bool]] = {
     "rerank.freshness": (0.0, 1.0, False),
 }
 """Setting → least, most, whether its logarithm is searched."""
-HALF_LIVES = ("1d", "3d", "7d", "14d", "30d", "90d", "365d")
+HALF_LIVES = ("1d", "3d", "7d", "14d", "30d", "90d", "365d", None)
+"""None: what is popular stays so."""
 
 
 @dataclass
@@ -210,11 +211,12 @@ class _Bench:
         for name, (names, values, number) in self._axes().items():
             own = self.project.retrieve.sources[number]
             known = tuple(own.get(n) for n in names)
-            found[name] = (
-                values.index(known)
-                if known in values
-                else usual_place(own["model"], names, values, self.n_items)
-            )
+            if known in values:
+                found[name] = values.index(known)
+            elif own["model"] == "popular":
+                found[name] = values.index(("30d",))
+            else:
+                found[name] = usual_place(own["model"], names, values, self.n_items)
         return found
 
     def suggest(self, trial: Any) -> dict[str, Any]:

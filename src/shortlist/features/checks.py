@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -32,7 +33,7 @@ def parse_features(project: Project, kinds: list[str]) -> list[Any]:
         try:
             feature = adapter.validate_python(settings)
         except ValidationError as error:
-            place = next((str(part) for part in error.errors()[0]["loc"][1:]), "")
+            place = _setting(error.errors()[0])
             where = _where(project, number, place)
             raise ProjectError(explain(error, where), field=f"features.{number}.{place}") from None
         _Check(project, number, kinds).feature(feature)
@@ -46,6 +47,15 @@ def parse_features(project: Project, kinds: list[str]) -> list[Any]:
                 field="features",
             )
     return _ordered(project, features)
+
+
+def _setting(problem: Any) -> str:
+    """Which setting of a feature an error is about; one about several names the first in its words."""
+    if problem["type"].startswith("union_tag"):
+        return "kind"
+    place = next((str(part) for part in problem["loc"][1:]), "")
+    match = re.match(r"(?:Value error, )?(\w+) = ", problem["msg"])
+    return place or (match.group(1) if match else "")
 
 
 def _where(project: Project, number: int, setting: str = "") -> str:
