@@ -86,8 +86,10 @@ class Histories:
         return cls(indptr, item[order], time[order], kind[order], value[order], arrived)
 
 
-def as_of(histories: Histories, owners: np.ndarray, moments: np.ndarray) -> Histories:
-    """The history of each owner strictly before a moment; owner −1 has none.
+def as_of(
+    histories: Histories, owners: np.ndarray, moments: np.ndarray, most: int | None = None
+) -> Histories:
+    """The history of each owner strictly before a moment, or its latest `most` events; owner −1 has none.
 
     owners int (R,), moments int64 ms (R,). One binary search a request over that owner's events.
     """
@@ -100,7 +102,9 @@ def as_of(histories: Histories, owners: np.ndarray, moments: np.ndarray) -> Hist
         earlier = open_ & (histories.time[np.minimum(middle, max(len(histories.time) - 1, 0))] < moments)
         low = np.where(earlier, middle + 1, low)
         high = np.where(open_ & ~earlier, middle, high)
-    past = histories.pick(starts, np.where(known, low, starts))
-    if past.arrived is None:
-        return past
-    return past.only(past.arrived < moments[past.owner])
+    ends = np.where(known, low, starts)
+    if histories.arrived is None:
+        return histories.pick(starts if most is None else np.maximum(starts, ends - most), ends)
+    past = histories.pick(starts, ends)
+    past = past.only(past.arrived < moments[past.owner])  # type: ignore[operator]
+    return past if most is None else past.last(most)

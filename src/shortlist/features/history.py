@@ -84,13 +84,27 @@ LEFT JOIN running r ON r.mark = m.mark
 """
 """The least and greatest value: of the window's whole steps, and of what the current step has brought so far."""
 
-LIKENESS_SQL = """
+LATEST_SQL = """
+WITH numbered AS (
+    SELECT person, item, ROW_NUMBER() OVER (PARTITION BY person ORDER BY t, seq) AS number FROM acts
+), latest AS (
+    SELECT w.request, a.item FROM wanted w JOIN numbered a ON a.person = w.person AND a.number = w.number
+)
+"""
+"""A person's latest events, by number: how many there were before is known, so `wanted` lists the last of them."""
+
+LATEST_OF_LATE_SQL = """
 WITH latest AS (
     SELECT request, item FROM (
         SELECT r.request, e.item, ROW_NUMBER() OVER (PARTITION BY r.request ORDER BY e.t DESC, e.seq DESC) AS back
         FROM requests r JOIN acts e ON e.person = r.person AND e.known < r.t
     ) AS ordered WHERE back <= {last}
-), profile AS (
+)
+"""
+"""The same where events arrive out of order: all that were known are looked at."""
+
+LIKENESS_SQL = """
+, profile AS (
     SELECT l.request, v.value, SUM(v.weight) AS weight
     FROM latest l JOIN item_values v ON v.item = l.item GROUP BY l.request, v.value
 ), norms AS (
@@ -304,12 +318,18 @@ class OfflineCounts:
         acted = np.flatnonzero(log.acted if event is None else log.is_kind([event]))
         indptr, values, weights = weighted_values(attribute)
         known = users >= 0
+        person = log.user[acted].astype(np.int64)
+        marks, inverse = _unique(users[known].astype(np.int64), moments[known])
+        none = np.zeros(len(acted), np.int64)
+        before = self._running(person, log.time[acted], none, none, marks).n[inverse]
+        latest = LATEST_OF_LATE_SQL.format(last=last) if self._late else LATEST_SQL
         answer = self.engine.run(
-            LIKENESS_SQL.format(last=last),
+            latest + LIKENESS_SQL,
             {
+                "wanted": _latest_numbers(np.flatnonzero(known), users[known].astype(np.int64), before, last),
                 "acts": pa.table(
                     {
-                        "person": log.user[acted],
+                        "person": person,
                         "item": log.item[acted],
                         "t": log.time[acted],
                         "known": log.arrived[acted],
@@ -317,7 +337,11 @@ class OfflineCounts:
                     }
                 ),
                 "requests": pa.table(
-                    {"request": np.flatnonzero(known), "person": users[known], "t": moments[known]}
+                    {
+                        "request": np.flatnonzero(known),
+                        "person": users[known].astype(np.int64),
+                        "t": moments[known],
+                    }
                 ),
                 "item_values": pa.table(
                     {
@@ -336,6 +360,19 @@ class OfflineCounts:
         dot[rows] = answer.column("dot").to_numpy()
         n[rows], square[rows] = answer.column("n").to_numpy(), answer.column("square").to_numpy()
         return dot, n, square
+
+
+def _latest_numbers(request: np.ndarray, person: np.ndarray, before: np.ndarray, last: int) -> pa.Table:
+    """(request, person, number) of each request's latest `last` events, the person's first being number 1."""
+    sizes = np.minimum(before, last)
+    back = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return pa.table(
+        {
+            "request": np.repeat(request, sizes),
+            "person": np.repeat(person, sizes),
+            "number": np.repeat(before, sizes) - back,
+        }
+    )
 
 
 def thousandths(values: np.ndarray) -> np.ndarray:

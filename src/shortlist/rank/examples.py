@@ -153,7 +153,8 @@ def _acts(dataset: Dataset, start: int, end: int, rng: np.random.Generator) -> M
 
 def past_requests(dataset: Dataset, users: np.ndarray, moments: np.ndarray, exclude_seen: bool) -> Requests:
     """The requests these people would have made at these moments: histories as of then."""
-    whole = as_of(dataset.histories, users, moments)
+    recent_only = None if exclude_seen else dataset.project.retrieve.history
+    whole = as_of(dataset.histories, users, moments, recent_only)
     recent = whole.last(dataset.project.retrieve.history)
     attributes = {name: a.take(users) for name, a in dataset.users.attributes.items()}
     indptr, seen = (whole.indptr, whole.item) if exclude_seen else (None, None)
