@@ -340,6 +340,13 @@ def test_joint_heads_are_as_good_and_save_and_load(tmp_path: Any) -> None:
         unseen[:, 4] = 99  # a category that came after training
         assert np.isfinite(ranker.predict(unseen)).all()
     assert abs(found["joint"] - found["separate"]) < 0.02
+    auto = ranker_of({"yes": {}, "stars": {"kind": "grade"}}).fit(*parts)
+    assert set(auto.explained) == {"joint", "separate"}
+    assert all(0.05 < share < 1 for shares in auto.explained.values() for share in shares.values())
+    auto.save(tmp_path / "auto")
+    again = TreeRanker.load(tmp_path / "auto", auto.project)
+    assert again.heads == auto.heads in {"joint", "separate"}
+    np.testing.assert_array_equal(auto.predict(test), again.predict(test))
 
 
 def test_listwise_orders_and_is_calibrated() -> None:

@@ -262,6 +262,9 @@ class _Bench:
     def judge(self, trial: Any) -> float:
         """One trial. Raises Optuna's `TrialPruned` where it is given up."""
         project = self.project_of(self.suggest(trial))
+        if project.rank.heads == "auto":  # one kind of heads a trial: both would double its time
+            rank = project.rank.model_copy(update={"heads": "joint"})
+            project = project.model_copy(update={"rank": rank})
         past = replace(self.past, project=project)
         retrievers = {}
         for (name, retriever), source in zip(
@@ -361,7 +364,8 @@ def tuned_page(tuned: Tuned, name: str, simulated: bool) -> str:
     importance = bars({n: Estimate(s, s, s) for n, s in list(tuned.importance.items())[:14]})
     values = [(at, t["value"]) for at, t in enumerate(tuned.trials) if t["state"] == "COMPLETE"]
     best = "".join(
-        f"<tr><th>{html.escape(n)}</th><td>{html.escape(str(v))}</td></tr>" for n, v in tuned.best.items()
+        f"<tr><th>{html.escape(n)}</th><td>{html.escape(f'{v:.3g}' if isinstance(v, float) else str(v))}</td></tr>"
+        for n, v in tuned.best.items()
     )
     body = (
         f"<p class=verdict>{html.escape(tuned.sentence())}</p><div class=plots>"

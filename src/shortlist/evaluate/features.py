@@ -57,7 +57,7 @@ def inspect_features(recommender: Recommender, context: dict[str, Any] | None = 
     people = _latest(recommender)
     matrix = np.empty((0, len(names)), np.float32)
     if people:
-        matrix = recommender.candidates(people, context)[1]
+        matrix = recommender.candidates(people, context or _contexts(recommender, people))[1]
     drift = profile.drift(matrix, names)
     importance = {o: recommender.ranker.importance(o) for o in recommender.project.objectives}
     features = [
@@ -94,18 +94,43 @@ def _latest(recommender: Recommender) -> list[Any]:
     return (people + [i for i in ids.ids(codes) if ids.own(i) not in known])[:PEOPLE]
 
 
+def _contexts(recommender: Recommender, people: list[Any]) -> list[dict[str, Any]]:
+    """The moment in which each acted last, as the log has it."""
+    log, ids = recommender.dataset.log, recommender.dataset.users.ids
+    last = np.full(len(recommender.dataset.users), -1, np.int64)
+    last[log.user] = np.arange(len(log))  # the later event overwrites
+    return [
+        {
+            name: value
+            for name, a in log.context.items()
+            if code >= 0 and (value := a.show(int(last[code]))) is not None
+        }
+        for code in ids.codes(people).tolist()
+    ]
+
+
 def _warnings(recommender: Recommender, features: list[FeatureFacts]) -> list[str]:
     said = [
         f"{name} may be a leak: alone it tells {objective!r} with an AUC of {auc:.3f}. Check that it is known before the "
         "item is shown, and not written by what it predicts."
         for name, objective, auc in recommender.profile.suspects()
     ]
-    for f in features:
-        if f.drift is not None and f.drift > OTHER_WORLD and f.kind != "position":
-            said.append(
-                f"{f.name} has moved since training (stability index {f.drift:.2f}, {OTHER_WORLD} is much): train again, or see "
-                "what has changed in its source."
+    # everybody asks at the same moment here, in the top slot: these differ from training by design
+    by_design = {f.name for f in recommender.features.features if f.kind in {"moment", "position"}}
+    moved = [f for f in features if f.drift is not None and f.drift > OTHER_WORLD and f.name not in by_design]
+    if moved:
+        names = ", ".join(f"{f.name} ({f.drift:.2f})" for f in sorted(moved, key=lambda f: -(f.drift or 0)))
+        shown = recommender.project.rank.examples == "impressions"
+        said.append(
+            f"Moved since training (stability index above {OTHER_WORLD}): {names}. "
+            + (
+                "The ranker learnt from what was shown and is asked about all candidates, which differ; look for what moved "
+                "more than the rest."
+                if shown
+                else "Train again, or see what has changed at their source."
             )
+        )
+    for f in features:
         if f.known == 0:
             said.append(f"{f.name} was never known in training: the ranker cannot use it.")
         elif f.known_now is not None and f.known_now < f.known / 2 and f.known > SPARSE:

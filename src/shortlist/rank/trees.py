@@ -2,8 +2,9 @@
 
 XGBoost (Chen & Guestrin 2016) on the losses of `losses.py`. Heads are **separate** (a model each: categories are split
 natively, each stops when it is done) or **joint** (one model whose leaves hold a value per objective: a third of the
-time to score; categories are put in the order of their outcomes first, since such trees cannot split sets). Which is
-better is measured in benchmarks/RESULTS.md. Early stopping and calibration look only at the validation slice.
+time to score; categories are put in the order of their outcomes first, since such trees cannot split sets). **auto** trains
+both and keeps the joint one where, on the validation slice, it explains at least `EQUAL` of what separate heads explain of
+every objective that has a weight. Neither is better everywhere: benchmarks/RESULTS.md. Early stopping and calibration look only at the validation slice.
 Scoring runs on one thread: for some hundred rows a second thread costs more than it brings, and requests run side by side.
 """
 
@@ -24,6 +25,7 @@ from shortlist.rank.losses import LOSSES
 from shortlist.rank.targets import Target, loss_name, make_target, unit_of
 
 PATIENCE = 20
+EQUAL = 0.97
 
 
 class TreeRanker:
@@ -44,12 +46,16 @@ class TreeRanker:
         self.calibration: dict[str, Calibration] = {}
         self.columns: list[str] = []
         self.types: list[str] = []
+        self.heads = self.settings.heads if len(self.kinds) > 1 else "separate"
+        """What it is made of; with auto, only known after the fit."""
+        self.explained: dict[str, dict[str, float]] = {}
+        """With auto: heads → objective → share of the validation loss that they explain."""
         self.codebooks: dict[int, np.ndarray] = {}
         """Joint heads: for each category column, what each code becomes, float32."""
 
     @property
     def joint(self) -> bool:
-        return self.settings.heads == "joint" and len(self.kinds) > 1
+        return self.heads == "joint"
 
     def _before(self, name: str) -> list[str]:
         chain: list[str] = []
@@ -68,6 +74,8 @@ class TreeRanker:
     ) -> Self:
         """Learn from examples; stop and calibrate on the validation. earlier: a ranker of the same features and objectives,
         whose trees are kept and added to."""
+        if self.heads == "auto":
+            return self._choose(examples, validation, progress, earlier)
         self.columns, self.types = examples.names, examples.types
         if earlier is not None and not self._continues(earlier):
             earlier = None
@@ -97,6 +105,47 @@ class TreeRanker:
                 progress((number + 1) / len(groups))
         self._calibrate(validation, sides[1])
         return self
+
+    def _choose(
+        self,
+        examples: Examples,
+        validation: Examples,
+        progress: Callable[[float], None] | None,
+        earlier: TreeRanker | None,
+    ) -> Self:
+        """Both kinds of heads, and of them the joint one where it is as good."""
+        made = {}
+        for number, heads in enumerate(("separate", "joint")):
+            rank = self.settings.model_copy(update={"heads": heads})
+            one = type(self)(self.project.model_copy(update={"rank": rank}))
+            base = earlier if earlier is not None and earlier.heads == heads else None
+            made[heads] = one.fit(examples, validation, None, base)
+            self.explained[heads] = one.explains(validation)
+            if progress:
+                progress((number + 1) / 2)
+        weighted = [name for name, o in self.project.objectives.items() if o.weight]
+        apart, joint = self.explained["separate"], self.explained["joint"]
+        equal = all(joint[n] >= EQUAL * apart[n] for n in weighted if apart[n] > 0)
+        chosen = made["joint" if equal else "separate"]
+        for name in ("heads", "columns", "types", "models", "starts", "units", "calibration", "codebooks"):
+            setattr(self, name, getattr(chosen, name))
+        return self
+
+    def explains(self, validation: Examples) -> dict[str, float]:
+        """Objective → the share of the loss of a constant prediction that the calibrated ones save, 0 to 1."""
+        predictions = self.predict(validation.matrix).astype(np.float64)
+        answer = {}
+        for column, (name, kind) in enumerate(self.kinds.items()):
+            target = make_target(self.project, validation, name, 1.0, False)
+            known = target.weight > 0
+            label, p, weight = target.label[known], predictions[known, column], target.weighted()[known]
+            if not len(label):
+                answer[name] = 0.0
+                continue
+            mean = np.full(len(label), np.average(label, weights=weight))
+            losses = [float(np.average(_deviance(kind, label, at), weights=weight)) for at in (p, mean)]
+            answer[name] = 1.0 - losses[0] / losses[1] if losses[1] > 0 else 0.0
+        return answer
 
     def _continues(self, earlier: TreeRanker) -> bool:
         return (
@@ -192,7 +241,8 @@ class TreeRanker:
         for number, model in enumerate(self.models):
             model.save_model(folder / f"head-{number}.ubj")
         meta = {
-            "heads": len(self.models),
+            "heads": self.heads,
+            "models": len(self.models),
             "starts": self.starts,
             "units": self.units,
             "calibration": {name: c.to_json() for name, c in self.calibration.items()},
@@ -206,15 +256,29 @@ class TreeRanker:
     def load(cls, folder: Path, project: Project) -> Self:
         ranker = cls(project)
         meta = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
+        ranker.heads = meta["heads"]
         ranker.columns, ranker.types = meta["columns"], meta["types"]
         ranker.starts, ranker.units = meta["starts"], meta["units"]
         ranker.codebooks = {int(c): np.array(book, np.float32) for c, book in meta["codebooks"].items()}
         ranker.calibration = {name: Calibration(**values) for name, values in meta["calibration"].items()}
         ranker.models = [
             xgb.Booster({"nthread": 1}, model_file=folder / f"head-{number}.ubj")
-            for number in range(meta["heads"])
+            for number in range(meta["models"])
         ]
         return ranker
+
+
+def _deviance(kind: str, label: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """How far each prediction is from what happened: 0 at the truth."""
+    if kind == "grade":
+        return np.asarray((label - predicted) ** 2)
+    if kind == "amount":  # of compound Poisson with power 1.5
+        p = np.maximum(predicted, 1e-9)
+        return np.asarray(
+            2 * (label * (p**-0.5 - np.maximum(label, 1e-9) ** -0.5) * 2 + 2 * (p**0.5 - label**0.5))
+        )
+    p, y = np.clip(predicted, 1e-7, 1 - 1e-7), label > 0
+    return -np.where(y, np.log(p), np.log(1 - p))
 
 
 class _Fit:
