@@ -106,5 +106,5 @@ def as_of(
     if histories.arrived is None:
         return histories.pick(starts if most is None else np.maximum(starts, ends - most), ends)
     past = histories.pick(starts, ends)
-    past = past.only(past.arrived < moments[past.owner])  # type: ignore[operator]
+    past = past.only(past.arrived < moments[past.owner])
     return past if most is None else past.last(most)

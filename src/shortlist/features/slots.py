@@ -35,14 +35,14 @@ class Slots:
         return keys
 
     def _resize(self, size: int) -> None:
-        keys = self.listing()
-        self.keys, self.slots = np.full(size, -1, np.int64), np.zeros(size, np.int64)
-        _put(self.keys, self.slots, keys, 0)
+        self._refill(self.listing(), size)
 
     def renumber(self, kept: np.ndarray) -> None:
         """Keep only some slots (bool (count,)), numbered anew in the same order."""
-        keys = self.listing()[kept]
-        self.keys, self.slots = np.full(len(self.keys), -1, np.int64), np.zeros(len(self.keys), np.int64)
+        self._refill(self.listing()[kept], len(self.keys))
+
+    def _refill(self, keys: np.ndarray, size: int) -> None:
+        self.keys, self.slots = np.full(size, -1, np.int64), np.zeros(size, np.int64)
         _, self.count = _put(self.keys, self.slots, keys, 0)
 
 

@@ -24,6 +24,7 @@ from shortlist.simulate.world import (
     in_order,
     plackett_luce,
     taste_groups,
+    visits,
 )
 
 SLOTS = 10
@@ -51,9 +52,7 @@ def make_movies(
     minutes = np.clip(rng.normal(104, 18, items), 62, 200).astype(int)
     group, centre, inclination = taste_groups(taste, lean)
     pull = 4.0 * (centre @ genre.T) + 0.8 * inclination[:, mood] + 0.3 * quality
-    activity = rng.pareto(1.6, users) + 0.3
-    who = rng.choice(users, sessions, p=activity / activity.sum())
-    when = np.sort(rng.integers(0, days, sessions))
+    who, when = visits(rng, users, sessions, days)
     second = np.clip(rng.normal(20.5, 3.0, sessions), 0, 23.99) * 3600 + rng.random(sessions) * 50
     popularity = np.exp(rng.normal(0, 1.0, items)) * 2
     played = np.empty(0, np.int64)

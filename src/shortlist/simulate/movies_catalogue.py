@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.simulate.world import DAY, LOG_COLUMNS, START
+from shortlist.simulate.world import DAY, START, TABLES
 
 GENRES = [
     "Action",
@@ -167,12 +167,7 @@ def settings() -> dict[str, Any]:
     return {
         "name": "movies",
         "simulated": True,
-        "data": {
-            "events": "events.parquet",
-            "items": "items.parquet",
-            "users": "users.parquet",
-            "columns": dict(LOG_COLUMNS),
-        },
+        "data": dict(TABLES),
         "items": {
             "id": "item_id",
             "title": "title",

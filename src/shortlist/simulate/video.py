@@ -28,6 +28,7 @@ from shortlist.simulate.world import (
     in_order,
     plackett_luce,
     taste_groups,
+    visits,
 )
 
 SLOTS = 8
@@ -99,9 +100,7 @@ def make_video(
     }
     group, centre, _ = taste_groups(taste, taste)
     pull = 2.5 * (centre @ topic.T)
-    activity = rng.pareto(1.6, users) + 0.3
-    who = rng.choice(users, sessions, p=activity / activity.sum())
-    when = np.sort(rng.integers(0, days, sessions))
+    who, when = visits(rng, users, sessions, days)
     device = (rng.random(sessions)[:, None] > np.cumsum(lean[who], axis=1)[:, :-1]).sum(1)
     second = np.clip(rng.normal(19.0, 4.0, sessions), 0, 23.9) * 3600 + rng.random(sessions) * 300
     popularity = np.exp(rng.normal(0, 0.5, items)) * 3

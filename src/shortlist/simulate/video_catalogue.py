@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.simulate.world import DAY, LOG_COLUMNS, START
+from shortlist.simulate.world import DAY, START, TABLES
 
 TOPICS = [
     "Cooking", "Travel", "Football", "Chess", "Gardening", "Astronomy", "Guitar", "Woodwork",
@@ -86,13 +86,7 @@ def settings() -> dict[str, Any]:
     return {
         "name": "video",
         "simulated": True,
-        "data": {
-            "events": "events.parquet",
-            "items": "items.parquet",
-            "users": "users.parquet",
-            "columns": dict(LOG_COLUMNS),
-            "context": {"device": "category"},
-        },
+        "data": {**TABLES, "context": {"device": "category"}},
         "items": {
             "id": "item_id",
             "title": "title",

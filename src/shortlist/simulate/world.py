@@ -20,16 +20,22 @@ START = 1_767_225_600
 """1 January 2026, seconds."""
 Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Columns = dict[str, np.ndarray]
-LOG_COLUMNS = {
-    "user": "user_id",
-    "item": "item_id",
-    "timestamp": "timestamp",
-    "kind": "kind",
-    "value": "value",
-    "slate": "slate",
-    "position": "position",
-    "propensity": "propensity",
+TABLES: dict[str, Any] = {
+    "events": "events.parquet",
+    "items": "items.parquet",
+    "users": "users.parquet",
+    "columns": {
+        "user": "user_id",
+        "item": "item_id",
+        "timestamp": "timestamp",
+        "kind": "kind",
+        "value": "value",
+        "slate": "slate",
+        "position": "position",
+        "propensity": "propensity",
+    },
 }
+"""The `[data]` section of a world's project."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,13 @@ class World:
             encoding="utf-8",
         )
         return path
+
+
+def visits(rng: np.random.Generator, users: int, sessions: int, days: int) -> tuple[np.ndarray, np.ndarray]:
+    """Who comes on which day, int (sessions,) each, by day: a few people come very often (Pareto, exponent 1.6)."""
+    activity = rng.pareto(1.6, users) + 0.3
+    who = rng.choice(users, sessions, p=activity / activity.sum())
+    return who, np.sort(rng.integers(0, days, sessions))
 
 
 def taste_groups(taste: np.ndarray, lean: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
