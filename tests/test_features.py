@@ -22,6 +22,7 @@ from shortlist.features.checks import parse_features
 from shortlist.features.live import LiveCounts
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.project import parse_project
+from shortlist.simulate.video import make_video
 
 ITEMS = pa.table(
     {
@@ -238,8 +239,11 @@ def test_live_equals_offline(events: list[Any], asked: list[tuple[int, int]], la
     assert_equal(*replay(dataset, users, moments))
 
 
-def test_live_equals_offline_in_the_movies_world(dataset: Dataset) -> None:
-    """A million (row, feature) pairs, no mismatch."""
+@pytest.mark.parametrize("name", ["movies", "video"])
+def test_live_equals_offline_in_worlds(name: str, dataset: Dataset) -> None:
+    """A million (row, feature) pairs of each world, no mismatch."""
+    if name == "video":
+        dataset = make_video(users=400, items=300, sessions=3_000, days=20, seed=3).dataset()
     rng = np.random.default_rng(0)
     moments = np.sort(rng.choice(dataset.log.time[len(dataset.log) // 4 :], 200))
     users = rng.integers(0, len(dataset.users), 200).astype(np.int32)

@@ -15,7 +15,7 @@ from shortlist.data.histories import Histories
 from shortlist.features.counter import Counter, LiveView
 from shortlist.features.history import PastCounts, thousandths
 from shortlist.features.keys import Asked, Keys
-from shortlist.features.spec import Aggregate
+from shortlist.features.spec import THOUSANDTHS, Aggregate
 
 
 class LiveCounts:
@@ -56,9 +56,8 @@ class LiveCounts:
         """One event; user −1 is a visitor, who counts for items and for all but has no counters."""
         if kind in self.by_kind:
             asked = Asked(np.array([user], np.int32), context or {})
-            self.add_many(
-                kind, asked, np.array([item], np.int32), np.array([time]), np.array([value], np.float32)
-            )
+            given = np.array([value], np.float32)
+            self.add_many(kind, asked, np.array([item], np.int32), np.array([time]), given)
 
     def add_many(
         self, kind: str, asked: Asked, items: np.ndarray, times: np.ndarray, values: np.ndarray
@@ -66,7 +65,7 @@ class LiveCounts:
         """Events of one kind, in any order: who acted in which context, on which item, when (ms), with which value."""
         each = np.arange(len(items))
         cache: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        amounts = thousandths(values)
+        amounts = thousandths(values) if len(values) != 1 else _one_amount(float(values[0]))
 
         def keyed(by: str) -> tuple[np.ndarray, np.ndarray]:
             if by not in cache:
@@ -92,6 +91,11 @@ class LiveCounts:
     def lookup(self, aggregate: Aggregate, keys: np.ndarray, moments: np.ndarray) -> LiveView:
         """What is known of each key as of now: the latest of the moments."""
         return self.counters[aggregate].view(keys, int(moments.max()) if len(moments) else 0)
+
+
+def _one_amount(value: float) -> np.ndarray:
+    """`thousandths` of a single value, without the cost of arrays for one number."""
+    return np.array([0 if value != value else round(value * THOUSANDTHS)], np.int64)
 
 
 def visitor_counts(
