@@ -42,6 +42,21 @@ def test_recommend(server: Server) -> None:
     assert call(f"{server.url}/v1/recommend", {"user": 12345})[1]["user_known"] is False
 
 
+def test_guard_rails_and_products(server: Server) -> None:
+    free = call(f"{server.url}/v1/recommend", {"user": "u00001", "n": 5})[1]
+    assert free["guard_rails"] == {}
+    rating = sum(i["predictions"]["rating"] for i in free["items"]) / 5
+    held = call(
+        f"{server.url}/v1/recommend", {"user": "u00001", "n": 5, "at_least": {"rating": rating + 0.1}}
+    )[1]
+    assert held["guard_rails"]["rating"]["reached"] > rating
+    assert call(f"{server.url}/v1/recommend", {"user": "u00001", "combine": "product"})[0] == 200
+    status, answer = call(f"{server.url}/v1/recommend", {"user": "u00001", "combine": "max"})
+    assert (status, answer["field"]) == (422, "combine")
+    status, answer = call(f"{server.url}/v1/recommend", {"user": "u00001", "at_least": {"sleep": 1}})
+    assert (status, answer["field"]) == (422, "at_least.sleep")
+
+
 def test_the_next_request_reflects_an_event(server: Server) -> None:
     first = call(f"{server.url}/v1/recommend", {"user": "fresh"})[1]
     event = {

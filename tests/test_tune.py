@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from shortlist.errors import DataError, ProjectError, ShortlistError
 from shortlist.evaluate.features import features_page, inspect_features
 from shortlist.evaluate.front import front_page, pareto
 from shortlist.features.checks import parse_features
-from shortlist.project import read_project
+from shortlist.project import parse_project, read_project
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
-from shortlist.toml import find_line
-from shortlist.tune import tune, tuned_page
+from shortlist.toml import find_line, write_toml
+from shortlist.tune import _Bench, tune, tuned_page
 from test_cli import run
 
 
@@ -78,6 +79,21 @@ def test_a_study_goes_on_where_it_stopped(dataset: Dataset, tmp_path: Path) -> N
     assert "The best settings" in tuned_page(second, project.name, True)
     with pytest.raises(ProjectError, match="another data set"):
         tune(project, dataset.before(int(dataset.log.time[-1])), 1, tmp_path / "s.sqlite")
+
+
+def test_every_setting_that_is_searched_is_one_a_project_may_have(dataset: Dataset) -> None:
+    """Both ends of every range, through a project file and back."""
+    bench = _Bench(dataset.project, dataset)
+    start = bench.defaults()
+    for name, (least, most, _) in bench._numbers().items():
+        for value in (least, most):
+            whole = isinstance(start[name], int)
+            assert bench.project_of({**start, name: int(value) if whole else value})
+    for name, (_, values, _) in bench._axes().items():
+        for at in (0, len(values) - 1):
+            project = bench.project_of({**start, name: at})
+            text = write_toml(json.loads(project.model_dump_json(exclude_defaults=True)), "tuned")
+            assert parse_project(tomllib.loads(text)).retrieve.sources == project.retrieve.sources
 
 
 def test_features_are_inspected(recommender: Recommender, dataset: Dataset) -> None:

@@ -252,6 +252,8 @@ class _Bench:
             if name.startswith("sources."):
                 _, source, setting = name.split(".", 2)
                 sources[source][setting] = value
+                if value is None:  # a project file has no word for it but leaving it out
+                    del sources[source][setting]
             else:
                 section, _, setting = name.partition(".")
                 settings[section][setting] = value
