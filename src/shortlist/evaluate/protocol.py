@@ -46,19 +46,41 @@ class Report:
     differences: dict[str, Estimate]
     importance: dict[str, dict[str, float]] = field(default_factory=dict)
     calibration: dict[str, Reliability] = field(default_factory=dict)
+    wanted: str = ""
+    """The objective with the greatest weight: what a world's truth is told of."""
 
     @property
     def main(self) -> str:
         return f"ndcg@{self.k}"
 
     def verdict(self) -> str:
-        """One sentence: against whom the full cascade is better, worse, or cannot be told apart."""
-        said: dict[str, list[str]] = {}
+        """Against whom the full cascade is better, worse, or cannot be told apart; in a world, what is true."""
+        by: dict[str, list[str]] = {}
         for other, difference in self.differences.items():
-            said.setdefault(verdict(difference), []).append(other)
+            by.setdefault(verdict(difference), []).append(other)
         words = {"better": "better than", "worse": "worse than", "can't tell": "not to be told apart from"}
-        parts = [f"{words[what]} {', '.join(said[what])}" for what in words if what in said]
-        return f"On {self.main}, shortlist is {'; '.join(parts)} (95 % intervals of the difference, {self.facts['people']:,} people)."
+        parts = [f"{words[what]} {', '.join(by[what])}" for what in words if what in by]
+        said = f"On {self.main}, shortlist is {'; '.join(parts)} (95 % intervals of the difference, {self.facts['people']:,} people)."
+        return said + self._truth()
+
+    def _truth(self) -> str:
+        """In a world: what the slates truly bring of what is wanted most, and whether the log could tell."""
+        metric = f"true_{self.wanted}@{self.k}"
+        if metric not in self.metrics["shortlist"]:
+            return ""
+        own = self.metrics["shortlist"][metric].value
+        other = max(
+            (n for n in self.metrics if n != "shortlist"), key=lambda n: self.metrics[n][metric].value
+        )
+        best = self.metrics[other][metric].value
+        said = (
+            f" In truth, which only a simulated world knows, an item it shows brings {own:.3g} {self.wanted}, "
+            f"{own / best - 1:+.0%} against {other}, the best of the others ({best:.3g})."
+        )
+        log_says = max(self.metrics, key=lambda n: self.metrics[n][self.main].value)
+        if own > best and log_says != "shortlist":
+            said += f" The log alone would have chosen {log_says}: in it people could only take what an older engine showed them."
+        return said
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -168,7 +190,15 @@ def evaluate(
     importance = {name: dict(list(fresh.ranker.importance(name).items())[:12]) for name in project.objectives}
     reliabilities = check_calibration(fresh, dataset, cut)
     return Report(
-        project.name, project.simulated, settings.k, facts, metrics, differences, importance, reliabilities
+        project.name,
+        project.simulated,
+        settings.k,
+        facts,
+        metrics,
+        differences,
+        importance,
+        reliabilities,
+        max(project.objectives, key=lambda name: project.objectives[name].weight),
     )
 
 

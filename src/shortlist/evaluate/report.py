@@ -66,7 +66,9 @@ def text_table(report: Report) -> Table:
 def _in_terminal(names: list[str]) -> list[str]:
     """What fits: with several truths, the first two, and less of the rest."""
     true = [n for n in names if n.startswith("true_")]
-    dropped = set(true[2:]) | ({n for n in names if n.startswith(("mrr", "map"))} if len(true) > 1 else set())
+    dropped = set(true[2:])
+    if len(true) > 1:
+        dropped |= {n for n in names if n.startswith(("mrr", "map", "hit_rate", "novelty"))}
     return [n for n in names if n not in dropped]
 
 

@@ -81,7 +81,7 @@ function slider(name, value, most) {
   const label = element("label", "", name);
   const output = element("output", "", value.toFixed(1));
   const input = element("input");
-  Object.assign(input, { type: "range", min: 0, max: most, step: 0.1, value, id: `weight-${name}` });
+  Object.assign(input, { type: "range", min: value < 0 ? -most : 0, max: most, step: 0.1, value, id: `weight-${name}` });
   input.dataset.name = name;
   label.htmlFor = input.id;
   label.append(output);
