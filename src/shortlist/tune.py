@@ -278,23 +278,20 @@ class _Bench:
             retrievers[name] = self.fitted[key]
         rows, order = self._candidates(project, retrievers)
         self._report(trial, 0, self._ndcg(order))
-        window = make_examples(
-            replace(self.until, project=project),
-            retrievers,
-            self.features,
-            self.cuts.ranker,
-            self.cuts.validation,
-            self.cuts.ranker,
-            curve=self.curve,
-        )
-        held = make_examples(
-            replace(self.dataset, project=project),
-            retrievers,
-            self.features,
-            self.cuts.validation,
-            self.cuts.end,
-            self.cuts.ranker,
-            curve=self.curve,
+        window, held = (
+            make_examples(
+                replace(seen, project=project),
+                retrievers,
+                self.features,
+                start,
+                end,
+                self.cuts.ranker,
+                curve=self.curve,
+            )
+            for seen, start, end in (
+                (self.until, self.cuts.ranker, self.cuts.validation),
+                (self.dataset, self.cuts.validation, self.cuts.end),
+            )
         )
         matrix = self.features.offline(rows, self.until)
         third = project.model_copy(

@@ -79,10 +79,17 @@ class Chain:
         return first * expit(margin)
 
 
-class Tweedie:
+class Amount:
+    """Margins are logarithms of the expected amount."""
+
     def start(self, label: np.ndarray, weight: np.ndarray) -> float:
         return float(np.log(max(np.average(label, weights=weight), 1e-6)))
 
+    def value(self, margin: np.ndarray, first: np.ndarray) -> np.ndarray:
+        return np.exp(np.minimum(margin, 30))
+
+
+class Tweedie(Amount):
     def gradient(
         self, margin: np.ndarray, label: np.ndarray, first: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -95,14 +102,8 @@ class Tweedie:
             2 - POWER
         )
 
-    def value(self, margin: np.ndarray, first: np.ndarray) -> np.ndarray:
-        return np.exp(np.minimum(margin, 30))
 
-
-class WeightedLogistic:
-    def start(self, label: np.ndarray, weight: np.ndarray) -> float:
-        return float(np.log(max(np.average(label, weights=weight), 1e-6)))
-
+class WeightedLogistic(Amount):
     def gradient(
         self, margin: np.ndarray, label: np.ndarray, first: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -111,9 +112,6 @@ class WeightedLogistic:
 
     def loss(self, margin: np.ndarray, label: np.ndarray, first: np.ndarray) -> np.ndarray:
         return (1 + label) * np.logaddexp(0, margin) - label * margin
-
-    def value(self, margin: np.ndarray, first: np.ndarray) -> np.ndarray:
-        return np.exp(np.minimum(margin, 30))
 
 
 class Squared:
