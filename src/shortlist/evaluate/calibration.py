@@ -15,7 +15,7 @@ import numpy as np
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
-from shortlist.rank.calibrate import reliability
+from shortlist.rank.calibrate import calibration_error, reliability
 from shortlist.rank.examples import make_examples
 from shortlist.rank.position import curve_of
 from shortlist.rank.targets import make_target
@@ -97,7 +97,7 @@ def check_calibration(recommender: Recommender, dataset: Dataset, cut: int) -> d
         if not len(happened):
             continue
         bins = reliability(predicted, happened, weight)
-        error = float(sum(w * abs(p - h) for p, h, w in bins))
+        error = calibration_error(bins)
         if objective.kind != "probability":
             error /= max(abs(float(np.average(happened, weights=weight))), 1e-12)
         answer[name] = Reliability(objective.kind, bins, error, len(happened))

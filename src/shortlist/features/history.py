@@ -319,30 +319,23 @@ class OfflineCounts:
         indptr, values, weights = weighted_values(attribute)
         known = users >= 0
         person = log.user[acted].astype(np.int64)
-        marks, inverse = _unique(users[known].astype(np.int64), moments[known])
-        none = np.zeros(len(acted), np.int64)
-        before = self._running(person, log.time[acted], none, none, marks).n[inverse]
-        latest = LATEST_OF_LATE_SQL.format(last=last) if self._late else LATEST_SQL
+        asker = users[known].astype(np.int64)
+        acts = {"person": person, "item": log.item[acted], "t": log.time[acted], "seq": acted}
+        if self._late:
+            latest = LATEST_OF_LATE_SQL.format(last=last)
+            acts["known"] = log.arrived[acted]
+            asked = pa.table({"request": np.flatnonzero(known), "person": asker, "t": moments[known]})
+        else:
+            latest = LATEST_SQL
+            marks, inverse = _unique(asker, moments[known])
+            none = np.zeros(len(acted), np.int64)
+            before = self._running(person, log.time[acted], none, none, marks).n[inverse]
+            asked = _latest_numbers(np.flatnonzero(known), asker, before, last)
         answer = self.engine.run(
             latest + LIKENESS_SQL,
             {
-                "wanted": _latest_numbers(np.flatnonzero(known), users[known].astype(np.int64), before, last),
-                "acts": pa.table(
-                    {
-                        "person": person,
-                        "item": log.item[acted],
-                        "t": log.time[acted],
-                        "known": log.arrived[acted],
-                        "seq": acted,
-                    }
-                ),
-                "requests": pa.table(
-                    {
-                        "request": np.flatnonzero(known),
-                        "person": users[known].astype(np.int64),
-                        "t": moments[known],
-                    }
-                ),
+                "requests" if self._late else "wanted": asked,
+                "acts": pa.table(acts),
                 "item_values": pa.table(
                     {
                         "item": np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr)),

@@ -281,7 +281,7 @@ class FeatureSet:
                 part, vocabulary = self.items[name].codes[rows.item], len(self.items[name].vocabulary)
             else:
                 given = (rows.user_attributes if side == "user" else rows.context).get(name)
-                vocabulary = self.keys._size(of)
+                vocabulary = self.keys.size(of)
                 part = np.full(len(rows.item), -1) if given is None else given.codes[rows.request]
             known &= (part >= 0) & (part < vocabulary)
             code, size = code * max(vocabulary, 1) + part, size * max(vocabulary, 1)

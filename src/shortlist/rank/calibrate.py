@@ -84,7 +84,12 @@ def expected_calibration_error(
     predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray, bins: int = 15
 ) -> float:
     """Mean distance between what was predicted and what happened, over bins of equal weight (Naeini et al. 2015)."""
-    return float(sum(w * abs(p - h) for p, h, w in reliability(predicted, happened, weight, bins)))
+    return calibration_error(reliability(predicted, happened, weight, bins))
+
+
+def calibration_error(bins: list[tuple[float, float, float]]) -> float:
+    """The mean distance of the bins of `reliability`."""
+    return float(sum(w * abs(p - h) for p, h, w in bins))
 
 
 def reliability(

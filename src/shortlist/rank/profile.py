@@ -140,13 +140,16 @@ def _alone(column: np.ndarray, yes: np.ndarray, weight: np.ndarray, half: np.nda
         2 * len(edges) + 1,
         np.searchsorted(edges, column, side="left") + np.searchsorted(edges, column, side="right"),
     )
+    size = 2 * len(edges) + 2
+    total = np.stack([np.bincount(place[side], weight[side], size) for side in (half, ~half)])
+    hits = np.stack([np.bincount(place[side], (weight * yes)[side], size) for side in (half, ~half)])
+    # rows of a bin are alike, so the AUC of rows is that of bins with their weights, which are few
+    told = np.repeat([True, False], size)
     aucs = []
-    for fit in (half, ~half):
-        total = np.bincount(place[fit], weight[fit], 2 * len(edges) + 2)
-        hits = np.bincount(place[fit], (weight * yes)[fit], 2 * len(edges) + 2)
-        mean = hits.sum() / max(total.sum(), 1e-12)
-        rate = (hits + 5 * mean) / (total + 5)
-        test = ~fit
-        if yes[test].any() and not yes[test].all():
-            aucs.append(roc_auc_score(yes[test], rate[place[test]], sample_weight=weight[test]))
+    for fit, test in ((0, 1), (1, 0)):
+        mean = hits[fit].sum() / max(total[fit].sum(), 1e-12)
+        rate = (hits[fit] + 5 * mean) / (total[fit] + 5)
+        counts = np.concatenate([hits[test], total[test] - hits[test]])
+        if 0 < hits[test].sum() < total[test].sum():
+            aucs.append(roc_auc_score(told, np.tile(rate, 2), sample_weight=counts))
     return float(np.mean(aucs)) if aucs else 0.5
