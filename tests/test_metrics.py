@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import average_precision_score, ndcg_score
 
 from shortlist.evaluate.significance import bootstrap, verdict
-from shortlist.metrics import beyond, ranking
+from shortlist.metrics import beyond, exposure, ranking
 
 HITS = np.array([[True, False, True], [False, False, False], [False, True, False]])
 RELEVANT = np.array([2, 0, 4])
@@ -60,7 +60,7 @@ def test_bounds(hits: np.ndarray, k: int, more: int) -> None:
 
 def test_beyond_by_hand() -> None:
     slates = np.array([[0, 1], [1, -1]])
-    assert beyond.coverage(slates, 4, 2) == 0.5
+    assert exposure.coverage(slates, 4, 2) == 0.5
     np.testing.assert_allclose(beyond.novelty(slates, np.array([0.5, 0.25, 0.1, 0.1]), 2), [1.5, 2.0])
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     np.testing.assert_allclose(

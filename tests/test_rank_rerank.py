@@ -14,7 +14,8 @@ from shortlist.data.times import NO_TIME
 from shortlist.errors import LeakError, RequestError
 from shortlist.features.matrix import FeatureSet
 from shortlist.project import Objective
-from shortlist.rank.calibrate import expected_calibration_error, fit_calibration
+from shortlist.metrics.prediction import expected_calibration_error
+from shortlist.rank.calibrate import fit_calibration
 from shortlist.rank.examples import make_examples
 from shortlist.rank.objectives import labels
 from shortlist.rank.weigh import Wish, read_weights

@@ -157,7 +157,7 @@ def test_bad_tables_are_named() -> None:
     train = pa.table(TRAIN)
     with pytest.raises(DataError, match="e: there is no column user_id; it has: person"):
         pair(train, pa.table({"person": ["u"], "item_id": ["a"]}), "t", "e")
-    with pytest.raises(DataError, match=r"e: 1 rows have no item_id \(the first is row 1\)"):
+    with pytest.raises(DataError, match=r"e: 1 rows have no item_id \(the first is row 2\)"):
         pair(train, pa.table({"user_id": ["u", "v"], "item_id": ["a", None]}), "t", "e")
     with pytest.raises(DataError, match="e has no rows"):
         pair(train, train.slice(0, 0), "t", "e")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
@@ -125,6 +124,7 @@ def check(
     """Read the tables and say everything that is wrong with them."""
     load_functions(functions)
     from shortlist.data.dataset import Dataset
+    from shortlist.evaluate.leaks import check_leaks
     from shortlist.features.checks import parse_features
     from shortlist.project import read_project
 
@@ -132,14 +132,17 @@ def check(
     dataset = Dataset.from_project(settings)
     parse_features(settings, dataset.log.kinds)
     report = dataset.check
+    leaks = check_leaks(dataset)
+    for leak in leaks:
+        console.print(f"[red]leak:[/] {leak}", highlight=False, soft_wrap=True)
     for problem in report.problems:
         console.print(f"[yellow]{problem.level}:[/] {problem}", highlight=False, soft_wrap=True)
     for note in report.notes:
         console.print(f"[dim]{note}[/]")
     console.print(report.summary())
-    if not report.problems:
+    if not report.problems and not leaks:
         console.print("[green]nothing to complain about[/]")
-    write(json_file, report.to_json())
+    write(json_file, {**report.to_json(), "leaks": [leak.to_json() for leak in leaks]})
 
 
 @app.command()
@@ -201,49 +204,47 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", help="With --train: a setting of the retriever, as factors=256."),
     ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="time, rolling, leave_last, users or given, instead of the project's own."),
+    ] = None,
+    recommendations: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE: judge lists made elsewhere (user, item, rank or score) against --test, or a project's test."
+        ),
+    ] = None,
+    items: Annotated[str | None, typer.Option(help="With --recommendations: the items table.")] = None,
+    users: Annotated[str | None, typer.Option(help="With --recommendations: the users table.")] = None,
     functions: FunctionsOption = None,
 ) -> None:
     """Train on the past, test on the future, compare with the baselines.
 
-    With --train and --test: fit one retriever (or the automatic blend) on a table and judge it on another."""
+    With --recommendations: judge tables of recommendations made by any library. With --train and --test alone: fit one
+    retriever (or the automatic blend) on a table and judge it on another."""
     load_functions(functions)
-    if train_table or test_table:
-        _evaluate_tables(train_table, test_table, retriever, k, settings_given or [], json_file)
+    if recommendations:
+        from shortlist.cli_evaluate import judge_tables
+
+        report = judge_tables(recommendations, project, train_table, test_table, items, users, k)
+        show_report(report, html, json_file)
         return
+    if train_table or test_table:
+        from shortlist.cli_evaluate import evaluate_tables
+
+        evaluate_tables(train_table, test_table, retriever, k, settings_given or [], json_file)
+        return
+    from shortlist.cli_evaluate import with_protocol
     from shortlist.evaluate.protocol import evaluate as run
     from shortlist.project import read_project
 
     settings = read_project(project)
+    if protocol is not None:
+        settings = with_protocol(settings, protocol)
     dataset = read_dataset(settings)
     with progress_bars() as progress:
         report = run(settings, dataset, progress)
     show_report(report, html, json_file)
-
-
-def _evaluate_tables(
-    train: str | None, test: str | None, retriever: str, k: int, given: list[str], json_file: Path | None
-) -> None:
-    from shortlist.evaluate.tables import evaluate_tables, read_pair
-    from shortlist.evaluate.terminal import data_line, result
-
-    if train is None or test is None:
-        raise ShortlistError("--train and --test go together: name both tables", field="test")
-    settings: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ShortlistError(f"--set {text}: write name=value, as in --set factors=256", field="set")
-        try:
-            settings[name.strip()] = json.loads(value)
-        except ValueError:
-            settings[name.strip()] = value
-    tables = read_pair(train, test)
-    console.print(data_line(tables.facts))
-    with progress_bars() as progress:
-        report = evaluate_tables(tables, retriever, k, settings, progress)
-    for part in result(report, Path(test).name):
-        console.print(part, highlight=False)
-    write(json_file, report.to_json())
 
 
 @app.command()

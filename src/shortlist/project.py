@@ -263,6 +263,17 @@ class Evaluate(Settings):
     requests: Literal["people", "events"] = "people"
     """Who asks in the test: each person once, for all that followed; or each event of the test by itself, in its own context
     (time of day, device, …), for that one item. Intervals are over people in both."""
+    protocol: Literal["time", "rolling", "leave_last", "users", "given"] = "time"
+    """How the test is set apart: after one moment; after several, one by one; each person's last; whole people, whose earlier
+    events are told when asking; a table of its own."""
+    cuts: int = Field(4, ge=2, le=50)
+    """How many moments, with `rolling`: the test's share of the log is cut into so many parts."""
+    given: str | None = None
+    """The table of test events, with `given`; its columns are called as those of `data.events`."""
+    people: int = Field(2_000, ge=10)
+    """At most this many people are asked for, drawn at random; the catalogue is always whole."""
+    candidates: Any = "all"
+    """Always the whole catalogue; anything else is refused, with the reason."""
     k: int = Field(10, ge=1)
     bootstrap: int = Field(1000, ge=100)
 
@@ -382,12 +393,15 @@ def read_project(path: str | Path) -> Project:
         raise ProjectError(f"{path}: not valid TOML: {error}") from None
     project = parse_project(settings, str(path), text)
     project._source = (str(path), text)
-    for field in ("events", "items", "users", "database"):
-        source = getattr(project.data, field)
+    for section, field in (
+        *((project.data, name) for name in ("events", "items", "users", "database")),
+        (project.evaluate, "given"),
+    ):
+        source = getattr(section, field)
         if source and not is_query(source):
             local = path.parent / source
             if local.exists():
-                setattr(project.data, field, str(local))
+                setattr(section, field, str(local))
     return project
 
 

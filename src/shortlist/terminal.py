@@ -79,7 +79,11 @@ def show_report(report: Report, html: Path, json_file: Path | None) -> None:
     from shortlist.evaluate.report import html_report, text_table
 
     console.print(text_table(report))
-    console.print(f"[bold]{report.verdict()}[/]")
+    for leak in report.leaks:
+        console.print(f"[red]leak:[/] {leak}", highlight=False, soft_wrap=True)
+    for caution in report.cautions:
+        console.print(f"[yellow]caution:[/] {caution}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{report.verdict()}[/]", highlight=False)
     html.write_text(html_report(report), encoding="utf-8")
     console.print(f"[dim]The whole report, with plots: {html}[/]")
     write(json_file, report.to_json())

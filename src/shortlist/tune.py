@@ -24,11 +24,11 @@ import numpy as np
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.split import stage_cuts
 from shortlist.errors import DataError, ProjectError, need
-from shortlist.evaluate.protocol import relevant_of
-from shortlist.evaluate.report import bars, page
+from shortlist.evaluate.measures import accuracy
+from shortlist.evaluate.page import bars, page
 from shortlist.evaluate.significance import Estimate
+from shortlist.evaluate.splits import relevant_of
 from shortlist.features.matrix import FeatureSet, Rows
-from shortlist.metrics.ranking import member, ndcg
 from shortlist.project import Project, parse_project
 from shortlist.rank.examples import make_examples, past_requests
 from shortlist.rank.position import curve_of
@@ -167,8 +167,10 @@ class _Bench:
         self.past, self.until = dataset.before(self.cuts.ranker), dataset.before(self.cuts.validation)
         self.features = FeatureSet(dataset).fit(self.past)
         self.curve = curve_of(self.until)
-        self.people, self.wanted = relevant_of(
-            project, self.until, dataset.between(self.cuts.validation, self.cuts.end), PEOPLE
+        slice_ = dataset.between(self.cuts.validation, self.cuts.end)
+        positive = np.flatnonzero(slice_.positives(project.objectives[project.relevant]))
+        self.people, self.truth = relevant_of(
+            project, self.until, slice_.log.user[positive], slice_.log.item[positive], PEOPLE
         )
         if not len(self.people):
             raise DataError(
@@ -355,7 +357,7 @@ class _Bench:
 
     def _ndcg(self, slates: np.ndarray) -> float:
         k = self.project.evaluate.k
-        return float(ndcg(member(slates, self.wanted), np.array([len(w) for w in self.wanted]), k).mean())
+        return float(accuracy(slates, self.truth, k)["ndcg"].mean())
 
 
 def tuned_page(tuned: Tuned, name: str, simulated: bool) -> str:

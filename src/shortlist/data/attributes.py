@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import scipy.sparse as sp
 
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import DataError
@@ -52,6 +53,13 @@ class Attribute:
             return self.indptr, self.codes
         known = self.codes >= 0
         return np.concatenate([[0], np.cumsum(known)]).astype(np.int64), self.codes[known]
+
+    def matrix(self) -> sp.csr_matrix:
+        """A category or list as 0/1 rows, float32 (n, vocabulary)."""
+        indptr, codes = self.ragged()
+        return sp.csr_matrix(
+            (np.ones(len(codes), np.float32), codes, indptr), shape=(len(indptr) - 1, len(self.vocabulary))
+        )
 
     def take(self, rows: np.ndarray) -> Attribute:
         """The attribute of some of the things; row −1 is a thing of which nothing is known."""

@@ -15,9 +15,10 @@ import numpy as np
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
-from shortlist.rank.calibrate import calibration_error, reliability
+from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
 from shortlist.rank.examples import make_examples
 from shortlist.rank.position import curve_of
+from shortlist.rank.profile import knowledge
 from shortlist.rank.targets import make_target
 from shortlist.recommender import Recommender
 
@@ -30,17 +31,23 @@ class Reliability:
     bins: list[tuple[float, float, float]]
     error: float
     rows: int
+    scores: dict[str, float]
+    """auc and log_loss of a probability, rmse of the others (`metrics/prediction.py`)."""
 
     def sentence(self) -> str:
         if self.kind == "probability":
-            return f"expected calibration error {self.error:.4f} ({self.rows:,} examples)"
-        return f"off by {self.error:.1%} of the mean ({self.rows:,} examples)"
+            return (
+                f"expected calibration error {self.error:.4f}, AUC {self.scores['auc']:.3f}, log loss "
+                f"{self.scores['log_loss']:.4f} ({self.rows:,} examples)"
+            )
+        return f"off by {self.error:.1%} of the mean, RMSE {self.scores['rmse']:.4g} ({self.rows:,} examples)"
 
     def to_json(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "expected_calibration_error": self.error,
             "rows": self.rows,
+            **self.scores,
             "bins": self.bins,
         }
 
@@ -69,8 +76,11 @@ class Reliability:
         )
 
 
-def check_calibration(recommender: Recommender, dataset: Dataset, cut: int) -> dict[str, Reliability]:
-    """Reliability of each objective on what came after `cut`; `recommender` was trained on what came before."""
+def check_calibration(
+    recommender: Recommender, dataset: Dataset, cut: int
+) -> tuple[dict[str, Reliability], dict[str, dict[str, float]]]:
+    """Reliability of each objective on what came after `cut`; `recommender` was trained on what came before. And how well
+    each feature alone tells each objective there (AUC), to compare with training."""
     project = recommender.project
     end = int(dataset.log.time[-1]) + 1
     try:
@@ -84,7 +94,7 @@ def check_calibration(recommender: Recommender, dataset: Dataset, cut: int) -> d
             curve=curve_of(recommender.dataset),
         )
     except DataError:  # nobody asks in the test, or nothing was shown in it
-        return {}
+        return {}, {}
     predictions = recommender.ranker.predict(examples.matrix)
     answer = {}
     for column, (name, objective) in enumerate(project.objectives.items()):
@@ -100,5 +110,12 @@ def check_calibration(recommender: Recommender, dataset: Dataset, cut: int) -> d
         error = calibration_error(bins)
         if objective.kind != "probability":
             error /= max(abs(float(np.average(happened, weights=weight))), 1e-12)
-        answer[name] = Reliability(objective.kind, bins, error, len(happened))
-    return answer
+        if objective.kind == "probability":
+            scores = {
+                "auc": auc(predicted, happened, weight),
+                "log_loss": log_loss(predicted, happened, weight),
+            }
+        else:
+            scores = {"rmse": rmse(predicted, happened, weight)}
+        answer[name] = Reliability(objective.kind, bins, error, len(happened), scores)
+    return answer, knowledge(examples)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.evaluate.report import page
+from shortlist.evaluate.page import page
 from shortlist.recommender import Recommender
 
 PEOPLE = 200

@@ -23,8 +23,8 @@ import numpy as np
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.split import cut_for_test
 from shortlist.errors import ProjectError
+from shortlist.evaluate.page import page
 from shortlist.evaluate.protocol import true_means
-from shortlist.evaluate.report import page
 from shortlist.evaluate.significance import Estimate, bootstrap
 from shortlist.project import Project
 from shortlist.rank.examples import Examples, make_examples

@@ -1,11 +1,9 @@
-"""The protocol: everything before one moment is learnt from, everything after it is the test.
+"""The protocol: everything before one moment is learnt from, everything after it is the test (or another of `splits.py`).
 
-A fresh recommender of the same project is trained on what came before the test (one that has seen the test cannot be
-judged by it), then asked once for each person who acts in the test, with the history up to its start. It ranks the
-whole catalogue: candidates are never sampled, since sampled metrics can order models wrongly (Krichene & Rendle 2020,
-"On sampled metrics for item recommendation"). Items a person had already taken are neither recommended nor counted
-(unless `rerank.show_seen`). Beside it stand each of its retrievers alone, and always popular, recent and random;
-where a retriever alone cannot fill a list, popular items follow.
+A fresh recommender of the same project is trained on what may be learnt from (one that has seen the test cannot be judged by
+it), then asked once for each person who acts in the test. It ranks the whole catalogue. Items a person had already taken are
+neither recommended nor counted (unless `rerank.show_seen`). Beside it stand each of its retrievers alone, and always popular,
+recent and random.
 """
 
 from __future__ import annotations
@@ -18,25 +16,26 @@ from typing import Any
 import numpy as np
 
 from shortlist.data.dataset import Dataset, Progress, silent
-from shortlist.data.split import cut_for_test
-from shortlist.errors import DataError
+from shortlist.data.times import NO_TIME
 from shortlist.evaluate.calibration import Reliability, check_calibration
-from shortlist.evaluate.significance import Estimate, bootstrap, verdict
-from shortlist.metrics import beyond, ranking
+from shortlist.evaluate.judge import Judged, Round, judge
+from shortlist.evaluate.leaks import Leak, leaks_of
+from shortlist.evaluate.measures import Catalogue
+from shortlist.evaluate.policies import Policy, baselines, cascade, histories_of, tell
+from shortlist.evaluate.significance import Comparison, Estimate, verdict
+from shortlist.evaluate.slices import Slice, usual_cuts
+from shortlist.evaluate.splits import Fold, folds, refuse_sampling
 from shortlist.project import Project
-from shortlist.rank.examples import past_requests
 from shortlist.recommender import Recommender
-from shortlist.rerank.rules import allowed_items
-from shortlist.retrieve import Popular, Retriever
-from shortlist.retrieve.base import Requests, best
+from shortlist.retrieve.base import interactions
 
-MOST_PEOPLE = 2_000
-"""At most this many people are asked for, drawn at random; the catalogue is always whole."""
+DAY = 86_400_000
 
 
 @dataclass
 class Report:
-    """`metrics[recommender][metric]`; `differences[other]`: shortlist minus the other in the main metric."""
+    """`metrics[recommender][metric]`; `differences[other]`: `own` minus the other in the main metric; `comparisons` the same
+    as sentences, corrected for their number; `slices`, `cautions` and `leaks`: what to know before believing it."""
 
     name: str
     simulated: bool
@@ -48,37 +47,76 @@ class Report:
     calibration: dict[str, Reliability] = field(default_factory=dict)
     wanted: str = ""
     """The objective with the greatest weight: what a world's truth is told of."""
+    own: str = "shortlist"
+    main: str = ""
+    comparisons: list[Comparison] = field(default_factory=list)
+    slices: list[Slice] = field(default_factory=list)
+    cautions: list[str] = field(default_factory=list)
+    leaks: list[Leak] = field(default_factory=list)
+    cuts: dict[str, list[float]] = field(default_factory=dict)
+    """The main metric of each recommender in each cut in time, with `rolling`."""
 
-    @property
-    def main(self) -> str:
-        return f"ndcg@{self.k}"
+    def __post_init__(self) -> None:
+        self.main = self.main or f"ndcg@{self.k}"
+
+    @classmethod
+    def of(cls, judged: Judged, own: str, **facts: Any) -> Report:
+        """From what was judged."""
+        cuts = judged.by_cut if len(next(iter(judged.by_cut.values()))) > 1 else {}
+        return cls(
+            metrics=judged.metrics,
+            differences=judged.differences,
+            own=own,
+            comparisons=judged.comparisons,
+            slices=judged.slices,
+            cautions=judged.cautions,
+            cuts=cuts,
+            **facts,
+        )
 
     def verdict(self) -> str:
-        """Against whom the full cascade is better, worse, or cannot be told apart; in a world, what is true."""
+        """Against whom `own` is better, worse, or cannot be told apart; in a world, what is true."""
+        if self.leaks:
+            return f"Do not believe these numbers yet: {self.leaks[0]}" + (
+                f" (and {len(self.leaks) - 1} more)" if len(self.leaks) > 1 else ""
+            )
         by: dict[str, list[str]] = {}
-        for other, difference in self.differences.items():
-            by.setdefault(verdict(difference), []).append(other)
+        for c in self.comparisons:
+            by.setdefault(c.verdict, []).append(c.b)
+        if not by:
+            main = self.metrics[self.own][self.main]
+            return f"{self.own} reaches {self.main} {main.value:.4f} ({main.low:.4f} to {main.high:.4f}); with nothing beside it, that says little. Add a baseline."
         words = {"better": "better than", "worse": "worse than", "can't tell": "not to be told apart from"}
         parts = [f"{words[what]} {', '.join(by[what])}" for what in words if what in by]
-        said = f"On {self.main}, shortlist is {'; '.join(parts)} (95 % intervals of the difference, {self.facts['people']:,} people)."
-        return said + self._truth()
+        many = "intervals of the differences together" if len(self.comparisons) > 1 else "interval"
+        said = f"On {self.main}, {self.own} is {'; '.join(parts)} (95 % {many}, {self.facts['people']:,} people)."
+        if "can't tell" in by:
+            near = [c for c in self.comparisons if c.verdict == "can't tell" and c.needed]
+            if near:
+                least = min(near, key=lambda c: c.needed or 0)
+                said += f" To tell {self.own} from {least.b} you would need about {_thousands(least.needed or 0)} people."
+        return said + self._spread() + self._truth()
+
+    def _spread(self) -> str:
+        if not self.cuts:
+            return ""
+        own = self.cuts[self.own]
+        return f" Over {len(own)} cuts in time it reaches {min(own):.4f} to {max(own):.4f}."
 
     def _truth(self) -> str:
         """In a world: what the slates truly bring of what is wanted most, and whether the log could tell."""
         metric = f"true_{self.wanted}@{self.k}"
-        if metric not in self.metrics["shortlist"]:
+        if metric not in self.metrics[self.own] or len(self.metrics) < 2:
             return ""
-        own = self.metrics["shortlist"][metric].value
-        other = max(
-            (n for n in self.metrics if n != "shortlist"), key=lambda n: self.metrics[n][metric].value
-        )
+        own = self.metrics[self.own][metric].value
+        other = max((n for n in self.metrics if n != self.own), key=lambda n: self.metrics[n][metric].value)
         best = self.metrics[other][metric].value
         said = (
             f" In truth, which only a simulated world knows, an item it shows brings {own:.3g} {self.wanted}, "
             f"{own / best - 1:+.0%} against {other}, the best of the others ({best:.3g})."
         )
         log_says = max(self.metrics, key=lambda n: self.metrics[n][self.main].value)
-        if own > best and log_says != "shortlist":
+        if own > best and log_says != self.own:
             said += f" The log alone would have chosen {log_says}: in it people could only take what an older engine showed them."
         return said
 
@@ -88,18 +126,23 @@ class Report:
             "simulated": self.simulated,
             "facts": self.facts,
             "verdict": self.verdict(),
+            "leaks": [leak.to_json() for leak in self.leaks],
+            "cautions": self.cautions,
             "recommenders": {r: {m: e.to_json() for m, e in ms.items()} for r, ms in self.metrics.items()},
             "differences": {
                 self.main: {o: {**d.to_json(), "verdict": verdict(d)} for o, d in self.differences.items()}
             },
+            "comparisons": [c.to_json() for c in self.comparisons],
+            "slices": [s.to_json() for s in self.slices],
+            "cuts": self.cuts,
             "importance": self.importance,
             "calibration": {name: r.to_json() for name, r in self.calibration.items()},
         }
 
 
 Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
-Policy = Callable[[np.ndarray, int], np.ndarray]
-Other = Callable[[Dataset, list[dict[str, Any]] | None], Policy]
+OtherPolicy = Callable[[np.ndarray, int], np.ndarray]
+Other = Callable[[Dataset, list[dict[str, Any]] | None], OtherPolicy]
 
 
 def evaluate(
@@ -117,88 +160,123 @@ def evaluate(
     contexts of the requests) and gives a policy, (user codes, k) → item codes (people, k), to stand in the same table.
     """
     project = recommender.project if isinstance(recommender, Recommender) else recommender
-    cut = cut_for_test(dataset)
-    train, test = dataset.before(cut), dataset.between(cut, int(dataset.log.time[-1]) + 1)
-    started = time.perf_counter()
-    fresh = Recommender(project).fit(train, progress)
-    fit_seconds = time.perf_counter() - started
-    contexts: list[dict[str, Any]] | None = None
-    if project.evaluate.requests == "events":
-        people, wanted, contexts = each_event(project, train, test, MOST_PEOPLE)
-    else:
-        people, wanted = relevant_of(project, train, test, MOST_PEOPLE)
-    if not len(people):
-        raise DataError(
-            f"nobody in the test part has anything relevant ({project.relevant}); make evaluate.test larger",
-            field="evaluate.test",
-        )
     settings = project.evaluate
-    known = np.diff(train.histories.indptr)[people] > 0
-    policies = _policies(fresh, train, cut, contexts)
-    policies |= {name: other(train, contexts) for name, other in (others or {}).items()}
-    metrics: dict[str, dict[str, Estimate]] = {}
-    per_person: dict[str, np.ndarray] = {}
-    popularity = np.asarray(
-        np.bincount(train.log.item[train.log.acted], minlength=len(train.items)) / max(len(train.users), 1)
-    )
+    refuse_sampling(settings.candidates)
     truths = truth if isinstance(truth, dict) else {project.relevant: truth} if truth is not None else {}
-    vectors = fresh.arrange.vectors(np.arange(len(train.items)))
-    timings = {}
-    for number, (name, policy) in enumerate(policies.items()):
+    rounds: list[Round] = []
+    leaks: dict[str, Leak] = {}
+    timings: dict[str, float] = {}
+    fit_seconds = 0.0
+    facts: dict[str, Any] = {}
+    for fold in folds(project, dataset):
         started = time.perf_counter()
-        slates = policy(people, settings.k)
-        timings[name] = time.perf_counter() - started
-        hits, relevant = ranking.member(slates, wanted), np.array([len(w) for w in wanted])
-        values: dict[str, np.ndarray] = {
-            f"ndcg@{settings.k}": ranking.ndcg(hits, relevant, settings.k),
-            f"recall@{settings.k}": ranking.recall(hits, relevant, settings.k),
-            f"map@{settings.k}": ranking.average_precision(hits, relevant, settings.k),
-            f"mrr@{settings.k}": ranking.mrr(hits, relevant, settings.k),
-            f"hit_rate@{settings.k}": ranking.hit_rate(hits, relevant, settings.k),
-            f"novelty@{settings.k}": beyond.novelty(slates, popularity, settings.k),
-            f"diversity@{settings.k}": beyond.intra_list_diversity(slates, vectors, settings.k),
-        }
-        for what, true in truths.items():
-            values[f"true_{what}@{settings.k}"] = true_means(true, people, slates)
-        values = {metric: _by_person(v, people) for metric, v in values.items()}
-        per_person[name] = values[f"ndcg@{settings.k}"]
-        metrics[name] = {
-            metric: bootstrap(v, settings.bootstrap, project.seed) for metric, v in values.items()
-        }
-        metrics[name][f"coverage@{settings.k}"] = _coverage(
-            slates, len(train.items), settings.k, project.seed
-        )
-        progress("evaluation", (number + 1) / len(policies))
-    differences = {
-        n: bootstrap(per_person["shortlist"] - v, settings.bootstrap, project.seed)
-        for n, v in per_person.items()
-        if n != "shortlist"
-    }
+        fresh = Recommender(project).fit(fold.train, progress)
+        fit_seconds += time.perf_counter() - started
+        tell(fresh, fold)
+        policies: dict[str, Policy] = {"shortlist": cascade(fresh, fold), **baselines(fresh, fold)}
+        for name, other in (others or {}).items():
+            policies[name] = _other(other(fold.train, fold.contexts), fold)
+        slates = {}
+        everyone = np.arange(len(fold.truth))
+        for number, (name, policy) in enumerate(policies.items()):
+            started = time.perf_counter()
+            slates[name] = policy(everyone, settings.k)
+            timings[name] = timings.get(name, 0.0) + time.perf_counter() - started
+            progress("evaluation", (number + 1) / len(policies))
+        rounds.append(_round(fresh, fold, slates, truths))
+        facts = {**facts, **fold.facts}
+        reliabilities: dict[str, Reliability] = {}
+        told: dict[str, dict[str, float]] = {}
+        if settings.protocol in {"time", "rolling"}:
+            reliabilities, told = check_calibration(fresh, dataset, fold.moment)
+        for leak in leaks_of(dataset, fold, fresh, told):
+            leaks.setdefault(str(leak), leak)
+    judged = judge(rounds, "shortlist", settings.k, settings.bootstrap, project.seed)
+    train = fold.train
     facts = {
-        "people": len(np.unique(people)),
-        "people_with_history": len(np.unique(people[known])),
-        "requests": len(people),
+        "people": judged.people,
+        "people_with_history": len({p for r in rounds for p in r.people[_has_history(r)].tolist()}),
+        "requests": sum(len(r.people) for r in rounds),
         "items": len(train.items),
         "train_events": len(train.log),
-        "test_from": str(
-            np.datetime64(cut, "s") if cut < 1e11 else np.datetime64(cut, "ms").astype("datetime64[s]")
-        ),
+        "protocol": settings.protocol.replace("_", " "),
+        **({"cuts": len(rounds)} if len(rounds) > 1 else {}),
+        **(facts if len(rounds) == 1 else {"test_from": f"{rounds[0].name[5:]} to {rounds[-1].name[5:]}"}),
         "relevant": project.relevant,
         "fit_seconds": round(fit_seconds, 2),
         "recommend_seconds": {n: round(t, 3) for n, t in timings.items()},
     }
-    importance = {name: dict(list(fresh.ranker.importance(name).items())[:12]) for name in project.objectives}
-    reliabilities = check_calibration(fresh, dataset, cut)
-    return Report(
-        project.name,
-        project.simulated,
-        settings.k,
-        facts,
-        metrics,
-        differences,
-        importance,
-        reliabilities,
-        max(project.objectives, key=lambda name: project.objectives[name].weight),
+    return Report.of(
+        judged,
+        "shortlist",
+        name=project.name,
+        simulated=project.simulated,
+        k=settings.k,
+        facts=facts,
+        importance={
+            name: dict(list(fresh.ranker.importance(name).items())[:12]) for name in project.objectives
+        },
+        calibration=reliabilities,
+        wanted=max(project.objectives, key=lambda name: project.objectives[name].weight),
+        leaks=list(leaks.values()),
+    )
+
+
+def _has_history(one: Round) -> np.ndarray:
+    indptr = one.catalogue.indptr
+    return np.zeros(len(one.people), bool) if indptr is None else np.diff(indptr) > 0
+
+
+def _other(policy: OtherPolicy, fold: Fold) -> Policy:
+    return lambda rows, k: policy(fold.users[rows], k)
+
+
+def _round(fresh: Recommender, fold: Fold, slates: dict[str, np.ndarray], truths: dict[str, Truth]) -> Round:
+    k = fresh.project.evaluate.k
+    catalogue = catalogue_of(fresh, fold)
+    # people that nobody knows have a number of their own, below zero
+    _, number = np.unique(np.array([str(i) for i in fold.ids]), return_inverse=True)
+    people = np.where(fold.users >= 0, fold.users, -1 - number)
+    extra = {
+        name: {f"true_{what}@{k}": true_means(true, fold.users, s) for what, true in truths.items()}
+        for name, s in slates.items()
+    }
+    cuts = usual_cuts(
+        catalogue,
+        fold.users,
+        fold.train.users.attributes,
+        fold.train.items.attributes,
+        fresh.project.evaluate.protocol != "rolling",
+    )
+    return Round(fold.name, slates, fold.truth, catalogue, people, cuts, extra)
+
+
+def catalogue_of(fresh: Recommender, fold: Fold) -> Catalogue:
+    """What the training part knows of items, and the histories of those who ask."""
+    train, settings = fold.train, fresh.project.rerank
+    n = len(train.items)
+    own = histories_of(fold)
+    taken = train.log.item[train.log.acted]
+    genres = next((a for a in train.items.attributes.values() if a.kind == "list"), None)
+    if settings.diversity_by:
+        genres = train.items.attributes[settings.diversity_by]
+    maker = train.items.attributes[settings.exposure_by] if settings.exposure_by else None
+    born = fresh.arrange.born
+    age = np.where(born == NO_TIME, np.nan, (fold.moment - born.astype(np.float64)) / DAY)
+    if settings.diversity_by or fresh.arrange.factors is not None:
+        vectors: Any = fresh.arrange.vectors(np.arange(n))
+    else:
+        vectors = interactions(train).T.tocsr()
+    return Catalogue(
+        n,
+        np.bincount(taken, minlength=n) / max(len(train.users), 1),
+        own.indptr,
+        own.item.astype(np.int64),
+        vectors,
+        None if genres is None else genres.matrix(),
+        None if maker is None else maker.codes.astype(np.int64),
+        0 if maker is None else len(maker.vocabulary),
+        age if int(train.log.time[-1]) > 1e11 else None,
     )
 
 
@@ -210,126 +288,5 @@ def true_means(truth: Truth, people: np.ndarray, slates: np.ndarray) -> np.ndarr
     return np.asarray(np.bincount(owner, values, len(people)) / np.maximum(shown.sum(1), 1))
 
 
-def relevant_of(
-    project: Project, train: Dataset, test: Dataset, most: int
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Who is asked for (at most so many), and what was relevant to each: positives of the test not already in the
-    history."""
-    rows = np.flatnonzero(test.positives(project.objectives[project.relevant]))
-    n_items = len(train.items)
-    pairs = np.unique(test.log.user[rows].astype(np.int64) * n_items + test.log.item[rows])
-    if not project.rerank.show_seen:
-        h = train.histories
-        pairs = np.setdiff1d(pairs, h.owner * n_items + h.item)
-    users, items = pairs // n_items, (pairs % n_items).astype(np.int64)
-    people = np.unique(users)
-    if len(people) > most:
-        people = np.sort(np.random.default_rng(project.seed).permutation(people)[:most])
-    bounds = np.searchsorted(users, people), np.searchsorted(users, people, side="right")
-    return people.astype(np.int32), [items[low:high] for low, high in zip(*bounds, strict=True)]
-
-
-def each_event(
-    project: Project, train: Dataset, test: Dataset, most: int
-) -> tuple[np.ndarray, list[np.ndarray], list[dict[str, Any]]]:
-    """Each positive of the test (at most so many) as a request of its own: by whom, for which item, in which context."""
-    rows = np.flatnonzero(test.positives(project.objectives[project.relevant]))
-    if not project.rerank.show_seen:
-        h, n_items = train.histories, len(train.items)
-        pairs = test.log.user[rows].astype(np.int64) * n_items + test.log.item[rows]
-        rows = rows[~np.isin(pairs, h.owner * n_items + h.item)]
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(project.seed).permutation(rows)[:most])
-    contexts = [
-        {name: value for name, a in test.log.context.items() if (value := a.show(row)) is not None}
-        for row in rows.tolist()
-    ]
-    return test.log.user[rows], [test.log.item[[row]].astype(np.int64) for row in rows], contexts
-
-
-def _by_person(values: np.ndarray, people: np.ndarray) -> np.ndarray:
-    """The mean of each person's requests."""
-    unique, owner = np.unique(people, return_inverse=True)
-    if len(unique) == len(people):
-        return values
-    known = ~np.isnan(values)
-    total = np.bincount(owner[known], values[known], len(unique))
-    count = np.bincount(owner[known], minlength=len(unique))
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _policies(
-    recommender: Recommender, train: Dataset, moment: int, contexts: list[dict[str, Any]] | None
-) -> dict[str, Policy]:
-    project = recommender.project
-    allowed = allowed_items(train.items, None, project.rerank.in_stock)
-
-    def requests(people: np.ndarray) -> Requests:
-        asked = past_requests(
-            train, people, np.full(len(people), moment, np.int64), not project.rerank.show_seen
-        )
-        return Requests(
-            asked.histories,
-            asked.weights,
-            asked.moments,
-            allowed,
-            asked.excluded_indptr,
-            asked.excluded,
-            asked.attributes,
-        )
-
-    def cascade(people: np.ndarray, k: int) -> np.ndarray:
-        answer = np.full((len(people), k), -1, np.int64)
-        slates = recommender.recommend(users=train.users.ids.ids(people), n=k, now=moment, context=contexts)
-        for row, slate in enumerate(slates):
-            answer[row, : len(slate)] = train.items.ids.codes([r.item for r in slate])
-        return answer
-
-    fallback = Popular().fit(train)
-
-    def alone(retriever: Retriever) -> Policy:
-        def policy(people: np.ndarray, k: int) -> np.ndarray:
-            parts = []
-            for start in range(0, len(people), 256):
-                asked = requests(people[start : start + 256])
-                scores, behind = retriever.score(asked), fallback.score(asked)
-                # popular items fill up below everything that the retriever says
-                floor = np.where(np.isneginf(scores), np.inf, scores).min(1, keepdims=True)
-                floor = np.where(np.isinf(floor), 0, floor)
-                parts.append(best(np.where(np.isneginf(scores), floor - 2 + behind, scores), asked, k).item)
-            return np.concatenate(parts).astype(np.int64)
-
-        return policy
-
-    def ranked(values: Callable[[int], np.ndarray]) -> Policy:
-        def policy(people: np.ndarray, k: int) -> np.ndarray:
-            parts = []
-            for start in range(0, len(people), 256):
-                asked = requests(people[start : start + 256])
-                parts.append(best(values(len(asked)).astype(np.float32), asked, k).item)
-            return np.concatenate(parts).astype(np.int64)
-
-        return policy
-
-    latest = np.full(len(train.items), -np.inf)
-    np.maximum.at(latest, train.log.item, np.arange(len(train.log), dtype=np.float64))
-    recent = np.argsort(np.argsort(latest)).astype(np.float32)
-    rng = np.random.default_rng(project.seed)
-    policies: dict[str, Policy] = {"shortlist": cascade}
-    policies |= {name: alone(retriever) for name, retriever in recommender.retrievers.items()}
-    if "popular" not in policies:
-        policies["popular"] = alone(fallback)
-    policies["recent"] = ranked(lambda n: np.tile(recent, (n, 1)))
-    policies["random"] = ranked(lambda n: rng.random((n, len(train.items))))
-    return policies
-
-
-def _coverage(slates: np.ndarray, n_items: int, k: int, seed: int, draws: int = 200) -> Estimate:
-    """Coverage is of the whole set of slates, so the bootstrap redraws slates."""
-    rng = np.random.default_rng(seed)
-    drawn = [
-        beyond.coverage(slates[rng.integers(0, len(slates), len(slates))], n_items, k) for _ in range(draws)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    value = beyond.coverage(slates, n_items, k)
-    return Estimate(value, min(float(low), value), max(float(high), value))
+def _thousands(number: int) -> str:
+    return f"{round(number, -max(len(str(number)) - 2, 0)):,}"

@@ -26,22 +26,18 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from shortlist.data.dataset import Dataset, Progress, silent
-from shortlist.data.ids import id_array
 from shortlist.data.times import to_milliseconds
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.significance import Estimate, bootstrap
-from shortlist.metrics import ranking
+from shortlist.evaluate.lists import column_of, ids_of
+from shortlist.evaluate.measures import Truth, accuracy
+from shortlist.evaluate.significance import Estimate, Resamples
+from shortlist.metrics.lists import ragged
 from shortlist.project import explain, parse_project
 from shortlist.retrieve import MODELS, Popular, Requests, Retriever
 from shortlist.retrieve.auto import AXES, Choice, choose
 from shortlist.retrieve.holdout import Kind, kind_of_split
 
-NAMES = {
-    "user": ("user_id", "user", "userid", "user_idx"),
-    "item": ("item_id", "item", "itemid", "item_idx"),
-    "timestamp": ("timestamp", "time", "ts"),
-}
 BATCH = 2048
 
 
@@ -94,26 +90,16 @@ def read_pair(train: str, test: str) -> Tables:
 
 def pair(train: pa.Table, test: pa.Table, train_name: str = "train", test_name: str = "test") -> Tables:
     """Two tables of user_id, item_id[, timestamp] as a data set and what came true after it."""
-    columns = {role: _column(train, role, train_name) for role in NAMES}
-    theirs = {role: _column(test, role, test_name) for role in NAMES}
+    roles = ("user", "item", "timestamp")
+    columns = {role: column_of(train, role, train_name, role != "timestamp") for role in roles}
+    theirs = {role: column_of(test, role, test_name, role != "timestamp") for role in roles}
     timed = columns["timestamp"] is not None
     train = train.take(pa.array(np.random.default_rng(0).permutation(train.num_rows)))
     project = parse_project(
         {"name": train_name, "data": {"columns": {k: v for k, v in columns.items() if v}}}
     )
     dataset = Dataset.from_frames(train, project=project)
-    ids = {
-        role: id_array(test.column(str(theirs[role])), f"{test_name}: {theirs[role]}")
-        for role in ("user", "item")
-    }
-    missing = {role: array.null_count for role, array in ids.items()}
-    if any(missing.values()):
-        role = max(missing, key=lambda r: missing[r])
-        row = int(np.flatnonzero(ids[role].is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(
-            f"{test_name}: {missing[role]} rows have no {theirs[role]} (the first is row {row}); remove or mend them",
-            field=theirs[role],
-        )
+    ids = {role: ids_of(test, role, test_name) for role in ("user", "item")}
     if not test.num_rows:
         raise DataError(f"{test_name} has no rows: there is nothing to judge by")
     people = pc.unique(ids["user"])
@@ -155,17 +141,6 @@ def pair(train: pa.Table, test: pa.Table, train_name: str = "train", test_name: 
     }
     share = len(pairs) / max(len(pairs) + len(dataset.log), 1)
     return Tables(dataset, users, truth, kind, float(np.clip(share, 0.05, 0.3)), facts)
-
-
-def _column(table: pa.Table, role: str, name: str) -> str | None:
-    lower = {column.lower(): column for column in table.column_names}
-    found = next((lower[n] for n in NAMES[role] if n in lower), None)
-    if found is None and role != "timestamp":
-        raise DataError(
-            f"{name}: there is no column {NAMES[role][0]}; it has: {', '.join(table.column_names)}",
-            field=NAMES[role][0],
-        )
-    return found
 
 
 def evaluate_tables(
@@ -212,15 +187,9 @@ def evaluate_tables(
         progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
     recommend_seconds = time.perf_counter() - started
     found = np.concatenate(lists)
-    hits = ranking.member(found, tables.truth)
-    relevant = np.array([len(t) for t in tables.truth])
-    values = {
-        f"recall@{k}": ranking.recall(hits, relevant, k),
-        f"ndcg@{k}": ranking.ndcg(hits, relevant, k),
-        f"hit_rate@{k}": ranking.hit_rate(hits, relevant, k),
-        f"mrr@{k}": ranking.mrr(hits, relevant, k),
-    }
-    metrics = {name: bootstrap(v, draws, 0) for name, v in values.items()}
+    values = accuracy(found, Truth(*ragged(tables.truth)), k)
+    estimates = Resamples(len(found), draws).estimates(np.stack(list(values.values()), axis=1))
+    metrics = {f"{name}@{k}": e for name, e in zip(values, estimates, strict=True)}
     return TableReport(
         retriever,
         k,

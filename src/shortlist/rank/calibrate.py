@@ -80,35 +80,6 @@ def fit_calibration(
     return _isotonic(raw, label, weight, platt)
 
 
-def expected_calibration_error(
-    predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray, bins: int = 15
-) -> float:
-    """Mean distance between what was predicted and what happened, over bins of equal weight (Naeini et al. 2015)."""
-    return calibration_error(reliability(predicted, happened, weight, bins))
-
-
-def calibration_error(bins: list[tuple[float, float, float]]) -> float:
-    """The mean distance of the bins of `reliability`."""
-    return float(sum(w * abs(p - h) for p, h, w in bins))
-
-
-def reliability(
-    predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray, bins: int = 15
-) -> list[tuple[float, float, float]]:
-    """(mean prediction, mean outcome, share of weight) in bins of equal weight, by prediction."""
-    order = np.argsort(predicted, kind="stable")
-    line = np.cumsum(weight[order])
-    place = np.minimum((bins * (line - weight[order] / 2) / line[-1]).astype(int), bins - 1)
-    total = np.bincount(place, weight[order], bins)
-    mean_p = np.bincount(place, (weight * predicted)[order], bins)
-    mean_h = np.bincount(place, (weight * happened)[order], bins)
-    return [
-        (float(mean_p[b] / total[b]), float(mean_h[b] / total[b]), float(total[b] / line[-1]))
-        for b in range(bins)
-        if total[b] > 0
-    ]
-
-
 def _logit(p: np.ndarray) -> np.ndarray:
     p = np.clip(np.asarray(p, np.float64), EDGE, 1 - EDGE)
     return np.log(p / (1 - p))

@@ -44,9 +44,5 @@ class Arranger:
         """float32 (items, d): what likeness is measured by: the attribute of `diversity_by`, or factors."""
         by = self.settings.diversity_by
         if by:
-            attribute = self.attributes[by]
-            indptr, codes = attribute.take(items).ragged()
-            vectors = np.zeros((len(items), len(attribute.vocabulary)), np.float32)
-            vectors[np.repeat(np.arange(len(items)), np.diff(indptr)), codes] = 1.0
-            return vectors
+            return np.asarray(self.attributes[by].take(items).matrix().toarray())
         return np.eye(len(items), dtype=np.float32) if self.factors is None else self.factors[items]

@@ -1,0 +1,162 @@
+"""All that is measured of a set of slates: what each number says, and what it hides.
+
+`measure` gives every metric a column of values, one a person, so that intervals, differences, slices and cuts in time
+treat all of them alike. Metrics of the whole set of slates (coverage, Gini, popularity lift) come as pseudo-values
+(`metrics/exposure.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+
+from shortlist.metrics import beyond, exposure, ranking, tastes
+from shortlist.metrics.lists import gains
+
+NEW_DAYS = 30.0
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric as people read it. `better`: which way is good; "neither" where more is not better by itself."""
+
+    name: str
+    better: Literal["up", "down", "neither"]
+    says: str
+    hides: str
+
+
+MEASURES = {
+    m.name: m
+    for m in (
+        Measure("ndcg", "up", "Are relevant items near the top?", "whether what was not taken was ever seen"),
+        Measure("graded_ndcg", "up", "Are the best items near the top?", "what one grade is worth against another"),
+        Measure("recall", "up", "Which share of what was relevant is on the slate?", "where on the slate it is"),
+        Measure("precision", "up", "Which share of the slate was relevant?", "that few relevant items cap it"),
+        Measure("hit_rate", "up", "Is anything relevant on the slate at all?", "how many hits there are, and where"),
+        Measure("map", "up", "Precision at each hit, averaged.", "that one item more or less changes it by leaps"),
+        Measure("mrr", "up", "How early is the first hit?", "every hit after the first"),
+        Measure("novelty", "neither", "How little known are the items, in bits?", "whether anybody wants them"),
+        Measure("surprise", "neither", "How far are they from the person's past?", "whether that is welcome"),
+        Measure("diversity", "neither", "How unlike each other are a slate's items?", "whether variety is wanted"),
+        Measure("miscalibration", "down", "How far are genre shares from the person's?", "quality within a genre"),
+        Measure("coverage", "up", "Which share of the catalogue is shown to anyone?", "that once counts like often"),
+        Measure("gini", "down", "How unequally are showings spread over items?", "whether the favoured deserve it"),
+        Measure("provider_gini", "down", "How unequally are they spread over providers?", "how many each offers"),
+        Measure("popularity_lift", "neither", "How much more popular than their past?", "tastes off the mean"),
+        Measure("freshness", "neither", "Which share of places goes to new items?", "whether new is any good"),
+        Measure("true", "up", "What a shown item truly brings, which only a world knows.", "nothing"),
+    )
+}  # fmt: skip
+
+
+def measure_of(metric: str) -> Measure:
+    """What stands behind a name such as `ndcg@10` or `true_seconds@10`."""
+    plain = metric.partition("@")[0]
+    return MEASURES["true" if plain.startswith("true_") else plain]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was relevant to each of P requests, ragged: request p wanted `item[indptr[p]:indptr[p + 1]]`, each worth
+    `worth` (all 1 without). Codes beyond the catalogue stand for items that nobody could recommend."""
+
+    indptr: np.ndarray
+    item: np.ndarray
+    worth: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.diff(self.indptr)
+
+    @property
+    def owner(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self)), self.sizes)
+
+    def only(self, wanted: np.ndarray) -> Truth:
+        """The relevant items chosen by a mask, bool (entries,)."""
+        indptr = np.concatenate([[0], np.cumsum(wanted)])[self.indptr]
+        return Truth(indptr, self.item[wanted], None if self.worth is None else self.worth[wanted])
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is known of items and of the past of those who are asked for; whatever is missing is not measured.
+
+    `n` items. `popularity` float64 (n,): the share of people who took each. `indptr`, `taken`: the histories of the
+    requests, ragged. `vectors` (n, d): what items are like. `genres` sparse (n, g). `provider` int (n,) of `providers`.
+    `age` float64 (n,): days since each came, NaN unknown.
+    """
+
+    n: int
+    popularity: np.ndarray | None = None
+    indptr: np.ndarray | None = None
+    taken: np.ndarray | None = None
+    vectors: Any = None
+    genres: sp.csr_matrix | None = None
+    provider: np.ndarray | None = None
+    providers: int = 0
+    age: np.ndarray | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def measure(slates: np.ndarray, truth: Truth, catalogue: Catalogue, k: int) -> dict[str, np.ndarray]:
+    """Every metric of slates int (P, ≥ k) that can be measured here: name@k → float64 (P,)."""
+    top = slates[:, :k]
+    found = accuracy(top, truth, k)
+    c = catalogue
+    # an item that the catalogue does not know has no place in numbers about the catalogue
+    inside = np.where(top < c.n, top, -1)
+    if c.popularity is not None:
+        found["novelty"] = beyond.novelty(inside, c.popularity, k)
+    if c.vectors is not None:
+        found["diversity"] = beyond.intra_list_diversity(inside, c.vectors, k)
+        if c.indptr is not None and c.taken is not None:
+            found["surprise"] = beyond.surprise(inside, c.indptr, c.taken, c.vectors, k)
+    if c.genres is not None and c.indptr is not None and c.taken is not None:
+        found["miscalibration"] = tastes.miscalibration(inside, c.indptr, c.taken, c.genres, k)
+    if c.popularity is not None and c.indptr is not None and c.taken is not None:
+        found["popularity_lift"] = exposure.popularity_lift_parts(inside, c.indptr, c.taken, c.popularity, k)
+    if c.age is not None:
+        new = np.where(np.isnan(c.age), np.nan, (c.age <= NEW_DAYS).astype(np.float64))
+        found["freshness"] = beyond.mean_of(inside, new, k)
+    found["coverage"] = exposure.coverage_parts(inside, c.n, k)
+    found["gini"] = exposure.gini_parts(inside, np.arange(c.n), c.n, k)
+    if c.provider is not None:
+        found["provider_gini"] = exposure.gini_parts(inside, c.provider, c.providers, k, by_place=True)
+    return {f"{name}@{k}": v for name, v in found.items() if not np.isnan(v).all()}
+
+
+def accuracy(slates: np.ndarray, truth: Truth, k: int) -> dict[str, np.ndarray]:
+    """The metrics that need only what came true: name → float64 (P,)."""
+    worth = gains(slates[:, :k], truth.indptr, truth.item, truth.worth)
+    hits, relevant = worth > 0, truth.sizes
+    found = {
+        "ndcg": ranking.ndcg(hits, relevant, k),
+        "recall": ranking.recall(hits, relevant, k),
+        "precision": ranking.precision(hits, relevant, k),
+        "map": ranking.average_precision(hits, relevant, k),
+        "mrr": ranking.mrr(hits, relevant, k),
+        "hit_rate": ranking.hit_rate(hits, relevant, k),
+    }
+    if truth.worth is not None:
+        found["graded_ndcg"] = ranking.graded_ndcg(worth, truth.indptr, truth.worth, k)
+    return found
+
+
+def by_person(values: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """The mean of each person's requests, where a person asks more than once; the mean of all stays what it was for
+    numbers that have no value a person."""
+    unique, owner = np.unique(people, return_inverse=True)
+    if len(unique) == len(people):
+        return values
+    known = ~np.isnan(values)
+    total = np.bincount(owner[known], values[known], len(unique))
+    count = np.bincount(owner[known], minlength=len(unique))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

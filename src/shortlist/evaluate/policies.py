@@ -1,0 +1,100 @@
+"""Who stands in the table: the cascade, each of its retrievers alone, and always popular, recent and random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from shortlist.data.histories import Histories
+from shortlist.evaluate.splits import Fold
+from shortlist.rank.examples import past_requests
+from shortlist.recommender import Recommender
+from shortlist.rerank.rules import allowed_items
+from shortlist.retrieve import Popular, Retriever
+from shortlist.retrieve.base import Requests, best
+
+Policy = Callable[[np.ndarray, int], np.ndarray]
+"""Rows of a fold's requests, int (m,), and k → item codes int64 (m, k), −1 where fewer."""
+BATCH = 256
+
+
+def tell(recommender: Recommender, fold: Fold) -> None:
+    """Let a recommender take in what is told when asking (the earlier events of held-out people), as a server would."""
+    log, users, items = fold.known.log, fold.known.users.ids, fold.known.items.ids
+    for row in fold.told.tolist():
+        value = float(log.value[row])
+        recommender.observe(
+            users.id(int(log.user[row])),
+            items.id(int(log.item[row])),
+            log.kinds[log.kind[row]],
+            int(log.time[row]),
+            None if value != value else value,
+            {n: v for n, a in log.context.items() if (v := a.show(row)) is not None},
+        )
+
+
+def cascade(recommender: Recommender, fold: Fold) -> Policy:
+    """The whole recommender, as it would answer."""
+
+    def policy(rows: np.ndarray, k: int) -> np.ndarray:
+        answer = np.full((len(rows), k), -1, np.int64)
+        contexts = None if fold.contexts is None else [fold.contexts[r] for r in rows.tolist()]
+        people = [fold.ids[r] for r in rows.tolist()]
+        slates = recommender.recommend(users=people, n=k, now=fold.moment, context=contexts)
+        for row, slate in enumerate(slates):
+            answer[row, : len(slate)] = fold.train.items.ids.codes([r.item for r in slate])
+        return answer
+
+    return policy
+
+
+def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
+    """Each retriever alone (popular items follow where it has too few), popular, recent and random."""
+    project, train = recommender.project, fold.train
+    allowed = allowed_items(train.items, None, project.rerank.in_stock)
+    fallback = Popular().fit(train)
+
+    def requests(rows: np.ndarray) -> Requests:
+        users, moments = fold.users[rows], np.full(len(rows), fold.moment, np.int64)
+        asked = past_requests(fold.known, users, moments, not project.rerank.show_seen)
+        return replace(asked, allowed=allowed)
+
+    def batched(answer: Callable[[Requests, int], np.ndarray]) -> Policy:
+        def policy(rows: np.ndarray, k: int) -> np.ndarray:
+            parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+            return np.concatenate([answer(requests(part), k) for part in parts]).astype(np.int64)
+
+        return policy
+
+    def alone(retriever: Retriever) -> Policy:
+        def answer(asked: Requests, k: int) -> np.ndarray:
+            scores, behind = retriever.score(asked), fallback.score(asked)
+            # popular items fill up below everything that the retriever says
+            floor = np.where(np.isneginf(scores), np.inf, scores).min(1, keepdims=True)
+            floor = np.where(np.isinf(floor), 0, floor)
+            return best(np.where(np.isneginf(scores), floor - 2 + behind, scores), asked, k).item
+
+        return batched(answer)
+
+    latest = np.full(len(train.items), -np.inf)
+    np.maximum.at(latest, train.log.item, np.arange(len(train.log), dtype=np.float64))
+    recent = np.argsort(np.argsort(latest)).astype(np.float32)
+    rng = np.random.default_rng(project.seed)
+    found = {name: alone(retriever) for name, retriever in recommender.retrievers.items()}
+    if "popular" not in found:
+        found["popular"] = alone(fallback)
+    found["recent"] = batched(lambda asked, k: best(np.tile(recent, (len(asked), 1)), asked, k).item)
+    found["random"] = batched(
+        lambda asked, k: best(rng.random((len(asked), len(train.items)), np.float32), asked, k).item
+    )
+    return found
+
+
+def histories_of(fold: Fold) -> Histories:
+    """What each request's person did before, as told."""
+    h = fold.known.histories
+    known = fold.users >= 0
+    safe = np.where(known, fold.users, 0)
+    return h.pick(h.indptr[safe], np.where(known, h.indptr[safe + 1], h.indptr[safe]))
