@@ -5,7 +5,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint benchmark benchmark-retrieve benchmark-features benchmark-rank screenshot clean
+.PHONY: demo test check lint benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -54,6 +54,23 @@ benchmark-features: $(VENV)/.tested
 benchmark-rank: $(VENV)/.tested
 	$(BIN)/pip install -q --disable-pip-version-check lightgbm
 	$(BIN)/python benchmarks/rank.py $(PARTS)
+
+benchmarks/.obp/.installed: benchmarks/peers_counterfactual.txt
+	$(PYTHON) -m venv benchmarks/.obp
+	benchmarks/.obp/bin/pip install -q --disable-pip-version-check --no-deps obp==0.4.1
+	benchmarks/.obp/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+benchmark-counterfactual: $(VENV)/.tested benchmarks/.obp/.installed
+	$(BIN)/python benchmarks/counterfactual.py $(PARTS)
+
+benchmarks/.judges/.installed: benchmarks/peers_evaluate.txt
+	$(PYTHON) -m venv benchmarks/.judges
+	benchmarks/.judges/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+benchmark-evaluate: $(VENV)/.tested benchmarks/.judges/.installed
+	$(BIN)/python benchmarks/evaluate.py $(PARTS)
 
 screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/page.png $(BIN)/pytest tests/e2e

@@ -72,7 +72,7 @@ def bars(values: dict[str, Estimate], own: str = "shortlist") -> str:
     known = [e for e in values.values() if e.value == e.value]
     most = max([e.high for e in known] + [0.0])
     least = min([e.low for e in known] + [0.0])
-    left = 12 + 7 * max(len(n) for n in values)
+    left = 12 + 7 * max([len(n) for n in values] + [8])
     width, height = 300, 24
     scale = width / ((most - least) or 1.0)
     zero = left - least * scale

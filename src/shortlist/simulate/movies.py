@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from shortlist.simulate.audience import Audience
 from shortlist.simulate.movies_catalogue import GENRES, MOODS, items_table, settings, users_table
 from shortlist.simulate.world import (
     DAY,
@@ -88,6 +89,23 @@ def make_movies(
         slate += len(chosen)
     ids = np.array([f"m{i:05d}" for i in range(items)])
     people = np.array([f"u{i:05d}" for i in range(users)])
+    sessions_of = np.bincount(who, minlength=users) + 0.5
+
+    def seconds(who: np.ndarray, what: np.ndarray, _device: np.ndarray) -> np.ndarray:
+        finish = 1.0 / (1.0 + np.exp(-(affinity(who, what) + 1.8)))
+        return np.asarray((2 + 6 * finish) / 10 * minutes[what] * 60)
+
+    audience = Audience(
+        genre,
+        1.0 / (1.0 + 0.3 * np.arange(SLOTS)),
+        np.ones((users, 1)),
+        lambda u, i, _: truth(u, i),
+        seconds,
+        sessions_of / sessions_of.mean(),
+        group,
+        weight,
+        ("play", "play"),
+    )
     return World(
         "movies",
         events_table(in_order(parts), people, ids),
@@ -95,6 +113,7 @@ def make_movies(
         users_table(rng, people),
         settings(),
         {"play": truth},
+        audience,
     )
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import expit
 
+from shortlist.simulate.audience import Audience
 from shortlist.simulate.video_catalogue import DEVICES, TOPICS, items_table, settings, users_table
 from shortlist.simulate.world import (
     DAY,
@@ -148,6 +149,18 @@ def make_video(
     people = np.array([f"u{i:05d}" for i in range(users)])
     events = in_order(parts)
     events["device"] = np.array(DEVICES)[events["device"].astype(int)]
+    sessions_of = np.bincount(who, minlength=users) + 0.5
+    audience = Audience(
+        topic,
+        EXAMINED,
+        lean,
+        click,
+        lambda u, i, d: share(u, i, d) * length[i],
+        sessions_of / sessions_of.mean(),
+        group,
+        weight,
+        ("click", "watch"),
+    )
     return World(
         "video",
         events_table(events, people, ids),
@@ -155,6 +168,7 @@ def make_video(
         users_table(rng, people),
         settings(),
         truths,
+        audience,
     )
 
 

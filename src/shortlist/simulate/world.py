@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from shortlist.data.dataset import Dataset
 from shortlist.project import parse_project
+from shortlist.simulate.audience import Audience
 from shortlist.toml import write_toml
 
 DAY = 86_400
@@ -50,6 +51,8 @@ class World:
     users: pa.Table
     settings: dict[str, Any]
     truths: dict[str, Truth]
+    audience: Audience | None = None
+    """The people themselves, who can be shown anything (`audience.py`)."""
 
     @property
     def truth(self) -> Truth:

@@ -1,0 +1,28 @@
+"""From logs: what would have happened under another policy. Estimates with intervals, or a refusal with its reason."""
+
+from shortlist.evaluate.counterfactual.marginal import estimate_marginal
+from shortlist.evaluate.counterfactual.outcome import fit_outcome
+from shortlist.evaluate.counterfactual.single import Choices, estimate_choices
+from shortlist.evaluate.counterfactual.slates import (
+    SlateLog,
+    cascade_dr,
+    estimate_slates,
+    pairwise,
+    pseudo_inverse,
+)
+from shortlist.evaluate.counterfactual.support import OffPolicy, Overlap, overlap
+
+__all__ = [
+    "Choices",
+    "OffPolicy",
+    "Overlap",
+    "SlateLog",
+    "cascade_dr",
+    "estimate_choices",
+    "estimate_marginal",
+    "estimate_slates",
+    "fit_outcome",
+    "overlap",
+    "pairwise",
+    "pseudo_inverse",
+]

@@ -1,0 +1,148 @@
+"""One item was shown; what if another policy had chosen? Estimators for single choices.
+
+With w = π(a | x) / π₀(a | x), the new policy's chance of the logged action over the logged chance, and q̂ a model of the outcome:
+
+| name | estimate of a row | bias, variance |
+| --- | --- | --- |
+| ips | w r (Horvitz & Thompson 1952) | none where the log covers all, large |
+| snips | w r, over Σw instead of n (Swaminathan & Joachims 2015) | small, less |
+| clipped | min(w, λ) r (Ionides 2008) | towards what is common, less |
+| shrunk | λw / (w² + λ) · r (Su et al. 2020) | likewise, smoother |
+| dm | Σₐ π(a) q̂(a) | that of q̂, least |
+| dr | Σₐ π(a) q̂(a) + w (r − q̂) (Dudík et al. 2011) | none if either is right |
+| sndr | dr with the correction over Σw | small |
+| switch-dr | dr with w only where w ≤ λ (Wang et al. 2017) | that of q̂ where w is large |
+| shrunk-dr | dr with λw / (w² + λ) (Su et al. 2020) | likewise, smoother |
+
+λ is chosen from the log alone: the one with the least estimated variance + bias², where the bias is how far the clipped estimate is
+from the unclipped one, less what chance explains of that (as in MAGIC: Thomas & Brunskill 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from shortlist.errors import DataError
+from shortlist.evaluate.counterfactual.support import OffPolicy, by_cluster, settle
+
+LADDER = 12
+Clip = Callable[[np.ndarray, float], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A log of single choices, n rows. `action` int (n,); `reward` float (n,); `propensity` float (n,): the chance with
+    which the logging policy took that action then; `cluster` int (n,): whose row it is, each its own without."""
+
+    action: np.ndarray
+    reward: np.ndarray
+    propensity: np.ndarray
+    cluster: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        action: np.ndarray,
+        reward: np.ndarray,
+        propensity: np.ndarray,
+        cluster: np.ndarray | None = None,
+    ) -> Choices:
+        """Raises `DataError` naming the row where a propensity is no probability or a reward is not finite."""
+        propensity, reward = np.asarray(propensity, np.float64), np.asarray(reward, np.float64)
+        bad = np.flatnonzero(~((propensity > 0) & (propensity <= 1)))
+        if len(bad):
+            raise DataError(
+                f"row {bad[0] + 1}: the propensity is {propensity[bad[0]]}, and must be above 0 and at most 1 ({len(bad):,} such rows): "
+                "it is the chance with which that item was shown there",
+                field="propensity",
+            )
+        lost = np.flatnonzero(~np.isfinite(reward))
+        if len(lost):
+            raise DataError(f"row {lost[0] + 1}: the reward is {reward[lost[0]]}", field="reward")
+        own = np.arange(len(reward)) if cluster is None else np.asarray(cluster)
+        return cls(np.asarray(action), reward, propensity, own)
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+
+def estimate_choices(
+    log: Choices,
+    chance: np.ndarray,
+    outcome: np.ndarray | None = None,
+    policy: np.ndarray | None = None,
+    draws: int = 500,
+    seed: int = 0,
+) -> dict[str, OffPolicy]:
+    """Every estimator that what is given allows: name → its value, or its refusal.
+
+    chance float (n,): the new policy's chance of each logged action; for the direct method and all doubly robust ones also
+    policy float (n, A): its chance of every action, and outcome float (n, A): the model of the outcome (`outcome.py`), learnt
+    from other rows than those it speaks of.
+    """
+    weight = np.asarray(chance, np.float64) / log.propensity
+    n = len(log)
+    one, rows = np.ones(n), np.arange(n)
+    found: dict[str, OffPolicy] = {}
+
+    def keep(name: str, above: np.ndarray, below: np.ndarray, used: np.ndarray, **facts: object) -> None:
+        found[name] = settle(name, above, below, used, log.reward, log.cluster, draws, seed, facts)
+
+    keep("ips", weight * log.reward, one, weight)
+    keep("snips", weight * log.reward, weight, weight)
+    for name, clip in (("clipped", clipped), ("shrunk", shrunk)):
+        limit = choose_limit(weight, log.cluster, lambda w: w * log.reward, clip)
+        keep(name, clip(weight, limit) * log.reward, one, weight, limit=limit)
+    if outcome is None or policy is None:
+        return found
+    direct = np.einsum("na,na->n", policy, outcome)
+    left = log.reward - outcome[rows, log.action]
+    keep("dm", direct, one, weight)
+    keep("dr", direct + weight * left, one, weight)
+    # written as one ratio: the correction is over Σw, the direct part over n
+    keep("sndr", direct * weight.mean() + weight * left, weight, weight)
+    for name, clip in (("switch-dr", switched), ("shrunk-dr", shrunk)):
+        limit = choose_limit(weight, log.cluster, lambda w: direct + w * left, clip)
+        keep(name, direct + clip(weight, limit) * left, one, weight, limit=limit)
+    return found
+
+
+def clipped(weight: np.ndarray, limit: float) -> np.ndarray:
+    return np.minimum(weight, limit)
+
+
+def shrunk(weight: np.ndarray, limit: float) -> np.ndarray:
+    return np.asarray(weight if np.isinf(limit) else limit * weight / (weight**2 + limit))
+
+
+def switched(weight: np.ndarray, limit: float) -> np.ndarray:
+    return np.where(weight <= limit, weight, 0.0)
+
+
+def choose_limit(
+    weight: np.ndarray,
+    cluster: np.ndarray,
+    estimate: Callable[[np.ndarray], np.ndarray],
+    clip: Clip,
+) -> float:
+    """λ for a clip, from the log alone: the least of variance + bias². estimate: rows' estimates, float (n,), from weights."""
+    top = float(weight.max(initial=1.0))
+    scale = top**2 if clip is shrunk else top
+    limits = [np.inf, *np.geomspace(scale, max(float(np.quantile(weight, 0.5)), 1e-3), LADDER)]
+    people, owner = np.unique(cluster, return_inverse=True)
+
+    def spread(rows: np.ndarray) -> float:
+        """The variance of the mean, over people."""
+        sums = np.bincount(owner, rows - rows.mean(), len(people))
+        return float((sums**2).sum()) / len(rows) ** 2
+
+    whole = estimate(weight)
+    errors = []
+    for limit in limits:
+        rows = estimate(clip(weight, limit))
+        gap = rows - whole
+        errors.append(spread(rows) + max(float(gap.mean()) ** 2 - spread(gap), 0.0))
+    return float(limits[int(np.argmin(errors))])
