@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import results
 
+import results
 from shortlist.evaluate.counterfactual import (
     Choices,
     SlateLog,
@@ -75,7 +75,7 @@ class Setting:
         return flat.reshape(m, k) * self.people.examined[:k]
 
     def slates(self, rng: np.random.Generator, who: np.ndarray) -> tuple[np.ndarray, ...]:
-        session, item, slot, chance = plackett_luce(rng, self.logging, self.people.group[who], SLOTS)
+        session, item, _, chance = plackett_luce(rng, self.logging, self.people.group[who], SLOTS)
         whole = np.flatnonzero(np.bincount(session, minlength=len(who)) == SLOTS)
         keep = np.isin(session, whole)
         return whole, item[keep].reshape(-1, SLOTS), chance[keep].reshape(-1, SLOTS)
@@ -214,10 +214,19 @@ def table() -> list[str]:
             e: float(np.median([abs(r["points"][e] - truth) / truth for r in said["runs"]]))
             for e in said["runs"][0]["points"]
         }
-        runs = [theirs[f"{_file(name)}-{run:02d}"] for run in range(RUNS) if f"{_file(name)}-{run:02d}" in theirs]
-        peers = {e: float(np.median([abs(r[e] - truth) / truth for r in runs])) for e in (runs[0] if runs else {})}
+        runs = [
+            theirs[f"{_file(name)}-{run:02d}"] for run in range(RUNS) if f"{_file(name)}-{run:02d}" in theirs
+        ]
+        peers = {
+            e: float(np.median([abs(r[e] - truth) / truth for r in runs])) for e in (runs[0] if runs else {})
+        }
         best, rival = min(own, key=own.__getitem__), min(peers, key=peers.__getitem__) if peers else ""
-        held = [low <= truth <= high for r in said["runs"] for low, high in [r["low_high"].get(best, (0, 0))] if best in r["low_high"]]
+        held = [
+            low <= truth <= high
+            for r in said["runs"]
+            for low, high in [r["low_high"].get(best, (0, 0))]
+            if best in r["low_high"]
+        ]
         refused = sum(best in r["refused"] for r in said["runs"])
         lines.append(
             f"| {name} | {truth:.4g} | **{best} {own[best]:.1%}** | {rival} {peers.get(rival, float('nan')):.1%} | "
@@ -244,7 +253,11 @@ def open_bandit() -> list[str]:
     for campaign in ("men", "women"):
         said = thompson_from_random(data / f"random_{campaign}.parquet", data / f"bts_{campaign}.parquet")
         for name, e in said.estimates.items():
-            value = e.refused if e.value is None else f"{e.value.value:.3%} ({e.value.low:.3%} to {e.value.high:.3%})"
+            value = (
+                e.refused
+                if e.value is None
+                else f"{e.value.value:.3%} ({e.value.low:.3%} to {e.value.high:.3%})"
+            )
             lines.append(
                 f"| {campaign} | {name} | {value} | {said.new.value:.3%} ({said.new.low:.3%} to {said.new.high:.3%}) | "
                 f"{said.own.value:.3%} ({said.own.low:.3%} to {said.own.high:.3%}) |"

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shortlist.cli_demo import demo
+from shortlist.cli_experiment import experiment_app, export
 from shortlist.cli_tune import tune_app
 from shortlist.errors import DataError, ShortlistError
 from shortlist.terminal import (
@@ -41,7 +42,9 @@ app = typer.Typer(
     help="A recommender system: from an event log to a served slate.",
 )
 app.command()(demo)
+app.command()(export)
 app.add_typer(tune_app, name="tune")
+app.add_typer(experiment_app, name="experiment")
 
 
 def main() -> None:

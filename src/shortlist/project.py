@@ -247,6 +247,8 @@ class Rerank(Settings):
     """At most this many items of one provider on a slate."""
     in_stock: str | None = None
     """A number attribute; items where it is 0 are never shown."""
+    explore: float = Field(0.0, ge=0, le=5)
+    """How much chance there is in a slate, with logged propensities: 0 none, 0.3 a little, 1 much (`rerank/explore.py`)."""
     show_seen: bool = False
     """Whether items of the person's own history may be shown again."""
 
@@ -286,6 +288,34 @@ class Evaluate(Settings):
         return self
 
 
+class Arm(Settings):
+    """One arm of an experiment: what it changes in a request, and its share of the people. What is not named stays."""
+
+    share: float = Field(1.0, gt=0)
+    weights: dict[str, float] = Field(default_factory=dict)
+    combine: Literal["sum", "product"] | None = None
+    at_least: dict[str, float] = Field(default_factory=dict)
+    diversity: float | None = Field(None, ge=0, le=1)
+    freshness: float | None = Field(None, ge=0, le=10)
+    explore: float | None = Field(None, ge=0, le=5)
+
+
+class Experiment(Settings):
+    """An experiment on live people. The first arm is what the others are compared with."""
+
+    arms: dict[str, Arm] = Field(min_length=2)
+    metric: str
+    """The objective that decides."""
+    guard_rails: list[str] = Field(default_factory=list)
+    """Objectives that must not get clearly lower."""
+    method: Literal["ab", "interleave"] = "ab"
+    """ab: each person sees one arm. interleave: everybody sees both rankings on one slate (two arms)."""
+    people: int = Field(5_000, ge=100)
+    """How many people are expected: intervals are tightest there. Fix it before the start."""
+    salt: str = ""
+    """Change it to assign everybody anew."""
+
+
 class Project(Settings):
     """The whole of `shortlist.toml`."""
 
@@ -303,6 +333,7 @@ class Project(Settings):
     utility: Utility = Field(default_factory=Utility)
     rerank: Rerank = Field(default_factory=Rerank)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+    experiments: dict[str, Experiment] = Field(default_factory=dict)
     _source: tuple[str, str] | None = PrivateAttr(None)
     """The file this was read from and its text, so that an error can name the line."""
 
@@ -329,6 +360,7 @@ class Project(Settings):
                 raise ValueError(
                     f"utility.at_least names {name!r}, which is no objective; there are: {', '.join(self.objectives)}"
                 )
+        self._check_experiments()
         item_attributes = self.items.attributes if self.items else {}
         for name, kinds in (
             ("diversity_by", {"category", "list"}),
@@ -343,6 +375,22 @@ class Project(Settings):
                     f"[items.attributes] has: {', '.join(f'{k} ({v})' for k, v in item_attributes.items()) or 'none'}"
                 )
         return self
+
+    def _check_experiments(self) -> None:
+        for name, e in self.experiments.items():
+            for what in [
+                e.metric,
+                *e.guard_rails,
+                *(o for arm in e.arms.values() for o in (*arm.weights, *arm.at_least)),
+            ]:
+                if what not in self.objectives:
+                    raise ValueError(
+                        f"experiments.{name} names {what!r}, which is no objective; there are: {', '.join(self.objectives)}"
+                    )
+            if e.method == "interleave" and len(e.arms) != 2:
+                raise ValueError(
+                    f"experiments.{name}: interleaving compares two arms, and there are {len(e.arms)}"
+                )
 
     def _check_chains(self) -> None:
         for name, objective in self.objectives.items():

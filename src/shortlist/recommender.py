@@ -11,6 +11,7 @@ and normalised scores, which refitting does not move).
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,7 @@ from shortlist.rank.trees import TreeRanker
 from shortlist.rank.weigh import Wish, read_combine, read_limits, read_weights
 from shortlist.reasons import reasons
 from shortlist.rerank.arrange import Arranger
+from shortlist.rerank.explore import POOL, explored
 from shortlist.rerank.rules import allowed_items
 from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.blend import blend
@@ -122,13 +124,15 @@ class Recommender:
         freshness: float | None = None,
         combine: str | None = None,
         at_least: dict[str, float] | None = None,
+        explore: float | None = None,
+        seed: int | None = None,
         now: int | None = None,
     ) -> Any:
         """A `Slate` for one user or history, `Slates` for `users`.
 
         history: item ids, oldest first; replaces what is known of the user. context: the moment (device, …), and for
         a visitor also user attributes (gender, …); a list gives each of `users` its own. weights: objective → weight, over the project's; combine: sum or
-        product; at_least: objective → the least mean prediction of a slate (`rank/weigh.py`). filters: see `rerank/rules.py`. now: ms since 1970; the recommender's clock without. A user nobody knows is treated as new and
+        product; at_least: objective → the least mean prediction of a slate (`rank/weigh.py`). filters: see `rerank/rules.py`. explore: how much chance (`rerank/explore.py`); seed: makes that chance again. now: ms since 1970; the recommender's clock without. A user nobody knows is treated as new and
         reported as such. Raises `RequestError` naming the argument that is wrong.
         """
         if users is not None:
@@ -144,7 +148,10 @@ class Recommender:
         strengths = (
             _share(diversity, self.project.rerank.diversity, "diversity", 1.0),
             _share(freshness, self.project.rerank.freshness, "freshness", 10.0),
+            _share(explore, self.project.rerank.explore, "explore", 5.0),
         )
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
+            raise RequestError(f"seed must be a whole number from 0 and is {seed!r}", field="seed")
         allowed = allowed_items(self.dataset.items, filters, self.project.rerank.in_stock)
         slates: list[Slate] = []
         if isinstance(context, list) and len(context) != len(people):
@@ -152,7 +159,7 @@ class Recommender:
         for start in range(0, len(people), BATCH):
             part = context[start : start + BATCH] if isinstance(context, list) else context
             slates += self._batch(
-                people[start : start + BATCH], history, part, n, wish, allowed, strengths, moment
+                people[start : start + BATCH], history, part, n, wish, allowed, strengths, moment, seed
             )
         return Slates(slates) if users is not None else slates[0]
 
@@ -180,19 +187,28 @@ class Recommender:
         n: int,
         wish: Wish,
         allowed: np.ndarray | None,
-        strengths: tuple[float, float],
+        strengths: tuple[float, float, float],
         moment: int,
+        seed: int | None,
     ) -> list[Slate]:
         codes, requests, whole, unknown = self.asker.requests(people, history, context, allowed, moment)
         rows, _, predictions = self._rank(codes, requests, whole, context)
         bounds = np.searchsorted(rows.request, np.arange(len(people) + 1))
         utility = wish.utility(predictions)
+        policy = self._policy(wish, strengths)
         slates = []
         for row, person in enumerate(people):
             part = slice(int(bounds[row]), int(bounds[row + 1]))
             items = rows.item[part]
             worth = wish.guarded(utility[part], predictions[part], n)
-            order = self.arrange(items, worth, n, moment, *strengths)
+            slate_id = uuid.uuid4().hex
+            diversity, freshness, explore = strengths
+            longer = n if explore <= 0 else min(POOL * n, len(items))
+            order = self.arrange(items, worth, longer, moment, diversity, freshness)
+            # without a given seed the slate's id is one, so that a logged slate can be made again
+            drawn = int(slate_id[:15], 16) if seed is None else seed + row
+            chosen, chance = explored(len(order), n, explore, drawn)
+            order = order[chosen]
             taken = items[order]
             sources = [
                 {
@@ -213,7 +229,7 @@ class Recommender:
             )
             slates.append(
                 Slate(
-                    uuid.uuid4().hex,
+                    slate_id,
                     person,
                     bool(codes[row] >= 0) or self.people.knows(self.dataset.users.ids.own(person)),
                     [
@@ -229,15 +245,22 @@ class Recommender:
                             },
                             sources[place],
                             why[place],
+                            float(chance[place]),
                         )
                         for place, (item, at) in enumerate(zip(taken.tolist(), order.tolist(), strict=True))
                     ],
                     self.version,
                     unknown,
                     self._guard_rails(wish, predictions[part][order]),
+                    policy,
                 )
             )
         return slates
+
+    def _policy(self, wish: Wish, strengths: tuple[float, ...]) -> str:
+        """What chose the slates, in a few letters: the model, and a digest of what was wanted of it."""
+        wanted = f"{wish.weights.tolist()}{wish.combine}{wish.limits}{strengths}"
+        return f"{self.version}-{hashlib.blake2b(wanted.encode(), digest_size=3).hexdigest()}"
 
     def _guard_rails(self, wish: Wish, shown: np.ndarray) -> dict[str, dict[str, float]]:
         """How far a slate keeps to each guard-rail: what was asked for, and what its items reach."""

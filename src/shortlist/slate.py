@@ -22,6 +22,8 @@ class Recommendation:
     predictions: dict[str, float]
     sources: dict[str, int]
     reason: str
+    propensity: float = 1.0
+    """The chance with which it was put into its slot, given the slots above; below 1 where the project explores."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Slate:
     unknown_items: list[Any] = field(default_factory=list)
     guard_rails: dict[str, dict[str, float]] = field(default_factory=dict)
     """Objective → the least mean prediction that was `asked` for and what the slate `reached`."""
+    policy: str = ""
+    """The version of everything that chose the slate: model, weights, re-ranking. Slates of one policy are comparable."""
 
     def __len__(self) -> int:
         return len(self.items)

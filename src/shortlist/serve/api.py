@@ -6,10 +6,12 @@ only add switches and locks. So the live state is touched by one thread and need
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ from shortlist.serve.schema import (
     RecommendBody,
     SimilarAnswer,
 )
+from shortlist.serve.showing import Shower
 from shortlist.slate import Recommendation
 
 PAGE = Path(__file__).parent / "page"
@@ -86,15 +89,34 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
     metrics.model.labels(recommender.version, recommender.project.name).set(1)
     lost = recommender.replay(events.all())  # kept in the store, told in /healthz
     recommender.recommend(history=[], n=1)  # compile and warm every stage before the first visitor
+    shower = Shower(recommender, events)
+
+    @asynccontextmanager
+    async def living(_app: FastAPI) -> AsyncIterator[None]:
+        """Slates go to the disk behind the answers, twice a second, and at the end."""
+
+        async def writing() -> None:
+            while True:
+                await asyncio.sleep(0.5)
+                shower.flush()
+
+        task = asyncio.create_task(writing())
+        try:
+            yield
+        finally:
+            task.cancel()
+            shower.flush()
+
     app = FastAPI(
         title=f"Shortlist · {recommender.project.name}",
         version=shortlist.__version__,
         summary="Recommendations, live events and item likeness.",
+        lifespan=living,
     )
     app.state.recommender, app.state.events = recommender, events
     _guard(app, metrics)
-    _recommendations(app, recommender, metrics)
-    _events(app, recommender, events, metrics)
+    _recommendations(app, recommender, shower, metrics)
+    _events(app, recommender, shower, metrics)
     _catalogue(app, recommender)
 
     @app.get("/healthz", tags=["operations"])
@@ -169,21 +191,10 @@ def _guard(app: FastAPI, metrics: Metrics) -> None:
         )
 
 
-def _recommendations(app: FastAPI, recommender: Recommender, metrics: Metrics) -> None:
+def _recommendations(app: FastAPI, recommender: Recommender, shower: Shower, metrics: Metrics) -> None:
     @app.post("/v1/recommend", response_model=RecommendAnswer, responses=ERRORS, tags=["recommend"])
     async def recommend(body: RecommendBody) -> Response:
-        slate = recommender.recommend(
-            user=body.user,
-            n=body.n,
-            history=body.history,
-            context=body.context,
-            weights=body.weights,
-            filters=body.filters,
-            diversity=body.diversity,
-            freshness=body.freshness,
-            combine=body.combine,
-            at_least=body.at_least,
-        )
+        slate, arms = shower.show(body.model_dump())
         if not slate.items:
             metrics.empty.inc()
         return Json(
@@ -193,6 +204,8 @@ def _recommendations(app: FastAPI, recommender: Recommender, metrics: Metrics) -
                 "user_known": slate.user_known,
                 "unknown_items": slate.unknown_items,
                 "guard_rails": slate.guard_rails,
+                "policy": slate.policy,
+                "experiments": arms,
                 "items": [_shown(r) for r in slate.items],
             }
         )
@@ -212,15 +225,17 @@ def _shown(r: Recommendation) -> dict[str, Any]:
         "predictions": r.predictions,
         "sources": r.sources,
         "reason": r.reason,
+        "propensity": r.propensity,
     }
 
 
-def _events(app: FastAPI, recommender: Recommender, store: EventStore, metrics: Metrics) -> None:
+def _events(app: FastAPI, recommender: Recommender, shower: Shower, metrics: Metrics) -> None:
     @app.post("/v1/events", response_model=EventsAnswer, responses=ERRORS, tags=["events"])
     async def add(body: EventsBody) -> Response:
         # all are checked before any is stored: a batch is taken whole or not at all
         batch = [_checked(recommender, given, f"events.{number}") for number, given in enumerate(body.events)]
-        new = store.add(batch)
+        shower.flush()  # a slate is on the disk before the events that name it
+        new = shower.store.add(batch)
         for stored in new:
             recommender.observe(
                 stored.user, stored.item, stored.kind, stored.time, stored.value, stored.context
@@ -263,6 +278,7 @@ def _checked(recommender: Recommender, given: EventBody, where: str) -> StoredEv
         moment,
         given.value,
         given.context or {},
+        given.slate_id,
     )
 
 

@@ -28,6 +28,10 @@ class RecommendBody(Body):
     """sum or product of the objectives."""
     at_least: dict[str, Any] | None = None
     """Guard-rails: objective → the least mean prediction of the slate."""
+    explore: float | None = None
+    """How much chance there is in the slate; the propensity of each item is in the answer and in the log."""
+    seed: int | None = None
+    """Makes that chance again."""
 
 
 class ItemAnswer(BaseModel):
@@ -38,6 +42,8 @@ class ItemAnswer(BaseModel):
     sources: dict[str, int]
     """Which retrievers proposed it, and at which rank (from 0)."""
     reason: str
+    propensity: float
+    """The chance with which it was put into its slot, given the slots above."""
 
 
 class RecommendAnswer(BaseModel):
@@ -47,6 +53,10 @@ class RecommendAnswer(BaseModel):
     unknown_items: list[Id]
     guard_rails: dict[str, dict[str, float]]
     """For each guard-rail, what was asked and what the slate reached."""
+    policy: str
+    """The version of all that chose the slate."""
+    experiments: dict[str, str]
+    """Which arm of each experiment this person is in."""
     items: list[ItemAnswer]
 
 
@@ -60,6 +70,8 @@ class EventBody(Body):
     context: dict[str, Any] | None = None
     event_id: str | None = Field(None, min_length=1, max_length=200)
     """Sending the same id again stores nothing."""
+    slate_id: str | None = Field(None, max_length=100)
+    """The slate it came from: needed to credit interleaved rankings, and to learn from exploration."""
 
 
 class EventsBody(Body):

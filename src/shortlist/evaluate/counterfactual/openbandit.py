@@ -54,7 +54,9 @@ def thompson_from_random(random_log: Path, thompson_log: Path, draws: int = 1000
     ours, theirs = _read(random_log), _read(thompson_log)
     items = int(max(ours["item_id"].max(), theirs["item_id"].max())) + 1
     slots = int(max(ours["position"].max(), theirs["position"].max())) + 1
-    shown = np.bincount(theirs["position"] * items + theirs["item_id"], minlength=slots * items).reshape(slots, items)
+    shown = np.bincount(theirs["position"] * items + theirs["item_id"], minlength=slots * items).reshape(
+        slots, items
+    )
     policy = shown / np.maximum(shown.sum(1, keepdims=True), 1)
     log = Choices.of(ours["item_id"], ours["click"], ours["propensity_score"])
     rate = np.bincount(log.action, log.reward, items)

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.errors import DataError
-from shortlist.evaluate.counterfactual.support import OffPolicy, by_cluster, settle
+from shortlist.evaluate.counterfactual.support import OffPolicy, settle
 
 LADDER = 12
 Clip = Callable[[np.ndarray, float], np.ndarray]

@@ -64,7 +64,7 @@ def estimate_slates(
     marginal float (n, K), whatever is above (with the log's own)."""
     step = np.asarray(chance, np.float64) / log.propensity
     through = np.cumprod(step, axis=1)
-    found = {}
+    found: dict[str, OffPolicy] = {}
     for name, weight in (
         ("ips", np.repeat(through[:, -1:], step.shape[1], axis=1)),
         ("cascade", through),
@@ -77,7 +77,7 @@ def estimate_slates(
 
 def _per_slot(name: str, log: SlateLog, weight: np.ndarray, draws: int, seed: int) -> dict[str, OffPolicy]:
     total = (weight * log.reward).sum(1)
-    n, k = weight.shape
+    n = len(weight)
     # judged by its heaviest slot: an estimate is as good as its worst part
     worst = weight[:, int(np.argmin(weight.sum(0) ** 2 / np.maximum((weight**2).sum(0), 1e-300)))]
     outcome = log.reward.sum(1)
