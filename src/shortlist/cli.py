@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from shortlist.cli_audit import audit
 from shortlist.cli_demo import demo
 from shortlist.cli_experiment import experiment_app, export
 from shortlist.cli_tune import tune_app
@@ -42,6 +43,7 @@ app = typer.Typer(
     help="A recommender system: from an event log to a served slate.",
 )
 app.command()(demo)
+app.command()(audit)
 app.command()(export)
 app.add_typer(tune_app, name="tune")
 app.add_typer(experiment_app, name="experiment")

@@ -10,7 +10,9 @@ import typer
 from shortlist.errors import DataError, ShortlistError
 from shortlist.terminal import BundleArgument, JsonOption, console, write
 
-experiment_app = typer.Typer(no_args_is_help=True, help="Experiments on live people: arms, exposures, verdicts.")
+experiment_app = typer.Typer(
+    no_args_is_help=True, help="Experiments on live people: arms, exposures, verdicts."
+)
 StoreOption = Annotated[
     Path | None, typer.Option(help="The server's event store; the one beside the bundle without.")
 ]
@@ -37,11 +39,19 @@ def report(
     from shortlist.project import parse_project
 
     read_manifest(bundle)
-    project = parse_project(json.loads((bundle / "project.json").read_text(encoding="utf-8")), f"{bundle}/project.json")
+    project = parse_project(
+        json.loads((bundle / "project.json").read_text(encoding="utf-8")), f"{bundle}/project.json"
+    )
     outcomes = report_experiments(project, EventStore(_there(store, bundle)))
     for o in outcomes:
-        console.print(f"[bold]{o.name}[/]: {', '.join(f'{n:,} in {arm}' for arm, n in o.arms.items())}", highlight=False)
-        console.print(f"{'[red]' if o.broken else ''}{o.verdict()}{'[/]' if o.broken else ''}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[bold]{o.name}[/]: {', '.join(f'{n:,} in {arm}' for arm, n in o.arms.items())}", highlight=False
+        )
+        console.print(
+            f"{'[red]' if o.broken else ''}{o.verdict()}{'[/]' if o.broken else ''}",
+            highlight=False,
+            soft_wrap=True,
+        )
         for e in o.effects if not o.broken else ():
             if e.guard_rail and e.verdict != "worse":
                 console.print(f"[dim]{e.sentence()}[/]", highlight=False, soft_wrap=True)
@@ -74,5 +84,7 @@ def export(
 def _there(store: Path | None, bundle: Path) -> Path:
     path = store or Path(f"{str(bundle).rstrip('/')}-events.sqlite")
     if not path.exists():
-        raise ShortlistError(f"{path}: no such file; `shortlist serve` writes it, --store names it", field="store")
+        raise ShortlistError(
+            f"{path}: no such file; `shortlist serve` writes it, --store names it", field="store"
+        )
     return path

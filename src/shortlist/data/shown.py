@@ -5,6 +5,8 @@ This is the table that training from shown items and estimates of other policies
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 from shortlist.data.store import EventStore
@@ -23,7 +25,7 @@ def log_of(store: EventStore) -> pa.Table:
     for e in store.all():
         rows.append((str(e.user), str(e.item), e.time, e.kind, e.value, e.slate, None, None, None))
     rows.sort(key=lambda row: row[2])
-    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in range(9)]
+    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in range(9)]
     kinds = {
         "user_id": pa.string(),
         "item_id": pa.string(),

@@ -139,6 +139,34 @@ def lines(series: dict[str, list[float]], labels: Sequence[str], own: str = "sho
     return f"<svg viewBox='0 0 {left + width + 110} {tall}' role='img'>{axes}{''.join(drawn)}{ticks}</svg>"
 
 
+def scatter(points: dict[str, tuple[float, float]], marked: set[str]) -> str:
+    """Named points, x across and y up, as SVG; those that are marked stand out."""
+    if not points:
+        return ""
+    width, height, left = 420, 230, 12
+    xs, ys = [x for x, _ in points.values()], [y for _, y in points.values()]
+    x0, y0 = min(xs), min(ys)
+    wide, tall = (max(xs) - x0) or 1.0, (max(ys) - y0) or 1.0
+    drawn, taken = [], list[tuple[float, float, float]]()
+    for name, (x, y) in sorted(points.items(), key=lambda p: -p[1][1]):
+        cx, cy = left + (x - x0) / wide * (width - 130), 14 + (1 - (y - y0) / tall) * (height - 34)
+        kind = " bad" if name in marked else ""
+        drawn.append(f"<circle class='dot{kind}' cx='{cx:.1f}' cy='{cy:.1f}' r='4'/>")
+        # a name is written beside its point, moved down until it is clear of the others
+        at, size = cy + 4, 6.2 * len(name)
+        while (
+            any(abs(at - b) < 11 and cx + 7 < r and a < cx + 7 + size for a, b, r in taken)
+            and at < height + 60
+        ):
+            at += 3
+        taken.append((cx + 7, at, cx + 7 + size))
+        drawn.append(f"<text class='end{kind}' x='{cx + 7:.1f}' y='{at:.1f}'>{html.escape(name)}</text>")
+    low = max([height, *(b + 6 for _, b, _ in taken)])
+    axes = f"<path class=whisker style='opacity:.4' d='M{left - 6} 6V{low:.0f}H{width}' fill='none'/>"
+    ends = f"<text x='{left - 6}' y='{low + 14:.0f}'>{number(x0)}</text><text x='{left + width - 130}' y='{low + 14:.0f}' text-anchor='middle'>{number(max(xs))}</text>"
+    return f"<svg viewBox='0 0 {width + 10} {low + 20:.0f}' role='img'>{axes}{''.join(drawn)}{ends}</svg>"
+
+
 STYLE = """:root{color-scheme:light dark;--ink:#17211f;--soft:#4d5b58;--line:#d5dedc;--accent:#0f766e;--bar:#b9c7c4;--bg:#fff;--card:#fff;--bad:#b3360b;--badbg:#fdf0ea;--okbg:#eef7f5}
 @media(prefers-color-scheme:dark){:root{--ink:#e8eeec;--soft:#a7b5b2;--line:#33413f;--accent:#4fc3b5;--bar:#4b5c59;--bg:#121918;--card:#182120;--bad:#ff9d70;--badbg:#33201a;--okbg:#17302c}}
 body{font:15px/1.5 system-ui,'DejaVu Sans',sans-serif;color:var(--ink);background:var(--bg);max-width:76rem;margin:2rem auto;padding:0 1rem}
@@ -148,6 +176,6 @@ thead th{font-size:.8rem;color:var(--soft);vertical-align:bottom}tbody th{text-a
 .box{border:1px solid var(--line);border-left:5px solid var(--bad);background:var(--badbg);border-radius:0 .5rem .5rem 0;padding:.2rem 1.1rem .4rem;margin:1rem 0}.box h2{margin:.5rem 0 .2rem}.box ul{margin:.2rem 0;padding-left:1.1rem}
 .better{color:var(--accent);font-weight:700}.worse{color:var(--bad);font-weight:700}.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(24rem,1fr));gap:1rem}.facts{columns:2;font-size:.9rem}
 figure{margin:0;border:1px solid var(--line);background:var(--card);border-radius:.6rem;padding:.8rem;break-inside:avoid}figcaption{font-size:.85rem;margin-bottom:.4rem;color:var(--soft)}figcaption b{color:var(--ink)}svg{width:100%;height:auto;font-size:11px}svg text{fill:var(--ink)}
-.bar{fill:var(--bar)}.bar.own{fill:var(--accent)}.whisker{stroke:var(--ink);stroke-width:1.6}.line{stroke:var(--bar);stroke-width:2}.line.own{stroke:var(--accent);stroke-width:3}.end.own{font-weight:700}
+.bar{fill:var(--bar)}.bar.own{fill:var(--accent)}.whisker{stroke:var(--ink);stroke-width:1.6}.line{stroke:var(--bar);stroke-width:2}.line.own{stroke:var(--accent);stroke-width:3}.end.own{font-weight:700}.dot{fill:var(--accent)}.dot.bad,.end.bad{fill:var(--bad)}
 @media(max-width:40rem){.facts{columns:1}.plots{grid-template-columns:1fr}}
 @media print{@page{margin:14mm}body{margin:0;max-width:none;font-size:11px}.plots{grid-template-columns:1fr 1fr}.wide{overflow:visible}table{font-size:8px}th,td{padding:.15rem .25rem}tr,figure,.box{break-inside:avoid}.verdict,.box,.bar,.bar.own{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"""

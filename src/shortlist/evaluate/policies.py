@@ -68,28 +68,31 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
 
         return policy
 
-    def alone(retriever: Retriever) -> Policy:
-        def answer(asked: Requests, k: int) -> np.ndarray:
-            scores, behind = retriever.score(asked), fallback.score(asked)
-            # popular items fill up below everything that the retriever says
-            floor = np.where(np.isneginf(scores), np.inf, scores).min(1, keepdims=True)
-            floor = np.where(np.isinf(floor), 0, floor)
-            return best(np.where(np.isneginf(scores), floor - 2 + behind, scores), asked, k).item
-
-        return batched(answer)
-
     latest = np.full(len(train.items), -np.inf)
     np.maximum.at(latest, train.log.item, np.arange(len(train.log), dtype=np.float64))
     recent = np.argsort(np.argsort(latest)).astype(np.float32)
     rng = np.random.default_rng(project.seed)
-    found = {name: alone(retriever) for name, retriever in recommender.retrievers.items()}
+    found = {name: batched(alone(r, fallback)) for name, r in recommender.retrievers.items()}
     if "popular" not in found:
-        found["popular"] = alone(fallback)
+        found["popular"] = batched(alone(fallback, fallback))
     found["recent"] = batched(lambda asked, k: best(np.tile(recent, (len(asked), 1)), asked, k).item)
     found["random"] = batched(
         lambda asked, k: best(rng.random((len(asked), len(train.items)), np.float32), asked, k).item
     )
     return found
+
+
+def alone(retriever: Retriever, fallback: Popular) -> Callable[[Requests, int], np.ndarray]:
+    """One retriever's best k for each request, item codes (B, k); popular items follow where it has too few."""
+
+    def answer(asked: Requests, k: int) -> np.ndarray:
+        scores, behind = retriever.score(asked), fallback.score(asked)
+        # popular items fill up below everything that the retriever says
+        floor = np.where(np.isneginf(scores), np.inf, scores).min(1, keepdims=True)
+        floor = np.where(np.isinf(floor), 0, floor)
+        return best(np.where(np.isneginf(scores), floor - 2 + behind, scores), asked, k).item
+
+    return answer
 
 
 def histories_of(fold: Fold) -> Histories:

@@ -38,7 +38,9 @@ class Shower:
         drafted: tuple[str, list[dict[str, Any]]] | None = None
         for name, experiment in self.experiments.items() if user is not None else ():
             if experiment.method == "interleave":
-                sides = [self._under(wanted, arm.model_dump(exclude={"share"})) for arm in experiment.arms.values()]
+                sides = [
+                    self._under(wanted, arm.model_dump(exclude={"share"})) for arm in experiment.arms.values()
+                ]
                 drafted, arms[name] = (name, sides), "interleaved"
             else:
                 arms[name] = arm_of(name, experiment, user)
@@ -53,7 +55,9 @@ class Shower:
                 [r.item for r in a.items], [r.item for r in b.items], wanted["n"], int(a.slate_id[:15], 16)
             )
             slate = replace(a, items=[found[i] for i in items], policy=f"{a.policy}+{b.policy}")
-            chances = [None] * len(items)  # a draft of two rankings: the chance of each place is not written down
+            chances = [None] * len(
+                items
+            )  # a draft of two rankings: the chance of each place is not written down
         if len(self.waiting) >= WAITING:
             self.flush()
         self.waiting.append(

@@ -45,6 +45,8 @@ class Audience:
     group: np.ndarray
     weight: np.ndarray
     kinds: tuple[str, str]
+    devices_called: tuple[str, ...] = ()
+    """The names of the devices, where the log has a column `device`."""
 
     @property
     def users(self) -> int:

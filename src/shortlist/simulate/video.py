@@ -160,6 +160,7 @@ def make_video(
         group,
         weight,
         ("click", "watch"),
+        tuple(DEVICES),
     )
     return World(
         "video",

@@ -6,6 +6,7 @@ from shortlist.evaluate.counterfactual.single import Choices, estimate_choices
 from shortlist.evaluate.counterfactual.slates import (
     SlateLog,
     cascade_dr,
+    estimate_examined,
     estimate_slates,
     pairwise,
     pseudo_inverse,
@@ -19,6 +20,7 @@ __all__ = [
     "SlateLog",
     "cascade_dr",
     "estimate_choices",
+    "estimate_examined",
     "estimate_marginal",
     "estimate_slates",
     "fit_outcome",

@@ -52,13 +52,12 @@ def fit_outcome(
         step = max(1, BATCH // max(a, 1))
         for start in range(0, len(told), step):
             some = told[start : start + step]
-            x, y = np.repeat(context[some], a, axis=0), np.tile(about, (len(some), 1))
-            cells = np.ones(len(x), bool) if asked is None else asked[some].ravel()
-            matrix = np.hstack([x[cells], y[cells], _meet(x[cells], y[cells])]).astype(np.float32)
-            values = np.zeros(len(x), np.float32)
-            if len(matrix):
-                values[cells] = model.inplace_predict(matrix)
-            answer[some] = values.reshape(len(some), a)
+            wanted = np.ones((len(some), a), bool) if asked is None else asked[some]
+            row, column = np.nonzero(wanted)
+            if len(row):
+                x, y = context[some][row], about[column]
+                matrix = np.hstack([x, y, _meet(x, y)]).astype(np.float32)
+                answer[some[row], column] = model.inplace_predict(matrix)
     return answer
 
 

@@ -9,6 +9,7 @@ about, and the less is assumed, the more rows are needed:
 | cascade (rips) | it depends on the slots above (McInerney et al. 2020) | Π over slots 1 … k |
 | cascade-dr | the same, with a model of what follows (Kiyohara et al. 2022) | likewise, on what the model leaves |
 | position (iips) | it depends on item and slot alone (Li et al. 2018) | chance of the item in that slot |
+| examined | it depends on the item, times the chance that the slot is looked at (Li et al. 2018) | likewise, from every slot |
 | pseudo-inverse | the slate's outcome is a sum over its slots (Swaminathan et al. 2017) | 1ₛᵀ Γ⁺ q |
 
 `sn…` of each is over Σw instead of n. People read from the top, so `cascade` is the safe assumption and `position` the one that
@@ -87,6 +88,45 @@ def _per_slot(name: str, log: SlateLog, weight: np.ndarray, draws: int, seed: in
         name: settle(name, total, np.ones(n), worst, outcome, log.cluster, draws, seed),
         f"sn-{name}": settle(f"sn-{name}", scaled, np.ones(n), worst, outcome, log.cluster, draws, seed),
     }
+
+
+def estimate_examined(
+    log: SlateLog,
+    slates: np.ndarray,
+    examined: np.ndarray,
+    outcome: np.ndarray | None = None,
+    draws: int = 500,
+    seed: int = 0,
+) -> dict[str, OffPolicy]:
+    """What fixed slates would bring, from every slot in which the log showed one of their items.
+
+    If an item in slot k brings (chance that slot k is looked at) × (what it brings once looked at), then what it brought in any
+    slot says what it would bring in any other: an item of the new slate's slot j that the log showed in slot k counts with
+    eⱼ / eₖ, over the chance with which it was shown there. That uses K² meetings of both slates where `position` uses K, at the
+    price of the examination curve, which must be right (`rank/position.py` estimates it from the log).
+
+    slates int (n, K): the new policy's; examined float (K,): e, the top slot 1; outcome float (n, K): a model of what each item of
+    the new slates brings once looked at, learnt from other people, which adds the doubly robust form. Each of the new slate's
+    slots is divided by its own Σw.
+    """
+    n, slots = log.reward.shape
+    e = np.asarray(examined, np.float64)[:slots]
+    # meets[:, j, k]: the new slate's slot j is what the log showed in slot k
+    meets = (slates[:, :, None] == log.action[:, None, :]) / log.propensity[:, None, :] / slots
+    share = meets.mean((0, 2))
+    scale = np.divide(1.0, share, out=np.zeros(slots), where=share > 0)
+    per = np.einsum("njk,j,j,k->nk", meets, scale, e, 1 / e)
+    used = np.einsum("njk,j->n", meets, e) / e.sum()
+    total, one = log.reward.sum(1), np.ones(n)
+    value = (per * log.reward).sum(1)
+    found = {"sn-examined": settle("sn-examined", value, one, used, total, log.cluster, draws, seed)}
+    if outcome is not None:
+        direct = outcome @ e
+        said = np.einsum("njk,j,j,nj->n", meets, scale, e, outcome)
+        found["examined-dr"] = settle(
+            "examined-dr", direct + value - said, one, used, total, log.cluster, draws, seed
+        )
+    return found
 
 
 def cascade_dr(

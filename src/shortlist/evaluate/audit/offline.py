@@ -1,0 +1,88 @@
+"""What a team would measure from its log: every metric of `evaluate`, and two that try to be wiser about popularity and value."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shortlist.data.dataset import Dataset
+from shortlist.evaluate.audit.agree import Score
+from shortlist.evaluate.measures import Truth, measure, measure_of
+from shortlist.evaluate.protocol import catalogue_of
+from shortlist.evaluate.significance import Measured
+from shortlist.evaluate.splits import Fold
+from shortlist.metrics.lists import gains
+from shortlist.recommender import Recommender
+
+
+def offline_scores(
+    recommender: Recommender,
+    fold: Fold,
+    dataset: Dataset,
+    slates: dict[str, np.ndarray],
+    valued: str,
+    k: int,
+    draws: int,
+    seed: int,
+) -> list[Score]:
+    """slates: policy → int (R, k) for the fold's requests; valued: the kind of event whose value says what a choice was worth."""
+    catalogue = catalogue_of(recommender, fold)
+    graded = _graded(fold, dataset, valued)
+    rare = _rare(fold.truth, catalogue.popularity)
+    columns: dict[str, dict[str, np.ndarray]] = {}
+    for name, made in slates.items():
+        found = measure(made, graded, catalogue, k)
+        found[f"debiased_recall@{k}"] = _weighed_recall(made, rare, k)
+        columns[name] = found
+    shared = [m for m in next(iter(columns.values())) if all(m in c for c in columns.values())]
+    measured = Measured.of({n: {m: c[m] for m in shared} for n, c in columns.items()}, draws, seed)
+    answer = []
+    for metric in shared:
+        plain = metric.partition("@")[0]
+        says = (
+            "Recall in which rare items count more (Steck 2011)."
+            if plain == "debiased_recall"
+            else measure_of(metric).says
+        )
+        answer.append(
+            Score(
+                metric,
+                "offline",
+                "up" if plain == "debiased_recall" else measure_of(metric).better,
+                says,
+                {n: measured.estimate(n, metric) for n in slates},
+                {n: measured.drawn[n][metric] for n in slates},
+            )
+        )
+    return answer
+
+
+def _graded(fold: Fold, dataset: Dataset, valued: str) -> Truth:
+    """What was relevant, each worth the minutes that followed it in the test."""
+    log, n = dataset.log, len(dataset.items)
+    rows = np.flatnonzero(log.is_kind([valued]) & (log.time >= fold.moment) & ~np.isnan(log.value))
+    pairs = log.user[rows].astype(np.int64) * n + log.item[rows]
+    unique, of = np.unique(pairs, return_inverse=True)
+    minutes = np.bincount(of, log.value[rows], len(unique)) / 60
+    wanted = fold.users[fold.truth.owner].astype(np.int64) * n + fold.truth.item
+    at = np.minimum(np.searchsorted(unique, wanted), max(len(unique) - 1, 0))
+    there = (unique[at] == wanted) if len(unique) else np.zeros(len(wanted), bool)
+    # a choice that brought nothing is still one: a grade of 0 would drop it from the other metrics
+    worth = np.maximum(np.where(there, minutes[at] if len(unique) else 0.0, 0.0), 0.05)
+    return Truth(fold.truth.indptr, fold.truth.item, worth)
+
+
+def _rare(truth: Truth, popularity: np.ndarray | None) -> Truth:
+    """The same, each worth the inverse root of how popular it is."""
+    if popularity is None:
+        return truth
+    share = np.append(popularity, 0.0)[np.minimum(truth.item, len(popularity))]
+    least = popularity[popularity > 0].min(initial=1.0)
+    return Truth(truth.indptr, truth.item, np.maximum(share, least) ** -0.5)
+
+
+def _weighed_recall(slates: np.ndarray, truth: Truth, k: int) -> np.ndarray:
+    """The share of a person's worth that the slate holds, float64 (R,)."""
+    worth = truth.worth if truth.worth is not None else np.ones(len(truth.item))
+    whole = np.bincount(truth.owner, worth, len(truth))
+    got = gains(slates[:, :k], truth.indptr, truth.item, worth).sum(1)
+    return np.divide(got, whole, out=np.full(len(truth), np.nan), where=whole > 0)

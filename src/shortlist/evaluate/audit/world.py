@@ -1,0 +1,204 @@
+"""The audit in a world: every policy is measured as teams measure, and then lived with.
+
+1. A recommender is trained on the world's log up to the test, as `evaluate` does.
+2. **Offline**: every policy makes a slate for everybody who acts in the test; every metric is computed from the log.
+3. **From the log's propensities**: the test's logged slates are reweighed to each policy (`evaluate/counterfactual`).
+4. **The truth**: each policy serves the same people for many days. They choose, watch, come back or stay away, and tire of what
+   they see too much of (`simulate/audience.py`); the policy is told of what they do. What counts is the seconds of a person over
+   all days.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from shortlist.data.dataset import Progress, silent
+from shortlist.errors import ShortlistError
+from shortlist.evaluate.audit.agree import Agreement, Score, agreements
+from shortlist.evaluate.audit.contenders import Contender, Visit, contenders
+from shortlist.evaluate.audit.offline import offline_scores
+from shortlist.evaluate.audit.replayed import replayed_scores
+from shortlist.evaluate.significance import Estimate, Resamples
+from shortlist.evaluate.splits import folds
+from shortlist.project import IMPRESSION, parse_project
+from shortlist.recommender import Recommender
+from shortlist.simulate.audience import Audience, Life, Session
+from shortlist.simulate.world import World
+
+DAY = 86_400_000
+ROUNDS = 20
+DRAWS = 1000
+BATCH = 128
+
+
+@dataclass
+class Audit:
+    """`truth`: what each policy truly brought; `scores`: what each metric said of it; `agreements`: how far these agree, best
+    first; `says` and `bad`: what each policy does, and which were made to be bad."""
+
+    name: str
+    simulated: bool
+    truth: Score
+    scores: list[Score]
+    agreements: list[Agreement]
+    says: dict[str, str] = field(default_factory=dict)
+    bad: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    rounds: dict[str, list[float]] = field(default_factory=dict)
+    """What each policy brought in each round, per person."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "simulated": self.simulated,
+            "facts": self.facts,
+            "truth": {n: e.to_json() for n, e in self.truth.values.items() if e is not None},
+            "policies": {n: {"says": s, "made_to_be_bad": n in self.bad} for n, s in self.says.items()},
+            "metrics": {
+                s.metric: {
+                    "family": s.family,
+                    "values": {n: None if e is None else e.to_json() for n, e in s.values.items()},
+                    "refused": s.refused,
+                }
+                for s in self.scores
+            },
+            "agreements": [a.to_json() for a in self.agreements],
+            "rounds": self.rounds,
+        }
+
+
+def audit_world(
+    world: World, rounds: int = ROUNDS, seed: int = 0, draws: int = DRAWS, progress: Progress = silent
+) -> Audit:
+    """Run it. Takes a minute or two for a thousand people. Raises `ShortlistError` for a world without people to show things to."""
+    audience = world.audience
+    if audience is None:
+        raise ShortlistError(
+            f"the {world.name} world has no people who could be shown anything", field="world"
+        )
+    slots = audience.slots
+    settings = {**world.settings, "evaluate": {**world.settings.get("evaluate", {}), "k": slots}}
+    project = parse_project(settings, f"the {world.name} world")
+    dataset = world.dataset()
+    fold = next(folds(project, dataset))
+    recommender = Recommender(project).fit(fold.train, progress)
+    everyone = contenders(recommender, audience, seed)
+    visit = Visit(fold.users, fold.ids, None, fold.moment)
+    slates: dict[str, np.ndarray] = {}
+    for number, policy in enumerate(everyone):
+        slates[policy.name] = in_batches(policy, visit, slots)
+        progress("slates for the test", (number + 1) / len(everyone))
+    scores = offline_scores(recommender, fold, dataset, slates, audience.kinds[1], slots, draws, seed)
+    scores += replayed_scores(recommender, fold, dataset, audience, everyone, draws, seed, progress)
+    truth, by_round = live(recommender, fold.moment, audience, everyone, rounds, draws, seed, progress)
+    return Audit(
+        world.name,
+        True,
+        truth,
+        scores,
+        agreements(truth, scores, draws, seed),
+        {c.name: c.says for c in everyone},
+        [c.name for c in everyone if c.bad],
+        {
+            "policies": len(everyone),
+            "people": audience.users,
+            "items": len(dataset.items),
+            "days_lived": rounds,
+            "test_people": len(fold.users),
+            "learnt_until": fold.facts.get("test_from", ""),
+        },
+        by_round,
+    )
+
+
+def in_batches(policy: Contender, visit: Visit, k: int) -> np.ndarray:
+    """A policy's slates, int64 (m, k), asked in batches that fit in memory."""
+    parts = []
+    for start in range(0, len(visit.ids), BATCH):
+        some = slice(start, start + BATCH)
+        contexts = None if visit.contexts is None else visit.contexts[some]
+        parts.append(policy.slates(Visit(visit.codes[some], visit.ids[some], contexts, visit.moment), k))
+    return np.concatenate(parts) if parts else np.empty((0, k), np.int64)
+
+
+def live(
+    recommender: Recommender,
+    moment: int,
+    audience: Audience,
+    everyone: list[Contender],
+    rounds: int,
+    draws: int,
+    seed: int,
+    progress: Progress = silent,
+) -> tuple[Score, dict[str, list[float]]]:
+    """What each policy brings over the rounds, one a day from `moment` on."""
+    train = recommender.dataset
+    log = train.log
+    before = log.user.astype(np.int64) * len(train.items) + log.item
+    known = before[log.is_kind([audience.kinds[0]])]
+    ids = np.array(train.users.ids.ids(np.arange(audience.users)), object)
+    again = Resamples(audience.users, draws, seed)
+    values: dict[str, Estimate | None] = {}
+    drawn: dict[str, np.ndarray] = {}
+    by_round: dict[str, list[float]] = {}
+    for number, policy in enumerate(everyone):
+        recommender.ready(train, recommender.features.priors)  # forget what the policy before was told
+        life = Life.begin(audience, seed, known)
+        for day in range(rounds):
+            who, device = life.visitors()
+            if not len(who):
+                life.skip()
+                continue
+            now = moment + day * DAY
+            contexts = said(audience, device) if "device" in log.context else None
+            slates = in_batches(policy, Visit(who, ids[who].tolist(), contexts, now), audience.slots)
+            session = life.show(who, device, slates)
+            tell(recommender, audience, session, ids, contexts, now)
+            progress("lives with each policy", (number + (day + 1) / rounds) / len(everyone))
+        means = again.means(life.utility)[:, 0]
+        low, high = np.quantile(means, [0.025, 0.975])
+        values[policy.name] = Estimate(float(life.utility.mean()), float(low), float(high))
+        drawn[policy.name] = means
+        by_round[policy.name] = [float(worth.mean()) for worth in life.worth]
+    recommender.ready(train, recommender.features.priors)
+    says = f"seconds a person spends over {rounds} days"
+    return Score("true long-run seconds", "truth", "up", says, values, drawn), by_round
+
+
+def said(audience: Audience, device: np.ndarray) -> list[dict[str, Any]]:
+    """The context of each request, as a client would send it."""
+    return [{"device": audience.devices_called[d]} for d in device.tolist()]
+
+
+def tell(
+    recommender: Recommender,
+    audience: Audience,
+    session: Session,
+    ids: np.ndarray,
+    contexts: list[dict[str, Any]] | None,
+    now: int,
+) -> None:
+    """Let the recommender take in what people saw and did, as a server would."""
+    items = recommender.dataset.items.ids
+    clicked, watched = audience.kinds
+    there = IMPRESSION in recommender.dataset.log.kinds
+    what = items.ids(np.maximum(session.slates, 0).ravel())
+    slots = session.slates.shape[1]
+    for row in range(len(session.who)):
+        person, context = ids[session.who[row]], None if contexts is None else contexts[row]
+        for slot in range(slots):
+            if session.slates[row, slot] < 0:
+                continue
+            item = what[row * slots + slot]
+            if there:
+                recommender.observe(person, item, IMPRESSION, now, None, context)
+            if session.taken[row, slot]:
+                if clicked != watched:
+                    recommender.observe(person, item, clicked, now + 5_000, None, context)
+                seconds = float(session.seconds[row, slot])
+                recommender.observe(
+                    person, item, watched, now + 5_000 + round(1000 * seconds), seconds, context
+                )
