@@ -112,10 +112,7 @@ def test_agrees_with_ranx(k: int) -> None:
     slates, truth = _lists(np.random.default_rng(k))
     grades = [np.random.default_rng(p).integers(1, 5, len(t)) for p, t in enumerate(truth)]
     qrels = ranx.Qrels(
-        {
-            f"u{p}": {f"i{i}": int(g) for i, g in zip(t, grades[p], strict=True)}
-            for p, t in enumerate(truth)
-        }
+        {f"u{p}": {f"i{i}": int(g) for i, g in zip(t, grades[p], strict=True)} for p, t in enumerate(truth)}
     )
     run = ranx.Run({f"u{p}": {f"i{i}": 100.0 - r for r, i in enumerate(s)} for p, s in enumerate(slates)})
     names = [f"{m}@{k}" for m in ("precision", "recall", "hit_rate", "mrr", "map", "ndcg", "ndcg_burges")]
@@ -174,7 +171,9 @@ def test_agrees_with_rectools_on_a_shared_example() -> None:
     hnp.arrays(bool, 40),
     hnp.arrays(np.float64, 40, elements=st.floats(0.1, 3)),
 )
-def test_predictions_agree_with_scikit_learn(score: np.ndarray, happened: np.ndarray, weight: np.ndarray) -> None:
+def test_predictions_agree_with_scikit_learn(
+    score: np.ndarray, happened: np.ndarray, weight: np.ndarray
+) -> None:
     """Few different scores, so that there are many ties."""
     p = (score + 1) / 9
     if happened.any() and not happened.all():

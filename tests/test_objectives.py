@@ -15,8 +15,8 @@ from scipy.special import expit
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, RequestError
-from shortlist.project import parse_project
 from shortlist.metrics.prediction import expected_calibration_error
+from shortlist.project import parse_project
 from shortlist.rank.examples import Examples
 from shortlist.rank.losses import LOSSES
 from shortlist.rank.observed import observation_weights, share_arrived

@@ -13,8 +13,8 @@ from shortlist.data.split import stage_cuts
 from shortlist.data.times import NO_TIME
 from shortlist.errors import LeakError, RequestError
 from shortlist.features.matrix import FeatureSet
-from shortlist.project import Objective
 from shortlist.metrics.prediction import expected_calibration_error
+from shortlist.project import Objective
 from shortlist.rank.calibrate import fit_calibration
 from shortlist.rank.examples import make_examples
 from shortlist.rank.objectives import labels

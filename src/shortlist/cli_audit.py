@@ -24,6 +24,9 @@ def audit(
     items: Annotated[int, typer.Option(help="Items in the world.", min=50)] = 800,
     sessions: Annotated[int, typer.Option(help="Sessions in its log.", min=1_000)] = 30_000,
     days: Annotated[int, typer.Option(help="Days that people live with each policy.", min=2, max=365)] = 15,
+    explored: Annotated[
+        int, typer.Option(help="Sessions shown with chance, for the off-policy estimates.", min=500)
+    ] = 20_000,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     json_file: JsonOption = None,
 ) -> None:
@@ -46,7 +49,7 @@ def audit(
             made = make_world(world, users, items, sessions, seed)
         console.rule(f"A simulated world ({world}); nobody here is real")
         with progress_bars() as progress:
-            found = audit_world(made, days, seed, progress=progress)
+            found = audit_world(made, days, explored, seed, progress=progress)
     for table in text_tables(found):
         console.print(table)
     for sentence in sentences(found):

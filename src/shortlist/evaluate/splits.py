@@ -158,7 +158,14 @@ def _given(project: Project, dataset: Dataset) -> Fold:
             'evaluate.protocol = "given" needs evaluate.given: the table of test events',
             field="evaluate.given",
         )
-    raw, check = check_events(read_table(source), project, source, None, None)
+    # of a test only who, what, when and how much is asked
+    columns = project.data.columns.model_copy(
+        update=dict.fromkeys(("slate", "position", "propensity", "arrival", "event_id"))
+    )
+    data = project.data.model_copy(update={"columns": columns, "context": {}})
+    raw, check = check_events(
+        read_table(source), project.model_copy(update={"data": data}), source, None, None
+    )
     check.raise_errors()
     assert raw is not None
     objective = project.objectives[project.relevant]

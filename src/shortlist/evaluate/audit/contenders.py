@@ -24,6 +24,7 @@ from shortlist.retrieve.base import Requests, best
 from shortlist.simulate.audience import Audience
 from shortlist.simulate.world import plackett_luce
 
+BATCH = 128
 WEEK = 7 * 86_400_000
 SHOWN_BEFORE = 50.0
 """So many showings at the mean rate are given to every item before its own rate is believed."""
@@ -155,6 +156,16 @@ def contenders(recommender: Recommender, audience: Audience, seed: int = 0) -> l
         found.append(Contender("full, diverse", "the whole cascade, diversity 0.5", full(diversity=0.5)))
     found.append(Contender("full, exploring", "the whole cascade, exploring", full(explore=0.5)))
     return found
+
+
+def in_batches(policy: Contender, visit: Visit, k: int) -> np.ndarray:
+    """A policy's slates, int64 (m, k), asked in batches that fit in memory."""
+    parts = []
+    for start in range(0, len(visit.ids), BATCH):
+        some = slice(start, start + BATCH)
+        contexts = None if visit.contexts is None else visit.contexts[some]
+        parts.append(policy.slates(Visit(visit.codes[some], visit.ids[some], contexts, visit.moment), k))
+    return np.concatenate(parts) if parts else np.empty((0, k), np.int64)
 
 
 def _old(audience: Audience, seed: int) -> Slates:

@@ -1,4 +1,9 @@
-"""What the log's propensities say of each policy: off-policy estimates from the test's slates, in choices and in seconds."""
+"""What propensities say of each policy: off-policy estimates from slates that were shown with chance, in choices and in seconds.
+
+The old engine of a world hardly explores, so that its own log has no number for policies that differ from it (`support.py` would
+refuse them all). As a team would before an audit, it is asked to explore for a while: its weights to the power of a half, each
+propensity known.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Progress, silent
 from shortlist.evaluate.audit.agree import Score
-from shortlist.evaluate.audit.contenders import Contender, Visit
+from shortlist.evaluate.audit.contenders import Contender, Visit, in_batches
 from shortlist.evaluate.counterfactual.outcome import fit_outcome
 from shortlist.evaluate.counterfactual.single import Choices, estimate_choices
 from shortlist.evaluate.counterfactual.slates import SlateLog, estimate_examined, estimate_slates
 from shortlist.evaluate.counterfactual.support import OffPolicy, by_cluster
 from shortlist.evaluate.significance import Estimate
-from shortlist.evaluate.splits import Fold
 from shortlist.project import IMPRESSION
-from shortlist.rank.objectives import labels
 from shortlist.rank.position import examination
 from shortlist.recommender import Recommender
-from shortlist.simulate.audience import Audience
+from shortlist.simulate.audience import Audience, Life
+from shortlist.simulate.world import plackett_luce
 
-BATCH = 128
 SAYS = {
-    "snips (top slot)": "Only the top slot; rows in which the log showed the same item there.",
+    "snips top slot": "Only the top slot; rows in which the log showed the same item there.",
     "sn-cascade": "Whole slates, as far down as they agree with the log's.",
     "sn-position": "Slot by slot: rows in which the log showed the same item in the same slot.",
     "sn-examined": "Rows in which the log showed one of the items in any slot, by how much each slot is looked at.",
@@ -34,68 +37,59 @@ SAYS = {
 
 @dataclass(frozen=True)
 class Shown:
-    """The test's whole slates: `user` int (n,), `action` int and `propensity` float (n, K), `rewards`: name → float (n, K);
-    `device`: the context of each, if the log has one."""
+    """n explored slates: `user`, `device` int (n,); `action` int and `propensity` float (n, K); `rewards`: name → float (n, K)."""
 
     user: np.ndarray
+    device: np.ndarray
     action: np.ndarray
     propensity: np.ndarray
     rewards: dict[str, np.ndarray]
-    device: list[str] | None
 
 
 def replayed_scores(
     recommender: Recommender,
-    fold: Fold,
-    dataset: Dataset,
+    moment: int,
     audience: Audience,
     everyone: list[Contender],
+    known: np.ndarray,
+    sessions: int,
     draws: int,
     seed: int,
     progress: Progress = silent,
 ) -> list[Score]:
-    """Every estimator for every policy, in what was taken and in seconds."""
-    shown = shown_slates(dataset, fold.moment, audience)
+    """Every estimator for every policy, in what was taken and in seconds. known: codes of what people took before."""
+    shown = explore(audience, known, sessions, seed)
     # a policy's slate for each person and device, asked once, as known at the end of training
-    devices = shown.device or [""] * len(shown.user)
-    key = {pair: at for at, pair in enumerate(dict.fromkeys(zip(shown.user.tolist(), devices, strict=True)))}
-    of = np.array([key[pair] for pair in zip(shown.user.tolist(), devices, strict=True)], np.int64)
-    codes = np.array([user for user, _ in key], np.int64)
-    visit = Visit(
-        codes,
-        dataset.users.ids.ids(codes),
-        None if shown.device is None else [{"device": d} for _, d in key],
-        fold.moment,
-    )
+    pairs, of = np.unique(shown.user * (shown.device.max() + 1) + shown.device, return_inverse=True)
+    codes, device = pairs // (shown.device.max() + 1), pairs % (shown.device.max() + 1)
+    ids = recommender.dataset.users.ids.ids(codes)
+    contexts = None
+    if "device" in recommender.dataset.log.context:
+        contexts = [{"device": audience.devices_called[d]} for d in device.tolist()]
     slates = {}
     for number, policy in enumerate(everyone):
-        parts = []
-        for start in range(0, len(codes), BATCH):
-            some = slice(start, start + BATCH)
-            contexts = None if visit.contexts is None else visit.contexts[some]
-            part = Visit(codes[some], visit.ids[some], contexts, fold.moment)
-            parts.append(policy.slates(part, audience.slots))
-        slates[policy.name] = np.concatenate(parts)[of]
-        progress("slates beside the log's", (number + 1) / len(everyone))
-    positive = dataset.project.objectives[dataset.project.relevant]
+        made = in_batches(policy, Visit(codes, ids, contexts, moment), audience.slots)
+        slates[policy.name] = made[of]
+        progress("slates beside the explored ones", (number + 1) / len(everyone))
+    positive = recommender.project.objectives[recommender.project.relevant]
     curve = examination(recommender.dataset, positive, resamples=20)
     slots = audience.slots
     examined = np.maximum(curve.at(np.arange(slots)), 0.02) if len(curve.share) else np.ones(slots)
     scores = []
-    for reward in shown.rewards:
+    _, person = np.unique(shown.user, return_inverse=True)
+    for number, reward in enumerate(shown.rewards):
         models = _outcomes(recommender, shown, reward, examined, slates)
         found: dict[str, dict[str, OffPolicy]] = {}
         direct: dict[str, Estimate | None] = {}
         for name, made in slates.items():
             found[name] = _estimates(shown, reward, made, examined, models[name], draws, seed)
             rows = models[name] @ examined
-            _, person = np.unique(shown.user, return_inverse=True)
             direct[name] = by_cluster(rows, np.ones(len(rows)), person, draws, seed)[0]
         for estimator in next(iter(found.values())):
             answers = {name: found[name][estimator] for name in found}
             scores.append(
                 Score(
-                    f"{estimator}, {reward}",
+                    f"{estimator} ({reward})",
                     "from propensities",
                     "up",
                     SAYS[estimator],
@@ -104,48 +98,35 @@ def replayed_scores(
                     {n: a.refused for n, a in answers.items() if a.refused},
                 )
             )
-        scores.append(
-            Score(
-                f"model, {reward}",
-                "from a model",
-                "up",
-                SAYS["model"],
-                direct,
-                {n: _around(e, draws, seed) for n, e in direct.items()},
-            )
-        )
+        drawn = {n: _around(e, draws, seed) for n, e in direct.items()}
+        scores.append(Score(f"model ({reward})", "from a model", "up", SAYS["model"], direct, drawn))
+        progress("off-policy estimates", (number + 1) / len(shown.rewards))
     return scores
 
 
-def shown_slates(dataset: Dataset, moment: int, audience: Audience) -> Shown:
-    """The log's slates from a moment on, those that are whole."""
-    log, slots = dataset.log, audience.slots
-    rows = np.flatnonzero(log.is_kind([IMPRESSION]) & (log.time >= moment) & (log.position >= 0))
-    order = np.lexsort([log.position[rows], log.slate[rows]])
-    rows = rows[order]
-    _ids, start, size = np.unique(log.slate[rows], return_index=True, return_counts=True)
-    whole = start[size == slots]
-    at = rows[whole[:, None] + np.arange(slots)]
-    flat = at.ravel()
-    rewards = {}
-    wanted = dataset.project.objectives[dataset.project.relevant]
-    taken = wanted.model_copy(update={"kind": "probability"})
-    rewards[audience.kinds[0] + "s"] = labels(log, taken, log.user[flat], log.item[flat], log.time[flat] - 1)
-    valued = next((o for o in dataset.project.objectives.values() if o.kind == "amount"), None)
-    if valued is not None:
-        rewards["seconds"] = np.nan_to_num(
-            labels(log, valued, log.user[flat], log.item[flat], log.time[flat] - 1)
+def explore(audience: Audience, known: np.ndarray, sessions: int, seed: int) -> Shown:
+    """So many sessions in which the old engine explores, on people who then forget them."""
+    rng = np.random.default_rng([seed, 13])
+    weight = np.sqrt(audience.weight)
+    weight /= weight.sum(1, keepdims=True)
+    life = Life.begin(audience, seed + 1, known)
+    parts: list[tuple[np.ndarray, ...]] = []
+    while sum(len(p[0]) for p in parts) < sessions:
+        who, device = life.visitors()
+        session, item, _, chance = plackett_luce(rng, weight, audience.group[who], audience.slots)
+        whole = np.flatnonzero(np.bincount(session, minlength=len(who)) == audience.slots)
+        keep = np.isin(session, whole)
+        action = item[keep].reshape(-1, audience.slots)
+        lived = life.show(who[whole], device[whole], action)
+        life.habit[:] = 0.5
+        parts.append(
+            (lived.who, lived.device, action, chance[keep].reshape(action.shape), lived.taken, lived.seconds)
         )
-    device = None
-    if "device" in log.context:
-        device = [str(log.context["device"].show(int(row))) for row in at[:, 0]]
-    return Shown(
-        log.user[at[:, 0]].astype(np.int64),
-        log.item[at].astype(np.int64),
-        np.clip(log.propensity[at].astype(np.float64), 1e-12, 1.0),
-        {name: np.asarray(r, np.float64).reshape(at.shape) for name, r in rewards.items()},
-        device,
+    user, device, action, chance, taken, seconds = (
+        np.concatenate(p)[:sessions] for p in zip(*parts, strict=True)
     )
+    rewards = {audience.kinds[0] + "s": taken.astype(np.float64), "seconds": seconds}
+    return Shown(user, device, action, np.clip(chance, 1e-12, 1.0), rewards)
 
 
 def _estimates(
@@ -161,11 +142,11 @@ def _estimates(
     log = SlateLog(shown.action, value, shown.propensity, shown.user)
     same = (made == shown.action).astype(np.float64)
     top = Choices.of(shown.action[:, 0], value[:, 0], shown.propensity[:, 0], shown.user)
-    # the chance of an item in a slot whatever is above is not logged; given what was above, it is
+    # the chance of an item in a slot whatever is above is not logged; that given what was above stands for it
     marginal = SlateLog(shown.action, value, shown.propensity, shown.user, shown.propensity)
     slots = estimate_slates(marginal, same, same, draws, seed)
     return {
-        "snips (top slot)": estimate_choices(top, same[:, 0], draws=draws, seed=seed)["snips"],
+        "snips top slot": estimate_choices(top, same[:, 0], draws=draws, seed=seed)["snips"],
         "sn-cascade": slots["sn-cascade"],
         "sn-position": slots["sn-position"],
         **estimate_examined(log, made, examined, model, draws, seed),
@@ -175,7 +156,7 @@ def _estimates(
 def _outcomes(
     recommender: Recommender, shown: Shown, reward: str, examined: np.ndarray, slates: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """What a model learnt from the test's impressions of other people expects of every slate's items once looked at: policy →
+    """What a model learnt from the explored slates of other people expects of every slate's items once looked at: policy →
     float (n, K). Told: which groups of items a person took, and how items did in training."""
     train = recommender.dataset
     log, n_items = train.log, len(train.items)

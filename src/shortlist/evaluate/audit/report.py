@@ -9,7 +9,7 @@ from rich.table import Table
 
 from shortlist.evaluate.audit.agree import Agreement, Score
 from shortlist.evaluate.audit.world import Audit
-from shortlist.evaluate.page import bars, cell, facts_list, lines, page, rows_of, scatter
+from shortlist.evaluate.page import bars, cell, facts_list, lines, page, rows_of, scatter, warnings
 from shortlist.evaluate.significance import Estimate
 
 COSTS = 0.1
@@ -90,10 +90,8 @@ def _sure(audit: Audit) -> str:
             "" if silent else "."
         )
     if silent:
-        few = ", ".join(a.metric for a in silent[:3]) + (
-            f" and {len(silent) - 3} more" if len(silent) > 3 else ""
-        )
-        said = said.removesuffix(".") + f"; {few} gave too few numbers to be judged."
+        said = said.removesuffix(".")
+        said += f"; {len(silent)} of {len(audit.agreements)} gave too few numbers to be judged."
     return said
 
 
@@ -111,20 +109,22 @@ def text_tables(audit: Audit) -> list[Table]:
     table = Table(
         title=title, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left"
     )
-    for name in ("metric", "rank corr.", "95 %", "would pick", "costs"):
+    for name in ("metric", "agrees", "95 %", "would pick", "costs"):
         table.add_column(name, justify="left" if name in {"metric", "would pick"} else "right", no_wrap=True)
     for a in audit.agreements:
-        if a.rho is None:
-            table.add_row(f"[dim]{a.metric}", "[dim]–", "", f"[dim]no number for {a.refused} policies", "")
-            continue
-        picked = f"[red]{a.pick}[/]" if a.pick in audit.bad else str(a.pick)
-        table.add_row(
-            f"[bold]{a.metric}[/]" if a is trusted(audit) else a.metric,
-            f"{a.rho.value:+.2f}",
-            f"{a.rho.low:+.2f} to {a.rho.high:+.2f}",
-            picked,
-            f"{a.regret:.0%}",
-        )
+        if a.rho is not None:
+            picked = f"[red]{a.pick}[/]" if a.pick in audit.bad else str(a.pick)
+            table.add_row(
+                f"[bold]{a.metric}[/]" if a is trusted(audit) else a.metric,
+                f"{a.rho.value:+.2f}",
+                f"{a.rho.low:+.2f} {a.rho.high:+.2f}",
+                picked,
+                f"{a.regret:.0%}",
+            )
+    silent = [a.metric for a in audit.agreements if a.rho is None]
+    if silent:
+        table.caption = f"too few numbers to be judged: {'; '.join(silent)}"
+        table.caption_justify = "left"
     real = Table(title=f"The truth: {audit.truth.says}", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left")  # fmt: skip
     for name in ("policy", "brings", "95 %"):
         real.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
@@ -146,32 +146,25 @@ def audit_page(audit: Audit) -> str:
     rows = []
     for a in audit.agreements:
         if a.rho is None:
-            why = html.escape(a.why) or "too few numbers"
-            rows.append(
-                [
-                    html.escape(a.metric),
-                    a.family,
-                    "–",
-                    "–",
-                    f"no number for {a.refused} of {a.refused + a.policies}",
-                    f"<td class=text>{why}</td>",
-                ]
-            )
             continue
         fooled = a.pick in audit.bad
         rows.append(
             [
-                html.escape(a.metric),
-                a.family,
+                f"{html.escape(a.metric)}<small>{a.family}</small>",
                 cell(a.rho),
                 f"<td class={'worse' if a.regret > COSTS else 'better'}>{html.escape(str(a.pick))}{' (made to be bad)' if fooled else ''}</td>",
                 f"{a.regret:.0%}",
                 f"<td class=text>{html.escape(a.says)}</td>",
             ]
         )
-    head = ["metric", "from", "rank correlation with the truth", "would have picked", "which costs", ""]
-    own = [a is chosen for a in audit.agreements]
+    head = ["metric", "rank correlation with the truth", "would have picked", "which costs", ""]
+    own = [a is chosen for a in audit.agreements if a.rho is not None]
     table = rows_of(head, rows, own)
+    silent = [
+        f"{a.metric}: no number for {a.refused} of {a.refused + a.policies} policies. {a.why}"
+        for a in audit.agreements
+        if a.refused
+    ]
     judged = {a.metric: a.rho for a in audit.agreements if a.rho is not None}
     plots = f"<figure><figcaption><b>Agreement</b> of each metric's order with the truth's; right is good, left is an order upside down</figcaption>{bars(judged, chosen.metric if chosen else '')}</figure>"
     real = dict(_ordered(audit))
@@ -195,7 +188,7 @@ def audit_page(audit: Audit) -> str:
         ],
     )  # fmt: skip
     how = "<p>Intervals draw people anew and policies anew: the second is what matters most, and with few policies it is wide. A metric is worth choosing by if its order is surely better than chance and its pick costs little.</p>"
-    body = f"{verdict}<div class=plots>{plots}</div><h2>Metrics beside the truth</h2>{table}{how}<h2>The policies</h2>{policies}{facts_list(audit.facts)}"
+    body = f"{verdict}<div class=plots>{plots}</div><h2>Metrics beside the truth</h2>{table}{how}{warnings('Where there was no number', silent)}<h2>The policies</h2>{policies}{facts_list(audit.facts)}"
     return page(f"{audit.name}: which metric should I believe?", body, audit.simulated)
 
 

@@ -2,7 +2,7 @@
 
 1. A recommender is trained on the world's log up to the test, as `evaluate` does.
 2. **Offline**: every policy makes a slate for everybody who acts in the test; every metric is computed from the log.
-3. **From the log's propensities**: the test's logged slates are reweighed to each policy (`evaluate/counterfactual`).
+3. **From propensities**: some slates are shown with chance, and reweighed to each policy (`evaluate/counterfactual`).
 4. **The truth**: each policy serves the same people for many days. They choose, watch, come back or stay away, and tire of what
    they see too much of (`simulate/audience.py`); the policy is told of what they do. What counts is the seconds of a person over
    all days.
@@ -18,7 +18,7 @@ import numpy as np
 from shortlist.data.dataset import Progress, silent
 from shortlist.errors import ShortlistError
 from shortlist.evaluate.audit.agree import Agreement, Score, agreements
-from shortlist.evaluate.audit.contenders import Contender, Visit, contenders
+from shortlist.evaluate.audit.contenders import Contender, Visit, contenders, in_batches
 from shortlist.evaluate.audit.offline import offline_scores
 from shortlist.evaluate.audit.replayed import replayed_scores
 from shortlist.evaluate.significance import Estimate, Resamples
@@ -31,7 +31,7 @@ from shortlist.simulate.world import World
 DAY = 86_400_000
 ROUNDS = 20
 DRAWS = 1000
-BATCH = 128
+EXPLORED = 20_000
 
 
 @dataclass
@@ -71,9 +71,15 @@ class Audit:
 
 
 def audit_world(
-    world: World, rounds: int = ROUNDS, seed: int = 0, draws: int = DRAWS, progress: Progress = silent
+    world: World,
+    rounds: int = ROUNDS,
+    explored: int = EXPLORED,
+    seed: int = 0,
+    draws: int = DRAWS,
+    progress: Progress = silent,
 ) -> Audit:
-    """Run it. Takes a minute or two for a thousand people. Raises `ShortlistError` for a world without people to show things to."""
+    """Run it. Takes some minutes for a thousand people. rounds: days lived with each policy; explored: sessions with chance for
+    the off-policy estimates. Raises `ShortlistError` for a world without people to show things to."""
     audience = world.audience
     if audience is None:
         raise ShortlistError(
@@ -92,8 +98,13 @@ def audit_world(
         slates[policy.name] = in_batches(policy, visit, slots)
         progress("slates for the test", (number + 1) / len(everyone))
     scores = offline_scores(recommender, fold, dataset, slates, audience.kinds[1], slots, draws, seed)
-    scores += replayed_scores(recommender, fold, dataset, audience, everyone, draws, seed, progress)
-    truth, by_round = live(recommender, fold.moment, audience, everyone, rounds, draws, seed, progress)
+    log = fold.train.log
+    taken = log.is_kind([audience.kinds[0]])
+    known = log.user[taken].astype(np.int64) * len(dataset.items) + log.item[taken]
+    scores += replayed_scores(
+        recommender, fold.moment, audience, everyone, known, explored, draws, seed, progress
+    )
+    truth, by_round = live(recommender, fold.moment, audience, everyone, known, rounds, draws, seed, progress)
     return Audit(
         world.name,
         True,
@@ -107,6 +118,7 @@ def audit_world(
             "people": audience.users,
             "items": len(dataset.items),
             "days_lived": rounds,
+            "explored_sessions": explored,
             "test_people": len(fold.users),
             "learnt_until": fold.facts.get("test_from", ""),
         },
@@ -114,21 +126,12 @@ def audit_world(
     )
 
 
-def in_batches(policy: Contender, visit: Visit, k: int) -> np.ndarray:
-    """A policy's slates, int64 (m, k), asked in batches that fit in memory."""
-    parts = []
-    for start in range(0, len(visit.ids), BATCH):
-        some = slice(start, start + BATCH)
-        contexts = None if visit.contexts is None else visit.contexts[some]
-        parts.append(policy.slates(Visit(visit.codes[some], visit.ids[some], contexts, visit.moment), k))
-    return np.concatenate(parts) if parts else np.empty((0, k), np.int64)
-
-
 def live(
     recommender: Recommender,
     moment: int,
     audience: Audience,
     everyone: list[Contender],
+    known: np.ndarray,
     rounds: int,
     draws: int,
     seed: int,
@@ -137,8 +140,6 @@ def live(
     """What each policy brings over the rounds, one a day from `moment` on."""
     train = recommender.dataset
     log = train.log
-    before = log.user.astype(np.int64) * len(train.items) + log.item
-    known = before[log.is_kind([audience.kinds[0]])]
     ids = np.array(train.users.ids.ids(np.arange(audience.users)), object)
     again = Resamples(audience.users, draws, seed)
     values: dict[str, Estimate | None] = {}

@@ -113,7 +113,7 @@ def estimate_examined(
     e = np.asarray(examined, np.float64)[:slots]
     # meets[:, j, k]: the new slate's slot j is what the log showed in slot k
     meets = (slates[:, :, None] == log.action[:, None, :]) / log.propensity[:, None, :] / slots
-    share = meets.mean((0, 2))
+    share = meets.sum(2).mean(0)
     scale = np.divide(1.0, share, out=np.zeros(slots), where=share > 0)
     per = np.einsum("njk,j,j,k->nk", meets, scale, e, 1 / e)
     used = np.einsum("njk,j->n", meets, e) / e.sum()
