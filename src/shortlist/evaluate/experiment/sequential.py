@@ -34,8 +34,7 @@ def cuped(outcome: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, float]:
 
     before: something of the same people from before they were exposed, which the arm cannot have changed. The mean stays.
     """
-    spread = float(np.var(before))
-    if spread <= 0 or len(outcome) < 3:
+    if len(outcome) < 3 or np.ptp(before) == 0:
         return outcome, 0.0
     slope = float(np.cov(outcome, before)[0, 1]) / float(np.var(before, ddof=1))
     adjusted = outcome - slope * (before - before.mean())
