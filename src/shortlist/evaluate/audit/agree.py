@@ -61,7 +61,7 @@ class Agreement:
             "family": self.family,
             "rank_correlation": None if self.rho is None else self.rho.to_json(),
             "pick": self.pick,
-            "regret": self.regret,
+            "regret": None if self.regret != self.regret else self.regret,
             "policies": self.policies,
             "refused": self.refused,
             "why": self.why,

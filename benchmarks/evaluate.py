@@ -1,0 +1,164 @@
+"""From a table of recommendations to numbers, beside ranx and RecTools in the same run (`make benchmark-evaluate`).
+
+Gowalla: top-100 of a retriever for 29,858 people out of 40,981 items, as a Parquet table; the test and training tables likewise.
+Each library runs in a process of its own: it reads the tables, computes its metrics, and says how long that took and how much
+memory it had at most. Compiled code is warmed first on a hundred people, which is not counted for anybody. Shortlist's numbers
+hold 1,000 bootstrap resamples; the peers give means alone, as they have no intervals of their own.
+
+Also here, by the same command: A/A tests that are read daily, the power of experiments, and the audit's verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import results
+
+HERE = Path(__file__).parent
+FOLDER = HERE / ".evaluate"
+GOWALLA = HERE.parents[1] / "shared" / "data" / "gowalla"
+RUNS = 3
+K = 100
+
+
+def prepare() -> None:
+    """Tables: what training holds, what came true, and the lists of a neighbourhood model."""
+    from shortlist.evaluate.tables import read_pair
+    from shortlist.retrieve import Requests
+    from shortlist.retrieve.models import MODELS
+
+    train = read_pair(str(GOWALLA / "train.parquet"), str(GOWALLA / "test.parquet")).train
+    model = MODELS["neighbours"]().fit(train)
+    users = np.arange(len(train.users), dtype=np.int32)
+    parts = []
+    for start in range(0, len(users), 512):
+        some = users[start : start + 512]
+        parts.append(model.retrieve(Requests.of_users(train, some, np.zeros(len(some), np.int64)), K).item)
+    lists = np.concatenate(parts)
+    person, place = np.nonzero(lists >= 0)
+    frame = {
+        "user_id": train.users.ids.ids(person),
+        "item_id": train.items.ids.ids(lists[person, place]),
+        "rank": (place + 1).astype(np.int32),
+    }
+    pd.DataFrame(frame).to_parquet(FOLDER / "lists.parquet")
+    for part in ("train", "test"):
+        table = pd.read_parquet(GOWALLA / f"{part}.parquet")
+        table[["user_id", "item_id"]].to_parquet(FOLDER / f"{part}.parquet")
+
+
+def timed() -> list[str]:
+    ways = [
+        ("shortlist, 1,000 resamples, with training", sys.executable, "ours-all"),
+        ("shortlist, 1,000 resamples, accuracy alone", sys.executable, "ours"),
+        ("ranx, means", str(HERE / ".judges" / "bin" / "python"), "ranx"),
+        ("RecTools, means", str(HERE / ".judges" / "bin" / "python"), "rectools"),
+    ]
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name, _, _ in ways}
+    for _ in range(RUNS):  # in turns, so that a noisy minute meets everybody
+        for name, python, way in ways:
+            said = subprocess.run(
+                [python, str(HERE / "peers_evaluate.py"), way, str(FOLDER)],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            found[name].append(json.loads(said.stdout.strip().splitlines()[-1]))
+    lines = [
+        "### Gowalla, top-100: tables in, numbers out",
+        "",
+        f"29,858 people, {K} of 40,981 items each; median of {RUNS} runs in turns.",
+        "",
+        "| | seconds | peak memory, GB | numbers | ndcg@100 | recall@100 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, runs in found.items():
+        last = runs[-1]
+        lines.append(
+            f"| {name} | {statistics.median(r['seconds'] for r in runs):.2f} | {max(r['memory'] for r in runs):.2f} | "
+            f"{last['numbers']} | {last['ndcg']:.6f} | {last['recall']:.6f} |"
+        )
+    return [*lines, ""]
+
+
+def experiments() -> list[str]:
+    """The simulation of `tests/test_experiment.py`: 14 days, 120 new people a day, few of whom do most."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    from shortlist.evaluate.experiment.analyse import analyse
+    from shortlist.evaluate.experiment.sequential import difference
+    from test_experiment import A_DAY, DAYS, _lives
+
+    n = DAYS * A_DAY
+    lines = [
+        "### Experiments read every day for 14 days (1,680 people)",
+        "",
+        "| true effect | tests | ordinary intervals | always valid | always valid, with the past (CUPED) |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for effect, tests in ((0.0, 1000), (0.1, 200), (0.2, 200), (0.3, 200)):
+        rng = np.random.default_rng(0)
+        plain = safe = past = 0
+        for _ in range(tests):
+            looks = list(_lives(rng, effect))
+            past += any(analyse("x", p, "play", [], n).effects[0].verdict != "can't tell" for p in looks)
+            safe += any(
+                analyse("x", p, "play", [], n, use_past=False).effects[0].verdict != "can't tell"
+                for p in looks
+            )
+            for p in looks:
+                gap, variance = difference(*(p.outcome["play"][p.arm == a] for a in (0, 1)))
+                if abs(gap) > 1.96 * np.sqrt(variance):
+                    plain += 1
+                    break
+        said = "false alarms" if effect == 0 else "found"
+        lines.append(
+            f"| {effect:+.0%} | {tests:,} | {plain / tests:.1%} {said} | {safe / tests:.1%} | {past / tests:.1%} |"
+        )
+    return [*lines, ""]
+
+
+def audits() -> list[str]:
+    from shortlist.evaluate.audit import audit_world
+    from shortlist.evaluate.audit.report import sentences
+    from shortlist.simulate.worlds import make_world
+
+    lines = ["### Which metric should I believe?", ""]
+    for name in ("video", "movies"):
+        found = audit_world(make_world(name, 1_200, 800, 30_000), 15)
+        lines += [f"**{name}**: " + " ".join(sentences(found)), ""]
+        lines += ["| metric | rank correlation | would pick | costs |", "| --- | --- | --- | --- |"]
+        for a in found.agreements:
+            if a.rho is not None:
+                lines.append(
+                    f"| {a.metric} | {a.rho.value:+.2f} ({a.rho.low:+.2f} to {a.rho.high:+.2f}) | {a.pick} | {a.regret:.0%} |"
+                )
+        lines.append("")
+    return lines
+
+
+def main() -> None:
+    parts = sys.argv[1:] or ["timed", "experiments", "audits"]
+    FOLDER.mkdir(exist_ok=True)
+    for part, work in (("timed", timed), ("experiments", experiments), ("audits", audits)):
+        if part in parts:
+            if part == "timed":
+                prepare()
+            (FOLDER / f"{part}.md").write_text("\n".join(work()))
+    lines = ["## Evaluation (`make benchmark-evaluate`)", "", results.machine("shortlist", "numpy"), ""]
+    for part in ("timed", "experiments", "audits"):
+        if (FOLDER / f"{part}.md").exists():
+            lines += (FOLDER / f"{part}.md").read_text().splitlines()
+    print("\n".join(lines))
+    results.write("evaluate", lines)
+
+
+if __name__ == "__main__":
+    main()
