@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +108,17 @@ def test_bad_requests() -> None:
         judged({"one": ONE}, candidates=100)
     with pytest.raises(ShortlistError):
         judged({"one": "nowhere.parquet"})
+
+
+def test_the_first_use_in_a_process() -> None:
+    """The name is imported when first used, and must mean the same then as later."""
+    code = (
+        "import pandas as pd, shortlist\n"
+        "t = pd.DataFrame({'user_id': ['a'], 'item_id': ['x'], 'rank': [1]})\n"
+        "print(shortlist.evaluate({'one': t}, test=t, draws=100).metrics['one']['recall@10'].value)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "1.0"
 
 
 # ---------------------------------------------------------------- intervals and comparisons

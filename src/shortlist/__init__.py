@@ -44,5 +44,7 @@ def __getattr__(name: str) -> Any:
     if name in _WHERE:
         import importlib
 
-        return getattr(importlib.import_module(_WHERE[name]), name)
+        found = importlib.import_module(_WHERE[name])
+        # the room `evaluate` is callable itself, and is what the name stands for once it is imported
+        return found if name == "evaluate" else getattr(found, name)
     raise AttributeError(f"module 'shortlist' has no attribute {name!r}")
