@@ -13,15 +13,17 @@ import pandas as pd
 K = 100
 
 
-def ours(folder: Path, people: int | None, whole: bool) -> dict[str, float]:
+def ours(folder: Path, people: int | None, whole: bool, draws: int = 1000) -> dict[str, float]:
+    import pyarrow.parquet as pq
+
     import shortlist
 
-    test = pd.read_parquet(folder / "test.parquet")
-    lists = pd.read_parquet(folder / "lists.parquet")
-    train = pd.read_parquet(folder / "train.parquet") if whole else None
-    if people:
-        test, lists = test[test.user_id < people], lists[lists.user_id < people]
-    report = shortlist.evaluate({"lists": lists}, test=test, train=train, k=K, draws=1000)
+    rows = [("user_id", "<", people)] if people else None
+    names = ("lists", "test", *(("train",) if whole else ()))
+    tables = [pq.read_table(folder / f"{name}.parquet", filters=rows) for name in names]
+    report = shortlist.evaluate(
+        {"lists": tables[0]}, test=tables[1], train=tables[2] if whole else None, k=K, draws=draws
+    )
     return {name.partition("@")[0]: e.value for name, e in report.metrics["lists"].items()}
 
 
@@ -70,6 +72,7 @@ def main() -> None:
     ways: dict[str, Any] = {
         "ours-all": lambda n: ours(folder, n, True),
         "ours": lambda n: ours(folder, n, False),
+        "ours-means": lambda n: ours(folder, n, False, 1),
         "ranx": lambda n: ranx(folder, n),
         "rectools": lambda n: rectools(folder, n),
     }

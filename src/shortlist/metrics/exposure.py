@@ -18,7 +18,9 @@ from shortlist.metrics.ranking import discount
 def coverage(slates: np.ndarray, n_items: int, k: int) -> float:
     """Share of the catalogue that is on at least one slate. Hides that one showing counts as much as a thousand."""
     top = slates[:, :k]
-    return len(np.unique(top[top >= 0])) / max(n_items, 1)
+    seen = np.zeros(max(n_items, int(top.max(initial=-1)) + 1), bool)
+    seen[top[top >= 0]] = True
+    return int(seen.sum()) / max(n_items, 1)
 
 
 def coverage_parts(slates: np.ndarray, n_items: int, k: int) -> np.ndarray:
@@ -47,19 +49,21 @@ def gini_parts(
     owner_of int (items,): whose each item is, 0 … n − 1, or −1 for nobody's: `arange(items)` for items themselves, a
     provider's number for provider exposure. by_place: a showing counts 1 / log₂(place + 1) (Singh & Joachims 2018).
     """
-    top, owner, weight = *_shown(slates, k), _places(slates, k, by_place)
-    whose = owner_of[top]
-    known = whose >= 0
-    whose, owner, weight = whose[known], owner[known], weight[known]
-    exposure = np.bincount(whose, weight, n)
+    top = slates[:, :k]
+    weight = discount(top.shape[1]) if by_place else np.ones(top.shape[1])
+    # item −1, an empty place, is the last entry of both tables
+    whose = np.append(owner_of, -1)[top]
+    there = whose >= 0
+    counted = np.broadcast_to(weight, top.shape)[there] if by_place else None
+    exposure = np.bincount(whose[there], counted, n)
     value, total = gini(exposure), exposure.sum()
     if value != value:
         return np.full(len(slates), np.nan)
     # the derivative of the index by one more showing: where it stands among all, against the mean. Ties share a rank
     _, tie, count = np.unique(exposure, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2)[tie]
-    slope = (2 * rank - (n + 1)) / (n * total) - value / total
-    return _around(value, len(slates) * np.bincount(owner, weight * slope[whose], len(slates)))
+    slope = np.append((2 * rank - (n + 1)) / (n * total) - value / total, 0.0)
+    return _around(value, len(slates) * (slope[whose] @ weight))
 
 
 def popularity_lift_parts(
@@ -88,14 +92,8 @@ def popularity_lift_parts(
 def _shown(slates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The items shown and whose slate each is on."""
     top = slates[:, :k]
-    owner, _ = np.nonzero(top >= 0)
-    return top[top >= 0], owner
-
-
-def _places(slates: np.ndarray, k: int, by_place: bool) -> np.ndarray:
-    top = slates[:, :k]
-    weight = discount(top.shape[1]) if by_place else np.ones(top.shape[1])
-    return np.broadcast_to(weight, top.shape)[top >= 0]
+    there = top >= 0
+    return top[there], np.repeat(np.arange(len(top)), there.sum(1))
 
 
 def _around(value: float, parts: np.ndarray) -> np.ndarray:
