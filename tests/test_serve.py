@@ -35,7 +35,15 @@ def test_recommend(server: Server) -> None:
     assert status == 200
     assert len(slate["items"]) == 7
     assert slate["user_known"] is True
-    assert set(slate["items"][0]) == {"item", "title", "score", "predictions", "sources", "reason"}
+    assert set(slate["items"][0]) == {
+        "item",
+        "title",
+        "score",
+        "predictions",
+        "sources",
+        "reason",
+        "propensity",
+    }
     assert set(slate["items"][0]["predictions"]) == {"play", "seconds", "rating"}
     status, visitor = call(f"{server.url}/v1/recommend", {"history": ["m00003", "gone"], "n": 3})
     assert (status, visitor["unknown_items"]) == (200, ["gone"])
