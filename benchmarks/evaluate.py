@@ -127,21 +127,28 @@ def experiments() -> list[str]:
 
 
 def audits() -> list[str]:
-    from shortlist.evaluate.audit import audit_world
-    from shortlist.evaluate.audit.report import sentences
-    from shortlist.simulate.worlds import make_world
-
-    lines = ["### Which metric should I believe?", ""]
+    """What `shortlist audit` says of both worlds, as it comes; delete the JSON files to run it again."""
+    lines = ["### Which metric should I believe? (`shortlist audit video`, `shortlist audit movies`)", ""]
     for name in ("video", "movies"):
-        found = audit_world(make_world(name, 1_200, 800, 30_000), 15)
-        lines += [f"**{name}**: " + " ".join(sentences(found)), ""]
+        path = FOLDER / f"audit-{name}.json"
+        if not path.exists():
+            command = [sys.executable, "-m", "shortlist.cli", "audit", name, "--json", str(path.resolve())]
+            subprocess.run([*command, "--html", str(FOLDER / f"audit-{name}.html")], check=True)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        lines += [f"**{name}**: " + " ".join(found["sentences"]), ""]
         lines += ["| metric | rank correlation | would pick | costs |", "| --- | --- | --- | --- |"]
-        for a in found.agreements:
-            if a.rho is not None:
+        for a in found["agreements"]:
+            rho = a["rank_correlation"]
+            if rho is not None:
                 lines.append(
-                    f"| {a.metric} | {a.rho.value:+.2f} ({a.rho.low:+.2f} to {a.rho.high:+.2f}) | {a.pick} | {a.regret:.0%} |"
+                    f"| {a['metric']} | {rho['value']:+.2f} ({rho['low']:+.2f} to {rho['high']:+.2f}) | {a['pick']} | {a['regret']:.0%} |"
                 )
-        lines.append("")
+        true = sorted(found["truth"].items(), key=lambda pair: -pair[1]["value"])
+        lines += [
+            "",
+            "True seconds a person: " + ", ".join(f"{n} {e['value']:,.0f}" for n, e in true) + ".",
+            "",
+        ]
     return lines
 
 
@@ -152,11 +159,11 @@ def main() -> None:
         if part in parts:
             if part == "timed":
                 prepare()
-            (FOLDER / f"{part}.md").write_text("\n".join(work()))
+            (FOLDER / f"{part}.md").write_text("\n".join(work()) + "\n")
     lines = ["## Evaluation (`make benchmark-evaluate`)", "", results.machine("shortlist", "numpy"), ""]
     for part in ("timed", "experiments", "audits"):
         if (FOLDER / f"{part}.md").exists():
-            lines += (FOLDER / f"{part}.md").read_text().splitlines()
+            lines += [*(FOLDER / f"{part}.md").read_text().splitlines(), ""]
     print("\n".join(lines))
     results.write("evaluate", lines)
 

@@ -38,7 +38,8 @@ class Score:
 @dataclass(frozen=True)
 class Agreement:
     """How far a metric agrees with the truth. `pick`: the policy it would have chosen; `regret`: which share of the best one's
-    true worth that choice would have cost; `apart`: whether its order is surely better than chance. `rho` is None where too few
+    true worth that choice would have cost, and `risk`: what choosing by it costs on average where people and policies are drawn anew
+    (a single pick may be luck); `apart`: whether its order is surely better than chance. `rho` is None where too few
     policies got a number."""
 
     metric: str
@@ -50,6 +51,7 @@ class Agreement:
     policies: int
     refused: int
     why: str = ""
+    risk: float = float("nan")
 
     @property
     def apart(self) -> bool:
@@ -62,6 +64,7 @@ class Agreement:
             "rank_correlation": None if self.rho is None else self.rho.to_json(),
             "pick": self.pick,
             "regret": None if self.regret != self.regret else self.regret,
+            "expected_regret": None if self.risk != self.risk else self.risk,
             "policies": self.policies,
             "refused": self.refused,
             "why": self.why,
@@ -103,10 +106,13 @@ def agreement(truth: Score, score: Score, draws: int = 1000, seed: int = 0) -> A
     rng = np.random.default_rng(seed)
     own_drawn = sign * _drawn(score, names, own * sign, draws)
     true_drawn = _drawn(truth, names, true, draws)
-    again = np.full(draws, np.nan)
+    again, costs = np.full(draws, np.nan), np.full(draws, np.nan)
     for draw in range(draws):
         some = rng.integers(0, len(names), len(names))
         again[draw] = spearman(own_drawn[some, draw], true_drawn[some, draw])
+        most = true_drawn[some, draw].max()
+        if most > 0:
+            costs[draw] = 1 - true_drawn[some[np.argmax(own_drawn[some, draw])], draw] / most
     again = again[~np.isnan(again)]
     low, high = np.quantile(again, [0.025, 0.975]) if len(again) else (float("nan"), float("nan"))
     rho = spearman(own, true)
@@ -120,6 +126,7 @@ def agreement(truth: Score, score: Score, draws: int = 1000, seed: int = 0) -> A
         len(names),
         refused,
         why,
+        float(np.nanmean(costs)) if not np.isnan(costs).all() else float("nan"),
     )
 
 

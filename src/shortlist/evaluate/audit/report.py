@@ -27,8 +27,8 @@ def _best(audit: Audit) -> str:
 
 
 def trusted(audit: Audit) -> Agreement | None:
-    """The metric to use: the first whose order is surely better than chance and whose pick is not a wrong winner."""
-    return next((a for a in audit.agreements if a.apart and a.regret <= COSTS), None)
+    """The metric to use: of those whose order is surely better than chance, the one by which choosing costs least on average."""
+    return min((a for a in audit.agreements if a.apart), key=lambda a: a.risk, default=None)
 
 
 def _use(audit: Audit) -> str:
@@ -36,8 +36,9 @@ def _use(audit: Audit) -> str:
     if chosen is None or chosen.rho is None:
         near = audit.agreements[0]
         so = "" if near.rho is None else f"; the nearest is {near.metric} ({_rho(near)})"
-        return f"Choose by none of these metrics: no one of them orders these policies as the truth does, with certainty, and picks a good one{so}."
+        return f"Choose by none of these metrics: no one of them surely orders these policies better than chance would{so}."
     picks = "the best of them" if chosen.pick == best else f"{_percent(chosen.regret)} below the best, {best}"
+    picks += f" (choosing by it costs {_percent(chosen.risk)} on average)"
     return (
         f"Choose by {chosen.metric}: it orders these {chosen.policies} policies nearly as what they truly bring does "
         f"(rank correlation {_rho(chosen)}) and would have picked {chosen.pick}, {picks}."
@@ -48,17 +49,19 @@ def _use(audit: Audit) -> str:
 
 
 def wrong(audit: Audit) -> list[Agreement]:
-    """The metrics that would have picked a wrong winner, the costliest first; those that are not for choosing are left out."""
+    """The metrics that would have picked a wrong winner, and would on average, the costliest first; those that are not for
+    choosing are left out."""
     directed = {s.metric for s in audit.scores if s.better != "neither"}
-    return sorted(
-        (a for a in audit.agreements if a.regret > COSTS and a.metric in directed), key=lambda a: -a.regret
-    )
+    chosen = trusted(audit)
+    allowed = COSTS + (chosen.risk if chosen is not None else 0.0)
+    mistaken = [a for a in audit.agreements if a.metric in directed and a.regret > COSTS and a.risk > allowed]
+    return sorted(mistaken, key=lambda a: -a.regret)
 
 
 def _avoid(audit: Audit) -> str:
     mistaken, best = wrong(audit), _best(audit)
     if not mistaken:
-        return f"None of the metrics would have picked a policy more than {COSTS:.0%} worse than the best, {best}."
+        return f"None of the others is clearly worse to choose by: none would have cost {COSTS:.0%} more."
     usual = next((a for a in mistaken if a.metric.startswith("ndcg@")), mistaken[0])
     others = [a.metric for a in mistaken if a is not usual]
     said = f"Do not choose by {usual.metric}: it would have picked {usual.pick}, which truly brings {_percent(usual.regret)} less than {best}"
@@ -154,10 +157,11 @@ def audit_page(audit: Audit) -> str:
                 cell(a.rho),
                 f"<td class={'worse' if a.regret > COSTS else 'better'}>{html.escape(str(a.pick))}{' (made to be bad)' if fooled else ''}</td>",
                 f"{a.regret:.0%}",
+                f"{a.risk:.0%}",
                 f"<td class=text>{html.escape(a.says)}</td>",
             ]
         )
-    head = ["metric", "rank correlation with the truth", "would have picked", "which costs", ""]
+    head = ["metric", "rank correlation with the truth", "would have picked", "which costs", "on average", ""]
     own = [a is chosen for a in audit.agreements if a.rho is not None]
     table = rows_of(head, rows, own)
     silent = [
@@ -187,7 +191,7 @@ def audit_page(audit: Audit) -> str:
             for n, e in real.items()
         ],
     )  # fmt: skip
-    how = "<p>Intervals draw people anew and policies anew: the second is what matters most, and with few policies it is wide. A metric is worth choosing by if its order is surely better than chance and its pick costs little.</p>"
+    how = "<p>Intervals draw people anew and policies anew: the second is what matters most, and with few policies it is wide. A metric is worth choosing by if its order is surely better than chance and choosing by it costs little on average.</p>"
     body = f"{verdict}<div class=plots>{plots}</div><h2>Metrics beside the truth</h2>{table}{how}{warnings('Where there was no number', silent)}<h2>The policies</h2>{policies}{facts_list(audit.facts)}"
     return page(f"{audit.name}: which metric should I believe?", body, audit.simulated)
 
