@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
@@ -48,6 +50,26 @@ def movielens() -> Path:
             f"{MOVIELENS} is not there: MovieLens-100K may not be redistributed, so it is not part of the project"
         )
     return MOVIELENS
+
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The real Chromium that all browser tests drive."""
+    chromium = shutil.which("chromium")
+    assert chromium, "Chromium is missing; run: sudo apt-get install -y chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
 
 
 def free_port() -> int:

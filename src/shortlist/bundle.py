@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shortlist.errors import BundleError
+from shortlist.project import Project, parse_project
 
 FORMAT = 3
 
@@ -67,6 +68,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
                 f"{folder}: {name} is not the file that was saved (its checksum differs); copy the bundle again"
             )
     return manifest
+
+
+def read_bundled_project(folder: Path) -> Project:
+    """The project that a bundle was trained with. Check the manifest first."""
+    path = folder / "project.json"
+    return parse_project(json.loads(path.read_text(encoding="utf-8")), str(path))
 
 
 def _digest(file: Path) -> str:

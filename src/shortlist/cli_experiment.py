@@ -31,17 +31,12 @@ def report(
     json_file: JsonOption = None,
 ) -> None:
     """Read the event store and say what each experiment shows. Looking every day is safe."""
-    import json
-
-    from shortlist.bundle import read_manifest
+    from shortlist.bundle import read_bundled_project, read_manifest
     from shortlist.data.store import EventStore
     from shortlist.evaluate.experiment.report import experiments_page, report_experiments
-    from shortlist.project import parse_project
 
     read_manifest(bundle)
-    project = parse_project(
-        json.loads((bundle / "project.json").read_text(encoding="utf-8")), f"{bundle}/project.json"
-    )
+    project = read_bundled_project(bundle)
     outcomes = report_experiments(project, EventStore(_there(store, bundle)))
     for o in outcomes:
         console.print(
@@ -82,7 +77,9 @@ def export(
 
 
 def _there(store: Path | None, bundle: Path) -> Path:
-    path = store or Path(f"{str(bundle).rstrip('/')}-events.sqlite")
+    from shortlist.data.store import path_beside
+
+    path = store or path_beside(bundle)
     if not path.exists():
         raise ShortlistError(
             f"{path}: no such file; `shortlist serve` writes it, --store names it", field="store"

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 import shortlist
-from shortlist.bundle import read_manifest, write_bundle
+from shortlist.bundle import read_bundled_project, read_manifest, write_bundle
 from shortlist.data.saved import load_dataset, save_dataset
 from shortlist.errors import BundleError, ProjectError
-from shortlist.project import parse_project
 from shortlist.rank.profile import Profile
 from shortlist.rank.trees import TreeRanker
 from shortlist.retrieve import MODELS
@@ -46,9 +45,7 @@ def write_recommender(recommender: Recommender, folder: Path) -> Path:
 def read_recommender(cls: type[R], folder: Path) -> R:
     manifest = read_manifest(folder)
     try:
-        project = parse_project(
-            json.loads((folder / "project.json").read_text(encoding="utf-8")), f"{folder}/project.json"
-        )
+        project = read_bundled_project(folder)
         recommender = cls(project)
         for name, settings in zip(recommender.retrievers, project.retrieve.sources, strict=True):
             recommender.retrievers[name] = MODELS[settings["model"]].load(folder / "retrievers" / name)

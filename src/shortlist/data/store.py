@@ -89,6 +89,11 @@ class StoredSlate:
     context: dict[str, Any] = field(default_factory=dict)
 
 
+def path_beside(bundle: str | Path) -> Path:
+    """Where the store of a bundle is, unless somebody says otherwise."""
+    return Path(f"{str(bundle).rstrip('/')}-events.sqlite")
+
+
 class EventStore:
     def __init__(self, path: str | Path) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)

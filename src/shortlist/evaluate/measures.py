@@ -35,6 +35,7 @@ MEASURES = {
         Measure("ndcg", "up", "Are relevant items near the top?", "whether what was not taken was ever seen"),
         Measure("graded_ndcg", "up", "Are the best items near the top?", "what one grade is worth against another"),
         Measure("recall", "up", "Which share of what was relevant is on the slate?", "where on the slate it is"),
+        Measure("debiased_recall", "up", "Recall in which rare items count more (Steck 2011).", "if rare ones are wanted"),
         Measure("precision", "up", "Which share of the slate was relevant?", "that few relevant items cap it"),
         Measure("hit_rate", "up", "Is anything relevant on the slate at all?", "how many hits there are, and where"),
         Measure("map", "up", "Precision at each hit, averaged.", "that one item more or less changes it by leaps"),

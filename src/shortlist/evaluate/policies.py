@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.evaluate.splits import Fold
 from shortlist.rank.examples import past_requests
@@ -39,15 +41,33 @@ def cascade(recommender: Recommender, fold: Fold) -> Policy:
     """The whole recommender, as it would answer."""
 
     def policy(rows: np.ndarray, k: int) -> np.ndarray:
-        answer = np.full((len(rows), k), -1, np.int64)
         contexts = None if fold.contexts is None else [fold.contexts[r] for r in rows.tolist()]
-        people = [fold.ids[r] for r in rows.tolist()]
-        slates = recommender.recommend(users=people, n=k, now=fold.moment, context=contexts)
-        for row, slate in enumerate(slates):
-            answer[row, : len(slate)] = fold.train.items.ids.codes([r.item for r in slate])
-        return answer
+        return recommended(recommender, [fold.ids[r] for r in rows.tolist()], k, fold.moment, contexts)
 
     return policy
+
+
+def recommended(
+    recommender: Recommender,
+    people: list[Any],
+    k: int,
+    moment: int,
+    contexts: list[dict[str, Any]] | None,
+    **wish: Any,
+) -> np.ndarray:
+    """A recommender's slates at a moment as item codes int64 (people, k), −1 where fewer. wish: as for `recommend`."""
+    answer = np.full((len(people), k), -1, np.int64)
+    slates = recommender.recommend(users=people, n=k, now=moment, context=contexts, **wish)
+    for row, slate in enumerate(slates):
+        answer[row, : len(slate)] = recommender.dataset.items.ids.codes([r.item for r in slate])
+    return answer
+
+
+def recency(dataset: Dataset) -> np.ndarray:
+    """How lately each item was in the log, as a rank float32 (items,), the latest highest."""
+    latest = np.full(len(dataset.items), -np.inf)
+    np.maximum.at(latest, dataset.log.item, np.arange(len(dataset.log), dtype=np.float64))
+    return np.argsort(np.argsort(latest)).astype(np.float32)
 
 
 def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
@@ -68,9 +88,7 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
 
         return policy
 
-    latest = np.full(len(train.items), -np.inf)
-    np.maximum.at(latest, train.log.item, np.arange(len(train.log), dtype=np.float64))
-    recent = np.argsort(np.argsort(latest)).astype(np.float32)
+    recent = recency(train)
     rng = np.random.default_rng(project.seed)
     found = {name: batched(alone(r, fallback)) for name, r in recommender.retrievers.items()}
     if "popular" not in found:

@@ -24,7 +24,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 import shortlist
-from shortlist.data.store import EventStore, StoredEvent
+from shortlist.data.store import EventStore, StoredEvent, path_beside
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import RequestError, ShortlistError
 from shortlist.features.custom import load_functions
@@ -140,7 +140,7 @@ def app_from_environment() -> FastAPI:
     bundle = os.environ["SHORTLIST_BUNDLE"]
     if os.environ.get("SHORTLIST_FUNCTIONS"):  # a file of custom features that the operator named
         load_functions(Path(os.environ["SHORTLIST_FUNCTIONS"]))
-    return make_app(bundle, os.environ.get("SHORTLIST_STORE") or f"{bundle.rstrip('/')}-events.sqlite")
+    return make_app(bundle, os.environ.get("SHORTLIST_STORE") or path_beside(bundle))
 
 
 def _guard(app: FastAPI, metrics: Metrics) -> None:

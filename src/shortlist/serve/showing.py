@@ -28,6 +28,10 @@ class Shower:
     def __init__(self, recommender: Recommender, store: EventStore) -> None:
         self.recommender, self.store = recommender, store
         self.experiments = recommender.project.experiments
+        self.changes = {
+            name: {arm: a.model_dump(exclude={"share"}) for arm, a in e.arms.items()}
+            for name, e in self.experiments.items()
+        }
         self.waiting: list[StoredSlate] = []
 
     def show(self, wanted: dict[str, Any]) -> tuple[Slate, dict[str, str]]:
@@ -38,13 +42,11 @@ class Shower:
         drafted: tuple[str, list[dict[str, Any]]] | None = None
         for name, experiment in self.experiments.items() if user is not None else ():
             if experiment.method == "interleave":
-                sides = [
-                    self._under(wanted, arm.model_dump(exclude={"share"})) for arm in experiment.arms.values()
-                ]
+                sides = [self._under(wanted, change) for change in self.changes[name].values()]
                 drafted, arms[name] = (name, sides), "interleaved"
             else:
                 arms[name] = arm_of(name, experiment, user)
-                wanted = self._under(wanted, experiment.arms[arms[name]].model_dump(exclude={"share"}))
+                wanted = self._under(wanted, self.changes[name][arms[name]])
         if drafted is None:
             slate, teams = self.recommender.recommend(**wanted), None
             chances: list[float | None] = [r.propensity for r in slate.items]

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.evaluate.policies import alone
+from shortlist.data.attributes import Attribute
+from shortlist.data.dataset import Dataset
+from shortlist.evaluate.policies import alone, recency, recommended
 from shortlist.project import IMPRESSION
 from shortlist.recommender import Recommender
 from shortlist.rerank.rules import allowed_items
@@ -77,16 +79,7 @@ def contenders(recommender: Recommender, audience: Audience, seed: int = 0) -> l
         return slates
 
     def full(**wish: Any) -> Slates:
-        def slates(visit: Visit, k: int) -> np.ndarray:
-            answer = np.full((len(visit.ids), k), -1, np.int64)
-            made = recommender.recommend(
-                users=visit.ids, n=k, now=visit.moment, context=visit.contexts, **wish
-            )
-            for row, slate in enumerate(made):
-                answer[row, : len(slate)] = train.items.ids.codes([r.item for r in slate])
-            return answer
-
-        return slates
+        return lambda visit, k: recommended(recommender, visit.ids, k, visit.moment, visit.contexts, **wish)
 
     def only(objective: str) -> dict[str, float]:
         return {name: float(name == objective) for name in project.objectives}
@@ -111,18 +104,17 @@ def contenders(recommender: Recommender, audience: Audience, seed: int = 0) -> l
                     count[event.item] += 1
         return count + taken / (taken.max() + 1)
 
-    latest = np.full(n, -np.inf)
-    np.maximum.at(latest, log.item, np.arange(len(log), dtype=np.float64))
+    latest = recency(train)
     found = [
         Contender("random", "anything", by(lambda r: rng.random((len(r), n)))),
         Contender("popular", "what most people took, ever", by(lambda r: taken)),
-        Contender("recent", "what was last taken by anybody", by(lambda r: np.argsort(np.argsort(latest)))),
+        Contender("recent", "what was last taken by anybody", by(lambda r: latest)),
         Contender("popularity chaser", "what was taken most in the last 7 days", by(chased), bad=True),
         Contender("click-bait", "what is clicked most often where it is shown", by(lambda r: rate(clicks)), bad=True),
         Contender("most watched", "what brings most seconds where it is shown", by(lambda r: rate(watched))),
         Contender("old engine", "the engine that wrote the log", _old(audience, seed)),
     ]  # fmt: skip
-    groups = next((a for a in train.items.attributes.values() if a.kind == "list"), None)
+    groups = first_list(train)
     if groups is not None:
         of = groups.matrix()
 
@@ -156,6 +148,11 @@ def contenders(recommender: Recommender, audience: Audience, seed: int = 0) -> l
         found.append(Contender("full, diverse", "the whole cascade, diversity 0.5", full(diversity=0.5)))
     found.append(Contender("full, exploring", "the whole cascade, exploring", full(explore=0.5)))
     return found
+
+
+def first_list(dataset: Dataset) -> Attribute | None:
+    """What items are grouped by: their genres, topics, categories."""
+    return next((a for a in dataset.items.attributes.values() if a.kind == "list"), None)
 
 
 def in_batches(policy: Contender, visit: Visit, k: int) -> np.ndarray:

@@ -37,18 +37,13 @@ def offline_scores(
     measured = Measured.of({n: {m: c[m] for m in shared} for n, c in columns.items()}, draws, seed)
     answer = []
     for metric in shared:
-        plain = metric.partition("@")[0]
-        says = (
-            "Recall in which rare items count more (Steck 2011)."
-            if plain == "debiased_recall"
-            else measure_of(metric).says
-        )
+        about = measure_of(metric)
         answer.append(
             Score(
                 metric,
                 "offline",
-                "up" if plain == "debiased_recall" else measure_of(metric).better,
-                says,
+                about.better,
+                about.says,
                 {n: measured.estimate(n, metric) for n in slates},
                 {n: measured.drawn[n][metric] for n in slates},
             )

@@ -13,7 +13,7 @@ import numpy as np
 
 from shortlist.data.dataset import Progress, silent
 from shortlist.evaluate.audit.agree import Score
-from shortlist.evaluate.audit.contenders import Contender, Visit, in_batches
+from shortlist.evaluate.audit.contenders import Contender, Visit, first_list, in_batches
 from shortlist.evaluate.counterfactual.outcome import fit_outcome
 from shortlist.evaluate.counterfactual.single import Choices, estimate_choices
 from shortlist.evaluate.counterfactual.slates import SlateLog, estimate_examined, estimate_slates
@@ -105,7 +105,7 @@ def replayed_scores(
 
 
 def explore(audience: Audience, known: np.ndarray, sessions: int, seed: int) -> Shown:
-    """So many sessions in which the old engine explores, on people who then forget them."""
+    """So many sessions in which the old engine explores, on people who come as often whatever they were shown."""
     rng = np.random.default_rng([seed, 13])
     weight = np.sqrt(audience.weight)
     weight /= weight.sum(1, keepdims=True)
@@ -160,7 +160,7 @@ def _outcomes(
     float (n, K). Told: which groups of items a person took, and how items did in training."""
     train = recommender.dataset
     log, n_items = train.log, len(train.items)
-    groups = next((a for a in train.items.attributes.values() if a.kind == "list"), None)
+    groups = first_list(train)
     of = np.zeros((n_items, 1)) if groups is None else np.asarray(groups.matrix().todense(), np.float64)
     h = train.histories
     profile = np.zeros((len(train.users), of.shape[1]))

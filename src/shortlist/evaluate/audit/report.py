@@ -37,8 +37,8 @@ def _use(audit: Audit) -> str:
         near = audit.agreements[0]
         so = "" if near.rho is None else f"; the nearest is {near.metric} ({_rho(near)})"
         return f"Choose by none of these metrics: no one of them surely orders these policies better than chance would{so}."
-    picks = "the best of them" if chosen.pick == best else f"{_percent(chosen.regret)} below the best, {best}"
-    picks += f" (choosing by it costs {_percent(chosen.risk)} on average)"
+    picks = "the best of them" if chosen.pick == best else f"{chosen.regret:.0%} below the best, {best}"
+    picks += f" (choosing by it costs {chosen.risk:.0%} on average)"
     return (
         f"Choose by {chosen.metric}: it orders these {chosen.policies} policies nearly as what they truly bring does "
         f"(rank correlation {_rho(chosen)}) and would have picked {chosen.pick}, {picks}."
@@ -64,7 +64,7 @@ def _avoid(audit: Audit) -> str:
         return f"None of the others is clearly worse to choose by: none would have cost {COSTS:.0%} more."
     usual = next((a for a in mistaken if a.metric.startswith("ndcg@")), mistaken[0])
     others = [a.metric for a in mistaken if a is not usual]
-    said = f"Do not choose by {usual.metric}: it would have picked {usual.pick}, which truly brings {_percent(usual.regret)} less than {best}"
+    said = f"Do not choose by {usual.metric}: it would have picked {usual.pick}, which truly brings {usual.regret:.0%} less than {best}"
     if others:
         few = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
         said += f"; wrong winners too (over {COSTS:.0%} worse) by {few}"
@@ -83,27 +83,19 @@ def _sure(audit: Audit) -> str:
         if chosen is not None and chosen.rho is not None and a is not chosen and a.rho is not None and a.rho.high >= chosen.rho.low
     ]  # fmt: skip
     if chosen is None:
-        said = f"With {len(audit.says)} policies the intervals are wide; more policies, or more people, would tell."
+        said = f"With {len(audit.says)} policies the intervals are wide; more policies, or more people, would tell"
     elif near:
         few = ", ".join(near[:3]) + (f" and {len(near) - 3} more" if len(near) > 3 else "")
         said = f"How sure: with {chosen.policies} policies, {chosen.metric} cannot be told apart from {few} (their intervals meet)"
-        said += "." if not silent else ""
     else:
-        said = f"How sure: no other metric's interval reaches that of {chosen.metric}" + (
-            "" if silent else "."
-        )
+        said = f"How sure: no other metric's interval reaches that of {chosen.metric}"
     if silent:
-        said = said.removesuffix(".")
-        said += f"; {len(silent)} of {len(audit.agreements)} gave too few numbers to be judged."
-    return said
+        said += f"; {len(silent)} of {len(audit.agreements)} gave too few numbers to be judged"
+    return f"{said}."
 
 
 def _rho(a: Agreement) -> str:
     return "" if a.rho is None else f"{a.rho.value:.2f}, {a.rho.low:.2f} to {a.rho.high:.2f}"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}"
 
 
 def text_tables(audit: Audit) -> list[Table]:
@@ -114,11 +106,12 @@ def text_tables(audit: Audit) -> list[Table]:
     )
     for name in ("metric", "agrees", "95 %", "would pick", "costs"):
         table.add_column(name, justify="left" if name in {"metric", "would pick"} else "right", no_wrap=True)
+    chosen = trusted(audit)
     for a in audit.agreements:
         if a.rho is not None:
             picked = f"[red]{a.pick}[/]" if a.pick in audit.bad else str(a.pick)
             table.add_row(
-                f"[bold]{a.metric}[/]" if a is trusted(audit) else a.metric,
+                f"[bold]{a.metric}[/]" if a is chosen else a.metric,
                 f"{a.rho.value:+.2f}",
                 f"{a.rho.low:+.2f} {a.rho.high:+.2f}",
                 picked,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from shortlist.evaluate.counterfactual.single import Choices
-from shortlist.evaluate.counterfactual.support import OffPolicy, settle
+from shortlist.evaluate.counterfactual.support import OffPolicy, overlap, settle
 
 
 def estimate_marginal(
@@ -33,10 +33,11 @@ def estimate_marginal(
     of = category[log.action]
     weight = marginal_weights(policy, logging, category)[np.arange(len(log)), of]
     one = np.ones(len(log))
+    covered = overlap(weight, log.reward, log.cluster)
 
     def kept(name: str, above: np.ndarray, below: np.ndarray) -> OffPolicy:
         facts = {"categories": int(category.max(initial=-1)) + 1}
-        return settle(name, above, below, weight, log.reward, log.cluster, draws, seed, facts)
+        return settle(name, above, below, covered, log.cluster, draws, seed, facts)
 
     found = {
         "mips": kept("mips", weight * log.reward, one),

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.errors import DataError
-from shortlist.evaluate.counterfactual.support import OffPolicy, settle
+from shortlist.evaluate.counterfactual.support import OffPolicy, overlap, settle
 
 LADDER = 12
 Clip = Callable[[np.ndarray, float], np.ndarray]
@@ -88,25 +88,27 @@ def estimate_choices(
     one, rows = np.ones(n), np.arange(n)
     found: dict[str, OffPolicy] = {}
 
-    def keep(name: str, above: np.ndarray, below: np.ndarray, used: np.ndarray, **facts: object) -> None:
-        found[name] = settle(name, above, below, used, log.reward, log.cluster, draws, seed, facts)
+    covered = overlap(weight, log.reward, log.cluster)
 
-    keep("ips", weight * log.reward, one, weight)
-    keep("snips", weight * log.reward, weight, weight)
+    def keep(name: str, above: np.ndarray, below: np.ndarray, **facts: object) -> None:
+        found[name] = settle(name, above, below, covered, log.cluster, draws, seed, facts)
+
+    keep("ips", weight * log.reward, one)
+    keep("snips", weight * log.reward, weight)
     for name, clip in (("clipped", clipped), ("shrunk", shrunk)):
         limit = choose_limit(weight, log.cluster, lambda w: w * log.reward, clip)
-        keep(name, clip(weight, limit) * log.reward, one, weight, limit=limit)
+        keep(name, clip(weight, limit) * log.reward, one, limit=limit)
     if outcome is None or policy is None:
         return found
     direct = np.einsum("na,na->n", policy, outcome)
     left = log.reward - outcome[rows, log.action]
-    keep("dm", direct, one, weight)
-    keep("dr", direct + weight * left, one, weight)
+    keep("dm", direct, one)
+    keep("dr", direct + weight * left, one)
     # written as one ratio: the correction is over Σw, the direct part over n
-    keep("sndr", direct * weight.mean() + weight * left, weight, weight)
+    keep("sndr", direct * weight.mean() + weight * left, weight)
     for name, clip in (("switch-dr", switched), ("shrunk-dr", shrunk)):
         limit = choose_limit(weight, log.cluster, lambda w: direct + w * left, clip)
-        keep(name, direct + clip(weight, limit) * left, one, weight, limit=limit)
+        keep(name, direct + clip(weight, limit) * left, one, limit=limit)
     return found
 
 

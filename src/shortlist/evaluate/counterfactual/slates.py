@@ -25,7 +25,7 @@ import numpy as np
 
 from shortlist.errors import DataError
 from shortlist.evaluate.counterfactual.outcome import fit_outcome
-from shortlist.evaluate.counterfactual.support import OffPolicy, settle
+from shortlist.evaluate.counterfactual.support import OffPolicy, overlap, settle
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ def _per_slot(name: str, log: SlateLog, weight: np.ndarray, draws: int, seed: in
     n = len(weight)
     # judged by its heaviest slot: an estimate is as good as its worst part
     worst = weight[:, int(np.argmin(weight.sum(0) ** 2 / np.maximum((weight**2).sum(0), 1e-300)))]
-    outcome = log.reward.sum(1)
+    covered = overlap(worst, log.reward.sum(1), log.cluster)
     # each slot over its own Σw: Σₖ Σ wr / Σw, written as one ratio over n
     scaled = (weight * log.reward / np.maximum(weight.mean(0), 1e-12)).sum(1)
     return {
-        name: settle(name, total, np.ones(n), worst, outcome, log.cluster, draws, seed),
-        f"sn-{name}": settle(f"sn-{name}", scaled, np.ones(n), worst, outcome, log.cluster, draws, seed),
+        name: settle(name, total, np.ones(n), covered, log.cluster, draws, seed),
+        f"sn-{name}": settle(f"sn-{name}", scaled, np.ones(n), covered, log.cluster, draws, seed),
     }
 
 
@@ -117,14 +117,14 @@ def estimate_examined(
     scale = np.divide(1.0, share, out=np.zeros(slots), where=share > 0)
     per = np.einsum("njk,j,j,k->nk", meets, scale, e, 1 / e)
     used = np.einsum("njk,j->n", meets, e) / e.sum()
-    total, one = log.reward.sum(1), np.ones(n)
+    covered, one = overlap(used, log.reward.sum(1), log.cluster), np.ones(n)
     value = (per * log.reward).sum(1)
-    found = {"sn-examined": settle("sn-examined", value, one, used, total, log.cluster, draws, seed)}
+    found = {"sn-examined": settle("sn-examined", value, one, covered, log.cluster, draws, seed)}
     if outcome is not None:
         direct = outcome @ e
         said = np.einsum("njk,j,j,nj->n", meets, scale, e, outcome)
         found["examined-dr"] = settle(
-            "examined-dr", direct + value - said, one, used, total, log.cluster, draws, seed
+            "examined-dr", direct + value - said, one, covered, log.cluster, draws, seed
         )
     return found
 
@@ -161,8 +161,7 @@ def cascade_dr(
         "cascade-dr",
         value,
         np.ones(n),
-        through[:, -1],
-        log.reward.sum(1),
+        overlap(through[:, -1], log.reward.sum(1), log.cluster),
         log.cluster,
         draws,
         seed,
@@ -197,8 +196,7 @@ def pseudo_inverse(
         "pseudo-inverse",
         weight * outcome,
         np.ones(n),
-        np.abs(weight),
-        outcome,
+        overlap(np.abs(weight), outcome, log.cluster),
         log.cluster,
         draws,
         seed,

@@ -158,17 +158,16 @@ def settle(
     estimator: str,
     above: np.ndarray,
     below: np.ndarray,
-    weight: np.ndarray,
-    reward: np.ndarray,
+    covered: Overlap,
     cluster: np.ndarray,
     draws: int,
     seed: int,
     facts: dict[str, Any] | None = None,
 ) -> OffPolicy:
-    """An estimator's ratio Σ above / Σ below as a value, or a refusal where the weights it uses do not carry it."""
+    """An estimator's ratio Σ above / Σ below as a value, or a refusal where the weights it uses, as `covered` measured
+    them once for all estimators that share them, do not carry it."""
     _, owner = np.unique(cluster, return_inverse=True)
     found, error = by_cluster(above, below, owner, draws, seed)
-    covered = overlap(weight, reward, cluster)
     refused = covered.refusal()
     return OffPolicy(
         estimator, None if refused else found, refused, covered, error, found.value, dict(facts or {})
