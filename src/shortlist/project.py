@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,7 @@ IMPRESSION = "impression"
 MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
+@lru_cache(maxsize=1024)
 def duration_ms(text: str) -> int:
     """`"30d"`, `"12h"`, `"15m"`, `"90s"`, `"2w"` in milliseconds. Raises `ValueError` on anything else."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)

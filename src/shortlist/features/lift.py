@@ -14,12 +14,17 @@ from shortlist.features.spec import Counts
 NAMES = ("n", "total", "last", "value", "low", "high")
 
 
+def is_plain(owner: np.ndarray, rows: int) -> bool:
+    """Whether every row has exactly one key, so that its counts are the key's. owner ascending."""
+    return len(owner) == rows and (rows == 0 or bool((owner == np.arange(rows)).all()))
+
+
 class Lifted:
     """`Counts` of rows 0 … rows−1 from counts of (owner, key) pairs, owners ascending."""
 
     def __init__(self, counts: Counts, owner: np.ndarray, rows: int) -> None:
         self._counts, self._owner, self._rows = counts, owner, rows
-        self._plain = len(owner) == rows and (rows == 0 or bool((owner == np.arange(rows)).all()))
+        self._plain = is_plain(owner, rows)
 
     @cached_property
     def _starts(self) -> np.ndarray:

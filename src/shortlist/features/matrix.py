@@ -25,7 +25,7 @@ from shortlist.features.columns import columns_of, hashed, names_of, number
 from shortlist.features.custom import call
 from shortlist.features.history import OfflineCounts
 from shortlist.features.keys import Asked, Keys
-from shortlist.features.lift import Lifted, Spread, joined
+from shortlist.features.lift import Lifted, Spread, is_plain, joined
 from shortlist.features.likeness import live_likeness, squared_lengths
 from shortlist.features.live import LiveCounts, visitor_counts, without_user
 from shortlist.features.spec import DAY, Aggregate, Counts
@@ -86,6 +86,11 @@ class FeatureSet:
             {name: a.vocabulary for name, a in dataset.log.context.items()},
         )
         self.context = {name: a.kind for name, a in dataset.log.context.items()}
+        # what a request needs of the declarations, worked out once
+        self.wanted = {feature.name: feature.aggregates() for feature in self.features}
+        self.groups: dict[str, list[Aggregate]] = defaultdict(list)
+        for aggregate in dict.fromkeys(self.aggregates):
+            self.groups[aggregate.by].append(aggregate)
         self.priors = priors or {}
         self._lay_out()
 
@@ -138,12 +143,12 @@ class FeatureSet:
 
     @property
     def aggregates(self) -> list[Aggregate]:
-        return [aggregate for feature in self.features for aggregate in feature.aggregates()]
+        return [aggregate for wanted in self.wanted.values() for aggregate in wanted]
 
     @property
     def summed(self) -> set[Aggregate]:
         """The aggregates whose total is read."""
-        return {a for f in self.features if f.kind == "mean" for a in f.aggregates()}
+        return {a for f in self.features if f.kind == "mean" for a in self.wanted[f.name]}
 
     def counters(self, dataset: Dataset) -> LiveCounts:
         """Live counters as they stand after the data set's log."""
@@ -195,7 +200,7 @@ class FeatureSet:
         moments = rows.moments[rows.request]
         for feature in self.others:
             begin, end = self.columns[feature.name]
-            wanted = feature.aggregates()
+            wanted = self.wanted[feature.name]
             if wanted:
                 prior = self.priors.get(feature.name, 0.0)
                 matrix[:, begin] = feature.finish([counts[a] for a in wanted], moments, prior)
@@ -214,17 +219,15 @@ class FeatureSet:
         self, rows: Rows, source: Source, progress: Callable[[float], None] | None
     ) -> dict[Aggregate, Counts]:
         """The counts of all rows, one look at the source for each key they count by."""
-        groups: dict[str, list[Aggregate]] = defaultdict(list)
-        for aggregate in dict.fromkeys(self.aggregates):
-            groups[aggregate.by].append(aggregate)
         answer: dict[Aggregate, Counts] = {}
-        for number_, (by, aggregates) in enumerate(groups.items()):
+        for number_, (by, aggregates) in enumerate(self.groups.items()):
             of_request = self.keys.is_of_request(by)
             # counts that do not depend on the candidate are made once a request
             request = np.arange(len(rows.users)) if of_request else rows.request
             item = np.zeros(len(rows.users), np.int32) if of_request else rows.item
             owner, keys = self.keys.of(by, rows.asked, request, item)
             found = source.counts(aggregates, keys, rows.moments[request[owner]])
+            plain = is_plain(owner, len(item))
             visitors = None
             if "user" in by.split("*") and (rows.users < 0).any():
                 unknown = np.flatnonzero(rows.users[request] < 0)
@@ -236,10 +239,11 @@ class FeatureSet:
                     own = source.visitors(aggregate, request[visitors[0]], visitors[1])
                     if own is not None:
                         counted, owners = joined([(counted, owner), (own, visitors[0])])
-                lifted: Counts = Lifted(counted, owners, len(item))
+                one_each = plain and owners is owner
+                lifted: Counts = counted if one_each else Lifted(counted, owners, len(item))
                 answer[aggregate] = Spread(lifted, rows.request) if of_request else lifted
             if progress:
-                progress((number_ + 1) / len(groups))
+                progress((number_ + 1) / len(self.groups))
         return answer
 
     def _likeness(self, feature: Any, rows: Rows, source: Source) -> np.ndarray:

@@ -7,6 +7,7 @@ the cosine of the rows of `vectors`: genres as 0/1 rows, or factors. O(pool × n
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 
@@ -21,13 +22,29 @@ def mmr(utility: np.ndarray, vectors: np.ndarray, strength: float, n: int) -> np
     spread = max(float(utility.max() - utility.min()), 1e-12)
     worth = (utility - utility.min()) / spread * (1 - strength)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    likeness = np.zeros(len(utility))
+    order = _greedy(worth, np.ascontiguousarray(unit, np.float32), float(strength), min(n, len(utility)))
     left = np.ones(len(utility), bool)
-    order = []
-    for _ in range(min(n, len(utility))):
-        gain = np.where(left, worth - strength * likeness, -np.inf)
-        taken = int(gain.argmax())
-        order.append(taken)
-        left[taken] = False
-        likeness = np.maximum(likeness, unit @ unit[taken])
-    return np.concatenate([np.array(order, np.int64), by_utility[left[by_utility]]])
+    left[order] = False
+    return np.concatenate([order, by_utility[left[by_utility]]])
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _greedy(worth, unit, strength, n):  # type: ignore[no-untyped-def]
+    """The n rows taken one by one; ties go to the earlier row."""
+    likeness, taken = np.zeros(len(worth)), np.zeros(len(worth), np.bool_)
+    order = np.empty(n, np.int64)
+    for place in range(n):
+        best, gain = -1, 0.0
+        for row in range(len(worth)):
+            if not taken[row]:
+                now = worth[row] - strength * likeness[row]
+                if best < 0 or now > gain:
+                    best, gain = row, now
+        order[place], taken[best] = best, True
+        for row in range(len(worth)):
+            if not taken[row]:
+                dot = np.float32(0)
+                for c in range(unit.shape[1]):
+                    dot += unit[row, c] * unit[best, c]
+                likeness[row] = max(likeness[row], dot)
+    return order

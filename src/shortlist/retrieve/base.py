@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numba
 import numpy as np
 import scipy.sparse as sp
 
@@ -50,14 +51,9 @@ class Requests:
         once for all the models that ask; not to be written to."""
         if n_items not in self._sums:
             h = self.histories
-            known = h.item < n_items
-            matrix = sp.csr_matrix(
-                (self.weights[known], (h.owner[known], h.item[known])),
-                shape=(len(h), n_items),
-                dtype=np.float32,
-            )
-            matrix.sum_duplicates()
-            self._sums[n_items] = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data
+            indptr, items, weights = np.zeros(len(h) + 1, np.int64), np.empty_like(h.item), np.empty_like(self.weights)
+            size = _sum_rows(h.indptr, h.item, self.weights, n_items, indptr, items, weights)
+            self._sums[n_items] = indptr, items[:size], weights[:size]
         return self._sums[n_items]
 
     def matrix(self, n_items: int) -> sp.csr_matrix:
@@ -97,6 +93,27 @@ class Requests:
         return Requests(
             part, self.weights[low:high], self.moments[start:end], self.allowed, indptr, excluded, attributes
         )
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_rows(begin, item, weight, n_items, indptr, items, weights):  # type: ignore[no-untyped-def]
+    """Each history's items in order, each once, with the sum of its weights; how many there are."""
+    n = 0
+    for row in range(len(begin) - 1):
+        low, high = begin[row], begin[row + 1]
+        order = np.argsort(item[low:high], kind="mergesort")
+        first = n
+        for at in order:
+            one = item[low + at]
+            if one >= n_items:
+                continue
+            if n > first and items[n - 1] == one:
+                weights[n - 1] += weight[low + at]
+            else:
+                items[n], weights[n] = one, weight[low + at]
+                n += 1
+        indptr[row + 1] = n
+    return n
 
 
 @dataclass(frozen=True)

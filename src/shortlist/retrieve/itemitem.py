@@ -63,9 +63,14 @@ class ItemItem(Retriever):
         return (indptr, items, weights), broad
 
     def _matrix(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        n = self.weights.shape[1]
-        out = self.broad_out if self.broad_out.size else np.empty((n, 0), np.float32)
-        return (*parts_of(self.weights), out)
+        """W and O as the kernels take them, made once for a W: a request must not copy what is as long as the catalogue."""
+        if self._kernel is None or self._kernel[0] is not self.weights:
+            n = self.weights.shape[1]
+            out = self.broad_out if self.broad_out.size else np.empty((n, 0), np.float32)
+            self._kernel = self.weights, (*parts_of(self.weights), out)
+        return self._kernel[1]
+
+    _kernel: tuple[sp.csr_matrix, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] | None = None
 
     def score(self, requests: Requests) -> np.ndarray:
         scores = np.empty((len(requests), self.weights.shape[1]), np.float32)
@@ -110,10 +115,11 @@ class ItemItem(Retriever):
         h = requests.histories
         events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
         taken, weight = h.item[events], self.asked(requests).weights[events].astype(np.float64)
-        shares = self.weights[taken][:, items].toarray().T
+        shares = np.zeros((len(items), len(taken)), np.float32)
+        _pairs(*self._matrix()[:3], taken, np.ascontiguousarray(items, np.int32), shares)
         if self.broad.size:
             shares = shares + self.broad_out[items] @ self.broad[taken].T
-        whole = np.bincount(taken, weight, self.weights.shape[0])[taken]  # of which each event is its share
+        whole = (taken[:, None] == taken) @ weight  # of which each event is its share
         damped = np.divide(whole**self.config.repeats, whole, out=np.zeros_like(whole), where=whole > 0)
         return shares * (weight * damped)
 
@@ -230,3 +236,16 @@ def _some_rows(low, high, history, broad, W, items, scores):  # type: ignore[no-
 def _some_parallel(cuts, history, broad, W, items, scores):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
         _some_rows(cuts[part], cuts[part + 1], history, broad, W, items, scores)
+
+
+@numba.njit(cache=True, nogil=True)
+def _pairs(indptr, indices, data, taken, items, shares):  # type: ignore[no-untyped-def]
+    """What each item of a history says about some others: each row of W is read once."""
+    order = np.argsort(items)
+    ordered = items[order]
+    for event in range(len(taken)):
+        for to in range(indptr[taken[event]], indptr[taken[event] + 1]):
+            at = np.searchsorted(ordered, indices[to])
+            while at < len(ordered) and ordered[at] == indices[to]:
+                shares[order[at], event] = data[to]
+                at += 1
