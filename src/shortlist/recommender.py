@@ -209,46 +209,12 @@ class Recommender:
             drawn = int(slate_id[:15], 16) if seed is None else seed + row
             chosen, chance = explored(len(order), n, explore, drawn)
             order = order[chosen]
-            taken = items[order]
-            sources = [
-                {
-                    name: int(rank)
-                    for name, rank in zip(rows.sources, rows.ranks[part][at], strict=True)
-                    if not np.isnan(rank)
-                }
-                for at in order.tolist()
-            ]
-            why = reasons(
-                self.retrievers,
-                requests,
-                row,
-                taken,
-                self.dataset.items.titles,
-                self.dataset.log.kinds,
-                sources,
-            )
             slates.append(
                 Slate(
                     slate_id,
                     person,
                     bool(codes[row] >= 0) or self.people.knows(self.dataset.users.ids.own(person)),
-                    [
-                        Recommendation(
-                            self.dataset.items.ids.id(int(item)),
-                            self.dataset.items.titles[item],
-                            float(utility[part][at]),
-                            {
-                                name: float(p)
-                                for name, p in zip(
-                                    self.project.objectives, predictions[part][at], strict=True
-                                )
-                            },
-                            sources[place],
-                            why[place],
-                            float(chance[place]),
-                        )
-                        for place, (item, at) in enumerate(zip(taken.tolist(), order.tolist(), strict=True))
-                    ],
+                    self._shown(requests, rows, row, bounds[row] + order, predictions, utility, chance),
                     self.version,
                     unknown,
                     self._guard_rails(wish, predictions[part][order]),
@@ -256,6 +222,39 @@ class Recommender:
                 )
             )
         return slates
+
+    def _shown(
+        self,
+        requests: Requests,
+        rows: Rows,
+        row: int,
+        places: np.ndarray,
+        predictions: np.ndarray,
+        utility: np.ndarray,
+        chance: np.ndarray,
+    ) -> list[Recommendation]:
+        """The items of one slate, in full. places: their rows of the batch. Python objects are made here and not before."""
+        taken = rows.item[places]
+        sources = [
+            {name: int(rank) for name, rank in zip(rows.sources, ranks, strict=True) if rank == rank}
+            for ranks in rows.ranks[places].tolist()
+        ]
+        titles, ids, names = self.dataset.items.titles, self.dataset.items.ids, list(self.project.objectives)
+        why = reasons(self.retrievers, requests, row, taken, titles, self.dataset.log.kinds, sources)
+        return [
+            Recommendation(
+                ids.id(item), titles[item], worth, dict(zip(names, p, strict=True)), source, said, c
+            )
+            for item, worth, p, source, said, c in zip(
+                taken.tolist(),
+                utility[places].tolist(),
+                predictions[places].tolist(),
+                sources,
+                why,
+                chance.tolist(),
+                strict=True,
+            )
+        ]
 
     def _policy(self, wish: Wish, strengths: tuple[float, ...]) -> str:
         """What chose the slates, in a few letters: the model, and a digest of what was wanted of it."""

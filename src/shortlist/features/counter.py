@@ -20,13 +20,47 @@ DENSE = 4_000_000
 HIGH, LOW = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 
+class Directory:
+    """Which slot each key has, for all counters that count by the same thing: a key is looked up once for all of them."""
+
+    def __init__(self) -> None:
+        self.slots = Slots()
+        self.members: list[Counter] = []
+
+    def put(self, keys: np.ndarray) -> np.ndarray:
+        """The slots of keys, new ones for new keys; every member has room for them."""
+        size = len(self.members[0].n)
+        if self.slots.count + len(keys) + 1 > size:
+            self._forget()
+            while self.slots.count + len(keys) + 1 > size // 2:
+                size *= 2
+            for member in self.members:
+                member.keep(np.arange(len(member.n)), size)
+        return self.slots.put(keys) + 1
+
+    def _forget(self) -> None:
+        """Give up keys of which no member's window holds anything: they read like keys that never occurred."""
+        kept = np.zeros(self.slots.count, bool)
+        for member in self.members:
+            kept |= member.n[1 : self.slots.count + 1] > 0
+        if kept.all():
+            return
+        rows = np.concatenate([[0], 1 + np.flatnonzero(kept)])
+        self.slots.renumber(kept)
+        for member in self.members:
+            member.keep(rows, len(member.n))
+
+
 class Counter:
     """`n`, `total` (thousandths), `last` (ms), `value` (thousandths): int64, one a slot; rings (slots, 24) where there
     is a window. Slot 0 stays empty: it is the answer for keys that never occurred."""
 
-    def __init__(self, aggregate: Aggregate, keys: int, sums: bool = True) -> None:
+    def __init__(
+        self, aggregate: Aggregate, keys: int, sums: bool = True, directory: Directory | None = None
+    ) -> None:
+        """directory: of the keys it counts by, shared with others; with few possible keys none is needed."""
         self.aggregate = aggregate
-        self.slots = None if keys <= DENSE and "*" not in aggregate.by else Slots()
+        self.directory = None if is_dense(aggregate.by, keys) else directory or Directory()
         self.pairs = Slots() if aggregate.distinct is not None else None
         """Which (key, other) pairs were ever seen; their slots index `seen`."""
         self.seen = np.full(1024, NEVER)
@@ -37,7 +71,11 @@ class Counter:
         self.rings = STEPS if self.step else 0
         self.sums = sums
         """Whether anybody reads `total`; without, a window keeps no ring of it."""
-        self._make(keys + 1 if self.slots is None else 1024)
+        self._make(keys + 1 if self.directory is None else 1024)
+        if self.directory is not None:
+            if self.directory.members:
+                self._make(len(self.directory.members[0].n))
+            self.directory.members.append(self)
 
     def _make(self, size: int) -> None:
         self.n, self.total, self.value = (np.zeros(size, np.int64) for _ in range(3))
@@ -51,35 +89,16 @@ class Counter:
     ARRAYS = ("n", "total", "value", "last", "ring_n", "ring_total", "ring_low", "ring_high")
 
     def at(self, keys: np.ndarray) -> np.ndarray:
-        """Slots of keys, 0 where a key never occurred."""
-        return keys + 1 if self.slots is None else self.slots.of(keys) + 1
+        """Slots of keys, 0 where a key never occurred (or is −1)."""
+        return keys + 1 if self.directory is None else self.directory.slots.of(keys) + 1
 
     def _at_new(self, keys: np.ndarray) -> np.ndarray:
-        if self.slots is None:
-            return keys + 1
-        if self.slots.count + len(keys) + 1 > len(self.n):
-            self._forget()
-            size = len(self.n)
-            while self.slots.count + len(keys) + 1 > size // 2:
-                size *= 2
-            if size > len(self.n):
-                old = {name: getattr(self, name) for name in self.ARRAYS}
-                self._make(size)
-                for name, array in old.items():
-                    getattr(self, name)[: len(array)] = array
-        return self.slots.put(keys) + 1
+        return keys + 1 if self.directory is None else self.directory.put(keys)
 
-    def _forget(self) -> None:
-        """Give up keys whose window is empty: they read like keys that never occurred."""
-        if self.slots is None or not self.step:
-            return
-        kept = self.n[1 : self.slots.count + 1] > 0
-        if kept.all():
-            return
-        rows = np.concatenate([[0], 1 + np.flatnonzero(kept)])
+    def keep(self, rows: np.ndarray, size: int) -> None:
+        """Only some slots, in this order, with room for `size`."""
         old = {name: getattr(self, name)[rows] for name in self.ARRAYS}
-        self.slots.renumber(kept)
-        self._make(len(self.n))
+        self._make(size)
         for name, array in old.items():
             getattr(self, name)[: len(array)] = array
 
@@ -165,6 +184,11 @@ class Counter:
         """What is known of each key now."""
         self.advance(moment)
         return LiveView(self, self.at(keys))
+
+
+def is_dense(by: str, keys: int) -> bool:
+    """Whether a counter has a place for each possible key."""
+    return keys <= DENSE and "*" not in by
 
 
 class LiveView:

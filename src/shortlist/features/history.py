@@ -25,7 +25,8 @@ from shortlist.data.dataset import Dataset
 from shortlist.engines import Engine, engine_of
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.likeness import weighted_values
-from shortlist.features.spec import STEPS, THOUSANDTHS, Aggregate
+from shortlist.features.formulas import THOUSANDTHS
+from shortlist.features.spec import STEPS, Aggregate
 
 RUNNING_SQL = """
 SELECT mark, CAST(n AS BIGINT) AS n, CAST(total AS BIGINT) AS total, place FROM (

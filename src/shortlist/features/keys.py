@@ -80,6 +80,27 @@ class Keys:
                 rows, keys = _product(rows, keys, request[rows], indptr, values, size)
         return rows, keys
 
+    def single(self, by: str, asked: Asked, request: np.ndarray, items: np.ndarray) -> np.ndarray | None:
+        """The one key of each row, int64, −1 for none; or None where a part is a list, of which a row has several."""
+        if by == "item":
+            return items.astype(np.int64)
+        keys = np.zeros(len(items), np.int64)
+        known: np.ndarray | None = None
+        for part in by.split("*"):
+            if part == "all":
+                continue
+            if part == "item" or part.startswith("item."):
+                indptr, values = self._item_part(part, items)
+            else:
+                indptr, values = self._request_part(part, asked)
+                values = values[request] if indptr is None else values
+            if indptr is not None:
+                return None
+            there = values >= 0
+            known = there if known is None else known & there
+            keys = keys * self._size(part) + values
+        return keys if known is None or known.all() else np.where(known, keys, -1)
+
     def is_of_request(self, by: str) -> bool:
         """Whether the key does not depend on the candidate."""
         return not any(part == "item" or part.startswith("item.") for part in by.split("*"))

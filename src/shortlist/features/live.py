@@ -12,10 +12,11 @@ import numpy as np
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Log
 from shortlist.data.histories import Histories
-from shortlist.features.counter import Counter, LiveView
+from shortlist.features.counter import Counter, Directory, LiveView
 from shortlist.features.history import PastCounts, thousandths
 from shortlist.features.keys import Asked, Keys
-from shortlist.features.spec import THOUSANDTHS, Aggregate
+from shortlist.features.formulas import THOUSANDTHS
+from shortlist.features.spec import Aggregate
 
 
 class LiveCounts:
@@ -26,8 +27,10 @@ class LiveCounts:
     ) -> None:
         self.keys = keys
         self.kinds = kinds
+        directories: defaultdict[str, Directory] = defaultdict(Directory)
         self.counters = {
-            a: Counter(a, keys.size(a.by), summed is None or a in summed) for a in dict.fromkeys(aggregates)
+            a: Counter(a, keys.size(a.by), summed is None or a in summed, directories[a.by])
+            for a in dict.fromkeys(aggregates)
         }
         self.by_kind: dict[str, list[tuple[Aggregate, Counter]]] = defaultdict(list)
         for aggregate, counter in self.counters.items():

@@ -28,7 +28,8 @@ from shortlist.features.keys import Asked, Keys
 from shortlist.features.lift import Lifted, Spread, is_plain, joined
 from shortlist.features.likeness import live_likeness, squared_lengths
 from shortlist.features.live import LiveCounts, visitor_counts, without_user
-from shortlist.features.spec import DAY, Aggregate, Counts
+from shortlist.features.formulas import DAY, fill
+from shortlist.features.spec import Aggregate, Counts
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,17 @@ class Source(Protocol):
 
     def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
         """Counts of people without counters; None where there are no such people."""
+
+    def fill(
+        self,
+        by: str,
+        features: list[Any],
+        of: FeatureSet,
+        rows: Rows,
+        moments: np.ndarray,
+        matrix: np.ndarray,
+    ) -> set[str]:
+        """Write the columns of some features that count by the same key, where it can be done directly; those it did."""
 
 
 class FeatureSet:
@@ -128,6 +140,15 @@ class FeatureSet:
             self._add(feature, names_of(feature, user), kind)
         self.width = len(self.column_names)
         self.others = others
+        self.direct = self._direct()
+
+    def _direct(self) -> dict[str, list[Any]]:
+        """By key, the features of one formula whose keys are dense or share their directory: all those that count."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        for feature in self.others:
+            if getattr(feature, "formula", None) is not None:
+                found[feature.by].append(feature)
+        return found
 
     def _user_attribute(self, feature: Any) -> Attribute | None:
         side, _, name = (
@@ -196,11 +217,14 @@ class FeatureSet:
         fixed = self.static.shape[1]
         if fixed:
             matrix[:, :fixed] = self.static[rows.item]
-        counts = self._counts(rows, source, progress)
         moments = rows.moments[rows.request]
+        done = self._filled(rows, source, moments, matrix)
+        counts = self._counts(rows, source, progress, done)
         for feature in self.others:
             begin, end = self.columns[feature.name]
             wanted = self.wanted[feature.name]
+            if feature.name in done:
+                continue
             if wanted:
                 prior = self.priors.get(feature.name, 0.0)
                 matrix[:, begin] = feature.finish([counts[a] for a in wanted], moments, prior)
@@ -215,12 +239,30 @@ class FeatureSet:
         matrix[:, self.width + sources :] = rows.scores
         return matrix
 
+    def _filled(self, rows: Rows, source: Source, moments: np.ndarray, matrix: np.ndarray) -> set[str]:
+        """The features that could be written straight from counters into their columns: those of one key a row."""
+        done: set[str] = set()
+        visitors = bool((rows.users < 0).any())
+        for by, features in self.direct.items():
+            if visitors and "user" in by.split("*"):
+                continue
+            done |= source.fill(by, features, self, rows, moments, matrix)
+        return done
+
     def _counts(
-        self, rows: Rows, source: Source, progress: Callable[[float], None] | None
+        self, rows: Rows, source: Source, progress: Callable[[float], None] | None, done: set[str]
     ) -> dict[Aggregate, Counts]:
-        """The counts of all rows, one look at the source for each key they count by."""
+        """The counts of all rows, one look at the source for each key they count by; not for features that are done."""
         answer: dict[Aggregate, Counts] = {}
-        for number_, (by, aggregates) in enumerate(self.groups.items()):
+        groups = self.groups
+        if done:
+            left = dict.fromkeys(
+                a for name, wanted in self.wanted.items() if name not in done for a in wanted
+            )
+            groups = {by: [a for a in every if a in left] for by, every in groups.items()}
+        for number_, (by, aggregates) in enumerate(groups.items()):
+            if not aggregates:
+                continue
             of_request = self.keys.is_of_request(by)
             # counts that do not depend on the candidate are made once a request
             request = np.arange(len(rows.users)) if of_request else rows.request
@@ -243,7 +285,7 @@ class FeatureSet:
                 lifted: Counts = counted if one_each else Lifted(counted, owners, len(item))
                 answer[aggregate] = Spread(lifted, rows.request) if of_request else lifted
             if progress:
-                progress((number_ + 1) / len(self.groups))
+                progress((number_ + 1) / len(groups))
         return answer
 
     def _likeness(self, feature: Any, rows: Rows, source: Source) -> np.ndarray:
@@ -333,6 +375,17 @@ class _Past:
     def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
         return None
 
+    def fill(
+        self,
+        by: str,
+        features: list[Any],
+        of: FeatureSet,
+        rows: Rows,
+        moments: np.ndarray,
+        matrix: np.ndarray,
+    ) -> set[str]:
+        return set()
+
 
 @dataclass
 class _Now:
@@ -357,6 +410,47 @@ class _Now:
         return visitor_counts(
             aggregate, self.live.keys, r.histories, r.asked, self.kinds, owner, rest, r.moments
         )
+
+    def fill(
+        self,
+        by: str,
+        features: list[Any],
+        of: FeatureSet,
+        rows: Rows,
+        moments: np.ndarray,
+        matrix: np.ndarray,
+    ) -> set[str]:
+        if of.keys.is_of_request(by):  # once a request, not once a row
+            n = len(rows.users)
+            keys = of.keys.single(by, rows.asked, np.arange(n), np.zeros(n, np.int32))
+        else:
+            keys = of.keys.single(by, rows.asked, rows.request, rows.item)
+        if keys is None:
+            return set()
+        now = int(rows.moments.max()) if len(rows.moments) else 0
+        at: np.ndarray | None = None
+        for feature in features:
+            counters = [self.live.counters[a] for a in of.wanted[feature.name]]
+            for counter in counters:
+                counter.advance(now)
+            one, other = counters[0], counters[-1]
+            if at is None:
+                at = one.at(keys)
+                at = at[rows.request] if of.keys.is_of_request(by) else at
+            fill(
+                matrix,
+                of.columns[feature.name][0],
+                feature.formula,
+                at,
+                one.n,
+                one.total,
+                one.last,
+                one.value,
+                other.n,
+                moments,
+                *feature.parameters(of.priors.get(feature.name, 0.0)),
+            )
+        return {feature.name for feature in features}
 
 
 def _column(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Slots:
-    """`of(keys)` → slots, −1 where a key has none; `put(keys)` gives one to each."""
+    """`of(keys)` → slots, −1 where a key has none (and for a key of −1); `put(keys)` gives one to each."""
 
     def __init__(self) -> None:
         self.keys = np.full(1024, -1, np.int64)
@@ -57,6 +57,12 @@ def _find(table, slots, keys):  # type: ignore[no-untyped-def]
     mask = np.uint64(len(table) - 1)
     answer = np.empty(len(keys), np.int64)
     for i in range(len(keys)):
+        if keys[i] < 0:
+            answer[i] = -1
+            continue
+        if i and keys[i] == keys[i - 1]:
+            answer[i] = answer[i - 1]
+            continue
         at = _spread(keys[i]) & mask
         while table[at] != -1 and table[at] != keys[i]:
             at = (at + np.uint64(1)) & mask

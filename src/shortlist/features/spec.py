@@ -21,18 +21,26 @@ docs/features.md has an example of every kind. What is checked against the proje
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
+from shortlist.features.formulas import (
+    COUNT,
+    DAY,
+    LATEST,
+    MEAN,
+    RATE,
+    RECENCY,
+    THOUSANDTHS,
+    TREND,
+    finished,
+)
 from shortlist.project import Settings, duration_ms
 
 STEPS = 24
 """How many steps a window has."""
-DAY = 86_400_000.0
-THOUSANDTHS = 1000.0
-"""Values are summed as whole thousandths, so that the order of summation cannot matter."""
 
 
 @dataclass(frozen=True)
@@ -226,23 +234,40 @@ class Counted(Base):
     def aggregates(self) -> list[Aggregate]:
         return [self._of(self.event, self.at_least)]
 
+    formula: ClassVar[int | None] = None
+    """Which of `formulas.py`; None where a feature has a formula of its own."""
+
+    def parameters(self, prior: float) -> tuple[float, float]:
+        """x and y of the formula. prior: what was learnt of all."""
+        return 0.0, 0.0
+
+    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+        one, other = counts[0], counts[-1]
+        assert self.formula is not None
+        return finished(
+            self.formula,
+            _floats(one.n),
+            _floats(one.total) if self.formula == MEAN else NOTHING,
+            _floats(one.last) if self.formula == RECENCY else NOTHING,
+            _floats(one.value) if self.formula == LATEST else NOTHING,
+            _floats(other.n) if len(counts) > 1 else NOTHING,
+            _floats(moments),
+            *self.parameters(prior),
+        )
+
 
 class CountFeature(Counted):
     """How many events."""
 
     kind: Literal["count"]
-
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        return counts[0].n.astype(np.float64)
+    formula = COUNT
 
 
 class RecencyFeature(Counted):
     """Days since the last event; unknown where there is none in the window."""
 
     kind: Literal["recency"]
-
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        return np.where(counts[0].n > 0, (moments - counts[0].last) / DAY, np.nan)
+    formula = RECENCY
 
 
 class MeanFeature(Counted):
@@ -250,18 +275,17 @@ class MeanFeature(Counted):
 
     kind: Literal["mean"]
     prior: float = Field(10.0, ge=0)
+    formula = MEAN
 
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        return _ratio(counts[0].total / THOUSANDTHS + self.prior * prior, counts[0].n + self.prior)
+    def parameters(self, prior: float) -> tuple[float, float]:
+        return self.prior, prior
 
 
 class LatestFeature(Counted):
     """The value of the latest event; unknown where there is none in the window."""
 
     kind: Literal["latest"]
-
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        return np.where(counts[0].n > 0, counts[0].value / THOUSANDTHS, np.nan)
+    formula = LATEST
 
 
 class ExtremeFeature(Counted):
@@ -287,8 +311,7 @@ class DistinctFeature(Counted):
     def aggregates(self) -> list[Aggregate]:
         return [self._of(self.event, self.at_least, distinct=self.of)]
 
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        return counts[0].n.astype(np.float64)
+    formula = COUNT
 
 
 class TrendFeature(Counted):
@@ -313,9 +336,10 @@ class TrendFeature(Counted):
             self._of(self.event, self.at_least, window=self.against),
         ]
 
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        share = duration_ms(self.window) / duration_ms(self.against)
-        return (counts[0].n + self.prior) / (counts[1].n * share + self.prior)
+    formula = TREND
+
+    def parameters(self, prior: float) -> tuple[float, float]:
+        return self.prior, duration_ms(self.window) / duration_ms(self.against)
 
 
 class RateFeature(Counted):
@@ -328,8 +352,10 @@ class RateFeature(Counted):
     def aggregates(self) -> list[Aggregate]:
         return [self._of(self.event, self.at_least), self._of(self.per)]
 
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        return _ratio(counts[0].n + self.prior * prior, counts[1].n + self.prior)
+    formula = RATE
+
+    def parameters(self, prior: float) -> tuple[float, float]:
+        return self.prior, prior
 
 
 Feature = Annotated[
@@ -354,5 +380,8 @@ Feature = Annotated[
 adapter: TypeAdapter[Any] = TypeAdapter(Feature)
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+NOTHING = np.empty(0)
+
+
+def _floats(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float64)

@@ -43,7 +43,9 @@ class Arranger:
     def vectors(self, items: np.ndarray) -> np.ndarray:
         """float32 (items, d): what likeness is measured by: the attribute of `diversity_by`, or factors."""
         by = self.settings.diversity_by
-        if by and self.attributes[by].kind == "category":  # a column for each value that occurs; rows of nothing for none
+        if (
+            by and self.attributes[by].kind == "category"
+        ):  # a column for each value that occurs; rows of nothing for none
             values, at = np.unique(self.attributes[by].codes[items], return_inverse=True)
             return np.eye(len(values), dtype=np.float32)[at] * (values[at] >= 0)[:, None]
         if by:

@@ -31,7 +31,7 @@ from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
 from shortlist.retrieve.cooccurrence import parts_of
 from shortlist.retrieve.index import Index, IndexConfig
-from shortlist.retrieve.select import in_parts, no_candidates
+from shortlist.retrieve.select import in_parts, limits, no_candidates, offer, ranked
 
 FOLD_IN = 64
 """At most this many steps of conjugate gradients for a person's factor; a dozen are usual."""
@@ -162,27 +162,20 @@ class ALS(Retriever):
         gone = (
             0 if requests.excluded_indptr is None else int(np.diff(requests.excluded_indptr).max(initial=0))
         )
+        share = 1.0 if requests.allowed is None else max(float(requests.allowed.mean()), 0.25)
         factors = self.fold_in(requests)
-        found = self.index.search(factors, min(len(self.items), 2 * k + gone + 50))[0]
+        found = self.index.search(factors, min(len(self.items), int((k + gone) / share) + 20))[0]
         scores = self._dots(factors, requests, found)
         item, score = no_candidates(len(requests), k)
-        for row in range(len(requests)):
-            fits = np.isfinite(scores[row])
-            if requests.allowed is not None:
-                fits &= requests.allowed[found[row]]
-            if requests.excluded is not None and requests.excluded_indptr is not None:
-                low, high = requests.excluded_indptr[row : row + 2]
-                fits &= ~np.isin(found[row], requests.excluded[low:high])
-            kept = np.flatnonzero(fits)
-            if len(kept) < k and not fits.all():
-                exact = super().retrieve(requests.rows(row, row + 1), k)
-                item[row, : exact.item.shape[1]], score[row, : exact.item.shape[1]] = (
-                    exact.item[0],
-                    exact.score[0],
-                )
-                continue
-            kept = kept[np.lexsort([found[row][kept], -scores[row][kept]])][:k]
-            item[row, : len(kept)], score[row, : len(kept)] = found[row][kept], scores[row][kept]
+        filters = limits(requests.allowed, requests.excluded_indptr, requests.excluded)
+        short = np.zeros(len(requests), np.bool_)
+        _keep(found, scores, *filters, item, score, short)
+        for row in np.flatnonzero(short).tolist():
+            exact = super().retrieve(requests.rows(row, row + 1), k)
+            item[row, : exact.item.shape[1]], score[row, : exact.item.shape[1]] = (
+                exact.item[0],
+                exact.score[0],
+            )
         return Candidates(item, score)
 
     def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
@@ -212,11 +205,22 @@ class ALS(Retriever):
         """The share of each event in the score: y_iᵀ A⁻¹ c_j y_j, which sums to x·y_i (Hu et al. 2008, section 5)."""
         h = requests.histories
         events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
-        Y, held = self.items[h.item[events]], requests.weights[events]
+        Y, held = self.items[h.item[events]].astype(np.float64), requests.weights[events].astype(np.float64)
         ridge = self._ridge(np.array([held.sum()]), len(self.items), float(self.typical))[0]
+        diagonal = self.config.unobserved * self.gram.astype(np.float64) + ridge
+        asked = self.items[items] / diagonal
+        some = held > 0
+        shares = np.zeros((len(items), len(held)))
+        if 0 < some.sum() <= len(diagonal):
+            # A is a diagonal and as many directions as there are events: A⁻¹Yᵀ C = D⁻¹Yᵀ (C⁻¹ + Y D⁻¹ Yᵀ)⁻¹, a small system
+            taken = Y[some]
+            inner = (taken / diagonal) @ taken.T
+            inner[np.diag_indices(len(inner))] += 1 / held[some]
+            shares[:, some] = np.linalg.solve(inner, taken @ asked.T).T
+            return shares
         A = (Y.T * held) @ Y
-        A[np.diag_indices(len(A))] += self.config.unobserved * self.gram + ridge
-        return self.items[items] @ np.linalg.solve(A, (Y * held[:, None]).T)
+        A[np.diag_indices(len(A))] += diagonal
+        return np.asarray(self.items[items] @ np.linalg.solve(A, (Y * held[:, None]).T))
 
     def add_items(self, dataset: Dataset) -> None:
         new = len(dataset.items) - len(self.items)
@@ -316,6 +320,29 @@ def _solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: i
 def _solve_parallel(cuts, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
         _solve_rows(cuts[part], cuts[part + 1], rows, other, diagonal, ridge, out, steps)
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep(found, scores, allowed, indptr, excluded, items, kept, short):  # type: ignore[no-untyped-def]
+    """Of what the index found, the best that filters permit. short: where they took so much away that the list is not full."""
+    for row in range(len(found)):
+        gone = np.sort(excluded[indptr[row] : indptr[row + 1]]) if len(indptr) else excluded
+        n, lost = 0, False
+        for at in range(found.shape[1]):
+            item, score = found[row, at], scores[row, at]
+            fits = item >= 0 and score > -np.inf
+            if fits and len(allowed):
+                fits = allowed[item]
+            if fits and len(gone):
+                place = np.searchsorted(gone, item)
+                fits = not (place < len(gone) and gone[place] == item)
+            if fits:
+                offer(score, item, kept[row], items[row])
+                n += 1
+            else:
+                lost = True
+        ranked(kept[row], items[row])
+        short[row] = lost and n < items.shape[1]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

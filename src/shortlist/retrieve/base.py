@@ -51,7 +51,11 @@ class Requests:
         once for all the models that ask; not to be written to."""
         if n_items not in self._sums:
             h = self.histories
-            indptr, items, weights = np.zeros(len(h) + 1, np.int64), np.empty_like(h.item), np.empty_like(self.weights)
+            indptr, items, weights = (
+                np.zeros(len(h) + 1, np.int64),
+                np.empty_like(h.item),
+                np.empty_like(self.weights),
+            )
             size = _sum_rows(h.indptr, h.item, self.weights, n_items, indptr, items, weights)
             self._sums[n_items] = indptr, items[:size], weights[:size]
         return self._sums[n_items]

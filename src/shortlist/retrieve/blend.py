@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from shortlist.retrieve.base import Requests, Retriever
-from shortlist.retrieve.select import in_parts
+from shortlist.retrieve.select import in_parts, offer, ranked
 
 FUSION = 60.0
 LIMIT = 10.0
@@ -57,29 +57,45 @@ def blend(
             continue
         found = retriever.retrieve(requests, each)
         lists[:, at, : found.item.shape[1]] = found.item
-        spans[:, at] = _spans(found.item, found.score)
+        _spans(found.item, found.score, spans[:, at])
     item, ranks = np.full((n, k), -1, np.int32), np.full((n, k, len(sources)), np.nan, np.float32)
     in_parts(n, _union_rows, _union_parallel, lists, *_forced(must), item, ranks)
     scores = np.empty(ranks.shape, np.float32)
     for at, (name, retriever) in enumerate(retrievers.items()):
         raw = retriever.score_items(requests, item)
-        raw[~np.isfinite(raw)] = np.nan
         if proposers is not None and name not in proposers:
-            spans[:, at] = _spans(item, -np.sort(-raw, axis=1))
-        low, unit = spans[:, at, 0:1], spans[:, at, 1:2]
-        # where a source tells its proposals hardly apart, its unit is tiny: nothing is further than LIMIT of them
-        scores[:, :, at] = np.clip((raw - low) / np.maximum(unit, 1e-12), -LIMIT, LIMIT)
+            _spans(
+                item, -np.sort(-np.where(np.isfinite(raw), raw, np.float32(-np.inf)), axis=1), spans[:, at]
+            )
+        _normalise(raw, spans[:, at], scores[:, :, at])
     return Blended(item, ranks, scores, sources)
 
 
-def _spans(items: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """(B, 2): the score of a source's last proposal, and how far above it its best ones are on average."""
-    there = (items >= 0) & np.isfinite(scores)
-    count = there.sum(1)
-    values = np.where(there, scores, 0.0)
-    low = values[np.arange(len(items)), np.maximum(count - 1, 0)]
-    top = values[:, :TOP].sum(1) / np.maximum(np.minimum(count, TOP), 1)
-    return np.stack([low, top - low], axis=1).astype(np.float32)
+@numba.njit(cache=True, nogil=True)
+def _spans(items, scores, spans):  # type: ignore[no-untyped-def]
+    """Into (B, 2): the score of a source's last proposal, and how far above it its best ones are on average."""
+    for row in range(len(items)):
+        low, top, n = np.float32(0), 0.0, 0
+        for at in range(items.shape[1]):
+            if items[row, at] >= 0 and np.isfinite(scores[row, at]):
+                low = scores[row, at]
+                if at < TOP:
+                    top += low
+                n += 1
+        spans[row, 0] = low
+        spans[row, 1] = top / max(min(n, TOP), 1) - low
+
+
+@numba.njit(cache=True, nogil=True)
+def _normalise(raw, spans, scores):  # type: ignore[no-untyped-def]
+    """Where a source tells its proposals hardly apart, its unit is tiny: nothing is further than LIMIT of them."""
+    for row in range(len(raw)):
+        unit = max(spans[row, 1], np.float32(1e-12))
+        for at in range(raw.shape[1]):
+            if np.isfinite(raw[row, at]):
+                scores[row, at] = min(max((raw[row, at] - spans[row, 0]) / unit, -LIMIT), LIMIT)
+            else:
+                scores[row, at] = np.nan
 
 
 def _forced(must: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
@@ -95,42 +111,55 @@ def _forced(must: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
 def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore[no-untyped-def]
     """Each row's proposals without repeats, by reciprocal-rank fusion, and each source's rank of them.
 
-    Proposals are sorted by item, so that those of one item lie side by side; nothing is as long as the catalogue.
+    Proposals meet in a small hash table; nothing is as long as the catalogue.
     """
     _, sources, each = lists.shape
     k = items.shape[1]
     for row in range(low, high):
         owed = indptr[row + 1] - indptr[row] if len(indptr) else 0
-        width = (sources + 1) * each  # forced items come as from one source more
-        entry = np.empty(sources * each + owed, np.int64)
+        most = sources * each + owed
+        size = 16
+        while size < 2 * most:
+            size *= 2
+        table = np.full(size, -1, np.int32)
+        found, fused = np.empty(most, np.int32), np.zeros(most)
+        place = np.full((most, sources), np.nan, np.float32)
         n = 0
         for source in range(sources):
             for rank in range(each):
-                if lists[row, source, rank] < 0:
+                item = lists[row, source, rank]
+                if item < 0:
                     break
-                entry[n] = np.int64(lists[row, source, rank]) * width + source * each + rank
-                n += 1
+                at = _slot(table, found, item)
+                if table[at] < 0:
+                    table[at], found[n] = n, item
+                    n += 1
+                place[table[at], source] = rank
+                fused[table[at]] += 1.0 / (FUSION + rank)
         for at in range(owed):
-            entry[n] = np.int64(forced[indptr[row] + at]) * width + sources * each
-            n += 1
-        entry = np.sort(entry[:n])
-        found, fused = np.empty(n, np.int32), np.zeros(n)
-        place = np.full((n, sources), np.nan, np.float32)
-        m = -1
+            item = forced[indptr[row] + at]
+            slot = _slot(table, found, item)
+            if table[slot] < 0:
+                table[slot], found[n] = n, item
+                n += 1
+            fused[table[slot]] = np.inf
+        best, chosen = np.full(k, -np.inf), np.full(k, -1, np.int32)
         for at in range(n):
-            item, source, rank = entry[at] // width, (entry[at] % width) // each, entry[at] % each
-            if m < 0 or found[m] != item:
-                m += 1
-                found[m] = item
-            if source == sources:
-                fused[m] = np.inf
-            else:
-                place[m, source] = rank
-                fused[m] += 1.0 / (FUSION + rank)
-        order = np.argsort(-fused[: m + 1], kind="mergesort")
-        for to in range(min(m + 1, k)):
-            items[row, to] = found[order[to]]
-            ranks[row, to] = place[order[to]]
+            offer(fused[at], found[at], best, chosen)
+        ranked(best, chosen)
+        for to in range(min(n, k)):
+            items[row, to] = chosen[to]
+            ranks[row, to] = place[table[_slot(table, found, chosen[to])]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _slot(table, found, item):  # type: ignore[no-untyped-def]
+    """Where an item is in the table, or would be."""
+    mask = len(table) - 1
+    at = (item * 2654435761 >> 7) & mask
+    while table[at] >= 0 and found[table[at]] != item:
+        at = (at + 1) & mask
+    return at
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import scipy.sparse as sp
 
-from shortlist.retrieve.select import in_parts, no_candidates, offer
+from shortlist.retrieve.select import in_parts, no_candidates, offer, ranked
 
 
 @numba.njit(cache=True, nogil=True)
@@ -50,6 +50,7 @@ def _nearest_rows(low, high, T, X, own, others, shrink, items, values):  # type:
                 )
             line[other] = 0
             seen[other] = False
+        ranked(values[item], items[item])
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)

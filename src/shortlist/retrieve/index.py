@@ -53,6 +53,8 @@ class Index:
         self._cells: Any = None
         self._centroids = np.empty((0, 0), np.float32)
         """float32 (cells, d + 1), in the lengthened space."""
+        self._halves = np.empty(0, np.float32)
+        """Half of each centroid's squared norm."""
         self._longest = 0.0
         """The square of the longest item's norm when the cells were made."""
 
@@ -146,7 +148,9 @@ class Index:
         """Look into the cells whose centroids are nearest in the lengthened space, where a request's own is 0."""
         tools: Any = need("faiss.contrib.ivf_tools", "index")
         inner = requests @ self._centroids[:, :-1].T
-        promise = inner - 0.5 * np.einsum("cd,cd->c", self._centroids, self._centroids)
+        if len(self._halves) != len(self._centroids):
+            self._halves = 0.5 * np.einsum("cd,cd->c", self._centroids, self._centroids)
+        promise = inner - self._halves
         n = min(self.probes, len(self._centroids))
         cells = np.argpartition(-promise, n - 1, axis=1)[:, :n] if n < len(self._centroids) else None
         if cells is None:

@@ -21,7 +21,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
 from shortlist.retrieve.cooccurrence import parts_of
-from shortlist.retrieve.select import in_parts, limits, no_candidates, offer
+from shortlist.retrieve.select import in_parts, limits, no_candidates, offer, ranked
 
 
 class ItemItemConfig(Settings):
@@ -178,6 +178,7 @@ def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, items, s
                 offer(line[other], other, scores[row], items[row])
             line[other] = 0
             seen[other] = False
+        ranked(scores[row], items[row])
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
                 blocked[excluded[at]] = False

@@ -1,7 +1,7 @@
 """The best k of many scores: the cut that every retriever ends in.
 
-One pass over the scores of a request with a sorted list of the k best so far; most scores lose against the worst of
-them in a single comparison. Filters act before the cut, so a strict one still fills the list. Ties go to the lower
+One pass over the scores of a request with a heap of the k best so far; most scores lose against the worst of them in a
+single comparison. Filters act before the cut, so a strict one still fills the list. Ties go to the lower
 code, so that results repeat. The kernels work on a range of requests, and a batch is split over the cores; a batch of
 one stays on the caller's thread, because waking threads costs more than one request does.
 """
@@ -20,17 +20,52 @@ EVERYTHING = np.empty(0, np.bool_)
 
 @numba.njit(cache=True, nogil=True)
 def offer(score, item, scores, items):  # type: ignore[no-untyped-def]
-    """Put an item into the sorted list of the best, if it belongs there. NaN and −inf never do."""
-    last = len(scores) - 1
-    if not (score > scores[last] or (score == scores[last] and item < items[last])):
+    """Put an item among the best so far, if it belongs there. NaN and −inf never do.
+
+    The best so far are a heap whose root is the worst of them: a newcomer that beats it takes its place and sinks, in
+    log k steps. `ranked` puts the heap in order at the end.
+    """
+    if not (score > scores[0] or (score == scores[0] and item < items[0])):
         return
-    at = last
-    while at > 0 and (score > scores[at - 1] or (score == scores[at - 1] and item < items[at - 1])):
-        scores[at] = scores[at - 1]
-        items[at] = items[at - 1]
-        at -= 1
-    scores[at] = score
-    items[at] = item
+    k, at = len(scores), 0
+    while True:
+        worse = 2 * at + 1
+        if worse >= k:
+            break
+        other = worse + 1
+        if other < k and (
+            scores[other] < scores[worse] or (scores[other] == scores[worse] and items[other] > items[worse])
+        ):
+            worse = other
+        if not (scores[worse] < score or (scores[worse] == score and items[worse] > item)):
+            break
+        scores[at], items[at] = scores[worse], items[worse]
+        at = worse
+    scores[at], items[at] = score, item
+
+
+@numba.njit(cache=True, nogil=True)
+def ranked(scores, items):  # type: ignore[no-untyped-def]
+    """Put a heap of `offer` in order, best first: the worst goes to the end, again and again."""
+    for end in range(len(scores) - 1, 0, -1):
+        score, item = scores[end], items[end]
+        scores[end], items[end] = scores[0], items[0]
+        at = 0
+        while True:
+            worse = 2 * at + 1
+            if worse >= end:
+                break
+            other = worse + 1
+            if other < end and (
+                scores[other] < scores[worse]
+                or (scores[other] == scores[worse] and items[other] > items[worse])
+            ):
+                worse = other
+            if not (scores[worse] < score or (scores[worse] == score and items[worse] > item)):
+                break
+            scores[at], items[at] = scores[worse], items[worse]
+            at = worse
+        scores[at], items[at] = score, item
 
 
 @numba.njit(cache=True, nogil=True)
@@ -45,6 +80,7 @@ def select_rows(low, high, lines, allowed, indptr, excluded, items, scores):  # 
         for item in range(n):
             if not blocked[item] and (len(allowed) == 0 or allowed[item]):
                 offer(lines[row, item], item, scores[row], items[row])
+        ranked(scores[row], items[row])
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
                 blocked[excluded[at]] = False

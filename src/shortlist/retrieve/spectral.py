@@ -32,7 +32,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.retrieve.cooccurrence import as_matrix, parts_of, walk
 from shortlist.retrieve.factorise import leading
 from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
-from shortlist.retrieve.select import in_parts, no_candidates, offer
+from shortlist.retrieve.select import in_parts, no_candidates, offer, ranked
 from shortlist.retrieve.slim import scaled
 
 PEOPLE = 500
@@ -137,14 +137,15 @@ def _prune_rows(low, high, T, X, left, right, own, others, nearby, items, values
                 offer(line[other] * others[other], other, strength, near)
             line[other] = 0
             seen[other] = False
-        for at in range(min(n, nearby)):
+        for at in range(nearby):
             other = near[at]
             if other < 0:
-                break
+                continue
             total = own[item] * strength[at]
             for c in range(left.shape[1]):
                 total += left[item, c] * right[other, c]
             offer(total, other, values[item], items[item])
+        ranked(values[item], items[item])
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)

@@ -1,0 +1,73 @@
+"""From integers to the number that the ranker sees: one formula for training and for serving.
+
+How many events, their sum in thousandths, the last time, the latest value: SQL delivers them as of the past, counters as of
+now. Both go through `formula`, so that the two can only differ if an integer differs. Training calls it on arrays (`finished`);
+serving calls it where the counters lie and writes straight into the matrix (`fill`), without an array in between.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+COUNT, RECENCY, MEAN, LATEST, TREND, RATE = range(6)
+DAY = 86_400_000.0
+THOUSANDTHS = 1000.0
+"""Values are summed as whole thousandths, so that the order of summation cannot matter."""
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def formula(op, n, total, last, value, other, moment, x, y):  # type: ignore[no-untyped-def]
+    """x, y: the feature's own parameters: how strong its prior is, and the prior (for a trend: the windows' share).
+
+    count: n. recency: days since the last. mean: drawn to y by x imagined events. latest: its value. trend: the pace now
+    against that of `other`, the longer window. rate: events per `other`, drawn to y by x imagined ones.
+    """
+    if op == COUNT:
+        return n
+    if op == RECENCY:
+        return (moment - last) / DAY if n > 0 else np.nan
+    if op == MEAN:
+        return (total / THOUSANDTHS + x * y) / (n + x) if n + x > 0 else np.nan
+    if op == LATEST:
+        return value / THOUSANDTHS if n > 0 else np.nan
+    if op == TREND:
+        return (n + x) / (other * y + x)
+    return (n + x * y) / (other + x) if other + x > 0 else np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def finished(op, n, total, last, value, other, moments, x, y):  # type: ignore[no-untyped-def]
+    """float64 (rows,), of arrays float64 (rows,); those that a formula does not read may be empty."""
+    answer = np.empty(len(n))
+    for i in range(len(n)):
+        answer[i] = formula(
+            op,
+            n[i],
+            total[i] if len(total) else 0.0,
+            last[i] if len(last) else 0.0,
+            value[i] if len(value) else 0.0,
+            other[i] if len(other) else 0.0,
+            moments[i] if len(moments) else 0.0,
+            x,
+            y,
+        )
+    return answer
+
+
+@numba.njit(cache=True, nogil=True)
+def fill(matrix, column, op, at, n, total, last, value, other, moments, x, y):  # type: ignore[no-untyped-def]
+    """Into matrix[:, column]: the formula of the counts in slot at[row], int64 (rows,). Counts are int64, one a slot."""
+    for row in range(len(at)):
+        s = at[row]
+        matrix[row, column] = formula(
+            op,
+            float(n[s]),
+            float(total[s]),
+            float(last[s]),
+            float(value[s]),
+            float(other[s]),
+            float(moments[row]),
+            x,
+            y,
+        )
