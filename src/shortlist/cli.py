@@ -16,6 +16,7 @@ from rich.table import Table
 from shortlist.cli_audit import audit
 from shortlist.cli_demo import demo
 from shortlist.cli_experiment import experiment_app, export
+from shortlist.cli_operate import erase, keys_app, models_app
 from shortlist.cli_tune import tune_app
 from shortlist.errors import DataError, ShortlistError
 from shortlist.terminal import (
@@ -45,6 +46,9 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(audit)
 app.command()(export)
+app.command()(erase)
+app.add_typer(keys_app, name="keys")
+app.add_typer(models_app, name="models")
 app.add_typer(tune_app, name="tune")
 app.add_typer(experiment_app, name="experiment")
 
@@ -153,7 +157,12 @@ def check(
 @app.command()
 def train(
     project: ProjectOption = Path("shortlist.toml"),
-    out: Annotated[Path, typer.Option(help="Where the bundle goes.")] = Path("bundle"),
+    out: Annotated[
+        str,
+        typer.Option(
+            help="Where the bundle goes; a folder of bundles (models/) keeps each under its own name."
+        ),
+    ] = "bundle",
     warm: Annotated[
         Path | None, typer.Option(help="An earlier bundle whose factors training begins from.")
     ] = None,
@@ -162,6 +171,7 @@ def train(
 ) -> None:
     """Train on the whole log and write a bundle."""
     load_functions(functions)
+    from shortlist.models import new_path
     from shortlist.project import read_project
     from shortlist.recommender import Recommender
 
@@ -171,16 +181,17 @@ def train(
     with progress_bars() as progress:
         earlier = Recommender.load(warm) if warm is not None else None
         recommender = Recommender.from_project(settings).fit(dataset, progress, earlier)
-    recommender.save(out)
+    place = new_path(out, recommender.version)
+    recommender.save(place)
     seconds = time.perf_counter() - started
     console.print(
-        f"model [bold]{recommender.version}[/] in {seconds:.1f} s → {out}. Next: [bold]shortlist serve {out}[/]"
+        f"model [bold]{recommender.version}[/] in {seconds:.1f} s → {place}. Next: [bold]shortlist serve {out}[/]"
     )
     write(
         json_file,
         {
             "model_version": recommender.version,
-            "bundle": str(out),
+            "bundle": str(place),
             "seconds": seconds,
             "check": dataset.check.to_json(),
         },
@@ -315,17 +326,26 @@ def batch(
 def serve(
     bundle: BundleArgument,
     store: Annotated[
-        Path | None, typer.Option(help="The SQLite file for events; beside the bundle without.")
+        str | None,
+        typer.Option(
+            help="Where events are kept: a SQLite file, or postgresql://… for several servers; a file beside the bundle without."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Which address to listen on; this machine only without.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option()] = 8000,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="How many processes answer; each holds the model and takes a core."),
+    ] = 1,
     functions: FunctionsOption = None,
 ) -> None:
-    """Serve recommendations, events and the page over HTTP."""
+    """Serve recommendations, events and the page over HTTP.
+
+    With a folder of bundles (`shortlist train --out models/`): the newest serves, and newer ones take over while it runs."""
     load_functions(functions)
-    run_server(bundle, store, host, port, functions)
+    run_server(bundle, store, host, port, functions, workers)
 
 
 @app.command()

@@ -31,6 +31,10 @@ class BundleError(ShortlistError):
     """A bundle on disk is missing, damaged, or of another version."""
 
 
+class StoreError(ShortlistError):
+    """The event store cannot be reached, read or written."""
+
+
 class LeakError(ShortlistError):
     """Something was about to learn from what it is later judged on."""
 

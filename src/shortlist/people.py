@@ -29,9 +29,17 @@ class People:
     def __init__(self, histories: Histories) -> None:
         self.histories = histories
         self.since: defaultdict[Any, list[Event]] = defaultdict(list)
+        self.hidden: set[int] = set()
+        """Codes of people who were erased since training: what the log holds of them is not read."""
 
     def add(self, user: Any, event: Event) -> None:
         self.since[user].append(event)
+
+    def forget(self, user: Any, code: int) -> None:
+        """Whatever is known of a person is not any more; what they do from now on is a stranger's."""
+        self.since.pop(user, None)
+        if code >= 0:
+            self.hidden.add(code)
 
     def knows(self, user: Any) -> bool:
         return user in self.since
@@ -39,6 +47,8 @@ class People:
     def of(self, codes: np.ndarray, ids: list[Any]) -> Histories:
         """Histories of some people: what the log holds (code −1: nothing) and what came since, by time."""
         known = codes >= 0
+        if self.hidden:
+            known &= ~np.isin(codes, list(self.hidden))
         safe = np.where(known, codes, 0)
         n = len(self.histories)
         starts = self.histories.indptr[safe] if n else np.zeros(len(codes), np.int64)

@@ -16,17 +16,20 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from shortlist.asking import Asker, Context
+from shortlist.changing import change_item, check_change
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.histories import Histories
 from shortlist.data.store import StoredEvent
 from shortlist.data.times import NO_TIME
 from shortlist.errors import RequestError
+from shortlist.features.keys import Asked
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.people import Event, People
 from shortlist.project import IMPRESSION, Project, parse_project, read_project
@@ -41,6 +44,7 @@ from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.blend import blend
 from shortlist.saving import read_recommender, write_recommender
 from shortlist.slate import Recommendation, Slate, Slates
+from shortlist.timing import Laps
 from shortlist.training import train_stages
 
 MAX_N = 200
@@ -53,7 +57,10 @@ class Recommender:
         self.project = project
         self.retrievers: dict[str, Retriever] = make_retrievers(project.retrieve.sources)
         self.version = ""
+        self.stages = Laps()
 
+    stages: Laps
+    """How long each stage of the latest batch took."""
     dataset: Dataset
     features: FeatureSet
     ranker: TreeRanker
@@ -100,13 +107,24 @@ class Recommender:
         self.people = People(dataset.histories)
         self.asker = Asker(dataset, self.people)
         self.arrange = make_arranger(self.project, dataset, self.retrievers)
+        self.trained_items = len(dataset.items)
+        self.retired = np.zeros(len(dataset.items), bool)
+        """Items that an operator took out of the catalogue since training."""
+        self.permitted: tuple[np.ndarray | None] | None = None
+        """What may be shown without filters, once it was worked out; whoever changes the catalogue sets it to None."""
+        self.permitted_hits = self.permitted_misses = 0
         # A log that ended long ago (a public data set, a world) keeps its own clock: "the last 7 days" means its last
         end, now = int(dataset.log.time[-1]) + 1, int(time.time() * 1000)
         self._behind = now - end if now - end > 86_400_000 else 0
+        self._latest = 0
+        self.erased: set[Any] = set()
+        """People who asked to be erased since training."""
 
     def now(self) -> int:
-        """The recommender's clock, ms: real time, or for a log that ended over a day ago, time since its end."""
-        return int(time.time() * 1000) - self._behind
+        """The recommender's clock, ms: real time, or for a log that ended over a day ago, time since its end. It never goes
+        back, whatever the machine's clock does: it stands still until that has caught up."""
+        self._latest = max(self._latest, int(time.time() * 1000) - self._behind)
+        return self._latest
 
     # ---------------------------------------------------------------- requests
 
@@ -144,7 +162,7 @@ class Recommender:
         else:
             people = [user]
         n, moment = self._check_n(n), self.now() if now is None else now
-        wish = self._wish(weights, combine, at_least)
+        wish = self.wish(weights, combine, at_least)
         strengths = (
             _share(diversity, self.project.rerank.diversity, "diversity", 1.0),
             _share(freshness, self.project.rerank.freshness, "freshness", 10.0),
@@ -152,7 +170,7 @@ class Recommender:
         )
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise RequestError(f"seed must be a whole number from 0 and is {seed!r}", field="seed")
-        allowed = allowed_items(self.dataset.items, filters, self.project.rerank.in_stock)
+        allowed = self.allowed(filters)
         slates: list[Slate] = []
         if isinstance(context, list) and len(context) != len(people):
             raise RequestError(f"context: {len(context)} for {len(people)} requests", field="context")
@@ -163,7 +181,20 @@ class Recommender:
             )
         return Slates(slates) if users is not None else slates[0]
 
-    def _wish(
+    def allowed(self, filters: dict[str, Any] | None) -> np.ndarray | None:
+        """What may be shown at all, bool (items,), None for everything. Without filters it is worked out once a catalogue."""
+        if not filters and self.permitted is not None:
+            self.permitted_hits += 1
+            return self.permitted[0]
+        self.permitted_misses += 1
+        allowed = allowed_items(self.dataset.items, filters, self.project.rerank.in_stock)
+        if self.retired.any():
+            allowed = ~self.retired if allowed is None else allowed & ~self.retired
+        if not filters:
+            self.permitted = (allowed,)
+        return allowed
+
+    def wish(
         self, weights: dict[str, float] | None, combine: str | None, at_least: dict[str, float] | None
     ) -> Wish:
         project = self.project
@@ -191,12 +222,14 @@ class Recommender:
         moment: int,
         seed: int | None,
     ) -> list[Slate]:
+        lap = self.stages = Laps()
         codes, requests, whole, unknown = self.asker.requests(people, history, context, allowed, moment)
-        rows, _, predictions = self._rank(codes, requests, whole, context)
+        lap("request")
+        rows, _, predictions = self.rank(codes, requests, whole, context)
         bounds = np.searchsorted(rows.request, np.arange(len(people) + 1))
         utility = wish.utility(predictions)
         policy = self._policy(wish, strengths)
-        slates = []
+        slates: list[Slate] = []
         for row, person in enumerate(people):
             part = slice(int(bounds[row]), int(bounds[row + 1]))
             items = rows.item[part]
@@ -209,6 +242,7 @@ class Recommender:
             drawn = int(slate_id[:15], 16) if seed is None else seed + row
             chosen, chance = explored(len(order), n, explore, drawn)
             order = order[chosen]
+            lap("rerank")
             slates.append(
                 Slate(
                     slate_id,
@@ -221,6 +255,7 @@ class Recommender:
                     policy,
                 )
             )
+            lap("slate")
         return slates
 
     def _shown(
@@ -269,11 +304,13 @@ class Recommender:
             for at, least in wish.limits
         }
 
-    def _rank(
+    def rank(
         self, codes: np.ndarray, requests: Requests, whole: Histories, context: Context
     ) -> tuple[Rows, np.ndarray, np.ndarray]:
         """Candidates of a batch, as feature rows, their matrix, and calibrated predictions."""
+        lap = self.stages
         blended = blend(self.retrievers, requests, self.project.retrieve.candidates)
+        lap("retrieve")
         found = blended.item >= 0
         request = np.repeat(np.arange(len(codes)), found.sum(1))
         rows = Rows(
@@ -289,22 +326,21 @@ class Recommender:
             self.asker.given(context, self.dataset.log.context, len(codes)),
         )
         matrix = self.features.live(rows, self.counts)
-        return (
-            rows,
-            matrix,
-            self.ranker.predict(matrix)
-            if len(matrix)
-            else np.empty((0, len(self.project.objectives)), np.float32),
-        )
+        lap("features")
+        if not len(matrix):
+            return rows, matrix, np.empty((0, len(self.project.objectives)), np.float32)
+        predictions = self.ranker.predict(matrix)
+        lap("rank")
+        return rows, matrix, predictions
 
     def candidates(
         self, users: Sequence[Any], context: Context = None
     ) -> tuple[Rows, np.ndarray, np.ndarray]:
         """What the ranker sees for some users now: their candidates' rows, feature matrix float32 (rows, features), and
         predictions float32 (rows, objectives). The columns are `self.ranker.columns`."""
-        allowed = allowed_items(self.dataset.items, None, self.project.rerank.in_stock)
+        allowed = self.allowed(None)
         codes, requests, whole, _ = self.asker.requests(list(users), None, context, allowed, self.now())
-        return self._rank(codes, requests, whole, context)
+        return self.rank(codes, requests, whole, context)
 
     # ---------------------------------------------------------------- around
 
@@ -320,6 +356,7 @@ class Recommender:
                 continue
             scores = scores.copy()
             scores[code] = -np.inf
+            scores[self.retired] = -np.inf
             order = np.argsort(-scores, kind="stable")[:n]
             order = order[scores[order] > 0]
             if len(order):
@@ -361,14 +398,71 @@ class Recommender:
             )
         self.counts.add(person, code, moment, kind, amount, self.asker.read_context(context))
 
-    def replay(self, events: Iterable[StoredEvent]) -> int:
-        """Take in stored events; how many are of items that the catalogue does not have."""
+    def observe_many(self, batch: Sequence[StoredEvent]) -> int:
+        """Take in stored events, in any order: as `observe` does, but in one pass over the counters for each kind. Events that
+        this recommender does not know the item, the kind or the context of are left aside; how many."""
         lost = 0
-        for e in events:
-            try:
-                self.observe(e.user, e.item, e.kind, e.time, e.value, e.context)
-            except RequestError:
+        items = self.dataset.items.ids.codes([e.item for e in batch])
+        users = self.dataset.users.ids.codes([e.user for e in batch])
+        columns, kinds = self.dataset.log.context, self.dataset.log.kinds
+        by_kind: dict[str, list[int]] = {}
+        for at, e in enumerate(batch):
+            if items[at] < 0 or e.kind not in kinds:
                 lost += 1
+            else:
+                by_kind.setdefault(e.kind, []).append(at)
+        for kind, places in by_kind.items():
+            contexts = [{n: v for n, v in batch[at].context.items() if n in columns} for at in places]
+            try:
+                context = self.asker.given(contexts, columns, len(places)) if any(contexts) else {}
+            except RequestError:  # written under another project: what is wrong is found one by one
+                lost += sum(self._observe_stored(batch[at]) for at in places)
+                continue
+            code, rows = kinds.index(kind), np.array(places)
+            times = np.array([batch[at].time for at in places], np.int64)
+            values = np.array([_amount(batch[at].value) for at in places], np.float32)
+            self.counts.add_many(kind, Asked(users[rows], context), items[rows], times, values)
+            if kind != IMPRESSION:
+                for at, item, value in zip(places, items[rows].tolist(), values.tolist(), strict=True):
+                    user = self.dataset.users.ids.own(batch[at].user)
+                    self.people.add(user, Event(item, batch[at].time, code, value))
+        return lost
+
+    def _observe_stored(self, e: StoredEvent) -> int:
+        try:
+            self.observe(e.user, e.item, e.kind, e.time, e.value, e.context)
+        except RequestError:
+            return 1
+        return 0
+
+    def forget(self, user: Any) -> None:
+        """Erase a person: their history is gone at once, from the log too. Counters that others share (how often an item was
+        played) keep what they counted until the recommender is loaded again."""
+        code = self.dataset.users.ids.code(user)
+        self.people.forget(self.dataset.users.ids.own(user), code)
+        self.erased.add(self.dataset.users.ids.own(user))
+
+    def change_item(self, item: Any, change: dict[str, Any]) -> None:
+        """Add, change or retire an item: see `changing.py`."""
+        check_change(self, item, change)
+        change_item(self, item, change)
+
+    def factors(self) -> np.ndarray | None:
+        """float32 (items, d): the items of the first source that has factors, which likeness is measured by."""
+        return next((r.items for r in self.retrievers.values() if isinstance(r, ALS)), None)
+
+    def some_users(self, n: int) -> list[Any]:
+        """Up to n people with a history, spread over the log's."""
+        sizes = np.diff(self.dataset.histories.indptr)
+        fit = np.flatnonzero(sizes >= min(5, sizes.max(initial=1)))
+        chosen = fit[:: max(1, len(fit) // n)][:n] if n and len(fit) else fit[:0]
+        return self.dataset.users.ids.ids(chosen)
+
+    def replay(self, events: Iterable[StoredEvent]) -> int:
+        """Take in stored events; how many are of items, kinds or contexts that this recommender does not know."""
+        lost, waiting = 0, iter(events)
+        while batch := list(islice(waiting, 5_000)):
+            lost += self.observe_many(batch)
         return lost
 
     def save(self, folder: str | Path) -> Path:
@@ -392,6 +486,10 @@ def make_arranger(project: Project, dataset: Dataset, retrievers: dict[str, Retr
         born = np.where(first == np.iinfo(np.int64).max, NO_TIME, first)
     factors = next((r.items for r in retrievers.values() if isinstance(r, ALS)), None)
     return Arranger(project.rerank, dataset.items.attributes, born, factors)
+
+
+def _amount(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
 
 
 def _share(asked: float | None, default: float, name: str, most: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -37,6 +38,7 @@ def write_recommender(recommender: Recommender, folder: Path) -> Path:
         "model_version": recommender.version,
         "shortlist": shortlist.__version__,
         "name": recommender.project.name,
+        "made": int(time.time() * 1000),
     }
     write_bundle(folder, fill, facts)
     return folder

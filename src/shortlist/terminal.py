@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from shortlist.errors import ShortlistError
+
 if TYPE_CHECKING:
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.protocol import Report
@@ -110,28 +112,64 @@ def show_slate(slate: Slate, project: Project) -> None:
         console.print(f"[yellow]not in the catalogue, ignored:[/] {', '.join(map(str, slate.unknown_items))}")
 
 
-def run_server(bundle: Path, store: Path | None, host: str, port: int, functions: Path | None = None) -> None:
-    """Serve until stopped. The worker is a process of its own: what it must know goes through the environment."""
+def run_server(
+    bundle: Path,
+    store: str | None,
+    host: str,
+    port: int,
+    functions: Path | None = None,
+    workers: int = 1,
+) -> None:
+    """Serve until stopped. Workers are processes of their own: what they must know goes through the environment."""
     from granian.constants import Interfaces
     from granian.log import LogLevels
     from granian.server import Server
 
     from shortlist.bundle import read_manifest
+    from shortlist.data.store import EventStore, path_beside
+    from shortlist.models import Models
+    from shortlist.serve.keys import all_keys
 
-    manifest = read_manifest(bundle)  # refuse here, in a sentence, rather than in a worker
-    os.environ["SHORTLIST_BUNDLE"] = str(bundle)
-    if store is not None:
-        os.environ["SHORTLIST_STORE"] = str(store)
+    model = Models(bundle).current()
+    read_manifest(model.path, thorough=False)  # refuse here, in a sentence, rather than in a worker
+    target = store or os.environ.get("SHORTLIST_STORE") or str(path_beside(bundle))
+    opened = EventStore(target)
+    shown, keys = opened.shown_target, all_keys(opened)
+    opened.close()
+    if not keys and not is_loopback(host):
+        raise ShortlistError(
+            f"{host} can be reached from elsewhere, and nobody would be asked for a key; make one first: "
+            f"`shortlist keys add app --scopes recommend,events --store {shown}`",
+            field="host",
+        )
+    os.environ["SHORTLIST_BUNDLE"], os.environ["SHORTLIST_STORE"] = str(bundle), target
     if functions is not None:
         os.environ["SHORTLIST_FUNCTIONS"] = str(functions)
+    guarded = (
+        f"{len([k for k in keys if k.revoked is None])} keys" if keys else "no keys, open on this machine"
+    )
     console.print(
-        f"model {manifest['model_version']} at [bold]http://{host}:{port}[/] · API at /docs · Ctrl-C stops"
+        f"model {model.version} at [bold]http://{host}:{port}[/] · API at /docs · {guarded} · Ctrl-C stops"
     )
     Server(
         "shortlist.serve.api:app_from_environment",
         address=host,
         port=port,
+        workers=workers,
         interface=Interfaces.ASGI,
         factory=True,
+        respawn_failed_workers=True,
         log_level=LogLevels.warning,
     ).serve()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    import ipaddress
+
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

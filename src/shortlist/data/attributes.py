@@ -7,7 +7,7 @@ has learnt keep their meaning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,26 @@ class Attribute:
         return Attribute(
             self.name, "text", text=["" if m else self.text[r] for r, m in zip(safe, missing, strict=True)]
         )
+
+    def changed(self, row: int, one: Attribute) -> Attribute:
+        """With another value for one of the things, or for a new one at the end (row n). one: that value, an attribute of
+        one row that was coded with this one's vocabulary."""
+        if self.kind == "list":
+            low, high = (
+                (self.indptr[row], self.indptr[row + 1]) if row < len(self) else (len(self.codes),) * 2
+            )
+            codes = np.concatenate([self.codes[:low], one.codes, self.codes[high:]])
+            moved = self.indptr[row + 1 :] + len(one.codes) - (high - low)
+            end = moved if row < len(self) else np.array([len(codes)])
+            indptr = np.concatenate([self.indptr[: row + 1], end])
+            return Attribute(self.name, "list", codes=codes, indptr=indptr, vocabulary=one.vocabulary)
+        if self.kind == "text":
+            return Attribute(self.name, "text", text=[*self.text[:row], one.text[0], *self.text[row + 1 :]])
+        name = {"category": "codes", "time": "times"}.get(self.kind, "values")
+        old, new = getattr(self, name), getattr(one, name)
+        array = np.concatenate([old[:row], new, old[row + 1 :]])
+        changed: dict[str, Any] = {name: array, "vocabulary": one.vocabulary or self.vocabulary}
+        return replace(self, **changed)
 
     def show(self, row: int) -> Any:
         """One value as a person would write it; None where unknown."""

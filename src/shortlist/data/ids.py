@@ -124,6 +124,19 @@ class IdMap:
         """With new ids at the end; old codes keep their meaning."""
         return IdMap(pc.unique(pa.concat_arrays([self.values, values.cast(self.values.type)])))
 
+    def append(self, value: Any) -> int:
+        """A new id at the end, in place; its code. Raises `DataError` where it cannot be such an id or is there already."""
+        value = self.own(value)
+        kind = self.values.type
+        if isinstance(value, bool) or not isinstance(value, int if pa.types.is_integer(kind) else str):
+            raise DataError(f"{value!r} cannot be an id here: the others are of type {kind}")
+        if value in self._codes:
+            raise DataError(f"there is an id {value!r} already")
+        self.values = pa.concat_arrays([self.values, pa.array([value], kind)])
+        self._codes[value] = len(self._python)
+        self._python.append(value)
+        return len(self._python) - 1
+
     def save(self, path: Path) -> None:
         with (
             pa.OSFile(str(path), "wb") as sink,

@@ -23,9 +23,9 @@ import pyarrow as pa
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.engines import Engine, engine_of
+from shortlist.features.formulas import THOUSANDTHS
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.likeness import weighted_values
-from shortlist.features.formulas import THOUSANDTHS
 from shortlist.features.spec import STEPS, Aggregate
 
 RUNNING_SQL = """

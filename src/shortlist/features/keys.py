@@ -14,6 +14,9 @@ import numpy as np
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Log
 
+ROOM = 16_384
+"""So many items may be added while serving, before a training is needed."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -41,6 +44,9 @@ class Keys:
     items: dict[str, Attribute] = field(default_factory=dict)
     context: dict[str, list[str]] = field(default_factory=dict)
     """Vocabularies of the context columns."""
+    _sizes: dict[str, int] = field(default_factory=dict, repr=False)
+    """Sizes of the parts, as they were first asked for. Items and words that come while serving must not move the keys
+    of what is counted: items have `ROOM` from the start, and a new word has no count until the next training."""
 
     def size(self, by: str) -> int:
         """How many keys there are."""
@@ -50,10 +56,15 @@ class Keys:
         return total
 
     def _size(self, part: str) -> int:
+        if part not in self._sizes:
+            self._sizes[part] = self._measured(part)
+        return self._sizes[part]
+
+    def _measured(self, part: str) -> int:
         if part == "all":
             return 1
         if part in {"item", "user"}:
-            return max(self.n_items if part == "item" else self.n_users, 1)
+            return self.n_items + ROOM if part == "item" else max(self.n_users, 1)
         side, _, name = part.partition(".")
         if side == "context":
             return max(len(self.context[name]), 1)
@@ -109,11 +120,13 @@ class Keys:
         """Keys of each row: one a row where indptr is None, −1 for none."""
         if part == "item":
             return None, items
-        attribute = self.items[part.partition(".")[2]]
+        attribute, size = self.items[part.partition(".")[2]], self._size(part)
+        grown = len(attribute.vocabulary) > size
         if attribute.kind == "category":
-            return None, attribute.codes[items]
+            codes = attribute.codes[items]
+            return None, np.where(codes < size, codes, -1) if grown else codes
         taken = attribute.take(items)
-        return taken.indptr, taken.codes
+        return taken.indptr, np.where(taken.codes < size, taken.codes, -1) if grown else taken.codes
 
     def _request_part(self, part: str, asked: Asked) -> tuple[np.ndarray | None, np.ndarray]:
         if part == "user":

@@ -13,9 +13,9 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Log
 from shortlist.data.histories import Histories
 from shortlist.features.counter import Counter, Directory, LiveView
+from shortlist.features.formulas import THOUSANDTHS
 from shortlist.features.history import PastCounts, thousandths
 from shortlist.features.keys import Asked, Keys
-from shortlist.features.formulas import THOUSANDTHS
 from shortlist.features.spec import Aggregate
 
 

@@ -23,12 +23,12 @@ from shortlist.engines import Engine
 from shortlist.features.checks import parse_features
 from shortlist.features.columns import columns_of, hashed, names_of, number
 from shortlist.features.custom import call
+from shortlist.features.formulas import DAY, fill
 from shortlist.features.history import OfflineCounts
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.lift import Lifted, Spread, is_plain, joined
 from shortlist.features.likeness import live_likeness, squared_lengths
 from shortlist.features.live import LiveCounts, visitor_counts, without_user
-from shortlist.features.formulas import DAY, fill
 from shortlist.features.spec import Aggregate, Counts
 
 
@@ -141,6 +141,26 @@ class FeatureSet:
         self.width = len(self.column_names)
         self.others = others
         self.direct = self._direct()
+
+    def refresh(self, code: int) -> None:
+        """An item's attributes have changed, or it is new: its fixed columns again. What a text or an embedding comes to
+        is learnt in training: a new item's is unknown until the next."""
+        line = np.full(self.static.shape[1], np.nan, np.float32)
+        if code < len(self.static):
+            line[:] = self.static[code]
+        for feature in self.features:
+            if feature.kind != "attribute" or not feature.of.startswith("item."):
+                continue
+            attribute, (begin, end) = self.items[feature.of.partition(".")[2]], self.columns[feature.name]
+            if attribute.kind in {"number", "category"}:
+                known = self.keys.size(feature.of) if attribute.kind == "category" else None
+                value = number(attribute.take(np.array([code])), feature.buckets)[0]
+                line[begin] = np.nan if known is not None and attribute.codes[code] >= known else value
+            elif attribute.kind == "list":
+                shown = set(attribute.show(code))
+                names = self.column_names[begin:end]
+                line[begin:end] = [name.partition("=")[2] in shown for name in names]
+        self.static = np.concatenate([self.static[:code], line[None], self.static[code + 1 :]])
 
     def _direct(self) -> dict[str, list[Any]]:
         """By key, the features of one formula whose keys are dense or share their directory: all those that count."""

@@ -28,7 +28,6 @@ from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from shortlist.features.formulas import (
     COUNT,
-    DAY,
     LATEST,
     MEAN,
     RATE,

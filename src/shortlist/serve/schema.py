@@ -58,6 +58,8 @@ class RecommendAnswer(BaseModel):
     experiments: dict[str, str]
     """Which arm of each experiment this person is in."""
     items: list[ItemAnswer]
+    timing: dict[str, float] | None = None
+    """With `?debug=timing`: stage → milliseconds."""
 
 
 class EventBody(Body):
@@ -86,6 +88,37 @@ class EventsAnswer(BaseModel):
 class SimilarAnswer(BaseModel):
     item: Id
     items: list[ItemAnswer]
+
+
+class ItemBody(Body):
+    title: str | None = Field(None, max_length=1000)
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    """Name → value; null makes it unknown. Those that are not named stay."""
+    retired: bool | None = None
+
+
+class NamedItemBody(ItemBody):
+    item: Id
+
+
+class ItemsBody(Body):
+    items: list[NamedItemBody] = Field(min_length=1, max_length=1000)
+
+
+class VersionBody(Body):
+    version: str = Field(max_length=200)
+
+
+class CanaryBody(VersionBody):
+    share: float = Field(ge=0, le=1)
+
+
+class ShadowBody(Body):
+    version: str | None = Field(None, max_length=200)
+
+
+class WhyBody(RecommendBody):
+    item: Id
 
 
 class ErrorAnswer(BaseModel):

@@ -1,0 +1,65 @@
+"""The tables of the event store. Their history, change by change, is in `migrations/`; a test holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+Row = BigInteger().with_variant(
+    Integer, "sqlite"
+)  # SQLite numbers rows itself only where the type is INTEGER
+
+events = Table(
+    "events",
+    metadata,
+    Column("row", Row, primary_key=True, autoincrement=True),
+    Column("event_id", String, unique=True, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("value", Float),
+    Column("context", Text),
+    Column("slate", String),
+    Index("events_user", "user"),
+    sqlite_autoincrement=True,
+)
+slates = Table(
+    "slates",
+    metadata,
+    Column("row", Row, primary_key=True, autoincrement=True),
+    Column("slate_id", String, unique=True, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("policy", String, nullable=False),
+    Column("items", Text, nullable=False),
+    Column("propensities", Text, nullable=False),
+    Column("arms", Text, nullable=False),
+    Column("teams", Text),
+    Column("context", Text),
+    Index("slates_user", "user"),
+    sqlite_autoincrement=True,
+)
+operations = Table(
+    # what an operator changed while serving: items added, changed, retired; people erased. In order, so that every
+    # replica, and every restart, does the same.
+    "operations",
+    metadata,
+    Column("row", Row, primary_key=True, autoincrement=True),
+    Column("time", BigInteger, nullable=False),
+    Column("what", String, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("by", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+keys = Table(
+    "keys",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("rate", Float, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("revoked", BigInteger),
+)
