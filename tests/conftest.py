@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,26 +82,26 @@ def free_port() -> int:
 
 
 class Server:
-    """`shortlist serve` as a person starts it, in its own process."""
+    """`shortlist serve` as a person starts it, in processes of its own."""
 
-    def __init__(self, bundle: Path, store: Path) -> None:
+    def __init__(
+        self, bundle: Path, store: Path | str, *options: str, environment: dict[str, str] | None = None
+    ) -> None:
         self.bundle, self.store, self.port = bundle, store, free_port()
+        self.options, self.environment = options, environment or {}
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
 
     def start(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "shortlist.cli",
-            "serve",
-            str(self.bundle),
-            "--port",
-            str(self.port),
-            "--store",
-            str(self.store),
-        ]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "shortlist.cli", "serve", str(self.bundle)]
+        command += ["--port", str(self.port), "--store", str(self.store), *self.options]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **self.environment},
+        )
         for _ in range(300):
             try:
                 with urllib.request.urlopen(f"{self.url}/healthz", timeout=1):
@@ -106,12 +109,81 @@ class Server:
             except OSError:
                 if self.process.poll() is not None:
                     break
-                time.sleep(0.2)
+                time.sleep(0.1)
         raise RuntimeError("the server did not come up")
+
+    def kill(self) -> None:
+        """End it as a power cut would: all of its processes, at once, without a word."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(20)
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+class Postgres:
+    """A real PostgreSQL on a free loopback port, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if not found:
+            pytest.skip("PostgreSQL is missing; run: sudo apt-get install -y postgresql")
+        self.bin, self.port, self.folder = found[-1].parent, free_port(), folder
+        folder.mkdir(parents=True)
+        if os.getuid() == 0:  # it refuses to run as root
+            shutil.chown(folder, "postgres", "postgres")
+            for parent in folder.parents:
+                if parent.owner() == "root" and parent.is_relative_to("/tmp/pytest-of-root"):
+                    parent.chmod(0o711)
+        self._run("initdb", "-D", str(folder / "data"), "-U", "shortlist", "-A", "trust")
+        self.start()
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "shortlist", "shortlist")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        who = (
+            ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+        )
+        done = subprocess.run(
+            [*who, str(self.bin / program), *arguments], capture_output=True, text=True, cwd=self.folder
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder}"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-l", log, "-w", "-o", options, "start")
+
+    def stop(self, how: str = "fast") -> None:
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", how, "-w", "stop")
+
+    @property
+    def server(self) -> str:
+        return f"postgresql://shortlist@127.0.0.1:{self.port}"
+
+    def database(self) -> str:
+        """The address of a new, empty database."""
+        name = f"t{uuid.uuid4().hex[:12]}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "shortlist", name)
+        return f"{self.server}/{name}"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    one = Postgres(tmp_path_factory.mktemp("postgres") / "own")
+    yield one
+    one.stop("immediate")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be: each test that asks runs on both."""
+    if request.param == "sqlite":
+        return str(tmp_path / "events.sqlite")
+    return str(request.getfixturevalue("postgres").database())
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +13,16 @@ import pytest
 from conftest import Server
 
 
-def call(url: str, body: Any = None, raw: bytes | None = None) -> tuple[int, Any]:
+def call(
+    url: str,
+    body: Any = None,
+    raw: bytes | None = None,
+    method: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[int, Any]:
     data = raw if raw is not None else None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        url, data, {"Content-Type": "application/json"} if data is not None else {}
-    )
+    given = {"Content-Type": "application/json"} if data is not None else {}
+    request = urllib.request.Request(url, data, {**given, **(headers or {})}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             text, status = answer.read(), answer.status
@@ -157,19 +161,3 @@ def test_similar_operations_and_docs(server: Server) -> None:
     assert {"/v1/recommend", "/v1/events", "/v1/items/{item}/similar", "/healthz"} <= set(paths)
     assert call(f"{server.url}/docs")[0] == 200
     assert call(f"{server.url}/page/../api.py")[0] == 404
-
-
-def test_events_survive_a_kill(bundle: Path, tmp_path: Path) -> None:
-    server = Server(bundle, tmp_path / "events.sqlite")
-    try:
-        events = [{"user": "durable", "item": f"m{i:05d}", "kind": "play", "value": 100.0} for i in range(20)]
-        assert call(f"{server.url}/v1/events", {"events": events})[1]["accepted"] == 20
-        server.process.kill()
-        server.process.wait(20)
-        server.start()
-        history = call(f"{server.url}/v1/users/durable/history")[1]
-        assert history["events"] == 20
-        assert history["known"]
-    finally:
-        server.process.kill()
-        server.process.wait(20)

@@ -26,6 +26,7 @@ class Asker:
     def __init__(self, dataset: Dataset, people: People) -> None:
         project = dataset.project
         self.dataset, self.people = dataset, people
+        self._read: dict[Any, dict[str, Attribute]] = {}
         self.history, self.show_seen = project.retrieve.history, project.rerank.show_seen
         self.event_weights = EventWeights.of(project.retrieve, dataset.log)
         self.default_kind = dataset.log.kinds.index(next(iter(project.objectives.values())).events[0])
@@ -95,7 +96,18 @@ class Asker:
         """The context of an event, coded; what the project has no column for is left aside. Raises `RequestError`."""
         columns = self.dataset.log.context
         known = {name: value for name, value in (context or {}).items() if name in columns}
+        if not known:
+            return {}
         try:
-            return self.given(known, columns, 1)
+            key = tuple(known.items())
+            if key in self._read:  # most moments are like one before
+                return self._read[key]
+        except TypeError:  # a value that cannot be one: said below
+            key = None
+        try:
+            found = self.given(known, columns, 1)
+            if key is not None and len(self._read) < 10_000:
+                self._read[key] = found
+            return found
         except RequestError as error:
             raise RequestError(f"{where}{error.message}", field=f"{where}{error.field}") from None

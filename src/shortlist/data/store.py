@@ -110,11 +110,12 @@ class EventStore:
 
     # ---------------------------------------------------------------- writing
 
-    def write(self, batch: list[StoredEvent], shown: list[StoredSlate]) -> list[StoredEvent]:
-        """Store slates and events in one transaction; the events that were new, in order. On return they are on the disk."""
+    def write(self, batch: list[StoredEvent], shown: list[StoredSlate]) -> tuple[list[StoredEvent], int]:
+        """Store slates and events in one transaction; the events that were new, in order, and the row of the last of all: the
+        new ones are the rows up to it. On return they are on the disk."""
         if not batch and not shown:
-            return []
-        rows = {e.event_id: e for e in reversed(batch)}
+            return [], 0
+        rows, last = {e.event_id: e for e in reversed(batch)}, 0
         with self._writing() as connection:
             if shown:
                 self._insert(
@@ -123,7 +124,9 @@ class EventStore:
             new = self._insert(
                 connection, events, events.c.event_id, {i: _event_row(rows[i]) for i in _ids(batch)}
             )
-        return [rows[i] for i in new]
+            if new:
+                last = int(connection.scalar(select(func.max(events.c.row))) or 0)
+        return [rows[i] for i in new], last
 
     def _insert(
         self, connection: Connection, table: Table, key: Any, rows: dict[str, dict[str, Any]]
@@ -139,7 +142,7 @@ class EventStore:
         return new
 
     def add(self, batch: list[StoredEvent]) -> list[StoredEvent]:
-        return self.write(batch, [])
+        return self.write(batch, [])[0]
 
     def add_slates(self, batch: list[StoredSlate]) -> None:
         self.write([], batch)

@@ -77,7 +77,11 @@ class Counter:
                 self._make(len(self.directory.members[0].n))
             self.directory.members.append(self)
 
+    made = 0
+    """How often the arrays were made anew: who has kept their addresses must look again."""
+
     def _make(self, size: int) -> None:
+        self.made += 1
         self.n, self.total, self.value = (np.zeros(size, np.int64) for _ in range(3))
         self.last = np.full(size, NEVER)
         self.ring_n = np.zeros((size, self.rings), np.int32)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numba import carray  # type: ignore[attr-defined]
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 COUNT, RECENCY, MEAN, LATEST, TREND, RATE = range(6)
 DAY = 86_400_000.0
@@ -55,19 +58,45 @@ def finished(op, n, total, last, value, other, moments, x, y):  # type: ignore[n
     return answer
 
 
+@intrinsic
+def _pointer(context, address):  # type: ignore[no-untyped-def]
+    """A number as the address that it is."""
+
+    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), make
+
+
 @numba.njit(cache=True, nogil=True)
-def fill(matrix, column, op, at, n, total, last, value, other, moments, x, y):  # type: ignore[no-untyped-def]
-    """Into matrix[:, column]: the formula of the counts in slot at[row], int64 (rows,). Counts are int64, one a slot."""
-    for row in range(len(at)):
-        s = at[row]
-        matrix[row, column] = formula(
-            op,
-            float(n[s]),
-            float(total[s]),
-            float(last[s]),
-            float(value[s]),
-            float(other[s]),
-            float(moments[row]),
-            x,
-            y,
-        )
+def fill(matrix, at, plan, parameters, addresses, sizes, moments):  # type: ignore[no-untyped-def]
+    """Into `matrix`, float32 (rows, columns), all features that are read straight from counters, in one call: what a call costs is
+    more than what a feature does.
+
+    at: int64 (groups, rows), the slot of each row's key, for each thing that is counted by. A feature is a row of plan (column,
+    formula, group) and of parameters (x, y). Its counts n, total, last, value, and the other's n, are int64 arrays, one a slot, of
+    `sizes` slots, given by their addresses: there are hundreds of them, and to pass each would cost as much as to read it.
+    """
+    for feature in range(len(plan)):
+        column, op, group = plan[feature, 0], plan[feature, 1], plan[feature, 2]
+        x, y, slots = parameters[feature, 0], parameters[feature, 1], sizes[feature]
+        n = carray(_pointer(addresses[feature, 0]), slots, np.int64)  # type: ignore[call-arg]
+        total = carray(_pointer(addresses[feature, 1]), slots, np.int64)  # type: ignore[call-arg]
+        last = carray(_pointer(addresses[feature, 2]), slots, np.int64)  # type: ignore[call-arg]
+        value = carray(_pointer(addresses[feature, 3]), slots, np.int64)
+        other = carray(_pointer(addresses[feature, 4]), slots, np.int64)
+        for row in range(at.shape[1]):
+            s = at[group, row]
+            if s >= slots:
+                s = 0
+            matrix[row, column] = formula(
+                op,
+                float(n[s]),
+                float(total[s]),
+                float(last[s]),
+                float(value[s]),
+                float(other[s]),
+                float(moments[row]),
+                x,
+                y,
+            )

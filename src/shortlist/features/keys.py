@@ -91,8 +91,17 @@ class Keys:
                 rows, keys = _product(rows, keys, request[rows], indptr, values, size)
         return rows, keys
 
-    def single(self, by: str, asked: Asked, request: np.ndarray, items: np.ndarray) -> np.ndarray | None:
-        """The one key of each row, int64, −1 for none; or None where a part is a list, of which a row has several."""
+    def is_single(self, by: str) -> bool:
+        """Whether a row has one key at most: no part is a list."""
+        for part in by.split("*"):
+            side, _, name = part.partition(".")
+            table = {"item": self.items, "user": self.users}.get(side, {}) if name else {}
+            if name in table and table[name].kind == "list":
+                return False
+        return True
+
+    def single(self, by: str, asked: Asked, request: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """The one key of each row, int64, −1 for none, where there are no lists (`is_single`)."""
         if by == "item":
             return items.astype(np.int64)
         keys = np.zeros(len(items), np.int64)
@@ -101,12 +110,9 @@ class Keys:
             if part == "all":
                 continue
             if part == "item" or part.startswith("item."):
-                indptr, values = self._item_part(part, items)
+                values = self._item_part(part, items)[1]
             else:
-                indptr, values = self._request_part(part, asked)
-                values = values[request] if indptr is None else values
-            if indptr is not None:
-                return None
+                values = self._request_part(part, asked)[1][request]
             there = values >= 0
             known = there if known is None else known & there
             keys = keys * self._size(part) + values

@@ -74,47 +74,59 @@ def squared_lengths(attribute: Attribute) -> np.ndarray:
 
 def live_likeness(
     attribute: Attribute,
-    last: int,
-    kind: int | None,
-    histories: Histories,
+    latest: Histories,
     request: np.ndarray,
     item: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(dot, history length, profile's squared length), int64 (rows,), from histories; kind: only events of this one."""
-    latest = (histories if kind is None else histories.only(histories.kind == kind)).last(last)
+    cosine: bool,
+    column: np.ndarray,
+) -> None:
+    """Into column float32 (rows,): how like each item is to the events of its request's history. cosine: of the profile; else
+    the share of events with its values. The formulas are those of `matrix.py`, for one row at a time."""
     indptr, values, weights = weighted_values(attribute)
-    size = int(values.max()) + 1 if len(values) else 1
-    dot, square = _dots(latest.indptr, latest.item, indptr, values, weights, size, request, item)
-    return dot, np.diff(latest.indptr)[request], square
+    profile = _profiles.get(id(attribute))
+    if profile is None or len(profile) < (int(values.max()) + 1 if len(values) else 1):
+        size = int(values.max()) + 1 if len(values) else 1
+        profile = _profiles[id(attribute)] = np.zeros(size, np.int64)
+        if len(_profiles) > 256:
+            _profiles.clear()
+    own = squared_lengths(attribute)
+    _likeness(
+        latest.indptr, latest.item, indptr, values, weights, own, profile, request, item, cosine, column
+    )
+
+
+_profiles: dict[int, np.ndarray] = {}
+"""One profile an attribute, all zeros between two calls, so that a request need not clear a vocabulary."""
 
 
 @numba.njit(cache=True, nogil=True)
-def _dots(  # type: ignore[no-untyped-def]
-    history_indptr, history_item, value_indptr, values, weights, size, request, item
+def _likeness(  # type: ignore[no-untyped-def]
+    history_indptr, history_item, value_indptr, values, weights, own, profile, request, item, cosine, column
 ):
     """A profile is filled for one request at a time; rows of one request are expected side by side."""
-    profile = np.zeros(size, np.int64)
-    dot = np.zeros(len(item), np.int64)
-    square = np.zeros(len(item), np.int64)
-    current = -1
-    length = 0
-    for row in range(len(item)):
-        if request[row] != current:
+    current, length, events = -1, 0, 0
+    for row in range(len(item) + 1):
+        if row == len(item) or request[row] != current:
             if current >= 0:
                 for event in range(history_indptr[current], history_indptr[current + 1]):
                     taken = history_item[event]
                     for at in range(value_indptr[taken], value_indptr[taken + 1]):
                         profile[values[at]] = 0
+            if row == len(item):
+                break
             current = request[row]
-            length = 0
+            length, events = 0, history_indptr[current + 1] - history_indptr[current]
             for event in range(history_indptr[current], history_indptr[current + 1]):
                 taken = history_item[event]
                 for at in range(value_indptr[taken], value_indptr[taken + 1]):
                     old = profile[values[at]]
                     profile[values[at]] = old + weights[at]
                     length += weights[at] * (2 * old + weights[at])
-        candidate = item[row]
-        for at in range(value_indptr[candidate], value_indptr[candidate + 1]):
-            dot[row] += profile[values[at]] * weights[at]
-        square[row] = length
-    return dot, square
+        dot = 0
+        for at in range(value_indptr[item[row]], value_indptr[item[row] + 1]):
+            dot += profile[values[at]] * weights[at]
+        if cosine:
+            both = np.sqrt(float(length) * float(own[item[row]]))
+            column[row] = dot / max(both, 1.0) if both > 0 else np.nan
+        else:
+            column[row] = dot / max(events * max(own[item[row]], 1), 1) if events > 0 else np.nan

@@ -96,6 +96,40 @@ class LiveCounts:
         return self.counters[aggregate].view(keys, int(moments.max()) if len(moments) else 0)
 
 
+class Direct:
+    """The features that are read straight from counters: what `formulas.fill` needs of them, worked out once and again when
+    a counter has moved."""
+
+    def __init__(
+        self, live: LiveCounts, features: list[tuple[str, int, int, float, float, list[Aggregate]]]
+    ) -> None:
+        """features: what it is counted by, column, formula, x, y, and its one or two aggregates."""
+        self.live = live
+        self.groups = list(dict.fromkeys(by for by, *_ in features))
+        self.plan = np.array(
+            [(c, op, self.groups.index(by)) for by, c, op, *_ in features], np.int64
+        ).reshape(-1, 3)
+        self.parameters = np.array([(x, y) for _, _, _, x, y, _ in features], np.float64).reshape(-1, 2)
+        self.pairs = [(live.counters[a[0]], live.counters[a[-1]]) for *_, a in features]
+        self.counters = list(dict.fromkeys(c for pair in self.pairs for c in pair))
+        self.first = [next(c for c in self.counters if c.aggregate.by == by) for by in self.groups]
+        self.addresses, self.sizes = np.empty((0, 5), np.int64), np.empty(0, np.int64)
+        self._made = -1
+
+    def now(self, moment: int) -> None:
+        """Bring the counters to a moment, and find them where they lie."""
+        for counter in self.counters:
+            counter.advance(moment)
+        made = sum(counter.made for counter in self.counters)
+        if made != self._made:
+            arrays = [(c.n, c.total, c.last, c.value, other.n) for c, other in self.pairs]
+            self.addresses = np.array([[a.ctypes.data for a in row] for row in arrays], np.int64).reshape(
+                -1, 5
+            )
+            self.sizes = np.array([min(len(a) for a in row) for row in arrays], np.int64)
+            self._made = made
+
+
 def _one_amount(value: float) -> np.ndarray:
     """`thousandths` of a single value, without the cost of arrays for one number."""
     return np.array([0 if value != value else round(value * THOUSANDTHS)], np.int64)

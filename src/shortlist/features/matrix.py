@@ -28,7 +28,7 @@ from shortlist.features.history import OfflineCounts
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.lift import Lifted, Spread, is_plain, joined
 from shortlist.features.likeness import live_likeness, squared_lengths
-from shortlist.features.live import LiveCounts, visitor_counts, without_user
+from shortlist.features.live import Direct, LiveCounts, visitor_counts, without_user
 from shortlist.features.spec import Aggregate, Counts
 
 
@@ -71,16 +71,8 @@ class Source(Protocol):
     def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
         """Counts of people without counters; None where there are no such people."""
 
-    def fill(
-        self,
-        by: str,
-        features: list[Any],
-        of: FeatureSet,
-        rows: Rows,
-        moments: np.ndarray,
-        matrix: np.ndarray,
-    ) -> set[str]:
-        """Write the columns of some features that count by the same key, where it can be done directly; those it did."""
+    def fill(self, of: FeatureSet, moments: np.ndarray, matrix: np.ndarray) -> set[str]:
+        """Write the columns of features where it can be done directly; the names of those it did."""
 
 
 class FeatureSet:
@@ -140,7 +132,8 @@ class FeatureSet:
             self._add(feature, names_of(feature, user), kind)
         self.width = len(self.column_names)
         self.others = others
-        self.direct = self._direct()
+        self._direct: dict[bool, tuple[LiveCounts, list[tuple[Direct, set[str]]]]] = {}
+        self.alike = [f for f in others if f.kind in {"affinity", "similarity"}]
 
     def refresh(self, code: int) -> None:
         """An item's attributes have changed, or it is new: its fixed columns again. What a text or an embedding comes to
@@ -162,13 +155,24 @@ class FeatureSet:
                 line[begin:end] = [name.partition("=")[2] in shown for name in names]
         self.static = np.concatenate([self.static[:code], line[None], self.static[code + 1 :]])
 
-    def _direct(self) -> dict[str, list[Any]]:
-        """By key, the features of one formula whose keys are dense or share their directory: all those that count."""
-        found: dict[str, list[Any]] = defaultdict(list)
-        for feature in self.others:
-            if getattr(feature, "formula", None) is not None:
-                found[feature.by].append(feature)
-        return found
+    def direct(self, live: LiveCounts, visitors: bool) -> list[tuple[Direct, set[str]]]:
+        """What is read straight from some counters: features of one of the common formulas that count by single keys. With
+        visitors, those by person are left out."""
+        known = self._direct.get(visitors)
+        if known is None or known[0] is not live:
+            features, names = [], set()
+            for feature in self.others:
+                by = getattr(feature, "by", None)
+                if getattr(feature, "formula", None) is None or by is None or not self.keys.is_single(by):
+                    continue
+                if visitors and "user" in by.split("*"):
+                    continue
+                x, y = feature.parameters(self.priors.get(feature.name, 0.0))
+                column = self.columns[feature.name][0]
+                features.append((by, column, feature.formula, x, y, self.wanted[feature.name]))
+                names.add(feature.name)
+            known = self._direct[visitors] = live, [(Direct(live, features), names)] if features else []
+        return known[1]
 
     def _user_attribute(self, feature: Any) -> Attribute | None:
         side, _, name = (
@@ -238,7 +242,7 @@ class FeatureSet:
         if fixed:
             matrix[:, :fixed] = self.static[rows.item]
         moments = rows.moments[rows.request]
-        done = self._filled(rows, source, moments, matrix)
+        done = source.fill(self, moments, matrix)
         counts = self._counts(rows, source, progress, done)
         for feature in self.others:
             begin, end = self.columns[feature.name]
@@ -258,16 +262,6 @@ class FeatureSet:
         matrix[:, self.width : self.width + sources] = rows.ranks
         matrix[:, self.width + sources :] = rows.scores
         return matrix
-
-    def _filled(self, rows: Rows, source: Source, moments: np.ndarray, matrix: np.ndarray) -> set[str]:
-        """The features that could be written straight from counters into their columns: those of one key a row."""
-        done: set[str] = set()
-        visitors = bool((rows.users < 0).any())
-        for by, features in self.direct.items():
-            if visitors and "user" in by.split("*"):
-                continue
-            done |= source.fill(by, features, self, rows, moments, matrix)
-        return done
 
     def _counts(
         self, rows: Rows, source: Source, progress: Callable[[float], None] | None, done: set[str]
@@ -395,15 +389,7 @@ class _Past:
     def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
         return None
 
-    def fill(
-        self,
-        by: str,
-        features: list[Any],
-        of: FeatureSet,
-        rows: Rows,
-        moments: np.ndarray,
-        matrix: np.ndarray,
-    ) -> set[str]:
+    def fill(self, of: FeatureSet, moments: np.ndarray, matrix: np.ndarray) -> set[str]:
         return set()
 
 
@@ -421,9 +407,7 @@ class _Now:
         return {a: self.live.lookup(a, keys, self.rows.moments) for a in aggregates}
 
     def likeness(self, feature: Any, attribute: Attribute) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        r = self.rows
-        kind = None if feature.event is None else self.kinds.index(feature.event)
-        return live_likeness(attribute, feature.last, kind, r.histories, r.request, r.item)
+        raise NotImplementedError("written by `fill`")
 
     def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
         r = self.rows
@@ -431,46 +415,40 @@ class _Now:
             aggregate, self.live.keys, r.histories, r.asked, self.kinds, owner, rest, r.moments
         )
 
-    def fill(
-        self,
-        by: str,
-        features: list[Any],
-        of: FeatureSet,
-        rows: Rows,
-        moments: np.ndarray,
-        matrix: np.ndarray,
-    ) -> set[str]:
-        if of.keys.is_of_request(by):  # once a request, not once a row
-            n = len(rows.users)
-            keys = of.keys.single(by, rows.asked, np.arange(n), np.zeros(n, np.int32))
-        else:
-            keys = of.keys.single(by, rows.asked, rows.request, rows.item)
-        if keys is None:
-            return set()
+    def fill(self, of: FeatureSet, moments: np.ndarray, matrix: np.ndarray) -> set[str]:
+        """Counted features, where each row has one key; likeness with the history. With a visitor, counts by person come from
+        the request's own history instead."""
+        rows = self.rows
+        visitors = bool((rows.users < 0).any())
         now = int(rows.moments.max()) if len(rows.moments) else 0
-        at: np.ndarray | None = None
-        for feature in features:
-            counters = [self.live.counters[a] for a in of.wanted[feature.name]]
-            for counter in counters:
-                counter.advance(now)
-            one, other = counters[0], counters[-1]
-            if at is None:
-                at = one.at(keys)
-                at = at[rows.request] if of.keys.is_of_request(by) else at
-            fill(
-                matrix,
-                of.columns[feature.name][0],
-                feature.formula,
-                at,
-                one.n,
-                one.total,
-                one.last,
-                one.value,
-                other.n,
-                moments,
-                *feature.parameters(of.priors.get(feature.name, 0.0)),
+        done: set[str] = set()
+        for direct, names in of.direct(self.live, visitors):
+            direct.now(now)
+            at = np.empty((len(direct.groups), len(rows.item)), np.int64)
+            for group, by in enumerate(direct.groups):
+                if of.keys.is_of_request(by):  # once a request, not once a row
+                    n = len(rows.users)
+                    keys = of.keys.single(by, rows.asked, np.arange(n), np.zeros(n, np.int32))
+                    at[group] = direct.first[group].at(keys)[rows.request]
+                else:
+                    keys = of.keys.single(by, rows.asked, rows.request, rows.item)
+                    at[group] = direct.first[group].at(keys)
+            fill(matrix, at, direct.plan, direct.parameters, direct.addresses, direct.sizes, moments)
+            done |= names
+        latest: dict[tuple[int, str | None], Histories] = {}
+        for feature in of.alike:
+            asked = (feature.last, feature.event)
+            if asked not in latest:
+                h = rows.histories
+                kept = h if feature.event is None else h.only(h.kind == self.kinds.index(feature.event))
+                latest[asked] = kept.last(feature.last)
+            column = matrix[:, of.columns[feature.name][0]]
+            attribute = of.items[feature.of.partition(".")[2]]
+            live_likeness(
+                attribute, latest[asked], rows.request, rows.item, feature.kind == "similarity", column
             )
-        return {feature.name for feature in features}
+            done.add(feature.name)
+        return done
 
 
 def _column(values: np.ndarray) -> np.ndarray:

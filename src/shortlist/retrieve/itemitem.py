@@ -21,7 +21,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
 from shortlist.retrieve.cooccurrence import parts_of
-from shortlist.retrieve.select import in_parts, limits, no_candidates, offer, ranked
+from shortlist.retrieve.select import ALONE, in_parts, limits, no_candidates, offer, ranked
 
 
 class ItemItemConfig(Settings):
@@ -89,10 +89,23 @@ class ItemItem(Retriever):
             *self._history(requests),
             self._matrix(),
             *filters,
+            self._scratch(len(requests)),
             items,
             scores,
         )
         return Candidates(items, scores)
+
+    def _scratch(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What a kernel fills and clears again, as long as the catalogue. Few requests use one that is kept (to make it anew
+        costs more than they do); of many, each part makes its own."""
+        size = self.weights.shape[1]
+        if n > ALONE:
+            return _made(0)
+        if self._kept is None or len(self._kept[0]) != size:
+            self._kept = _made(size)
+        return self._kept
+
+    _kept: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
         scores = np.full(items.shape, -np.inf, np.float32)
@@ -103,6 +116,7 @@ class ItemItem(Retriever):
             *self._history(requests),
             self._matrix(),
             np.ascontiguousarray(items, np.int32),
+            self._scratch(len(requests)),
             scores,
         )
         return scores
@@ -163,10 +177,20 @@ def _gather(row, history, broad, W, line, seen, touched):  # type: ignore[no-unt
 
 
 @numba.njit(cache=True, nogil=True)
-def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
+def _made(size):  # type: ignore[no-untyped-def]
+    """Scratch: scores, which have one, which are blocked, and their list."""
+    return (
+        np.zeros(size, np.float32),
+        np.zeros(size, np.bool_),
+        np.zeros(size, np.bool_),
+        np.empty(size, np.int32),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, scratch, items, scores):  # type: ignore[no-untyped-def]
     n_items = len(W[0]) - 1
-    line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
-    blocked, touched = np.zeros(n_items, np.bool_), np.empty(n_items, np.int32)
+    line, seen, blocked, touched = scratch if len(scratch[0]) == n_items else _made(n_items)
     for row in range(low, high):
         n = _gather(row, history, broad, W, line, seen, touched)
         if len(indptr):
@@ -185,9 +209,11 @@ def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, items, s
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _best_parallel(cuts, history, broad, W, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
+def _best_parallel(cuts, history, broad, W, allowed, indptr, excluded, scratch, items, scores):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
-        _best_rows(cuts[part], cuts[part + 1], history, broad, W, allowed, indptr, excluded, items, scores)
+        _best_rows(
+            cuts[part], cuts[part + 1], history, broad, W, allowed, indptr, excluded, scratch, items, scores
+        )
 
 
 @numba.njit(cache=True, nogil=True)
@@ -211,10 +237,9 @@ def _dense_parallel(cuts, history, broad, W, scores):  # type: ignore[no-untyped
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _some_rows(low, high, history, broad, W, items, scores):  # type: ignore[no-untyped-def]
+def _some_rows(low, high, history, broad, W, items, scratch, scores):  # type: ignore[no-untyped-def]
     n_items = len(W[0]) - 1
-    line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
-    touched = np.empty(n_items, np.int32)
+    line, seen, _, touched = scratch if len(scratch[0]) == n_items else _made(n_items)
     none = np.empty((len(broad), 0), np.float32)
     for row in range(low, high):
         n = _gather(row, history, none, W, line, seen, touched)
@@ -234,9 +259,9 @@ def _some_rows(low, high, history, broad, W, items, scores):  # type: ignore[no-
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _some_parallel(cuts, history, broad, W, items, scores):  # type: ignore[no-untyped-def]
+def _some_parallel(cuts, history, broad, W, items, scratch, scores):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
-        _some_rows(cuts[part], cuts[part + 1], history, broad, W, items, scores)
+        _some_rows(cuts[part], cuts[part + 1], history, broad, W, items, scratch, scores)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -16,6 +16,8 @@ import numpy as np
 
 NOTHING = np.empty(0, np.int64)
 EVERYTHING = np.empty(0, np.bool_)
+ALONE = 4
+"""Up to so many requests stay on the caller's thread."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -94,7 +96,7 @@ def _select_parallel(cuts, lines, allowed, indptr, excluded, items, scores):  # 
 
 def in_parts(n: int, alone: Callable[..., Any], together: Callable[..., Any], *arguments: Any) -> None:
     """Run a kernel over n rows: on this thread where there are few, split over the cores where there are many."""
-    if n <= 4 or numba.get_num_threads() == 1:
+    if n <= ALONE or numba.get_num_threads() == 1:
         alone(0, n, *arguments)
     else:
         parts = min(n, 8 * numba.get_num_threads())

@@ -71,7 +71,7 @@ class Writer:
         """How long the latest transaction took."""
         self.every: list[Callable[[], None]] = []
         """Also done by this thread, some times a second: reading keys."""
-        self._since = 0.0
+        self._since = self._looked = 0.0
         self._bell = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -143,15 +143,26 @@ class Writer:
         """One transaction, then the news."""
         started = time.monotonic()
         try:
-            new = {e.event_id for e in self.store.write([e for w in batch for e in w.events], slates)}
+            stored, last = self.store.write([e for w in batch for e in w.events], slates)
+            new = {e.event_id for e in stored}
             if batch or slates:
                 self.seconds = time.monotonic() - started
             slates = []
-            news = News(self.store.since(self.row), self.store.operations_since(self.operation))
+            if (
+                stored and last - len(stored) == self.row
+            ):  # nobody else has written since: no need to read them again
+                fresh = list(zip(range(self.row + 1, last + 1), stored, strict=True))
+            else:
+                fresh = self.store.since(self.row)
+            news = News(fresh, self.store.operations_since(self.operation) if self._due() else [])
             for look in self.every:
                 look()
         except StoreError as error:
             self._fail(batch, slates, error)
+            return
+        except Exception as error:  # whatever it was, those who wait are told, and the thread goes on
+            log.exception("the event store failed in an unforeseen way")
+            self._fail(batch, slates, StoreError(f"the event store failed: {type(error).__name__}", "store"))
             return
         if self.trouble is not None:
             log.warning("the event store works again")
@@ -162,6 +173,14 @@ class Writer:
             self.operation = news.operations[-1][0]
         if batch or news.events or news.operations:
             self._call(self._landed, batch, new, news)
+
+    def _due(self) -> bool:
+        """Whether to look for what operators did: some times a second is enough."""
+        now = time.monotonic()
+        if now - self._looked < POLL:
+            return False
+        self._looked = now
+        return True
 
     def _fail(self, batch: list[Waiting], slates: list[StoredSlate], error: StoreError) -> None:
         if self.trouble is None:
