@@ -288,7 +288,7 @@ def test_a_folder_of_models(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="v9"):
         models.promote("v9")
     with pytest.raises(BundleError, match="is one bundle"):
-        Models(bundle).promote("x")
+        Models(bundle).shadow(None)
     (folder / "models.json").write_text("{")
     with pytest.raises(BundleError, match="cannot be read"):
         models.current()

@@ -40,6 +40,8 @@ class Asker:
         moment: int,
     ) -> tuple[np.ndarray, Requests, Histories, list[Any]]:
         codes = self.dataset.users.ids.codes(people)
+        if self.people.hidden:  # who was erased is a stranger
+            codes = np.where(np.isin(codes, list(self.people.hidden)), -1, codes).astype(np.int32)
         unknown: list[Any] = []
         if history is not None:
             given = self.dataset.items.ids.codes(history)

@@ -61,11 +61,12 @@ def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
     for name, digest in files.items():
         try:
             file = (folder / name).resolve()
+            there = file.is_file()
         except (OSError, ValueError):  # a name that no file can have
             raise BundleError(f"{path} names a file that cannot be: {name[:80]!r}") from None
         if not file.is_relative_to(root):
             raise BundleError(f"{path} names a file outside of the bundle: {name!r}")
-        if not file.is_file():
+        if not there:
             raise BundleError(f"{folder}: {name} is missing; the bundle is incomplete")
         if thorough and _digest(file) != digest:
             raise BundleError(

@@ -57,8 +57,8 @@ def read_recommender(cls: type[R], folder: Path) -> R:
         recommender.scales = np.array(state["scales"], np.float64)
         recommender.version = manifest["model_version"]
         recommender.ready(load_dataset(folder / "data", project), state["priors"])
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, (BundleError, ProjectError)):
-            raise
-        raise BundleError(f"{folder} cannot be loaded: {error}") from None
+    except (BundleError, ProjectError):
+        raise
+    except Exception as error:  # what is inside may be anything: every way of failing to read it is a refusal
+        raise BundleError(f"{folder} cannot be loaded: {type(error).__name__}: {error}") from None
     return recommender

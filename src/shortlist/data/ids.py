@@ -132,10 +132,11 @@ class IdMap:
             raise DataError(f"{value!r} cannot be an id here: the others are of type {kind}")
         if value in self._codes:
             raise DataError(f"there is an id {value!r} already")
+        codes, ids = self._codes, self._python  # made from the values as they are, if they were not yet
         self.values = pa.concat_arrays([self.values, pa.array([value], kind)])
-        self._codes[value] = len(self._python)
-        self._python.append(value)
-        return len(self._python) - 1
+        codes[value] = len(ids)
+        ids.append(value)
+        return len(ids) - 1
 
     def save(self, path: Path) -> None:
         with (
@@ -147,5 +148,7 @@ class IdMap:
     @classmethod
     def load(cls, path: Path) -> IdMap:
         with pa.memory_map(str(path)) as source:
-            column = pa.ipc.open_file(source).read_all().column("id")
+            table = pa.ipc.open_file(source).read_all()
+        table.validate(full=True)
+        column = table.column("id")
         return cls(pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))

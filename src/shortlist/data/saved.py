@@ -53,11 +53,20 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
         if "arrival" in table.column_names:
             arrays["arrival"] = table.column("arrival").to_numpy()
         context = {n: _restore(n, m, table.column(f"context.{n}")) for n, m in meta["context"].items()}
+        _within(arrays["user"], len(sides["users"]), "users")
+        _within(arrays["item"], len(sides["items"]), "items")
+        _within(arrays["kind"], len(meta["kinds"]), "kinds")
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None
     return Dataset(
         project, sides["users"], sides["items"], Log(kinds=meta["kinds"], **arrays, context=context)
     )
+
+
+def _within(codes: np.ndarray, n: int, what: str) -> None:
+    """Codes lead into arrays without a further look, so they are looked at here."""
+    if len(codes) and not (codes.min() >= 0 and codes.max() < n):
+        raise BundleError(f"the log names {what} that the bundle does not have")
 
 
 def _meta(attributes: dict[str, Attribute]) -> dict[str, Any]:
@@ -83,4 +92,6 @@ def _write(path: Path, columns: dict[str, pa.Array]) -> None:
 
 def _read(path: Path) -> pa.Table:
     with pa.memory_map(str(path)) as source:
-        return pa.ipc.open_file(source).read_all()
+        table = pa.ipc.open_file(source).read_all()
+    table.validate(full=True)  # offsets that lead outside of their buffers crash whoever reads on
+    return table

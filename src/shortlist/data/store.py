@@ -171,7 +171,9 @@ class EventStore:
         gone = {}
         with self._writing() as connection:
             for table in (events, slates):
-                gone[table.name] = connection.execute(delete(table).where(table.c.user.in_(forms))).rowcount
+                gone[str(table.name)] = connection.execute(
+                    delete(table).where(table.c.user.in_(forms))
+                ).rowcount
             connection.execute(
                 operations.insert(),
                 {

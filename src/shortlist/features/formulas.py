@@ -81,8 +81,8 @@ def fill(matrix, at, plan, parameters, addresses, sizes, moments):  # type: igno
         column, op, group = plan[feature, 0], plan[feature, 1], plan[feature, 2]
         x, y, slots = parameters[feature, 0], parameters[feature, 1], sizes[feature]
         n = carray(_pointer(addresses[feature, 0]), slots, np.int64)  # type: ignore[call-arg]
-        total = carray(_pointer(addresses[feature, 1]), slots, np.int64)  # type: ignore[call-arg]
-        last = carray(_pointer(addresses[feature, 2]), slots, np.int64)  # type: ignore[call-arg]
+        total = carray(_pointer(addresses[feature, 1]), slots, np.int64)
+        last = carray(_pointer(addresses[feature, 2]), slots, np.int64)
         value = carray(_pointer(addresses[feature, 3]), slots, np.int64)
         other = carray(_pointer(addresses[feature, 4]), slots, np.int64)
         for row in range(at.shape[1]):

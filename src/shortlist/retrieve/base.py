@@ -228,7 +228,9 @@ def _restore(name: str, arrays: Any) -> Any:
     if f"{name}.data" not in arrays:
         return arrays[name]
     parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
-    return sp.csr_matrix(parts, shape=tuple(arrays[f"{name}.shape"]))
+    matrix = sp.csr_matrix(parts, shape=tuple(arrays[f"{name}.shape"]))
+    matrix.check_format(full_check=True)  # kernels follow the indices without a further look
+    return matrix
 
 
 def interactions(dataset: Dataset) -> sp.csr_matrix:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 import shortlist
 from shortlist.data.store import EventStore, path_beside
@@ -44,7 +45,10 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return orjson.dumps(content)
+        try:
+            return orjson.dumps(content)
+        except TypeError:  # an id with half a character in it, which UTF-8 cannot say: escaped instead
+            return json.dumps(content).encode()
 
 
 @dataclass
@@ -150,42 +154,42 @@ def _errors(app: FastAPI) -> None:
     """Every error becomes a sentence with a field."""
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def malformed(_request: Request, error: RequestValidationError) -> Response:
         first_one = error.errors()[0]
         where = ".".join(str(part) for part in first_one["loc"] if part not in {"body", "query", "path"})
         if first_one["type"] == "json_invalid":
             said = f"the body is not valid JSON: {first_one.get('ctx', {}).get('error', '')}"
-            return JSONResponse({"error": said, "field": None}, 400)
+            return Json({"error": said, "field": None}, 400)
         if first_one["type"] == "extra_forbidden":
-            return JSONResponse({"error": f"{where}: there is no such field", "field": where}, 422)
-        return JSONResponse({"error": f"{where or 'body'}: {first_one['msg']}", "field": where or None}, 422)
+            return Json({"error": f"{where}: there is no such field", "field": where}, 422)
+        return Json({"error": f"{where or 'body'}: {first_one['msg']}", "field": where or None}, 422)
 
     @app.exception_handler(StoreError)
-    async def away(_request: Request, _error: StoreError) -> JSONResponse:
+    async def away(_request: Request, _error: StoreError) -> Response:
         said = "the event store cannot be used at the moment; nothing was stored, send it again"
-        return JSONResponse({"error": said, "field": None}, 503, {"Retry-After": "2"})
+        return Json({"error": said, "field": None}, 503, {"Retry-After": "2"})
 
     @app.exception_handler(BusyError)
-    async def busy(_request: Request, _error: BusyError) -> JSONResponse:
+    async def busy(_request: Request, _error: BusyError) -> Response:
         said = "more events come in than the disk takes; nothing was stored, send them again"
-        return JSONResponse({"error": said, "field": None}, 429, {"Retry-After": "1"})
+        return Json({"error": said, "field": None}, 429, {"Retry-After": "1"})
 
     @app.exception_handler(ShortlistError)
-    async def wrong(_request: Request, error: ShortlistError) -> JSONResponse:
+    async def wrong(_request: Request, error: ShortlistError) -> Response:
         status = 422 if isinstance(error, RequestError) else 400
-        return JSONResponse({"error": error.message, "field": error.field}, status)
+        return Json({"error": error.message, "field": error.field}, status)
 
     @app.exception_handler(404)
-    async def nowhere(_request: Request, error: Any) -> JSONResponse:
+    async def nowhere(_request: Request, error: Any) -> Response:
         said = (
             error.detail if getattr(error, "detail", "Not Found") != "Not Found" else "there is nothing here"
         )
-        return JSONResponse({"error": said, "field": None}, 404)
+        return Json({"error": said, "field": None}, 404)
 
     @app.exception_handler(405)
-    async def not_so(_request: Request, error: Any) -> JSONResponse:
+    async def not_so(_request: Request, error: Any) -> Response:
         allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
         said = (
             f"this method is not for this address; there {'is' if ',' not in allowed else 'are'}: {allowed}"
         )
-        return JSONResponse({"error": said, "field": None}, 405, {"Allow": allowed})
+        return Json({"error": said, "field": None}, 405, {"Allow": allowed})

@@ -69,19 +69,22 @@ class Guard:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         request_id = given if ID.fullmatch(given) else uuid.uuid4().hex.encode()
-        status, begun, taken = 500, False, 0
+        status, begun, taken, over = 500, False, 0, False
         private = scope["path"].startswith("/v1/")
 
         async def receiving() -> Message:
-            nonlocal taken
+            nonlocal taken, over
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > MAX_BODY:
+                over = True
                 raise TooLargeError
             return message
 
         async def sending(message: Message) -> None:
             nonlocal status, begun
+            if over and not begun and message["type"] == "http.response.start":
+                raise TooLargeError  # whatever the application makes of a body that broke off
             if message["type"] == "http.response.start":
                 status, begun = message["status"], True
                 own = [*message["headers"], *HEADERS, (b"x-request-id", request_id)]
@@ -98,6 +101,7 @@ class Guard:
                 scope["key"] = key.name if key is not None else "anybody"
                 await self.app(scope, receiving, sending)
         except TooLargeError:
+            over = False
             if not begun:
                 await _say(sending, 413, f"the body is larger than {MAX_BODY:,} bytes")
         except Exception as error:

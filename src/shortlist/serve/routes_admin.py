@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from prometheus_client import generate_latest
 
 from shortlist.changing import check_change
@@ -131,7 +131,7 @@ def _items(app: FastAPI, service: Service) -> None:
     async def retire(item: str, request: Request) -> Response:
         """Retire an item: it is not shown any more; its events stay. `PUT` with `retired: false` brings it back."""
         if service.live.serving.recommender.dataset.items.ids.code(item) < 0:
-            return JSONResponse({"error": f"the catalogue has no item {item!r}", "field": "item"}, 404)
+            return Json({"error": f"the catalogue has no item {item!r}", "field": "item"}, 404)
         return Json({"item": item, "row": await change(request, [(item, {"retired": True}, "")])})
 
 

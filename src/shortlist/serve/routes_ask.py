@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from shortlist.data.store import StoredEvent
 from shortlist.data.times import NO_TIME, to_milliseconds
@@ -62,7 +62,7 @@ def add(app: FastAPI, service: Service) -> None:
     async def similar(item: str, n: int = 10) -> Response:
         recommender = service.live.serving.recommender
         if recommender.dataset.items.ids.code(item) < 0:
-            return JSONResponse({"error": f"the catalogue has no item {item!r}", "field": "item"}, 404)
+            return Json({"error": f"the catalogue has no item {item!r}", "field": "item"}, 404)
         return Json({"item": item, "items": [_shown(r) for r in recommender.similar(item, n)]})
 
     @app.post("/v1/events", response_model=EventsAnswer, responses=ERRORS, tags=["events"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, Response
 
 from shortlist.data.dataset import Dataset
 from shortlist.project import IMPRESSION
@@ -96,5 +96,5 @@ def add(app: FastAPI, service: Service) -> None:
     @app.get("/page/{name}", include_in_schema=False)
     async def part(name: str) -> Response:
         if name not in {path.name for path in PAGE.iterdir() if path.suffix in {".js", ".css"}}:
-            return JSONResponse({"error": "no such file", "field": None}, 404)
+            return Json({"error": "no such file", "field": None}, 404)
         return FileResponse(PAGE / name)

@@ -59,9 +59,11 @@ class Asked:
             or w.get("now") is not None
         ):
             return None
-        return id(self.recommender), orjson.dumps(
-            {k: v for k, v in w.items() if k not in {"user", "context"}}, option=orjson.OPT_SORT_KEYS
-        )
+        common = {k: v for k, v in w.items() if k not in {"user", "context"}}
+        try:
+            return id(self.recommender), orjson.dumps(common, option=orjson.OPT_SORT_KEYS)
+        except TypeError:  # a text that UTF-8 cannot say
+            return None
 
 
 class Shower:
