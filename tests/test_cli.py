@@ -79,7 +79,7 @@ def test_the_way_from_check_to_batch(folder: Path) -> None:
     ("arguments", "words"),
     [
         (("check", "-p", "none.toml"), "no such file"),
-        (("serve", "nowhere"), "is no bundle"),
+        (("serve", "nowhere"), "holds no bundle"),
         (("recommend", "nowhere"), "is no bundle"),
         (("init", "none.parquet"), "none.parquet: no such file"),
         (("demo", "opera"), "there is no world 'opera'"),

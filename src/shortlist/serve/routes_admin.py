@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 from prometheus_client import generate_latest
 
@@ -77,7 +77,7 @@ def _operations(app: FastAPI, service: Service) -> None:
         return Response(generate_latest(m.registry), media_type="text/plain; version=0.0.4")
 
     @app.get("/v1/admin/audit", responses=ERRORS, tags=["operations"])
-    async def audit(after: int = 0) -> Response:
+    async def audit(after: Annotated[int, Query(ge=0, lt=2**62)] = 0) -> Response:
         """What operators did, oldest first: items, erasures, models; with the name of the key that did it."""
         rows = await asyncio.to_thread(service.store.operations_since, after)
         return Json(
