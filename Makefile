@@ -5,7 +5,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate screenshot clean
+.PHONY: demo test check lint benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(BIN)/pip install -q --disable-pip-version-check httpx hypothesis mypy opentelemetry-exporter-otlp-proto-http opentelemetry-sdk "optuna>=4" pandas playwright polars psutil "psycopg[binary]" "pyspark>=4,<5" pytest ranx ruff "schemathesis>=4" "faiss-cpu>=1.9"
+	$(BIN)/pip install -q --disable-pip-version-check httpx hypothesis mypy opentelemetry-exporter-otlp-proto-http opentelemetry-sdk "optuna>=4" pandas playwright polars psutil "psycopg[binary]" "pyspark>=4,<5" pytest ranx ruff "schemathesis>=4" yamllint "faiss-cpu>=1.9"
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -35,6 +35,9 @@ test: $(VENV)/.tested lint
 	@command -v java >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Java 17 for the Spark test"; apt-get update -q && apt-get install -y -q --no-install-recommends openjdk-17-jre-headless; \
 	  else echo "Java is missing, so the Spark test is skipped; sudo apt-get install -y openjdk-17-jre-headless brings it"; fi; }
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing PostgreSQL for the store's tests"; apt-get update -q && apt-get install -y -q --no-install-recommends postgresql; \
+	  else echo "PostgreSQL is missing, so its tests are skipped; sudo apt-get install -y postgresql brings it"; fi; }
 	$(BIN)/pytest
 
 benchmark: $(VENV)/.tested
@@ -54,6 +57,10 @@ benchmark-features: $(VENV)/.tested
 benchmark-rank: $(VENV)/.tested
 	$(BIN)/pip install -q --disable-pip-version-check lightgbm
 	$(BIN)/python benchmarks/rank.py $(PARTS)
+
+benchmark-serve: $(VENV)/.tested
+	@command -v wrk >/dev/null || { echo "wrk is missing; run: sudo apt-get install -y wrk postgresql"; exit 1; }
+	$(BIN)/python benchmarks/serve.py
 
 benchmarks/.obp/.installed: benchmarks/peers_counterfactual.txt
 	$(PYTHON) -m venv benchmarks/.obp

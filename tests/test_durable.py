@@ -82,7 +82,7 @@ def same_counters(one: Recommender, other: Recommender) -> None:
     assert dict(one.people.since) == dict(other.people.since)
 
 
-@pytest.mark.parametrize(("where", "kills"), [("sqlite", 50), ("postgresql", 10)])
+@pytest.mark.parametrize(("where", "kills"), [("sqlite", 40), ("postgresql", 10)])
 def test_killed_again_and_again_under_load(
     bundle: Path, tmp_path: Path, request: pytest.FixtureRequest, where: str, kills: int
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from conftest import ROOT, Server
+from shortlist.data.store import EventStore
+from shortlist.serve.keys import make_key
 
 ARTIFACTS = ROOT / "artifacts"
 
@@ -79,3 +81,38 @@ def test_screenshots_wide_and_narrow(page: Page) -> None:
     page.wait_for_timeout(200)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     page.screenshot(path=ARTIFACTS / "page-phone.png")
+
+
+def test_why_an_item_is_not_here(page: Page) -> None:
+    """Followed through the stages, with the keyboard alone."""
+    mine = page.locator("#slate button").first
+    page.locator("#why-item").fill(mine.get_attribute("data-item") or "")
+    page.keyboard.press("Enter")
+    expect(page.locator("#why-sentence")).to_contain_text("it is on the slate")
+    wait_for_new_slate(page, mine.click)
+    page.locator("#why-item").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#why-sentence")).to_contain_text("own history")
+    expect(page.locator("#why-steps li")).to_have_count(3)
+    expect(page.locator("#why-steps .stopped")).to_have_count(1)
+    page.locator("aside").screenshot(path=str(ARTIFACTS / "why.png"))
+
+
+def test_a_locked_server_asks_for_a_key(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+    store = EventStore(tmp_path / "e.sqlite")
+    secret = make_key(store, "page", ["recommend", "events"], 100)
+    store.close()
+    server = Server(bundle, tmp_path / "e.sqlite")
+    page = browser.new_page()
+    try:
+        page.goto(server.url)
+        expect(page.locator("#key-form")).to_be_visible()
+        expect(page.locator("#error")).to_contain_text("a key is needed")
+        page.locator("#key").fill(secret)
+        page.keyboard.press("Enter")
+        expect(page.locator("#slate button")).to_have_count(12)
+        expect(page.locator("#key-form")).to_be_hidden()
+        assert secret not in page.content()
+    finally:
+        page.close()
+        server.stop()

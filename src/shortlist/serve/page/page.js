@@ -3,8 +3,11 @@ const $ = (id) => document.getElementById(id);
 const state = { project: null, user: null, asked: 0 };
 
 async function call(path, body) {
-  const answer = await fetch(path, body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  const key = sessionStorage.getItem("key");
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  const answer = await fetch(path, body === undefined ? { headers } : { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) });
   const data = await answer.json();
+  if (answer.status === 401) $("key-form").hidden = false;
   if (!answer.ok) throw new Error(data.error || `the server answered ${answer.status}`);
   return data;
 }
@@ -32,7 +35,7 @@ async function refresh() {
   $("error").hidden = true;
   const started = performance.now();
   try {
-    const slate = await call("/v1/recommend", { user: state.user, n: 12, weights: weights(), diversity: Number($("diversity").value), freshness: Number($("freshness").value) });
+    const slate = await call("/v1/recommend", asked());
     if (turn !== state.asked) return;
     const took = (performance.now() - started).toFixed(0);
     const facts = await call("/v1/items", slate.items.map((row) => row.item));
@@ -77,6 +80,27 @@ async function choose(row) {
   await refresh();
 }
 
+function asked() {
+  return { user: state.user, n: 12, weights: weights(), diversity: Number($("diversity").value), freshness: Number($("freshness").value) };
+}
+
+async function why(event) {
+  event.preventDefault();
+  const said = $("why-sentence");
+  try {
+    const found = await call("/v1/why", { ...asked(), item: $("why-item").value.trim() });
+    said.textContent = `${found.title}: ${found.shown ? "it is on the slate." : found.sentence}`;
+    $("why-steps").replaceChildren(...found.steps.map((step) => {
+      const line = element("li", step.passed ? "passed" : "stopped");
+      line.append(element("b", "", `${step.passed ? "✓" : "✗"} ${step.stage}`), element("span", "quiet", step.sentence));
+      return line;
+    }));
+  } catch (error) {
+    said.textContent = error.message;
+    $("why-steps").replaceChildren();
+  }
+}
+
 function slider(name, value, most) {
   const label = element("label", "", name);
   const output = element("output", "", value.toFixed(1));
@@ -114,4 +138,10 @@ async function start() {
   state.user = people.length ? people[0].user : "visitor";
   await refresh();
 }
+$("why-form").addEventListener("submit", why);
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("key", $("key").value.trim());
+  location.reload();
+});
 start().catch(fail);

@@ -1,0 +1,326 @@
+"""How fast is serving? (`make benchmark-serve`; needs wrk and, for its part, PostgreSQL, both from Debian's packages.)
+
+One catalogue of 100,000 items and 200,000 people (`serve_world.py`): three sources, 500 candidates, 30 features, three objectives,
+diversity, reasons, JSON. wrk on loopback asks for people drawn at random; server and load share the machine's cores. Beside it, in
+turns, `peer_serve.py`: what a competent engineer would build from parts, with one source, no diversity and no reasons.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import results
+import serve_world
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+TURNS, SECONDS, USERS = 3, 5, 200_000
+LOADS = {
+    "1 worker, 1 connection": (1, 1),
+    "1 worker, 8 connections": (1, 8),
+    "2 workers, 8 connections": (2, 8),
+}
+ONE = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "NUMBA")}
+LUA = """
+math.randomseed(os.time())
+request = function()
+  local body = '{"user": ' .. math.random(0, %d) .. ', "n": 20}'
+  return wrk.format("POST", "/v1/recommend", {["Content-Type"] = "application/json"}, body)
+end
+"""
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class Running:
+    """A server in a process group of its own."""
+
+    def __init__(self, command: list[str], port: int, environment: dict[str, str]) -> None:
+        self.port, self.started = port, time.perf_counter()
+        self.process = subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while True:
+            try:
+                if self.get("/healthz")[0] == 200:
+                    break
+            except OSError:
+                if self.process.poll() is not None:
+                    raise SystemExit(f"{command} did not start") from None
+                time.sleep(0.05)
+        self.ready = time.perf_counter() - self.started
+
+    def get(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        headers = {"Content-Type": "application/json"} if body else {}
+        connection.request("POST" if body else "GET", path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer.status, text
+
+    def memory(self) -> float:
+        """Resident, GB, of the largest process."""
+        import psutil
+
+        family = [
+            psutil.Process(self.process.pid),
+            *psutil.Process(self.process.pid).children(recursive=True),
+        ]
+        return max(p.memory_info().rss for p in family) / 2**30
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def ours(bundle: Path, folder: Path, workers: int) -> Running:
+    port = free_port()
+    store = folder / f"events-{port}.sqlite"
+    command = [sys.executable, "-m", "shortlist.cli", "serve", str(bundle), "--port", str(port)]
+    return Running([*command, "--store", str(store), "--workers", str(workers)], port, {})
+
+
+def peer(bundle: Path, workers: int, trees: int) -> Running:
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "granian"), "--interface", "asgi", "--port", str(port)]
+    command += ["--workers", str(workers), "--log-level", "error", "peer_serve:app"]
+    environment = {**ONE, "PEER_BUNDLE": str(bundle), "PEER_TREES": str(trees), "PYTHONPATH": str(HERE)}
+    return Running(command, port, environment)
+
+
+def loaded(port: int, connections: int, lua: Path) -> dict[str, float]:
+    """One run of wrk: p50 and p99 in ms, requests a second, failures."""
+    done = subprocess.run(
+        [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{SECONDS}",
+            "-s",
+            str(lua),
+            "--latency",
+            f"http://127.0.0.1:{port}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    def ms(name: str) -> float:
+        number, unit = re.search(rf"{name}%\s+([\d.]+)(us|ms|s)", done).groups()  # type: ignore[union-attr]
+        return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", done)
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", done)
+    return {
+        "p50": ms("50"),
+        "p99": ms("99"),
+        "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", done).group(1)),  # type: ignore[union-attr]
+        "failed": float(bad.group(1) if bad else 0) + sum(map(float, errors.groups() if errors else ())),
+    }
+
+
+def race(
+    bundle: Path, folder: Path, trees: int
+) -> tuple[dict[tuple[str, str], list[dict[str, float]]], list[str]]:
+    """Both servers in turns, each load three times."""
+    lua = folder / "ask.lua"
+    lua.write_text(LUA % (USERS - 1))
+    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    facts = []
+    for turn in range(TURNS):
+        for workers in (1, 2):
+            for name, make in (
+                ("shortlist", lambda w: ours(bundle, folder, w)),
+                ("peer", lambda w: peer(bundle, w, trees)),
+            ):
+                server = make(workers)
+                loaded(server.port, workers * 2, lua)  # warm
+                for load, (wanted, connections) in LOADS.items():
+                    if wanted == workers:
+                        found.setdefault((name, load), []).append(loaded(server.port, connections, lua))
+                if turn == 0 and workers == 1:
+                    facts.append(
+                        f"{name}: ready after {server.ready:.1f} s, {server.memory():.2f} GB resident"
+                    )
+                    if name == "shortlist":
+                        facts += stages(server)
+                server.stop()
+    return found, facts
+
+
+def stages(server: Running) -> list[str]:
+    """Where the time of one request goes, as `?debug=timing` says: medians of 300."""
+    rng = np.random.default_rng(1)
+    timings = []
+    for user in rng.integers(0, USERS, 300).tolist():
+        body = json.dumps({"user": user, "n": 20}).encode()
+        timings.append(json.loads(server.get("/v1/recommend?debug=timing", body)[1])["timing"])
+    medians = {name: float(np.median([t[name] for t in timings])) for name in timings[0]}
+    return ["| stage | ms |", "| --- | --- |", *(f"| {n} | {v:.2f} |" for n, v in medians.items())]
+
+
+def in_process(bundle: Path) -> list[str]:
+    """`recommend` for one person, and for a batch, in this process."""
+    from shortlist import Recommender
+
+    recommender = Recommender.load(bundle)
+    people = recommender.dataset.users.ids.values.to_pylist()
+    for user in people[:50]:
+        recommender.recommend(user=user, n=20)
+    took = []
+    for user in people[100:1100]:
+        started = time.perf_counter()
+        recommender.recommend(user=user, n=20)
+        took.append(1000 * (time.perf_counter() - started))
+    recommender.recommend(users=people[:256], n=20)
+    rates = []
+    for turn in range(3):
+        started = time.perf_counter()
+        recommender.recommend(users=people[2000 * turn : 2000 * (turn + 1)], n=20)
+        rates.append(2000 / (time.perf_counter() - started))
+    return [
+        f"In process: one person {np.median(took):.2f} ms (p50), {np.quantile(took, 0.99):.2f} ms (p99); "
+        f"batch {statistics.median(rates):,.0f} people a second."
+    ]
+
+
+def events(bundle: Path, target: str) -> float:
+    """Events a second in batches of 100 from four connections, each batch durable before its answer."""
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "shortlist.cli",
+        "serve",
+        str(bundle),
+        "--port",
+        str(port),
+        "--store",
+        target,
+    ]
+    server = Running(command, port, {})
+    accepted: list[int] = []
+
+    def send(which: int) -> None:
+        rng = np.random.default_rng(which)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        for batch in range(100):
+            said = [
+                {
+                    "user": u,
+                    "item": i,
+                    "kind": "view",
+                    "event_id": f"{which}-{batch}-{n}",
+                    "context": {"device": "phone"},
+                }
+                for n, (u, i) in enumerate(
+                    zip(
+                        rng.integers(0, USERS, 100).tolist(),
+                        rng.integers(0, 10**5, 100).tolist(),
+                        strict=True,
+                    )
+                )
+            ]
+            connection.request(
+                "POST", "/v1/events", json.dumps({"events": said}), {"Content-Type": "application/json"}
+            )
+            accepted.append(json.loads(connection.getresponse().read())["accepted"])
+
+    threads = [threading.Thread(target=send, args=(which,)) for which in range(4)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - started
+    server.stop()
+    assert sum(accepted) == 40_000
+    return sum(accepted) / took
+
+
+def main() -> None:
+    bundle = serve_world.bundle()
+    trees = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", TREES, str(bundle)], capture_output=True, text=True, check=True
+        ).stdout
+    )
+    with tempfile.TemporaryDirectory(dir=HERE / ".serve") as kept:
+        folder = Path(kept)
+        found, facts = race(bundle, folder, trees)
+        lines = [
+            "## Serving (`make benchmark-serve`)",
+            "",
+            results.machine("shortlist", "fastapi", "granian", "xgboost-cpu", "faiss-cpu"),
+            "",
+            f"100,000 items, 200,000 people, 5 M events; 500 candidates, {trees} trees an objective, slates of 20. Shortlist: three sources, "
+            "live features, diversity, reasons, every slate logged. Peer: one source, none of these (`peer_serve.py`). wrk on the same "
+            f"cores, people at random; medians of {TURNS} runs of {SECONDS} s in turns.",
+            "",
+            "| load | | p50 ms | p99 ms | requests/s | failed |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        for load in LOADS:
+            for name in ("shortlist", "peer"):
+                runs = found[name, load]
+                m: dict[str, Any] = {k: statistics.median(r[k] for r in runs) for k in runs[0]}
+                span = f"{min(r['rate'] for r in runs):.0f} to {max(r['rate'] for r in runs):.0f}"
+                lines.append(
+                    f"| {load} | {name} | {m['p50']:.2f} | {m['p99']:.2f} | {m['rate']:.0f} ({span}) | {m['failed']:.0f} |"
+                )
+        lines += [
+            "",
+            *(f for f in facts if not f.startswith("|")),
+            "",
+            "Where one request's time goes, inside the server:",
+            "",
+        ]
+        lines += [f for f in facts if f.startswith("|")]
+        lines += ["", *in_process(bundle)]
+        lines += ["", "### Events: batches of 100 over HTTP, four connections, durable before the answer", ""]
+        lines += ["| store | events/s |", "| --- | --- |"]
+        lines.append(f"| SQLite | {events(bundle, str(folder / 'e.sqlite')):,.0f} |")
+        from conftest import Postgres
+
+        with tempfile.TemporaryDirectory() as place:
+            Path(place).chmod(0o755)
+            own = Postgres(Path(place) / "own")
+            lines.append(f"| PostgreSQL | {events(bundle, own.database()):,.0f} |")
+            own.stop()
+    print("\n".join(lines))
+    results.write("serve", lines)
+
+
+TREES = """
+import json, sys, xgboost
+print(xgboost.Booster(model_file=sys.argv[1] + "/ranker/head-0.ubj").num_boosted_rounds())
+"""
+
+if __name__ == "__main__":
+    main()
