@@ -35,7 +35,7 @@ class Directory:
             while self.slots.count + len(keys) + 1 > size // 2:
                 size *= 2
             for member in self.members:
-                member.keep(np.arange(len(member.n)), size)
+                member.keep(slice(None), size)
         return self.slots.put(keys) + 1
 
     def _forget(self) -> None:
@@ -99,7 +99,7 @@ class Counter:
     def _at_new(self, keys: np.ndarray) -> np.ndarray:
         return keys + 1 if self.directory is None else self.directory.put(keys)
 
-    def keep(self, rows: np.ndarray, size: int) -> None:
+    def keep(self, rows: np.ndarray | slice, size: int) -> None:
         """Only some slots, in this order, with room for `size`."""
         old = {name: getattr(self, name)[rows] for name in self.ARRAYS}
         self._make(size)

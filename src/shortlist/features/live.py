@@ -19,6 +19,10 @@ from shortlist.features.keys import Asked, Keys
 from shortlist.features.spec import Aggregate
 
 
+PART = 250_000
+"""Events that are counted at once."""
+
+
 class LiveCounts:
     """All counters of a project's features, and the lookups that the matrix needs."""
 
@@ -43,8 +47,11 @@ class LiveCounts:
         """As if every event of a log had been added. summed: the aggregates whose total somebody reads."""
         live = cls(aggregates, keys, log.kinds, summed)
         for kind in live.by_kind:
-            rows = np.flatnonzero(log.is_kind([kind]))
-            live.add_many(kind, Asked.events(log, rows), log.item[rows], log.time[rows], log.value[rows])
+            every = np.flatnonzero(log.is_kind([kind]))
+            # in parts: a table makes room for as many new keys as there are events, of which few are new
+            for start in range(0, len(every), PART):
+                rows = every[start : start + PART]
+                live.add_many(kind, Asked.events(log, rows), log.item[rows], log.time[rows], log.value[rows])
         return live
 
     def add(
