@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
@@ -128,17 +129,15 @@ class Server:
 class Postgres:
     """A real PostgreSQL on a free loopback port, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         if not found:
             pytest.skip("PostgreSQL is missing; run: sudo apt-get install -y postgresql")
-        self.bin, self.port, self.folder = found[-1].parent, free_port(), folder
-        folder.mkdir(parents=True)
-        if os.getuid() == 0:  # it refuses to run as root
+        self.bin, self.port = found[-1].parent, free_port()
+        # not in pytest's own folder, which nobody but root may enter: PostgreSQL refuses to run as root
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="shortlist-"))
+        if os.getuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-            for parent in folder.parents:
-                if parent.owner() == "root" and parent.is_relative_to("/tmp/pytest-of-root"):
-                    parent.chmod(0o711)
         self._run("initdb", "-D", str(folder / "data"), "-U", "shortlist", "-A", "trust")
         self.start()
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "shortlist", "shortlist")
@@ -160,6 +159,11 @@ class Postgres:
     def stop(self, how: str = "fast") -> None:
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", how, "-w", "stop")
 
+    def remove(self) -> None:
+        """Stop it, and leave nothing behind."""
+        self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     @property
     def server(self) -> str:
         return f"postgresql://shortlist@127.0.0.1:{self.port}"
@@ -172,10 +176,10 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    one = Postgres(tmp_path_factory.mktemp("postgres") / "own")
+def postgres() -> Iterator[Postgres]:
+    one = Postgres()
     yield one
-    one.stop("immediate")
+    one.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -159,10 +159,8 @@ def test_replicas_see_each_other_and_people_are_not_pinned(bundle: Path, postgre
         two.stop()
 
 
-def test_with_the_store_away_recommendations_go_on(
-    bundle: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    own = Postgres(tmp_path_factory.mktemp("away") / "own")
+def test_with_the_store_away_recommendations_go_on(bundle: Path) -> None:
+    own = Postgres()
     server = Server(bundle, own.database())
     event = {"user": "u00001", "item": "m00001", "kind": "play", "value": 9.0, "event_id": "x"}
     try:
@@ -189,7 +187,7 @@ def test_with_the_store_away_recommendations_go_on(
         kept.close()
     finally:
         server.stop()
-        own.stop("immediate")
+        own.remove()
 
 
 class Slow(EventStore):

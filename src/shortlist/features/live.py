@@ -18,7 +18,6 @@ from shortlist.features.history import PastCounts, thousandths
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.spec import Aggregate
 
-
 PART = 250_000
 """Events that are counted at once."""
 

@@ -26,6 +26,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 1_000_000
+DRAIN = 8 * MAX_BODY
 OPEN = {"/", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
 ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HEADERS = [
@@ -96,12 +97,14 @@ class Guard:
         try:
             refusal, key = self._refused(scope, headers)
             if refusal is not None:
+                await _drain(receive)
                 await _say(sending, *refusal)
             else:
                 scope["key"] = key.name if key is not None else "anybody"
                 await self.app(scope, receiving, sending)
         except TooLargeError:
             over = False
+            await _drain(receive)
             if not begun:
                 await _say(sending, 413, f"the body is larger than {MAX_BODY:,} bytes")
         except Exception as error:
@@ -164,6 +167,17 @@ class Guard:
                 [(b"retry-after", b"1")],
             ), key
         return None, key
+
+
+async def _drain(receive: Receive) -> None:
+    """Take in what is still being sent of a body that is refused, within bounds: who sends it would otherwise see a broken
+    connection and not the reason."""
+    taken = 0
+    while taken < DRAIN:
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
 
 
 async def _say(
