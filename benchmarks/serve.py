@@ -28,6 +28,8 @@ import serve_world
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
+from conftest import Postgres, free_port  # noqa: E402
+
 TURNS, SECONDS, USERS = 3, 5, 200_000
 LOADS = {
     "1 worker, 1 connection": (1, 1),
@@ -42,14 +44,6 @@ request = function()
   return wrk.format("POST", "/v1/recommend", {["Content-Type"] = "application/json"}, body)
 end
 """
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 class Running:
@@ -306,8 +300,6 @@ def main() -> None:
         lines += ["", "### Events: batches of 100 over HTTP, four connections, durable before the answer", ""]
         lines += ["| store | events/s |", "| --- | --- |"]
         lines.append(f"| SQLite | {events(bundle, str(folder / 'e.sqlite')):,.0f} |")
-        from conftest import Postgres
-
         own = Postgres()
         lines.append(f"| PostgreSQL | {events(bundle, own.database()):,.0f} |")
         own.remove()

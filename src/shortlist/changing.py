@@ -82,7 +82,7 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
 def _one(like: Attribute, value: Any, where: str) -> Attribute:
     """One value as an attribute of one row, coded with the vocabulary of `like`."""
     if value is None:
-        return like.take(np.array([-1])) if like.kind != "time" else _no_time(like)
+        return like.take(np.array([-1]))
     try:
         if like.kind == "list" and not isinstance(value, list):
             raise DataError(f"a list is expected and not {value!r}")
@@ -101,7 +101,3 @@ def _one(like: Attribute, value: Any, where: str) -> Attribute:
     except (DataError, pa.ArrowException, ValueError, TypeError) as error:
         said = error.message if isinstance(error, DataError) else str(error)
         raise RequestError(f"{where}: {said}", field=where) from None
-
-
-def _no_time(like: Attribute) -> Attribute:
-    return Attribute(like.name, "time", times=np.array([NO_TIME]))

@@ -46,9 +46,7 @@ class Models:
     def list(self) -> list[Model]:
         """All bundles, oldest first."""
         rejected = self.state()["rejected"]
-        paths = (
-            [self.folder] if self.single else sorted(p.parent for p in self.folder.glob("*/manifest.json"))
-        )
+        paths = [self.folder] if self.single else bundles_in(self.folder)
         found = []
         for path in paths:
             try:
@@ -153,12 +151,17 @@ class Models:
             self._change(served=[*served[-49:], version])
 
 
+def bundles_in(folder: Path) -> list[Path]:
+    """The bundles of a folder; one that is being written has a name that begins with a dot."""
+    return sorted(path.parent for path in folder.glob("[!.]*/manifest.json"))
+
+
 def new_path(given: str | Path, version: str) -> Path:
     """Where a trained bundle goes: under a name of its own where a folder of bundles is given (it ends with a slash, is empty, or
     holds bundles); else just there."""
     out = Path(given)
     holds = out.is_dir() and not (out / "manifest.json").exists()
-    bundles = holds and (any(out.glob("*/manifest.json")) or (out / FILE).exists() or not any(out.iterdir()))
+    bundles = holds and (bundles_in(out) or (out / FILE).exists() or not any(out.iterdir()))
     if str(given).endswith("/") or bundles:
         return out / f"{time.strftime('%Y-%m-%d-%H%M%S', time.gmtime())}-{version}"
     return out

@@ -389,7 +389,7 @@ class Recommender:
                 field="kind",
             )
         moment = self.now() if timestamp is None else timestamp
-        amount = float("nan") if value is None else float(value)
+        amount = _amount(value)
         person = self.dataset.users.ids.code(user)
         if kind != IMPRESSION:
             self.people.add(
@@ -449,7 +449,7 @@ class Recommender:
 
     def factors(self) -> np.ndarray | None:
         """float32 (items, d): the items of the first source that has factors, which likeness is measured by."""
-        return next((r.items for r in self.retrievers.values() if isinstance(r, ALS)), None)
+        return _factors(self.retrievers)
 
     def some_users(self, n: int) -> list[Any]:
         """Up to n people with a history, spread over the log's."""
@@ -484,8 +484,11 @@ def make_arranger(project: Project, dataset: Dataset, retrievers: dict[str, Retr
         first = np.full(len(dataset.items), np.iinfo(np.int64).max)
         np.minimum.at(first, dataset.log.item, dataset.log.time)
         born = np.where(first == np.iinfo(np.int64).max, NO_TIME, first)
-    factors = next((r.items for r in retrievers.values() if isinstance(r, ALS)), None)
-    return Arranger(project.rerank, dataset.items.attributes, born, factors)
+    return Arranger(project.rerank, dataset.items.attributes, born, _factors(retrievers))
+
+
+def _factors(retrievers: dict[str, Retriever]) -> np.ndarray | None:
+    return next((r.items for r in retrievers.values() if isinstance(r, ALS)), None)
 
 
 def _amount(value: float | None) -> float:

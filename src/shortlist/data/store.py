@@ -94,7 +94,7 @@ class EventStore:
         return self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction that no other writer is in the middle of."""
         with _told(self.target), self.engine.connect() as connection:
             connection = connection.execution_options(writes=True)
@@ -104,7 +104,7 @@ class EventStore:
                 yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         with _told(self.target), self.engine.connect() as connection:
             yield connection
 
@@ -116,7 +116,7 @@ class EventStore:
         if not batch and not shown:
             return [], 0
         rows, last = {e.event_id: e for e in reversed(batch)}, 0
-        with self._writing() as connection:
+        with self.writing() as connection:
             if shown:
                 self._insert(
                     connection, slates, slates.c.slate_id, {s.slate_id: _slate_row(s) for s in shown}
@@ -149,7 +149,7 @@ class EventStore:
 
     def operate(self, operation: Operation) -> int:
         """Store an operation; its row."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             done = connection.execute(
                 operations.insert().returning(operations.c.row),
                 {
@@ -169,7 +169,7 @@ class EventStore:
         """
         forms = [json.dumps(form) for form in _forms(user)]
         gone = {}
-        with self._writing() as connection:
+        with self.writing() as connection:
             for table in (events, slates):
                 gone[str(table.name)] = connection.execute(
                     delete(table).where(table.c.user.in_(forms))
@@ -191,12 +191,12 @@ class EventStore:
     def since(self, row: int, limit: int = PAGE) -> list[tuple[int, StoredEvent]]:
         """Events after a row, in order, at most `limit`, each with its row."""
         asked = select(events).where(events.c.row > row).order_by(events.c.row).limit(limit)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [(r.row, _event(r)) for r in connection.execute(asked)]
 
     def operations_since(self, row: int) -> list[tuple[int, Operation]]:
         asked = select(operations).where(operations.c.row > row).order_by(operations.c.row)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [
                 (r.row, Operation(r.time, r.what, json.loads(r.about), json.loads(r.body), r.by))
                 for r in connection.execute(asked)
@@ -214,7 +214,7 @@ class EventStore:
         row = 0
         while True:
             asked = select(slates).where(slates.c.row > row).order_by(slates.c.row).limit(PAGE)
-            with self._reading() as connection:
+            with self.reading() as connection:
                 page = list(connection.execute(asked))
             if not page:
                 return
@@ -224,14 +224,14 @@ class EventStore:
     def of_user(self, user: Any) -> dict[str, list[Any]]:
         """All that is stored of a person."""
         forms = [json.dumps(form) for form in _forms(user)]
-        with self._reading() as connection:
+        with self.reading() as connection:
             told = connection.execute(select(events).where(events.c.user.in_(forms)).order_by(events.c.row))
             shown = connection.execute(select(slates).where(slates.c.user.in_(forms)).order_by(slates.c.row))
             return {"events": [_event(r) for r in told], "slates": [_slate(r) for r in shown]}
 
     def count(self) -> int:
         """How many events there are."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return int(connection.scalar(select(func.count()).select_from(events)) or 0)
 
     def close(self) -> None:

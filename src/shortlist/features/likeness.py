@@ -83,20 +83,18 @@ def live_likeness(
     """Into column float32 (rows,): how like each item is to the events of its request's history. cosine: of the profile; else
     the share of events with its values. The formulas are those of `matrix.py`, for one row at a time."""
     indptr, values, weights = weighted_values(attribute)
-    profile = _profiles.get(id(attribute))
-    if profile is None or len(profile) < (int(values.max()) + 1 if len(values) else 1):
-        size = int(values.max()) + 1 if len(values) else 1
-        profile = _profiles[id(attribute)] = np.zeros(size, np.int64)
-        if len(_profiles) > 256:
-            _profiles.clear()
+    profile = _profile(Same(attribute))
     own = squared_lengths(attribute)
     _likeness(
         latest.indptr, latest.item, indptr, values, weights, own, profile, request, item, cosine, column
     )
 
 
-_profiles: dict[int, np.ndarray] = {}
-"""One profile an attribute, all zeros between two calls, so that a request need not clear a vocabulary."""
+@lru_cache(maxsize=64)
+def _profile(same: Same) -> np.ndarray:
+    """Scratch as long as an attribute has values, all zeros between two calls, so that a request need not clear it."""
+    values = _weighted(same)[1]
+    return np.zeros(int(values.max()) + 1 if len(values) else 1, np.int64)
 
 
 @numba.njit(cache=True, nogil=True)

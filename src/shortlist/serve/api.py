@@ -75,7 +75,7 @@ def make_service(bundle: str | Path, store: str | Path) -> Service:
 
     def land(news: News) -> None:
         live.land(news)
-        now = serving.recommender.now()
+        now = live.serving.recommender.now()
         for _, e in news.events:
             metrics.events.labels(e.kind).inc()
             metrics.lag.set(max(now - e.time, 0) / 1000)

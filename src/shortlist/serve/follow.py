@@ -6,8 +6,9 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Any, TypeVar
 
 from shortlist.data.store import EventStore
 from shortlist.errors import ShortlistError
@@ -23,6 +24,7 @@ MEASURE = 60.0
 REBUILD = 30.0
 """Seconds between two reloads because people were erased, at least."""
 log = logging.getLogger("shortlist.models")
+T = TypeVar("T")
 
 
 def first(models: Models, store: EventStore) -> Loaded:
@@ -50,7 +52,7 @@ class Follower:
         """Why the folder cannot be followed, or its newest model cannot serve."""
         self._rebuilt = self._measured = time.monotonic()
         self._turned_down: set[str] = set()
-        models.serves(live.serving.version) if not models.single else None
+        models.serves(live.serving.version)
 
     async def run(self) -> None:
         while True:
@@ -75,49 +77,49 @@ class Follower:
             await self._swap(wanted)
         elif self.live.erased and time.monotonic() - self._rebuilt > REBUILD:
             self._rebuilt = time.monotonic()
-            fresh = await self._loaded(
-                self.live.serving.path
-            )  # counters without the events of those who were erased
-            self._place(fresh)
+            # counters without the events of those who were erased
+            self._place(await self._on_thread(load, self.live.serving.path, self.store))
         await self._beside()
         self.trouble = None
         if time.monotonic() - self._measured > MEASURE:
             self._measured = time.monotonic()
             self.metrics.look(self.live.serving.recommender)
 
-    async def _loaded(self, path: Path) -> Loaded:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.thread, load, path, self.store)
+    async def _on_thread(self, do: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self.thread, do, *arguments)
 
-    async def _swap(self, wanted: Model) -> None:
+    async def _prepared(self, wanted: Model) -> Loaded | None:
+        """A model that is loaded and checked; None where it was turned down, which is said, and not tried again."""
         log.info("model %s is being prepared", wanted.version)
         try:
-            fresh = await self._loaded(wanted.path)
-            old = self.live.serving.recommender
-            found = await asyncio.get_running_loop().run_in_executor(
-                self.thread, faults, fresh.recommender, old
-            )
+            fresh = await self._on_thread(load, wanted.path, self.store)
+            found = await self._on_thread(faults, fresh.recommender, self.live.serving.recommender)
         except ShortlistError as error:
             found = [error.message]
-        if found:
-            why = "; ".join(found)
-            log.error(
-                "model %s does not take over, %s goes on: %s", wanted.version, self.live.serving.version, why
-            )
-            self._turned_down.add(wanted.version)
-            self.metrics.swaps.labels("turned down").inc()
-            if not self.models.single and self.models.state()["pinned"] != wanted.version:
-                self.models.reject(wanted.version, f"self-check: {why}")
+        if not found:
+            return fresh
+        why = "; ".join(found)
+        log.error(
+            "model %s does not take over, %s goes on: %s", wanted.version, self.live.serving.version, why
+        )
+        self._turned_down.add(wanted.version)
+        self.metrics.swaps.labels("turned down").inc()
+        if not self.models.single and self.models.state()["pinned"] != wanted.version:
+            self.models.reject(wanted.version, f"self-check: {why}")
+        return None
+
+    async def _swap(self, wanted: Model) -> None:
+        fresh = await self._prepared(wanted)
+        if fresh is None:
             return
         self._place(fresh)
-        if not self.models.single:
-            self.models.serves(fresh.version)
+        self.models.serves(fresh.version)
         self.metrics.swaps.labels("took over").inc()
         log.info("model %s serves", fresh.version)
 
     def _place(self, fresh: Loaded) -> None:
         """Between two requests: what has come in since it was loaded, and it serves."""
-        fresh.take(self.store.since(fresh.row), self.store.operations_since(fresh.operation))
+        fresh.catch_up(self.store)
         self.live.serving, self.live.erased = fresh, 0
         self.metrics.serves(fresh.recommender)
         gc.collect()
@@ -133,12 +135,8 @@ class Follower:
             if version is None or version == self.live.serving.version:
                 setattr(self.live, role, None)
             elif (now is None or now.version != version) and version not in self._turned_down:
-                fresh = await self._loaded(self.models.find(version).path)
-                found = faults(fresh.recommender, self.live.serving.recommender)
-                if found:
-                    self._turned_down.add(version)
-                    self.models.reject(version, f"self-check: {'; '.join(found)}")
-                    continue
-                fresh.take(self.store.since(fresh.row), self.store.operations_since(fresh.operation))
-                setattr(self.live, role, fresh)
+                fresh = await self._prepared(self.models.find(version))
+                if fresh is not None:
+                    fresh.catch_up(self.store)
+                    setattr(self.live, role, fresh)
         self.live.share = float(state["canary"].get("share", 0.0))

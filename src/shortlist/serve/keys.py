@@ -64,7 +64,7 @@ def make_key(store: EventStore, name: str, scopes: list[str], rate: float) -> st
     if not 0 < rate <= 1e6:
         raise ShortlistError(f"the rate is requests a second, above 0, and is {rate:g}", field="rate")
     secret = PREFIX + secrets.token_urlsafe(32)
-    with store._writing() as connection:
+    with store.writing() as connection:
         if connection.scalar(select(keys.c.name).where(keys.c.name == name)) is not None:
             raise ShortlistError(
                 f"there is a key {name!r} already (perhaps revoked); choose another name", field="name"
@@ -84,7 +84,7 @@ def make_key(store: EventStore, name: str, scopes: list[str], rate: float) -> st
 
 def revoke_key(store: EventStore, name: str) -> None:
     """From a second later nobody gets in with it. Raises `ShortlistError` where there is no such key."""
-    with store._writing() as connection:
+    with store.writing() as connection:
         done = connection.execute(
             update(keys)
             .where(keys.c.name == name, keys.c.revoked.is_(None))
@@ -95,7 +95,7 @@ def revoke_key(store: EventStore, name: str) -> None:
 
 
 def all_keys(store: EventStore) -> list[Key]:
-    with store._reading() as connection:
+    with store.reading() as connection:
         rows = connection.execute(select(keys).order_by(keys.c.created))
         return [
             Key(r.name, r.digest, frozenset(json.loads(r.scopes)), r.rate, r.created, r.revoked) for r in rows

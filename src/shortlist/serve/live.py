@@ -1,19 +1,19 @@
 """What serves at the moment: the recommender, beside it perhaps a canary and a shadow, all fed with the same rows of the store.
 
-A recommender comes in by `prepare`, off the event loop: it is loaded, the store is replayed into it, it is warmed and checked
+A recommender comes in by `load`, off the event loop: it is loaded, the store is replayed into it, it is warmed and checked
 (`check.py`). Then, on the event loop and between two requests, it is given the rows it has missed and takes its place; requests
 that are being answered keep the one they began with. So nobody waits and nothing fails while models change.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shortlist.data.store import EventStore, Operation, StoredEvent
+from shortlist.evaluate.experiment.assign import point_of
 from shortlist.recommender import Recommender
 from shortlist.serve.writer import News
 
@@ -47,6 +47,12 @@ class Loaded:
                 apply(self.recommender, operation)
                 self.operation = row
 
+    def catch_up(self, store: EventStore) -> None:
+        """Take all that the store holds beyond what it has: items first, which events may be about."""
+        self.take([], store.operations_since(self.operation))
+        while page := store.since(self.row):
+            self.take(page, [])
+
 
 def apply(recommender: Recommender, operation: Operation) -> None:
     """Do what an operator asked for, in the live state."""
@@ -59,9 +65,7 @@ def apply(recommender: Recommender, operation: Operation) -> None:
 def load(path: Path, store: EventStore, warm: bool = True) -> Loaded:
     """A bundle with all that the store holds, ready to serve. Takes its time: call it off the event loop."""
     one = Loaded(Recommender.load(path), path)
-    one.take([], store.operations_since(0))
-    while page := store.since(one.row):
-        one.take(page, [])
+    one.catch_up(store)
     if warm:  # compile and warm every stage before the first visitor
         some = one.recommender.some_users(3)
         for size in (1, 3):
@@ -78,7 +82,7 @@ class Live:
     canary: Loaded | None = None
     share: float = 0.0
     shadow: Loaded | None = None
-    erased: int = field(default=0)
+    erased: int = 0
     """People who were erased since the serving recommender was loaded: its counters still hold their events."""
 
     @property
@@ -94,6 +98,5 @@ class Live:
         """Who answers this person: the same on every server, as long as the share stays."""
         if self.canary is None or user is None:
             return self.serving.recommender
-        digest = hashlib.blake2b(f"{CANARY_SALT}\x1f{self.canary.version}\x1f{user}".encode(), digest_size=8)
-        point = int.from_bytes(digest.digest(), "big") / 2**64
+        point = point_of(CANARY_SALT, self.canary.version, user)
         return (self.canary if point < self.share else self.serving).recommender

@@ -24,9 +24,8 @@ def why_not(recommender: Recommender, item: Any, wanted: dict[str, Any]) -> dict
     title = recommender.dataset.items.titles[code]
     steps: list[dict[str, Any]] = []
 
-    def step(stage: str, passed: bool, sentence: str) -> bool:
+    def step(stage: str, passed: bool, sentence: str) -> None:
         steps.append({"stage": stage, "passed": passed, "sentence": sentence})
-        return passed
 
     def verdict() -> dict[str, Any]:
         last = steps[-1]
@@ -69,9 +68,9 @@ def why_not(recommender: Recommender, item: Any, wanted: dict[str, Any]) -> dict
         found = np.flatnonzero(retriever.retrieve(requests, deep).item[0] == code)
         if len(found):
             ranks[name] = int(found[0])
+    told = ", ".join(f"{name} at place {rank + 1:,}" for name, rank in ranks.items())
     blended = blend(recommender.retrievers, requests, k)
     if code not in blended.item[0]:
-        told = ", ".join(f"{name} at place {rank + 1:,}" for name, rank in ranks.items())
         step(
             "retrieve",
             False,
@@ -79,7 +78,6 @@ def why_not(recommender: Recommender, item: Any, wanted: dict[str, Any]) -> dict
             + (f"Sources would propose it: {told}." if ranks else "No source proposes it for this history."),
         )
         return verdict()
-    told = ", ".join(f"{name} at place {rank + 1:,}" for name, rank in ranks.items())
     step("retrieve", True, f"It is a candidate, proposed by {told or 'no source alone'}.")
     rows, _, predictions = recommender.rank(codes, requests, whole, wanted.get("context"))
     wish = recommender.wish(wanted.get("weights"), wanted.get("combine"), wanted.get("at_least"))
