@@ -58,6 +58,25 @@ def finished(op, n, total, last, value, other, moments, x, y):  # type: ignore[n
     return answer
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def alike(cosine, dot, events, square, own):  # type: ignore[no-untyped-def]
+    """How like an item is to a history, from whole numbers: the cosine of both, or the share of events with the item's values.
+
+    dot: of the item and the profile; events: how many made the profile; square, own: the profile's and the item's squared length.
+    """
+    if cosine:
+        both = np.sqrt(float(square) * float(own))
+        return dot / max(both, 1.0) if both > 0 else np.nan
+    return dot / max(events * max(own, 1), 1) if events > 0 else np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_alike(column, cosine, dot, events, square, own):  # type: ignore[no-untyped-def]
+    """Into column float32 (rows,), of arrays int64 (rows,)."""
+    for row in range(len(dot)):
+        column[row] = alike(cosine, dot[row], events[row], square[row], own[row])
+
+
 @intrinsic
 def _pointer(context, address):  # type: ignore[no-untyped-def]
     """A number as the address that it is."""

@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.histories import Histories
+from shortlist.features.formulas import alike
 
 UNIT = 1024.0
 WORDS = 2**16
@@ -81,7 +82,7 @@ def live_likeness(
     column: np.ndarray,
 ) -> None:
     """Into column float32 (rows,): how like each item is to the events of its request's history. cosine: of the profile; else
-    the share of events with its values. The formulas are those of `matrix.py`, for one row at a time."""
+    the share of events with its values (`formulas.alike`)."""
     indptr, values, weights = weighted_values(attribute)
     profile = _profile(Same(attribute))
     own = squared_lengths(attribute)
@@ -123,8 +124,4 @@ def _likeness(  # type: ignore[no-untyped-def]
         dot = 0
         for at in range(value_indptr[item[row]], value_indptr[item[row] + 1]):
             dot += profile[values[at]] * weights[at]
-        if cosine:
-            both = np.sqrt(float(length) * float(own[item[row]]))
-            column[row] = dot / max(both, 1.0) if both > 0 else np.nan
-        else:
-            column[row] = dot / max(events * max(own[item[row]], 1), 1) if events > 0 else np.nan
+        column[row] = alike(cosine, dot, events, length, own[item[row]])

@@ -23,7 +23,7 @@ from shortlist.engines import Engine
 from shortlist.features.checks import parse_features
 from shortlist.features.columns import columns_of, hashed, names_of, number
 from shortlist.features.custom import call
-from shortlist.features.formulas import DAY, fill
+from shortlist.features.formulas import DAY, fill, fill_alike
 from shortlist.features.history import OfflineCounts
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.lift import Lifted, Spread, is_plain, joined
@@ -64,9 +64,6 @@ class Source(Protocol):
         self, aggregates: list[Aggregate], keys: np.ndarray, moments: np.ndarray
     ) -> dict[Aggregate, Counts]:
         """Counts of (key, moment) pairs, for aggregates by the same key."""
-
-    def likeness(self, feature: Any, attribute: Attribute) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(dot, history length, profile's squared length) of each row."""
 
     def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
         """Counts of people without counters; None where there are no such people."""
@@ -252,8 +249,6 @@ class FeatureSet:
             if wanted:
                 prior = self.priors.get(feature.name, 0.0)
                 matrix[:, begin] = feature.finish([counts[a] for a in wanted], moments, prior)
-            elif feature.kind in {"affinity", "similarity"}:
-                matrix[:, begin] = self._likeness(feature, rows, source)
             elif feature.kind == "custom":
                 inputs = [self._column(of, rows, matrix) for of in feature.inputs]
                 matrix[:, begin] = call(feature.name, feature.function, inputs, n)
@@ -301,15 +296,6 @@ class FeatureSet:
             if progress:
                 progress((number_ + 1) / len(groups))
         return answer
-
-    def _likeness(self, feature: Any, rows: Rows, source: Source) -> np.ndarray:
-        attribute = self.items[feature.of.partition(".")[2]]
-        dot, length, square = source.likeness(feature, attribute)
-        own = squared_lengths(attribute)[rows.item]
-        if feature.kind == "affinity":
-            return np.where(length > 0, dot / np.maximum(length * np.maximum(own, 1), 1), np.nan)
-        lengths = np.sqrt(square.astype(np.float64) * own)
-        return np.where(lengths > 0, dot / np.maximum(lengths, 1), np.nan)
 
     def _plain(self, feature: Any, rows: Rows, moments: np.ndarray) -> np.ndarray:
         if feature.kind == "position":
@@ -380,17 +366,20 @@ class _Past:
             answer.update(self.past.lookup(stream, keys, moments))
         return answer
 
-    def likeness(self, feature: Any, attribute: Attribute) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        r = self.rows
-        return self.past.likeness(
-            attribute, feature.last, feature.event, r.users, r.moments, r.request, r.item
-        )
-
     def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
         return None
 
     def fill(self, of: FeatureSet, moments: np.ndarray, matrix: np.ndarray) -> set[str]:
-        return set()
+        r = self.rows
+        for feature in of.alike:
+            attribute = of.items[feature.of.partition(".")[2]]
+            dot, events, square = self.past.likeness(
+                attribute, feature.last, feature.event, r.users, r.moments, r.request, r.item
+            )
+            own = squared_lengths(attribute)[r.item]
+            column = matrix[:, of.columns[feature.name][0]]
+            fill_alike(column, feature.kind == "similarity", dot, events, square, own)
+        return {feature.name for feature in of.alike}
 
 
 @dataclass
@@ -405,9 +394,6 @@ class _Now:
         self, aggregates: list[Aggregate], keys: np.ndarray, moments: np.ndarray
     ) -> dict[Aggregate, Counts]:
         return {a: self.live.lookup(a, keys, self.rows.moments) for a in aggregates}
-
-    def likeness(self, feature: Any, attribute: Attribute) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        raise NotImplementedError("written by `fill`")
 
     def visitors(self, aggregate: Aggregate, owner: np.ndarray, rest: np.ndarray) -> Counts | None:
         r = self.rows
