@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,10 +60,8 @@ def test_the_image() -> None:
     assert asked is not None
     assert set(asked.group(1).split(",")) <= set(extras)
     command = json.loads(next(text for name, text in found if name == "CMD"))
-    serve: Any = get_command(app).commands["serve"]  # type: ignore[attr-defined]
-    options = {option for parameter in serve.params for option in parameter.opts}
     assert command[:2] == ["shortlist", "serve"]
-    assert {part for part in command if part.startswith("--")} <= options
+    assert {part for part in command if part.startswith("--")} <= options_of("serve")
     if shutil.which("hadolint"):
         subprocess.run(["hadolint", str(DEPLOY / "Dockerfile")], check=True)
 
@@ -118,3 +119,42 @@ def test_the_dashboard_asks_for_metrics_that_exist() -> None:
     unseen = {f.name for f in Metrics().registry.collect()} - families - asked
     assert not unseen, "every metric is on the dashboard"
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+def options_of(command: str) -> set[str]:
+    """The options that a command has."""
+    found: Any = get_command(app).commands[command]  # type: ignore[attr-defined]
+    return {option for parameter in found.params for option in parameter.opts}
+
+
+def test_timers_start_a_training_that_exists(tmp_path: Path) -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(DEPLOY / "shortlist-train.service")
+    timer = configparser.RawConfigParser()
+    timer.read(DEPLOY / "shortlist-train.timer")
+    assert timer["Timer"]["OnCalendar"]
+    lines = [unit["Service"]["ExecStart"]]
+    crontab = (DEPLOY / "crontab").read_text().splitlines()
+    jobs = [line for line in crontab if line and not line.startswith("#") and line[0] in "0123456789*"]
+    assert len(jobs) == 1
+    assert len(jobs[0].split(None, 5)) == 6
+    for line in [*lines, jobs[0].split(None, 5)[5]]:
+        words = shlex.split(line.partition(">>")[0])
+        at = words.index("train")
+        assert words[at - 1].endswith("/shortlist")
+        asked = {word for word in words[at:] if word.startswith("--")}
+        assert {"--from-store", "--out"} <= asked <= options_of("train")
+    if shutil.which("systemd-analyze"):
+        # the unit as it is, but for the program and the folder that are not on this machine
+        for name in ("shortlist-train.service", "shortlist-train.timer"):
+            text = (DEPLOY / name).read_text()
+            text = text.replace("/srv/shortlist/.venv/bin/shortlist", "/bin/true")
+            (tmp_path / name).write_text(text)
+        done = subprocess.run(
+            ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))],
+            capture_output=True,
+            text=True,
+        )
+        said = [line for line in done.stderr.splitlines() if "shortlist-train" in line]
+        assert not said, said

@@ -18,7 +18,7 @@ from typing import Any
 from shortlist.errors import BundleError
 from shortlist.project import Project, parse_project
 
-FORMAT = 3
+FORMAT = 4
 
 
 def write_bundle(folder: Path, fill: Callable[[Path], None], facts: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from shortlist.data.attributes import Attribute, encode
+from shortlist.data.dataset import Entities
 from shortlist.data.times import NO_TIME
 from shortlist.errors import DataError, RequestError
 from shortlist.features.keys import ROOM
@@ -45,22 +46,13 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
     """Make a change that was checked. change: `title`, `attributes` (name → value; null: unknown), `retired`. An item that is not
     there yet is added."""
     items = recommender.dataset.items
-    code = items.ids.code(item)
-    new = code < 0
     given = change.get("attributes", {})
+    new = items.ids.code(item) < 0
+    if new and len(recommender.retired) - recommender.trained_items >= ROOM:
+        raise DataError(f"{ROOM:,} items were added since training; train again to add more", field="item")
+    code = change_entity(items, item, change)
     if new:
-        if len(recommender.retired) - recommender.trained_items >= ROOM:
-            raise DataError(
-                f"{ROOM:,} items were added since training; train again to add more", field="item"
-            )
-        code = items.ids.append(item)
-        items.titles.append(str(change.get("title") or item))
         recommender.retired = np.append(recommender.retired, False)
-    elif change.get("title"):
-        items.titles[code] = str(change["title"])
-    for name, old in list(items.attributes.items()):
-        if new or name in given:
-            items.attributes[name] = old.changed(code, _one(old, given.get(name), f"attributes.{name}"))
     if change.get("retired") is not None:
         recommender.retired[code] = bool(change["retired"])
     if new or given:
@@ -77,6 +69,21 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
     elif recommender.project.rerank.freshness_by in given:
         recommender.arrange.born = items.attributes[str(recommender.project.rerank.freshness_by)].times
     recommender.permitted = None
+
+
+def change_entity(items: Entities, item: Any, change: dict[str, Any]) -> int:
+    """Title and attributes of one item, in place; a new one is added at the end. Its code."""
+    code, given = items.ids.code(item), change.get("attributes", {})
+    new = code < 0
+    if new:
+        code = items.ids.append(item)
+        items.titles.append(str(change.get("title") or item))
+    elif change.get("title"):
+        items.titles[code] = str(change["title"])
+    for name, old in list(items.attributes.items()):
+        if new or name in given:
+            items.attributes[name] = old.changed(code, _one(old, given.get(name), f"attributes.{name}"))
+    return code
 
 
 def _one(like: Attribute, value: Any, where: str) -> Attribute:

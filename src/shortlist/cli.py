@@ -17,6 +17,7 @@ from shortlist.cli_audit import audit
 from shortlist.cli_demo import demo
 from shortlist.cli_experiment import experiment_app, export
 from shortlist.cli_operate import erase, keys_app, models_app
+from shortlist.cli_train import train
 from shortlist.cli_tune import tune_app
 from shortlist.errors import DataError, ShortlistError
 from shortlist.terminal import (
@@ -44,6 +45,7 @@ app = typer.Typer(
     help="A recommender system: from an event log to a served slate.",
 )
 app.command()(demo)
+app.command()(train)
 app.command()(audit)
 app.command()(export)
 app.command()(erase)
@@ -152,50 +154,6 @@ def check(
     if not report.problems and not leaks:
         console.print("[green]nothing to complain about[/]")
     write(json_file, {**report.to_json(), "leaks": [leak.to_json() for leak in leaks]})
-
-
-@app.command()
-def train(
-    project: ProjectOption = Path("shortlist.toml"),
-    out: Annotated[
-        str,
-        typer.Option(
-            help="Where the bundle goes; a folder of bundles (models/) keeps each under its own name."
-        ),
-    ] = "bundle",
-    warm: Annotated[
-        Path | None, typer.Option(help="An earlier bundle whose factors training begins from.")
-    ] = None,
-    json_file: JsonOption = None,
-    functions: FunctionsOption = None,
-) -> None:
-    """Train on the whole log and write a bundle."""
-    load_functions(functions)
-    from shortlist.models import new_path
-    from shortlist.project import read_project
-    from shortlist.recommender import Recommender
-
-    settings = read_project(project)
-    dataset = read_dataset(settings)
-    started = time.perf_counter()
-    with progress_bars() as progress:
-        earlier = Recommender.load(warm) if warm is not None else None
-        recommender = Recommender.from_project(settings).fit(dataset, progress, earlier)
-    place = new_path(out, recommender.version)
-    recommender.save(place)
-    seconds = time.perf_counter() - started
-    console.print(
-        f"model [bold]{recommender.version}[/] in {seconds:.1f} s → {place}. Next: [bold]shortlist serve {out}[/]"
-    )
-    write(
-        json_file,
-        {
-            "model_version": recommender.version,
-            "bundle": str(place),
-            "seconds": seconds,
-            "check": dataset.check.to_json(),
-        },
-    )
 
 
 @app.command()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 import uuid
 from dataclasses import dataclass
@@ -143,6 +144,19 @@ class Models:
     def shadow(self, version: str | None) -> None:
         """A shadow: is asked what it would answer, and only compared."""
         self._change(shadow=None if version is None else self.find(version).version)
+
+    def prune(self, keep: int) -> tuple[Model, ...]:
+        """Remove all but the newest `keep` bundles; those that serve, are pinned, tried on, or served last before the present
+        one, to which `rollback` goes, stay. The removed ones."""
+        state, models = self.state(), self.list()
+        now = self.current().version
+        before = [v for v in state["served"] if v != now][-1:]
+        held = {now, state["pinned"], state["shadow"], state["canary"].get("version"), *before}
+        old = () if self.single else models[: max(len(models) - keep, 0)]
+        gone = tuple(m for m in old if m.version not in held)
+        for model in gone:
+            shutil.rmtree(model.path)
+        return gone
 
     def serves(self, version: str) -> None:
         """Remember that a model took over."""

@@ -31,6 +31,7 @@ from shortlist.data.times import NO_TIME
 from shortlist.errors import RequestError
 from shortlist.features.keys import Asked
 from shortlist.features.matrix import FeatureSet, Rows
+from shortlist.lengthening import Mark
 from shortlist.people import Event, People
 from shortlist.project import IMPRESSION, Project, parse_project, read_project
 from shortlist.rank.profile import Profile
@@ -57,6 +58,8 @@ class Recommender:
         self.project = project
         self.retrievers: dict[str, Retriever] = make_retrievers(project.retrieve.sources)
         self.version = ""
+        self.mark = Mark()
+        """How far into a server's store it has learnt."""
         self.stages = Laps()
 
     stages: Laps

@@ -13,6 +13,7 @@ import shortlist
 from shortlist.bundle import read_bundled_project, read_manifest, write_bundle
 from shortlist.data.saved import load_dataset, save_dataset
 from shortlist.errors import BundleError, ProjectError
+from shortlist.lengthening import Mark
 from shortlist.rank.profile import Profile
 from shortlist.rank.trees import TreeRanker
 from shortlist.retrieve import MODELS
@@ -31,7 +32,12 @@ def write_recommender(recommender: Recommender, folder: Path) -> Path:
             retriever.save(fresh / "retrievers" / name)
         recommender.ranker.save(fresh / "ranker")
         recommender.profile.save(fresh / "profile.json")
-        state = {"scales": recommender.scales.tolist(), "priors": recommender.features.priors}
+        state = {
+            "scales": recommender.scales.tolist(),
+            "priors": recommender.features.priors,
+            "mark": recommender.mark.to_json(),
+            "retired": np.flatnonzero(recommender.retired).tolist(),
+        }
         (fresh / "state.json").write_text(json.dumps(state), encoding="utf-8")
 
     facts = {
@@ -57,6 +63,8 @@ def read_recommender(cls: type[R], folder: Path) -> R:
         recommender.scales = np.array(state["scales"], np.float64)
         recommender.version = manifest["model_version"]
         recommender.ready(load_dataset(folder / "data", project), state["priors"])
+        recommender.mark = Mark(**state["mark"])
+        recommender.retired[state["retired"]] = True
     except (BundleError, ProjectError):
         raise
     except Exception as error:  # what is inside may be anything: every way of failing to read it is a refusal

@@ -15,15 +15,15 @@ from shortlist.project import IMPRESSION
 
 def log_of(store: EventStore) -> pa.Table:
     """Columns user_id, item_id, timestamp (ms), kind, value, slate, position (from 0), propensity, policy, in order of time. Ids are
-    text. An event without a slate of its own has none here either."""
-    rows: list[tuple[str, str, int, str, float | None, str | None, int | None, float | None, str | None]] = []
+    text; a visitor has none. An event without a slate of its own has none here either."""
+    rows: list[tuple[str | None, str, int, str, float | None, str | None, int | None, float | None, str | None]] = []
     for s in store.slates():
         for position, (item, chance) in enumerate(zip(s.items, s.propensities, strict=True)):
             rows.append(
-                (str(s.user), str(item), s.time, IMPRESSION, None, s.slate_id, position, chance, s.policy)
+                (_id(s.user), str(item), s.time, IMPRESSION, None, s.slate_id, position, chance, s.policy)
             )
     for e in store.all():
-        rows.append((str(e.user), str(e.item), e.time, e.kind, e.value, e.slate, None, None, None))
+        rows.append((_id(e.user), str(e.item), e.time, e.kind, e.value, e.slate, None, None, None))
     rows.sort(key=lambda row: row[2])
     columns: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in range(9)]
     kinds = {
@@ -38,3 +38,7 @@ def log_of(store: EventStore) -> pa.Table:
         "policy": pa.string(),
     }
     return pa.table({n: pa.array(c, t) for (n, t), c in zip(kinds.items(), columns, strict=True)})
+
+
+def _id(user: Any) -> str | None:
+    return None if user is None else str(user)

@@ -16,13 +16,14 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shortlist.data.tables import events, operations, slates
+from shortlist.data.tables import events, identity, operations, slates
 from shortlist.errors import StoreError, need
 
 LOCK = 7_301_955
@@ -228,6 +229,12 @@ class EventStore:
             told = connection.execute(select(events).where(events.c.user.in_(forms)).order_by(events.c.row))
             shown = connection.execute(select(slates).where(slates.c.user.in_(forms)).order_by(slates.c.row))
             return {"events": [_event(r) for r in told], "slates": [_slate(r) for r in shown]}
+
+    @cached_property
+    def id(self) -> str:
+        """Which store this is; it stays when the file is moved or the server has another name."""
+        with self.reading() as connection:
+            return str(connection.scalar(select(identity.c.id)))
 
     def count(self) -> int:
         """How many events there are."""

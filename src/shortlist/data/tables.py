@@ -63,3 +63,9 @@ keys = Table(
     Column("created", BigInteger, nullable=False),
     Column("revoked", BigInteger),
 )
+identity = Table(
+    # one row: which store this is, wherever it is moved to
+    "identity",
+    metadata,
+    Column("id", String, primary_key=True),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
+from shortlist.data.ids import IdMap
+from shortlist.data.store import StoredEvent
 from shortlist.evaluate.splits import Fold
 from shortlist.rank.examples import past_requests
 from shortlist.recommender import Recommender
@@ -24,10 +26,16 @@ BATCH = 256
 
 def tell(recommender: Recommender, fold: Fold) -> None:
     """Let a recommender take in what is told when asking (the earlier events of held-out people), as a server would."""
-    log, users, items = fold.known.log, fold.known.users.ids, fold.known.items.ids
-    for row in fold.told.tolist():
+    recommender.replay(told(fold.known, fold.told))
+
+
+def told(dataset: Dataset, rows: np.ndarray) -> Iterator[StoredEvent]:
+    """Rows of a log as a server would be told of them."""
+    log, users, items = dataset.log, dataset.users.ids, dataset.items.ids
+    for row in rows.tolist():
         value = float(log.value[row])
-        recommender.observe(
+        yield StoredEvent(
+            str(row),
             users.id(int(log.user[row])),
             items.id(int(log.item[row])),
             log.kinds[log.kind[row]],
@@ -42,7 +50,8 @@ def cascade(recommender: Recommender, fold: Fold) -> Policy:
 
     def policy(rows: np.ndarray, k: int) -> np.ndarray:
         contexts = None if fold.contexts is None else [fold.contexts[r] for r in rows.tolist()]
-        return recommended(recommender, [fold.ids[r] for r in rows.tolist()], k, fold.moment, contexts)
+        people = [fold.ids[r] for r in rows.tolist()]
+        return recommended(recommender, people, k, fold.moment, contexts, fold.train.items.ids)
 
     return policy
 
@@ -53,13 +62,16 @@ def recommended(
     k: int,
     moment: int,
     contexts: list[dict[str, Any]] | None,
+    ids: IdMap | None = None,
     **wish: Any,
 ) -> np.ndarray:
-    """A recommender's slates at a moment as item codes int64 (people, k), −1 where fewer. wish: as for `recommend`."""
+    """A recommender's slates at a moment as item codes int64 (people, k), −1 where fewer. ids: whose codes; its own without.
+    wish: as for `recommend`."""
+    ids = recommender.dataset.items.ids if ids is None else ids
     answer = np.full((len(people), k), -1, np.int64)
     slates = recommender.recommend(users=people, n=k, now=moment, context=contexts, **wish)
     for row, slate in enumerate(slates):
-        answer[row, : len(slate)] = recommender.dataset.items.ids.codes([r.item for r in slate])
+        answer[row, : len(slate)] = ids.codes([r.item for r in slate])
     return answer
 
 

@@ -66,7 +66,7 @@ def folds(project: Project, dataset: Dataset) -> Iterator[Fold]:
         yield _given(project, dataset)
     else:
         cut = cut_for_test(dataset)
-        yield _after(project, dataset, cut, int(dataset.log.time[-1]) + 1)
+        yield after(project, dataset, cut, int(dataset.log.time[-1]) + 1)
 
 
 def refuse_sampling(candidates: Any) -> None:
@@ -87,10 +87,11 @@ def _rolling(project: Project, dataset: Dataset) -> Iterator[Fold]:
     ends = [*marks[1:], int(dataset.log.time[-1]) + 1]
     for cut, end in zip(marks, ends, strict=True):
         if end > cut:
-            yield _after(project, dataset, cut, end)
+            yield after(project, dataset, cut, end)
 
 
-def _after(project: Project, dataset: Dataset, cut: int, end: int) -> Fold:
+def after(project: Project, dataset: Dataset, cut: int, end: int) -> Fold:
+    """Everything before a moment is learnt from, what follows until another is the test."""
     train, test = dataset.before(cut), dataset.between(cut, end)
     positive = np.flatnonzero(test.positives(project.objectives[project.relevant]))
     name = f"from {_date(cut)}"

@@ -64,7 +64,9 @@ def apply(recommender: Recommender, operation: Operation) -> None:
 
 def load(path: Path, store: EventStore, warm: bool = True) -> Loaded:
     """A bundle with all that the store holds, ready to serve. Takes its time: call it off the event loop."""
-    one = Loaded(Recommender.load(path), path)
+    recommender = Recommender.load(path)
+    mark = recommender.mark.within(store)  # what it was trained from is not counted again
+    one = Loaded(recommender, path, mark.row, mark.operation)
     one.catch_up(store)
     if warm:  # compile and warm every stage before the first visitor
         some = one.recommender.some_users(3)

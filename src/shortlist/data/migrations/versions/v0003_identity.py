@@ -1,0 +1,20 @@
+"""A store knows itself: a bundle trained from it says up to which of its rows it has learnt."""
+
+from __future__ import annotations
+
+import uuid
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    identity = op.create_table("identity", sa.Column("id", sa.String, primary_key=True))
+    op.bulk_insert(identity, [{"id": uuid.uuid4().hex}])
+
+
+def downgrade() -> None:
+    op.drop_table("identity")
