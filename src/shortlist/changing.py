@@ -64,6 +64,8 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
         by = recommender.project.rerank.freshness_by
         time = items.attributes[by].times[code] if by else recommender.now()
         recommender.arrange.born = np.append(born, np.int64(time))
+        if recommender.newcomers is not None:
+            recommender.newcomers.grow(len(items))
         if recommender.arrange.factors is not None:
             recommender.arrange.factors = recommender.factors()
     elif recommender.project.rerank.freshness_by in given:

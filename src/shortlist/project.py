@@ -233,6 +233,25 @@ class Utility(Settings):
     """Guard-rails: objective → the least mean prediction that a slate may have, as far as the candidates allow."""
 
 
+class NewItems(Settings):
+    """A fair first audience for new items (`rerank/newcomers.py`)."""
+
+    share: float = Field(0.0, ge=0, le=1)
+    """Of the slates, so many have a slot for a new item; 0: none."""
+    slot: int = Field(3, ge=0)
+    """Which slot, from 0."""
+    budget: int = Field(300, ge=1)
+    """How often an item is shown before it stands on its own record."""
+    window: str = "14d"
+    """How long an item is new: since its `freshness_by`, or its first event."""
+
+    @field_validator("window")
+    @classmethod
+    def _duration(cls, text: str) -> str:
+        duration_ms(text)
+        return text
+
+
 class Rerank(Settings):
     diversity: float = Field(0.0, ge=0, le=1)
     """0: by utility alone. 1: by being different alone (MMR)."""
@@ -251,6 +270,11 @@ class Rerank(Settings):
     """A number attribute; items where it is 0 are never shown."""
     explore: float = Field(0.0, ge=0, le=5)
     """How much chance there is in a slate, with logged propensities: 0 none, 0.3 a little, 1 much (`rerank/explore.py`)."""
+    explore_way: Literal["plackett_luce", "epsilon"] = "plackett_luce"
+    """plackett_luce: near the best more often than far from it. epsilon: with the chance `explore`, any candidate alike."""
+    explore_from: int = Field(0, ge=0)
+    """Slots above this one (from 0) are never explored."""
+    new_items: NewItems = Field(default_factory=NewItems)
     show_seen: bool = False
     """Whether items of the person's own history may be shown again."""
 

@@ -48,6 +48,6 @@ def reasons(
                 break
     popular = [name for name, r in retrievers.items() if r.name == "popular"]
     return [
-        a or ("Popular right now" if any(p in s for p in popular) or not s else "New for you")
+        a or ("New here" if not s else "Popular right now" if any(p in s for p in popular) else "New for you")
         for a, s in zip(answers, sources, strict=True)
     ]

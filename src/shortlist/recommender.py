@@ -40,6 +40,7 @@ from shortlist.rank.weigh import Wish, read_combine, read_limits, read_weights
 from shortlist.reasons import reasons
 from shortlist.rerank.arrange import Arranger
 from shortlist.rerank.explore import POOL, explored
+from shortlist.rerank.newcomers import MOST, USUAL, Newcomers, Trial
 from shortlist.rerank.rules import allowed_items
 from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.blend import blend
@@ -120,6 +121,8 @@ class Recommender:
         end, now = int(dataset.log.time[-1]) + 1, int(time.time() * 1000)
         self._behind = now - end if now - end > 86_400_000 else 0
         self._latest = 0
+        self.newcomers = make_newcomers(self.project, dataset, self.arrange.born)
+        """New items and their first audience; None where the project gives them none."""
         self.erased: set[Any] = set()
         """People who asked to be erased since training."""
 
@@ -170,6 +173,7 @@ class Recommender:
             _share(diversity, self.project.rerank.diversity, "diversity", 1.0),
             _share(freshness, self.project.rerank.freshness, "freshness", 10.0),
             _share(explore, self.project.rerank.explore, "explore", 5.0),
+            self.project.rerank.new_items.share if explore is None or explore > 0 else 0.0,
         )
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise RequestError(f"seed must be a whole number from 0 and is {seed!r}", field="seed")
@@ -221,7 +225,7 @@ class Recommender:
         n: int,
         wish: Wish,
         allowed: np.ndarray | None,
-        strengths: tuple[float, float, float],
+        strengths: tuple[float, float, float, float],
         moment: int,
         seed: int | None,
     ) -> list[Slate]:
@@ -238,12 +242,16 @@ class Recommender:
             items = rows.item[part]
             worth = wish.guarded(utility[part], predictions[part], n)
             slate_id = uuid.uuid4().hex
-            diversity, freshness, explore = strengths
+            diversity, freshness, explore, share = strengths
             longer = n if explore <= 0 else min(POOL * n, len(items))
             order = self.arrange(items, worth, longer, moment, diversity, freshness)
             # without a given seed the slate's id is one, so that a logged slate can be made again
             drawn = int(slate_id[:15], 16) if seed is None else seed + row
-            chosen, chance = explored(len(order), n, explore, drawn)
+            ranked, trial = len(order), None
+            if share and self.newcomers is not None:
+                order, trial = self._trial(items, predictions[part], order, share, moment)
+            by = self.project.rerank
+            chosen, chance = explored(ranked, n, explore, drawn, by.explore_way, by.explore_from, trial)
             order = order[chosen]
             lap("rerank")
             slates.append(
@@ -260,6 +268,48 @@ class Recommender:
             )
             lap("slate")
         return slates
+
+    def _trial(
+        self, items: np.ndarray, predictions: np.ndarray, order: np.ndarray, share: float, moment: int
+    ) -> tuple[np.ndarray, Trial | None]:
+        """The new items among candidates, as a trial over rows of the order, which is lengthened by those that are not in it."""
+        assert self.newcomers is not None
+        new = self.newcomers
+        rows = np.flatnonzero(new.is_new(items, self.arrange.born[items], moment))
+        rows = rows[self.arrange.may_join(items[rows], items[order])]
+        if not len(rows):
+            return order, None
+        rows = rows[np.argsort(new.shown[items[rows]], kind="stable")][:MOST]
+        objective = self.project.relevant
+        names = list(self.project.objectives)
+        if self.project.objectives[objective].kind == "probability":
+            predicted = predictions[rows, names.index(objective)].astype(np.float64)
+        else:
+            predicted = np.full(len(rows), new.usual)
+        mean, deviation = new.believe(items[rows], predicted)
+        longer = np.concatenate([order, np.setdiff1d(rows, order)])
+        place = np.argsort(longer)[np.searchsorted(np.sort(longer), rows)]
+        slot = self.project.rerank.new_items.slot
+        return longer, Trial(share, slot, place, mean, deviation)
+
+    def must(self, requests: Requests) -> list[np.ndarray] | None:
+        """Items that are candidates in any case: the newest, while they have a first audience to meet."""
+        if self.newcomers is None:
+            return None
+        now = self.newcomers.now(self.arrange.born, int(requests.moments.max(initial=0)), requests.allowed)
+        some, found = now[: 4 * MOST], []
+        for row in range(len(requests)):
+            own = some
+            if requests.excluded_indptr is not None and requests.excluded is not None:
+                low, high = requests.excluded_indptr[row], requests.excluded_indptr[row + 1]
+                own = some[~np.isin(some, requests.excluded[low:high])]
+            found.append(own[:MOST])
+        return found
+
+    def showed(self, slate: Slate) -> None:
+        """A slate was shown to somebody: new items on it have used up some of their first audience."""
+        if self.newcomers is not None:
+            self.newcomers.serve(self.dataset.items.ids.codes([r.item for r in slate.items]))
 
     def _shown(
         self,
@@ -312,7 +362,7 @@ class Recommender:
     ) -> tuple[Rows, np.ndarray, np.ndarray]:
         """Candidates of a batch, as feature rows, their matrix, and calibrated predictions."""
         lap = self.stages
-        blended = blend(self.retrievers, requests, self.project.retrieve.candidates)
+        blended = blend(self.retrievers, requests, self.project.retrieve.candidates, self.must(requests))
         lap("retrieve")
         found = blended.item >= 0
         request = np.repeat(np.arange(len(codes)), found.sum(1))
@@ -400,6 +450,8 @@ class Recommender:
                 Event(code, moment, self.dataset.log.kinds.index(kind), amount),
             )
         self.counts.add(person, code, moment, kind, amount, self.asker.read_context(context))
+        if self.newcomers is not None:
+            self.newcomers.add(kind, np.array([code]), np.array([amount]))
 
     def observe_many(self, batch: Sequence[StoredEvent]) -> int:
         """Take in stored events, in any order: as `observe` does, but in one pass over the counters for each kind. Events that
@@ -425,6 +477,8 @@ class Recommender:
             times = np.array([batch[at].time for at in places], np.int64)
             values = np.array([_amount(batch[at].value) for at in places], np.float32)
             self.counts.add_many(kind, Asked(users[rows], context), items[rows], times, values)
+            if self.newcomers is not None:
+                self.newcomers.add(kind, items[rows], values)
             if kind != IMPRESSION:
                 for at, item, value in zip(places, items[rows].tolist(), values.tolist(), strict=True):
                     user = self.dataset.users.ids.own(batch[at].user)
@@ -488,6 +542,21 @@ def make_arranger(project: Project, dataset: Dataset, retrievers: dict[str, Retr
         np.minimum.at(first, dataset.log.item, dataset.log.time)
         born = np.where(first == np.iinfo(np.int64).max, NO_TIME, first)
     return Arranger(project.rerank, dataset.items.attributes, born, _factors(retrievers))
+
+
+def make_newcomers(project: Project, dataset: Dataset, born: np.ndarray) -> Newcomers | None:
+    """New items as a project treats them, with what the log knows of them."""
+    settings = project.rerank.new_items
+    if not settings.share:
+        return None
+    new = Newcomers(settings, project.objectives[project.relevant], born)
+    log = dataset.log
+    for code, kind in enumerate(log.kinds):
+        rows = log.kind == code
+        new.add(kind, log.item[rows], log.value[rows])
+    shown, taken = int(new.told.sum()), int(new.taken.sum())
+    new.usual = taken / shown if shown else USUAL
+    return new
 
 
 def _factors(retrievers: dict[str, Retriever]) -> np.ndarray | None:

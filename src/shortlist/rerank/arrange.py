@@ -40,6 +40,16 @@ class Arranger:
             else capped(order, self.attributes[by].codes[items], self.settings.exposure_cap, n)
         )
 
+    def may_join(self, items: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+        """bool: which items may come onto any slate made of an ordered pool without breaking the exposure cap. Both item codes."""
+        by, cap = self.settings.exposure_by, self.settings.exposure_cap
+        if by is None or cap is None:
+            return np.ones(len(items), bool)
+        codes = self.attributes[by].codes
+        maker, count = np.unique(codes[ordered], return_counts=True)
+        full = maker[(maker >= 0) & (count >= cap)]
+        return ~np.isin(codes[items], full) | np.isin(items, ordered)
+
     def vectors(self, items: np.ndarray) -> np.ndarray:
         """float32 (items, d): what likeness is measured by: the attribute of `diversity_by`, or factors."""
         by = self.settings.diversity_by

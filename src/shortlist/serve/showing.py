@@ -138,6 +138,7 @@ class Shower:
         return replace(one, items=[found[i] for i in items], policy=f"{one.policy}+{two.policy}"), teams
 
     def _keep(self, a: Asked, slate: Slate, teams: list[int] | None) -> None:
+        a.recommender.showed(slate)
         # a draft of two rankings: the chance of each place is not written down
         chances: list[float | None] = [None if teams else r.propensity for r in slate.items]
         self.writer.show(

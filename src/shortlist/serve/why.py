@@ -69,7 +69,7 @@ def why_not(recommender: Recommender, item: Any, wanted: dict[str, Any]) -> dict
         if len(found):
             ranks[name] = int(found[0])
     told = ", ".join(f"{name} at place {rank + 1:,}" for name, rank in ranks.items())
-    blended = blend(recommender.retrievers, requests, k)
+    blended = blend(recommender.retrievers, requests, k, recommender.must(requests))
     if code not in blended.item[0]:
         step(
             "retrieve",

@@ -76,12 +76,14 @@ def estimate_choices(
     policy: np.ndarray | None = None,
     draws: int = 500,
     seed: int = 0,
+    direct: np.ndarray | None = None,
 ) -> dict[str, OffPolicy]:
     """Every estimator that what is given allows: name → its value, or its refusal.
 
     chance float (n,): the new policy's chance of each logged action; for the direct method and all doubly robust ones also
     policy float (n, A): its chance of every action, and outcome float (n, A): the model of the outcome (`outcome.py`), learnt
-    from other rows than those it speaks of.
+    from other rows than those it speaks of. direct float (n, A): another model for the direct method alone. Alone, a model should be
+    right where the new policy asks (`fit_outcome(weight=)`); beside a correction by weights it need only explain the log well.
     """
     weight = np.asarray(chance, np.float64) / log.propensity
     n = len(log)
@@ -100,15 +102,16 @@ def estimate_choices(
         keep(name, clip(weight, limit) * log.reward, one, limit=limit)
     if outcome is None or policy is None:
         return found
-    direct = np.einsum("na,na->n", policy, outcome)
+    alone = outcome if direct is None else direct
+    keep("dm", np.einsum("na,na->n", policy, alone), one)
+    told = np.einsum("na,na->n", policy, outcome)
     left = log.reward - outcome[rows, log.action]
-    keep("dm", direct, one)
-    keep("dr", direct + weight * left, one)
+    keep("dr", told + weight * left, one)
     # written as one ratio: the correction is over Σw, the direct part over n
-    keep("sndr", direct * weight.mean() + weight * left, weight)
+    keep("sndr", told * weight.mean() + weight * left, weight)
     for name, clip in (("switch-dr", switched), ("shrunk-dr", shrunk)):
-        limit = choose_limit(weight, log.cluster, lambda w: direct + w * left, clip)
-        keep(name, direct + clip(weight, limit) * left, one, limit=limit)
+        limit = choose_limit(weight, log.cluster, lambda w: told + w * left, clip)
+        keep(name, told + clip(weight, limit) * left, one, limit=limit)
     return found
 
 
