@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(BIN)/pip install -q --disable-pip-version-check httpx hypothesis mypy opentelemetry-exporter-otlp-proto-http opentelemetry-sdk "optuna>=4" pandas playwright polars psutil "psycopg[binary]" "pyspark>=4,<5" pytest ranx ruff "schemathesis>=4" yamllint "faiss-cpu>=1.9"
+	$(BIN)/pip install -q --disable-pip-version-check axe-playwright-python httpx hypothesis mypy opentelemetry-exporter-otlp-proto-http opentelemetry-sdk "optuna>=4" pandas playwright polars psutil "psycopg[binary]" "pyspark>=4,<5" pytest ranx ruff "schemathesis>=4" yamllint "faiss-cpu>=1.9"
 	@touch $@
 
 demo: $(VENV)/.installed

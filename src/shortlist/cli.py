@@ -297,13 +297,19 @@ def serve(
         int,
         typer.Option(min=1, max=64, help="How many processes answer; each holds the model and takes a core."),
     ] = 1,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="The page's Quality tab: what `shortlist evaluate --html` wrote; report.html beside the bundle without."
+        ),
+    ] = None,
     functions: FunctionsOption = None,
 ) -> None:
     """Serve recommendations, events and the page over HTTP.
 
     With a folder of bundles (`shortlist train --out models/`): the newest serves, and newer ones take over while it runs."""
     load_functions(functions)
-    run_server(bundle, store, host, port, functions, workers)
+    run_server(bundle, store, host, port, functions, workers, report)
 
 
 @app.command()

@@ -119,6 +119,7 @@ def run_server(
     port: int,
     functions: Path | None = None,
     workers: int = 1,
+    report: Path | None = None,
 ) -> None:
     """Serve until stopped. Workers are processes of their own: what they must know goes through the environment."""
     from granian.constants import Interfaces
@@ -143,6 +144,8 @@ def run_server(
             field="host",
         )
     os.environ["SHORTLIST_BUNDLE"], os.environ["SHORTLIST_STORE"] = str(bundle), target
+    if report is not None:
+        os.environ["SHORTLIST_REPORT"] = str(report)
     if functions is not None:
         os.environ["SHORTLIST_FUNCTIONS"] = str(functions)
     guarded = (

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import urllib.request
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from conftest import ROOT, Server
+from shortlist.data.dataset import Dataset
 from shortlist.data.store import EventStore
+from shortlist.evaluate.protocol import evaluate
+from shortlist.evaluate.report import html_report
+from shortlist.project import Arm, Experiment
+from shortlist.recommender import Recommender
 from shortlist.serve.keys import make_key
 
 ARTIFACTS = ROOT / "artifacts"
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+"""axe-core, the accessibility checker, as that package brings it."""
 
 pytestmark = pytest.mark.browser
 
@@ -95,7 +107,7 @@ def test_why_an_item_is_not_here(page: Page) -> None:
     expect(page.locator("#why-sentence")).to_contain_text("own history")
     expect(page.locator("#why-steps li")).to_have_count(3)
     expect(page.locator("#why-steps .stopped")).to_have_count(1)
-    page.locator("aside").screenshot(path=str(ARTIFACTS / "why.png"))
+    page.locator(".side").screenshot(path=str(ARTIFACTS / "why.png"))
 
 
 def test_a_locked_server_asks_for_a_key(browser: Browser, bundle: Path, tmp_path: Path) -> None:
@@ -116,3 +128,171 @@ def test_a_locked_server_asks_for_a_key(browser: Browser, bundle: Path, tmp_path
     finally:
         page.close()
         server.stop()
+
+
+# ---------------------------------------------------------------- the other tabs
+
+TABS = ["try", "quality", "live", "experiments", "catalogue"]
+
+
+@pytest.fixture(scope="module")
+def shop_window(
+    recommender: Recommender, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server with all that its page can show: a report beside the bundle, an experiment that runs, traffic."""
+    folder = tmp_path_factory.mktemp("window")
+    project = dataset.project.model_copy(
+        update={
+            "experiments": {
+                "more-variety": Experiment(
+                    arms={"as now": Arm(), "varied": Arm(diversity=0.6)}, metric="play", people=500
+                )
+            },
+            "evaluate": dataset.project.evaluate.model_copy(update={"bootstrap": 200, "people": 200}),
+        }
+    )
+    other = Recommender.load(recommender.save(folder / "plain"))
+    other.project = project
+    bundle = other.save(folder / "shop" / "bundle")
+    report = evaluate(project, dataset)
+    (folder / "shop" / "report.html").write_text(html_report(report), encoding="utf-8")
+    server = Server(bundle, folder / "events.sqlite")
+    people = other.some_users(60)
+    for at, user in enumerate(people):
+        slate = post(server, "/v1/recommend", {"user": user, "n": 6})
+        if at % 2:
+            event = {"user": user, "item": slate["items"][0]["item"], "kind": "play", "value": 3000.0}
+            post(server, "/v1/events", {"events": [{**event, "slate_id": slate["slate_id"]}]})
+    yield server
+    server.stop()
+
+
+def post(server: Server, path: str, body: dict[str, object]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        server.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return dict(json.load(answer))
+
+
+@pytest.fixture
+def window(browser: Browser, shop_window: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(shop_window.url)
+    expect(page.locator("#slate button")).to_have_count(12)
+    yield page
+    assert complaints == []
+    page.close()
+
+
+def filled(page: Page, tab: str) -> None:
+    """Wait until a tab shows what it is there to show."""
+    if tab == "try":
+        expect(page.locator("#slate button")).to_have_count(12)
+    elif tab == "quality":
+        expect(page.locator("#quality-report h1")).to_be_visible()
+    elif tab == "live":
+        expect(page.locator("#live-tiles .tile")).to_have_count(8)
+    elif tab == "experiments":
+        expect(page.locator("#experiments-report .verdict")).to_be_visible()
+    else:
+        expect(page.locator("#found button")).to_have_count(50)
+
+
+def test_quality_shows_the_latest_report(window: Page) -> None:
+    window.get_by_role("tab", name="Quality").click()
+    report = window.locator("#quality-report")
+    expect(report.locator("h1")).to_be_visible()
+    expect(report.get_by_text("shortlist").first).to_be_visible()
+    assert report.locator("table").count() >= 1
+    assert report.locator("svg").count() >= 1
+    expect(window.locator("#quality-note")).to_contain_text("Written")
+    # the report's own look came with it, without inline styles of the page
+    assert report.locator(".verdict").first.evaluate("n => getComputedStyle(n).borderLeftWidth") != "0px"
+    assert window.url.endswith("#quality")
+    window.reload()
+    expect(window.locator("#quality-report h1")).to_be_visible()
+
+
+def test_live_shows_what_happens(window: Page, shop_window: Server) -> None:
+    window.get_by_role("tab", name="Live").click()
+    filled(window, "live")
+    slates = window.locator(".tile", has_text="slates").first.locator("b")
+    before = int(slates.inner_text().replace(",", ""))
+    assert before >= 60
+    for _ in range(5):
+        post(shop_window, "/v1/recommend", {"user": "somebody", "n": 3})
+    expect(slates).to_have_text(f"{before + 5:,}", timeout=10_000)
+    expect(window.locator("#live-models")).to_contain_text("serves")
+    expect(window.locator("#live-stages")).to_contain_text("retrieve")
+    expect(window.locator("#live-requests svg")).to_have_attribute(
+        "aria-label", re.compile("requests a second")
+    )
+    assert window.locator("#live-sources tr").count() >= 2
+
+
+def test_experiments_say_where_they_stand(window: Page) -> None:
+    window.get_by_role("tab", name="Experiments").click()
+    filled(window, "experiments")
+    expect(window.locator("#experiments-report")).to_contain_text("more-variety")
+    expect(window.locator("#experiments-report")).to_contain_text("varied")
+
+
+def test_the_catalogue_is_searched_and_walked(window: Page, dataset: Dataset) -> None:
+    window.get_by_role("tab", name="Catalogue").click()
+    filled(window, "catalogue")
+    title = dataset.items.titles[7]
+    window.locator("#search").fill(title.upper())
+    expect(window.locator("#found button").first).to_contain_text(title)
+    window.locator("#found button").first.click()
+    expect(window.locator("#item h3")).to_contain_text(title)
+    expect(window.locator("#item")).to_contain_text("genres")
+    expect(window.locator("#item")).to_contain_text("people (log)")
+    near = window.locator("#item .neighbours button").first
+    name = near.inner_text()
+    near.click()
+    expect(window.locator("#item h3")).to_contain_text(name)
+    window.locator("#search").fill("no such thing")
+    expect(window.locator("#search-note")).to_contain_text("0 items")
+
+
+def test_tabs_by_keyboard(window: Page) -> None:
+    window.get_by_role("tab", name="Try it").focus()
+    for tab in [*TABS[1:], "try"]:
+        window.keyboard.press("ArrowRight")
+        expect(window.locator(f"#{tab}")).to_be_visible()
+        expect(window.locator(f"#tab-{tab}")).to_be_focused()
+        assert window.locator("[role=tabpanel]:visible").count() == 1
+    window.keyboard.press("End")
+    expect(window.locator("#catalogue")).to_be_visible()
+    window.keyboard.press("Tab")
+    expect(window.locator("#search")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("tab", TABS)
+def test_everybody_can_use_it(window: Page, tab: str, scheme: Any) -> None:
+    """axe-core finds nothing against WCAG 2.1 A and AA: names, roles, contrast, order; on a phone too nothing runs over."""
+    window.emulate_media(color_scheme=scheme)
+    window.locator(f"#tab-{tab}").click()
+    filled(window, tab)
+    if tab == "catalogue":
+        window.locator("#found button").first.click()
+        expect(window.locator("#item h3")).to_be_visible()
+    window.evaluate(AXE)
+    found = window.evaluate(
+        "() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
+    )
+    said = [
+        f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:120]} {v['nodes'][0]['failureSummary']}"
+        for v in found["violations"]
+    ]
+    assert said == []
+    assert len(found["passes"]) > 10
+    ARTIFACTS.mkdir(exist_ok=True)
+    window.screenshot(path=ARTIFACTS / f"tab-{tab}-{scheme}.png")
+    window.set_viewport_size({"width": 390, "height": 844})
+    assert window.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

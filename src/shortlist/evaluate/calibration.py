@@ -15,6 +15,7 @@ import numpy as np
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
+from shortlist.evaluate.page import drawing
 from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
 from shortlist.rank.examples import make_examples
 from shortlist.rank.position import curve_of
@@ -70,10 +71,11 @@ class Reliability:
             f"<circle class='bar own' cx='{left + at(p):.1f}' cy='{size + 6 - at(h):.1f}' r='{2.5 + 8 * w**0.5:.1f}' fill-opacity='.7'/>"
             for p, h, w in self.bins
         )
-        return (
-            f"<svg viewBox='0 0 {size + left + 20} {size + 30}' role='img' style='max-width:22rem'>"
-            f"<path class='whisker' style='opacity:.4' d='M{left} {size + 6}L{left + size} 6'/>{dots}{labels}</svg>"
+        line = f"<path class='whisker' opacity='.4' d='M{left} {size + 6}L{left + size} 6'/>"
+        said = "What happened against what was predicted, in bins: " + ", ".join(
+            f"{h:.3g} where {p:.3g} was said" for p, h, _ in self.bins
         )
+        return drawing(size + left + 20, size + 30, f"{line}{dots}{labels}", said, "square")
 
 
 def check_calibration(

@@ -21,9 +21,10 @@ def page(title: str, body: str, simulated: bool = False) -> str:
 
 def rows_of(head: Sequence[str], rows: Sequence[Sequence[str]], own: Sequence[bool] | None = None) -> str:
     """A table; cells are HTML already, the first of each row is its heading."""
-    top = "".join(f"<th>{cell}</th>" for cell in head)
+    # a heading without words is no heading
+    top = "".join(f"<th scope=col>{cell}</th>" if cell else "<td></td>" for cell in head)
     body = "".join(
-        f"<tr{' class=own' if own is not None and own[at] else ''}><th>{row[0]}</th>"
+        f"<tr{' class=own' if own is not None and own[at] else ''}><th scope=row>{row[0]}</th>"
         + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])
         + "</tr>"
         for at, row in enumerate(rows)
@@ -94,9 +95,14 @@ def bars(values: dict[str, Estimate], own: str = "shortlist") -> str:
             )
             + f"<text x='{zero + max(e.high, 0) * scale + 6:.1f}' y='{y + 12}'>{number(e.value)}</text>"
         )
-    return (
-        f"<svg viewBox='0 0 {left + width + 70} {len(values) * height + 6}' role='img'>{''.join(rows)}</svg>"
-    )
+    said = [f"{name} {number(e.value)}" for name, e in values.items()]
+    return drawing(left + width + 70, len(values) * height + 6, "".join(rows), "Bars: " + ", ".join(said))
+
+
+def drawing(width: float, height: float, inside: str, said: str, name: str = "") -> str:
+    """An SVG with a name for those who cannot see it."""
+    kind = f" class='{name}'" if name else ""
+    return f"<svg viewBox='0 0 {width:.0f} {height:.0f}'{kind} role='img' aria-label='{html.escape(said, quote=True)}'>{inside}</svg>"
 
 
 def lines(series: dict[str, list[float]], labels: Sequence[str], own: str = "shortlist") -> str:
@@ -134,9 +140,11 @@ def lines(series: dict[str, list[float]], labels: Sequence[str], own: str = "sho
         for s, word in enumerate(labels)
         if s % max(1, len(labels) // 6) == 0
     )
-    axes = f"<path class=whisker style='opacity:.4' d='M{left} 8V{height}H{left + width}' fill='none'/>"
+    axes = f"<path class=whisker opacity='.4' d='M{left} 8V{height}H{left + width}' fill='none'/>"
     tall = max(height + 22, int(below) + 8)
-    return f"<svg viewBox='0 0 {left + width + 110} {tall}' role='img'>{axes}{''.join(drawn)}{ticks}</svg>"
+    said = [f"{name} from {number(line[0])} to {number(line[-1])}" for name, line in series.items() if line]
+    inside = f"{axes}{''.join(drawn)}{ticks}"
+    return drawing(left + width + 110, tall, inside, "Lines: " + ", ".join(said))
 
 
 def scatter(points: dict[str, tuple[float, float]], marked: set[str]) -> str:
@@ -162,9 +170,10 @@ def scatter(points: dict[str, tuple[float, float]], marked: set[str]) -> str:
         taken.append((cx + 7, at, cx + 7 + size))
         drawn.append(f"<text class='end{kind}' x='{cx + 7:.1f}' y='{at:.1f}'>{html.escape(name)}</text>")
     low = max([height, *(b + 6 for _, b, _ in taken)])
-    axes = f"<path class=whisker style='opacity:.4' d='M{left - 6} 6V{low:.0f}H{width}' fill='none'/>"
+    axes = f"<path class=whisker opacity='.4' d='M{left - 6} 6V{low:.0f}H{width}' fill='none'/>"
     ends = f"<text x='{left - 6}' y='{low + 14:.0f}'>{number(x0)}</text><text x='{left + width - 130}' y='{low + 14:.0f}' text-anchor='middle'>{number(max(xs))}</text>"
-    return f"<svg viewBox='0 0 {width + 10} {low + 20:.0f}' role='img'>{axes}{''.join(drawn)}{ends}</svg>"
+    said = [f"{name} at {number(x)}, {number(y)}" for name, (x, y) in points.items()]
+    return drawing(width + 10, low + 20, f"{axes}{''.join(drawn)}{ends}", "Points: " + ", ".join(said))
 
 
 STYLE = """:root{color-scheme:light dark;--ink:#17211f;--soft:#4d5b58;--line:#d5dedc;--accent:#0f766e;--bar:#b9c7c4;--bg:#fff;--card:#fff;--bad:#b3360b;--badbg:#fdf0ea;--okbg:#eef7f5}
@@ -175,7 +184,7 @@ h1{font-size:1.6rem;margin-bottom:.4rem}h2{font-size:1.1rem;margin-top:2.2rem}p,
 thead th{font-size:.8rem;color:var(--soft);vertical-align:bottom}tbody th{text-align:left;font-weight:500}td.text{text-align:left;white-space:normal;min-width:14rem}small{display:block;color:var(--soft);font-size:.72rem}.ownc{color:var(--accent)}.own th,.own td{font-weight:700;color:var(--accent)}
 .box{border:1px solid var(--line);border-left:5px solid var(--bad);background:var(--badbg);border-radius:0 .5rem .5rem 0;padding:.2rem 1.1rem .4rem;margin:1rem 0}.box h2{margin:.5rem 0 .2rem}.box ul{margin:.2rem 0;padding-left:1.1rem}
 .better{color:var(--accent);font-weight:700}.worse{color:var(--bad);font-weight:700}.plots{display:grid;margin:1rem 0;grid-template-columns:repeat(auto-fill,minmax(24rem,1fr));gap:1rem}.facts{columns:2;font-size:.9rem}
-figure{margin:0;border:1px solid var(--line);background:var(--card);border-radius:.6rem;padding:.8rem;break-inside:avoid}figcaption{font-size:.85rem;margin-bottom:.4rem;color:var(--soft)}figcaption b{color:var(--ink)}svg{width:100%;height:auto;font-size:11px}svg text{fill:var(--ink)}
+figure{margin:0;border:1px solid var(--line);background:var(--card);border-radius:.6rem;padding:.8rem;break-inside:avoid}figcaption{font-size:.85rem;margin-bottom:.4rem;color:var(--soft)}figcaption b{color:var(--ink)}svg{width:100%;height:auto;font-size:11px}svg.square{max-width:22rem}svg text{fill:var(--ink)}
 .bar{fill:var(--bar)}.bar.own{fill:var(--accent)}.whisker{stroke:var(--ink);stroke-width:1.6}.line{stroke:var(--bar);stroke-width:2}.line.own{stroke:var(--accent);stroke-width:3}.end.own{font-weight:700}.dot{fill:var(--accent)}.dot.bad,.end.bad{fill:var(--bad)}
 @media(max-width:40rem){.facts{columns:1}.plots{grid-template-columns:1fr}}
 @media print{@page{margin:14mm}body{margin:0;max-width:none;font-size:11px}.plots{grid-template-columns:1fr 1fr}.wide{overflow:visible}table{font-size:8px}th,td{padding:.15rem .25rem;white-space:normal}td.text{min-width:0}tr,figure,.box{break-inside:avoid}.verdict,.box,.bar,.bar.own{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"""

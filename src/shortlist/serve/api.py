@@ -64,6 +64,14 @@ class Service:
     models: Models
     follower: Follower
     keyring: Keyring
+    report: Path
+    """Where the page finds the evaluation's report, if there is one."""
+
+
+def report_of(bundle: str | Path) -> Path:
+    """Where the evaluation's report is, unless somebody says otherwise: in a folder of bundles, or beside a bundle."""
+    folder = Path(bundle)
+    return (folder.parent if (folder / "manifest.json").exists() else folder) / "report.html"
 
 
 def make_service(bundle: str | Path, store: str | Path) -> Service:
@@ -76,6 +84,8 @@ def make_service(bundle: str | Path, store: str | Path) -> Service:
     def land(news: News) -> None:
         live.land(news)
         now = live.serving.recommender.now()
+        if news.events:
+            metrics.recent.stored(len(news.events))
         for _, e in news.events:
             metrics.events.labels(e.kind).inc()
             metrics.lag.set(max(now - e.time, 0) / 1000)
@@ -94,12 +104,13 @@ def make_service(bundle: str | Path, store: str | Path) -> Service:
         models,
         Follower(models, live, events, metrics),
         keyring,
+        Path(os.environ.get("SHORTLIST_REPORT") or report_of(bundle)),
     )
 
 
 def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
     """The application. Raises `BundleError` where the bundle cannot be loaded. Events stored earlier are replayed."""
-    from shortlist.serve import routes_admin, routes_ask, routes_page
+    from shortlist.serve import routes_admin, routes_ask, routes_page, routes_views
 
     set_up_logs()
     service = make_service(bundle, store)
@@ -128,7 +139,7 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
     )
     app.state.service = service
     _errors(app)
-    for routes in (routes_ask, routes_admin, routes_page):
+    for routes in (routes_ask, routes_admin, routes_page, routes_views):
         routes.add(app, service)
     app.add_middleware(Guard, keyring=service.keyring, metrics=service.metrics, tracer=tracer())
     return app

@@ -122,6 +122,8 @@ class Guard:
             path = getattr(scope.get("route"), "path", "other")
             self.metrics.seconds.labels(path).observe(seconds)
             self.metrics.answers.labels(path, str(status)).inc()
+            if path == "/v1/recommend":
+                self.metrics.recent.answered(seconds, status)
             if span is not None:
                 span.update_name(f"{scope['method']} {path}")
                 span.set_attribute("http.response.status_code", status)

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from shortlist.errors import need
 from shortlist.rank.profile import stability
 from shortlist.recommender import Recommender
+from shortlist.serve.recent import Recent
 from shortlist.slate import Slate
 from shortlist.timing import Laps
 
@@ -83,6 +84,7 @@ class Metrics:
             buckets=(0.0, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0),
             **r,
         )
+        self.recent = Recent()
         self._first: list[float] = []
         self._latest: deque[float] = deque(maxlen=SCORES)
 

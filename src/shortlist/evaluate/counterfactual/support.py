@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.evaluate.page import drawing
 from shortlist.evaluate.significance import Estimate, Resamples
 
 FEWEST = 50.0
@@ -83,9 +84,10 @@ class Overlap:
             f"<text x='{left + (at + 0.5) * step:.1f}' y='{height - h / most * (height - 18) - 4:.1f}' text-anchor='middle'>{h:.0%}</text>"
             for at, h in enumerate(self.histogram)
         )
+        said = "Weights: " + ", ".join(f"{h:.0%} {b}" for h, b in zip(self.histogram, BINS, strict=True))
         return (
             f"<figure><figcaption><b>{html.escape(title)}</b> how often each logged row counts; {self.rows:,} rows are worth "
-            f"{self.effective:,.0f}</figcaption><svg viewBox='0 0 {width} {height + 20}' role='img'>{drawn}</svg></figure>"
+            f"{self.effective:,.0f}</figcaption>{drawing(width, height + 20, drawn, said)}</figure>"
         )
 
 
