@@ -15,13 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shortlist
+from bundles import copied
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories, as_of
-from shortlist.errors import ProjectError
+from shortlist.errors import BundleError, ProjectError
 from shortlist.features.checks import parse_features
+from shortlist.features.keys import Asked
 from shortlist.features.live import LiveCounts
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.project import parse_project
+from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
 
 ITEMS = pa.table(
@@ -345,3 +348,57 @@ def test_errors_name_the_feature(feature: dict[str, Any], words: str) -> None:
     with pytest.raises(ProjectError) as error:
         parse_features(replace(dataset, project=project).project, dataset.log.kinds)
     assert words in str(error.value)
+
+
+def test_kept_counters_are_the_counted_ones(recommender: Recommender, bundle: Path, tmp_path: Path) -> None:
+    """Read from a bundle, and counted from its log: the same, before and after more events."""
+    kept = Recommender.load(bundle)
+    counted = kept.features.counters(kept.dataset)
+    moment = int(kept.dataset.log.time[-1]) + 1
+    rng = np.random.default_rng(0)
+
+    def same(one: LiveCounts, other: LiveCounts, moment: int) -> None:
+        for aggregate, counter in one.counters.items():
+            keys = np.arange(-1, min(one.keys.size(aggregate.by), 50_000))
+            a, b = counter.view(keys, moment), other.counters[aggregate].view(keys, moment)
+            for name in ("n", "total", "last", "value", *(("low", "high") if aggregate.extremes else ())):
+                if name != "total" or counter.sums:
+                    np.testing.assert_array_equal(getattr(a, name), getattr(b, name), f"{aggregate} {name}")
+
+    fresh = kept.features.counters(kept.dataset, bundle / "counters")
+    same(counted, fresh, moment)
+    n, log = 4_000, kept.dataset.log
+    users, items = rng.integers(0, len(kept.dataset.users), n), rng.integers(0, len(kept.dataset.items), n)
+    times = moment + rng.integers(0, 20 * 86_400_000, n)
+    for kind in log.kinds:
+        for live in (counted, fresh):
+            context = {name: a.take(np.zeros(n, np.int64)) for name, a in log.context.items()}
+            asked = Asked(users.astype(np.int32), context)
+            live.add_many(kind, asked, items.astype(np.int32), times, np.full(n, 7, np.float32))
+    same(counted, fresh, int(times.max()) + 1)
+    # events that were only observed are not in the log, so they are not kept with it either
+    other = Recommender.load(bundle)
+    other.observe(other.dataset.users.ids.id(0), other.dataset.items.ids.id(0), "play", value=100.0)
+    again = Recommender.load(other.save(tmp_path / "again"))
+    same(again.counts, Recommender.load(bundle).counts, moment)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("0.npz", {"rows": np.array([10**12])}),
+        ("0.npz", {"rows": np.array([-5])}),
+        ("0.npz", {"rows": np.array([1.5])}),
+        ("0.npz", {"n": np.zeros(3, np.int64)}),
+    ],
+)
+def test_hostile_counters_are_refused(
+    bundle: Path, tmp_path: Path, file: str, change: dict[str, np.ndarray]
+) -> None:
+    def edit(folder: Path) -> None:
+        with np.load(folder / "counters" / file) as was:
+            arrays = {name: was[name] for name in was.files}
+        np.savez(folder / "counters" / file, **{**arrays, **change})
+
+    with pytest.raises(BundleError, match="counter"):
+        Recommender.load(copied(bundle, tmp_path / "bad", "bad", 1, edit))

@@ -103,11 +103,13 @@ class Recommender:
         self.ready(dataset, trained.priors)
         return self
 
-    def ready(self, dataset: Dataset, priors: dict[str, float]) -> None:
-        """Everything a request needs, from the data set: counters, histories, the clock."""
+    def ready(self, dataset: Dataset, priors: dict[str, float], kept: Path | None = None) -> None:
+        """Everything a request needs, from the data set: counters (kept: a folder where they were saved), histories, the clock."""
         self.dataset = dataset
         self.features = FeatureSet(dataset, priors)
-        self.counts = self.features.counters(dataset)
+        self.counts = self.features.counters(dataset, kept)
+        self.observed = 0
+        """Events taken in since, which are in the counters and not in the log."""
         self.people = People(dataset.histories)
         self.asker = Asker(dataset, self.people)
         self.arrange = make_arranger(self.project, dataset, self.retrievers)
@@ -443,6 +445,7 @@ class Recommender:
             )
         moment = self.now() if timestamp is None else timestamp
         amount = _amount(value)
+        self.observed += 1
         person = self.dataset.users.ids.code(user)
         if kind != IMPRESSION:
             self.people.add(
@@ -457,6 +460,7 @@ class Recommender:
         """Take in stored events, in any order: as `observe` does, but in one pass over the counters for each kind. Events that
         this recommender does not know the item, the kind or the context of are left aside; how many."""
         lost = 0
+        self.observed += len(batch)
         items = self.dataset.items.ids.codes([e.item for e in batch])
         users = self.dataset.users.ids.codes([e.user for e in batch])
         columns, kinds = self.dataset.log.context, self.dataset.log.kinds

@@ -13,6 +13,7 @@ import shortlist
 from shortlist.bundle import read_bundled_project, read_manifest, write_bundle
 from shortlist.data.saved import load_dataset, save_dataset
 from shortlist.errors import BundleError, ProjectError
+from shortlist.features.kept import save_counts
 from shortlist.lengthening import Mark
 from shortlist.rank.profile import Profile
 from shortlist.rank.trees import TreeRanker
@@ -32,6 +33,13 @@ def write_recommender(recommender: Recommender, folder: Path) -> Path:
             retriever.save(fresh / "retrievers" / name)
         recommender.ranker.save(fresh / "ranker")
         recommender.profile.save(fresh / "profile.json")
+        # of the log alone: a server that loads the bundle takes in by itself what has happened since
+        untouched = (
+            recommender.counts
+            if not recommender.observed
+            else recommender.features.counters(recommender.dataset)
+        )
+        save_counts(untouched, fresh / "counters")
         state = {
             "scales": recommender.scales.tolist(),
             "priors": recommender.features.priors,
@@ -62,7 +70,7 @@ def read_recommender(cls: type[R], folder: Path) -> R:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         recommender.scales = np.array(state["scales"], np.float64)
         recommender.version = manifest["model_version"]
-        recommender.ready(load_dataset(folder / "data", project), state["priors"])
+        recommender.ready(load_dataset(folder / "data", project), state["priors"], folder / "counters")
         recommender.mark = Mark(**state["mark"])
         recommender.retired[state["retired"]] = True
     except (BundleError, ProjectError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ from shortlist.features.columns import columns_of, hashed, names_of, number
 from shortlist.features.custom import call
 from shortlist.features.formulas import DAY, fill, fill_alike
 from shortlist.features.history import OfflineCounts
+from shortlist.features.kept import load_counts
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.lift import Lifted, Spread, is_plain, joined
 from shortlist.features.likeness import live_likeness, squared_lengths
@@ -192,8 +194,12 @@ class FeatureSet:
         """The aggregates whose total is read."""
         return {a for f in self.features if f.kind == "mean" for a in self.wanted[f.name]}
 
-    def counters(self, dataset: Dataset) -> LiveCounts:
-        """Live counters as they stand after the data set's log."""
+    def counters(self, dataset: Dataset, kept: Path | None = None) -> LiveCounts:
+        """Live counters as they stand after the data set's log. kept: a folder where they were saved, which is faster than counting."""
+        if kept is not None:
+            live = LiveCounts(self.aggregates, self.keys, dataset.log.kinds, self.summed)
+            if load_counts(live, kept):
+                return live
         return LiveCounts.of(dataset.log, self.aggregates, self.keys, self.summed)
 
     def fit(self, dataset: Dataset) -> FeatureSet:
