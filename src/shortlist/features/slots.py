@@ -22,8 +22,11 @@ class Slots:
         return _find(self.keys, self.slots, keys)
 
     def put(self, keys: np.ndarray) -> np.ndarray:
-        while (self.count + len(keys)) * 2 > len(self.keys):
-            self._resize(len(self.keys) * 2)
+        size = len(self.keys)
+        while (self.count + len(keys)) * 2 > size:
+            size *= 2
+        if size > len(self.keys):
+            self._resize(size)
         answer, self.count = _put(self.keys, self.slots, keys, self.count)
         return answer
 
