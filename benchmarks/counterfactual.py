@@ -253,7 +253,9 @@ def _same_logs(name: str, ours: list[dict[str, Any]], theirs: list[dict[str, flo
     """Inverse propensity weighting has no choices in it: on the same logs both must say the same."""
     for run, (one, other) in enumerate(zip(ours, theirs, strict=False)):
         if "IPS" in other and abs(one["points"]["ips"] - other["IPS"]) > 1e-9 * abs(other["IPS"]):
-            raise SystemExit(f"{name}, log {run}: obp was asked about another log; remove obp.json and run again")
+            raise SystemExit(
+                f"{name}, log {run}: obp was asked about another log; remove obp.json and run again"
+            )
 
 
 def _apart(ours: list[float], theirs: list[float], truth: float) -> str:

@@ -40,7 +40,7 @@ async function report(name, path) {
     const text = found.html.replace(/<style>([\s\S]*?)<\/style>/g, (_, rules) => { style += rules; return ""; });
     const page = new DOMParser().parseFromString(text, "text/html");
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(style.replaceAll(":root", ":host").replace(/(^|[\s},])body(?=[\s{,])/g, "$1.whole"));
+    sheet.replaceSync(style.replaceAll(":root", ":host").replace(/(^|[\s},])body(?=[\s{,])/g, "$1.whole") + ".whole{background:none!important;margin:0!important;padding:0!important;max-width:none!important}");
     root.adoptedStyleSheets = [sheet];
     const whole = element("div", "whole");
     for (const node of [...page.body.children]) if (node.tagName !== "SCRIPT") whole.append(document.adoptNode(node));
