@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shortlist.data.dataset import Dataset
 from shortlist.project import NewItems, Objective
 from shortlist.recommender import Recommender
 from shortlist.rerank.explore import Way, explored
@@ -138,12 +138,14 @@ def test_the_first_audience_goes_to_those_who_are_liked_and_ends_with_the_budget
     assert len(early.now(np.full(4, 5 * DAY), 4 * DAY, None)) == 0  # not out yet
 
 
-def test_a_new_item_is_shown_until_its_budget_is_spent(dataset: Dataset) -> None:
-    project = dataset.project
+def test_a_new_item_is_shown_until_its_budget_is_spent(bundle: Path) -> None:
+    fresh = Recommender.load(bundle)  # with a catalogue of its own, which is changed here
+    project = fresh.project
     rerank = project.rerank.model_copy(
         update={"new_items": NewItems(share=0.5, slot=2, budget=30, window="2h")}
     )
-    fresh = Recommender(project.model_copy(update={"rerank": rerank})).fit(dataset)
+    fresh.project = project.model_copy(update={"rerank": rerank})
+    fresh.ready(fresh.dataset, fresh.features.priors)
     by = str(rerank.freshness_by)
     today = {by: int(fresh.now())}
     fresh.change_item("m-new", {"title": "Quite new", "attributes": today})
