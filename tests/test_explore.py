@@ -102,7 +102,7 @@ def test_beliefs_move_from_the_prediction_to_the_record() -> None:
     assert deviation[2] > deviation[1]
     # slates count where no events say that they were seen, and not twice where they do
     new.serve(np.array([0, 2, -1]))
-    assert new.shown.tolist() == [40, 40, 1]
+    assert new.shown(slice(None)).tolist() == [40, 40, 1]
 
 
 def test_the_first_audience_goes_to_those_who_are_liked_and_ends_with_the_budget() -> None:
@@ -163,7 +163,7 @@ def test_a_new_item_is_shown_until_its_budget_is_spent(bundle: Path) -> None:
             assert slate.items[place[0]].reason
         assert len({r.item for r in slate.items}) == 6
     assert fresh.newcomers is not None
-    assert fresh.newcomers.shown[code] == len(slots) == 30
+    assert fresh.newcomers.shown(slice(None))[code] == len(slots) == 30
     assert set(slots) == {2}
     assert all(0 < c <= 0.5 for c in chances)
     # rules hold for new items too, and a request without chance has none of them

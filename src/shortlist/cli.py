@@ -30,6 +30,7 @@ from shortlist.terminal import (
     progress_bars,
     read_dataset,
     run_server,
+    show_problems,
     show_report,
     show_slate,
     write,
@@ -146,8 +147,7 @@ def check(
     leaks = check_leaks(dataset)
     for leak in leaks:
         console.print(f"[red]leak:[/] {leak}", highlight=False, soft_wrap=True)
-    for problem in report.problems:
-        console.print(f"[yellow]{problem.level}:[/] {problem}", highlight=False, soft_wrap=True)
+    show_problems(report)
     for note in report.notes:
         console.print(f"[dim]{note}[/]")
     console.print(report.summary())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shortlist.errors import DataError, ShortlistError
-from shortlist.terminal import BundleArgument, JsonOption, console, write
+from shortlist.errors import DataError
+from shortlist.terminal import BundleArgument, JsonOption, console, existing_store, write
+
+if TYPE_CHECKING:
+    from shortlist.data.store import EventStore
 
 experiment_app = typer.Typer(
     no_args_is_help=True, help="Experiments on live people: arms, exposures, verdicts."
@@ -32,12 +35,11 @@ def report(
 ) -> None:
     """Read the event store and say what each experiment shows. Looking every day is safe."""
     from shortlist.bundle import read_bundled_project, read_manifest
-    from shortlist.data.store import EventStore
     from shortlist.evaluate.experiment.report import experiments_page, report_experiments
 
     read_manifest(bundle)
     project = read_bundled_project(bundle)
-    outcomes = report_experiments(project, EventStore(_there(store, bundle)))
+    outcomes = report_experiments(project, _there(store, bundle))
     for o in outcomes:
         console.print(
             f"[bold]{o.name}[/]: {', '.join(f'{n:,} in {arm}' for arm, n in o.arms.items())}", highlight=False
@@ -65,23 +67,18 @@ def export(
     import pyarrow.parquet as pq
 
     from shortlist.data.shown import log_of
-    from shortlist.data.store import EventStore
 
     if out.suffix != ".parquet":
         raise DataError(f"{out}: write to a .parquet file", field="out")
-    table = log_of(EventStore(_there(store, bundle)))
+    table = log_of(_there(store, bundle))
     out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, out, compression="zstd")
     console.print(f"{table.num_rows:,} rows → {out}")
     write(json_file, {"rows": table.num_rows, "out": str(out)})
 
 
-def _there(store: Path | None, bundle: Path) -> Path:
+def _there(store: Path | None, bundle: Path) -> EventStore:
     from shortlist.data.store import path_beside
 
-    path = store or path_beside(bundle)
-    if not path.exists():
-        raise ShortlistError(
-            f"{path}: no such file; `shortlist serve` writes it, --store names it", field="store"
-        )
-    return path
+    way_out = "`shortlist serve` writes it, --store names it"
+    return existing_store(str(store or path_beside(bundle)), "store", way_out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,14 +14,15 @@ from shortlist.terminal import (
     JsonOption,
     ProjectOption,
     console,
+    existing_store,
     load_functions,
     progress_bars,
     read_dataset,
+    show_problems,
     write,
 )
 
 if TYPE_CHECKING:
-    from shortlist.data.store import EventStore
     from shortlist.project import Project
     from shortlist.recommender import Recommender
 
@@ -112,7 +112,7 @@ def _again(project: Path, out: str, target: str, base: str, gate: bool, keep: in
     from shortlist.retrain import Gate, grown, pass_gate, train_again
 
     present = _present(out)
-    store = _opened(target)
+    store = existing_store(target, "from_store", "`shortlist serve --store` writes it")
     settings = _settings(project, base, present)
     if base == "bundle":
         assert present is not None
@@ -121,8 +121,7 @@ def _again(project: Path, out: str, target: str, base: str, gate: bool, keep: in
         log = Dataset.from_project(settings)
     more = grown(log, store, present)
     store.close()
-    for problem in more.dataset.check.problems:
-        console.print(f"[yellow]{problem.level}:[/] {problem}", highlight=False, soft_wrap=True)
+    show_problems(more.dataset.check)
     console.print(
         f"[dim]{len(more.dataset.log):,} events, {more.new:,} of them from the store"
         f"{f'; {more.erased:,} people erased' if more.erased else ''}[/]"
@@ -187,13 +186,3 @@ def _settings(project: Path, base: str, present: Recommender | None) -> Project:
             field="base",
         )
     return present.project
-
-
-def _opened(target: str) -> EventStore:
-    from shortlist.data.store import EventStore
-
-    if "://" not in target and not os.path.exists(target):
-        raise ShortlistError(
-            f"{target}: no such file; `shortlist serve --store` writes it", field="from_store"
-        )
-    return EventStore(target)

@@ -10,6 +10,7 @@ rows into its live state, so that nothing is counted twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from shortlist.changing import change_entity
 from shortlist.data.attributes import Attribute, encode
 from shortlist.data.dataset import Dataset, Entities, Log
 from shortlist.data.ids import IdMap
-from shortlist.data.log import Check, Problem
+from shortlist.data.log import Check, Problem, repeated
 from shortlist.data.store import EventStore, StoredEvent
 from shortlist.project import IMPRESSION
 
@@ -81,8 +82,9 @@ def lengthened(
     users = _with_people(kept.users, usable)
     log = _joined(kept, users.ids, items.ids, usable, store)
     if base.project.data.duplicates == "drop":
-        log, twice = _first_of_each(log, len(items))
-        _aside(check, twice, "duplicates", "they are in the tables already, or were stored twice")
+        twice = repeated([log.user, log.item, log.time, log.kind])
+        log = log.rows(np.flatnonzero(~twice))
+        _aside(check, int(twice.sum()), "duplicates", "they are in the tables already, or were stored twice")
     check.kept = len(log)
     dataset = replace(base, users=users, items=items, log=log, check=check)
     end = Mark(store.id, row, operations[-1][0] if operations else mark.operation)
@@ -118,15 +120,28 @@ def _without(base: Dataset, erased: dict[Any, int]) -> Dataset:
 def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Check) -> list[StoredEvent]:
     """The events that can be learnt from."""
     kind = int if pa.types.is_integer(base.users.ids.values.type) else str
-    nobody = [e for e in stored if not isinstance(base.users.ids.own(e.user), kind)]
-    _aside(check, len(nobody), "with an id of another type", f"user ids are {base.users.ids.values.type}")
-    rest = [e for e in stored if isinstance(base.users.ids.own(e.user), kind)] if nobody else stored
-    codes = items.ids.codes([e.item for e in rest])
-    _aside(check, int((codes < 0).sum()), "of unknown items", "the catalogue has no such item any more")
-    kinds = set(base.log.kinds)
-    strange = sum(e.kind not in kinds for e, code in zip(rest, codes.tolist(), strict=True) if code >= 0)
-    _aside(check, strange, "of unknown kinds", f"the log has only {', '.join(base.log.kinds)}")
-    return [e for e, code in zip(rest, codes.tolist(), strict=True) if code >= 0 and e.kind in kinds]
+    rules: tuple[tuple[str, str, Callable[[StoredEvent], bool]], ...] = (
+        (
+            "with an id of another type",
+            f"user ids are {base.users.ids.values.type}",
+            lambda e: isinstance(base.users.ids.own(e.user), kind),
+        ),
+        (
+            "of unknown items",
+            "the catalogue has no such item any more",
+            lambda e: items.ids.code(e.item) >= 0,
+        ),
+        (
+            "of unknown kinds",
+            f"the log has only {', '.join(base.log.kinds)}",
+            lambda e: e.kind in base.log.kinds,
+        ),
+    )
+    for reason, what, fits in rules:
+        kept = [e for e in stored if fits(e)]
+        _aside(check, len(stored) - len(kept), reason, what)
+        stored = kept
+    return stored
 
 
 def _with_people(users: Entities, stored: list[StoredEvent]) -> Entities:
@@ -198,12 +213,3 @@ def _as_shown(
         if e.kind == IMPRESSION and e.slate is not None and (e.slate, str(e.item)) in places:
             position[at], propensity[at] = places[e.slate, str(e.item)]
     return slate, position, propensity
-
-
-def _first_of_each(log: Log, n_items: int) -> tuple[Log, int]:
-    """Without events of the same user, item, kind and time as an earlier row; how many there were."""
-    keys = np.stack([log.user.astype(np.int64) * n_items + log.item, log.time, log.kind.astype(np.int64)])
-    order = np.lexsort((np.arange(len(log)), *keys))
-    same = np.zeros(len(log), bool)
-    same[order[1:]] = (keys[:, order[1:]] == keys[:, order[:-1]]).all(0)
-    return log.rows(np.flatnonzero(~same)), int(same.sum())

@@ -281,7 +281,7 @@ class Recommender:
         rows = rows[self.arrange.may_join(items[rows], items[order])]
         if not len(rows):
             return order, None
-        rows = rows[np.argsort(new.shown[items[rows]], kind="stable")][:MOST]
+        rows = rows[np.argsort(new.shown(items[rows]), kind="stable")][:MOST]
         objective = self.project.relevant
         names = list(self.project.objectives)
         if self.project.objectives[objective].kind == "probability":
@@ -290,7 +290,8 @@ class Recommender:
             predicted = np.full(len(rows), new.usual)
         mean, deviation = new.believe(items[rows], predicted)
         longer = np.concatenate([order, np.setdiff1d(rows, order)])
-        place = np.argsort(longer)[np.searchsorted(np.sort(longer), rows)]
+        by_row = np.argsort(longer)
+        place = by_row[np.searchsorted(longer, rows, sorter=by_row)]
         slot = self.project.rerank.new_items.slot
         return longer, Trial(share, slot, place, mean, deviation)
 

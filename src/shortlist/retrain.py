@@ -54,10 +54,9 @@ class Gate:
 
 def grown(base: Dataset, store: EventStore, present: Recommender | None) -> Lengthened:
     """A log with what the store has added. present: where its own log is the base, what it has learnt already is left out."""
-    own = present is not None and base is present.dataset
-    return lengthened(
-        base, store, present.mark if own and present else None, present.retired if own and present else None
-    )
+    if present is not None and base is present.dataset:
+        return lengthened(base, store, present.mark, present.retired)
+    return lengthened(base, store)
 
 
 def train_again(

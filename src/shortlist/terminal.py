@@ -18,6 +18,8 @@ from shortlist.errors import ShortlistError
 
 if TYPE_CHECKING:
     from shortlist.data.dataset import Dataset
+    from shortlist.data.log import Check
+    from shortlist.data.store import EventStore
     from shortlist.evaluate.protocol import Report
     from shortlist.project import Project
     from shortlist.slate import Slate
@@ -72,9 +74,22 @@ def read_dataset(project: Project) -> Dataset:
 
     dataset = Dataset.from_project(project)
     console.print(f"[dim]{dataset.check.summary()}[/]")
-    for problem in dataset.check.problems:
-        console.print(f"[yellow]{problem.level}:[/] {problem}", highlight=False, soft_wrap=True)
+    show_problems(dataset.check)
     return dataset
+
+
+def show_problems(check: Check) -> None:
+    for problem in check.problems:
+        console.print(f"[yellow]{problem.level}:[/] {problem}", highlight=False, soft_wrap=True)
+
+
+def existing_store(target: str, field: str, way_out: str) -> EventStore:
+    """A store that somebody has filled already; a new one would be empty and say nothing."""
+    from shortlist.data.store import EventStore
+
+    if "://" not in target and not os.path.exists(target):
+        raise ShortlistError(f"{target}: no such file; {way_out}", field=field)
+    return EventStore(target)
 
 
 def show_report(report: Report, html: Path, json_file: Path | None) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from shortlist.evaluate.report import html_report
 from shortlist.project import Arm, Experiment
 from shortlist.recommender import Recommender
 from shortlist.serve.keys import make_key
+from test_serve import call
 
 ARTIFACTS = ROOT / "artifacts"
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
@@ -30,9 +30,10 @@ AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 860})
+@contextmanager
+def visit(browser: Browser, server: Server, height: int) -> Iterator[Page]:
+    """The page in a window of its own, which must not have complained when it is closed."""
+    page = browser.new_page(viewport={"width": 1280, "height": height})
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -41,6 +42,12 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     yield page
     assert complaints == []
     page.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    with visit(browser, server, 860) as page:
+        yield page
 
 
 def slate(page: Page) -> list[str]:
@@ -168,24 +175,15 @@ def shop_window(
 
 
 def post(server: Server, path: str, body: dict[str, object]) -> dict[str, Any]:
-    request = urllib.request.Request(
-        server.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as answer:
-        return dict(json.load(answer))
+    status, answer = call(server.url + path, body)
+    assert status == 200, answer
+    return dict(answer)
 
 
 @pytest.fixture
 def window(browser: Browser, shop_window: Server) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(shop_window.url)
-    expect(page.locator("#slate button")).to_have_count(12)
-    yield page
-    assert complaints == []
-    page.close()
+    with visit(browser, shop_window, 900) as page:
+        yield page
 
 
 def filled(page: Page, tab: str) -> None:

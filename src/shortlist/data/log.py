@@ -264,7 +264,7 @@ def check_events(
     if columns.event_id:
         ids = id_array(table.column(columns.event_id), f"{file}: {columns.event_id}")
         set_aside(
-            _repeated([_dense(ids)]) & ~_mask(ids.is_null()),
+            repeated([_dense(ids)]) & ~_mask(ids.is_null()),
             columns.event_id,
             "with a repeated event id",
             "the event id was seen before",
@@ -272,7 +272,7 @@ def check_events(
         )
     if project.data.duplicates == "drop":
         set_aside(
-            _repeated([_dense(user), _dense(item), times, _dense(kind)]),
+            repeated([_dense(user), _dense(item), times, _dense(kind)]),
             columns.user,
             "duplicates",
             "the same user, item, time and kind was seen before",
@@ -399,7 +399,7 @@ def _dense(array: pa.Array) -> np.ndarray:
     return IdMap.of(array).codes(array) if len(array) else np.empty(0, np.int32)
 
 
-def _repeated(keys: list[np.ndarray]) -> np.ndarray:
+def repeated(keys: list[np.ndarray]) -> np.ndarray:
     """bool (n,): an earlier row has the same keys."""
     n = len(keys[0])
     order = np.lexsort([np.arange(n), *reversed(keys)])

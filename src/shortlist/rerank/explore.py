@@ -90,8 +90,7 @@ def _usual(left: np.ndarray, row: int, slot: int, strength: float, way: Way, fir
     if strength <= 0 or slot < first:
         return float(at[0] == 0)
     if way == "epsilon":
-        epsilon = min(strength, 1.0)
-        return float(epsilon / len(left) + (1 - epsilon) * (at[0] == 0))
+        return _epsilon_chance(int(at[0]), len(left), min(strength, 1.0))
     return float(chances(_scores(left, strength), at)[0])
 
 
@@ -106,9 +105,14 @@ def _epsilon(
     left = list(range(ranked))
     for slot, (coin, place) in enumerate(rng.random((size, 2)).tolist()):
         at = int(place * len(left)) if coin < epsilon else 0
-        chance[slot] = epsilon / len(left) + (1 - epsilon) * (at == 0)
+        chance[slot] = _epsilon_chance(at, len(left), epsilon)
         chosen[slot] = left.pop(at)
     return chosen, chance
+
+
+def _epsilon_chance(at: int, left: int, epsilon: float) -> float:
+    """Of the candidate at a place among those that are left: any alike, or the best."""
+    return epsilon / left + (1 - epsilon) * (at == 0)
 
 
 def chances(score: np.ndarray, chosen: np.ndarray) -> np.ndarray:

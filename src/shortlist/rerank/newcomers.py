@@ -41,10 +41,9 @@ class Newcomers:
         self.told, self.served, self.taken = (np.zeros(len(born), np.int64) for _ in range(3))
         self.usual = USUAL
 
-    @property
-    def shown(self) -> np.ndarray:
-        """How often each item was shown: as events say it, or as slates were answered where no events come in."""
-        return np.maximum(self.told, self.served)
+    def shown(self, items: np.ndarray | slice) -> np.ndarray:
+        """How often items were shown: as events say it, or as slates were answered where no events come in."""
+        return np.maximum(self.told[items], self.served[items])
 
     def add(self, kind: str, items: np.ndarray, values: np.ndarray) -> None:
         """Events of one kind, of item codes with their values."""
@@ -66,22 +65,21 @@ class Newcomers:
             old = getattr(self, name)
             setattr(self, name, np.append(old, np.zeros(items - len(old), np.int64)))
 
-    def is_new(self, items: np.ndarray, born: np.ndarray, moment: int) -> np.ndarray:
+    def is_new(self, items: np.ndarray | slice, born: np.ndarray, moment: int) -> np.ndarray:
         """bool: young enough at a moment (ms), with budget left. born int64 ms, of the same items."""
-        shown = np.maximum(self.told[items], self.served[items])
-        return (born != NO_TIME) & (born > moment - self.window) & (born <= moment) & (shown < self.budget)
+        young = (born != NO_TIME) & (born > moment - self.window) & (born <= moment)
+        return young & (self.shown(items) < self.budget)
 
     def now(self, born: np.ndarray, moment: int, allowed: np.ndarray | None) -> np.ndarray:
         """The new items that may be shown, int32, those that were shown least first, the newest of those."""
-        codes = np.flatnonzero((born > moment - self.window) & (born <= moment))
-        codes = codes[self.is_new(codes, born[codes], moment)]
+        codes = np.flatnonzero(self.is_new(slice(None), born, moment))
         if allowed is not None:
             codes = codes[allowed[codes]]
-        return codes[np.lexsort((-born[codes], self.shown[codes]))].astype(np.int32)
+        return codes[np.lexsort((-born[codes], self.shown(codes)))].astype(np.int32)
 
     def believe(self, items: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of what is believed of each item's chance, float64. predicted: what the ranker says of it."""
-        n, guess = self.shown[items], np.clip(predicted, 1e-4, 1 - 1e-4)
+        n, guess = self.shown(items), np.clip(predicted, 1e-4, 1 - 1e-4)
         mean = np.clip((PRIOR * guess + self.taken[items]) / (PRIOR + n), 1e-6, 1 - 1e-6)
         return mean, np.sqrt(mean * (1 - mean) / (PRIOR + n + 1))
 

@@ -85,13 +85,25 @@ def _experiments(app: FastAPI, service: Service) -> None:
 
 
 def _catalogue(app: FastAPI, service: Service) -> None:
+    taken: dict[str, np.ndarray] = {}
+    """Model → how often each item of its log was acted upon: of the one that serves, counted once and not at every key that is struck."""
+
+    def found(recommender: Recommender, q: str) -> list[int]:
+        counted = taken.get(recommender.version)
+        if counted is None:
+            log = recommender.dataset.log
+            counted = np.bincount(log.item[log.acted], minlength=recommender.trained_items)
+            taken.clear()
+            taken[recommender.version] = counted
+        return _found(recommender, q, counted)
+
     @app.get("/v1/items", responses=ERRORS, tags=["page"])
     async def search(
         q: Annotated[str, Query(max_length=200)] = "", n: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> Response:
         """Items whose title or id holds some words, those that most people took first; all without words."""
         recommender = service.live.serving.recommender
-        codes = await asyncio.to_thread(_found, recommender, q)
+        codes = await asyncio.to_thread(found, recommender, q)
         return Json({"total": len(codes), "items": [described(recommender.dataset, c) for c in codes[:n]]})
 
     @app.get("/v1/items/{item}", responses=ERRORS, tags=["page"])
@@ -113,17 +125,16 @@ def _catalogue(app: FastAPI, service: Service) -> None:
         )
 
 
-def _found(recommender: Recommender, q: str) -> list[int]:
-    """The items that hold all words of a query, those that most events of the log are about first."""
-    items, log = recommender.dataset.items, recommender.dataset.log
+def _found(recommender: Recommender, q: str, taken: np.ndarray) -> list[int]:
+    """The items that hold all words of a query, those that most events of the log are about first; items since then last."""
+    items = recommender.dataset.items
     size = min(len(items.titles), len(items.ids))  # one may be added meanwhile
     words = q.casefold().split()
     texts = zip(items.titles[:size], items.ids.ids(np.arange(size)), strict=True)
     hits = [
         at for at, (title, own) in enumerate(texts) if all(w in f"{title} {own}".casefold() for w in words)
     ]
-    taken = np.bincount(log.item[log.acted], minlength=size)
-    return sorted(hits, key=lambda code: -int(taken[code]))
+    return sorted(hits, key=lambda code: -int(taken[code]) if code < len(taken) else 0)
 
 
 def _counts(recommender: Recommender, code: int) -> dict[str, Any]:
@@ -134,7 +145,7 @@ def _counts(recommender: Recommender, code: int) -> dict[str, Any]:
     }
     found["people (log)"] = len(np.unique(log.user[rows]))
     if recommender.newcomers is not None:
-        found["shown of its first audience"] = int(recommender.newcomers.shown[code])
+        found["shown of its first audience"] = int(recommender.newcomers.shown(np.array([code]))[0])
     return found
 
 
