@@ -5,7 +5,7 @@ natively, each stops when it is done) or **joint** (one model whose leaves hold 
 time to score; categories are put in the order of their outcomes first, since such trees cannot split sets). **auto** trains
 both and keeps the joint one where, on the validation slice, it explains at least `EQUAL` of what separate heads explain of
 every objective that has a weight. Neither is better everywhere: benchmarks/RESULTS.md. Early stopping and calibration look only at the validation slice.
-Scoring runs on one thread: for some hundred rows a second thread costs more than it brings, and requests run side by side.
+Scoring is by `forest.py`, which says what the boosters say; one request's rows stay on one thread, since requests run side by side.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from shortlist.project import Project
 from shortlist.rank.boost import Boosting
 from shortlist.rank.calibrate import Calibration, fit_calibration
 from shortlist.rank.examples import Examples
+from shortlist.rank.forest import Forest
 from shortlist.rank.losses import LOSSES
 from shortlist.rank.targets import Target, loss_name, make_target, unit_of
 
@@ -41,6 +42,7 @@ class TreeRanker:
         """What a chain needs first comes first."""
         self.models: list[xgb.Booster] = []
         """One, or one an objective in `order`."""
+        self._forests: list[tuple[xgb.Booster, Forest | None]] = []
         self.starts: dict[str, float] = {}
         self.units: dict[str, float] = {}
         self.calibration: dict[str, Calibration] = {}
@@ -200,12 +202,22 @@ class TreeRanker:
         if not len(matrix):
             return {name: np.empty(0, np.float32) for name in self.order}
         if self.joint:
-            margins = self.models[0].inplace_predict(self.encoded(matrix), predict_type="margin")
+            margins = self._scored(0, self.encoded(matrix))
             return {name: margins[:, at] + self.starts[name] for at, name in enumerate(self.order)}
         return {
-            name: model.inplace_predict(matrix, predict_type="margin") + self.starts[name]
-            for name, model in zip(self.order, self.models, strict=False)  # those fitted so far
+            name: self._scored(number, matrix)[:, 0] + self.starts[name]
+            for number, name in enumerate(self.order[: len(self.models)])  # those fitted so far
         }
+
+    def _scored(self, number: int, matrix: np.ndarray) -> np.ndarray:
+        """Margins of one model, float32 (rows, targets): by its forest, which is laid out when it is first asked."""
+        model = self.models[number]
+        if len(self._forests) != len(self.models) or self._forests[number][0] is not model:
+            self._forests = [(m, Forest.of(m)) for m in self.models]
+        forest = self._forests[number][1]
+        if forest is not None:
+            return forest.margins(matrix)
+        return np.asarray(model.inplace_predict(matrix, predict_type="margin")).reshape(len(matrix), -1)
 
     def _raw(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
         """Predictions before calibration, in units of the labels."""

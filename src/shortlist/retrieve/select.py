@@ -94,9 +94,11 @@ def _select_parallel(cuts, lines, allowed, indptr, excluded, items, scores):  # 
         select_rows(cuts[part], cuts[part + 1], lines, allowed, indptr, excluded, items, scores)
 
 
-def in_parts(n: int, alone: Callable[..., Any], together: Callable[..., Any], *arguments: Any) -> None:
+def in_parts(
+    n: int, alone: Callable[..., Any], together: Callable[..., Any], *arguments: Any, few: int = ALONE
+) -> None:
     """Run a kernel over n rows: on this thread where there are few, split over the cores where there are many."""
-    if n <= ALONE or numba.get_num_threads() == 1:
+    if n <= few or numba.get_num_threads() == 1:
         alone(0, n, *arguments)
     else:
         parts = min(n, 8 * numba.get_num_threads())

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numba
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from threadpoolctl import threadpool_limits
 
 import shortlist
 from shortlist.data.store import EventStore, path_beside
@@ -117,6 +119,7 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
 
     @asynccontextmanager
     async def living(_app: FastAPI) -> AsyncIterator[None]:
+        _one_thread()
         service.writer.start()
         tasks = [asyncio.create_task(service.follower.run()), asyncio.create_task(_orphaned())]
         gc.collect()
@@ -143,6 +146,13 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
         routes.add(app, service)
     app.add_middleware(Guard, keyring=service.keyring, metrics=service.metrics, tracer=tracer())
     return app
+
+
+def _one_thread() -> None:
+    """Requests run side by side in workers, one on each core: to split one of them over cores takes more from the others than it
+    gains. For kernels this holds on the event loop's thread alone; what loads a model may use all cores."""
+    numba.set_num_threads(1)
+    threadpool_limits(1)
 
 
 async def _orphaned() -> None:
