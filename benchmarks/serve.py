@@ -2,7 +2,8 @@
 
 One catalogue of 100,000 items and 200,000 people (`serve_world.py`): three sources, 500 candidates, 30 features, three objectives,
 diversity, reasons, JSON. wrk on loopback asks for people drawn at random; server and load share the machine's cores. Beside it, in
-turns, `peer_serve.py`: what a competent engineer would build from parts, with one source, no diversity and no reasons.
+turns, `peer_serve.py`: what a competent engineer would build from parts, once with one source, no diversity and no reasons, and once
+doing the same work.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ LOADS = {
     "1 worker, 1 connection": (1, 1),
     "1 worker, 8 connections": (1, 8),
     "2 workers, 8 connections": (2, 8),
+    "2 workers, 32 connections": (2, 32),
 }
 ONE = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "NUMBA")}
 LUA = """
@@ -99,12 +101,13 @@ def ours(bundle: Path, folder: Path, workers: int) -> Running:
     return Running([*command, "--store", str(store), "--workers", str(workers)], port, {})
 
 
-def peer(bundle: Path, workers: int, trees: int) -> Running:
+def peer(bundle: Path, folder: Path, workers: int, trees: int, work: str = "less") -> Running:
     port = free_port()
     command = [str(Path(sys.executable).parent / "granian"), "--interface", "asgi", "--port", str(port)]
     command += ["--workers", str(workers), "--log-level", "error", "peer_serve:app"]
-    environment = {**ONE, "PEER_BUNDLE": str(bundle), "PEER_TREES": str(trees), "PYTHONPATH": str(HERE)}
-    return Running(command, port, environment)
+    own = {"PEER_BUNDLE": bundle, "PEER_TREES": trees, "PEER_WORK": work, "PYTHONPATH": HERE}
+    own["PEER_STORE"] = folder / f"peer-{port}.sqlite"
+    return Running(command, port, {**ONE, **{name: str(value) for name, value in own.items()}})
 
 
 def loaded(port: int, connections: int, lua: Path) -> dict[str, float]:
@@ -151,7 +154,8 @@ def race(
         for workers in (1, 2):
             for name, make in (
                 ("shortlist", lambda w: ours(bundle, folder, w)),
-                ("peer", lambda w: peer(bundle, w, trees)),
+                ("peer", lambda w: peer(bundle, folder, w, trees)),
+                ("peer, same work", lambda w: peer(bundle, folder, w, trees, "same")),
             ):
                 server = make(workers)
                 loaded(server.port, workers * 2, lua)  # warm
@@ -274,14 +278,15 @@ def main() -> None:
             results.machine("shortlist", "fastapi", "granian", "xgboost-cpu", "faiss-cpu"),
             "",
             f"100,000 items, 200,000 people, 5 M events; 500 candidates, {trees} trees an objective, slates of 20. Shortlist: three sources, "
-            "live features, diversity, reasons, every slate logged. Peer: one source, none of these (`peer_serve.py`). wrk on the same "
+            "live features, diversity, reasons, every slate logged. Peer (`peer_serve.py`): one source, none of these; with the same work: all "
+            "but live features. wrk on the same "
             f"cores, people at random; medians of {TURNS} runs of {SECONDS} s in turns.",
             "",
             "| load | | p50 ms | p99 ms | requests/s | failed |",
             "| --- | --- | --- | --- | --- | --- |",
         ]
         for load in LOADS:
-            for name in ("shortlist", "peer"):
+            for name in ("shortlist", "peer", "peer, same work"):
                 runs = found[name, load]
                 m: dict[str, Any] = {k: statistics.median(r[k] for r in runs) for k in runs[0]}
                 span = f"{min(r['rate'] for r in runs):.0f} to {max(r['rate'] for r in runs):.0f}"

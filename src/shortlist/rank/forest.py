@@ -89,7 +89,9 @@ class Forest:
             left=_moved(parts, "left", begin),
             leaf=_moved(parts, "leaf", leaves),
             set=_moved(parts, "set", sets),
-            values=np.concatenate([p["values"] for p in parts]) if parts else np.empty((0, targets), np.float32),
+            values=np.concatenate([p["values"] for p in parts])
+            if parts
+            else np.empty((0, targets), np.float32),
             base=np.broadcast_to(base, targets).astype(np.float32),
             features=features,
             **joined,
@@ -119,7 +121,14 @@ class Forest:
         nodes = self.roots, self.depths, self.column, self.threshold, self.left, self.leaf
         categories = self.set, self.size, self.words
         parts = -(-len(matrix) // TOGETHER)
-        arguments = np.ascontiguousarray(matrix, np.float32), nodes, categories, self.values, self.base, answer
+        arguments = (
+            np.ascontiguousarray(matrix, np.float32),
+            nodes,
+            categories,
+            self.values,
+            self.base,
+            answer,
+        )
         in_parts(parts, _walk, _walk_parallel, *arguments, few=ALONE // TOGETHER)
         return answer
 

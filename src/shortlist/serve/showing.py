@@ -200,7 +200,7 @@ def _under(wanted: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
 
 
 class Gather:
-    """Requests that are waiting at one turn of the event loop, answered together."""
+    """Requests that are waiting, answered together."""
 
     def __init__(self, shower: Shower) -> None:
         self.shower = shower
@@ -210,9 +210,17 @@ class Gather:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Shown] = loop.create_future()
         if not self.waiting:
-            loop.call_soon(self._answer)
+            loop.call_soon(self._settle, 1)
         self.waiting.append((wanted, done))
         return await done
+
+    def _settle(self, seen: int) -> None:
+        """Answer once a turn of the loop has brought nobody new: requests that came in while the batch before was made are a turn
+        or two apart, and turns are microseconds."""
+        if seen < len(self.waiting) < TOGETHER:
+            asyncio.get_running_loop().call_soon(self._settle, len(self.waiting))
+        else:
+            self._answer()
 
     def _answer(self) -> None:
         batch, self.waiting = self.waiting[:TOGETHER], self.waiting[TOGETHER:]
