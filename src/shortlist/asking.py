@@ -27,7 +27,7 @@ class Asker:
         project = dataset.project
         self.dataset, self.people = dataset, people
         self._read: dict[Any, dict[str, Attribute]] = {}
-        self.history, self.show_seen = project.retrieve.history, project.rerank.show_seen
+        self.history = project.retrieve.history
         self.event_weights = EventWeights.of(project.retrieve, dataset.log)
         self.default_kind = dataset.log.kinds.index(next(iter(project.objectives.values())).events[0])
 
@@ -38,7 +38,10 @@ class Asker:
         context: Context,
         allowed: np.ndarray | None,
         moment: int,
+        after: Any = None,
     ) -> tuple[np.ndarray, Requests, Histories, list[Any]]:
+        """Codes, requests, whole histories, and the items of a given history that are unknown. after: an item that each of them has
+        before them, as if just chosen; it does not come back."""
         codes = self.dataset.users.ids.codes(people)
         if self.people.hidden:  # who was erased is a stranger
             codes = np.where(np.isin(codes, list(self.people.hidden)), -1, codes).astype(np.int32)
@@ -55,14 +58,29 @@ class Asker:
             codes = np.full(1, -1, np.int32)  # the history given is the whole of what may be used
         else:
             whole = self.people.of(codes, [self.dataset.users.ids.own(person) for person in people])
+        if after is not None:
+            now = Event(self.dataset.items.ids.code(after), moment, self.default_kind)
+            whole = joined(whole, [[now] for _ in people])
         recent = whole.last(self.history)
         attributes = {name: a.take(codes) for name, a in self.dataset.users.attributes.items()}
         attributes |= self.given(context, self.dataset.users.attributes, len(people))
-        show = self.show_seen
-        indptr, seen = (None, None) if show else (whole.indptr, whole.item)
         moments = np.full(len(people), moment, np.int64)
-        requests = Requests(recent, self.event_weights(recent), moments, allowed, indptr, seen, attributes)
+        gone = self._gone(whole, after)
+        requests = Requests(recent, self.event_weights(recent), moments, allowed, *gone, attributes)
         return codes, requests, whole, unknown
+
+    def _gone(self, whole: Histories, after: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """What must not come back to each, ragged: what they had, unless it may be had again, and what they have before them."""
+        by = self.dataset.project.rerank
+        if after is None and by.show_seen:
+            return None, None
+        if after is None and by.show_again is None:
+            return whole.indptr, whole.item
+        stays = self.dataset.once(whole.item)
+        if after is not None:
+            stays |= whole.item == self.dataset.items.ids.code(after)
+        had = whole.only(stays)
+        return had.indptr, had.item
 
     def given(self, context: Context, known: dict[str, Attribute], n: int) -> dict[str, Attribute]:
         """What requests say of themselves (one context for all, or one each), coded like the attributes they name."""

@@ -71,6 +71,7 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
     elif recommender.project.rerank.freshness_by in given:
         recommender.arrange.born = items.attributes[str(recommender.project.rerank.freshness_by)].times
     recommender.permitted = None
+    recommender.arrange.masks.clear()
 
 
 def change_entity(items: Entities, item: Any, change: dict[str, Any]) -> int:

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
@@ -27,25 +24,13 @@ from pydantic import (
 )
 
 from shortlist.errors import ProjectError
+from shortlist.project_rerank import NewItems as NewItems
+from shortlist.project_rerank import Page, View
+from shortlist.project_rerank import Rerank as Rerank
+from shortlist.settings import IMPRESSION as IMPRESSION
+from shortlist.settings import Settings as Settings
+from shortlist.settings import duration_ms as duration_ms
 from shortlist.toml import find_line
-
-IMPRESSION = "impression"
-"""The kind of event that says an item was shown. It feeds counters and ranker examples, never a history."""
-
-MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-
-
-@lru_cache(maxsize=1024)
-def duration_ms(text: str) -> int:
-    """`"30d"`, `"12h"`, `"15m"`, `"90s"`, `"2w"` in milliseconds. Raises `ValueError` on anything else."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
-    if not match or float(match.group(1)) <= 0:
-        raise ValueError(f'{text!r} is not a duration; write for example "30d", "12h", "15m" or "90s"')
-    return int(float(match.group(1)) * MS[match.group(2)])
-
-
-class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class Columns(Settings):
@@ -233,52 +218,6 @@ class Utility(Settings):
     """Guard-rails: objective → the least mean prediction that a slate may have, as far as the candidates allow."""
 
 
-class NewItems(Settings):
-    """A fair first audience for new items (`rerank/newcomers.py`)."""
-
-    share: float = Field(0.0, ge=0, le=1)
-    """Of the slates, so many have a slot for a new item; 0: none."""
-    slot: int = Field(3, ge=0)
-    """Which slot, from 0."""
-    budget: int = Field(300, ge=1)
-    """How often an item is shown before it stands on its own record."""
-    window: str = "14d"
-    """How long an item is new: since its `freshness_by`, or its first event."""
-
-    @field_validator("window")
-    @classmethod
-    def _duration(cls, text: str) -> str:
-        duration_ms(text)
-        return text
-
-
-class Rerank(Settings):
-    diversity: float = Field(0.0, ge=0, le=1)
-    """0: by utility alone. 1: by being different alone (MMR)."""
-    diversity_by: str | None = None
-    """A category or list attribute; without one, the first retriever with item factors is used."""
-    freshness: float = Field(0.0, ge=0, le=10)
-    """How much utility a brand-new item gains, as a share of its own: utility × (1 + freshness × 2^(−age/half-life))."""
-    freshness_by: str | None = None
-    """A time attribute of items. Without one, the item's first event."""
-    freshness_half_life: str = "30d"
-    exposure_by: str | None = None
-    """A category attribute that names the provider (studio, seller, channel)."""
-    exposure_cap: int | None = Field(None, ge=1)
-    """At most this many items of one provider on a slate."""
-    in_stock: str | None = None
-    """A number attribute; items where it is 0 are never shown."""
-    explore: float = Field(0.0, ge=0, le=5)
-    """How much chance there is in a slate, with logged propensities: 0 none, 0.3 a little, 1 much (`rerank/explore.py`)."""
-    explore_way: Literal["plackett_luce", "epsilon"] = "plackett_luce"
-    """plackett_luce: near the best more often than far from it. epsilon: with the chance `explore`, any candidate alike."""
-    explore_from: int = Field(0, ge=0)
-    """Slots above this one (from 0) are never explored."""
-    new_items: NewItems = Field(default_factory=NewItems)
-    show_seen: bool = False
-    """Whether items of the person's own history may be shown again."""
-
-
 class Evaluate(Settings):
     test: float = Field(0.2, gt=0, lt=1)
     """Share of events (without impressions), the latest, that is held out for the report."""
@@ -358,6 +297,10 @@ class Project(Settings):
     rank: Rank = Field(default_factory=Rank)
     utility: Utility = Field(default_factory=Utility)
     rerank: Rerank = Field(default_factory=Rerank)
+    view: View = "slate"
+    """What the page's first tab looks like: slate (cards), shelf (a store), feed (endless), shop (products and a basket), rows (a page
+    of rows)."""
+    page: Page = Field(default_factory=Page)
     evaluate: Evaluate = Field(default_factory=Evaluate)
     experiments: dict[str, Experiment] = Field(default_factory=dict)
     _source: tuple[str, str] | None = PrivateAttr(None)
@@ -388,16 +331,10 @@ class Project(Settings):
                 )
         self._check_experiments()
         item_attributes = self.items.attributes if self.items else {}
-        for name, kinds in (
-            ("diversity_by", {"category", "list"}),
-            ("freshness_by", {"time"}),
-            ("exposure_by", {"category"}),
-            ("in_stock", {"number"}),
-        ):
-            attribute = getattr(self.rerank, name)
+        for name, attribute, kinds in (*self.rerank.attributes(), *self.page.attributes()):
             if attribute and item_attributes.get(attribute) not in kinds:
                 raise ValueError(
-                    f"rerank.{name} = {attribute!r} needs an item attribute of kind {' or '.join(sorted(kinds))}; "
+                    f"{name} = {attribute!r} needs an item attribute of kind {' or '.join(sorted(kinds))}; "
                     f"[items.attributes] has: {', '.join(f'{k} ({v})' for k, v in item_attributes.items()) or 'none'}"
                 )
         return self

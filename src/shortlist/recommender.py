@@ -11,7 +11,6 @@ and normalised scores, which refitting does not move).
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -37,15 +36,15 @@ from shortlist.project import IMPRESSION, Project, parse_project, read_project
 from shortlist.rank.profile import Profile
 from shortlist.rank.trees import TreeRanker
 from shortlist.rank.weigh import Wish, read_combine, read_limits, read_weights
-from shortlist.reasons import reasons
-from shortlist.rerank.arrange import Arranger
+from shortlist.rerank.arrange import Arranger, Strengths
 from shortlist.rerank.explore import POOL, explored
-from shortlist.rerank.newcomers import MOST, USUAL, Newcomers, Trial
+from shortlist.rerank.newcomers import MOST, USUAL, Newcomers
 from shortlist.rerank.rules import allowed_items
 from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.blend import blend
 from shortlist.saving import read_recommender, write_recommender
 from shortlist.slate import Recommendation, Slate, Slates
+from shortlist.slating import guard_rails, in_full, policy_name, trial_of
 from shortlist.timing import Laps
 from shortlist.training import train_stages
 
@@ -148,17 +147,20 @@ class Recommender:
         filters: dict[str, Any] | None = None,
         diversity: float | None = None,
         freshness: float | None = None,
+        calibration: float | None = None,
         combine: str | None = None,
         at_least: dict[str, float] | None = None,
         explore: float | None = None,
         seed: int | None = None,
         now: int | None = None,
+        after: Any = None,
     ) -> Any:
         """A `Slate` for one user or history, `Slates` for `users`.
 
         history: item ids, oldest first; replaces what is known of the user. context: the moment (device, …), and for
         a visitor also user attributes (gender, …); a list gives each of `users` its own. weights: objective → weight, over the project's; combine: sum or
-        product; at_least: objective → the least mean prediction of a slate (`rank/weigh.py`). filters: see `rerank/rules.py`. explore: how much chance (`rerank/explore.py`); seed: makes that chance again. now: ms since 1970; the recommender's clock without. A user nobody knows is treated as new and
+        product; at_least: objective → the least mean prediction of a slate (`rank/weigh.py`). filters: see `rerank/rules.py`. explore: how much chance (`rerank/explore.py`); seed: makes that chance again. after: the item that somebody has before them
+        ("up next"), as the latest of their history. now: ms since 1970; the recommender's clock without. A user nobody knows is treated as new and
         reported as such. Raises `RequestError` naming the argument that is wrong.
         """
         if users is not None:
@@ -171,22 +173,31 @@ class Recommender:
             people = [user]
         n, moment = self._check_n(n), self.now() if now is None else now
         wish = self.wish(weights, combine, at_least)
-        strengths = (
-            _share(diversity, self.project.rerank.diversity, "diversity", 1.0),
-            _share(freshness, self.project.rerank.freshness, "freshness", 10.0),
-            _share(explore, self.project.rerank.explore, "explore", 5.0),
-            self.project.rerank.new_items.share if explore is None or explore > 0 else 0.0,
+        by = self.project.rerank
+        strengths = Strengths(
+            _share(diversity, by.diversity, "diversity", 1.0),
+            _share(freshness, by.freshness, "freshness", 10.0),
+            _share(calibration, by.calibration, "calibration", 1.0),
+            _share(explore, by.explore, "explore", 5.0),
+            by.new_items.share if explore is None or explore > 0 else 0.0,
         )
+        if strengths.calibration > 0 and by.calibration_by is None:
+            raise RequestError(
+                "calibration: the project does not say what tastes are shares of; set rerank.calibration_by",
+                field="calibration",
+            )
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or seed < 0):
             raise RequestError(f"seed must be a whole number from 0 and is {seed!r}", field="seed")
         allowed = self.allowed(filters)
+        if after is not None and self.dataset.items.ids.code(after) < 0:
+            raise RequestError(f"after: the catalogue has no item {after!r}", field="after")
         slates: list[Slate] = []
         if isinstance(context, list) and len(context) != len(people):
             raise RequestError(f"context: {len(context)} for {len(people)} requests", field="context")
         for start in range(0, len(people), BATCH):
             part = context[start : start + BATCH] if isinstance(context, list) else context
             slates += self._batch(
-                people[start : start + BATCH], history, part, n, wish, allowed, strengths, moment, seed
+                people[start : start + BATCH], history, part, n, wish, allowed, strengths, moment, seed, after
             )
         return Slates(slates) if users is not None else slates[0]
 
@@ -227,31 +238,35 @@ class Recommender:
         n: int,
         wish: Wish,
         allowed: np.ndarray | None,
-        strengths: tuple[float, float, float, float],
+        strengths: Strengths,
         moment: int,
         seed: int | None,
+        after: Any,
     ) -> list[Slate]:
         lap = self.stages = Laps()
-        codes, requests, whole, unknown = self.asker.requests(people, history, context, allowed, moment)
+        codes, requests, whole, unknown = self.asker.requests(
+            people, history, context, allowed, moment, after
+        )
         lap("request")
         rows, _, predictions = self.rank(codes, requests, whole, context)
         bounds = np.searchsorted(rows.request, np.arange(len(people) + 1))
         utility = wish.utility(predictions)
-        policy = self._policy(wish, strengths)
+        policy = policy_name(self.version, wish, strengths)
         slates: list[Slate] = []
         for row, person in enumerate(people):
             part = slice(int(bounds[row]), int(bounds[row + 1]))
             items = rows.item[part]
             worth = wish.guarded(utility[part], predictions[part], n)
             slate_id = uuid.uuid4().hex
-            diversity, freshness, explore, share = strengths
+            explore = strengths.explore
             longer = n if explore <= 0 else min(POOL * n, len(items))
-            order = self.arrange(items, worth, longer, moment, diversity, freshness)
+            taste = self.taste(requests, row) if strengths.calibration > 0 else None
+            order = self.arrange(items, worth, longer, moment, strengths, taste)
             # without a given seed the slate's id is one, so that a logged slate can be made again
             drawn = int(slate_id[:15], 16) if seed is None else seed + row
             ranked, trial = len(order), None
-            if share and self.newcomers is not None:
-                order, trial = self._trial(items, predictions[part], order, share, moment)
+            if strengths.newcomers and self.newcomers is not None:
+                order, trial = trial_of(self, items, predictions[part], order, strengths.newcomers, moment)
             by = self.project.rerank
             chosen, chance = explored(ranked, n, explore, drawn, by.explore_way, by.explore_from, trial)
             order = order[chosen]
@@ -261,39 +276,20 @@ class Recommender:
                     slate_id,
                     person,
                     bool(codes[row] >= 0) or self.people.knows(self.dataset.users.ids.own(person)),
-                    self._shown(requests, rows, row, bounds[row] + order, predictions, utility, chance),
+                    in_full(self, requests, rows, row, bounds[row] + order, predictions, utility, chance),
                     self.version,
                     unknown,
-                    self._guard_rails(wish, predictions[part][order]),
+                    guard_rails(list(self.project.objectives), wish, predictions[part][order]),
                     policy,
                 )
             )
             lap("slate")
         return slates
 
-    def _trial(
-        self, items: np.ndarray, predictions: np.ndarray, order: np.ndarray, share: float, moment: int
-    ) -> tuple[np.ndarray, Trial | None]:
-        """The new items among candidates, as a trial over rows of the order, which is lengthened by those that are not in it."""
-        assert self.newcomers is not None
-        new = self.newcomers
-        rows = np.flatnonzero(new.is_new(items, self.arrange.born[items], moment))
-        rows = rows[self.arrange.may_join(items[rows], items[order])]
-        if not len(rows):
-            return order, None
-        rows = rows[np.argsort(new.shown(items[rows]), kind="stable")][:MOST]
-        objective = self.project.relevant
-        names = list(self.project.objectives)
-        if self.project.objectives[objective].kind == "probability":
-            predicted = predictions[rows, names.index(objective)].astype(np.float64)
-        else:
-            predicted = np.full(len(rows), new.usual)
-        mean, deviation = new.believe(items[rows], predicted)
-        longer = np.concatenate([order, np.setdiff1d(rows, order)])
-        by_row = np.argsort(longer)
-        place = by_row[np.searchsorted(longer, rows, sorter=by_row)]
-        slot = self.project.rerank.new_items.slot
-        return longer, Trial(share, slot, place, mean, deviation)
+    def taste(self, requests: Requests, row: int) -> np.ndarray | None:
+        """The shares of one request's history, by what slates are calibrated to."""
+        low, high = requests.histories.indptr[row : row + 2]
+        return self.arrange.taste_of(requests.histories.item[low:high])
 
     def must(self, requests: Requests) -> list[np.ndarray] | None:
         """Items that are candidates in any case: the newest, while they have a first audience to meet."""
@@ -313,52 +309,6 @@ class Recommender:
         """A slate was shown to somebody: new items on it have used up some of their first audience."""
         if self.newcomers is not None:
             self.newcomers.serve(self.dataset.items.ids.codes([r.item for r in slate.items]))
-
-    def _shown(
-        self,
-        requests: Requests,
-        rows: Rows,
-        row: int,
-        places: np.ndarray,
-        predictions: np.ndarray,
-        utility: np.ndarray,
-        chance: np.ndarray,
-    ) -> list[Recommendation]:
-        """The items of one slate, in full. places: their rows of the batch. Python objects are made here and not before."""
-        taken = rows.item[places]
-        sources = [
-            {name: int(rank) for name, rank in zip(rows.sources, ranks, strict=True) if rank == rank}
-            for ranks in rows.ranks[places].tolist()
-        ]
-        titles, ids, names = self.dataset.items.titles, self.dataset.items.ids, list(self.project.objectives)
-        why = reasons(self.retrievers, requests, row, taken, titles, self.dataset.log.kinds, sources)
-        return [
-            Recommendation(
-                ids.id(item), titles[item], worth, dict(zip(names, p, strict=True)), source, said, c
-            )
-            for item, worth, p, source, said, c in zip(
-                taken.tolist(),
-                utility[places].tolist(),
-                predictions[places].tolist(),
-                sources,
-                why,
-                chance.tolist(),
-                strict=True,
-            )
-        ]
-
-    def _policy(self, wish: Wish, strengths: tuple[float, ...]) -> str:
-        """What chose the slates, in a few letters: the model, and a digest of what was wanted of it."""
-        wanted = f"{wish.weights.tolist()}{wish.combine}{wish.limits}{strengths}"
-        return f"{self.version}-{hashlib.blake2b(wanted.encode(), digest_size=3).hexdigest()}"
-
-    def _guard_rails(self, wish: Wish, shown: np.ndarray) -> dict[str, dict[str, float]]:
-        """How far a slate keeps to each guard-rail: what was asked for, and what its items reach."""
-        names = list(self.project.objectives)
-        return {
-            names[at]: {"asked": least, "reached": float(shown[:, at].mean()) if len(shown) else 0.0}
-            for at, least in wish.limits
-        }
 
     def rank(
         self, codes: np.ndarray, requests: Requests, whole: Histories, context: Context
@@ -546,7 +496,7 @@ def make_arranger(project: Project, dataset: Dataset, retrievers: dict[str, Retr
         first = np.full(len(dataset.items), np.iinfo(np.int64).max)
         np.minimum.at(first, dataset.log.item, dataset.log.time)
         born = np.where(first == np.iinfo(np.int64).max, NO_TIME, first)
-    return Arranger(project.rerank, dataset.items.attributes, born, _factors(retrievers))
+    return Arranger(project.rerank, dataset.items, born, _factors(retrievers))
 
 
 def make_newcomers(project: Project, dataset: Dataset, born: np.ndarray) -> Newcomers | None:

@@ -35,6 +35,7 @@ from shortlist.rank.position import curve_of
 from shortlist.rank.trees import TreeRanker
 from shortlist.rank.weigh import Wish
 from shortlist.recommender import make_arranger
+from shortlist.rerank.arrange import Strengths
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.retrieve.auto import AXES, absolute, usual_place
 from shortlist.retrieve.blend import blend
@@ -349,8 +350,7 @@ class _Bench:
                 utility[part],
                 k,
                 self.cuts.validation,
-                project.rerank.diversity,
-                project.rerank.freshness,
+                Strengths(project.rerank.diversity, project.rerank.freshness),
             )
             slates[person, : len(order)] = rows.item[part][order]
         return slates

@@ -95,6 +95,16 @@ class Dataset:
     log: Log
     check: Check = field(default_factory=Check)
 
+    def once(self, items: np.ndarray) -> np.ndarray:
+        """bool: which of these items (codes) are not shown again to somebody who had them: all, unless `rerank.show_seen`, or
+        `rerank.show_again` says that they are used up."""
+        by = self.project.rerank
+        if by.show_seen:
+            return np.zeros(len(items), bool)
+        if by.show_again is None:
+            return np.ones(len(items), bool)
+        return np.asarray(np.nan_to_num(self.items.attributes[by.show_again].values[items]) == 0)
+
     @cached_property
     def histories(self) -> Histories:
         """Every user's events but impressions, in order of time."""

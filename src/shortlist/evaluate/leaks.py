@@ -61,9 +61,8 @@ def leaks_of(
     if fold.given is not None:
         log, project = dataset.log, dataset.project
         time = log.time if project.data.columns.timestamp else None
-        found += across(
-            (log.user, log.item, time, log.acted), fold.given, "the test table", project.rerank.show_seen
-        )
+        again = project.rerank.show_seen or project.rerank.show_again is not None
+        found += across((log.user, log.item, time, log.acted), fold.given, "the test table", again)
     if fold.given is None and dataset.project.evaluate.protocol in {"time", "rolling"}:
         found += statistics(dataset, fold.moment)
     return found

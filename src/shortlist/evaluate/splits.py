@@ -189,9 +189,8 @@ def _given(project: Project, dataset: Dataset) -> Fold:
         "test_items_unknown": int((np.unique(truth_items) >= n_items).sum()),
     }
     pairs = np.unique(users * len(all_items) + truth_items)
-    if not project.rerank.show_seen:
-        h = dataset.histories
-        pairs = np.setdiff1d(pairs, h.owner * len(all_items) + h.item)
+    had = dataset.histories.only(dataset.once(dataset.histories.item))
+    pairs = np.setdiff1d(pairs, had.owner * len(all_items) + had.item)
     people = _some(project, np.unique(pairs // len(all_items)))
     truth = _truth(pairs // len(all_items), pairs % len(all_items), people)
     codes = np.where(people < len(dataset.users), people, -1).astype(np.int32)
@@ -214,10 +213,9 @@ def _fold(
     """Requests of a test: each person once for all that followed, or each event by itself, in its own context."""
     log, n_items = test.log, len(train.items)
     if project.evaluate.requests == "events":
-        if not project.rerank.show_seen:
-            h = known.histories
-            pairs = log.user[positive].astype(np.int64) * n_items + log.item[positive]
-            positive = positive[~np.isin(pairs, h.owner * n_items + h.item)]
+        had = known.histories.only(known.once(known.histories.item))
+        pairs = log.user[positive].astype(np.int64) * n_items + log.item[positive]
+        positive = positive[~np.isin(pairs, had.owner * n_items + had.item)]
         rows = _some(project, positive)
         contexts = [
             {n: value for n, a in log.context.items() if (value := a.show(row)) is not None}
@@ -242,9 +240,8 @@ def relevant_of(
     already in the history. users, items: int codes, side by side."""
     n_items = len(known.items)
     pairs = np.unique(users.astype(np.int64) * n_items + items)
-    if not project.rerank.show_seen:
-        h = known.histories
-        pairs = np.setdiff1d(pairs, h.owner * n_items + h.item)
+    had = known.histories.only(known.once(known.histories.item))
+    pairs = np.setdiff1d(pairs, had.owner * n_items + had.item)
     people = _some(project, np.unique(pairs // n_items), most)
     return people.astype(np.int32), _truth(pairs // n_items, pairs % n_items, people)
 

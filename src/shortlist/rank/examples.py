@@ -157,7 +157,10 @@ def past_requests(dataset: Dataset, users: np.ndarray, moments: np.ndarray, excl
     whole = as_of(dataset.histories, users, moments, recent_only)
     recent = whole.last(dataset.project.retrieve.history)
     attributes = {name: a.take(users) for name, a in dataset.users.attributes.items()}
-    indptr, seen = (whole.indptr, whole.item) if exclude_seen else (None, None)
+    indptr, seen = None, None
+    if exclude_seen:
+        had = whole.only(dataset.once(whole.item))
+        indptr, seen = had.indptr, had.item
     return Requests(recent, event_weights(dataset, recent), moments, None, indptr, seen, attributes)
 
 

@@ -160,7 +160,8 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
     targets = int(tree["tree_param"]["size_leaf_vector"])
     vectors = np.array(tree["leaf_weights"], np.float32).reshape(-1, targets) if targets > 1 else None
     column, to_left, leaf = np.zeros(n, np.uint32), np.arange(n, dtype=np.uint32), np.zeros(n, np.uint32)
-    threshold, values = np.full(n, np.nan, np.float32), []
+    threshold = np.full(n, np.nan, np.float32)
+    values: list[Any] = []
     begins, size, words = np.zeros(n, np.uint32), np.zeros(n, np.uint32), np.empty(0, np.uint32)
     sets = {
         node: tree["categories"][begin : begin + count]

@@ -19,13 +19,28 @@ def mmr(utility: np.ndarray, vectors: np.ndarray, strength: float, n: int) -> np
     by_utility = np.argsort(-utility, kind="stable")
     if strength <= 0 or len(utility) < 2:
         return by_utility
-    spread = max(float(utility.max() - utility.min()), 1e-12)
-    worth = (utility - utility.min()) / spread * (1 - strength)
+    worth = scaled(utility) * (1 - strength)
+    return then_the_rest(
+        _greedy(worth, unit_rows(vectors), float(strength), min(n, len(utility))), by_utility
+    )
+
+
+def scaled(utility: np.ndarray) -> np.ndarray:
+    """Utilities on a scale from 0 to 1 over the pool."""
+    return np.asarray((utility - utility.min()) / max(float(utility.max() - utility.min()), 1e-12))
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1, float32, whose products are cosines; a row of nothing stays one."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    order = _greedy(worth, np.ascontiguousarray(unit, np.float32), float(strength), min(n, len(utility)))
-    left = np.ones(len(utility), bool)
-    left[order] = False
-    return np.concatenate([order, by_utility[left[by_utility]]])
+    return np.ascontiguousarray(unit, np.float32)
+
+
+def then_the_rest(chosen: np.ndarray, by_utility: np.ndarray) -> np.ndarray:
+    """A permutation: what was chosen, then what is left in its order."""
+    left = np.ones(len(by_utility), bool)
+    left[chosen] = False
+    return np.concatenate([chosen, by_utility[left[by_utility]]])
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

@@ -14,6 +14,7 @@ from shortlist.retrieve.popular import Popular
 from shortlist.retrieve.sequence import Sequence
 from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.spectral import Spectral
+from shortlist.retrieve.together import Together
 
 MODELS: dict[str, type[Retriever]] = {
     "popular": Popular,
@@ -23,6 +24,7 @@ MODELS: dict[str, type[Retriever]] = {
     "spectral": Spectral,
     "sequence": Sequence,
     "content": Content,
+    "together": Together,
 }
 
 

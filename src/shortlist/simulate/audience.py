@@ -8,6 +8,8 @@ session brings changes whether they come back, as has been found of real service
 - **satiation**: the more of a topic was shown lately, the less it is wanted, until it has rested (Leqi et al. 2021, "Rebounding
   bandits for modeling satiation effects"). Always the same topic tires, also one that is loved.
 
+- **needs**: in a shop, what was bought is not needed again for a while, and what goes with it is (`Audience.needs`).
+
 What is not: people who talk to each other, tastes that drift by themselves, makers who react.
 """
 
@@ -19,6 +21,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 Chance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Realised = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Needs = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
+Followed = tuple[str, np.ndarray, np.ndarray, np.ndarray]
+"""Events of one kind that follow a session: the kind, places int (e,) in the flattened slates, seconds since the session began,
+values (NaN: none)."""
+Happen = Callable[[np.random.Generator, "Session"], list[Followed]]
 LEARNS = 0.25
 """How far the habit of coming moves with each session."""
 WORTH_IT = 240.0
@@ -27,6 +35,8 @@ TIRES, RESTS = 0.35, 0.75
 """What one slate full of a topic adds to how tired of it one is, and how much of that is left at the next round."""
 AGAIN = 0.1
 """How much less something is chosen again that was chosen before."""
+NEEDED = 0.95
+"""What is left of a need after a day."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +55,32 @@ class Audience:
     group: np.ndarray
     weight: np.ndarray
     kinds: tuple[str, str]
-    devices_called: tuple[str, ...] = ()
-    """The names of the devices, where the log has a column `device`."""
+    happen: Happen
+    """The events that follow what people chose, as a log would have them."""
+    columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a log knows of the moment: column → its value for each device. What it lacks is hidden from everybody."""
+    arrival: np.ndarray | None = None
+    """int (items,): the day, since the log began, on which an item is there; all always without."""
+    unit: str = "seconds"
+    """What `bring` counts."""
+    worth_it: float = WORTH_IT
+    disappoints: float = 20.0
+    """A choice that is expected to bring less lets down."""
+    again: float | np.ndarray = AGAIN
+    """How much less (or, above 1, more) something is chosen that was chosen before; for all, or float (items,)."""
+    realise: Realised | None = None
+    """What choices truly bring, drawn: (rng, who, what, device). Without: what is expected, × a gamma draw of mean 1."""
+    needs: Needs | None = None
+    """Changes needs float (users, topics), in place, by what was chosen: (needs, who, what, got). They multiply the chance of a choice by
+    e^need, and halve in two weeks."""
+    days: int = 0
+    """How long the log is."""
+
+    def contexts(self, device: np.ndarray) -> list[dict[str, str]] | None:
+        """What a client would say of the moment of each request; None where a log has no such columns."""
+        if not self.columns:
+            return None
+        return [{name: values[d] for name, values in self.columns.items()} for d in device.tolist()]
 
     @property
     def users(self) -> int:
@@ -72,6 +106,12 @@ class Session:
     taken: np.ndarray
     seconds: np.ndarray
 
+    def chosen(self) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """What was taken: its places in the flattened slates, and who, what, on which device."""
+        at = np.flatnonzero(self.taken.ravel())
+        visit = at // self.slates.shape[1]
+        return at, (self.who[visit], self.slates.ravel()[at], self.device[visit])
+
 
 @dataclass
 class Life:
@@ -82,6 +122,8 @@ class Life:
     habit: np.ndarray
     tired: np.ndarray
     known: np.ndarray
+    needs: np.ndarray
+    """float (users, topics); stays 0 where nobody's needs change."""
     seed: int = 0
     round: int = 0
     worth: list[np.ndarray] = field(default_factory=list)
@@ -92,7 +134,9 @@ class Life:
         """Everybody comes every other round on average, by activity, and is rested."""
         users, topics = audience.users, audience.topic.shape[1]
         none = np.empty(0, np.int64) if known is None else np.unique(known)
-        return cls(audience, np.full(users, 0.5), np.zeros((users, topics)), none, seed)
+        return cls(
+            audience, np.full(users, 0.5), np.zeros((users, topics)), none, np.zeros((users, topics)), seed
+        )
 
     def visitors(self) -> tuple[np.ndarray, np.ndarray]:
         """Who comes this round, and with which device."""
@@ -112,23 +156,33 @@ class Life:
         on = np.repeat(device, slots)
         bored = np.exp(-(self.tired[person] * a.topic[flat]).sum(1))
         seen = np.isin(person.astype(np.int64) * items + flat, self.known)
-        chance = a.choose(person, flat, on) * bored * np.where(seen, AGAIN, 1.0)
+        again = a.again[flat] if isinstance(a.again, np.ndarray) else a.again
+        chance = a.choose(person, flat, on) * bored * np.where(seen, again, 1.0)
+        if a.needs is not None:
+            chance = np.minimum(chance * np.exp((self.needs[person] * a.topic[flat]).sum(1)), 0.97)
         chance = chance.reshape(m, slots) * a.examined[:slots] * shown
         seconds = a.bring(person, flat, on).reshape(m, slots)
         taken = rng.random((m, slots)) < chance
-        got = np.where(taken, seconds * rng.gamma(4.0, 0.25, (m, slots)), 0.0)
+        if a.realise is None:
+            got = np.where(taken, seconds * rng.gamma(4.0, 0.25, (m, slots)), 0.0)
+        else:
+            got = np.where(taken, a.realise(rng, person, flat, on).reshape(m, slots), 0.0)
         expected = np.zeros(a.users)
         expected[who] = (chance * seconds).sum(1)
         self.worth.append(expected)
         # a choice that brought next to nothing was a disappointment
-        let_down = (taken & (seconds < 20)).sum(1)
-        good = np.clip(1 - np.exp(-got.sum(1) / WORTH_IT) - 0.15 * let_down, 0, 1)
+        let_down = (taken & (seconds < a.disappoints)).sum(1)
+        good = np.clip(1 - np.exp(-np.maximum(got.sum(1), 0) / a.worth_it) - 0.15 * let_down, 0, 1)
         self.habit[who] += LEARNS * (good - self.habit[who])
         self.tired *= RESTS
         share = np.zeros((m, a.topic.shape[1]))
         np.add.at(share, np.repeat(np.arange(m), slots), a.topic[flat] * shown.ravel()[:, None] / slots)
         self.tired[who] += TIRES * share * 4
         self.known = np.union1d(self.known, (person.astype(np.int64) * items + flat)[taken.ravel()])
+        if a.needs is not None:
+            chosen = taken.ravel()
+            self.needs *= NEEDED
+            a.needs(self.needs, person[chosen], flat[chosen], got.ravel()[chosen])
         self.round += 1
         return Session(who, device, slates, taken, got)
 
@@ -136,6 +190,7 @@ class Life:
         """A round in which nobody came."""
         self.worth.append(np.zeros(self.audience.users))
         self.tired *= RESTS
+        self.needs *= NEEDED
         self.round += 1
 
     @property

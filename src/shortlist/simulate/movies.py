@@ -7,14 +7,19 @@ and a quality. An older engine chooses the slates, by popularity and by the tast
 with a chance that follows the person's taste; how long, and how it is rated, follow it too. A film is rarely played
 twice. Popularity feeds itself: what is played is shown more.
 
-What is not: trends from outside, social ties, series, several people on one account, prices.
+An account is a household: one to three people, each with tastes of their own, of whom one watches at a time; which one, the log does
+not say (of the accounts of a television service a third and more are shared: Verstrepen & Goethals 2015, "Top-N recommendation for
+shared accounts").
+
+What is not: trends from outside, social ties, series, prices.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit
 
-from shortlist.simulate.audience import Audience
+from shortlist.simulate.audience import Audience, Followed, Session
 from shortlist.simulate.movies_catalogue import GENRES, MOODS, items_table, settings, users_table
 from shortlist.simulate.world import (
     DAY,
@@ -23,37 +28,62 @@ from shortlist.simulate.world import (
     World,
     events_table,
     in_order,
+    logged,
     plackett_luce,
     taste_groups,
     visits,
 )
 
 SLOTS = 10
+EXAMINED = 1.0 / (1.0 + 0.3 * np.arange(SLOTS))
+"""The chance that a slot is looked at; the top one always is."""
+HOUSEHOLD = (0.55, 0.3, 0.15)
+"""The shares of accounts of one, two and three people."""
 
 
 def make_movies(
-    users: int = 20_000, items: int = 5_000, sessions: int = 80_000, days: int = 120, seed: int = 0
+    users: int = 20_000,
+    items: int = 5_000,
+    sessions: int = 80_000,
+    days: int = 120,
+    seed: int = 0,
+    later: int = 0,
 ) -> World:
-    """The world and its log: about 12 events a session. The same seed gives the same world, to the bit."""
+    """The world and its log: about 12 events a session. The same seed gives the same world, to the bit.
+
+    later: so many days of films are still to come when the log ends.
+    """
     rng = np.random.default_rng(seed)
     genre, mood, quality = _films(rng, items)
-    taste, lean = (
-        rng.dirichlet(np.full(len(GENRES), 0.25), users),
-        rng.dirichlet(np.full(len(MOODS), 0.4), users),
-    )
+    at_home = len(HOUSEHOLD)
+    taste = rng.dirichlet(np.full(len(GENRES), 0.25), (users, at_home))
+    mood_of = rng.dirichlet(np.full(len(MOODS), 0.4), (users, at_home))
+    persons = rng.choice(np.arange(1, at_home + 1), users, p=HOUSEHOLD)
+    watches = rng.dirichlet(np.full(at_home, 3.0), users) * (np.arange(at_home) < persons[:, None])
+    watches /= watches.sum(1, keepdims=True)
 
-    def affinity(who: np.ndarray, what: np.ndarray) -> np.ndarray:
-        likes = (taste[who] * genre[what]).sum(-1) * 5.5 + lean[who, mood[what]] * 2.0
+    def affinity(who: np.ndarray, what: np.ndarray, member: np.ndarray) -> np.ndarray:
+        likes = (taste[who, member] * genre[what]).sum(-1) * 5.5 + mood_of[who, member, mood[what]] * 2.0
         return likes + quality[what] - 3.0
 
-    def truth(who: np.ndarray, what: np.ndarray) -> np.ndarray:
-        return 1.0 / (1.0 + np.exp(-affinity(who, what)))
+    def chance(who: np.ndarray, what: np.ndarray, member: np.ndarray) -> np.ndarray:
+        return np.asarray(expit(affinity(who, what, member)))
 
-    arrival = np.where(rng.random(items) < 0.6, -rng.integers(1, 2000, items), rng.integers(0, days, items))
+    def truth(who: np.ndarray, what: np.ndarray) -> np.ndarray:
+        """Over the household's members, by how often each of them watches."""
+        parts = [watches[who, m] * chance(who, what, np.full(np.shape(what), m)) for m in range(at_home)]
+        return np.asarray(np.sum(parts, axis=0))
+
+    arrival = np.where(
+        rng.random(items) < 0.6, -rng.integers(1, 2000, items), rng.integers(0, days + later, items)
+    )
     minutes = np.clip(rng.normal(104, 18, items), 62, 200).astype(int)
-    group, centre, inclination = taste_groups(taste, lean)
+    group, centre, inclination = taste_groups(
+        (taste * watches[:, :, None]).sum(1), (mood_of * watches[:, :, None]).sum(1)
+    )
     pull = 4.0 * (centre @ genre.T) + 0.8 * inclination[:, mood] + 0.3 * quality
     who, when = visits(rng, users, sessions, days)
+    member = (rng.random(sessions)[:, None] > np.cumsum(watches[who], axis=1)[:, :-1]).sum(1)
     second = np.clip(rng.normal(20.5, 3.0, sessions), 0, 23.99) * 3600 + rng.random(sessions) * 50
     popularity = np.exp(rng.normal(0, 1.0, items)) * 2
     played = np.empty(0, np.int64)
@@ -67,21 +97,24 @@ def make_movies(
         if len(session):
             person = who[chosen][session]
             seen = np.isin(person.astype(np.int64) * items + item, played)
-            looked = rng.random(len(item)) < 1.0 / (1.0 + 0.3 * position)
-            takes = looked & (rng.random(len(item)) < truth(person, item) * np.where(seen, 0.03, 1.0))
-            start = START + day * DAY + second[chosen][session]
+            looked = rng.random(len(item)) < EXAMINED[position]
+            sits = member[chosen][session]
+            takes = looked & (rng.random(len(item)) < chance(person, item, sits) * np.where(seen, 0.03, 1.0))
+            at = np.flatnonzero(takes)
+            likes = affinity(person[at], item[at], sits[at])
+            finish = expit(likes + 1.8)
+            share = np.clip(rng.beta(2 + 6 * finish, 2 + 6 * (1 - finish)), 0.01, 1.0)
             parts.append(
-                _events(
-                    rng,
-                    person,
-                    item,
-                    position,
-                    propensity,
-                    slate + session,
-                    start,
-                    takes,
-                    affinity(person, item),
-                    minutes,
+                logged(
+                    {
+                        "user_id": person,
+                        "item_id": item,
+                        "timestamp": START + day * DAY + second[chosen][session],
+                        "slate": slate + session,
+                        "position": position,
+                        "propensity": propensity,
+                    },
+                    _follows(rng, at, position[at], share * minutes[item[at]] * 60, likes),
                 )
             )
             played = np.concatenate([played, (person.astype(np.int64) * items + item)[takes]])
@@ -91,20 +124,30 @@ def make_movies(
     people = np.array([f"u{i:05d}" for i in range(users)])
     sessions_of = np.bincount(who, minlength=users) + 0.5
 
-    def seconds(who: np.ndarray, what: np.ndarray, _device: np.ndarray) -> np.ndarray:
-        finish = 1.0 / (1.0 + np.exp(-(affinity(who, what) + 1.8)))
+    def seconds(who: np.ndarray, what: np.ndarray, member: np.ndarray) -> np.ndarray:
+        finish = expit(affinity(who, what, member) + 1.8)
         return np.asarray((2 + 6 * finish) / 10 * minutes[what] * 60)
+
+    def follows(rng: np.random.Generator, session: Session) -> list[Followed]:
+        at, what = session.chosen()
+        longest = minutes[what[1]] * 60.0
+        return _follows(
+            rng, at, at % SLOTS, np.minimum(session.seconds.ravel()[at], longest), affinity(*what)
+        )
 
     audience = Audience(
         genre,
-        1.0 / (1.0 + 0.3 * np.arange(SLOTS)),
-        np.ones((users, 1)),
-        lambda u, i, _: truth(u, i),
+        EXAMINED,
+        watches,
+        chance,
         seconds,
         sessions_of / sessions_of.mean(),
         group,
         weight,
         ("play", "play"),
+        follows,
+        arrival=arrival,
+        days=days,
     )
     return World(
         "movies",
@@ -129,43 +172,12 @@ def _films(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np
     return genre, rng.integers(0, len(MOODS), n), rng.normal(0, 0.7, n)
 
 
-def _events(
-    rng: np.random.Generator,
-    person: np.ndarray,
-    item: np.ndarray,
-    position: np.ndarray,
-    propensity: np.ndarray,
-    slate: np.ndarray,
-    start: np.ndarray,
-    takes: np.ndarray,
-    affinity: np.ndarray,
-    minutes: np.ndarray,
-) -> Columns:
-    """Impressions, the plays that follow within minutes, and the ratings that follow some plays by hours."""
-    played = np.flatnonzero(takes)
-    finish = 1.0 / (1.0 + np.exp(-(affinity[played] + 1.8)))
-    share = np.clip(rng.beta(2 + 6 * finish, 2 + 6 * (1 - finish)), 0.01, 1.0)
-    seconds = np.round(share * minutes[item[played]] * 60)
-    rated = np.flatnonzero(rng.random(len(played)) < 0.25)
-    stars = np.clip(
-        np.round(3.6 + 0.9 * (affinity[played][rated] + 0.8) + rng.normal(0, 0.6, len(rated))), 1, 5
-    )
-    later = played[rated]
-    rows = [np.arange(len(item)), played, later]
-    delay = [
-        np.zeros(len(item)),
-        20 + 40.0 * position[played],
-        20 + 40.0 * position[later] + seconds[rated] + rng.integers(60, 7200, len(rated)),
-    ]
-    shown = [np.ones(len(item), bool), np.zeros(len(played), bool), np.zeros(len(rated), bool)]
-    index, is_shown = np.concatenate(rows), np.concatenate(shown)
-    return {
-        "user_id": person[index],
-        "item_id": item[index],
-        "timestamp": np.floor(start[index] + np.concatenate(delay)).astype(np.int64),
-        "kind": np.repeat(["impression", "play", "rating"], [len(r) for r in rows]),
-        "value": np.concatenate([np.full(len(item), np.nan), seconds, stars]),
-        "slate": slate[index].astype(np.int64),
-        "position": np.where(is_shown, position[index], -1).astype(np.int64),
-        "propensity": np.where(is_shown, propensity[index], np.nan),
-    }
+def _follows(
+    rng: np.random.Generator, at: np.ndarray, position: np.ndarray, seconds: np.ndarray, likes: np.ndarray
+) -> list[Followed]:
+    """The plays that follow within minutes, and the ratings that follow some plays by hours. likes: the affinity of each play."""
+    seconds, delay = np.maximum(np.round(seconds), 1.0), 20 + 40.0 * position
+    rated = np.flatnonzero(rng.random(len(at)) < 0.25)
+    stars = np.clip(np.round(3.6 + 0.9 * (likes[rated] + 0.8) + rng.normal(0, 0.6, len(rated))), 1, 5)
+    later = delay[rated] + seconds[rated] + rng.integers(60, 7200, len(rated))
+    return [("play", at, delay, seconds), ("rating", at[rated], later, stars)]

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import expit
 
-from shortlist.simulate.audience import Audience
+from shortlist.simulate.audience import Audience, Followed, Session
 from shortlist.simulate.video_catalogue import DEVICES, TOPICS, items_table, settings, users_table
 from shortlist.simulate.world import (
     DAY,
@@ -27,6 +27,7 @@ from shortlist.simulate.world import (
     World,
     events_table,
     in_order,
+    logged,
     plackett_luce,
     taste_groups,
     visits,
@@ -39,9 +40,17 @@ GROUPS = 2 * len(TOPICS)
 
 
 def make_video(
-    users: int = 8_000, items: int = 4_000, sessions: int = 60_000, days: int = 60, seed: int = 0
+    users: int = 8_000,
+    items: int = 4_000,
+    sessions: int = 60_000,
+    days: int = 60,
+    seed: int = 0,
+    later: int = 0,
 ) -> World:
-    """The world and its log: about 12 events a session. The same seed gives the same world, to the bit."""
+    """The world and its log: about 12 events a session. The same seed gives the same world, to the bit.
+
+    later: so many days of videos are still to come when the log ends.
+    """
     rng = np.random.default_rng(seed)
     topic = _topics(rng, items)
     bait = np.where(rng.random(items) < 0.25, rng.beta(4, 2, items), rng.beta(1, 8, items))
@@ -49,7 +58,9 @@ def make_video(
     length = np.clip(np.exp(rng.normal(5.2, 1.0, items)), 20, 3600).round()
     taste = rng.dirichlet(np.full(len(TOPICS), 0.2), users)
     lean = rng.dirichlet([2.0, 0.6, 0.8], users)
-    arrival = np.where(rng.random(items) < 0.5, -rng.integers(1, 400, items), rng.integers(0, days, items))
+    arrival = np.where(
+        rng.random(items) < 0.5, -rng.integers(1, 400, items), rng.integers(0, days + later, items)
+    )
 
     def likes(who: np.ndarray, what: np.ndarray) -> np.ndarray:
         return np.asarray((taste[who] * topic[what]).sum(-1) * 4.0)
@@ -123,28 +134,29 @@ def make_video(
             mean = share(*what)
             part = np.clip(rng.beta(3 * mean + 0.05, 3 * (1 - mean) + 0.05), 0.01, 1.0)
             seconds = np.maximum(np.round(part * length[item[at]]), 1.0)
-            liked = rng.random(len(at)) < like(*what)
-            gone = ~liked & (rng.random(len(at)) < dismiss(*what))
             start = START + day * DAY + second[chosen][session]
             parts.append(
-                _events(
-                    rng,
-                    person,
-                    item,
-                    on,
-                    position,
-                    propensity,
-                    slate + session,
-                    start,
-                    at,
-                    seconds,
-                    liked,
-                    gone,
+                logged(
+                    {
+                        "user_id": person,
+                        "item_id": item,
+                        "timestamp": start,
+                        "device": on,
+                        "slate": slate + session,
+                        "position": position,
+                        "propensity": propensity,
+                    },
+                    _follows(rng, at, position[at], seconds, like(*what), dismiss(*what)),
                 )
             )
             watched = np.concatenate([watched, (person.astype(np.int64) * items + item)[clicks]])
             popularity = popularity * 0.97 + np.bincount(item[clicks], minlength=items)
         slate += len(chosen)
+
+    def follows(rng: np.random.Generator, session: Session) -> list[Followed]:
+        at, what = session.chosen()
+        return _follows(rng, at, at % SLOTS, session.seconds.ravel()[at], like(*what), dismiss(*what))
+
     ids = np.array([f"v{i:05d}" for i in range(items)])
     people = np.array([f"u{i:05d}" for i in range(users)])
     events = in_order(parts)
@@ -160,7 +172,10 @@ def make_video(
         group,
         weight,
         ("click", "watch"),
-        tuple(DEVICES),
+        follows,
+        {"device": tuple(DEVICES)},
+        arrival,
+        days=days,
     )
     return World(
         "video",
@@ -185,41 +200,23 @@ def _topics(rng: np.random.Generator, n: int) -> np.ndarray:
     return topic
 
 
-def _events(
+def _follows(
     rng: np.random.Generator,
-    person: np.ndarray,
-    item: np.ndarray,
-    device: np.ndarray,
-    position: np.ndarray,
-    propensity: np.ndarray,
-    slate: np.ndarray,
-    start: np.ndarray,
     at: np.ndarray,
+    position: np.ndarray,
     seconds: np.ndarray,
-    liked: np.ndarray,
-    gone: np.ndarray,
-) -> Columns:
-    """Impressions, clicks some seconds after them, watching when it ends, likes and dismissals after that."""
-    click = 3 + 5.0 * position[at] + rng.random(len(at)) * 4
-    parts = [
-        ("impression", np.arange(len(item)), np.zeros(len(item)), np.full(len(item), np.nan)),
-        ("click", at, click, np.full(len(at), np.nan)),
-        ("watch", at, click + seconds, seconds),
-        ("like", at[liked], (click + seconds + 2)[liked], np.full(int(liked.sum()), np.nan)),
-        ("dismiss", at[gone], (click + seconds + 2)[gone], np.full(int(gone.sum()), np.nan)),
+    like: np.ndarray,
+    dismiss: np.ndarray,
+) -> list[Followed]:
+    """Clicks some seconds after the slate, watching when it ends, likes and dismissals (by their chances) after that."""
+    liked = rng.random(len(at)) < like
+    gone = ~liked & (rng.random(len(at)) < dismiss)
+    click, none = 3 + 5.0 * position + rng.random(len(at)) * 4, np.full(len(at), np.nan)
+    watched = np.maximum(np.round(seconds), 1.0)
+    end = click + watched
+    return [
+        ("click", at, click, none),
+        ("watch", at, end, watched),
+        ("like", at[liked], end[liked] + 2, none[liked]),
+        ("dismiss", at[gone], end[gone] + 2, none[gone]),
     ]
-    index = np.concatenate([rows for _, rows, _, _ in parts])
-    shown = np.arange(len(index)) < len(item)
-    return {
-        "user_id": person[index],
-        "item_id": item[index],
-        "timestamp": np.floor(start[index] + np.concatenate([delay for _, _, delay, _ in parts])).astype(
-            np.int64
-        ),
-        "kind": np.repeat([kind for kind, *_ in parts], [len(rows) for _, rows, _, _ in parts]),
-        "value": np.concatenate([value for *_, value in parts]),
-        "device": device[index],
-        "slate": slate[index].astype(np.int64),
-        "position": np.where(shown, position[index], -1).astype(np.int64),
-        "propensity": np.where(shown, propensity[index], np.nan),
-    }

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shortlist.data.dataset import Dataset
-from shortlist.project import parse_project
-from shortlist.simulate.audience import Audience
+from shortlist.project import IMPRESSION, parse_project
+from shortlist.simulate.audience import Audience, Followed
 from shortlist.toml import write_toml
 
 DAY = 86_400
@@ -53,6 +53,8 @@ class World:
     truths: dict[str, Truth]
     audience: Audience | None = None
     """The people themselves, who can be shown anything (`audience.py`)."""
+    pending: pa.Table | None = None
+    """Events that follow what the log shows after its end: returns, apps that are still used."""
 
     @property
     def truth(self) -> Truth:
@@ -121,10 +123,36 @@ def plackett_luce(
     return session, item, position, np.minimum(chance / np.maximum(1 - above, 1e-9), 1.0)
 
 
+def logged(shown: Columns, followed: list[Followed]) -> Columns:
+    """Impressions and what followed them as rows of a log. shown: one row an impression, `timestamp` the seconds at which its slate
+    was seen; followed: events at rows of `shown`."""
+    n = len(shown["item_id"])
+    none = np.full(n, np.nan)
+    parts: list[Followed] = [(IMPRESSION, np.arange(n), np.zeros(n), none), *followed]
+    rows = np.concatenate([at for _, at, _, _ in parts])
+    impression = np.arange(len(rows)) < n
+    columns = {name: column[rows] for name, column in shown.items()}
+    columns["timestamp"] = np.floor(
+        columns["timestamp"] + np.concatenate([delay for *_, delay, _ in parts])
+    ).astype(np.int64)
+    columns["kind"] = np.repeat([kind for kind, *_ in parts], [len(at) for _, at, _, _ in parts])
+    columns["value"] = np.concatenate([value for *_, value in parts])
+    columns["slate"] = columns["slate"].astype(np.int64)
+    columns["position"] = np.where(impression, columns["position"], -1).astype(np.int64)
+    columns["propensity"] = np.where(impression, columns["propensity"], np.nan)
+    return columns
+
+
 def in_order(parts: list[Columns]) -> Columns:
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.argsort(whole["timestamp"], kind="stable")
     return {name: column[order] for name, column in whole.items()}
+
+
+def until(events: Columns, days: int) -> tuple[Columns, Columns]:
+    """What has happened when so many days are over, and what is still to come of it."""
+    past = events["timestamp"] < START + days * DAY
+    return {n: c[past] for n, c in events.items()}, {n: c[~past] for n, c in events.items()}
 
 
 def events_table(events: Columns, people: np.ndarray, ids: np.ndarray) -> pa.Table:

@@ -63,9 +63,7 @@ def replayed_scores(
     pairs, of = np.unique(shown.user * (shown.device.max() + 1) + shown.device, return_inverse=True)
     codes, device = pairs // (shown.device.max() + 1), pairs % (shown.device.max() + 1)
     ids = recommender.dataset.users.ids.ids(codes)
-    contexts = None
-    if "device" in recommender.dataset.log.context:
-        contexts = [{"device": audience.devices_called[d]} for d in device.tolist()]
+    contexts = audience.contexts(device)
     slates = {}
     for number, policy in enumerate(everyone):
         made = in_batches(policy, Visit(codes, ids, contexts, moment), audience.slots)
@@ -125,7 +123,7 @@ def explore(audience: Audience, known: np.ndarray, sessions: int, seed: int) -> 
     user, device, action, chance, taken, seconds = (
         np.concatenate(p)[:sessions] for p in zip(*parts, strict=True)
     )
-    rewards = {audience.kinds[0] + "s": taken.astype(np.float64), "seconds": seconds}
+    rewards = {audience.kinds[0] + "s": taken.astype(np.float64), audience.unit: seconds}
     return Shown(user, device, action, np.clip(chance, 1e-12, 1.0), rewards)
 
 

@@ -139,7 +139,6 @@ def live(
 ) -> tuple[Score, dict[str, list[float]]]:
     """What each policy brings over the rounds, one a day from `moment` on."""
     train = recommender.dataset
-    log = train.log
     ids = np.array(train.users.ids.ids(np.arange(audience.users)), object)
     again = Resamples(audience.users, draws, seed)
     values: dict[str, Estimate | None] = {}
@@ -154,7 +153,7 @@ def live(
                 life.skip()
                 continue
             now = moment + day * DAY
-            contexts = said(audience, device) if "device" in log.context else None
+            contexts = audience.contexts(device)
             slates = in_batches(policy, Visit(who, ids[who].tolist(), contexts, now), audience.slots)
             session = life.show(who, device, slates)
             tell(recommender, audience, session, ids, contexts, now)
@@ -167,11 +166,6 @@ def live(
     recommender.ready(train, recommender.features.priors)
     says = f"seconds a person spends over {rounds} days"
     return Score("true long-run seconds", "truth", "up", says, values, drawn), by_round
-
-
-def said(audience: Audience, device: np.ndarray) -> list[dict[str, Any]]:
-    """The context of each request, as a client would send it."""
-    return [{"device": audience.devices_called[d]} for d in device.tolist()]
 
 
 def tell(

@@ -1,0 +1,1 @@
+"""The closed loop: policies that live with what they bring about."""
