@@ -5,7 +5,7 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve screenshot clean
+.PHONY: demo test check lint benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -78,6 +78,12 @@ benchmarks/.judges/.installed: benchmarks/peers_evaluate.txt
 
 benchmark-evaluate: $(VENV)/.tested benchmarks/.judges/.installed
 	$(BIN)/python benchmarks/evaluate.py $(PARTS)
+
+benchmark-simulate: $(VENV)/.tested
+	$(BIN)/python benchmarks/simulate.py $(PARTS)
+
+benchmark-rerank: $(VENV)/.tested
+	$(BIN)/python benchmarks/rerank.py
 
 screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/page.png $(BIN)/pytest tests/e2e

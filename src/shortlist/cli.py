@@ -17,6 +17,8 @@ from shortlist.cli_audit import audit
 from shortlist.cli_demo import demo
 from shortlist.cli_experiment import experiment_app, export
 from shortlist.cli_operate import erase, keys_app, models_app
+from shortlist.cli_preview import preview
+from shortlist.cli_simulate import simulate
 from shortlist.cli_train import train
 from shortlist.cli_tune import tune_app
 from shortlist.errors import DataError, ShortlistError
@@ -48,6 +50,8 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(train)
 app.command()(audit)
+app.command()(simulate)
+app.command()(preview)
 app.command()(export)
 app.command()(erase)
 app.add_typer(keys_app, name="keys")

@@ -12,7 +12,7 @@ from shortlist.terminal import JsonOption, console, progress_bars, write
 
 
 def audit(
-    world: Annotated[str, typer.Argument(help="Which world: video or movies.")] = "video",
+    world: Annotated[str, typer.Argument(help="Which world: video, movies, shop or apps.")] = "video",
     history: Annotated[
         Path | None,
         typer.Option(

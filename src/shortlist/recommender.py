@@ -171,7 +171,7 @@ class Recommender:
             people = list(users)
         else:
             people = [user]
-        n, moment = self._check_n(n), self.now() if now is None else now
+        n, moment = self.check_n(n), self.now() if now is None else now
         wish = self.wish(weights, combine, at_least)
         by = self.project.rerank
         strengths = Strengths(
@@ -225,7 +225,8 @@ class Recommender:
             read_limits(at_least, project.utility.at_least, list(project.objectives)),
         )
 
-    def _check_n(self, n: Any) -> int:
+    def check_n(self, n: Any) -> int:
+        """A slate's length, as a whole number. Raises `RequestError`."""
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= MAX_N:
             raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
         return int(n)
@@ -350,27 +351,33 @@ class Recommender:
 
     # ---------------------------------------------------------------- around
 
-    def similar(self, item: Any, n: int = 10) -> list[Recommendation]:
-        """The items most like one, by the first retriever that knows a likeness and finds any."""
-        n = self._check_n(n)
+    def similar(self, item: Any, n: int = 10, by: str | None = None) -> list[Recommendation]:
+        """The items most like one, by the first retriever that knows a likeness and finds any. by: the name of a source; `together` gives what
+        is bought with it. Raises `RequestError` for an item or a source that there is not."""
+        n = self.check_n(n)
         code = self.dataset.items.ids.code(item)
         if code < 0:
             raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
+        if by is not None and by not in self.retrievers:
+            raise RequestError(
+                f"by: there is no source {by!r}; there are: {', '.join(self.retrievers)}", field="by"
+            )
+        allowed = self.allowed(None)
         for name, retriever in self.retrievers.items():
-            scores = retriever.similar(code)
-            if scores is None:
+            scores = retriever.similar(code) if by in {None, name} else None
+            # what goes with a thing is no likeness: it is given where it is asked for
+            if scores is None or (by is None and retriever.name == "together"):
                 continue
             scores = scores.copy()
             scores[code] = -np.inf
-            scores[self.retired] = -np.inf
+            scores[self.retired if allowed is None else ~allowed] = -np.inf
             order = np.argsort(-scores, kind="stable")[:n]
             order = order[scores[order] > 0]
             if len(order):
                 ids, titles = self.dataset.items.ids, self.dataset.items.titles
+                said = f"{'Goes with' if retriever.name == 'together' else 'Like'} {titles[code]}"
                 return [
-                    Recommendation(
-                        ids.id(int(i)), titles[i], float(scores[i]), {}, {name: rank}, f"Like {titles[code]}"
-                    )
+                    Recommendation(ids.id(int(i)), titles[i], float(scores[i]), {}, {name: rank}, said)
                     for rank, i in enumerate(order.tolist())
                 ]
         return []

@@ -106,5 +106,7 @@ def _gathered(values: np.ndarray, people: np.ndarray, metric: str) -> np.ndarray
 def _bounded(e: Estimate, metric: str) -> Estimate:
     """Shares stay shares: an interval from pseudo-values may reach beyond what is possible."""
     if metric.partition("@")[0] in {"coverage", "gini", "provider_gini"} and measure_of(metric):
-        return Estimate(*(min(max(v, 0.0), 1.0) for v in (e.value, e.low, e.high)))  # a mean may round past its bound
+        return Estimate(
+            *(min(max(v, 0.0), 1.0) for v in (e.value, e.low, e.high))
+        )  # a mean may round past its bound
     return e

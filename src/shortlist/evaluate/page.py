@@ -105,10 +105,21 @@ def drawing(width: float, height: float, inside: str, said: str, name: str = "")
     return f"<svg viewBox='0 0 {width:.0f} {height:.0f}'{kind} role='img' aria-label='{html.escape(said, quote=True)}'>{inside}</svg>"
 
 
-def lines(series: dict[str, list[float]], labels: Sequence[str], own: str = "shortlist") -> str:
-    """One line a name over the same steps, as SVG, named at its end."""
+def bands(series: dict[str, list[Estimate]], labels: Sequence[str], own: str = "shortlist") -> str:
+    """One line a name over the same steps with its intervals as a band, as SVG, named at its end."""
+    return lines({name: [e.value for e in line] for name, line in series.items()}, labels, own, series)
+
+
+def lines(
+    series: dict[str, list[float]],
+    labels: Sequence[str],
+    own: str = "shortlist",
+    around: dict[str, list[Estimate]] | None = None,
+) -> str:
+    """One line a name over the same steps, as SVG, named at its end. around: intervals, drawn as bands."""
     width, height, left = 420, 190, 46
     flat = [v for line in series.values() for v in line if v == v]
+    flat += [v for line in (around or {}).values() for e in line for v in (e.low, e.high) if v == v]
     least, most = min(flat), max(flat)
     room = (most - least) * 0.06 or abs(most) * 0.1 or 1.0
     least, most = least - room, most + room
@@ -123,10 +134,16 @@ def lines(series: dict[str, list[float]], labels: Sequence[str], own: str = "sho
     for y, name in ends:  # names keep clear of each other
         below = max(y + 4, below + 12)
         placed[name] = below
-    drawn = []
+    drawn: list[str] = []
     for name, line in series.items():
         path = "L".join("{:.1f} {:.1f}".format(*at(s, v)) for s, v in enumerate(line))
         mine = " own" if name == own else ""
+        if around is not None and any(e.high > e.low for e in around[name]):
+            edge = [at(s, e.high) for s, e in enumerate(around[name])]
+            edge += [at(s, e.low) for s, e in reversed(list(enumerate(around[name])))]
+            drawn.insert(
+                0, f"<path class='band{mine}' d='M{'L'.join(f'{x:.1f} {y:.1f}' for x, y in edge)}Z'/>"
+            )
         drawn.append(
             f"<path class='line{mine}' d='M{path}' fill='none'/>"
             f"<text x='{left + width + 6}' y='{placed[name]:.1f}' class='end{mine}'>{html.escape(name)}</text>"
@@ -185,6 +202,6 @@ thead th{font-size:.8rem;color:var(--soft);vertical-align:bottom}tbody th{text-a
 .box{border:1px solid var(--line);border-left:5px solid var(--bad);background:var(--badbg);border-radius:0 .5rem .5rem 0;padding:.2rem 1.1rem .4rem;margin:1rem 0}.box h2{margin:.5rem 0 .2rem}.box ul{margin:.2rem 0;padding-left:1.1rem}
 .better{color:var(--accent);font-weight:700}.worse{color:var(--bad);font-weight:700}.plots{display:grid;margin:1rem 0;grid-template-columns:repeat(auto-fill,minmax(24rem,1fr));gap:1rem}.facts{columns:2;font-size:.9rem}
 figure{margin:0;border:1px solid var(--line);background:var(--card);border-radius:.6rem;padding:.8rem;break-inside:avoid}figcaption{font-size:.85rem;margin-bottom:.4rem;color:var(--soft)}figcaption b{color:var(--ink)}svg{width:100%;height:auto;font-size:11px}svg.square{max-width:22rem}svg text{fill:var(--ink)}
-.bar{fill:var(--bar)}.bar.own{fill:var(--accent)}.whisker{stroke:var(--ink);stroke-width:1.6}.line{stroke:var(--bar);stroke-width:2}.line.own{stroke:var(--accent);stroke-width:3}.end.own{font-weight:700}.dot{fill:var(--accent)}.dot.bad,.end.bad{fill:var(--bad)}
+.bar{fill:var(--bar)}.bar.own{fill:var(--accent)}.whisker{stroke:var(--ink);stroke-width:1.6}.line{stroke:var(--bar);stroke-width:2}.line.own{stroke:var(--accent);stroke-width:3}.band{fill:var(--bar);opacity:.25}.band.own{fill:var(--accent);opacity:.22}.end.own{font-weight:700}.dot{fill:var(--accent)}.dot.bad,.end.bad{fill:var(--bad)}
 @media(max-width:40rem){.facts{columns:1}.plots{grid-template-columns:1fr}}
 @media print{@page{margin:14mm}body{margin:0;max-width:none;font-size:11px}.plots{grid-template-columns:1fr 1fr}.wide{overflow:visible}table{font-size:8px}th,td{padding:.15rem .25rem;white-space:normal}td.text{min-width:0}tr,figure,.box{break-inside:avoid}.verdict,.box,.bar,.bar.own{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"""

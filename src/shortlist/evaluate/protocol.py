@@ -22,6 +22,7 @@ from shortlist.evaluate.judge import Judged, Round, judge
 from shortlist.evaluate.leaks import Leak, leaks_of
 from shortlist.evaluate.measures import Catalogue
 from shortlist.evaluate.policies import Policy, baselines, cascade, histories_of, tell
+from shortlist.evaluate.pricing import Price, prices
 from shortlist.evaluate.significance import Comparison, Estimate, verdict
 from shortlist.evaluate.slices import Slice, usual_cuts
 from shortlist.evaluate.splits import Fold, folds, refuse_sampling
@@ -55,6 +56,8 @@ class Report:
     leaks: list[Leak] = field(default_factory=list)
     cuts: dict[str, list[float]] = field(default_factory=dict)
     """The main metric of each recommender in each cut in time, with `rolling`."""
+    prices: list[Price] = field(default_factory=list)
+    """What each part of the re-ranking costs in predicted utility."""
 
     def __post_init__(self) -> None:
         self.main = self.main or f"ndcg@{self.k}"
@@ -137,9 +140,12 @@ class Report:
             "cuts": self.cuts,
             "importance": self.importance,
             "calibration": {name: r.to_json() for name, r in self.calibration.items()},
+            **({"rerank_prices": [p.to_json() for p in self.prices]} if self.prices else {}),
         }
 
 
+PRICED = 500
+"""So many people's slates tell what re-ranking costs."""
 Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
 OtherPolicy = Callable[[np.ndarray, int], np.ndarray]
 Other = Callable[[Dataset, list[dict[str, Any]] | None], OtherPolicy]
@@ -219,6 +225,7 @@ def evaluate(
         calibration=reliabilities,
         wanted=max(project.objectives, key=lambda name: project.objectives[name].weight),
         leaks=list(leaks.values()),
+        prices=prices(fresh, fold.ids[:PRICED], settings.k),
     )
 
 

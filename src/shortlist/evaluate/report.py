@@ -94,7 +94,7 @@ def html_report(report: Report) -> str:
 {_metrics_table(report, names)}
 {_comparisons(report)}{_cuts(report)}{_slices(report)}
 <h2>Side by side, and what each number hides</h2><div class="plots">{_plots(report, names)}</div>
-{_learnt(report)}
+{_learnt(report)}{_prices(report)}
 <h2>How it was measured</h2>{facts_list(report.facts)}
 <p>Differences are of the same people, person by person; with several comparisons, all intervals hold together (max-t over the same redraws). Recommenders that have no item for somebody count as having missed.</p>"""
     return page(f"{report.name}: evaluation", body, report.simulated)
@@ -174,6 +174,27 @@ def _plots(report: Report, names: list[str]) -> str:
         f"<figure><figcaption><b>{html.escape(n)}</b> {html.escape(measure_of(n).says)} Hides {html.escape(measure_of(n).hides)}.</figcaption>"
         f"{bars({r: m[n] for r, m in report.metrics.items()}, report.own)}</figure>"
         for n in names
+    )
+
+
+def _prices(report: Report) -> str:
+    if not report.prices:
+        return ""
+    rows = [
+        [
+            html.escape(p.part),
+            f"{p.price.value:.2%}",
+            f"{p.price.low:.2%} to {p.price.high:.2%}",
+            f"{p.changed:.0%}",
+        ]
+        for p in report.prices
+    ]
+    said = (
+        "Each part of the re-ranking taken out by itself: the share of a slate's predicted utility that it costs. What it brings in the long run is not "
+        "in this number; an experiment, or in a world <code>shortlist simulate</code>, tells."
+    )
+    return f"<h2>What re-ranking costs</h2><p>{said}</p>" + rows_of(
+        ["", "costs", "95 %", "changes slates"], rows
     )
 
 

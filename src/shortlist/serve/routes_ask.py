@@ -20,6 +20,8 @@ from shortlist.serve.schema import (
     EventBody,
     EventsAnswer,
     EventsBody,
+    PageAnswer,
+    PageBody,
     RecommendAnswer,
     RecommendBody,
     SimilarAnswer,
@@ -59,11 +61,34 @@ def add(app: FastAPI, service: Service) -> None:
         return Json(said)
 
     @app.get("/v1/items/{item}/similar", response_model=SimilarAnswer, responses=ERRORS, tags=["recommend"])
-    async def similar(item: str, n: int = 10) -> Response:
+    async def similar(item: str, n: int = 10, by: str | None = None) -> Response:
+        """Items like one; `?by=together` gives what is bought with it, where the project has that source."""
         recommender = service.live.serving.recommender
         if recommender.dataset.items.ids.code(item) < 0:
             return Json({"error": f"the catalogue has no item {item!r}", "field": "item"}, 404)
-        return Json({"item": item, "items": [_shown(r) for r in recommender.similar(item, n)]})
+        return Json({"item": item, "items": [_shown(r) for r in recommender.similar(item, n, by)]})
+
+    @app.post("/v1/page", response_model=PageAnswer, responses=ERRORS, tags=["recommend"])
+    async def rows(body: PageBody) -> Response:
+        """A page of rows: picks, because you watched, genres, trending, go on; no item twice."""
+        page = service.shower.page(body.model_dump())
+        return Json(
+            {
+                "page_id": page.page_id,
+                "model_version": page.model_version,
+                "user_known": page.user_known,
+                "rows": [
+                    {
+                        "slate_id": f"{page.page_id}-{at}",
+                        "kind": row.kind,
+                        "title": row.title,
+                        "about": row.about,
+                        "items": [_shown(r) for r in row.items],
+                    }
+                    for at, row in enumerate(page.rows)
+                ],
+            }
+        )
 
     @app.post("/v1/events", response_model=EventsAnswer, responses=ERRORS, tags=["events"])
     async def events(body: EventsBody) -> Response:

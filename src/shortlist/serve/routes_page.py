@@ -30,7 +30,17 @@ def described(dataset: Dataset, code: int) -> dict[str, Any]:
     for name in [n for n, a in dataset.items.attributes.items() if a.kind in {"category", "list"}][:2]:
         value = dataset.items.attributes[name].show(code)
         tags += value if isinstance(value, list) else [value] if value else []
-    return {"item": dataset.items.ids.id(code), "title": dataset.items.titles[code], "tags": tags[:4]}
+    facts = {
+        name: value
+        for name, a in dataset.items.attributes.items()
+        if a.kind in {"number", "category"} and (value := a.show(code)) is not None
+    }
+    return {
+        "item": dataset.items.ids.id(code),
+        "title": dataset.items.titles[code],
+        "tags": tags[:4],
+        "facts": facts,
+    }
 
 
 def add(app: FastAPI, service: Service) -> None:
@@ -47,6 +57,10 @@ def add(app: FastAPI, service: Service) -> None:
             "events": len(dataset.log),
             "max_n": MAX_N,
             "objectives": {n: {"kind": o.kind, "weight": o.weight} for n, o in project.objectives.items()},
+            "view": project.view,
+            "context": {n: a.vocabulary for n, a in dataset.log.context.items() if a.kind == "category"},
+            "sources": list(recommender.retrievers),
+            "facts": [n for n, a in dataset.items.attributes.items() if a.kind in {"number", "category"}],
             "diversity": project.rerank.diversity,
             "freshness": project.rerank.freshness,
             "kinds": [k for k in dataset.log.kinds if k != IMPRESSION],

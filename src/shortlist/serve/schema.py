@@ -24,6 +24,8 @@ class RecommendBody(Body):
     filters: dict[str, Any] | None = None
     diversity: float | None = None
     freshness: float | None = None
+    calibration: float | None = None
+    """How strongly the slate keeps to the shares of the person's tastes, 0 to 1."""
     combine: str | None = None
     """sum or product of the objectives."""
     at_least: dict[str, Any] | None = None
@@ -32,6 +34,19 @@ class RecommendBody(Body):
     """How much chance there is in the slate; the propensity of each item is in the answer and in the log."""
     seed: int | None = None
     """Makes that chance again."""
+    after: Id | None = None
+    """Up next: the item that somebody has before them, as the latest of their history. It does not come back."""
+
+
+class PageBody(Body):
+    user: Id | None = None
+    history: list[Id] | None = Field(None, max_length=1000)
+    rows: int = Field(6, ge=1, le=40)
+    n: int = Field(10, ge=1, le=50)
+    """Items in a row at most."""
+    context: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None
+    filters: dict[str, Any] | None = None
 
 
 class ItemAnswer(BaseModel):
@@ -60,6 +75,24 @@ class RecommendAnswer(BaseModel):
     items: list[ItemAnswer]
     timing: dict[str, float] | None = None
     """With `?debug=timing`: stage → milliseconds."""
+
+
+class RowAnswer(BaseModel):
+    slate_id: str
+    """For events that come from this row."""
+    kind: str
+    title: str
+    about: Id | None
+    """The item or value that the row is about."""
+    items: list[ItemAnswer]
+
+
+class PageAnswer(BaseModel):
+    page_id: str
+    model_version: str
+    user_known: bool
+    rows: list[RowAnswer]
+    """From top to bottom; no item is on the page twice."""
 
 
 class EventBody(Body):

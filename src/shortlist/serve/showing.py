@@ -21,6 +21,7 @@ from shortlist.data.store import StoredSlate
 from shortlist.errors import RequestError, ShortlistError
 from shortlist.evaluate.experiment.assign import arm_of
 from shortlist.evaluate.experiment.interleave import team_draft
+from shortlist.paging import PageOfRows, make_page
 from shortlist.recommender import Recommender
 from shortlist.serve.live import Live
 from shortlist.serve.telemetry import Metrics
@@ -57,6 +58,7 @@ class Asked:
             or w.get("history") is not None
             or w.get("seed") is not None
             or w.get("now") is not None
+            or w.get("after") is not None
         ):
             return None
         common = {k: v for k, v in w.items() if k not in {"user", "context"}}
@@ -94,6 +96,26 @@ class Shower:
             for at, answer in zip(places, self._answer(some), strict=True):
                 answers[at] = answer
         return answers
+
+    def page(self, wanted: dict[str, Any]) -> PageOfRows:
+        """A page of rows; each row is kept as a slate of its own."""
+        recommender = self.live.of(wanted.get("user"))
+        page = make_page(recommender, **wanted)
+        for at, row in enumerate(page.rows):
+            self.writer.show(
+                StoredSlate(
+                    f"{page.page_id}-{at}",
+                    wanted.get("user"),
+                    recommender.now(),
+                    f"{page.model_version}-row-{row.kind}",
+                    [r.item for r in row.items],
+                    [r.propensity for r in row.items],
+                    {},
+                    None,
+                    wanted.get("context") or {},
+                )
+            )
+        return page
 
     def _answer(self, some: list[Asked]) -> list[Shown | ShortlistError]:
         """Requests that are alike, together; where one of them is wrong, one by one."""

@@ -136,5 +136,14 @@ def settings() -> dict[str, Any]:
             "exposure_cap": 3,
             "new_items": {"share": 0.5, "slot": 4, "budget": 60, "window": "14d"},
         },
+        "page": {
+            "rows": [
+                {"kind": "picks"},
+                {"kind": "new", "window": "14d"},
+                {"kind": "trending"},
+                {"kind": "because"},
+                {"kind": "attribute", "of": "main", "most": 3},
+            ]
+        },
         "evaluate": {"relevant": "install"},
     }  # fmt: skip

@@ -167,6 +167,7 @@ def settings() -> dict[str, Any]:
     return {
         "name": "movies",
         "simulated": True,
+        "view": "rows",
         "data": dict(TABLES),
         "items": {
             "id": "item_id",
@@ -236,5 +237,16 @@ def settings() -> dict[str, Any]:
             "freshness_by": "arrived",
             "exposure_by": "studio",
             "exposure_cap": 4,
+            "new_items": {"share": 0.3, "slot": 6, "budget": 40, "window": "14d"},
+        },
+        "page": {
+            "rows": [
+                {"kind": "continue", "of": "minutes", "unit": 60.0, "window": "14d"},
+                {"kind": "picks"},
+                {"kind": "because", "most": 2},
+                {"kind": "trending"},
+                {"kind": "attribute", "of": "genres", "most": 3},
+                {"kind": "new", "window": "14d"},
+            ]
         },
     }

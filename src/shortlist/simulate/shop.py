@@ -17,7 +17,15 @@ from scipy.special import expit
 
 from shortlist.simulate.audience import Audience, Followed, Session
 from shortlist.simulate.engine import write_log
-from shortlist.simulate.shop_catalogue import COMPLEMENTS, CONSUMED, KINDS, items_table, settings, users_table
+from shortlist.simulate.shop_catalogue import (
+    COMPLEMENTS,
+    CONSUMED,
+    KINDS,
+    PRICES,
+    items_table,
+    settings,
+    users_table,
+)
 from shortlist.simulate.world import World, events_table, taste_groups, until
 
 SLOTS = 10
@@ -46,10 +54,11 @@ def make_shop(
     kind = rng.choice(len(KINDS), items, p=rng.dirichlet(np.full(len(KINDS), 6.0)))
     brand = rng.integers(0, BRANDS, items)
     quality = rng.normal(0, 1.0, items)
-    usual = np.exp(rng.normal(3.0, 0.8, len(KINDS)))
+    usual = np.array(PRICES, np.float64)
     price = np.round(usual[kind] * np.exp(rng.normal(0, 0.35, items)), 2)
     margin = np.round(price * rng.beta(3, 7, items), 2)
     dear = np.log(price / usual[kind])
+    costly = np.log(usual / np.median(usual))  # what costs much is thought over longer
     arrival = np.where(
         rng.random(items) < 0.7, -rng.integers(1, 900, items), rng.integers(0, days + later, items)
     )
@@ -69,14 +78,16 @@ def make_shop(
 
     def basket(who: np.ndarray, what: np.ndarray, device: np.ndarray) -> np.ndarray:
         liked = taste[who, kind[what]] * 2.0 + 0.4 * loyal[who, brand[what]] + 0.5 * quality[what]
-        return np.asarray(expit(liked - 0.9 * dear[what] + np.array([-0.3, 0.2])[device] - 0.7))
+        return np.asarray(
+            expit(liked - 0.9 * dear[what] - 0.25 * costly[kind[what]] + np.array([-0.3, 0.2])[device] + 0.1)
+        )
 
     def buy(who: np.ndarray, what: np.ndarray, device: np.ndarray) -> np.ndarray:
         return np.asarray(expit(0.4 * quality[what] - 0.5 * dear[what] + np.array([-0.2, 0.2])[device] + 0.4))
 
     def back(who: np.ndarray, what: np.ndarray) -> np.ndarray:
         """The chance that a purchase is sent back; nobody sends back what is eaten."""
-        return np.asarray(np.where(consumed[kind[what]], 0.01, expit(-0.9 * quality[what] - 2.0)))
+        return np.asarray(np.where(consumed[kind[what]], 0.01, expit(-0.9 * quality[what] - 1.3)))
 
     def brings(who: np.ndarray, what: np.ndarray, device: np.ndarray) -> np.ndarray:
         """Margin expected of a click."""

@@ -13,6 +13,8 @@ KINDS = [
     "Coffee", "Tea", "Shampoo", "Pet food", "Vitamins", "Charcoal", "Camera", "Tripod", "Memory card", "Laptop",
     "Laptop bag", "Mouse", "Tent", "Sleeping bag", "Boots", "Grill", "Bike", "Helmet", "Bike light", "Coffee maker",
 ]  # fmt: skip
+PRICES = [9, 6, 7, 24, 15, 11, 420, 70, 25, 780, 45, 30, 160, 75, 110, 180, 560, 60, 25, 90]
+"""What one of each kind usually costs."""
 CONSUMED = {"Coffee", "Tea", "Shampoo", "Pet food", "Vitamins", "Charcoal"}
 """What is used up and bought again."""
 COMPLEMENTS = {
@@ -109,7 +111,7 @@ def settings() -> dict[str, Any]:
             "click": {"events": ["click"], "window": "1h", "weight": 0.1},
             "purchase": {"events": ["purchase"], "window": "3d", "weight": 0.3, "given": "click"},
             "margin": {"kind": "amount", "events": ["purchase"], "window": "3d", "weight": 1.0},
-            "return": {"events": ["return"], "window": "18d", "weight": -0.05, "given": "purchase"},
+            "return": {"events": ["return"], "window": "16d", "weight": -0.05, "given": "purchase"},
         },
         "features": [
             {"name": "clicks_7d", "kind": "count", "by": "item", "event": "click", "window": "7d"},
@@ -159,6 +161,14 @@ def settings() -> dict[str, Any]:
             "in_stock": "stock",
             "show_again": "consumed",
             "new_items": {"share": 0.2, "slot": 5, "budget": 40, "window": "14d"},
+        },
+        "page": {
+            "rows": [
+                {"kind": "again"},
+                {"kind": "picks"},
+                {"kind": "because", "most": 2},
+                {"kind": "trending"},
+            ]
         },
         "evaluate": {"relevant": "click"},
     }

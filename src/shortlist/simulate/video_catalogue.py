@@ -86,6 +86,7 @@ def settings() -> dict[str, Any]:
     return {
         "name": "video",
         "simulated": True,
+        "view": "feed",
         "data": {**TABLES, "context": {"device": "category"}},
         "items": {
             "id": "item_id",
@@ -162,6 +163,7 @@ def settings() -> dict[str, Any]:
             "freshness_by": "uploaded",
             "exposure_by": "channel",
             "exposure_cap": 3,
+            "new_items": {"share": 0.4, "slot": 5, "budget": 60, "window": "14d"},
         },
         "evaluate": {"relevant": "click"},
     }

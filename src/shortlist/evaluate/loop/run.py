@@ -137,15 +137,8 @@ def simulate(
             )
         chosen = {n: p for n, p in everyone.items() if only is None or n in only}
         for number, (policy, (said, made)) in enumerate(chosen.items()):
-            done = (seed + number / len(chosen)) / seeds
-            lived = _live(
-                world,
-                made(world),
-                rounds,
-                days,
-                seed,
-                lambda at, d=done, p=policy: progress(p, d + at / len(chosen) / seeds),
-            )
+            done, step = (seed + number / len(chosen)) / seeds, 1 / len(chosen) / seeds
+            lived = _live(world, made(world), rounds, days, seed, Part(progress, done, step))
             says[policy] = said
             for measure, line in lived.items():
                 values.setdefault(policy, {m: [] for m in MEASURES})[measure].append(line)
@@ -161,8 +154,20 @@ def simulate(
     return Loop(name, unit, arrays, says, facts)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of the way, told as progress on the whole."""
+
+    progress: Progress
+    done: float
+    step: float
+
+    def __call__(self, at: float) -> None:
+        self.progress("lives with each policy", self.done + at * self.step)
+
+
 def _live(
-    world: World, player: Player, rounds: int, days: int, seed: int, progress: Callable[[float], None]
+    world: World, player: Player, rounds: int, days: int, seed: int, progress: Part
 ) -> dict[str, list[float]]:
     """One policy and one seed: measure → a number for each round."""
     a = world.audience
@@ -235,7 +240,7 @@ class _Record:
     def between(self, day: int, later: int) -> list[StoredEvent]:
         """What has happened from one morning to another, as a server would be told."""
         low, high = START + day * DAY, START + later * DAY
-        found = []
+        found: list[StoredEvent] = []
         for table in self.parts:
             time = table["timestamp"]
             part = table.filter(pc.and_(pc.greater_equal(time, low), pc.less(time, high)))

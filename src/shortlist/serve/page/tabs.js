@@ -1,7 +1,7 @@
 "use strict";
 // Tabs: arrow keys move between them, the address remembers the one that is open. A view loads when it is first shown.
 const views = { try: () => {}, quality: () => report("quality", "/v1/admin/report"), experiments: () => report("experiments", "/v1/admin/experiments") };
-const tabs = [...document.querySelectorAll("#tabs [role=tab]")];
+let tabs = [...document.querySelectorAll("#tabs [role=tab]:not([hidden])")];
 
 function open(name, focus) {
   for (const tab of tabs) {
@@ -16,9 +16,10 @@ function open(name, focus) {
   views[name]();
 }
 
-for (const [at, tab] of tabs.entries()) {
+for (const tab of document.querySelectorAll("#tabs [role=tab]")) {
   tab.addEventListener("click", () => open(tab.getAttribute("aria-controls"), false));
   tab.addEventListener("keydown", (event) => {
+    const at = tabs.indexOf(tab);
     const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
