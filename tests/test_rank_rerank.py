@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -151,6 +151,7 @@ def test_weights() -> None:
         assert error.value.field == field
 
 
+@settings(deadline=None)  # the first call may compile
 @given(
     hnp.arrays(np.float64, 12, elements=st.floats(-5, 5)),
     st.integers(0, 2**31),

@@ -156,9 +156,10 @@ class _Page:
     def _because(self, _row: Row) -> list[tuple[Theme, Any]]:
         data = self.r.dataset
         found, seen = [], set[int]()
+        weights = self.r.asker.event_weights(self.whole)  # what counts for nothing (a dismissal, a return) is no reason
         for event in range(len(self.whole.item) - 1, -1, -1):
             code = int(self.whole.item[event])
-            if code in seen or len(seen) >= ANCHORS:
+            if code in seen or len(seen) >= ANCHORS or weights[event] <= 0:
                 continue
             seen.add(code)
             likeness = self._likeness(code)

@@ -15,6 +15,7 @@ VERBS = {
     "buy": "bought",
     "cart": "put in your basket",
     "install": "installed",
+    "retained": "use",
     "rating": "rated",
     "like": "liked",
     "listen": "listened to",

@@ -22,6 +22,7 @@ COMMENTS = {
     "utility": "How objectives become one number: sum or product, and what a slate must keep to.",
     "rank": "Boosted trees with a head per objective, calibrated.",
     "rerank": "From candidates to a slate: diversity, freshness, how much of one provider.",
+    "page": "A page of rows, from top to bottom: which kinds of rows, and how many of each at most.",
     "evaluate": "How the log is cut in time: past | ranker window | validation | test.",
 }
 
@@ -68,8 +69,9 @@ def write_toml(settings: dict[str, Any], title: str) -> str:
     lines += [
         f"{key} = {_value(value)}" for key, value in settings.items() if not isinstance(value, (dict, list))
     ]
-    for key in COMMENTS:
-        if "." not in key and settings.get(key):
+    sections = [key for key, value in settings.items() if isinstance(value, (dict, list))]
+    for key in [k for k in COMMENTS if k in sections] + [k for k in sections if k not in COMMENTS]:
+        if settings[key]:
             _section(lines, key, settings[key])
     return "\n".join(lines) + "\n"
 
@@ -110,4 +112,6 @@ def _value(value: Any) -> str:
         return repr(value)
     if isinstance(value, list):
         return "[" + ", ".join(_value(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
     return json.dumps(str(value), ensure_ascii=False)

@@ -7,6 +7,9 @@ with i, the second how much more often than by chance (Brin, Motwani & Silverste
 in every basket goes with nothing. Pairs alike in the attribute `apart` are left out: two tents in one basket are rare, and who looks at one
 tent compares it with others, which is what `neighbours` learns from views (substitutes against complements: McAuley et al. 2015).
 
+Most pairs of things are never seen together, while their kinds are: with `apart`, the same formula over kinds says what a kind goes with, and
+the things most taken of those kinds stand behind the pairs (`back_off`). So a new tent has sleeping bags beside it from its first day.
+
 For a product page, a basket, a "next after this". Not for people's tastes at large, and not where few take two things at a time.
 
 Time: Σ_baskets (size)². Memory: items × k.
@@ -27,6 +30,9 @@ from shortlist.retrieve.cooccurrence import as_matrix
 from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
 from shortlist.retrieve.select import select
 
+HEAD, KINDS = 10, 8
+"""So many items of a kind, and so many partner kinds, stand behind the pairs."""
+
 
 class TogetherConfig(ItemItemConfig):
     event: str | None = None
@@ -41,6 +47,8 @@ class TogetherConfig(ItemItemConfig):
     """Draws pairs that rest on few baskets towards zero."""
     fewest: int = Field(2, ge=1)
     """A pair needs so many baskets."""
+    back_off: float = Field(0.1, ge=0, le=1)
+    """With `apart`: what the kinds say counts so much beside what the pairs say."""
 
     @field_validator("basket")
     @classmethod
@@ -85,25 +93,51 @@ class Together(ItemItem):
 
     def fit_baskets(self, X: sp.csr_matrix, kinds: np.ndarray | None = None) -> Self:
         """From baskets × items of ones, float32; kinds int (items,), −1: none."""
-        config, (baskets, n) = self.config, X.shape
+        config, n = self.config, X.shape[1]
         counts = np.bincount(X.indices, minlength=n).astype(np.float64)
-        both = (X.T @ X).tocoo()
-        kept = (both.row != both.col) & (both.data >= config.fewest)
-        if kinds is not None:
-            kept &= (kinds[both.row] != kinds[both.col]) | (kinds[both.row] < 0)
-        i, j, c = both.row[kept], both.col[kept], both.data[kept].astype(np.float64)
-        lift = np.log(np.maximum(c * baskets / (counts[i] * counts[j]), 1.0))
-        values = c / (counts[i] + config.shrink) * lift
-        whole = sp.csr_matrix(
-            (values[values > 0], (i[values > 0], j[values > 0])), shape=(n, n), dtype=np.float32
-        )
-        self.weights = _best(whole, config.k)
+        pairs = self._pairs(X, counts, config.fewest)
+        if kinds is None:
+            self.weights = _best(pairs, config.k)
+            return self
+        alike = (kinds[pairs.row] == kinds[pairs.col]) & (kinds[pairs.row] >= 0)
+        pairs.data[alike] = 0
+        self.weights = _best(pairs.tocsr() + config.back_off * self._by_kind(X, counts, kinds), config.k)
         return self
 
+    def _pairs(self, X: sp.csr_matrix, counts: np.ndarray, fewest: int) -> sp.coo_matrix:
+        """The formula above, for each pair of columns that are in enough rows together."""
+        both = (X.T @ X).tocoo()
+        kept = (both.row != both.col) & (both.data >= fewest)
+        i, j, c = both.row[kept], both.col[kept], both.data[kept].astype(np.float64)
+        lift = np.log(np.maximum(c * X.shape[0] / (counts[i] * counts[j]), 1.0))
+        values = c / (counts[i] + self.config.shrink) * lift
+        return sp.coo_matrix((values.astype(np.float32), (i, j)), shape=both.shape)
 
-def _best(whole: sp.csr_matrix, k: int) -> sp.csr_matrix:
+    def _by_kind(self, X: sp.csr_matrix, counts: np.ndarray, kinds: np.ndarray) -> sp.csr_matrix:
+        """What the kinds of items go with: of each partner kind its most taken items, by their share of it."""
+        n, size = len(kinds), int(kinds.max(initial=-1)) + 1
+        known = kinds >= 0
+        of = sp.csr_matrix(
+            (np.ones(known.sum(), np.float32), (np.flatnonzero(known), kinds[known])), shape=(n, size)
+        )
+        baskets = (X @ of).tocsr()
+        baskets.data[:] = 1.0
+        partners = self._pairs(
+            baskets, np.asarray(baskets.sum(0), np.float64).ravel(), self.config.fewest
+        ).tocsr()
+        total = np.bincount(kinds[known], counts[known], size)
+        order = np.lexsort((-counts, kinds))
+        place = np.arange(n) - np.searchsorted(kinds[order], kinds[order])
+        head = order[(place < HEAD) & (kinds[order] >= 0) & (counts[order] > 0)]
+        share = counts[head] / np.maximum(total[kinds[head]], 1)
+        heads = sp.csr_matrix((share.astype(np.float32), (kinds[head], head)), shape=(size, n))
+        return (of @ (_best(partners, KINDS) @ heads)).tocsr()
+
+
+def _best(whole: sp.spmatrix, k: int) -> sp.csr_matrix:
     """Each row's k largest."""
-    n = whole.shape[0]
+    whole, n = sp.csr_matrix(whole, dtype=np.float32), whole.shape[0]
+    whole.eliminate_zeros()
     parts = []
     for start in range(0, n, 1024):
         dense = whole[start : start + 1024].toarray()

@@ -146,7 +146,7 @@ def settings() -> dict[str, Any]:
             "weights": {"click": 0.3, "cart": 0.6, "purchase": 1.0, "return": 0.0},
             "sources": [
                 {"model": "popular", "half_life": "14d"},
-                {"model": "together", "event": "purchase", "apart": "kind"},
+                {"model": "together", "event": "purchase", "basket": "14d", "apart": "kind"},
                 {"model": "neighbours"},
                 {"model": "als", "factors": 32},
                 {"model": "content"},

@@ -56,11 +56,11 @@ async function watch(row, facts, slate) {
   if (state.project.kinds.includes("like")) bar.append(tell("Like", "like", "You will see more like it."));
   if (state.project.kinds.includes("dismiss")) bar.append(tell("Not interested", "dismiss", "You will see less like it."));
   bar.append(action("Back to the feed", "", showProduct));
-  main.append(screen, element("h3", "", row.title), element("p", "quiet", (facts ? facts.tags : []).join(" · ")), bar);
+  main.append(screen, element("h2", "", row.title), element("p", "quiet", (facts ? facts.tags : []).join(" · ")), bar);
   const side = element("section");
   const list = element("ol", "next");
   list.append(...next.items.map((one) => clip(one, about.get(one.item), next.slate_id, "small")));
-  side.append(element("h3", "", "Up next"), list);
+  side.append(element("h2", "", "Up next"), list);
   page.append(main, side);
   $("product-body").replaceChildren(page);
   say(`Watching ${row.title}`);

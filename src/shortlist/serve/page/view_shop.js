@@ -21,6 +21,12 @@ async function partners(item, n) {
   return (await call(`/v1/items/${encodeURIComponent(item)}/similar?n=${n}${by}`)).items;
 }
 
+// What could stand for it: alike by its description, where the project has that source.
+async function substitutes(item) {
+  const by = state.project.sources.includes("content") ? "&by=content" : "";
+  return (await call(`/v1/items/${encodeURIComponent(item)}/similar?n=8${by}`)).items;
+}
+
 // What goes with the whole basket: what goes with most of it, and is not in it.
 async function basketPartners() {
   const worth = new Map();
@@ -35,7 +41,7 @@ async function basketPartners() {
 async function side() {
   const box = element("aside", "basket card");
   box.setAttribute("aria-label", "Basket");
-  box.append(element("h3", "", `Basket (${basket.size})`));
+  box.append(element("h2", "", `Basket (${basket.size})`));
   const list = element("ol", "in-basket");
   for (const [item, one] of basket) {
     const line = element("li");
@@ -58,7 +64,7 @@ async function side() {
       const facts = await factsOf(found);
       const row = element("ol", "next");
       row.append(...found.map((one) => ware(one, facts.get(one.item), "", one.reason)));
-      box.append(element("h3", "", "Goes with your basket"), row);
+      box.append(element("h2", "", "Goes with your basket"), row);
     }
   }
   return box;
@@ -87,7 +93,7 @@ looks.shop = async () => {
 async function lookAt(row, slate) {
   await did(row.item, slate, ["click"]);
   const [own, complements, alike] = await Promise.all([
-    factsOf([row]), partners(row.item, 8), call(`/v1/items/${encodeURIComponent(row.item)}/similar?n=8`).then((found) => found.items),
+    factsOf([row]), partners(row.item, 8), substitutes(row.item),
   ]);
   const facts = own.get(row.item) || { facts: {}, tags: [] };
   const about = await factsOf([...complements, ...alike]);
@@ -100,7 +106,7 @@ async function lookAt(row, slate) {
     await showBasket();
   });
   const stock = facts.facts.stock;
-  words.append(element("h3", "", row.title), element("p", "price", money(facts.facts.price)), element("p", "quiet", facts.tags.join(" · ")),
+  words.append(element("h2", "", row.title), element("p", "price", money(facts.facts.price)), element("p", "quiet", facts.tags.join(" · ")),
     element("p", "quiet", stock === undefined ? "" : stock > 0 ? `${stock} in stock` : "Out of stock"), put, action("Back to the shop", "", showProduct));
   main.append(cover(row.title, "large"), words);
   const rows = [main];

@@ -58,7 +58,7 @@ function strip(title, tiles, name = "") {
   list.tabIndex = 0;
   list.setAttribute("aria-label", title);
   list.append(...tiles);
-  row.append(element("h3", "", title), list);
+  row.append(element("h2", "", title), list);
   return row;
 }
 
@@ -96,6 +96,6 @@ async function startProduct() {
   tab.hidden = false;
   tabs = [...document.querySelectorAll("#tabs [role=tab]:not([hidden])")];
   views.product = showProduct;
-  if (!location.hash) open("product", false);
+  if (!location.hash || location.hash === "#product") open("product", false);
 }
 startProduct().catch(fail);

@@ -1,0 +1,204 @@
+"""Each setting as its product would look, in a real Chromium: a page of rows, a store, a feed, a shop with a basket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from conftest import ROOT, Server
+from e2e.test_page import AXE
+from shortlist.recommender import Recommender
+from shortlist.simulate.worlds import WORLDS, make_world
+from test_serve import call
+
+ARTIFACTS = ROOT / "artifacts"
+pytestmark = pytest.mark.browser
+Open = Callable[[str], tuple[Page, Server]]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    running: dict[str, Server] = {}
+
+    def one(name: str) -> Server:
+        if name not in running:
+            folder = tmp_path_factory.mktemp(name)
+            world = make_world(name, users=400, items=250, sessions=6_000, days=30, seed=1)
+            dataset = world.dataset()
+            bundle = Recommender(dataset.project).fit(dataset).save(folder / "bundle")
+            running[name] = Server(bundle, folder / "events.sqlite")
+        return running[name]
+
+    yield one
+    for server in running.values():
+        server.kill()
+
+
+@pytest.fixture
+def look(browser: Browser, servers: Callable[[str], Server]) -> Iterator[Open]:
+    pages: list[tuple[Page, list[str]]] = []
+
+    def one(name: str) -> tuple[Page, Server]:
+        server = servers(name)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        complaints: list[str] = []
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(server.url)
+        expect(page.locator("#product-body [data-item]").first).to_be_visible()
+        pages.append((page, complaints))
+        return page, server
+
+    yield one
+    for page, complaints in pages:
+        assert complaints == []
+        page.close()
+
+
+def shot(page: Page, name: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=str(ARTIFACTS / f"view-{name}.png"))
+    if os.environ.get("SHORTLIST_VIEWS"):
+        page.screenshot(path=str(Path(os.environ["SHORTLIST_VIEWS"]) / f"view-{name}.png"))
+
+
+def items(page: Page) -> list[str]:
+    return list(
+        page.evaluate(
+            "[...document.querySelectorAll('#product-body [data-item]')].map((b) => b.dataset.item)"
+        )
+    )
+
+
+def person(page: Page) -> str:
+    return (page.locator("#product-user option:checked").inner_text()).split(" ")[0]
+
+
+def history(server: Server, user: str) -> list[tuple[str, str]]:
+    status, found = call(f"{server.url}/v1/users/{user}/history")
+    assert status == 200
+    return [(event["item"], event["kind"]) for event in found["history"]]
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_it_opens_as_the_product_and_axe_finds_nothing(look: Open, name: str) -> None:
+    page, _ = look(name)
+    tab = page.locator("#tab-product")
+    expect(tab).to_have_text({"movies": "Home", "video": "Feed", "shop": "Shop", "apps": "Store"}[name])
+    expect(tab).to_have_attribute("aria-selected", "true")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.evaluate(AXE)
+        found = page.evaluate(
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
+        )
+        assert [(v["id"], [n["html"][:120] for n in v["nodes"][:2]]) for v in found["violations"]] == []
+    page.emulate_media(color_scheme="light")
+    shot(page, name)
+    # on a phone nothing runs over
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # the arrow keys reach the other tabs
+    tab.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#tab-try")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#slate button").first).to_be_visible()
+
+
+def test_movies_are_a_page_of_rows_and_go_on_where_one_was(look: Open) -> None:
+    page, server = look("movies")
+    shown = items(page)
+    assert len(shown) == len(set(shown)) >= 20
+    titles = page.locator("#product-body h2").all_inner_texts()
+    assert "Picked for you" in titles
+    assert any(t.startswith("Because you ") for t in titles)
+    who = person(page)
+    first = page.locator(".strip.picks button").first
+    item = first.get_attribute("data-item")
+    first.click()
+    expect(page.locator("#product-said")).to_contain_text("Watched")
+    expect(page.locator(f"#product-body .picks [data-item='{item}']")).to_have_count(0)
+    assert (item, "play") in history(server, who)
+    # somebody stops a film in the middle: it is the first thing on the page
+    half = call(f"{server.url}/v1/recommend", {"user": who, "n": 1})[1]["items"][0]
+    minutes = call(f"{server.url}/v1/items", [half["item"]])[1][0]["facts"]["minutes"]
+    event = {"user": who, "item": half["item"], "kind": "play", "value": minutes * 60 * 0.5}
+    assert call(f"{server.url}/v1/events", {"events": [event]})[0] == 200
+    page.reload()
+    expect(page.locator(".strip").first.locator("h2")).to_have_text("Go on where you were")
+    expect(page.locator(".strip.continue progress").first).to_have_attribute("value", "0.5")
+    page.locator("#product-visitor").click()
+    expect(page.locator("#product-said")).to_contain_text("New here")
+    expect(page.locator(".strip.because")).to_have_count(0)
+
+
+def test_apps_are_installed_from_a_shelf(look: Open) -> None:
+    page, server = look("apps")
+    who = person(page)
+    install = page.locator(".strip.picks .icon button").first
+    expect(install).to_have_text("Install")
+    item = install.get_attribute("data-item")
+    install.click()
+    expect(page.locator("#product-said")).to_contain_text("Installed")
+    expect(page.locator(f"#product-body [data-item='{item}']")).to_have_count(0)
+    assert (item, "install") in history(server, who)
+    # the moment counts: at another daytime another page
+    before = items(page)
+    page.locator("#product-daytime").select_option("night")
+    for _ in range(100):
+        if items(page) != before:
+            break
+        page.wait_for_timeout(50)
+    assert items(page) != before
+
+
+def test_a_feed_goes_on_and_on_and_has_something_up_next(look: Open) -> None:
+    page, server = look("video")
+    first = items(page)
+    page.mouse.wheel(0, 20_000)
+    expect(page.locator(f".feed li:nth-child({len(first) + 1}) [data-item]")).to_be_attached()
+    later = items(page)
+    assert later[: len(first)] == first
+    assert len(later) == len(set(later))
+    who = person(page)
+    card = page.locator(".feed [data-item]").nth(1)
+    item = card.get_attribute("data-item")
+    card.click()
+    expect(page.locator(".watching h2").first).to_be_visible()
+    expect(page.locator(".next [data-item]")).to_have_count(6)
+    assert item not in items(page)
+    page.get_by_role("button", name="Not interested").click()
+    expect(page.locator("#product-said")).to_contain_text("less like it")
+    assert {(item, k) for k in ("click", "watch", "dismiss")} <= set(history(server, who))
+    shot(page, "video-next")
+    page.get_by_role("button", name="Back to the feed").click()
+    expect(page.locator(".feed [data-item]").first).to_be_visible()
+
+
+def test_a_shop_has_product_pages_and_a_basket(look: Open) -> None:
+    page, server = look("shop")
+    who = person(page)
+    product = page.locator("#product-body .ware button").first
+    item = product.get_attribute("data-item")
+    product.click()
+    expect(page.locator(".detail .price")).to_contain_text("€")
+    expect(page.locator(".strip.alike .ware").first).to_be_visible()
+    kind = call(f"{server.url}/v1/items", [item])[1][0]["facts"]["kind"]
+    for at, same in ((".strip.alike", True), (".strip.together", False)):
+        shown = [b.get_attribute("data-item") for b in page.locator(f"{at} [data-item]").all()]
+        kinds = [fact["facts"]["kind"] for fact in call(f"{server.url}/v1/items", shown)[1]]
+        if same:
+            assert kinds.count(kind) >= len(kinds) / 2  # what could stand for it
+        else:
+            assert kind not in kinds  # what goes with it
+    page.get_by_role("button", name="Add to basket").click()
+    expect(page.locator(".basket h2").first).to_have_text("Basket (1)")
+    shot(page, "shop-basket")
+    page.get_by_role("button", name="Buy").click()
+    expect(page.locator("#product-said")).to_contain_text("Bought")
+    expect(page.locator(".basket h2").first).to_have_text("Basket (0)")
+    assert {(item, k) for k in ("click", "cart", "purchase")} <= set(history(server, who))

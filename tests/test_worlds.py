@@ -1,0 +1,234 @@
+"""Worlds: what is said of them holds in their logs, and the same seed makes the same world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from shortlist.retrieve.together import Together
+from shortlist.simulate.apps_catalogue import CATEGORIES
+from shortlist.simulate.audience import Audience, Life
+from shortlist.simulate.shop_catalogue import COMPLEMENTS, CONSUMED
+from shortlist.simulate.world import DAY, START, World
+from shortlist.simulate.worlds import WORLDS, make_world
+
+ITEMS, DAYS, LATER = 1_000, 40, 10
+
+
+@dataclass
+class Logged:
+    """A world and its log as row numbers."""
+
+    world: World
+
+    def __post_init__(self) -> None:
+        e = self.world.events.to_pydict()
+        self.kind, self.time, self.value = (
+            np.array(e["kind"]),
+            np.array(e["timestamp"]),
+            np.array(e["value"], float),
+        )
+        self.item = np.array([int(i[1:]) for i in e["item_id"]])
+        self.user = np.array([int(u[1:]) for u in e["user_id"]])
+        self.position, self.slate = np.array(e["position"]), np.array(e["slate"])
+        self.propensity = np.array(e["propensity"], float)
+        self.columns = e
+        assert self.world.audience is not None
+        self.audience: Audience = self.world.audience
+
+    def of(self, kind: str) -> np.ndarray:
+        return self.kind == kind
+
+
+@pytest.fixture(scope="module")
+def logged() -> Callable[[str], Logged]:
+    made: dict[str, Logged] = {}
+
+    def one(name: str) -> Logged:
+        if name not in made:
+            made[name] = Logged(
+                make_world(name, users=2_000, items=ITEMS, sessions=20_000, seed=7, days=DAYS, later=LATER)
+            )
+        return made[name]
+
+    return one
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_what_every_world_promises(name: str, logged: Callable[[str], Logged]) -> None:
+    found = logged(name)
+    a, shown = found.audience, found.of("impression")
+    first = found.of(a.kinds[0])
+    # a slate has as many slots as there are, filled from the top, each item once
+    order = np.lexsort((found.position[shown], found.slate[shown]))
+    places, slates = found.position[shown][order], found.slate[shown][order]
+    assert places.max() == a.slots - 1
+    assert (np.diff(places)[np.diff(slates) == 0] == 1).all()
+    assert np.bincount(slates).max() == a.slots
+    pairs = found.slate[shown].astype(np.int64) * ITEMS + found.item[shown]
+    assert len(np.unique(pairs)) == len(pairs)
+    # chances are chances, and known for what was shown alone
+    assert ((found.propensity[shown] > 0) & (found.propensity[shown] <= 1)).all()
+    assert np.isnan(found.propensity[~shown]).all()
+    # lower slots are looked at as the world says: what was taken against what would have been, had all been looked at
+    truth = found.world.truth(found.user[shown], found.item[shown])
+    taken = np.isin(pairs, found.slate[first].astype(np.int64) * ITEMS + found.item[first])
+    curve = np.array(
+        [
+            taken[found.position[shown] == p].sum() / truth[found.position[shown] == p].sum()
+            for p in range(a.slots)
+        ]
+    )
+    np.testing.assert_allclose(curve / curve[0], a.examined, atol=0.1)
+    # a few people come often, a few items are taken often
+    visits = np.sort(np.bincount(found.user[shown], minlength=2_000))[::-1]
+    assert 0.4 < visits[:200].sum() / visits.sum() < 0.7
+    taken_of = np.sort(np.bincount(found.item[first], minlength=ITEMS))[::-1]
+    slope = np.polyfit(np.log(np.arange(10, 200)), np.log(taken_of[10:200] + 0.5), 1)[0]
+    assert -1.2 < slope < -0.2, slope
+    # nothing is shown before it is there, or after the log has ended; some of the catalogue is still to come
+    assert a.arrival is not None
+    day = (found.time[shown] - START) // DAY
+    assert (a.arrival[found.item[shown]] <= day).all()
+    assert found.time.max() < START + DAYS * DAY + 2 * DAY
+    coming = a.arrival >= DAYS
+    assert 0.01 < coming.mean() < 0.5
+    assert not np.isin(np.flatnonzero(coming), found.item).any()
+    # events follow what was shown: nobody takes what they did not see
+    assert np.isin(found.slate[~shown].astype(np.int64) * ITEMS + found.item[~shown], pairs).all()
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_same_seed_is_the_same_world(name: str) -> None:
+    sizes = {"users": 120, "items": 80, "sessions": 600, "days": 12}
+    one, two = (make_world(name, **sizes, seed=3) for _ in range(2))
+    assert one.events.equals(two.events)
+    assert one.items.equals(two.items)
+    assert not one.events.equals(make_world(name, **sizes, seed=4).events)
+
+
+def test_people_in_a_world_do_what_its_log_says(logged: Callable[[str], Logged]) -> None:
+    """Life shows slates and the log's engine shows slates: the chances are the same, so the same slates are taken as often."""
+    for name in WORLDS:
+        found = logged(name)
+        a = found.audience
+        life = Life.begin(a, 5)
+        rng = np.random.default_rng(0)
+        who = rng.integers(0, a.users, 3_000)
+        device = a.devices(rng, who)
+        slates = np.argsort(rng.random((3_000, ITEMS)), axis=1)[:, : a.slots]
+        session = life.show(who, device, slates)
+        person = np.repeat(who, a.slots)
+        chance = (
+            a.choose(person, slates.ravel(), np.repeat(device, a.slots)).reshape(slates.shape) * a.examined
+        )
+        assert session.taken.sum() == pytest.approx(chance.sum(), rel=0.12)
+        # what follows is what was chosen
+        for kind, at, delay, value in a.happen(rng, session):
+            assert session.taken.ravel()[at].all(), kind
+            assert (delay > 0).all()
+            assert len(value) == len(at)
+
+
+def test_apps_are_new_hyped_and_of_their_hour(logged: Callable[[str], Logged]) -> None:
+    found = logged("apps")
+    a = found.audience
+    assert a.arrival is not None
+    assert 0.55 < (a.arrival >= 0).mean() < 0.75  # two in three arrive while the log is written, or later
+    installs, kept = found.of("install"), found.of("retained")
+    # the last week's installs cannot have been used for a week
+    early = installs & (found.time < START + (DAYS - 8) * DAY)
+    own = found.user.astype(np.int64) * ITEMS + found.item
+    share = np.isin(own[early], own[kept]).mean()
+    assert 0.1 < share < 0.35
+    assert found.world.pending is not None
+    assert set(found.world.pending["kind"].to_pylist()) <= {"retained", "remove"}
+    delay = (found.time[kept].mean() - found.time[installs].mean()) / DAY
+    assert delay < 7
+    loud = np.array(
+        [
+            t.split()[0] in {"MEGA", "Ultimate", "VIP", "Turbo", "Magic"}
+            for t in found.world.items["title"].to_pylist()
+        ]
+    )
+
+    def rate(kind: np.ndarray, per: np.ndarray, of: np.ndarray) -> float:
+        return float(of[found.item[kind]].sum() / of[found.item[per]].sum())
+
+    shown = found.of("impression")
+    assert rate(installs, shown, loud) > 1.3 * rate(installs, shown, ~loud)  # hype wins installs
+    assert rate(kept, installs, loud) < 0.6 * rate(kept, installs, ~loud)  # and loses users
+    # what is wanted changes with the daytime: some category's share of installs is twice as large at one as at another
+    main = np.array([CATEGORIES.index(c) for c in found.world.items["main"].to_pylist()])
+    daytime = np.array(found.columns["daytime"])
+    wanted = np.array(
+        [
+            np.bincount(main[found.item[installs & (daytime == t)]], minlength=16)
+            / np.maximum(np.bincount(main[found.item[shown & (daytime == t)]], minlength=16), 1)
+            for t in ("morning", "day", "evening", "night")
+        ]
+    )
+    assert (wanted.max(0) / np.maximum(wanted.min(0), 1e-9)).max() > 2
+
+
+def test_a_shops_needs_move(logged: Callable[[str], Logged]) -> None:
+    found = logged("shop")
+    a = found.audience
+    click, cart, bought, back = (found.of(k) for k in ("click", "cart", "purchase", "return"))
+    assert click.sum() > cart.sum() > bought.sum() > back.sum() > 0
+    kinds = found.world.items["kind"].to_pylist()
+    margin = np.array(found.world.items["margin"].to_pylist())
+    np.testing.assert_allclose(found.value[bought], margin[found.item[bought]])
+    assert not {kinds[i] for i in found.item[back]} & CONSUMED or (
+        np.isin([kinds[i] for i in found.item[back]], list(CONSUMED)).mean() < 0.1
+    )
+    # after a camera: no second camera, but a tripod
+    life = Life.begin(a, 1)
+    cameras = np.flatnonzero(np.array(kinds) == "Camera")
+    who = np.arange(50)
+    assert a.needs is not None
+    a.needs(life.needs, who, np.full(50, cameras[0]), np.ones(50))
+    names = sorted(set(kinds), key=lambda k: int(np.flatnonzero(a.topic[kinds.index(k)])[0]))
+    state = dict(zip(names, life.needs[0], strict=True))
+    assert state["Camera"] < -2
+    assert all(state[other] > 1 for other in COMPLEMENTS["Camera"])
+    assert {k for k, v in state.items() if v > 0} == set(COMPLEMENTS["Camera"])
+    life.skip()
+    assert -2.5 < life.needs[0].min() < life.needs[0].min() * 0.9  # needs fade
+    # what is used up is taken again, what lasts is not
+    assert isinstance(a.again, np.ndarray)
+    assert all((a.again[i] > 1) == (kinds[i] in CONSUMED) for i in range(ITEMS))
+
+
+def test_who_shares_a_household_differs(logged: Callable[[str], Logged]) -> None:
+    a = logged("movies").audience
+    sizes = (a.lean > 0).sum(1)
+    np.testing.assert_allclose([(sizes == n).mean() for n in (1, 2, 3)], [0.55, 0.3, 0.15], atol=0.04)
+    two = np.flatnonzero(sizes == 2)[:50]
+    items = np.arange(200)
+    apart = [
+        np.corrcoef(*(a.choose(np.full(200, u), items, np.full(200, m)) for m in (0, 1)))[0, 1] for u in two
+    ]
+    assert np.median(apart) < 0.6
+
+
+def test_what_goes_with_what_is_found_in_a_shops_log() -> None:
+    """Complements, though no two people bought the same two things: from the kinds."""
+    world = make_world("shop", users=4_000, items=600, sessions=40_000, days=50, seed=2)
+    dataset = world.dataset()
+    model = Together(event="purchase", basket="14d", apart="kind").fit(dataset)
+    kind = dataset.items.attributes["kind"]
+    hits, alike = [], []
+    for code in range(len(dataset.items)):
+        own = kind.show(code)
+        scores = model.similar(code)
+        assert scores is not None
+        best = [int(i) for i in np.argsort(-scores)[:4] if scores[i] > 0]
+        alike += [kind.show(i) == own for i in best]
+        if own in COMPLEMENTS:
+            hits += [kind.show(i) in COMPLEMENTS[own] for i in best]
+    assert np.mean(hits) > 0.3  # chance: under a tenth
+    assert not any(alike)  # never what could stand for it
