@@ -33,8 +33,15 @@ def part(name: str, loop: Loop, took: float) -> list[str]:
         found = loop.estimate(policy, measure)
         return f"{found.value:.3g} ({found.low:.3g} to {found.high:.3g})"
 
-    lines = [f"### {name} (simulated): {SAYS['worth'].format(unit=loop.unit)} and round", "", *sentences(loop), ""]
-    lines += ["| policy | brings | a visit | recipe brings more | first → last round | mixed | shown of the catalogue | new items found |"]
+    lines = [
+        f"### {name} (simulated): {SAYS['worth'].format(unit=loop.unit)} and round",
+        "",
+        *sentences(loop),
+        "",
+    ]
+    lines += [
+        "| policy | brings | a visit | recipe brings more | first → last round | mixed | shown of the catalogue | new items found |"
+    ]
     lines += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for policy in sorted(loop.values, key=lambda p: -loop.estimate(p).value):
         more = loop.against("recipe", policy)

@@ -156,7 +156,9 @@ class _Page:
     def _because(self, _row: Row) -> list[tuple[Theme, Any]]:
         data = self.r.dataset
         found, seen = [], set[int]()
-        weights = self.r.asker.event_weights(self.whole)  # what counts for nothing (a dismissal, a return) is no reason
+        weights = self.r.asker.event_weights(
+            self.whole
+        )  # what counts for nothing (a dismissal, a return) is no reason
         for event in range(len(self.whole.item) - 1, -1, -1):
             code = int(self.whole.item[event])
             if code in seen or len(seen) >= ANCHORS or weights[event] <= 0:

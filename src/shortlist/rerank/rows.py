@@ -46,8 +46,15 @@ def assemble(
     shown = np.zeros(topics.shape[1])
     page: list[tuple[Theme, np.ndarray]] = []
 
-    def offered(theme: Theme) -> np.ndarray:
-        return theme.rows[free[theme.rows]][:n]
+    offers: dict[int, tuple[np.ndarray, float, np.ndarray]] = {}
+
+    def offered(at: int) -> tuple[np.ndarray, float, np.ndarray]:
+        """A theme's best free items, what they bring, and their topics; worked out again only when one of them was taken."""
+        known = offers.get(at)
+        if known is None or not free[known[0]].all():
+            rows = themes[at].rows[free[themes[at].rows]][:n]
+            known = offers[at] = rows, float(worth[rows] @ discount[: len(rows)]), topics[rows].sum(0)
+        return known
 
     while left and len(page) < n_rows:
         best, gain, taken = -1, -np.inf, np.empty(0, np.int64)
@@ -55,15 +62,13 @@ def assemble(
             theme = themes[at]
             if used[theme.kind] >= most[theme.kind]:
                 continue
-            rows = offered(theme)
+            rows, brings, about = offered(at)
             if len(rows) < fewest:
                 continue
             if theme.first:
                 best, taken = at, rows
                 break
-            value = float((worth[rows] * discount[: len(rows)]).sum()) * (
-                1 - diversity * _alike(topics[rows].sum(0), shown)
-            )
+            value = brings * (1 - diversity * _alike(about, shown))
             if value > gain:
                 best, gain, taken = at, value, rows
         if best < 0:
@@ -78,5 +83,5 @@ def assemble(
 
 def _alike(one: np.ndarray, other: np.ndarray) -> float:
     """Cosine, 0 where one of them is nothing."""
-    length = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(one @ other) / length if length > 0 else 0.0
+    length = float(one @ one) * float(other @ other)
+    return float(one @ other) / length**0.5 if length > 0 else 0.0
