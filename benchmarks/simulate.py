@@ -18,13 +18,16 @@ from shortlist.evaluate.loop.run import MEASURES, SAYS, Loop, simulate
 from shortlist.simulate.worlds import WORLDS, make_world
 
 HERE = Path(__file__).parent / ".simulate"
-ROUNDS, SEEDS, DAYS = 10, 5, 2
-USERS, ITEMS, SESSIONS, LOG = 600, 500, 8_000, 30
+ROUNDS, SEEDS, DAYS, LOG = 10, 5, 2, 30
+SIZES = {"shop": (600, 500, 8_000)}
+USUAL = (400, 300, 5_000)
+"""People, items, sessions of the log that everybody begins with."""
 
 
 def lived(name: str) -> Loop:
+    users, items, sessions = SIZES.get(name, USUAL)
     return simulate(
-        lambda seed: make_world(name, USERS, ITEMS, SESSIONS, seed, LOG, ROUNDS * DAYS), ROUNDS, SEEDS, DAYS
+        lambda seed: make_world(name, users, items, sessions, seed, LOG, ROUNDS * DAYS), ROUNDS, SEEDS, DAYS
     )
 
 
@@ -69,7 +72,7 @@ def main() -> None:
         "",
         results.machine("shortlist", "xgboost-cpu", "numpy"),
         "",
-        f"{USERS} people, {ITEMS} items, a log of {SESSIONS:,} sessions to begin with; {ROUNDS} rounds of {DAYS} days, {SEEDS} seeds; 95 % intervals over "
+        f"{ROUNDS} rounds of {DAYS} days, {SEEDS} seeds; 95 % intervals over "
         f"seeds. Measures: {'; '.join(f'{m}: {SAYS[m]}' for m in MEASURES[2:]).format(unit='')}.",
         "",
     ]

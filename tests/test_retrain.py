@@ -28,7 +28,7 @@ from shortlist.toml import write_toml
 
 @pytest.fixture(scope="module")
 def long_world() -> World:
-    world = make_movies(users=400, items=200, sessions=3_000, days=40, seed=5)
+    world = make_movies(users=600, items=200, sessions=5_000, days=40, seed=5)
     quick = {
         "rank": {"trees": 20},
         "evaluate": {"bootstrap": 200},

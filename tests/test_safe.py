@@ -216,7 +216,7 @@ def test_logs_hold_no_values(bundle: Path, tmp_path: Path) -> None:
 def test_erase_and_export(bundle: Path, tmp_path: Path) -> None:
     server = Server(bundle, tmp_path / "e.sqlite")
     try:
-        person = "u00003"
+        person = call(f"{server.url}/v1/users")[1]["users"][0]["user"]
         call(f"{server.url}/v1/events", {"events": [{**PLAY, "user": person}]})
         slate = call(f"{server.url}/v1/recommend", {"user": person})[1]
         time.sleep(0.8)
@@ -311,17 +311,18 @@ def test_items_come_change_and_go(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_why_an_item_is_not_there(server: Server, recommender: Recommender) -> None:
-    slate = call(f"{server.url}/v1/recommend", {"user": "u00001", "n": 5})[1]["items"]
+    who = call(f"{server.url}/v1/users")[1]["users"][0]["user"]
+    slate = call(f"{server.url}/v1/recommend", {"user": who, "n": 5})[1]["items"]
     on, url = slate[0]["item"], f"{server.url}/v1/why"
-    assert call(url, {"user": "u00001", "n": 5, "item": on})[1]["shown"]
-    mine = call(f"{server.url}/v1/users/u00001/history")[1]["history"][0]["item"]
-    seen = call(url, {"user": "u00001", "item": mine})[1]
+    assert call(url, {"user": who, "n": 5, "item": on})[1]["shown"]
+    mine = call(f"{server.url}/v1/users/{who}/history")[1]["history"][0]["item"]
+    seen = call(url, {"user": who, "item": mine})[1]
     assert (seen["shown"], seen["stage"]) == (False, "history")
     filters = {"items": {"none": [on]}}
-    ruled = call(url, {"user": "u00001", "item": on, "filters": filters})[1]
+    ruled = call(url, {"user": who, "item": on, "filters": filters})[1]
     assert (ruled["stage"], ruled["sentence"]) == ("rules", "The filter on items takes it out.")
-    far = call(f"{server.url}/v1/recommend", {"user": "u00001", "n": 200})[1]["items"][-1]["item"]
-    low = call(url, {"user": "u00001", "n": 5, "item": far})[1]
+    far = call(f"{server.url}/v1/recommend", {"user": who, "n": 200})[1]["items"][-1]["item"]
+    low = call(url, {"user": who, "n": 5, "item": far})[1]
     assert low["stage"] == "rank"
     assert "by utility" in low["sentence"]
     assert [s["stage"] for s in low["steps"]] == ["catalogue", "rules", "history", "retrieve", "rank"]
