@@ -91,7 +91,7 @@ def test_the_page_and_the_numbers(lived: Loop) -> None:
     assert "class='band own'" in page
     said = sentences(lived)
     assert said[0] in page.replace("&#x27;", "'")
-    assert "than als alone" in said[0]
+    assert "against als alone" in said[0]
     told = lived.to_json()
     assert json.loads(json.dumps(told)) == told
     assert told["policies"]["recipe"]["measures"]["worth"][1].keys() == {"value", "low", "high"}

@@ -41,12 +41,15 @@ def preview(
     chosen = recommender.some_users(people)
     with console.status("making slates"):
         found = run(recommender, settings, chosen, n)
+    cost = found.price
+    if abs(cost.value) < 5e-4:
+        said = "predicted utility stays as it is"
+    elif cost.value > 0:
+        said = f"predicted utility falls by [bold]{cost.value:.1%}[/] ({cost.low:.1%} to {cost.high:.1%})"
+    else:
+        said = f"predicted utility rises by [bold]{-cost.value:.1%}[/] ({-cost.high:.1%} to {-cost.low:.1%})"
     console.print(
-        f"Of {found.people:,} people's slates, [bold]{found.changed:.0%}[/] would have other items; predicted utility falls by "
-        f"[bold]{found.price.value:.1%}[/] ({found.price.low:.1%} to {found.price.high:.1%})."
-        if found.price.value > 0
-        else f"Of {found.people:,} people's slates, [bold]{found.changed:.0%}[/] would have other items; predicted utility "
-        f"rises by [bold]{-found.price.value:.1%}[/] ({-found.price.high:.1%} to {-found.price.low:.1%}).",
+        f"Of {found.people:,} people's slates, [bold]{found.changed:.0%}[/] would have other items; {said}.",
         highlight=False,
     )
     if found.parts:

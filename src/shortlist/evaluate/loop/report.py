@@ -7,7 +7,7 @@ import html
 from rich import box
 from rich.table import Table
 
-from shortlist.evaluate.loop.run import MEASURES, SAYS, Loop
+from shortlist.evaluate.loop.run import MEASURES, SAYS, SEEN, Loop
 from shortlist.evaluate.page import bands, bars, cell, facts_list, number, page, rows_of
 from shortlist.evaluate.significance import Estimate
 
@@ -23,9 +23,9 @@ def sentences(loop: Loop) -> list[str]:
     for other in loop.values:
         if other in {"recipe", "nothing new tried"}:
             continue
-        said.append(f"{_more(loop.against('recipe', other))} than {other}")
+        said.append(f"{_more(loop.against('recipe', other))} against {other}")
     seeds = int(loop.facts.get("seeds", 1))
-    first = f"The recipe brings {loop.unit}: {'; '.join(said)} (95 % over {seeds} {'worlds' if seeds > 1 else 'world'})."
+    first = f"In {loop.unit} a person, the recipe brings {'; '.join(said)} (95 % over {seeds} {'worlds' if seeds > 1 else 'world'})."
     missed = [
         f"{other} by {aim:.0%}" for other, aim in AIMS.items() if other in loop.values and loop.against("recipe", other).value < aim
     ]  # fmt: skip
@@ -37,7 +37,7 @@ def sentences(loop: Loop) -> list[str]:
         tried, plain = (loop.estimate(p, "new found") for p in ("recipe", "nothing new tried"))
         gain = loop.against("recipe", "nothing new tried")
         third = (
-            f"Its first audience for new items finds {tried.value:.0%} of those that came one ({plain.value:.0%} without), and "
+            f"With a first audience for new items, {tried.value:.0%} of those that came were shown {SEEN} times or more ({plain.value:.0%} without); it "
             f"{'costs' if gain.value < 0 else 'brings'} {abs(gain.value):.1%} ({gain.low:+.1%} to {gain.high:+.1%}) over these rounds."
         )
     return [s for s in (first, second, third) if s]
@@ -81,7 +81,7 @@ def text_tables(loop: Loop) -> list[Table]:
 def loop_page(loop: Loop) -> str:
     """One HTML file."""
     verdict = "".join(f"<p class=verdict>{html.escape(s)}</p>" for s in sentences(loop))
-    rounds = [f"round {r + 1}" for r in range(int(loop.facts.get("rounds", 1)))]
+    rounds = [str(r + 1) for r in range(int(loop.facts.get("rounds", 1)))]
 
     def plot(measure: str) -> str:
         series = {name: loop.by_round(name, measure) for name in loop.values}
