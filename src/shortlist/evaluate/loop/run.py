@@ -89,7 +89,7 @@ class Loop:
                     "says": self.says[name],
                     "worth": self.estimate(name).to_json(),
                     "recipe_brings_more": None
-                    if name == "recipe"
+                    if name == "recipe" or "recipe" not in self.values
                     else self.against("recipe", name).to_json(),
                     "measures": {m: [e.to_json() for e in self.by_round(name, m)] for m in MEASURES},
                     "seeds": {m: self.values[name][m].tolist() for m in MEASURES},
