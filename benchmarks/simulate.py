@@ -19,7 +19,7 @@ from shortlist.simulate.worlds import WORLDS, make_world
 
 HERE = Path(__file__).parent / ".simulate"
 ROUNDS, SEEDS, DAYS, LOG = 10, 5, 2, 30
-SIZES = {"shop": (600, 500, 8_000)}
+SIZES = {"shop": (600, 500, 8_000), "movies": (250, 200, 3_000)}
 USUAL = (400, 300, 5_000)
 """People, items, sessions of the log that everybody begins with."""
 
