@@ -23,6 +23,7 @@ from shortlist.rerank.calibrated import ALPHA, calibrated, divergence, tastes
 from shortlist.rerank.dpp import LEAST, dpp
 from shortlist.rerank.fairness import fair_share
 from shortlist.rerank.rows import Theme, assemble
+from shortlist.serve.why import why_not
 
 UTILITY = hnp.arrays(np.float64, 14, elements=st.floats(-5, 5))
 
@@ -237,18 +238,27 @@ def test_rules_hold_on_slates_and_have_a_price(dataset: Dataset, recommender: Re
     assert found.losses
     assert {p.part for p in found.parts} == {name for name, *_ in parts_of(settings_of)}
     assert prices(recommender, people)[0].part == "exposure cap"
-    # and the rules hold
+    # and the rules hold: on slates, on pages, beside an item
     old, recommender.arrange = recommender.arrange, recommender.arrange.under(settings_of)
     project = recommender.project
     try:
         recommender.project = project.model_copy(update={"rerank": settings_of})
+        recommender.permitted = None
         genres, minutes = dataset.items.attributes["genres"], dataset.items.attributes["minutes"]
         for slate in recommender.recommend(users=people, n=8):
             codes = dataset.items.ids.codes([r.item for r in slate])
             assert not any("Horror" in genres.show(int(c)) for c in codes)
+            assert len(codes) == 8
             assert minutes.values[codes[0]] <= 95
+        page = make_page(recommender, people[0], rows=8, n=10)
+        near = recommender.similar(dataset.items.ids.id(3), 30)
+        for item in [r.item for row in page.rows for r in row.items] + [r.item for r in near]:
+            assert "Horror" not in genres.show(dataset.items.ids.code(item))
+        scary = next(i for i in range(len(dataset.items)) if "Horror" in genres.show(i))
+        told = why_not(recommender, dataset.items.ids.id(scary), {"user": people[0], "n": 8})
+        assert (told["stage"], told["sentence"]) == ("rules", "The rule 'no horror' hides it.")
     finally:
-        recommender.arrange, recommender.project = old, project
+        recommender.arrange, recommender.project, recommender.permitted = old, project, None
 
 
 def test_settings_that_cannot_be_are_refused(dataset: Dataset) -> None:
@@ -260,6 +270,7 @@ def test_settings_that_cannot_be_are_refused(dataset: Dataset) -> None:
         ({"fair": [{"by": "minutes", "values": ["x"], "share": 0.5}]}, "rerank.fair.0.by"),
         ({"show_again": "genres"}, "rerank.show_again"),
         ({"rules": [{**rule, "action": "shout"}]}, "boost"),
+        ({"rules": [{**rule, "when": {"colour": {"any": ["red"]}}}]}, "asks for 'colour'"),
     ):
         with pytest.raises(ProjectError) as error:
             parse_project({**base, "rerank": {**base["rerank"], **change}})

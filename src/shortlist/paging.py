@@ -105,7 +105,6 @@ class _Page:
         self.rows, _, self.predictions = recommender.rank(self.codes, self.requests, self.whole, context)
         self.utility = wish.utility(self.predictions)
         self.items, self.order = self.rows.item, np.argsort(-self.utility, kind="stable")
-        self.place = {item: row for row, item in enumerate(self.items.tolist())}
         self.allowed = allowed
 
     def told(self, most_rows: int) -> list[PageRow]:

@@ -337,6 +337,12 @@ class Project(Settings):
                     f"{name} = {attribute!r} needs an item attribute of kind {' or '.join(sorted(kinds))}; "
                     f"[items.attributes] has: {', '.join(f'{k} ({v})' for k, v in item_attributes.items()) or 'none'}"
                 )
+        for rule in self.rerank.rules:
+            for name in set(rule.when) - {"items", *item_attributes}:
+                raise ValueError(
+                    f"rerank.rules: the rule {rule.name!r} asks for {name!r}, which is no attribute of items; "
+                    f"[items.attributes] has: {', '.join(item_attributes) or 'none'}"
+                )
         return self
 
     def _check_experiments(self) -> None:

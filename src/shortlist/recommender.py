@@ -208,8 +208,9 @@ class Recommender:
             return self.permitted[0]
         self.permitted_misses += 1
         allowed = allowed_items(self.dataset.items, filters, self.project.rerank.in_stock)
-        if self.retired.any():
-            allowed = ~self.retired if allowed is None else allowed & ~self.retired
+        for gone in (self.retired, self.arrange.hidden()):
+            if gone is not None and gone.any():
+                allowed = ~gone if allowed is None else allowed & ~gone
         if not filters:
             self.permitted = (allowed,)
         return allowed

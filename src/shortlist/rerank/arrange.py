@@ -93,11 +93,21 @@ class Arranger:
             order = np.concatenate([shared, order[~np.isin(order, shared)]])
         return pinned(order, items, settings.rules, self._about, n) if settings.rules else order[:n]
 
+    def hidden(self) -> np.ndarray | None:
+        """bool (items,): what a rule hides from everybody, None without such rules. Retrieval leaves it out, so that slates fill all the same."""
+        rules = [rule for rule in self.settings.rules if rule.action == "hide"]
+        return np.any([self._about(rule) for rule in rules], axis=0) if rules else None
+
+    def hides(self, item: int) -> str | None:
+        """The name of the rule that hides an item, if one does."""
+        rules = (rule for rule in self.settings.rules if rule.action == "hide")
+        return next((rule.name for rule in rules if self._about(rule)[item]), None)
+
     def _about(self, rule: Rule) -> np.ndarray:
         return self._mask(f"rule {rule.name}", rule.when)
 
     def _mask(self, name: str, when: dict[str, object]) -> np.ndarray:
-        if name not in self.masks:
+        if len(self.masks.get(name, ())) != len(self.items):
             allowed = allowed_items(self.items, when, None)
             self.masks[name] = np.ones(len(self.items), bool) if allowed is None else allowed
         return self.masks[name]
