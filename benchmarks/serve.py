@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 from conftest import Postgres, free_port  # noqa: E402
 
-TURNS, SECONDS, USERS = 3, 5, 200_000
+TURNS, SECONDS, USERS = 3, 4, 200_000
 LOADS = {
     "1 worker, 1 connection": (1, 1),
     "1 worker, 8 connections": (1, 8),

@@ -63,6 +63,18 @@ def part(name: str, loop: Loop, took: float) -> list[str]:
     return [*lines, "", f"{took / 60:.0f} minutes.", ""]
 
 
+def speeds() -> list[str]:
+    """How fast the worlds' logs are made, at their usual sizes."""
+    lines = ["| world | events | events/s, one process |", "| --- | --- | --- |"]
+    for name in WORLDS:
+        make_world(name, users=100, items=80, sessions=500)
+        started = time.perf_counter()
+        world = make_world(name)
+        rate = world.events.num_rows / (time.perf_counter() - started)
+        lines.append(f"| {name} | {world.events.num_rows:,} | {rate:,.0f} |")
+    return [*lines, ""]
+
+
 def main() -> None:
     HERE.mkdir(exist_ok=True)
     for name in sys.argv[1:] or WORLDS:
@@ -82,7 +94,7 @@ def main() -> None:
         f"seeds. Measures: {'; '.join(f'{m}: {SAYS[m]}' for m in MEASURES[2:]).format(unit='')}.",
         "",
     ]
-    results.write("simulate", head + [line for one in done for line in one["lines"]])
+    results.write("simulate", [*head, *speeds()] + [line for one in done for line in one["lines"]])
 
 
 if __name__ == "__main__":

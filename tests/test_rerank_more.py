@@ -122,6 +122,34 @@ def test_calibrated_is_stecks_greedy() -> None:
         assert sorted(got.tolist()) == list(range(12))
 
 
+@settings(deadline=None)
+@given(
+    UTILITY,
+    st.lists(st.lists(st.integers(0, 3), max_size=3, unique=True), min_size=14, max_size=14),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+    st.floats(0, 1),
+    st.integers(1, 16),
+)
+def test_calibrated_permutes(
+    utility: np.ndarray, genres: list[list[int]], taste: list[float], strength: float, n: int
+) -> None:
+    shares = np.array(taste) / max(sum(taste), 1e-12)
+    order = calibrated(utility, *_ragged(genres), shares, strength, n)
+    assert sorted(order.tolist()) == list(range(14))
+    if strength == 0 or not any(taste):
+        assert (np.diff(utility[order]) <= 0).all()
+
+
+@given(UTILITY, st.integers(0, 2**14 - 1), st.floats(0.01, 100))
+def test_a_boost_lifts_and_a_bury_lowers(utility: np.ndarray, bits: int, amount: float) -> None:
+    met = np.array([bool(bits >> i & 1) for i in range(14)])
+    for action, sign in (("boost", 1), ("bury", -1)):
+        rule = Rule(name="r", when={"x": {}}, action=action, amount=amount)
+        worth = weighed(utility, np.arange(14), [rule], lambda _rule: met)
+        assert (worth[~met] == utility[~met]).all()
+        assert (sign * (worth[met] - utility[met]) >= 0).all()
+
+
 def test_calibrated_keeps_the_shares_where_utility_would_not() -> None:
     """Seven dramas to three comedies: every drama is a little likelier, and still three comedies are shown."""
     genres = [[0]] * 20 + [[1]] * 20
