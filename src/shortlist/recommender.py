@@ -14,12 +14,15 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from shortlist.asking import Asker, Context
 from shortlist.changing import change_item, check_change
@@ -194,11 +197,23 @@ class Recommender:
         slates: list[Slate] = []
         if isinstance(context, list) and len(context) != len(people):
             raise RequestError(f"context: {len(context)} for {len(people)} requests", field="context")
-        for start in range(0, len(people), BATCH):
-            part = context[start : start + BATCH] if isinstance(context, list) else context
-            slates += self._batch(
-                people[start : start + BATCH], history, part, n, wish, allowed, strengths, moment, seed, after
-            )
+        # a batch is split over the cores by our own kernels; BLAS's threads would spin beside them after each product
+        quiet = _pools().limit(limits=1) if len(people) > 1 else nullcontext()
+        with quiet:
+            for start in range(0, len(people), BATCH):
+                part = context[start : start + BATCH] if isinstance(context, list) else context
+                slates += self._batch(
+                    people[start : start + BATCH],
+                    history,
+                    part,
+                    n,
+                    wish,
+                    allowed,
+                    strengths,
+                    moment,
+                    seed,
+                    after,
+                )
         return Slates(slates) if users is not None else slates[0]
 
     def allowed(self, filters: dict[str, Any] | None) -> np.ndarray | None:
@@ -520,6 +535,12 @@ def make_newcomers(project: Project, dataset: Dataset, born: np.ndarray) -> Newc
     shown, taken = int(new.told.sum()), int(new.taken.sum())
     new.usual = taken / shown if shown else USUAL
     return new
+
+
+@lru_cache(maxsize=1)
+def _pools() -> ThreadpoolController:
+    """The thread pools of the libraries that are loaded: looked for once."""
+    return ThreadpoolController()
 
 
 def _factors(retrievers: dict[str, Retriever]) -> np.ndarray | None:
