@@ -49,10 +49,13 @@ def part(name: str, loop: Loop, took: float) -> list[str]:
         found = loop.estimate(policy, measure)
         return f"{found.value:.3g} ({found.low:.3g} to {found.high:.3g})"
 
+    f = loop.facts
     lines = [
         f"### {name.replace('-small', ', a smaller world')} (simulated): {SAYS['worth'].format(unit=loop.unit)} and round",
         "",
         *sentences(loop),
+        "",
+        f"{f['people']:,} people, {f['items']:,} items, {f['events_of_the_log']:,} events in the log to begin with, {f['rounds']} rounds.",
         "",
     ]
     lines += [
