@@ -28,16 +28,13 @@ ONLY = {
 }
 """Films are trained for longest: fewer policies at the usual size, and more in a smaller world."""
 RUNS = [*WORLDS, "movies-small"]
-FEWER = {"movies": 4}
-"""Rounds, where not ten."""
 
 
 def lived(name: str) -> Loop:
     users, items, sessions = SIZES.get(name, USUAL)
-    rounds = FEWER.get(name, ROUNDS)
     return simulate(
-        lambda seed: make_world(name.partition("-")[0], users, items, sessions, seed, LOG, rounds * DAYS),
-        rounds,
+        lambda seed: make_world(name.partition("-")[0], users, items, sessions, seed, LOG, ROUNDS * DAYS),
+        ROUNDS,
         SEEDS,
         DAYS,
         ONLY.get(name),
