@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.simulate.world import DAY, START, TABLES
+from shortlist.simulate.world import DAY, START, TABLES, rate
 
 CATEGORIES = [
     "Puzzle", "Action", "Social", "Photo", "Music", "News", "Finance", "Fitness",
@@ -65,10 +65,6 @@ def users_table(rng: np.random.Generator, ids: np.ndarray, country: np.ndarray) 
 
 def settings() -> dict[str, Any]:
     """The apps project: an install is worth little by itself, one that is still used after a week is worth much."""
-
-    def rate(name: str, event: str, per: str, by: str, window: str = "30d") -> dict[str, Any]:
-        return {"name": name, "kind": "rate", "by": by, "event": event, "per": per, "window": window}
-
     return {
         "name": "apps",
         "simulated": True,

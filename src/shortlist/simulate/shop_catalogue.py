@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.simulate.world import DAY, START, TABLES
+from shortlist.simulate.world import DAY, START, TABLES, rate
 
 KINDS = [
     "Coffee", "Tea", "Shampoo", "Pet food", "Vitamins", "Charcoal", "Camera", "Tripod", "Memory card", "Laptop",
@@ -84,10 +84,6 @@ def users_table(rng: np.random.Generator, ids: np.ndarray) -> pa.Table:
 
 def settings() -> dict[str, Any]:
     """The shop project: margin that stays first, clicks for nothing by themselves."""
-
-    def rate(name: str, event: str, per: str, by: str, window: str = "30d") -> dict[str, Any]:
-        return {"name": name, "kind": "rate", "by": by, "event": event, "per": per, "window": window}
-
     return {
         "name": "shop",
         "simulated": True,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.simulate.world import DAY, START, TABLES
+from shortlist.simulate.world import DAY, START, TABLES, rate
 
 TOPICS = [
     "Cooking", "Travel", "Football", "Chess", "Gardening", "Astronomy", "Guitar", "Woodwork",
@@ -79,10 +79,6 @@ def users_table(rng: np.random.Generator, ids: np.ndarray) -> pa.Table:
 
 def settings() -> dict[str, Any]:
     """The video project: watch time first, clicks for nothing by themselves."""
-
-    def rate(name: str, event: str, per: str, by: str, window: str = "30d") -> dict[str, Any]:
-        return {"name": name, "kind": "rate", "by": by, "event": event, "per": per, "window": window}
-
     return {
         "name": "video",
         "simulated": True,

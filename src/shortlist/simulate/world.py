@@ -39,6 +39,11 @@ TABLES: dict[str, Any] = {
 """The `[data]` section of a world's project."""
 
 
+def rate(name: str, event: str, per: str, by: str, window: str = "30d") -> dict[str, Any]:
+    """A feature of a world's project: how often one kind of event follows another."""
+    return {"name": name, "kind": "rate", "by": by, "event": event, "per": per, "window": window}
+
+
 @dataclass(frozen=True)
 class World:
     """`events`, `items`, `users` as a company would log them; `settings` a project for them; `truths[objective](users,

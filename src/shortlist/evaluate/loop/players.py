@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,17 +33,17 @@ class Asked:
     seed: int
 
 
-class Player:
+class Player(ABC):
     """`learn` from a log, `answer` with item ids and their chances, `hear` of what happened."""
 
-    def learn(self, dataset: Dataset) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def learn(self, dataset: Dataset) -> None: ...
 
-    def answer(self, asked: Asked, n: int) -> tuple[list[list[Any]], list[list[float]]]:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self, asked: Asked, n: int) -> tuple[list[list[Any]], list[list[float]]]: ...
 
-    def hear(self, events: list[StoredEvent]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def hear(self, events: list[StoredEvent]) -> None: ...
 
 
 @dataclass
