@@ -179,6 +179,18 @@ def test_a_feed_goes_on_and_on_and_has_something_up_next(look: Open) -> None:
     expect(page.locator(".feed [data-item]").first).to_be_visible()
 
 
+def test_a_feed_fills_a_tall_screen_and_starts_anew_for_somebody_else(look: Open) -> None:
+    page, _ = look("video")
+    page.set_viewport_size({"width": 1280, "height": 4_000})
+    expect(page.locator(".feed li:nth-child(41) [data-item]")).to_be_attached()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.locator("#product-user").select_option("3")
+    page.locator("#product-user").select_option("5")  # before the first answer is there
+    expect(page.locator(".feed li:nth-child(9) [data-item]")).to_be_attached()
+    shown = items(page)
+    assert len(shown) == len(set(shown))
+
+
 def test_a_shop_has_product_pages_and_a_basket(look: Open) -> None:
     page, server = look("shop")
     who = person(page)

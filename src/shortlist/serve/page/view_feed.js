@@ -1,7 +1,9 @@
 "use strict";
 // An endless feed, and a video with what comes next.
-const feed = { shown: [], slate: "", busy: false, list: null };
-const endOfFeed = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) more().catch((error) => say(error.message)); }, { rootMargin: "300px" });
+let feed = { shown: [], list: null, end: null, busy: false };
+// The observer speaks only when the end comes into sight or leaves it. An end that is still in sight
+// after more was added (a tall screen, a fast wheel) says nothing: so it is asked anew each time.
+const endOfFeed = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) more(feed).catch((error) => say(error.message)); }, { rootMargin: "300px" });
 
 function clock(seconds) { return `${Math.floor(seconds / 60)}:${String(Math.round(seconds % 60)).padStart(2, "0")}`; }
 
@@ -19,27 +21,28 @@ function clip(row, facts, slate, name = "") {
   return item;
 }
 
-async function more() {
-  if (feed.busy || !feed.list || !feed.list.isConnected || feed.shown.length > 150) return;
-  feed.busy = true;
+async function more(here) {
+  if (here.busy || here !== feed || !here.list.isConnected) return;
+  here.busy = true;
+  endOfFeed.unobserve(here.end);
   try {
-    const filters = feed.shown.length ? { filters: { items: { none: feed.shown } } } : {};
+    const filters = here.shown.length ? { filters: { items: { none: here.shown } } } : {};
     const slate = await call("/v1/recommend", asking({ n: 8, ...filters }));
     const facts = await factsOf(slate.items);
-    feed.shown.push(...slate.items.map((row) => row.item));
-    feed.list.append(...slate.items.map((row) => clip(row, facts.get(row.item), slate.slate_id)));
-    if (!slate.items.length) endOfFeed.disconnect();
-  } finally { feed.busy = false; }
+    here.shown.push(...slate.items.map((row) => row.item));
+    here.list.append(...slate.items.map((row) => clip(row, facts.get(row.item), slate.slate_id)));
+    if (slate.items.length && here.shown.length <= 150) endOfFeed.observe(here.end);
+  } catch (error) {
+    setTimeout(() => { if (here === feed) endOfFeed.observe(here.end); }, 3000);
+    throw error;
+  } finally { here.busy = false; }
 }
 
 looks.feed = async (body) => {
-  feed.shown = [];
-  feed.list = element("ol", "feed");
-  const end = element("div", "end");
-  body.replaceChildren(feed.list, end);
-  await more();
   endOfFeed.disconnect();
-  endOfFeed.observe(end);
+  feed = { shown: [], list: element("ol", "feed"), end: element("div", "end"), busy: false };
+  body.replaceChildren(feed.list, feed.end);
+  await more(feed);
 };
 
 async function watch(row, facts, slate) {
