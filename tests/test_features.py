@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,17 @@ from hypothesis import strategies as st
 
 import shortlist
 from bundles import copied
+from shortlist import mapped
+from shortlist.bundle import read_manifest
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories, as_of
 from shortlist.errors import BundleError, ProjectError
 from shortlist.features.checks import parse_features
-from shortlist.features.keys import Asked
+from shortlist.features.kept import load_counts, save_counts
+from shortlist.features.keys import Asked, Keys
 from shortlist.features.live import LiveCounts
 from shortlist.features.matrix import FeatureSet, Rows
+from shortlist.features.spec import Aggregate
 from shortlist.project import parse_project
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
@@ -383,22 +388,78 @@ def test_kept_counters_are_the_counted_ones(recommender: Recommender, bundle: Pa
     same(again.counts, Recommender.load(bundle).counts, moment)
 
 
-@pytest.mark.parametrize(
-    ("file", "change"),
-    [
-        ("0.npz", {"rows": np.array([10**12])}),
-        ("0.npz", {"rows": np.array([-5])}),
-        ("0.npz", {"rows": np.array([1.5])}),
-        ("0.npz", {"n": np.zeros(3, np.int64)}),
-    ],
-)
-def test_hostile_counters_are_refused(
-    bundle: Path, tmp_path: Path, file: str, change: dict[str, np.ndarray]
+def test_kept_counters_are_mapped_and_stay_what_they_were(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def edit(folder: Path) -> None:
-        with np.load(folder / "counters" / file) as was:
-            arrays = {name: was[name] for name in was.files}
-        np.savez(folder / "counters" / file, **{**arrays, **change})
+    """What a process counts is its own: the files of the bundle do not change under it."""
+    monkeypatch.setattr(mapped, "SMALL", 0)
+    one = Recommender.load(bundle)
+    counter = next(iter(one.counts.counters.values()))
+    assert isinstance(counter.n.base, np.memmap) and type(counter.n) is np.ndarray
+    rng = np.random.default_rng(0)
+    ids, now = one.dataset.items.ids, one.now()
+    for item in rng.integers(0, len(ids), 200):
+        one.observe(one.dataset.users.ids.id(0), ids.id(int(item)), "play", value=60.0)
+    assert one.counts.counters.keys() and one.now() >= now
+    read_manifest(bundle)  # by its checksums
+    other = Recommender.load(bundle)
+    changed = [
+        not np.array_equal(a.n, b.n)
+        for a, b in zip(one.counts.counters.values(), other.counts.counters.values(), strict=True)
+    ]
+    assert any(changed)
+
+
+EDITS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "too few places": lambda a: a[:-3],
+    "another type": lambda a: a.astype(np.float64),
+    "another shape": lambda a: a[None],
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_hostile_counters_are_refused(bundle: Path, tmp_path: Path, edit: str) -> None:
+    def change(folder: Path) -> None:
+        file = folder / "counters" / "0" / "n.npy"
+        np.save(file, EDITS[edit](np.load(file)))
 
     with pytest.raises(BundleError, match="counter"):
-        Recommender.load(copied(bundle, tmp_path / "bad", "bad", 1, edit))
+        Recommender.load(copied(bundle, tmp_path / "bad", "bad", 1, change))
+
+
+TABLES: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
+    "a slot outside": ("slots", lambda a: a + 10**12),
+    "a slot below": ("slots", lambda a: a - 10**6),
+    "a slot twice": ("slots", np.zeros_like),
+    "no free place, where a search would end": ("keys", lambda a: np.arange(len(a))),
+    "keys below zero": ("keys", lambda a: a - 5),
+    "no power of two": ("keys", lambda a: a[:-1]),
+    "more than there are": ("count", lambda a: a + 1),
+    "far more than there are": ("count", lambda a: a + 10**15),
+    "a count below zero": ("count", lambda a: a * 0 - 1),
+}
+
+
+@pytest.mark.parametrize("edit", TABLES)
+def test_hostile_tables_of_keys_are_refused(tmp_path: Path, edit: str) -> None:
+    dataset = make([(f"u{n % 7}", "abcdef"[n % 6], float(n), "play", 1.0) for n in range(60)])
+    keys = Keys(len(dataset.users), len(dataset.items))
+    aggregates = [
+        Aggregate("user*item", "play", None, None),
+        Aggregate("user", "play", None, None, distinct="item"),
+    ]
+
+    def counts() -> LiveCounts:
+        return LiveCounts(aggregates, keys, dataset.log.kinds)
+
+    full = LiveCounts.of(dataset.log, aggregates, keys)
+    save_counts(full, tmp_path)
+    assert load_counts(counts(), tmp_path)
+    name, change = TABLES[edit]
+    for file in (tmp_path / "keys-0" / f"{name}.npy", tmp_path / "1" / f"pairs.{name}.npy"):
+        was = np.load(file)
+        np.save(file, change(was))
+        with pytest.raises(BundleError, match="counter"):
+            load_counts(counts(), tmp_path)
+        np.save(file, was)
+    assert load_counts(counts(), tmp_path)

@@ -1,6 +1,6 @@
 """The folder a trained recommender is on disk: data, never code.
 
-Arrow, npz, JSON and XGBoost's own format, with a manifest that names the format's version and every file's SHA-256.
+Arrow, npy, JSON and XGBoost's own format, with a manifest that names the format's version and every file's SHA-256.
 Loading checks the manifest first: a truncated, altered, foreign or unsafe bundle is refused with a `BundleError`, and
 nothing in it can run.
 """
@@ -12,13 +12,16 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from shortlist.errors import BundleError
 from shortlist.project import Project, parse_project
 
-FORMAT = 4
+FORMAT = 5
+READERS = 4
+"""Files that are held against their checksums at once."""
 
 
 def write_bundle(folder: Path, fill: Callable[[Path], None], facts: dict[str, Any]) -> None:
@@ -58,7 +61,8 @@ def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
             "train it again with `shortlist train`"
         )
     root = folder.resolve()
-    for name, digest in files.items():
+    found: dict[str, Path] = {}
+    for name in files:
         try:
             file = (folder / name).resolve()
             there = file.is_file()
@@ -68,10 +72,14 @@ def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
             raise BundleError(f"{path} names a file outside of the bundle: {name!r}")
         if not there:
             raise BundleError(f"{folder}: {name} is missing; the bundle is incomplete")
-        if thorough and _digest(file) != digest:
-            raise BundleError(
-                f"{folder}: {name} is not the file that was saved (its checksum differs); copy the bundle again"
-            )
+        found[name] = file
+    if thorough:
+        with ThreadPoolExecutor(READERS) as pool:  # hashing leaves the interpreter to others
+            for name, digest in zip(found, pool.map(_digest, found.values()), strict=True):
+                if digest != files[name]:
+                    raise BundleError(
+                        f"{folder}: {name} is not the file that was saved (its checksum differs); copy the bundle again"
+                    )
     return manifest
 
 

@@ -1,4 +1,5 @@
-"""A data set on disk, as a bundle keeps it: ids, attributes and log as Arrow, vocabularies as JSON."""
+"""A data set on disk, as a bundle keeps it: ids, attributes and log as Arrow, vocabularies as JSON, and the histories that the log
+comes to as arrays, which every start needs and would otherwise sort anew."""
 
 from __future__ import annotations
 
@@ -11,11 +12,14 @@ import pyarrow as pa
 
 from shortlist.data.attributes import Attribute, encode
 from shortlist.data.dataset import Dataset, Entities, Log
+from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.errors import BundleError
+from shortlist.mapped import load_arrays, save_arrays
 from shortlist.project import Project
 
 LOG = ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
+HISTORIES = ("indptr", "item", "time", "kind", "value")
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
@@ -36,6 +40,9 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         folder / "log.arrow", {**log, **{f"context.{n}": a for n, a in _columns(dataset.log.context).items()}}
     )
     (folder / "dataset.json").write_text(json.dumps(meta), encoding="utf-8")
+    h = dataset.histories
+    kept = {name: getattr(h, name) for name in HISTORIES}
+    save_arrays(folder / "histories", kept if h.arrived is None else {**kept, "arrived": h.arrived})
 
 
 def load_dataset(folder: Path, project: Project) -> Dataset:
@@ -56,17 +63,39 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
         _within(arrays["user"], len(sides["users"]), "users")
         _within(arrays["item"], len(sides["items"]), "items")
         _within(arrays["kind"], len(meta["kinds"]), "kinds")
-    except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
+        histories = Histories(**load_arrays(folder / "histories"))
+    except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None
-    return Dataset(
-        project, sides["users"], sides["items"], Log(kinds=meta["kinds"], **arrays, context=context)
-    )
+    log = Log(kinds=meta["kinds"], **arrays, context=context)
+    dataset = Dataset(project, sides["users"], sides["items"], log)
+    _sound(histories, dataset)
+    vars(dataset)["histories"] = histories  # the cached property, which would be worked out from the log
+    return dataset
+
+
+def _sound(h: Histories, dataset: Dataset) -> None:
+    """Kernels follow what histories say without a further look."""
+    names = [*HISTORIES[1:], *([] if h.arrived is None else ["arrived"])]
+    kinds = dict(zip(HISTORIES, (np.int64, np.int32, np.int64, np.int16, np.float32), strict=True))
+    if (
+        any(getattr(h, n).dtype != kinds.get(n, np.int64) or getattr(h, n).shape != h.item.shape for n in names)
+        or h.item.ndim != 1
+        or h.indptr.dtype != np.int64
+        or h.indptr.shape != (len(dataset.users) + 1,)
+        or h.indptr[0] != 0
+        or h.indptr[-1] != len(h.item)
+        or (np.diff(h.indptr) < 0).any()
+        or (h.arrived is None) != (dataset.log.arrival is None)
+    ):
+        raise BundleError("the histories of the bundle are not those of its people")
+    _within(h.item, len(dataset.items), "items")
+    _within(h.kind, len(dataset.log.kinds), "kinds")
 
 
 def _within(codes: np.ndarray, n: int, what: str) -> None:
     """Codes lead into arrays without a further look, so they are looked at here."""
     if len(codes) and not (codes.min() >= 0 and codes.max() < n):
-        raise BundleError(f"the log names {what} that the bundle does not have")
+        raise BundleError(f"the log or the histories name {what} that the bundle does not have")
 
 
 def _meta(attributes: dict[str, Attribute]) -> dict[str, Any]:

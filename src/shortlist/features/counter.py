@@ -52,8 +52,8 @@ class Directory:
 
 
 class Counter:
-    """`n`, `total` (thousandths), `last` (ms), `value` (thousandths): int64, one a slot; rings (slots, 24) where there
-    is a window. Slot 0 stays empty: it is the answer for keys that never occurred."""
+    """`n`, `total` (thousandths), `last` (ms), `value` (thousandths): int64, one a slot; rings (24, slots) where there
+    is a window, by step, so that a step which passes is one run of memory. Slot 0 stays empty: it is the answer for keys that never occurred."""
 
     def __init__(
         self, aggregate: Aggregate, keys: int, sums: bool = True, directory: Directory | None = None
@@ -84,11 +84,11 @@ class Counter:
         self.made += 1
         self.n, self.total, self.value = (np.zeros(size, np.int64) for _ in range(3))
         self.last = np.full(size, NEVER)
-        self.ring_n = np.zeros((size, self.rings), np.int32)
-        self.ring_total = np.zeros((size, self.rings if self.sums else 0), np.int64)
+        self.ring_n = np.zeros((self.rings, size), np.int32)
+        self.ring_total = np.zeros((self.rings if self.sums else 0, size), np.int64)
         deep = max(self.rings, 1) if self.aggregate.extremes else 0
-        self.ring_low = np.full((size, deep), HIGH)
-        self.ring_high = np.full((size, deep), LOW)
+        self.ring_low = np.full((deep, size), HIGH)
+        self.ring_high = np.full((deep, size), LOW)
 
     ARRAYS = ("n", "total", "value", "last", "ring_n", "ring_total", "ring_low", "ring_high")
 
@@ -101,10 +101,10 @@ class Counter:
 
     def keep(self, rows: np.ndarray | slice, size: int) -> None:
         """Only some slots, in this order, with room for `size`."""
-        old = {name: getattr(self, name)[rows] for name in self.ARRAYS}
+        old = {name: getattr(self, name)[..., rows] for name in self.ARRAYS}
         self._make(size)
         for name, array in old.items():
-            getattr(self, name)[: len(array)] = array
+            getattr(self, name)[..., : array.shape[-1]] = array
 
     def advance(self, moment: int) -> None:
         """Let the steps that have left the window at this moment go."""
@@ -115,14 +115,14 @@ class Counter:
             return
         for passed in range(max(self.head + 1, step - STEPS + 1), step + 1):
             slot = passed % STEPS
-            self.n -= self.ring_n[:, slot]
-            self.ring_n[:, slot] = 0
+            self.n -= self.ring_n[slot]
+            self.ring_n[slot] = 0
             if self.sums:
-                self.total -= self.ring_total[:, slot]
-                self.ring_total[:, slot] = 0
+                self.total -= self.ring_total[slot]
+                self.ring_total[slot] = 0
             if self.aggregate.extremes:
-                self.ring_low[:, slot] = HIGH
-                self.ring_high[:, slot] = LOW
+                self.ring_low[slot] = HIGH
+                self.ring_high[slot] = LOW
         self.head = step
 
     def add(self, keys: np.ndarray, times: np.ndarray, values: np.ndarray) -> None:
@@ -219,19 +219,19 @@ class LiveView:
 
     @property
     def low(self) -> np.ndarray:
-        return self._counter.ring_low[self._slots].min(1)
+        return self._counter.ring_low[:, self._slots].min(0)
 
     @property
     def high(self) -> np.ndarray:
-        return self._counter.ring_high[self._slots].max(1)
+        return self._counter.ring_high[:, self._slots].max(0)
 
 
 @numba.njit(cache=True, nogil=True)
 def _add(  # type: ignore[no-untyped-def]
     slots, times, values, step, head, n, total, value, last, ring_n, ring_total, ring_low, ring_high
 ):
-    deep = ring_low.shape[1] > 0
-    sums = ring_total.shape[1] > 0
+    deep = ring_low.shape[0] > 0
+    sums = ring_total.shape[0] > 0
     for i in range(len(slots)):
         s, t, v = slots[i], times[i], values[i]
         if t > last[s] or (t == last[s] and v > value[s]):
@@ -243,12 +243,12 @@ def _add(  # type: ignore[no-untyped-def]
             if now <= head - STEPS:
                 continue
             at = now % STEPS
-            ring_n[s, at] += 1
+            ring_n[at, s] += 1
             if sums:
-                ring_total[s, at] += v
+                ring_total[at, s] += v
         if deep:
-            ring_low[s, at] = min(ring_low[s, at], v)
-            ring_high[s, at] = max(ring_high[s, at], v)
+            ring_low[at, s] = min(ring_low[at, s], v)
+            ring_high[at, s] = max(ring_high[at, s], v)
         n[s] += 1
         total[s] += v
 
@@ -270,7 +270,7 @@ def _add_pairs(slots, pairs, times, step, head, n, last, ring_n, seen):  # type:
         if now <= head - STEPS or now == before:
             continue
         if before > head - STEPS and old != NEVER:
-            ring_n[s, before % STEPS] -= 1
+            ring_n[before % STEPS, s] -= 1
             n[s] -= 1
-        ring_n[s, now % STEPS] += 1
+        ring_n[now % STEPS, s] += 1
         n[s] += 1

@@ -1,8 +1,9 @@
 """Counters on disk: what a log of millions of events comes to, so that a start need not count it again.
 
-Only what is not empty is kept: the keys that ever occurred, and the rings of those whose window holds something. Each counter is one
-npz without anything that could run; whatever a file says, rows are checked before they are used as places in arrays. Where a file does
-not fit the features it is read for, nothing is taken from it and the counters are made from the log.
+They are kept as they are in memory, each array by itself, and mapped when they are read: a start costs what checking costs, and only
+what is looked at takes memory. Keys that may still come have some room at the ends. Whatever a file says, the tables that lead into
+arrays are checked before anybody follows them. Where the files do not fit the features they are read for, nothing is taken from them and
+the counters are made from the log.
 """
 
 from __future__ import annotations
@@ -10,32 +11,29 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numba
 import numpy as np
 
 from shortlist.errors import BundleError
-from shortlist.features.counter import NEVER, Counter, Directory
+from shortlist.features.counter import Counter, Directory
 from shortlist.features.live import LiveCounts
 from shortlist.features.slots import Slots
-
-PLAIN = ("n", "total", "value", "last")
-RINGS = ("ring_n", "ring_total", "ring_low", "ring_high")
+from shortlist.mapped import load_arrays, save_arrays
 
 
 def save_counts(live: LiveCounts, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     directories = _directories(live)
     for number, directory in enumerate(directories):
-        np.savez(folder / f"keys-{number}.npz", keys=directory.slots.listing())
+        save_arrays(folder / f"keys-{number}", _table(directory.slots))
     for number, counter in enumerate(live.counters.values()):
-        rows = np.flatnonzero(counter.last != NEVER)
-        arrays = {name: getattr(counter, name)[rows] for name in PLAIN}
-        if counter.rings or counter.aggregate.extremes:
-            warm = np.flatnonzero(arrays["n"] > 0)
-            arrays |= {"warm": warm, **{name: getattr(counter, name)[rows[warm]] for name in RINGS}}
+        size = len(counter.n) if counter.directory is None else _roomy(counter.directory.slots.count + 1)
+        arrays = {name: getattr(counter, name)[..., :size] for name in Counter.ARRAYS}
+        arrays["head"] = np.int64(counter.head)
         if counter.pairs is not None:
-            listed = counter.pairs.listing()
-            arrays |= {"pairs": listed, "seen": counter.seen[: len(listed)]}
-        np.savez(folder / f"{number}.npz", rows=rows, head=np.int64(counter.head), **arrays)
+            arrays["seen"] = counter.seen[: _roomy(counter.pairs.count)]
+            arrays |= {f"pairs.{name}": array for name, array in _table(counter.pairs).items()}
+        save_arrays(folder / f"{number}", arrays)
     (folder / "counters.json").write_text(json.dumps(_plan(live, directories)), encoding="utf-8")
 
 
@@ -48,34 +46,34 @@ def load_counts(live: LiveCounts, folder: Path) -> bool:
     if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(_plan(live, directories))):
         return False
     for number, directory in enumerate(directories):
-        with np.load(folder / f"keys-{number}.npz", allow_pickle=False) as kept:
-            keys = _whole(kept["keys"], np.int64)
-        _fill(directory.slots, keys)
-        for member in directory.members:
-            member.keep(slice(0), max(1024, 2 * (len(keys) + 1)))
+        _take_table(directory.slots, load_arrays(folder / f"keys-{number}"))
     for number, counter in enumerate(live.counters.values()):
-        with np.load(folder / f"{number}.npz", allow_pickle=False) as kept:
-            _restore(counter, {name: kept[name] for name in kept.files})
+        _restore(counter, load_arrays(folder / f"{number}"))
+    for directory in directories:
+        if len({len(member.n) for member in directory.members}) > 1:
+            raise BundleError("counters of the same keys are of different sizes")
     return True
 
 
+def _roomy(count: int) -> int:
+    """What is kept for so many slots: the next keys come without everything being moved."""
+    return max(1024, count + count // 4)
+
+
 def _restore(counter: Counter, kept: dict[str, np.ndarray]) -> None:
-    rows = _whole(kept["rows"], np.int64)
-    _within(rows, 1, len(counter.n) if counter.directory is None else counter.directory.slots.count + 1)
-    counter.head = int(kept["head"])
-    for name in PLAIN:
-        getattr(counter, name)[rows] = _like(kept[name], (len(rows),), np.int64)
-    if "warm" in kept:
-        warm = _whole(kept["warm"], np.int64)
-        _within(warm, 0, len(rows))
-        for name in RINGS:
-            target = getattr(counter, name)
-            target[rows[warm]] = _like(kept[name], (len(warm), target.shape[1]), target.dtype)
+    size = len(counter.n) if counter.directory is None else kept["n"].size
+    if counter.directory is not None and size <= counter.directory.slots.count:
+        raise BundleError("a counter has more keys than places")
+    for name in Counter.ARRAYS:
+        made = getattr(counter, name)
+        setattr(counter, name, _like(kept[name], (*made.shape[:-1], size), made.dtype))
+    counter.made += 1
+    counter.head = int(_like(kept["head"], (), np.int64))
     if counter.pairs is not None:
-        listed = _whole(kept["pairs"], np.int64)
-        _fill(counter.pairs, listed)
-        counter.seen = np.full(max(1024, 2 * len(listed)), NEVER)
-        counter.seen[: len(listed)] = _like(kept["seen"], (len(listed),), np.int64)
+        _take_table(counter.pairs, {name: kept[f"pairs.{name}"] for name in ("keys", "slots", "count")})
+        counter.seen = _like(kept["seen"], (kept["seen"].size,), np.int64)
+        if len(counter.seen) < counter.pairs.count:
+            raise BundleError("a counter has more pairs than places")
 
 
 def _directories(live: LiveCounts) -> list[Directory]:
@@ -95,21 +93,34 @@ def _plan(live: LiveCounts, directories: list[Directory]) -> list[list[object]]:
     ]
 
 
-def _fill(slots: Slots, keys: np.ndarray) -> None:
-    if len(keys) and keys.min() < 0:
-        raise BundleError("a counter's keys are below zero")
-    slots.put(keys)
-    if slots.count != len(keys):
-        raise BundleError("a counter's keys are there twice")
+def _table(slots: Slots) -> dict[str, np.ndarray]:
+    return {"keys": slots.keys, "slots": slots.slots, "count": np.asarray(slots.count)}
 
 
-def _within(rows: np.ndarray, low: int, high: int) -> None:
-    if len(rows) and not (rows.min() >= low and rows.max() < high):
-        raise BundleError("a counter has rows that it cannot have")
+def _take_table(slots: Slots, kept: dict[str, np.ndarray]) -> None:
+    size = kept["keys"].size
+    slots.keys = _like(kept["keys"], (size,), np.int64)
+    slots.slots = _like(kept["slots"], (size,), np.int64)
+    slots.count = int(_like(kept["count"], (), np.int64))
+    if size < 2 or size & (size - 1) or not 0 <= slots.count <= size // 2:
+        raise BundleError("a counter's table of keys has a size that it cannot have")
+    if not _sound(slots.keys, slots.slots, slots.count):
+        raise BundleError("a counter's table of keys leads to places that it cannot have")
 
 
-def _whole(array: np.ndarray, dtype: type) -> np.ndarray:
-    return _like(array, (array.size,), dtype)
+@numba.njit(cache=True, nogil=True)
+def _sound(keys, slots, count):  # type: ignore[no-untyped-def]
+    """Whether each key has a slot of its own from 0 to count − 1, and all else is free: then no search runs for ever or outside."""
+    taken = np.zeros(count, np.uint8)
+    used = 0
+    for i in range(len(keys)):
+        if keys[i] == -1:
+            continue
+        if keys[i] < 0 or slots[i] < 0 or slots[i] >= count or taken[slots[i]]:
+            return False
+        taken[slots[i]] = 1
+        used += 1
+    return used == count
 
 
 def _like(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:

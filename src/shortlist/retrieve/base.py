@@ -20,6 +20,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Log
 from shortlist.data.histories import Histories
 from shortlist.errors import BundleError
+from shortlist.mapped import load_arrays, save_arrays
 from shortlist.project import Retrieve, Settings
 from shortlist.retrieve.select import select
 
@@ -187,10 +188,8 @@ class Retriever(ABC):
         return self
 
     def save(self, folder: Path) -> None:
-        """Arrays as npz and the config as JSON; never code."""
-        folder.mkdir(parents=True, exist_ok=True)
-        learnt: dict[str, Any] = _flatten({name: getattr(self, name) for name in self.arrays})
-        np.savez(folder / "arrays.npz", **learnt)
+        """Arrays as they are and the config as JSON; never code."""
+        save_arrays(folder / "arrays", _flatten({name: getattr(self, name) for name in self.arrays}))
         meta = {"model": self.name, "config": self.config.model_dump()}
         (folder / "model.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
 
@@ -201,9 +200,9 @@ class Retriever(ABC):
         if meta["model"] != cls.name:
             raise BundleError(f"{folder} holds a {meta['model']} model, not {cls.name}")
         model = cls(cls.Config.model_validate(meta["config"]))
-        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-            for name in cls.arrays:
-                setattr(model, name, _restore(name, arrays))
+        arrays = load_arrays(folder / "arrays")
+        for name in cls.arrays:
+            setattr(model, name, _restore(name, arrays))
         return model
 
 

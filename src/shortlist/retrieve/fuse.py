@@ -27,6 +27,7 @@ from pydantic import Field
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import BundleError
+from shortlist.mapped import load_arrays
 from shortlist.metrics.ranking import member, ndcg
 from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever
@@ -247,9 +248,9 @@ class Fuse(Retriever):
             raise BundleError(f"{folder}/sources.json names a folder outside of the bundle")
         sources = {name: load_retriever(folder / "sources" / name) for name in names}
         model = cls(sources, cls.Config.model_validate(meta["config"]))
-        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-            for name in cls.arrays:
-                setattr(model, name, arrays[name])
+        arrays = load_arrays(folder / "arrays")
+        for name in cls.arrays:
+            setattr(model, name, arrays[name])
         if (folder / "trees.ubj").exists():
             model.booster = xgb.Booster()
             model.booster.load_model(folder / "trees.ubj")

@@ -23,6 +23,7 @@ import numpy as np
 from pydantic import Field
 
 from shortlist.errors import BundleError, IndexRecallError, need
+from shortlist.mapped import load_array
 from shortlist.project import Settings
 from shortlist.retrieve.select import select
 
@@ -196,11 +197,11 @@ class Index:
             index = cls(IndexConfig.model_validate(facts["config"]))
             index.recall, index.probes = float(facts["recall"]), int(facts["probes"])
             if (folder / "exact.npy").exists():
-                index._exact = np.load(folder / "exact.npy", allow_pickle=False)
+                index._exact = load_array(folder / "exact.npy")
             else:
                 faiss: Any = need("faiss", "index")
                 index._cells = faiss.read_index(str(folder / "cells.faiss"))
-                index._centroids = np.load(folder / "centroids.npy", allow_pickle=False)
+                index._centroids = load_array(folder / "centroids.npy")
                 index._longest = float(facts["longest"])
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             if isinstance(error, BundleError):
