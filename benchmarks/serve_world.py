@@ -1,5 +1,6 @@
 """The catalogue, people and log that serving is measured with: 100,000 items, 200,000 people with histories, three sources, 30
-features, three objectives, diversity. Written and trained once, kept in benchmarks/.serve."""
+features, three objectives, diversity; and the same with a million items and 128 factors. Written and trained once, kept in
+benchmarks/.serve."""
 
 from __future__ import annotations
 
@@ -98,7 +99,7 @@ window = "7d"
 weight = 3.0
 [retrieve]
 candidates = 500
-sources = [{ model = "als", factors = 64, exact_items = 20000, recall = 0.95 }, { model = "neighbours" }, { model = "popular" }]
+sources = [{ model = "als", factors = FACTORS, exact_items = 20000, recall = 0.95 }, { model = "neighbours" }, { model = "popular" }]
 [rank]
 trees = 100
 depth = 5
@@ -149,9 +150,9 @@ def features() -> str:
     return "\n".join(said) + "\n"
 
 
-def bundle(items: int = 100_000, users: int = 200_000, events: int = 5_000_000) -> Path:
+def bundle(items: int = 100_000, users: int = 200_000, events: int = 5_000_000, factors: int = 64) -> Path:
     """The trained bundle, made if it is not there."""
-    folder = HERE / f"{items}-{users}"
+    folder = HERE / (f"{items}-{users}" + (f"-{factors}" if factors != 64 else ""))
     if not (folder / "bundle" / "manifest.json").exists():
         from shortlist import Dataset, Recommender
         from shortlist.project import read_project
@@ -160,12 +161,15 @@ def bundle(items: int = 100_000, users: int = 200_000, events: int = 5_000_000) 
         names = ("events", "items", "users")
         for name, table in zip(names, tables(items, users, events), strict=True):
             pq.write_table(table, folder / f"{name}.parquet")
-        (folder / "shortlist.toml").write_text(PROJECT.replace("[[features]]", "") + features())
+        (folder / "shortlist.toml").write_text(PROJECT.replace("FACTORS", str(factors)) + features())
         project = read_project(folder / "shortlist.toml")
-        print("training for the benchmark of serving; some minutes, once", file=sys.stderr)
+        print(f"training on {items:,} items for the benchmark of serving; minutes, once", file=sys.stderr)
         Recommender.from_project(project).fit(Dataset.from_project(project)).save(folder / "bundle")
     return folder / "bundle"
 
+
+LARGE = (1_000_000, 200_000, 10_000_000, 128)
+"""A million items, ten million events, 128 factors."""
 
 if __name__ == "__main__":
     print(bundle(*(int(a) for a in sys.argv[1:])))
