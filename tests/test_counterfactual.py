@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LinearRegression
 
 from conftest import ROOT
 from shortlist.errors import DataError
@@ -48,7 +49,8 @@ def test_by_hand() -> None:
     assert found["dm"].point == pytest.approx(0.8 * 0.5 + 0.2 * 0.25)
     left = (1.6 * 0.5 + 0.4 * -0.25 + 1.6 * -0.5 + 0.4 * 0.75) / 4
     assert found["dr"].point == pytest.approx(0.45 + left)
-    assert set(found) == {"ips", "snips", "clipped", "shrunk", "dm", "dr", "sndr", "switch-dr", "shrunk-dr"}
+    plain = {"ips", "snips", "cv-ips", "clipped", "shrunk"}
+    assert set(found) == plain | {"dm", "dr", "sndr", "cv-dr", "switch-dr", "shrunk-dr"}
 
 
 class Bandit:
@@ -89,12 +91,36 @@ def test_every_estimator_is_near_the_truth_and_its_interval_holds_it() -> None:
             assert e.value is not None
             inside[name] = inside.get(name, 0) + (e.value.low <= bandit.truth <= e.value.high)
             errors.setdefault(name, []).append(e.point / bandit.truth - 1)
-    for name in ("ips", "snips", "dr", "sndr"):
+    for name in ("ips", "snips", "dr", "sndr", "cv-ips", "cv-dr"):
         assert abs(np.mean(errors[name])) < 0.02, name
         assert inside[name] >= 33, name  # 95 % of 40 is 38
     assert np.mean(errors["dm"]) == pytest.approx(-0.25, abs=0.01)
     assert inside["dm"] == 0  # an interval knows nothing of a model's bias
     assert np.std(errors["dr"]) < np.std(errors["ips"])
+    assert np.std(errors["cv-dr"]) < 1.02 * np.std(errors["dr"])
+    assert np.std(errors["cv-ips"]) < np.std(errors["ips"])
+
+
+def test_control_variates_are_the_intercept_of_a_regression() -> None:
+    bandit = Bandit()
+    log, group = bandit.log(400, 3)
+    rng = np.random.default_rng(0)
+    q, policy = rng.random((400, 6)), bandit.new[group]
+    found = estimate_choices(log, policy[np.arange(400), log.action], q, policy, draws=20)
+    w = policy[np.arange(400), log.action] / log.propensity
+    z = np.column_stack([w - 1, w * q[np.arange(400), log.action] - (policy * q).sum(1)])
+    for name, columns in (("cv-ips", z[:, :1]), ("cv-dr", z)):
+        reference = LinearRegression().fit(columns, w * log.reward)
+        assert found[name].point == pytest.approx(reference.intercept_), name
+    # where everybody brings the same, weights are no noise; and of one person's rows only the sum counts
+    same = Choices.of(log.action, np.full(400, 0.7), log.propensity)
+    assert estimate_choices(same, w * log.propensity, draws=20)["cv-ips"].point == pytest.approx(0.7)
+    pairs = np.repeat(np.arange(200), 2)
+    sums = (w * log.reward).reshape(200, 2).sum(1), (w - 1).reshape(200, 2).sum(1)[:, None]
+    own = Choices.of(log.action, log.reward, log.propensity, pairs)
+    assert estimate_choices(own, w * log.propensity, draws=20)["cv-ips"].point == pytest.approx(
+        LinearRegression().fit(sums[1], sums[0]).intercept_ / 2
+    )
 
 
 def test_the_same_policy_has_the_logs_own_value() -> None:

@@ -13,6 +13,11 @@ With w = π(a | x) / π₀(a | x), the new policy's chance of the logged action 
 | sndr | dr with the correction over Σw | small |
 | switch-dr | dr with w only where w ≤ λ (Wang et al. 2017) | that of q̂ where w is large |
 | shrunk-dr | dr with λw / (w² + λ) (Su et al. 2020) | likewise, smoother |
+| cv-ips | w r − β (w − 1) (Gupta et al. 2024) | of the order 1/n, less |
+| cv-dr | w r − β₁ (w − 1) − β₂ (w q̂ − Σₐ π(a) q̂(a)) (Tan 2010) | likewise, least of those that need no right model |
+
+What β multiplies is 0 on average, whatever the policy: control variates (Owen & Zhou 2000). β is the one that leaves the least spread
+over people, by least squares; snips and dr are what a β of their own choice gives.
 
 λ is chosen from the log alone: the one with the least estimated variance + bias², where the bias is how far the clipped estimate is
 from the unclipped one, less what chance explains of that (as in MAGIC: Thomas & Brunskill 2016).
@@ -96,6 +101,8 @@ def estimate_choices(
         found[name] = settle(name, above, below, covered, log.cluster, draws, seed, facts)
 
     keep("ips", weight * log.reward, one)
+    variates = (weight - 1.0)[:, None]
+    keep("cv-ips", steadied(weight * log.reward, variates, log.cluster), one)
     keep("snips", weight * log.reward, weight)
     for name, clip in (("clipped", clipped), ("shrunk", shrunk)):
         limit = choose_limit(weight, log.cluster, lambda w: w * log.reward, clip)
@@ -107,12 +114,26 @@ def estimate_choices(
     told = np.einsum("na,na->n", policy, outcome)
     left = log.reward - outcome[rows, log.action]
     keep("dr", told + weight * left, one)
+    variates = np.column_stack([variates, weight * outcome[rows, log.action] - told])
+    keep("cv-dr", steadied(weight * log.reward, variates, log.cluster), one)
     # written as one ratio: the correction is over Σw, the direct part over n
     keep("sndr", told * weight.mean() + weight * left, weight)
     for name, clip in (("switch-dr", switched), ("shrunk-dr", shrunk)):
         limit = choose_limit(weight, log.cluster, lambda w: told + w * left, clip)
         keep(name, told + clip(weight, limit) * left, one, limit=limit)
     return found
+
+
+def steadied(rows: np.ndarray, variates: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Rows' estimates, float (n,), less what variates float (n, k) of mean 0 explain of them, by sums over people."""
+    people, owner = np.unique(cluster, return_inverse=True)
+
+    def summed(values: np.ndarray) -> np.ndarray:
+        return np.bincount(owner, values - values.mean(), len(people))
+
+    each = np.column_stack([summed(column) for column in variates.T])
+    beta = np.linalg.lstsq(each, summed(rows), rcond=None)[0]
+    return np.asarray(rows - variates @ beta)
 
 
 def clipped(weight: np.ndarray, limit: float) -> np.ndarray:
