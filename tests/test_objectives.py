@@ -256,7 +256,32 @@ def test_harvest_finds_it_without_propensities() -> None:
     assert np.abs(naive / truth - 1).max() > 0.15
 
 
-def _log(shown: np.ndarray, click: np.ndarray) -> Dataset:
+def test_slates_that_were_certain_are_no_experiment() -> None:
+    """Half of the log is drawn, half is one engine's best first: of the latter, lower slots look darker than they are."""
+    rng = np.random.default_rng(8)
+    n, items, slots = 30_000, 12, 6
+    quality = np.linspace(0.05, 0.5, items)
+    truth = 1 / (1 + 0.3 * np.arange(slots))
+    drawn = np.argsort(-(np.log(quality) + rng.gumbel(size=(n, items))), axis=1)[:, :slots]
+    left = 1 - np.cumsum(np.pad(quality[drawn] / quality.sum(), ((0, 0), (1, 0)))[:, :-1], axis=1)
+    chance = quality[drawn] / quality.sum() / left
+    certain = np.tile(np.argsort(-quality)[:slots], (n, 1))
+    shown = np.concatenate([drawn, certain])
+    click = rng.random(shown.shape) < quality[shown] * truth
+    for propensity in (
+        np.concatenate([chance, np.ones((n, slots))]),
+        np.pad(chance, ((0, n), (0, 0)), constant_values=np.nan),
+    ):
+        dataset = _log(shown, click, propensity)
+        found = examination(dataset, dataset.project.objectives["click"])
+        assert found.method == "swaps"
+        np.testing.assert_allclose(found.share, truth, rtol=0.12)
+    # where all of it was certain, items in several slots are what is left to compare
+    alone = _log(certain, click[n:], np.ones((n, slots)))
+    assert examination(alone, alone.project.objectives["click"]).method == "harvest"
+
+
+def _log(shown: np.ndarray, click: np.ndarray, propensity: np.ndarray | None = None) -> Dataset:
     import pyarrow as pa
 
     n, slots = shown.shape
@@ -273,6 +298,12 @@ def _log(shown: np.ndarray, click: np.ndarray) -> Dataset:
         }
     )
     columns = {"timestamp": "timestamp", "kind": "kind", "position": "position"}
+    if propensity is not None:
+        none = np.full(len(at), np.nan)
+        chance = np.concatenate([propensity.ravel(), none])
+        events = events.append_column("slate", [np.concatenate([row, np.full(len(at), -1)])])
+        events = events.append_column("propensity", pa.array(chance, from_pandas=True))
+        columns |= {"slate": "slate", "propensity": "propensity"}
     project = parse_project(
         {"data": {"columns": columns}, "objectives": {"click": {"events": ["click"], "window": "30s"}}}
     )

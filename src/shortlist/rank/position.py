@@ -7,7 +7,7 @@ is sought is the first factor, as a share of the top slot's.
   for each two neighbours of a slate the chance of the opposite order is known too. Weighted by it, every pair is a small
   randomised experiment: the same two items, in either order. The ratio of clicks in the two slots is the ratio of their
   examination; slots are chained (Joachims et al. 2017 swap on purpose; here chance has already swapped).
-- **harvest**: without propensities, items that were shown in both slots (by different engines, at different times) are the
+- **harvest**: without propensities, or where slates were certain, items that were shown in both slots (by different engines, at different times) are the
   experiment (Agarwal et al. 2019, "Estimating position bias without intrusive interventions"). That is right where an item's
   slot does not depend on who looks, beyond what the item is.
 
@@ -26,6 +26,10 @@ from shortlist.rank.objectives import labels
 
 FEWEST = 20
 """Clicks that a slot needs before its ratio is believed."""
+RARE = 0.05
+"""Both orders of a pair must have had this chance."""
+DRAWN = 1e-6
+"""What must have been left to draw from where a slot was drawn."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,16 @@ def examination(
     slots = int(np.argmax(clicks < FEWEST)) if (clicks < FEWEST).any() else slots
     if slots < 2:
         return NOTHING
-    propensities = log.propensity[rows]
-    if method is None:
-        method = "swaps" if (log.slate[rows] >= 0).all() and not np.isnan(propensities).any() else "harvest"
-    pairs = (
-        _swaps(dataset, rows, click, slots) if method == "swaps" else _harvest(dataset, rows, click, slots)
-    )
+    pairs = None
+    if method != "harvest":
+        unknown = (log.slate[rows] < 0) | np.isnan(log.propensity[rows])
+        known = ~np.isin(log.slate[rows], np.unique(log.slate[rows[unknown]]))
+        swaps = _swaps(dataset, rows[known], click[known], slots)
+        clicked = np.bincount(swaps.slot, (swaps.upper > 0) | (swaps.lower > 0), slots - 1)
+        if clicked.min() >= FEWEST or method == "swaps":
+            method, pairs = "swaps", swaps
+    if pairs is None:
+        method, pairs = "harvest", _harvest(dataset, rows, click, slots)
     share = _chained(pairs, np.ones(len(dataset.users)), slots)
     rng = np.random.default_rng(dataset.project.seed)
     drawn = np.array(
@@ -125,7 +133,11 @@ def _swaps(dataset: Dataset, rows: np.ndarray, click: np.ndarray, slots: int) ->
     upper = upper[position[upper] + 1 < slots]
     a, b, rest = weight[upper], weight[upper + 1], left[upper]
     this, other = 1.0 / np.maximum(rest - a, 1e-9), 1.0 / np.maximum(rest - b, 1e-9)
-    inverse = np.minimum((this + other) / this, 20.0)
+    order = this / (this + other)
+    # no experiment where the opposite order had next to no chance: what a recommender puts first for certain is also what is
+    # liked best, and would make the slots below look dark
+    fair = (rest > DRAWN) & (chance[upper] < 1 - DRAWN) & (order >= RARE) & (order <= 1 - RARE)
+    upper, inverse = upper[fair], 1 / order[fair]
     return _Pairs(position[upper], user[upper], click[upper] * inverse, click[upper + 1] * inverse)
 
 
