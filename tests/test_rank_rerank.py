@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +17,7 @@ from shortlist.data.times import NO_TIME
 from shortlist.errors import LeakError, RequestError
 from shortlist.features.matrix import FeatureSet
 from shortlist.metrics.prediction import expected_calibration_error
-from shortlist.project import Objective
+from shortlist.project import Objective, parse_project
 from shortlist.rank.calibrate import fit_calibration
 from shortlist.rank.examples import make_examples
 from shortlist.rank.objectives import labels
@@ -24,6 +27,7 @@ from shortlist.rerank.diversity import mmr
 from shortlist.rerank.exposure import capped
 from shortlist.rerank.freshness import boost
 from shortlist.rerank.rules import allowed_items
+from shortlist.retrieve import Popular
 
 
 def log_of(rows: list[tuple[int, int, int, float]]) -> Log:
@@ -89,6 +93,60 @@ def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
         make_examples(
             dataset, recommender.retrievers, FeatureSet(dataset), cuts.ranker, cuts.validation, cuts.end
         )
+
+
+@pytest.mark.parametrize(
+    ("rerank", "left_out"),
+    [({}, {("u", "a")}), ({"show_seen": True}, set()), ({"show_again": "used_up"}, set())],
+)
+def test_what_a_request_never_asks_about_is_no_example(
+    rerank: dict[str, Any], left_out: set[tuple[str, str]]
+) -> None:
+    """An engine showed u what u had taken, and u passed it over: that says nothing of what u would take for the first time."""
+    shown = [("u", "a"), ("u", "b"), ("v", "a"), ("v", "b")]
+    rows = [("u", "a", 10, "play", -1, -1), ("v", "c", 11, "play", -1, -1)]
+    rows += [
+        (user, item, 1_000 + 10 * n, "impression", 1 + n // 2, n % 2) for n, (user, item) in enumerate(shown)
+    ]
+    rows += [("u", "b", 1_020, "play", -1, -1), ("w", "a", 2_000, "play", -1, -1)]
+    names = ("user_id", "item_id", "timestamp", "kind", "slate", "position")
+    rows = [(user, item, 1_700_000_000 + at, *rest) for user, item, at, *rest in rows]
+    events = pa.table({n: list(column) for n, column in zip(names, zip(*rows, strict=True), strict=True)})
+    project = parse_project(
+        {
+            "data": {
+                "columns": {
+                    "timestamp": "timestamp",
+                    "kind": "kind",
+                    "slate": "slate",
+                    "position": "position",
+                }
+            },
+            "items": {"id": "item_id", "attributes": {"used_up": "number"}},
+            "objectives": {"play": {"events": ["play"], "window": "1m"}},
+            "retrieve": {"sources": [{"model": "popular"}]},
+            "rank": {"examples": "impressions"},
+            "rerank": rerank,
+            "features": [{"name": "slot", "kind": "position"}],
+        }
+    )
+    items = pa.table({"item_id": ["a", "b", "c"], "used_up": [1.0, 1.0, 1.0]})
+    dataset = Dataset.from_frames(events, items, None, project)
+    start = int(dataset.log.time[0]) + 500_000
+    past = dataset.before(start)
+    found = make_examples(
+        dataset,
+        {"popular": Popular().fit(past)},
+        FeatureSet(dataset).fit(past),
+        start,
+        start + 1_000_000,
+        start,
+    )
+    expected = [pair for pair in shown if pair not in left_out]
+    assert len(found.weights) == len(expected)
+    assert found.labels["play"].sum() == 1  # u took b
+    slots = found.matrix[:, found.names.index("slot")].tolist()
+    assert sorted(slots) == sorted(float(shown.index(pair) % 2) for pair in expected)
 
 
 def test_calibration_recovers_a_known_bend() -> None:

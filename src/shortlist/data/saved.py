@@ -78,7 +78,10 @@ def _sound(h: Histories, dataset: Dataset) -> None:
     names = [*HISTORIES[1:], *([] if h.arrived is None else ["arrived"])]
     kinds = dict(zip(HISTORIES, (np.int64, np.int32, np.int64, np.int16, np.float32), strict=True))
     if (
-        any(getattr(h, n).dtype != kinds.get(n, np.int64) or getattr(h, n).shape != h.item.shape for n in names)
+        any(
+            getattr(h, n).dtype != kinds.get(n, np.int64) or getattr(h, n).shape != h.item.shape
+            for n in names
+        )
         or h.item.ndim != 1
         or h.indptr.dtype != np.int64
         or h.indptr.shape != (len(dataset.users) + 1,)

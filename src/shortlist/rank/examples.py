@@ -178,11 +178,9 @@ def _rows(
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
         users, moments = asked.users[start:end], asked.moments[start:end]
-        requests = past_requests(
-            dataset, users, moments, exclude_seen=asked.shown is None and not project.rerank.show_seen
-        )
+        requests = past_requests(dataset, users, moments, exclude_seen=not project.rerank.show_seen)
         if asked.shown is not None:
-            shown = asked.shown[start:end]
+            shown = _unseen(log.item, asked.shown[start:end], requests)
             must = [np.unique(log.item[part]) for part in shown]
             blended = blend(retrievers, requests, k, must)
             for at, part in enumerate(shown):
@@ -221,6 +219,18 @@ def _rows(
         np.maximum(position, 0).astype(np.float32),
     )
     return rows, weights.astype(np.float32)
+
+
+def _unseen(item: np.ndarray, shown: list[np.ndarray], requests: Requests) -> list[np.ndarray]:
+    """Rows of slates without what the person had already, which a request never asks about: an older engine that showed it again saw it
+    passed over, and a ranker would learn that what fits best is not wanted. item int (n,): of the log's rows."""
+    if requests.excluded is None or requests.excluded_indptr is None:
+        return shown
+    ends = requests.excluded_indptr
+    return [
+        part[~np.isin(item[part], requests.excluded[ends[at] : ends[at + 1]])]
+        for at, part in enumerate(shown)
+    ]
 
 
 def _find(line: np.ndarray, items: np.ndarray) -> np.ndarray:
