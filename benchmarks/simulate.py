@@ -19,25 +19,18 @@ from shortlist.simulate.worlds import WORLDS, make_world
 
 HERE = Path(__file__).parent / ".simulate"
 ROUNDS, SEEDS, DAYS, LOG = 10, 5, 2, 30
-SIZES = {"shop": (600, 500, 8_000), "movies": (600, 500, 8_000), "movies-small": (250, 200, 3_000)}
+SIZES = {"shop": (600, 500, 8_000), "movies": (600, 500, 8_000)}
 USUAL = (400, 300, 5_000)
 """People, items, sessions of the log that everybody begins with."""
-ONLY = {
-    "movies": ["recipe", "als alone", "popular", "random"],
-    "movies-small": ["recipe", "nothing new tried", "als alone", "popular", "random"],
-}
-"""Films are trained for longest: fewer policies at the usual size, and more in a smaller world."""
-RUNS = [*WORLDS, "movies-small"]
 
 
 def lived(name: str) -> Loop:
     users, items, sessions = SIZES.get(name, USUAL)
     return simulate(
-        lambda seed: make_world(name.partition("-")[0], users, items, sessions, seed, LOG, ROUNDS * DAYS),
+        lambda seed: make_world(name, users, items, sessions, seed, LOG, ROUNDS * DAYS),
         ROUNDS,
         SEEDS,
         DAYS,
-        ONLY.get(name),
     )
 
 
@@ -48,7 +41,7 @@ def part(name: str, loop: Loop, took: float) -> list[str]:
 
     f = loop.facts
     lines = [
-        f"### {name.replace('-small', ', a smaller world')} (simulated): {SAYS['worth'].format(unit=loop.unit)} and round",
+        f"### {name} (simulated): {SAYS['worth'].format(unit=loop.unit)} and round",
         "",
         *sentences(loop),
         "",
@@ -84,14 +77,14 @@ def speeds() -> list[str]:
 
 def main() -> None:
     HERE.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or RUNS:
+    for name in sys.argv[1:] or list(WORLDS):
         started = time.perf_counter()
         loop = lived(name)
         lines = part(name, loop, time.perf_counter() - started)
         (HERE / f"{name}.json").write_text(json.dumps({**loop.to_json(), "lines": lines}), encoding="utf-8")
         (HERE / f"{name}.html").write_text(loop_page(loop), encoding="utf-8")
         print("\n".join(lines), flush=True)
-    done = [json.loads((HERE / f"{n}.json").read_text()) for n in RUNS if (HERE / f"{n}.json").exists()]
+    done = [json.loads((HERE / f"{n}.json").read_text()) for n in WORLDS if (HERE / f"{n}.json").exists()]
     head = [
         "## The recipes, lived with (`make benchmark-simulate`)",
         "",

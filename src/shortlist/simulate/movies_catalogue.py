@@ -231,8 +231,9 @@ def settings() -> dict[str, Any]:
                 {"model": "content"},
             ],
         },
+        "rank": {"examples": "impressions", "position_bias": "weights", "heads": "separate"},
         "rerank": {
-            "diversity": 0.0,
+            "diversity": 0.5,
             "diversity_by": "genres",
             "freshness_by": "arrived",
             "exposure_by": "studio",
