@@ -28,15 +28,22 @@ ROOT = Path(__file__).parents[1]
 MOVIELENS = ROOT.parent / "shared" / "data" / "movielens-100k"
 
 
-def without_chance(world: World) -> World:
-    """A world whose project draws nothing by chance, so that the same request has the same answer; seen as plain slates."""
+def plain(world: World) -> World:
+    """A world whose project is nothing but a cascade: it draws nothing by chance, so that the same request has the same answer, learns from
+    candidates, re-ranks by utility alone, and is seen as plain slates."""
     rerank = {name: value for name, value in world.settings["rerank"].items() if name != "new_items"}
-    return replace(world, settings={**world.settings, "rerank": rerank, "view": "slate"})
+    settings = {
+        **world.settings,
+        "rank": {},
+        "rerank": {**rerank, "diversity": 0.0},
+        "view": "slate",
+    }
+    return replace(world, settings=settings)
 
 
 @pytest.fixture(scope="session")
 def world() -> World:
-    return without_chance(make_movies(users=600, items=300, sessions=4_000, days=60, seed=3))
+    return plain(make_movies(users=600, items=300, sessions=4_000, days=60, seed=3))
 
 
 @pytest.fixture(scope="session")

@@ -188,9 +188,11 @@ class Rank(Settings):
     """With impressions: whether clicks in lower slots stand for those that would have come, had the slot been looked at.
     (A feature of kind position is the other way; one of the two is enough.)"""
     examples: Literal["candidates", "impressions"] = "candidates"
-    """Learn from what the retrievers propose, or from what was shown (with its position). A ranker that has only seen
-    what an older engine showed has never met the rest of the catalogue, which it is then asked to rank; in the movies
-    world, whose truth is known, learning from candidates chose better items (benchmarks/RESULTS.md)."""
+    """Learn from what the retrievers propose, or from what was shown (with its position). candidates: what was not shown counts as not
+    wanted, so the ranker meets the whole catalogue, and copies whoever filled the log. That is right for logs without impressions and often
+    for the first model after an older engine. impressions: only what could be taken counts. Trained again and again on its own log, a
+    ranker from candidates copies itself and its picks get worse, one from impressions does not (benchmarks/RESULTS.md, "The recipes,
+    lived with"): use it wherever impressions are logged and the model is retrained."""
     requests_per_user: int = Field(8, ge=1)
     """How many moments of each person's ranker window become requests (with `candidates`)."""
     negatives: int = Field(60, ge=1)
