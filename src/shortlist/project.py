@@ -28,6 +28,7 @@ from shortlist.project_rerank import NewItems as NewItems
 from shortlist.project_rerank import Page, View
 from shortlist.project_rerank import Rerank as Rerank
 from shortlist.settings import IMPRESSION as IMPRESSION
+from shortlist.settings import Duration
 from shortlist.settings import Settings as Settings
 from shortlist.settings import duration_ms as duration_ms
 from shortlist.toml import find_line
@@ -96,7 +97,7 @@ class Objective(Settings):
     events: list[str] = Field(min_length=1)
     at_least: float | None = None
     """Only events with at least this value count."""
-    window: str = "30d"
+    window: Duration = "30d"
     weight: float = 1.0
     """Its weight in the utility; changeable per request."""
     given: str | None = None
@@ -105,12 +106,6 @@ class Objective(Settings):
     loss: Literal["auto", "logistic", "listwise", "tweedie", "weighted_logistic", "squared"] = "auto"
     """What its trees minimise. auto: logistic for a probability, tweedie for an amount, squared for a grade. listwise
     (LambdaMART) orders best and is calibrated afterwards; weighted_logistic learns an amount as odds."""
-
-    @field_validator("window")
-    @classmethod
-    def _window(cls, text: str) -> str:
-        duration_ms(text)
-        return text
 
     @model_validator(mode="after")
     def _loss(self) -> Objective:

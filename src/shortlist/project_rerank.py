@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from shortlist.settings import Settings, duration_ms
+from shortlist.settings import Duration, Settings
 
 View = Literal["slate", "shelf", "feed", "shop", "rows"]
 
@@ -20,14 +20,8 @@ class NewItems(Settings):
     """Which slot, from 0."""
     budget: int = Field(300, ge=1)
     """How often an item is shown before it stands on its own record."""
-    window: str = "14d"
+    window: Duration = "14d"
     """How long an item is new: since its `freshness_by`, or its first event."""
-
-    @field_validator("window")
-    @classmethod
-    def _duration(cls, text: str) -> str:
-        duration_ms(text)
-        return text
 
 
 class FairShare(Settings):
@@ -73,7 +67,7 @@ class Rerank(Settings):
     """How much utility a brand-new item gains, as a share of its own: utility × (1 + freshness × 2^(−age/half-life))."""
     freshness_by: str | None = None
     """A time attribute of items. Without one, the item's first event."""
-    freshness_half_life: str = "30d"
+    freshness_half_life: Duration = "30d"
     exposure_by: str | None = None
     """A category attribute that names the provider (studio, seller, channel)."""
     exposure_cap: int | None = Field(None, ge=1)
@@ -132,14 +126,13 @@ class Row(Settings):
     """At most so many rows of this kind."""
     unit: float = Field(1.0, gt=0)
     """continue: what one of `of` is in units of the events' values; 60 for minutes, where values are seconds."""
-    window: str = "14d"
+    window: Duration = "14d"
     """new and continue: how old something may be."""
 
     @model_validator(mode="after")
     def _of(self) -> Row:
         if self.kind in {"attribute", "continue"} and self.of is None:
             raise ValueError(f"a row of kind {self.kind} needs of = the attribute it is about")
-        duration_ms(self.window)
         return self
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 IMPRESSION = "impression"
 """The kind of event that says an item was shown. It feeds counters and ranker examples, never a history."""
@@ -20,6 +21,15 @@ def duration_ms(text: str) -> int:
     if not match or float(match.group(1)) <= 0:
         raise ValueError(f'{text!r} is not a duration; write for example "30d", "12h", "15m" or "90s"')
     return int(float(match.group(1)) * MS[match.group(2)])
+
+
+def _written(text: str) -> str:
+    duration_ms(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_written)]
+"""A duration as people write it; `duration_ms` says how long it is."""
 
 
 class Settings(BaseModel):

@@ -68,23 +68,23 @@ def examination(
     slots = int(np.argmax(clicks < FEWEST)) if (clicks < FEWEST).any() else slots
     if slots < 2:
         return NOTHING
-    pairs = None
+    used, pairs = "harvest", None
     if method != "harvest":
         unknown = (log.slate[rows] < 0) | np.isnan(log.propensity[rows])
         known = ~np.isin(log.slate[rows], np.unique(log.slate[rows[unknown]]))
         swaps = _swaps(dataset, rows[known], click[known], slots)
         clicked = np.bincount(swaps.slot, (swaps.upper > 0) | (swaps.lower > 0), slots - 1)
         if clicked.min() >= FEWEST or method == "swaps":
-            method, pairs = "swaps", swaps
+            used, pairs = "swaps", swaps
     if pairs is None:
-        method, pairs = "harvest", _harvest(dataset, rows, click, slots)
+        pairs = _harvest(dataset, rows, click, slots)
     share = _chained(pairs, np.ones(len(dataset.users)), slots)
     rng = np.random.default_rng(dataset.project.seed)
     drawn = np.array(
         [_chained(pairs, rng.poisson(1.0, len(dataset.users)).astype(float), slots) for _ in range(resamples)]
     )
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return Examination(share, low, high, clicks[:slots], method)
+    return Examination(share, low, high, clicks[:slots], used)
 
 
 def curve_of(dataset: Dataset) -> Examination | None:

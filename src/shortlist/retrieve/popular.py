@@ -14,29 +14,23 @@ from typing import Self
 
 import numba
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
 from shortlist.project import Settings, duration_ms
 from shortlist.retrieve.base import Candidates, Requests, Retriever
 from shortlist.retrieve.select import limits, no_candidates
+from shortlist.settings import Duration
 
 
 class PopularConfig(Settings):
-    half_life: str | None = None
+    half_life: Duration | None = None
     """After this long an event counts half, measured back from the newest event. Without one, age does not matter."""
     by: str | None = None
     """A category attribute of users; popularity is then counted within each of its values."""
     prior: float = Field(200.0, ge=0)
     """How many imagined events, spread like everybody's, each segment starts with."""
-
-    @field_validator("half_life")
-    @classmethod
-    def _half_life(cls, text: str | None) -> str | None:
-        if text is not None:
-            duration_ms(text)
-        return text
 
 
 class Popular(Retriever):

@@ -20,13 +20,14 @@ from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.project import duration_ms
 from shortlist.retrieve.base import Requests, event_weights
 from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
+from shortlist.settings import Duration
 
 
 class SequenceConfig(ItemItemConfig):
@@ -36,8 +37,8 @@ class SequenceConfig(ItemItemConfig):
     """By how much a pair counts less for each step between."""
     backward: float = Field(0.5, ge=0, le=1)
     """Weight of the opposite direction within a session."""
-    session: str = "1h"
-    half_life: str = "7d"
+    session: Duration = "1h"
+    half_life: Duration = "7d"
     """Across sessions, a gap of this length halves a vote."""
     recency: float = Field(0.8, gt=0, le=1)
     """By how much an event of the history counts less for each step back."""
@@ -45,12 +46,6 @@ class SequenceConfig(ItemItemConfig):
     """Exponent on the popularity of the recommended item; the asking item's is 1 − power."""
     k: int = Field(200, ge=1)
     repeats: float = Field(1.0, ge=0, le=1)
-
-    @field_validator("session", "half_life")
-    @classmethod
-    def _duration(cls, text: str) -> str:
-        duration_ms(text)
-        return text
 
 
 class Sequence(ItemItem):

@@ -21,7 +21,7 @@ from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
@@ -29,6 +29,7 @@ from shortlist.project import duration_ms
 from shortlist.retrieve.cooccurrence import as_matrix
 from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
 from shortlist.retrieve.select import select
+from shortlist.settings import Duration
 
 HEAD, KINDS = 10, 8
 """So many items of a kind, and so many partner kinds, stand behind the pairs."""
@@ -37,7 +38,7 @@ HEAD, KINDS = 10, 8
 class TogetherConfig(ItemItemConfig):
     event: str | None = None
     """The kind of event that fills a basket (purchase); all but impressions without."""
-    basket: str = "3d"
+    basket: Duration = "3d"
     """What one person takes within so long of the thing before is one basket."""
     apart: str | None = None
     """A category attribute: items that have the same are no complements."""
@@ -49,12 +50,6 @@ class TogetherConfig(ItemItemConfig):
     """A pair needs so many baskets."""
     back_off: float = Field(0.1, ge=0, le=1)
     """With `apart`: what the kinds say counts so much beside what the pairs say."""
-
-    @field_validator("basket")
-    @classmethod
-    def _duration(cls, text: str) -> str:
-        duration_ms(text)
-        return text
 
 
 class Together(ItemItem):
