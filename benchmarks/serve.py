@@ -208,6 +208,39 @@ def in_process(bundle: Path) -> list[str]:
     ]
 
 
+def large(folder: Path) -> list[str]:
+    """A million items with 128 factors: start, memory, and what two cores answer."""
+    bundle = serve_world.bundle(*serve_world.LARGE)
+    lua = folder / "ask.lua"
+    lua.write_text(LUA % (USERS - 1))
+    rows = []
+    for workers, connections in ((1, 1), (1, 8), (2, 8)):
+        runs = []
+        for _ in range(TURNS):
+            server = ours(bundle, folder, workers)
+            loaded(server.port, connections, lua)  # warm
+            measured = loaded(server.port, connections, lua)
+            runs.append({**measured, "ready": server.ready, "memory": server.memory()})
+            server.stop()
+        m = {k: statistics.median(r[k] for r in runs) for k in runs[0]}
+        rows.append(
+            f"| {workers}, {connections} | {m['ready']:.1f} | {m['memory']:.2f} | {m['p50']:.1f} | {m['p99']:.1f} | {m['rate']:.0f} | "
+            f"{m['failed']:.0f} |"
+        )
+    size = sum(f.stat().st_size for f in bundle.rglob("*") if f.is_file()) / 2**30
+    return [
+        "### A million items",
+        "",
+        f"1,000,000 items with 128 factors, 200,000 people, 10 M events, otherwise as above; the bundle has {size:.1f} GB on disk. Memory is "
+        f"that of one worker after the load; medians of {TURNS}.",
+        "",
+        "| workers, connections | start to ready, s | resident, GB | p50 ms | p99 ms | requests/s | failed |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *rows,
+        "",
+    ]
+
+
 def events(bundle: Path, target: str) -> float:
     """Events a second in batches of 100 from four connections, each batch durable before its answer."""
     port = free_port()
@@ -308,6 +341,7 @@ def main() -> None:
         own = Postgres()
         lines.append(f"| PostgreSQL | {events(bundle, own.database()):,.0f} |")
         own.remove()
+        lines += ["", *large(folder)]
     print("\n".join(lines))
     results.write("serve", lines)
 

@@ -395,12 +395,14 @@ def test_kept_counters_are_mapped_and_stay_what_they_were(
     monkeypatch.setattr(mapped, "SMALL", 0)
     one = Recommender.load(bundle)
     counter = next(iter(one.counts.counters.values()))
-    assert isinstance(counter.n.base, np.memmap) and type(counter.n) is np.ndarray
+    assert isinstance(counter.n.base, np.memmap)
+    assert type(counter.n) is np.ndarray
     rng = np.random.default_rng(0)
     ids, now = one.dataset.items.ids, one.now()
     for item in rng.integers(0, len(ids), 200):
         one.observe(one.dataset.users.ids.id(0), ids.id(int(item)), "play", value=60.0)
-    assert one.counts.counters.keys() and one.now() >= now
+    assert one.counts.counters.keys()
+    assert one.now() >= now
     read_manifest(bundle)  # by its checksums
     other = Recommender.load(bundle)
     changed = [

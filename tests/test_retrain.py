@@ -270,18 +270,20 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
     facts = json.loads((tmp_path / "o.json").read_text())
     assert facts["from_store"] == number
     assert not facts["turned_down"]
+    assert '[rank] examples = "impressions"' in said  # it learns from candidates, and the log has impressions
     second = Models(models).current()
     assert second.version == facts["model_version"] != first.version
     # a project that is clearly worse: written, turned down, and the present one goes on
     worse = {
         **early.settings,
         "retrieve": {"candidates": 10, "sources": [{"model": "content"}]},
-        "rank": {"trees": 1, "learning_rate": 0.001},
+        "rank": {"trees": 1, "learning_rate": 0.001, "examples": "impressions"},
     }
     project.write_text(write_toml(worse, "worse"), encoding="utf-8")
     code, said = run("--from-store", str(target))
     assert code == 3
     assert "turned down" in said
+    assert "copy itself" not in said
     assert Models(models).current().version == second.version
     assert [m.rejected != "" for m in Models(models).list()] == [False, False, True]
     # without tables, from the bundle's own log; old bundles go

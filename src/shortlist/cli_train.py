@@ -126,6 +126,13 @@ def _again(project: Path, out: str, target: str, base: str, gate: bool, keep: in
         f"[dim]{len(more.dataset.log):,} events, {more.new:,} of them from the store"
         f"{f'; {more.erased:,} people erased' if more.erased else ''}[/]"
     )
+    if settings.rank.examples == "candidates" and (more.dataset.log.position >= 0).any():
+        console.print(
+            "[yellow]this log says what was shown, and the ranker learns from candidates: trained again and again on its own log it comes to "
+            'copy itself; \\[rank] examples = "impressions" does not (docs/objectives.md)[/]',
+            highlight=False,
+            soft_wrap=True,
+        )
     with progress_bars() as progress:
         # first of all the training that ships: the gate brings the present model's live state to another moment
         recommender = train_again(settings, more, present, progress)
