@@ -188,6 +188,8 @@ class Rank(Settings):
     for the first model after an older engine. impressions: only what could be taken counts. Trained again and again on its own log, a
     ranker from candidates copies itself and its picks get worse, one from impressions does not (benchmarks/RESULTS.md, "The recipes,
     lived with"): use it wherever impressions are logged and the model is retrained."""
+    unshown: int = Field(0, ge=0)
+    """With impressions: beside each slate so many candidates that were not shown, which count as not wanted."""
     requests_per_user: int = Field(8, ge=1)
     """How many moments of each person's ranker window become requests (with `candidates`)."""
     negatives: int = Field(60, ge=1)

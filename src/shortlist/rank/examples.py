@@ -187,6 +187,8 @@ def _rows(
                 items, where = np.unique(log.item[part], return_index=True)
                 position = log.position[part][where]
                 found = _find(blended.item[at], items)
+                if project.rank.unshown:
+                    parts.append(_not_shown(blended, at, start + at, items, project.rank.unshown, rng))
                 parts.append(
                     (
                         np.full(len(items), start + at),
@@ -231,6 +233,22 @@ def _unseen(item: np.ndarray, shown: list[np.ndarray], requests: Requests) -> li
         part[~np.isin(item[part], requests.excluded[ends[at] : ends[at + 1]])]
         for at, part in enumerate(shown)
     ]
+
+
+def _not_shown(
+    blended: Blended, row: int, request: int, shown: np.ndarray, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Some candidates of a request that its slate did not have, at random; their position is −1."""
+    rest = np.flatnonzero((blended.item[row] >= 0) & ~np.isin(blended.item[row], shown))
+    drawn = rng.permutation(rest)[:n]
+    return (
+        np.full(len(drawn), request),
+        blended.item[row, drawn],
+        blended.ranks[row, drawn],
+        blended.scores[row, drawn],
+        np.ones(len(drawn)),
+        np.full(len(drawn), -1),
+    )
 
 
 def _find(line: np.ndarray, items: np.ndarray) -> np.ndarray:

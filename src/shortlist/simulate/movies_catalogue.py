@@ -231,9 +231,14 @@ def settings() -> dict[str, Any]:
                 {"model": "content"},
             ],
         },
-        "rank": {"examples": "impressions", "position_bias": "weights", "heads": "separate"},
+        "rank": {
+            "examples": "impressions",
+            "unshown": 3,
+            "position_bias": "weights",
+            "heads": "separate",
+        },
         "rerank": {
-            "diversity": 0.5,
+            "diversity": 0.3,
             "diversity_by": "genres",
             "freshness_by": "arrived",
             "exposure_by": "studio",

@@ -166,5 +166,5 @@ def settings() -> dict[str, Any]:
                 {"kind": "trending"},
             ]
         },
-        "evaluate": {"relevant": "click"},
+        "evaluate": {"relevant": "click", "ranker_window": 0.35},
     }
