@@ -19,7 +19,7 @@ from shortlist.features.matrix import FeatureSet
 from shortlist.metrics.prediction import expected_calibration_error
 from shortlist.project import Objective, parse_project
 from shortlist.rank.calibrate import fit_calibration
-from shortlist.rank.examples import make_examples
+from shortlist.rank.examples import Examples, make_examples
 from shortlist.rank.objectives import labels
 from shortlist.rank.weigh import Wish, read_weights
 from shortlist.recommender import Recommender
@@ -95,6 +95,30 @@ def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
         )
 
 
+def _from_slates(
+    rows: list[tuple[str, str, int, str, int, int]], rank: dict[str, Any], rerank: dict[str, Any]
+) -> Examples:
+    """Examples of the log after its 500th second; rows: user, item, second, kind, slate, position."""
+    names = ("user_id", "item_id", "timestamp", "kind", "slate", "position")
+    late = [(user, item, 1_700_000_000 + at, *rest) for user, item, at, *rest in rows]
+    events = pa.table({n: list(column) for n, column in zip(names, zip(*late, strict=True), strict=True)})
+    settings = {
+        "data": {"columns": {name: name for name in names[2:]}},
+        "items": {"id": "item_id", "attributes": {"used_up": "number"}},
+        "objectives": {"play": {"events": ["play"], "window": "1m"}},
+        "retrieve": {"sources": [{"model": "popular"}]},
+        "rank": {"examples": "impressions", **rank},
+        "rerank": rerank,
+        "features": [{"name": "slot", "kind": "position"}],
+    }
+    items = pa.table({"item_id": ["a", "b", "c", "d"], "used_up": [1.0] * 4})
+    dataset = Dataset.from_frames(events, items, None, parse_project(settings))
+    start = int(dataset.log.time[0]) + 500_000
+    past = dataset.before(start)
+    sources = {"popular": Popular().fit(past)}
+    return make_examples(dataset, sources, FeatureSet(dataset).fit(past), start, start + 1_000_000, start)
+
+
 @pytest.mark.parametrize(
     ("rerank", "left_out"),
     [({}, {("u", "a")}), ({"show_seen": True}, set()), ({"show_again": "used_up"}, set())],
@@ -109,44 +133,24 @@ def test_what_a_request_never_asks_about_is_no_example(
         (user, item, 1_000 + 10 * n, "impression", 1 + n // 2, n % 2) for n, (user, item) in enumerate(shown)
     ]
     rows += [("u", "b", 1_020, "play", -1, -1), ("w", "a", 2_000, "play", -1, -1)]
-    names = ("user_id", "item_id", "timestamp", "kind", "slate", "position")
-    rows = [(user, item, 1_700_000_000 + at, *rest) for user, item, at, *rest in rows]
-    events = pa.table({n: list(column) for n, column in zip(names, zip(*rows, strict=True), strict=True)})
-    project = parse_project(
-        {
-            "data": {
-                "columns": {
-                    "timestamp": "timestamp",
-                    "kind": "kind",
-                    "slate": "slate",
-                    "position": "position",
-                }
-            },
-            "items": {"id": "item_id", "attributes": {"used_up": "number"}},
-            "objectives": {"play": {"events": ["play"], "window": "1m"}},
-            "retrieve": {"sources": [{"model": "popular"}]},
-            "rank": {"examples": "impressions"},
-            "rerank": rerank,
-            "features": [{"name": "slot", "kind": "position"}],
-        }
-    )
-    items = pa.table({"item_id": ["a", "b", "c"], "used_up": [1.0, 1.0, 1.0]})
-    dataset = Dataset.from_frames(events, items, None, project)
-    start = int(dataset.log.time[0]) + 500_000
-    past = dataset.before(start)
-    found = make_examples(
-        dataset,
-        {"popular": Popular().fit(past)},
-        FeatureSet(dataset).fit(past),
-        start,
-        start + 1_000_000,
-        start,
-    )
+    found = _from_slates(rows, {}, rerank)
     expected = [pair for pair in shown if pair not in left_out]
     assert len(found.weights) == len(expected)
     assert found.labels["play"].sum() == 1  # u took b
     slots = found.matrix[:, found.names.index("slot")].tolist()
     assert sorted(slots) == sorted(float(shown.index(pair) % 2) for pair in expected)
+
+
+def test_some_candidates_that_were_not_shown_stand_beside_slates() -> None:
+    rows = [("u", "a", 10, "play", -1, -1), ("v", "d", 11, "play", -1, -1), ("w", "c", 12, "play", -1, -1)]
+    rows += [("u", "b", 1_000, "impression", 1, 0), ("u", "c", 1_020, "play", -1, -1)]
+    rows += [("w", "a", 2_000, "play", -1, -1)]
+    found = _from_slates(rows, {"unshown": 5}, {})
+    # u had a; b was shown; c and d were not, and c was played nevertheless
+    assert sorted(found.labels["play"].tolist()) == [0, 0, 1]
+    assert found.request.tolist() == [0, 0, 0]
+    assert found.weights.tolist() == [1, 1, 1]
+    assert len(_from_slates(rows, {"unshown": 1}, {}).weights) == 2
 
 
 def test_calibration_recovers_a_known_bend() -> None:

@@ -189,7 +189,9 @@ class Rank(Settings):
     ranker from candidates copies itself and its picks get worse, one from impressions does not (benchmarks/RESULTS.md, "The recipes,
     lived with"): use it wherever impressions are logged and the model is retrained."""
     unshown: int = Field(0, ge=0)
-    """With impressions: beside each slate so many candidates that were not shown, which count as not wanted."""
+    """With impressions: beside each slate so many candidates at random that were not shown, labelled by what followed, which is mostly
+    nothing. A ranker that never met them is too hopeful about what nobody showed; a few of them make it careful (pessimism: Jeunen &
+    Goethals 2021), many make it copy the log, as candidates do. 3 beside slates of 10 were right in the movies world."""
     requests_per_user: int = Field(8, ge=1)
     """How many moments of each person's ranker window become requests (with `candidates`)."""
     negatives: int = Field(60, ge=1)
