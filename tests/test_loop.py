@@ -71,7 +71,7 @@ def test_the_same_seeds_give_the_same_numbers() -> None:
 def test_every_setting_can_be_lived_with(name: str) -> None:
     loop = simulate(lambda seed: small(name, seed), rounds=1, seeds=1, days=2, only=["recipe", "random"])
     assert loop.estimate("recipe").value > loop.estimate("random").value
-    assert loop.unit == {"shop": "margin kept", "apps": "apps kept"}[name]
+    assert loop.unit == {"shop": "margin", "apps": "apps kept"}[name]
 
 
 def test_intervals_by_hand() -> None:
