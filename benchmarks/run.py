@@ -211,11 +211,11 @@ def main() -> None:
                 child("movielens_evaluate", "-")["report"],
             )
         lines += quality(
-            "movies world (simulated), ranker learnt from candidates (the default)",
+            "movies world (simulated), its ranker learnt from candidates",
             child("world_evaluate", "candidates")["report"],
         )
         lines += quality(
-            "movies world (simulated), ranker learnt from impressions",
+            "movies world (simulated), as its recipe is: learnt from impressions",
             child("world_evaluate", "impressions")["report"],
         )
     results.write("cascade", lines)

@@ -34,10 +34,14 @@ def lived(name: str) -> Loop:
     )
 
 
+def short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def part(name: str, loop: Loop, took: float) -> list[str]:
     def e(policy: str, measure: str) -> str:
         found = loop.estimate(policy, measure)
-        return f"{found.value:.3g} ({found.low:.3g} to {found.high:.3g})"
+        return f"{short(found.value)} ({short(found.low)} to {short(found.high)})"
 
     f = loop.facts
     lines = [
@@ -58,7 +62,7 @@ def part(name: str, loop: Loop, took: float) -> list[str]:
         rounds = loop.by_round(policy)
         rest = " | ".join(f"{loop.estimate(policy, m).value:.2f}" for m in ("mixed", "coverage", "new found"))
         lines.append(
-            f"| {policy} | {e(policy, 'worth')} | {e(policy, 'a visit')} | {said} | {rounds[0].value:.3g} → {rounds[-1].value:.3g} | {rest} |"
+            f"| {policy} | {e(policy, 'worth')} | {e(policy, 'a visit')} | {said} | {short(rounds[0].value)} → {short(rounds[-1].value)} | {rest} |"
         )
     return [*lines, "", f"{took / 60:.0f} minutes.", ""]
 
