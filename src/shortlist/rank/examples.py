@@ -189,16 +189,7 @@ def _rows(
                 found = _find(blended.item[at], items)
                 if project.rank.unshown:
                     parts.append(_not_shown(blended, at, start + at, items, project.rank.unshown, rng))
-                parts.append(
-                    (
-                        np.full(len(items), start + at),
-                        items,
-                        blended.ranks[at][found],
-                        blended.scores[at][found],
-                        np.ones(len(items)),
-                        position,
-                    )
-                )
+                parts.append(_part(blended, at, start + at, found, np.ones(len(found)), position))
         else:
             blended = blend(retrievers, requests, k)
             parts += _sampled(dataset, blended, users, moments, start, rng)
@@ -241,13 +232,20 @@ def _not_shown(
     """Some candidates of a request that its slate did not have, at random; their position is −1."""
     rest = np.flatnonzero((blended.item[row] >= 0) & ~np.isin(blended.item[row], shown))
     drawn = rng.permutation(rest)[:n]
+    return _part(blended, row, request, drawn, np.ones(len(drawn)), np.full(len(drawn), -1))
+
+
+def _part(
+    blended: Blended, row: int, request: int, chosen: np.ndarray, weight: np.ndarray, position: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Rows of one request: some of its candidates, by their places in the line."""
     return (
-        np.full(len(drawn), request),
-        blended.item[row, drawn],
-        blended.ranks[row, drawn],
-        blended.scores[row, drawn],
-        np.ones(len(drawn)),
-        np.full(len(drawn), -1),
+        np.full(len(chosen), request),
+        blended.item[row, chosen],
+        blended.ranks[row, chosen],
+        blended.scores[row, chosen],
+        weight,
+        position,
     )
 
 
@@ -265,7 +263,7 @@ def _sampled(
     rng: np.random.Generator,
 ) -> list[tuple[np.ndarray, ...]]:
     """All candidates that fulfil some objective, and a weighted sample of those that fulfil none."""
-    item, ranks, scores = blended.item, blended.ranks, blended.scores
+    item = blended.item
     size = item.shape[1]
     flat_users, flat_moments = np.repeat(users, size), np.repeat(moments, size)
     flat = np.maximum(item.ravel(), 0)
@@ -285,16 +283,7 @@ def _sampled(
         share = len(rest) / max(len(drawn), 1)
         chosen = np.concatenate([yes, top, rest[drawn]])
         weight = np.concatenate([np.ones(len(yes) + len(top)), np.full(len(drawn), share)])
-        parts.append(
-            (
-                np.full(len(chosen), start + row),
-                item[row, chosen],
-                ranks[row, chosen],
-                scores[row, chosen],
-                weight,
-                np.zeros(len(chosen)),
-            )
-        )
+        parts.append(_part(blended, row, start + row, chosen, weight, np.zeros(len(chosen))))
     return parts
 
 

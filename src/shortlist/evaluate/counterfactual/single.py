@@ -126,14 +126,15 @@ def estimate_choices(
 
 def steadied(rows: np.ndarray, variates: np.ndarray, cluster: np.ndarray) -> np.ndarray:
     """Rows' estimates, float (n,), less what variates float (n, k) of mean 0 explain of them, by sums over people."""
-    people, owner = np.unique(cluster, return_inverse=True)
-
-    def summed(values: np.ndarray) -> np.ndarray:
-        return np.bincount(owner, values - values.mean(), len(people))
-
-    each = np.column_stack([summed(column) for column in variates.T])
-    beta = np.linalg.lstsq(each, summed(rows), rcond=None)[0]
+    _, owner = np.unique(cluster, return_inverse=True)
+    each = np.column_stack([_deviations(column, owner) for column in variates.T])
+    beta = np.linalg.lstsq(each, _deviations(rows, owner), rcond=None)[0]
     return np.asarray(rows - variates @ beta)
+
+
+def _deviations(rows: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """Each person's sum of how far their rows are from the mean, float (people,). owner int (n,): 0 … people − 1."""
+    return np.bincount(owner, rows - rows.mean())
 
 
 def clipped(weight: np.ndarray, limit: float) -> np.ndarray:
@@ -158,12 +159,11 @@ def choose_limit(
     top = float(weight.max(initial=1.0))
     scale = top**2 if clip is shrunk else top
     limits = [np.inf, *np.geomspace(scale, max(float(np.quantile(weight, 0.5)), 1e-3), LADDER)]
-    people, owner = np.unique(cluster, return_inverse=True)
+    _, owner = np.unique(cluster, return_inverse=True)
 
     def spread(rows: np.ndarray) -> float:
         """The variance of the mean, over people."""
-        sums = np.bincount(owner, rows - rows.mean(), len(people))
-        return float((sums**2).sum()) / len(rows) ** 2
+        return float((_deviations(rows, owner) ** 2).sum()) / len(rows) ** 2
 
     whole = estimate(weight)
     errors = []
