@@ -103,6 +103,7 @@ sources = [{ model = "als", factors = FACTORS, exact_items = 20000, recall = 0.9
 [rank]
 trees = 100
 depth = 5
+learning_rate = 0.04
 heads = "joint"
 max_rows = 300000
 [rerank]

@@ -19,7 +19,7 @@ from typing import Any
 from shortlist.errors import BundleError
 from shortlist.project import Project, parse_project
 
-FORMAT = 5
+FORMAT = 6
 READERS = 4
 """Files that are held against their checksums at once."""
 

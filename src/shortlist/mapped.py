@@ -7,6 +7,7 @@ share them, and what a process changes is its own (copy on write) and never reac
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,3 +33,11 @@ def load_array(file: Path) -> np.ndarray:
         return np.asarray(np.load(file, allow_pickle=False))
     # as a plain array: `memmap` itself makes every later slice and reduction slower
     return np.asarray(np.load(file, mmap_mode="c", allow_pickle=False))
+
+
+def unread(array: np.ndarray) -> None:
+    """Let a mapped array's pages go that somebody, to check it, went through: they come again when they are looked at. Only for what was
+    just loaded: changes would be lost."""
+    mapped = getattr(array.base, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -137,7 +137,7 @@ class _Page:
 
     def _in_full(self, chosen: np.ndarray) -> list[Recommendation]:
         one = np.ones(len(chosen))
-        return in_full(self.r, self.requests, self.rows, 0, chosen, self.predictions, self.utility, one)
+        return in_full(self.r, self.requests, self.rows, chosen, self.predictions, self.utility, one)
 
     def _topics(self) -> np.ndarray:
         vectors = self.r.arrange.vectors(self.items) if len(self.items) else np.zeros((0, 1))

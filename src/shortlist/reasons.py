@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from shortlist.retrieve.base import Requests, Retriever
@@ -25,30 +27,34 @@ VERBS = {
 def reasons(
     retrievers: dict[str, Retriever],
     requests: Requests,
-    row: int,
+    owner: np.ndarray,
     items: np.ndarray,
-    titles: list[str],
+    titles: Sequence[str],
     kinds: list[str],
     sources: list[dict[str, int]],
 ) -> list[str]:
-    """One sentence an item. Models are asked in the project's order; the first whose strongest event has weight wins."""
-    answers: list[str | None] = [None] * len(items)
+    """One sentence an item. owner int (m,), rising: the request that each item is for. Models are asked in the project's order; the
+    first whose strongest event has weight wins."""
     h = requests.histories
-    events = np.arange(int(h.indptr[row]), int(h.indptr[row + 1]))
-    if len(events) and len(items):
-        for retriever in retrievers.values():
-            shares = retriever.explain(requests, row, items)
-            if shares is None:
-                continue
-            best = shares.argmax(1)
-            for at, event in enumerate(best.tolist()):
-                if answers[at] is None and shares[at, event] > 0:
-                    verb = VERBS.get(kinds[h.kind[events[event]]], "chose")
-                    answers[at] = f"Because you {verb} {titles[h.item[events[event]]]}"
-            if all(answers):
-                break
-    popular = [name for name, r in retrievers.items() if r.name == "popular"]
-    return [
-        a or ("New here" if not s else "Popular right now" if any(p in s for p in popular) else "New for you")
-        for a, s in zip(answers, sources, strict=True)
-    ]
+    spoke = np.full(len(items), -1, np.int64)
+    for retriever in retrievers.values():
+        left = np.flatnonzero(spoke < 0)
+        if not len(left):
+            break
+        spoke[left] = retriever.strongest(requests, owner[left], items[left])
+    popular = {name for name, r in retrievers.items() if r.name == "popular"}
+    said = []
+    events = np.maximum(spoke, 0)
+    why = (
+        zip(h.kind[events].tolist(), h.item[events].tolist(), strict=True)
+        if len(h.item)
+        else [(0, 0)] * len(items)
+    )
+    for at, (kind, item), found in zip(spoke.tolist(), why, sources, strict=True):
+        if at >= 0:
+            said.append(f"Because you {VERBS.get(kinds[kind], 'chose')} {titles[item]}")
+        elif not found:
+            said.append("New here")
+        else:
+            said.append("New for you" if popular.isdisjoint(found) else "Popular right now")
+    return said

@@ -269,39 +269,58 @@ class Recommender:
         bounds = np.searchsorted(rows.request, np.arange(len(people) + 1))
         utility = wish.utility(predictions)
         policy = policy_name(self.version, wish, strengths)
-        slates: list[Slate] = []
-        for row, person in enumerate(people):
-            part = slice(int(bounds[row]), int(bounds[row + 1]))
-            items = rows.item[part]
-            worth = wish.guarded(utility[part], predictions[part], n)
+        chosen = []
+        for row in range(len(people)):
             slate_id = uuid.uuid4().hex
-            explore = strengths.explore
-            longer = n if explore <= 0 else min(POOL * n, len(items))
-            taste = self.taste(requests, row) if strengths.calibration > 0 else None
-            order = self.arrange(items, worth, longer, moment, strengths, taste)
             # without a given seed the slate's id is one, so that a logged slate can be made again
             drawn = int(slate_id[:15], 16) if seed is None else seed + row
-            ranked, trial = len(order), None
-            if strengths.newcomers and self.newcomers is not None:
-                order, trial = trial_of(self, items, predictions[part], order, strengths.newcomers, moment)
-            by = self.project.rerank
-            chosen, chance = explored(ranked, n, explore, drawn, by.explore_way, by.explore_from, trial)
-            order = order[chosen]
-            lap("rerank")
-            slates.append(
-                Slate(
-                    slate_id,
-                    person,
-                    bool(codes[row] >= 0) or self.people.knows(self.dataset.users.ids.own(person)),
-                    in_full(self, requests, rows, row, bounds[row] + order, predictions, utility, chance),
-                    self.version,
-                    unknown,
-                    guard_rails(list(self.project.objectives), wish, predictions[part][order]),
-                    policy,
-                )
+            part = slice(int(bounds[row]), int(bounds[row + 1]))
+            worth = wish.guarded(utility[part], predictions[part], n)
+            taste = self.taste(requests, row) if strengths.calibration > 0 else None
+            order, chance = self._chosen(
+                rows.item[part], predictions[part], worth, n, strengths, moment, taste, drawn
             )
-            lap("slate")
+            chosen.append((slate_id, bounds[row] + order, chance))
+        lap("rerank")
+        places, chances = (np.concatenate([c[at] for c in chosen]) for at in (1, 2))
+        told = iter(in_full(self, requests, rows, places, predictions, utility, chances))
+        names, own = list(self.project.objectives), self.dataset.users.ids.own
+        slates = [
+            Slate(
+                slate_id,
+                person,
+                bool(codes[row] >= 0) or self.people.knows(own(person)),
+                list(islice(told, len(at))),
+                self.version,
+                unknown,
+                guard_rails(names, wish, predictions[at]) if wish.limits else {},
+                policy,
+            )
+            for row, (person, (slate_id, at, _)) in enumerate(zip(people, chosen, strict=True))
+        ]
+        lap("slate")
         return slates
+
+    def _chosen(
+        self,
+        items: np.ndarray,
+        predictions: np.ndarray,
+        worth: np.ndarray,
+        n: int,
+        strengths: Strengths,
+        moment: int,
+        taste: np.ndarray | None,
+        drawn: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One request's slate: rows of its candidates, and the chance of each. drawn: the seed of what is left to chance."""
+        by, explore = self.project.rerank, strengths.explore
+        longer = n if explore <= 0 else min(POOL * n, len(items))
+        order = self.arrange(items, worth, longer, moment, strengths, taste)
+        ranked, trial = len(order), None
+        if strengths.newcomers and self.newcomers is not None:
+            order, trial = trial_of(self, items, predictions, order, strengths.newcomers, moment)
+        chosen, chance = explored(ranked, n, explore, drawn, by.explore_way, by.explore_from, trial)
+        return order[chosen], chance
 
     def taste(self, requests: Requests, row: int) -> np.ndarray | None:
         """The shares of one request's history, by what slates are calibrated to."""

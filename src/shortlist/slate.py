@@ -11,7 +11,7 @@ import pyarrow as pa
 from shortlist.errors import need
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Recommendation:
     """One item of a slate. `score` is the utility it was ranked by; `predictions` one number an objective; `sources`
     the retrievers that proposed it, each with the rank (from 0) it gave it."""

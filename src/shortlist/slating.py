@@ -54,29 +54,27 @@ def in_full(
     recommender: Recommender,
     requests: Requests,
     rows: Rows,
-    row: int,
     places: np.ndarray,
     predictions: np.ndarray,
     utility: np.ndarray,
     chance: np.ndarray,
 ) -> list[Recommendation]:
-    """The items of one slate, in full. places: their rows of the batch. Python objects are made here and not before."""
+    """The items of slates, in full. places: their rows of the batch, those of a request side by side. Python objects are made here and
+    not before."""
     taken = rows.item[places]
     sources = [
         {name: int(rank) for name, rank in zip(rows.sources, ranks, strict=True) if rank == rank}
         for ranks in rows.ranks[places].tolist()
     ]
-    titles, ids, names = (
-        recommender.dataset.items.titles,
-        recommender.dataset.items.ids,
-        list(recommender.project.objectives),
-    )
+    data, names = recommender.dataset, list(recommender.project.objectives)
+    titles = data.items.titles
     why = reasons(
-        recommender.retrievers, requests, row, taken, titles, recommender.dataset.log.kinds, sources
+        recommender.retrievers, requests, rows.request[places], taken, titles, data.log.kinds, sources
     )
     return [
-        Recommendation(ids.id(item), titles[item], worth, dict(zip(names, p, strict=True)), source, said, c)
-        for item, worth, p, source, said, c in zip(
+        Recommendation(own, titles[item], worth, dict(zip(names, p, strict=True)), source, said, c)
+        for own, item, worth, p, source, said, c in zip(
+            data.items.ids.ids(taken),
             taken.tolist(),
             utility[places].tolist(),
             predictions[places].tolist(),

@@ -15,7 +15,7 @@ from shortlist.data.dataset import Dataset, Entities, Log
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.errors import BundleError
-from shortlist.mapped import load_arrays, save_arrays
+from shortlist.mapped import load_arrays, save_arrays, unread
 from shortlist.project import Project
 
 LOG = ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
@@ -69,6 +69,8 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
     log = Log(kinds=meta["kinds"], **arrays, context=context)
     dataset = Dataset(project, sides["users"], sides["items"], log)
     _sound(histories, dataset)
+    for checked in (histories.item, histories.kind):
+        unread(checked)
     vars(dataset)["histories"] = histories  # the cached property, which would be worked out from the log
     return dataset
 

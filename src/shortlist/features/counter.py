@@ -52,7 +52,7 @@ class Directory:
 
 
 class Counter:
-    """`n`, `total` (thousandths), `last` (ms), `value` (thousandths): int64, one a slot; rings (24, slots) where there
+    """`n` int32, `total` (thousandths), `last` (ms), `value` (thousandths) int64, one a slot; rings (24, slots) where there
     is a window, by step, so that a step which passes is one run of memory. Slot 0 stays empty: it is the answer for keys that never occurred."""
 
     def __init__(
@@ -82,7 +82,8 @@ class Counter:
 
     def _make(self, size: int) -> None:
         self.made += 1
-        self.n, self.total, self.value = (np.zeros(size, np.int64) for _ in range(3))
+        self.n = np.zeros(size, np.int32)
+        self.total, self.value = (np.zeros(size, np.int64) for _ in range(2))
         self.last = np.full(size, NEVER)
         self.ring_n = np.zeros((self.rings, size), np.int32)
         self.ring_total = np.zeros((self.rings if self.sums else 0, size), np.int64)

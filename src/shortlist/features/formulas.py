@@ -14,6 +14,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 COUNT, RECENCY, MEAN, LATEST, TREND, RATE = range(6)
+READS = (-1, 1, 0, 2, -1, -1)
+"""Which of total, last and value each formula reads beside n, −1 for none."""
 DAY = 86_400_000.0
 THOUSANDTHS = 1000.0
 """Values are summed as whole thousandths, so that the order of summation cannot matter."""
@@ -93,29 +95,23 @@ def fill(matrix, at, plan, parameters, addresses, sizes, moments):  # type: igno
     more than what a feature does.
 
     at: int64 (groups, rows), the slot of each row's key, for each thing that is counted by. A feature is a row of plan (column,
-    formula, group) and of parameters (x, y). Its counts n, total, last, value, and the other's n, are int64 arrays, one a slot, of
+    formula, group) and of parameters (x, y). Its counts n (int32), total, last, value (int64), and the other's n, are arrays, one a slot, of
     `sizes` slots, given by their addresses: there are hundreds of them, and to pass each would cost as much as to read it.
     """
     for feature in range(len(plan)):
         column, op, group = plan[feature, 0], plan[feature, 1], plan[feature, 2]
         x, y, slots = parameters[feature, 0], parameters[feature, 1], sizes[feature]
-        n = carray(_pointer(addresses[feature, 0]), slots, np.int64)  # type: ignore[call-arg]
-        total = carray(_pointer(addresses[feature, 1]), slots, np.int64)
-        last = carray(_pointer(addresses[feature, 2]), slots, np.int64)
-        value = carray(_pointer(addresses[feature, 3]), slots, np.int64)
-        other = carray(_pointer(addresses[feature, 4]), slots, np.int64)
+        n = carray(_pointer(addresses[feature, 0]), slots, np.int32)  # type: ignore[call-arg]
+        other = carray(_pointer(addresses[feature, 4]), slots, np.int32)
+        # what a formula does not read is not looked up: each is a miss of the cache
+        reads = np.int64(addresses[feature, 1 + READS[op]]) if READS[op] >= 0 else np.int64(0)
+        wide = carray(_pointer(reads), slots if reads else 0, np.int64)
+        two = op in (TREND, RATE)
         for row in range(at.shape[1]):
             s = at[group, row]
             if s >= slots:
                 s = 0
+            one = float(wide[s]) if reads else 0.0
             matrix[row, column] = formula(
-                op,
-                float(n[s]),
-                float(total[s]),
-                float(last[s]),
-                float(value[s]),
-                float(other[s]),
-                float(moments[row]),
-                x,
-                y,
+                op, float(n[s]), one, one, one, float(other[s]) if two else 0.0, float(moments[row]), x, y
             )

@@ -18,7 +18,7 @@ from shortlist.errors import BundleError
 from shortlist.features.counter import Counter, Directory
 from shortlist.features.live import LiveCounts
 from shortlist.features.slots import Slots
-from shortlist.mapped import load_arrays, save_arrays
+from shortlist.mapped import load_arrays, save_arrays, unread
 
 
 def save_counts(live: LiveCounts, folder: Path) -> None:
@@ -94,18 +94,21 @@ def _plan(live: LiveCounts, directories: list[Directory]) -> list[list[object]]:
 
 
 def _table(slots: Slots) -> dict[str, np.ndarray]:
+    slots = slots.compact()
     return {"keys": slots.keys, "slots": slots.slots, "count": np.asarray(slots.count)}
 
 
 def _take_table(slots: Slots, kept: dict[str, np.ndarray]) -> None:
     size = kept["keys"].size
     slots.keys = _like(kept["keys"], (size,), np.int64)
-    slots.slots = _like(kept["slots"], (size,), np.int64)
+    slots.slots = _like(kept["slots"], (size,), np.int32)
     slots.count = int(_like(kept["count"], (), np.int64))
     if size < 2 or size & (size - 1) or not 0 <= slots.count <= size // 2:
         raise BundleError("a counter's table of keys has a size that it cannot have")
     if not _sound(slots.keys, slots.slots, slots.count):
         raise BundleError("a counter's table of keys leads to places that it cannot have")
+    unread(slots.keys)
+    unread(slots.slots)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ from shortlist.project import Rerank, duration_ms
 from shortlist.project_rerank import Rule
 from shortlist.rerank.business import pinned, weighed
 from shortlist.rerank.calibrated import calibrated, tastes
-from shortlist.rerank.diversity import mmr
+from shortlist.rerank.diversity import mmr, mmr_of_kinds
 from shortlist.rerank.dpp import dpp
 from shortlist.rerank.exposure import capped
 from shortlist.rerank.fairness import fair_share
@@ -63,23 +63,23 @@ class Arranger:
         taste: the shares of a person's history (`taste_of`), for calibration.
         """
         settings = self.settings
-        worth = boost(utility, self.born[items], moment, wanted.freshness, self.half_life)
+        worth = utility
+        if wanted.freshness > 0:
+            worth = boost(utility, self.born[items], moment, wanted.freshness, self.half_life)
         if settings.rules:
             worth = weighed(worth, items, settings.rules, self._about)
         order = np.argsort(-worth, kind="stable")
         if settings.rules:
             order = order[worth[order] > -np.inf]
+        pool = max(POOL, 5 * n)
         if wanted.calibration > 0 and taste is not None:
-            head, rest = np.split(order, [max(POOL, 5 * n)])
+            head, rest = order[:pool], order[pool:]
             indptr, values = self._values(items[head])
             kept = calibrated(worth[head], indptr, values, taste, wanted.calibration, n)
             order = np.concatenate([head[kept], rest])
         elif wanted.diversity > 0:
-            head, rest = np.split(order, [max(POOL, 5 * n)])
-            way = dpp if settings.diversity_way == "dpp" else mmr
-            order = np.concatenate(
-                [head[way(worth[head], self.vectors(items[head]), wanted.diversity, n)], rest]
-            )
+            head, rest = order[:pool], order[pool:]
+            order = np.concatenate([head[self._diverse(items[head], worth[head], wanted.diversity, n)], rest])
         selects = bool(settings.fair or settings.rules)
         size = len(order) if selects else n
         if settings.exposure_by is None:
@@ -92,6 +92,14 @@ class Arranger:
             shared = fair_share(order, worth, favoured, fair.share, fair.most_loss, n).order
             order = np.concatenate([shared, order[~np.isin(order, shared)]])
         return pinned(order, items, settings.rules, self._about, n) if settings.rules else order[:n]
+
+    def _diverse(self, items: np.ndarray, worth: np.ndarray, strength: float, n: int) -> np.ndarray:
+        by = self.settings.diversity_by
+        if self.settings.diversity_way == "dpp":
+            return dpp(worth, self.vectors(items), strength, n)
+        if by and self.items.attributes[by].kind == "category":
+            return mmr_of_kinds(worth, self.items.attributes[by].codes[items], strength, n)
+        return mmr(worth, self.vectors(items), strength, n)
 
     def hidden(self) -> np.ndarray | None:
         """bool (items,): what a rule hides from everybody, None without such rules. Retrieval leaves it out, so that slates fill all the same."""

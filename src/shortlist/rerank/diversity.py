@@ -25,6 +25,17 @@ def mmr(utility: np.ndarray, vectors: np.ndarray, strength: float, n: int) -> np
     )
 
 
+def mmr_of_kinds(utility: np.ndarray, kinds: np.ndarray, strength: float, n: int) -> np.ndarray:
+    """`mmr` where items are alike or not: kinds int (pool,), of which equal ones are alike; −1 is like nothing."""
+    by_utility = np.argsort(-utility, kind="stable")
+    if strength <= 0 or len(utility) < 2:
+        return by_utility
+    worth = scaled(utility) * (1 - strength)
+    return then_the_rest(
+        _greedy_of_kinds(worth, kinds, float(strength), min(n, len(utility))), by_utility
+    )
+
+
 def scaled(utility: np.ndarray) -> np.ndarray:
     """Utilities on a scale from 0 to 1 over the pool."""
     return np.asarray((utility - utility.min()) / max(float(utility.max() - utility.min()), 1e-12))
@@ -62,4 +73,22 @@ def _greedy(worth, unit, strength, n):  # type: ignore[no-untyped-def]
                 for c in range(unit.shape[1]):
                     dot += unit[row, c] * unit[best, c]
                 likeness[row] = max(likeness[row], dot)
+    return order
+
+
+@numba.njit(cache=True, nogil=True)
+def _greedy_of_kinds(worth, kinds, strength, n):  # type: ignore[no-untyped-def]
+    left = worth.copy()
+    there = np.ones(len(worth), np.bool_)
+    order = np.empty(n, np.int64)
+    for place in range(n):
+        best, gain = -1, 0.0
+        for row in range(len(worth)):
+            if there[row] and (best < 0 or left[row] > gain):
+                best, gain = row, left[row]
+        order[place], there[best] = best, False
+        if kinds[best] >= 0:
+            for row in range(len(worth)):
+                if kinds[row] == kinds[best]:
+                    left[row] = worth[row] - strength
     return order

@@ -31,7 +31,7 @@ from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
 from shortlist.retrieve.cooccurrence import parts_of
 from shortlist.retrieve.index import Index, IndexConfig
-from shortlist.retrieve.select import in_parts, limits, no_candidates, offer, ranked
+from shortlist.retrieve.select import best_of, in_parts, limits, no_candidates
 
 FOLD_IN = 64
 """At most this many steps of conjugate gradients for a person's factor; a dozen are usual."""
@@ -142,6 +142,9 @@ class ALS(Retriever):
 
     def fold_in(self, requests: Requests) -> np.ndarray:
         """float32 (B, d): the factor of each history; zero for an empty one."""
+        return requests.folded(self.items, lambda: self._fold_in(requests))
+
+    def _fold_in(self, requests: Requests) -> np.ndarray:
         rows = requests.sums(len(self.items))
         factors = np.zeros((len(requests), self.items.shape[1]), np.float32)
         held = np.bincount(np.repeat(np.arange(len(requests)), np.diff(rows[0])), rows[2], len(requests))
@@ -203,24 +206,28 @@ class ALS(Retriever):
 
     def explain(self, requests: Requests, row: int, items: np.ndarray) -> np.ndarray | None:
         """The share of each event in the score: y_iᵀ A⁻¹ c_j y_j, which sums to x·y_i (Hu et al. 2008, section 5)."""
+        low, high = requests.histories.indptr[row : row + 2].tolist()
+        shares = np.zeros((len(items), high - low))
+        if high > low:
+            diagonal = self._diagonals(requests)[row]
+            taken, held = requests.histories.item[low:high], requests.weights[low:high]
+            _shares(self.items, taken, held, diagonal, items, shares)
+        return shares
+
+    def strongest(self, requests: Requests, owner: np.ndarray, items: np.ndarray) -> np.ndarray:
+        found = np.full(len(items), -1, np.int64)
         h = requests.histories
-        events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
-        Y, held = self.items[h.item[events]].astype(np.float64), requests.weights[events].astype(np.float64)
-        ridge = self._ridge(np.array([held.sum()]), len(self.items), float(self.typical))[0]
-        diagonal = self.config.unobserved * self.gram.astype(np.float64) + ridge
-        asked = self.items[items] / diagonal
-        some = held > 0
-        shares = np.zeros((len(items), len(held)))
-        if 0 < some.sum() <= len(diagonal):
-            # A is a diagonal and as many directions as there are events: A⁻¹Yᵀ C = D⁻¹Yᵀ (C⁻¹ + Y D⁻¹ Yᵀ)⁻¹, a small system
-            taken = Y[some]
-            inner = (taken / diagonal) @ taken.T
-            inner[np.diag_indices(len(inner))] += 1 / held[some]
-            shares[:, some] = np.linalg.solve(inner, taken @ asked.T).T
-            return shares
-        A = (Y.T * held) @ Y
-        A[np.diag_indices(len(A))] += diagonal
-        return np.asarray(self.items[items] @ np.linalg.solve(A, (Y * held[:, None]).T))
+        bounds = np.searchsorted(owner, np.arange(len(requests) + 1))
+        diagonals = self._diagonals(requests)
+        _strongest(self.items, bounds, h.indptr, h.item, requests.weights, diagonals, items, found)
+        return found
+
+    def _diagonals(self, requests: Requests) -> np.ndarray:
+        """What is diagonal of each request's A, float64 (B, d)."""
+        begin = requests.histories.indptr
+        total = np.concatenate([[0.0], np.cumsum(requests.weights, dtype=np.float64)])
+        ridge = self._ridge(total[begin[1:]] - total[begin[:-1]], len(self.items), float(self.typical))
+        return np.asarray(self.config.unobserved * self.gram.astype(np.float64) + ridge[:, None])
 
     def add_items(self, dataset: Dataset) -> None:
         new = len(dataset.items) - len(self.items)
@@ -325,9 +332,10 @@ def _solve_parallel(cuts, rows, other, diagonal, ridge, out, steps):  # type: ig
 @numba.njit(cache=True, nogil=True)
 def _keep(found, scores, allowed, indptr, excluded, items, kept, short):  # type: ignore[no-untyped-def]
     """Of what the index found, the best that filters permit. short: where they took so much away that the list is not full."""
+    fit, worth = np.empty(found.shape[1], np.int32), np.empty(found.shape[1], np.float32)
     for row in range(len(found)):
         gone = np.sort(excluded[indptr[row] : indptr[row + 1]]) if len(indptr) else excluded
-        n, lost = 0, False
+        n = 0
         for at in range(found.shape[1]):
             item, score = found[row, at], scores[row, at]
             fits = item >= 0 and score > -np.inf
@@ -337,11 +345,10 @@ def _keep(found, scores, allowed, indptr, excluded, items, kept, short):  # type
                 place = np.searchsorted(gone, item)
                 fits = not (place < len(gone) and gone[place] == item)
             if fits:
-                offer(score, item, kept[row], items[row])
+                fit[n], worth[n] = item, score
                 n += 1
-            else:
-                lost = True
-        ranked(kept[row], items[row])
+        best_of(worth, fit, n, kept[row], items[row])
+        lost = n < found.shape[1]
         short[row] = lost and n < items.shape[1]
 
 
@@ -363,3 +370,100 @@ def _dot_rows(low, high, users, factors, counts, indptr, items, scores):  # type
 def _dot_parallel(cuts, users, factors, counts, indptr, items, scores):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
         _dot_rows(cuts[part], cuts[part + 1], users, factors, counts, indptr, items, scores)
+
+
+@numba.njit(cache=True, nogil=True)
+def _shares(factors, taken, held, diagonal, items, shares):  # type: ignore[no-untyped-def]
+    """How much each event of a history speaks for each item, into float64 (items, events); events of no weight stay 0.
+
+    A is a diagonal D and as many directions as there are events: A⁻¹Yᵀ C = D⁻¹Yᵀ (C⁻¹ + Y D⁻¹ Yᵀ)⁻¹. So the system that is solved is
+    as small as the smaller of the history and d.
+    """
+    some = np.flatnonzero(held > 0)
+    n, d = len(some), len(diagonal)
+    if n == 0:
+        return
+    Y = np.empty((n, d))
+    for e in range(n):
+        for c in range(d):
+            Y[e, c] = factors[taken[some[e]], c]
+    if n <= d:
+        over = Y / diagonal
+        inner = over @ Y.T
+        for e in range(n):
+            inner[e, e] += 1 / held[some[e]]
+        _cholesky(inner)
+        spoken = np.empty(n)
+        for at in range(len(items)):
+            for e in range(n):
+                total = 0.0
+                for c in range(d):
+                    total += over[e, c] * factors[items[at], c]
+                spoken[e] = total
+            _solved(inner, spoken)
+            for e in range(n):
+                shares[at, some[e]] = spoken[e]
+        return
+    A = np.zeros((d, d))
+    for e in range(n):
+        for r in range(d):
+            for c in range(r + 1):
+                A[r, c] += held[some[e]] * Y[e, r] * Y[e, c]
+    for c in range(d):
+        A[c, c] += diagonal[c]
+    _cholesky(A)
+    turned = np.empty(d)
+    for at in range(len(items)):
+        for c in range(d):
+            turned[c] = factors[items[at], c]
+        _solved(A, turned)
+        for e in range(n):
+            total = 0.0
+            for c in range(d):
+                total += Y[e, c] * turned[c]
+            shares[at, some[e]] = held[some[e]] * total
+
+
+@numba.njit(cache=True, nogil=True)
+def _cholesky(A):  # type: ignore[no-untyped-def]
+    """L of A = L Lᵀ, in place of A's lower half."""
+    for r in range(len(A)):
+        for c in range(r + 1):
+            total = A[r, c]
+            for k in range(c):
+                total -= A[r, k] * A[c, k]
+            A[r, c] = np.sqrt(total) if r == c else total / A[c, c]
+
+
+@numba.njit(cache=True, nogil=True)
+def _solved(L, x):  # type: ignore[no-untyped-def]
+    """x of L Lᵀ x = x, in place."""
+    n = len(x)
+    for r in range(n):
+        total = x[r]
+        for c in range(r):
+            total -= L[r, c] * x[c]
+        x[r] = total / L[r, r]
+    for r in range(n - 1, -1, -1):
+        total = x[r]
+        for c in range(r + 1, n):
+            total -= L[c, r] * x[c]
+        x[r] = total / L[r, r]
+
+
+@numba.njit(cache=True, nogil=True)
+def _strongest(factors, bounds, begin, taken, held, diagonals, items, found):  # type: ignore[no-untyped-def]
+    for row in range(len(bounds) - 1):
+        low, high = begin[row], begin[row + 1]
+        if low == high or bounds[row] == bounds[row + 1]:
+            continue
+        mine = items[bounds[row] : bounds[row + 1]]
+        shares = np.zeros((len(mine), high - low))
+        _shares(factors, taken[low:high], held[low:high], diagonals[row], mine, shares)
+        for at in range(len(mine)):
+            best = 0
+            for e in range(1, high - low):  # of the same item taken twice, the later event
+                if shares[at, e] >= shares[at, best] * (1 - 1e-9):
+                    best = e
+            if shares[at, best] > 0:
+                found[bounds[row] + at] = low + best

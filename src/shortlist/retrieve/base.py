@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,7 +21,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Log
 from shortlist.data.histories import Histories
 from shortlist.errors import BundleError
-from shortlist.mapped import load_arrays, save_arrays
+from shortlist.mapped import load_arrays, save_arrays, unread
 from shortlist.project import Retrieve, Settings
 from shortlist.retrieve.select import select
 
@@ -43,6 +44,7 @@ class Requests:
     excluded: np.ndarray | None = None
     attributes: dict[str, Attribute] = field(default_factory=dict)
     _sums: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
+    _folded: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -61,6 +63,15 @@ class Requests:
             self._sums[n_items] = indptr, items[:size], weights[:size]
         return self._sums[n_items]
 
+    def folded(self, items: np.ndarray, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """The histories' factors beside some items' factors, made once however often they are asked for; not to be written to."""
+        for known, factors in self._folded:
+            if known is items:
+                return factors
+        factors = make()
+        self._folded.append((items, factors))
+        return factors
+
     def matrix(self, n_items: int) -> sp.csr_matrix:
         """The histories as a sparse (B, items) matrix of summed weights."""
         indptr, items, weights = self.sums(n_items)
@@ -68,7 +79,7 @@ class Requests:
 
     def weighed(self, weights: np.ndarray) -> Requests:
         """The same requests with other weights of their events."""
-        return replace(self, weights=weights, _sums={})
+        return replace(self, weights=weights, _sums={}, _folded=[])
 
     @classmethod
     def of_users(cls, dataset: Dataset, users: np.ndarray, moments: np.ndarray) -> Requests:
@@ -179,6 +190,21 @@ class Retriever(ABC):
         does not work that way."""
         return None
 
+    def strongest(self, requests: Requests, owner: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Which event spoke most strongly for some items: int64 (m,), rows of the requests' histories, −1 where none did.
+
+        owner int (m,), rising: the request that each item is for.
+        """
+        found = np.full(len(items), -1, np.int64)
+        for row in np.unique(owner).tolist():
+            mine = np.flatnonzero(owner == row)
+            shares = self.explain(requests, row, items[mine])
+            if shares is not None and shares.shape[1]:
+                best = shares.argmax(1)
+                spoke = shares[np.arange(len(mine)), best] > 0
+                found[mine[spoke]] = requests.histories.indptr[row] + best[spoke]
+        return found
+
     def add_items(self, dataset: Dataset) -> None:  # noqa: B027
         """Take in the items that were appended to the catalogue, where the model can without refitting."""
 
@@ -229,6 +255,7 @@ def _restore(name: str, arrays: Any) -> Any:
     parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
     matrix = sp.csr_matrix(parts, shape=tuple(arrays[f"{name}.shape"]))
     matrix.check_format(full_check=True)  # kernels follow the indices without a further look
+    unread(parts[1])
     return matrix
 
 

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from shortlist.retrieve.base import Requests, Retriever
-from shortlist.retrieve.select import in_parts, offer, ranked
+from shortlist.retrieve.select import best_of, in_parts
 
 FUSION = 60.0
 LIMIT = 10.0
@@ -122,7 +122,7 @@ def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore
         while size < 2 * most:
             size *= 2
         table = np.full(size, -1, np.int32)
-        found, fused = np.empty(most, np.int32), np.zeros(most)
+        found, fused = np.empty(most, np.int32), np.zeros(most, np.float32)
         place = np.full((most, sources), np.nan, np.float32)
         n = 0
         for source in range(sources):
@@ -143,10 +143,8 @@ def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore
                 table[slot], found[n] = n, item
                 n += 1
             fused[table[slot]] = np.inf
-        best, chosen = np.full(k, -np.inf), np.full(k, -1, np.int32)
-        for at in range(n):
-            offer(fused[at], found[at], best, chosen)
-        ranked(best, chosen)
+        best, chosen = np.empty(k, np.float32), np.empty(k, np.int32)
+        best_of(fused, found, n, best, chosen)
         for to in range(min(n, k)):
             items[row, to] = chosen[to]
             ranks[row, to] = place[table[_slot(table, found, chosen[to])]]

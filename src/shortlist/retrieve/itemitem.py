@@ -21,7 +21,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
 from shortlist.retrieve.cooccurrence import parts_of
-from shortlist.retrieve.select import ALONE, in_parts, limits, no_candidates, offer, ranked
+from shortlist.retrieve.select import ALONE, best_of, in_parts, limits, no_candidates
 
 
 class ItemItemConfig(Settings):
@@ -196,13 +196,15 @@ def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, scratch,
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
                 blocked[excluded[at]] = True
+        worth, m = np.empty(n, np.float32), 0
         for at in range(n):
             other = touched[at]
-            if not blocked[other] and (len(allowed) == 0 or allowed[other]):
-                offer(line[other], other, scores[row], items[row])
+            if line[other] > -np.inf and not blocked[other] and (len(allowed) == 0 or allowed[other]):
+                worth[m], touched[m] = line[other], other
+                m += 1
             line[other] = 0
             seen[other] = False
-        ranked(scores[row], items[row])
+        best_of(worth, touched, m, scores[row], items[row])
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
                 blocked[excluded[at]] = False

@@ -1,7 +1,8 @@
 """The best k of many scores: the cut that every retriever ends in.
 
-One pass over the scores of a request with a heap of the k best so far; most scores lose against the worst of them in a
-single comparison. Filters act before the cut, so a strict one still fills the list. Ties go to the lower
+Where a catalogue is scored, one pass over its scores with a heap of the k best so far (`offer`): most scores lose against the worst of
+them in a single comparison. Where a few thousand items have a score, a sort by the digits of the scores (`best_of`): in a heap each of
+them would be compared, and half of such comparisons are guessed wrongly by the processor. Filters act before the cut, so a strict one still fills the list. Ties go to the lower
 code, so that results repeat. The kernels work on a range of requests, and a batch is split over the cores; a batch of
 one stays on the caller's thread, because waking threads costs more than one request does.
 """
@@ -68,6 +69,85 @@ def ranked(scores, items):  # type: ignore[no-untyped-def]
             scores[at], items[at] = scores[worse], items[worse]
             at = worse
         scores[at], items[at] = score, item
+
+
+SIGN = np.uint32(0x80000000)
+REST = np.uint32(0x7FFFFFFF)
+DIGIT = np.uint32(255)
+
+
+@numba.njit(cache=True, nogil=True)
+def best_of(scores, items, n, best, chosen):  # type: ignore[no-untyped-def]
+    """The best of the first n scores float32 and their items int32, each item once, into `best` and `chosen`, which are as long as
+    what is wanted and stay as they are where there are fewer. No score may be NaN.
+
+    A score's bits, turned so that the highest comes first, are a whole number. A count by their first 12 bits says where the last of
+    the best can be; what is before that is sorted by its four bytes (radix sort). Ties go to the lower code.
+    """
+    k = min(len(best), n)
+    if k == 0:
+        return
+    bits = scores[:n].view(np.uint32)
+    keys, kept = np.empty(n, np.uint32), np.empty(n, np.int32)
+    counts = np.zeros(4096, np.int32)
+    for at in range(n):
+        bit = bits[at]
+        if bit == SIGN:  # −0 is 0
+            bit = np.uint32(0)
+        keys[at] = bit if bit & SIGN else bit ^ REST
+        counts[keys[at] >> np.uint32(20)] += 1
+    edge, total = np.uint32(0), 0
+    while total < k:
+        total += counts[edge]
+        edge += np.uint32(1)
+    m = 0
+    for at in range(n):
+        key = keys[at]
+        if key >> np.uint32(20) < edge:
+            keys[m], kept[m] = key, items[at]
+            m += 1
+    keys, kept = keys[:m], kept[:m]
+    keys, kept = _by_digits(keys, kept)
+    at = 0
+    while at < k:
+        end = at + 1
+        while end < m and keys[end] == keys[at]:
+            end += 1
+        if end - at > 1:
+            kept[at:end] = np.sort(kept[at:end])
+        at = end
+    out = best.view(np.uint32)
+    for at in range(k):
+        out[at] = keys[at] if keys[at] & SIGN else keys[at] ^ REST
+        chosen[at] = kept[at]
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_digits(keys, items):  # type: ignore[no-untyped-def]
+    """Keys uint32 in rising order, and their items; the arrays given are written over."""
+    m = len(keys)
+    other, others = np.empty(m, np.uint32), np.empty(m, np.int32)
+    places = np.zeros((4, 256), np.int32)
+    for at in range(m):
+        for digit in range(4):
+            places[digit, (keys[at] >> np.uint32(8 * digit)) & DIGIT] += 1
+    for digit in range(4):
+        shift = np.uint32(8 * digit)
+        if places[digit, (keys[0] >> shift) & DIGIT] == m:
+            continue  # all have the same
+        total = 0
+        for value in range(256):
+            size = places[digit, value]
+            places[digit, value] = total
+            total += size
+        for at in range(m):
+            value = (keys[at] >> shift) & DIGIT
+            to = places[digit, value]
+            places[digit, value] = to + 1
+            other[to], others[to] = keys[at], items[at]
+        keys, other = other, keys
+        items, others = others, items
+    return keys, items
 
 
 @numba.njit(cache=True, nogil=True)

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,14 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        try:
-            return orjson.dumps(content)
-        except TypeError:  # an id with half a character in it, which UTF-8 cannot say: escaped instead
-            return json.dumps(content).encode()
+        return as_json(content)
+
+
+def as_json(content: Any) -> bytes:
+    try:
+        return orjson.dumps(content)
+    except TypeError:  # an id with half a character in it, which UTF-8 cannot say: escaped instead
+        return json.dumps(content, default=asdict).encode()
 
 
 @dataclass
@@ -113,6 +117,7 @@ def make_service(bundle: str | Path, store: str | Path) -> Service:
 def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
     """The application. Raises `BundleError` where the bundle cannot be loaded. Events stored earlier are replayed."""
     from shortlist.serve import routes_admin, routes_ask, routes_page, routes_views
+    from shortlist.serve.quick import Quick, quick_route
 
     set_up_logs()
     service = make_service(bundle, store)
@@ -144,6 +149,7 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
     _errors(app)
     for routes in (routes_ask, routes_admin, routes_page, routes_views):
         routes.add(app, service)
+    app.add_middleware(Quick, service=service, route=quick_route(app))
     app.add_middleware(Guard, keyring=service.keyring, metrics=service.metrics, tracer=tracer())
     return app
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,6 @@ from shortlist.serve.schema import (
 )
 from shortlist.serve.showing import Shown
 from shortlist.serve.writer import BusyError
-from shortlist.slate import Recommendation
 
 if TYPE_CHECKING:
     from shortlist.serve.api import Service
@@ -41,24 +41,7 @@ def add(app: FastAPI, service: Service) -> None:
     @app.post("/v1/recommend", response_model=RecommendAnswer, responses=ERRORS, tags=["recommend"])
     async def recommend(body: RecommendBody, request: Request, debug: str | None = None) -> Response:
         """A slate. `?debug=timing` adds what each stage took, in milliseconds, for this request by itself."""
-        started = time.perf_counter()
-        wanted = {name: getattr(body, name) for name in RecommendBody.model_fields}
-        if debug is None:
-            shown = await service.gather.ask(wanted)
-        elif debug == "timing":
-            answer = service.shower.show([wanted])[0]
-            if isinstance(answer, ShortlistError):
-                raise answer
-            shown = answer
-        else:
-            raise RequestError(f"debug: there is timing, and not {debug!r}", field="debug")
-        request.scope["laps"] = shown.laps
-        said = _slate(shown)
-        if debug:
-            said["timing"] = {stage: round(seconds * 1000, 3) for stage, seconds in shown.laps.items()}
-            said["timing"]["total"] = round((time.perf_counter() - started) * 1000, 3)
-        _shadowed(service, body, shown)
-        return Json(said)
+        return Json(await recommended(service, body, request.scope, debug))
 
     @app.get("/v1/items/{item}/similar", response_model=SimilarAnswer, responses=ERRORS, tags=["recommend"])
     async def similar(item: str, n: int = 10, by: str | None = None) -> Response:
@@ -66,7 +49,7 @@ def add(app: FastAPI, service: Service) -> None:
         recommender = service.live.serving.recommender
         if recommender.dataset.items.ids.code(item) < 0:
             return Json({"error": f"the catalogue has no item {item!r}", "field": "item"}, 404)
-        return Json({"item": item, "items": [_shown(r) for r in recommender.similar(item, n, by)]})
+        return Json({"item": item, "items": recommender.similar(item, n, by)})
 
     @app.post("/v1/page", response_model=PageAnswer, responses=ERRORS, tags=["recommend"])
     async def rows(body: PageBody) -> Response:
@@ -83,7 +66,7 @@ def add(app: FastAPI, service: Service) -> None:
                         "kind": row.kind,
                         "title": row.title,
                         "about": row.about,
-                        "items": [_shown(r) for r in row.items],
+                        "items": row.items,
                     }
                     for at, row in enumerate(page.rows)
                 ],
@@ -106,6 +89,30 @@ def add(app: FastAPI, service: Service) -> None:
         return Json({"accepted": new, "repeated": len(batch) - new})
 
 
+async def recommended(
+    service: Service, body: RecommendBody, scope: MutableMapping[str, Any], debug: str | None = None
+) -> dict[str, Any]:
+    """The answer to one request for a slate, as it is said. Raises `RequestError`."""
+    started = time.perf_counter()
+    wanted = {name: getattr(body, name) for name in RecommendBody.model_fields}
+    if debug is None:
+        shown = await service.gather.ask(wanted)
+    elif debug == "timing":
+        answer = service.shower.show([wanted])[0]
+        if isinstance(answer, ShortlistError):
+            raise answer
+        shown = answer
+    else:
+        raise RequestError(f"debug: there is timing, and not {debug!r}", field="debug")
+    scope["laps"] = shown.laps
+    said = _slate(shown)
+    if debug:
+        said["timing"] = {stage: round(seconds * 1000, 3) for stage, seconds in shown.laps.items()}
+        said["timing"]["total"] = round((time.perf_counter() - started) * 1000, 3)
+    _shadowed(service, body, shown)
+    return said
+
+
 def _slate(shown: Shown) -> dict[str, Any]:
     slate = shown.slate
     return {
@@ -116,19 +123,7 @@ def _slate(shown: Shown) -> dict[str, Any]:
         "guard_rails": slate.guard_rails,
         "policy": slate.policy,
         "experiments": shown.arms,
-        "items": [_shown(r) for r in slate.items],
-    }
-
-
-def _shown(r: Recommendation) -> dict[str, Any]:
-    return {
-        "item": r.item,
-        "title": r.title,
-        "score": r.score,
-        "predictions": r.predictions,
-        "sources": r.sources,
-        "reason": r.reason,
-        "propensity": r.propensity,
+        "items": slate.items,
     }
 
 
