@@ -23,6 +23,7 @@ from shortlist.data.dataset import Dataset, Entities, Log
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Check, Problem, repeated
 from shortlist.data.store import EventStore, StoredEvent
+from shortlist.data.texts import Texts
 from shortlist.project import IMPRESSION
 
 
@@ -60,7 +61,9 @@ def lengthened(
     without. retired: items that are out of the catalogue already. What cannot be used is counted in `dataset.check`."""
     mark = (mark or Mark()).within(store)
     operations = store.operations_since(mark.operation)
-    items = Entities(IdMap(base.items.ids.values), list(base.items.titles), dict(base.items.attributes))
+    items = Entities(
+        IdMap(base.items.ids.values), Texts(list(base.items.titles)), dict(base.items.attributes)
+    )
     out = np.zeros(len(items), bool) if retired is None else retired.copy()
     erased: dict[Any, int] = {}
     for _, operation in operations:
@@ -109,7 +112,7 @@ def _without(base: Dataset, erased: dict[Any, int]) -> Dataset:
     rows = np.flatnonzero(keep)
     users = Entities(
         IdMap(base.users.ids.values.take(pa.array(rows))),
-        [base.users.titles[r] for r in rows.tolist()],
+        Texts([base.users.titles[r] for r in rows.tolist()]),
         {name: a.take(rows) for name, a in base.users.attributes.items()},
     )
     log = base.log.rows(np.flatnonzero(keep[base.log.user]))
@@ -151,7 +154,7 @@ def _with_people(users: Entities, stored: list[StoredEvent]) -> Entities:
     new = ids.values.slice(len(users)).to_pylist()
     rows = np.concatenate([np.arange(len(users)), np.full(len(new), -1)])
     attributes = {name: a.take(rows) for name, a in users.attributes.items()}
-    return Entities(ids, [*users.titles, *map(str, new)], attributes)
+    return Entities(ids, Texts([*users.titles, *map(str, new)]), attributes)
 
 
 def _joined(base: Dataset, users: IdMap, items: IdMap, stored: list[StoredEvent], store: EventStore) -> Log:

@@ -29,7 +29,6 @@ from shortlist.changing import change_item, check_change
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.histories import Histories
 from shortlist.data.store import StoredEvent
-from shortlist.data.times import NO_TIME
 from shortlist.errors import RequestError
 from shortlist.features.keys import Asked
 from shortlist.features.matrix import FeatureSet, Rows
@@ -532,12 +531,7 @@ class Recommender:
 def make_arranger(project: Project, dataset: Dataset, retrievers: dict[str, Retriever]) -> Arranger:
     """The re-rankers of a project, for a catalogue and its log."""
     by = project.rerank.freshness_by
-    if by:
-        born = dataset.items.attributes[by].times
-    else:
-        first = np.full(len(dataset.items), np.iinfo(np.int64).max)
-        np.minimum.at(first, dataset.log.item, dataset.log.time)
-        born = np.where(first == np.iinfo(np.int64).max, NO_TIME, first)
+    born = dataset.items.attributes[by].times if by else dataset.first
     return Arranger(project.rerank, dataset.items, born, _factors(retrievers))
 
 

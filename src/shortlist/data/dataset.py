@@ -20,6 +20,8 @@ from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.log import Check, Problem, check_events, missing_column
 from shortlist.data.public import read_public
+from shortlist.data.texts import Texts
+from shortlist.data.times import NO_TIME
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
 from shortlist.project import IMPRESSION, Objective, Project, Table, is_query
@@ -30,7 +32,7 @@ class Entities:
     """Users or items: their ids, what a person calls them, and their attributes."""
 
     ids: IdMap
-    titles: list[str]
+    titles: Texts
     attributes: dict[str, Attribute] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -119,6 +121,13 @@ class Dataset:
             log.value[acted],
             None if log.arrival is None else log.arrival[acted],
         )
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """When the first event of each item was, int64 ms (items,); `NO_TIME` without any."""
+        first = np.full(len(self.items), np.iinfo(np.int64).max)
+        np.minimum.at(first, self.log.item, self.log.time)
+        return np.where(first == np.iinfo(np.int64).max, NO_TIME, first)
 
     def before(self, moment: int) -> Dataset:
         """What was known strictly before a moment (ms)."""
@@ -332,7 +341,7 @@ def _entity_ids(
 
 def _entities(table: pa.Table | None, settings: Table | None, ids: IdMap, known: pa.Array | None) -> Entities:
     if table is None or settings is None or known is None:
-        return Entities(ids, [str(value) for value in ids.values.to_pylist()])
+        return Entities(ids, Texts([str(value) for value in ids.values.to_pylist()]))
     # `ids` begins with the table's distinct ids; rows beyond them are users that only events know
     given = id_array(table.column(settings.id), settings.id)
     first = np.full(len(ids), -1, np.int64)
@@ -348,7 +357,7 @@ def _entities(table: pa.Table | None, settings: Table | None, ids: IdMap, known:
         titles = [
             words[row] or title if row >= 0 else title for row, title in zip(first, titles, strict=True)
         ]
-    return Entities(ids, titles, attributes)
+    return Entities(ids, Texts(titles), attributes)
 
 
 def _check_objectives(dataset: Dataset) -> None:

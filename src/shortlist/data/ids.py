@@ -6,6 +6,7 @@ stands for, in the id's own type, so that what comes out is what went in: intege
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +57,8 @@ class IdMap:
 
     def __init__(self, values: pa.Array) -> None:
         self.values = values
+        self._added: dict[Any, int] = {}
+        """Ids that were appended since, beside the `_base` of those before."""
 
     @classmethod
     def of(cls, *columns: pa.Array) -> IdMap:
@@ -72,12 +75,8 @@ class IdMap:
         return len(self.values)
 
     @cached_property
-    def _codes(self) -> dict[Any, int]:
-        return {value: code for code, value in enumerate(self.values.to_pylist())}
-
-    @cached_property
-    def _python(self) -> list[Any]:
-        return self.values.to_pylist()
+    def _base(self) -> _Numbers | _Words:
+        return _Numbers(self.values) if pa.types.is_integer(self.values.type) else _Words(self.values)
 
     def own(self, value: Any) -> Any:
         """An id in this map's own type: ids in addresses and JSON may be text where the log has integers, or the
@@ -95,11 +94,10 @@ class IdMap:
     def code(self, value: Any) -> int:
         """The code of one id, −1 where unknown."""
         value = self.own(value)
-        return (
-            self._codes.get(value, -1)
-            if isinstance(value, (int, str)) and not isinstance(value, bool)
-            else -1
-        )
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            return -1
+        code = self._base.code(value)
+        return code if code >= 0 else self._added.get(value, -1)
 
     def codes(self, values: pa.Array | Iterable[Any]) -> np.ndarray:
         """The codes of many ids, int32; −1 where unknown."""
@@ -114,11 +112,15 @@ class IdMap:
         )
 
     def id(self, code: int) -> Any:
-        return self._python[code]
+        return self.ids(np.array([code]))[0]
 
     def ids(self, codes: np.ndarray) -> list[Any]:
-        values = self._python
-        return [values[code] for code in codes.tolist()]
+        """The ids of some codes, int (m,) from 0."""
+        base = self._base
+        if self._added:
+            added = list(self._added)
+            return [base.ids([c])[0] if c < len(base) else added[c - len(base)] for c in codes.tolist()]
+        return base.ids(codes)
 
     def extended(self, values: pa.Array) -> IdMap:
         """With new ids at the end; old codes keep their meaning."""
@@ -130,13 +132,11 @@ class IdMap:
         kind = self.values.type
         if isinstance(value, bool) or not isinstance(value, int if pa.types.is_integer(kind) else str):
             raise DataError(f"{value!r} cannot be an id here: the others are of type {kind}")
-        if value in self._codes:
+        if self.code(value) >= 0:  # which also makes the base of the values as they are, if it was not yet
             raise DataError(f"there is an id {value!r} already")
-        codes, ids = self._codes, self._python  # made from the values as they are, if they were not yet
         self.values = pa.concat_arrays([self.values, pa.array([value], kind)])
-        codes[value] = len(ids)
-        ids.append(value)
-        return len(ids) - 1
+        self._added[value] = len(self.values) - 1
+        return len(self.values) - 1
 
     def save(self, path: Path) -> None:
         with (
@@ -152,3 +152,42 @@ class IdMap:
         table.validate(full=True)
         column = table.column("id")
         return cls(pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
+
+
+class _Numbers:
+    """Whole numbers as ids: in order, so that one is found by halving, and nothing is a Python object."""
+
+    def __init__(self, values: pa.Array) -> None:
+        self.numbers = values.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+        rising = len(self.numbers) < 2 or bool((self.numbers[1:] > self.numbers[:-1]).all())
+        self.order = None if rising else np.argsort(self.numbers, kind="stable").astype(np.int32)
+        self.sorted = self.numbers if self.order is None else self.numbers[self.order]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def code(self, value: int | str) -> int:
+        if isinstance(value, str) or not -(2**63) <= value < 2**63:
+            return -1
+        at = bisect_left(self.sorted, value)
+        if at == len(self.sorted) or self.sorted[at] != value:
+            return -1
+        return at if self.order is None else int(self.order[at])
+
+    def ids(self, codes: Any) -> list[int]:
+        return self.numbers[codes].tolist()
+
+
+class _Words:
+    def __init__(self, values: pa.Array) -> None:
+        self.words: list[str] = values.to_pylist()
+        self.codes = {word: code for code, word in enumerate(self.words)}
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def code(self, value: int | str) -> int:
+        return self.codes.get(value, -1) if isinstance(value, str) else -1
+
+    def ids(self, codes: Any) -> list[str]:
+        return [self.words[code] for code in codes]

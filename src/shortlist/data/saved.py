@@ -4,6 +4,7 @@ comes to as arrays, which every start needs and would otherwise sort anew."""
 from __future__ import annotations
 
 import json
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from shortlist.data.attributes import Attribute, encode
 from shortlist.data.dataset import Dataset, Entities, Log
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
+from shortlist.data.texts import Texts
 from shortlist.errors import BundleError
-from shortlist.mapped import load_arrays, save_arrays, unread
+from shortlist.mapped import load_array, load_arrays, save_arrays, unread
 from shortlist.project import Project
 
 LOG = ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
@@ -29,7 +31,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         entities.ids.save(folder / f"{role}-ids.arrow")
         _write(
             folder / f"{role}.arrow",
-            {"title": pa.array(entities.titles, pa.string()), **_columns(entities.attributes)},
+            {"title": pa.array(list(entities.titles), pa.string()), **_columns(entities.attributes)},
         )
         meta[role] = _meta(entities.attributes)
     meta["context"] = _meta(dataset.log.context)
@@ -43,6 +45,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     h = dataset.histories
     kept = {name: getattr(h, name) for name in HISTORIES}
     save_arrays(folder / "histories", kept if h.arrived is None else {**kept, "arrived": h.arrived})
+    save_arrays(folder, {"first": dataset.first})
 
 
 def load_dataset(folder: Path, project: Project) -> Dataset:
@@ -50,12 +53,15 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
         meta = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         sides = {}
         for role in ("users", "items"):
-            table = _read(folder / f"{role}.arrow")
-            attributes = {n: _restore(n, m, table.column(n)) for n, m in meta[role].items()}
-            sides[role] = Entities(
-                IdMap.load(folder / f"{role}-ids.arrow"), table.column("title").to_pylist(), attributes
-            )
-        table = _read(folder / "log.arrow")
+            table, _ = _read(folder / f"{role}.arrow")
+            attributes = {n: _restore(n, m, table.column(n), own=True) for n, m in meta[role].items()}
+            titles = table.column("title").combine_chunks()
+            if not pa.types.is_string(titles.type) or titles.null_count:
+                raise BundleError(f"{folder}: the titles of the {role} are no texts")
+            sides[role] = Entities(IdMap.load(folder / f"{role}-ids.arrow"), Texts(titles), attributes)
+            if len(sides[role]) != len(titles):
+                raise BundleError(f"{folder}: there are {len(titles)} titles for {len(sides[role])} {role}")
+        table, log_file = _read(folder / "log.arrow")
         arrays = {name: table.column(name).to_numpy() for name in LOG}
         if "arrival" in table.column_names:
             arrays["arrival"] = table.column("arrival").to_numpy()
@@ -63,7 +69,10 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
         _within(arrays["user"], len(sides["users"]), "users")
         _within(arrays["item"], len(sides["items"]), "items")
         _within(arrays["kind"], len(meta["kinds"]), "kinds")
+        # a server reads the log's last line and no other
+        log_file.madvise(mmap.MADV_DONTNEED)
         histories = Histories(**load_arrays(folder / "histories"))
+        first = load_array(folder / "first.npy")
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None
     log = Log(kinds=meta["kinds"], **arrays, context=context)
@@ -71,7 +80,9 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
     _sound(histories, dataset)
     for checked in (histories.item, histories.kind):
         unread(checked)
-    vars(dataset)["histories"] = histories  # the cached property, which would be worked out from the log
+    if first.shape != (len(sides["items"]),) or first.dtype != np.int64:
+        raise BundleError(f"{folder}: when items were first seen is not said for each of them")
+    vars(dataset).update(histories=histories, first=first)  # cached properties, else worked out from the log
     return dataset
 
 
@@ -108,13 +119,23 @@ def _meta(attributes: dict[str, Attribute]) -> dict[str, Any]:
 
 
 def _columns(attributes: dict[str, Attribute]) -> dict[str, pa.Array]:
-    return {n: a.to_arrow() for n, a in attributes.items()}
+    return {n: pa.array(a.codes) if a.kind == "category" else a.to_arrow() for n, a in attributes.items()}
 
 
-def _restore(name: str, meta: dict[str, Any], column: pa.ChunkedArray) -> Attribute:
+def _restore(name: str, meta: dict[str, Any], column: pa.ChunkedArray, own: bool = False) -> Attribute:
+    """own: in memory of its own, which can be written to; what kernels are given should be."""
     if meta["kind"] == "time":  # saved as the milliseconds they are, not to be guessed at again
         values = column.combine_chunks().fill_null(np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
         return Attribute(name, "time", times=values.astype(np.int64))
+    if meta["kind"] == "category":
+        codes = column.to_numpy()
+        if codes.dtype != np.int32 or (
+            len(codes) and not -1 <= codes.min() <= codes.max() < len(meta["vocabulary"])
+        ):
+            raise BundleError(f"the values of {name} are not those of its vocabulary")
+        return Attribute(
+            name, "category", codes=codes.copy() if own else codes, vocabulary=meta["vocabulary"]
+        )
     return encode(name, meta["kind"], column, meta["vocabulary"])
 
 
@@ -124,8 +145,10 @@ def _write(path: Path, columns: dict[str, pa.Array]) -> None:
         writer.write_table(table)
 
 
-def _read(path: Path) -> pa.Table:
-    with pa.memory_map(str(path)) as source:
-        table = pa.ipc.open_file(source).read_all()
+def _read(path: Path) -> tuple[pa.Table, mmap.mmap]:
+    """A table whose columns lie in a mapped file, and the mapping."""
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
     table.validate(full=True)  # offsets that lead outside of their buffers crash whoever reads on
-    return table
+    return table, mapped

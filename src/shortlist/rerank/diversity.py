@@ -31,9 +31,7 @@ def mmr_of_kinds(utility: np.ndarray, kinds: np.ndarray, strength: float, n: int
     if strength <= 0 or len(utility) < 2:
         return by_utility
     worth = scaled(utility) * (1 - strength)
-    return then_the_rest(
-        _greedy_of_kinds(worth, kinds, float(strength), min(n, len(utility))), by_utility
-    )
+    return then_the_rest(_greedy_of_kinds(worth, kinds, float(strength), min(n, len(utility))), by_utility)
 
 
 def scaled(utility: np.ndarray) -> np.ndarray:
