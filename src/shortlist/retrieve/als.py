@@ -27,11 +27,15 @@ import scipy.sparse as sp
 from pydantic import Field
 
 from shortlist.data.dataset import Dataset
+from shortlist.errors import BundleError
+from shortlist.mapped import load_arrays, save_arrays
 from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
+from shortlist.retrieve.coded import Coded
 from shortlist.retrieve.cooccurrence import parts_of
 from shortlist.retrieve.index import Index, IndexConfig
 from shortlist.retrieve.select import best_of, in_parts, limits, no_candidates
+from shortlist.retrieve.shares import shares_of, strongest_of
 
 FOLD_IN = 64
 """At most this many steps of conjugate gradients for a person's factor; a dozen are usual."""
@@ -73,6 +77,8 @@ class ALS(Retriever):
     """float64 (): what a typical person holds."""
     index: Index | None = None
     """Beyond `exact_items`."""
+    coded: Coded | None = None
+    """With an index: the items' factors in a byte each, which requests are answered with."""
     _start: np.ndarray | None = None
 
     def warm_start(self, earlier: Retriever, rows: np.ndarray) -> Self:
@@ -114,11 +120,11 @@ class ALS(Retriever):
             gram, users, items = rotated(users, items)
             self._solve(columns, users, gram, of_items, items, self.config.steps)
         self.gram, self.items, users = rotated(items, users)
-        self.index = None
+        self.index = self.coded = None
         if len(self.items) > self.config.exact_items:
             some = users[:: max(1, len(users) // 500)]
             settings = IndexConfig(exact_items=self.config.exact_items, recall=self.config.recall)
-            self.index = Index(settings).build(self.items, some)
+            self.index, self.coded = Index(settings).build(self.items, some), Coded.of(self.items)
         return self
 
     def _ridge(self, held: np.ndarray, others: int, typical: float) -> np.ndarray:
@@ -146,14 +152,16 @@ class ALS(Retriever):
 
     def _fold_in(self, requests: Requests) -> np.ndarray:
         rows = requests.sums(len(self.items))
+        own, taken = self._factors(rows[1])
         factors = np.zeros((len(requests), self.items.shape[1]), np.float32)
         held = np.bincount(np.repeat(np.arange(len(requests)), np.diff(rows[0])), rows[2], len(requests))
         ridge = self._ridge(held, len(self.items), float(self.typical))
-        self._solve(rows, self.items, self.gram, ridge, factors, FOLD_IN)
+        self._solve((rows[0], taken, rows[2]), own, self.gram, ridge, factors, FOLD_IN)
         return factors
 
     def score(self, requests: Requests) -> np.ndarray:
-        scores = self.fold_in(requests) @ self.items.T
+        factors = self.fold_in(requests)
+        scores = factors @ self.items.T if self.coded is None else self.coded.dots(factors)
         scores[:, self.counts == 0] = -np.inf
         scores[np.diff(requests.histories.indptr) == 0] = -np.inf
         return scores
@@ -187,20 +195,23 @@ class ALS(Retriever):
     def _dots(self, factors: np.ndarray, requests: Requests, items: np.ndarray) -> np.ndarray:
         """Scores of some items for people whose factors are known; −inf where the model has nothing to say."""
         scores = np.full(items.shape, -np.inf, np.float32)
-        in_parts(
-            len(requests),
-            _dot_rows,
-            _dot_parallel,
-            factors,
-            self.items,
-            self.counts,
-            requests.histories.indptr,
-            np.ascontiguousarray(items, np.int32),
-            scores,
-        )
+        wanted = requests.histories.indptr, np.ascontiguousarray(items, np.int32), scores
+        if self.coded is not None:
+            self.coded.some_dots(factors, self.counts, *wanted)
+        else:
+            in_parts(len(requests), _dot_rows, _dot_parallel, factors, self.items, self.counts, *wanted)
         return scores
 
+    def _factors(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Factors in which those of some items can be looked up, and where: all of them, or where they are coded, copies of those few."""
+        if self.coded is None:
+            return self.items, items
+        return self.coded.rows(items), np.arange(len(items), dtype=np.int32)
+
     def similar(self, item: int) -> np.ndarray | None:
+        if self.coded is not None:
+            one = self.coded.rows(np.array([item]))
+            return self.coded.dots(one)[0] / (self.coded.lengths() * max(float(np.linalg.norm(one)), 1e-12))
         norms = np.maximum(np.linalg.norm(self.items, axis=1), 1e-12)
         return (self.items @ self.items[item]) / (norms * norms[item])
 
@@ -210,8 +221,8 @@ class ALS(Retriever):
         shares = np.zeros((len(items), high - low))
         if high > low:
             diagonal = self._diagonals(requests)[row]
-            taken, held = requests.histories.item[low:high], requests.weights[low:high]
-            _shares(self.items, taken, held, diagonal, items, shares)
+            own, taken = self._factors(requests.histories.item[low:high])
+            shares_of(own, taken, requests.weights[low:high], diagonal, *self._factors(items), shares)
         return shares
 
     def strongest(self, requests: Requests, owner: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -219,7 +230,8 @@ class ALS(Retriever):
         h = requests.histories
         bounds = np.searchsorted(owner, np.arange(len(requests) + 1))
         diagonals = self._diagonals(requests)
-        _strongest(self.items, bounds, h.indptr, h.item, requests.weights, diagonals, items, found)
+        own, taken = self._factors(h.item)
+        strongest_of(own, taken, requests.weights, h.indptr, bounds, diagonals, *self._factors(items), found)
         return found
 
     def _diagonals(self, requests: Requests) -> np.ndarray:
@@ -235,17 +247,24 @@ class ALS(Retriever):
         self.counts = np.pad(self.counts, (0, new))
         if self.index is not None:
             self.index.add(self.items[len(self.items) - new :])
+        if self.coded is not None:
+            self.coded = self.coded.grown(new)
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         if self.index is not None:
             self.index.save(folder / "index")
+        if self.coded is not None:
+            save_arrays(folder / "coded", {"codes": self.coded.codes, "steps": self.coded.steps})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         model = super().load(folder)
         if (folder / "index").exists():
             model.index = Index.load(folder / "index")
+            model.coded = Coded(**load_arrays(folder / "coded"))
+            if model.coded.codes.shape != model.items.shape or len(model.index) != len(model.items):
+                raise BundleError(f"{folder}: the index or the codes are not of as many items as the model")
         return model
 
 
@@ -370,100 +389,3 @@ def _dot_rows(low, high, users, factors, counts, indptr, items, scores):  # type
 def _dot_parallel(cuts, users, factors, counts, indptr, items, scores):  # type: ignore[no-untyped-def]
     for part in numba.prange(len(cuts) - 1):
         _dot_rows(cuts[part], cuts[part + 1], users, factors, counts, indptr, items, scores)
-
-
-@numba.njit(cache=True, nogil=True)
-def _shares(factors, taken, held, diagonal, items, shares):  # type: ignore[no-untyped-def]
-    """How much each event of a history speaks for each item, into float64 (items, events); events of no weight stay 0.
-
-    A is a diagonal D and as many directions as there are events: A⁻¹Yᵀ C = D⁻¹Yᵀ (C⁻¹ + Y D⁻¹ Yᵀ)⁻¹. So the system that is solved is
-    as small as the smaller of the history and d.
-    """
-    some = np.flatnonzero(held > 0)
-    n, d = len(some), len(diagonal)
-    if n == 0:
-        return
-    Y = np.empty((n, d))
-    for e in range(n):
-        for c in range(d):
-            Y[e, c] = factors[taken[some[e]], c]
-    if n <= d:
-        over = Y / diagonal
-        inner = over @ Y.T
-        for e in range(n):
-            inner[e, e] += 1 / held[some[e]]
-        _cholesky(inner)
-        spoken = np.empty(n)
-        for at in range(len(items)):
-            for e in range(n):
-                total = 0.0
-                for c in range(d):
-                    total += over[e, c] * factors[items[at], c]
-                spoken[e] = total
-            _solved(inner, spoken)
-            for e in range(n):
-                shares[at, some[e]] = spoken[e]
-        return
-    A = np.zeros((d, d))
-    for e in range(n):
-        for r in range(d):
-            for c in range(r + 1):
-                A[r, c] += held[some[e]] * Y[e, r] * Y[e, c]
-    for c in range(d):
-        A[c, c] += diagonal[c]
-    _cholesky(A)
-    turned = np.empty(d)
-    for at in range(len(items)):
-        for c in range(d):
-            turned[c] = factors[items[at], c]
-        _solved(A, turned)
-        for e in range(n):
-            total = 0.0
-            for c in range(d):
-                total += Y[e, c] * turned[c]
-            shares[at, some[e]] = held[some[e]] * total
-
-
-@numba.njit(cache=True, nogil=True)
-def _cholesky(A):  # type: ignore[no-untyped-def]
-    """L of A = L Lᵀ, in place of A's lower half."""
-    for r in range(len(A)):
-        for c in range(r + 1):
-            total = A[r, c]
-            for k in range(c):
-                total -= A[r, k] * A[c, k]
-            A[r, c] = np.sqrt(total) if r == c else total / A[c, c]
-
-
-@numba.njit(cache=True, nogil=True)
-def _solved(L, x):  # type: ignore[no-untyped-def]
-    """x of L Lᵀ x = x, in place."""
-    n = len(x)
-    for r in range(n):
-        total = x[r]
-        for c in range(r):
-            total -= L[r, c] * x[c]
-        x[r] = total / L[r, r]
-    for r in range(n - 1, -1, -1):
-        total = x[r]
-        for c in range(r + 1, n):
-            total -= L[c, r] * x[c]
-        x[r] = total / L[r, r]
-
-
-@numba.njit(cache=True, nogil=True)
-def _strongest(factors, bounds, begin, taken, held, diagonals, items, found):  # type: ignore[no-untyped-def]
-    for row in range(len(bounds) - 1):
-        low, high = begin[row], begin[row + 1]
-        if low == high or bounds[row] == bounds[row + 1]:
-            continue
-        mine = items[bounds[row] : bounds[row + 1]]
-        shares = np.zeros((len(mine), high - low))
-        _shares(factors, taken[low:high], held[low:high], diagonals[row], mine, shares)
-        for at in range(len(mine)):
-            best = 0
-            for e in range(1, high - low):  # of the same item taken twice, the later event
-                if shares[at, e] >= shares[at, best] * (1 - 1e-9):
-                    best = e
-            if shares[at, best] > 0:
-                found[bounds[row] + at] = low + best

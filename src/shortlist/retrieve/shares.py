@@ -1,0 +1,106 @@
+"""Of a score that a factor model gives, the share of each event of the history: y_iᵀ A⁻¹ c_j y_j (Hu et al. 2008, section 5)."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True, nogil=True)
+def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: ignore[no-untyped-def]
+    """How much each event of a history speaks for each item, into float64 (items, events); events of no weight stay 0. taken, items:
+    rows of the factors `own` and `factors`.
+
+    A is a diagonal D and as many directions as there are events: A⁻¹Yᵀ C = D⁻¹Yᵀ (C⁻¹ + Y D⁻¹ Yᵀ)⁻¹. So the system that is solved is
+    as small as the smaller of the history and d.
+    """
+    some = np.flatnonzero(held > 0)
+    n, d = len(some), len(diagonal)
+    if n == 0:
+        return
+    Y = np.empty((n, d))
+    for e in range(n):
+        for c in range(d):
+            Y[e, c] = own[taken[some[e]], c]
+    if n <= d:
+        over = Y / diagonal
+        inner = over @ Y.T
+        for e in range(n):
+            inner[e, e] += 1 / held[some[e]]
+        _cholesky(inner)
+        spoken = np.empty(n)
+        for at in range(len(items)):
+            for e in range(n):
+                total = 0.0
+                for c in range(d):
+                    total += over[e, c] * factors[items[at], c]
+                spoken[e] = total
+            _solved(inner, spoken)
+            for e in range(n):
+                shares[at, some[e]] = spoken[e]
+        return
+    A = np.zeros((d, d))
+    for e in range(n):
+        for r in range(d):
+            for c in range(r + 1):
+                A[r, c] += held[some[e]] * Y[e, r] * Y[e, c]
+    for c in range(d):
+        A[c, c] += diagonal[c]
+    _cholesky(A)
+    turned = np.empty(d)
+    for at in range(len(items)):
+        for c in range(d):
+            turned[c] = factors[items[at], c]
+        _solved(A, turned)
+        for e in range(n):
+            total = 0.0
+            for c in range(d):
+                total += Y[e, c] * turned[c]
+            shares[at, some[e]] = held[some[e]] * total
+
+
+@numba.njit(cache=True, nogil=True)
+def _cholesky(A):  # type: ignore[no-untyped-def]
+    """L of A = L Lᵀ, in place of A's lower half."""
+    for r in range(len(A)):
+        for c in range(r + 1):
+            total = A[r, c]
+            for k in range(c):
+                total -= A[r, k] * A[c, k]
+            A[r, c] = np.sqrt(total) if r == c else total / A[c, c]
+
+
+@numba.njit(cache=True, nogil=True)
+def _solved(L, x):  # type: ignore[no-untyped-def]
+    """x of L Lᵀ x = x, in place."""
+    n = len(x)
+    for r in range(n):
+        total = x[r]
+        for c in range(r):
+            total -= L[r, c] * x[c]
+        x[r] = total / L[r, r]
+    for r in range(n - 1, -1, -1):
+        total = x[r]
+        for c in range(r + 1, n):
+            total -= L[c, r] * x[c]
+        x[r] = total / L[r, r]
+
+
+@numba.njit(cache=True, nogil=True)
+def strongest_of(own, taken, held, begin, bounds, diagonals, factors, items, found):  # type: ignore[no-untyped-def]
+    """Into found, int64 (items,): the event that speaks most for each item, −1 where none does. Request r has the events begin[r] …
+    begin[r + 1] and the items bounds[r] … bounds[r + 1]."""
+    for row in range(len(bounds) - 1):
+        low, high = begin[row], begin[row + 1]
+        if low == high or bounds[row] == bounds[row + 1]:
+            continue
+        mine = items[bounds[row] : bounds[row + 1]]
+        shares = np.zeros((len(mine), high - low))
+        shares_of(own, taken[low:high], held[low:high], diagonals[row], factors, mine, shares)
+        for at in range(len(mine)):
+            best = 0
+            for e in range(1, high - low):  # of the same item taken twice, the later event
+                if shares[at, e] >= shares[at, best] * (1 - 1e-9):
+                    best = e
+            if shares[at, best] > 0:
+                found[bounds[row] + at] = low + best
