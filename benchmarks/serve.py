@@ -231,7 +231,7 @@ def large(folder: Path) -> list[str]:
     return [
         "### A million items",
         "",
-        f"1,000,000 items with 128 factors, 200,000 people, 10 M events, otherwise as above; the bundle has {size:.1f} GB on disk. Memory is "
+        f"1,000,000 items with 128 factors, 200,000 people, 5 M events, otherwise as above; the bundle has {size:.1f} GB on disk. Memory is "
         f"that of one worker after the load; medians of {TURNS}.",
         "",
         "| workers, connections | start to ready, s | resident, GB | p50 ms | p99 ms | requests/s | failed |",
@@ -348,7 +348,7 @@ def main() -> None:
 
 TREES = """
 import json, sys, xgboost
-print(xgboost.Booster(model_file=sys.argv[1] + "/ranker/head-0.ubj").num_boosted_rounds())
+print(xgboost.Booster(model_file=sys.argv[1] + "/ranker/head-0.json").num_boosted_rounds())
 """
 
 if __name__ == "__main__":

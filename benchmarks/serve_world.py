@@ -169,8 +169,8 @@ def bundle(items: int = 100_000, users: int = 200_000, events: int = 5_000_000, 
     return folder / "bundle"
 
 
-LARGE = (1_000_000, 200_000, 10_000_000, 128)
-"""A million items, ten million events, 128 factors."""
+LARGE = (1_000_000, 200_000, 5_000_000, 128)
+"""The same people and as many events, on ten times the items, with 128 factors."""
 
 if __name__ == "__main__":
     print(bundle(*(int(a) for a in sys.argv[1:])))

@@ -203,7 +203,7 @@ def damage(folder: Path, how: str) -> None:
             json.dumps({**json.loads(manifest.read_text()), "files": {"../../etc/passwd": "0"}})
         )
     else:
-        file = folder / "ranker" / "head-0.ubj"
+        file = folder / "ranker" / "head-0.json"
         file.write_bytes(file.read_bytes()[:-10] if how == "truncated" else file.read_bytes()[:-1] + b"\0")
 
 

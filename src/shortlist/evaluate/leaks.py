@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Log
@@ -231,12 +230,16 @@ def _statistics(
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
+    from scipy.stats import rankdata  # half a second to come in, and few need it
+
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 
 
 def _redrawn(values: np.ndarray, whole: np.ndarray, past: np.ndarray, draws: int = 200) -> np.ndarray:
     """How much closer the column is to the whole than to the past, in redraws of the rows."""
     rng = np.random.default_rng(0)
+    from scipy.stats import rankdata
+
     ranks = np.stack([rankdata(v) for v in (values, whole, past)])
     rows = rng.integers(0, len(values), (draws, len(values)))
     answer = np.empty(draws)

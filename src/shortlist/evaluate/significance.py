@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 BLOCK = 50
 """Draws that are made at a time: so many × people counts are in memory."""
@@ -199,7 +199,7 @@ class Measured:
         widest = np.quantile(by_chance.max(1), 0.95)
         p = _step_down(size, by_chance)
         n = int((~np.isnan(gaps)).all(1).sum())
-        factor = norm.ppf(0.975) + norm.ppf(POWER)
+        factor = ndtri(0.975) + ndtri(POWER)
         answer = []
         for at, (a, b) in enumerate(pairs):
             needed = None

@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from shortlist.data.attributes import Attribute
 
@@ -51,6 +49,9 @@ def columns_of(feature: Any, attribute: Attribute) -> np.ndarray:
     dims = _dims(feature, attribute)
     answer = np.zeros((n, dims), np.float32)
     if attribute.kind == "text":
+        from sklearn.decomposition import TruncatedSVD  # a second to come in, and most servers need it not
+        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
         counts = HashingVectorizer(n_features=TEXT_WIDTH, alternate_sign=False, norm=None).transform(
             attribute.text
         )

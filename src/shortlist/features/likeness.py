@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import numba
 import numpy as np
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.histories import Histories
@@ -46,6 +45,9 @@ def _weighted(same: Same) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         indptr, values = attribute.ragged()
         return indptr, values, np.ones(len(values), np.int64)
     if attribute.kind == "text":
+        # a second to come in, and most servers need it not
+        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
         counts = HashingVectorizer(n_features=WORDS, alternate_sign=False, norm=None).transform(
             attribute.text
         )

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 FEWEST = 500
 """Positives that an isotonic curve needs."""
@@ -88,12 +86,16 @@ def _logit(p: np.ndarray) -> np.ndarray:
 def _platt(raw: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Calibration:
     if label.min() == label.max():
         return Calibration("probability")
+    from sklearn.linear_model import LogisticRegression  # a second to come in, and a server needs it not
+
     model = LogisticRegression(C=1e6).fit(_logit(raw).reshape(-1, 1), label > 0.5, weight)
     slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
     return Calibration("probability", "platt", *((slope, offset) if slope > 0.05 else (1.0, 0.0)))
 
 
 def _isotonic(raw: np.ndarray, label: np.ndarray, weight: np.ndarray, platt: Calibration) -> Calibration:
+    from sklearn.isotonic import IsotonicRegression
+
     margin = _logit(raw)
     level = IsotonicRegression().fit_transform(margin, label, sample_weight=weight)
     order = np.argsort(margin, kind="stable")

@@ -15,14 +15,16 @@ then scores as before.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 import orjson
-import xgboost as xgb
 
 from shortlist.retrieve.select import in_parts
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 TOGETHER = 32
 """Rows that walk a tree at a time."""
@@ -58,7 +60,7 @@ class Forest:
     def of(cls, booster: xgb.Booster) -> Forest | None:
         """None where the booster cannot be read so, or would say something else."""
         try:
-            forest = cls._read(orjson.loads(bytes(booster.save_raw("json"))))
+            forest = cls.read(bytes(booster.save_raw("json")))
         except (KeyError, ValueError, IndexError, TypeError):
             return None
         rows = forest._probes()
@@ -66,8 +68,10 @@ class Forest:
         return forest if np.array_equal(forest.margins(rows), said) else None
 
     @classmethod
-    def _read(cls, model: dict[str, Any]) -> Forest:
-        learner = model["learner"]
+    def read(cls, saved: bytes) -> Forest:
+        """From a booster as JSON, without XGBoost. Raises `KeyError`, `ValueError`, `IndexError` or `TypeError` where it is none; what is
+        made leads nowhere outside of itself, whatever was read."""
+        learner = orjson.loads(saved)["learner"]
         facts = learner["learner_model_param"]
         trees = learner["gradient_booster"]["model"]["trees"]
         features = int(facts["num_feature"])
@@ -156,6 +160,8 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
                 place[child], depth_of[child] = len(order), depth_of[node] + 1
                 order.append(child)
         at += 1
+        if len(order) > len(left):
+            raise ValueError("a tree that leads back into itself")
     n = len(order)
     targets = int(tree["tree_param"]["size_leaf_vector"])
     vectors = np.array(tree["leaf_weights"], np.float32).reshape(-1, targets) if targets > 1 else None
@@ -174,6 +180,8 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
             leaf[new] = len(values)
             values.append(vectors[right[node]] if vectors is not None else [tree["split_conditions"][node]])
             continue
+        if not 0 <= tree["split_indices"][node] < features:
+            raise ValueError("a tree that asks for a column that there is not")
         column[new] = tree["split_indices"][node] + (0 if tree["default_left"][node] else features)
         to_left[new] = place[left[node]]
         if node in sets:

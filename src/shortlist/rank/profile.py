@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from shortlist.rank.examples import Examples
 
@@ -139,6 +138,8 @@ def _shares(column: np.ndarray, edges: np.ndarray, weight: np.ndarray | None = N
 
 def _alone(column: np.ndarray, yes: np.ndarray, weight: np.ndarray, half: np.ndarray) -> float:
     """AUC of the rate of each bin, learnt on one half and measured on the other, and the mean of both ways."""
+    from sklearn.metrics import roc_auc_score  # a second to come in, and a server needs it not
+
     values = column[~np.isnan(column)]
     if not len(values) or yes.sum() < 20 or (~yes).sum() < 20:
         return 0.5

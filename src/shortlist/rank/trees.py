@@ -13,18 +13,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import xgboost as xgb
 
+from shortlist.errors import BundleError
 from shortlist.project import Project
-from shortlist.rank.boost import Boosting
 from shortlist.rank.calibrate import Calibration, fit_calibration
 from shortlist.rank.examples import Examples
 from shortlist.rank.forest import Forest
 from shortlist.rank.losses import LOSSES
 from shortlist.rank.targets import Target, loss_name, make_target, unit_of
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 EQUAL = 0.97
 
@@ -40,9 +42,10 @@ class TreeRanker:
         self.given = {name: objective.given for name, objective in project.objectives.items()}
         self.order = sorted(self.kinds, key=lambda name: len(self._before(name)))
         """What a chain needs first comes first."""
-        self.models: list[xgb.Booster] = []
-        """One, or one an objective in `order`."""
-        self._forests: list[tuple[xgb.Booster, Forest | None]] = []
+        self._models: list[xgb.Booster] | None = []
+        self._saved: list[bytes] = []
+        """Loaded models as they are on disk: requests need their forests only, and XGBoost takes a second and 100 MB to come in."""
+        self._forests: list[tuple[xgb.Booster | None, Forest | None]] = []
         self.starts: dict[str, float] = {}
         self.units: dict[str, float] = {}
         self.calibration: dict[str, Calibration] = {}
@@ -54,6 +57,15 @@ class TreeRanker:
         """With auto: heads → objective → share of the validation loss that they explain."""
         self.codebooks: dict[int, np.ndarray] = {}
         """Joint heads: for each category column, what each code becomes, float32."""
+
+    @property
+    def models(self) -> list[xgb.Booster]:
+        """One, or one an objective in `order`."""
+        if self._models is None:
+            import xgboost as xgb
+
+            self._models = [xgb.Booster({"nthread": 1}, model_file=bytearray(saved)) for saved in self._saved]
+        return self._models
 
     @property
     def joint(self) -> bool:
@@ -76,6 +88,8 @@ class TreeRanker:
     ) -> Self:
         """Learn from examples; stop and calibrate on the validation. earlier: a ranker of the same features and objectives,
         whose trees are kept and added to."""
+        from shortlist.rank.boost import Boosting
+
         if self.heads == "auto":
             return self._choose(examples, validation, progress, earlier)
         self.columns, self.types = examples.names, examples.types
@@ -93,7 +107,7 @@ class TreeRanker:
                 earlier.codebooks if earlier else self._codebooks(examples, sides[0][self.order[0]])
             )
         groups = [self.order] if self.joint else [[name] for name in self.order]
-        self.models = []
+        self._models = []
         for number, names in enumerate(groups):
             start = earlier.models[number] if earlier else None
             fit = Boosting(self, names, examples, validation, *sides)
@@ -129,7 +143,7 @@ class TreeRanker:
         apart, joint = self.explained["separate"], self.explained["joint"]
         equal = all(joint[n] >= EQUAL * apart[n] for n in weighted if apart[n] > 0)
         chosen = made["joint" if equal else "separate"]
-        for name in ("heads", "columns", "types", "models", "starts", "units", "calibration", "codebooks"):
+        for name in ("heads", "columns", "types", "_models", "starts", "units", "calibration", "codebooks"):
             setattr(self, name, getattr(chosen, name))
         return self
 
@@ -206,18 +220,25 @@ class TreeRanker:
             return {name: margins[:, at] + self.starts[name] for at, name in enumerate(self.order)}
         return {
             name: self._scored(number, matrix)[:, 0] + self.starts[name]
-            for number, name in enumerate(self.order[: len(self.models)])  # those fitted so far
+            for number, name in enumerate(
+                self.order[: len(self._models or self._saved)]
+            )  # those fitted so far
         }
 
     def _scored(self, number: int, matrix: np.ndarray) -> np.ndarray:
         """Margins of one model, float32 (rows, targets): by its forest, which is laid out when it is first asked."""
-        model = self.models[number]
-        if len(self._forests) != len(self.models) or self._forests[number][0] is not model:
-            self._forests = [(m, Forest.of(m)) for m in self.models]
-        forest = self._forests[number][1]
+        forest = self._forest(number)
         if forest is not None:
             return forest.margins(matrix)
+        model = self.models[number]
         return np.asarray(model.inplace_predict(matrix, predict_type="margin")).reshape(len(matrix), -1)
+
+    def _forest(self, number: int) -> Forest | None:
+        if self._models is not None:
+            model = self._models[number]
+            if len(self._forests) != len(self._models) or self._forests[number][0] is not model:
+                self._forests = [(m, Forest.of(m)) for m in self._models]
+        return self._forests[number][1]
 
     def _raw(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
         """Predictions before calibration, in units of the labels."""
@@ -251,10 +272,11 @@ class TreeRanker:
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for number, model in enumerate(self.models):
-            model.save_model(folder / f"head-{number}.ubj")
+            (folder / f"head-{number}.json").write_bytes(bytes(model.save_raw("json")))
         meta = {
             "heads": self.heads,
             "models": len(self.models),
+            "forests": [self._forest(number) is not None for number in range(len(self.models))],
             "starts": self.starts,
             "units": self.units,
             "calibration": {name: c.to_json() for name, c in self.calibration.items()},
@@ -273,11 +295,23 @@ class TreeRanker:
         ranker.starts, ranker.units = meta["starts"], meta["units"]
         ranker.codebooks = {int(c): np.array(book, np.float32) for c, book in meta["codebooks"].items()}
         ranker.calibration = {name: Calibration(**values) for name, values in meta["calibration"].items()}
-        ranker.models = [
-            xgb.Booster({"nthread": 1}, model_file=folder / f"head-{number}.ubj")
-            for number in range(meta["models"])
+        ranker._models = None
+        ranker._saved = [(folder / f"head-{number}.json").read_bytes() for number in range(meta["models"])]
+        ranker._forests = [
+            (None, Forest.read(saved) if fits else None)
+            for saved, fits in zip(ranker._saved, meta["forests"], strict=True)
         ]
+        ranker._check()
         return ranker
+
+    def _check(self) -> None:
+        """That what was loaded is of these objectives and columns: kernels go where they are told."""
+        targets = len(self.order) if self.joint else 1
+        if len(self._saved) != (1 if self.joint else len(self.order)):
+            raise BundleError("the ranker has another number of models than its objectives need")
+        for _, forest in self._forests:
+            if forest is not None and (forest.features != len(self.columns) or len(forest.base) != targets):
+                raise BundleError("the ranker's trees are of other columns or objectives than it says")
 
 
 def _deviance(kind: str, label: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -26,8 +26,6 @@ from typing import ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
-from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.preprocessing import normalize
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Entities
@@ -146,6 +144,8 @@ class Content(Retriever):
             self.als_items = np.pad(self.als_items, ((0, new.shape[0]), (0, 0)))
 
     def _weigh(self, counts: sp.csr_matrix) -> sp.csr_matrix:
+        from sklearn.preprocessing import normalize  # a second to come in, and most servers need it not
+
         weighed = counts.multiply(self.idf).tocsr().astype(np.float32)
         return normalize(weighed, copy=False)
 
@@ -177,6 +177,8 @@ class Content(Retriever):
                         f"{attribute.name}={v}" for v in (value if isinstance(value, list) else [value]) if v
                     ]
             documents.append(tokens)
+        from sklearn.feature_extraction.text import HashingVectorizer
+
         hashing = HashingVectorizer(
             n_features=2**self.config.bits,
             analyzer=lambda tokens: tokens,
@@ -191,6 +193,8 @@ class Content(Retriever):
         )
 
     def _profiles(self, requests: Requests) -> sp.csr_matrix:
+        from sklearn.preprocessing import normalize
+
         h = requests.histories
         back = h.indptr[1:][h.owner] - np.arange(len(h.item))
         recent = requests.weighed(

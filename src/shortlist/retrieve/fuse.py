@@ -19,10 +19,9 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-import xgboost as xgb
 from pydantic import Field
 
 from shortlist.data.dataset import Dataset
@@ -34,6 +33,9 @@ from shortlist.retrieve.base import Candidates, Requests, Retriever
 from shortlist.retrieve.blend import FUSION, Blended, blend
 from shortlist.retrieve.itemitem import ItemItem
 from shortlist.retrieve.models import load_retriever
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
 FOLDS = 3
@@ -144,6 +146,8 @@ class Fuse(Retriever):
         return total
 
     def _train(self, matrix: np.ndarray, won: np.ndarray) -> xgb.Booster:
+        import xgboost as xgb  # a second to come in, and most servers need it not
+
         useful = won.any(1)
         matrix, won = matrix[useful], won[useful]
         data = xgb.DMatrix(matrix.reshape(-1, matrix.shape[2]), won.ravel().astype(np.float32))
@@ -252,6 +256,8 @@ class Fuse(Retriever):
         for name in cls.arrays:
             setattr(model, name, arrays[name])
         if (folder / "trees.ubj").exists():
+            import xgboost as xgb
+
             model.booster = xgb.Booster()
             model.booster.load_model(folder / "trees.ubj")
         return model

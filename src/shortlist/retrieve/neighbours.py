@@ -26,9 +26,14 @@ from shortlist.retrieve.cooccurrence import as_matrix, nearest
 from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
 
 
+MOST = 50_000_000
+"""Entries of the matrix: 400 MB. What a million items keep beyond 50 neighbours each, a request rarely reaches."""
+
+
 class NeighboursConfig(ItemItemConfig):
-    k: int = Field(200, ge=1)
-    """How many neighbours each item keeps."""
+    k: int | None = Field(None, ge=1)
+    """How many neighbours each item keeps. Without one, 200, and fewer where more than a quarter of a million items would need
+    more than `MOST` together."""
     similarity: Literal["cosine", "bm25"] = "cosine"
     shrink: float = Field(5.0, ge=0)
     """Draws similarities that rest on few people towards zero."""
@@ -54,7 +59,8 @@ class Neighbours(ItemItem):
         size = np.maximum(np.diff(X.indptr), 1).astype(np.float64)
         X = (sp.diags_array(size ** (-config.spread / 2)) @ X).tocsr().astype(np.float32)
         own = np.maximum(counts, 1) ** (1 - config.power)
-        items, values = nearest(X, own, np.maximum(counts, 1) ** config.power, config.shrink, config.k)
+        k = config.k or max(min(200, MOST // max(X.shape[1], 1)), 20)
+        items, values = nearest(X, own, np.maximum(counts, 1) ** config.power, config.shrink, k)
         self.weights = as_matrix(items, values, X.shape[1])
         return self
 

@@ -8,9 +8,11 @@ loading of models (`follow.py`) have threads of their own and hand over between 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -146,12 +148,20 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    _give_back()
     _errors(app)
     for routes in (routes_ask, routes_admin, routes_page, routes_views):
         routes.add(app, service)
     app.add_middleware(Quick, service=service, route=quick_route(app))
     app.add_middleware(Guard, keyring=service.keyring, metrics=service.metrics, tracer=tracer())
     return app
+
+
+def _give_back() -> None:
+    """What loading needed for a while goes back to the system: the C library would keep it (some 80 MB with a million items)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _one_thread() -> None:
