@@ -118,7 +118,13 @@ def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
     narrow = np.zeros(900, bool)
     narrow[5:30] = True  # so strict that the index alone could not fill the list
     tight = model.retrieve(requests(allowed=narrow), 20)
-    np.testing.assert_array_equal(tight.item, exact.retrieve(requests(allowed=narrow), 20).item)
+    # with an index factors take a byte each, so that what is nearly equal may change places
+    exactly = exact.retrieve(requests(allowed=narrow), 20)
+    assert (tight.item >= 0).all()
+    assert narrow[tight.item].all()
+    for own, true in zip(tight.item, exactly.item, strict=True):
+        assert len(np.intersect1d(own, true)) >= 19
+    np.testing.assert_allclose(tight.score, exactly.score, rtol=0.03, atol=1e-3)
     model.save(tmp_path / "als")
     again = ALS.load(tmp_path / "als").retrieve(requests(**filters), 20)
     np.testing.assert_array_equal(again.item, found.item)
