@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from shortlist.features.counter import NEVER
-from shortlist.features.history import PastCounts
 from shortlist.features.spec import Counts
 
 NAMES = ("n", "total", "last", "value", "low", "high")
@@ -99,14 +98,25 @@ class Spread:
         return values
 
 
-def joined(
-    parts: list[tuple[Counts, np.ndarray]],
-) -> tuple[PastCounts, np.ndarray]:
+class _Joined:
+    """`Counts` of some lists one after the other, in another order; gathered when they are asked for."""
+
+    def __init__(self, parts: list[Counts], order: np.ndarray) -> None:
+        self._parts, self._order = parts, order
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name not in NAMES:
+            raise AttributeError(name)
+        values: np.ndarray = np.concatenate([_safe(counts, name) for counts in self._parts])[self._order]
+        setattr(self, name, values)
+        return values
+
+
+def joined(parts: list[tuple[Counts, np.ndarray]]) -> tuple[Counts, np.ndarray]:
     """Counts of several lists of (owner, key) pairs as one list, owners ascending."""
     owner = np.concatenate([owner for _, owner in parts])
     order = np.argsort(owner, kind="stable")
-    arrays = [np.concatenate([_safe(counts, name) for counts, _ in parts])[order] for name in NAMES]
-    return PastCounts(*arrays), owner[order]
+    return _Joined([counts for counts, _ in parts], order), owner[order]
 
 
 def _safe(counts: Counts, name: str) -> np.ndarray:

@@ -14,13 +14,14 @@ then scores as before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 import orjson
 
+from shortlist.rank.masks import ROWS, Masks, score, score_parallel
 from shortlist.retrieve.select import in_parts
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Forest:
     values: np.ndarray
     base: np.ndarray
     features: int
+    masks: Masks | None = None
+    """The same for trees of few leaves, which are scored without walking."""
 
     @classmethod
     def of(cls, booster: xgb.Booster) -> Forest | None:
@@ -83,11 +86,11 @@ class Forest:
         begin = _starts([len(p["column"]) for p in parts])
         leaves = _starts([len(p["values"]) for p in parts])
         sets = _starts([len(p["words"]) for p in parts])
-        joined = {
+        joined: dict[str, Any] = {
             name: np.concatenate([p[name] for p in parts]) if parts else np.empty(0, np.uint32)
             for name in ("column", "threshold", "size", "words")
         }
-        return cls(
+        forest = cls(
             roots=begin,
             depths=np.array([p["depth"] for p in parts], np.uint32),
             left=_moved(parts, "left", begin),
@@ -100,6 +103,9 @@ class Forest:
             features=features,
             **joined,
         )
+        beside = {name: getattr(forest, name) for name in ("column", "threshold", "set", "size")}
+        masks = Masks.of(forest.roots, forest.left, forest.leaf, forest.values, beside)
+        return replace(forest, masks=masks)
 
     def _probes(self) -> np.ndarray:
         """Rows that come by many leaves: values drawn from each column's own thresholds and beside them, missing ones, categories."""
@@ -122,11 +128,17 @@ class Forest:
     def margins(self, matrix: np.ndarray) -> np.ndarray:
         """float32 (rows, targets) of a matrix float32 (rows, features), NaN where something is missing."""
         answer = np.empty((len(matrix), len(self.base)), np.float32)
+        matrix, m = np.ascontiguousarray(matrix, np.float32), self.masks
+        if m is not None:
+            trees = m.first, m.column, m.threshold, m.mask, m.leaves, m.leaf, m.values
+            many = matrix, trees, (m.set, m.size), self.words, self.base, answer
+            in_parts(-(-len(matrix) // ROWS), score, score_parallel, *many, few=ALONE // ROWS)
+            return answer
         nodes = self.roots, self.depths, self.column, self.threshold, self.left, self.leaf
         categories = self.set, self.size, self.words
         parts = -(-len(matrix) // TOGETHER)
         arguments = (
-            np.ascontiguousarray(matrix, np.float32),
+            matrix,
             nodes,
             categories,
             self.values,

@@ -25,7 +25,6 @@ from shortlist.data.dataset import Dataset
 from shortlist.retrieve.cooccurrence import as_matrix, nearest
 from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
 
-
 MOST = 50_000_000
 """Entries of the matrix: 400 MB. What a million items keep beyond 50 neighbours each, a request rarely reaches."""
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import numba
 import orjson
+import pyarrow as pa
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -159,6 +160,7 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
 
 def _give_back() -> None:
     """What loading needed for a while goes back to the system: the C library would keep it (some 80 MB with a million items)."""
+    pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
