@@ -27,8 +27,7 @@ from pydantic import BaseModel
 FEATURES, TREES, CANDIDATES = 30, int(os.environ.get("PEER_TREES", "54")), 500
 faiss.omp_set_num_threads(1)
 bundle = Path(os.environ["PEER_BUNDLE"])
-with np.load(bundle / "retrievers" / "als" / "arrays.npz") as arrays:
-    items = np.ascontiguousarray(arrays["items"], np.float32)
+items = np.load(bundle / "retrievers" / "als" / "arrays" / "items.npy")
 index = faiss.index_factory(
     items.shape[1], f"IVF{4 * int(len(items) ** 0.5)},SQ8", faiss.METRIC_INNER_PRODUCT
 )
@@ -106,11 +105,11 @@ def said(item: int, predicted: np.ndarray) -> dict[str, object]:
 
 SAME = os.environ.get("PEER_WORK") == "same"
 if SAME:
-    with np.load(bundle / "retrievers" / "neighbours" / "arrays.npz") as arrays:
-        alike = sp.csr_matrix(
-            tuple(arrays[f"weights.{part}"] for part in ("data", "indices", "indptr")),
-            shape=tuple(arrays["weights.shape"]),
-        )
+    kept = bundle / "retrievers" / "neighbours" / "arrays"
+    alike = sp.csr_matrix(
+        tuple(np.load(kept / f"weights.{part}.npy") for part in ("data", "indices", "indptr")),
+        shape=tuple(np.load(kept / "weights.shape.npy")),
+    )
     popular = np.argsort(-np.bincount(item, minlength=len(items)), kind="stable")
     category = rng.integers(0, 100, len(items))
     slates: queue.Queue[tuple[str, str]] = queue.Queue()
