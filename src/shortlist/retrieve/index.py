@@ -19,13 +19,14 @@ import json
 from pathlib import Path
 from typing import Any, Self
 
+import numba
 import numpy as np
 from pydantic import Field
 
 from shortlist.errors import BundleError, IndexRecallError, need
 from shortlist.mapped import load_array
 from shortlist.project import Settings
-from shortlist.retrieve.select import select
+from shortlist.retrieve.select import best_of, select
 
 BLOCK = 256
 
@@ -151,14 +152,11 @@ class Index:
         inner = requests @ self._centroids[:, :-1].T
         if len(self._halves) != len(self._centroids):
             self._halves = 0.5 * np.einsum("cd,cd->c", self._centroids, self._centroids)
-        promise = inner - self._halves
         n = min(self.probes, len(self._centroids))
-        cells = np.argpartition(-promise, n - 1, axis=1)[:, :n] if n < len(self._centroids) else None
-        if cells is None:
-            cells = np.tile(np.arange(n), (len(requests), 1))
+        cells, near = np.empty((len(requests), n), np.int64), np.empty((len(requests), n), np.float32)
+        _nearest_cells(inner, self._halves, cells, near)
         self._cells.nprobe = n
-        near = np.ascontiguousarray(np.take_along_axis(inner, cells, 1), np.float32)
-        scores, found = tools.search_preassigned(self._cells, requests, k, cells.astype(np.int64), near)
+        scores, found = tools.search_preassigned(self._cells, requests, k, cells, near)
         return found.astype(np.int32), np.where(found >= 0, scores, -np.inf).astype(np.float32)
 
     def search(self, requests: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -208,3 +206,16 @@ class Index:
                 raise
             raise BundleError(f"{folder}: the index cannot be read: {error}") from None
         return index
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest_cells(inner, halves, cells, near):  # type: ignore[no-untyped-def]
+    """Each request's most promising cells into `cells` (B, n), and the inner product with their centroids into `near`."""
+    every, promise = np.arange(len(halves)).astype(np.int32), np.empty(len(halves), np.float32)
+    best, chosen = np.empty(cells.shape[1], np.float32), np.empty(cells.shape[1], np.int32)
+    for row in range(len(inner)):
+        for cell in range(len(halves)):
+            promise[cell] = inner[row, cell] - halves[cell]
+        best_of(promise, every, len(halves), best, chosen)
+        for at in range(len(chosen)):
+            cells[row, at], near[row, at] = chosen[at], inner[row, chosen[at]]

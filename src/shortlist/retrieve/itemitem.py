@@ -95,17 +95,17 @@ class ItemItem(Retriever):
         )
         return Candidates(items, scores)
 
-    def _scratch(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _scratch(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What a kernel fills and clears again, as long as the catalogue. Few requests use one that is kept (to make it anew
         costs more than they do); of many, each part makes its own."""
         size = self.weights.shape[1]
-        if n > ALONE:
+        if n > ALONE and numba.get_num_threads() > 1:
             return _made(0)
         if self._kept is None or len(self._kept[0]) != size:
             self._kept = _made(size)
         return self._kept
 
-    _kept: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
+    _kept: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
         scores = np.full(items.shape, -np.inf, np.float32)
@@ -148,19 +148,20 @@ class ItemItem(Retriever):
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _gather(row, history, broad, W, line, seen, touched):  # type: ignore[no-untyped-def]
-    """Scores of one history into `line`; `touched[:n]` are the items that have one, and n is returned."""
+def _gather(row, history, broad, W, line, touched):  # type: ignore[no-untyped-def]
+    """Scores of one history into `line`, which is NaN; `touched[:n]` are the items that have one, and n is returned."""
     n = 0
     for at in range(history[0][row], history[0][row + 1]):
         item, weight = history[1][at], history[2][at]
         if weight != 0:
             for to in range(W[0][item], W[0][item + 1]):
                 other = W[1][to]
-                if not seen[other]:
-                    seen[other] = True
+                if np.isnan(line[other]):
                     touched[n] = other
                     n += 1
-                line[other] += weight * W[2][to]
+                    line[other] = weight * W[2][to]
+                else:
+                    line[other] += weight * W[2][to]
     t = broad.shape[1]
     if t and history[0][row + 1] > history[0][row]:
         for other in range(len(line)):
@@ -168,31 +169,27 @@ def _gather(row, history, broad, W, line, seen, touched):  # type: ignore[no-unt
             for c in range(t):
                 total += broad[row, c] * W[3][other, c]
             if total != 0:
-                line[other] += total
-                if not seen[other]:
-                    seen[other] = True
+                if np.isnan(line[other]):
                     touched[n] = other
                     n += 1
+                    line[other] = total
+                else:
+                    line[other] += total
     return n
 
 
 @numba.njit(cache=True, nogil=True)
 def _made(size):  # type: ignore[no-untyped-def]
-    """Scratch: scores, which have one, which are blocked, and their list."""
-    return (
-        np.zeros(size, np.float32),
-        np.zeros(size, np.bool_),
-        np.zeros(size, np.bool_),
-        np.empty(size, np.int32),
-    )
+    """Scratch: scores, NaN for none; which items are blocked; and the list of those that have one."""
+    return np.full(size, np.float32(np.nan)), np.zeros(size, np.bool_), np.empty(size, np.int32)
 
 
 @numba.njit(cache=True, nogil=True)
 def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, scratch, items, scores):  # type: ignore[no-untyped-def]
     n_items = len(W[0]) - 1
-    line, seen, blocked, touched = scratch if len(scratch[0]) == n_items else _made(n_items)
+    line, blocked, touched = scratch if len(scratch[0]) == n_items else _made(n_items)
     for row in range(low, high):
-        n = _gather(row, history, broad, W, line, seen, touched)
+        n = _gather(row, history, broad, W, line, touched)
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
                 blocked[excluded[at]] = True
@@ -202,8 +199,7 @@ def _best_rows(low, high, history, broad, W, allowed, indptr, excluded, scratch,
             if line[other] > -np.inf and not blocked[other] and (len(allowed) == 0 or allowed[other]):
                 worth[m], touched[m] = line[other], other
                 m += 1
-            line[other] = 0
-            seen[other] = False
+            line[other] = np.nan
         best_of(worth, touched, m, scores[row], items[row])
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
@@ -221,15 +217,13 @@ def _best_parallel(cuts, history, broad, W, allowed, indptr, excluded, scratch, 
 @numba.njit(cache=True, nogil=True)
 def _dense_rows(low, high, history, broad, W, scores):  # type: ignore[no-untyped-def]
     n_items = len(W[0]) - 1
-    seen, touched = np.zeros(n_items, np.bool_), np.empty(n_items, np.int32)
+    touched = np.empty(n_items, np.int32)
     for row in range(low, high):
-        scores[row, :] = 0
-        n = _gather(row, history, broad, W, scores[row], seen, touched)
+        scores[row, :] = np.nan
+        _gather(row, history, broad, W, scores[row], touched)
         for item in range(n_items):
-            if not seen[item]:
+            if np.isnan(scores[row, item]):
                 scores[row, item] = -np.inf
-        for at in range(n):
-            seen[touched[at]] = False
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
@@ -241,10 +235,10 @@ def _dense_parallel(cuts, history, broad, W, scores):  # type: ignore[no-untyped
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _some_rows(low, high, history, broad, W, items, scratch, scores):  # type: ignore[no-untyped-def]
     n_items = len(W[0]) - 1
-    line, seen, _, touched = scratch if len(scratch[0]) == n_items else _made(n_items)
+    line, _, touched = scratch if len(scratch[0]) == n_items else _made(n_items)
     none = np.empty((len(broad), 0), np.float32)
     for row in range(low, high):
-        n = _gather(row, history, none, W, line, seen, touched)
+        n = _gather(row, history, none, W, line, touched)
         some = history[0][row + 1] > history[0][row]
         for at in range(items.shape[1]):
             item = items[row, at]
@@ -253,11 +247,12 @@ def _some_rows(low, high, history, broad, W, items, scratch, scores):  # type: i
             total = np.float32(0)
             for c in range(broad.shape[1]):
                 total += broad[row, c] * W[3][item, c]
-            if seen[item] or total != 0:
+            if not np.isnan(line[item]):
                 scores[row, at] = line[item] + total
+            elif total != 0:
+                scores[row, at] = total
         for at in range(n):
-            line[touched[at]] = 0
-            seen[touched[at]] = False
+            line[touched[at]] = np.nan
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
