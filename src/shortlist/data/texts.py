@@ -14,6 +14,13 @@ class Texts(Sequence[str]):
 
     def __init__(self, texts: pa.Array | list[str]) -> None:
         self._base = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+        begin, size = self._base.offset, len(self._base)
+        _, bounds, written = self._base.buffers()
+        # where each text begins among the bytes of all: read here, as asking Arrow for a text takes ten times as long
+        self._bounds = (
+            np.frombuffer(bounds, np.int32)[begin : begin + size + 1] if size else np.zeros(1, np.int32)
+        )
+        self._bytes = memoryview(written if written is not None else b"")
         self._changed: dict[int, str] = {}
         self._length = len(self._base)
 
@@ -40,13 +47,16 @@ class Texts(Sequence[str]):
             raise IndexError(at)
         at %= self._length
         changed = self._changed.get(at)
-        return self._base[at].as_py() if changed is None else changed
+        if changed is not None:
+            return changed
+        return str(self._bytes[self._bounds[at] : self._bounds[at + 1]], "utf-8")
 
     def some(self, places: np.ndarray) -> list[str]:
-        """The texts of some places, int (m,) from 0: many at once cost a tenth of one by one."""
+        """The texts of some places, int (m,) from 0."""
         if self._changed:
             return [self[at] for at in places.tolist()]
-        return self._base.take(pa.array(places)).to_pylist()
+        bounds = zip(self._bounds[places].tolist(), self._bounds[places + 1].tolist(), strict=True)
+        return [str(self._bytes[low:high], "utf-8") for low, high in bounds]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self[:])

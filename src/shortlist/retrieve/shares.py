@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: ignore[no-untyped-def]
     """How much each event of a history speaks for each item, into float64 (items, events); events of no weight stay 0. taken, items:
     rows of the factors `own` and `factors`.
@@ -59,7 +59,7 @@ def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: igno
             shares[at, some[e]] = held[some[e]] * total
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _cholesky(A):  # type: ignore[no-untyped-def]
     """L of A = L Lᵀ, in place of A's lower half."""
     for r in range(len(A)):
@@ -70,7 +70,7 @@ def _cholesky(A):  # type: ignore[no-untyped-def]
             A[r, c] = np.sqrt(total) if r == c else total / A[c, c]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _solved(L, x):  # type: ignore[no-untyped-def]
     """x of L Lᵀ x = x, in place."""
     n = len(x)
@@ -86,7 +86,7 @@ def _solved(L, x):  # type: ignore[no-untyped-def]
         x[r] = total / L[r, r]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def strongest_of(own, taken, held, begin, bounds, diagonals, factors, items, found):  # type: ignore[no-untyped-def]
     """Into found, int64 (items,): the event that speaks most for each item, −1 where none does. Request r has the events begin[r] …
     begin[r + 1] and the items bounds[r] … bounds[r + 1]."""
