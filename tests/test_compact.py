@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from conftest import Server
+from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
+from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.data.saved import load_dataset, save_dataset
 from shortlist.data.texts import Texts
 from shortlist.errors import BundleError, DataError
+from shortlist.features.likeness import live_likeness
 from shortlist.features.slots import Slots
 from shortlist.mapped import load_array, unread
 from shortlist.rank.forest import Forest
@@ -288,3 +291,25 @@ def test_the_short_way_answers_as_the_long_way(server: Server) -> None:
     counted = call(f"{server.url}/metrics")[1]
     assert 'shortlist_answers_total{path="/v1/recommend",status="200"}' in counted
     assert 'shortlist_answers_total{path="/v1/recommend",status="422"}' in counted
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_a_category_is_as_like_as_a_list_of_one(seed: int, cosine: bool) -> None:
+    rng = np.random.default_rng(seed)
+    words = list("abcde")
+    one = Attribute("x", "category", codes=rng.integers(-1, 5, 30).astype(np.int32), vocabulary=words)
+    indptr, codes = one.ragged()
+    many = Attribute("x", "list", codes=codes, indptr=indptr, vocabulary=words)
+    sizes = rng.integers(0, 6, 4)
+    begin = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    taken_ = rng.integers(0, 30, begin[-1]).astype(np.int32)
+    nothing = np.zeros(len(taken_))
+    h = Histories(
+        begin, taken_, nothing.astype(np.int64), nothing.astype(np.int16), nothing.astype(np.float32)
+    )
+    request, item = np.repeat(np.arange(4), 7), rng.integers(0, 30, 28).astype(np.int32)
+    columns = np.empty((2, 28), np.float32)
+    for attribute, column in zip((one, many), columns, strict=True):
+        live_likeness(attribute, h, request, item, cosine, column)
+    np.testing.assert_array_equal(*columns)
