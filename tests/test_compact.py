@@ -104,6 +104,8 @@ def test_whole_numbers_as_ids(own: list[int], others: list[int]) -> None:
     assert all(type(value) is int for value in ids.ids(np.arange(len(own))))
     for value in others:
         assert ids.code(value) == (own.index(value) if value in own else -1)
+    mixed = (own + others) * 9
+    assert ids.codes(mixed).tolist() == [ids.code(value) for value in mixed]
     assert ids.code(str(own[0])) == 0  # text finds integers
     assert ids.code(True) == ids.code(None) == ids.code("x") == -1
     new = next(v for v in range(100) if v not in own)
@@ -117,6 +119,13 @@ def test_whole_numbers_as_ids(own: list[int], others: list[int]) -> None:
         ids.append(own[0])
     with pytest.raises(DataError, match="already"):
         ids.append(new)
+
+
+def test_ids_from_one_number_to_another() -> None:
+    ids = IdMap(pa.array(range(7, 50), pa.int64()))
+    assert [ids.code(value) for value in (6, 7, 20, 49, 50, -1, 2**64)] == [-1, 0, 13, 42, -1, -1, -1]
+    assert ids.codes(list(range(60))).tolist() == [v - 7 if 7 <= v < 50 else -1 for v in range(60)]
+    assert IdMap(pa.array([], pa.int64())).codes(list(range(20))).tolist() == [-1] * 20
 
 
 def test_coded_factors_are_off_by_half_a_step() -> None:

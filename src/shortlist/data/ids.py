@@ -102,6 +102,18 @@ class IdMap:
     def codes(self, values: pa.Array | Iterable[Any]) -> np.ndarray:
         """The codes of many ids, int32; −1 where unknown."""
         if not isinstance(values, pa.Array):
+            values = list(values)
+            base = self._base
+            if (
+                len(values) > 8
+                and isinstance(base, _Numbers)
+                and not self._added
+                and set(map(type, values)) == {int}
+            ):
+                try:
+                    return base.codes(np.array(values, np.int64)).astype(np.int32)
+                except OverflowError:  # one that no id can be
+                    pass
             return np.fromiter((self.code(value) for value in values), dtype=np.int32)
         if len(values) and values.type != self.values.type:
             return self.codes(values.to_pylist())
@@ -162,17 +174,34 @@ class _Numbers:
         rising = len(self.numbers) < 2 or bool((self.numbers[1:] > self.numbers[:-1]).all())
         self.order = None if rising else np.argsort(self.numbers, kind="stable").astype(np.int32)
         self.sorted = self.numbers if self.order is None else self.numbers[self.order]
+        self._seen = memoryview(
+            self.sorted
+        )  # whose elements are plain numbers, at half the time of an array's
+        last = int(self.sorted[-1]) if len(self.sorted) else -1
+        self.begin = last - len(self.sorted) + 1 if rising else None
+        """Where ids are the numbers from one to another, the first: they need no search."""
+        if len(self.sorted) and self.begin != int(self.sorted[0]):
+            self.begin = None
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def code(self, value: int | str) -> int:
-        if isinstance(value, str) or not -(2**63) <= value < 2**63:
+        if isinstance(value, str):
             return -1
-        at = bisect_left(self.sorted, value)
-        if at == len(self.sorted) or self.sorted[at] != value:
+        if self.begin is not None:
+            at = value - self.begin
+            return at if 0 <= at < len(self.numbers) else -1
+        at = bisect_left(self._seen, value)
+        if at == len(self.sorted) or self._seen[at] != value:
             return -1
         return at if self.order is None else int(self.order[at])
+
+    def codes(self, values: np.ndarray) -> np.ndarray:
+        """Of many at once, int64 (m,)."""
+        at = np.minimum(np.searchsorted(self.sorted, values), max(len(self.sorted) - 1, 0))
+        found = self.sorted[at] == values if len(self.sorted) else np.zeros(len(values), bool)
+        return np.where(found, at if self.order is None else self.order[at], -1)
 
     def ids(self, codes: Any) -> list[int]:
         return self.numbers[codes].tolist()
