@@ -24,10 +24,10 @@ from shortlist.features.likeness import live_likeness
 from shortlist.features.slots import Slots
 from shortlist.mapped import load_array, unread
 from shortlist.rank.forest import Forest
-from shortlist.rerank.diversity import mmr, mmr_of_kinds
+from shortlist.rerank.diversity import mmr
 from shortlist.retrieve import ALS, Neighbours
 from shortlist.retrieve import neighbours as neighbours_room
-from shortlist.retrieve.coded import Coded
+from shortlist.retrieve.coded import Coded, some_dots
 from shortlist.retrieve.select import best_of
 from test_retrieve import ask
 from test_retrievers import taken
@@ -65,9 +65,7 @@ def test_diversity_of_kinds_is_diversity_of_their_columns(
 ) -> None:
     kinds = np.random.default_rng(seed).integers(-1, 5, len(utility))
     columns = (kinds[:, None] == np.arange(5)).astype(np.float32)
-    np.testing.assert_array_equal(
-        mmr_of_kinds(utility, kinds, strength, n), mmr(utility, columns, strength, n)
-    )
+    np.testing.assert_array_equal(mmr(utility, kinds, strength, n), mmr(utility, columns, strength, n))
 
 
 @settings(deadline=None)
@@ -143,7 +141,7 @@ def test_coded_factors_are_off_by_half_a_step() -> None:
     counts = np.ones(500, np.float32)
     counts[9] = 0
     scores = np.full((3, 3), -np.inf, np.float32)
-    coded.some_dots(x, counts, np.array([0, 2, 2, 5]), wanted, scores)
+    some_dots(x, coded.codes, coded.steps, counts, np.array([0, 2, 2, 5]), wanted, scores)
     assert np.isneginf(scores[0, 1:]).all()
     assert np.isneginf(scores[1]).all()
     np.testing.assert_allclose(scores[2], x[2] @ plain[1:4].T, rtol=1e-4)

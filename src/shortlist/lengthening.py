@@ -112,7 +112,7 @@ def _without(base: Dataset, erased: dict[Any, int]) -> Dataset:
     rows = np.flatnonzero(keep)
     users = Entities(
         IdMap(base.users.ids.values.take(pa.array(rows))),
-        Texts([base.users.titles[r] for r in rows.tolist()]),
+        Texts(base.users.titles.some(rows)),
         {name: a.take(rows) for name, a in base.users.attributes.items()},
     )
     log = base.log.rows(np.flatnonzero(keep[base.log.user]))

@@ -58,7 +58,8 @@ class IdMap:
     def __init__(self, values: pa.Array) -> None:
         self.values = values
         self._added: dict[Any, int] = {}
-        """Ids that were appended since, beside the `_base` of those before."""
+        """Ids that were appended since, beside the `_base` of those before, and as a list for the way back."""
+        self._more: list[Any] = []
 
     @classmethod
     def of(cls, *columns: pa.Array) -> IdMap:
@@ -130,8 +131,7 @@ class IdMap:
         """The ids of some codes, int (m,) from 0."""
         base = self._base
         if self._added:
-            added = list(self._added)
-            return [base.ids([c])[0] if c < len(base) else added[c - len(base)] for c in codes.tolist()]
+            return [base.ids([c])[0] if c < len(base) else self._more[c - len(base)] for c in codes.tolist()]
         return base.ids(codes)
 
     def extended(self, values: pa.Array) -> IdMap:
@@ -148,6 +148,7 @@ class IdMap:
             raise DataError(f"there is an id {value!r} already")
         self.values = pa.concat_arrays([self.values, pa.array([value], kind)])
         self._added[value] = len(self.values) - 1
+        self._more.append(value)
         return len(self.values) - 1
 
     def save(self, path: Path) -> None:
@@ -174,14 +175,12 @@ class _Numbers:
         rising = len(self.numbers) < 2 or bool((self.numbers[1:] > self.numbers[:-1]).all())
         self.order = None if rising else np.argsort(self.numbers, kind="stable").astype(np.int32)
         self.sorted = self.numbers if self.order is None else self.numbers[self.order]
-        self._seen = memoryview(
-            self.sorted
-        )  # whose elements are plain numbers, at half the time of an array's
-        last = int(self.sorted[-1]) if len(self.sorted) else -1
-        self.begin = last - len(self.sorted) + 1 if rising else None
-        """Where ids are the numbers from one to another, the first: they need no search."""
-        if len(self.sorted) and self.begin != int(self.sorted[0]):
-            self.begin = None
+        # whose elements are plain numbers, at half the time of an array's
+        self._seen = memoryview(self.sorted)
+        self.begin: int | None = None
+        """Where ids are the numbers from one to another, in order, the first: they need no search."""
+        if rising and len(self._seen) and self._seen[-1] - self._seen[0] == len(self._seen) - 1:
+            self.begin = self._seen[0]
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -199,9 +198,10 @@ class _Numbers:
 
     def codes(self, values: np.ndarray) -> np.ndarray:
         """Of many at once, int64 (m,)."""
-        at = np.minimum(np.searchsorted(self.sorted, values), max(len(self.sorted) - 1, 0))
-        found = self.sorted[at] == values if len(self.sorted) else np.zeros(len(values), bool)
-        return np.where(found, at if self.order is None else self.order[at], -1)
+        if not len(self.sorted):
+            return np.full(len(values), -1)
+        at = np.minimum(np.searchsorted(self.sorted, values), len(self.sorted) - 1)
+        return np.where(self.sorted[at] == values, at if self.order is None else self.order[at], -1)
 
     def ids(self, codes: Any) -> list[int]:
         return self.numbers[codes].tolist()

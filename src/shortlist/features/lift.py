@@ -3,6 +3,7 @@ how much, the latest time, and the least and greatest value. Gathered when a fea
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 
 import numpy as np
@@ -84,32 +85,39 @@ class Lifted:
         return high if self._plain else self._best(high, np.iinfo(np.int64).min, np.maximum)
 
 
-class Spread:
+class _Gathered(ABC):
+    """`Counts` whose arrays are made when they are first asked for."""
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name not in NAMES:
+            raise AttributeError(name)
+        values = self._gather(name)
+        setattr(self, name, values)
+        return values
+
+    @abstractmethod
+    def _gather(self, name: str) -> np.ndarray: ...
+
+
+class Spread(_Gathered):
     """`Counts` of requests, as counts of their rows."""
 
     def __init__(self, counts: Counts, request: np.ndarray) -> None:
         self._counts, self._request = counts, request
 
-    def __getattr__(self, name: str) -> np.ndarray:
-        if name not in NAMES:
-            raise AttributeError(name)
+    def _gather(self, name: str) -> np.ndarray:
         values: np.ndarray = getattr(self._counts, name)[self._request]
-        setattr(self, name, values)
         return values
 
 
-class _Joined:
-    """`Counts` of some lists one after the other, in another order; gathered when they are asked for."""
+class _Joined(_Gathered):
+    """`Counts` of some lists one after the other, in another order."""
 
     def __init__(self, parts: list[Counts], order: np.ndarray) -> None:
         self._parts, self._order = parts, order
 
-    def __getattr__(self, name: str) -> np.ndarray:
-        if name not in NAMES:
-            raise AttributeError(name)
-        values: np.ndarray = np.concatenate([_safe(counts, name) for counts in self._parts])[self._order]
-        setattr(self, name, values)
-        return values
+    def _gather(self, name: str) -> np.ndarray:
+        return np.concatenate([_safe(counts, name) for counts in self._parts])[self._order]
 
 
 def joined(parts: list[tuple[Counts, np.ndarray]]) -> tuple[Counts, np.ndarray]:

@@ -85,16 +85,15 @@ def live_likeness(
 ) -> None:
     """Into column float32 (rows,): how like each item is to the events of its request's history. cosine: of the profile; else
     the share of events with its values (`formulas.alike`)."""
+    profile = _profile(Same(attribute))
     if (
         attribute.kind == "category"
-    ):  # one value of weight 1 each: the same by its codes alone, a quarter of the look-ups
-        profile = _profile_of_kinds(Same(attribute))
+    ):  # one value of weight 1: the same by codes alone, a quarter of the look-ups
         _likeness_of_kinds(
             latest.indptr, latest.item, attribute.codes, profile, request, item, cosine, column
         )
         return
     indptr, values, weights = weighted_values(attribute)
-    profile = _profile(Same(attribute))
     own = squared_lengths(attribute)
     _likeness(
         latest.indptr, latest.item, indptr, values, weights, own, profile, request, item, cosine, column
@@ -104,13 +103,10 @@ def live_likeness(
 @lru_cache(maxsize=64)
 def _profile(same: Same) -> np.ndarray:
     """Scratch as long as an attribute has values, all zeros between two calls, so that a request need not clear it."""
+    if same.attribute.kind == "category":
+        return np.zeros(max(len(same.attribute.vocabulary), 1), np.int64)
     values = _weighted(same)[1]
     return np.zeros(int(values.max()) + 1 if len(values) else 1, np.int64)
-
-
-@lru_cache(maxsize=64)
-def _profile_of_kinds(same: Same) -> np.ndarray:
-    return np.zeros(max(len(same.attribute.vocabulary), 1), np.int64)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -21,7 +21,7 @@ import numba
 import numpy as np
 import orjson
 
-from shortlist.rank.masks import ROWS, Masks, score, score_parallel
+from shortlist.rank.masks import ROWS, Masks, among, lay, score, score_parallel
 from shortlist.retrieve.select import in_parts
 
 if TYPE_CHECKING:
@@ -223,21 +223,15 @@ def _walk(low, high, matrix, nodes, categories, values, base, answer):  # type: 
     roots, depths, column, threshold, left, leaf = nodes
     begins, sizes, words = categories
     features, targets = matrix.shape[1], len(base)
-    one = np.uint32(1)
-    # a block of rows, a column after the other, twice: missing as −∞ and as +∞
-    block = np.empty(2 * features * TOGETHER, np.float32)
+    rows = np.empty((2 * features, TOGETHER), np.float32)
+    block = rows.reshape(-1)
     at = np.empty(TOGETHER, np.uint32)
     sums = np.empty((TOGETHER, targets), np.float32)
     for part in range(low, high):
         first = part * TOGETHER
         n = min(TOGETHER, len(matrix) - first)
+        lay(matrix, first, n, rows)
         for r in range(TOGETHER):
-            row = first + min(r, n - 1)
-            for c in range(features):
-                x = matrix[row, c]
-                missing = np.isnan(x)
-                block[c * TOGETHER + r] = np.float32(-np.inf) if missing else x
-                block[(features + c) * TOGETHER + r] = np.float32(np.inf) if missing else x
             for t in range(targets):
                 sums[r, t] = base[t]
         for tree in range(len(roots)):
@@ -255,16 +249,10 @@ def _walk(low, high, matrix, nodes, categories, values, base, answer):  # type: 
                         node = at[r]
                         x = block[column[node] * np.uint32(TOGETHER) + np.uint32(r)]
                         if sizes[node] == 0:
-                            right = np.uint32(x >= threshold[node])
-                        elif np.isfinite(x):
-                            right = np.uint32(0)  # a category that has no bit goes left
-                            if 0 <= x < sizes[node]:
-                                code = np.uint32(x)
-                                word = words[begins[node] + (code >> np.uint32(5))]
-                                right = (word >> (code & np.uint32(31))) & one
+                            right = x >= threshold[node]
                         else:
-                            right = np.uint32(x > 0)
-                        at[r] = left[node] + right
+                            right = among(x, words, begins[node], sizes[node])
+                        at[r] = left[node] + np.uint32(right)
             for r in range(TOGETHER):
                 vector = leaf[at[r]]
                 for t in range(targets):

@@ -55,9 +55,8 @@ class Masks:
         for root in roots.tolist():
             begin = len(ordered)
             waiting: list[tuple[int, int]] = [(root, -1)]
-            while (
-                waiting
-            ):  # depth first, the left side first; a condition's span ends when its right side begins
+            # depth first, the left side first; a condition's span ends when its right side begins
+            while waiting:
                 node, ends = waiting.pop()
                 if ends >= 0:
                     spans[ends] = spans[ends][0], len(ordered) - begin
@@ -104,21 +103,15 @@ def score(low, high, matrix, trees, categories, words, base, answer):  # type: i
     first, column, threshold, mask, leaves, leaf, values = trees
     begins, sizes = categories
     features, targets, width = matrix.shape[1], len(base), values.shape[1]
-    # a block of rows, a column after the other, twice: missing as −∞ and as +∞
     block = np.empty((2 * features, ROWS), np.float32)
-    left = np.empty(ROWS, mask.dtype)
-    every = np.bitwise_not(left[:1] & np.bitwise_not(left[:1]))[0]
+    left = np.zeros(ROWS, mask.dtype)
+    every = np.bitwise_not(left)[0]
     sums = np.zeros((ROWS, width), np.float32)
     for part in range(low, high):
         start = part * ROWS
         n = min(ROWS, len(matrix) - start)
+        lay(matrix, start, n, block)
         for r in range(ROWS):
-            row = start + min(r, n - 1)
-            for c in range(features):
-                x = matrix[row, c]
-                missing = np.isnan(x)
-                block[c, r] = np.float32(-np.inf) if missing else x
-                block[features + c, r] = np.float32(np.inf) if missing else x
             for t in range(targets):
                 sums[r, t] = base[t]
         for tree in range(len(leaves)):
@@ -130,7 +123,7 @@ def score(low, high, matrix, trees, categories, words, base, answer):  # type: i
                         left[r] = left[r] & (kept if x[r] >= edge else every)
                 else:
                     for r in range(len(left)):
-                        if _among(x[r], words, begins[node], sizes[node]):
+                        if among(x[r], words, begins[node], sizes[node]):
                             left[r] = left[r] & kept
             # a loop of a known length is unrolled: four numbers are added at once
             for r in range(ROWS):
@@ -147,7 +140,21 @@ def score(low, high, matrix, trees, categories, words, base, answer):  # type: i
 
 
 @numba.njit(cache=True, nogil=True)
-def _among(x, words, begin, size):  # type: ignore[no-untyped-def]
+def lay(matrix, start, n, block):  # type: ignore[no-untyped-def]
+    """n rows of a matrix into a block, (2 × features, rows): a column after the other, twice, missing as −∞ and as +∞; the last row again
+    where the block has more."""
+    features = matrix.shape[1]
+    for r in range(block.shape[1]):
+        row = start + min(r, n - 1)
+        for c in range(features):
+            x = matrix[row, c]
+            missing = np.isnan(x)
+            block[c, r] = np.float32(-np.inf) if missing else x
+            block[features + c, r] = np.float32(np.inf) if missing else x
+
+
+@numba.njit(cache=True, nogil=True)
+def among(x, words, begin, size):  # type: ignore[no-untyped-def]
     """Whether a category goes right: by its bit; without one, left; missing, as the block says."""
     if not np.isfinite(x):
         return x > 0

@@ -218,11 +218,10 @@ class TreeRanker:
         if self.joint:
             margins = self._scored(0, self.encoded(matrix))
             return {name: margins[:, at] + self.starts[name] for at, name in enumerate(self.order)}
+        made = len(self._saved if self._models is None else self._models)  # those fitted so far
         return {
             name: self._scored(number, matrix)[:, 0] + self.starts[name]
-            for number, name in enumerate(
-                self.order[: len(self._models or self._saved)]
-            )  # those fitted so far
+            for number, name in enumerate(self.order[:made])
         }
 
     def _scored(self, number: int, matrix: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from shortlist.project import Rerank, duration_ms
 from shortlist.project_rerank import Rule
 from shortlist.rerank.business import pinned, weighed
 from shortlist.rerank.calibrated import calibrated, tastes
-from shortlist.rerank.diversity import mmr, mmr_of_kinds
+from shortlist.rerank.diversity import mmr
 from shortlist.rerank.dpp import dpp
 from shortlist.rerank.exposure import capped
 from shortlist.rerank.fairness import fair_share
@@ -97,9 +97,9 @@ class Arranger:
         by = self.settings.diversity_by
         if self.settings.diversity_way == "dpp":
             return dpp(worth, self.vectors(items), strength, n)
-        if by and self.items.attributes[by].kind == "category":
-            return mmr_of_kinds(worth, self.items.attributes[by].codes[items], strength, n)
-        return mmr(worth, self.vectors(items), strength, n)
+        kinds = bool(by) and self.items.attributes[str(by)].kind == "category"
+        about = self.items.attributes[str(by)].codes[items] if kinds else self.vectors(items)
+        return mmr(worth, about, strength, n)
 
     def hidden(self) -> np.ndarray | None:
         """bool (items,): what a rule hides from everybody, None without such rules. Retrieval leaves it out, so that slates fill all the same."""

@@ -11,27 +11,21 @@ import numba
 import numpy as np
 
 
-def mmr(utility: np.ndarray, vectors: np.ndarray, strength: float, n: int) -> np.ndarray:
+def mmr(utility: np.ndarray, about: np.ndarray, strength: float, n: int) -> np.ndarray:
     """The order in which to show: int64 (pool,), a permutation; its first n are chosen by MMR, the rest by utility.
 
-    utility float64 (pool,); vectors float32 (pool, d); strength λ from 0 (by utility alone) to 1.
+    utility float64 (pool,); about: vectors float32 (pool, d), or where items are alike or not, kinds int (pool,), of which equal ones
+    are alike and −1 is like nothing; strength λ from 0 (by utility alone) to 1.
     """
     by_utility = np.argsort(-utility, kind="stable")
     if strength <= 0 or len(utility) < 2:
         return by_utility
-    worth = scaled(utility) * (1 - strength)
-    return then_the_rest(
-        _greedy(worth, unit_rows(vectors), float(strength), min(n, len(utility))), by_utility
-    )
-
-
-def mmr_of_kinds(utility: np.ndarray, kinds: np.ndarray, strength: float, n: int) -> np.ndarray:
-    """`mmr` where items are alike or not: kinds int (pool,), of which equal ones are alike; −1 is like nothing."""
-    by_utility = np.argsort(-utility, kind="stable")
-    if strength <= 0 or len(utility) < 2:
-        return by_utility
-    worth = scaled(utility) * (1 - strength)
-    return then_the_rest(_greedy_of_kinds(worth, kinds, float(strength), min(n, len(utility))), by_utility)
+    worth, n = scaled(utility) * (1 - strength), min(n, len(utility))
+    if about.ndim == 1:
+        chosen = _greedy_of_kinds(worth, about, float(strength), n)
+    else:
+        chosen = _greedy(worth, unit_rows(about), float(strength), n)
+    return then_the_rest(chosen, by_utility)
 
 
 def scaled(utility: np.ndarray) -> np.ndarray:

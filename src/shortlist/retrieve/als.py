@@ -31,7 +31,7 @@ from shortlist.errors import BundleError
 from shortlist.mapped import load_arrays, save_arrays
 from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
-from shortlist.retrieve.coded import Coded
+from shortlist.retrieve.coded import PLAIN, Coded, some_dots
 from shortlist.retrieve.cooccurrence import parts_of
 from shortlist.retrieve.index import Index, IndexConfig
 from shortlist.retrieve.select import best_of, in_parts, limits, no_candidates
@@ -195,11 +195,9 @@ class ALS(Retriever):
     def _dots(self, factors: np.ndarray, requests: Requests, items: np.ndarray) -> np.ndarray:
         """Scores of some items for people whose factors are known; −inf where the model has nothing to say."""
         scores = np.full(items.shape, -np.inf, np.float32)
-        wanted = requests.histories.indptr, np.ascontiguousarray(items, np.int32), scores
-        if self.coded is not None:
-            self.coded.some_dots(factors, self.counts, *wanted)
-        else:
-            in_parts(len(requests), _dot_rows, _dot_parallel, factors, self.items, self.counts, *wanted)
+        codes, steps = (self.items, PLAIN) if self.coded is None else (self.coded.codes, self.coded.steps)
+        wanted = np.ascontiguousarray(items, np.int32)
+        some_dots(factors, codes, steps, self.counts, requests.histories.indptr, wanted, scores)
         return scores
 
     def _factors(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -369,23 +367,3 @@ def _keep(found, scores, allowed, indptr, excluded, items, kept, short):  # type
         best_of(worth, fit, n, kept[row], items[row])
         lost = n < found.shape[1]
         short[row] = lost and n < items.shape[1]
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _dot_rows(low, high, users, factors, counts, indptr, items, scores):  # type: ignore[no-untyped-def]
-    for row in range(low, high):
-        if indptr[row] == indptr[row + 1]:
-            continue
-        for at in range(items.shape[1]):
-            item = items[row, at]
-            if item >= 0 and counts[item] > 0:
-                total = np.float32(0)
-                for c in range(users.shape[1]):
-                    total += users[row, c] * factors[item, c]
-                scores[row, at] = total
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _dot_parallel(cuts, users, factors, counts, indptr, items, scores):  # type: ignore[no-untyped-def]
-    for part in numba.prange(len(cuts) - 1):
-        _dot_rows(cuts[part], cuts[part + 1], users, factors, counts, indptr, items, scores)

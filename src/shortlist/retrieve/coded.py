@@ -16,6 +16,8 @@ import numpy as np
 from shortlist.errors import BundleError
 from shortlist.retrieve.select import in_parts
 
+PLAIN = np.empty(0, np.float32)
+
 
 @dataclass(frozen=True)
 class Coded:
@@ -52,29 +54,6 @@ class Coded:
         in_parts(len(self.codes), _all_rows, _all_parallel, factors, self.codes, self.steps, scores)
         return scores
 
-    def some_dots(
-        self,
-        factors: np.ndarray,
-        counts: np.ndarray,
-        indptr: np.ndarray,
-        items: np.ndarray,
-        scores: np.ndarray,
-    ) -> None:
-        """Into scores float32 (B, m): inner products with some items int32 (B, m); left as they are where a history (indptr) is empty, an
-        item is −1 or its count is 0."""
-        in_parts(
-            len(factors),
-            _some_rows,
-            _some_parallel,
-            factors,
-            self.codes,
-            self.steps,
-            counts,
-            indptr,
-            items,
-            scores,
-        )
-
     def lengths(self) -> np.ndarray:
         """float32 (items,): the norm of each factor; nothing shorter than 1e-12."""
         squares = np.empty(len(self.codes), np.float32)
@@ -84,6 +63,20 @@ class Coded:
     def grown(self, new: int) -> Self:
         """With items at the end that have no factor."""
         return type(self)(np.pad(self.codes, ((0, new), (0, 0))), np.pad(self.steps, (0, new)))
+
+
+def some_dots(
+    factors: np.ndarray,
+    codes: np.ndarray,
+    steps: np.ndarray,
+    counts: np.ndarray,
+    indptr: np.ndarray,
+    items: np.ndarray,
+    scores: np.ndarray,
+) -> None:
+    """Into scores float32 (B, m): inner products with some items int32 (B, m); left as they are where a history (indptr) is empty, an
+    item is −1 or its count is 0. codes: with their steps, or factors as they are with the steps `PLAIN`."""
+    in_parts(len(factors), _some_rows, _some_parallel, factors, codes, steps, counts, indptr, items, scores)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -102,7 +95,8 @@ def _some_rows(low, high, factors, codes, steps, counts, indptr, items, scores):
         for at in range(items.shape[1]):
             item = items[row, at]
             if item >= 0 and counts[item] > 0:
-                scores[row, at] = _dot(factors[row], codes[item]) * steps[item]
+                product = _dot(factors[row], codes[item])
+                scores[row, at] = product * steps[item] if len(steps) else product
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)

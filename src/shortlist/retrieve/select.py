@@ -2,8 +2,9 @@
 
 Where a catalogue is scored, one pass over its scores with a heap of the k best so far (`offer`): most scores lose against the worst of
 them in a single comparison. Where a few thousand items have a score, a sort by the digits of the scores (`best_of`): in a heap each of
-them would be compared, and half of such comparisons are guessed wrongly by the processor. Filters act before the cut, so a strict one still fills the list. Ties go to the lower
-code, so that results repeat. The kernels work on a range of requests, and a batch is split over the cores; a batch of
+them would be compared, and half of such comparisons are guessed wrongly by the processor.
+
+Filters act before the cut, so a strict one still fills the list. Ties go to the lower code, so that results repeat. The kernels work on a range of requests, and a batch is split over the cores; a batch of
 one stays on the caller's thread, because waking threads costs more than one request does.
 """
 
