@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import results
-from shortlist.evaluate.counterfactual import (
+from shortlist.evaluate.offpolicy import (
     Choices,
     SlateLog,
     cascade_dr,
@@ -274,7 +274,7 @@ def _apart(ours: list[float], theirs: list[float], truth: float) -> str:
 
 def open_bandit() -> list[str]:
     """Thompson sampling's click rate, from the log of the random policy, beside its own log."""
-    from shortlist.evaluate.counterfactual.openbandit import thompson_from_random
+    from shortlist.evaluate.offpolicy.openbandit import thompson_from_random
 
     data = HERE.parents[1] / "shared" / "data" / "open-bandit"
     if not data.exists():

@@ -33,7 +33,7 @@ def prepare() -> None:
     """Tables: what training holds, what came true, and the lists of a neighbourhood model."""
     from shortlist.evaluate.tables import read_pair
     from shortlist.retrieve import Requests
-    from shortlist.retrieve.models import MODELS
+    from shortlist.retrieve.registry import MODELS
 
     train = read_pair(str(GOWALLA / "train.parquet"), str(GOWALLA / "test.parquet")).train
     model = MODELS["neighbours"]().fit(train)
@@ -93,9 +93,10 @@ def timed() -> list[str]:
 def experiments() -> list[str]:
     """The simulation of `tests/test_experiment.py`: 14 days, 120 new people a day, few of whom do most."""
     sys.path.insert(0, str(HERE.parent / "tests"))
-    from shortlist.evaluate.experiment.analyse import analyse
-    from shortlist.evaluate.experiment.sequential import difference
     from test_experiment import A_DAY, DAYS, _lives
+
+    from shortlist.experiments.analyse import analyse
+    from shortlist.experiments.sequential import difference
 
     n = DAYS * A_DAY
     lines = [

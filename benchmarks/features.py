@@ -70,7 +70,7 @@ def declared() -> list[dict[str, Any]]:
 
 def log(n: int) -> Any:
     from shortlist import Dataset
-    from shortlist.project import parse_project
+    from shortlist.config.project import parse_project
 
     rng = np.random.default_rng(0)
     user = (USERS * rng.random(n) ** 2).astype(np.int64)

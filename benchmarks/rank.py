@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import results
 import shortlist
 from direct import Direct
+from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
-from shortlist.project import parse_project
 from shortlist.simulate.worlds import make_world
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -166,7 +166,7 @@ def worlds() -> list[str]:
 
 
 def weightings() -> list[str]:
-    from shortlist.evaluate.front import pareto
+    from shortlist.evaluate.pareto import pareto
 
     world = make_world("video")
     dataset = world.dataset()
@@ -188,8 +188,8 @@ def weightings() -> list[str]:
 
 def scoring() -> list[str]:
     """500 candidates × 30 features × 3 objectives on one thread."""
-    from shortlist.rank.examples import Examples
-    from shortlist.rank.trees import TreeRanker
+    from shortlist.rank.gbdt.ranker import TreeRanker
+    from shortlist.rank.training_set import Examples
 
     rng = np.random.default_rng(0)
     n, f = 60_000, 30

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import numpy as np
 
 import results
-from shortlist.project_rerank import Rule
-from shortlist.rerank.business import pinned, weighed
-from shortlist.rerank.calibrated import calibrated
-from shortlist.rerank.diversity import mmr
+from shortlist.config.rerank import Rule
 from shortlist.rerank.dpp import dpp
 from shortlist.rerank.exposure import capped
 from shortlist.rerank.fairness import fair_share
 from shortlist.rerank.freshness import boost
+from shortlist.rerank.genre_calibration import calibrated
+from shortlist.rerank.mmr import mmr
 from shortlist.rerank.rows import Theme, assemble
+from shortlist.rerank.rules import pinned, weighed
 
 POOL, N, RUNS = 500, 20, 500
 

@@ -103,12 +103,12 @@ def part_als() -> dict[str, Any]:
     """ALS against implicit's, both tuned with the same number of trials on a hold-out of the training table."""
     from itertools import product
 
+    from shortlist.config.project import parse_project
     from shortlist.data.dataset import Dataset
-    from shortlist.project import parse_project
     from shortlist.retrieve import ALS
-    from shortlist.retrieve.auto import Bench
     from shortlist.retrieve.base import interactions
-    from shortlist.retrieve.holdout import hold_out
+    from shortlist.retrieve.fusion.auto import Bench
+    from shortlist.retrieve.fusion.holdout import hold_out
 
     train, test = tables("gowalla")
     theirs = peers("als", train, test, ALS_BUDGET)
@@ -184,9 +184,10 @@ def part_auto() -> dict[str, Any]:
 
 def part_cold() -> dict[str, Any]:
     sys.path.insert(0, str(ROOT / "tests"))
+    from test_retrievers import parse_project_of
+
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.cold import cold_start
-    from test_retrievers import parse_project_of
 
     dataset = Dataset.from_project(parse_project_of(DATA / "movielens-100k"))
     rows = []
@@ -212,7 +213,7 @@ def part_index(n: int = 1_000_000, d: int = 128) -> dict[str, Any]:
     import faiss
     import psutil
 
-    from shortlist.retrieve.index import Index, IndexConfig
+    from shortlist.retrieve.kernels.index import Index, IndexConfig
 
     rng = np.random.default_rng(0)
     spectrum = (np.arange(1, d + 1) ** -0.7).astype(np.float32)

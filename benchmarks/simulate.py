@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import results
-from shortlist.evaluate.loop.report import loop_page, sentences
-from shortlist.evaluate.loop.run import MEASURES, SAYS, Loop, simulate
+from shortlist.simulate.closed_loop.report import loop_page, sentences
+from shortlist.simulate.closed_loop.run import MEASURES, SAYS, Loop, simulate
 from shortlist.simulate.worlds import WORLDS, make_world
 
 HERE = Path(__file__).parent / ".simulate"

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from shortlist.bundle import _digest
+from shortlist.bundle.format import _digest
 
 
 def copied(

@@ -11,27 +11,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from test_fusion import ask
+from test_retrievers import taken
+from test_serve import call
 
 from conftest import Server
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
-from shortlist.data.saved import load_dataset, save_dataset
+from shortlist.data.mapped import load_array, unread
+from shortlist.data.serialize import load_dataset, save_dataset
 from shortlist.data.texts import Texts
 from shortlist.errors import BundleError, DataError
-from shortlist.features.likeness import live_likeness
+from shortlist.features.similarity import live_likeness
 from shortlist.features.slots import Slots
-from shortlist.mapped import load_array, unread
-from shortlist.rank.forest import Forest
-from shortlist.rerank.diversity import mmr
+from shortlist.rank.gbdt.infer import Forest
+from shortlist.rerank.mmr import mmr
 from shortlist.retrieve import ALS, Neighbours
 from shortlist.retrieve import neighbours as neighbours_room
-from shortlist.retrieve.coded import Coded, some_dots
-from shortlist.retrieve.select import best_of
-from test_retrieve import ask
-from test_retrievers import taken
-from test_serve import call
+from shortlist.retrieve.kernels.quantized import Coded, some_dots
+from shortlist.retrieve.kernels.select import best_of
 
 SCORES = st.one_of(
     st.floats(-(2.0**99), 2.0**99, width=32),

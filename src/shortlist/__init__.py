@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from shortlist.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from shortlist.config.project import Project, read_project
     from shortlist.data.dataset import Dataset
+    from shortlist.data.slates import Slate, Slates
     from shortlist.errors import ShortlistError
     from shortlist.evaluate import evaluate
     from shortlist.features.custom import feature
-    from shortlist.project import Project, read_project
     from shortlist.recommender import Recommender
-    from shortlist.slate import Slate, Slates
 
 _WHERE = {
     "Dataset": "shortlist.data.dataset",
-    "Project": "shortlist.project",
+    "Project": "shortlist.config.project",
     "Recommender": "shortlist.recommender",
     "ShortlistError": "shortlist.errors",
-    "Slate": "shortlist.slate",
-    "Slates": "shortlist.slate",
+    "Slate": "shortlist.data.slates",
+    "Slates": "shortlist.data.slates",
     "evaluate": "shortlist.evaluate",
     "feature": "shortlist.features.custom",
-    "read_project": "shortlist.project",
+    "read_project": "shortlist.config.project",
 }
 __all__ = [
     "Dataset",

@@ -16,7 +16,7 @@ class ShortlistError(ValueError):
 
 
 class ProjectError(ShortlistError):
-    """`shortlist.toml` says something impossible."""
+    """`shortlist.config.toml_file` says something impossible."""
 
 
 class DataError(ShortlistError):

@@ -1,6 +1,6 @@
 """The recommender: retrieve → rank → re-rank, joined.
 
-    recommender = shortlist.Recommender.from_project("shortlist.toml").fit(dataset)
+    recommender = shortlist.Recommender.from_project("shortlist.config.toml_file").fit(dataset)
     recommender.recommend(user="u42", n=10)
     recommender.save("bundle/")
 
@@ -24,31 +24,31 @@ from typing import Any, Self
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from shortlist.asking import Asker, Context
-from shortlist.changing import change_item, check_change
+from shortlist.bundle.recommender_io import read_recommender, write_recommender
+from shortlist.cascade.catalogue import change_item, check_change
+from shortlist.cascade.encode import Asker, Context
+from shortlist.cascade.people import Event, People
+from shortlist.cascade.respond import guard_rails, in_full, policy_name, trial_of
+from shortlist.cascade.timing import Laps
+from shortlist.cascade.train import train_stages
+from shortlist.config.project import IMPRESSION, Project, parse_project, read_project
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.histories import Histories
-from shortlist.data.store import StoredEvent
+from shortlist.data.slates import Recommendation, Slate, Slates
 from shortlist.errors import RequestError
 from shortlist.features.keys import Asked
 from shortlist.features.matrix import FeatureSet, Rows
-from shortlist.lengthening import Mark
-from shortlist.people import Event, People
-from shortlist.project import IMPRESSION, Project, parse_project, read_project
+from shortlist.rank.gbdt.ranker import TreeRanker
 from shortlist.rank.profile import Profile
-from shortlist.rank.trees import TreeRanker
-from shortlist.rank.weigh import Wish, read_combine, read_limits, read_weights
-from shortlist.rerank.arrange import Arranger, Strengths
-from shortlist.rerank.explore import POOL, explored
-from shortlist.rerank.newcomers import MOST, USUAL, Newcomers
-from shortlist.rerank.rules import allowed_items
+from shortlist.rank.utility import Wish, read_combine, read_limits, read_weights
+from shortlist.rerank.cold_start import MOST, USUAL, Newcomers
+from shortlist.rerank.exploration import POOL, explored
+from shortlist.rerank.filters import allowed_items
+from shortlist.rerank.pipeline import Arranger, Strengths
 from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
-from shortlist.retrieve.blend import blend
-from shortlist.saving import read_recommender, write_recommender
-from shortlist.slate import Recommendation, Slate, Slates
-from shortlist.slating import guard_rails, in_full, policy_name, trial_of
-from shortlist.timing import Laps
-from shortlist.training import train_stages
+from shortlist.retrieve.fusion.blend import blend
+from shortlist.store.event_store import StoredEvent
+from shortlist.store.merge import Mark
 
 MAX_N = 200
 """The longest slate that is made."""

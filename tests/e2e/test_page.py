@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from test_serve import call
 
 from conftest import ROOT, Server
+from shortlist.config.project import Arm, Experiment
 from shortlist.data.dataset import Dataset
-from shortlist.data.store import EventStore
 from shortlist.evaluate.protocol import evaluate
 from shortlist.evaluate.report import html_report
-from shortlist.project import Arm, Experiment
 from shortlist.recommender import Recommender
 from shortlist.serve.keys import make_key
-from test_serve import call
+from shortlist.store.event_store import EventStore
 
 ARTIFACTS = ROOT / "artifacts"
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")

@@ -15,12 +15,12 @@ from playwright.sync_api import Browser, Page
 
 import shortlist
 from conftest import ROOT
+from shortlist.config.project import parse_project
 from shortlist.evaluate.audit.history import audit_history
 from shortlist.evaluate.audit.report import audit_page
-from shortlist.evaluate.experiment.analyse import People, analyse
-from shortlist.evaluate.experiment.report import experiments_page
 from shortlist.evaluate.report import html_report
-from shortlist.project import parse_project
+from shortlist.experiments.analyse import People, analyse
+from shortlist.experiments.report import experiments_page
 
 GOLDEN = ROOT / "tests" / "golden"
 ARTIFACTS = ROOT / "artifacts"

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
+from shortlist.config.project import AttributeKind
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import DataError
-from shortlist.project import AttributeKind
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from shortlist.config.project import IMPRESSION, Objective, Project, Table, is_query
 from shortlist.data.attributes import Attribute, encode
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap, id_array
@@ -24,7 +25,6 @@ from shortlist.data.texts import Texts
 from shortlist.data.times import NO_TIME
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
-from shortlist.project import IMPRESSION, Objective, Project, Table, is_query
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ def _entity_ids(
                 f"there is a {role} table and no [{role}] section",
                 0,
                 [],
-                f'Add [{role}] with id = "…" to shortlist.toml',
+                f'Add [{role}] with id = "…" to shortlist.config.toml_file',
             )
         )
         return None

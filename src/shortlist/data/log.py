@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shortlist.config.project import Columns, Project
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import DataError
-from shortlist.project import Columns, Project
 
 Level = Literal["error", "set aside", "warning"]
 
@@ -104,7 +104,7 @@ def missing_column(file: str, wanted: str, present: Iterable[str], setting: str)
         f"no such column; there are: {', '.join(names)}",
         0,
         [],
-        f"{hint}Set {setting} in shortlist.toml",
+        f"{hint}Set {setting} in shortlist.config.toml_file",
     )
 
 

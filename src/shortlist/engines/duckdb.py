@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from shortlist.config.project import is_query
 from shortlist.errors import DataError
-from shortlist.project import is_query
 
 
 class DuckEngine:

@@ -11,9 +11,9 @@ import sys
 import types
 from typing import Any
 
-from shortlist.evaluate.foreign import evaluate_recommendations
+from shortlist.config.project import Project
+from shortlist.evaluate.external import evaluate_recommendations
 from shortlist.evaluate.protocol import Report, evaluate
-from shortlist.project import Project
 from shortlist.recommender import Recommender
 
 

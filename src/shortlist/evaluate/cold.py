@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from shortlist.data.dataset import Dataset
-from shortlist.evaluate.significance import Estimate, bootstrap
 from shortlist.metrics import ranking
+from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.retrieve import Content, Requests
-from shortlist.retrieve.holdout import by_user
+from shortlist.retrieve.fusion.holdout import by_user
 
 
 @dataclass(frozen=True)

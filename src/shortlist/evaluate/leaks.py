@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.config.project import IMPRESSION
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Log
 from shortlist.data.split import cut_for_test
 from shortlist.evaluate.splits import Fold
-from shortlist.project import IMPRESSION
 from shortlist.recommender import Recommender
 
 FOLLOWS = 0.9

@@ -11,13 +11,13 @@ import numpy as np
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
-from shortlist.data.store import StoredEvent
 from shortlist.evaluate.splits import Fold
-from shortlist.rank.examples import past_requests
+from shortlist.rank.training_set import past_requests
 from shortlist.recommender import Recommender
-from shortlist.rerank.rules import allowed_items
+from shortlist.rerank.filters import allowed_items
 from shortlist.retrieve import Popular, Retriever
 from shortlist.retrieve.base import Requests, best
+from shortlist.store.event_store import StoredEvent
 
 Policy = Callable[[np.ndarray, int], np.ndarray]
 """Rows of a fold's requests, int (m,), and k → item codes int64 (m, k), −1 where fewer."""

@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.times import NO_TIME
-from shortlist.evaluate.calibration import Reliability, check_calibration
-from shortlist.evaluate.judge import Judged, Round, judge
+from shortlist.evaluate.comparison import Judged, Round, judge
 from shortlist.evaluate.leaks import Leak, leaks_of
 from shortlist.evaluate.measures import Catalogue
 from shortlist.evaluate.policies import Policy, baselines, cascade, histories_of, tell
-from shortlist.evaluate.pricing import Price, prices
-from shortlist.evaluate.significance import Comparison, Estimate, verdict
+from shortlist.evaluate.reliability import Reliability, check_calibration
+from shortlist.evaluate.rerank_cost import Price, prices
 from shortlist.evaluate.slices import Slice, usual_cuts
 from shortlist.evaluate.splits import Fold, folds, refuse_sampling
-from shortlist.project import Project
+from shortlist.metrics.significance import Comparison, Estimate, verdict
 from shortlist.recommender import Recommender
 from shortlist.retrieve.base import interactions
 

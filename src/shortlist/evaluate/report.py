@@ -8,9 +8,9 @@ from rich import box
 from rich.table import Table
 
 from shortlist.evaluate.measures import measure_of
-from shortlist.evaluate.page import bars, cell, facts_list, lines, number, page, rows_of, warnings
 from shortlist.evaluate.protocol import Report
-from shortlist.evaluate.significance import Estimate, verdict
+from shortlist.metrics.significance import Estimate, verdict
+from shortlist.report.html import bars, cell, facts_list, lines, number, page, rows_of, warnings
 
 
 def text_table(report: Report) -> Table:

@@ -14,7 +14,7 @@ import numpy as np
 
 from shortlist.data.attributes import Attribute
 from shortlist.evaluate.measures import Catalogue, Truth, accuracy
-from shortlist.evaluate.significance import Estimate, Measured
+from shortlist.metrics.significance import Estimate, Measured
 
 FEWEST = 20
 """Slices of fewer people are not shown: nothing could be said of them."""

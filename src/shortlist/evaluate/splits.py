@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.log import check_events
 from shortlist.data.split import cut_for_test
@@ -30,7 +31,6 @@ from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.measures import Truth
 from shortlist.metrics.lists import ragged
-from shortlist.project import Project
 
 
 @dataclass(frozen=True)

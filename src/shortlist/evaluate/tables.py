@@ -25,18 +25,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ValidationError
 
+from shortlist.config.project import explain, parse_project
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.times import to_milliseconds
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.lists import column_of, ids_of
 from shortlist.evaluate.measures import Truth, accuracy
-from shortlist.evaluate.significance import Estimate, Resamples
 from shortlist.metrics.lists import ragged
-from shortlist.project import explain, parse_project
+from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.retrieve import MODELS, Popular, Requests, Retriever
-from shortlist.retrieve.auto import AXES, Choice, choose
-from shortlist.retrieve.holdout import Kind, kind_of_split
+from shortlist.retrieve.fusion.auto import AXES, Choice, choose
+from shortlist.retrieve.fusion.holdout import Kind, kind_of_split
 
 BATCH = 2048
 

@@ -21,17 +21,17 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.data.times import NO_TIME
 from shortlist.engines import Engine
-from shortlist.features.checks import parse_features
-from shortlist.features.columns import columns_of, hashed, names_of, number
 from shortlist.features.custom import call
+from shortlist.features.encoders import columns_of, hashed, names_of, number
 from shortlist.features.formulas import DAY, fill, fill_alike
-from shortlist.features.history import OfflineCounts
-from shortlist.features.kept import load_counts
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.lift import Lifted, Spread, is_plain, joined
-from shortlist.features.likeness import live_likeness, squared_lengths
-from shortlist.features.live import Direct, LiveCounts, visitor_counts, without_user
+from shortlist.features.offline import OfflineCounts
+from shortlist.features.online import Direct, LiveCounts, visitor_counts, without_user
+from shortlist.features.saved import load_counts
+from shortlist.features.similarity import live_likeness, squared_lengths
 from shortlist.features.spec import Aggregate, Counts
+from shortlist.features.validate import parse_features
 
 
 @dataclass(frozen=True)

@@ -26,17 +26,8 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 import numpy as np
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from shortlist.features.formulas import (
-    COUNT,
-    LATEST,
-    MEAN,
-    RATE,
-    RECENCY,
-    THOUSANDTHS,
-    TREND,
-    finished,
-)
-from shortlist.project import Settings, duration_ms
+from shortlist.config.project import Settings, duration_ms
+from shortlist.features.formulas import COUNT, LATEST, MEAN, RATE, RECENCY, THOUSANDTHS, TREND, finished
 
 STEPS = 24
 """How many steps a window has."""

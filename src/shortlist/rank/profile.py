@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.rank.examples import Examples
+from shortlist.rank.training_set import Examples
 
 BINS = 10
 LEAK_BINS = 32

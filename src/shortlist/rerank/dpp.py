@@ -15,7 +15,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from shortlist.rerank.diversity import scaled, then_the_rest, unit_rows
+from shortlist.rerank.mmr import scaled, then_the_rest, unit_rows
 
 LEAST = 1e-3
 """Everything is a little bit itself: what is spanned whole by others still has so much of its own, so that utility decides among such."""

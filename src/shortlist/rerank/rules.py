@@ -1,99 +1,53 @@
-"""Rules: what may be shown at all, as one mask over the catalogue.
+"""Business rules: boost, bury, hide and pin, as an editor or a merchandiser wants them.
 
-Rules act while retrieving, not after: a strict rule then still fills the slate. A request writes them as
-
-    {"items": {"none": ["i7"]}, "genres": {"any": ["Comedy"], "none": ["Horror"]}, "year": {"min": 1990, "max": 1999}}
-
-where `any` wants at least one of the values, `none` forbids them, and `min` / `max` bound numbers and times.
+A rule says which items (as a request's filters do) and what becomes of them. Boosts and buries change what an item counts, so that a much better
+one still wins; a pin gives the best of its items a slot, whatever they count; hidden items are not shown. Rules act on candidates: what
+no source proposes for a person is not brought up by a rule. Every rule has a price in predicted utility, which `shortlist preview`
+tells before it is in force and `shortlist evaluate` after.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-import pyarrow as pa
 
-from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Entities
-from shortlist.data.times import NO_TIME, to_milliseconds
-from shortlist.errors import RequestError
+from shortlist.config.rerank import Rule
+
+Mask = Callable[[Rule], np.ndarray]
+"""Which items of the catalogue a rule is about, bool (items,)."""
 
 
-def allowed_items(items: Entities, filters: dict[str, Any] | None, in_stock: str | None) -> np.ndarray | None:
-    """bool (items,), or None where everything may be shown. Raises `RequestError` naming the filter that is wrong."""
-    allowed = np.ones(len(items), bool)
-    if in_stock:
-        allowed &= ~(items.attributes[in_stock].values == 0)
-    for name, rule in (filters or {}).items():
-        where = f"filters.{name}"
-        if not isinstance(rule, dict) or not rule or set(rule) - {"any", "none", "min", "max"}:
-            raise RequestError(
-                f'{where}: write any, none, min or max, as in {{"any": ["Comedy"]}}', field=where
-            )
-        if name == "items":
-            allowed &= _by_id(items, rule, where)
+def weighed(utility: np.ndarray, items: np.ndarray, rules: list[Rule], about: Mask) -> np.ndarray:
+    """Utilities float64 (rows,) of items int32 (rows,) after boosts and buries; −inf for what is hidden.
+
+    A utility below zero is raised by being divided, so that a boost never does harm.
+    """
+    worth = utility
+    for rule in rules:
+        if rule.action == "pin":
             continue
-        attribute = items.attributes.get(name)
-        if attribute is None:
-            raise RequestError(
-                f"{where}: items have no attribute {name!r}; there are: {', '.join(items.attributes) or 'none'}",
-                field=where,
-            )
-        allowed &= _by_attribute(attribute, rule, where)
-    return None if allowed.all() else allowed
-
-
-def _by_id(items: Entities, rule: dict[str, Any], where: str) -> np.ndarray:
-    mask = np.ones(len(items), bool)
-    if set(rule) - {"any", "none"}:
-        raise RequestError(f"{where}: ids have no order; write any or none", field=where)
-    for key in rule:
-        codes = items.ids.codes(_values(rule[key], f"{where}.{key}"))
-        named = np.zeros(len(items), bool)
-        named[codes[codes >= 0]] = True
-        mask &= named if key == "any" else ~named
-    return mask
-
-
-def _by_attribute(attribute: Attribute, rule: dict[str, Any], where: str) -> np.ndarray:
-    mask = np.ones(len(attribute), bool)
-    if attribute.kind in {"category", "list"}:
-        if set(rule) - {"any", "none"}:
-            raise RequestError(f"{where}: a {attribute.kind} has no order; write any or none", field=where)
-        indptr, codes = attribute.ragged()
-        for key in rule:
-            wanted = [
-                attribute.vocabulary.index(str(v))
-                for v in _values(rule[key], f"{where}.{key}")
-                if str(v) in attribute.vocabulary
-            ]
-            hits = np.concatenate([[0], np.cumsum(np.isin(codes, wanted))])
-            has = hits[indptr[1:]] > hits[indptr[:-1]]
-            mask &= has if key == "any" else ~has
-        return mask
-    if attribute.kind == "text" or set(rule) - {"min", "max"}:
-        raise RequestError(
-            f"{where}: a {attribute.kind} cannot be filtered by {', '.join(rule)}", field=where
-        )
-    for key, bound in rule.items():
-        if attribute.kind == "number":
-            if isinstance(bound, bool) or not isinstance(bound, (int, float)):
-                raise RequestError(f"{where}.{key} must be a number and is {bound!r}", field=f"{where}.{key}")
-            values, limit = attribute.values, float(bound)
+        met = about(rule)[items]
+        if rule.action == "hide":
+            worth = np.where(met, -np.inf, worth)
         else:
-            times, reading = to_milliseconds(pa.array([bound]))
-            if reading.unreadable.any() or times[0] == NO_TIME:
-                raise RequestError(f"{where}.{key} must be a time and is {bound!r}", field=f"{where}.{key}")
-            values, limit = (
-                np.where(attribute.times == NO_TIME, np.nan, attribute.times.astype(np.float64)),
-                float(times[0]),
-            )
-        mask &= (values >= limit) if key == "min" else (values <= limit)
-    return mask
+            factor = 1 + rule.amount
+            up = (worth > 0) == (rule.action == "boost")
+            worth = np.where(met, np.where(up, worth * factor, worth / factor), worth)
+    return worth
 
 
-def _values(given: Any, where: str) -> list[Any]:
-    if not isinstance(given, list):
-        raise RequestError(f"{where} must be a list and is {given!r}", field=where)
-    return given
+def pinned(order: np.ndarray, items: np.ndarray, rules: list[Rule], about: Mask, n: int) -> np.ndarray:
+    """The slate int64 (≤ n,) with pins in their slots; order int64 (pool,): rows of items int32 (rows,), best first.
+
+    The first of a pin's items that is in the order moves to its slot, and what was there moves down. Of two pins to one slot the later
+    one is above. Where none of its items is a candidate, a pin does nothing.
+    """
+    for rule in rules:
+        if rule.action != "pin":
+            continue
+        met = np.flatnonzero(about(rule)[items[order]])
+        if len(met):
+            rest = np.delete(order, met[0])
+            order = np.insert(rest, min(rule.slot, n - 1, len(rest)), order[met[0]])
+    return order[:n]

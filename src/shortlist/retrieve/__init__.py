@@ -6,15 +6,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shortlist.config.project import explain
 from shortlist.errors import ProjectError
-from shortlist.project import explain
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Candidates, Requests, Retriever
 from shortlist.retrieve.content import Content
-from shortlist.retrieve.fuse import Fuse
-from shortlist.retrieve.models import MODELS, load_retriever
+from shortlist.retrieve.fusion.fuse import Fuse
 from shortlist.retrieve.neighbours import Neighbours
 from shortlist.retrieve.popular import Popular
+from shortlist.retrieve.registry import MODELS, load_retriever
 from shortlist.retrieve.sequence import Sequence
 from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.spectral import Spectral

@@ -26,16 +26,16 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
+from shortlist.config.project import Settings
 from shortlist.data.dataset import Dataset
+from shortlist.data.mapped import load_arrays, save_arrays
 from shortlist.errors import BundleError
-from shortlist.mapped import load_arrays, save_arrays
-from shortlist.project import Settings
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
-from shortlist.retrieve.coded import PLAIN, Coded, some_dots
-from shortlist.retrieve.cooccurrence import parts_of
-from shortlist.retrieve.index import Index, IndexConfig
-from shortlist.retrieve.select import best_of, in_parts, limits, no_candidates
-from shortlist.retrieve.shares import shares_of, strongest_of
+from shortlist.retrieve.kernels.als_explain import shares_of, strongest_of
+from shortlist.retrieve.kernels.cooccurrence import parts_of
+from shortlist.retrieve.kernels.index import Index, IndexConfig
+from shortlist.retrieve.kernels.quantized import PLAIN, Coded, some_dots
+from shortlist.retrieve.kernels.select import best_of, in_parts, limits, no_candidates
 
 FOLD_IN = 64
 """At most this many steps of conjugate gradients for a person's factor; a dozen are usual."""

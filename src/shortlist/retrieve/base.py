@@ -17,13 +17,13 @@ import numba
 import numpy as np
 import scipy.sparse as sp
 
+from shortlist.config.project import Retrieve, Settings
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Log
 from shortlist.data.histories import Histories
+from shortlist.data.mapped import load_arrays, save_arrays, unread
 from shortlist.errors import BundleError
-from shortlist.mapped import load_arrays, save_arrays, unread
-from shortlist.project import Retrieve, Settings
-from shortlist.retrieve.select import select
+from shortlist.retrieve.kernels.select import select
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,13 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
+from shortlist.config.project import Settings
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Entities
 from shortlist.data.times import NO_TIME
-from shortlist.project import Settings
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Requests, Retriever, interactions
-from shortlist.retrieve.factorise import leading
+from shortlist.retrieve.kernels.factorise import leading
 
 ENOUGH = 50
 """Below this many described items that somebody took, there is no map to learn and the cosine stands alone."""

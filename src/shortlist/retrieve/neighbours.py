@@ -22,8 +22,8 @@ import scipy.sparse as sp
 from pydantic import Field
 
 from shortlist.data.dataset import Dataset
-from shortlist.retrieve.cooccurrence import as_matrix, nearest
-from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
+from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.kernels.cooccurrence import as_matrix, nearest
 
 MOST = 50_000_000
 """Entries of the matrix: 400 MB. What a million items keep beyond 50 neighbours each, a request rarely reaches."""

@@ -16,12 +16,12 @@ import numba
 import numpy as np
 from pydantic import Field
 
+from shortlist.config.base import Duration
+from shortlist.config.project import Settings, duration_ms
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
-from shortlist.project import Settings, duration_ms
 from shortlist.retrieve.base import Candidates, Requests, Retriever
-from shortlist.retrieve.select import limits, no_candidates
-from shortlist.settings import Duration
+from shortlist.retrieve.kernels.select import limits, no_candidates
 
 
 class PopularConfig(Settings):

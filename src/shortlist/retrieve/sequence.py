@@ -22,12 +22,12 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
+from shortlist.config.base import Duration
+from shortlist.config.project import duration_ms
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
-from shortlist.project import duration_ms
 from shortlist.retrieve.base import Requests, event_weights
-from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
-from shortlist.settings import Duration
+from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
 
 
 class SequenceConfig(ItemItemConfig):

@@ -29,9 +29,9 @@ import scipy.sparse as sp
 from pydantic import Field
 
 from shortlist.data.dataset import Dataset
-from shortlist.retrieve.cooccurrence import as_matrix, nearest, parts_of
-from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
-from shortlist.retrieve.select import in_parts
+from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.kernels.cooccurrence import as_matrix, nearest, parts_of
+from shortlist.retrieve.kernels.select import in_parts
 
 MEETINGS = 1_000_000
 """The most additions, on average, that one item's equations may take to build; a millisecond or two."""

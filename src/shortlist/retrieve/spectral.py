@@ -29,10 +29,10 @@ import scipy.sparse as sp
 from pydantic import Field
 
 from shortlist.data.dataset import Dataset
-from shortlist.retrieve.cooccurrence import as_matrix, parts_of, walk
-from shortlist.retrieve.factorise import leading
-from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
-from shortlist.retrieve.select import in_parts, no_candidates, offer, ranked
+from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.kernels.cooccurrence import as_matrix, parts_of, walk
+from shortlist.retrieve.kernels.factorise import leading
+from shortlist.retrieve.kernels.select import in_parts, no_candidates, offer, ranked
 from shortlist.retrieve.slim import scaled
 
 PEOPLE = 500

@@ -23,13 +23,13 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
+from shortlist.config.base import Duration
+from shortlist.config.project import duration_ms
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
-from shortlist.project import duration_ms
-from shortlist.retrieve.cooccurrence import as_matrix
-from shortlist.retrieve.itemitem import ItemItem, ItemItemConfig
-from shortlist.retrieve.select import select
-from shortlist.settings import Duration
+from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.kernels.cooccurrence import as_matrix
+from shortlist.retrieve.kernels.select import select
 
 HEAD, KINDS = 10, 8
 """So many items of a kind, and so many partner kinds, stand behind the pairs."""

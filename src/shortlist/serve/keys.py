@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select, update
 
-from shortlist.data.store import EventStore
-from shortlist.data.tables import keys
 from shortlist.errors import ShortlistError
+from shortlist.store.event_store import EventStore
+from shortlist.store.schema import keys
 
 SCOPES = {
     "recommend": "recommendations, likeness, and what the page shows",

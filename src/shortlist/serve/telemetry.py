@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from shortlist.cascade.timing import Laps
+from shortlist.data.slates import Slate
 from shortlist.errors import need
 from shortlist.rank.profile import stability
 from shortlist.recommender import Recommender
 from shortlist.serve.recent import Recent
-from shortlist.slate import Slate
-from shortlist.timing import Laps
 
 BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.04, 0.08, 0.2, 1.0)
 STAGES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.02, 0.1)

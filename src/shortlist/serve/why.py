@@ -8,7 +8,7 @@ import numpy as np
 
 from shortlist.errors import RequestError
 from shortlist.recommender import Recommender
-from shortlist.retrieve.blend import blend
+from shortlist.retrieve.fusion.blend import blend
 
 DEEP = 10_000
 

@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shortlist.data.store import EventStore, Operation, StoredEvent, StoredSlate
 from shortlist.errors import StoreError
+from shortlist.store.event_store import EventStore, Operation, StoredEvent, StoredSlate
 
 MOST = 20_000
 """Events that wait for the disk at most."""

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shortlist.config.project import IMPRESSION, parse_project
+from shortlist.config.toml_file import write_toml
 from shortlist.data.dataset import Dataset
-from shortlist.project import IMPRESSION, parse_project
 from shortlist.simulate.audience import Audience, Followed
-from shortlist.toml import write_toml
 
 DAY = 86_400
 START = 1_767_225_600
@@ -72,11 +72,11 @@ class World:
         )
 
     def write(self, folder: Path) -> Path:
-        """The tables as Parquet beside their `shortlist.toml`, whose path is returned."""
+        """The tables as Parquet beside their `shortlist.config.toml_file`, whose path is returned."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("events", "items", "users"):
             pq.write_table(getattr(self, name), folder / f"{name}.parquet", compression="zstd")
-        path = folder / "shortlist.toml"
+        path = folder / "shortlist.config.toml_file"
         path.write_text(
             write_toml(self.settings, f"The simulated {self.name} world. Nobody here is real."),
             encoding="utf-8",

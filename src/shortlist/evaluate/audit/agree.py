@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import rankdata
 
-from shortlist.evaluate.significance import Estimate
+from shortlist.metrics.significance import Estimate
 
 FEWEST = 6
 """Policies with a number; fewer say nothing of a metric."""

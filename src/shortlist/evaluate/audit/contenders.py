@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.config.project import IMPRESSION
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.policies import alone, recency, recommended
-from shortlist.project import IMPRESSION
 from shortlist.recommender import Recommender
-from shortlist.rerank.rules import allowed_items
+from shortlist.rerank.filters import allowed_items
 from shortlist.retrieve import Popular, Retriever
 from shortlist.retrieve.base import Requests, best
 from shortlist.simulate.audience import Audience

@@ -22,7 +22,7 @@ from shortlist.errors import DataError
 from shortlist.evaluate.audit.agree import FEWEST, Better, Score, agreements
 from shortlist.evaluate.audit.world import DRAWS, Audit
 from shortlist.evaluate.measures import MEASURES
-from shortlist.evaluate.significance import Estimate
+from shortlist.metrics.significance import Estimate
 
 OWN = ("policy", "utility", "utility_low", "utility_high")
 

@@ -8,9 +8,9 @@ from shortlist.data.dataset import Dataset
 from shortlist.evaluate.audit.agree import Score
 from shortlist.evaluate.measures import Truth, measure, measure_of
 from shortlist.evaluate.protocol import catalogue_of
-from shortlist.evaluate.significance import Measured
 from shortlist.evaluate.splits import Fold
 from shortlist.metrics.lists import gains
+from shortlist.metrics.significance import Measured
 from shortlist.recommender import Recommender
 
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shortlist.config.project import IMPRESSION
 from shortlist.data.dataset import Progress, silent
 from shortlist.evaluate.audit.agree import Score
 from shortlist.evaluate.audit.contenders import Contender, Visit, first_list, in_batches
-from shortlist.evaluate.counterfactual.outcome import fit_outcome
-from shortlist.evaluate.counterfactual.single import Choices, estimate_choices
-from shortlist.evaluate.counterfactual.slates import SlateLog, estimate_examined, estimate_slates
-from shortlist.evaluate.counterfactual.support import OffPolicy, by_cluster
-from shortlist.evaluate.significance import Estimate
-from shortlist.project import IMPRESSION
-from shortlist.rank.position import examination
+from shortlist.evaluate.offpolicy.outcome import fit_outcome
+from shortlist.evaluate.offpolicy.single import Choices, estimate_choices
+from shortlist.evaluate.offpolicy.slates import SlateLog, estimate_examined, estimate_slates
+from shortlist.evaluate.offpolicy.support import OffPolicy, by_cluster
+from shortlist.metrics.significance import Estimate
+from shortlist.rank.propensity import examination
 from shortlist.recommender import Recommender
 from shortlist.simulate.audience import Audience, Life
 from shortlist.simulate.world import plackett_luce

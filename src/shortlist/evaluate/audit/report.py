@@ -9,8 +9,8 @@ from rich.table import Table
 
 from shortlist.evaluate.audit.agree import Agreement, Score
 from shortlist.evaluate.audit.world import Audit
-from shortlist.evaluate.page import bars, cell, facts_list, lines, page, rows_of, scatter, warnings
-from shortlist.evaluate.significance import Estimate
+from shortlist.metrics.significance import Estimate
+from shortlist.report.html import bars, cell, facts_list, lines, page, rows_of, scatter, warnings
 
 COSTS = 0.1
 """A pick that costs more than this share of what the best would bring is a wrong winner."""

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.config.project import IMPRESSION, parse_project
 from shortlist.data.dataset import Progress, silent
 from shortlist.errors import ShortlistError
 from shortlist.evaluate.audit.agree import Agreement, Score, agreements
 from shortlist.evaluate.audit.contenders import Contender, Visit, contenders, in_batches
 from shortlist.evaluate.audit.offline import offline_scores
 from shortlist.evaluate.audit.replayed import replayed_scores
-from shortlist.evaluate.significance import Estimate, Resamples
 from shortlist.evaluate.splits import folds
-from shortlist.project import IMPRESSION, parse_project
+from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.recommender import Recommender
 from shortlist.simulate.audience import Audience, Life, Session
 from shortlist.simulate.world import World

@@ -1,0 +1,123 @@
+"""Do predictions mean what they say, on a test that nothing was learnt from?
+
+The examples are the test's requests, made as the ranker's are: candidates (or shown items), with what followed. In bins of
+equal weight by prediction, the mean prediction stands beside what happened. The expected calibration error is their mean
+distance (Naeini et al. 2015); for an amount it is given as a share of the mean amount. Examples whose attribution window
+the log cuts short are weighted as in training (`rank/observed.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shortlist.data.dataset import Dataset
+from shortlist.errors import DataError
+from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
+from shortlist.rank.gbdt.targets import make_target
+from shortlist.rank.profile import knowledge
+from shortlist.rank.propensity import curve_of
+from shortlist.rank.training_set import make_examples
+from shortlist.recommender import Recommender
+from shortlist.report.html import drawing
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """`bins`: (mean prediction, mean outcome, share of weight); `error`: expected calibration error."""
+
+    kind: str
+    bins: list[tuple[float, float, float]]
+    error: float
+    rows: int
+    scores: dict[str, float]
+    """auc and log_loss of a probability, rmse of the others (`metrics/prediction.py`)."""
+
+    def sentence(self) -> str:
+        if self.kind == "probability":
+            return (
+                f"expected calibration error {self.error:.4f}, AUC {self.scores['auc']:.3f}, log loss "
+                f"{self.scores['log_loss']:.4f} ({self.rows:,} examples)"
+            )
+        return f"off by {self.error:.1%} of the mean, RMSE {self.scores['rmse']:.4g} ({self.rows:,} examples)"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "expected_calibration_error": self.error,
+            "rows": self.rows,
+            **self.scores,
+            "bins": self.bins,
+        }
+
+    def plot(self) -> str:
+        """As SVG: dots on a square whose diagonal is where both agree; dots as large as their share."""
+        most = max([p for p, _, _ in self.bins] + [h for _, h, _ in self.bins] + [1e-9]) * 1.05
+        least = min([p for p, _, _ in self.bins] + [h for _, h, _ in self.bins] + [0.0])
+        size, left = 230, 44
+
+        def at(value: float) -> float:
+            return (value - least) / (most - least) * size
+
+        ticks = [least + (most - least) * share for share in (0, 0.5, 1)]
+        labels = "".join(
+            f"<text x='{left + at(t):.0f}' y='{size + 24}' text-anchor='middle'>{t:.3g}</text>"
+            f"<text x='{left - 6}' y='{size + 10 - at(t):.0f}' text-anchor='end'>{t:.3g}</text>"
+            for t in ticks
+        )
+        dots = "".join(
+            f"<circle class='bar own' cx='{left + at(p):.1f}' cy='{size + 6 - at(h):.1f}' r='{2.5 + 8 * w**0.5:.1f}' fill-opacity='.7'/>"
+            for p, h, w in self.bins
+        )
+        line = f"<path class='whisker' opacity='.4' d='M{left} {size + 6}L{left + size} 6'/>"
+        said = "What happened against what was predicted, in bins: " + ", ".join(
+            f"{h:.3g} where {p:.3g} was said" for p, h, _ in self.bins
+        )
+        return drawing(size + left + 20, size + 30, f"{line}{dots}{labels}", said, "square")
+
+
+def check_calibration(
+    recommender: Recommender, dataset: Dataset, cut: int
+) -> tuple[dict[str, Reliability], dict[str, dict[str, float]]]:
+    """Reliability of each objective on what came after `cut`; `recommender` was trained on what came before. And how well
+    each feature alone tells each objective there (AUC), to compare with training."""
+    project = recommender.project
+    end = int(dataset.log.time[-1]) + 1
+    try:
+        examples = make_examples(
+            dataset,
+            recommender.retrievers,
+            recommender.features,
+            cut,
+            end,
+            cut,
+            curve=curve_of(recommender.dataset),
+        )
+    except DataError:  # nobody asks in the test, or nothing was shown in it
+        return {}, {}
+    predictions = recommender.ranker.predict(examples.matrix)
+    answer = {}
+    for column, (name, objective) in enumerate(project.objectives.items()):
+        target = make_target(project, examples, name, 1.0, False)
+        known = target.weight > 0
+        predicted = predictions[known, column].astype(np.float64)
+        chance = predictions[:, column].astype(np.float64) if objective.kind == "probability" else None
+        weight = target.weighted(chance)[known]
+        happened = target.label[known]
+        if not len(happened):
+            continue
+        bins = reliability(predicted, happened, weight)
+        error = calibration_error(bins)
+        if objective.kind != "probability":
+            error /= max(abs(float(np.average(happened, weights=weight))), 1e-12)
+        if objective.kind == "probability":
+            scores = {
+                "auc": auc(predicted, happened, weight),
+                "log_loss": log_loss(predicted, happened, weight),
+            }
+        else:
+            scores = {"rmse": rmse(predicted, happened, weight)}
+        answer[name] = Reliability(objective.kind, bins, error, len(happened), scores)
+    return answer, knowledge(examples)

@@ -1,0 +1,120 @@
+"""The command line as a person uses it: init, check, train, evaluate, recommend, batch, inspect; and its errors."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from shortlist.config.project import read_project
+from shortlist.config.toml_file import write_toml
+from shortlist.simulate.world import World
+
+
+def run(*arguments: object, cwd: Path, ok: bool = True) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "shortlist.cli", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert (done.returncode == 0) is ok, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    for name in ("events", "items", "users"):
+        pq.write_table(getattr(world, name), folder / f"{name}.parquet")
+    run("init", "events.parquet", "--items", "items.parquet", "--users", "users.parquet", cwd=folder)
+    return folder
+
+
+def test_init_writes_a_commented_project(folder: Path) -> None:
+    text = (folder / "shortlist.config.toml_file").read_text()
+    assert text.count("\n#") >= 8
+    project = read_project(folder)
+    assert project.data.columns.slate == "slate"
+    assert project.items is not None
+    assert project.items.attributes == {
+        "title": "text",
+        "genres": "list",
+        "mood": "category",
+        "studio": "category",
+        "minutes": "number",
+        "arrived": "time",
+    }
+    assert "exists" in run("init", "events.parquet", cwd=folder, ok=False)
+
+
+def test_the_way_from_check_to_batch(folder: Path) -> None:
+    assert "events read" in run("check", "--json", "check.json", cwd=folder)
+    check = json.loads((folder / "check.json").read_text())
+    assert check["read"] == check["kept"] + sum(check["set_aside"].values())
+    assert "Next: shortlist serve" in run("train", "--json", "train.json", cwd=folder)
+    assert len(json.loads((folder / "train.json").read_text())["model_version"]) == 12
+    out = run("evaluate", "--json", "report.json", cwd=folder)
+    assert "shortlist" in out
+    report = json.loads((folder / "report.json").read_text())
+    assert set(report["recommenders"]["als"]["ndcg@10"]) == {"value", "low", "high"}
+    assert (folder / "report.html").read_text().startswith("<!doctype html>")
+    assert "Because you" in run("recommend", "bundle", "--history", "m00001,m00002,zzz", cwd=folder)
+    run("batch", "bundle", "--out", "recs.parquet", "-n", 3, cwd=folder)
+    table = pq.read_table(folder / "recs.parquet")
+    assert table.num_rows == 600 * 3
+    assert set(table.column("rank").to_pylist()) == {1, 2, 3}
+    run("inspect", "bundle", "--json", "inspect.json", cwd=folder)
+    shares = json.loads((folder / "inspect.json").read_text())["importance"]["play"]
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("check", "-p", "none.toml"), "no such file"),
+        (("serve", "nowhere"), "holds no bundle"),
+        (("recommend", "nowhere"), "is no bundle"),
+        (("init", "none.parquet"), "none.parquet: no such file"),
+        (("demo", "opera"), "there is no world 'opera'"),
+    ],
+)
+def test_errors_are_sentences(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in " ".join(run(*arguments, cwd=tmp_path, ok=False).split())
+
+
+def test_demo_end_to_end(tmp_path: Path) -> None:
+    out = run(
+        "demo",
+        "--no-serve",
+        "--users",
+        400,
+        "--items",
+        200,
+        "--sessions",
+        3000,
+        "--json",
+        "demo.json",
+        cwd=tmp_path,
+    )
+    assert "nobody here is real" in out
+    assert "For user" in out
+    assert {"shortlist", "popular", "recent", "random"} <= set(
+        json.loads((tmp_path / "demo.json").read_text())["recommenders"]
+    )
+
+
+def test_toml_round_trip(world: World, tmp_path: Path) -> None:
+    (tmp_path / "shortlist.config.toml_file").write_text(write_toml(world.settings, "x"))
+    assert (
+        read_project(tmp_path).model_dump()
+        == read_project(world.write(tmp_path / "w"))
+        .model_copy(update={"data": read_project(tmp_path).data})
+        .model_dump()
+    )

@@ -1,0 +1,41 @@
+"""The SQL of the features is standard: Spark runs the same text and finds the same rows."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from test_features import ask, assert_equal, make
+
+from shortlist.data.histories import as_of
+from shortlist.features.matrix import FeatureSet
+
+
+def test_spark_finds_the_same_rows() -> None:
+    pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'shortlist[spark]'")
+    if shutil.which("java") is None:
+        pytest.skip("Java is not installed: apt-get install openjdk-17-jre-headless")
+    from shortlist.engines.spark import SparkEngine
+
+    rng = np.random.default_rng(0)
+    n = 400
+    events = [
+        (
+            str(rng.choice(["u", "v", "w"])),
+            str(rng.choice(["a", "b", "c"])),
+            float(rng.integers(1_000, 6_000)),
+            str(rng.choice(["play", "play", "show"])),
+            None if rng.random() < 0.2 else float(rng.normal()),
+        )
+        for _ in range(n)
+    ]
+    devices = [None if rng.random() < 0.1 else str(rng.choice(["tv", "phone"])) for _ in range(n)]
+    for late in (None, [float(x) for x in rng.choice([0, 0, 5, 900], n)]):
+        dataset = make(events, devices=devices, late=late)
+        users = rng.integers(0, 3, 40).astype(np.int32)
+        moments = np.sort(rng.integers(1_000_000, 7_000_000, 40))
+        features = FeatureSet(dataset).fit(dataset)
+        rows = ask(dataset, users, moments, as_of(dataset.histories, users, moments))
+        spark = features.offline(rows, dataset, engine=SparkEngine())
+        assert_equal(features.offline(rows, dataset), spark, features.names([]))

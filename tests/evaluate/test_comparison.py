@@ -1,0 +1,284 @@
+"""Judging: any library's tables, intervals and corrections, slices, cautions; hand-made cases whose answer is known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import shortlist
+from shortlist.errors import DataError, ProjectError, ShortlistError
+from shortlist.evaluate.comparison import Round, judge
+from shortlist.evaluate.measures import Catalogue, Truth, by_person
+from shortlist.evaluate.slices import Cuts, Slice
+from shortlist.evaluate.warnings import cautions
+from shortlist.metrics.lists import ragged
+from shortlist.metrics.significance import Measured, Resamples
+
+TEST = pd.DataFrame({"user_id": ["a", "a", "b", "c"], "item_id": ["x", "y", "z", "x"]})
+ONE = pd.DataFrame({"user_id": ["a", "a", "b", "c"], "item_id": ["x", "z", "z", "y"], "rank": [1, 2, 1, 1]})
+TWO = pd.DataFrame({"user": ["a", "b", "c"], "item": ["z", "y", "y"], "score": [0.3, 9.0, 1.0]})
+
+
+def judged(tables: Any, **more: Any) -> Any:
+    return shortlist.evaluate(tables, test=more.pop("test", TEST), draws=200, **more)
+
+
+# ---------------------------------------------------------------- tables of other libraries
+
+
+def test_by_hand() -> None:
+    report = judged({"one": ONE, "two": TWO}, k=2)
+    assert report.metrics["one"]["recall@2"].value == pytest.approx((0.5 + 1 + 0) / 3)
+    assert report.metrics["one"]["mrr@2"].value == pytest.approx((1 + 1 + 0) / 3)
+    assert report.metrics["two"]["hit_rate@2"].value == 0
+    assert report.facts["people"] == 3
+    assert report.comparisons[0].people == 3
+
+
+@pytest.mark.parametrize(
+    "frame", [lambda t: t, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "arrow"]
+)
+def test_frames_and_order_of_rows_do_not_matter(frame: Any) -> None:
+    mixed = ONE.sample(frac=1, random_state=3)
+    report = judged({"one": frame(mixed)}, k=2, test=frame(TEST))
+    assert report.metrics["one"]["recall@2"].value == pytest.approx(0.5)
+
+
+def test_files_and_scores(tmp_path: Path) -> None:
+    ONE.assign(score=-ONE["rank"]).drop(columns="rank").to_csv(tmp_path / "one.csv", index=False)
+    TEST.to_parquet(tmp_path / "test.parquet")
+    report = judged(str(tmp_path / "one.csv"), test=str(tmp_path / "test.parquet"), k=2)
+    assert report.metrics["recommendations"]["mrr@2"].value == pytest.approx(2 / 3)
+
+
+def test_who_has_no_list_counts_as_missed_and_is_told() -> None:
+    report = judged({"one": ONE[ONE.user_id != "b"], "two": TWO}, k=2)
+    assert report.metrics["one"]["recall@2"].value == pytest.approx(0.5 / 3)
+    assert report.facts["lists"]["one"]["people_without_a_list"] == 1
+    assert any("no list for 1 of 3" in c for c in report.cautions)
+
+
+def test_graded_and_past(tmp_path: Path) -> None:
+    test = TEST.assign(gain=[3.0, 1.0, 1.0, 2.0])
+    train = pd.DataFrame({"user_id": ["a", "b", "d", "d"], "item_id": ["z", "x", "x", "y"]})
+    items = pd.DataFrame({"item_id": ["x", "y", "z"], "genre": ["g", "h", "g"]})
+    report = judged({"one": ONE}, test=test, train=train, items=items, k=2)
+    best = 3 + 1 / np.log2(3)
+    assert report.metrics["one"]["graded_ndcg@2"].value == pytest.approx((3 / best + 1 + 0) / 3)
+    assert {"novelty@2", "popularity_lift@2", "coverage@2"} <= set(report.metrics["one"])
+    assert any("go to items that the person already has" in c for c in report.cautions)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.drop(columns="rank"), "neither a column rank"),
+        (lambda t: t.rename(columns={"item_id": "thing"}), "no column item_id"),
+        (lambda t: t.assign(rank=[1, 2, None, 1]), "row 3: user b, item z"),
+        (lambda t: t.assign(rank=["1", "2", "x", "1"]), "must be numbers"),
+        (lambda t: t.assign(item_id=["x", "x", "z", "y"]), "item x is more than once on the list of user a"),
+        (lambda t: t.assign(user_id=["A", "A", "B", "C"]), "none of its users is in the test"),
+        (lambda t: t.assign(user_id=[1, 1, 2, 3]), "make them the same type"),
+        (lambda t: t.assign(item_id=["x", None, "z", "y"]), "the first is row 2"),
+        (lambda t: t.iloc[:0], "no rows"),
+    ],
+)
+def test_bad_tables_are_named(change: Any, said: str) -> None:
+    with pytest.raises(DataError, match="mine") as caught:
+        judged({"mine": change(ONE)})
+    assert said in str(caught.value)
+
+
+def test_bad_requests() -> None:
+    with pytest.raises(DataError, match="no test"):
+        shortlist.evaluate({"one": ONE})
+    with pytest.raises(DataError, match="at least one table"):
+        judged({})
+    with pytest.raises(DataError, match="row 2 has -1"):
+        judged({"one": ONE}, test=TEST.assign(gain=[1, -1, 1, 1]))
+    with pytest.raises(ProjectError, match="Krichene & Rendle 2020"):
+        judged({"one": ONE}, candidates=100)
+    with pytest.raises(ShortlistError):
+        judged({"one": "nowhere.parquet"})
+
+
+def test_the_first_use_in_a_process() -> None:
+    """The name is imported when first used, and must mean the same then as later."""
+    code = (
+        "import pandas as pd, shortlist\n"
+        "t = pd.DataFrame({'user_id': ['a'], 'item_id': ['x'], 'rank': [1]})\n"
+        "print(shortlist.evaluate({'one': t}, test=t, draws=100).metrics['one']['recall@10'].value)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "1.0"
+
+
+# ---------------------------------------------------------------- intervals and comparisons
+
+
+def test_resamples_are_those_of_a_plain_bootstrap() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((30, 3))
+    values[:10, 1] = np.nan
+    means = Resamples(30, 60, 5).means(values)
+    again = np.random.default_rng(5)
+    drawn = np.concatenate([again.integers(0, 30, (n, 30)) for n in (50, 10)])
+    np.testing.assert_allclose(means, np.nanmean(values[drawn], axis=1))
+
+
+def _measured(columns: dict[str, np.ndarray], draws: int = 500, seed: int = 0) -> Measured:
+    return Measured.of({name: {"ndcg@10": values} for name, values in columns.items()}, draws, seed)
+
+
+def test_a_paired_difference_is_found_where_intervals_overlap() -> None:
+    rng = np.random.default_rng(1)
+    hard = rng.random(400)
+    measured = _measured({"a": hard + 0.01 + 0.01 * rng.standard_normal(400), "b": hard})
+    a, b = measured.estimate("a", "ndcg@10"), measured.estimate("b", "ndcg@10")
+    assert a.low < b.high  # beside each other they could be the same
+    comparison = measured.compare([("a", "b")], "ndcg@10")[0]
+    assert comparison.verdict == "better"
+    assert "a is better than b" in comparison.sentence()
+
+
+def test_many_comparisons_of_equals_find_no_winner() -> None:
+    """One recommender against 15 that are as good: at 95 % each, most such families would have a winner by chance."""
+    rng = np.random.default_rng(2)
+    corrected = plain = 0
+    pairs = [("a", f"b{n}") for n in range(15)]
+    for trial in range(150):
+        columns = {name: rng.random(200) for name in ["a", *(b for _, b in pairs)]}
+        found = _measured(columns, 500, trial).compare(pairs, "ndcg@10")
+        corrected += any(c.verdict != "can't tell" for c in found)
+        plain += any(c.difference.low > 0 or c.difference.high < 0 for c in found)
+    assert plain > 45
+    assert corrected <= 15  # 5 % of 150 is 7.5; 15 is three standard errors above
+
+
+def test_needed_people_would_do() -> None:
+    """With the number of people that was asked for, four of five tests find the difference."""
+    rng = np.random.default_rng(3)
+    few = _measured({"a": rng.normal(0.03, 0.3, 150), "b": np.zeros(150)}, 600).compare(
+        [("a", "b")], "ndcg@10"
+    )[0]
+    assert few.verdict == "can't tell"
+    assert few.needed is not None
+    assert "You would need about" in few.sentence()
+    size = few.difference.value / np.std(rng.normal(0.03, 0.3, 100_000))
+    again = rng.normal(size, 1.0, (400, few.needed))
+    found = (again.mean(1) / (again.std(1) / np.sqrt(few.needed)) > 1.96).mean()
+    assert 0.7 < found < 0.9
+    same = _measured({"a": np.ones(10), "b": np.ones(10)}).compare([("a", "b")], "ndcg@10")[0]
+    assert "are the same" in same.sentence()
+
+
+def test_a_person_counts_once() -> None:
+    values = by_person(np.array([1.0, 0.0, np.nan, 0.5]), np.array([7, 7, 8, 9]))
+    np.testing.assert_array_equal(values, [0.5, np.nan, 0.5])
+
+
+# ---------------------------------------------------------------- what misleads
+
+
+def test_simpson_is_planted_and_found() -> None:
+    """a is far ahead for those with many events, and slightly behind everywhere else."""
+    rng = np.random.default_rng(0)
+    parts = {"many": (300, 0.30), "some": (300, -0.03), "few": (300, -0.03)}
+    ahead = np.concatenate([d + 0.01 * rng.standard_normal(n) for n, d in parts.values()])
+    base = rng.random(900)
+    columns: dict[str, dict[str, np.ndarray]] = {
+        "a": {"ndcg@10": base + ahead, "precision@10": base + ahead},
+        "b": {"ndcg@10": base, "precision@10": base},
+    }
+    start = 0
+    slices = []
+    for name, (n, _) in parts.items():
+        inside = (np.arange(900) >= start) & (np.arange(900) < start + n)
+        for who in columns:
+            columns[who][f"slice|{name}"] = np.where(inside, columns[who]["ndcg@10"], np.nan)
+        start += n
+    measured = Measured.of(columns, 300)
+    for name in parts:
+        key = f"slice|{name}"
+        slices.append(
+            Slice(
+                "activity",
+                name,
+                "people",
+                300,
+                {w: measured.estimate(w, key) for w in columns},
+                {"b": measured.ahead("a", "b", key)},
+            )
+        )
+    found = cautions(measured, slices, ["ndcg@10", "precision@10"], "ndcg@10", "a")
+    assert any("Simpson's paradox" in c and "behind in 2 of 3 slices by activity" in c for c in found)
+    even = [s for s in slices if s.name == "many"] * 2
+    assert not any("Simpson" in c for c in cautions(measured, even, ["ndcg@10"], "ndcg@10", "a"))
+
+
+def _round(slates: dict[str, list[list[int]]], wanted: list[list[int]], codes: np.ndarray) -> Round:
+    indptr, item = ragged([np.array(w) for w in wanted])
+    n = len(codes)
+    cuts = Cuts({}, {"popularity": (codes, ["head (2 items)", "middle (2 items)", "tail (2 items)"])})
+    lists = {name: np.array(lines) for name, lines in slates.items()}
+    return Round("test", lists, Truth(indptr, item), Catalogue(n), np.arange(len(wanted)), cuts)
+
+
+def test_a_gain_from_popularity_alone_is_planted_and_found() -> None:
+    codes = np.array([0, 0, 1, 1, 2, 2])
+    wanted = [[0, 2]] * 100
+    crowd = [[0, 1]] * 100  # always the head item
+    taste = [[2, 3]] * 60 + [[3, 5]] * 40  # the middle one, for some
+    report = judge([_round({"crowd": crowd, "taste": taste}, wanted, codes)], "crowd", 2, 300, main="recall")
+    assert report.comparisons[0].verdict == "better"
+    assert any("The gain of crowd over taste comes from popularity alone" in c for c in report.cautions)
+    steady = [[0, 2]] * 100  # finds the head and the middle
+    fair = judge([_round({"steady": steady, "crowd": crowd}, wanted, codes)], "steady", 2, 300, main="recall")
+    assert fair.comparisons[0].verdict == "better"
+    assert not any("popularity alone" in c for c in fair.cautions)
+
+
+def test_disagreement_is_told_with_what_each_hides() -> None:
+    wanted = [[0, 1, 2, 3]] * 200
+    first = [[0, 9, 8, 7]] * 200  # one hit, at once
+    later = [[9, 0, 1, 2]] * 200  # three hits, one place lower
+    codes = np.full(10, -1)
+    report = judge([_round({"first": first, "later": later}, wanted, codes)], "first", 4, 200, main="mrr")
+    said = [c for c in report.cautions if "mrr@4 prefers first" in c]
+    assert said
+    assert any("recall@4 prefers later" in c for c in said)
+    assert any("every hit after the first" in c for c in said)
+
+
+def test_not_better_than_popular_is_told() -> None:
+    wanted = [[p % 5] for p in range(100)]
+    same = [[0, 1]] * 100
+    report = judge(
+        [_round({"mine": same, "popular": same}, wanted, np.full(6, -1))], "mine", 2, 200, main="ndcg"
+    )
+    assert any("not clearly better than showing everybody what is popular" in c for c in report.cautions)
+
+
+def test_the_luck_of_the_cut_is_told() -> None:
+    wanted = [[0]] * 50
+    rounds = [
+        _round({"a": [[0, 1]] * 50, "b": [[1, 0]] * 50}, wanted, np.full(2, -1)),
+        _round({"a": [[1, 0]] * 50, "b": [[0, 1]] * 50}, wanted, np.full(2, -1)),
+    ]
+    report = judge(rounds, "a", 2, 200)
+    assert report.by_cut["a"][0] > report.by_cut["a"][1]
+    assert any("depends on when the log is cut" in c for c in report.cautions)
+
+
+def test_short_lists_stay_at_k() -> None:
+    report = judged({"one": ONE}, k=10)
+    assert report.metrics["one"]["precision@10"].value == pytest.approx((1 + 1 + 0) / 30)
+    assert any("lists of at most 2 items, and 10 are judged" in c for c in report.cautions)

@@ -1,0 +1,294 @@
+"""Metrics against hand-worked values, scikit-learn, ranx, RecTools, brute force and their own bounds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import (
+    average_precision_score,
+    log_loss,
+    mean_squared_error,
+    ndcg_score,
+    roc_auc_score,
+)
+
+from shortlist.metrics import beyond, exposure, prediction, ranking, tastes
+from shortlist.metrics.lists import gains, ragged
+from shortlist.metrics.significance import bootstrap, verdict
+
+HITS = np.array([[True, False, True], [False, False, False], [False, True, False]])
+RELEVANT = np.array([2, 0, 4])
+
+
+def test_by_hand() -> None:
+    log3 = np.log2(3)
+    np.testing.assert_allclose(ranking.recall(HITS, RELEVANT, 3), [1.0, np.nan, 0.25])
+    np.testing.assert_allclose(ranking.precision(HITS, RELEVANT, 3), [2 / 3, np.nan, 1 / 3])
+    np.testing.assert_allclose(ranking.mrr(HITS, RELEVANT, 3), [1.0, np.nan, 0.5])
+    np.testing.assert_allclose(ranking.hit_rate(HITS, RELEVANT, 1), [1.0, np.nan, 0.0])
+    np.testing.assert_allclose(
+        ranking.average_precision(HITS, RELEVANT, 3), [(1 + 2 / 3) / 2, np.nan, 0.5 / 4]
+    )
+    np.testing.assert_allclose(
+        ranking.ndcg(HITS, RELEVANT, 3),
+        [(1 + 0.5) / (1 + 1 / log3), np.nan, (1 / log3) / (1 + 1 / log3 + 0.5)],
+    )
+
+
+@given(hnp.arrays(bool, (5, 12)))
+def test_agrees_with_scikit_learn(truth: np.ndarray) -> None:
+    scores = np.tile(np.arange(12, 0, -1.0), (5, 1))
+    relevant = truth.sum(1)
+    ours = ranking.ndcg(truth, relevant, 12)
+    ap = ranking.average_precision(truth, relevant, 12)
+    for row in np.flatnonzero(relevant):
+        assert ours[row] == pytest.approx(ndcg_score(truth[[row]], scores[[row]]), abs=1e-9)
+        assert ap[row] == pytest.approx(average_precision_score(truth[row], scores[row]), abs=1e-9)
+
+
+@given(hnp.arrays(bool, (4, 8)), st.integers(1, 10), st.integers(0, 9))
+def test_bounds(hits: np.ndarray, k: int, more: int) -> None:
+    relevant = hits.sum(1) + more
+    for metric in (
+        ranking.recall,
+        ranking.precision,
+        ranking.mrr,
+        ranking.hit_rate,
+        ranking.average_precision,
+        ranking.ndcg,
+    ):
+        values = metric(hits, relevant, k)
+        values = values[~np.isnan(values)]
+        assert ((values >= 0) & (values <= 1 + 1e-12)).all()
+
+
+def test_beyond_by_hand() -> None:
+    slates = np.array([[0, 1], [1, -1]])
+    assert exposure.coverage(slates, 4, 2) == 0.5
+    np.testing.assert_allclose(beyond.novelty(slates, np.array([0.5, 0.25, 0.1, 0.1]), 2), [1.5, 2.0])
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_allclose(
+        beyond.intra_list_diversity(np.array([[0, 1], [0, 2], [0, 3]]), vectors, 2),
+        [1.0, 0.0, 1 - 1 / np.sqrt(2)],
+    )
+
+
+def test_bootstrap_covers_the_truth() -> None:
+    """Of 200 samples with a known mean, about 95 % of the intervals contain it."""
+    rng = np.random.default_rng(0)
+    inside = 0
+    for seed in range(200):
+        estimate = bootstrap(rng.normal(1.0, 2.0, 80), 400, seed)
+        inside += estimate.low <= 1.0 <= estimate.high
+    assert 180 <= inside <= 199
+
+
+def test_verdict_needs_the_interval_clear_of_zero() -> None:
+    rng = np.random.default_rng(1)
+    assert verdict(bootstrap(rng.normal(1, 1, 100), 500, 0)) == "better"
+    assert verdict(bootstrap(rng.normal(-1, 1, 100), 500, 0)) == "worse"
+    assert verdict(bootstrap(np.tile([1.0, -1.0], 50), 500, 0)) == "can't tell"
+
+
+# ---------------------------------------------------------------- beside others
+
+
+def _lists(rng: np.random.Generator, people: int = 60, items: int = 40, length: int = 15):  # type: ignore[no-untyped-def]
+    slates = np.argsort(rng.random((people, items)), axis=1)[:, :length]
+    truth = [np.sort(rng.permutation(items)[: rng.integers(1, 9)]) for _ in range(people)]
+    return slates, truth
+
+
+@pytest.mark.parametrize("k", [1, 5, 15])
+def test_agrees_with_ranx(k: int) -> None:
+    ranx = pytest.importorskip("ranx")
+    slates, truth = _lists(np.random.default_rng(k))
+    grades = [np.random.default_rng(p).integers(1, 5, len(t)) for p, t in enumerate(truth)]
+    qrels = ranx.Qrels(
+        {f"u{p}": {f"i{i}": int(g) for i, g in zip(t, grades[p], strict=True)} for p, t in enumerate(truth)}
+    )
+    run = ranx.Run({f"u{p}": {f"i{i}": 100.0 - r for r, i in enumerate(s)} for p, s in enumerate(slates)})
+    names = [f"{m}@{k}" for m in ("precision", "recall", "hit_rate", "mrr", "map", "ndcg", "ndcg_burges")]
+    theirs = ranx.evaluate(qrels, run, names, return_mean=False)
+    indptr, wanted = ragged(truth)
+    worth = np.concatenate(grades).astype(float)
+    gain = gains(slates, indptr, wanted, worth)
+    hits, relevant = gain > 0, np.diff(indptr)
+    ours = {
+        "precision": ranking.precision(hits, relevant, k),
+        "recall": ranking.recall(hits, relevant, k),
+        "hit_rate": ranking.hit_rate(hits, relevant, k),
+        "mrr": ranking.mrr(hits, relevant, k),
+        "map": ranking.average_precision(hits, relevant, k),
+        "ndcg": ranking.graded_ndcg(gain, indptr, worth, k),
+        "ndcg_burges": ranking.graded_ndcg(gain, indptr, worth, k, exponential=True),
+    }
+    order = [f"u{p}" for p in range(len(slates))]
+    there = list(run.keys())
+    for name, values in ours.items():
+        by_user = dict(zip(there, theirs[f"{name}@{k}"], strict=True))
+        np.testing.assert_allclose(values, [by_user[u] for u in order], atol=1e-9, err_msg=name)
+    # and binary NDCG, where every relevant item is worth the same
+    flat = ranx.Qrels({f"u{p}": {f"i{i}": 1 for i in t} for p, t in enumerate(truth)})
+    said = ranx.evaluate(flat, run, f"ndcg@{k}")
+    assert np.mean(ranking.ndcg(hits, relevant, k)) == pytest.approx(said, abs=1e-9)
+
+
+def test_agrees_with_rectools_on_a_shared_example() -> None:
+    shared = json.loads((Path(__file__).parents[1] / "golden" / "rectools.json").read_text())
+    k, said = shared["k"], shared["values"]
+    slates = np.array(shared["lists"])
+    truth = [np.array(t) for t in shared["test"]]
+    hits, relevant = ranking.member(slates, truth), np.array([len(t) for t in truth])
+    taken = np.bincount(np.concatenate(shared["train"]), minlength=len(shared["genres"]))
+    found = {
+        "recall": ranking.recall(hits, relevant, k).mean(),
+        "precision": ranking.precision(hits, relevant, k).mean(),
+        "hit_rate": ranking.hit_rate(hits, relevant, k).mean(),
+        "map": ranking.average_precision(hits, relevant, k).mean(),
+        "mrr": ranking.mrr(hits, relevant, k).mean(),
+        "ndcg": ranking.ndcg(hits, relevant, k).mean(),
+        "novelty": beyond.novelty(slates, taken / len(shared["train"]), k).mean(),
+        "coverage": exposure.coverage(slates, len(shared["genres"]), k),
+    }
+    for name, value in found.items():
+        assert value == pytest.approx(said[name], abs=1e-9), name
+    # RecTools counts different genres (Hamming); on 0/1 rows in ±1 form the cosine is 1 − 2 · share that differs
+    signs = 2.0 * np.array(shared["genres"]) - 1
+    unlike = beyond.intra_list_diversity(slates, signs, k).mean()
+    assert unlike == pytest.approx(2 * said["hamming"] / signs.shape[1], abs=1e-9)
+
+
+@given(
+    hnp.arrays(np.int8, 40, elements=st.integers(0, 6)),
+    hnp.arrays(bool, 40),
+    hnp.arrays(np.float64, 40, elements=st.floats(0.1, 3)),
+)
+def test_predictions_agree_with_scikit_learn(
+    score: np.ndarray, happened: np.ndarray, weight: np.ndarray
+) -> None:
+    """Few different scores, so that there are many ties."""
+    p = (score + 1) / 9
+    if happened.any() and not happened.all():
+        assert prediction.auc(p, happened) == pytest.approx(roc_auc_score(happened, p), abs=1e-9)
+        weighed = roc_auc_score(happened, p, sample_weight=weight)
+        assert prediction.auc(p, happened, weight) == pytest.approx(weighed, abs=1e-9)
+        theirs = log_loss(happened, p, sample_weight=weight)
+        assert prediction.log_loss(p, happened, weight) == pytest.approx(theirs, abs=1e-9)
+    theirs = mean_squared_error(happened, p, sample_weight=weight) ** 0.5
+    assert prediction.rmse(p, happened, weight) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_calibration_error_by_hand() -> None:
+    predicted, happened = np.repeat([0.2, 0.8], 50), np.repeat([0.0, 1.0], 50)
+    assert prediction.expected_calibration_error(predicted, happened, bins=2) == pytest.approx(0.2)
+    assert prediction.expected_calibration_error(np.full(100, 0.5), happened, bins=1) == pytest.approx(0.0)
+
+
+def test_log_loss_survives_certainty() -> None:
+    assert np.isfinite(prediction.log_loss(np.array([0.0, 1.0]), np.array([1, 0])))
+    assert np.isnan(prediction.auc(np.array([0.1, 0.2]), np.array([1, 1])))
+
+
+# ---------------------------------------------------------------- numbers of the whole set of slates
+
+
+def _without(slates: np.ndarray, row: int) -> np.ndarray:
+    """The slates as if that person had been shown nothing."""
+    left = slates.copy()
+    left[row] = -1
+    return left
+
+
+@given(st.randoms(use_true_random=False))
+def test_coverage_parts_are_the_jackknife(random) -> None:  # type: ignore[no-untyped-def]
+    slates = np.array([random.sample(range(10), 4) for _ in range(6)])
+    whole = exposure.coverage(slates, 10, 4)
+    alone = np.array([whole - exposure.coverage(_without(slates, row), 10, 4) for row in range(6)])
+    parts = exposure.coverage_parts(slates, 10, 4)
+    np.testing.assert_allclose(parts, whole + 6 * (alone - alone.mean()), atol=1e-12)
+
+
+def test_gini_by_hand_and_its_interval() -> None:
+    assert exposure.gini(np.array([1.0, 1, 1, 1])) == pytest.approx(0.0)
+    assert exposure.gini(np.array([0.0, 0, 0, 8])) == pytest.approx(0.75)
+    assert np.isnan(exposure.gini(np.zeros(3)))
+    rng = np.random.default_rng(0)
+    chance = 1 / np.arange(1, 31)
+
+    def draw(people: int) -> np.ndarray:
+        return np.array([rng.choice(30, 5, replace=False, p=chance / chance.sum()) for _ in range(people)])
+
+    slates = draw(300)
+    parts = exposure.gini_parts(slates, np.arange(30), 30, 5)
+    assert parts.mean() == pytest.approx(exposure.gini(np.bincount(slates.ravel(), minlength=30)), abs=1e-12)
+    # the spread that pseudo-values promise is the spread over new samples of people
+    again = [exposure.gini(np.bincount(draw(300).ravel(), minlength=30)) for _ in range(300)]
+    assert parts.std() / np.sqrt(300) == pytest.approx(np.std(again), rel=0.25)
+
+
+def test_popularity_lift_by_hand() -> None:
+    popularity = np.array([0.8, 0.4, 0.2, 0.1])
+    slates = np.array([[0, 1], [2, 3], [0, 2]])
+    indptr, taken = np.array([0, 1, 3, 3]), np.array([1, 2, 3])
+    parts = exposure.popularity_lift_parts(slates, indptr, taken, popularity, 2)
+    assert np.isnan(parts[2])
+    assert np.nanmean(parts) == pytest.approx((0.6 + 0.15) / (0.4 + 0.15) - 1)
+
+
+def test_provider_exposure_counts_places() -> None:
+    slates = np.array([[0, 1], [0, 1]])
+    whose = np.array([0, 1])
+    share = np.array([1.0, 1 / np.log2(3)])
+    parts = exposure.gini_parts(slates, whose, 2, 2, by_place=True)
+    assert parts.mean() == pytest.approx(exposure.gini(2 * share))
+
+
+def test_miscalibration_by_hand() -> None:
+    """Steck's example: 70 % romance and 30 % action, answered with romance alone."""
+    genres = sp.csr_matrix([[1.0, 0], [0, 1.0]])
+    indptr, taken = np.array([0, 10]), np.array([0] * 7 + [1] * 3)
+    romance = tastes.miscalibration(np.array([[0, 0, 0]]), indptr, taken, genres, 3)
+    by_hand = 0.7 * np.log(0.7 / (0.99 + 0.007)) + 0.3 * np.log(0.3 / 0.003)
+    assert romance[0] == pytest.approx(by_hand, abs=1e-9)
+    fair = tastes.miscalibration(np.array([[0] * 7 + [1] * 3]), indptr, taken, genres, 10)
+    assert fair[0] == pytest.approx(0, abs=1e-12)
+    assert np.isnan(tastes.miscalibration(np.array([[-1]]), indptr, taken, genres, 1)[0])
+
+
+def test_surprise_and_diversity_by_brute_force() -> None:
+    rng = np.random.default_rng(4)
+    vectors = rng.random((20, 5))
+    slates = np.array([rng.permutation(20)[:6] for _ in range(7)])
+    indptr = np.array([0, 3, 3, 8, 9, 12, 14, 20])
+    taken = rng.integers(0, 20, 20)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    surprise = beyond.surprise(slates, indptr, taken, vectors, 4)
+    diversity = beyond.intra_list_diversity(slates, vectors, 4)
+    for row in range(7):
+        top, own = slates[row, :4], taken[indptr[row] : indptr[row + 1]]
+        if not len(own):
+            assert np.isnan(surprise[row])
+            continue
+        assert surprise[row] == pytest.approx(1 - (unit[top] @ unit[own].T).mean())
+        pairs = [unit[a] @ unit[b] for a in top for b in top if a != b]
+        assert diversity[row] == pytest.approx(1 - np.mean(pairs))
+    sparse = beyond.intra_list_diversity(slates, sp.csr_matrix(vectors), 4)
+    np.testing.assert_allclose(sparse, diversity)
+
+
+@given(hnp.arrays(np.int64, (4, 6), elements=st.integers(-1, 12)))
+def test_numbers_about_slates_keep_their_bounds(slates: np.ndarray) -> None:
+    assert 0 <= exposure.coverage(slates, 13, 6) <= 1
+    popularity = np.linspace(0.01, 0.9, 13)
+    assert (np.nan_to_num(beyond.novelty(slates, popularity, 6)) >= 0).all()
+    vectors = np.eye(13)
+    unlike = beyond.intra_list_diversity(slates, vectors, 6)
+    assert ((np.isnan(unlike)) | ((unlike >= -1e-9) & (unlike <= 1 + 1e-9))).all()

@@ -1,0 +1,177 @@
+"""Exploration: the chances that are logged are the chances that there were, and new items get their first audience."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shortlist.config.project import NewItems, Objective
+from shortlist.recommender import Recommender
+from shortlist.rerank.cold_start import PRIOR, Newcomers, Trial, highest
+from shortlist.rerank.exploration import Way, explored
+
+DAY = 86_400_000
+
+
+def trial(share: float = 0.4, slot: int = 1) -> Trial:
+    """Two newcomers: one is a candidate already (row 2), one comes from outside (row 5)."""
+    return Trial(share, slot, np.array([2, 5]), np.array([0.10, 0.12]), np.array([0.03, 0.05]))
+
+
+@pytest.mark.parametrize(
+    ("way", "strength", "first", "newcomer"),
+    [
+        ("epsilon", 0.3, 0, None),
+        ("plackett_luce", 0.8, 1, None),
+        ("plackett_luce", 0.8, 0, trial()),
+        ("epsilon", 0.5, 1, trial()),
+        ("plackett_luce", 0.0, 0, trial()),
+        ("epsilon", 0.4, 0, trial(0.7, 0)),
+        ("plackett_luce", 1.0, 0, trial(0.5, 9)),
+    ],
+)
+def test_what_is_logged_is_how_often_it_happens(
+    way: Way, strength: float, first: int, newcomer: Trial | None
+) -> None:
+    """For each beginning of a slate: how often each item comes next, against the chance that was logged for it."""
+    seen: dict[tuple[int, ...], int] = defaultdict(int)
+    told: dict[tuple[int, ...], float] = {}
+    for seed in range(20_000):
+        rows, chance = explored(5, 3, strength, seed, way, first, newcomer)
+        assert len(set(rows.tolist())) == len(rows) == 3
+        for slot in range(3):
+            key = tuple(rows[: slot + 1].tolist())
+            seen[key] += 1
+            assert told.setdefault(key, float(chance[slot])) == pytest.approx(float(chance[slot]), abs=1e-9)
+    checked = 0
+    for key, p in told.items():
+        before = 20_000 if len(key) == 1 else seen[key[:-1]]
+        if before >= 500:
+            checked += 1
+            assert abs(seen[key] / before - p) < 5 * np.sqrt(p * (1 - p) / before) + 1e-9, (key, p)
+    assert checked >= 3
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 40), st.integers(1, 12), st.floats(0, 3), st.integers(0, 10**6), st.integers(0, 5))
+def test_slates_are_whole(ranked: int, n: int, strength: float, seed: int, first: int) -> None:
+    for way in ("plackett_luce", "epsilon"):
+        for newcomer in (
+            None,
+            Trial(0.5, 2, np.array([0, ranked]), np.array([0.2, 0.1]), np.array([0.1, 0.1])),
+        ):
+            rows, chance = explored(ranked, n, strength, seed, way, first, newcomer)
+            assert len(set(rows.tolist())) == len(rows)
+            assert min(ranked, n) <= len(rows) <= min(ranked + 1, n)
+            assert ((chance >= 0) & (chance <= 1)).all()
+            again, same = explored(ranked, n, strength, seed, way, first, newcomer)
+            assert rows.tolist() == again.tolist()
+            assert chance.tolist() == same.tolist()
+            if newcomer is None:
+                assert rows[: min(first, len(rows))].tolist() == list(range(min(first, len(rows))))
+
+
+def test_the_chance_to_have_the_highest_draw() -> None:
+    assert highest(np.array([0.3]), np.array([0.1])).tolist() == [1.0]
+    assert highest(np.full(4, 0.2), np.full(4, 0.05)) == pytest.approx(np.full(4, 0.25), abs=1e-9)
+    mean, deviation = np.array([0.1, 0.12, 0.05, 0.3]), np.array([0.05, 0.01, 0.2, 0.1])
+    drawn = np.random.default_rng(0).normal(mean, deviation, (400_000, 4)).argmax(1)
+    assert highest(mean, deviation) == pytest.approx(np.bincount(drawn, minlength=4) / 400_000, abs=0.004)
+    # one that is known well beside one of whom nothing is known
+    assert highest(np.array([0.1, 0.1]), np.array([5e-3, 0.1])) == pytest.approx([0.5, 0.5], abs=0.01)
+
+
+def test_beliefs_move_from_the_prediction_to_the_record() -> None:
+    new = Newcomers(
+        NewItems(share=1.0, budget=100), Objective(events=["play"], at_least=10.0), np.zeros(3, np.int64)
+    )
+    new.add("impression", np.array([0] * 40 + [1] * 40), np.full(80, np.nan))
+    new.add(
+        "play", np.array([0] * 20 + [1] * 20), np.array([30.0] * 20 + [5.0] * 20)
+    )  # the second ones are too short
+    assert new.taken.tolist() == [20, 0, 0]
+    mean, deviation = new.believe(np.arange(3), np.full(3, 0.2))
+    assert mean.tolist() == pytest.approx(
+        [(PRIOR * 0.2 + 20) / (PRIOR + 40), PRIOR * 0.2 / (PRIOR + 40), 0.2]
+    )
+    assert deviation[2] > deviation[1]
+    # slates count where no events say that they were seen, and not twice where they do
+    new.serve(np.array([0, 2, -1]))
+    assert new.shown(slice(None)).tolist() == [40, 40, 1]
+
+
+def test_the_first_audience_goes_to_those_who_are_liked_and_ends_with_the_budget() -> None:
+    rng = np.random.default_rng(1)
+    true = np.array([0.02, 0.02, 0.02, 0.30])
+    new = Newcomers(NewItems(share=1.0, budget=400), Objective(events=["play"]), np.full(4, 5 * DAY))
+    shown = np.zeros(4, int)
+    for round_number in range(1_000):
+        now = new.now(np.full(4, 5 * DAY), 6 * DAY, None)
+        if not len(now):
+            break
+        mean, deviation = new.believe(now, np.full(len(now), 0.1))
+        rows, _ = explored(
+            3,
+            1,
+            0.0,
+            round_number,
+            "plackett_luce",
+            0,
+            Trial(1.0, 0, np.arange(3, 3 + len(now)), mean, deviation),
+        )
+        item = int(now[rows[0] - 3])
+        shown[item] += 1
+        new.serve(np.array([item]))
+        if rng.random() < true[item]:
+            new.add("play", np.array([item]), np.array([np.nan]))
+    assert shown.max() == shown[3] == 400, shown  # no more than its budget
+    assert (shown[:3] >= 5).all(), shown
+    early = Newcomers(
+        NewItems(share=1.0, budget=400, window="1d"), Objective(events=["play"]), np.full(4, 5 * DAY)
+    )
+    assert len(early.now(np.full(4, 5 * DAY), 7 * DAY, None)) == 0  # no longer new
+    assert len(early.now(np.full(4, 5 * DAY), 4 * DAY, None)) == 0  # not out yet
+
+
+def test_a_new_item_is_shown_until_its_budget_is_spent(bundle: Path) -> None:
+    fresh = Recommender.load(bundle)  # with a catalogue of its own, which is changed here
+    project = fresh.project
+    rerank = project.rerank.model_copy(
+        update={"new_items": NewItems(share=0.5, slot=2, budget=30, window="2h")}
+    )
+    fresh.project = project.model_copy(update={"rerank": rerank})
+    fresh.ready(fresh.dataset, fresh.features.priors)
+    by = str(rerank.freshness_by)
+    today = {by: int(fresh.now())}
+    fresh.change_item("m-new", {"title": "Quite new", "attributes": today})
+    code = fresh.dataset.items.ids.code("m-new")
+    people = fresh.some_users(50)
+    slots: list[int] = []
+    chances = []
+    for at in range(400):
+        slate = fresh.recommend(user=people[at % len(people)], n=6, seed=at)
+        fresh.showed(slate)
+        place = [i for i, r in enumerate(slate.items) if r.item == "m-new"]
+        if place:
+            slots += place
+            chances.append(slate.items[place[0]].propensity)
+            assert slate.items[place[0]].reason
+        assert len({r.item for r in slate.items}) == 6
+    assert fresh.newcomers is not None
+    assert fresh.newcomers.shown(slice(None))[code] == len(slots) == 30
+    assert set(slots) == {2}
+    assert all(0 < c <= 0.5 for c in chances)
+    # rules hold for new items too, and a request without chance has none of them
+    fresh.change_item("m-newer", {"title": "Newer", "attributes": today})
+    for given_filters, explore in (({"items": {"none": ["m-newer"]}}, None), (None, 0.0)):
+        asked = [
+            fresh.recommend(user=u, n=6, filters=given_filters, explore=explore, seed=1) for u in people[:30]
+        ]
+        assert not any(r.item == "m-newer" for slate in asked for r in slate.items)
+    fresh.change_item("m-newer", {"retired": True})
+    assert not any(r.item == "m-newer" for u in people for r in fresh.recommend(user=u, n=6, seed=3).items)

@@ -1,0 +1,212 @@
+"""The event store, on real SQLite and real PostgreSQL: order, idempotence, operations, erasure, migrations, faults."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from shortlist.errors import ShortlistError, StoreError
+from shortlist.serve.keys import Keyring, all_keys, make_key, revoke_key
+from shortlist.store.event_store import EventStore, Operation, StoredEvent, StoredSlate
+from shortlist.store.schema import metadata
+
+
+def event(number: int, user: object = "u1") -> StoredEvent:
+    return StoredEvent(f"e{number}", user, f"i{number}", "play", 1_000 + number, 1.5, {"device": "tv"}, "s1")
+
+
+def test_a_batch_is_stored_once_and_in_order(store_target: str) -> None:
+    store = EventStore(store_target)
+    new, last = store.write([event(1), event(2), event(1)], [])
+    assert ([e.event_id for e in new], last) == (["e1", "e2"], 2)
+    new, last = store.write([event(2), event(3)], [])
+    assert [e.event_id for e in new] == ["e3"]
+    assert store.since(0)[-1][0] == last
+    assert store.write([event(3)], []) == ([], 0)
+    assert list(store.all()) == [event(1), event(2), event(3)]
+    assert [e for _, e in store.since(store.since(0)[0][0])] == [event(2), event(3)]
+    store.close()
+
+
+def test_ids_and_words_come_back_as_they_went_in(store_target: str) -> None:
+    store = EventStore(store_target)
+    odd = StoredEvent(
+        "'; DROP TABLE events; --", 7, "ein Ümlaut \x00 😀", "play", -5, None, {"a": [1, {"b": None}]}
+    )
+    store.add([odd, StoredEvent("text", "7", 8, "play", 2**53)])
+    assert list(store.all()) == [odd, StoredEvent("text", "7", 8, "play", 2**53)]
+    slate = StoredSlate("s", None, 5, "p", ["a", 3], [0.5, None], {"x": "arm"}, [0, 1], {"device": "tv"})
+    store.add_slates([slate, slate])
+    assert list(store.slates()) == [slate]
+    store.close()
+
+
+def test_writers_of_two_servers_take_turns(store_target: str) -> None:
+    """Rows become visible in their order: whoever has seen a row has seen all before it."""
+    stores = [EventStore(store_target) for _ in range(3)]
+    seen: list[int] = []
+    done = threading.Event()
+
+    def write(which: int) -> None:
+        for batch in range(20):
+            stores[which].add([event(1000 * which + 10 * batch + i) for i in range(7)])
+
+    def read() -> None:
+        while not done.is_set() or stores[2].since(seen[-1] if seen else 0):
+            seen.extend(row for row, _ in stores[2].since(seen[-1] if seen else 0))
+
+    reader = threading.Thread(target=read)
+    writers = [threading.Thread(target=write, args=(which,)) for which in (0, 1)]
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    reader.join()
+    assert seen == sorted(seen)
+    assert len(seen) == len(set(seen)) == 280
+    for store in stores:
+        store.close()
+
+
+def test_operations_are_an_ordered_log(store_target: str) -> None:
+    store = EventStore(store_target)
+    one = Operation(5, "item", "i1", {"attributes": {"price": 3}}, "key of the shop")
+    assert store.operate(one) < store.operate(Operation(6, "item", 2, {"retired": True}, "x"))
+    rows = store.operations_since(0)
+    assert rows[0][1] == one
+    assert [o.about for _, o in store.operations_since(rows[0][0])] == [2]
+    store.close()
+
+
+def test_erasing_takes_all_of_a_person_and_nobody_else(store_target: str) -> None:
+    store = EventStore(store_target)
+    store.add([event(1, 7), event(2, "7"), event(3, 77), event(4, "other")])
+    store.add_slates([StoredSlate(f"s{u}", u, 1, "p", [], []) for u in (7, "x")])
+    assert len(store.of_user("7")["events"]) == 2
+    assert store.erase("7", 99, "admin") == {"events": 2, "slates": 1}
+    assert [e.user for e in store.all()] == [77, "other"]
+    assert [s.user for s in store.slates()] == ["x"]
+    _, done = store.operations_since(0)[-1]
+    assert (done.what, done.about, done.by) == ("erase", "7", "admin")
+    # a row that was given is never given again: a reader that has seen it would miss its successor
+    before = store.since(0)[-1][0]
+    store.add([event(9)])
+    assert store.since(0)[-1][0] > before
+    store.close()
+
+
+def test_keys_are_kept_as_hashes(store_target: str) -> None:
+    store = EventStore(store_target)
+    assert not Keyring(store).locked
+    secret = make_key(store, "shop", ["recommend", "events"], 5)
+    ring = Keyring(store)
+    found = ring.find(secret)
+    assert found is not None
+    assert (found.name, found.scopes) == ("shop", {"recommend", "events"})
+    assert ring.find(secret[:-1]) is None
+    with store.engine.connect() as connection:
+        row = str(connection.execute(text("SELECT * FROM keys")).one())
+    assert secret not in row
+    for wrong in ((["fly"], 5.0), ([], 5.0), (["events"], 0.0)):
+        with pytest.raises(ShortlistError):
+            make_key(store, "y", *wrong)
+    with pytest.raises(ShortlistError, match="already"):
+        make_key(store, "shop", ["events"], 1)
+    revoke_key(store, "shop")
+    with pytest.raises(ShortlistError, match="no key"):
+        revoke_key(store, "shop")
+    ring = Keyring(store)
+    assert ring.find(secret) is None
+    assert ring.locked, "the last key's end must not open the doors"
+    assert [k.revoked is None for k in all_keys(store)] == [False]
+    store.close()
+
+
+def test_a_key_has_a_rate(tmp_path: Path) -> None:
+    store = EventStore(tmp_path / "e.sqlite")
+    make_key(store, "slow", ["events"], 2)
+    key = Keyring(store).keys["slow"]
+    assert [key.take(100.0) for _ in range(6)] == [True] * 4 + [False] * 2, "a burst of two seconds' worth"
+    assert [key.take(101.0) for _ in range(3)] == [True, True, False]
+    store.close()
+
+
+def test_migrations_make_the_tables_that_the_code_reads(store_target: str) -> None:
+    store = EventStore(store_target)
+    there = inspect(store.engine)
+    for table in metadata.sorted_tables:
+        made = {
+            c["name"]: (str(c["type"]).split("(")[0], c["nullable"]) for c in there.get_columns(table.name)
+        }
+        wanted = {
+            c.name: (str(c.type.compile(store.engine.dialect)).split("(")[0], bool(c.nullable))
+            for c in table.columns
+        }
+        assert {n: m[1] for n, m in made.items()} == {n: w[1] for n, w in wanted.items()}, table.name
+        assert set(made) == set(wanted)
+        indexes = {index["name"] for index in there.get_indexes(table.name)}
+        assert {index.name for index in table.indexes} <= indexes
+    store.close()
+
+
+def test_an_old_store_is_brought_up_to_date(tmp_path: Path) -> None:
+    """As they were before their changes were numbered: no slates, no column for the slate of an event."""
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            'CREATE TABLE events ("row" INTEGER PRIMARY KEY AUTOINCREMENT, event_id VARCHAR UNIQUE NOT NULL, '
+            "user TEXT NOT NULL, item TEXT NOT NULL, kind VARCHAR NOT NULL, time INTEGER NOT NULL, value FLOAT, context TEXT)"
+        )
+        connection.execute(
+            "INSERT INTO events (event_id, user, item, kind, time, context) VALUES ('a', '\"u\"', '3', 'play', 9, '{}')"
+        )
+    store = EventStore(path)
+    store.add([event(1)])
+    assert list(store.all()) == [StoredEvent("a", "u", 3, "play", 9), event(1)]
+    store.close()
+    assert EventStore(path).count() == 2
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite"
+    EventStore(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match="newer Shortlist"):
+        EventStore(path)
+
+
+def test_what_cannot_be_a_store(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="mysql://"):
+        EventStore("mysql://somewhere/x")
+    nothing = "postgresql://nobody:secret@127.0.0.1:9/none"
+    with pytest.raises(StoreError) as failed:
+        EventStore(nothing)
+    assert "secret" not in failed.value.message
+    (tmp_path / "text").write_text("this is no database, whatever its name says " * 50)
+    with pytest.raises(StoreError, match="not a database"):
+        EventStore(tmp_path / "text")
+
+
+def test_a_full_disk_stores_nothing_of_the_batch(tmp_path: Path) -> None:
+    store = EventStore(tmp_path / "e.sqlite")
+    store.add([event(1)])
+    with store.engine.connect() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+    store.close()
+    store.engine = create_engine(f"sqlite:///{tmp_path / 'e.sqlite'}")
+
+    from sqlalchemy import event as listen
+
+    @listen.listens_for(store.engine, "connect")
+    def _full(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+
+    with pytest.raises(StoreError, match="full"):
+        store.add([StoredEvent(f"x{i}", "u", "i" * 2000, "play", 1) for i in range(500)])
+    assert list(store.all()) == [event(1)]

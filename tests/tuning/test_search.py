@@ -1,0 +1,276 @@
+"""Tuning, fronts and the look at features, in a small world; and errors that name the line of the project file."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from test_cli import run
+
+import shortlist
+from shortlist.config.project import parse_project, read_project
+from shortlist.config.toml_file import find_line, write_toml
+from shortlist.data.dataset import Dataset
+from shortlist.errors import DataError, ProjectError, ShortlistError
+from shortlist.evaluate.feature_report import features_page, inspect_features
+from shortlist.evaluate.pareto import front_page, pareto
+from shortlist.features.validate import parse_features
+from shortlist.recommender import Recommender
+from shortlist.simulate.video import make_video
+from shortlist.tuning.search import _Bench, tune, tuned_page
+
+
+@pytest.fixture(scope="module")
+def video() -> Any:
+    return make_video(users=500, items=300, sessions=6_000, days=20, seed=2)
+
+
+def test_the_front_trades_clicks_for_seconds_and_the_truth_agrees(video: Any) -> None:
+    dataset = video.dataset()
+    front = pareto(dataset.project, dataset, ("click", "seconds"), 5, truths=video.truths)
+    assert len(front.points) == 5
+    assert front.views() == ["replayed", "predicted", "true"]
+    clicks, seconds = front.points[0], front.points[-1]
+    for view in front.views():
+        assert clicks.values[view]["click"].value > seconds.values[view]["click"].value, view
+        assert clicks.values[view]["seconds"].value < seconds.values[view]["seconds"].value, view
+        estimate = seconds.values[view]["seconds"]
+        assert estimate.low < estimate.value < estimate.high
+        assert any(front.best(view))
+    told = json.loads(json.dumps(front.to_json()))
+    assert told["points"][0]["weights"]["click"] == 1
+    page = front_page(front)
+    assert page.count("<circle") == 15
+    assert "nobody here is real" in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_fronts_name_what_is_wrong(video: Any, dataset: Dataset) -> None:
+    whole = video.dataset()
+    with pytest.raises(ProjectError, match="no objective 'sleep'"):
+        pareto(whole.project, whole, ("click", "sleep"))
+    lonely = whole.project.model_copy(update={"objectives": {"click": whole.project.objectives["click"]}})
+    with pytest.raises(ProjectError, match="nothing to weigh"):
+        pareto(lonely, whole)
+
+
+def test_a_study_goes_on_where_it_stopped(dataset: Dataset, tmp_path: Path) -> None:
+    project = dataset.project.model_copy(
+        update={"rank": dataset.project.rank.model_copy(update={"trees": 20})}
+    )
+    seen: list[float] = []
+    first = tune(project, dataset, 2, tmp_path / "s.sqlite", lambda what, share: seen.append(share))
+    assert seen[-1] == 1.0
+    assert len(first.trials) == 2
+    assert first.value >= first.default > 0
+    second = tune(project, dataset, 1, tmp_path / "s.sqlite")
+    assert len(second.trials) == 3
+    assert second.trials[:2] == first.trials
+    assert second.default == first.default
+    assert "on the validation slice" in second.sentence()
+    # the tuned project is one that trains
+    assert Recommender(second.project).fit(dataset).recommend(user="u00001", n=3).items
+    assert "The best settings" in tuned_page(second, project.name, True)
+    with pytest.raises(ProjectError, match="another data set"):
+        tune(project, dataset.before(int(dataset.log.time[-1])), 1, tmp_path / "s.sqlite")
+
+
+def test_every_setting_that_is_searched_is_one_a_project_may_have(dataset: Dataset) -> None:
+    """Both ends of every range, through a project file and back."""
+    bench = _Bench(dataset.project, dataset)
+    start = bench.defaults()
+    for name, (least, most, _) in bench._numbers().items():
+        for value in (least, most):
+            whole = isinstance(start[name], int)
+            assert bench.project_of({**start, name: int(value) if whole else value})
+    for name, (_, values, _) in bench._axes().items():
+        for at in (0, len(values) - 1):
+            project = bench.project_of({**start, name: at})
+            text = write_toml(json.loads(project.model_dump_json(exclude_defaults=True)), "tuned")
+            assert parse_project(tomllib.loads(text)).retrieve.sources == project.retrieve.sources
+
+
+def test_features_are_inspected(recommender: Recommender, dataset: Dataset) -> None:
+    report = inspect_features(recommender)
+    assert [f.name for f in report.features] == recommender.ranker.columns
+    assert report.rows_now > 0
+    assert all(f.known_now is not None and f.drift is not None for f in report.features)
+    assert not [w for w in report.warnings if "leak" in w]  # an honest world is not accused
+    page = features_page(report)
+    assert page.count("<svg") == len(report.features)
+    shares = sum(f.importance["play"] for f in report.features)
+    assert shares == pytest.approx(1, abs=1e-6)
+
+
+def test_a_planted_leak_is_named(video: Any) -> None:
+    """A column of the events that says how it went: known in the log, unknown when it is asked for."""
+    clicked = set(
+        zip(
+            *(
+                video.events.filter(pa.compute.equal(video.events["kind"], "click"))[c].to_pylist()
+                for c in ("user_id", "item_id", "slate")
+            ),
+            strict=True,
+        )
+    )
+    rows = zip(*(video.events[c].to_pylist() for c in ("user_id", "item_id", "slate")), strict=True)
+    answers = pa.array([1.0 if row in clicked else 0.0 for row in rows])
+    project = video.settings | {
+        "data": video.settings["data"] | {"context": {"device": "category", "outcome": "number"}},
+        "features": [
+            *video.settings["features"],
+            {"name": "outcome", "kind": "attribute", "of": "context.outcome"},
+        ],
+        # the slate's first event speaks for the request, so one item a slate makes the plant exact
+    }
+    events = video.events.append_column("outcome", answers)
+    first = pa.compute.or_(
+        pa.compute.not_equal(video.events["kind"], "impression"),
+        pa.compute.equal(video.events["position"], 0),
+    )
+    dataset = Dataset.from_frames(
+        events.filter(first), video.items, video.users, shortlist.Project.model_validate(project)
+    )
+    report = inspect_features(Recommender(dataset.project).fit(dataset))
+    leaks = [w for w in report.warnings if "may be a leak" in w]
+    assert any(w.startswith("outcome may be a leak: alone it tells 'click'") for w in leaks)
+    assert not [w for w in leaks if not w.startswith("outcome")]
+
+
+# ---------------------------------------------------------------- the command line
+
+
+@pytest.fixture(scope="module")
+def folder(video: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("video")
+    video.write(folder)
+    return folder
+
+
+def test_commands(folder: Path) -> None:
+    said = run("tune", "weights", "--points", "3", "--json", "front.json", cwd=folder)
+    assert "From all weight on" in said
+    assert len(json.loads((folder / "front.json").read_text())["points"]) == 3
+    assert (folder / "front.html").read_text().startswith("<!doctype html>")
+    said = run("tune", "--trials", "1", "--json", "tuned.json", cwd=folder)
+    assert "on the validation slice" in said
+    read_project(folder / "tuned.toml")
+    run("train", "--out", "bundle", cwd=folder)
+    said = run("inspect", "features", "bundle", "--json", "features.json", cwd=folder)
+    assert "my_topic_rate" in said
+    assert json.loads((folder / "features.json").read_text())["live_rows"] > 0
+    assert (folder / "features.html").exists()
+    assert "name the bundle" in run("inspect", "features", cwd=folder, ok=False)
+
+
+def test_custom_features_are_named_and_never_loaded_from_a_bundle(folder: Path) -> None:
+    (folder / "mine.py").write_text(
+        "import shortlist\nimport pyarrow.compute as pc\n\n"
+        "@shortlist.feature('minutes')\ndef minutes(length):\n    return pc.divide(length, 60.0)\n"
+    )
+    text = (folder / "shortlist.config.toml_file").read_text()
+    (folder / "custom.toml").write_text(
+        text.replace(
+            "[[features]]",
+            '[[features]]\nname = "minutes"\nkind = "custom"\nfunction = "minutes"\ninputs = ["item.length"]\n\n[[features]]',
+            1,
+        )
+    )
+    run("train", "-p", "custom.toml", "--functions", "mine.py", "--out", "custom", cwd=folder)
+    assert "@shortlist.feature" in run("recommend", "custom", "--user", "u00001", cwd=folder, ok=False)
+    assert "For user" in run("recommend", "custom", "--user", "u00001", "--functions", "mine.py", cwd=folder)
+
+
+# ---------------------------------------------------------------- bad input
+
+BROKEN: list[tuple[str, str, str]] = [
+    ('of = "item.length"', 'of = "item.lenght"', "of = 'item.lenght' needs an attribute"),
+    ('window = "1d"', 'window = "0d"', "'0d' is not a duration"),
+    ('kind = "trend"', 'kind = "trent"', "does not match any of the expected tags"),
+    ('against = "7d"', 'against = "1h"', "must be longer than window"),
+    ('event = "like"', 'event = "love"', "no event is of kind 'love'"),
+    ('by = "user*item.topics"', 'by = "user*item.topic"', "item has: title (text), topics (list)"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "words"), BROKEN)
+def test_errors_name_the_line(folder: Path, before: str, after: str, words: str) -> None:
+    text = (folder / "shortlist.config.toml_file").read_text()
+    at = text.index(before)
+    path = folder / "broken.toml"
+    path.write_text(text[:at] + after + text[at + len(before) :])
+    line = text[:at].count("\n") + 1
+    project = read_project(path)
+    with pytest.raises(ShortlistError) as error:
+        parse_features(project, ["impression", "click", "watch", "like", "dismiss"])
+    assert words in str(error.value)
+    assert f"broken.toml, line {line}: " in str(error.value)
+
+
+def test_a_ring_of_derived_features(folder: Path) -> None:
+    for name in ("double", "half_"):
+        shortlist.feature(name)(lambda x: x)
+    text = (folder / "shortlist.config.toml_file").read_text()
+    ring = (
+        '[[features]]\nname = "a"\nkind = "custom"\nfunction = "double"\ninputs = ["b"]\n\n'
+        '[[features]]\nname = "b"\nkind = "custom"\nfunction = "half_"\ninputs = ["a"]\n\n[[features]]'
+    )
+    (folder / "ring.toml").write_text(text.replace("[[features]]", ring, 1))
+    with pytest.raises(
+        ProjectError, match=r"ring\.toml, line \d+: .*derived from itself: (a → b → a|b → a → b)"
+    ):
+        parse_features(
+            read_project(folder / "ring.toml"), ["impression", "click", "watch", "like", "dismiss"]
+        )
+
+
+def test_weights_all_zero_and_an_objective_without_positives(folder: Path) -> None:
+    text = (folder / "shortlist.config.toml_file").read_text()
+    import re
+
+    (folder / "zero.toml").write_text(re.sub(r"weight = .*", "weight = 0.0", text))
+    said = run("check", "-p", "zero.toml", cwd=folder, ok=False)
+    assert "zero.toml, line" in said.replace("\n", " ")
+    assert "every objective has weight 0" in said.replace("\n", " ")
+    (folder / "none.toml").write_text(
+        text.replace('events = ["watch"]', 'events = ["watch"]\nat_least = 1e9', 1)
+    )
+    said = run("check", "-p", "none.toml", cwd=folder, ok=False)
+    assert "none.toml, line" in said
+    assert "no event fulfils it" in said
+
+
+def test_an_infinite_value_is_an_error_with_rows_and_line(folder: Path, video: Any) -> None:
+    values = video.events["value"].to_numpy(zero_copy_only=False).copy()
+    values[123] = np.inf
+    at = video.events.schema.get_field_index("value")
+    pq.write_table(video.events.set_column(at, "value", pa.array(values)), folder / "endless.parquet")
+    text = (folder / "shortlist.config.toml_file").read_text().replace("events.parquet", "endless.parquet")
+    (folder / "endless.toml").write_text(text)
+    with pytest.raises(DataError) as error:
+        Dataset.from_project(read_project(folder / "endless.toml"))
+    line = text[: text.index('value = "value"')].count("\n") + 1
+    assert "row 124" in str(error.value)
+    assert f"endless.toml, line {line}: data.columns.value" in str(error.value)
+
+
+def test_lines_are_found() -> None:
+    text = 'name = "x"\n\n[objectives.a]\nevents = ["e"]\n\n[[features]]\nname = "f"\n\n[[features]]\nname = "g"\nof = "y"\n\n[data]\ncontext = { d = "category" }\n'
+    for field, line in (
+        ("name", 1),
+        ("objectives.a.events", 4),
+        ("objectives.a.window", 3),
+        ("features.0.name", 7),
+        ("features.1.of", 11),
+        ("features.1.by", 9),
+        ("data.context.d", 14),
+        ("objectives", 3),
+        ("rank.trees", None),
+    ):
+        assert find_line(text, field) == line, field
