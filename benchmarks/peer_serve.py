@@ -17,11 +17,11 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-import pyarrow.ipc as ipc
 import scipy.sparse as sp
 import xgboost as xgb
 from fastapi import FastAPI
 from fastapi.responses import ORJSONResponse
+from pyarrow import ipc
 from pydantic import BaseModel
 
 FEATURES, TREES, CANDIDATES = 30, int(os.environ.get("PEER_TREES", "54")), 500

@@ -131,7 +131,8 @@ class Recommender:
 
     def now(self) -> int:
         """The recommender's clock, ms: real time, or for a log that ended over a day ago, time since its end. It never goes
-        back, whatever the machine's clock does: it stands still until that has caught up."""
+        back, whatever the machine's clock does: it stands still until that has caught up.
+        """
         self._latest = max(self._latest, int(time.time() * 1000) - self._behind)
         return self._latest
 
@@ -378,7 +379,8 @@ class Recommender:
         self, users: Sequence[Any], context: Context = None
     ) -> tuple[Rows, np.ndarray, np.ndarray]:
         """What the ranker sees for some users now: their candidates' rows, feature matrix float32 (rows, features), and
-        predictions float32 (rows, objectives). The columns are `self.ranker.columns`."""
+        predictions float32 (rows, objectives). The columns are `self.ranker.columns`.
+        """
         allowed = self.allowed(None)
         codes, requests, whole, _ = self.asker.requests(list(users), None, context, allowed, self.now())
         return self.rank(codes, requests, whole, context)
@@ -387,7 +389,8 @@ class Recommender:
 
     def similar(self, item: Any, n: int = 10, by: str | None = None) -> list[Recommendation]:
         """The items most like one, by the first retriever that knows a likeness and finds any. by: the name of a source; `together` gives what
-        is bought with it. Raises `RequestError` for an item or a source that there is not."""
+        is bought with it. Raises `RequestError` for an item or a source that there is not.
+        """
         n = self.check_n(n)
         code = self.dataset.items.ids.code(item)
         if code < 0:
@@ -426,7 +429,8 @@ class Recommender:
         context: dict[str, Any] | None = None,
     ) -> None:
         """Take in one event: the next request reflects it. timestamp: ms; the recommender's clock without. context: the
-        moment (device, …); what the project has no column for is left aside."""
+        moment (device, …); what the project has no column for is left aside.
+        """
         code = self.dataset.items.ids.code(item)
         if code < 0:
             raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
@@ -450,7 +454,8 @@ class Recommender:
 
     def observe_many(self, batch: Sequence[StoredEvent]) -> int:
         """Take in stored events, in any order: as `observe` does, but in one pass over the counters for each kind. Events that
-        this recommender does not know the item, the kind or the context of are left aside; how many."""
+        this recommender does not know the item, the kind or the context of are left aside; how many.
+        """
         lost = 0
         self.observed += len(batch)
         items = self.dataset.items.ids.codes([e.item for e in batch])
@@ -490,7 +495,8 @@ class Recommender:
 
     def forget(self, user: Any) -> None:
         """Erase a person: their history is gone at once, from the log too. Counters that others share (how often an item was
-        played) keep what they counted until the recommender is loaded again."""
+        played) keep what they counted until the recommender is loaded again.
+        """
         code = self.dataset.users.ids.code(user)
         self.people.forget(self.dataset.users.ids.own(user), code)
         self.erased.add(self.dataset.users.ids.own(user))

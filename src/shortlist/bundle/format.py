@@ -46,7 +46,8 @@ def write_bundle(folder: Path, fill: Callable[[Path], None], facts: dict[str, An
 
 def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
     """The manifest, after every file was checked against it. thorough: by its checksum; else by its name alone.
-    Raises `BundleError`."""
+    Raises `BundleError`.
+    """
     path = folder / "manifest.json"
     if not path.exists():
         raise BundleError(f"{folder} is no bundle: it has no manifest.json; `shortlist train` makes one")

@@ -28,7 +28,8 @@ FILE = "models.json"
 @dataclass(frozen=True)
 class Model:
     """One bundle of the folder. `made`: when it was trained, ms. `rejected`: why it does not serve; empty where nothing is
-    against it."""
+    against it.
+    """
 
     version: str
     path: Path
@@ -147,7 +148,8 @@ class Models:
 
     def prune(self, keep: int) -> tuple[Model, ...]:
         """Remove all but the newest `keep` bundles; those that serve, are pinned, tried on, or served last before the present
-        one, to which `rollback` goes, stay. The removed ones."""
+        one, to which `rollback` goes, stay. The removed ones.
+        """
         state, models = self.state(), self.list()
         now = self.current().version
         before = [v for v in state["served"] if v != now][-1:]
@@ -172,7 +174,8 @@ def bundles_in(folder: Path) -> list[Path]:
 
 def new_path(given: str | Path, version: str) -> Path:
     """Where a trained bundle goes: under a name of its own where a folder of bundles is given (it ends with a slash, is empty, or
-    holds bundles); else just there."""
+    holds bundles); else just there.
+    """
     out = Path(given)
     holds = out.is_dir() and not (out / "manifest.json").exists()
     bundles = holds and (bundles_in(out) or (out / FILE).exists() or not any(out.iterdir()))

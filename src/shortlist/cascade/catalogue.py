@@ -42,7 +42,8 @@ def check_change(recommender: Recommender, item: Any, change: dict[str, Any], wh
 
 def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> None:
     """Make a change that was checked. change: `title`, `attributes` (name → value; null: unknown), `retired`. An item that is not
-    there yet is added."""
+    there yet is added.
+    """
     items = recommender.dataset.items
     given = change.get("attributes", {})
     new = items.ids.code(item) < 0

@@ -41,7 +41,8 @@ class Asker:
         after: Any = None,
     ) -> tuple[np.ndarray, Requests, Histories, list[Any]]:
         """Codes, requests, whole histories, and the items of a given history that are unknown. after: an item that each of them has
-        before them, as if just chosen; it does not come back."""
+        before them, as if just chosen; it does not come back.
+        """
         codes = self.dataset.users.ids.codes(people)
         if self.people.hidden:  # who was erased is a stranger
             codes = np.where(np.isin(codes, list(self.people.hidden)), -1, codes).astype(np.int32)

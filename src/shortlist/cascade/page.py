@@ -66,7 +66,8 @@ def make_page(
     now: int | None = None,
 ) -> PageOfRows:
     """A page of up to `rows` rows of up to n items, as the project's `[page]` says. Arguments as for `Recommender.recommend`; raises
-    `RequestError` as it does."""
+    `RequestError` as it does.
+    """
     if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= 40:
         raise RequestError(f"rows must be a whole number from 1 to 40 and is {rows!r}", field="rows")
     made = _Page(recommender, user, n, history, context, weights, filters, now)

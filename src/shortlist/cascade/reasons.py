@@ -33,7 +33,8 @@ def reasons(
     sources: list[dict[str, int]],
 ) -> list[str]:
     """One sentence an item. owner int (m,), rising: the request that each item is for. Models are asked in the project's order; the
-    first whose strongest event has weight wins."""
+    first whose strongest event has weight wins.
+    """
     h = requests.histories
     spoke = np.full(len(items), -1, np.int64)
     for retriever in retrievers.values():

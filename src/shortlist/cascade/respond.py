@@ -61,7 +61,8 @@ def in_full(
     chance: np.ndarray,
 ) -> list[Recommendation]:
     """The items of slates, in full. places: their rows of the batch, those of a request side by side. Python objects are made here and
-    not before."""
+    not before.
+    """
     taken = rows.item[places]
     sources = [
         {name: int(rank) for name, rank in zip(rows.sources, ranks, strict=True) if rank == rank}

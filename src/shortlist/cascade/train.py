@@ -27,7 +27,8 @@ from shortlist.retrieve import Retriever
 @dataclass(frozen=True)
 class Trained:
     """`scales` float64 (objectives,): the mean prediction of each on the validation slice. `priors`: what smoothed
-    features are drawn to. `version`: a digest of settings, data and outcome. `profile`: what the features looked like in training."""
+    features are drawn to. `version`: a digest of settings, data and outcome. `profile`: what the features looked like in training.
+    """
 
     ranker: TreeRanker
     scales: np.ndarray

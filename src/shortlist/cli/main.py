@@ -201,7 +201,8 @@ def evaluate(
     """Train on the past, test on the future, compare with the baselines.
 
     With --recommendations: judge tables of recommendations made by any library. With --train and --test alone: fit one
-    retriever (or the automatic blend) on a table and judge it on another."""
+    retriever (or the automatic blend) on a table and judge it on another.
+    """
     load_functions(functions)
     if recommendations:
         from shortlist.cli.evaluate import judge_tables
@@ -260,8 +261,8 @@ def batch(
     """Slates for all users, as a table."""
     load_functions(functions)
     import pyarrow as pa
-    import pyarrow.csv as csv
     import pyarrow.parquet as pq
+    from pyarrow import csv
 
     from shortlist.recommender import Recommender
 
@@ -313,7 +314,8 @@ def serve(
 ) -> None:
     """Serve recommendations, events and the page over HTTP.
 
-    With a folder of bundles (`shortlist train --out models/`): the newest serves, and newer ones take over while it runs."""
+    With a folder of bundles (`shortlist train --out models/`): the newest serves, and newer ones take over while it runs.
+    """
     load_functions(functions)
     run_server(bundle, store, host, port, functions, workers, report)
 

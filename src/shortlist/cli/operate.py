@@ -182,8 +182,8 @@ def _cleaned(path: Path, user: str) -> int:
     """Write a table of slates again without a person; how many rows went."""
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.csv as csv
     import pyarrow.parquet as pq
+    from pyarrow import csv
 
     if path.suffix not in {".parquet", ".csv"} or not path.exists():
         raise DataError(

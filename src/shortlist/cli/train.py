@@ -68,7 +68,8 @@ def train(
 ) -> None:
     """Train on the whole log and write a bundle.
 
-    With --from-store: train again, on the log and all that a server has stored since; for a timer or cron."""
+    With --from-store: train again, on the log and all that a server has stored since; for a timer or cron.
+    """
     load_functions(functions)
     if base not in {"tables", "bundle"}:
         raise ShortlistError(f"--base is tables or bundle, and not {base!r}", field="base")

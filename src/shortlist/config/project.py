@@ -385,7 +385,8 @@ class Project(Settings):
 
 def parse_project(settings: dict[str, Any], where: str = "project settings", text: str = "") -> Project:
     """Check a dictionary of settings. Raises `ProjectError` naming each field that is wrong, and with the file's text
-    its line."""
+    its line.
+    """
     try:
         return Project.model_validate(settings)
     except ValidationError as error:

@@ -26,7 +26,8 @@ class NewItems(Settings):
 
 class FairShare(Settings):
     """At least a share of a slate's slots for some providers, as long as it does not cost too much. With `explore`, it holds for the best of
-    the candidates that are drawn from, and a drawn slate may have less."""
+    the candidates that are drawn from, and a drawn slate may have less.
+    """
 
     by: str
     """A category or list attribute of items."""

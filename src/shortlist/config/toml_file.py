@@ -29,7 +29,8 @@ COMMENTS = {
 
 def find_line(text: str, field: str) -> int | None:
     """The line, from 1, on which a setting such as `features.2.window` or `objectives.play.events` stands in TOML text;
-    the line of its table, or of the nearest that holds it, where it has none of its own."""
+    the line of its table, or of the nearest that holds it, where it has none of its own.
+    """
     wanted = [part for part in field.split(".") if part]
     best, depth = None, 0
     table: list[str] = []

@@ -88,7 +88,8 @@ class Attribute:
 
     def changed(self, row: int, one: Attribute) -> Attribute:
         """With another value for one of the things, or for a new one at the end (row n). one: that value, an attribute of
-        one row that was coded with this one's vocabulary."""
+        one row that was coded with this one's vocabulary.
+        """
         if self.kind == "list":
             low, high = (
                 (self.indptr[row], self.indptr[row + 1]) if row < len(self) else (len(self.codes),) * 2
@@ -226,7 +227,7 @@ def _strings(array: pa.Array) -> pa.Array:
     return array if pa.types.is_string(array.type) else array.cast(pa.string())
 
 
-def _numpy(array: pa.Array, missing: float | int | None = None) -> np.ndarray:
+def _numpy(array: pa.Array, missing: float | None = None) -> np.ndarray:
     if missing is not None:
         array = pc.fill_null(array, missing)
     return array.to_numpy(zero_copy_only=False)

@@ -79,13 +79,13 @@ class Log:
         return replace(self, **arrays, context=context, arrival=arrival)
 
     def is_kind(self, names: list[str], at_least: float | None = None) -> np.ndarray:
-        """bool (n,): events of these kinds, with at least this value where one is asked for."""
+        """Bool (n,): events of these kinds, with at least this value where one is asked for."""
         wanted = np.isin(self.kind, [code for code, name in enumerate(self.kinds) if name in names])
         return wanted if at_least is None else wanted & (np.nan_to_num(self.value, nan=-np.inf) >= at_least)
 
     @cached_property
     def acted(self) -> np.ndarray:
-        """bool (n,): everything but impressions; what histories and splits are made of."""
+        """Bool (n,): everything but impressions; what histories and splits are made of."""
         return ~self.is_kind([IMPRESSION])
 
 
@@ -99,7 +99,8 @@ class Dataset:
 
     def once(self, items: np.ndarray) -> np.ndarray:
         """bool: which of these items (codes) are not shown again to somebody who had them: all, unless `rerank.show_seen`, or
-        `rerank.show_again` says that they are used up."""
+        `rerank.show_again` says that they are used up.
+        """
         by = self.project.rerank
         if by.show_seen:
             return np.zeros(len(items), bool)
@@ -142,7 +143,7 @@ class Dataset:
         return replace(self, log=self.log.rows(slice(int(low), int(high))))
 
     def positives(self, objective: Objective) -> np.ndarray:
-        """bool (n,): the events that fulfil an objective."""
+        """Bool (n,): the events that fulfil an objective."""
         return self.log.is_kind(objective.events, objective.at_least)
 
     @classmethod
@@ -156,7 +157,8 @@ class Dataset:
         cls, events: Any, items: Any = None, users: Any = None, project: Project | None = None
     ) -> Dataset:
         """From pandas, Polars or Arrow tables (anything with the Arrow interface). Columns are guessed as by
-        `shortlist init` where no project says what they are."""
+        `shortlist init` where no project says what they are.
+        """
         tables = [None if frame is None else to_arrow(frame) for frame in (events, items, users)]
         assert tables[0] is not None
         if project is None:

@@ -81,7 +81,8 @@ class IdMap:
 
     def own(self, value: Any) -> Any:
         """An id in this map's own type: ids in addresses and JSON may be text where the log has integers, or the
-        other way round. A value that cannot be such an id is given back as it is."""
+        other way round. A value that cannot be such an id is given back as it is.
+        """
         if hasattr(value, "item"):  # a NumPy scalar
             value = value.item()
         if isinstance(value, bool) or not isinstance(value, (int, str)):
@@ -116,7 +117,7 @@ class IdMap:
                 except OverflowError:  # one that no id can be
                     pass
             return np.fromiter((self.code(value) for value in values), dtype=np.int32)
-        if len(values) and values.type != self.values.type:
+        if values and values.type != self.values.type:
             return self.codes(values.to_pylist())
         return (
             pc.fill_null(pc.index_in(values, value_set=self.values), -1)

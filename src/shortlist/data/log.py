@@ -400,7 +400,7 @@ def _dense(array: pa.Array) -> np.ndarray:
 
 
 def repeated(keys: list[np.ndarray]) -> np.ndarray:
-    """bool (n,): an earlier row has the same keys."""
+    """Bool (n,): an earlier row has the same keys."""
     n = len(keys[0])
     order = np.lexsort([np.arange(n), *reversed(keys)])
     same = np.ones(n, bool)

@@ -37,7 +37,8 @@ def load_array(file: Path) -> np.ndarray:
 
 def unread(array: np.ndarray) -> None:
     """Let a mapped array's pages go that somebody, to check it, went through: they come again when they are looked at. Only for what was
-    just loaded: changes would be lost."""
+    just loaded: changes would be lost.
+    """
     mapped = getattr(array.base, "_mmap", None)
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -1,5 +1,6 @@
 """A data set on disk, as a bundle keeps it: ids, attributes and log as Arrow, vocabularies as JSON, and the histories that the log
-comes to as arrays, which every start needs and would otherwise sort anew."""
+comes to as arrays, which every start needs and would otherwise sort anew.
+"""
 
 from __future__ import annotations
 

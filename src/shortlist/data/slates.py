@@ -14,7 +14,8 @@ from shortlist.errors import need
 @dataclass(slots=True)
 class Recommendation:
     """One item of a slate. `score` is the utility it was ranked by; `predictions` one number an objective; `sources`
-    the retrievers that proposed it, each with the rank (from 0) it gave it."""
+    the retrievers that proposed it, each with the rank (from 0) it gave it.
+    """
 
     item: Any
     title: str

@@ -37,7 +37,8 @@ class Round:
 @dataclass(frozen=True)
 class Judged:
     """`metrics[recommender][metric]`; `comparisons`: own against each other in the main metric; `by_cut[recommender]`: the
-    main metric of each fold."""
+    main metric of each fold.
+    """
 
     metrics: dict[str, dict[str, Estimate]]
     comparisons: list[Comparison]
@@ -53,7 +54,8 @@ class Judged:
 
 def judge(rounds: list[Round], own: str, k: int, draws: int, seed: int = 0, main: str = "ndcg") -> Judged:
     """Judge all rounds together: a person who asks in several counts once, with the mean. own: the recommender that the
-    others are compared with."""
+    others are compared with.
+    """
     names = list(rounds[0].slates)
     chief = f"{main}@{k}"
     parts: dict[str, Any] = {}

@@ -19,7 +19,8 @@ SPARSE = 0.05
 @dataclass(frozen=True)
 class FeatureFacts:
     """One column of the matrix. `known`: in training and now, shares; `drift`: stability index, None where nobody was asked
-    for; `importance` and `alone`: per objective, its share of the trees' gain, and AUC of the feature by itself."""
+    for; `importance` and `alone`: per objective, its share of the trees' gain, and AUC of the feature by itself.
+    """
 
     name: str
     kind: str

@@ -89,7 +89,8 @@ def across(
 ) -> list[Leak]:
     """A split that somebody else made. train: user, item, time (None: not known), which rows count; test: user, item, time;
     users and items in the same codes, times in the same unit. repeats: people take the same item again, so that the same pair
-    without times is no evidence."""
+    without times is no evidence.
+    """
     found = []
     user, item, time, acted = train
     width = int(max(item.max(initial=0), test[1].max(initial=0))) + 1
@@ -165,7 +166,8 @@ def statistics(dataset: Dataset, cut: int) -> list[Leak]:
 
 def _follows(attribute: Attribute, log: Log, after: np.ndarray, codes: np.ndarray, n: int) -> str | None:
     """What the column was computed from, if that is later than the past. It is not accused where some statistic of the past
-    explains it as well: what was popular before the cut is shown more after it, so that a clean count follows those too."""
+    explains it as well: what was popular before the cut is shown more after it, so that a clean count follows those too.
+    """
     values = attribute.values.astype(np.float64)
     statistics = list(_statistics(log, after, codes, n))
     told = ~np.isnan(values)

@@ -69,7 +69,8 @@ def ids_of(table: pa.Table, role: str, name: str) -> pa.Array:
 class Lists:
     """`slates` int32 (people, K): item codes, best first, −1 where shorter. `items`: the ids that codes stand for, those of
     the catalogue first. `missing`: people of the test without a list; `others`: listed people who are not in the test;
-    `outside`: items listed that neither training nor the items table knows."""
+    `outside`: items listed that neither training nor the items table knows.
+    """
 
     slates: np.ndarray
     items: IdMap
@@ -80,7 +81,8 @@ class Lists:
 
 def read_lists(source: Any, name: str, people: IdMap, items: IdMap, most: int = 1000) -> Lists:
     """A table of recommendations as slates for `people`, in their order. Raises `DataError` for an item twice on one list,
-    a missing id or number, or a table that has neither rank nor score."""
+    a missing id or number, or a table that has neither rank nor score.
+    """
     table = read(source, name)
     by = column_of(table, "rank", name, False) or column_of(table, "score", name, False)
     if by is None:

@@ -63,7 +63,8 @@ def measure_of(metric: str) -> Measure:
 @dataclass(frozen=True)
 class Truth:
     """What was relevant to each of P requests, ragged: request p wanted `item[indptr[p]:indptr[p + 1]]`, each worth
-    `worth` (all 1 without). Codes beyond the catalogue stand for items that nobody could recommend."""
+    `worth` (all 1 without). Codes beyond the catalogue stand for items that nobody could recommend.
+    """
 
     indptr: np.ndarray
     item: np.ndarray
@@ -153,7 +154,8 @@ def accuracy(slates: np.ndarray, truth: Truth, k: int) -> dict[str, np.ndarray]:
 
 def by_person(values: np.ndarray, people: np.ndarray) -> np.ndarray:
     """The mean of each person's requests, where a person asks more than once; the mean of all stays what it was for
-    numbers that have no value a person."""
+    numbers that have no value a person.
+    """
     unique, owner = np.unique(people, return_inverse=True)
     if len(unique) == len(people):
         return values

@@ -113,7 +113,8 @@ def pareto(
     truths: dict[str, Truth] | None = None,
 ) -> Front:
     """The front between two objectives; without names, the two with the greatest weights. Raises `ProjectError` where a
-    project has but one, or a name is unknown."""
+    project has but one, or a name is unknown.
+    """
     a, b = _chosen(project, objectives)
     cut = cut_for_test(dataset)
     train = dataset.before(cut)

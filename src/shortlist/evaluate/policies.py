@@ -66,7 +66,8 @@ def recommended(
     **wish: Any,
 ) -> np.ndarray:
     """A recommender's slates at a moment as item codes int64 (people, k), −1 where fewer. ids: whose codes; its own without.
-    wish: as for `recommend`."""
+    wish: as for `recommend`.
+    """
     ids = recommender.dataset.items.ids if ids is None else ids
     answer = np.full((len(people), k), -1, np.int64)
     slates = recommender.recommend(users=people, n=k, now=moment, context=contexts, **wish)

@@ -36,7 +36,8 @@ DAY = 86_400_000
 @dataclass
 class Report:
     """`metrics[recommender][metric]`; `differences[other]`: `own` minus the other in the main metric; `comparisons` the same
-    as sentences, corrected for their number; `slices`, `cautions` and `leaks`: what to know before believing it."""
+    as sentences, corrected for their number; `slices`, `cautions` and `leaks`: what to know before believing it.
+    """
 
     name: str
     simulated: bool

@@ -82,7 +82,8 @@ def check_calibration(
     recommender: Recommender, dataset: Dataset, cut: int
 ) -> tuple[dict[str, Reliability], dict[str, dict[str, float]]]:
     """Reliability of each objective on what came after `cut`; `recommender` was trained on what came before. And how well
-    each feature alone tells each objective there (AUC), to compare with training."""
+    each feature alone tells each objective there (AUC), to compare with training.
+    """
     project = recommender.project
     end = int(dataset.log.time[-1]) + 1
     try:

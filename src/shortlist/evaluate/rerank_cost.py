@@ -39,7 +39,8 @@ class Price:
 @dataclass
 class Preview:
     """What other re-ranking settings would do to the same people's slates: `changed`, the share of slates with other items; `price`, of all
-    of it; `gains` and `losses`: items that would be on more or fewer slates, by how many; `parts`: the price of each part of the new settings."""
+    of it; `gains` and `losses`: items that would be on more or fewer slates, by how many; `parts`: the price of each part of the new settings.
+    """
 
     people: int
     changed: float
@@ -94,7 +95,8 @@ def preview(
     recommender: Recommender, settings: Rerank, people: Sequence[Any], n: int = 10, seed: int = 0
 ) -> Preview:
     """A dry run: what these settings would change. Nothing is served with them. Raises `RequestError` where a rule names an attribute
-    that there is not."""
+    that there is not.
+    """
     made = _Slates(recommender, people, n)
     old, old_worth = made.under(recommender.arrange, strengths_of(recommender.project.rerank))
     arrange = recommender.arrange.under(settings)

@@ -24,7 +24,8 @@ MOST_VALUES = 6
 @dataclass(frozen=True)
 class Slice:
     """`dimension` and `name`: "activity", "no history". `people`: how many have a value here. `values`: the main metric of
-    each recommender; `ahead[other]`: `own` minus it, with its interval."""
+    each recommender; `ahead[other]`: `own` minus it, with its interval.
+    """
 
     dimension: str
     name: str
@@ -47,7 +48,8 @@ class Slice:
 @dataclass(frozen=True)
 class Cuts:
     """How people and items are told apart. Each dimension: name → int codes and what the codes are called; code −1 is in no
-    slice. People's codes are by request, items' by item code; items beyond the catalogue are in `outside`."""
+    slice. People's codes are by request, items' by item code; items beyond the catalogue are in `outside`.
+    """
 
     people: dict[str, tuple[np.ndarray, list[str]]]
     items: dict[str, tuple[np.ndarray, list[str]]]
@@ -61,7 +63,8 @@ def usual_cuts(
     sizes: bool = True,
 ) -> Cuts:
     """Activity and attributes of people; popularity, newness and attributes of items; whatever is known. users int (R,):
-    whose each request is, as rows of the attributes. sizes: whether names tell the bounds, which differ from cut to cut."""
+    whose each request is, as rows of the attributes. sizes: whether names tell the bounds, which differ from cut to cut.
+    """
     people: dict[str, tuple[np.ndarray, list[str]]] = {}
     items: dict[str, tuple[np.ndarray, list[str]]] = {}
     if catalogue.indptr is not None:

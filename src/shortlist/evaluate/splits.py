@@ -37,7 +37,8 @@ from shortlist.metrics.lists import ragged
 class Fold:
     """One experiment. `train`: what is learnt from. `known`: that and what is told when asking, which histories are made of;
     `told`: rows of `known.log` that training has not seen. `ids`, `users` int32 (R,): who asks (−1: nobody known), `moment`
-    ms: when; `truth`: what was right for each."""
+    ms: when; `truth`: what was right for each.
+    """
 
     name: str
     train: Dataset
@@ -237,7 +238,8 @@ def relevant_of(
     project: Project, known: Dataset, users: np.ndarray, items: np.ndarray, most: int | None = None
 ) -> tuple[np.ndarray, Truth]:
     """Who is asked for (at most so many as the project says), and what was relevant to each: of these positives, those not
-    already in the history. users, items: int codes, side by side."""
+    already in the history. users, items: int codes, side by side.
+    """
     n_items = len(known.items)
     pairs = np.unique(users.astype(np.int64) * n_items + items)
     had = known.histories.only(known.once(known.histories.item))
@@ -254,7 +256,7 @@ def _some(project: Project, rows: np.ndarray, most: int | None = None) -> np.nda
 
 
 def _truth(users: np.ndarray, items: np.ndarray, people: np.ndarray) -> Truth:
-    """users sorted, as items side by side; people sorted."""
+    """Users sorted, as items side by side; people sorted."""
     low, high = np.searchsorted(users, people), np.searchsorted(users, people, side="right")
     return Truth(*ragged([items[a:b] for a, b in zip(low, high, strict=True)]))
 

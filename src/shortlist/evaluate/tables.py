@@ -73,7 +73,8 @@ class TableReport:
 @dataclass(frozen=True)
 class Tables:
     """`train`: the data set. `users` int32 (P,): the test's people as codes, −1 where training does not know them.
-    `truth`: for each, item codes; those beyond the catalogue stand for items that training does not know."""
+    `truth`: for each, item codes; those beyond the catalogue stand for items that training does not know.
+    """
 
     train: Dataset
     users: np.ndarray
@@ -152,7 +153,8 @@ def evaluate_tables(
     draws: int = 1000,
 ) -> TableReport:
     """Fit one retriever by name, `blend` (the tuned families blended) or `auto` (the same, or a single one where that is
-    better), and judge it. Raises `ProjectError` for an unknown name or setting."""
+    better), and judge it. Raises `ProjectError` for an unknown name or setting.
+    """
     dataset = tables.train
     _warm(retriever)
     started = time.perf_counter()

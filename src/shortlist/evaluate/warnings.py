@@ -25,7 +25,8 @@ def cautions(
     by_cut: dict[str, list[float]] | None = None,
 ) -> list[str]:
     """What to know before believing the main metric. metrics: those measured over all; by_cut: the main metric of each
-    recommender in each cut in time."""
+    recommender in each cut in time.
+    """
     names = measured.names
     if len(names) < 2:
         return []

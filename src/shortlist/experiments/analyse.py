@@ -24,7 +24,8 @@ MISMATCH = 0.0005
 @dataclass(frozen=True)
 class People:
     """The exposed people. `arm` int (n,) into `arms`; `outcome[metric]` and `before[metric]` float (n,): what each did since the
-    first exposure, and before it; `day` int (n,): the day of the first exposure, from 0."""
+    first exposure, and before it; `day` int (n,): the day of the first exposure, from 0.
+    """
 
     arms: list[str]
     shares: list[float]
@@ -39,7 +40,8 @@ class People:
 @dataclass(frozen=True)
 class Effect:
     """An arm against the first one in one metric: the means, the difference with an interval that holds at every look, and how much
-    narrower it is for what was known beforehand."""
+    narrower it is for what was known beforehand.
+    """
 
     arm: str
     metric: str
@@ -85,7 +87,8 @@ class Effect:
 @dataclass(frozen=True)
 class Outcome:
     """`mismatch`: the p of the arms' counts under their shares; below `MISMATCH` there is no verdict. `days[metric]`: the first arm
-    against the second, day by day, as they would have been read then."""
+    against the second, day by day, as they would have been read then.
+    """
 
     name: str
     arms: dict[str, int]
@@ -176,7 +179,7 @@ def analyse(
 
 
 def analyse_interleaved(name: str, arms: list[str], credit: np.ndarray, tight_at: int = 500) -> Outcome:
-    """credit float (people, 2): each person's choices for both teams. People without any say nothing and are left out."""
+    """Credit float (people, 2): each person's choices for both teams. People without any say nothing and are left out."""
     chose = credit.sum(1) > 0
     lean = (credit[chose, 1] - credit[chose, 0]) / credit[chose].sum(1)
     n = len(lean)

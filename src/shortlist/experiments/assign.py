@@ -16,7 +16,8 @@ def point_of(*parts: Any) -> float:
 
 def arm_of(name: str, experiment: Experiment, user: Any) -> str:
     """The arm of a user: the same on every server and every day. Two experiments are independent of each other, because the
-    experiment's name is hashed too. An id counts the same whether it arrives as text or number."""
+    experiment's name is hashed too. An id counts the same whether it arrives as text or number.
+    """
     point = point_of(name, experiment.salt, user) * sum(arm.share for arm in experiment.arms.values())
     for arm, settings in experiment.arms.items():
         point -= settings.share

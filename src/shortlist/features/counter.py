@@ -53,7 +53,8 @@ class Directory:
 
 class Counter:
     """`n` int32, `total` (thousandths), `last` (ms), `value` (thousandths) int64, one a slot; rings (24, slots) where there
-    is a window, by step, so that a step which passes is one run of memory. Slot 0 stays empty: it is the answer for keys that never occurred."""
+    is a window, by step, so that a step which passes is one run of memory. Slot 0 stays empty: it is the answer for keys that never occurred.
+    """
 
     def __init__(
         self, aggregate: Aggregate, keys: int, sums: bool = True, directory: Directory | None = None

@@ -76,7 +76,8 @@ class Keys:
         self, by: str, asked: Asked, request: np.ndarray, items: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """(row, key) pairs, rows ascending, for rows of a request and an item. A row may have several keys, or none
-        (an unknown user, an item without a genre)."""
+        (an unknown user, an item without a genre).
+        """
         n = len(items)
         if by == "item":  # the commonest key, and nothing to look up
             return np.arange(n), items.astype(np.int64)

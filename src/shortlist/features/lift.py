@@ -1,5 +1,6 @@
 """From counts of keys to counts of rows: a row of several keys (a film of three genres) takes the mean of how many and
-how much, the latest time, and the least and greatest value. Gathered when a feature asks, once."""
+how much, the latest time, and the least and greatest value. Gathered when a feature asks, once.
+"""
 
 from __future__ import annotations
 

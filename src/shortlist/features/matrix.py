@@ -136,7 +136,8 @@ class FeatureSet:
 
     def refresh(self, code: int) -> None:
         """An item's attributes have changed, or it is new: its fixed columns again. What a text or an embedding comes to
-        is learnt in training: a new item's is unknown until the next."""
+        is learnt in training: a new item's is unknown until the next.
+        """
         line = np.full(self.static.shape[1], np.nan, np.float32)
         if code < len(self.static):
             line[:] = self.static[code]
@@ -156,7 +157,8 @@ class FeatureSet:
 
     def direct(self, live: LiveCounts, visitors: bool) -> list[tuple[Direct, set[str]]]:
         """What is read straight from some counters: features of one of the common formulas that count by single keys. With
-        visitors, those by person are left out."""
+        visitors, those by person are left out.
+        """
         known = self._direct.get(visitors)
         if known is None or known[0] is not live:
             features, names = [], set()
@@ -409,7 +411,8 @@ class _Now:
 
     def fill(self, of: FeatureSet, moments: np.ndarray, matrix: np.ndarray) -> set[str]:
         """Counted features, where each row has one key; likeness with the history. With a visitor, counts by person come from
-        the request's own history instead."""
+        the request's own history instead.
+        """
         rows = self.rows
         visitors = bool((rows.users < 0).any())
         now = int(rows.moments.max()) if len(rows.moments) else 0

@@ -104,7 +104,8 @@ class LiveCounts:
 
 class Direct:
     """The features that are read straight from counters: what `formulas.fill` needs of them, worked out once and again when
-    a counter has moved."""
+    a counter has moved.
+    """
 
     def __init__(
         self, live: LiveCounts, features: list[tuple[str, int, int, float, float, list[Aggregate]]]

@@ -84,7 +84,8 @@ def live_likeness(
     column: np.ndarray,
 ) -> None:
     """Into column float32 (rows,): how like each item is to the events of its request's history. cosine: of the profile; else
-    the share of events with its values (`formulas.alike`)."""
+    the share of events with its values (`formulas.alike`).
+    """
     profile = _profile(Same(attribute))
     if (
         attribute.kind == "category"

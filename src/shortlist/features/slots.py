@@ -60,7 +60,8 @@ class Slots:
 @numba.njit(cache=True, nogil=True)
 def _spread(key):  # type: ignore[no-untyped-def]
     """Fibonacci hashing (Knuth, vol. 3, 6.4) of runs of 64 keys, whose keys stay side by side: a request looks up one person with
-    hundreds of items' categories, which are neighbouring keys, and so in a few lines of memory and not in hundreds."""
+    hundreds of items' categories, which are neighbouring keys, and so in a few lines of memory and not in hundreds.
+    """
     run = ((np.uint64(key) >> np.uint64(6)) * np.uint64(11400714819323198485)) >> np.uint64(20)
     return (run << np.uint64(6)) | (np.uint64(key) & np.uint64(63))
 

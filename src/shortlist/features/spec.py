@@ -144,7 +144,8 @@ class MomentFeature(Base):
 
 class PositionFeature(Base):
     """Where the item was shown. Learnt in training, then fixed to the top slot when scoring, so that the ranker
-    does not mistake being shown first for being liked (Zhao et al. 2019, "Recommending what video to watch next")."""
+    does not mistake being shown first for being liked (Zhao et al. 2019, "Recommending what video to watch next").
+    """
 
     kind: Literal["position"]
 
@@ -176,7 +177,8 @@ class CustomFeature(Base):
 
 class Likeness(Base):
     """What the person's `last` events have in common with the candidate, by an attribute of items. With `event`, only
-    events of that kind count."""
+    events of that kind count.
+    """
 
     of: str
     last: int = Field(50, ge=1, le=1000)
@@ -185,14 +187,16 @@ class Likeness(Base):
 
 class AffinityFeature(Likeness):
     """Share of the person's latest events whose item has the candidate's value; for lists, the mean over the
-    candidate's values."""
+    candidate's values.
+    """
 
     kind: Literal["affinity"]
 
 
 class SimilarityFeature(Likeness):
     """Cosine of the candidate's embedding (or words, or list of values) and the sum of those of the person's latest
-    items. Vectors are rounded to 1/1024 of their length, so that sums are whole numbers and equal everywhere."""
+    items. Vectors are rounded to 1/1024 of their length, so that sums are whole numbers and equal everywhere.
+    """
 
     kind: Literal["similarity"]
 
@@ -228,7 +232,7 @@ class Counted(Base):
     """Which of `formulas.py`; None where a feature has a formula of its own."""
 
     def parameters(self, prior: float) -> tuple[float, float]:
-        """x and y of the formula. prior: what was learnt of all."""
+        """X and y of the formula. prior: what was learnt of all."""
         return 0.0, 0.0
 
     def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
@@ -293,7 +297,8 @@ class ExtremeFeature(Counted):
 
 class DistinctFeature(Counted):
     """How many different items, users or attribute values (`of`) the events were about: how broad a person's taste or
-    an item's audience is."""
+    an item's audience is.
+    """
 
     kind: Literal["distinct"]
     of: str
@@ -306,7 +311,8 @@ class DistinctFeature(Counted):
 
 class TrendFeature(Counted):
     """The pace in a short window against that in a long one: 1 steady, above 1 rising. `prior` imagined events in each
-    keep rare things near 1."""
+    keep rare things near 1.
+    """
 
     kind: Literal["trend"]
     against: str

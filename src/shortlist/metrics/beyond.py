@@ -17,14 +17,16 @@ from shortlist.metrics.lists import parts_of
 
 def novelty(slates: np.ndarray, popularity: np.ndarray, k: int) -> np.ndarray:
     """Mean over a slate of −log₂ (share of people who already took the item), bits, float64 (users,) (Vargas &
-    Castells 2011). High for obscure items, whether they are wanted or not. popularity: those shares (items,)."""
+    Castells 2011). High for obscure items, whether they are wanted or not. popularity: those shares (items,).
+    """
     bits = -np.log2(np.maximum(popularity, 1e-6))
     return mean_of(slates, bits, k)
 
 
 def mean_of(slates: np.ndarray, values: np.ndarray, k: int) -> np.ndarray:
     """The mean over each slate of a number every item has, float64 (users,); NaN for an empty slate or where no item of it
-    has the number (NaN). values float (items,)."""
+    has the number (NaN). values float (items,).
+    """
     top = slates[:, :k]
     number = np.append(values, np.nan)[np.where((top >= 0) & (top < len(values)), top, len(values))]
     known = ~np.isnan(number)

@@ -33,7 +33,8 @@ def coverage_parts(slates: np.ndarray, n_items: int, k: int) -> np.ndarray:
 
 def gini(exposure: np.ndarray) -> float:
     """How unequal an exposure float (n,) is: 0 where all have the same, near 1 where one has all (Gini 1912). NaN where
-    there is none. Hides which are favoured, and whether they deserve it."""
+    there is none. Hides which are favoured, and whether they deserve it.
+    """
     total = exposure.sum()
     if not len(exposure) or total <= 0:
         return float("nan")

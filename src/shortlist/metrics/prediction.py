@@ -13,7 +13,8 @@ EDGE = 1e-15
 def auc(predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None) -> float:
     """The chance that something that happened was given a higher number than something that did not, ties counting half
     (Mann & Whitney 1947). NaN where all or nothing happened. Hides the scale of predictions entirely, and the top of a
-    ranking, which is all that anybody sees: a mistake among the last thousand counts like one among the first ten."""
+    ranking, which is all that anybody sees: a mistake among the last thousand counts like one among the first ten.
+    """
     weight = np.ones(len(predicted)) if weight is None else weight
     yes = np.asarray(happened) > 0
     order = np.argsort(predicted, kind="stable")
@@ -28,7 +29,8 @@ def auc(predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None =
 
 def log_loss(predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None) -> float:
     """Mean of −log(the probability given to what happened), in nats. Rewards honest probabilities; hides whether a gain
-    comes from ordering or from calibration, and is ruled by a few confident mistakes."""
+    comes from ordering or from calibration, and is ruled by a few confident mistakes.
+    """
     p = np.clip(np.asarray(predicted, np.float64), EDGE, 1 - EDGE)
     loss = -np.where(np.asarray(happened) > 0, np.log(p), np.log1p(-p))
     return float(np.average(loss, weights=weight))
@@ -36,7 +38,8 @@ def log_loss(predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | N
 
 def rmse(predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None) -> float:
     """Square root of the mean squared error, in the unit of what is predicted. Says little about rankings: it is measured
-    on what people chose to rate, and the errors that matter, at the top, are a small share of it (Cremonesi et al. 2010)."""
+    on what people chose to rate, and the errors that matter, at the top, are a small share of it (Cremonesi et al. 2010).
+    """
     error = (np.asarray(predicted, np.float64) - happened) ** 2
     return float(np.sqrt(np.average(error, weights=weight)))
 
@@ -45,7 +48,8 @@ def expected_calibration_error(
     predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None, bins: int = 15
 ) -> float:
     """Mean distance between what was predicted and what happened, over bins of equal weight by prediction (Naeini et al.
-    2015). Hides errors that cancel within a bin, and is zero for a model that gives everybody the mean."""
+    2015). Hides errors that cancel within a bin, and is zero for a model that gives everybody the mean.
+    """
     weight = np.ones(len(predicted)) if weight is None else weight
     return calibration_error(reliability(predicted, happened, weight, bins))
 

@@ -14,7 +14,7 @@ from shortlist.metrics.lists import gains, ragged
 
 
 def member(items: np.ndarray, truth: list[np.ndarray]) -> np.ndarray:
-    """bool (B, K): which of each request's items came true."""
+    """Bool (B, K): which of each request's items came true."""
     indptr, wanted = ragged(truth)
     return gains(items, indptr, wanted) > 0
 

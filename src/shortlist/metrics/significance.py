@@ -106,7 +106,8 @@ def verdict(difference: Estimate) -> str:
 class Comparison:
     """`a` minus `b` in one metric. `p`: the chance of so large a difference between equals, corrected for all comparisons
     that were made beside it; `together`: the interval that holds for all of them at once. `needed`: about how many people
-    would tell a difference of this size, four times out of five."""
+    would tell a difference of this size, four times out of five.
+    """
 
     a: str
     b: str
@@ -182,7 +183,7 @@ class Measured:
         return _estimate(self.values[name][metric], self.drawn[name][metric])
 
     def ahead(self, a: str, b: str, metric: str) -> Estimate:
-        """a minus b on the same people, by itself, uncorrected."""
+        """A minus b on the same people, by itself, uncorrected."""
         own, other = self.values[a][metric], self.values[b][metric]
         return _estimate(own - other, self.drawn[a][metric] - self.drawn[b][metric])
 

@@ -24,7 +24,8 @@ EDGE = 1e-6
 @dataclass(frozen=True)
 class Calibration:
     """`value = slope · raw + offset`, for probabilities on the logit; with knots, a curve through them instead, whose ends
-    go on like the line."""
+    go on like the line.
+    """
 
     kind: str
     method: str = "none"

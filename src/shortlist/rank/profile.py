@@ -32,7 +32,8 @@ APART = 0.1
 @dataclass
 class Profile:
     """`features[name]`: known (share), edges (bin limits), shares (of each bin, the last of the unknown), mean, quantiles;
-    `knows[objective][name]`: AUC of the feature alone."""
+    `knows[objective][name]`: AUC of the feature alone.
+    """
 
     rows: int
     features: dict[str, dict[str, Any]]

@@ -35,7 +35,8 @@ DRAWN = 1e-6
 @dataclass(frozen=True)
 class Examination:
     """`share` float64 (slots,): how much each slot is examined, the top one 1; `low`, `high`: 95 % interval; `clicks`
-    int64 (slots,); `method`: swaps, harvest or none."""
+    int64 (slots,); `method`: swaps, harvest or none.
+    """
 
     share: np.ndarray
     low: np.ndarray

@@ -31,7 +31,8 @@ BATCH = 512
 class Examples:
     """`matrix` float32 (rows, features), `labels` objective → float32 (rows,), `weights` float32 (rows,), `request`
     int64 (rows,), rows of a request side by side. `arrived`: objective → the share of its outcomes that had come by the end
-    of what was known; `examined` float64 (rows,): how much the slot is looked at, as a share of the top one."""
+    of what was known; `examined` float64 (rows,): how much the slot is looked at, as a share of the top one.
+    """
 
     matrix: np.ndarray
     labels: dict[str, np.ndarray]
@@ -64,7 +65,8 @@ def make_examples(
 ) -> Examples:
     """Examples from requests in start ≤ time < end (ms). `dataset` reaches to `end`; what came before a request is its
     history, what came after it its label. curve: how much each slot is looked at. Raises `LeakError` where the
-    retrievers saw the window."""
+    retrievers saw the window.
+    """
     if fitted_until > start:
         raise LeakError(
             "the retrievers were fitted on events of the ranker's window: their scores would know the answers; "
@@ -216,7 +218,8 @@ def _rows(
 
 def _unseen(item: np.ndarray, shown: list[np.ndarray], requests: Requests) -> list[np.ndarray]:
     """Rows of slates without what the person had already, which a request never asks about: an older engine that showed it again saw it
-    passed over, and a ranker would learn that what fits best is not wanted. item int (n,): of the log's rows."""
+    passed over, and a ranker would learn that what fits best is not wanted. item int (n,): of the log's rows.
+    """
     if requests.excluded is None or requests.excluded_indptr is None:
         return shown
     ends = requests.excluded_indptr

@@ -33,10 +33,11 @@ REACH = 6.0
 
 class Newcomers:
     """Who is new, and what became of them. int64 (items,): `told`, how often events said that an item was shown; `served`, how often
-    it stood on a slate that was answered; `taken`, how often it was. `usual`: the share of showings that are taken, of all items."""
+    it stood on a slate that was answered; `taken`, how often it was. `usual`: the share of showings that are taken, of all items.
+    """
 
     def __init__(self, settings: NewItems, wanted: Objective, born: np.ndarray) -> None:
-        """born int64 ms (items,) or `NO_TIME`, which is never new. wanted: what counts as taken."""
+        """Born int64 ms (items,) or `NO_TIME`, which is never new. wanted: what counts as taken."""
         self.window, self.budget, self.wanted = duration_ms(settings.window), settings.budget, wanted
         self.told, self.served, self.taken = (np.zeros(len(born), np.int64) for _ in range(3))
         self.usual = USUAL
@@ -106,7 +107,8 @@ def highest(mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Trial:
     """Newcomers of one slate: `share`, the chance that one of them has the `slot` (from 0); `rows` int64 of the candidates, with what
-    is believed of each, `mean` and `deviation` float64."""
+    is believed of each, `mean` and `deviation` float64.
+    """
 
     share: float
     slot: int

@@ -26,7 +26,7 @@ class Shared:
 def fair_share(
     order: np.ndarray, utility: np.ndarray, favoured: np.ndarray, share: float, most_loss: float, n: int
 ) -> Shared:
-    """order int64 (pool,), best first; utility float64 and favoured bool, (rows,) by the rows that order names. O(pool)."""
+    """Order int64 (pool,), best first; utility float64 and favoured bool, (rows,) by the rows that order names. O(pool)."""
     slate, spare = order[:n].copy(), order[n:]
     if not len(slate):
         return Shared(slate, 0.0, 0.0)

@@ -21,7 +21,7 @@ from shortlist.errors import RequestError
 
 
 def allowed_items(items: Entities, filters: dict[str, Any] | None, in_stock: str | None) -> np.ndarray | None:
-    """bool (items,), or None where everything may be shown. Raises `RequestError` naming the filter that is wrong."""
+    """Bool (items,), or None where everything may be shown. Raises `RequestError` naming the filter that is wrong."""
     allowed = np.ones(len(items), bool)
     if in_stock:
         allowed &= ~(items.attributes[in_stock].values == 0)

@@ -14,7 +14,7 @@ from shortlist.data.times import NO_TIME
 def boost(
     utility: np.ndarray, born: np.ndarray, moment: int, strength: float, half_life_ms: int
 ) -> np.ndarray:
-    """utility float64 (rows,), born int64 ms (rows,) or `NO_TIME` → float64 (rows,). Items not yet born count as new."""
+    """Utility float64 (rows,), born int64 ms (rows,) or `NO_TIME` → float64 (rows,). Items not yet born count as new."""
     if strength <= 0:
         return utility
     age = np.where(born == NO_TIME, np.inf, np.maximum(moment - np.where(born == NO_TIME, moment, born), 0))

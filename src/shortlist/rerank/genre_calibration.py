@@ -28,7 +28,8 @@ FADES = 0.98
 
 def tastes(values: np.ndarray, indptr: np.ndarray, size: int) -> np.ndarray:
     """float64 (size,), summing to 1: the shares of values in a history, or zeros. values int (V,): those of each event, oldest event first,
-    ragged by indptr int64 (events + 1,)."""
+    ragged by indptr int64 (events + 1,).
+    """
     counts = np.diff(indptr)
     age = np.repeat(np.arange(len(counts))[::-1], counts)
     weight = FADES**age / np.repeat(np.maximum(counts, 1), counts)

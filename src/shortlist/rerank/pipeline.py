@@ -1,5 +1,6 @@
 """The re-rankers in their order: freshness and rules change what items are worth; tastes or diversity order them; exposure, fair shares and
-pins select."""
+pins select.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +103,7 @@ class Arranger:
         return mmr(worth, about, strength, n)
 
     def hidden(self) -> np.ndarray | None:
-        """bool (items,): what a rule hides from everybody, None without such rules. Retrieval leaves it out, so that slates fill all the same."""
+        """Bool (items,): what a rule hides from everybody, None without such rules. Retrieval leaves it out, so that slates fill all the same."""
         rules = [rule for rule in self.settings.rules if rule.action == "hide"]
         return np.any([self._about(rule) for rule in rules], axis=0) if rules else None
 

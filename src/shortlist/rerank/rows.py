@@ -15,7 +15,8 @@ import numpy as np
 @dataclass(frozen=True)
 class Theme:
     """`rows` int64: the candidates it could show, in its own order, best first. `kind`: themes of one kind share a limit. `first`: it
-    comes before all that are chosen, in the order of the list."""
+    comes before all that are chosen, in the order of the list.
+    """
 
     kind: str
     title: str

@@ -129,7 +129,8 @@ class ALS(Retriever):
 
     def _ridge(self, held: np.ndarray, others: int, typical: float) -> np.ndarray:
         """λ of each row. held (rows,): the weight of its events; others: the size of the other side; typical: the mean
-        over rows of both together."""
+        over rows of both together.
+        """
         share = (held + self.config.unobserved * others) / max(typical, 1e-12)
         return (self.config.regularisation * share**self.config.scaling).astype(np.float32)
 

@@ -51,7 +51,8 @@ class Requests:
 
     def sums(self, n_items: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The histories as sparse rows of summed weights: indptr int64 (B+1,), items int32, weights float32. Computed
-        once for all the models that ask; not to be written to."""
+        once for all the models that ask; not to be written to.
+        """
         if n_items not in self._sums:
             h = self.histories
             indptr, items, weights = (
@@ -84,7 +85,8 @@ class Requests:
     @classmethod
     def of_users(cls, dataset: Dataset, users: np.ndarray, moments: np.ndarray) -> Requests:
         """What these people (codes, −1: nobody we know) ask with all that the data set holds of them, which must not come
-        back. moments int64 ms (B,)."""
+        back. moments int64 ms (B,).
+        """
         h = dataset.histories
         known = users >= 0
         safe = np.where(known, users, 0)
@@ -177,7 +179,8 @@ class Retriever(ABC):
 
     def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
         """float32 (B, m): the scores of some items for each request, int (B, m), −1 for none; −inf where the model has
-        nothing to say. Filters are not applied."""
+        nothing to say. Filters are not applied.
+        """
         scores = np.take_along_axis(self.score(requests), np.maximum(items, 0), axis=1)
         return np.where(items >= 0, scores, -np.inf).astype(np.float32)
 
@@ -187,7 +190,8 @@ class Retriever(ABC):
 
     def explain(self, requests: Requests, row: int, items: np.ndarray) -> np.ndarray | None:
         """float32 (items, events of that history): how much each event spoke for each item; None where the model
-        does not work that way."""
+        does not work that way.
+        """
         return None
 
     def strongest(self, requests: Requests, owner: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -210,7 +214,8 @@ class Retriever(ABC):
 
     def warm_start(self, earlier: Retriever, rows: np.ndarray) -> Self:
         """Let the next fit begin from an earlier model of this kind, where the model can: rows int (items,), where each
-        item was in the earlier catalogue, −1 for new ones. Models that are solved directly have nothing to gain."""
+        item was in the earlier catalogue, −1 for new ones. Models that are solved directly have nothing to gain.
+        """
         return self
 
     def save(self, folder: Path) -> None:
@@ -279,7 +284,8 @@ def event_weights(dataset: Dataset, histories: Histories) -> np.ndarray:
 @dataclass(frozen=True)
 class EventWeights:
     """How much an event counts. Per kind code: `kind` float32, its weight; `exponent` float32, how strongly its value
-    matters; `usual` float32, the mean value of such events."""
+    matters; `usual` float32, the mean value of such events.
+    """
 
     kind: np.ndarray
     exponent: np.ndarray

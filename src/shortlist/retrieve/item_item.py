@@ -97,7 +97,8 @@ class ItemItem(Retriever):
 
     def _scratch(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What a kernel fills and clears again, as long as the catalogue. Few requests use one that is kept (to make it anew
-        costs more than they do); of many, each part makes its own."""
+        costs more than they do); of many, each part makes its own.
+        """
         size = self.weights.shape[1]
         if n > ALONE and numba.get_num_threads() > 1:
             return _made(0)

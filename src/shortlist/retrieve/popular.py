@@ -78,7 +78,8 @@ class Popular(Retriever):
 
     def _ranking(self) -> tuple[np.ndarray, np.ndarray]:
         """Scores float32 and order int32, (segments + 1, items) each: nobody's request changes them, so they are made once
-        for a catalogue. Shares rather than counts, so that segments of different size give scores of one scale."""
+        for a catalogue. Shares rather than counts, so that segments of different size give scores of one scale.
+        """
         if self._ranked is None or self._ranked[2] is not self.counts:
             shares = self.counts / np.maximum(self.counts.sum(1, keepdims=True), 1e-12)
             scores = np.where(self.counts > 0, shares, -np.inf).astype(np.float32)

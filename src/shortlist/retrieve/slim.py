@@ -100,7 +100,8 @@ class SLIM(ItemItem):
 
 def affordable(support: np.ndarray, taken: np.ndarray, n_users: int) -> int:
     """How wide the supports may be for an item's equations to take about `MEETINGS` additions: all of the width on sparse
-    data, less where items have many thousand people each. taken int (items,): how many people took each item."""
+    data, less where items have many thousand people each. taken int (items,): how many people took each item.
+    """
     entries = np.where(support >= 0, taken[np.maximum(support, 0)], 0).sum(1, dtype=np.float64)
     meetings = np.mean(entries**2) / (2 * max(n_users, 1))  # if people were spread evenly
     width = support.shape[1]

@@ -171,7 +171,8 @@ def _give_back() -> None:
 
 def _one_thread() -> None:
     """Requests run side by side in workers, one on each core: to split one of them over cores takes more from the others than it
-    gains. For kernels this holds on the event loop's thread alone; what loads a model may use all cores."""
+    gains. For kernels this holds on the event loop's thread alone; what loads a model may use all cores.
+    """
     numba.set_num_threads(1)
     threadpool_limits(1)
     # a request lets the interpreter go at each of its kernels, and waits this long for it where the store's thread took it (5 ms without)

@@ -77,7 +77,8 @@ class Shower:
 
     def show(self, wanted: list[dict[str, Any]]) -> list[Shown | ShortlistError]:
         """The slates for some requests (each the arguments of `Recommender.recommend`), or what is wrong with a request. What a
-        request says itself goes before what an arm says."""
+        request says itself goes before what an arm says.
+        """
         asked: list[Asked | ShortlistError] = []
         for one in wanted:
             try:
@@ -238,7 +239,8 @@ class Gather:
 
     def _settle(self, seen: int) -> None:
         """Answer once a turn of the loop has brought nobody new: requests that came in while the batch before was made are a turn
-        or two apart, and turns are microseconds."""
+        or two apart, and turns are microseconds.
+        """
         if seen < len(self.waiting) < TOGETHER:
             asyncio.get_running_loop().call_soon(self._settle, len(self.waiting))
         else:

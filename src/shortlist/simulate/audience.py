@@ -44,7 +44,8 @@ class Audience:
     """`topic` float (items, topics), rows sum to 1; `examined` float (slots,): the chance that a slot is looked at; `lean` float
     (users, devices): what they use; `choose(who, what, device)`: the chance that a looked-at item is taken;
     `bring(who, what, device)`: the seconds that follow if it is; `activity` float (users,), mean 1; `group` int (users,) and
-    `weight` float (groups, items): the older engine at the end of the log. `kinds`: the events of a choice and of its seconds."""
+    `weight` float (groups, items): the older engine at the end of the log. `kinds`: the events of a choice and of its seconds.
+    """
 
     topic: np.ndarray
     examined: np.ndarray
@@ -116,7 +117,8 @@ class Session:
 @dataclass
 class Life:
     """People over rounds: `habit` float (users,), the chance to come; `tired` float (users, topics); `known`: sorted codes
-    user × items + item of what they took. The same seed gives the same visits to every policy."""
+    user × items + item of what they took. The same seed gives the same visits to every policy.
+    """
 
     audience: Audience
     habit: np.ndarray

@@ -67,7 +67,8 @@ def log_of(
     propensity: np.ndarray,
 ) -> Columns:
     """Slates that were seen and what followed, as rows of a log. slate: the number of the first; start float (m,): seconds; propensity
-    float (m, slots)."""
+    float (m, slots).
+    """
     m, slots = session.slates.shape
     there = np.flatnonzero(session.slates.ravel() >= 0)
     visit, position = there // slots, there % slots

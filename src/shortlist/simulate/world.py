@@ -48,7 +48,8 @@ def rate(name: str, event: str, per: str, by: str, window: str = "30d") -> dict[
 class World:
     """`events`, `items`, `users` as a company would log them; `settings` a project for them; `truths[objective](users,
     items)`: what a person is expected to do with an item seen in the top slot, by row numbers of the tables; nobody learns
-    from it."""
+    from it.
+    """
 
     name: str
     events: pa.Table
@@ -130,7 +131,8 @@ def plackett_luce(
 
 def logged(shown: Columns, followed: list[Followed]) -> Columns:
     """Impressions and what followed them as rows of a log. shown: one row an impression, `timestamp` the seconds at which its slate
-    was seen; followed: events at rows of `shown`."""
+    was seen; followed: events at rows of `shown`.
+    """
     n = len(shown["item_id"])
     none = np.full(n, np.nan)
     parts: list[Followed] = [(IMPRESSION, np.arange(n), np.zeros(n), none), *followed]

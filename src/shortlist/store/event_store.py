@@ -48,7 +48,8 @@ class StoredEvent:
 @dataclass(frozen=True)
 class StoredSlate:
     """A slate as it was shown. `policy`: the version of everything that chose it; `propensities`: the chance of each item in its
-    slot, given the slots above; `arms`: experiment → arm; `teams`: with interleaving, whose pick each item was."""
+    slot, given the slots above; `arms`: experiment → arm; `teams`: with interleaving, whose pick each item was.
+    """
 
     slate_id: str
     user: Any
@@ -79,7 +80,8 @@ def path_beside(bundle: str | Path) -> Path:
 
 class EventStore:
     """Opens, and brings up to date, the store at a path (SQLite) or a `postgresql://` address. Raises `StoreError` where it
-    cannot be reached, or on a store of a newer version."""
+    cannot be reached, or on a store of a newer version.
+    """
 
     def __init__(self, target: str | Path) -> None:
         self.target = str(target)
@@ -113,7 +115,8 @@ class EventStore:
 
     def write(self, batch: list[StoredEvent], shown: list[StoredSlate]) -> tuple[list[StoredEvent], int]:
         """Store slates and events in one transaction; the events that were new, in order, and the row of the last of all: the
-        new ones are the rows up to it. On return they are on the disk."""
+        new ones are the rows up to it. On return they are on the disk.
+        """
         if not batch and not shown:
             return [], 0
         rows, last = {e.event_id: e for e in reversed(batch)}, 0

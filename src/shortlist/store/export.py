@@ -15,7 +15,8 @@ from shortlist.store.event_store import EventStore
 
 def log_of(store: EventStore) -> pa.Table:
     """Columns user_id, item_id, timestamp (ms), kind, value, slate, position (from 0), propensity, policy, in order of time. Ids are
-    text; a visitor has none. An event without a slate of its own has none here either."""
+    text; a visitor has none. An event without a slate of its own has none here either.
+    """
     rows: list[
         tuple[str | None, str, int, str, float | None, str | None, int | None, float | None, str | None]
     ] = []

@@ -58,7 +58,8 @@ def lengthened(
     base: Dataset, store: EventStore, mark: Mark | None = None, retired: np.ndarray | None = None
 ) -> Lengthened:
     """A data set with what a store holds beyond a mark. mark: how far the base has learnt from that store; from its beginning
-    without. retired: items that are out of the catalogue already. What cannot be used is counted in `dataset.check`."""
+    without. retired: items that are out of the catalogue already. What cannot be used is counted in `dataset.check`.
+    """
     mark = (mark or Mark()).within(store)
     operations = store.operations_since(mark.operation)
     items = Entities(
@@ -199,7 +200,8 @@ def _as_shown(
     stored: list[StoredEvent], store: EventStore, first: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Slate (a number from `first`, −1: none), position and propensity of each event, as the server wrote its slates down.
-    Position and propensity are those of impressions."""
+    Position and propensity are those of impressions.
+    """
     numbers: dict[str, int] = {}
     for e in stored:
         if e.slate is not None:

@@ -24,7 +24,8 @@ Better = Literal["up", "down", "neither"]
 @dataclass(frozen=True)
 class Score:
     """What one metric says of each policy. `values[policy]`: an estimate, or None where it gives no number, with the reason in
-    `refused`. `drawn[policy]` float64 (draws,): the same from people drawn anew; empty where that is not known."""
+    `refused`. `drawn[policy]` float64 (draws,): the same from people drawn anew; empty where that is not known.
+    """
 
     metric: str
     family: str
@@ -40,7 +41,8 @@ class Agreement:
     """How far a metric agrees with the truth. `pick`: the policy it would have chosen; `regret`: which share of the best one's
     true worth that choice would have cost, and `risk`: what choosing by it costs on average where people and policies are drawn anew
     (a single pick may be luck); `apart`: whether its order is surely better than chance. `rho` is None where too few
-    policies got a number."""
+    policies got a number.
+    """
 
     metric: str
     family: str

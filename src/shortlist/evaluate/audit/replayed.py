@@ -155,7 +155,8 @@ def _outcomes(
     recommender: Recommender, shown: Shown, reward: str, examined: np.ndarray, slates: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """What a model learnt from the explored slates of other people expects of every slate's items once looked at: policy →
-    float (n, K). Told: which groups of items a person took, and how items did in training."""
+    float (n, K). Told: which groups of items a person took, and how items did in training.
+    """
     train = recommender.dataset
     log, n_items = train.log, len(train.items)
     groups = first_list(train)

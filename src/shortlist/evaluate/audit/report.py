@@ -50,7 +50,8 @@ def _use(audit: Audit) -> str:
 
 def wrong(audit: Audit) -> list[Agreement]:
     """The metrics that would have picked a wrong winner, and would on average, the costliest first; those that are not for
-    choosing are left out."""
+    choosing are left out.
+    """
     directed = {s.metric for s in audit.scores if s.better != "neither"}
     chosen = trusted(audit)
     allowed = COSTS + (chosen.risk if chosen is not None else 0.0)

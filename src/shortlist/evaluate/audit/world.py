@@ -37,7 +37,8 @@ EXPLORED = 20_000
 @dataclass
 class Audit:
     """`truth`: what each policy truly brought; `scores`: what each metric said of it; `agreements`: how far these agree, best
-    first; `says` and `bad`: what each policy does, and which were made to be bad."""
+    first; `says` and `bad`: what each policy does, and which were made to be bad.
+    """
 
     name: str
     simulated: bool
@@ -79,7 +80,8 @@ def audit_world(
     progress: Progress = silent,
 ) -> Audit:
     """Run it. Takes some minutes for a thousand people. rounds: days lived with each policy; explored: sessions with chance for
-    the off-policy estimates. Raises `ShortlistError` for a world without people to show things to."""
+    the off-policy estimates. Raises `ShortlistError` for a world without people to show things to.
+    """
     audience = world.audience
     if audience is None:
         raise ShortlistError(

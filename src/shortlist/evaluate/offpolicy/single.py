@@ -40,7 +40,8 @@ Clip = Callable[[np.ndarray, float], np.ndarray]
 @dataclass(frozen=True)
 class Choices:
     """A log of single choices, n rows. `action` int (n,); `reward` float (n,); `propensity` float (n,): the chance with
-    which the logging policy took that action then; `cluster` int (n,): whose row it is, each its own without."""
+    which the logging policy took that action then; `cluster` int (n,): whose row it is, each its own without.
+    """
 
     action: np.ndarray
     reward: np.ndarray

@@ -32,7 +32,8 @@ from shortlist.evaluate.offpolicy.support import OffPolicy, overlap, settle
 class SlateLog:
     """n slates of K slots. `action` int (n, K); `reward` float (n, K): what each slot brought; `propensity` float (n, K): the
     chance of that item in that slot, given the slots above; `marginal` float (n, K): its chance there whatever is above, where
-    known; `cluster` int (n,): whose slate it is."""
+    known; `cluster` int (n,): whose slate it is.
+    """
 
     action: np.ndarray
     reward: np.ndarray
@@ -62,7 +63,8 @@ def estimate_slates(
     seed: int = 0,
 ) -> dict[str, OffPolicy]:
     """The estimators that need the new policy's chances of what was logged: chance float (n, K), given the slots above;
-    marginal float (n, K), whatever is above (with the log's own)."""
+    marginal float (n, K), whatever is above (with the log's own).
+    """
     step = np.asarray(chance, np.float64) / log.propensity
     through = np.cumprod(step, axis=1)
     found: dict[str, OffPolicy] = {}
@@ -205,7 +207,8 @@ def pseudo_inverse(
 
 def pairwise(weight: np.ndarray, slots: int, draws: int = 20_000, seed: int = 0) -> np.ndarray:
     """Γ of a Plackett–Luce policy, float64 (K·A, K·A): the chance that item a is in slot k and item b in slot l. weight float
-    (A,), of any sum. Exact by going through all slates where there are at most 200,000; else from so many draws."""
+    (A,), of any sum. Exact by going through all slates where there are at most 200,000; else from so many draws.
+    """
     items = len(weight)
     share = np.asarray(weight, np.float64) / np.sum(weight)
     count = 1

@@ -114,7 +114,8 @@ def overlap(weight: np.ndarray, reward: np.ndarray, cluster: np.ndarray, draws: 
 @dataclass(frozen=True)
 class OffPolicy:
     """What one estimator says of a policy's value: `value`, or None and why it is `refused`. `error`: the standard error of
-    the estimate, also where it is refused."""
+    the estimate, also where it is refused.
+    """
 
     estimator: str
     value: Estimate | None
@@ -167,7 +168,8 @@ def settle(
     facts: dict[str, Any] | None = None,
 ) -> OffPolicy:
     """An estimator's ratio Σ above / Σ below as a value, or a refusal where the weights it uses, as `covered` measured
-    them once for all estimators that share them, do not carry it."""
+    them once for all estimators that share them, do not carry it.
+    """
     _, owner = np.unique(cluster, return_inverse=True)
     found, error = by_cluster(above, below, owner, draws, seed)
     refused = covered.refusal()

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-import llvmlite.ir as ir  # type: ignore[import-untyped]
 import numba
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic
 
 ROWS = 64
@@ -25,7 +25,8 @@ WIDTH = 4
 class Masks:
     """`first` int64 (trees + 1,): where a tree's conditions begin. Per condition: `column`, of 2 × features, as a forest's; `threshold`;
     `mask`, uint32 or uint64, the leaves that are left where it sends a row right; `set`, `size`: its categories, as a forest's. `leaves`
-    int64 (trees,): where a tree's leaves begin in `leaf`, rows of `values` float32 (leaves, targets, filled up to four)."""
+    int64 (trees,): where a tree's leaves begin in `leaf`, rows of `values` float32 (leaves, targets, filled up to four).
+    """
 
     first: np.ndarray
     column: np.ndarray
@@ -141,8 +142,9 @@ def score(low, high, matrix, trees, categories, words, base, answer):  # type: i
 
 @numba.njit(cache=True, nogil=True)
 def lay(matrix, start, n, block):  # type: ignore[no-untyped-def]
-    """n rows of a matrix into a block, (2 × features, rows): a column after the other, twice, missing as −∞ and as +∞; the last row again
-    where the block has more."""
+    """N rows of a matrix into a block, (2 × features, rows): a column after the other, twice, missing as −∞ and as +∞; the last row again
+    where the block has more.
+    """
     features = matrix.shape[1]
     for r in range(block.shape[1]):
         row = start + min(r, n - 1)

@@ -73,7 +73,8 @@ class Forest:
     @classmethod
     def read(cls, saved: bytes) -> Forest:
         """From a booster as JSON, without XGBoost. Raises `KeyError`, `ValueError`, `IndexError` or `TypeError` where it is none; what is
-        made leads nowhere outside of itself, whatever was read."""
+        made leads nowhere outside of itself, whatever was read.
+        """
         learner = orjson.loads(saved)["learner"]
         facts = learner["learner_model_param"]
         trees = learner["gradient_booster"]["model"]["trees"]

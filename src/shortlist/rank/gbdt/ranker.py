@@ -87,7 +87,8 @@ class TreeRanker:
         earlier: TreeRanker | None = None,
     ) -> Self:
         """Learn from examples; stop and calibrate on the validation. earlier: a ranker of the same features and objectives,
-        whose trees are kept and added to."""
+        whose trees are kept and added to.
+        """
         from shortlist.rank.gbdt.train import Boosting
 
         if self.heads == "auto":
@@ -249,7 +250,7 @@ class TreeRanker:
         return values
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
-        """matrix float32 (rows, features) → float32 (rows, objectives), in the order of the project's objectives."""
+        """Matrix float32 (rows, features) → float32 (rows, objectives), in the order of the project's objectives."""
         answer = np.empty((len(matrix), len(self.kinds)), np.float32)
         raw = self._raw(matrix)
         for column, name in enumerate(self.kinds):

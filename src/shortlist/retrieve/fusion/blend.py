@@ -26,7 +26,8 @@ TOP = 20
 @dataclass(frozen=True)
 class Blended:
     """item int32 (B, K), −1 where fewer, best first; ranks float32 (B, K, sources) from 0, NaN where a source did not
-    propose the item; scores float32 (B, K, sources), normalised per request, NaN where a source knows nothing of it."""
+    propose the item; scores float32 (B, K, sources), normalised per request, NaN where a source knows nothing of it.
+    """
 
     item: np.ndarray
     ranks: np.ndarray

@@ -92,7 +92,8 @@ class Fuse(Retriever):
 
     def learn(self, requests: Requests, truth: list[np.ndarray], k: int) -> Judged:
         """Choose the rule and its weights on validation requests. truth: per request, the items that came true; the
-        sources must be fitted on what came before them. k: the length that NDCG is measured at."""
+        sources must be fitted on what came before them. k: the length that NDCG is measured at.
+        """
         blended = self._candidates(requests, k)
         relevant = np.array([len(t) for t in truth])
         hits = member(blended.item, truth)
@@ -168,7 +169,8 @@ class Fuse(Retriever):
     @property
     def proposers(self) -> list[str]:
         """The sources that propose. Factor models score what the others found, where there are two others or more: going
-        through the whole catalogue costs them more than all the rest, and they find little that no other source does."""
+        through the whole catalogue costs them more than all the rest, and they find little that no other source does.
+        """
         cheap = [name for name, source in self.sources.items() if isinstance(source, ItemItem)]
         return cheap if len(cheap) >= 2 else list(self.sources)
 
@@ -180,7 +182,8 @@ class Fuse(Retriever):
         self, requests: Requests, blended: Blended, weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Each request's candidates by weighted scores, as places (B, K), and the features of the first m of them, the
-        shortlist (B, m, f)."""
+        shortlist (B, m, f).
+        """
         fused = _ordered(_parts(blended, "scores") @ weights, blended.item)
         order = np.argsort(-fused, axis=1, kind="stable")
         place = order[:, : self.config.shortlist]

@@ -25,7 +25,8 @@ Kind = Literal["time", "last", "random"]
 @dataclass(frozen=True)
 class Holdout:
     """`train`: what may be learnt from. `users` int32 (P,): who is asked for. `truth`: for each, the items held out that
-    are not in the training part. `moments` int64 ms (P,): when each is asked."""
+    are not in the training part. `moments` int64 ms (P,): when each is asked.
+    """
 
     kind: Kind
     train: Dataset

@@ -72,7 +72,7 @@ def _cholesky(A):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _solved(L, x):  # type: ignore[no-untyped-def]
-    """x of L Lᵀ x = x, in place."""
+    """X of L Lᵀ x = x, in place."""
     n = len(x)
     for r in range(n):
         total = x[r]
@@ -89,7 +89,8 @@ def _solved(L, x):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def strongest_of(own, taken, held, begin, bounds, diagonals, factors, items, found):  # type: ignore[no-untyped-def]
     """Into found, int64 (items,): the event that speaks most for each item, −1 where none does. Request r has the events begin[r] …
-    begin[r + 1] and the items bounds[r] … bounds[r + 1]."""
+    begin[r + 1] and the items bounds[r] … bounds[r + 1].
+    """
     for row in range(len(bounds) - 1):
         low, high = begin[row], begin[row + 1]
         if low == high or bounds[row] == bounds[row + 1]:

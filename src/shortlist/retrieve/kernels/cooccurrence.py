@@ -18,7 +18,8 @@ from shortlist.retrieve.kernels.select import in_parts, no_candidates, offer, ra
 @numba.njit(cache=True, nogil=True)
 def walk(item, T, X, line, seen, touched):  # type: ignore[no-untyped-def]
     """Gather row `item` of XᵀX into `line`; `touched[:n]` are its non-zeros, and n is returned. T is Xᵀ; both are
-    (indptr, indices, data)."""
+    (indptr, indices, data).
+    """
     n = 0
     for at in range(T[0][item], T[0][item + 1]):
         person, weight = T[1][at], T[2][at]

@@ -61,7 +61,7 @@ class Index:
         """The square of the longest item's norm when the cells were made."""
 
     def build(self, items: np.ndarray, requests: np.ndarray | None = None) -> Self:
-        """items float32 (items, d). requests float32 (Q, d): typical ones, to measure the recall with; without them,
+        """Items float32 (items, d). requests float32 (Q, d): typical ones, to measure the recall with; without them,
         items stand in, which flatters nobody: they are spread like the catalogue.
 
         Raises `IndexRecallError` where the asked recall cannot be reached.
@@ -160,7 +160,7 @@ class Index:
         return found.astype(np.int32), np.where(found >= 0, scores, -np.inf).astype(np.float32)
 
     def search(self, requests: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """items int32 (B, k), best first, −1 where there are fewer, and their inner products float32 (B, k)."""
+        """Items int32 (B, k), best first, −1 where there are fewer, and their inner products float32 (B, k)."""
         requests = np.ascontiguousarray(requests, np.float32)
         if self._exact is not None:
             parts = [
@@ -189,7 +189,6 @@ class Index:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Raises `BundleError` where the folder holds no index."""
-
         try:
             facts = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             index = cls(IndexConfig.model_validate(facts["config"]))

@@ -75,7 +75,8 @@ def some_dots(
     scores: np.ndarray,
 ) -> None:
     """Into scores float32 (B, m): inner products with some items int32 (B, m); left as they are where a history (indptr) is empty, an
-    item is −1 or its count is 0. codes: with their steps, or factors as they are with the steps `PLAIN`."""
+    item is −1 or its count is 0. codes: with their steps, or factors as they are with the steps `PLAIN`.
+    """
     in_parts(len(factors), _some_rows, _some_parallel, factors, codes, steps, counts, indptr, items, scores)
 
 

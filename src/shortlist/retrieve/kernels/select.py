@@ -193,7 +193,7 @@ def select(
     indptr: np.ndarray | None = None,
     excluded: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """items int32 (B, k), −1 where there are fewer, and their scores float32 (B, k), of dense scores (B, items)."""
+    """Items int32 (B, k), −1 where there are fewer, and their scores float32 (B, k), of dense scores (B, items)."""
     items, scores = no_candidates(len(lines), min(k, lines.shape[1]))
     in_parts(
         len(lines),

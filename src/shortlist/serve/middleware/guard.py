@@ -173,7 +173,8 @@ class Guard:
 
 async def _drain(receive: Receive) -> None:
     """Take in what is still being sent of a body that is refused, within bounds: who sends it would otherwise see a broken
-    connection and not the reason."""
+    connection and not the reason.
+    """
     taken = 0
     while taken < DRAIN:
         message = await receive()

@@ -139,7 +139,8 @@ def _people(app: FastAPI, service: Service) -> None:
     @app.delete("/v1/users/{user}", responses=ERRORS, tags=["people"])
     async def erase(user: str, request: Request) -> Response:
         """Erase a person: stored events and slates, the live state, and what the model's log holds of them is not read any more.
-        The next training from the store leaves them out; a table of slates is cleaned by `shortlist erase --export`."""
+        The next training from the store leaves them out; a table of slates is cleaned by `shortlist erase --export`.
+        """
         own = service.live.serving.recommender.dataset.users.ids.own(user)
         by = request.scope.get("key", "anybody")
         gone = await asyncio.to_thread(service.store.erase, own, int(time.time() * 1000), by)

@@ -117,7 +117,8 @@ def simulate(
     progress: Progress = silent,
 ) -> Loop:
     """Live with every policy. make: seed → the world, with `rounds` × `days` days of items still to come when its log ends. days: of one
-    round. only: some policies. Raises `ShortlistError` for a policy there is not, or a world without people."""
+    round. only: some policies. Raises `ShortlistError` for a policy there is not, or a world without people.
+    """
     values: dict[str, dict[str, list[list[float]]]] = {}
     says: dict[str, str] = {}
     facts: dict[str, Any] = {}
@@ -224,7 +225,7 @@ class _Record:
         self.parts.append(events_table(columns, self.people, self.ids).select(self.world.events.column_names))
 
     def available(self, day: int) -> np.ndarray:
-        """bool (items,): what is in the catalogue on a day."""
+        """Bool (items,): what is in the catalogue on a day."""
         arrival = self.audience.arrival
         return np.ones(len(self.ids), bool) if arrival is None else arrival <= day
 
