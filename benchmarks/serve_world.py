@@ -162,10 +162,8 @@ def bundle(items: int = 100_000, users: int = 200_000, events: int = 5_000_000, 
         names = ("events", "items", "users")
         for name, table in zip(names, tables(items, users, events), strict=True):
             pq.write_table(table, folder / f"{name}.parquet")
-        (folder / "shortlist.config.toml_file").write_text(
-            PROJECT.replace("FACTORS", str(factors)) + features()
-        )
-        project = read_project(folder / "shortlist.config.toml_file")
+        (folder / "shortlist.toml").write_text(PROJECT.replace("FACTORS", str(factors)) + features())
+        project = read_project(folder / "shortlist.toml")
         print(f"training on {items:,} items for the benchmark of serving; minutes, once", file=sys.stderr)
         Recommender.from_project(project).fit(Dataset.from_project(project)).save(folder / "bundle")
     return folder / "bundle"

@@ -16,7 +16,7 @@ class ShortlistError(ValueError):
 
 
 class ProjectError(ShortlistError):
-    """`shortlist.config.toml_file` says something impossible."""
+    """`shortlist.toml` says something impossible."""
 
 
 class DataError(ShortlistError):
@@ -45,6 +45,10 @@ class IndexRecallError(ShortlistError):
 
 class MissingExtraError(ShortlistError):
     """An optional library is needed and not installed."""
+
+
+class NotFittedError(ShortlistError):
+    """A model was asked for an answer before `fit` was called."""
 
 
 def need(module: str, extra: str) -> object:

@@ -1,6 +1,6 @@
 """The recommender: retrieve → rank → re-rank, joined.
 
-    recommender = shortlist.Recommender.from_project("shortlist.config.toml_file").fit(dataset)
+    recommender = shortlist.Recommender.from_project("shortlist.toml").fit(dataset)
     recommender.recommend(user="u42", n=10)
     recommender.save("bundle/")
 

@@ -38,7 +38,7 @@ def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_init_writes_a_commented_project(folder: Path) -> None:
-    text = (folder / "shortlist.config.toml_file").read_text()
+    text = (folder / "shortlist.toml").read_text()
     assert text.count("\n#") >= 8
     project = read_project(folder)
     assert project.data.columns.slate == "slate"
@@ -111,7 +111,7 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
 
 
 def test_toml_round_trip(world: World, tmp_path: Path) -> None:
-    (tmp_path / "shortlist.config.toml_file").write_text(write_toml(world.settings, "x"))
+    (tmp_path / "shortlist.toml").write_text(write_toml(world.settings, "x"))
     assert (
         read_project(tmp_path).model_dump()
         == read_project(world.write(tmp_path / "w"))

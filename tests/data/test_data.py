@@ -175,9 +175,7 @@ def test_file_kinds_agree(tmp_path: Path) -> None:
     ]
     for number, case in enumerate(cases):
         text = "\n".join(f'{k} = "{v}"' for k, v in case.items())
-        (tmp_path / "shortlist.config.toml_file").write_text(
-            f'[data]\n{text}\n[data.columns]\ntimestamp = "timestamp"\n'
-        )
+        (tmp_path / "shortlist.toml").write_text(f'[data]\n{text}\n[data.columns]\ntimestamp = "timestamp"\n')
         dataset = Dataset.from_project(read_project(tmp_path))
         assert [str(i) for i in dataset.items.ids.ids(dataset.log.item)] == ["1", "2", "2"], number
 
@@ -291,6 +289,6 @@ def test_guess_is_a_working_project(movielens: Path) -> None:
 )
 def test_project_errors_name_the_setting(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ProjectError) as error:
-        parse_project(settings, "shortlist.config.toml_file")
+        parse_project(settings, "shortlist.toml")
     assert words in str(error.value)
-    assert "shortlist.config.toml_file" in str(error.value)
+    assert "shortlist.toml" in str(error.value)

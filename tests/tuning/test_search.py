@@ -174,7 +174,7 @@ def test_custom_features_are_named_and_never_loaded_from_a_bundle(folder: Path) 
         "import shortlist\nimport pyarrow.compute as pc\n\n"
         "@shortlist.feature('minutes')\ndef minutes(length):\n    return pc.divide(length, 60.0)\n"
     )
-    text = (folder / "shortlist.config.toml_file").read_text()
+    text = (folder / "shortlist.toml").read_text()
     (folder / "custom.toml").write_text(
         text.replace(
             "[[features]]",
@@ -201,7 +201,7 @@ BROKEN: list[tuple[str, str, str]] = [
 
 @pytest.mark.parametrize(("before", "after", "words"), BROKEN)
 def test_errors_name_the_line(folder: Path, before: str, after: str, words: str) -> None:
-    text = (folder / "shortlist.config.toml_file").read_text()
+    text = (folder / "shortlist.toml").read_text()
     at = text.index(before)
     path = folder / "broken.toml"
     path.write_text(text[:at] + after + text[at + len(before) :])
@@ -216,7 +216,7 @@ def test_errors_name_the_line(folder: Path, before: str, after: str, words: str)
 def test_a_ring_of_derived_features(folder: Path) -> None:
     for name in ("double", "half_"):
         shortlist.feature(name)(lambda x: x)
-    text = (folder / "shortlist.config.toml_file").read_text()
+    text = (folder / "shortlist.toml").read_text()
     ring = (
         '[[features]]\nname = "a"\nkind = "custom"\nfunction = "double"\ninputs = ["b"]\n\n'
         '[[features]]\nname = "b"\nkind = "custom"\nfunction = "half_"\ninputs = ["a"]\n\n[[features]]'
@@ -231,7 +231,7 @@ def test_a_ring_of_derived_features(folder: Path) -> None:
 
 
 def test_weights_all_zero_and_an_objective_without_positives(folder: Path) -> None:
-    text = (folder / "shortlist.config.toml_file").read_text()
+    text = (folder / "shortlist.toml").read_text()
     import re
 
     (folder / "zero.toml").write_text(re.sub(r"weight = .*", "weight = 0.0", text))
@@ -251,7 +251,7 @@ def test_an_infinite_value_is_an_error_with_rows_and_line(folder: Path, video: A
     values[123] = np.inf
     at = video.events.schema.get_field_index("value")
     pq.write_table(video.events.set_column(at, "value", pa.array(values)), folder / "endless.parquet")
-    text = (folder / "shortlist.config.toml_file").read_text().replace("events.parquet", "endless.parquet")
+    text = (folder / "shortlist.toml").read_text().replace("events.parquet", "endless.parquet")
     (folder / "endless.toml").write_text(text)
     with pytest.raises(DataError) as error:
         Dataset.from_project(read_project(folder / "endless.toml"))

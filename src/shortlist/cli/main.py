@@ -76,12 +76,10 @@ def init(
     ],
     items: Annotated[str | None, typer.Option(help="The items table.")] = None,
     users: Annotated[str | None, typer.Option(help="The users table.")] = None,
-    out: Annotated[Path, typer.Option(help="Where to write the project file.")] = Path(
-        "shortlist.config.toml_file"
-    ),
+    out: Annotated[Path, typer.Option(help="Where to write the project file.")] = Path("shortlist.toml"),
     force: Annotated[bool, typer.Option(help="Overwrite an existing project file.")] = False,
 ) -> None:
-    """Look at the tables, guess what they are, and write a commented shortlist.config.toml_file."""
+    """Look at the tables, guess what they are, and write a commented shortlist.toml."""
     from shortlist.config.project import Data, Project, is_query
     from shortlist.config.toml_file import write_toml
     from shortlist.data.dataset import read_tables
@@ -135,7 +133,7 @@ def _from(out: Path, source: str) -> str:
 
 @app.command()
 def check(
-    project: ProjectOption = Path("shortlist.config.toml_file"),
+    project: ProjectOption = Path("shortlist.toml"),
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
 ) -> None:
@@ -164,7 +162,7 @@ def check(
 
 @app.command()
 def evaluate(
-    project: ProjectOption = Path("shortlist.config.toml_file"),
+    project: ProjectOption = Path("shortlist.toml"),
     html: Annotated[Path, typer.Option(help="Where the report page goes.")] = Path("report.html"),
     json_file: JsonOption = None,
     train_table: Annotated[

@@ -15,7 +15,7 @@ from shortlist.errors import ShortlistError
 
 def preview(
     bundle: BundleArgument,
-    project: ProjectOption = Path("shortlist.config.toml_file"),
+    project: ProjectOption = Path("shortlist.toml"),
     people: Annotated[int, typer.Option(help="So many people's slates are made.", min=1, max=5000)] = 300,
     n: Annotated[int, typer.Option("-n", help="Items on a slate.", min=1, max=200)] = 10,
     json_file: JsonOption = None,

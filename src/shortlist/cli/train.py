@@ -31,7 +31,7 @@ TURNED_DOWN = 3
 
 
 def train(
-    project: ProjectOption = Path("shortlist.config.toml_file"),
+    project: ProjectOption = Path("shortlist.toml"),
     out: Annotated[
         str,
         typer.Option(
@@ -184,7 +184,7 @@ def _present(out: str) -> Recommender | None:
 def _settings(project: Path, base: str, present: Recommender | None) -> Project:
     from shortlist.config.project import read_project
 
-    path = project / "shortlist.config.toml_file" if project.is_dir() else project
+    path = project / "shortlist.toml" if project.is_dir() else project
     if base == "tables" or path.exists():
         return read_project(project)
     if present is None:

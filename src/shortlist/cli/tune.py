@@ -39,7 +39,7 @@ WorldOption = Annotated[
 @tune_app.callback()
 def tune(
     context: typer.Context,
-    project: ProjectOption = Path("shortlist.config.toml_file"),
+    project: ProjectOption = Path("shortlist.toml"),
     trials: Annotated[
         int, typer.Option(min=1, help="How many settings to try, beside those of before.")
     ] = 40,
@@ -89,7 +89,7 @@ def tune(
 
 @tune_app.command()
 def weights(
-    project: ProjectOption = Path("shortlist.config.toml_file"),
+    project: ProjectOption = Path("shortlist.toml"),
     world: WorldOption = None,
     objectives: Annotated[
         str | None, typer.Option(help="Two of them, with a comma; those with the greatest weights without.")

@@ -1,4 +1,4 @@
-"""`shortlist.config.toml_file` as typed settings.
+"""`shortlist.toml` as typed settings.
 
 The project file is the one place where a person says what their data is and what they want from it. Every setting
 has a default, so the smallest project is the name of an events table. The sections follow the way of the data:
@@ -283,7 +283,7 @@ class Experiment(Settings):
 
 
 class Project(Settings):
-    """The whole of `shortlist.config.toml_file`."""
+    """The whole of `shortlist.toml`."""
 
     name: str = "shortlist"
     simulated: bool = False
@@ -308,7 +308,7 @@ class Project(Settings):
     """The file this was read from and its text, so that an error can name the line."""
 
     def where(self, field: str) -> str:
-        """ "shortlist.config.toml_file, line 12: " for a setting such as `features.3.window`; nothing where there is no file."""
+        """ "shortlist.toml, line 12: " for a setting such as `features.3.window`; nothing where there is no file."""
         if self._source is None:
             return ""
         return _place(*self._source, field)
@@ -399,10 +399,10 @@ def _place(path: str, text: str, field: str) -> str:
 
 
 def read_project(path: str | Path) -> Project:
-    """Read `shortlist.config.toml_file`. Relative file names in it are relative to the file's own folder."""
+    """Read `shortlist.toml`. Relative file names in it are relative to the file's own folder."""
     path = Path(path)
     if path.is_dir():
-        path = path / "shortlist.config.toml_file"
+        path = path / "shortlist.toml"
     if not path.exists():
         raise ProjectError(f"{path}: no such file; `shortlist init events.parquet` writes one")
     try:

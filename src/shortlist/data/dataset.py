@@ -297,7 +297,7 @@ def _entity_ids(
                 f"there is a {role} table and no [{role}] section",
                 0,
                 [],
-                f'Add [{role}] with id = "…" to shortlist.config.toml_file',
+                f'Add [{role}] with id = "…" to shortlist.toml',
             )
         )
         return None

@@ -85,7 +85,7 @@ def guess_project(
         if columns[role] is None:
             raise DataError(
                 f"no column of the events looks like the {role} (there are: {', '.join(events.column_names)}); "
-                f"rename one to {role}_id, or write shortlist.config.toml_file by hand",
+                f"rename one to {role}_id, or write shortlist.toml by hand",
                 field=f"data.columns.{role}",
             )
     if columns["value"] and not _numeric(events.schema.field(columns["value"]).type):

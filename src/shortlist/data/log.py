@@ -104,7 +104,7 @@ def missing_column(file: str, wanted: str, present: Iterable[str], setting: str)
         f"no such column; there are: {', '.join(names)}",
         0,
         [],
-        f"{hint}Set {setting} in shortlist.config.toml_file",
+        f"{hint}Set {setting} in shortlist.toml",
     )
 
 

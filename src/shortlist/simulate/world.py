@@ -73,11 +73,11 @@ class World:
         )
 
     def write(self, folder: Path) -> Path:
-        """The tables as Parquet beside their `shortlist.config.toml_file`, whose path is returned."""
+        """The tables as Parquet beside their `shortlist.toml`, whose path is returned."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("events", "items", "users"):
             pq.write_table(getattr(self, name), folder / f"{name}.parquet", compression="zstd")
-        path = folder / "shortlist.config.toml_file"
+        path = folder / "shortlist.toml"
         path.write_text(
             write_toml(self.settings, f"The simulated {self.name} world. Nobody here is real."),
             encoding="utf-8",
