@@ -5,6 +5,9 @@ A caller who wants one `except` uses `ShortlistError`; the HTTP layer turns ever
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ShortlistError(ValueError):
     """The base of all of them. `field` names the setting, column or request field at fault, where there is one."""
@@ -49,6 +52,12 @@ class MissingExtraError(ShortlistError):
 
 class NotFittedError(ShortlistError):
     """A model was asked for an answer before `fit` was called."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'als'?` for a name close to a known one, else an empty string."""
+    near = difflib.get_close_matches(str(name), [str(k) for k in known], 1, 0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def need(module: str, extra: str) -> object:

@@ -1,0 +1,211 @@
+"""A request for recommendations, as one typed value.
+
+Python callers, HTTP, experiment arms, pages, `why` and batches all make a `RecommendRequest`. It is checked once, when
+it is made, and passed along whole; what depends on a model (whether an objective, a filter or an item exists) is
+checked once more by `cascade/encode.py`, which resolves names to codes.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypedDict
+
+from shortlist.errors import RequestError, suggestion
+
+MAX_N = 200
+"""The longest slate that can be requested."""
+MAX_HISTORY = 1_000
+"""The longest history that can be given with a request."""
+NUMBERS = {"diversity": 1.0, "freshness": 10.0, "calibration": 1.0, "explore": 5.0}
+"""Re-ranking strengths and their upper bounds; the lower bound is 0."""
+
+
+class RequestOptions(TypedDict, total=False):
+    """The keyword arguments of `Recommender.recommend`: the fields of `RecommendRequest` but `user` and `n`."""
+
+    history: Sequence[Any] | None
+    context: Mapping[str, Any] | None
+    weights: Mapping[str, float] | None
+    filters: Mapping[str, Any] | None
+    diversity: float | None
+    freshness: float | None
+    calibration: float | None
+    combine: str | None
+    at_least: Mapping[str, float] | None
+    explore: float | None
+    seed: int | None
+    now: int | None
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendRequest:
+    """What to recommend, for whom, and under which conditions.
+
+    A field that is None takes the project's setting. The value is immutable and is validated when it is made.
+
+    Parameters
+    ----------
+    user
+        User id. A user that the model does not know is treated as new, and the slate reports it.
+    n
+        Number of items, 1 to 200.
+    history
+        Item ids, oldest first. They replace the stored history of the user.
+    context
+        The moment of the request (device, time of day, …) and, for a visitor, user attributes.
+    weights
+        Objective → weight in the utility.
+    filters
+        Attribute → rule that an item must fulfil, for example `{"genres": {"none": ["Horror"]}}`.
+    diversity, freshness, calibration, explore
+        Strengths of the re-rankers. Ranges: 0 to 1, 0 to 10, 0 to 1 and 0 to 5.
+    combine
+        How objectives become one number: `"sum"` or `"product"`.
+    at_least
+        Guard-rails: objective → least mean prediction of the slate.
+    seed
+        Seed of exploration, so that a slate can be reproduced.
+    now
+        Moment of the request, milliseconds since 1970 (default: the recommender's clock).
+    after
+        Id of the item that the user is looking at ("up next"). It counts as the latest event of the history and is
+        not recommended.
+
+    Raises
+    ------
+    RequestError
+        Names the field that is wrong, in `error.field`.
+
+    Examples
+    --------
+    >>> RecommendRequest(user="u42", n=5, weights={"seconds": 2.0})
+    RecommendRequest(user='u42', n=5, weights={'seconds': 2.0})
+    """
+
+    user: Any = None
+    n: int = 10
+    history: Sequence[Any] | None = None
+    context: Mapping[str, Any] | None = None
+    weights: Mapping[str, float] | None = None
+    filters: Mapping[str, Any] | None = None
+    diversity: float | None = None
+    freshness: float | None = None
+    calibration: float | None = None
+    combine: str | None = None
+    at_least: Mapping[str, float] | None = None
+    explore: float | None = None
+    seed: int | None = None
+    now: int | None = None
+    after: Any = None
+
+    def __post_init__(self) -> None:
+        """Check every field and normalise its type."""
+        if isinstance(self.n, bool) or not isinstance(self.n, numbers.Integral) or not 1 <= self.n <= MAX_N:
+            raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {self.n!r}", field="n")
+        self._set("n", int(self.n))
+        if self.history is not None:
+            self._set("history", _history(self.history))
+        for name in ("context", "weights", "filters", "at_least"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Mapping):
+                raise RequestError(f"{name} must be a mapping (a JSON object) and is {value!r}", field=name)
+        for name, most in NUMBERS.items():
+            value = getattr(self, name)
+            if value is not None:
+                self._set(name, _strength(value, name, most))
+        for name in ("seed", "now"):
+            value = getattr(self, name)
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0
+            ):
+                raise RequestError(f"{name} must be a whole number from 0 and is {value!r}", field=name)
+
+    def _set(self, name: str, value: Any) -> None:
+        """Store a normalised value while the instance is being made."""
+        object.__setattr__(self, name, value)
+
+    @classmethod
+    def of(cls, fields_: Mapping[str, Any]) -> RecommendRequest:
+        """Make a request from a mapping. Raises `RequestError` for a field that does not exist, with a suggestion."""
+        for name in fields_:
+            if name not in FIELDS:
+                raise RequestError(
+                    f"{name}: a request has no such field{suggestion(name, FIELDS)}", field=str(name)
+                )
+        return cls(**fields_)
+
+    def merged(self, defaults: Mapping[str, Any]) -> RecommendRequest:
+        """Return the request with defaults where it leaves a field open, as an experiment arm gives them.
+
+        Mappings are merged key by key; the request's own values have priority.
+        """
+        changes: dict[str, Any] = {}
+        for name, default in defaults.items():
+            own = getattr(self, name)
+            if default is None or default == {}:
+                continue
+            if isinstance(default, Mapping):
+                changes[name] = {**default, **(own or {})}
+            elif own is None:
+                changes[name] = default
+        return replace(self, **changes) if changes else self
+
+    def __repr__(self) -> str:
+        given = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
+        shown = [f"{name}={value!r}" for name, value, default in given if value is not default and value != default]
+        return f"RecommendRequest({', '.join(shown)})"
+
+
+FIELDS = tuple(f.name for f in fields(RecommendRequest))
+
+
+def requests_for(
+    users: Sequence[Any],
+    n: int,
+    contexts: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None,
+    options: RequestOptions,
+) -> list[RecommendRequest]:
+    """Make one request a user. `contexts` is one context for all users, or a list with one for each."""
+    if isinstance(users, (str, bytes)):
+        raise RequestError("users must be a list of user ids, and is one string", field="users")
+    if options.get("history") is not None:
+        raise RequestError("give either users or one history, not both", field="users")
+    shared = contexts is None or isinstance(contexts, Mapping)
+    each = [contexts] * len(users) if shared else list(contexts)  # type: ignore[arg-type]
+    if len(each) != len(users):
+        raise RequestError(
+            f"context: {len(each)} contexts for {len(users)} users; give one for all, or one for each",
+            field="context",
+        )
+    if not len(users):
+        return []
+    first = RecommendRequest(users[0], n, **{**options, "context": each[0]})  # type: ignore[typeddict-item]
+    seeds = [None if first.seed is None else first.seed + row for row in range(len(users))]
+    return [
+        replace(first, user=user, context=context, seed=seed)
+        for user, context, seed in zip(users, each, seeds, strict=True)
+    ]
+
+
+def _history(given: Any) -> tuple[Any, ...]:
+    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
+        try:
+            iterable = not isinstance(given, (str, bytes, Mapping)) and iter(given)
+        except TypeError:
+            iterable = False
+        if iterable is False:
+            raise RequestError(
+                f'history must be a list of item ids, for example ["i3"], and is {given!r}', field="history"
+            )
+    return tuple(given)
+
+
+def _strength(value: Any, name: str, most: float) -> float:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or math.isnan(value) or not 0 <= value <= most:
+        raise RequestError(f"{name} must be a number from 0 to {most:g} and is {value!r}", field=name)
+    return float(value)
