@@ -1,0 +1,1 @@
+"""Reports as HTML: describe a `Document`, draw its charts, render it. No other room writes HTML."""
