@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,9 @@ def part_world_evaluate(examples: str) -> None:
 
     world = make_movies()
     dataset = world.dataset()
-    dataset.project.rank.examples = examples  # type: ignore[assignment]
-    finish(report=shortlist.evaluate(dataset.project, dataset, truth=world.truth).to_json())
+    project = dataset.project
+    project = project.model_copy(update={"rank": project.rank.model_copy(update={"examples": examples})})
+    finish(report=shortlist.evaluate(project, replace(dataset, project=project), truth=world.truth).to_json())
 
 
 def latency(bundle: str, requests: int = 600) -> dict[str, Any]:

@@ -31,7 +31,8 @@ from shortlist.cascade.people import Event, People
 from shortlist.cascade.respond import guard_rails, in_full, policy_name, trial_of
 from shortlist.cascade.timing import Laps
 from shortlist.cascade.train import train_stages
-from shortlist.config.project import IMPRESSION, Project, parse_project, read_project
+from shortlist.config.base import IMPRESSION
+from shortlist.config.project import Project, parse_project, read_project
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.histories import Histories
 from shortlist.data.slates import Recommendation, Slate, Slates

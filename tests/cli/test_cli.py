@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shortlist.config.project import read_project
-from shortlist.config.toml_file import write_toml
+from shortlist.config.toml import write_toml
 from shortlist.simulate.world import World
 
 

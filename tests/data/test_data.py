@@ -283,7 +283,7 @@ def test_guess_is_a_working_project(movielens: Path) -> None:
             "objectives.x.window: 'soon' is not a duration",
         ),
         ({"objectives": {"x": {"events": ["e"], "weight": 0}}}, "weight 0"),
-        ({"evaluate": {"relevant": "y"}}, "which is no objective"),
+        ({"evaluate": {"relevant": "y"}}, "'y' is not an objective"),
         ({"rerank": {"diversity_by": "genre"}}, "rerank.diversity_by"),
     ],
 )

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from test_serve import call
 
 from conftest import ROOT, Server
-from shortlist.config.project import Arm, Experiment
+from shortlist.config.experiments import Arm, Experiment
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.protocol import evaluate
 from shortlist.evaluate.report import html_report

@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 
 from conftest import Server
 from shortlist.cli.main import app
-from shortlist.config.project import Experiment, Project, parse_project
+from shortlist.config.experiments import Experiment
+from shortlist.config.project import Project, parse_project
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.offpolicy import SlateLog
 from shortlist.experiments.analyse import MISMATCH, People, analyse, analyse_interleaved

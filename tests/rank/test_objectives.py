@@ -150,11 +150,11 @@ def _auc(score: np.ndarray, yes: np.ndarray) -> float:
         ({"a": {"events": ["e"], "given": "b"}}, "must be another objective of kind probability"),
         (
             {"a": {"events": ["e"], "given": "b"}, "b": {"events": ["e"], "given": "a"}},
-            "a ring: a → b → a",
+            "circular dependency: a → b → a",
         ),
         (
             {"a": {"events": ["e"]}, "b": {"events": ["e"], "kind": "amount", "given": "a"}},
-            "given is for a probability",
+            "given requires kind = 'probability'",
         ),
         ({"a": {"events": ["e"], "loss": "tweedie"}}, "is not for a probability"),
         ({"a": {"events": ["e"], "weight": 0}}, "every objective has weight 0"),

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shortlist.config.project import NewItems, Objective
+from shortlist.config.objectives import Objective
+from shortlist.config.rerank import NewItemSettings
 from shortlist.recommender import Recommender
 from shortlist.rerank.cold_start import PRIOR, Newcomers, Trial, highest
 from shortlist.rerank.exploration import Way, explored
@@ -88,7 +89,9 @@ def test_the_chance_to_have_the_highest_draw() -> None:
 
 def test_beliefs_move_from_the_prediction_to_the_record() -> None:
     new = Newcomers(
-        NewItems(share=1.0, budget=100), Objective(events=["play"], at_least=10.0), np.zeros(3, np.int64)
+        NewItemSettings(share=1.0, budget=100),
+        Objective(events=["play"], at_least=10.0),
+        np.zeros(3, np.int64),
     )
     new.add("impression", np.array([0] * 40 + [1] * 40), np.full(80, np.nan))
     new.add(
@@ -108,7 +111,7 @@ def test_beliefs_move_from_the_prediction_to_the_record() -> None:
 def test_the_first_audience_goes_to_those_who_are_liked_and_ends_with_the_budget() -> None:
     rng = np.random.default_rng(1)
     true = np.array([0.02, 0.02, 0.02, 0.30])
-    new = Newcomers(NewItems(share=1.0, budget=400), Objective(events=["play"]), np.full(4, 5 * DAY))
+    new = Newcomers(NewItemSettings(share=1.0, budget=400), Objective(events=["play"]), np.full(4, 5 * DAY))
     shown = np.zeros(4, int)
     for round_number in range(1_000):
         now = new.now(np.full(4, 5 * DAY), 6 * DAY, None)
@@ -132,7 +135,7 @@ def test_the_first_audience_goes_to_those_who_are_liked_and_ends_with_the_budget
     assert shown.max() == shown[3] == 400, shown  # no more than its budget
     assert (shown[:3] >= 5).all(), shown
     early = Newcomers(
-        NewItems(share=1.0, budget=400, window="1d"), Objective(events=["play"]), np.full(4, 5 * DAY)
+        NewItemSettings(share=1.0, budget=400, window="1d"), Objective(events=["play"]), np.full(4, 5 * DAY)
     )
     assert len(early.now(np.full(4, 5 * DAY), 7 * DAY, None)) == 0  # no longer new
     assert len(early.now(np.full(4, 5 * DAY), 4 * DAY, None)) == 0  # not out yet
@@ -142,7 +145,7 @@ def test_a_new_item_is_shown_until_its_budget_is_spent(bundle: Path) -> None:
     fresh = Recommender.load(bundle)  # with a catalogue of its own, which is changed here
     project = fresh.project
     rerank = project.rerank.model_copy(
-        update={"new_items": NewItems(share=0.5, slot=2, budget=30, window="2h")}
+        update={"new_items": NewItemSettings(share=0.5, slot=2, budget=30, window="2h")}
     )
     fresh.project = project.model_copy(update={"rerank": rerank})
     fresh.ready(fresh.dataset, fresh.features.priors)

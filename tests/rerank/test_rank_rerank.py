@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shortlist.config.project import Objective, parse_project
+from shortlist.config.objectives import Objective
+from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset, Log
 from shortlist.data.split import stage_cuts
 from shortlist.data.times import NO_TIME

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from shortlist.cascade.page import make_page
 from shortlist.config.project import parse_project
-from shortlist.config.rerank import FairShare, Rerank, Rule
+from shortlist.config.rerank import FairShare, RerankSettings, Rule
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
 from shortlist.evaluate.rerank_cost import parts_of, preview, prices
@@ -254,7 +254,7 @@ def test_rules_hold_on_slates_and_have_a_price(dataset: Dataset, recommender: Re
         "calibration": 0.4,
         "calibration_by": "genres",
     }
-    settings_of = Rerank.model_validate(by)
+    settings_of = RerankSettings.model_validate(by)
     found = preview(recommender, settings_of, people, 8)
     assert found.people == len(people)
     assert found.changed > 0.5
@@ -293,12 +293,12 @@ def test_settings_that_cannot_be_are_refused(dataset: Dataset) -> None:
     base = dataset.project.model_dump()
     rule = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
     for change, said in (
-        ({"rules": [rule, rule]}, "a name of its own"),
+        ({"rules": [rule, rule]}, "names must differ"),
         ({"calibration": 0.5}, "calibration_by"),
         ({"fair": [{"by": "minutes", "values": ["x"], "share": 0.5}]}, "rerank.fair.0.by"),
         ({"show_again": "genres"}, "rerank.show_again"),
         ({"rules": [{**rule, "action": "shout"}]}, "boost"),
-        ({"rules": [{**rule, "when": {"colour": {"any": ["red"]}}}]}, "asks for 'colour'"),
+        ({"rules": [{**rule, "when": {"colour": {"any": ["red"]}}}]}, "uses 'colour'"),
     ):
         with pytest.raises(ProjectError) as error:
             parse_project({**base, "rerank": {**base["rerank"], **change}})

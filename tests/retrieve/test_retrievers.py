@@ -402,15 +402,15 @@ def test_cold_items_are_found_on_movielens(movielens: Path) -> None:
 
 
 def parse_project_of(folder: Path):  # type: ignore[no-untyped-def]
-    from shortlist.config.project import Data, Project
+    from shortlist.config.data import DataSettings
+    from shortlist.config.project import Project
     from shortlist.data.dataset import read_tables
     from shortlist.data.guess import guess_project
 
     sources = {"events": str(folder / "events.parquet"), "items": str(folder / "items.parquet")}
-    tables = read_tables(Project(data=Data(**sources)))
+    tables = read_tables(Project(data=DataSettings(**sources)))
     project = guess_project(*tables[:3])
-    project.data.events, project.data.items = sources["events"], sources["items"]
-    return project
+    return project.model_copy(update={"data": project.data.model_copy(update=sources)})
 
 
 # ------------------------------------------------------------------ the blend

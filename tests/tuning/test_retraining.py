@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from shortlist.bundle.registry import Models
 from shortlist.cli.main import app
-from shortlist.config.project import IMPRESSION, parse_project
-from shortlist.config.toml_file import write_toml
+from shortlist.config.base import IMPRESSION
+from shortlist.config.project import parse_project
+from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.policies import told
 from shortlist.recommender import Recommender

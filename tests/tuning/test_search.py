@@ -15,7 +15,7 @@ from test_cli import run
 
 import shortlist
 from shortlist.config.project import parse_project, read_project
-from shortlist.config.toml_file import find_line, write_toml
+from shortlist.config.toml import find_line, write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
 from shortlist.evaluate.feature_report import features_page, inspect_features
@@ -192,7 +192,7 @@ def test_custom_features_are_named_and_never_loaded_from_a_bundle(folder: Path) 
 BROKEN: list[tuple[str, str, str]] = [
     ('of = "item.length"', 'of = "item.lenght"', "of = 'item.lenght' needs an attribute"),
     ('window = "1d"', 'window = "0d"', "'0d' is not a duration"),
-    ('kind = "trend"', 'kind = "trent"', "does not match any of the expected tags"),
+    ('kind = "trend"', 'kind = "trent"', "'trent' is unknown; did you mean 'trend'?"),
     ('against = "7d"', 'against = "1h"', "must be longer than window"),
     ('event = "like"', 'event = "love"', "no event is of kind 'love'"),
     ('by = "user*item.topics"', 'by = "user*item.topic"', "item has: title (text), topics (list)"),

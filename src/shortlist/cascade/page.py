@@ -12,7 +12,7 @@ from shortlist.cascade.encode import Context
 from shortlist.cascade.reasons import VERBS
 from shortlist.cascade.respond import in_full
 from shortlist.config.base import duration_ms
-from shortlist.config.rerank import Row
+from shortlist.config.page import RowSettings
 from shortlist.data.slates import Recommendation
 from shortlist.data.times import NO_TIME
 from shortlist.errors import RequestError
@@ -146,14 +146,14 @@ class _Page:
 
     # ---------------------------------------------------------------- kinds of rows
 
-    def _picks(self, _row: Row) -> list[tuple[Theme, Any]]:
+    def _picks(self, _row: RowSettings) -> list[tuple[Theme, Any]]:
         by = self.r.project.rerank
         strengths = Strengths(by.diversity, by.freshness, by.calibration)
         taste = self.r.taste(self.requests, 0) if strengths.calibration > 0 else None
         order = self.r.arrange(self.items, self.utility, self.n, self.moment, strengths, taste)
         return [(Theme("picks", "Picked for you", order, first=True), None)]
 
-    def _because(self, _row: Row) -> list[tuple[Theme, Any]]:
+    def _because(self, _row: RowSettings) -> list[tuple[Theme, Any]]:
         data = self.r.dataset
         found, seen = [], set[int]()
         weights = self.r.asker.event_weights(
@@ -186,7 +186,7 @@ class _Page:
                 return scores
         return None
 
-    def _attribute(self, row: Row) -> list[tuple[Theme, Any]]:
+    def _attribute(self, row: RowSettings) -> list[tuple[Theme, Any]]:
         attribute = self.r.dataset.items.attributes[str(row.of)]
         indptr, values = attribute.take(self.items).ragged()
         owner = np.repeat(np.arange(len(self.items)), np.diff(indptr))
@@ -200,7 +200,7 @@ class _Page:
             found.append((Theme("attribute", attribute.vocabulary[value], rows), attribute.vocabulary[value]))
         return found
 
-    def _trending(self, _row: Row) -> list[tuple[Theme, Any]]:
+    def _trending(self, _row: RowSettings) -> list[tuple[Theme, Any]]:
         for at, name in enumerate(self.rows.sources):
             if self.r.retrievers[name].name == "popular":
                 rank = self.rows.ranks[:, at]
@@ -210,16 +210,16 @@ class _Page:
                 ]
         return []
 
-    def _new(self, row: Row) -> list[tuple[Theme, Any]]:
+    def _new(self, row: RowSettings) -> list[tuple[Theme, Any]]:
         born = self.r.arrange.born[self.items]
         fresh = (born != NO_TIME) & (born > self.moment - duration_ms(row.window)) & (born <= self.moment)
         return [(Theme("new", "New", self.order[fresh[self.order]]), None)]
 
-    def _again(self, _row: Row) -> list[tuple[Theme, Any]]:
+    def _again(self, _row: RowSettings) -> list[tuple[Theme, Any]]:
         had = np.isin(self.items, self.whole.item)
         return [(Theme("again", "Again", self.order[had[self.order]]), None)]
 
-    def _begun(self, row: Row) -> PageRow | None:
+    def _begun(self, row: RowSettings) -> PageRow | None:
         """What was begun and not finished, latest first."""
         data = self.r.dataset
         length = data.items.attributes[str(row.of)].values

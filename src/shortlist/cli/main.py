@@ -80,14 +80,15 @@ def init(
     force: Annotated[bool, typer.Option(help="Overwrite an existing project file.")] = False,
 ) -> None:
     """Look at the tables, guess what they are, and write a commented shortlist.toml."""
-    from shortlist.config.project import Data, Project, is_query
-    from shortlist.config.toml_file import write_toml
+    from shortlist.config.data import DataSettings, is_query
+    from shortlist.config.project import Project
+    from shortlist.config.toml import write_toml
     from shortlist.data.dataset import read_tables
     from shortlist.data.guess import guess_project
 
     if out.exists() and not force:
         raise ShortlistError(f"{out} exists; --force overwrites it, --out writes elsewhere", field="out")
-    tables = read_tables(Project(data=Data(events=events, items=items, users=users)))
+    tables = read_tables(Project(data=DataSettings(events=events, items=items, users=users)))
     guess = guess_project(
         *tables[:3], name=Path(events).resolve().stem if not is_query(events) else "shortlist"
     )
@@ -124,7 +125,7 @@ def init(
 
 def _from(out: Path, source: str) -> str:
     """A file's name relative to the project file; queries and absolute names stay."""
-    from shortlist.config.project import is_query
+    from shortlist.config.data import is_query
 
     if is_query(source) or Path(source).is_absolute() or not Path(source).exists():
         return source

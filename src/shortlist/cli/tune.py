@@ -57,7 +57,7 @@ def tune(
     import json
 
     from shortlist.config.project import read_project
-    from shortlist.config.toml_file import write_toml
+    from shortlist.config.toml import write_toml
     from shortlist.tuning.search import tune as run
     from shortlist.tuning.search import tuned_page
 

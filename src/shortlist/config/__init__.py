@@ -1,0 +1,1 @@
+"""The settings of a project: `shortlist.toml` as typed values, one module a section."""

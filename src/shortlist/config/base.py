@@ -1,4 +1,4 @@
-"""What all settings share: nothing unknown is taken, every field has its docstring, durations are written as people write them."""
+"""What all settings share: unknown settings are refused, values are immutable, durations are written as text."""
 
 from __future__ import annotations
 
@@ -9,28 +9,63 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 IMPRESSION = "impression"
-"""The kind of event that says an item was shown. It feeds counters and ranker examples, never a history."""
+"""The event kind that records that an item was shown. It feeds counters and ranker examples, never a history."""
 
 MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+"""Milliseconds per unit of a duration."""
 
 
 @lru_cache(maxsize=1024)
 def duration_ms(text: str) -> int:
-    """`"30d"`, `"12h"`, `"15m"`, `"90s"`, `"2w"` in milliseconds. Raises `ValueError` on anything else."""
+    """Convert a duration to milliseconds.
+
+    Parameters
+    ----------
+    text
+        A number and a unit: s, m, h, d or w. Examples: `"30d"`, `"12h"`, `"15m"`, `"90s"`, `"2w"`.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a duration, or the duration is not positive.
+
+    Examples
+    --------
+    >>> duration_ms("12h")
+    43200000
+    """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
     if not match or float(match.group(1)) <= 0:
         raise ValueError(f'{text!r} is not a duration; write for example "30d", "12h", "15m" or "90s"')
     return int(float(match.group(1)) * MS[match.group(2)])
 
 
-def _written(text: str) -> str:
+def _check_duration(text: str) -> str:
     duration_ms(text)
     return text
 
 
-Duration = Annotated[str, AfterValidator(_written)]
-"""A duration as people write it; `duration_ms` says how long it is."""
+Duration = Annotated[str, AfterValidator(_check_duration)]
+"""A duration as text, for example `"30d"`. `duration_ms` converts it."""
+
+
+class SettingError(ValueError):
+    """A validator's error about one setting, which may differ from the section that the validator belongs to.
+
+    Parameters
+    ----------
+    field
+        Dotted name of the setting, relative to the model that raises. The message that users see names it, with its line.
+    message
+        The problem and its solution.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    """Base of every settings class: immutable, refuses unknown settings; a field's docstring is its description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)

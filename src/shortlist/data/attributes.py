@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from shortlist.config.project import AttributeKind
+from shortlist.config.data import AttributeKind
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import DataError
 

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.config.project import IMPRESSION, Objective, Project, Table, is_query
+from shortlist.config.base import IMPRESSION
+from shortlist.config.data import TableSettings, is_query
+from shortlist.config.objectives import Objective
+from shortlist.config.project import Project
 from shortlist.data.attributes import Attribute, encode
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap, id_array
@@ -283,7 +286,7 @@ def _build(
 
 
 def _entity_ids(
-    table: pa.Table | None, settings: Table | None, file: str, role: str, problems: list[Problem]
+    table: pa.Table | None, settings: TableSettings | None, file: str, role: str, problems: list[Problem]
 ) -> pa.Array | None:
     """The ids of an items or users table; findings about missing columns, missing and repeated ids are added."""
     if table is None:
@@ -341,7 +344,9 @@ def _entity_ids(
     return distinct.values
 
 
-def _entities(table: pa.Table | None, settings: Table | None, ids: IdMap, known: pa.Array | None) -> Entities:
+def _entities(
+    table: pa.Table | None, settings: TableSettings | None, ids: IdMap, known: pa.Array | None
+) -> Entities:
     if table is None or settings is None or known is None:
         return Entities(ids, Texts([str(value) for value in ids.values.to_pylist()]))
     # `ids` begins with the table's distinct ids; rows beyond them are users that only events know

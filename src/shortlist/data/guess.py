@@ -11,7 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shortlist.config.project import IMPRESSION, AttributeKind, Project, parse_project
+from shortlist.config.base import IMPRESSION
+from shortlist.config.data import AttributeKind
+from shortlist.config.project import Project, parse_project
 from shortlist.errors import DataError
 
 NAMES: dict[str, tuple[str, ...]] = {

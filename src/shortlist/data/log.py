@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shortlist.config.project import Columns, Project
+from shortlist.config.data import ColumnNames
+from shortlist.config.project import Project
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import DataError
@@ -313,7 +314,7 @@ def check_events(
     )
 
 
-def _check_columns(table: pa.Table, columns: Columns, project: Project, file: str, check: Check) -> None:
+def _check_columns(table: pa.Table, columns: ColumnNames, project: Project, file: str, check: Check) -> None:
     for role in (
         "user",
         "item",
@@ -369,7 +370,7 @@ def _is_number(value: Any) -> bool:
     return True
 
 
-def _kinds(table: pa.Table, columns: Columns, n: int) -> pa.Array:
+def _kinds(table: pa.Table, columns: ColumnNames, n: int) -> pa.Array:
     if columns.kind is None:
         return pa.array(np.repeat("event", n)) if n else pa.array([], pa.string())
     return _flat(table.column(columns.kind)).cast(pa.string())

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from shortlist.config.project import is_query
+from shortlist.config.data import is_query
 from shortlist.errors import DataError
 
 

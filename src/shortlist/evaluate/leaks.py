@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.config.project import IMPRESSION
+from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Log
 from shortlist.data.split import cut_for_test

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.config.project import Rerank
+from shortlist.config.rerank import RerankSettings
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.recommender import Recommender
 from shortlist.rerank.pipeline import Arranger, Strengths
 
 DRAWS = 500
 BATCH = 128
-Part = tuple[str, Rerank, Strengths]
+Part = tuple[str, RerankSettings, Strengths]
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ class Preview:
         }
 
 
-def strengths_of(settings: Rerank) -> Strengths:
+def strengths_of(settings: RerankSettings) -> Strengths:
     """What the settings ask of a request that says nothing itself; without chance."""
     return Strengths(settings.diversity, settings.freshness, settings.calibration)
 
 
-def parts_of(settings: Rerank) -> list[Part]:
+def parts_of(settings: RerankSettings) -> list[Part]:
     """Each part that is in force: its name, and the settings and strengths without it."""
     strengths = strengths_of(settings)
     parts: list[Part] = []
@@ -92,7 +92,7 @@ def prices(recommender: Recommender, people: Sequence[Any], n: int = 10, seed: i
 
 
 def preview(
-    recommender: Recommender, settings: Rerank, people: Sequence[Any], n: int = 10, seed: int = 0
+    recommender: Recommender, settings: RerankSettings, people: Sequence[Any], n: int = 10, seed: int = 0
 ) -> Preview:
     """A dry run: what these settings would change. Nothing is served with them. Raises `RequestError` where a rule names an attribute
     that there is not.
@@ -121,7 +121,7 @@ def preview(
     )
 
 
-def _prices(made: _Slates, arrange: Arranger, settings: Rerank, seed: int) -> list[Price]:
+def _prices(made: _Slates, arrange: Arranger, settings: RerankSettings, seed: int) -> list[Price]:
     own, worth = made.under(arrange, strengths_of(settings))
     found = []
     for name, without, strengths in parts_of(settings):

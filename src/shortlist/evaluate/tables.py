@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ValidationError
 
-from shortlist.config.project import explain, parse_project
+from shortlist.config.project import parse_project
+from shortlist.config.validate import validate_settings
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.times import to_milliseconds
 from shortlist.engines.duckdb import read_table
@@ -170,10 +170,8 @@ def evaluate_tables(
         choice = choose(dataset, tables.kind, k, tables.share, progress, [retriever[6:]], blend=False)
         model = choice.retriever
     elif retriever in MODELS:
-        try:
-            model = MODELS[retriever](MODELS[retriever].Config.model_validate(settings or {}))
-        except ValidationError as error:
-            raise ProjectError(explain(error, f"--set ({retriever})"), field="set") from None
+        kind = MODELS[retriever]
+        model = kind(validate_settings(kind.Config, settings or {}, lambda _: f"--set ({retriever}): "))
         model.fit(dataset)
     else:
         names = ", ".join(["auto", "blend", *MODELS, *(f"tuned-{name}" for name in AXES)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from shortlist.config.project import Experiment
+from shortlist.config.experiments import Experiment
 
 
 def point_of(*parts: Any) -> float:

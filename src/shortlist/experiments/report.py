@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.config.project import Experiment, Objective, Project
+from shortlist.config.experiments import Experiment
+from shortlist.config.objectives import Objective
+from shortlist.config.project import Project
 from shortlist.errors import DataError
 from shortlist.experiments.analyse import Outcome, People, analyse, analyse_interleaved
 from shortlist.metrics.significance import Estimate

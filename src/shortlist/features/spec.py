@@ -26,7 +26,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 import numpy as np
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from shortlist.config.project import Settings, duration_ms
+from shortlist.config.base import SettingError, Settings, duration_ms
 from shortlist.features.formulas import COUNT, LATEST, MEAN, RATE, RECENCY, THOUSANDTHS, TREND, finished
 
 STEPS = 24
@@ -323,7 +323,9 @@ class TrendFeature(Counted):
         if self.window == "all" or self.against == "all":
             raise ValueError("a trend needs two windows with an end; all is none")
         if duration_ms(self.against) <= duration_ms(self.window):
-            raise ValueError(f"against = {self.against!r} must be longer than window = {self.window!r}")
+            raise SettingError(
+                "against", f"against = {self.against!r} must be longer than window = {self.window!r}"
+            )
         return self
 
     def aggregates(self) -> list[Aggregate]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from pydantic import ValidationError
-
-from shortlist.config.project import Project, explain
+from shortlist.config.project import Project
 from shortlist.errors import ProjectError
 from shortlist.features.custom import check_function
 from shortlist.features.spec import Counted, DistinctFeature, adapter
@@ -29,13 +26,7 @@ def parse_features(project: Project, kinds: list[str]) -> list[Any]:
     """
     features = []
     for number, settings in enumerate(project.features):
-        where = _where(project, number)
-        try:
-            feature = adapter.validate_python(settings)
-        except ValidationError as error:
-            place = _setting(error.errors()[0])
-            where = _where(project, number, place)
-            raise ProjectError(explain(error, where), field=f"features.{number}.{place}") from None
+        feature = project.parse(f"features.{number}", adapter, settings)
         _Check(project, number, kinds).feature(feature)
         features.append(feature)
     names = [feature.name for feature in features]
@@ -47,15 +38,6 @@ def parse_features(project: Project, kinds: list[str]) -> list[Any]:
                 field="features",
             )
     return _ordered(project, features)
-
-
-def _setting(problem: Any) -> str:
-    """Which setting of a feature an error is about; one about several names the first in its words."""
-    if problem["type"].startswith("union_tag"):
-        return "kind"
-    place = next((str(part) for part in problem["loc"][1:]), "")
-    match = re.match(r"(?:Value error, )?(\w+) = ", problem["msg"])
-    return place or (match.group(1) if match else "")
 
 
 def _where(project: Project, number: int, setting: str = "") -> str:

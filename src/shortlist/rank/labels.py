@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.config.project import Objective
+from shortlist.config.objectives import Objective
 from shortlist.data.dataset import Log
 
 

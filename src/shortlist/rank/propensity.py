@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.config.project import IMPRESSION, Objective
+from shortlist.config.base import IMPRESSION
+from shortlist.config.objectives import Objective
 from shortlist.data.dataset import Dataset
 from shortlist.rank.labels import labels
 

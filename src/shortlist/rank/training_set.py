@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.config.project import IMPRESSION
+from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Progress, silent
 from shortlist.data.histories import as_of

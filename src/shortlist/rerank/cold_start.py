@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_ndtr
 
-from shortlist.config.project import IMPRESSION, NewItems, Objective, duration_ms
+from shortlist.config.base import IMPRESSION, duration_ms
+from shortlist.config.objectives import Objective
+from shortlist.config.rerank import NewItemSettings
 from shortlist.data.times import NO_TIME
 
 PRIOR = 20.0
@@ -36,7 +38,7 @@ class Newcomers:
     it stood on a slate that was answered; `taken`, how often it was. `usual`: the share of showings that are taken, of all items.
     """
 
-    def __init__(self, settings: NewItems, wanted: Objective, born: np.ndarray) -> None:
+    def __init__(self, settings: NewItemSettings, wanted: Objective, born: np.ndarray) -> None:
         """Born int64 ms (items,) or `NO_TIME`, which is never new. wanted: what counts as taken."""
         self.window, self.budget, self.wanted = duration_ms(settings.window), settings.budget, wanted
         self.told, self.served, self.taken = (np.zeros(len(born), np.int64) for _ in range(3))

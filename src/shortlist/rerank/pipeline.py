@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.config.project import Rerank, duration_ms
-from shortlist.config.rerank import Rule
+from shortlist.config.base import duration_ms
+from shortlist.config.rerank import RerankSettings, Rule
 from shortlist.data.dataset import Entities
 from shortlist.rerank.dpp import dpp
 from shortlist.rerank.exposure import capped
@@ -39,14 +39,14 @@ class Arranger:
     """Knows the catalogue: `items`, `born` int64 ms (items,), and `factors` float32 (items, d) where a retriever has them."""
 
     def __init__(
-        self, settings: Rerank, items: Entities, born: np.ndarray, factors: np.ndarray | None
+        self, settings: RerankSettings, items: Entities, born: np.ndarray, factors: np.ndarray | None
     ) -> None:
         self.settings, self.items, self.born, self.factors = settings, items, born, factors
         self.half_life = duration_ms(settings.freshness_half_life)
         self.masks: dict[str, np.ndarray] = {}
         """Which items rules and fair shares are about, as long as the catalogue stays; cleared by whoever changes it."""
 
-    def under(self, settings: Rerank) -> Arranger:
+    def under(self, settings: RerankSettings) -> Arranger:
         """The same catalogue under other settings."""
         return Arranger(settings, self.items, self.born, self.factors)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ValidationError
-
-from shortlist.config.project import explain
+from shortlist.config.validate import validate_settings
 from shortlist.errors import ProjectError
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Candidates, Requests, Retriever
@@ -33,12 +31,9 @@ def make_retrievers(sources: list[dict[str, Any]]) -> dict[str, Retriever]:
         if name in retrievers:
             raise ProjectError(f"{where}: two sources are called {name!r}; give one a name", field="name")
         kind = MODELS[model]
-        try:
-            retrievers[name] = kind(kind.Config.model_validate(rest))
-        except ValidationError as error:
-            raise ProjectError(
-                explain(error, f"{where} ({model})"), field=f"retrieve.sources.{number}"
-            ) from None
+        retrievers[name] = kind(
+            validate_settings(kind.Config, rest, lambda _: "", f"retrieve.sources.{number}")
+        )
     if not retrievers:
         raise ProjectError("retrieve.sources is empty: name at least one retriever", field="retrieve.sources")
     return retrievers

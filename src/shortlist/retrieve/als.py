@@ -26,7 +26,7 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from shortlist.config.project import Settings
+from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.mapped import load_arrays, save_arrays
 from shortlist.errors import BundleError

@@ -17,7 +17,8 @@ import numba
 import numpy as np
 import scipy.sparse as sp
 
-from shortlist.config.project import Retrieve, Settings
+from shortlist.config.base import Settings
+from shortlist.config.retrieve import RetrieveSettings
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Log
 from shortlist.data.histories import Histories
@@ -292,7 +293,7 @@ class EventWeights:
     usual: np.ndarray
 
     @classmethod
-    def of(cls, settings: Retrieve, log: Log) -> EventWeights:
+    def of(cls, settings: RetrieveSettings, log: Log) -> EventWeights:
         kinds = log.kinds or [""]
         usual = np.ones(len(kinds), np.float32)
         for code, name in enumerate(kinds):

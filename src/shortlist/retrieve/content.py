@@ -27,7 +27,7 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from shortlist.config.project import Settings
+from shortlist.config.base import Settings
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset, Entities
 from shortlist.data.times import NO_TIME

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from shortlist.config.project import Settings
+from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
 from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
 from shortlist.retrieve.kernels.cooccurrence import parts_of

@@ -16,8 +16,7 @@ import numba
 import numpy as np
 from pydantic import Field
 
-from shortlist.config.base import Duration
-from shortlist.config.project import Settings, duration_ms
+from shortlist.config.base import Duration, Settings, duration_ms
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
 from shortlist.retrieve.base import Candidates, Requests, Retriever

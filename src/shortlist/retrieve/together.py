@@ -23,8 +23,7 @@ import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from shortlist.config.base import Duration
-from shortlist.config.project import duration_ms
+from shortlist.config.base import Duration, duration_ms
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
 from shortlist.retrieve.item_item import ItemItem, ItemItemConfig

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shortlist.config.project import IMPRESSION, parse_project
-from shortlist.config.toml_file import write_toml
+from shortlist.config.base import IMPRESSION
+from shortlist.config.project import parse_project
+from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.simulate.audience import Audience, Followed
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from shortlist.config.project import IMPRESSION
+from shortlist.config.base import IMPRESSION
 from shortlist.store.event_store import EventStore
 
 

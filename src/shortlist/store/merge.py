@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.config.project import IMPRESSION
+from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute, encode
 from shortlist.data.dataset import Dataset, Entities, Log
 from shortlist.data.entities import change_entity

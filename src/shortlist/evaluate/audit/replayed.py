@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.config.project import IMPRESSION
+from shortlist.config.base import IMPRESSION
 from shortlist.data.dataset import Progress, silent
 from shortlist.evaluate.audit.agree import Score
 from shortlist.evaluate.audit.contenders import Contender, Visit, first_list, in_batches

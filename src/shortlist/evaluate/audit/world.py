@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.config.project import IMPRESSION, parse_project
+from shortlist.config.base import IMPRESSION
+from shortlist.config.project import parse_project
 from shortlist.data.dataset import Progress, silent
 from shortlist.errors import ShortlistError
 from shortlist.evaluate.audit.agree import Agreement, Score, agreements

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.config.project import Objective, Project
+from shortlist.config.objectives import Objective
+from shortlist.config.project import Project
 from shortlist.errors import DataError
 from shortlist.rank.censoring import base_chance, observation_weights
 from shortlist.rank.gbdt.losses import LOSSES, Loss

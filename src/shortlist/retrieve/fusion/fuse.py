@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from shortlist.config.project import Settings
+from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.mapped import load_arrays
 from shortlist.errors import BundleError

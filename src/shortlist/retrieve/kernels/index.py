@@ -23,7 +23,7 @@ import numba
 import numpy as np
 from pydantic import Field
 
-from shortlist.config.project import Settings
+from shortlist.config.base import Settings
 from shortlist.data.mapped import load_array
 from shortlist.errors import BundleError, IndexRecallError, need
 from shortlist.retrieve.kernels.select import best_of, select

@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 
-from shortlist.config.project import IMPRESSION
+from shortlist.config.base import IMPRESSION
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import MAX_N
 from shortlist.serve.app import ERRORS, Json

@@ -11,7 +11,8 @@ import numpy as np
 
 from shortlist.cascade.encode import Asker
 from shortlist.cascade.people import Event, People
-from shortlist.config.project import IMPRESSION, parse_project
+from shortlist.config.base import IMPRESSION
+from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items

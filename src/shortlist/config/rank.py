@@ -1,0 +1,56 @@
+"""`[rank]`: how the ranker is trained."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from shortlist.config.base import SettingError, Settings
+
+
+class RankSettings(Settings):
+    """The boosted trees of the ranker and the examples they learn from (`[rank]`)."""
+
+    trees: int = Field(150, ge=1)
+    """Number of trees per objective."""
+    depth: int = Field(5, ge=1, le=12)
+    """Maximum depth of a tree."""
+    learning_rate: float = Field(0.08, gt=0, le=1)
+    """Factor by which each tree's contribution is shrunk."""
+    min_child_weight: float = Field(20.0, ge=0)
+    """Minimum total example weight of a leaf. Higher values give smoother predictions."""
+    heads: Literal["auto", "separate", "joint"] = "auto"
+    """separate: one model per objective. joint: one model for all, which takes a third of the time to score. auto trains both and
+    keeps the joint one if it is as good on the validation slice."""
+    calibration: Literal["auto", "platt", "isotonic"] = "auto"
+    """How probabilities are calibrated on the validation slice. auto chooses by the amount of data."""
+    position_bias: Literal["none", "weights"] = "none"
+    """weights: examples are weighted by inverse propensity, to correct for lower slots being looked at less often. It requires
+    impressions. (A feature of kind position is an alternative; use one of the two.)"""
+    examples: Literal["candidates", "impressions"] = "candidates"
+    """candidates: learn from what the retrievers propose; whatever was not shown is a negative. Suitable for logs without
+    impressions, and for the first model that replaces an older system. The ranker meets the whole catalogue, but imitates the
+    policy that wrote the log: retrained again and again on its own log, it gets worse (benchmarks/RESULTS.md).
+    impressions: learn from what was shown, with its position. Recommended wherever impressions are logged and the model is
+    retrained."""
+    unshown: int = Field(0, ge=0)
+    """With impressions: how many random candidates that were not shown are added to each slate, labelled by what followed (mostly
+    nothing). A ranker that never saw such items overestimates them; a few make it careful (pessimism: Jeunen & Goethals 2021),
+    many make it imitate the log, as `candidates` does. 3 per slate of 10 worked best in the movies simulation."""
+    requests_per_user: int = Field(8, ge=1)
+    """With candidates: how many moments of each user's ranker window become requests."""
+    negatives: int = Field(60, ge=1)
+    """With candidates: how many negatives are kept per request; their weights stand for all negatives."""
+    max_rows: int = Field(600_000, ge=1_000)
+    """Maximum number of examples. Above it, whole requests are dropped at random."""
+
+    @model_validator(mode="after")
+    def _check_position_bias(self) -> RankSettings:
+        if self.position_bias == "weights" and self.examples != "impressions":
+            raise SettingError(
+                "position_bias",
+                'position_bias = "weights" needs rank.examples = "impressions": candidates that were not shown have no '
+                "position",
+            )
+        return self
