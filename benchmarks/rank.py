@@ -20,7 +20,7 @@ import shortlist
 from direct import Direct
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
-from shortlist.simulate.worlds import make_world
+from shortlist.simulate.registry import make_world
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

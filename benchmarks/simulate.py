@@ -15,7 +15,7 @@ from pathlib import Path
 import results
 from shortlist.simulate.closed_loop.report import loop_page, sentences
 from shortlist.simulate.closed_loop.run import MEASURES, SAYS, Loop, simulate
-from shortlist.simulate.worlds import WORLDS, make_world
+from shortlist.simulate.registry import WORLDS, make_world
 
 HERE = Path(__file__).parent / ".simulate"
 ROUNDS, SEEDS, DAYS, LOG = 10, 5, 2, 30

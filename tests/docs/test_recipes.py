@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, free_port
-from shortlist.simulate.worlds import WORLDS
+from shortlist.simulate.registry import WORLDS
 
 RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
 DATA = ROOT.parent / "shared" / "data"

@@ -13,7 +13,7 @@ from test_serve import call
 from conftest import ROOT, Server
 from e2e.test_page import AXE
 from shortlist.recommender import Recommender
-from shortlist.simulate.worlds import WORLDS, make_world
+from shortlist.simulate.registry import WORLDS, make_world
 
 ARTIFACTS = ROOT / "artifacts"
 pytestmark = pytest.mark.browser

@@ -19,7 +19,7 @@ from shortlist.evaluate.audit.report import audit_page, sentences
 from shortlist.evaluate.audit.world import Audit, audit_world
 from shortlist.metrics.significance import Estimate
 from shortlist.simulate.audience import Life
-from shortlist.simulate.worlds import make_world
+from shortlist.simulate.registry import make_world
 
 NAMES = [f"p{n}" for n in range(12)]
 TRUE = np.arange(12, 0, -1.0)

@@ -15,8 +15,8 @@ from shortlist.cli.main import app
 from shortlist.errors import ShortlistError
 from shortlist.simulate.closed_loop.report import loop_page, sentences
 from shortlist.simulate.closed_loop.run import MEASURES, Loop, over_seeds, simulate
+from shortlist.simulate.registry import WORLDS, make_world
 from shortlist.simulate.world import World
-from shortlist.simulate.worlds import WORLDS, make_world
 
 
 def small(name: str, seed: int = 0) -> World:

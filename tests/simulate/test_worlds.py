@@ -11,9 +11,9 @@ import pytest
 from shortlist.retrieve.together import Together
 from shortlist.simulate.apps_catalogue import CATEGORIES
 from shortlist.simulate.audience import Audience, Life
+from shortlist.simulate.registry import WORLDS, make_world
 from shortlist.simulate.shop_catalogue import COMPLEMENTS, CONSUMED
 from shortlist.simulate.world import DAY, START, World
-from shortlist.simulate.worlds import WORLDS, make_world
 
 ITEMS, DAYS, LATER = 1_000, 40, 10
 

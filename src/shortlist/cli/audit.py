@@ -38,7 +38,7 @@ def audit(
     from shortlist.evaluate.audit.history import audit_history
     from shortlist.evaluate.audit.report import audit_page, sentences, text_tables
     from shortlist.evaluate.audit.world import audit_world
-    from shortlist.simulate.worlds import make_world
+    from shortlist.simulate.registry import make_world
 
     if history is not None:
         if not history.exists():

@@ -32,7 +32,7 @@ def demo(
     from shortlist.config.project import read_project
     from shortlist.evaluate.protocol import evaluate as run
     from shortlist.recommender import Recommender
-    from shortlist.simulate.worlds import make_world
+    from shortlist.simulate.registry import make_world
 
     with console.status("making the world"):
         world = make_world(name, users, items, sessions)

@@ -33,8 +33,8 @@ def simulate(
     """
     from shortlist.simulate.closed_loop.report import loop_page, sentences, text_tables
     from shortlist.simulate.closed_loop.run import simulate as run
+    from shortlist.simulate.registry import WORLDS, make_world
     from shortlist.simulate.world import World
-    from shortlist.simulate.worlds import WORLDS, make_world
 
     if name not in WORLDS:
         raise ShortlistError(f"there is no world {name!r}; there are: {', '.join(WORLDS)}", field="name")

@@ -127,7 +127,7 @@ def _source(project: Path, world: str | None) -> tuple[Project, Dataset, Any]:
 
         settings = read_project(project)
         return settings, read_dataset(settings), None
-    from shortlist.simulate.worlds import make_world
+    from shortlist.simulate.registry import make_world
 
     made = make_world(world)
     dataset = made.dataset()
