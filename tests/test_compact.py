@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,14 +15,9 @@ from test_retrievers import taken
 from test_serve import call
 
 from conftest import Server
-from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset
+from shortlist.data.attributes import CategoryAttribute, ListAttribute
 from shortlist.data.histories import Histories
-from shortlist.data.ids import IdMap
-from shortlist.data.mapped import load_array, unread
-from shortlist.data.serialize import load_dataset, save_dataset
-from shortlist.data.texts import Texts
-from shortlist.errors import BundleError, DataError
+from shortlist.errors import BundleError
 from shortlist.features.similarity import live_likeness
 from shortlist.features.slots import Slots
 from shortlist.rank.gbdt.infer import Forest
@@ -66,64 +60,6 @@ def test_diversity_of_kinds_is_diversity_of_their_columns(
     kinds = np.random.default_rng(seed).integers(-1, 5, len(utility))
     columns = (kinds[:, None] == np.arange(5)).astype(np.float32)
     np.testing.assert_array_equal(mmr(utility, kinds, strength, n), mmr(utility, columns, strength, n))
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.text(max_size=5), max_size=8),
-    st.lists(st.tuples(st.booleans(), st.integers(0, 20), st.text(max_size=5)), max_size=12),
-    st.slices(12),
-)
-def test_texts_are_a_list(words: list[str], changes: list[tuple[bool, int, str]], part: slice) -> None:
-    truth = [w for w in words if w.isprintable()]
-    texts = Texts(list(truth))
-    for longer, at, word in changes:
-        if longer and word.isprintable():
-            truth.append(word)
-            texts.append(word)
-        elif at < len(truth) and word.isprintable():
-            truth[at] = texts[at] = word
-    assert (len(texts), list(texts), texts[part]) == (len(truth), truth, truth[part])
-    assert [texts[at] for at in range(-len(truth), len(truth))] == truth + truth
-    for outside in (len(truth), -len(truth) - 1):
-        with pytest.raises(IndexError):
-            texts[outside]
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, min_size=1, max_size=30),
-    st.lists(st.integers(-(2**70), 2**70)),
-)
-def test_whole_numbers_as_ids(own: list[int], others: list[int]) -> None:
-    ids = IdMap(pa.array(own, pa.int64()))
-    assert [ids.code(value) for value in own] == list(range(len(own)))
-    assert ids.ids(np.arange(len(own))) == own
-    assert all(type(value) is int for value in ids.ids(np.arange(len(own))))
-    for value in others:
-        assert ids.code(value) == (own.index(value) if value in own else -1)
-    mixed = (own + others) * 9
-    assert ids.codes(mixed).tolist() == [ids.code(value) for value in mixed]
-    assert ids.code(str(own[0])) == 0  # text finds integers
-    assert ids.code(True) == ids.code(None) == ids.code("x") == -1
-    new = next(v for v in range(100) if v not in own)
-    assert ids.append(new) == len(own)
-    assert (ids.code(new), ids.id(len(own)), ids.ids(np.array([len(own), 0]))) == (
-        len(own),
-        new,
-        [new, own[0]],
-    )
-    with pytest.raises(DataError, match="already"):
-        ids.append(own[0])
-    with pytest.raises(DataError, match="already"):
-        ids.append(new)
-
-
-def test_ids_from_one_number_to_another() -> None:
-    ids = IdMap(pa.array(range(7, 50), pa.int64()))
-    assert [ids.code(value) for value in (6, 7, 20, 49, 50, -1, 2**64)] == [-1, 0, 13, 42, -1, -1, -1]
-    assert ids.codes(list(range(60))).tolist() == [v - 7 if 7 <= v < 50 else -1 for v in range(60)]
-    assert IdMap(pa.array([], pa.int64())).codes(list(range(20))).tolist() == [-1] * 20
 
 
 def test_coded_factors_are_off_by_half_a_step() -> None:
@@ -245,36 +181,6 @@ def test_trees_that_lead_astray_are_refused(seed: int) -> None:
     assert np.isfinite(forest.margins(x)).all()
 
 
-def test_a_data_set_comes_back_and_leaves_its_log_unread(dataset: Dataset, tmp_path: Path) -> None:
-    save_dataset(dataset, tmp_path / "d")
-    again = load_dataset(tmp_path / "d", dataset.project)
-    assert list(again.items.titles) == list(dataset.items.titles)
-    np.testing.assert_array_equal(again.first, dataset.first)
-    np.testing.assert_array_equal(again.log.item, dataset.log.item)
-    for name, attribute in dataset.items.attributes.items():
-        other = again.items.attributes[name]
-        np.testing.assert_array_equal(other.codes, attribute.codes)
-        np.testing.assert_array_equal(other.values, attribute.values)
-        np.testing.assert_array_equal(other.times, attribute.times)
-    earliest = {}
-    for item, time in zip(dataset.log.item.tolist(), dataset.log.time.tolist(), strict=True):
-        earliest[item] = min(time, earliest.get(item, time))
-    assert {i: int(dataset.first[i]) for i in earliest} == earliest
-    assert (np.delete(dataset.first, list(earliest)) == np.iinfo(np.int64).min).all()
-    np.save(tmp_path / "d" / "first.npy", dataset.first[:-1])
-    with pytest.raises(BundleError, match="first seen"):
-        load_dataset(tmp_path / "d", dataset.project)
-
-
-def test_pages_that_were_let_go_come_again(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.arange(100_000))
-    array = load_array(tmp_path / "a.npy")
-    assert array.sum() == 4_999_950_000
-    unread(array)
-    assert array.sum() == 4_999_950_000
-    unread(np.arange(3))  # not mapped: nothing happens
-
-
 def test_the_short_way_answers_as_the_long_way(server: Server) -> None:
     """A query sends a request the long way; without one it takes the short way."""
     url = f"{server.url}/v1/recommend"
@@ -305,9 +211,9 @@ def test_the_short_way_answers_as_the_long_way(server: Server) -> None:
 def test_a_category_is_as_like_as_a_list_of_one(seed: int, cosine: bool) -> None:
     rng = np.random.default_rng(seed)
     words = list("abcde")
-    one = Attribute("x", "category", codes=rng.integers(-1, 5, 30).astype(np.int32), vocabulary=words)
+    one = CategoryAttribute("x", rng.integers(-1, 5, 30).astype(np.int32), words)
     indptr, codes = one.ragged()
-    many = Attribute("x", "list", codes=codes, indptr=indptr, vocabulary=words)
+    many = ListAttribute("x", indptr, codes, words)
     sizes = rng.integers(0, 6, 4)
     begin = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     taken_ = rng.integers(0, 30, begin[-1]).astype(np.int32)

@@ -382,7 +382,7 @@ def test_a_described_new_item_is_found_without_refitting(world, dataset: Dataset
         items=replace(
             dataset.items,
             ids=IdMap(pa.array([*dataset.items.ids.values.to_pylist(), "twin"])),
-            titles=[*dataset.items.titles, "twin"],
+            titles=dataset.items.titles.extended(["twin"]),
             attributes={name: a.take(rows) for name, a in twin.items()},
         ),
     )

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
-from shortlist.data.entities import change_entity, one_value
-from shortlist.errors import DataError, RequestError
+from shortlist.data.entities import Entities, EntityChange
+from shortlist.errors import DataError
 from shortlist.features.keys import ROOM
 
 if TYPE_CHECKING:
@@ -22,22 +21,11 @@ if TYPE_CHECKING:
 
 def check_change(recommender: Recommender, item: Any, change: dict[str, Any], where: str = "") -> None:
     """Raises `RequestError` naming the field where a change cannot be made."""
-    for name, value in change.get("attributes", {}).items():
-        known = recommender.dataset.items.attributes.get(name)
-        if known is None:
-            there = ", ".join(recommender.dataset.items.attributes) or "none"
-            raise RequestError(
-                f"{where}attributes: items have no {name!r}; there are: {there}",
-                field=f"{where}attributes.{name}",
-            )
-        one_value(known, value, f"{where}attributes.{name}")
-    ids = recommender.dataset.items.ids
-    own = ids.own(item)
-    if isinstance(own, bool) or not isinstance(own, int if pa.types.is_integer(ids.values.type) else str):
-        raise RequestError(
-            f"{where}item: {item!r} cannot be an id here: the others are of type {ids.values.type}",
-            field=f"{where}item",
-        )
+    recommender.dataset.items.check_change(_change(item, change), where)
+
+
+def _change(item: Any, change: dict[str, Any]) -> EntityChange:
+    return EntityChange(item, change.get("title"), change.get("attributes") or {})
 
 
 def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> None:
@@ -49,7 +37,8 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
     new = items.ids.code(item) < 0
     if new and len(recommender.retired) - recommender.trained_items >= ROOM:
         raise DataError(f"{ROOM:,} items were added since training; train again to add more", field="item")
-    code = change_entity(items, item, change)
+    _put(items, items.with_changes([_change(item, change)]))
+    code = items.ids.code(item)
     if new:
         recommender.retired = np.append(recommender.retired, False)
     if change.get("retired") is not None:
@@ -71,3 +60,10 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
         recommender.arrange.born = items.attributes[str(recommender.project.rerank.freshness_by)].times
     recommender.permitted = None
     recommender.arrange.masks.clear()
+
+
+def _put(items: Entities, changed: Entities) -> None:
+    """Lay a changed catalogue over the one that others hold a reference to, until they are handed the new one."""
+    object.__setattr__(items, "ids", changed.ids)
+    object.__setattr__(items, "titles", changed.titles)
+    items.attributes.update(changed.attributes)

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from shortlist.cascade.people import Event, People, joined
-from shortlist.data.attributes import Attribute, encode
+from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
-from shortlist.errors import RequestError
+from shortlist.errors import DataError, RequestError
 from shortlist.retrieve import Requests
 from shortlist.retrieve.base import EventWeights
 
@@ -100,10 +99,11 @@ class Asker:
                 )
             if name in known:
                 values = [self._value(name, one.get(name), known[name]) for one in each]
-                column = pa.array(values * n if len(values) < n else values)
-                if pa.types.is_null(column.type):
-                    column = column.cast(pa.float64() if known[name].kind == "number" else pa.string())
-                found[name] = encode(name, known[name].kind, column, known[name].vocabulary or None)
+                try:
+                    found[name] = known[name].with_values(values * n if len(values) < n else values)
+                except DataError as error:
+                    field = f"context.{name}"
+                    raise RequestError(f"{field}: {error.message}", field=field) from None
         return found
 
     def _value(self, name: str, value: Any, known: Attribute) -> Any:

@@ -19,7 +19,8 @@ from shortlist.config.base import IMPRESSION
 from shortlist.config.data import TableSettings, is_query
 from shortlist.config.objectives import Objective
 from shortlist.config.project import Project
-from shortlist.data.attributes import Attribute, encode
+from shortlist.data.attributes import Attribute, NumberAttribute, encode
+from shortlist.data.entities import Entities
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.log import Check, Problem, check_events, missing_column
@@ -28,18 +29,6 @@ from shortlist.data.texts import Texts
 from shortlist.data.times import NO_TIME
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
-
-
-@dataclass(frozen=True)
-class Entities:
-    """Users or items: their ids, what a person calls them, and their attributes."""
-
-    ids: IdMap
-    titles: Texts
-    attributes: dict[str, Attribute] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -109,7 +98,9 @@ class Dataset:
             return np.zeros(len(items), bool)
         if by.show_again is None:
             return np.ones(len(items), bool)
-        return np.asarray(np.nan_to_num(self.items.attributes[by.show_again].values[items]) == 0)
+        return np.asarray(
+            np.nan_to_num(self.items.attribute(by.show_again, NumberAttribute).values[items]) == 0
+        )
 
     @cached_property
     def histories(self) -> Histories:

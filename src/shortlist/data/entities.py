@@ -1,52 +1,176 @@
-"""Changes to users or items: title and attributes of one entity, coded like the others."""
+"""Users or items: ids, titles and attributes, and changes to them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 
-from shortlist.data.attributes import Attribute, encode
-from shortlist.data.dataset import Entities
-from shortlist.data.times import NO_TIME
-from shortlist.errors import DataError, RequestError
+from shortlist.data.attributes import Attribute
+from shortlist.data.ids import IdMap
+from shortlist.data.texts import Texts
+from shortlist.errors import DataError, RequestError, suggestion
 
-
-def change_entity(items: Entities, item: Any, change: dict[str, Any]) -> int:
-    """Title and attributes of one item, in place; a new one is added at the end. Its code."""
-    code, given = items.ids.code(item), change.get("attributes", {})
-    new = code < 0
-    if new:
-        code = items.ids.append(item)
-        items.titles.append(str(change.get("title") or item))
-    elif change.get("title"):
-        items.titles[code] = str(change["title"])
-    for name, old in list(items.attributes.items()):
-        if new or name in given:
-            items.attributes[name] = old.changed(code, one_value(old, given.get(name), f"attributes.{name}"))
-    return code
+A = TypeVar("A", bound=Attribute)
 
 
-def one_value(like: Attribute, value: Any, where: str) -> Attribute:
-    """One value as an attribute of one row, coded with the vocabulary of `like`."""
-    if value is None:
-        return like.take(np.array([-1]))
-    try:
-        if like.kind == "list" and not isinstance(value, list):
-            raise DataError(f"a list is expected and not {value!r}")
-        if like.kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise DataError(f"a number is expected and not {value!r}")
-        if like.kind in {"category", "text"}:
-            value = str(value)
-        if like.kind == "list":
-            value = [str(v) for v in value]
-        one = encode(like.name, like.kind, pa.array([value]), like.vocabulary or None)
-        if like.kind == "embedding" and one.values.shape[1] != like.values.shape[1]:
-            raise DataError(f"{like.values.shape[1]} numbers are expected and not {one.values.shape[1]}")
-        if like.kind == "time" and one.times[0] == NO_TIME:
-            raise DataError(f"a time is expected and not {value!r}")
-        return one
-    except (DataError, pa.ArrowException, ValueError, TypeError) as error:
-        said = error.message if isinstance(error, DataError) else str(error)
-        raise RequestError(f"{where}: {said}", field=where) from None
+@dataclass(frozen=True)
+class EntityChange:
+    """A change to one user or item, or a new one.
+
+    Parameters
+    ----------
+    id
+        The id. One that the catalogue does not have is added.
+    title
+        The new title. None or empty: the title stays; that of a new entity is its id.
+    attributes
+        Attribute → new value; None makes it unknown. Attributes that are not named stay as they are; those of a new
+        entity are unknown.
+    """
+
+    id: Any
+    title: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, repr=False)
+class Entities:
+    """Users or items: their ids, titles and attributes. Row i of each belongs to code i.
+
+    The value is immutable. `with_changes` returns the catalogue with entities added or changed; the earlier one stays
+    valid for the requests that read it. Both share memory: adding m entities costs O(m), and changing existing ones
+    one copy of each attribute that changes.
+
+    Parameters
+    ----------
+    ids
+        Id ↔ code.
+    titles
+        One title a code, for people to read.
+    attributes
+        Name → attribute with one row a code.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> items = Entities(IdMap(pa.array(["i1"])), Texts(["Heat"]))
+    >>> more = items.with_changes([EntityChange("i2", "Alien"), EntityChange("i1", "Heat (1995)")])
+    >>> list(more.titles), list(items.titles)
+    (['Heat (1995)', 'Alien'], ['Heat'])
+    """
+
+    ids: IdMap
+    titles: Texts
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def attribute(self, name: str, kind: type[A]) -> A:
+        """Return an attribute that must be of a kind, for example `items.attribute("price", NumberAttribute)`.
+
+        Raises
+        ------
+        DataError
+            There is no such attribute, or it is of another kind.
+        """
+        found = self.attributes.get(name)
+        if found is None:
+            there = ", ".join(self.attributes) or "none"
+            raise DataError(f"there is no attribute {name!r}; there are: {there}", field=name)
+        if not isinstance(found, kind):
+            raise DataError(f"attribute {name!r} is of kind {found.kind}, not {kind.__name__}", field=name)
+        return found
+
+    def check_change(self, change: EntityChange, where: str = "") -> None:
+        """Raise `RequestError` naming the field where a change cannot be made.
+
+        Parameters
+        ----------
+        change
+            The change.
+        where
+            The path of the change in a request, for example "items.3.".
+        """
+        for name, value in change.attributes.items():
+            attribute = self.attributes.get(name)
+            if attribute is None:
+                there = ", ".join(self.attributes) or "none"
+                raise RequestError(
+                    f"{where}attributes: items have no {name!r}; there are: {there}"
+                    f"{suggestion(name, self.attributes)}",
+                    field=f"{where}attributes.{name}",
+                )
+            if value is not None:
+                try:
+                    attribute.parse(value)
+                except (DataError, ValueError, OverflowError) as error:
+                    field_name = f"{where}attributes.{name}"
+                    raise RequestError(f"{field_name}: {error}", field=field_name) from None
+        if not self.ids.fits(change.id):
+            raise RequestError(
+                f"{where}item: {change.id!r} cannot be an id here: the others are of type {self.ids.type}",
+                field=f"{where}item",
+            )
+
+    def with_changes(self, changes: Sequence[EntityChange]) -> Entities:
+        """Return the catalogue after some changes, in their order. This catalogue stays as it is.
+
+        Attributes that the catalogue does not have are ignored. New entities get the next codes, in order of their
+        first change.
+
+        Raises
+        ------
+        RequestError
+            A value is of another kind than its attribute, or an id of another type; see `check_change`.
+        """
+        for change in changes:
+            if not self.ids.fits(change.id):
+                self.check_change(change)
+        ids = self.ids.extended(change.id for change in changes)
+        titles: dict[int, str] = {}
+        values: dict[str, dict[int, Any]] = {name: {} for name in self.attributes}
+        for change in changes:
+            code = ids.code(change.id)
+            if change.title:
+                titles[code] = str(change.title)
+            for name, value in change.attributes.items():
+                if name in values:
+                    values[name][code] = value
+        added = range(len(self), len(ids))
+        new_titles = [titles.pop(code, None) or str(ids.id(code)) for code in added]
+        try:
+            attributes = {
+                name: _with_values(attribute, values[name], added)
+                for name, attribute in self.attributes.items()
+            }
+        except (DataError, ValueError, OverflowError):
+            for change in changes:  # name the field
+                known = {name: value for name, value in change.attributes.items() if name in values}
+                self.check_change(EntityChange(change.id, change.title, known))
+            raise
+        return Entities(ids, self.titles.with_rows(titles).extended(new_titles), attributes)
+
+    def with_room(self, n: int) -> Entities:
+        """Return the catalogue with room for n more entities and with its indexes built.
+
+        Without room, the first change copies every attribute; call this before serving, off the event loop.
+        """
+        self.ids.prepare()
+        return Entities(self.ids, self.titles, {k: a.with_room(n) for k, a in self.attributes.items()})
+
+    def __repr__(self) -> str:
+        attributes = ", ".join(f"{name}: {a.kind}" for name, a in self.attributes.items())
+        return f"Entities({len(self):,} rows{'; ' + attributes if attributes else ''})"
+
+
+def _with_values(attribute: Attribute, values: Mapping[int, Any], added: range) -> Attribute:
+    """An attribute with the values of changed rows (row → value) and of the added rows (unknown where not given)."""
+    changed = [row for row in values if row < added.start]
+    if not changed and not added:
+        return attribute
+    rows = [*changed, *added]
+    return attribute.with_rows(np.array(rows, np.int64), [values.get(row) for row in rows])

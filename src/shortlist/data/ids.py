@@ -1,8 +1,4 @@
-"""Ids as dense codes, and back.
-
-Every array in Shortlist speaks of users and items by a code from 0 to n−1. An `IdMap` remembers which id each code
-stands for, in the id's own type, so that what comes out is what went in: integers stay integers, strings stay strings.
-"""
+"""Ids as dense codes, and back."""
 
 from __future__ import annotations
 
@@ -15,14 +11,28 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from shortlist.data.growable import GROWTH, GrowableIndex
 from shortlist.errors import DataError
 
 
-def id_array(column: Any, what: str) -> pa.Array:
-    """A column as an array of ids: 64-bit integers or strings. Whole floats (pandas' integers with gaps) are integers.
+def id_array(column: Any, where: str) -> pa.Array:
+    """Return a column as an array of ids: 64-bit integers or strings.
 
-    Raises `DataError` for types that cannot identify anything, such as lists.
+    Whole floats (pandas' integers with missing values) become integers.
+
+    Parameters
+    ----------
+    column
+        An Arrow column or anything that Arrow can read.
+    where
+        The file and column, for error messages.
+
+    Raises
+    ------
+    DataError
+        The type cannot identify anything, such as lists or fractions.
     """
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else pa.array(column)
     if isinstance(array, pa.ChunkedArray):
@@ -36,11 +46,9 @@ def id_array(column: Any, what: str) -> pa.Array:
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
         whole = pc.all(pc.equal(pc.floor(array), array)).as_py()
         if whole is False:
-            raise DataError(f"{what}: ids are fractions ({kind}); use whole numbers or text")
+            raise DataError(f"{where}: ids are fractions ({kind}); use whole numbers or text")
         return array.cast(pa.int64())
-    if pa.types.is_null(kind):
-        return array.cast(pa.string())
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return array.cast(pa.string())
     try:
         if pa.types.is_nested(kind):
@@ -48,143 +56,204 @@ def id_array(column: Any, what: str) -> pa.Array:
         return array.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise DataError(
-            f"{what}: a column of type {kind} cannot hold ids; use whole numbers or text"
+            f"{where}: a column of type {kind} cannot hold ids; use whole numbers or text"
         ) from None
 
 
 class IdMap:
-    """Code ↔ id. `values[code]` is the id; `code(id)` is −1 for an id that was never seen."""
+    """Ids ↔ codes from 0 to n − 1. Immutable; `extended` returns a longer map in which old codes keep their meaning.
+
+    All arrays refer to users and items by code. The map holds the ids in their own type, so that integers come back
+    as integers and strings as strings. Integer ids cost 8 bytes each and are found by bisection (or without a search
+    where they are consecutive); strings cost a dictionary. Ids that are appended lie beside the first ones.
+
+    Parameters
+    ----------
+    values
+        The distinct ids, an Arrow array of int64 or string without nulls.
+
+    Examples
+    --------
+    >>> ids = IdMap(pa.array(["a", "b"]))
+    >>> ids.code("b"), ids.code("x"), ids.id(0)
+    (1, -1, 'a')
+    """
 
     def __init__(self, values: pa.Array) -> None:
-        self.values = values
-        self._added: dict[Any, int] = {}
-        """Ids that were appended since, beside the `_base` of those before, and as a list for the way back."""
-        self._more: list[Any] = []
+        self._values = values
+        self._added: GrowableIndex[int | str] = GrowableIndex()
 
     @classmethod
     def of(cls, *columns: pa.Array) -> IdMap:
-        """The distinct ids of some columns, in order of first appearance. Nulls are left out."""
+        """Return the distinct ids of some columns, in order of first appearance. Nulls are left out."""
         kinds = {column.type for column in columns if len(column)}
         if len(kinds) > 1:
             raise DataError(
-                f"ids are of different types: {', '.join(sorted(map(str, kinds)))}; make them one"
+                f"ids are of different types: {', '.join(sorted(map(str, kinds)))}; convert them to one type"
             )
         joined = pa.concat_arrays([c for c in columns if c.type in kinds] or [columns[0]])
         return cls(pc.unique(joined).drop_null())
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self._values) + len(self._added)
+
+    @property
+    def type(self) -> pa.DataType:
+        """The Arrow type of the ids: int64 or string."""
+        return self._values.type
+
+    @property
+    def python_type(self) -> type[int | str]:
+        """The Python type of the ids: int or str."""
+        return int if pa.types.is_integer(self.type) else str
+
+    @property
+    def values(self) -> pa.Array:
+        """All ids by code, as an Arrow array. Copies them where some were appended."""
+        if not self._added:
+            return self._values
+        return pa.concat_arrays([self._values, pa.array(list(self._added), self.type)])
 
     @cached_property
-    def _base(self) -> _Numbers | _Words:
-        return _Numbers(self.values) if pa.types.is_integer(self.values.type) else _Words(self.values)
+    def _base(self) -> _Integers | _Strings:
+        return _Integers(self._values) if self.python_type is int else _Strings(self._values)
 
     def own(self, value: Any) -> Any:
-        """An id in this map's own type: ids in addresses and JSON may be text where the log has integers, or the
-        other way round. A value that cannot be such an id is given back as it is.
+        """Return an id in this map's own type.
+
+        Ids in addresses and JSON may be text where the log has integers, or the reverse. A value that cannot be an id
+        of this map is returned as it is.
         """
         if hasattr(value, "item"):  # a NumPy scalar
             value = value.item()
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             return value
-        if pa.types.is_string(self.values.type):
+        if self.python_type is str:
             return str(value)
-        if isinstance(value, str) and value.lstrip("-").isdecimal():
+        if isinstance(value, str) and value.removeprefix("-").isdecimal():
             return int(value)
         return value
 
+    def fits(self, value: Any) -> bool:
+        """Whether a value can be an id of this map."""
+        own = self.own(value)
+        if isinstance(own, bool) or not isinstance(own, self.python_type):
+            return False
+        return not isinstance(own, int) or -(2**63) <= own < 2**63
+
     def code(self, value: Any) -> int:
-        """The code of one id, −1 where unknown."""
+        """Return the code of one id, −1 where it is unknown."""
         value = self.own(value)
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             return -1
         code = self._base.code(value)
-        return code if code >= 0 else self._added.get(value, -1)
+        if code >= 0 or not self._added:
+            return code
+        place = self._added.place(value)
+        return place if place < 0 else place + len(self._values)
 
-    def codes(self, values: pa.Array | Iterable[Any]) -> np.ndarray:
-        """The codes of many ids, int32; −1 where unknown."""
+    def codes(self, values: pa.Array | Iterable[Any]) -> NDArray[np.int32]:
+        """Return the codes of many ids, int32; −1 where unknown."""
         if not isinstance(values, pa.Array):
             values = list(values)
             base = self._base
             if (
                 len(values) > 8
-                and isinstance(base, _Numbers)
+                and isinstance(base, _Integers)
                 and not self._added
                 and set(map(type, values)) == {int}
             ):
                 try:
                     return base.codes(np.array(values, np.int64)).astype(np.int32)
-                except OverflowError:  # one that no id can be
+                except OverflowError:  # one is larger than any id can be
                     pass
             return np.fromiter((self.code(value) for value in values), dtype=np.int32)
-        if values and values.type != self.values.type:
+        if values and values.type != self.type:
             return self.codes(values.to_pylist())
-        return (
-            pc.fill_null(pc.index_in(values, value_set=self.values), -1)
-            .to_numpy(zero_copy_only=False)
-            .astype(np.int32)
-        )
+        found = pc.fill_null(pc.index_in(values, value_set=self.values), -1)
+        codes: NDArray[np.int32] = found.to_numpy(zero_copy_only=False).astype(np.int32)
+        return codes
 
     def id(self, code: int) -> Any:
+        """Return the id of one code."""
         return self.ids(np.array([code]))[0]
 
-    def ids(self, codes: np.ndarray) -> list[Any]:
-        """The ids of some codes, int (m,) from 0."""
-        base = self._base
+    def ids(self, codes: NDArray[np.integer[Any]]) -> list[Any]:
+        """Return the ids of some codes, int (m,) from 0."""
+        base, size = self._base, len(self._values)
         if self._added:
-            return [base.ids([c])[0] if c < len(base) else self._more[c - len(base)] for c in codes.tolist()]
+            return [base.ids([c])[0] if c < size else self._added[c - size] for c in codes.tolist()]
         return base.ids(codes)
 
-    def extended(self, values: pa.Array) -> IdMap:
-        """With new ids at the end; old codes keep their meaning."""
-        return IdMap(pc.unique(pa.concat_arrays([self.values, values.cast(self.values.type)])))
+    def extended(self, ids: pa.Array | Iterable[Any]) -> IdMap:
+        """Return the map with the ids that it lacks at its end, in their order. This map stays as it is.
 
-    def append(self, value: Any) -> int:
-        """A new id at the end, in place; its code. Raises `DataError` where it cannot be such an id or is there already."""
-        value = self.own(value)
-        kind = self.values.type
-        if isinstance(value, bool) or not isinstance(value, int if pa.types.is_integer(kind) else str):
-            raise DataError(f"{value!r} cannot be an id here: the others are of type {kind}")
-        if self.code(value) >= 0:  # which also makes the base of the values as they are, if it was not yet
-            raise DataError(f"there is an id {value!r} already")
-        self.values = pa.concat_arrays([self.values, pa.array([value], kind)])
-        self._added[value] = len(self.values) - 1
-        self._more.append(value)
-        return len(self.values) - 1
+        Cost: the number of given ids. Where they are many, the map is made anew, so that looking them up stays fast.
+
+        Raises
+        ------
+        DataError
+            A value cannot be an id of this map.
+        """
+        if isinstance(ids, pa.Array):
+            ids = pc.unique(ids.cast(self.type)).drop_null().to_pylist()
+        new: list[Any] = []
+        for value in dict.fromkeys(map(self.own, ids)):
+            if not self.fits(value):
+                raise DataError(f"{value!r} cannot be an id here: the others are of type {self.type}")
+            if self.code(value) < 0:
+                new.append(value)
+        if not new:
+            return self
+        if len(new) > 1000 + len(self) // GROWTH:
+            return IdMap(pa.concat_arrays([self.values, pa.array(new, self.type)]))
+        return self._with(self._added.extended(new))
+
+    def _with(self, added: GrowableIndex[int | str]) -> IdMap:
+        other = IdMap(self._values)
+        other._added = added
+        vars(other)["_base"] = self._base  # the cached property; both maps share it
+        return other
+
+    def prepare(self) -> None:
+        """Build the index of the ids now, so that the first look-up need not."""
+        self._base  # noqa: B018 - a cached property
 
     def save(self, path: Path) -> None:
+        """Write the ids as an Arrow file."""
         with (
             pa.OSFile(str(path), "wb") as sink,
-            pa.ipc.new_file(sink, pa.schema([("id", self.values.type)])) as writer,
+            pa.ipc.new_file(sink, pa.schema([("id", self.type)])) as writer,
         ):
             writer.write_table(pa.table({"id": self.values}))
 
     @classmethod
     def load(cls, path: Path) -> IdMap:
+        """Read what `save` wrote."""
         with pa.memory_map(str(path)) as source:
             table = pa.ipc.open_file(source).read_all()
         table.validate(full=True)
         column = table.column("id")
         return cls(pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type))
 
+    def __repr__(self) -> str:
+        return f"IdMap({len(self):,} {self.type} ids)"
 
-class _Numbers:
-    """Whole numbers as ids: in order, so that one is found by halving, and nothing is a Python object."""
+
+class _Integers:
+    """Integer ids in ascending order: one is found by bisection, and none is a Python object."""
 
     def __init__(self, values: pa.Array) -> None:
-        self.numbers = values.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+        self.numbers: NDArray[np.int64] = values.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
         rising = len(self.numbers) < 2 or bool((self.numbers[1:] > self.numbers[:-1]).all())
         self.order = None if rising else np.argsort(self.numbers, kind="stable").astype(np.int32)
         self.sorted = self.numbers if self.order is None else self.numbers[self.order]
-        # whose elements are plain numbers, at half the time of an array's
+        # the elements of a memoryview are plain numbers, at half the time of an array's
         self._seen = memoryview(self.sorted)
         self.begin: int | None = None
-        """Where ids are the numbers from one to another, in order, the first: they need no search."""
+        """The first id where all of them are consecutive: they need no search."""
         if rising and len(self._seen) and self._seen[-1] - self._seen[0] == len(self._seen) - 1:
             self.begin = self._seen[0]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
     def code(self, value: int | str) -> int:
         if isinstance(value, str):
@@ -197,27 +266,25 @@ class _Numbers:
             return -1
         return at if self.order is None else int(self.order[at])
 
-    def codes(self, values: np.ndarray) -> np.ndarray:
-        """Of many at once, int64 (m,)."""
+    def codes(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the codes of many ids, int64 (m,)."""
         if not len(self.sorted):
             return np.full(len(values), -1)
         at = np.minimum(np.searchsorted(self.sorted, values), len(self.sorted) - 1)
         return np.where(self.sorted[at] == values, at if self.order is None else self.order[at], -1)
 
-    def ids(self, codes: Any) -> list[int]:
-        return self.numbers[codes].tolist()
+    def ids(self, codes: Any) -> list[Any]:
+        numbers: list[Any] = self.numbers[codes].tolist()
+        return numbers
 
 
-class _Words:
+class _Strings:
     def __init__(self, values: pa.Array) -> None:
-        self.words: list[str] = values.to_pylist()
-        self.codes = {word: code for code, word in enumerate(self.words)}
-
-    def __len__(self) -> int:
-        return len(self.words)
+        self.strings: list[str] = values.to_pylist()
+        self.code_of = {string: code for code, string in enumerate(self.strings)}
 
     def code(self, value: int | str) -> int:
-        return self.codes.get(value, -1) if isinstance(value, str) else -1
+        return self.code_of.get(value, -1) if isinstance(value, str) else -1
 
-    def ids(self, codes: Any) -> list[str]:
-        return [self.words[code] for code in codes]
+    def ids(self, codes: Any) -> list[Any]:
+        return [self.strings[code] for code in codes]

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from shortlist.config.project import Project
-from shortlist.data.attributes import Attribute, encode
-from shortlist.data.dataset import Dataset, Entities, Log
+from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, TimeAttribute, encode
+from shortlist.data.dataset import Dataset, Log
+from shortlist.data.entities import Entities
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.data.mapped import load_array, load_arrays, save_arrays, unread
@@ -32,7 +33,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         entities.ids.save(folder / f"{role}-ids.arrow")
         _write(
             folder / f"{role}.arrow",
-            {"title": pa.array(list(entities.titles), pa.string()), **_columns(entities.attributes)},
+            {"title": entities.titles.to_arrow(), **_columns(entities.attributes)},
         )
         meta[role] = _meta(entities.attributes)
     meta["context"] = _meta(dataset.log.context)
@@ -116,27 +117,31 @@ def _within(codes: np.ndarray, n: int, what: str) -> None:
 
 
 def _meta(attributes: dict[str, Attribute]) -> dict[str, Any]:
-    return {n: {"kind": a.kind, "vocabulary": a.vocabulary} for n, a in attributes.items()}
+    return {
+        n: {"kind": a.kind, "vocabulary": list(a.vocabulary) if isinstance(a, CodedAttribute) else []}
+        for n, a in attributes.items()
+    }
 
 
 def _columns(attributes: dict[str, Attribute]) -> dict[str, pa.Array]:
-    return {n: pa.array(a.codes) if a.kind == "category" else a.to_arrow() for n, a in attributes.items()}
+    return {
+        n: pa.array(a.codes) if isinstance(a, CategoryAttribute) else a.to_arrow()
+        for n, a in attributes.items()
+    }
 
 
 def _restore(name: str, meta: dict[str, Any], column: pa.ChunkedArray, own: bool = False) -> Attribute:
     """own: in memory of its own, which can be written to; what kernels are given should be."""
     if meta["kind"] == "time":  # saved as the milliseconds they are, not to be guessed at again
         values = column.combine_chunks().fill_null(np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
-        return Attribute(name, "time", times=values.astype(np.int64))
+        return TimeAttribute(name, values.astype(np.int64))
     if meta["kind"] == "category":
         codes = column.to_numpy()
         if codes.dtype != np.int32 or (
             len(codes) and not -1 <= codes.min() <= codes.max() < len(meta["vocabulary"])
         ):
             raise BundleError(f"the values of {name} are not those of its vocabulary")
-        return Attribute(
-            name, "category", codes=codes.copy() if own else codes, vocabulary=meta["vocabulary"]
-        )
+        return CategoryAttribute(name, codes.copy() if own else codes, meta["vocabulary"])
     return encode(name, meta["kind"], column, meta["vocabulary"])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Entities
+from shortlist.data.entities import Entities
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import RequestError
 

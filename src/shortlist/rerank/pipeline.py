@@ -10,7 +10,7 @@ import numpy as np
 
 from shortlist.config.base import duration_ms
 from shortlist.config.rerank import RerankSettings, Rule
-from shortlist.data.dataset import Entities
+from shortlist.data.entities import Entities
 from shortlist.rerank.dpp import dpp
 from shortlist.rerank.exposure import capped
 from shortlist.rerank.fairness import fair_share

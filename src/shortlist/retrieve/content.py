@@ -29,7 +29,8 @@ from pydantic import Field
 
 from shortlist.config.base import Settings
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset, Entities
+from shortlist.data.dataset import Dataset
+from shortlist.data.entities import Entities
 from shortlist.data.times import NO_TIME
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Requests, Retriever, interactions

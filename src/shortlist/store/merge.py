@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from shortlist.config.base import IMPRESSION
-from shortlist.data.attributes import Attribute, encode
-from shortlist.data.dataset import Dataset, Entities, Log
-from shortlist.data.entities import change_entity
+from shortlist.data.attributes import Attribute
+from shortlist.data.dataset import Dataset, Log
+from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Check, Problem, repeated
 from shortlist.data.texts import Texts
@@ -62,19 +62,17 @@ def lengthened(
     """
     mark = (mark or Mark()).within(store)
     operations = store.operations_since(mark.operation)
-    items = Entities(
-        IdMap(base.items.ids.values), Texts(list(base.items.titles)), dict(base.items.attributes)
+    changes = [operation for _, operation in operations if operation.what == "item"]
+    items = base.items.with_changes(
+        [EntityChange(o.about, o.body.get("title"), o.body.get("attributes", {})) for o in changes]
     )
-    out = np.zeros(len(items), bool) if retired is None else retired.copy()
-    erased: dict[Any, int] = {}
-    for _, operation in operations:
-        if operation.what == "item":
-            code = change_entity(items, operation.about, operation.body)
-            out = np.append(out, np.zeros(len(items) - len(out), bool))
-            if operation.body.get("retired") is not None:
-                out[code] = bool(operation.body["retired"])
-        elif operation.what == "erase":
-            erased[base.users.ids.own(operation.about)] = operation.time
+    out = np.zeros(len(items), bool)
+    if retired is not None:
+        out[: len(retired)] = retired
+    for operation in changes:
+        if operation.body.get("retired") is not None:
+            out[items.ids.code(operation.about)] = bool(operation.body["retired"])
+    erased = {base.users.ids.own(o.about): o.time for _, o in operations if o.what == "erase"}
     kept = _without(base, erased)
     stored: list[tuple[int, StoredEvent]] = []
     row = mark.row
@@ -83,7 +81,7 @@ def lengthened(
         row = page[-1][0]
     check = Check(base.check.read + len(stored), 0, dict(base.check.set_aside), list(base.check.problems))
     usable = _usable([e for _, e in stored], kept, items, check)
-    users = _with_people(kept.users, usable)
+    users = kept.users.with_changes([EntityChange(e.user) for e in usable])
     log = _joined(kept, users.ids, items.ids, usable, store)
     if base.project.data.duplicates == "drop":
         twice = repeated([log.user, log.item, log.time, log.kind])
@@ -148,16 +146,6 @@ def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Ch
     return stored
 
 
-def _with_people(users: Entities, stored: list[StoredEvent]) -> Entities:
-    """With the people whom only the store knows."""
-    own = list(dict.fromkeys(users.ids.own(e.user) for e in stored))
-    ids = users.ids.extended(pa.array(own, users.ids.values.type))
-    new = ids.values.slice(len(users)).to_pylist()
-    rows = np.concatenate([np.arange(len(users)), np.full(len(new), -1)])
-    attributes = {name: a.take(rows) for name, a in users.attributes.items()}
-    return Entities(ids, Texts([*users.titles, *map(str, new)]), attributes)
-
-
 def _joined(base: Dataset, users: IdMap, items: IdMap, stored: list[StoredEvent], store: EventStore) -> Log:
     """The base's log and the stored events, in order of what was known when."""
     old = base.log
@@ -167,17 +155,8 @@ def _joined(base: Dataset, users: IdMap, items: IdMap, stored: list[StoredEvent]
     context: dict[str, Attribute] = {}
     for name, before in old.context.items():
         values = [e.context.get(name) for e in stored]
-        column = pa.array(
-            values if before.kind == "number" else [None if v is None else str(v) for v in values]
-        )
-        if pa.types.is_null(column.type):
-            column = column.cast(pa.float64() if before.kind == "number" else pa.string())
-        after = encode(name, before.kind, column, before.vocabulary or None)
-        context[name] = replace(
-            after,
-            values=np.concatenate([before.values, after.values]),
-            codes=np.concatenate([before.codes, after.codes]),
-        )
+        rows = np.arange(len(before), len(before) + len(stored))
+        context[name] = before.with_rows(rows, values)
     amounts = np.array([np.nan if e.value is None else e.value for e in stored], np.float32)
     log = Log(
         old.kinds,

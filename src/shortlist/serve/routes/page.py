@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 
 from shortlist.config.base import IMPRESSION
+from shortlist.data.attributes import CategoryAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import MAX_N
 from shortlist.serve.app import ERRORS, Json
@@ -58,7 +59,11 @@ def add(app: FastAPI, service: Service) -> None:
             "max_n": MAX_N,
             "objectives": {n: {"kind": o.kind, "weight": o.weight} for n, o in project.objectives.items()},
             "view": project.view,
-            "context": {n: a.vocabulary for n, a in dataset.log.context.items() if a.kind == "category"},
+            "context": {
+                n: list(a.vocabulary)
+                for n, a in dataset.log.context.items()
+                if isinstance(a, CategoryAttribute)
+            },
             "sources": list(recommender.retrievers),
             "facts": [n for n, a in dataset.items.attributes.items() if a.kind in {"number", "category"}],
             "diversity": project.rerank.diversity,
