@@ -103,7 +103,7 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
         "demo.json",
         cwd=tmp_path,
     )
-    assert "nobody here is real" in out
+    assert "Simulated data" in out
     assert "For user" in out
     assert {"shortlist", "popular", "recent", "random"} <= set(
         json.loads((tmp_path / "demo.json").read_text())["recommenders"]

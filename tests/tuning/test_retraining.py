@@ -283,7 +283,7 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
     project.write_text(write_toml(worse, "worse"), encoding="utf-8")
     code, said = run("--from-store", str(target))
     assert code == 3
-    assert "turned down" in said
+    assert "rejected" in said
     assert "copy itself" not in said
     assert Models(models).current().version == second.version
     assert [m.rejected != "" for m in Models(models).list()] == [False, False, True]

@@ -1,4 +1,4 @@
-"""`python -m shortlist.cli`: the command line."""
+"""`python -m shortlist.cli`."""
 
 from shortlist.cli.main import main
 

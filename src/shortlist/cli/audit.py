@@ -1,4 +1,4 @@
-"""`shortlist audit`: which metric should I believe?"""
+"""`shortlist audit`: audit of which offline metrics predict the true outcome."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli.terminal import JsonOption, console, progress_bars, write
+from shortlist.cli.terminal import JsonOption, console, print_text, progress_bars, write_json
 from shortlist.errors import ShortlistError
 
 
 def audit(
-    world: Annotated[str, typer.Argument(help="Which world: video, movies, shop or apps.")] = "video",
+    world: Annotated[str, typer.Argument(help="The world: video, movies, shop or apps.")] = "video",
     history: Annotated[
         Path | None,
         typer.Option(
-            help="Instead of a world: a table of past experiments (policy, utility, one column a metric)."
+            help="Audit past experiments in place of a world: a table with the columns policy, utility, and one per metric."
         ),
     ] = None,
-    html: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("audit.html"),
-    users: Annotated[int, typer.Option(help="People in the world.", min=100)] = 1_200,
-    items: Annotated[int, typer.Option(help="Items in the world.", min=50)] = 800,
-    sessions: Annotated[int, typer.Option(help="Sessions in its log.", min=1_000)] = 30_000,
-    days: Annotated[int, typer.Option(help="Days that people live with each policy.", min=2, max=365)] = 15,
+    html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("audit.html"),
+    users: Annotated[int, typer.Option(help="Number of simulated users.", min=100)] = 1_200,
+    items: Annotated[int, typer.Option(help="Number of items.", min=50)] = 800,
+    sessions: Annotated[int, typer.Option(help="Number of sessions in the log.", min=1_000)] = 30_000,
+    days: Annotated[
+        int, typer.Option(help="Days for which each policy serves the users.", min=2, max=365)
+    ] = 15,
     explored: Annotated[
-        int, typer.Option(help="Sessions shown with chance, for the off-policy estimates.", min=500)
+        int,
+        typer.Option(help="Number of randomised sessions, for the off-policy estimates.", min=500),
     ] = 20_000,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     json_file: JsonOption = None,
 ) -> None:
-    """Which metric should I believe? Policies good and bad, every metric, and what they truly bring.
+    """Audit which offline metrics predict the true outcome of a policy.
 
-    In a world, a dozen policies and more (some made to be bad) are measured offline and from the log's propensities, and then
-    serve the same people for days. With --history, the same is asked of your own past experiments.
+    A dozen policies, good and bad ones, are measured offline and from the log's propensities. Then each of them serves the same
+    simulated users for days, which gives the true outcome. With --history, the audit uses your own past experiments.
     """
     from shortlist.evaluate.audit.history import audit_history
     from shortlist.evaluate.audit.report import audit_page, sentences, text_tables
@@ -45,15 +48,15 @@ def audit(
             raise ShortlistError(f"{history}: no such file", field="history")
         found = audit_history(history)
     else:
-        with console.status("making the world"):
+        with console.status("simulating"):
             made = make_world(world, users, items, sessions, seed)
-        console.rule(f"A simulated world ({world}); nobody here is real")
+        console.rule(f"Simulated data: world {world}")
         with progress_bars() as progress:
             found = audit_world(made, days, explored, seed, progress=progress)
     for table in text_tables(found):
         console.print(table)
     for sentence in sentences(found):
-        console.print(f"[bold]{sentence}[/]", highlight=False)
+        print_text(sentence, "bold")
     html.write_text(audit_page(found), encoding="utf-8")
-    console.print(f"[dim]The page, with plots: {html}[/]")
-    write(json_file, {**found.to_json(), "sentences": sentences(found)})
+    print_text(f"Report: {html}", "dim")
+    write_json(json_file, {**found.to_json(), "sentences": sentences(found)})

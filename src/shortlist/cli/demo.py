@@ -1,4 +1,4 @@
-"""`shortlist demo`: a world, trained, evaluated and served."""
+"""`shortlist demo`: a simulated world, trained, evaluated and served."""
 
 from __future__ import annotations
 
@@ -7,57 +7,67 @@ from typing import Annotated
 
 import typer
 
+from shortlist.cli.serve import ServerOptions, run_server
 from shortlist.cli.terminal import (
     JsonOption,
     console,
+    print_text,
     progress_bars,
     read_dataset,
-    run_server,
     show_report,
     show_slate,
 )
 
+ENOUGH = 8
+"""The slate that is printed is for the first user with a history at least this long."""
+
 
 def demo(
-    name: Annotated[str, typer.Argument(help="Which world.")] = "movies",
-    folder: Annotated[Path, typer.Option(help="Where its files go.")] = Path("demo"),
-    serve: Annotated[bool, typer.Option(help="Serve the page when ready.")] = True,
-    port: Annotated[int, typer.Option()] = 8000,
-    users: Annotated[int | None, typer.Option(help="People in the world.")] = None,
-    items: Annotated[int | None, typer.Option(help="Items in the world.")] = None,
-    sessions: Annotated[int | None, typer.Option(help="Sessions in the log, about 11 events each.")] = None,
+    name: Annotated[str, typer.Argument(help="The world: movies, video, shop or apps.")] = "movies",
+    folder: Annotated[Path, typer.Option(help="Folder for the demo's files.")] = Path("demo"),
+    serve: Annotated[bool, typer.Option(help="Serve the page at the end.")] = True,
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 8000,
+    users: Annotated[
+        int | None, typer.Option(help="Number of simulated users (default: set by the world).")
+    ] = None,
+    items: Annotated[int | None, typer.Option(help="Number of items (default: set by the world).")] = None,
+    sessions: Annotated[
+        int | None,
+        typer.Option(help="Number of sessions in the log, about 11 events each (default: set by the world)."),
+    ] = None,
     json_file: JsonOption = None,
 ) -> None:
-    """A simulated world, trained, evaluated and served; nothing else is needed."""
+    """Simulate data, then train, evaluate and serve a recommender on it."""
     from shortlist.config.project import read_project
-    from shortlist.evaluate.protocol import evaluate as run
+    from shortlist.evaluate.protocol import evaluate
     from shortlist.recommender import Recommender
     from shortlist.simulate.registry import make_world
 
-    with console.status("making the world"):
+    with console.status("simulating"):
         world = make_world(name, users, items, sessions)
-    console.rule(f"A simulated world ({name}); nobody here is real")
-    with console.status("writing its tables"):
-        path = world.write(folder / name)
-    console.print(
-        f"[dim]{world.events.num_rows:,} events, {world.items.num_rows:,} items, {world.users.num_rows:,} people → {folder / name}[/]"
+    console.rule(f"Simulated data: world {name}")
+    files = folder / name
+    with console.status("writing tables"):
+        path = world.write(files)
+    print_text(
+        f"{world.events.num_rows:,} events, {world.items.num_rows:,} items, {world.users.num_rows:,} users → {files}",
+        "dim",
     )
     project = read_project(path)
     dataset = read_dataset(project)
-    console.rule("How good is it? Trained on the past, tested on the future")
+    console.rule("Evaluation: train on the past, test on the future")
     with progress_bars() as progress:
-        report = run(project, dataset, progress, world.truths)
-    show_report(report, folder / name / "report.html", json_file)
-    console.rule("Now trained on everything, for serving")
+        report = evaluate(project, dataset, progress, world.truths)
+    show_report(report, files / "report.html", json_file)
+    console.rule("Training on all data, for serving")
     with progress_bars() as progress:
         recommender = Recommender.from_project(project).fit(dataset, progress)
-        bundle = recommender.save(folder / name / "bundle")
+        bundle = recommender.save(files / "bundle")
     sizes = dataset.histories.indptr[1:] - dataset.histories.indptr[:-1]
-    someone = dataset.users.ids.id(
-        int((sizes >= 8).nonzero()[0][0]) if (sizes >= 8).any() else int(sizes.argmax())
-    )
-    show_slate(recommender.recommend(user=someone, n=8), project)
+    long = sizes >= ENOUGH
+    user = dataset.users.ids.id(int(long.argmax() if long.any() else sizes.argmax()))
+    show_slate(recommender.recommend(user=user, n=8), project)
     if serve:
-        run_server(bundle, None, "127.0.0.1", port)
+        run_server(bundle, ServerOptions(port=port))
     else:
-        console.print(f"Serve it with: [bold]shortlist serve {bundle}[/]")
+        print_text(f"Next: shortlist serve {bundle}")

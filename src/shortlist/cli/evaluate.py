@@ -1,78 +1,199 @@
-"""The other ways of `shortlist evaluate`: recommendations made elsewhere, another protocol, one retriever on two tables."""
+"""`shortlist evaluate`: a project, tables of recommendations from elsewhere, or one retriever on two tables."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from shortlist.cli.terminal import console, progress_bars, read_dataset, write
-from shortlist.errors import ProjectError, ShortlistError
+import typer
+
+from shortlist.cli.terminal import (
+    FunctionsOption,
+    JsonOption,
+    ProjectOption,
+    console,
+    load_functions,
+    progress_bars,
+    read_dataset,
+    show_report,
+    write_json,
+)
+from shortlist.errors import ProjectError, ShortlistError, suggestion
 
 if TYPE_CHECKING:
     from shortlist.config.project import Project
-    from shortlist.evaluate.protocol import Report
+
+LENGTH = 20
+"""Length of the evaluated lists if there is no project that states it."""
+ONLY_WITH = {
+    "project": {"retriever": "--train", "settings": "--train", "test": "--train", "items": "--recommendations", "users": "--recommendations"},
+    "tables": {"html": "a project or --recommendations", "protocol": "a project", "items": "--recommendations", "users": "--recommendations"},
+    "recommendations": {"retriever": "--train without --recommendations", "settings": "--train without --recommendations", "protocol": "a project without --recommendations"},
+}  # fmt: skip
+"""What is evaluated → the options that have no meaning there, and what each needs."""
 
 
-def judge_tables(
+def evaluate(
+    context: typer.Context,
+    project: ProjectOption = Path("shortlist.toml"),
+    html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("report.html"),
+    json_file: JsonOption = None,
+    train: Annotated[
+        str | None,
+        typer.Option(help="Evaluate a retriever on tables: the training table (user_id, item_id[, timestamp])."),
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="The table of test events, with the same columns as --train.")
+    ] = None,
+    retriever: Annotated[
+        str, typer.Option(help="With --train: the retriever; auto tunes, selects and blends retrievers.")
+    ] = "auto",
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "--k",
+            min=1,
+            max=1000,
+            help=f"Length of the evaluated lists (default: evaluate.k of the project; {LENGTH} for tables).",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --train: a setting of the retriever, for example factors=256. Repeatable."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="How the test is split off: time, rolling, leave_last, users or given (default: evaluate.protocol of the project)."
+        ),
+    ] = None,
+    recommendations: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE: evaluate a table of recommendations (user, item, rank or score) against --test, or against the "
+            "project's test. Repeatable."
+        ),
+    ] = None,
+    items: Annotated[str | None, typer.Option(help="With --recommendations: the items table.")] = None,
+    users: Annotated[str | None, typer.Option(help="With --recommendations: the users table.")] = None,
+    functions: FunctionsOption = None,
+) -> None:  # fmt: skip
+    """Train on the past, test on the future, and compare with the baselines.
+
+    With --recommendations, evaluate tables of recommendations that any library made. With --train and --test, fit one retriever (or
+    the automatic blend) on a table and evaluate it on another.
+    """
+    load_functions(functions)
+    if recommendations:
+        _refuse(context, "recommendations")
+        tables = {"train": train, "test": test, "items": items, "users": users}
+        _evaluate_recommendations(recommendations, project, tables, k or LENGTH, html, json_file)
+    elif train is not None or test is not None:
+        if train is None or test is None:
+            raise ShortlistError("--train and --test go together: name both tables", field="test")
+        _refuse(context, "tables")
+        _evaluate_tables(train, test, retriever, k or LENGTH, settings or [], json_file)
+    else:
+        _refuse(context, "project")
+        _evaluate_project(project, protocol, k, html, json_file)
+
+
+def _refuse(context: typer.Context, mode: str) -> None:
+    """Refuse options that would have no effect."""
+    for name, needed in ONLY_WITH[mode].items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = {"settings": "set"}.get(name, name)
+            raise ShortlistError(f"--{option} needs {needed}", field=option)
+
+
+def _evaluate_project(
+    path: Path, protocol: str | None, k: int | None, html: Path, json_file: Path | None
+) -> None:
+    from shortlist.config.project import read_project
+    from shortlist.evaluate.protocol import evaluate as run
+
+    project = _with_overrides(read_project(path), protocol, k)
+    dataset = read_dataset(project)
+    with progress_bars() as progress:
+        report = run(project, dataset, progress)
+    show_report(report, html, json_file)
+
+
+def _with_overrides(project: Project, protocol: str | None, k: int | None) -> Project:
+    """Return the project with the protocol and list length of the command line."""
+    from shortlist.config.evaluate import EvaluateSettings
+
+    known = get_args(EvaluateSettings.model_fields["protocol"].annotation)
+    if protocol is not None and protocol not in known:
+        raise ProjectError(
+            f"there is no protocol {protocol!r}{suggestion(protocol, known)}; there are: {', '.join(known)}",
+            field="evaluate.protocol",
+        )
+    given = {"protocol": protocol, "k": k}
+    update = {name: value for name, value in given.items() if value is not None}
+    return project.model_copy(update={"evaluate": project.evaluate.model_copy(update=update)})
+
+
+def _evaluate_recommendations(
     given: list[str],
     project: Path,
-    train: str | None,
-    test: str | None,
-    items: str | None,
-    users: str | None,
+    tables: dict[str, str | None],
     k: int,
-) -> Report:
-    """Tables of recommendations against a table of what came true, or against the test of a project."""
-    from shortlist.config.project import read_project
-    from shortlist.data.dataset import Dataset
+    html: Path,
+    json_file: Path | None,
+) -> None:
+    """Evaluate tables of recommendations against a table of test events, or against the test of a project."""
     from shortlist.evaluate.external import evaluate_recommendations
 
-    tables: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for text in given:
         name, equals, file = text.partition("=")
         if not equals:
             name, file = Path(text).stem, text
-        if name in tables:
+        if name in named:
             raise ShortlistError(
-                f"--recommendations {text}: there are two named {name!r}", field="recommendations"
+                f"--recommendations {text}: two tables have the name {name!r}; write NAME=FILE",
+                field="recommendations",
             )
-        tables[name] = file
-    if test is not None:
-        with console.status("judging"):
-            return evaluate_recommendations(tables, test=test, train=train, items=items, users=users, k=k)
-    if train is not None:
-        raise ShortlistError("--train without --test: name the table of what came true", field="test")
-    dataset: Dataset = read_dataset(read_project(project))
-    with console.status("judging"):
-        return evaluate_recommendations(tables, dataset, k=k, name=dataset.project.name)
+        named[name] = file
+    if tables["test"] is None and tables["train"] is not None:
+        raise ShortlistError("--train needs --test, the table of test events", field="test")
+    if tables["test"] is not None:
+        with console.status("evaluating"):
+            report = evaluate_recommendations(
+                named,
+                test=tables["test"],
+                train=tables["train"],
+                items=tables["items"],
+                users=tables["users"],
+                k=k,
+            )
+    else:
+        from shortlist.config.project import read_project
+
+        settings = read_project(project)
+        dataset = read_dataset(settings)
+        with console.status("evaluating"):
+            report = evaluate_recommendations(named, dataset, k=k, name=settings.name)
+    show_report(report, html, json_file)
 
 
-def with_protocol(project: Project, protocol: str) -> Project:
-    """The project with another protocol. Raises `ProjectError` for one there is not."""
-    names = ("time", "rolling", "leave_last", "users", "given")
-    if protocol not in names:
-        raise ProjectError(
-            f"there is no protocol {protocol!r}; there are: {', '.join(names)}", field="evaluate.protocol"
-        )
-    evaluate = project.evaluate.model_copy(update={"protocol": protocol})
-    return project.model_copy(update={"evaluate": evaluate})
-
-
-def evaluate_tables(
-    train: str | None, test: str | None, retriever: str, k: int, given: list[str], json_file: Path | None
+def _evaluate_tables(
+    train: str, test: str, retriever: str, k: int, given: list[str], json_file: Path | None
 ) -> None:
-    from shortlist.evaluate.tables import evaluate_tables as run
-    from shortlist.evaluate.tables import read_pair
+    """Fit a retriever on one table and evaluate it on another."""
+    from shortlist.evaluate.tables import evaluate_tables, read_pair
     from shortlist.evaluate.terminal import data_line, result
 
-    if train is None or test is None:
-        raise ShortlistError("--train and --test go together: name both tables", field="test")
     settings: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ShortlistError(f"--set {text}: write name=value, as in --set factors=256", field="set")
+            raise ShortlistError(
+                f"--set {text}: write name=value, for example --set factors=256", field="set"
+            )
         try:
             settings[name.strip()] = json.loads(value)
         except ValueError:
@@ -80,7 +201,7 @@ def evaluate_tables(
     tables = read_pair(train, test)
     console.print(data_line(tables.facts))
     with progress_bars() as progress:
-        report = run(tables, retriever, k, settings, progress)
+        report = evaluate_tables(tables, retriever, k, settings, progress)
     for part in result(report, Path(test).name):
         console.print(part, highlight=False)
-    write(json_file, report.to_json())
+    write_json(json_file, report.to_json())

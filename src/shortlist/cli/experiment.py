@@ -1,4 +1,4 @@
-"""`shortlist experiment report`: what a server's experiments say; `shortlist export`: its store as a log."""
+"""`shortlist experiment`: results of the experiments on a server."""
 
 from __future__ import annotations
 
@@ -6,79 +6,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from shortlist.cli.terminal import BundleArgument, JsonOption, console, existing_store, write
-from shortlist.errors import DataError
+from shortlist.cli.store import StoreFileOption, store_beside
+from shortlist.cli.terminal import BundleArgument, JsonOption, console, print_text, write_json
 
 if TYPE_CHECKING:
-    from shortlist.store.event_store import EventStore
+    from shortlist.experiments.analyse import Outcome
 
-experiment_app = typer.Typer(
-    no_args_is_help=True, help="Experiments on live people: arms, exposures, verdicts."
-)
-StoreOption = Annotated[
-    Path | None, typer.Option(help="The server's event store; the one beside the bundle without.")
-]
+experiment_app = typer.Typer(no_args_is_help=True, help="Analyse experiments on live traffic.")
 
 
 @experiment_app.callback()
 def experiment() -> None:
-    """Experiments on live people: arms, exposures, verdicts."""
+    """Analyse experiments on live traffic."""
 
 
 @experiment_app.command()
 def report(
     bundle: BundleArgument,
-    store: StoreOption = None,
-    html: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("experiments.html"),
+    store: StoreFileOption = None,
+    html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("experiments.html"),
     json_file: JsonOption = None,
 ) -> None:
-    """Read the event store and say what each experiment shows. Looking every day is safe."""
+    """Report the result of each experiment from the event store.
+
+    The intervals are confidence sequences: they stay valid however often the report is made.
+    """
     from shortlist.bundle.format import read_bundled_project, read_manifest
     from shortlist.experiments.report import experiments_page, report_experiments
 
     read_manifest(bundle)
     project = read_bundled_project(bundle)
-    outcomes = report_experiments(project, _there(store, bundle))
-    for o in outcomes:
-        console.print(
-            f"[bold]{o.name}[/]: {', '.join(f'{n:,} in {arm}' for arm, n in o.arms.items())}", highlight=False
-        )
-        console.print(
-            f"{'[red]' if o.broken else ''}{o.verdict()}{'[/]' if o.broken else ''}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        for e in o.effects if not o.broken else ():
-            if e.guard_rail and e.verdict != "worse":
-                console.print(f"[dim]{e.sentence()}[/]", highlight=False, soft_wrap=True)
+    outcomes = report_experiments(project, store_beside(store, bundle))
+    for outcome in outcomes:
+        _show(outcome)
     html.write_text(experiments_page(project, outcomes), encoding="utf-8")
-    console.print(f"[dim]The page: {html}[/]")
-    write(json_file, [o.to_json() for o in outcomes])
+    print_text(f"Report: {html}", "dim")
+    write_json(json_file, [outcome.to_json() for outcome in outcomes])
 
 
-def export(
-    bundle: BundleArgument,
-    out: Annotated[Path, typer.Option(help="A .parquet file.")],
-    store: StoreOption = None,
-    json_file: JsonOption = None,
-) -> None:
-    """A server's store as a log: impressions with slate, position, propensity and policy, and what followed them."""
-    import pyarrow.parquet as pq
-
-    from shortlist.store.export import log_of
-
-    if out.suffix != ".parquet":
-        raise DataError(f"{out}: write to a .parquet file", field="out")
-    table = log_of(_there(store, bundle))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, out, compression="zstd")
-    console.print(f"{table.num_rows:,} rows → {out}")
-    write(json_file, {"rows": table.num_rows, "out": str(out)})
-
-
-def _there(store: Path | None, bundle: Path) -> EventStore:
-    from shortlist.store.event_store import path_beside
-
-    way_out = "`shortlist serve` writes it, --store names it"
-    return existing_store(str(store or path_beside(bundle)), "store", way_out)
+def _show(outcome: Outcome) -> None:
+    arms = ", ".join(f"{n:,} in {arm}" for arm, n in outcome.arms.items())
+    console.print(Text.assemble((outcome.name, "bold"), f": {arms}"))
+    print_text(outcome.verdict(), "red" if outcome.broken else "")
+    for effect in () if outcome.broken else outcome.effects:
+        if effect.guard_rail and effect.verdict != "worse":
+            print_text(effect.sentence(), "dim")

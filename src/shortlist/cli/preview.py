@@ -1,78 +1,90 @@
-"""`shortlist preview`: what would these rules change?"""
+"""`shortlist preview`: the effect and cost of re-ranking settings, before they are live."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.table import Table
 
-from shortlist.cli.terminal import BundleArgument, JsonOption, ProjectOption, console, write
+from shortlist.cli.terminal import (
+    BundleArgument,
+    JsonOption,
+    ProjectOption,
+    console,
+    make_table,
+    print_text,
+    write_json,
+)
 from shortlist.errors import ShortlistError
+
+if TYPE_CHECKING:
+    from shortlist.evaluate.rerank_cost import Preview
+
+UNCHANGED = 5e-4
+"""A smaller change of predicted utility is reported as none."""
 
 
 def preview(
     bundle: BundleArgument,
     project: ProjectOption = Path("shortlist.toml"),
-    people: Annotated[int, typer.Option(help="So many people's slates are made.", min=1, max=5000)] = 300,
-    n: Annotated[int, typer.Option("-n", help="Items on a slate.", min=1, max=200)] = 10,
+    people: Annotated[
+        int, typer.Option(help="Number of users whose slates are compared.", min=1, max=5000)
+    ] = 300,
+    n: Annotated[int, typer.Option("-n", help="Number of items per slate.", min=1, max=200)] = 10,
     json_file: JsonOption = None,
 ) -> None:
-    """A dry run of the [rerank] section of a project file on a trained bundle: what it would change, and what each part of it costs.
+    r"""Preview the \[rerank] section of a project file on a trained bundle.
 
-    Nothing is trained and nothing is served with it. Edit the file, run this, look; then train, or serve.
+    Reports which slates would change, and how much predicted utility each part of the settings costs. Nothing is trained or served.
     """
     from shortlist.bundle.registry import Models
     from shortlist.config.project import read_project
     from shortlist.evaluate.rerank_cost import preview as run
     from shortlist.recommender import Recommender
 
-    settings = read_project(project).rerank
+    settings = read_project(project)
     recommender = Recommender.load(Models(bundle).current().path)
-    own = recommender.dataset.items.attributes
-    for name, attribute, _ in settings.attributes():
-        if attribute is not None and attribute not in own:
+    attributes = recommender.dataset.items.attributes
+    for name, attribute, _ in settings.rerank.attributes():
+        if attribute is not None and attribute not in attributes:
+            where = settings.where(name) or f"{project}: "
             raise ShortlistError(
-                f"{project}: {name} = {attribute!r}: the bundle's items have no such attribute; train it again with it",
+                f"{where}{name} = {attribute!r}: the bundle's items have no such attribute; train the bundle again with it",
                 field=name,
             )
-    chosen = recommender.some_users(people)
+    users = recommender.some_users(people)
     with console.status("making slates"):
-        found = run(recommender, settings, chosen, n)
-    cost = found.price
-    if abs(cost.value) < 5e-4:
-        said = "predicted utility stays as it is"
-    elif cost.value > 0:
-        said = f"predicted utility falls by [bold]{cost.value:.1%}[/] ({cost.low:.1%} to {cost.high:.1%})"
-    else:
-        said = f"predicted utility rises by [bold]{-cost.value:.1%}[/] ({-cost.high:.1%} to {-cost.low:.1%})"
-    console.print(
-        f"Of {found.people:,} people's slates, [bold]{found.changed:.0%}[/] would have other items; {said}.",
-        highlight=False,
+        found = run(recommender, settings.rerank, users, n)
+    _show(found)
+    write_json(json_file, found.to_json())
+
+
+def _show(found: Preview) -> None:
+    print_text(
+        f"Of {found.people:,} users' slates, {found.changed:.0%} would contain other items; {_change_of_utility(found)}."
     )
     if found.parts:
-        table = Table(
-            title="The price of each part of these settings",
-            box=box.SIMPLE_HEAD,
-            show_edge=False,
-            title_justify="left",
-        )
-        for name in ("part", "costs", "95 %", "changes slates"):
-            table.add_column(name, justify="left" if name == "part" else "right")
-        for part in found.parts:
-            table.add_row(
+        rows = [
+            (
                 part.part,
                 f"{part.price.value:.2%}",
                 f"{part.price.low:.2%} to {part.price.high:.2%}",
                 f"{part.changed:.0%}",
             )
-        console.print(table)
-    for title, moved in (("shown more", found.gains), ("shown less", found.losses)):
+            for part in found.parts
+        ]
+        columns = ("part", "cost", "95 %", "slates changed")
+        console.print(make_table("Cost of each part, in predicted utility", columns, rows, right=columns[1:]))
+    for title, moved in (("shown more often", found.gains), ("shown less often", found.losses)):
         if moved:
-            console.print(
-                f"[bold]{title}[/]: {'; '.join(f'{name} ({slates:+d})' for name, slates in moved[:6])}",
-                highlight=False,
-            )
-    write(json_file, found.to_json())
+            print_text(f"{title}: {'; '.join(f'{name} ({slates:+d})' for name, slates in moved[:6])}")
+
+
+def _change_of_utility(found: Preview) -> str:
+    cost = found.price
+    if abs(cost.value) < UNCHANGED:
+        return "predicted utility is unchanged"
+    if cost.value > 0:
+        return f"predicted utility falls by {cost.value:.1%} ({cost.low:.1%} to {cost.high:.1%})"
+    return f"predicted utility rises by {-cost.value:.1%} ({-cost.high:.1%} to {-cost.low:.1%})"

@@ -1,8 +1,9 @@
-"""`shortlist train`: from the project's tables, or again, with what a server's store has gathered."""
+"""`shortlist train`: from the project's tables, or again with the events that a server has stored."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,22 +13,46 @@ from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
-    console,
     existing_store,
     load_functions,
+    print_labelled,
+    print_text,
     progress_bars,
     read_dataset,
     show_problems,
-    write,
+    write_json,
 )
 from shortlist.errors import ShortlistError
 
 if TYPE_CHECKING:
     from shortlist.config.project import Project
     from shortlist.recommender import Recommender
+    from shortlist.tuning.gate import Gate
 
-TURNED_DOWN = 3
-"""The exit code where the gate turned the new model down: a timer's log shows it as a failure."""
+REJECTED = 3
+"""Exit code if the gate rejected the new model, so that a timer's log shows a failure."""
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """Options of training with a server's event store.
+
+    Attributes
+    ----------
+    store
+        The event store.
+    base
+        What the store's events are added to: `tables` or `bundle`.
+    gate
+        Whether the new model is compared with the serving one.
+    keep
+        Number of bundles that stay in the folder.
+    """
+
+    store: str
+    base: str
+    gate: bool
+    keep: int
 
 
 def train(
@@ -35,60 +60,60 @@ def train(
     out: Annotated[
         str,
         typer.Option(
-            help="Where the bundle goes; a folder of bundles (models/) keeps each under its own name."
+            help="The bundle to write; with a trailing slash (models/), a folder of bundles, each under its version."
         ),
     ] = "bundle",
     warm: Annotated[
-        Path | None, typer.Option(help="An earlier bundle whose factors training begins from.")
+        Path | None, typer.Option(help="An earlier bundle; training starts from its item factors.")
     ] = None,
     from_store: Annotated[
         str | None,
         typer.Option(
-            help="A server's event store (a SQLite file or postgresql://…): learn also from what it holds, beginning from the "
-            "model that serves; a new one that is clearly worse than it is turned down."
+            help="A server's event store (a SQLite file or postgresql://…). Its events are added to the log, training starts from the "
+            "serving model, and a new model that is significantly worse is rejected."
         ),
     ] = None,
     base: Annotated[
         str,
         typer.Option(
-            help="With --from-store: what it is added to, the project's `tables` or the `bundle`'s own log."
+            help="With --from-store: the log to which the events are added: the project's `tables`, or the log in the `bundle`."
         ),
     ] = "tables",
     gate: Annotated[
         bool,
         typer.Option(
-            help="With --from-store: compare with the model that serves, and turn down what is worse."
+            help="With --from-store: compare with the serving model and reject the new one if it is worse."
         ),
     ] = True,
     keep: Annotated[
-        int, typer.Option(min=1, help="With --from-store: how many bundles stay in the folder.")
+        int, typer.Option(min=1, help="With --from-store: number of bundles that stay in the folder.")
     ] = 10,
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
 ) -> None:
     """Train on the whole log and write a bundle.
 
-    With --from-store: train again, on the log and all that a server has stored since; for a timer or cron.
+    With --from-store, train again on the log and on what a server has stored since; run it from a timer or cron. Exit code 3: the new
+    model was rejected.
     """
     load_functions(functions)
     if base not in {"tables", "bundle"}:
-        raise ShortlistError(f"--base is tables or bundle, and not {base!r}", field="base")
+        raise ShortlistError(f"--base {base}: must be tables or bundle", field="base")
     started = time.perf_counter()
     if from_store is not None:
-        facts = _again(project, out, from_store, base, gate, keep)
+        facts = _train_again(project, out, Retraining(from_store, base, gate, keep))
     else:
-        facts = _once(project, out, warm)
+        facts = _train_once(project, out, warm)
     seconds = time.perf_counter() - started
-    console.print(
-        f"model [bold]{facts['model_version']}[/] in {seconds:.1f} s → {facts['bundle']}. Next: [bold]shortlist serve {out}[/]",
-        soft_wrap=True,
+    print_text(
+        f"Model {facts['model_version']} in {seconds:.1f} s → {facts['bundle']}. Next: shortlist serve {out}"
     )
-    write(json_file, {**facts, "seconds": seconds})
+    write_json(json_file, {**facts, "seconds": seconds})
     if facts.get("turned_down"):
-        raise typer.Exit(TURNED_DOWN)
+        raise typer.Exit(REJECTED)
 
 
-def _once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
+def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
     from shortlist.bundle.registry import new_path
     from shortlist.config.project import read_project
     from shortlist.recommender import Recommender
@@ -98,24 +123,23 @@ def _once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
     with progress_bars() as progress:
         earlier = Recommender.load(warm) if warm is not None else None
         recommender = Recommender.from_project(settings).fit(dataset, progress, earlier)
-    place = new_path(out, recommender.version)
-    recommender.save(place)
+    bundle = new_path(out, recommender.version)
+    recommender.save(bundle)
     return {
         "model_version": recommender.version,
-        "bundle": str(place),
+        "bundle": str(bundle),
         "check": dataset.check.to_json(),
     }
 
 
-def _again(project: Path, out: str, target: str, base: str, gate: bool, keep: int) -> dict[str, Any]:
-    from shortlist.bundle.registry import Models, new_path
+def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]:
     from shortlist.data.dataset import Dataset
     from shortlist.tuning.gate import Gate, grown, pass_gate, train_again
 
-    present = _present(out)
-    store = existing_store(target, "from_store", "`shortlist serve --store` writes it")
-    settings = _settings(project, base, present)
-    if base == "bundle":
+    present = _serving_model(out)
+    store = existing_store(options.store, "from_store", "`shortlist serve --store` writes it")
+    settings = _read_settings(project, options.base, present)
+    if options.base == "bundle":
         assert present is not None
         log = present.dataset
     else:
@@ -123,57 +147,65 @@ def _again(project: Path, out: str, target: str, base: str, gate: bool, keep: in
     more = grown(log, store, present)
     store.close()
     show_problems(more.dataset.check)
-    console.print(
-        f"[dim]{len(more.dataset.log):,} events, {more.new:,} of them from the store"
-        f"{f'; {more.erased:,} people erased' if more.erased else ''}[/]"
-    )
+    erased = f"; {more.erased:,} users erased" if more.erased else ""
+    print_text(f"{len(more.dataset.log):,} events, {more.new:,} of them from the store{erased}", "dim")
     if settings.rank.examples == "candidates" and (more.dataset.log.position >= 0).any():
-        console.print(
-            "[yellow]this log says what was shown, and the ranker learns from candidates: trained again and again on its own log it comes to "
-            'copy itself; \\[rank] examples = "impressions" does not (docs/objectives.md)[/]',
-            highlight=False,
-            soft_wrap=True,
+        print_labelled(
+            "warning",
+            "the log has impressions, but the ranker learns from candidates; retrained on its own log, it imitates itself and gets "
+            'worse. Set [rank] examples = "impressions" (docs/objectives.md).',
         )
     with progress_bars() as progress:
-        # first of all the training that ships: the gate brings the present model's live state to another moment
+        # train first: the gate moves the serving model's live state to another time
         recommender = train_again(settings, more, present, progress)
-        judged = pass_gate(settings, more.dataset, present, progress) if gate else Gate(None, "No gate.")
-    console.print(
-        f"{'' if judged.passed else '[red]turned down:[/] '}{judged.said}", highlight=False, soft_wrap=True
-    )
-    place = new_path(f"{out.rstrip('/')}/", recommender.version)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    models = Models(place.parent)
-    if not judged.passed:  # before it can be seen: servers look at the folder every second
-        models.reject(recommender.version, judged.said)
-    recommender.save(place)
-    gone = models.prune(keep)
-    if gone:
-        console.print(f"[dim]{len(gone)} old bundles were removed; --keep says how many stay[/]")
-    compared = judged.comparison
+        judged = (
+            pass_gate(settings, more.dataset, present, progress) if options.gate else Gate(None, "No gate.")
+        )
+    bundle, removed = _save(recommender, out, judged, options.keep)
+    comparison = {} if judged.comparison is None else judged.comparison.to_json()
     return {
         "model_version": recommender.version,
-        "bundle": str(place),
+        "bundle": str(bundle),
         "events": len(more.dataset.log),
         "from_store": more.new,
         "erased": more.erased,
         "turned_down": not judged.passed,
-        "gate": {"said": judged.said, **({} if compared is None else compared.to_json())},
+        "gate": {"said": judged.said, **comparison},
         "check": more.dataset.check.to_json(),
-        "removed": [str(m.path) for m in gone],
+        "removed": [str(path) for path in removed],
     }
 
 
-def _present(out: str) -> Recommender | None:
-    """The model that serves from a folder of bundles; None where there is none yet."""
+def _save(recommender: Recommender, out: str, judged: Gate, keep: int) -> tuple[Path, list[Path]]:
+    """Write the bundle into the folder. Returns it, and the old bundles that were removed."""
+    from shortlist.bundle.registry import Models, new_path
+
+    if judged.passed:
+        print_text(judged.said)
+    else:
+        print_labelled("rejected", judged.said, "red")
+    bundle = new_path(f"{out.rstrip('/')}/", recommender.version)
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    models = Models(bundle.parent)
+    if not judged.passed:  # before the bundle exists, since servers look at the folder every second
+        models.reject(recommender.version, judged.said)
+    recommender.save(bundle)
+    removed = [model.path for model in models.prune(keep)]
+    if removed:
+        print_text(f"{len(removed)} old bundles removed; --keep sets how many stay", "dim")
+    return bundle, removed
+
+
+def _serving_model(out: str) -> Recommender | None:
+    """Load the model that serves from a folder of bundles; None if the folder has none yet."""
     from shortlist.bundle.registry import Models, bundles_in
     from shortlist.recommender import Recommender
 
     folder = Path(out)
     if (folder / "manifest.json").exists():
         raise ShortlistError(
-            f"{out} is one bundle; with --from-store a folder of bundles is needed, where several stand beside each other: "
-            "move it into one (mkdir models; mv bundle models/) and give --out models/",
+            f"{out} is a bundle, and --from-store needs a folder of bundles; move the bundle into one "
+            "(mkdir models; mv bundle models/) and give --out models/",
             field="out",
         )
     if not folder.is_dir() or not bundles_in(folder):
@@ -181,7 +213,7 @@ def _present(out: str) -> Recommender | None:
     return Recommender.load(Models(folder).current().path)
 
 
-def _settings(project: Path, base: str, present: Recommender | None) -> Project:
+def _read_settings(project: Path, base: str, present: Recommender | None) -> Project:
     from shortlist.config.project import read_project
 
     path = project / "shortlist.toml" if project.is_dir() else project
@@ -189,8 +221,8 @@ def _settings(project: Path, base: str, present: Recommender | None) -> Project:
         return read_project(project)
     if present is None:
         raise ShortlistError(
-            "--base bundle begins from the log inside the model that serves, and there is none in --out yet; train the first "
-            "one from the tables",
+            "--base bundle uses the log of the serving model, but --out contains no bundle yet; train the first model from the "
+            "tables",
             field="base",
         )
     return present.project

@@ -1,4 +1,4 @@
-"""`shortlist tune`: hyper-parameters; `shortlist tune weights`: what a weight buys."""
+"""`shortlist tune`: hyperparameters; `shortlist tune weights`: the trade-off between two objectives."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Table
+from rich.text import Text
 
 from shortlist.cli.terminal import (
     FunctionsOption,
@@ -15,24 +14,30 @@ from shortlist.cli.terminal import (
     ProjectOption,
     console,
     load_functions,
+    make_table,
+    print_text,
     progress_bars,
     read_dataset,
-    write,
+    write_json,
 )
 from shortlist.errors import ShortlistError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from shortlist.config.project import Project
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.pareto import Front
+    from shortlist.tuning.search import Tuned
 
 tune_app = typer.Typer(
     invoke_without_command=True,
     no_args_is_help=False,
-    help="Find better hyper-parameters on the validation slice; `tune weights` draws what a weight buys.",
+    help="Tune hyperparameters, or the weights of two objectives.",
 )
 WorldOption = Annotated[
-    str | None, typer.Option(help="A simulated world instead of a project, whose truth is then shown, too.")
+    str | None,
+    typer.Option(help="A simulated world in place of a project; the true outcomes are then shown, too."),
 ]
 
 
@@ -41,17 +46,20 @@ def tune(
     context: typer.Context,
     project: ProjectOption = Path("shortlist.toml"),
     trials: Annotated[
-        int, typer.Option(min=1, help="How many settings to try, beside those of before.")
+        int, typer.Option(min=1, help="Number of trials, in addition to those that the study has.")
     ] = 40,
     study: Annotated[
-        Path, typer.Option(help="The SQLite file that keeps the trials; run again to go on.")
+        Path, typer.Option(help="SQLite file with the trials. Run again with the same file to continue.")
     ] = Path("study.sqlite"),
-    out: Annotated[Path, typer.Option(help="Where the tuned project file goes.")] = Path("tuned.toml"),
-    html: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("tuning.html"),
+    out: Annotated[Path, typer.Option(help="The tuned project file to write.")] = Path("tuned.toml"),
+    html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("tuning.html"),
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
 ) -> None:
-    """Try settings of retrievers, ranker and re-rankers together, and say which mattered."""
+    """Tune the hyperparameters of retrievers, ranker and re-rankers together, on the validation slice.
+
+    `shortlist tune weights` reports the trade-off between two objectives.
+    """
     if context.invoked_subcommand is not None:
         return
     import json
@@ -67,24 +75,23 @@ def tune(
     study.parent.mkdir(parents=True, exist_ok=True)
     with progress_bars() as progress:
         tuned = run(settings, dataset, trials, study, progress)
-    table = Table(title="what mattered", box=box.SIMPLE_HEAD, show_edge=False, title_justify="left")
-    for title in ("setting", "share", "best"):
-        table.add_column(title, justify="left" if title == "setting" else "right")
-    for name, share in list(tuned.importance.items())[:10]:
-        best = {n: v for n, v in tuned.best.items() if n == name or n.startswith(name.partition("+")[0])}
-        table.add_row(name, f"{share:.0%}", ", ".join(_number(v) for v in best.values()))
-    console.print(table)
-    console.print(f"[bold]{tuned.sentence()}[/]", highlight=False)
+    _show_importance(tuned)
+    print_text(tuned.sentence(), "bold")
     best_project = json.loads(tuned.project.model_dump_json(exclude_defaults=True))
-    out.write_text(
-        write_toml(best_project, f"{settings.name}, tuned by `shortlist tune` on the validation slice."),
-        encoding="utf-8",
-    )
+    title = f"{settings.name}, tuned by `shortlist tune` on the validation slice."
+    out.write_text(write_toml(best_project, title), encoding="utf-8")
     html.write_text(tuned_page(tuned, settings.name, settings.simulated), encoding="utf-8")
-    console.print(
-        f"[dim]The tuned project: {out}; the page: {html}. Next: [/][bold]shortlist evaluate -p {out}[/]"
-    )
-    write(json_file, tuned.to_json())
+    print_text(f"Tuned project: {out}; report: {html}. Next: shortlist evaluate -p {out}", "dim")
+    write_json(json_file, tuned.to_json())
+
+
+def _show_importance(tuned: Tuned) -> None:
+    rows = []
+    for name, share in list(tuned.importance.items())[:10]:
+        best = [v for n, v in tuned.best.items() if n == name or n.startswith(name.partition("+")[0])]
+        rows.append((name, f"{share:.0%}", ", ".join(_format(value) for value in best)))
+    columns = ("setting", "importance", "best")
+    console.print(make_table("Importance of the settings", columns, rows, right=columns[1:]))
 
 
 @tune_app.command()
@@ -92,36 +99,39 @@ def weights(
     project: ProjectOption = Path("shortlist.toml"),
     world: WorldOption = None,
     objectives: Annotated[
-        str | None, typer.Option(help="Two of them, with a comma; those with the greatest weights without.")
+        str | None,
+        typer.Option(
+            help="Two objectives, separated by a comma (default: the two with the largest weights)."
+        ),
     ] = None,
-    points: Annotated[int, typer.Option(min=3, max=101, help="How many weightings.")] = 11,
-    html: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("front.html"),
+    points: Annotated[int, typer.Option(min=3, max=101, help="Number of weightings.")] = 11,
+    html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("front.html"),
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
 ) -> None:
-    """Draw the front between two objectives: what each weighting brings of both, with intervals."""
+    """Compute the Pareto front of two objectives: the value of both under each weighting, with intervals."""
     from shortlist.evaluate.pareto import front_page, pareto
 
     load_functions(functions)
-    settings, dataset, truths = _source(project, world)
+    settings, dataset, truths = _read_source(project, world)
     named = None
     if objectives is not None:
         names = [part.strip() for part in objectives.split(",")]
         if len(names) != 2:
             raise ShortlistError(
-                f"--objectives names two, with a comma; got {objectives!r}", field="objectives"
+                f"--objectives {objectives}: name two objectives, separated by a comma", field="objectives"
             )
         named = (names[0], names[1])
     with progress_bars() as progress:
         front = pareto(settings, dataset, named, points, progress, truths)
     console.print(_front_table(front))
-    console.print(f"[bold]{front.sentence()}[/]", highlight=False)
+    print_text(front.sentence(), "bold")
     html.write_text(front_page(front), encoding="utf-8")
-    console.print(f"[dim]The plot: {html}[/]")
-    write(json_file, front.to_json())
+    print_text(f"Report: {html}", "dim")
+    write_json(json_file, front.to_json())
 
 
-def _source(project: Path, world: str | None) -> tuple[Project, Dataset, Any]:
+def _read_source(project: Path, world: str | None) -> tuple[Project, Dataset, Any]:
     if world is None:
         from shortlist.config.project import read_project
 
@@ -135,25 +145,22 @@ def _source(project: Path, world: str | None) -> tuple[Project, Dataset, Any]:
 
 
 def _front_table(front: Front) -> Table:
-    table = Table(
-        title=f"{front.name}: what a weight buys", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0)
-    )
+    columns = ["weights", *(f"{view}\n{name}" for view in front.views() for name in front.objectives)]
+    best = {view: front.best(view) for view in front.views()}
     a, b = front.objectives
-    table.add_column("weights", no_wrap=True)
-    for view in front.views():
-        for name in (a, b):
-            table.add_column(f"{view}\n{name}", justify="right", no_wrap=True)
-    marks = {view: front.best(view) for view in front.views()}
-    for at, point in enumerate(front.points):
-        cells = []
+    rows = []
+    for number, point in enumerate(front.points):
+        cells = [Text(f"{point.weights[a]:.1f} : {point.weights[b]:.1f}")]
         for view in front.views():
-            for name in (a, b):
-                text = f"{point.values[view][name].value:.3g}"
-                cells.append(text if marks[view][at] else f"[dim]{text}[/]")
-        table.add_row(f"{point.weights[a]:.1f} : {point.weights[b]:.1f}", *cells)
-    table.caption = f"weights: {a} : {b}; dim: another weighting is better in both; intervals are in the page"
+            style = "" if best[view][number] else "dim"
+            cells += [Text(f"{point.values[view][name].value:.3g}", style) for name in front.objectives]
+        rows.append(cells)
+    table = make_table(f"{front.name}: objectives by weighting", columns, rows, right=columns[1:])
+    table.caption = Text(
+        f"weights: {a} : {b}; dim: another weighting is better in both objectives; intervals are in the report"
+    )
     return table
 
 
-def _number(value: Any) -> str:
+def _format(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

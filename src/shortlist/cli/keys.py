@@ -1,0 +1,75 @@
+"""`shortlist keys`: API keys of a server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from shortlist.cli.store import StoreOption, open_store
+from shortlist.cli.terminal import JsonOption, console, format_time, make_table, print_text, write_json
+
+keys_app = typer.Typer(no_args_is_help=True, help="Manage the API keys of a server.")
+
+
+@keys_app.command("add")
+def add_key(
+    name: Annotated[
+        str, typer.Argument(help="The key's owner; access logs and the audit log show this name.")
+    ],
+    scopes: Annotated[
+        str,
+        typer.Option(help="What the key may do: recommend, events, admin, metrics; separated by commas."),
+    ] = "recommend,events",
+    rate: Annotated[float, typer.Option(help="Maximum number of requests per second.")] = 100.0,
+    store: StoreOption = None,
+) -> None:
+    """Create a key and print it once; the store keeps only its hash."""
+    from shortlist.serve.keys import make_key
+
+    secret = make_key(open_store(store), name, [s.strip() for s in scopes.split(",") if s.strip()], rate)
+    print_text(secret, "bold")
+    print_text("Save it now; it is not shown again. Send it as Authorization: Bearer …", "dim")
+
+
+@keys_app.command("list")
+def list_keys(store: StoreOption = None, json_file: JsonOption = None) -> None:
+    """List all keys, without their secrets."""
+    from shortlist.serve.keys import all_keys
+
+    keys = all_keys(open_store(store))
+    rows = [
+        (
+            key.name,
+            ", ".join(sorted(key.scopes)),
+            f"{key.rate:g}",
+            format_time(key.created),
+            format_time(key.revoked),
+        )
+        for key in keys
+    ]
+    if keys:
+        console.print(make_table(None, ("name", "scopes", "requests/s", "created", "revoked"), rows))
+    else:
+        print_text("No keys: the server accepts requests from this machine only, without a key.")
+    write_json(
+        json_file,
+        [
+            {
+                "name": key.name,
+                "scopes": sorted(key.scopes),
+                "rate": key.rate,
+                "revoked": key.revoked is not None,
+            }
+            for key in keys
+        ],
+    )
+
+
+@keys_app.command("revoke")
+def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], store: StoreOption = None) -> None:
+    """Revoke a key; servers refuse it within two seconds."""
+    from shortlist.serve.keys import revoke_key
+
+    revoke_key(open_store(store), name)
+    print_text(f"Key {name} is revoked.")

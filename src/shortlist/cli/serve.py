@@ -1,0 +1,128 @@
+"""`shortlist serve`: recommendations, events and the page over HTTP."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist.cli.terminal import BundleArgument, FunctionsOption, console, load_functions
+from shortlist.errors import ShortlistError
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How a server runs.
+
+    Attributes
+    ----------
+    store
+        The event store (default: `SHORTLIST_STORE`, then a SQLite file beside the bundle).
+    host, port
+        Bind address.
+    workers
+        Number of worker processes.
+    functions
+        Python file that registers custom features.
+    report
+        Evaluation report that the page shows (default: `report.html` beside the bundle).
+    """
+
+    store: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    functions: Path | None = None
+    report: Path | None = None
+
+
+def serve(
+    bundle: BundleArgument,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Event store: a SQLite file, or postgresql://… to share it between servers (default: a SQLite file beside the "
+            "bundle)."
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Bind address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port.")] = 8000,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help="Number of worker processes. Each loads the model and uses one core."
+        ),
+    ] = 1,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Report of `shortlist evaluate --html` for the page's Quality tab (default: report.html beside the bundle)."
+        ),
+    ] = None,
+    functions: FunctionsOption = None,
+) -> None:
+    """Serve recommendations, events and the page over HTTP.
+
+    Given a folder of bundles (`shortlist train --out models/`), the newest bundle serves, and newer ones replace it without a restart.
+    """
+    load_functions(functions)
+    run_server(bundle, ServerOptions(store, host, port, workers, functions, report))
+
+
+def run_server(bundle: Path, options: ServerOptions) -> None:
+    """Serve until interrupted. Workers are separate processes and get their options through environment variables."""
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    from shortlist.bundle.format import read_manifest
+    from shortlist.bundle.registry import Models
+    from shortlist.serve.keys import all_keys
+    from shortlist.store.event_store import EventStore, path_beside
+
+    model = Models(bundle).current()
+    read_manifest(model.path, thorough=False)  # report a damaged bundle here rather than in a worker
+    target = options.store or os.environ.get("SHORTLIST_STORE") or str(path_beside(bundle))
+    opened = EventStore(target)
+    shown, keys = opened.shown_target, all_keys(opened)
+    opened.close()
+    if not keys and not is_loopback(options.host):
+        raise ShortlistError(
+            f"{options.host} is reachable from other machines, but the store has no API keys, so anyone could use the server; "
+            f"create a key first: `shortlist keys add app --scopes recommend,events --store {shown}`",
+            field="host",
+        )
+    os.environ["SHORTLIST_BUNDLE"], os.environ["SHORTLIST_STORE"] = str(bundle), target
+    if options.report is not None:
+        os.environ["SHORTLIST_REPORT"] = str(options.report)
+    if options.functions is not None:
+        os.environ["SHORTLIST_FUNCTIONS"] = str(options.functions)
+    active = len([key for key in keys if key.revoked is None])
+    access = f"{active} API keys" if keys else "no API keys (local access only)"
+    console.print(
+        f"model {model.version} at [bold]http://{options.host}:{options.port}[/] · API docs at /docs · {access} · Ctrl-C stops"
+    )
+    Server(
+        "shortlist.serve.app:app_from_environment",
+        address=options.host,
+        port=options.port,
+        workers=options.workers,
+        interface=Interfaces.ASGI,
+        factory=True,
+        respawn_failed_workers=True,
+        log_level=LogLevels.warning,
+    ).serve()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is reachable from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

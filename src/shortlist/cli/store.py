@@ -1,0 +1,110 @@
+"""`shortlist export` and `shortlist erase`: read a server's event store as a log, and erase a user from it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shortlist.cli.terminal import BundleArgument, JsonOption, existing_store, print_text, write_json
+from shortlist.errors import DataError, ShortlistError
+
+if TYPE_CHECKING:
+    from shortlist.store.event_store import EventStore
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The server's event store: a SQLite file or postgresql://… (default: environment variable SHORTLIST_STORE)."
+    ),
+]
+StoreFileOption = Annotated[
+    Path | None, typer.Option(help="The server's event store (default: the SQLite file beside the bundle).")
+]
+
+
+def open_store(store: str | None) -> EventStore:
+    """Open the store that --store or SHORTLIST_STORE names."""
+    from shortlist.store.event_store import EventStore
+
+    target = store or os.environ.get("SHORTLIST_STORE")
+    if not target:
+        raise ShortlistError(
+            "no event store is named; give --store, with the value that `shortlist serve --store` got",
+            field="store",
+        )
+    return EventStore(target)
+
+
+def store_beside(store: Path | None, bundle: Path) -> EventStore:
+    """Open the store that --store names, or the one beside a bundle."""
+    from shortlist.store.event_store import path_beside
+
+    return existing_store(
+        str(store or path_beside(bundle)), "store", "`shortlist serve` writes it; --store names another"
+    )
+
+
+def export(
+    bundle: BundleArgument,
+    out: Annotated[Path, typer.Option(help="The .parquet file to write.")],
+    store: StoreFileOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Export a server's event store as a log for training.
+
+    The log has impressions, with slate, position, propensity and policy, and the events that followed them.
+    """
+    import pyarrow.parquet as pq
+
+    from shortlist.store.export import log_of
+
+    if out.suffix != ".parquet":
+        raise DataError(f"{out}: the file name must end in .parquet", field="out")
+    table = log_of(store_beside(store, bundle))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, out, compression="zstd")
+    print_text(f"{table.num_rows:,} rows → {out}")
+    write_json(json_file, {"rows": table.num_rows, "out": str(out)})
+
+
+def erase(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    store: StoreOption = None,
+    export: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also erase the user from this table of `shortlist batch`. Repeatable."),
+    ] = None,
+) -> None:
+    """Erase a user: stored events and slates, the live state of all servers on the store, and exported tables."""
+    erased = open_store(store).erase(user, int(time.time() * 1000), "terminal")
+    print_text(f"Erased: {erased['events']:,} events, {erased['slates']:,} slates.")
+    for path in export or []:
+        print_text(f"{path}: {_erase_from(path, user):,} rows erased.")
+
+
+def _erase_from(path: Path, user: str) -> int:
+    """Rewrite a table of slates without a user. Returns the number of erased rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    if path.suffix not in {".parquet", ".csv"} or not path.exists():
+        raise DataError(
+            f"{path}: no such .parquet or .csv file; name a file that `shortlist batch` wrote", field="export"
+        )
+    table = pq.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
+    if "user" not in table.column_names:
+        raise DataError(f"{path}: there is no column user", field="export")
+    rest = table.filter(pc.not_equal(table.column("user").cast(pa.string()), user))
+    temporary = path.with_name(f".{path.name}.fresh")
+    if path.suffix == ".parquet":
+        pq.write_table(rest, temporary)
+    else:
+        csv.write_csv(rest, temporary)
+    temporary.replace(path)
+    return int(table.num_rows - rest.num_rows)
