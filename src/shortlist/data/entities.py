@@ -127,14 +127,14 @@ class Entities:
         RequestError
             A value is of another kind than its attribute, or an id of another type; see `check_change`.
         """
-        for change in changes:
-            if not self.ids.fits(change.id):
-                self.check_change(change)
-        ids = self.ids.extended(change.id for change in changes)
+        try:
+            ids = self.ids.extended(change.id for change in changes)
+        except DataError:
+            self._name_fault(changes)
+            raise
         titles: dict[int, str] = {}
         values: dict[str, dict[int, Any]] = {name: {} for name in self.attributes}
-        for change in changes:
-            code = ids.code(change.id)
+        for change, code in zip(changes, ids.codes(change.id for change in changes).tolist(), strict=True):
             if change.title:
                 titles[code] = str(change.title)
             for name, value in change.attributes.items():
@@ -148,11 +148,15 @@ class Entities:
                 for name, attribute in self.attributes.items()
             }
         except (DataError, ValueError, OverflowError):
-            for change in changes:  # name the field
-                known = {name: value for name, value in change.attributes.items() if name in values}
-                self.check_change(EntityChange(change.id, change.title, known))
+            self._name_fault(changes)
             raise
         return Entities(ids, self.titles.with_rows(titles).extended(new_titles), attributes)
+
+    def _name_fault(self, changes: Sequence[EntityChange]) -> None:
+        """Raise `RequestError` for the first value that cannot be stored."""
+        for change in changes:
+            known = {name: value for name, value in change.attributes.items() if name in self.attributes}
+            self.check_change(EntityChange(change.id, change.title, known))
 
     def with_room(self, n: int) -> Entities:
         """Return the catalogue with room for n more entities and with its indexes built.

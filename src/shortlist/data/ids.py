@@ -81,6 +81,10 @@ class IdMap:
 
     def __init__(self, values: pa.Array) -> None:
         self._values = values
+        self.type: pa.DataType = values.type
+        """The Arrow type of the ids: int64 or string."""
+        self.python_type: type[int | str] = int if pa.types.is_integer(values.type) else str
+        """The Python type of the ids: int or str."""
         self._added: GrowableIndex[int | str] = GrowableIndex()
 
     @classmethod
@@ -96,16 +100,6 @@ class IdMap:
 
     def __len__(self) -> int:
         return len(self._values) + len(self._added)
-
-    @property
-    def type(self) -> pa.DataType:
-        """The Arrow type of the ids: int64 or string."""
-        return self._values.type
-
-    @property
-    def python_type(self) -> type[int | str]:
-        """The Python type of the ids: int or str."""
-        return int if pa.types.is_integer(self.type) else str
 
     @property
     def values(self) -> pa.Array:
@@ -124,6 +118,8 @@ class IdMap:
         Ids in addresses and JSON may be text where the log has integers, or the reverse. A value that cannot be an id
         of this map is returned as it is.
         """
+        if type(value) is self.python_type:
+            return value
         if hasattr(value, "item"):  # a NumPy scalar
             value = value.item()
         if isinstance(value, bool) or not isinstance(value, (int, str)):

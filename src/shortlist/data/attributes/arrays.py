@@ -17,6 +17,8 @@ from shortlist.data.growable import GrowableArray
 from shortlist.data.times import NO_TIME, moment
 from shortlist.errors import DataError
 
+NUMERIC = frozenset({int, float})
+
 
 class ArrayAttribute(Attribute):
     """An attribute with one array row a value: numbers, categories, times and embeddings."""
@@ -200,10 +202,9 @@ class EmbeddingAttribute(ArrayAttribute):
             raise DataError(f"expected a list of {self.dimensions} numbers, got {value!r}")
         if len(value) != self.dimensions:
             raise DataError(f"expected {self.dimensions} numbers, got {len(value)}")
-        if any(v is not None and (isinstance(v, bool) or not isinstance(v, (int, float))) for v in value):
+        if not NUMERIC.issuperset(map(type, value)):
             raise DataError(f"expected numbers, got {value!r}")
-        vector = [math.nan if v is None else float(v) for v in value]
-        return vector if all(map(math.isfinite, vector)) else [math.nan] * self.dimensions
+        return list(value) if all(map(math.isfinite, value)) else [math.nan] * self.dimensions
 
     def _column(self, values: list[Any]) -> NDArray[np.float32]:
         unknown = [math.nan] * self.dimensions

@@ -30,7 +30,7 @@ class Attribute(ABC):
     """
 
     kind: ClassVar[AttributeKind]
-    __slots__ = ("name",)
+    __slots__ = ("__weakref__", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
