@@ -24,7 +24,7 @@ from shortlist.data.log import check_events
 from shortlist.data.public import read_public
 from shortlist.data.split import cut_for_test, stage_cuts
 from shortlist.data.times import NO_TIME, to_milliseconds
-from shortlist.errors import DataError, ProjectError
+from shortlist.errors import DataError
 
 EVENTS = pa.table(
     {
@@ -272,23 +272,3 @@ def test_guess_is_a_working_project(movielens: Path) -> None:
     assert guess.items is not None
     assert guess.items.attributes == {"title": "text", "released": "time", "genres": "list"}
     assert guess.relevant == "like"
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"nonsense": 1}, "nonsense: there is no such setting"),
-        (
-            {"objectives": {"x": {"events": ["e"], "window": "soon"}}},
-            "objectives.x.window: 'soon' is not a duration",
-        ),
-        ({"objectives": {"x": {"events": ["e"], "weight": 0}}}, "weight 0"),
-        ({"evaluate": {"relevant": "y"}}, "'y' is not an objective"),
-        ({"rerank": {"diversity_by": "genre"}}, "rerank.diversity_by"),
-    ],
-)
-def test_project_errors_name_the_setting(settings: dict[str, object], words: str) -> None:
-    with pytest.raises(ProjectError) as error:
-        parse_project(settings, "shortlist.toml")
-    assert words in str(error.value)
-    assert "shortlist.toml" in str(error.value)

@@ -15,7 +15,7 @@ from test_cli import run
 
 import shortlist
 from shortlist.config.project import parse_project, read_project
-from shortlist.config.toml import find_line, write_toml
+from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
 from shortlist.evaluate.feature_report import features_page, inspect_features
@@ -258,19 +258,3 @@ def test_an_infinite_value_is_an_error_with_rows_and_line(folder: Path, video: A
     line = text[: text.index('value = "value"')].count("\n") + 1
     assert "row 124" in str(error.value)
     assert f"endless.toml, line {line}: data.columns.value" in str(error.value)
-
-
-def test_lines_are_found() -> None:
-    text = 'name = "x"\n\n[objectives.a]\nevents = ["e"]\n\n[[features]]\nname = "f"\n\n[[features]]\nname = "g"\nof = "y"\n\n[data]\ncontext = { d = "category" }\n'
-    for field, line in (
-        ("name", 1),
-        ("objectives.a.events", 4),
-        ("objectives.a.window", 3),
-        ("features.0.name", 7),
-        ("features.1.of", 11),
-        ("features.1.by", 9),
-        ("data.context.d", 14),
-        ("objectives", 3),
-        ("rank.trees", None),
-    ):
-        assert find_line(text, field) == line, field

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tomlkit.items import Item, Table
+    from tomlkit.items import AoT, Item, Table
 
 COMMENTS = {
     "data": "Where the tables are: .parquet, .csv, .tsv, .inter, a MovieLens folder, or a SQL query.\n"
     "Relative names are relative to this file. `shortlist check` reports what it finds in the tables.",
     "data.columns": "Column names of the events table. Only user and item are required.",
-    "data.context": "Event columns that describe the situation of an event (device, time of day). Requests may send them too.",
+    "data.context": "Event columns that describe the situation (device, time of day). Requests may send them too.",
     "items": "The items table. Kinds of attributes: number, category, list, text, time, embedding.",
     "users": "The users table.",
     "objectives": "What a shown item should achieve. probability: will an event follow? amount: how much value follows?\n"
@@ -22,7 +22,7 @@ COMMENTS = {
     "retrieve": "Retrieval: from the whole catalogue to a few hundred candidates, from several sources.",
     "utility": "How objectives become one number (sum or product), and the guard-rails of a slate.",
     "rank": "Ranking: boosted trees, one head per objective, calibrated.",
-    "rerank": "Re-ranking: from ranked candidates to a slate (diversity, freshness, exposure, rules, exploration).",
+    "rerank": "Re-ranking: from ranked candidates to a slate (diversity, freshness, rules, exploration, …).",
     "page": "A page of rows, from top to bottom: the kinds of rows, and the maximum number of each.",
     "evaluate": "How the log is split in time: past | ranker window | validation | test.",
 }
@@ -113,39 +113,48 @@ def write_toml(settings: Mapping[str, Any], title: str) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment(title))
     document.add(tomlkit.comment("Every omitted setting has a default; see docs/project-file.md."))
-    document.add(tomlkit.nl())
-    for key, value in settings.items():
-        if not isinstance(value, (dict, list)) and value is not None:
-            document.add(key, tomlkit.item(value))
+    plain = {k: v for k, v in settings.items() if v is not None and not isinstance(v, (dict, list))}
+    if plain:
+        document.add(tomlkit.nl())
+    for key, value in plain.items():
+        document.add(key, tomlkit.item(value))
     sections = [key for key, value in settings.items() if isinstance(value, (dict, list)) and value]
     for key in [k for k in COMMENTS if k in sections] + [k for k in sections if k not in COMMENTS]:
         _add_section(document, key, key, settings[key])
     return document.as_string()
 
 
-def _add_section(parent: Any, path: str, key: str, value: Mapping[str, Any] | Sequence[Any]) -> None:
+def _add_section(
+    parent: Any, path: str, key: str, value: Mapping[str, Any] | list[Mapping[str, Any]]
+) -> None:
     """Add a table or an array of tables, with its comment."""
     import tomlkit
 
-    parent.add(tomlkit.nl())
-    for line in COMMENTS.get(path, "").splitlines():
-        parent.add(tomlkit.comment(line))
+    comment = COMMENTS.get(path, "")
     if isinstance(value, Mapping):
-        table = _table(path, value)
-        parent.add(key, table)
-        table.trivia.indent = (
-            ""  # tomlkit adds an empty line, which would separate the comment from its table
-        )
-        return
+        section: Table | AoT = (first := _table(path, value))
+    else:
+        section, first = _array(value)
+    if comment or not first.is_super_table():
+        parent.add(tomlkit.nl())
+    for line in comment.splitlines():
+        parent.add(tomlkit.comment(line))
+    parent.add(key, section)
+    first.trivia.indent = ""  # tomlkit adds an empty line, which would part the comment from its table
+
+
+def _array(values: list[Mapping[str, Any]]) -> tuple[AoT, Table]:
+    """Return an array of tables, and its first table."""
+    import tomlkit
+
     array = tomlkit.aot()
-    for entry in value:
+    for value in values:
         table = tomlkit.table()
-        for name, inner in entry.items():
+        for name, inner in value.items():
             if inner is not None:
                 table.add(name, _inline(inner))
         array.append(table)
-    parent.add(key, array)
-    array[0].trivia.indent = ""
+    return array, array[0]
 
 
 def _table(path: str, values: Mapping[str, Any]) -> Table:

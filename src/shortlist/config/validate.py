@@ -87,13 +87,13 @@ def _problem(detail: ErrorDetails, schema: _Schema) -> tuple[str, str]:
             names = schema.properties()
             hint = suggestion(str(last[0]), names) or f"; settings are: {', '.join(names) or 'none'}"
             return _join(*path, str(last[0])), f"there is no such setting{hint}"
-        case "union_tag_invalid":
-            path, _ = schema.descend(last, path)
-            known = [tag.strip().strip("'") for tag in context["expected_tags"].split(",")]
-            return _join(*path, context["discriminator"].strip("'")), unknown(context["tag"], known)
-        case "union_tag_not_found":
-            path, _ = schema.descend(last, path)
-            return _join(*path), f"{context['discriminator']} is required"
+        case "union_tag_invalid" | "union_tag_not_found":
+            path, union = schema.descend(last, path)
+            known = list(union.tags())
+            name = _join(*path, context["discriminator"].strip("'"))
+            if "tag" in context:
+                return name, unknown(context["tag"], known)
+            return name, f"this setting is required; there are: {', '.join(known)}"
     path, _ = schema.descend(last, path)
     match detail["type"]:
         case "missing":
@@ -109,7 +109,8 @@ def _problem(detail: ErrorDetails, schema: _Schema) -> tuple[str, str]:
 def unknown(name: object, known: Iterable[str]) -> str:
     """Return the message for an unknown name: a suggestion, and the known names."""
     known = list(known)
-    return f"{name!r} is unknown{suggestion(str(name), known)}; there are: {', '.join(known)}"
+    hint = suggestion(str(name), known)
+    return f"{name!r} is unknown{hint + ' There' if hint else '; there'} are: {', '.join(known)}"
 
 
 class _Schema:
