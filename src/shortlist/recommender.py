@@ -33,8 +33,9 @@ from shortlist.cascade.timing import Laps
 from shortlist.cascade.train import train_stages
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project, parse_project, read_project
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
+from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Recommendation, Slate, Slates
 from shortlist.errors import RequestError
 from shortlist.features.keys import Asked

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shortlist.config.evaluate import EvaluateSettings
 from shortlist.config.project import parse_project, read_project
 from shortlist.data.attributes import encode
 from shortlist.data.dataset import Dataset
+from shortlist.data.event_check import check_events
 from shortlist.data.guess import guess_project
 from shortlist.data.histories import Histories, as_of
 from shortlist.data.ids import IdMap, id_array
-from shortlist.data.log import check_events
 from shortlist.data.public import read_public
 from shortlist.data.split import cut_for_test, stage_cuts
 from shortlist.data.times import NO_TIME, to_milliseconds
@@ -252,16 +253,16 @@ def test_as_of_is_strictly_before(events: list[tuple[int, int]], asked: list[tup
 
 
 def test_cuts_are_in_order_and_split_no_instant(dataset: Dataset) -> None:
-    cut = cut_for_test(dataset)
+    cut = cut_for_test(dataset.log, dataset.project.evaluate)
     train = dataset.before(cut)
-    cuts = stage_cuts(train)
+    cuts = stage_cuts(train.log, train.project.evaluate)
     assert train.log.time[-1] < cut <= dataset.between(cut, 2**62).log.time[0]
     assert cuts.ranker < cuts.validation < cuts.end <= cut
 
 
 def test_too_short_a_log_is_refused() -> None:
     with pytest.raises(DataError, match="too few"):
-        stage_cuts(Dataset.from_frames(EVENTS))
+        stage_cuts(Dataset.from_frames(EVENTS).log, EvaluateSettings())
 
 
 def test_guess_is_a_working_project(movielens: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 
 from shortlist.config.objectives import Objective
 from shortlist.config.project import parse_project
-from shortlist.data.dataset import Dataset, Log
+from shortlist.data.dataset import Dataset
+from shortlist.data.log import Log
 from shortlist.data.split import stage_cuts
 from shortlist.data.times import NO_TIME
 from shortlist.errors import LeakError, RequestError
@@ -89,7 +90,7 @@ def test_labels_against_a_loop(
 
 
 def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
-    cuts = stage_cuts(dataset)
+    cuts = stage_cuts(dataset.log, dataset.project.evaluate)
     with pytest.raises(LeakError, match="would know the answers"):
         make_examples(
             dataset, recommender.retrievers, FeatureSet(dataset), cuts.ranker, cuts.validation, cuts.end
@@ -188,7 +189,7 @@ def test_isotonic_bends_where_platt_cannot_and_never_ties() -> None:
 
 
 def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recommender: Recommender) -> None:
-    cuts = stage_cuts(dataset)
+    cuts = stage_cuts(dataset.log, dataset.project.evaluate)
     fresh = {n: type(r)(r.config).fit(dataset.before(cuts.ranker)) for n, r in recommender.retrievers.items()}
     held = make_examples(dataset, fresh, recommender.features, cuts.validation, cuts.end, cuts.ranker)
     predicted = recommender.ranker.predict(held.matrix)[:, 0]

@@ -403,13 +403,12 @@ def test_cold_items_are_found_on_movielens(movielens: Path) -> None:
 
 def parse_project_of(folder: Path):  # type: ignore[no-untyped-def]
     from shortlist.config.data import DataSettings
-    from shortlist.config.project import Project
-    from shortlist.data.dataset import read_tables
     from shortlist.data.guess import guess_project
+    from shortlist.data.tables import read_tables
 
     sources = {"events": str(folder / "events.parquet"), "items": str(folder / "items.parquet")}
-    tables = read_tables(Project(data=DataSettings(**sources)))
-    project = guess_project(*tables[:3])
+    tables = read_tables(DataSettings(**sources))
+    project = guess_project(tables.events, tables.items, tables.users)
     return project.model_copy(update={"data": project.data.model_copy(update=sources)})
 
 

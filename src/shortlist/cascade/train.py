@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.data.dataset import Dataset, Progress
+from shortlist.data.dataset import Dataset
+from shortlist.data.progress import Progress
 from shortlist.data.split import stage_cuts
 from shortlist.features.matrix import FeatureSet
 from shortlist.rank.gbdt.ranker import TreeRanker
@@ -51,7 +52,7 @@ def train_stages(
     everything begins from them: they have seen the ranker's window, so candidates for training must not come from them.
     ranker_before: its ranker, whose trees are kept and added to.
     """
-    cuts = stage_cuts(dataset)
+    cuts = stage_cuts(dataset.log, dataset.project.evaluate)
     past = dataset.before(cuts.ranker)
     _fit(retrievers, past, progress, "retrievers on the past")
     features = FeatureSet(dataset).fit(past)

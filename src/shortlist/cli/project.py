@@ -34,16 +34,15 @@ def init(
 ) -> None:
     """Guess a project from its tables and write a commented shortlist.toml."""
     from shortlist.config.data import DataSettings, is_query
-    from shortlist.config.project import Project
     from shortlist.config.toml import write_toml
-    from shortlist.data.dataset import read_tables
     from shortlist.data.guess import guess_project
+    from shortlist.data.tables import read_tables
 
     if out.exists() and not force:
         raise ShortlistError(f"{out} exists; --force overwrites it, --out writes elsewhere", field="out")
-    tables = read_tables(Project(data=DataSettings(events=events, items=items, users=users)))
+    tables = read_tables(DataSettings(events=events, items=items, users=users))
     name = "shortlist" if is_query(events) else Path(events).resolve().stem
-    settings = guess_project(*tables[:3], name=name).model_dump(exclude_unset=True)
+    settings = guess_project(tables.events, tables.items, tables.users, name).model_dump(exclude_unset=True)
     settings["data"]["events"] = _relative(out, events)
     for role, source in (("items", items), ("users", users)):
         settings["data"].pop(role, None)

@@ -24,9 +24,9 @@ from shortlist.errors import ShortlistError
 
 if TYPE_CHECKING:
     from shortlist.config.project import Project
+    from shortlist.data.check import Check
     from shortlist.data.dataset import Dataset
-    from shortlist.data.dataset import Progress as ProgressCallback
-    from shortlist.data.log import Check
+    from shortlist.data.progress import Progress as ProgressCallback
     from shortlist.data.slates import Slate
     from shortlist.evaluate.protocol import Report
     from shortlist.store.event_store import EventStore

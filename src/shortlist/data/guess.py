@@ -1,8 +1,4 @@
-"""Guess a project from tables: which column is which, what the attributes are, what is probably wanted.
-
-Used by `shortlist init`, which writes the guess with comments, and by `Dataset.from_frames` without a project. A guess
-is from names first and values second, and it is always written down where a person can correct it.
-"""
+"""Guess a project from tables."""
 
 from __future__ import annotations
 
@@ -11,9 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shortlist.config.base import IMPRESSION
 from shortlist.config.data import AttributeKind
 from shortlist.config.project import Project, parse_project
+from shortlist.data.guess_objectives import guess_features, guess_objectives
+from shortlist.data.tables import to_arrow
 from shortlist.errors import DataError
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -78,10 +75,63 @@ NAMES: dict[str, tuple[str, ...]] = {
 TITLES = ("title", "name", "item_name", "product_name", "label")
 
 
-def guess_project(
-    events: pa.Table, items: pa.Table | None, users: pa.Table | None, name: str = "shortlist"
-) -> Project:
-    """A project for these tables. Raises `DataError` where no column can be the user or the item."""
+TIMES = frozenset(
+    {"released", "release_date", "published", "published_at", "created_at", "arrived", "added", "added_at"}
+)
+"""Names of columns that are read as times even where they hold numbers or text."""
+TEXTS = frozenset({"description", "text", "overview", "summary"})
+STOCK = frozenset({"in_stock", "stock", "available"})
+
+
+def guess_project(events: Any, items: Any = None, users: Any = None, name: str = "shortlist") -> Project:
+    """Guess a project from tables: the role of each column, attributes, objectives, features and re-ranking.
+
+    A guess looks at names first and at values second. `shortlist init` writes it with comments, so that it can be
+    corrected.
+
+    Parameters
+    ----------
+    events, items, users
+        Pandas, Polars or Arrow tables, or lists of dictionaries.
+    name
+        The name of the project.
+
+    Returns
+    -------
+    Project
+        A project that works for these tables.
+
+    Raises
+    ------
+    DataError
+        No column can be the user or the item.
+
+    Examples
+    --------
+    >>> project = guess_project([{"user_id": "u1", "item_id": "i1", "kind": "play"}])
+    >>> list(project.objectives)
+    ['play']
+    """
+    events = to_arrow(events)
+    tables = {r: to_arrow(t) for r, t in (("items", items), ("users", users)) if t is not None}
+    columns = _columns(events)
+    used = {column for column in columns.values() if column}
+    context = {c: k for c in events.column_names if c not in used and (k := _context_kind(events.column(c)))}
+    data: dict[str, Any] = {"events": "events", "columns": {r: c for r, c in columns.items() if c}}
+    settings: dict[str, Any] = {"name": name, "data": data}
+    data["context"] = context
+    for role, table in tables.items():
+        settings[role] = _entity(table, role)
+        data[role] = role
+    attributes = {role: settings.get(role, {}).get("attributes", {}) for role in ("items", "users")}
+    settings["objectives"] = guess_objectives(events, columns)
+    settings["features"] = guess_features(events, columns, attributes, list(context))
+    settings["rerank"] = _rerank(attributes["items"])
+    return parse_project(settings, "the guess")
+
+
+def _columns(events: pa.Table) -> dict[str, str | None]:
+    """The column of each role, None where there is none."""
     columns = {role: _find(events, names) for role, names in NAMES.items()}
     for role in ("user", "item"):
         if columns[role] is None:
@@ -92,24 +142,7 @@ def guess_project(
             )
     if columns["value"] and not _numeric(events.schema.field(columns["value"]).type):
         columns["value"] = None
-    taken = {column for column in columns.values() if column}
-    settings: dict[str, Any] = {
-        "name": name,
-        "data": {
-            "events": "events",
-            "columns": {role: column for role, column in columns.items() if column},
-            "context": {
-                c: k for c in events.column_names if c not in taken and (k := _context_kind(events.column(c)))
-            },
-        },
-    }
-    for role, table in (("items", items), ("users", users)):
-        if table is not None:
-            settings[role] = _entity(table, role)
-            settings["data"][role] = role
-    settings["objectives"], settings["features"] = _wishes(events, columns, settings)
-    settings["rerank"] = _rerank(settings)
-    return parse_project(settings, "the guess")
+    return columns
 
 
 def _find(table: pa.Table, names: tuple[str, ...]) -> str | None:
@@ -122,7 +155,7 @@ def _numeric(kind: pa.DataType) -> bool:
 
 
 def _context_kind(column: pa.ChunkedArray) -> str | None:
-    """Only columns of few distinct words describe a moment; others are probably ids or text."""
+    """The kind of a context column. A column of more than 1,000 distinct words is probably an id or a text."""
     if _numeric(column.type) or pa.types.is_boolean(column.type):
         return "number"
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
@@ -149,16 +182,7 @@ def _attribute_kind(name: str, column: pa.ChunkedArray) -> AttributeKind | None:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return "time"
     lower = name.lower()
-    if lower in {
-        "released",
-        "release_date",
-        "published",
-        "published_at",
-        "created_at",
-        "arrived",
-        "added",
-        "added_at",
-    }:
+    if lower in TIMES:
         return "time"
     if _numeric(kind) or pa.types.is_boolean(kind):
         return "number"
@@ -168,102 +192,18 @@ def _attribute_kind(name: str, column: pa.ChunkedArray) -> AttributeKind | None:
     if (pc.mean(pc.cast(pc.match_substring(pc.fill_null(words, ""), "|"), pa.float64())).as_py() or 0) > 0.1:
         return "list"
     distinct = pc.count_distinct(words).as_py()
-    if lower in TITLES or lower in {"description", "text", "overview", "summary"}:
+    if lower in TITLES or lower in TEXTS:
         return "text"
     return "category" if distinct <= max(50, len(words) // 4) else None
 
 
-def _wishes(
-    events: pa.Table, columns: dict[str, str | None], settings: dict[str, Any]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Objectives and features that fit the kinds of events there are."""
-    kind, value = columns["kind"], columns["value"]
-    kinds = (
-        sorted(pc.unique(events.column(kind)).drop_null().cast(pa.string()).to_pylist())
-        if kind
-        else ["event"]
-    )
-    acted = [name for name in kinds if name != IMPRESSION] or kinds
-    objectives: dict[str, Any] = {}
-    like: float | None = None
-    if kind is None and value is not None:
-        numbers = events.column(value)
-        low, high = pc.min(numbers).as_py() or 0, pc.max(numbers).as_py() or 0
-        if low >= 0 and 4 < high <= 5:
-            like = 4.0
-            objectives["like"] = {"events": ["event"], "at_least": 4.0, "window": "30d"}
-            objectives["rating"] = {"kind": "grade", "events": ["event"], "window": "30d", "weight": 0.0}
-    if not objectives:
-        objectives = {name: {"events": [name], "window": "7d"} for name in acted[:3]}
-    main = acted[0]
-    features: list[dict[str, Any]] = []
-    for window in ("7d", "30d", "all"):
-        features.append(
-            {"name": f"item_{main}s_{window}", "kind": "count", "by": "item", "event": main, "window": window}
-        )
-    features.append({"name": "item_last_seen", "kind": "recency", "by": "item", "event": main})
-    features.append({"name": f"user_{main}s", "kind": "count", "by": "user", "event": main, "window": "all"})
-    features.append({"name": "user_last_seen", "kind": "recency", "by": "user", "event": main})
-    if like is not None:
-        features.append({"name": "item_mean", "kind": "mean", "by": "item", "event": main, "window": "all"})
-        features.append({"name": "user_mean", "kind": "mean", "by": "user", "event": main, "window": "all"})
-        for window in ("30d", "all"):
-            features.append(
-                {
-                    "name": f"item_likes_{window}",
-                    "kind": "count",
-                    "by": "item",
-                    "event": main,
-                    "at_least": like,
-                    "window": window,
-                }
-            )
-    if IMPRESSION in kinds:
-        features += [
-            {
-                "name": f"item_{name}_rate",
-                "kind": "rate",
-                "by": "item",
-                "event": name,
-                "per": IMPRESSION,
-                "window": "30d",
-            }
-            for name in acted[:2]
-        ]
-        features.append({"name": "position", "kind": "position"})
-    for role in ("items", "users"):
-        for name, attribute in settings.get(role, {}).get("attributes", {}).items():
-            side = "item" if role == "items" else "user"
-            if attribute in {"number", "category"}:
-                features.append({"name": name, "kind": "attribute", "of": f"{side}.{name}"})
-            elif attribute == "time" and side == "item":
-                features.append({"name": f"{name}_age", "kind": "age", "of": f"item.{name}"})
-            if side == "item" and attribute in {"list", "category"}:
-                features.append(
-                    {"name": f"{name}_affinity", "kind": "affinity", "of": f"item.{name}", "last": 50}
-                )
-                features.append(
-                    {
-                        "name": f"{name}_popularity",
-                        "kind": "count",
-                        "by": f"item.{name}",
-                        "event": main,
-                        "window": "30d",
-                    }
-                )
-    for name in settings["data"]["context"]:
-        features.append({"name": name, "kind": "attribute", "of": f"context.{name}"})
-    return objectives, features
-
-
-def _rerank(settings: dict[str, Any]) -> dict[str, Any]:
-    attributes = settings.get("items", {}).get("attributes", {})
-    rerank: dict[str, Any] = {}
+def _rerank(attributes: dict[str, str]) -> dict[str, str]:
+    rerank: dict[str, str] = {}
     for setting, kind in (("diversity_by", "list"), ("freshness_by", "time")):
         name = next((n for n, k in attributes.items() if k == kind), None)
         if name:
             rerank[setting] = name
-    stock = next((n for n in attributes if n.lower() in {"in_stock", "stock", "available"}), None)
+    stock = next((n for n in attributes if n.lower() in STOCK), None)
     if stock and attributes[stock] == "number":
         rerank["in_stock"] = stock
     return rerank

@@ -1,62 +1,78 @@
-"""Histories: what each person did, in order of time.
-
-A batch of histories is ragged: the events of person b are rows `indptr[b]:indptr[b+1]` of flat arrays, oldest first.
-That is the form every retriever and feature takes, whether the history is a known user's, a visitor's, or one that
-ends at a moment of the past.
-"""
+"""Histories: the events of each user, in order of time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.integer[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Histories:
-    """B histories. `indptr` int64 (B+1,); `item` int32, `time` int64 ms, `kind` int16, `value` float32, all (E,).
+    """The events of B users, ragged: those of user b are rows `indptr[b]:indptr[b + 1]` of flat arrays, oldest first.
 
-    `arrived` int64 ms (E,): when each event became known, where that can be later than its time.
+    Every retriever and feature takes this form, whether the history is a known user's, a visitor's, or one that ends
+    at a moment in the past.
+
+    Attributes
+    ----------
+    indptr : ndarray of shape (B + 1,), int64
+        Where each history begins.
+    item : ndarray of shape (E,), int32
+        Item codes.
+    time : ndarray of shape (E,), int64
+        Milliseconds since 1970.
+    kind : ndarray of shape (E,), int16
+        Codes of the kinds of events.
+    value : ndarray of shape (E,), float32
+        Values of the events, NaN where there is none.
+    arrived : ndarray of shape (E,), int64, or None
+        When each event became known, ms, where that can be later than its time.
     """
 
-    indptr: np.ndarray
-    item: np.ndarray
-    time: np.ndarray
-    kind: np.ndarray
-    value: np.ndarray
-    arrived: np.ndarray | None = None
+    indptr: NDArray[np.int64]
+    item: NDArray[np.int32]
+    time: NDArray[np.int64]
+    kind: NDArray[np.int16]
+    value: NDArray[np.float32]
+    arrived: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
     @property
-    def owner(self) -> np.ndarray:
-        """Which history each event belongs to, int64 (E,)."""
+    def owner(self) -> NDArray[np.int64]:
+        """The history that each event belongs to, int64 (E,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
 
-    def pick(self, starts: np.ndarray, ends: np.ndarray) -> Histories:
-        """One history per (start, end) range of rows."""
+    def pick(self, starts: Codes, ends: Codes) -> Histories:
+        """Return one history a range of rows, from `starts` up to `ends`, int (R,) each."""
         sizes = np.maximum(ends - starts, 0)
         indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         rows = np.arange(indptr[-1]) - np.repeat(indptr[:-1], sizes) + np.repeat(starts, sizes)
         return self._take(indptr, rows)
 
-    def _take(self, indptr: np.ndarray, rows: np.ndarray) -> Histories:
+    def _take(self, indptr: NDArray[np.int64], rows: Codes) -> Histories:
         arrived = None if self.arrived is None else self.arrived[rows]
         return Histories(indptr, self.item[rows], self.time[rows], self.kind[rows], self.value[rows], arrived)
 
-    def only(self, wanted: np.ndarray) -> Histories:
-        """The events chosen by a mask, bool (E,)."""
+    def only(self, wanted: NDArray[np.bool_]) -> Histories:
+        """Return the events that a mask selects, bool (E,)."""
         indptr = np.concatenate([[0], np.cumsum(wanted)])[self.indptr]
         return self._take(indptr, np.flatnonzero(wanted))
 
     def last(self, n: int) -> Histories:
-        """Each history's latest n events."""
+        """Return the latest n events of each history."""
         ends = self.indptr[1:]
         return self.pick(np.maximum(self.indptr[:-1], ends - n), ends)
 
     @classmethod
     def empty(cls, n: int) -> Histories:
+        """Return n histories without events."""
         none = np.empty(0, np.int32)
         return cls(
             np.zeros(n + 1, np.int64),
@@ -69,15 +85,25 @@ class Histories:
     @classmethod
     def of(
         cls,
-        owner: np.ndarray,
+        owner: Codes,
         n: int,
-        item: np.ndarray,
-        time: np.ndarray,
-        kind: np.ndarray,
-        value: np.ndarray,
-        arrived: np.ndarray | None = None,
+        item: NDArray[np.int32],
+        time: NDArray[np.int64],
+        kind: NDArray[np.int16],
+        value: NDArray[np.float32],
+        arrived: NDArray[np.int64] | None = None,
     ) -> Histories:
-        """Group events that are ordered by time by their owner (−1: nobody's, left out)."""
+        """Group events that are ordered by time into n histories.
+
+        Parameters
+        ----------
+        owner
+            The history that each event belongs to; events with −1 are left out.
+        n
+            Number of histories.
+        item, time, kind, value, arrived
+            The events, as in the attributes of the class.
+        """
         order = np.argsort(owner, kind="stable")
         order = order[np.searchsorted(owner[order], 0) :]
         counts = np.bincount(owner[order], minlength=n) if len(order) else np.zeros(n, np.int64)
@@ -85,13 +111,29 @@ class Histories:
         arrived = None if arrived is None else arrived[order]
         return cls(indptr, item[order], time[order], kind[order], value[order], arrived)
 
+    def __repr__(self) -> str:
+        return f"Histories({len(self):,} histories, {len(self.item):,} events)"
+
 
 def as_of(
-    histories: Histories, owners: np.ndarray, moments: np.ndarray, most: int | None = None
+    histories: Histories, owners: Codes, moments: NDArray[np.int64], most: int | None = None
 ) -> Histories:
-    """The history of each owner strictly before a moment, or its latest `most` events; owner −1 has none.
+    """Return what was known of some users strictly before some moments.
 
-    owners int (R,), moments int64 ms (R,). One binary search a request over that owner's events.
+    Parameters
+    ----------
+    histories
+        All histories.
+    owners
+        Row of a history, int (R,); −1 has no events.
+    moments
+        ms, int64 (R,).
+    most
+        At most this many events each, the latest (default: all).
+
+    Notes
+    -----
+    Cost: one binary search over the owner's events a request.
     """
     known = owners >= 0
     safe = np.where(known, owners, 0)
@@ -106,5 +148,6 @@ def as_of(
     if histories.arrived is None:
         return histories.pick(starts if most is None else np.maximum(starts, ends - most), ends)
     past = histories.pick(starts, ends)
+    assert past.arrived is not None
     past = past.only(past.arrived < moments[past.owner])
     return past if most is None else past.last(most)

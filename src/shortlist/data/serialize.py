@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from shortlist.config.project import Project
 from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, TimeAttribute, encode
-from shortlist.data.dataset import Dataset, Log
+from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
+from shortlist.data.log import Log
 from shortlist.data.mapped import load_array, load_arrays, save_arrays, unread
 from shortlist.data.texts import Texts
 from shortlist.errors import BundleError

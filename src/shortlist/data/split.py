@@ -2,8 +2,8 @@
 
     |---------- past ----------|--- ranker window ---|--- validation ---|--- test ---|
 
-Shares are of the events but impressions, so that a burst of traffic does not empty a part. A cut is a moment, never a
-row: events of one instant stay on one side.
+The fractions in `[evaluate]` are of the events without impressions, so that a burst of traffic does not empty a part.
+A cut is a moment, not a row: events with the same time are on the same side.
 """
 
 from __future__ import annotations
@@ -12,40 +12,57 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.data.dataset import Dataset
+from shortlist.config.evaluate import EvaluateSettings
+from shortlist.data.log import Log
 from shortlist.errors import DataError
 
 
 @dataclass(frozen=True)
 class Cuts:
-    """Moments in ms: the ranker's window starts, the validation starts, and everything ends."""
+    """Where the stages are cut, in ms.
+
+    Parameters
+    ----------
+    ranker
+        Start of the ranker's window; retrievers are fitted on the events before it.
+    validation
+        Start of the validation.
+    end
+        End of the log.
+    """
 
     ranker: int
     validation: int
     end: int
 
 
-def cut_for_test(dataset: Dataset) -> int:
-    """The moment from which events are the test."""
-    return _moment(dataset, 1 - dataset.project.evaluate.test)
+def cut_for_test(log: Log, settings: EvaluateSettings) -> int:
+    """Return the moment (ms) at which the test begins."""
+    return _moment(log, 1 - settings.test)
 
 
-def stage_cuts(dataset: Dataset) -> Cuts:
-    """Where a training set is cut for its stages. Raises `DataError` where it is too short to be cut."""
-    settings = dataset.project.evaluate
-    validation = _moment(dataset, 1 - settings.validation)
-    ranker = _moment(dataset, 1 - settings.validation - settings.ranker_window)
-    end = int(dataset.log.time[-1]) + 1
-    if not dataset.log.time[0] < ranker < validation < end:
+def stage_cuts(log: Log, settings: EvaluateSettings) -> Cuts:
+    """Return where a training log is cut for its stages.
+
+    Raises
+    ------
+    DataError
+        The log is too short to be cut.
+    """
+    validation = _moment(log, 1 - settings.validation)
+    ranker = _moment(log, 1 - settings.validation - settings.ranker_window)
+    end = int(log.time[-1]) + 1
+    if not log.time[0] < ranker < validation < end:
         raise DataError(
-            f"{len(dataset.log):,} events over {len(np.unique(dataset.log.time)):,} moments are too few to be cut into "
-            "past, ranker window and validation; a data set needs some hundred events over time"
+            f"{len(log):,} events at {len(np.unique(log.time)):,} moments are too few to be cut into past, ranker "
+            "window and validation; a data set needs some hundred events over time"
         )
     return Cuts(ranker, validation, end)
 
 
-def _moment(dataset: Dataset, share: float) -> int:
-    times = dataset.log.time[dataset.log.acted]
+def _moment(log: Log, fraction: float) -> int:
+    """The time of the event (without impressions) at a fraction of the log."""
+    times = log.time[log.acted]
     if not len(times):
-        raise DataError("the log has only impressions; nothing can be learnt from it")
-    return int(times[min(int(len(times) * share), len(times) - 1)])
+        raise DataError("the log has impressions only; a model cannot learn from it")
+    return int(times[min(int(len(times) * fraction), len(times) - 1)])

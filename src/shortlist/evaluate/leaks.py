@@ -22,7 +22,8 @@ import numpy as np
 
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset, Log
+from shortlist.data.dataset import Dataset
+from shortlist.data.log import Log
 from shortlist.data.split import cut_for_test
 from shortlist.evaluate.splits import Fold
 from shortlist.recommender import Recommender
@@ -69,7 +70,7 @@ def leaks_of(
 
 def check_leaks(dataset: Dataset) -> list[Leak]:
     """What can be seen in the tables alone, before anything is trained."""
-    return statistics(dataset, cut_for_test(dataset)) if len(dataset.log) else []
+    return statistics(dataset, cut_for_test(dataset.log, dataset.project.evaluate)) if len(dataset.log) else []
 
 
 def target_leak(feature: str, objective: str, auc: float) -> Leak:

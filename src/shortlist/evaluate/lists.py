@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shortlist.data.dataset import to_arrow
 from shortlist.data.ids import IdMap, id_array
+from shortlist.data.tables import to_arrow
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
 from shortlist.metrics.lists import parts_of

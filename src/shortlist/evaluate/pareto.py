@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from shortlist.config.project import Project
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
+from shortlist.data.progress import Progress, silent
 from shortlist.data.split import cut_for_test
 from shortlist.errors import ProjectError
 from shortlist.evaluate.protocol import true_means
@@ -116,7 +117,7 @@ def pareto(
     project has but one, or a name is unknown.
     """
     a, b = _chosen(project, objectives)
-    cut = cut_for_test(dataset)
+    cut = cut_for_test(dataset.log, dataset.project.evaluate)
     train = dataset.before(cut)
     recommender = Recommender(project).fit(train, progress)
     end = int(dataset.log.time[-1]) + 1

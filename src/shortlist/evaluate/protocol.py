@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from shortlist.config.project import Project
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
+from shortlist.data.progress import Progress, silent
 from shortlist.data.times import NO_TIME
 from shortlist.evaluate.comparison import Judged, Round, judge
 from shortlist.evaluate.leaks import Leak, leaks_of

@@ -25,7 +25,7 @@ import numpy as np
 
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
-from shortlist.data.log import check_events
+from shortlist.data.event_check import check_events
 from shortlist.data.split import cut_for_test
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
@@ -66,7 +66,7 @@ def folds(project: Project, dataset: Dataset) -> Iterator[Fold]:
     elif protocol == "given":
         yield _given(project, dataset)
     else:
-        cut = cut_for_test(dataset)
+        cut = cut_for_test(dataset.log, dataset.project.evaluate)
         yield after(project, dataset, cut, int(dataset.log.time[-1]) + 1)
 
 

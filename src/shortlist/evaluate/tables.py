@@ -26,7 +26,8 @@ import pyarrow.compute as pc
 
 from shortlist.config.project import parse_project
 from shortlist.config.validate import validate_settings
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
+from shortlist.data.progress import Progress, silent
 from shortlist.data.times import to_milliseconds
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Log
+from shortlist.data.log import Log
 
 NOTHING = np.empty(0, np.int64)
 ROOM = 16_384

@@ -10,8 +10,8 @@ from collections import defaultdict
 import numpy as np
 
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Log
 from shortlist.data.histories import Histories
+from shortlist.data.log import Log
 from shortlist.features.counter import Counter, Directory, LiveView
 from shortlist.features.formulas import THOUSANDTHS
 from shortlist.features.keys import Asked, Keys

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.config.objectives import Objective
-from shortlist.data.dataset import Log
+from shortlist.data.log import Log
 
 
 @dataclass(frozen=True)

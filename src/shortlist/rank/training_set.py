@@ -14,8 +14,9 @@ import numpy as np
 
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
 from shortlist.data.histories import as_of
+from shortlist.data.progress import Progress, silent
 from shortlist.errors import DataError, LeakError
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.rank.censoring import share_arrived

@@ -20,8 +20,9 @@ import scipy.sparse as sp
 from shortlist.config.base import Settings
 from shortlist.config.retrieve import RetrieveSettings
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset, Log
+from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
+from shortlist.data.log import Log
 from shortlist.data.mapped import load_arrays, save_arrays, unread
 from shortlist.errors import BundleError
 from shortlist.retrieve.kernels.select import select

@@ -19,10 +19,11 @@ import pyarrow as pa
 
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset, Log
+from shortlist.data.check import Check, Problem
+from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
-from shortlist.data.log import Check, Problem, repeated
+from shortlist.data.log import Log, repeated_rows
 from shortlist.data.texts import Texts
 from shortlist.store.event_store import EventStore, StoredEvent
 
@@ -84,7 +85,7 @@ def lengthened(
     users = kept.users.with_changes([EntityChange(e.user) for e in usable])
     log = _joined(kept, users.ids, items.ids, usable, store)
     if base.project.data.duplicates == "drop":
-        twice = repeated([log.user, log.item, log.time, log.kind])
+        twice = repeated_rows([log.user, log.item, log.time, log.kind])
         log = log.rows(np.flatnonzero(~twice))
         _aside(check, int(twice.sum()), "duplicates", "they are in the tables already, or were stored twice")
     check.kept = len(log)

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.config.project import Project
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
+from shortlist.data.progress import Progress, silent
 from shortlist.errors import DataError
 from shortlist.evaluate.comparison import Round, judge
 from shortlist.evaluate.policies import cascade, told

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from shortlist.config.project import Project, parse_project
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
+from shortlist.data.progress import Progress, silent
 from shortlist.data.split import stage_cuts
 from shortlist.errors import DataError, ProjectError, need
 from shortlist.evaluate.measures import accuracy
@@ -164,7 +165,7 @@ class _Bench:
 
     def __init__(self, project: Project, dataset: Dataset) -> None:
         self.project, self.dataset = project, dataset
-        self.cuts = stage_cuts(dataset)
+        self.cuts = stage_cuts(dataset.log, dataset.project.evaluate)
         self.past, self.until = dataset.before(self.cuts.ranker), dataset.before(self.cuts.validation)
         self.features = FeatureSet(dataset).fit(self.past)
         self.curve = curve_of(self.until)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.config.base import IMPRESSION
-from shortlist.data.dataset import Progress, silent
+from shortlist.data.progress import Progress, silent
 from shortlist.evaluate.audit.agree import Score
 from shortlist.evaluate.audit.contenders import Contender, Visit, first_list, in_batches
 from shortlist.evaluate.offpolicy.outcome import fit_outcome

@@ -17,7 +17,7 @@ import numpy as np
 
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import parse_project
-from shortlist.data.dataset import Progress, silent
+from shortlist.data.progress import Progress, silent
 from shortlist.errors import ShortlistError
 from shortlist.evaluate.audit.agree import Agreement, Score, agreements
 from shortlist.evaluate.audit.contenders import Contender, Visit, contenders, in_batches

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
+from shortlist.data.progress import Progress, silent
 from shortlist.metrics.ranking import member, ndcg
 from shortlist.retrieve.als import ALS, sized
 from shortlist.retrieve.base import Requests, Retriever, interactions

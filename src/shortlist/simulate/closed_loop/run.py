@@ -24,7 +24,8 @@ import pyarrow.compute as pc
 from scipy import stats
 
 from shortlist.config.project import parse_project
-from shortlist.data.dataset import Dataset, Progress, silent
+from shortlist.data.dataset import Dataset
+from shortlist.data.progress import Progress, silent
 from shortlist.errors import ShortlistError
 from shortlist.metrics.exposure import gini
 from shortlist.metrics.significance import Estimate
