@@ -30,9 +30,9 @@ from shortlist.evaluate.offpolicy import (
     pairwise,
     pseudo_inverse,
 )
-from shortlist.simulate.audience import Audience
+from shortlist.simulate.plackett_luce import plackett_luce
+from shortlist.simulate.population import Population
 from shortlist.simulate.video import make_video
-from shortlist.simulate.world import plackett_luce
 
 HERE = Path(__file__).parent
 FOLDER = HERE / ".counterfactual"
@@ -54,29 +54,28 @@ class Setting:
 
     def __init__(self, items: int, sharp: float) -> None:
         world = make_video(users=1500, items=items, sessions=4000, days=20, seed=1)
-        assert world.audience is not None
-        self.people: Audience = world.audience
-        users = np.arange(self.people.users)
+        self.people: Population = world.population
+        users = np.arange(self.people.n_users)
         wanted = np.stack([world.truths["click"](users, np.full(len(users), i)) for i in range(items)], 1)
-        self.logging = _shares(self.people.weight**0.5)
-        self.new = _shares(np.exp(sharp * wanted) * self.logging[self.people.group] ** 0.5)
+        self.logging = _shares(self.people.logging_weights**0.5)
+        self.new = _shares(np.exp(sharp * wanted) * self.logging[self.people.groups] ** 0.5)
         self.items = items
 
     def visits(self, rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        who = rng.integers(0, self.people.users, rows)
-        return who, self.people.devices(rng, who)
+        who = rng.integers(0, self.people.n_users, rows)
+        return who, self.people.draw_contexts(rng, who)
 
     def known(self, who: np.ndarray) -> np.ndarray:
         """What a model may know of a person: the topics that the older engine shows them."""
-        return self.logging[self.people.group[who]] @ self.people.topic
+        return self.logging[self.people.groups[who]] @ self.people.item_topics
 
     def chance(self, who: np.ndarray, device: np.ndarray, slates: np.ndarray) -> np.ndarray:
         m, k = slates.shape
-        flat = self.people.choose(np.repeat(who, k), slates.ravel(), np.repeat(device, k))
-        return flat.reshape(m, k) * self.people.examined[:k]
+        flat = self.people.model.choice_probability(np.repeat(who, k), slates.ravel(), np.repeat(device, k))
+        return flat.reshape(m, k) * self.people.examination[:k]
 
     def slates(self, rng: np.random.Generator, who: np.ndarray) -> tuple[np.ndarray, ...]:
-        session, item, _, chance = plackett_luce(rng, self.logging, self.people.group[who], SLOTS)
+        session, item, _, chance = plackett_luce(rng, self.logging, self.people.groups[who], SLOTS)
         whole = np.flatnonzero(np.bincount(session, minlength=len(who)) == SLOTS)
         keep = np.isin(session, whole)
         return whole, item[keep].reshape(-1, SLOTS), chance[keep].reshape(-1, SLOTS)
@@ -94,14 +93,16 @@ def single(name: str) -> None:
     for run in range(_runs(rows)):
         rng = np.random.default_rng(100 + run)
         who, device = s.visits(rng, rows)
-        own, new = s.logging[s.people.group[who]], s.new[who]
+        own, new = s.logging[s.people.groups[who]], s.new[who]
         action = (np.cumsum(own, 1) < rng.random((rows, 1))).sum(1).clip(0, items - 1)
-        taken = rng.random(rows) < s.people.choose(who, action, device)
+        taken = rng.random(rows) < s.people.model.choice_probability(who, action, device)
         reward = taken.astype(float)
         if counted == "seconds":
-            reward = np.round(taken * s.people.bring(who, action, device) * rng.gamma(4, 0.25, rows))
+            reward = np.round(
+                taken * s.people.model.expected_outcome(who, action, device) * rng.gamma(4, 0.25, rows)
+            )
         propensity, at = own[np.arange(rows), action], np.arange(rows)
-        context, about = s.known(who), s.people.topic
+        context, about = s.known(who), s.people.item_topics
         np.savez(
             FOLDER / f"{_file(name)}-{run:02d}.npz",
             action=action, reward=reward, propensity=propensity, policy=new, context=context, about=about,
@@ -123,15 +124,15 @@ def _runs(rows: int) -> int:
 
 def _single_truth(s: Setting, counted: str) -> float:
     total = 0.0
-    users = np.arange(s.people.users)
-    for device in range(s.people.lean.shape[1]):
+    users = np.arange(s.people.n_users)
+    for device in range(s.people.context_probabilities.shape[1]):
         on = np.full(len(users), device)
         for item in range(s.items):
             what = np.full(len(users), item)
-            value = s.people.choose(users, what, on)
+            value = s.people.model.choice_probability(users, what, on)
             if counted == "seconds":
-                value = value * s.people.bring(users, what, on)
-            total += float((s.people.lean[:, device] * s.new[:, item] * value).mean())
+                value = value * s.people.model.expected_outcome(users, what, on)
+            total += float((s.people.context_probabilities[:, device] * s.new[:, item] * value).mean())
     return total
 
 
@@ -156,7 +157,7 @@ def whole_slates(name: str) -> None:
         reward = (rng.random(slates.shape) < s.chance(who, device, slates)).astype(float)
         chance, policy = _given(s.new[who], slates)
         slot = np.arange(SLOTS)
-        own = np.maximum(own_at[s.people.group[who][:, None], slot, slates], 1e-5)
+        own = np.maximum(own_at[s.people.groups[who][:, None], slot, slates], 1e-5)
         new = new_at[who[:, None], slot, slates]
         np.savez(
             FOLDER / f"{_file(name)}-{run:02d}.npz",
@@ -165,8 +166,8 @@ def whole_slates(name: str) -> None:
         started = time.perf_counter()
         log = SlateLog(slates, reward, propensity, np.arange(len(slates)), own)
         found = estimate_slates(log, chance, new, draws=200)
-        found["pseudo-inverse"] = pseudo_inverse(log, s.people.group[who], gamma, new_at[who], draws=200)
-        found["cascade-dr"] = cascade_dr(log, chance, policy, s.known(who), s.people.topic, draws=200)
+        found["pseudo-inverse"] = pseudo_inverse(log, s.people.groups[who], gamma, new_at[who], draws=200)
+        found["cascade-dr"] = cascade_dr(log, chance, policy, s.known(who), s.people.item_topics, draws=200)
         answer["runs"].append(_said(found, time.perf_counter() - started))
     (FOLDER / f"{_file(name)}.json").write_text(json.dumps(answer))
 

@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 import results
+from shortlist.simulate.closed_loop.loop import simulate
+from shortlist.simulate.closed_loop.measures import DESCRIPTIONS, DISCOVERY, MEASURES, OUTCOME, PER_VISIT
 from shortlist.simulate.closed_loop.report import loop_page, sentences
-from shortlist.simulate.closed_loop.run import MEASURES, SAYS, Loop, simulate
+from shortlist.simulate.closed_loop.result import LoopResult
 from shortlist.simulate.registry import WORLDS, make_world
 
 HERE = Path(__file__).parent / ".simulate"
@@ -24,7 +26,7 @@ USUAL = (400, 300, 5_000)
 """People, items, sessions of the log that everybody begins with."""
 
 
-def lived(name: str) -> Loop:
+def lived(name: str) -> LoopResult:
     users, items, sessions = SIZES.get(name, USUAL)
     return simulate(
         lambda seed: make_world(name, users, items, sessions, seed, LOG, ROUNDS * DAYS),
@@ -38,18 +40,18 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def part(name: str, loop: Loop, took: float) -> list[str]:
+def part(name: str, loop: LoopResult, took: float) -> list[str]:
     def e(policy: str, measure: str) -> str:
         found = loop.estimate(policy, measure)
         return f"{short(found.value)} ({short(found.low)} to {short(found.high)})"
 
     f = loop.facts
     lines = [
-        f"### {name} (simulated): {SAYS['worth'].format(unit=loop.unit)} and round",
+        f"### {name} (simulated): {DESCRIPTIONS[OUTCOME].format(unit=loop.unit)} and round",
         "",
         *sentences(loop),
         "",
-        f"{f['people']:,} people, {f['items']:,} items, {f['events_of_the_log']:,} events in the log to begin with, {f['rounds']} rounds.",
+        f"{f['users']:,} people, {f['items']:,} items, {f['events_of_the_log']:,} events in the log to begin with, {f['rounds']} rounds.",
         "",
     ]
     lines += [
@@ -57,12 +59,14 @@ def part(name: str, loop: Loop, took: float) -> list[str]:
     ]
     lines += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for policy in sorted(loop.values, key=lambda p: -loop.estimate(p).value):
-        more = loop.against("recipe", policy)
+        more = loop.relative_gain("recipe", policy)
         said = "" if policy == "recipe" else f"{more.value:+.0%} ({more.low:+.0%} to {more.high:+.0%})"
         rounds = loop.by_round(policy)
-        rest = " | ".join(f"{loop.estimate(policy, m).value:.2f}" for m in ("mixed", "coverage", "new found"))
+        rest = " | ".join(
+            f"{loop.estimate(policy, m).value:.2f}" for m in ("diversity", "coverage", DISCOVERY)
+        )
         lines.append(
-            f"| {policy} | {e(policy, 'worth')} | {e(policy, 'a visit')} | {said} | {short(rounds[0].value)} → {short(rounds[-1].value)} | {rest} |"
+            f"| {policy} | {e(policy, OUTCOME)} | {e(policy, PER_VISIT)} | {said} | {short(rounds[0].value)} → {short(rounds[-1].value)} | {rest} |"
         )
     return [*lines, "", f"{took / 60:.0f} minutes.", ""]
 
@@ -95,7 +99,7 @@ def main() -> None:
         results.machine("shortlist", "xgboost-cpu", "numpy"),
         "",
         f"Rounds of {DAYS} days, {SEEDS} seeds; 95 % intervals over "
-        f"seeds. Measures: {'; '.join(f'{m}: {SAYS[m]}' for m in MEASURES[2:]).format(unit='')}.",
+        f"seeds. Measures: {'; '.join(f'{m}: {DESCRIPTIONS[m]}' for m in MEASURES[2:]).format(unit='')}.",
         "",
     ]
     results.write("simulate", [*head, *speeds()] + [line for one in done for line in one["lines"]])

@@ -264,7 +264,7 @@ def test_world_repeats_and_looks_like_one(world: World) -> None:
 
 def test_propensities_are_the_policys_chances() -> None:
     """Over many slates of one group, items in the top slot appear as often as their propensity says."""
-    from shortlist.simulate.world import plackett_luce
+    from shortlist.simulate.plackett_luce import plackett_luce
 
     weight = np.array([[0.5, 0.3, 0.15, 0.05]])
     _, item, position, propensity = plackett_luce(np.random.default_rng(0), weight, np.zeros(20_000, int), 10)

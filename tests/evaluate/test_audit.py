@@ -18,7 +18,7 @@ from shortlist.evaluate.audit.history import audit_history
 from shortlist.evaluate.audit.report import audit_page, sentences
 from shortlist.evaluate.audit.world import Audit, audit_world
 from shortlist.metrics.significance import Estimate
-from shortlist.simulate.audience import Life
+from shortlist.simulate.population import PopulationState
 from shortlist.simulate.registry import make_world
 
 NAMES = [f"p{n}" for n in range(12)]
@@ -175,17 +175,18 @@ def test_the_page_tells_it_in_three_sentences(audit: Audit) -> None:
 
 
 def test_the_same_seed_gives_every_policy_the_same_first_visitors() -> None:
-    audience = make_world("movies", users=100, items=60, sessions=800).audience
-    assert audience is not None
-    one, two = Life.begin(audience, 4), Life.begin(audience, 4)
+    population = make_world("movies", users=100, items=60, sessions=800).population
+    one, two = PopulationState.start(population, 4), PopulationState.start(population, 4)
     who, device = one.visitors()
     same, _ = two.visitors()
     np.testing.assert_array_equal(who, same)
-    best = np.argsort(-audience.weight[0])[: audience.slots]
-    one.show(who, device, np.tile(best, (len(who), 1)))
-    two.show(who, device, np.full((len(who), audience.slots), -1))
-    assert one.utility.sum() > 0 == two.utility.sum()
-    assert one.habit[who].mean() > two.habit[who].mean()  # nothing to see: they come less
-    tired = one.tired[who].sum()
-    one.skip()
-    assert one.tired[who].sum() < tired
+    best = np.argsort(-population.logging_weights[0])[: population.n_slots]
+    one.respond(who, device, np.tile(best, (len(who), 1)))
+    two.respond(who, device, np.full((len(who), population.n_slots), -1))
+    assert one.total_expected_outcome.sum() > 0 == two.total_expected_outcome.sum()
+    assert (
+        one.visit_probability[who].mean() > two.visit_probability[who].mean()
+    )  # nothing to see: they come less
+    tired = one.satiation[who].sum()
+    one.skip_round()
+    assert one.satiation[who].sum() < tired

@@ -25,7 +25,7 @@ from shortlist.rank.propensity import examination
 from shortlist.rank.training_set import Examples
 from shortlist.rank.utility import Wish, read_combine, read_limits
 from shortlist.simulate.movies import make_movies
-from shortlist.simulate.video import EXAMINED, make_video
+from shortlist.simulate.video import EXAMINATION, make_video
 
 
 def examples_of(
@@ -232,9 +232,9 @@ def test_examination_is_recovered_within_a_tenth(video: Any) -> None:
     dataset = video.dataset()
     found = examination(dataset, dataset.project.objectives["click"])
     assert found.method == "swaps"
-    assert len(found.share) == len(EXAMINED)
-    np.testing.assert_allclose(found.share, EXAMINED, rtol=0.1)
-    assert ((found.low <= EXAMINED * 1.02) & (found.high >= EXAMINED * 0.98)).mean() >= 0.75
+    assert len(found.share) == len(EXAMINATION)
+    np.testing.assert_allclose(found.share, EXAMINATION, rtol=0.1)
+    assert ((found.low <= EXAMINATION * 1.02) & (found.high >= EXAMINATION * 0.98)).mean() >= 0.75
 
 
 def test_harvest_finds_it_without_propensities() -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from shortlist.retrieve.together import Together
 from shortlist.simulate.apps_catalogue import CATEGORIES
-from shortlist.simulate.audience import Audience, Life
+from shortlist.simulate.event_log import DAY, START
+from shortlist.simulate.population import Population, PopulationState
 from shortlist.simulate.registry import WORLDS, make_world
 from shortlist.simulate.shop_catalogue import COMPLEMENTS, CONSUMED
-from shortlist.simulate.world import DAY, START, World
+from shortlist.simulate.world import World
 
 ITEMS, DAYS, LATER = 1_000, 40, 10
 
@@ -36,8 +37,7 @@ class Logged:
         self.position, self.slate = np.array(e["position"]), np.array(e["slate"])
         self.propensity = np.array(e["propensity"], float)
         self.columns = e
-        assert self.world.audience is not None
-        self.audience: Audience = self.world.audience
+        self.population: Population = self.world.population
 
     def of(self, kind: str) -> np.ndarray:
         return self.kind == kind
@@ -60,14 +60,14 @@ def logged() -> Callable[[str], Logged]:
 @pytest.mark.parametrize("name", WORLDS)
 def test_what_every_world_promises(name: str, logged: Callable[[str], Logged]) -> None:
     found = logged(name)
-    a, shown = found.audience, found.of("impression")
-    first = found.of(a.kinds[0])
+    a, shown = found.population, found.of("impression")
+    first = found.of(a.choice_kind)
     # a slate has as many slots as there are, filled from the top, each item once
     order = np.lexsort((found.position[shown], found.slate[shown]))
     places, slates = found.position[shown][order], found.slate[shown][order]
-    assert places.max() == a.slots - 1
+    assert places.max() == a.n_slots - 1
     assert (np.diff(places)[np.diff(slates) == 0] == 1).all()
-    assert np.bincount(slates).max() == a.slots
+    assert np.bincount(slates).max() == a.n_slots
     pairs = found.slate[shown].astype(np.int64) * ITEMS + found.item[shown]
     assert len(np.unique(pairs)) == len(pairs)
     # chances are chances, and known for what was shown alone
@@ -79,10 +79,10 @@ def test_what_every_world_promises(name: str, logged: Callable[[str], Logged]) -
     curve = np.array(
         [
             taken[found.position[shown] == p].sum() / truth[found.position[shown] == p].sum()
-            for p in range(a.slots)
+            for p in range(a.n_slots)
         ]
     )
-    np.testing.assert_allclose(curve / curve[0], a.examined, atol=0.1)
+    np.testing.assert_allclose(curve / curve[0], a.examination, atol=0.1)
     # a few people come often, a few items are taken often
     visits = np.sort(np.bincount(found.user[shown], minlength=2_000))[::-1]
     assert 0.4 < visits[:200].sum() / visits.sum() < 0.7
@@ -90,11 +90,10 @@ def test_what_every_world_promises(name: str, logged: Callable[[str], Logged]) -
     slope = np.polyfit(np.log(np.arange(10, 200)), np.log(taken_of[10:200] + 0.5), 1)[0]
     assert -1.2 < slope < -0.2, slope
     # nothing is shown before it is there, or after the log has ended; some of the catalogue is still to come
-    assert a.arrival is not None
     day = (found.time[shown] - START) // DAY
-    assert (a.arrival[found.item[shown]] <= day).all()
+    assert (a.arrival_day[found.item[shown]] <= day).all()
     assert found.time.max() < START + DAYS * DAY + 2 * DAY
-    coming = a.arrival >= DAYS
+    coming = a.arrival_day >= DAYS
     assert 0.01 < coming.mean() < 0.5
     assert not np.isin(np.flatnonzero(coming), found.item).any()
     # events follow what was shown: nobody takes what they did not see
@@ -111,33 +110,35 @@ def test_the_same_seed_is_the_same_world(name: str) -> None:
 
 
 def test_people_in_a_world_do_what_its_log_says(logged: Callable[[str], Logged]) -> None:
-    """Life shows slates and the log's engine shows slates: the chances are the same, so the same slates are taken as often."""
+    """PopulationState shows slates and the log's engine shows slates: the chances are the same, so the same slates are taken as often."""
     for name in WORLDS:
         found = logged(name)
-        a = found.audience
-        life = Life.begin(a, 5)
+        a = found.population
+        life = PopulationState.start(a, 5)
         rng = np.random.default_rng(0)
-        who = rng.integers(0, a.users, 3_000)
-        device = a.devices(rng, who)
-        slates = np.argsort(rng.random((3_000, ITEMS)), axis=1)[:, : a.slots]
-        session = life.show(who, device, slates)
-        person = np.repeat(who, a.slots)
+        who = rng.integers(0, a.n_users, 3_000)
+        device = a.draw_contexts(rng, who)
+        slates = np.argsort(rng.random((3_000, ITEMS)), axis=1)[:, : a.n_slots]
+        session = life.respond(who, device, slates)
+        person = np.repeat(who, a.n_slots)
         chance = (
-            a.choose(person, slates.ravel(), np.repeat(device, a.slots)).reshape(slates.shape) * a.examined
+            a.model.choice_probability(person, slates.ravel(), np.repeat(device, a.n_slots)).reshape(
+                slates.shape
+            )
+            * a.examination
         )
-        assert session.taken.sum() == pytest.approx(chance.sum(), rel=0.12)
+        assert session.chosen.sum() == pytest.approx(chance.sum(), rel=0.12)
         # what follows is what was chosen
-        for kind, at, delay, value in a.happen(rng, session):
-            assert session.taken.ravel()[at].all(), kind
+        for kind, at, delay, value in a.model.outcome_events(rng, session):
+            assert session.chosen.ravel()[at].all(), kind
             assert (delay > 0).all()
             assert len(value) == len(at)
 
 
 def test_apps_are_new_hyped_and_of_their_hour(logged: Callable[[str], Logged]) -> None:
     found = logged("apps")
-    a = found.audience
-    assert a.arrival is not None
-    assert 0.55 < (a.arrival >= 0).mean() < 0.75  # two in three arrive while the log is written, or later
+    a = found.population
+    assert 0.55 < (a.arrival_day >= 0).mean() < 0.75  # two in three arrive while the log is written, or later
     installs, kept = found.of("install"), found.of("retained")
     # the last week's installs cannot have been used for a week
     early = installs & (found.time < START + (DAYS - 8) * DAY)
@@ -176,7 +177,7 @@ def test_apps_are_new_hyped_and_of_their_hour(logged: Callable[[str], Logged]) -
 
 def test_a_shops_needs_move(logged: Callable[[str], Logged]) -> None:
     found = logged("shop")
-    a = found.audience
+    a = found.population
     click, cart, bought, back = (found.of(k) for k in ("click", "cart", "purchase", "return"))
     assert click.sum() > cart.sum() > bought.sum() > back.sum() > 0
     kinds = found.world.items["kind"].to_pylist()
@@ -186,31 +187,33 @@ def test_a_shops_needs_move(logged: Callable[[str], Logged]) -> None:
         np.isin([kinds[i] for i in found.item[back]], list(CONSUMED)).mean() < 0.1
     )
     # after a camera: no second camera, but a tripod
-    life = Life.begin(a, 1)
+    life = PopulationState.start(a, 1)
     cameras = np.flatnonzero(np.array(kinds) == "Camera")
     who = np.arange(50)
-    assert a.needs is not None
-    a.needs(life.needs, who, np.full(50, cameras[0]), np.ones(50))
-    names = sorted(set(kinds), key=lambda k: int(np.flatnonzero(a.topic[kinds.index(k)])[0]))
+    a.model.update_needs(life.needs, who, np.full(50, cameras[0]), np.ones(50))
+    names = sorted(set(kinds), key=lambda k: int(np.flatnonzero(a.item_topics[kinds.index(k)])[0]))
     state = dict(zip(names, life.needs[0], strict=True))
     assert state["Camera"] < -2
     assert all(state[other] > 1 for other in COMPLEMENTS["Camera"])
     assert {k for k, v in state.items() if v > 0} == set(COMPLEMENTS["Camera"])
-    life.skip()
+    life.skip_round()
     assert -2.5 < life.needs[0].min() < life.needs[0].min() * 0.9  # needs fade
     # what is used up is taken again, what lasts is not
-    assert isinstance(a.again, np.ndarray)
-    assert all((a.again[i] > 1) == (kinds[i] in CONSUMED) for i in range(ITEMS))
+    assert isinstance(a.repeat_factor, np.ndarray)
+    assert all((a.repeat_factor[i] > 1) == (kinds[i] in CONSUMED) for i in range(ITEMS))
 
 
 def test_who_shares_a_household_differs(logged: Callable[[str], Logged]) -> None:
-    a = logged("movies").audience
-    sizes = (a.lean > 0).sum(1)
+    a = logged("movies").population
+    sizes = (a.context_probabilities > 0).sum(1)
     np.testing.assert_allclose([(sizes == n).mean() for n in (1, 2, 3)], [0.55, 0.3, 0.15], atol=0.04)
     two = np.flatnonzero(sizes == 2)[:50]
     items = np.arange(200)
     apart = [
-        np.corrcoef(*(a.choose(np.full(200, u), items, np.full(200, m)) for m in (0, 1)))[0, 1] for u in two
+        np.corrcoef(*(a.model.choice_probability(np.full(200, u), items, np.full(200, m)) for m in (0, 1)))[
+            0, 1
+        ]
+        for u in two
     ]
     assert np.median(apart) < 0.6
 

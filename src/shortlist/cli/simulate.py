@@ -36,8 +36,8 @@ def simulate(
     In every round the policies serve, the users respond, and the policies are retrained on the events. The baselines are popularity,
     matrix factorisation alone, random, and a policy that maximises clicks; the recipe runs with and without exposure for new items.
     """
+    from shortlist.simulate.closed_loop.loop import simulate as run
     from shortlist.simulate.closed_loop.report import loop_page, sentences, text_tables
-    from shortlist.simulate.closed_loop.run import simulate as run
     from shortlist.simulate.registry import WORLDS, make_world
     from shortlist.simulate.world import World
 

@@ -34,7 +34,7 @@ from shortlist.rank.training_set import Examples, make_examples
 from shortlist.rank.utility import Wish
 from shortlist.recommender import Recommender
 from shortlist.report.html import page
-from shortlist.simulate.world import Truth
+from shortlist.simulate.world import TrueOutcome
 
 PEOPLE = 500
 """Slates are made for so many people."""
@@ -111,7 +111,7 @@ def pareto(
     objectives: tuple[str, str] | None = None,
     points: int = 11,
     progress: Progress = silent,
-    truths: dict[str, Truth] | None = None,
+    truths: dict[str, TrueOutcome] | None = None,
 ) -> Front:
     """The front between two objectives; without names, the two with the greatest weights. Raises `ProjectError` where a
     project has but one, or a name is unknown.

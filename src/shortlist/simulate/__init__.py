@@ -1,1 +1,1 @@
-"""Worlds whose truth is known. What comes from here is labelled as simulated wherever it shows."""
+"""Simulated worlds whose truth is known. Everything that is made from them is labelled as simulated."""

@@ -1,4 +1,4 @@
-"""The apps world's catalogue and people as tables, and the project file a store with this log would write."""
+"""The catalogue and the users of the apps world as tables, and the project of a company with this log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.simulate.world import DAY, START, TABLES, rate
+from shortlist.simulate.arrays import FloatArray, IdArray, IntArray
+from shortlist.simulate.event_log import DAY, START
+from shortlist.simulate.project_parts import TABLES, rate
 
 CATEGORIES = [
     "Puzzle", "Action", "Social", "Photo", "Music", "News", "Finance", "Fitness",
@@ -22,10 +24,11 @@ SECOND = ["Harbour", "Fox", "Lantern", "Pine", "Comet", "Meadow", "Robin", "Tide
 
 
 def items_table(
-    rng: np.random.Generator, ids: np.ndarray, category: np.ndarray, hype: np.ndarray, arrival: np.ndarray
+    rng: np.random.Generator, ids: IdArray, categories: FloatArray, hype: FloatArray, arrival: IntArray
 ) -> pa.Table:
+    """Return the catalogue: title, categories, developer, size, price and the day of publication. Titles of hyped apps are loud."""
     n = len(ids)
-    main = category.argmax(1)
+    main = categories.argmax(1)
     developer = main * 20 + np.minimum(rng.zipf(1.5, n) - 1, 19)
     loud = rng.random(n) < hype
     titles = [
@@ -39,7 +42,7 @@ def items_table(
             "item_id": ids,
             "title": titles,
             "categories": pa.array(
-                [[CATEGORIES[c] for c in np.flatnonzero(row)] for row in category], pa.list_(pa.string())
+                [[CATEGORIES[c] for c in np.flatnonzero(row)] for row in categories], pa.list_(pa.string())
             ),
             "main": [CATEGORIES[c] for c in main],
             "developer": [f"{SECOND[d % len(SECOND)]} {CATEGORIES[d // 20]} {d % 20 + 1}" for d in developer],
@@ -50,7 +53,8 @@ def items_table(
     )
 
 
-def users_table(rng: np.random.Generator, ids: np.ndarray, country: np.ndarray) -> pa.Table:
+def users_table(rng: np.random.Generator, ids: IdArray, country: IntArray) -> pa.Table:
+    """Return the users: country, which shifts their preferences, and age band, which does not."""
     n = len(ids)
     return pa.table(
         {
@@ -64,7 +68,7 @@ def users_table(rng: np.random.Generator, ids: np.ndarray, country: np.ndarray) 
 
 
 def settings() -> dict[str, Any]:
-    """The apps project: an install is worth little by itself, one that is still used after a week is worth much."""
+    """Return the settings of the apps project: an app that is still used after a week counts most."""
     return {
         "name": "apps",
         "simulated": True,
@@ -89,31 +93,7 @@ def settings() -> dict[str, Any]:
             "retained": {"events": ["retained"], "window": "8d", "weight": 1.0, "given": "install"},
             "remove": {"events": ["remove"], "window": "3d", "weight": -0.1, "given": "install"},
         },
-        "features": [
-            {"name": "installs_1d", "kind": "count", "by": "item", "event": "install", "window": "1d"},
-            {"name": "installs_7d", "kind": "count", "by": "item", "event": "install", "window": "7d"},
-            {"name": "rising", "kind": "trend", "by": "item", "event": "install", "window": "1d", "against": "7d"},
-            rate("install_rate", "install", "impression", "item"),
-            rate("keep_rate", "retained", "install", "item", "60d"),
-            rate("remove_rate", "remove", "install", "item"),
-            rate("developer_keep_rate", "retained", "install", "item.developer", "60d"),
-            rate("developer_rate", "install", "impression", "item.developer"),
-            rate("daytime_rate", "install", "impression", "item.categories*context.daytime"),
-            rate("device_rate", "install", "impression", "item.categories*context.device"),
-            rate("country_rate", "install", "impression", "user.country*item.categories"),
-            rate("my_category_rate", "install", "impression", "user*item.categories", "all"),
-            rate("my_category_keep", "retained", "install", "user*item.categories", "all"),
-            rate("my_daytime_rate", "install", "impression", "user*context.daytime", "all"),
-            {"name": "my_installs", "kind": "count", "by": "user", "event": "install"},
-            {"name": "category_affinity", "kind": "affinity", "of": "item.categories", "last": 50},
-            {"name": "alike", "kind": "similarity", "of": "item.title", "last": 20},
-            {"name": "moment_category", "kind": "cross", "of": ["item.main", "context.daytime", "context.device"], "buckets": 256},
-            {"name": "country_category", "kind": "cross", "of": ["item.main", "user.country"], "buckets": 256},
-            {"name": "title", "kind": "attribute", "of": "item.title", "dims": 6},
-            {"name": "megabytes", "kind": "attribute", "of": "item.megabytes"},
-            {"name": "age", "kind": "age", "of": "item.published"},
-            {"name": "daytime", "kind": "attribute", "of": "context.daytime"},
-        ],
+        "features": _features(),
         "retrieve": {
             "candidates": 300,
             "weights": {"install": 0.5, "retained": 1.0, "remove": 0.0},
@@ -143,3 +123,31 @@ def settings() -> dict[str, Any]:
         },
         "evaluate": {"relevant": "install"},
     }  # fmt: skip
+
+
+def _features() -> list[dict[str, Any]]:
+    return [
+        {"name": "installs_1d", "kind": "count", "by": "item", "event": "install", "window": "1d"},
+        {"name": "installs_7d", "kind": "count", "by": "item", "event": "install", "window": "7d"},
+        {"name": "rising", "kind": "trend", "by": "item", "event": "install", "window": "1d", "against": "7d"},
+        rate("install_rate", "install", "impression", "item"),
+        rate("keep_rate", "retained", "install", "item", "60d"),
+        rate("remove_rate", "remove", "install", "item"),
+        rate("developer_keep_rate", "retained", "install", "item.developer", "60d"),
+        rate("developer_rate", "install", "impression", "item.developer"),
+        rate("daytime_rate", "install", "impression", "item.categories*context.daytime"),
+        rate("device_rate", "install", "impression", "item.categories*context.device"),
+        rate("country_rate", "install", "impression", "user.country*item.categories"),
+        rate("my_category_rate", "install", "impression", "user*item.categories", "all"),
+        rate("my_category_keep", "retained", "install", "user*item.categories", "all"),
+        rate("my_daytime_rate", "install", "impression", "user*context.daytime", "all"),
+        {"name": "my_installs", "kind": "count", "by": "user", "event": "install"},
+        {"name": "category_affinity", "kind": "affinity", "of": "item.categories", "last": 50},
+        {"name": "alike", "kind": "similarity", "of": "item.title", "last": 20},
+        {"name": "moment_category", "kind": "cross", "of": ["item.main", "context.daytime", "context.device"], "buckets": 256},
+        {"name": "country_category", "kind": "cross", "of": ["item.main", "user.country"], "buckets": 256},
+        {"name": "title", "kind": "attribute", "of": "item.title", "dims": 6},
+        {"name": "megabytes", "kind": "attribute", "of": "item.megabytes"},
+        {"name": "age", "kind": "age", "of": "item.published"},
+        {"name": "daytime", "kind": "attribute", "of": "context.daytime"},
+    ]  # fmt: skip

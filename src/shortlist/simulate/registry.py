@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shortlist.errors import ShortlistError
+from shortlist.errors import ShortlistError, suggestion
 from shortlist.simulate.apps import make_apps
 from shortlist.simulate.movies import make_movies
 from shortlist.simulate.shop import make_shop
@@ -28,10 +28,35 @@ def make_world(
     days: int | None = None,
     later: int = 0,
 ) -> World:
-    """A world, of its usual size where none is given. Raises `ShortlistError` for a name there is not."""
+    """Make a world and its log.
+
+    Parameters
+    ----------
+    name : {"movies", "video", "shop", "apps"}
+        Which world.
+    users, items, sessions, days : int, optional
+        Its size and the length of its log. Default: as the world's own function says.
+    seed : int, default 0
+        The same seed makes the same world.
+    later : int, default 0
+        Number of days after the end of the log on which further items arrive.
+
+    Raises
+    ------
+    ShortlistError
+        If no world has that name.
+
+    Examples
+    --------
+    >>> from shortlist.simulate.registry import make_world
+    >>> world = make_world("movies", users=200, items=100, sessions=1_000)
+    >>> dataset = world.dataset()
+    """
     if name not in WORLDS:
-        raise ShortlistError(f"there is no world {name!r}; there are: {', '.join(WORLDS)}", field="name")
+        raise ShortlistError(
+            f"there is no world {name!r}{suggestion(name, WORLDS)}; there are: {', '.join(WORLDS)}",
+            field="name",
+        )
     sizes = {"users": users, "items": items, "sessions": sessions, "days": days}
-    return WORLDS[name](
-        **{what: size for what, size in sizes.items() if size is not None}, seed=seed, later=later
-    )
+    given = {parameter: size for parameter, size in sizes.items() if size is not None}
+    return WORLDS[name](**given, seed=seed, later=later)

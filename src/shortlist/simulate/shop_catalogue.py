@@ -1,22 +1,24 @@
-"""The shop world's catalogue and people as tables, and the project file a shop with this log would write."""
+"""The catalogue and the users of the shop world as tables, and the project of a company with this log."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from shortlist.simulate.world import DAY, START, TABLES, rate
+from shortlist.simulate.arrays import BoolArray, FloatArray, IdArray, IntArray
+from shortlist.simulate.event_log import DAY, START
+from shortlist.simulate.project_parts import TABLES, rate
 
 KINDS = [
     "Coffee", "Tea", "Shampoo", "Pet food", "Vitamins", "Charcoal", "Camera", "Tripod", "Memory card", "Laptop",
     "Laptop bag", "Mouse", "Tent", "Sleeping bag", "Boots", "Grill", "Bike", "Helmet", "Bike light", "Coffee maker",
 ]  # fmt: skip
 PRICES = [9, 6, 7, 24, 15, 11, 420, 70, 25, 780, 45, 30, 160, 75, 110, 180, 560, 60, 25, 90]
-"""What one of each kind usually costs."""
+"""The usual price of each kind."""
 CONSUMED = {"Coffee", "Tea", "Shampoo", "Pet food", "Vitamins", "Charcoal"}
-"""What is used up and bought again."""
+"""Kinds that are consumed and bought again."""
 COMPLEMENTS = {
     "Camera": ["Tripod", "Memory card"],
     "Laptop": ["Laptop bag", "Mouse"],
@@ -25,53 +27,57 @@ COMPLEMENTS = {
     "Bike": ["Helmet", "Bike light"],
     "Coffee maker": ["Coffee"],
 }
-"""What is needed once one has the other."""
+"""Kinds that the owner of a kind needs."""
 MAKERS = [
-    "Alder",
-    "Birch",
-    "Cedar",
-    "Dune",
-    "Ember",
-    "Fjord",
-    "Grove",
-    "Heath",
-    "Isle",
-    "Juniper",
-    "Kelp",
+    "Alder", "Birch", "Cedar", "Dune", "Ember", "Fjord", "Grove", "Heath", "Isle", "Juniper", "Kelp",
     "Loch",
-]
+]  # fmt: skip
 
 
-def items_table(
-    rng: np.random.Generator,
-    ids: np.ndarray,
-    kind: np.ndarray,
-    brand: np.ndarray,
-    price: np.ndarray,
-    margin: np.ndarray,
-    consumed: np.ndarray,
-    arrival: np.ndarray,
-) -> pa.Table:
+class Products(NamedTuple):
+    """The products of the shop, by row number.
+
+    Attributes
+    ----------
+    kind, brand : ndarray of int, shape (n_items,)
+    price, margin : ndarray of float, shape (n_items,)
+    consumed : ndarray of bool, shape (n_items,)
+    arrival : ndarray of int, shape (n_items,)
+        The day of listing.
+    """
+
+    kind: IntArray
+    brand: IntArray
+    price: FloatArray
+    margin: FloatArray
+    consumed: BoolArray
+    arrival: IntArray
+
+
+def items_table(rng: np.random.Generator, ids: IdArray, products: Products) -> pa.Table:
+    """Return the catalogue: kind, brand, price, margin, stock and the day of listing."""
     n = len(ids)
     numbers = rng.integers(1, 90, n).tolist()
+    kinds, brands = [KINDS[k] for k in products.kind], [MAKERS[b] for b in products.brand]
     return pa.table(
         {
             "item_id": ids,
             "title": [
-                f"{MAKERS[b]} {KINDS[k]} {number}" for b, k, number in zip(brand.tolist(), kind.tolist(), numbers, strict=True)
+                f"{brand} {kind} {number}" for brand, kind, number in zip(brands, kinds, numbers, strict=True)
             ],
-            "kind": [KINDS[k] for k in kind],
-            "brand": [MAKERS[b] for b in brand],
-            "price": price,
-            "margin": margin,
-            "consumed": consumed.astype(np.int64),
+            "kind": kinds,
+            "brand": brands,
+            "price": products.price,
+            "margin": products.margin,
+            "consumed": products.consumed.astype(np.int64),
             "stock": np.where(rng.random(n) < 0.03, 0, rng.integers(1, 200, n)),
-            "listed": pa.array((START + arrival * DAY) * 1000, pa.timestamp("ms")),
+            "listed": pa.array((START + products.arrival * DAY) * 1000, pa.timestamp("ms")),
         }
-    )  # fmt: skip
+    )
 
 
-def users_table(rng: np.random.Generator, ids: np.ndarray) -> pa.Table:
+def users_table(rng: np.random.Generator, ids: IdArray) -> pa.Table:
+    """Return the users: region and membership, which are independent of their tastes."""
     n = len(ids)
     return pa.table(
         {
@@ -83,7 +89,7 @@ def users_table(rng: np.random.Generator, ids: np.ndarray) -> pa.Table:
 
 
 def settings() -> dict[str, Any]:
-    """The shop project: margin that stays first, clicks for nothing by themselves."""
+    """Return the settings of the shop project: margin first, little weight on clicks."""
     return {
         "name": "shop",
         "simulated": True,
@@ -109,34 +115,7 @@ def settings() -> dict[str, Any]:
             "margin": {"kind": "amount", "events": ["purchase"], "window": "3d", "weight": 1.0},
             "return": {"events": ["return"], "window": "16d", "weight": -0.05, "given": "purchase"},
         },
-        "features": [
-            {"name": "clicks_7d", "kind": "count", "by": "item", "event": "click", "window": "7d"},
-            {"name": "sold_7d", "kind": "count", "by": "item", "event": "purchase", "window": "7d"},
-            rate("click_rate", "click", "impression", "item"),
-            rate("cart_rate", "cart", "click", "item"),
-            rate("sale_rate", "purchase", "click", "item", "60d"),
-            rate("return_rate", "return", "purchase", "item", "60d"),
-            {"name": "earned", "kind": "mean", "by": "item", "event": "purchase"},
-            rate("brand_sale_rate", "purchase", "click", "item.brand"),
-            rate("kind_sale_rate", "purchase", "click", "item.kind"),
-            rate("my_kind_rate", "click", "impression", "user*item.kind", "all"),
-            rate("my_kind_7d", "click", "impression", "user*item.kind", "7d"),
-            rate("my_brand_rate", "click", "impression", "user*item.brand", "all"),
-            {"name": "my_kind_bought", "kind": "count", "by": "user*item.kind", "event": "purchase"},
-            {"name": "my_kind_last", "kind": "recency", "by": "user*item.kind", "event": "purchase"},
-            {"name": "mine_bought", "kind": "count", "by": "user*item", "event": "purchase"},
-            {"name": "mine_last", "kind": "recency", "by": "user*item", "event": "purchase"},
-            {"name": "my_sales", "kind": "rate", "by": "user", "event": "purchase", "per": "impression"},
-            {"name": "kind_affinity", "kind": "affinity", "of": "item.kind", "last": 50},
-            {"name": "brand_affinity", "kind": "affinity", "of": "item.brand", "last": 50},
-            {"name": "just_bought", "kind": "affinity", "of": "item.kind", "event": "purchase", "last": 3},
-            {"name": "price", "kind": "attribute", "of": "item.price"},
-            {"name": "margin", "kind": "attribute", "of": "item.margin"},
-            {"name": "consumed", "kind": "attribute", "of": "item.consumed"},
-            {"name": "kind", "kind": "attribute", "of": "item.kind"},
-            {"name": "age", "kind": "age", "of": "item.listed"},
-            {"name": "device", "kind": "attribute", "of": "context.device"},
-        ],
+        "features": _features(),
         "retrieve": {
             "candidates": 300,
             "weights": {"click": 0.3, "cart": 0.6, "purchase": 1.0, "return": 0.0},
@@ -168,3 +147,34 @@ def settings() -> dict[str, Any]:
         },
         "evaluate": {"relevant": "click", "ranker_window": 0.35},
     }
+
+
+def _features() -> list[dict[str, Any]]:
+    return [
+        {"name": "clicks_7d", "kind": "count", "by": "item", "event": "click", "window": "7d"},
+        {"name": "sold_7d", "kind": "count", "by": "item", "event": "purchase", "window": "7d"},
+        rate("click_rate", "click", "impression", "item"),
+        rate("cart_rate", "cart", "click", "item"),
+        rate("sale_rate", "purchase", "click", "item", "60d"),
+        rate("return_rate", "return", "purchase", "item", "60d"),
+        {"name": "earned", "kind": "mean", "by": "item", "event": "purchase"},
+        rate("brand_sale_rate", "purchase", "click", "item.brand"),
+        rate("kind_sale_rate", "purchase", "click", "item.kind"),
+        rate("my_kind_rate", "click", "impression", "user*item.kind", "all"),
+        rate("my_kind_7d", "click", "impression", "user*item.kind", "7d"),
+        rate("my_brand_rate", "click", "impression", "user*item.brand", "all"),
+        {"name": "my_kind_bought", "kind": "count", "by": "user*item.kind", "event": "purchase"},
+        {"name": "my_kind_last", "kind": "recency", "by": "user*item.kind", "event": "purchase"},
+        {"name": "mine_bought", "kind": "count", "by": "user*item", "event": "purchase"},
+        {"name": "mine_last", "kind": "recency", "by": "user*item", "event": "purchase"},
+        {"name": "my_sales", "kind": "rate", "by": "user", "event": "purchase", "per": "impression"},
+        {"name": "kind_affinity", "kind": "affinity", "of": "item.kind", "last": 50},
+        {"name": "brand_affinity", "kind": "affinity", "of": "item.brand", "last": 50},
+        {"name": "just_bought", "kind": "affinity", "of": "item.kind", "event": "purchase", "last": 3},
+        {"name": "price", "kind": "attribute", "of": "item.price"},
+        {"name": "margin", "kind": "attribute", "of": "item.margin"},
+        {"name": "consumed", "kind": "attribute", "of": "item.consumed"},
+        {"name": "kind", "kind": "attribute", "of": "item.kind"},
+        {"name": "age", "kind": "age", "of": "item.listed"},
+        {"name": "device", "kind": "attribute", "of": "context.device"},
+    ]  # fmt: skip

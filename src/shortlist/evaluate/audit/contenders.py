@@ -23,8 +23,8 @@ from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
 from shortlist.retrieve import Popular, Retriever
 from shortlist.retrieve.base import Requests, best
-from shortlist.simulate.audience import Audience
-from shortlist.simulate.world import plackett_luce
+from shortlist.simulate.plackett_luce import plackett_luce
+from shortlist.simulate.population import Population
 
 BATCH = 128
 WEEK = 7 * 86_400_000
@@ -56,7 +56,7 @@ class Contender:
     bad: bool = False
 
 
-def contenders(recommender: Recommender, audience: Audience, seed: int = 0) -> list[Contender]:
+def contenders(recommender: Recommender, population: Population, seed: int = 0) -> list[Contender]:
     """All of them, over one trained recommender, which is told of events as they happen."""
     train, project = recommender.dataset, recommender.project
     rng = np.random.default_rng([seed, 7])
@@ -86,8 +86,8 @@ def contenders(recommender: Recommender, audience: Audience, seed: int = 0) -> l
 
     taken = np.bincount(log.item[log.acted], minlength=n).astype(np.float64)
     shown = np.bincount(log.item[log.is_kind([IMPRESSION])], minlength=n)
-    clicks = np.bincount(log.item[log.is_kind([audience.kinds[0]])], minlength=n)
-    seconds = log.is_kind([audience.kinds[1]])
+    clicks = np.bincount(log.item[log.is_kind([population.choice_kind])], minlength=n)
+    seconds = log.is_kind([population.outcome_kind])
     watched = np.bincount(log.item[seconds], np.nan_to_num(log.value[seconds]), n)
 
     def rate(what: np.ndarray) -> np.ndarray:
@@ -112,7 +112,7 @@ def contenders(recommender: Recommender, audience: Audience, seed: int = 0) -> l
         Contender("popularity chaser", "what was taken most in the last 7 days", by(chased), bad=True),
         Contender("click-bait", "what is clicked most often where it is shown", by(lambda r: rate(clicks)), bad=True),
         Contender("most watched", "what brings most seconds where it is shown", by(lambda r: rate(watched))),
-        Contender("old engine", "the engine that wrote the log", _old(audience, seed)),
+        Contender("old engine", "the engine that wrote the log", _old(population, seed)),
     ]  # fmt: skip
     groups = first_list(train)
     if groups is not None:
@@ -165,12 +165,14 @@ def in_batches(policy: Contender, visit: Visit, k: int) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty((0, k), np.int64)
 
 
-def _old(audience: Audience, seed: int) -> Slates:
+def _old(population: Population, seed: int) -> Slates:
     rng = np.random.default_rng([seed, 11])
 
     def slates(visit: Visit, k: int) -> np.ndarray:
         answer = np.full((len(visit.codes), k), -1, np.int64)
-        session, item, position, _ = plackett_luce(rng, audience.weight, audience.group[visit.codes], k)
+        session, item, position, _ = plackett_luce(
+            rng, population.logging_weights, population.groups[visit.codes], k
+        )
         answer[session, position] = item
         return answer
 

@@ -22,8 +22,8 @@ from shortlist.evaluate.offpolicy.support import OffPolicy, by_cluster
 from shortlist.metrics.significance import Estimate
 from shortlist.rank.propensity import examination
 from shortlist.recommender import Recommender
-from shortlist.simulate.audience import Audience, Life
-from shortlist.simulate.world import plackett_luce
+from shortlist.simulate.plackett_luce import plackett_luce
+from shortlist.simulate.population import Population, PopulationState
 
 SAYS = {
     "snips top slot": "Only the top slot; rows in which the log showed the same item there.",
@@ -49,7 +49,7 @@ class Shown:
 def replayed_scores(
     recommender: Recommender,
     moment: int,
-    audience: Audience,
+    population: Population,
     everyone: list[Contender],
     known: np.ndarray,
     sessions: int,
@@ -58,20 +58,20 @@ def replayed_scores(
     progress: Progress = silent,
 ) -> list[Score]:
     """Every estimator for every policy, in what was taken and in seconds. known: codes of what people took before."""
-    shown = explore(audience, known, sessions, seed)
+    shown = explore(population, known, sessions, seed)
     # a policy's slate for each person and device, asked once, as known at the end of training
     pairs, of = np.unique(shown.user * (shown.device.max() + 1) + shown.device, return_inverse=True)
     codes, device = pairs // (shown.device.max() + 1), pairs % (shown.device.max() + 1)
     ids = recommender.dataset.users.ids.ids(codes)
-    contexts = audience.contexts(device)
+    contexts = population.request_contexts(device)
     slates = {}
     for number, policy in enumerate(everyone):
-        made = in_batches(policy, Visit(codes, ids, contexts, moment), audience.slots)
+        made = in_batches(policy, Visit(codes, ids, contexts, moment), population.n_slots)
         slates[policy.name] = made[of]
         progress("slates beside the explored ones", (number + 1) / len(everyone))
     positive = recommender.project.objectives[recommender.project.relevant]
     curve = examination(recommender.dataset, positive, resamples=20)
-    slots = audience.slots
+    slots = population.n_slots
     examined = np.maximum(curve.at(np.arange(slots)), 0.02) if len(curve.share) else np.ones(slots)
     scores = []
     _, person = np.unique(shown.user, return_inverse=True)
@@ -102,28 +102,35 @@ def replayed_scores(
     return scores
 
 
-def explore(audience: Audience, known: np.ndarray, sessions: int, seed: int) -> Shown:
+def explore(population: Population, known: np.ndarray, sessions: int, seed: int) -> Shown:
     """So many sessions in which the old engine explores, on people who come as often whatever they were shown."""
     rng = np.random.default_rng([seed, 13])
-    weight = np.sqrt(audience.weight)
+    weight = np.sqrt(population.logging_weights)
     weight /= weight.sum(1, keepdims=True)
-    life = Life.begin(audience, seed + 1, known)
+    life = PopulationState.start(population, seed + 1, known)
     parts: list[tuple[np.ndarray, ...]] = []
     while sum(len(p[0]) for p in parts) < sessions:
         who, device = life.visitors()
-        session, item, _, chance = plackett_luce(rng, weight, audience.group[who], audience.slots)
-        whole = np.flatnonzero(np.bincount(session, minlength=len(who)) == audience.slots)
+        session, item, _, chance = plackett_luce(rng, weight, population.groups[who], population.n_slots)
+        whole = np.flatnonzero(np.bincount(session, minlength=len(who)) == population.n_slots)
         keep = np.isin(session, whole)
-        action = item[keep].reshape(-1, audience.slots)
-        lived = life.show(who[whole], device[whole], action)
-        life.habit[:] = 0.5
+        action = item[keep].reshape(-1, population.n_slots)
+        lived = life.respond(who[whole], device[whole], action)
+        life.reset_visits()
         parts.append(
-            (lived.who, lived.device, action, chance[keep].reshape(action.shape), lived.taken, lived.seconds)
+            (
+                lived.users,
+                lived.contexts,
+                action,
+                chance[keep].reshape(action.shape),
+                lived.chosen,
+                lived.outcomes,
+            )
         )
     user, device, action, chance, taken, seconds = (
         np.concatenate(p)[:sessions] for p in zip(*parts, strict=True)
     )
-    rewards = {audience.kinds[0] + "s": taken.astype(np.float64), audience.unit: seconds}
+    rewards = {population.choice_kind + "s": taken.astype(np.float64), population.outcome_unit: seconds}
     return Shown(user, device, action, np.clip(chance, 1e-12, 1.0), rewards)
 
 

@@ -4,7 +4,7 @@
 2. **Offline**: every policy makes a slate for everybody who acts in the test; every metric is computed from the log.
 3. **From propensities**: some slates are shown with chance, and reweighed to each policy (`evaluate/counterfactual`).
 4. **The truth**: each policy serves the same people for many days. They choose, watch, come back or stay away, and tire of what
-   they see too much of (`simulate/audience.py`); the policy is told of what they do. What counts is the seconds of a person over
+   they see too much of (`simulate/population.py`); the policy is told of what they do. What counts is the seconds of a person over
    all days.
 """
 
@@ -18,7 +18,6 @@ import numpy as np
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import parse_project
 from shortlist.data.progress import Progress, silent
-from shortlist.errors import ShortlistError
 from shortlist.evaluate.audit.agree import Agreement, Score, agreements
 from shortlist.evaluate.audit.contenders import Contender, Visit, contenders, in_batches
 from shortlist.evaluate.audit.offline import offline_scores
@@ -26,7 +25,8 @@ from shortlist.evaluate.audit.replayed import replayed_scores
 from shortlist.evaluate.splits import folds
 from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.recommender import Recommender
-from shortlist.simulate.audience import Audience, Life, Session
+from shortlist.simulate.population import Population, PopulationState
+from shortlist.simulate.user_model import SessionBatch
 from shortlist.simulate.world import World
 
 DAY = 86_400_000
@@ -83,31 +83,29 @@ def audit_world(
     """Run it. Takes some minutes for a thousand people. rounds: days lived with each policy; explored: sessions with chance for
     the off-policy estimates. Raises `ShortlistError` for a world without people to show things to.
     """
-    audience = world.audience
-    if audience is None:
-        raise ShortlistError(
-            f"the {world.name} world has no people who could be shown anything", field="world"
-        )
-    slots = audience.slots
+    population = world.population
+    slots = population.n_slots
     settings = {**world.settings, "evaluate": {**world.settings.get("evaluate", {}), "k": slots}}
     project = parse_project(settings, f"the {world.name} world")
     dataset = world.dataset()
     fold = next(folds(project, dataset))
     recommender = Recommender(project).fit(fold.train, progress)
-    everyone = contenders(recommender, audience, seed)
+    everyone = contenders(recommender, population, seed)
     visit = Visit(fold.users, fold.ids, None, fold.moment)
     slates: dict[str, np.ndarray] = {}
     for number, policy in enumerate(everyone):
         slates[policy.name] = in_batches(policy, visit, slots)
         progress("slates for the test", (number + 1) / len(everyone))
-    scores = offline_scores(recommender, fold, dataset, slates, audience.kinds[1], slots, draws, seed)
+    scores = offline_scores(recommender, fold, dataset, slates, population.outcome_kind, slots, draws, seed)
     log = fold.train.log
-    taken = log.is_kind([audience.kinds[0]])
+    taken = log.is_kind([population.choice_kind])
     known = log.user[taken].astype(np.int64) * len(dataset.items) + log.item[taken]
     scores += replayed_scores(
-        recommender, fold.moment, audience, everyone, known, explored, draws, seed, progress
+        recommender, fold.moment, population, everyone, known, explored, draws, seed, progress
     )
-    truth, by_round = live(recommender, fold.moment, audience, everyone, known, rounds, draws, seed, progress)
+    truth, by_round = live(
+        recommender, fold.moment, population, everyone, known, rounds, draws, seed, progress
+    )
     return Audit(
         world.name,
         True,
@@ -118,7 +116,7 @@ def audit_world(
         [c.name for c in everyone if c.bad],
         {
             "policies": len(everyone),
-            "people": audience.users,
+            "people": population.n_users,
             "items": len(dataset.items),
             "days_lived": rounds,
             "explored_sessions": explored,
@@ -132,7 +130,7 @@ def audit_world(
 def live(
     recommender: Recommender,
     moment: int,
-    audience: Audience,
+    population: Population,
     everyone: list[Contender],
     known: np.ndarray,
     rounds: int,
@@ -142,30 +140,30 @@ def live(
 ) -> tuple[Score, dict[str, list[float]]]:
     """What each policy brings over the rounds, one a day from `moment` on."""
     train = recommender.dataset
-    ids = np.array(train.users.ids.ids(np.arange(audience.users)), object)
-    again = Resamples(audience.users, draws, seed)
+    ids = np.array(train.users.ids.ids(np.arange(population.n_users)), object)
+    again = Resamples(population.n_users, draws, seed)
     values: dict[str, Estimate | None] = {}
     drawn: dict[str, np.ndarray] = {}
     by_round: dict[str, list[float]] = {}
     for number, policy in enumerate(everyone):
         recommender.ready(train, recommender.features.priors)  # forget what the policy before was told
-        life = Life.begin(audience, seed, known)
+        life = PopulationState.start(population, seed, known)
         for day in range(rounds):
             who, device = life.visitors()
             if not len(who):
-                life.skip()
+                life.skip_round()
                 continue
             now = moment + day * DAY
-            contexts = audience.contexts(device)
-            slates = in_batches(policy, Visit(who, ids[who].tolist(), contexts, now), audience.slots)
-            session = life.show(who, device, slates)
-            tell(recommender, audience, session, ids, contexts, now)
+            contexts = population.request_contexts(device)
+            slates = in_batches(policy, Visit(who, ids[who].tolist(), contexts, now), population.n_slots)
+            session = life.respond(who, device, slates)
+            tell(recommender, population, session, ids, contexts, now)
             progress("lives with each policy", (number + (day + 1) / rounds) / len(everyone))
-        means = again.means(life.utility)[:, 0]
+        means = again.means(life.total_expected_outcome)[:, 0]
         low, high = np.quantile(means, [0.025, 0.975])
-        values[policy.name] = Estimate(float(life.utility.mean()), float(low), float(high))
+        values[policy.name] = Estimate(float(life.total_expected_outcome.mean()), float(low), float(high))
         drawn[policy.name] = means
-        by_round[policy.name] = [float(worth.mean()) for worth in life.worth]
+        by_round[policy.name] = [float(worth.mean()) for worth in life.expected_outcomes]
     recommender.ready(train, recommender.features.priors)
     says = f"seconds a person spends over {rounds} days"
     return Score("true long-run seconds", "truth", "up", says, values, drawn), by_round
@@ -173,30 +171,30 @@ def live(
 
 def tell(
     recommender: Recommender,
-    audience: Audience,
-    session: Session,
+    population: Population,
+    session: SessionBatch,
     ids: np.ndarray,
     contexts: list[dict[str, Any]] | None,
     now: int,
 ) -> None:
     """Let the recommender take in what people saw and did, as a server would."""
     items = recommender.dataset.items.ids
-    clicked, watched = audience.kinds
+    clicked, watched = population.choice_kind, population.outcome_kind
     there = IMPRESSION in recommender.dataset.log.kinds
     what = items.ids(np.maximum(session.slates, 0).ravel())
     slots = session.slates.shape[1]
-    for row in range(len(session.who)):
-        person, context = ids[session.who[row]], None if contexts is None else contexts[row]
+    for row in range(len(session.users)):
+        person, context = ids[session.users[row]], None if contexts is None else contexts[row]
         for slot in range(slots):
             if session.slates[row, slot] < 0:
                 continue
             item = what[row * slots + slot]
             if there:
                 recommender.observe(person, item, IMPRESSION, now, None, context)
-            if session.taken[row, slot]:
+            if session.chosen[row, slot]:
                 if clicked != watched:
                     recommender.observe(person, item, clicked, now + 5_000, None, context)
-                seconds = float(session.seconds[row, slot])
+                seconds = float(session.outcomes[row, slot])
                 recommender.observe(
                     person, item, watched, now + 5_000 + round(1000 * seconds), seconds, context
                 )

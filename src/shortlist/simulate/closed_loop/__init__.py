@@ -1,1 +1,1 @@
-"""The closed loop: policies that live with what they bring about."""
+"""The closed loop: policies that are trained on the events that they cause."""

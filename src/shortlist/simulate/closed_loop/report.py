@@ -1,128 +1,177 @@
-"""What a closed loop says: a verdict, round by round with intervals, and what feedback did."""
+"""The report of a closed-loop simulation: sentences, tables for a terminal, and an HTML page."""
 
 from __future__ import annotations
 
-import html
-
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from shortlist.metrics.significance import Estimate
-from shortlist.report.html import bands, bars, cell, facts_list, number, page, rows_of
-from shortlist.simulate.closed_loop.run import MEASURES, SAYS, SEEN, Loop
+from shortlist.report.charts import bands, bars
+from shortlist.report.document import (
+    Document,
+    FactList,
+    Figure,
+    FigureGrid,
+    Heading,
+    Paragraph,
+    TableBlock,
+    TableCell,
+    TableRow,
+    estimate_cell,
+    tone_of,
+)
+from shortlist.report.formats import number
+from shortlist.report.render import render_page
+from shortlist.simulate.closed_loop.measures import (
+    DESCRIPTIONS,
+    DISCOVERED,
+    DISCOVERY,
+    MEASURES,
+    OUTCOME,
+    PER_VISIT,
+)
+from shortlist.simulate.closed_loop.policies import NO_EXPLORATION, RECIPE
+from shortlist.simulate.closed_loop.result import LoopResult
 
-AIMS = {"als alone": 0.1, "random": 1.0}
-"""By how much a recipe is to beat what, at least."""
+TARGETS = {"als alone": 0.1, "random": 1.0}
+"""Baseline → by which share a recipe must at least exceed it."""
+METHOD = (
+    "Every policy starts with the same users and the same log of the logging policy. Before each round it is retrained on all "
+    "events that it has caused, and it observes every event as it happens. Bands and intervals are over worlds (seeds); "
+    "comparisons of two policies are paired by world."
+)
 
 
-def sentences(loop: Loop) -> list[str]:
-    """What the recipe brings against each of the others; nothing where the recipe did not play."""
-    if "recipe" not in loop.values:
+def sentences(result: LoopResult) -> list[str]:
+    """Summarise the gain of the recipe over the other policies; empty if the recipe did not take part."""
+    if not result.has_recipe:
         return []
-    said = []
-    for other in loop.values:
-        if other in {"recipe", "nothing new tried"}:
-            continue
-        said.append(f"{_more(loop.against('recipe', other))} against {other}")
-    seeds = int(loop.facts.get("seeds", 1))
-    first = f"In {loop.unit} a person, the recipe brings {'; '.join(said)} (95 % over {seeds} {'worlds' if seeds > 1 else 'world'})."
+    gains = [
+        f"{_gain_text(result.relative_gain(RECIPE, other))} over {other}"
+        for other in result.values
+        if other not in {RECIPE, NO_EXPLORATION}
+    ]
+    seeds = int(result.facts.get("seeds", 1))
+    worlds = f"95 % intervals over {seeds} worlds" if seeds > 1 else "one world, no interval"
+    found = [f"Gain of the recipe in {result.unit} per user: {'; '.join(gains)} ({worlds})."]
     missed = [
-        f"{other} by {aim:.0%}" for other, aim in AIMS.items() if other in loop.values and loop.against("recipe", other).value < aim
-    ]  # fmt: skip
-    second = (
-        f"It does not beat {' and '.join(missed)}, which is what a recipe is asked for." if missed else ""
+        f"{other} by {target:.0%}"
+        for other, target in TARGETS.items()
+        if other in result.values and result.relative_gain(RECIPE, other).value < target
+    ]
+    if missed:
+        found.append(f"The recipe does not beat {' and '.join(missed)}, the targets for a recipe.")
+    if NO_EXPLORATION in result.values:
+        found.append(_exploration_sentence(result))
+    return found
+
+
+def _exploration_sentence(result: LoopResult) -> str:
+    explored, plain = (result.estimate(policy, DISCOVERY).value for policy in (RECIPE, NO_EXPLORATION))
+    gain = result.relative_gain(RECIPE, NO_EXPLORATION)
+    effect = "costs" if gain.value < 0 else "gains"
+    return (
+        f"With reserved exposure, {explored:.0%} of the new items were shown {DISCOVERED} times or more ({plain:.0%} without); "
+        f"it {effect} {abs(gain.value):.1%} of the outcome ({gain.low:+.1%} to {gain.high:+.1%}) over these rounds."
     )
-    third = ""
-    if "nothing new tried" in loop.values:
-        tried, plain = (loop.estimate(p, "new found") for p in ("recipe", "nothing new tried"))
-        gain = loop.against("recipe", "nothing new tried")
-        third = (
-            f"With a first audience for new items, {tried.value:.0%} of those that came were shown {SEEN} times or more ({plain.value:.0%} without); it "
-            f"{'costs' if gain.value < 0 else 'brings'} {abs(gain.value):.1%} ({gain.low:+.1%} to {gain.high:+.1%}) over these rounds."
+
+
+def _gain_text(gain: Estimate | None) -> str:
+    if gain is None:
+        return ""
+    if gain.high > gain.low:
+        return f"{gain.value:+.0%} ({gain.low:+.0%} to {gain.high:+.0%})"
+    return f"{gain.value:+.0%}"
+
+
+def _description(result: LoopResult, measure: str) -> str:
+    return DESCRIPTIONS[measure].format(unit=result.unit)
+
+
+def text_tables(result: LoopResult) -> list[Table]:
+    """Return the outcomes and the effects of feedback as tables for a terminal of 80 columns."""
+    outcomes = _terminal_table(f"{result.name} (simulated): {_description(result, OUTCOME)} in each round")
+    for name in ("policy", "outcome", "95 %", "gain of recipe", "first", "last"):
+        outcomes.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
+    for name in sorted(result.values, key=lambda policy: -result.estimate(policy).value):
+        estimate, series = result.estimate(name), result.by_round(name)
+        outcomes.add_row(
+            f"[bold]{escape(name)}[/]" if name == RECIPE else escape(name),
+            number(estimate.value),
+            f"{number(estimate.low)} to {number(estimate.high)}",
+            _gain_text(result.recipe_gain(name)),
+            number(series[0].value),
+            number(series[-1].value),
         )
-    return [s for s in (first, second, third) if s]
+    effects = _terminal_table("Effects of feedback, over all rounds")
+    measures = [measure for measure in MEASURES if measure not in {OUTCOME, PER_VISIT}]
+    for name in ("policy", *measures):
+        effects.add_column(name, justify="left" if name == "policy" else "right")
+    for name in result.values:
+        effects.add_row(escape(name), *(f"{result.estimate(name, m).value:.2f}" for m in measures))
+    return [outcomes, effects]
 
 
-def _more(e: Estimate) -> str:
-    if e.high > e.low:
-        return f"{e.value:+.0%} ({e.low:+.0%} to {e.high:+.0%})"
-    return f"{e.value:+.0%}"
-
-
-def text_tables(loop: Loop) -> list[Table]:
-    """For a terminal of 80 columns."""
-    table = Table(
-        title=f"{loop.name} (simulated): {SAYS['worth'].format(unit=loop.unit)}, each round",
+def _terminal_table(title: str) -> Table:
+    return Table(
+        title=escape(title),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         padding=(0, 1, 0, 0),
         title_justify="left",
     )
-    for name in ("policy", "brings", "95 %", "recipe brings more", "first", "last"):
-        table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
-    for name in sorted(loop.values, key=lambda n: -loop.estimate(n).value):
-        e, lines = loop.estimate(name), loop.by_round(name)
-        more = "" if name == "recipe" or "recipe" not in loop.values else _more(loop.against("recipe", name))
-        shown = f"[bold]{name}[/]" if name == "recipe" else name
-        table.add_row(
-            shown, number(e.value), f"{number(e.low)} to {number(e.high)}", more, number(lines[0].value), number(lines[-1].value)
-        )  # fmt: skip
-    effects = Table(
-        title="What feedback did, over all rounds", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left"
-    )  # fmt: skip
-    shown_measures = [m for m in MEASURES if m not in {"worth", "a visit"}]
-    for name in ("policy", *shown_measures):
-        effects.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
-    for name in loop.values:
-        effects.add_row(name, *(f"{loop.estimate(name, m).value:.2f}" for m in shown_measures))
-    return [table, effects]
 
 
-def loop_page(loop: Loop) -> str:
-    """One HTML file."""
-    verdict = "".join(f"<p class=verdict>{html.escape(s)}</p>" for s in sentences(loop))
-    rounds = [str(r + 1) for r in range(int(loop.facts.get("rounds", 1)))]
-
-    def plot(measure: str) -> str:
-        series = {name: loop.by_round(name, measure) for name in loop.values}
-        said = SAYS[measure].format(unit=loop.unit)
-        return f"<figure><figcaption><b>{html.escape(measure)}</b> {html.escape(said)}</figcaption>{bands(series, rounds, 'recipe')}</figure>"
-
-    overall = {name: loop.estimate(name) for name in loop.values}
-    plots = f"<figure><figcaption><b>Over all rounds</b> {html.escape(SAYS['worth'].format(unit=loop.unit))}</figcaption>{bars(overall, 'recipe')}</figure>"
-    plots = plot("worth") + plots + "".join(plot(m) for m in MEASURES[1:])
-    rows = []
-    for name in loop.values:
-        more = None if name == "recipe" or "recipe" not in loop.values else loop.against("recipe", name)
-        kind = (
-            ""
-            if more is None
-            else " class=better"
-            if more.low > 0
-            else " class=worse"
-            if more.high < 0
-            else ""
-        )
-        rows.append(
-            [
-                html.escape(name),
-                cell(loop.estimate(name)),
-                cell(loop.estimate(name, "a visit")),
-                f"<td{kind}>{'' if more is None else html.escape(_more(more))}</td>",
-                f"<td class=text>{html.escape(loop.says[name])}</td>",
-            ]
-        )
-    head = [
-        "policy",
-        f"{html.escape(loop.unit)} a person and round",
-        f"{html.escape(loop.unit)} a visit",
-        "the recipe brings more",
-        "what it does",
-    ]
-    how = (
-        "<p>Every policy begins from the same people and the same log of an older engine, is trained anew before each round on all that it has "
-        "brought about, and is told of every event as it happens. The shaded bands and the intervals are over worlds (seeds), paired where two policies are "
-        "compared.</p>"
+def loop_document(result: LoopResult) -> Document:
+    """Describe the report as a document."""
+    return Document(
+        title=f"{result.name}: closed-loop simulation",
+        verdicts=sentences(result),
+        blocks=[
+            FigureGrid(_figures(result)),
+            Heading("Policies"),
+            _policy_table(result),
+            Paragraph(METHOD),
+            FactList(result.facts),
+        ],
+        simulated=True,
     )
-    body = f"{verdict}<div class=plots>{plots}</div><h2>The policies</h2>{rows_of(head, rows, [n == 'recipe' for n in loop.values])}{how}{facts_list(loop.facts)}"
-    return page(f"{loop.name}: lived with, round by round", body, True)
+
+
+def loop_page(result: LoopResult) -> str:
+    """Render the report as one HTML file."""
+    return render_page(loop_document(result))
+
+
+def _figures(result: LoopResult) -> list[Figure]:
+    rounds = [str(number + 1) for number in range(int(result.facts.get("rounds", 1)))]
+
+    def by_round(measure: str) -> Figure:
+        series = {name: result.by_round(name, measure) for name in result.values}
+        return Figure(measure, _description(result, measure), bands(series, rounds, RECIPE))
+
+    overall = {name: result.estimate(name) for name in result.values}
+    total = Figure("Over all rounds", _description(result, OUTCOME), bars(overall, RECIPE))
+    return [by_round(OUTCOME), total, *(by_round(measure) for measure in MEASURES[1:])]
+
+
+def _policy_table(result: LoopResult) -> TableBlock:
+    rows = []
+    for name in result.values:
+        gain = result.recipe_gain(name)
+        cells = [
+            estimate_cell(result.estimate(name)),
+            estimate_cell(result.estimate(name, PER_VISIT)),
+            TableCell(_gain_text(gain), tone="" if gain is None else tone_of(gain)),
+            TableCell(result.descriptions[name], wraps=True),
+        ]
+        rows.append(TableRow(name, cells, highlighted=name == RECIPE))
+    columns = [
+        "policy",
+        f"{result.unit} per user and round",
+        f"{result.unit} per visit",
+        "gain of the recipe",
+        "description",
+    ]
+    return TableBlock(columns, rows)

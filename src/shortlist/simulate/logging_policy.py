@@ -1,0 +1,210 @@
+"""The logging policy: the recommender that produced a world's log.
+
+It ranks by popularity and by the taste of a user's group, with randomisation: each slate is a draw from a Plackett–Luce
+distribution, so the propensity of every impression is known. Popularity reinforces itself, because chosen items are
+shown more often. All worlds use this loop; they differ in how users respond (`Responses`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from shortlist.simulate.arrays import Columns, FloatArray, IntArray
+from shortlist.simulate.event_log import DAY, START, session_events, sorted_by_time
+from shortlist.simulate.plackett_luce import plackett_luce
+from shortlist.simulate.population import Population, PopulationState
+from shortlist.simulate.user_model import SessionBatch
+
+
+@dataclass(frozen=True)
+class LoggingSettings:
+    """Settings of the logging policy and of the visits.
+
+    Attributes
+    ----------
+    popularity_exponent : float
+        The weight of an item grows with its popularity to this power; 0 ignores popularity.
+    popularity_decay : float
+        Factor on the popularity counts after each day.
+    initial_popularity : (float, float)
+        Scale and logarithmic standard deviation of the popularity before the first day.
+    visit_hour : (float, float, float)
+        Mean, standard deviation and upper limit of the hour of a visit.
+    visit_jitter : float
+        Seconds over which visits of the same hour are spread.
+    """
+
+    popularity_exponent: float = 0.6
+    popularity_decay: float = 0.97
+    initial_popularity: tuple[float, float] = (3.0, 0.5)
+    visit_hour: tuple[float, float, float] = (18.0, 4.0, 23.9)
+    visit_jitter: float = 300.0
+
+
+class Responses(Protocol):
+    """The source of responses to the slates of a log."""
+
+    def respond(self, users: IntArray, contexts: IntArray, slates: IntArray) -> SessionBatch:
+        """Return the responses of one day."""
+
+    def skip_round(self) -> None:
+        """End a day without visits."""
+
+
+MakeResponses = Callable[[np.random.Generator, Population], Responses]
+DrawOutcome = Callable[[np.random.Generator, IntArray, IntArray, IntArray], FloatArray]
+
+
+@dataclass(eq=False)
+class IndependentResponses:
+    """Responses without satiation, habits or needs: a choice depends on the item, its slot and earlier choices alone.
+
+    Attributes
+    ----------
+    rng : Generator
+        Source of randomness.
+    population : Population
+        The users.
+    draw_outcome : callable
+        Draws the outcomes of choices: (rng, users, items, contexts) → float array.
+    repeat_factor : float
+        Factor on the choice probability of items that the user chose before.
+    """
+
+    rng: np.random.Generator
+    population: Population
+    draw_outcome: DrawOutcome
+    repeat_factor: float
+
+    def __post_init__(self) -> None:
+        self._chosen_pairs = np.empty(0, np.int64)
+
+    def respond(self, users: IntArray, contexts: IntArray, slates: IntArray) -> SessionBatch:
+        """Draw which slots are examined and which examined items are chosen, and the outcomes of the choices."""
+        population, flat = self.population, slates.ravel()
+        cells = np.flatnonzero(flat >= 0)
+        row, slot = cells // slates.shape[1], cells % slates.shape[1]
+        owners, items, where = users[row], flat[cells], contexts[row]
+        pairs = population.pair_codes(owners, items)
+        factor = np.where(np.isin(pairs, self._chosen_pairs), self.repeat_factor, 1.0)
+        examined = self.rng.random(len(cells)) < population.examination[slot]
+        probability = population.model.choice_probability(owners, items, where) * factor
+        chosen = examined & (self.rng.random(len(cells)) < probability)
+        self._chosen_pairs = np.concatenate([self._chosen_pairs, pairs[chosen]])
+        outcomes, is_chosen = np.zeros(slates.shape), np.zeros(slates.shape, np.bool_)
+        outcomes.ravel()[cells[chosen]] = self.draw_outcome(
+            self.rng, owners[chosen], items[chosen], where[chosen]
+        )
+        is_chosen.ravel()[cells] = chosen
+        return SessionBatch(users, contexts, slates, is_chosen, outcomes)
+
+    def skip_round(self) -> None:
+        """Do nothing: these responses have no state that changes with time."""
+
+
+def write_log(
+    rng: np.random.Generator,
+    population: Population,
+    preference: FloatArray,
+    sessions: int,
+    days: int,
+    settings: LoggingSettings | None = None,
+    make_responses: MakeResponses | None = None,
+) -> tuple[Columns, Population]:
+    """Simulate the logging policy for some days.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    population : Population
+        The users; `logging_weights`, `activity` and `log_days` are still unset.
+    preference : ndarray of float, shape (n_groups, n_items)
+        How strongly the policy favours each item for each user group, as a logarithm.
+    sessions, days : int
+        Size and length of the log.
+    settings : LoggingSettings, optional
+        Settings of the policy.
+    make_responses : callable, optional
+        Makes the source of responses from `rng` and `population`. Default: a new `PopulationState`, whose users
+        change over the days.
+
+    Returns
+    -------
+    events : dict of str to ndarray
+        The log as columns of row numbers, sorted by time.
+    population : Population
+        The users, with the logging policy and the activity as they are at the end of the log.
+    """
+    settings = settings or LoggingSettings()
+    n_items = population.n_items
+    visitors, visit_day = draw_visits(rng, population.n_users, sessions, days)
+    contexts = population.draw_contexts(rng, visitors)
+    mean, spread, latest = settings.visit_hour
+    second = np.clip(rng.normal(mean, spread, sessions), 0, latest) * 3600
+    second += rng.random(sessions) * settings.visit_jitter
+    scale, sigma = settings.initial_popularity
+    popularity = np.exp(rng.normal(0, sigma, n_items)) * scale
+    responses = (make_responses or _start_state)(rng, population)
+    parts: list[Columns] = []
+    slate, base = 0, np.exp(preference)
+    weights = base
+    for day in range(days):
+        today = np.flatnonzero(visit_day == day)
+        weights = base * (popularity + 2.0) ** settings.popularity_exponent * (population.arrival_day <= day)
+        weights /= weights.sum(1, keepdims=True)
+        if not len(today):
+            responses.skip_round()
+            continue
+        groups = population.groups[visitors[today]]
+        slates, propensity = draw_slates(rng, weights, groups, population.n_slots)
+        batch = responses.respond(visitors[today], contexts[today], slates)
+        start = START + day * DAY + second[today]
+        parts.append(session_events(rng, population, batch, slate, start, propensity))
+        chosen = np.bincount(slates[batch.chosen], minlength=n_items)
+        popularity = popularity * settings.popularity_decay + chosen
+        slate += len(today)
+    visits = np.bincount(visitors, minlength=population.n_users) + 0.5
+    activity = visits / visits.mean()
+    finished = replace(population, logging_weights=weights, activity=activity, log_days=days)
+    return sorted_by_time(parts), finished
+
+
+def draw_slates(
+    rng: np.random.Generator, weights: FloatArray, groups: IntArray, slots: int
+) -> tuple[IntArray, FloatArray]:
+    """Draw Plackett–Luce slates as matrices: items (−1 for an empty slot) and propensities (NaN there)."""
+    session, item, position, propensity = plackett_luce(rng, weights, groups, slots)
+    slates = np.full((len(groups), slots), -1, np.int64)
+    propensities = np.full(slates.shape, np.nan)
+    slates[session, position], propensities[session, position] = item, propensity
+    return slates, propensities
+
+
+def draw_visits(rng: np.random.Generator, users: int, sessions: int, days: int) -> tuple[IntArray, IntArray]:
+    """Draw the user and the day of each session, ordered by day. Activity follows a Pareto law with exponent 1.6."""
+    activity = rng.pareto(1.6, users) + 0.3
+    visitors = rng.choice(users, sessions, p=activity / activity.sum())
+    return visitors, np.sort(rng.integers(0, days, sessions))
+
+
+def group_by_taste(taste: FloatArray) -> IntArray:
+    """Group users as the logging policy does: by their favourite topic, and by whether they strongly prefer it."""
+    strongest = taste.max(1)
+    return np.asarray(taste.argmax(1) * 2 + (strongest > np.median(strongest)))
+
+
+def group_means(values: FloatArray, groups: IntArray, n_groups: int) -> FloatArray:
+    """Return the mean of each group, float (n_groups, columns); zeros for empty groups."""
+    size = np.maximum(np.bincount(groups, minlength=n_groups), 1)[:, None]
+    total = np.zeros((n_groups, values.shape[1]))
+    np.add.at(total, groups, values)
+    return total / size
+
+
+def _start_state(rng: np.random.Generator, population: Population) -> Responses:
+    return PopulationState.start(population, int(rng.integers(2**31)))
