@@ -19,8 +19,8 @@ from shortlist.evaluate.comparison import Round, judge
 from shortlist.evaluate.measures import Catalogue, Truth, by_person
 from shortlist.evaluate.slices import Cuts, Slice
 from shortlist.evaluate.warnings import cautions
-from shortlist.metrics.lists import ragged
-from shortlist.metrics.significance import Measured, Resamples
+from shortlist.metrics.gains import ragged
+from shortlist.metrics.significance import PairedMetrics, Resamples
 
 TEST = pd.DataFrame({"user_id": ["a", "a", "b", "c"], "item_id": ["x", "y", "z", "x"]})
 ONE = pd.DataFrame({"user_id": ["a", "a", "b", "c"], "item_id": ["x", "z", "z", "y"], "rank": [1, 2, 1, 1]})
@@ -134,8 +134,10 @@ def test_resamples_are_those_of_a_plain_bootstrap() -> None:
     np.testing.assert_allclose(means, np.nanmean(values[drawn], axis=1))
 
 
-def _measured(columns: dict[str, np.ndarray], draws: int = 500, seed: int = 0) -> Measured:
-    return Measured.of({name: {"ndcg@10": values} for name, values in columns.items()}, draws, seed)
+def _measured(columns: dict[str, np.ndarray], draws: int = 500, seed: int = 0) -> PairedMetrics:
+    return PairedMetrics.from_values(
+        {name: {"ndcg@10": values} for name, values in columns.items()}, draws, seed
+    )
 
 
 def test_a_paired_difference_is_found_where_intervals_overlap() -> None:
@@ -170,14 +172,14 @@ def test_needed_people_would_do() -> None:
         [("a", "b")], "ndcg@10"
     )[0]
     assert few.verdict == "can't tell"
-    assert few.needed is not None
+    assert few.people_needed is not None
     assert "You would need about" in few.sentence()
     size = few.difference.value / np.std(rng.normal(0.03, 0.3, 100_000))
-    again = rng.normal(size, 1.0, (400, few.needed))
-    found = (again.mean(1) / (again.std(1) / np.sqrt(few.needed)) > 1.96).mean()
+    again = rng.normal(size, 1.0, (400, few.people_needed))
+    found = (again.mean(1) / (again.std(1) / np.sqrt(few.people_needed)) > 1.96).mean()
     assert 0.7 < found < 0.9
     same = _measured({"a": np.ones(10), "b": np.ones(10)}).compare([("a", "b")], "ndcg@10")[0]
-    assert "are the same" in same.sentence()
+    assert "are equal" in same.sentence()
 
 
 def test_a_person_counts_once() -> None:
@@ -205,7 +207,7 @@ def test_simpson_is_planted_and_found() -> None:
         for who in columns:
             columns[who][f"slice|{name}"] = np.where(inside, columns[who]["ndcg@10"], np.nan)
         start += n
-    measured = Measured.of(columns, 300)
+    measured = PairedMetrics.from_values(columns, 300)
     for name in parts:
         key = f"slice|{name}"
         slices.append(
@@ -215,7 +217,7 @@ def test_simpson_is_planted_and_found() -> None:
                 "people",
                 300,
                 {w: measured.estimate(w, key) for w in columns},
-                {"b": measured.ahead("a", "b", key)},
+                {"b": measured.difference("a", "b", key)},
             )
         )
     found = cautions(measured, slices, ["ndcg@10", "precision@10"], "ndcg@10", "a")

@@ -19,8 +19,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from shortlist.metrics import beyond, exposure, prediction, ranking, tastes
-from shortlist.metrics.lists import gains, ragged
+from shortlist.metrics import beyond_accuracy, exposure, genre_calibration, prediction, ranking
+from shortlist.metrics.gains import gains, ragged
 from shortlist.metrics.significance import bootstrap, verdict
 
 HITS = np.array([[True, False, True], [False, False, False], [False, True, False]])
@@ -72,10 +72,12 @@ def test_bounds(hits: np.ndarray, k: int, more: int) -> None:
 def test_beyond_by_hand() -> None:
     slates = np.array([[0, 1], [1, -1]])
     assert exposure.coverage(slates, 4, 2) == 0.5
-    np.testing.assert_allclose(beyond.novelty(slates, np.array([0.5, 0.25, 0.1, 0.1]), 2), [1.5, 2.0])
+    np.testing.assert_allclose(
+        beyond_accuracy.novelty(slates, np.array([0.5, 0.25, 0.1, 0.1]), 2), [1.5, 2.0]
+    )
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     np.testing.assert_allclose(
-        beyond.intra_list_diversity(np.array([[0, 1], [0, 2], [0, 3]]), vectors, 2),
+        beyond_accuracy.intra_list_diversity(np.array([[0, 1], [0, 2], [0, 3]]), vectors, 2),
         [1.0, 0.0, 1 - 1 / np.sqrt(2)],
     )
 
@@ -146,7 +148,7 @@ def test_agrees_with_rectools_on_a_shared_example() -> None:
     k, said = shared["k"], shared["values"]
     slates = np.array(shared["lists"])
     truth = [np.array(t) for t in shared["test"]]
-    hits, relevant = ranking.member(slates, truth), np.array([len(t) for t in truth])
+    hits, relevant = ranking.hit_matrix(slates, truth), np.array([len(t) for t in truth])
     taken = np.bincount(np.concatenate(shared["train"]), minlength=len(shared["genres"]))
     found = {
         "recall": ranking.recall(hits, relevant, k).mean(),
@@ -155,14 +157,14 @@ def test_agrees_with_rectools_on_a_shared_example() -> None:
         "map": ranking.average_precision(hits, relevant, k).mean(),
         "mrr": ranking.mrr(hits, relevant, k).mean(),
         "ndcg": ranking.ndcg(hits, relevant, k).mean(),
-        "novelty": beyond.novelty(slates, taken / len(shared["train"]), k).mean(),
+        "novelty": beyond_accuracy.novelty(slates, taken / len(shared["train"]), k).mean(),
         "coverage": exposure.coverage(slates, len(shared["genres"]), k),
     }
     for name, value in found.items():
         assert value == pytest.approx(said[name], abs=1e-9), name
     # RecTools counts different genres (Hamming); on 0/1 rows in ±1 form the cosine is 1 − 2 · share that differs
     signs = 2.0 * np.array(shared["genres"]) - 1
-    unlike = beyond.intra_list_diversity(slates, signs, k).mean()
+    unlike = beyond_accuracy.intra_list_diversity(slates, signs, k).mean()
     assert unlike == pytest.approx(2 * said["hamming"] / signs.shape[1], abs=1e-9)
 
 
@@ -212,7 +214,7 @@ def test_coverage_parts_are_the_jackknife(random) -> None:  # type: ignore[no-un
     slates = np.array([random.sample(range(10), 4) for _ in range(6)])
     whole = exposure.coverage(slates, 10, 4)
     alone = np.array([whole - exposure.coverage(_without(slates, row), 10, 4) for row in range(6)])
-    parts = exposure.coverage_parts(slates, 10, 4)
+    parts = exposure.coverage_pseudo_values(slates, 10, 4)
     np.testing.assert_allclose(parts, whole + 6 * (alone - alone.mean()), atol=1e-12)
 
 
@@ -227,7 +229,7 @@ def test_gini_by_hand_and_its_interval() -> None:
         return np.array([rng.choice(30, 5, replace=False, p=chance / chance.sum()) for _ in range(people)])
 
     slates = draw(300)
-    parts = exposure.gini_parts(slates, np.arange(30), 30, 5)
+    parts = exposure.gini_pseudo_values(slates, np.arange(30), 30, 5)
     assert parts.mean() == pytest.approx(exposure.gini(np.bincount(slates.ravel(), minlength=30)), abs=1e-12)
     # the spread that pseudo-values promise is the spread over new samples of people
     again = [exposure.gini(np.bincount(draw(300).ravel(), minlength=30)) for _ in range(300)]
@@ -238,7 +240,7 @@ def test_popularity_lift_by_hand() -> None:
     popularity = np.array([0.8, 0.4, 0.2, 0.1])
     slates = np.array([[0, 1], [2, 3], [0, 2]])
     indptr, taken = np.array([0, 1, 3, 3]), np.array([1, 2, 3])
-    parts = exposure.popularity_lift_parts(slates, indptr, taken, popularity, 2)
+    parts = exposure.popularity_lift_pseudo_values(slates, indptr, taken, popularity, 2)
     assert np.isnan(parts[2])
     assert np.nanmean(parts) == pytest.approx((0.6 + 0.15) / (0.4 + 0.15) - 1)
 
@@ -247,7 +249,7 @@ def test_provider_exposure_counts_places() -> None:
     slates = np.array([[0, 1], [0, 1]])
     whose = np.array([0, 1])
     share = np.array([1.0, 1 / np.log2(3)])
-    parts = exposure.gini_parts(slates, whose, 2, 2, by_place=True)
+    parts = exposure.gini_pseudo_values(slates, whose, 2, 2, by_place=True)
     assert parts.mean() == pytest.approx(exposure.gini(2 * share))
 
 
@@ -255,12 +257,12 @@ def test_miscalibration_by_hand() -> None:
     """Steck's example: 70 % romance and 30 % action, answered with romance alone."""
     genres = sp.csr_matrix([[1.0, 0], [0, 1.0]])
     indptr, taken = np.array([0, 10]), np.array([0] * 7 + [1] * 3)
-    romance = tastes.miscalibration(np.array([[0, 0, 0]]), indptr, taken, genres, 3)
+    romance = genre_calibration.miscalibration(np.array([[0, 0, 0]]), indptr, taken, genres, 3)
     by_hand = 0.7 * np.log(0.7 / (0.99 + 0.007)) + 0.3 * np.log(0.3 / 0.003)
     assert romance[0] == pytest.approx(by_hand, abs=1e-9)
-    fair = tastes.miscalibration(np.array([[0] * 7 + [1] * 3]), indptr, taken, genres, 10)
+    fair = genre_calibration.miscalibration(np.array([[0] * 7 + [1] * 3]), indptr, taken, genres, 10)
     assert fair[0] == pytest.approx(0, abs=1e-12)
-    assert np.isnan(tastes.miscalibration(np.array([[-1]]), indptr, taken, genres, 1)[0])
+    assert np.isnan(genre_calibration.miscalibration(np.array([[-1]]), indptr, taken, genres, 1)[0])
 
 
 def test_surprise_and_diversity_by_brute_force() -> None:
@@ -270,8 +272,8 @@ def test_surprise_and_diversity_by_brute_force() -> None:
     indptr = np.array([0, 3, 3, 8, 9, 12, 14, 20])
     taken = rng.integers(0, 20, 20)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    surprise = beyond.surprise(slates, indptr, taken, vectors, 4)
-    diversity = beyond.intra_list_diversity(slates, vectors, 4)
+    surprise = beyond_accuracy.surprise(slates, indptr, taken, vectors, 4)
+    diversity = beyond_accuracy.intra_list_diversity(slates, vectors, 4)
     for row in range(7):
         top, own = slates[row, :4], taken[indptr[row] : indptr[row + 1]]
         if not len(own):
@@ -280,7 +282,7 @@ def test_surprise_and_diversity_by_brute_force() -> None:
         assert surprise[row] == pytest.approx(1 - (unit[top] @ unit[own].T).mean())
         pairs = [unit[a] @ unit[b] for a in top for b in top if a != b]
         assert diversity[row] == pytest.approx(1 - np.mean(pairs))
-    sparse = beyond.intra_list_diversity(slates, sp.csr_matrix(vectors), 4)
+    sparse = beyond_accuracy.intra_list_diversity(slates, sp.csr_matrix(vectors), 4)
     np.testing.assert_allclose(sparse, diversity)
 
 
@@ -288,7 +290,7 @@ def test_surprise_and_diversity_by_brute_force() -> None:
 def test_numbers_about_slates_keep_their_bounds(slates: np.ndarray) -> None:
     assert 0 <= exposure.coverage(slates, 13, 6) <= 1
     popularity = np.linspace(0.01, 0.9, 13)
-    assert (np.nan_to_num(beyond.novelty(slates, popularity, 6)) >= 0).all()
+    assert (np.nan_to_num(beyond_accuracy.novelty(slates, popularity, 6)) >= 0).all()
     vectors = np.eye(13)
-    unlike = beyond.intra_list_diversity(slates, vectors, 6)
+    unlike = beyond_accuracy.intra_list_diversity(slates, vectors, 6)
     assert ((np.isnan(unlike)) | ((unlike >= -1e-9) & (unlike <= 1 + 1e-9))).all()

@@ -47,7 +47,7 @@ def cold_start(
     users, truth = by_user(pairs[np.diff(own.indptr)[pairs // width] > 0], len(dataset.items))
     requests = Requests.of_users(left, users, np.full(len(users), int(log.time[-1]) + 1, np.int64))
     h = requests.histories
-    hits = ranking.member(model.retrieve(requests, k).item, truth)
+    hits = ranking.hit_matrix(model.retrieve(requests, k).item, truth)
     recall = ranking.recall(hits, np.array([len(t) for t in truth]), k)
     distinct = np.array(
         [len(np.unique(h.item[a:b])) for a, b in zip(h.indptr[:-1], h.indptr[1:], strict=True)]

@@ -14,7 +14,7 @@ import numpy as np
 from shortlist.evaluate.measures import Catalogue, Truth, by_person, measure, measure_of
 from shortlist.evaluate.slices import Cuts, Slice, slice_columns, slices_of
 from shortlist.evaluate.warnings import cautions
-from shortlist.metrics.significance import Comparison, Estimate, Measured
+from shortlist.metrics.significance import Comparison, Estimate, PairedMetrics
 
 WHOLE = ("coverage", "gini", "provider_gini", "popularity_lift")
 """Metrics of the whole set of slates: their mean over people is kept at what they are."""
@@ -84,7 +84,7 @@ def judge(rounds: list[Round], own: str, k: int, draws: int, seed: int = 0, main
     }
     shared = [m for m in joined[names[0]] if all(m in joined[n] for n in names)]
     gathered = {n: {m: _gathered(joined[n][m], people, m) for m in shared} for n in names}
-    measured = Measured.of(gathered, draws, seed)
+    measured = PairedMetrics.from_values(gathered, draws, seed)
     metrics = [m for m in shared if m not in parts]
     slices = slices_of(measured, [p for p in parts.values() if p.key in shared], own)
     several = by_cut if len(rounds) > 1 else None

@@ -31,7 +31,7 @@ from shortlist.evaluate.measures import Catalogue, Truth
 from shortlist.evaluate.protocol import DAY, Report
 from shortlist.evaluate.slices import Cuts, usual_cuts
 from shortlist.evaluate.splits import Fold, folds, refuse_sampling
-from shortlist.metrics.lists import gains
+from shortlist.metrics.gains import gains
 
 
 def evaluate_recommendations(

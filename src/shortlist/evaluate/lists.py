@@ -19,7 +19,7 @@ from shortlist.data.ids import IdMap, id_array
 from shortlist.data.tables import to_arrow
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
-from shortlist.metrics.lists import parts_of
+from shortlist.metrics.gains import chunk_bounds
 
 NAMES = {
     "user": ("user_id", "user", "userid", "user_idx", "query_id", "q_id"),
@@ -123,7 +123,7 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, most: int = 
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     slates = np.full((len(people), min(int(counts.max()), most)), -1, np.int32)
     ordered, keys = _by_owner(owner, code, key, start)
-    twice = _place(parts_of(len(people)), start, ordered, keys, len(items), slates)
+    twice = _place(chunk_bounds(len(people)), start, ordered, keys, len(items), slates)
     if len(twice) and twice.max() >= 0:
         at = int(twice.max())
         who, what = divmod(at, len(items))

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import scipy.sparse as sp
 
-from shortlist.metrics import beyond, exposure, ranking, tastes
-from shortlist.metrics.lists import gains
+from shortlist.metrics import beyond_accuracy, exposure, genre_calibration, ranking
+from shortlist.metrics.gains import gains
 
 NEW_DAYS = 30.0
 
@@ -116,22 +116,26 @@ def measure(slates: np.ndarray, truth: Truth, catalogue: Catalogue, k: int) -> d
     # an item that the catalogue does not know has no place in numbers about the catalogue
     inside = np.where(top < c.n, top, -1)
     if c.popularity is not None:
-        found["novelty"] = beyond.novelty(inside, c.popularity, k)
+        found["novelty"] = beyond_accuracy.novelty(inside, c.popularity, k)
     if c.vectors is not None:
-        found["diversity"] = beyond.intra_list_diversity(inside, c.vectors, k)
+        found["diversity"] = beyond_accuracy.intra_list_diversity(inside, c.vectors, k)
         if c.indptr is not None and c.taken is not None:
-            found["surprise"] = beyond.surprise(inside, c.indptr, c.taken, c.vectors, k)
+            found["surprise"] = beyond_accuracy.surprise(inside, c.indptr, c.taken, c.vectors, k)
     if c.genres is not None and c.indptr is not None and c.taken is not None:
-        found["miscalibration"] = tastes.miscalibration(inside, c.indptr, c.taken, c.genres, k)
+        found["miscalibration"] = genre_calibration.miscalibration(inside, c.indptr, c.taken, c.genres, k)
     if c.popularity is not None and c.indptr is not None and c.taken is not None:
-        found["popularity_lift"] = exposure.popularity_lift_parts(inside, c.indptr, c.taken, c.popularity, k)
+        found["popularity_lift"] = exposure.popularity_lift_pseudo_values(
+            inside, c.indptr, c.taken, c.popularity, k
+        )
     if c.age is not None:
         new = np.where(np.isnan(c.age), np.nan, (c.age <= NEW_DAYS).astype(np.float64))
-        found["freshness"] = beyond.mean_of(inside, new, k)
-    found["coverage"] = exposure.coverage_parts(inside, c.n, k)
-    found["gini"] = exposure.gini_parts(inside, np.arange(c.n), c.n, k)
+        found["freshness"] = beyond_accuracy.slate_mean(inside, new, k)
+    found["coverage"] = exposure.coverage_pseudo_values(inside, c.n, k)
+    found["gini"] = exposure.gini_pseudo_values(inside, np.arange(c.n), c.n, k)
     if c.provider is not None:
-        found["provider_gini"] = exposure.gini_parts(inside, c.provider, c.providers, k, by_place=True)
+        found["provider_gini"] = exposure.gini_pseudo_values(
+            inside, c.provider, c.providers, k, by_place=True
+        )
     return {f"{name}@{k}": v for name, v in found.items() if not np.isnan(v).all()}
 
 

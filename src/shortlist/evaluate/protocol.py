@@ -96,10 +96,10 @@ class Report:
         many = "intervals of the differences together" if len(self.comparisons) > 1 else "interval"
         said = f"On {self.main}, {self.own} is {'; '.join(parts)} (95 % {many}, {self.facts['people']:,} people)."
         if "can't tell" in by:
-            near = [c for c in self.comparisons if c.verdict == "can't tell" and c.needed]
+            near = [c for c in self.comparisons if c.verdict == "can't tell" and c.people_needed]
             if near:
-                least = min(near, key=lambda c: c.needed or 0)
-                said += f" To tell {self.own} from {least.b} you would need about {_thousands(least.needed or 0)} people."
+                least = min(near, key=lambda c: c.people_needed or 0)
+                said += f" To tell {self.own} from {least.b} you would need about {_thousands(least.people_needed or 0)} people."
         return said + self._spread() + self._truth()
 
     def _spread(self) -> str:

@@ -123,10 +123,12 @@ def _comparisons(report: Report) -> str:
             f"{html.escape(c.a)} − {html.escape(c.b)}",
             f"{c.difference.value:+.4f}",
             f"{c.difference.low:+.4f} to {c.difference.high:+.4f}",
-            f"{c.together.low:+.4f} to {c.together.high:+.4f}",
+            f"{c.simultaneous.low:+.4f} to {c.simultaneous.high:+.4f}",
             f"{c.p:.3f}",
             f"<td class='{c.verdict.split()[0]}'>{c.verdict}</td>",
-            "" if c.verdict != "can't tell" or c.needed is None else f"about {number(c.needed)}",
+            ""
+            if c.verdict != "can't tell" or c.people_needed is None
+            else f"about {number(c.people_needed)}",
         ]
         for c in report.comparisons
     ]

@@ -14,7 +14,7 @@ import numpy as np
 
 from shortlist.data.attributes import Attribute
 from shortlist.evaluate.measures import Catalogue, Truth, accuracy
-from shortlist.metrics.significance import Estimate, Measured
+from shortlist.metrics.significance import Estimate, PairedMetrics
 
 FEWEST = 20
 """Slices of fewer people are not shown: nothing could be said of them."""
@@ -130,7 +130,7 @@ def slice_columns(
     return parts, columns
 
 
-def slices_of(measured: Measured, parts: list[Part], own: str) -> list[Slice]:
+def slices_of(measured: PairedMetrics, parts: list[Part], own: str) -> list[Slice]:
     """Every slice with each recommender's value, and how far `own` is ahead."""
     found = []
     for part in parts:
@@ -138,7 +138,7 @@ def slices_of(measured: Measured, parts: list[Part], own: str) -> list[Slice]:
         if people < FEWEST:
             continue
         values = {n: measured.estimate(n, part.key) for n in measured.names}
-        ahead = {n: measured.ahead(own, n, part.key) for n in measured.names if n != own}
+        ahead = {n: measured.difference(own, n, part.key) for n in measured.names if n != own}
         found.append(Slice(part.dimension, part.name, part.of, people, values, ahead))
     return found
 

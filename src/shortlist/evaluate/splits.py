@@ -30,7 +30,7 @@ from shortlist.data.split import cut_for_test
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.measures import Truth
-from shortlist.metrics.lists import ragged
+from shortlist.metrics.gains import ragged
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.lists import column_of, ids_of
 from shortlist.evaluate.measures import Truth, accuracy
-from shortlist.metrics.lists import ragged
+from shortlist.metrics.gains import ragged
 from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.retrieve import MODELS, Popular, Requests, Retriever
 from shortlist.retrieve.fusion.auto import AXES, Choice, choose

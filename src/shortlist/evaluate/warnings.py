@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from shortlist.evaluate.measures import measure_of
 from shortlist.evaluate.slices import Slice
-from shortlist.metrics.significance import Measured, verdict
+from shortlist.metrics.significance import PairedMetrics, verdict
 
 BASELINES = {"popular", "recent", "random"}
 
 
 def cautions(
-    measured: Measured,
+    measured: PairedMetrics,
     slices: list[Slice],
     metrics: list[str],
     main: str,
@@ -49,7 +49,7 @@ def cautions(
     return found
 
 
-def _simpson(measured: Measured, slices: list[Slice], own: str, main: str) -> list[str]:
+def _simpson(measured: PairedMetrics, slices: list[Slice], own: str, main: str) -> list[str]:
     """For each dimension of people: who is clearly ahead overall, and behind in most slices, in some of them clearly."""
     found = []
     for dimension in dict.fromkeys(s.dimension for s in slices if s.of == "people"):
@@ -57,7 +57,7 @@ def _simpson(measured: Measured, slices: list[Slice], own: str, main: str) -> li
         for other in measured.names:
             if other == own or len(parts) < 2:
                 continue
-            overall = measured.ahead(own, other, main)
+            overall = measured.difference(own, other, main)
             if verdict(overall) == "can't tell":
                 continue
             winner, loser = (own, other) if overall.value > 0 else (other, own)
@@ -73,7 +73,7 @@ def _simpson(measured: Measured, slices: list[Slice], own: str, main: str) -> li
     return found
 
 
-def _popularity_alone(measured: Measured, slices: list[Slice], own: str, main: str) -> list[str]:
+def _popularity_alone(measured: PairedMetrics, slices: list[Slice], own: str, main: str) -> list[str]:
     parts = [s for s in slices if s.dimension == "popularity" and s.of == "items"]
     head = [s for s in parts if s.name.startswith("head")]
     rest = [s for s in parts if not s.name.startswith("head")]
@@ -99,7 +99,7 @@ def _popularity_alone(measured: Measured, slices: list[Slice], own: str, main: s
     return found
 
 
-def _disagree(measured: Measured, first: str, metrics: list[str], main: str) -> list[str]:
+def _disagree(measured: PairedMetrics, first: str, metrics: list[str], main: str) -> list[str]:
     """Metrics of accuracy, and a world's truth, that clearly prefer another than the main one does."""
     found = []
     for metric in metrics:
@@ -108,7 +108,10 @@ def _disagree(measured: Measured, first: str, metrics: list[str], main: str) -> 
         second = max(measured.names, key=lambda n: measured.mean(n, metric))
         if second == first:
             continue
-        by_main, by_other = measured.ahead(first, second, main), measured.ahead(first, second, metric)
+        by_main, by_other = (
+            measured.difference(first, second, main),
+            measured.difference(first, second, metric),
+        )
         if verdict(by_main) == "better" and verdict(by_other) == "worse":
             found.append(
                 f"{main} prefers {first}, {metric} prefers {second}, and both differences are clear "

@@ -1,1 +1,1 @@
-"""Metrics as pure functions on arrays. Nothing of ours is imported here, and nothing here knows what a model is."""
+"""Metrics as pure functions on arrays. This room imports nothing else of Shortlist and knows nothing about models."""

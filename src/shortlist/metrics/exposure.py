@@ -1,39 +1,49 @@
-"""Who gets shown: numbers about all slates together, and each person's part in them.
+"""Metrics of a whole set of slates: coverage, concentration of exposure, popularity lift.
 
-Coverage, Gini and popularity lift belong to a whole set of slates and have no value for one person. Their intervals, and
-the differences between two recommenders, come from **pseudo-values** (the jackknife: Quenouille 1956, Miller 1974): n ×
-the number with everybody − (n − 1) × the number without this person, here computed for all at once. They are then treated
-like any metric that has a value a person; their mean is the number itself.
+These numbers have no value for one user. Confidence intervals, and differences between two recommenders, come from
+**pseudo-values** (the jackknife: Quenouille 1956; Miller 1974): n × the number over all users − (n − 1) × the number
+without this user, computed here for all users at once. Pseudo-values are then treated like any metric that has a value
+per user; their mean is the number itself.
 
-`slates` int (users, n), −1 where shorter; `k`: how many places count.
+`slates` int, shape (users, n): item codes, −1 where a slate is shorter; `k`: the number of places that count.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.metrics.ranking import discount
 
+Slates = NDArray[np.integer]
+PerUser = NDArray[np.float64]
 
-def coverage(slates: np.ndarray, n_items: int, k: int) -> float:
-    """Share of the catalogue that is on at least one slate. Hides that one showing counts as much as a thousand."""
+
+def coverage(slates: Slates, n_items: int, k: int) -> float:
+    """Fraction of the catalogue that is on at least one slate.
+
+    One impression counts as much as a thousand. (Herlocker et al. 2004: catalogue coverage.)
+    """
     top = slates[:, :k]
     seen = np.zeros(max(n_items, int(top.max(initial=-1)) + 1), bool)
     seen[top[top >= 0]] = True
     return int(seen.sum()) / max(n_items, 1)
 
 
-def coverage_parts(slates: np.ndarray, n_items: int, k: int) -> np.ndarray:
-    """Pseudo-values of `coverage`, float64 (users,): somebody's part is the items that nobody else was shown."""
+def coverage_pseudo_values(slates: Slates, n_items: int, k: int) -> PerUser:
+    """Pseudo-values of `coverage`: a user's part is the items that no other user was shown."""
     top, owner = _shown(slates, k)
     only = np.bincount(top, minlength=n_items) == 1
     without = np.bincount(owner, only[top], len(slates)) / max(n_items, 1)
-    return _around(coverage(slates, n_items, k), len(slates) * without)
+    return _centred(coverage(slates, n_items, k), len(slates) * without)
 
 
-def gini(exposure: np.ndarray) -> float:
-    """How unequal an exposure float (n,) is: 0 where all have the same, near 1 where one has all (Gini 1912). NaN where
-    there is none. Hides which are favoured, and whether they deserve it.
+def gini(exposure: NDArray[np.floating] | NDArray[np.integer]) -> float:
+    """Gini index of exposure: 0 if all have the same, near 1 if one has everything; NaN without exposure.
+
+    Does not show who is favoured, or whether they deserve it.
+
+    Formula: 2 Σ i·xᵢ ÷ (n Σ xᵢ) − (n + 1) ÷ n, for x in ascending order (Gini 1912).
     """
     total = exposure.sum()
     if not len(exposure) or total <= 0:
@@ -42,39 +52,69 @@ def gini(exposure: np.ndarray) -> float:
     return float(2 * (np.arange(1, n + 1) * np.sort(exposure)).sum() / (n * total) - (n + 1) / n)
 
 
-def gini_parts(
-    slates: np.ndarray, owner_of: np.ndarray, n: int, k: int, by_place: bool = False
-) -> np.ndarray:
-    """Pseudo-values of the Gini index of exposure, float64 (users,).
+def gini_pseudo_values(
+    slates: Slates, owner_of: NDArray[np.integer], n: int, k: int, by_place: bool = False
+) -> PerUser:
+    """Pseudo-values of the Gini index of exposure.
 
-    owner_of int (items,): whose each item is, 0 … n − 1, or −1 for nobody's: `arange(items)` for items themselves, a
-    provider's number for provider exposure. by_place: a showing counts 1 / log₂(place + 1) (Singh & Joachims 2018).
+    Parameters
+    ----------
+    slates
+    owner_of : ndarray of int, shape (items,)
+        The group that each item's exposure counts for, 0 … n − 1, or −1 for none: `arange(items)` for the exposure of items, a
+        provider's number for provider exposure.
+    n
+        Number of groups.
+    k
+    by_place
+        Weight an impression by 1 ÷ log₂(place + 1), as attention declines with the place.
+
+    References
+    ----------
+    Singh & Joachims 2018, "Fairness of exposure in rankings".
     """
     top = slates[:, :k]
     weight = discount(top.shape[1]) if by_place else np.ones(top.shape[1])
     # item −1, an empty place, is the last entry of both tables
-    whose = np.append(owner_of, -1)[top]
-    there = whose >= 0
-    counted = np.broadcast_to(weight, top.shape)[there] if by_place else None
-    exposure = np.bincount(whose[there], counted, n)
+    owner = np.append(owner_of, -1)[top]
+    counts = owner >= 0
+    weights = np.broadcast_to(weight, top.shape)[counts] if by_place else None
+    exposure = np.bincount(owner[counts], weights, n)
     value, total = gini(exposure), exposure.sum()
-    if value != value:
+    if np.isnan(value):
         return np.full(len(slates), np.nan)
-    # the derivative of the index by one more showing: where it stands among all, against the mean. Ties share a rank
+    # the derivative of the index by one more impression: the rank among all groups, against the mean; ties share a rank
     _, tie, count = np.unique(exposure, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2)[tie]
     slope = np.append((2 * rank - (n + 1)) / (n * total) - value / total, 0.0)
-    return _around(value, len(slates) * (slope[whose] @ weight))
+    return _centred(value, len(slates) * (slope[owner] @ weight))
 
 
-def popularity_lift_parts(
-    slates: np.ndarray, indptr: np.ndarray, taken: np.ndarray, popularity: np.ndarray, k: int
-) -> np.ndarray:
-    """Pseudo-values of the popularity lift, float64 (users,): mean popularity of what is shown over the mean popularity of
-    what those people took before, minus 1 (Abdollahpouri et al. 2019). 0: as mainstream as they are; 1: twice. NaN for
-    people without a history or slate. Hides niche tastes that are served as badly as before, if the mean fits.
+def popularity_lift_pseudo_values(
+    slates: Slates,
+    indptr: NDArray[np.integer],
+    taken: NDArray[np.integer],
+    popularity: NDArray[np.floating],
+    k: int,
+) -> PerUser:
+    """Pseudo-values of the popularity lift, NaN for users without a history or slate.
 
-    popularity float (items,); indptr int64 (users + 1,), taken int: the histories, ragged.
+    The lift is the mean popularity of shown items ÷ the mean popularity of the same users' histories − 1. 0: as mainstream as the users;
+    1: twice as popular. It cannot show niche users who are served badly, if the mean fits.
+
+    Parameters
+    ----------
+    slates
+    indptr : ndarray of int, shape (users + 1,)
+        The history of user b is `taken[indptr[b]:indptr[b + 1]]`.
+    taken : ndarray of int
+        Item codes.
+    popularity : ndarray of float, shape (items,)
+    k
+
+    References
+    ----------
+    Abdollahpouri et al. 2019, "The unfairness of popularity bias in recommendation".
     """
     top, owner = _shown(slates, k)
     n = len(slates)
@@ -82,20 +122,20 @@ def popularity_lift_parts(
     sizes = np.diff(indptr)
     past = np.bincount(np.repeat(np.arange(n), sizes), popularity[taken], n) / np.maximum(sizes, 1)
     known = (sizes > 0) & (np.bincount(owner, minlength=n) > 0) & (past > 0)
-    if not known.any():
-        return np.full(n, np.nan)
-    ratio = shown[known].mean() / past[known].mean()
-    parts = np.full(n, np.nan)
-    parts[known] = ratio - 1 + (shown[known] - ratio * past[known]) / past[known].mean()
-    return parts
+    values = np.full(n, np.nan)
+    if known.any():
+        ratio = shown[known].mean() / past[known].mean()
+        values[known] = ratio - 1 + (shown[known] - ratio * past[known]) / past[known].mean()
+    return values
 
 
-def _shown(slates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The items shown and whose slate each is on."""
+def _shown(slates: Slates, k: int) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
+    """Return the items shown, and the row of the slate that each is on."""
     top = slates[:, :k]
-    there = top >= 0
-    return top[there], np.repeat(np.arange(len(top)), there.sum(1))
+    filled = top >= 0
+    return top[filled], np.repeat(np.arange(len(top)), filled.sum(1))
 
 
-def _around(value: float, parts: np.ndarray) -> np.ndarray:
+def _centred(value: float, parts: PerUser) -> PerUser:
+    """Return the parts, shifted so that their mean is the value."""
     return np.asarray(value + parts - parts.mean())

@@ -1,76 +1,101 @@
-"""How good predicted numbers are, before anything is ranked by them.
+"""Metrics of predicted numbers, before anything is ranked by them.
 
-`predicted` and `happened` are float (n,), side by side; `weight` float (n,) counts a row more or less, all alike without.
+`predicted` and `happened`: float, shape (n,), predictions and outcomes; `weight`: float, shape (n,), the weight of each
+row (default: 1). AUC, log loss and RMSE agree with scikit-learn to 1e-9 (tested).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 EDGE = 1e-15
+"""Probabilities are clipped to [EDGE, 1 − EDGE], so that a wrong certainty costs much, but not infinitely much."""
 
 
-def auc(predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """The chance that something that happened was given a higher number than something that did not, ties counting half
-    (Mann & Whitney 1947). NaN where all or nothing happened. Hides the scale of predictions entirely, and the top of a
-    ranking, which is all that anybody sees: a mistake among the last thousand counts like one among the first ten.
+def auc(predicted: ArrayLike, happened: ArrayLike, weight: ArrayLike | None = None) -> float:
+    """Area under the ROC curve: the probability that a positive is predicted higher than a negative; ties count half.
+
+    NaN if all or none are positive. It ignores the scale of predictions, and the top of the ranking counts no more than the rest: a
+    mistake among the last thousand costs as much as one among the first ten. (Mann & Whitney 1947; `sklearn.metrics.roc_auc_score`.)
     """
-    weight = np.ones(len(predicted)) if weight is None else weight
-    yes = np.asarray(happened) > 0
-    order = np.argsort(predicted, kind="stable")
-    value, yes, weight = np.asarray(predicted)[order], yes[order], weight[order]
-    if not weight[yes].sum() or not weight[~yes].sum():
+    value = np.asarray(predicted)
+    order = np.argsort(value, kind="stable")
+    value, positive, weight = value[order], _floats(happened)[order] > 0, _weights(value, weight)[order]
+    if not weight[positive].sum() or not weight[~positive].sum():
         return float("nan")
     tie = np.concatenate([[0], np.cumsum(np.diff(value) > 0)]).astype(np.int64)
-    no = np.bincount(tie, weight * ~yes)
-    below = np.cumsum(no) - no / 2
-    return float((weight[yes] * below[tie[yes]]).sum() / weight[yes].sum() / no.sum())
+    negatives = np.bincount(tie, weight * ~positive)
+    below = np.cumsum(negatives) - negatives / 2
+    return float((weight[positive] * below[tie[positive]]).sum() / weight[positive].sum() / negatives.sum())
 
 
-def log_loss(predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Mean of −log(the probability given to what happened), in nats. Rewards honest probabilities; hides whether a gain
-    comes from ordering or from calibration, and is ruled by a few confident mistakes.
+def log_loss(predicted: ArrayLike, happened: ArrayLike, weight: ArrayLike | None = None) -> float:
+    """Mean of −ln(probability of the outcome), in nats.
+
+    A proper score: lowest for true probabilities. It does not show whether a gain comes from ordering or from calibration, and a few
+    confident mistakes dominate it. (`sklearn.metrics.log_loss`.)
     """
-    p = np.clip(np.asarray(predicted, np.float64), EDGE, 1 - EDGE)
-    loss = -np.where(np.asarray(happened) > 0, np.log(p), np.log1p(-p))
-    return float(np.average(loss, weights=weight))
+    p = np.clip(_floats(predicted), EDGE, 1 - EDGE)
+    loss = -np.where(_floats(happened) > 0, np.log(p), np.log1p(-p))
+    return float(np.average(loss, weights=None if weight is None else np.asarray(weight)))
 
 
-def rmse(predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None) -> float:
-    """Square root of the mean squared error, in the unit of what is predicted. Says little about rankings: it is measured
-    on what people chose to rate, and the errors that matter, at the top, are a small share of it (Cremonesi et al. 2010).
+def rmse(predicted: ArrayLike, happened: ArrayLike, weight: ArrayLike | None = None) -> float:
+    """Root mean squared error, in the unit of the prediction.
+
+    It says little about rankings: it is measured on what users chose to rate, where errors at the top are a small part.
+
+    References
+    ----------
+    Cremonesi et al. 2010, "Performance of recommender algorithms on top-n recommendation tasks".
     """
-    error = (np.asarray(predicted, np.float64) - happened) ** 2
-    return float(np.sqrt(np.average(error, weights=weight)))
+    error = (_floats(predicted) - _floats(happened)) ** 2
+    return float(np.sqrt(np.average(error, weights=None if weight is None else np.asarray(weight))))
 
 
 def expected_calibration_error(
-    predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None, bins: int = 15
+    predicted: ArrayLike, happened: ArrayLike, weight: ArrayLike | None = None, bins: int = 15
 ) -> float:
-    """Mean distance between what was predicted and what happened, over bins of equal weight by prediction (Naeini et al.
-    2015). Hides errors that cancel within a bin, and is zero for a model that gives everybody the mean.
+    """Mean distance between predicted and observed values, over bins of equal weight by prediction.
+
+    Errors that cancel within a bin are invisible, and a model that predicts the mean for everyone has none.
+
+    References
+    ----------
+    Naeini et al. 2015, "Obtaining well calibrated probabilities using Bayesian binning".
     """
-    weight = np.ones(len(predicted)) if weight is None else weight
-    return calibration_error(reliability(predicted, happened, weight, bins))
+    return calibration_error(reliability(predicted, happened, _weights(np.asarray(predicted), weight), bins))
 
 
 def calibration_error(bins: list[tuple[float, float, float]]) -> float:
-    """The mean distance of the bins of `reliability`."""
-    return float(sum(share * abs(p - h) for p, h, share in bins))
+    """Return the mean distance of the bins of `reliability`."""
+    return float(sum(share * abs(predicted - happened) for predicted, happened, share in bins))
 
 
 def reliability(
-    predicted: np.ndarray, happened: np.ndarray, weight: np.ndarray, bins: int = 15
+    predicted: ArrayLike, happened: ArrayLike, weight: ArrayLike, bins: int = 15
 ) -> list[tuple[float, float, float]]:
-    """(mean prediction, mean outcome, share of weight) in bins of equal weight by prediction."""
-    order = np.argsort(predicted, kind="stable")
+    """Return the reliability curve: (mean prediction, mean outcome, share of weight) of bins of equal weight by prediction."""
+    p, h, weight = np.asarray(predicted), np.asarray(happened), np.asarray(weight)
+    order = np.argsort(p, kind="stable")
     line = np.cumsum(weight[order])
     place = np.minimum((bins * (line - weight[order] / 2) / line[-1]).astype(int), bins - 1)
     total = np.bincount(place, weight[order], bins)
-    mean_p = np.bincount(place, (weight * predicted)[order], bins)
-    mean_h = np.bincount(place, (weight * happened)[order], bins)
+    mean_p = np.bincount(place, (weight * p)[order], bins)
+    mean_h = np.bincount(place, (weight * h)[order], bins)
     return [
         (float(mean_p[b] / total[b]), float(mean_h[b] / total[b]), float(total[b] / line[-1]))
         for b in range(bins)
         if total[b] > 0
     ]
+
+
+def _floats(values: ArrayLike) -> NDArray[np.float64]:
+    return np.asarray(values, np.float64)
+
+
+def _weights(rows: NDArray[np.generic], weight: ArrayLike | None) -> NDArray[Any]:
+    return np.ones(len(rows)) if weight is None else np.asarray(weight)

@@ -1,61 +1,93 @@
-"""How sure a number is, and how sure a difference: the bootstrap over people.
+"""How certain a number is, and how certain a difference: the bootstrap over users.
 
-People are drawn with replacement, many times, and every metric is recomputed from the same draws; the middle 95 % of the
-results is the interval (Efron 1979). Two recommenders are compared on the same people: the interval is of the difference,
-person by person, which is much narrower than the two intervals beside each other suggest.
+Users are drawn with replacement many times, and every metric is recomputed from the same draws; the middle 95 % of the
+results is the confidence interval (Efron 1979). Two recommenders are compared on the same users: the interval is of the
+difference per user, which is much narrower than the two single intervals suggest.
 
-Who compares many finds a winner by chance: of twenty recommenders that are all alike, one is "better" at 95 %. So a family
-of comparisons is judged together, by how large the largest of all differences gets by chance alone (step-down max-t:
-Westfall & Young 1993, Romano & Wolf 2005), which takes into account that the comparisons share people and recommenders.
+Many comparisons find a winner by chance: of twenty equal recommenders, one is "better" at 95 %. So a family of
+comparisons is tested together, against the distribution of its largest difference under chance alone (step-down max-t:
+Westfall & Young 1993; Romano & Wolf 2005), which accounts for the users and recommenders that the comparisons share.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 BLOCK = 50
-"""Draws that are made at a time: so many × people counts are in memory."""
+"""Resamples that are made at a time, which bounds the memory to BLOCK × users counts."""
+CONFIDENCE = 0.95
+TAILS = (0.025, 0.975)
+"""The quantiles that bound the confidence interval."""
 POWER = 0.8
+"""`Comparison.people_needed` is the number of users with which a difference would be detected with this probability."""
+ZERO = 1e-15
+"""Differences and errors below this are zero up to rounding."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Estimate:
+    """A number with its 95 % confidence interval."""
+
     value: float
     low: float
     high: float
 
     def to_json(self) -> dict[str, float | None]:
-        """JSON has neither NaN nor infinity: null stands for them."""
-        ends = {"value": self.value, "low": self.low, "high": self.high}
-        return {name: number if np.isfinite(number) else None for name, number in ends.items()}
+        """Return a dictionary for JSON, which has neither NaN nor infinity: they become null."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        return {name: number if np.isfinite(number) else None for name, number in numbers.items()}
+
+
+UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 class Resamples:
-    """The redraws of n people that all numbers of a report share, so that differences between them are paired."""
+    """Bootstrap resamples of n users, shared by all numbers of a report so that differences between them are paired.
+
+    Parameters
+    ----------
+    n
+        Number of users.
+    draws
+        Number of resamples.
+    seed
+        Two objects with the same n, draws and seed make the same resamples.
+    """
 
     def __init__(self, n: int, draws: int, seed: int = 0) -> None:
         self.n, self.draws, self.seed = n, draws, seed
 
-    def means(self, values: np.ndarray) -> np.ndarray:
-        """The means of each draw, float64 (draws, m), of float (n, m); who has no value (NaN) is left out of that column.
+    def __repr__(self) -> str:
+        return f"Resamples({self.n} users, {self.draws} draws, seed={self.seed})"
 
-        As sums of counts × values, one matrix product a block: O(draws · n · m) additions at the speed of BLAS.
+    def means(self, values: ArrayLike) -> Floats:
+        """Return the mean of each column over each resample.
+
+        Costs O(draws · n · m), as one matrix product (counts × values) per block of resamples.
+
+        Parameters
+        ----------
+        values : array of float, shape (n, m)
+            Users without a value (NaN) are left out of that column.
+
+        Returns
+        -------
+        ndarray of float64, shape (draws, m)
         """
-        values = np.asarray(values, np.float64).reshape(self.n, -1)
-        gaps = np.isnan(values)
-        holed = np.flatnonzero(gaps.any(0))
-        filled = np.where(gaps, 0.0, values) if len(holed) else values
-        # columns of one slice, or of one metric, have the same gaps: each pattern is counted once
-        patterns: dict[bytes, int] = {}
-        of = [patterns.setdefault(gaps[:, c].tobytes(), len(patterns)) for c in holed]
-        there = np.empty((self.n, len(patterns)))
-        for column, pattern in zip(holed, of, strict=True):
-            there[:, pattern] = ~gaps[:, column]
-        answer = np.empty((self.draws, values.shape[1]))
+        columns = np.asarray(values, np.float64).reshape(self.n, -1)
+        missing = np.isnan(columns)
+        gappy = np.flatnonzero(missing.any(0))
+        filled = np.where(missing, 0.0, columns) if len(gappy) else columns
+        pattern_of, present = _patterns(missing, gappy)
+        means = np.empty((self.draws, columns.shape[1]))
         rng = np.random.default_rng(self.seed)
         for start in range(0, self.draws, BLOCK):
             size = min(BLOCK, self.draws - start)
@@ -63,40 +95,55 @@ class Resamples:
             drawn += np.arange(size, dtype=np.int64)[:, None] * self.n
             counts = np.bincount(drawn.ravel(), minlength=size * self.n).reshape(size, self.n)
             counts = counts.astype(np.float64)
-            part = counts @ filled
-            total = np.full(part.shape, float(self.n))
-            if len(holed):
-                total[:, holed] = (counts @ there)[:, of]
-            answer[start : start + size] = np.divide(
-                part, total, out=np.full(part.shape, np.nan), where=total > 0
+            sums = counts @ filled
+            total = np.full(sums.shape, float(self.n))
+            if len(gappy):
+                total[:, gappy] = (counts @ present)[:, pattern_of]
+            means[start : start + size] = np.divide(
+                sums, total, out=np.full(sums.shape, np.nan), where=total > 0
             )
-        return answer
+        return means
 
-    def estimates(self, values: np.ndarray) -> list[Estimate]:
-        """The mean of each column with its 95 % interval."""
-        values = np.asarray(values, np.float64).reshape(self.n, -1)
-        found = self.means(values)
-        return [_estimate(column, drawn) for column, drawn in zip(values.T, found.T, strict=True)]
+    def estimates(self, values: ArrayLike) -> list[Estimate]:
+        """Return the mean of each column of float (n, m) with its confidence interval."""
+        columns = np.asarray(values, np.float64).reshape(self.n, -1)
+        return [
+            _estimate(column, resampled)
+            for column, resampled in zip(columns.T, self.means(columns).T, strict=True)
+        ]
 
 
-def bootstrap(values: np.ndarray, draws: int, seed: int) -> Estimate:
-    """The mean of float (people,) with its 95 % interval; people without a value (NaN) are left out."""
+def _patterns(missing: NDArray[np.bool_], columns: NDArray[np.intp]) -> tuple[list[int], Floats]:
+    """Return the pattern of missing values of each column, and where each pattern has values.
+
+    Columns of one slice, or of one metric, miss the same users, so each pattern is counted once.
+    """
+    patterns: dict[bytes, int] = {}
+    pattern_of = [patterns.setdefault(missing[:, c].tobytes(), len(patterns)) for c in columns]
+    present = np.empty((len(missing), len(patterns)))
+    for column, pattern in zip(columns, pattern_of, strict=True):
+        present[:, pattern] = ~missing[:, column]
+    return pattern_of, present
+
+
+def bootstrap(values: Floats, draws: int, seed: int) -> Estimate:
+    """Return the mean of float (users,) with its confidence interval; users without a value (NaN) are left out."""
     values = values[~np.isnan(values)]
     if not len(values):
-        return Estimate(float("nan"), float("nan"), float("nan"))
+        return UNKNOWN
     return Resamples(len(values), draws, seed).estimates(values)[0]
 
 
-def _estimate(values: np.ndarray, drawn: np.ndarray) -> Estimate:
-    drawn = drawn[~np.isnan(drawn)]
-    if not len(drawn) or np.isnan(values).all():
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    low, high = np.quantile(drawn, [0.025, 0.975])
+def _estimate(values: Floats, resampled: Floats) -> Estimate:
+    resampled = resampled[~np.isnan(resampled)]
+    if not len(resampled) or np.isnan(values).all():
+        return UNKNOWN
+    low, high = np.quantile(resampled, TAILS)
     return Estimate(float(np.nanmean(values)), float(low), float(high))
 
 
 def verdict(difference: Estimate) -> str:
-    """ "better", "worse" or "can't tell", as a difference's interval says."""
+    """Return "better", "worse" or "can't tell", by whether the interval of a difference excludes 0."""
     if difference.low > 0:
         return "better"
     return "worse" if difference.high < 0 else "can't tell"
@@ -104,129 +151,173 @@ def verdict(difference: Estimate) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`a` minus `b` in one metric. `p`: the chance of so large a difference between equals, corrected for all comparisons
-    that were made beside it; `together`: the interval that holds for all of them at once. `needed`: about how many people
-    would tell a difference of this size, four times out of five.
+    """The difference of two recommenders in one metric: a − b, on the same users.
+
+    Attributes
+    ----------
+    a, b, metric
+        Names.
+    difference
+        The mean difference with its own interval.
+    simultaneous
+        The same with the interval that holds for all comparisons of the family at once.
+    p
+        Probability of so large a difference under equality, corrected for all comparisons of the family.
+    people
+        Number of users with a value.
+    people_needed
+        Approximate number of users with which a difference of this size would be detected with probability `POWER`; None if the
+        difference is 0.
     """
 
     a: str
     b: str
     metric: str
     difference: Estimate
-    together: Estimate
+    simultaneous: Estimate
     p: float
     people: int
-    needed: int | None
+    people_needed: int | None
 
     @property
     def verdict(self) -> str:
-        return verdict(self.together)
+        """`verdict` of the simultaneous interval."""
+        return verdict(self.simultaneous)
 
     def sentence(self) -> str:
+        """Return the result as a sentence."""
         d = self.difference
         numbers = f"{d.value:+.4f} (95 %: {d.low:+.4f} to {d.high:+.4f}; corrected p {self.p:.3f})"
         if self.verdict != "can't tell":
             return f"{self.a} is {self.verdict} than {self.b} on {self.metric}: {numbers}."
-        if self.needed is None:
-            return f"{self.a} and {self.b} are the same on {self.metric}."
+        if self.people_needed is None:
+            return f"{self.a} and {self.b} are equal on {self.metric}."
         return (
             f"Can't tell {self.a} from {self.b} on {self.metric}: {numbers}. "
-            f"You would need about {_round(self.needed):,} people (there are {self.people:,})."
+            f"You would need about {_two_digits(self.people_needed):,} people (there are {self.people:,})."
         )
 
     def to_json(self) -> dict[str, Any]:
+        """Return a dictionary for JSON."""
         return {
             "a": self.a,
             "b": self.b,
             "metric": self.metric,
             "difference": self.difference.to_json(),
-            "simultaneous": self.together.to_json(),
+            "simultaneous": self.simultaneous.to_json(),
             "p_corrected": self.p,
             "verdict": self.verdict,
             "people": self.people,
-            "people_needed": self.needed,
+            "people_needed": self.people_needed,
             "sentence": self.sentence(),
         }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What was measured of several recommenders for the same n people, and of every redraw of them.
+@dataclass(frozen=True, repr=False)
+class PairedMetrics:
+    """Metrics of several recommenders on the same n users, with the means of common resamples.
 
-    `values[recommender][metric]`: float64 (n,), one a person, NaN where there is none; `drawn` likewise, (draws,).
+    Attributes
+    ----------
+    values
+        `values[recommender][metric]`: float64, shape (n,), NaN where a user has no value.
+    resampled
+        `resampled[recommender][metric]`: float64, shape (draws,), the mean of each resample.
     """
 
-    values: dict[str, dict[str, np.ndarray]]
-    drawn: dict[str, dict[str, np.ndarray]]
+    values: dict[str, dict[str, Floats]]
+    resampled: dict[str, dict[str, Floats]]
 
     @classmethod
-    def of(cls, values: dict[str, dict[str, np.ndarray]], draws: int, seed: int = 0) -> Measured:
-        """One set of redraws for everything, in one pass."""
+    def from_values(cls, values: dict[str, dict[str, Floats]], draws: int, seed: int = 0) -> PairedMetrics:
+        """Resample all metrics of all recommenders with the same draws, in one pass."""
         keys = [(name, metric) for name, columns in values.items() for metric in columns]
         columns = np.stack([values[name][metric] for name, metric in keys], axis=1)
-        found = Resamples(len(columns), draws, seed).means(columns)
-        drawn: dict[str, dict[str, np.ndarray]] = {name: {} for name in values}
-        for (name, metric), line in zip(keys, found.T, strict=True):
-            drawn[name][metric] = line
-        return cls(values, drawn)
+        means = Resamples(len(columns), draws, seed).means(columns)
+        resampled: dict[str, dict[str, Floats]] = {name: {} for name in values}
+        for (name, metric), column in zip(keys, means.T, strict=True):
+            resampled[name][metric] = column
+        return cls(values, resampled)
+
+    def __repr__(self) -> str:
+        metrics: Mapping[str, Any] = next(iter(self.values.values()), {})
+        n = len(next(iter(metrics.values()), ()))
+        return f"PairedMetrics({len(self.values)} recommenders, {len(metrics)} metrics, {n} users)"
 
     @property
     def names(self) -> list[str]:
+        """Names of the recommenders."""
         return list(self.values)
 
     def mean(self, name: str, metric: str) -> float:
+        """Return the mean over the users with a value."""
         column = self.values[name][metric]
         known = ~np.isnan(column)
         return float(column[known].mean()) if known.any() else float("nan")
 
     def estimate(self, name: str, metric: str) -> Estimate:
-        return _estimate(self.values[name][metric], self.drawn[name][metric])
+        """Return the mean with its confidence interval."""
+        return _estimate(self.values[name][metric], self.resampled[name][metric])
 
-    def ahead(self, a: str, b: str, metric: str) -> Estimate:
-        """A minus b on the same people, by itself, uncorrected."""
+    def difference(self, a: str, b: str, metric: str) -> Estimate:
+        """Return a − b on the same users, by itself: not corrected for other comparisons."""
         own, other = self.values[a][metric], self.values[b][metric]
-        return _estimate(own - other, self.drawn[a][metric] - self.drawn[b][metric])
+        return _estimate(own - other, self.resampled[a][metric] - self.resampled[b][metric])
 
-    def compare(self, pairs: list[tuple[str, str]], metric: str) -> list[Comparison]:
-        """Each pair's difference, a − b, judged as one family."""
+    def compare(self, pairs: Sequence[tuple[str, str]], metric: str) -> list[Comparison]:
+        """Return the difference a − b of each pair (a, b), tested as one family."""
         if not pairs:
             return []
         gaps = np.stack([self.values[a][metric] - self.values[b][metric] for a, b in pairs], axis=1)
-        drawn = np.stack([self.drawn[a][metric] - self.drawn[b][metric] for a, b in pairs], axis=1)
-        mean, error = np.nanmean(gaps, axis=0), np.nanstd(drawn, axis=0, ddof=1)
-        apart = error > 1e-15
-        by_chance = np.where(apart, np.abs(drawn - mean) / np.maximum(error, 1e-300), 0.0)
-        size = np.where(apart, np.abs(mean) / np.maximum(error, 1e-300), 0.0)
-        widest = np.quantile(by_chance.max(1), 0.95)
+        resampled = np.stack(
+            [self.resampled[a][metric] - self.resampled[b][metric] for a, b in pairs], axis=1
+        )
+        mean, error = np.nanmean(gaps, axis=0), np.nanstd(resampled, axis=0, ddof=1)
+        differs = error > ZERO
+        # studentised: what chance alone makes of each difference, and each difference itself
+        by_chance = np.where(differs, np.abs(resampled - mean) / np.maximum(error, 1e-300), 0.0)
+        size = np.where(differs, np.abs(mean) / np.maximum(error, 1e-300), 0.0)
+        widest = np.quantile(by_chance.max(1), CONFIDENCE)
         p = _step_down(size, by_chance)
         n = int((~np.isnan(gaps)).all(1).sum())
-        factor = ndtri(0.975) + ndtri(POWER)
-        answer = []
+        comparisons = []
         for at, (a, b) in enumerate(pairs):
-            needed = None
-            if abs(mean[at]) > 1e-15:
-                needed = int(np.ceil(min(n * (factor * error[at] / abs(mean[at])) ** 2, 1e12)))
-            together = Estimate(
-                float(mean[at]), float(mean[at] - widest * error[at]), float(mean[at] + widest * error[at])
+            low, high = mean[at] - widest * error[at], mean[at] + widest * error[at]
+            comparisons.append(
+                Comparison(
+                    a,
+                    b,
+                    metric,
+                    difference=_estimate(gaps[:, at], resampled[:, at]),
+                    simultaneous=Estimate(float(mean[at]), float(low), float(high)),
+                    p=float(p[at]),
+                    people=n,
+                    people_needed=_people_needed(n, float(mean[at]), float(error[at])),
+                )
             )
-            alone = _estimate(gaps[:, at], drawn[:, at])
-            answer.append(Comparison(a, b, metric, alone, together, float(p[at]), n, needed))
-        return answer
+        return comparisons
 
 
-def _step_down(size: np.ndarray, by_chance: np.ndarray) -> np.ndarray:
-    """Corrected p: the largest difference against the largest by chance of all, the next against those that are left."""
+def _people_needed(n: int, mean: float, error: float) -> int | None:
+    """Return n · ((z₀.₉₇₅ + z_power) · error ÷ mean)², the sample size of a two-sided test."""
+    if abs(mean) <= ZERO:
+        return None
+    factor = ndtri(TAILS[1]) + ndtri(POWER)
+    return int(np.ceil(min(n * (factor * error / abs(mean)) ** 2, 1e12)))
+
+
+def _step_down(size: Floats, by_chance: Floats) -> Floats:
+    """Return corrected p-values: the largest difference against the largest by chance, the next against the rest, …."""
     order = np.argsort(-size, kind="stable")
     p = np.empty(len(size))
     before = 0.0
     for place, number in enumerate(order):
-        left = by_chance[:, order[place:]].max(1)
-        before = max(before, float((1 + (left >= size[number]).sum()) / (1 + len(left))))
+        largest = by_chance[:, order[place:]].max(1)
+        before = max(before, float((1 + (largest >= size[number]).sum()) / (1 + len(largest))))
         p[number] = before
     return p
 
 
-def _round(number: int) -> int:
-    """To two digits that count."""
-    digits = max(len(str(number)) - 2, 0)
-    return round(number, -digits)
+def _two_digits(number: int) -> int:
+    """Round to two significant digits."""
+    return round(number, -max(len(str(number)) - 2, 0))

@@ -9,8 +9,8 @@ from shortlist.evaluate.audit.agree import Score
 from shortlist.evaluate.measures import Truth, measure, measure_of
 from shortlist.evaluate.protocol import catalogue_of
 from shortlist.evaluate.splits import Fold
-from shortlist.metrics.lists import gains
-from shortlist.metrics.significance import Measured
+from shortlist.metrics.gains import gains
+from shortlist.metrics.significance import PairedMetrics
 from shortlist.recommender import Recommender
 
 
@@ -34,7 +34,9 @@ def offline_scores(
         found[f"debiased_recall@{k}"] = _weighed_recall(made, rare, k)
         columns[name] = found
     shared = [m for m in next(iter(columns.values())) if all(m in c for c in columns.values())]
-    measured = Measured.of({n: {m: c[m] for m in shared} for n, c in columns.items()}, draws, seed)
+    measured = PairedMetrics.from_values(
+        {n: {m: c[m] for m in shared} for n, c in columns.items()}, draws, seed
+    )
     answer = []
     for metric in shared:
         about = measure_of(metric)
@@ -45,7 +47,7 @@ def offline_scores(
                 about.better,
                 about.says,
                 {n: measured.estimate(n, metric) for n in slates},
-                {n: measured.drawn[n][metric] for n in slates},
+                {n: measured.resampled[n][metric] for n in slates},
             )
         )
     return answer

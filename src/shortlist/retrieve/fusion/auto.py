@@ -19,7 +19,7 @@ import numpy as np
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
-from shortlist.metrics.ranking import member, ndcg
+from shortlist.metrics.ranking import hit_matrix, ndcg
 from shortlist.retrieve.als import ALS, sized
 from shortlist.retrieve.base import Requests, Retriever, interactions
 from shortlist.retrieve.fusion.fuse import Fuse, Judged
@@ -264,7 +264,7 @@ class Bench:
         ]
         truth = [self.holdout.truth[p] for p in self.judges]
         return float(
-            np.mean(ndcg(member(np.concatenate(lists), truth), np.array([len(t) for t in truth]), self.k))
+            np.mean(ndcg(hit_matrix(np.concatenate(lists), truth), np.array([len(t) for t in truth]), self.k))
         )
 
     def _fit_spectral(self, model: Spectral) -> None:

@@ -28,7 +28,7 @@ from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.mapped import load_arrays
 from shortlist.errors import BundleError
-from shortlist.metrics.ranking import member, ndcg
+from shortlist.metrics.ranking import hit_matrix, ndcg
 from shortlist.retrieve.base import Candidates, Requests, Retriever
 from shortlist.retrieve.fusion.blend import FUSION, Blended, blend
 from shortlist.retrieve.item_item import ItemItem
@@ -96,7 +96,7 @@ class Fuse(Retriever):
         """
         blended = self._candidates(requests, k)
         relevant = np.array([len(t) for t in truth])
-        hits = member(blended.item, truth)
+        hits = hit_matrix(blended.item, truth)
 
         def judge(values: np.ndarray, won: np.ndarray, among: np.ndarray | slice) -> float:
             order = np.argsort(-values, axis=1, kind="stable")[:, :k]
