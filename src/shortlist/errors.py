@@ -1,16 +1,26 @@
-"""The errors a user of Shortlist can cause, each saying what was wrong, where, and what to do.
+"""The errors that users can cause. A message says what is wrong, where, and how to correct it.
 
-A caller who wants one `except` uses `ShortlistError`; the HTTP layer turns every one of them into a 4xx answer.
+Catch `ShortlistError` to catch all of them; the HTTP layer answers each with a 4xx status.
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ShortlistError(ValueError):
-    """The base of all of them. `field` names the setting, column or request field at fault, where there is one."""
+    """Base class of all errors that users can cause.
+
+    Parameters
+    ----------
+    message
+        The problem and its solution.
+    field
+        Dotted name of the setting, column or request field at fault, if there is one.
+    """
 
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
@@ -19,11 +29,11 @@ class ShortlistError(ValueError):
 
 
 class ProjectError(ShortlistError):
-    """`shortlist.toml` says something impossible."""
+    """A setting of `shortlist.toml` is wrong."""
 
 
 class DataError(ShortlistError):
-    """A table cannot be read, or what it holds cannot be used."""
+    """A table cannot be read, or its contents cannot be used."""
 
 
 class RequestError(ShortlistError):
@@ -39,7 +49,7 @@ class StoreError(ShortlistError):
 
 
 class LeakError(ShortlistError):
-    """Something was about to learn from what it is later judged on."""
+    """A model would learn from the data that it is evaluated on."""
 
 
 class IndexRecallError(ShortlistError):
@@ -47,26 +57,40 @@ class IndexRecallError(ShortlistError):
 
 
 class MissingExtraError(ShortlistError):
-    """An optional library is needed and not installed."""
+    """An optional library is required and not installed."""
 
 
 class NotFittedError(ShortlistError):
-    """A model was asked for an answer before `fit` was called."""
+    """A model was used before `fit` was called."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'als'?` for a name close to a known one, else an empty string."""
+    """Return `"; did you mean 'als'?"` if a known name is similar, else an empty string."""
     near = difflib.get_close_matches(str(name), [str(k) for k in known], 1, 0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def need(module: str, extra: str) -> object:
-    """Import an optional library or say in one line how to install it."""
-    import importlib
+def import_extra(module: str, extra: str) -> Any:
+    """Import an optional library.
 
+    Parameters
+    ----------
+    module
+        Name of the module.
+    extra
+        The extra of Shortlist that installs it.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed; the message has the command that installs it.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingExtraError(
-            f"this needs {module}, which is not installed; run: pip install 'shortlist[{extra}]'"
+            f"{module} is required and not installed; run: pip install 'shortlist[{extra}]'"
         ) from error
+
+
+need = import_extra

@@ -73,7 +73,7 @@ def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             f"this needs {module}, which is not installed; run: pip install 'shortlist[{extra}]'"
         )
 
-    monkeypatch.setattr(room, "need", missing)
+    monkeypatch.setattr(room, "import_extra", missing)
     with pytest.raises(MissingExtraError, match=r"shortlist\[index\]"):
         Index(IndexConfig(exact_items=10)).build(factors(100))
 

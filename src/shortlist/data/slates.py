@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from shortlist.errors import need
+from shortlist.errors import import_extra
 
 
 @dataclass(slots=True)
@@ -92,11 +92,11 @@ class Slates:
         return pa.table(columns)
 
     def to_pandas(self) -> Any:
-        need("pandas", "frames")
+        import_extra("pandas", "frames")
         return self.to_arrow().to_pandas()
 
     def to_polars(self) -> Any:
-        polars: Any = need("polars", "frames")
+        polars: Any = import_extra("polars", "frames")
         return polars.from_arrow(self.to_arrow())
 
     def _repr_html_(self) -> str:

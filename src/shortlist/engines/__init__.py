@@ -1,4 +1,4 @@
-"""Engines run the SQL of `features/history.py`: DuckDB in this process, Spark on a cluster. Same text, same rows."""
+"""Engines run the SQL of the features: DuckDB in this process, Spark on a cluster. Same text, same rows."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import pyarrow as pa
 
 
 class Engine(Protocol):
+    """Runs SQL over Arrow tables."""
+
     def run(self, sql: str, tables: dict[str, pa.Table]) -> pa.Table:
-        """The answer of a query over named tables."""
+        """Return the result of a query over named tables."""
 
 
-def engine_of(name: str) -> Engine:
-    """`duckdb` or `spark` (needs the extra of that name)."""
+def make_engine(name: str) -> Engine:
+    """Return the engine `duckdb`, or `spark` (needs the extra of that name)."""
     if name == "spark":
         from shortlist.engines.spark import SparkEngine
 
         return SparkEngine()
-    from shortlist.engines.duckdb import DuckEngine
+    from shortlist.engines.duckdb import DuckDBEngine
 
-    return DuckEngine()
+    return DuckDBEngine()
+
+
+engine_of = make_engine

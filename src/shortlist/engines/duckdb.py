@@ -1,9 +1,8 @@
-"""DuckDB: reads every kind of table we accept, and runs the SQL of `features/history.py`."""
+"""DuckDB: reads files and database tables as Arrow, and runs the SQL of the features."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -12,10 +11,14 @@ from shortlist.config.data import is_query
 from shortlist.errors import DataError
 
 
-class DuckEngine:
-    """Queries over Arrow tables in memory, all cores."""
+class DuckDBEngine:
+    """Runs queries over Arrow tables in memory, on all cores."""
+
+    def __repr__(self) -> str:
+        return "DuckDBEngine()"
 
     def run(self, sql: str, tables: dict[str, pa.Table]) -> pa.Table:
+        """Return the result of a query over named tables. Its rows have no defined order."""
         with duckdb.connect(config={"preserve_insertion_order": "false"}) as connection:
             for name, table in tables.items():
                 connection.register(name, table)
@@ -23,7 +26,13 @@ class DuckEngine:
 
 
 def connect(database: str | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB, or a read-only look into a DuckDB file."""
+    """Return a connection to an in-memory DuckDB, or a read-only one to a DuckDB file.
+
+    Raises
+    ------
+    DataError
+        If the file does not exist, or is not a DuckDB file.
+    """
     if database is None:
         return duckdb.connect()
     if not Path(database).exists():
@@ -37,49 +46,56 @@ def connect(database: str | None = None) -> duckdb.DuckDBPyConnection:
 
 
 def read_table(source: str, database: str | None = None) -> pa.Table:
-    """Read a file (.parquet, .csv, .tsv), a table of `database`, or the result of a SQL query, as Arrow.
+    """Read a table as Arrow.
 
-    Raises `DataError` naming the source where it does not exist or cannot be parsed.
+    Parameters
+    ----------
+    source
+        A file (.parquet, .csv, .tsv, .txt), a folder of Parquet files, a table of `database`, or a SQL query.
+    database
+        A DuckDB file.
+
+    Raises
+    ------
+    DataError
+        If the source does not exist, or cannot be read.
     """
     with connect(database) as connection:
         if is_query(source):
             return _fetch(connection, source, [], source)
-        suffix = "".join(Path(source).suffixes[-2:]).lower()
-        if not Path(source).exists():
-            if database is not None and Path(source).suffix == "":
+        path = Path(source)
+        if not path.exists():
+            if database is not None and not path.suffix:
                 quoted = ".".join('"' + part.replace('"', '""') + '"' for part in source.split("."))
                 return _fetch(connection, f"SELECT * FROM {quoted}", [], f"{database}: table {source}")
             raise DataError(f"{source}: no such file")
-        if suffix.endswith(".parquet") or Path(source).is_dir():
-            pattern = f"{source}/**/*.parquet" if Path(source).is_dir() else source
-            return _fetch(connection, "SELECT * FROM read_parquet(?)", [pattern], source)
-        if any(part in suffix for part in (".csv", ".tsv", ".txt")):
-            # The sniffer looks at everything: a late odd row changes a column's type rather than stopping the read.
-            sql = "SELECT * FROM read_csv(?, sample_size = -1, delim = ?)" if ".tsv" in suffix else None
-            if sql:
-                return _fetch(connection, sql, [source, "\t"], source)
-            return _fetch(connection, "SELECT * FROM read_csv(?, sample_size = -1)", [source], source)
-        if suffix.endswith((".duckdb", ".db")):
-            raise DataError(f"{source} is a database: name it in data.database, and the table in data.events")
+        return _read_file(connection, path, source)
+
+
+def _read_file(connection: duckdb.DuckDBPyConnection, path: Path, source: str) -> pa.Table:
+    suffix = "".join(path.suffixes[-2:]).lower()
+    if suffix.endswith(".parquet") or path.is_dir():
+        pattern = f"{source}/**/*.parquet" if path.is_dir() else source
+        return _fetch(connection, "SELECT * FROM read_parquet(?)", [pattern], source)
+    # sample_size = -1: types are inferred from all rows, so that an odd value in a late row changes its column's type rather
+    # than failing the read
+    if ".tsv" in suffix:
+        sql = "SELECT * FROM read_csv(?, sample_size = -1, delim = ?)"
+        return _fetch(connection, sql, [source, "\t"], source)
+    if ".csv" in suffix or ".txt" in suffix:
+        return _fetch(connection, "SELECT * FROM read_csv(?, sample_size = -1)", [source], source)
+    if suffix.endswith((".duckdb", ".db")):
+        raise DataError(f"{source} is a database: name it in data.database, and the table in data.events")
     raise DataError(
-        f"{source}: not a kind of file that is read here (.parquet, .csv, .tsv, .inter, a MovieLens folder)"
+        f"{source}: this kind of file cannot be read; use .parquet, .csv, .tsv, .inter, or a MovieLens folder"
     )
 
 
-def list_tables(database: str) -> list[str]:
-    """The names of the tables and views in a DuckDB file."""
-    with connect(database) as connection:
-        rows = connection.execute(
-            "SELECT table_name FROM information_schema.tables ORDER BY table_name"
-        ).fetchall()
-    return [row[0] for row in rows]
-
-
-def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any], what: str) -> pa.Table:
+def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[str], source: str) -> pa.Table:
     try:
         return connection.sql(sql, params=parameters or None).to_arrow_table()
     except (duckdb.Error, pa.ArrowInvalid) as error:
-        raise DataError(f"{what}: DuckDB cannot read it: {_first_line(error)}") from None
+        raise DataError(f"{source}: DuckDB cannot read it: {_first_line(error)}") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
-from shortlist.engines import Engine, engine_of
+from shortlist.engines import Engine, make_engine
 from shortlist.features.formulas import THOUSANDTHS
 from shortlist.features.keys import Asked, Keys
 from shortlist.features.similarity import weighted_values
@@ -154,7 +154,7 @@ class OfflineCounts:
     def __init__(self, dataset: Dataset, keys: Keys, engine: Engine | None = None) -> None:
         self.dataset = dataset
         self.keys = keys
-        self.engine = engine or engine_of(dataset.project.data.engine)
+        self.engine = engine or make_engine(dataset.project.data.engine)
         log = dataset.log
         # the place of an event by time, then value: ties in time go to the greatest value, in any order of arrival
         self._order = np.lexsort([thousandths(log.value), log.time])

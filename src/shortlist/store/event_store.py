@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shortlist.errors import StoreError, need
+from shortlist.errors import StoreError, import_extra
 from shortlist.store.schema import events, identity, operations, slates
 
 LOCK = 7_301_955
@@ -250,7 +250,7 @@ class EventStore:
 
 def _engine(target: str) -> Engine:
     if target.startswith(("postgresql://", "postgres://")):
-        need("psycopg", "postgres")
+        import_extra("psycopg", "postgres")
         address = "postgresql+psycopg://" + target.partition("://")[2]
         return create_engine(
             address,

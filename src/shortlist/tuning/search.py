@@ -25,7 +25,7 @@ from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.split import stage_cuts
-from shortlist.errors import DataError, ProjectError, need
+from shortlist.errors import DataError, ProjectError, import_extra
 from shortlist.evaluate.measures import accuracy
 from shortlist.evaluate.splits import relevant_of
 from shortlist.features.matrix import FeatureSet, Rows
@@ -108,7 +108,7 @@ def tune(
     study_file: an SQLite file that keeps the trials; in memory without. Raises `DataError` where nobody acts in the
     validation slice, `ProjectError` where the study belongs to another data set.
     """
-    optuna: Any = need("optuna", "tune")
+    optuna: Any = import_extra("optuna", "tune")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     trial_bench = _Bench(project, dataset)
@@ -310,7 +310,7 @@ class _Bench:
         return value
 
     def _report(self, trial: Any, step: int, value: float) -> None:
-        optuna: Any = need("optuna", "tune")
+        optuna: Any = import_extra("optuna", "tune")
         trial.report(value, step)
         if trial.should_prune():
             raise optuna.TrialPruned

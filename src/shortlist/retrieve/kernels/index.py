@@ -25,7 +25,7 @@ from pydantic import Field
 
 from shortlist.config.base import Settings
 from shortlist.data.mapped import load_array
-from shortlist.errors import BundleError, IndexRecallError, need
+from shortlist.errors import BundleError, IndexRecallError, import_extra
 from shortlist.retrieve.kernels.select import best_of, select
 
 BLOCK = 256
@@ -70,7 +70,7 @@ class Index:
         if len(items) <= self.config.exact_items:
             self._exact = items
             return self
-        faiss: Any = need("faiss", "index")
+        faiss: Any = import_extra("faiss", "index")
         n, d = items.shape
         cells = min(self.config.cells or int(4 * np.sqrt(n)), n)
         rng = np.random.default_rng(self.config.seed)
@@ -135,8 +135,8 @@ class Index:
         if self._exact is not None:
             self._exact = np.concatenate([self._exact, items])
             return
-        faiss: Any = need("faiss", "index")
-        tools: Any = need("faiss.contrib.ivf_tools", "index")
+        faiss: Any = import_extra("faiss", "index")
+        tools: Any = import_extra("faiss.contrib.ivf_tools", "index")
         nearest = faiss.IndexFlatL2(self._centroids.shape[1])
         nearest.add(self._centroids)
         tools.add_preassigned(self._cells, items, nearest.search(self._lengthened(items), 1)[1].ravel())
@@ -148,7 +148,7 @@ class Index:
 
     def _probe(self, requests: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Look into the cells whose centroids are nearest in the lengthened space, where a request's own is 0."""
-        tools: Any = need("faiss.contrib.ivf_tools", "index")
+        tools: Any = import_extra("faiss.contrib.ivf_tools", "index")
         inner = requests @ self._centroids[:, :-1].T
         if len(self._halves) != len(self._centroids):
             self._halves = 0.5 * np.einsum("cd,cd->c", self._centroids, self._centroids)
@@ -180,7 +180,7 @@ class Index:
         if self._exact is not None:
             np.save(folder / "exact.npy", self._exact)
         else:
-            faiss: Any = need("faiss", "index")
+            faiss: Any = import_extra("faiss", "index")
             faiss.write_index(self._cells, str(folder / "cells.faiss"))
             np.save(folder / "centroids.npy", self._centroids)
 
@@ -196,7 +196,7 @@ class Index:
             if (folder / "exact.npy").exists():
                 index._exact = load_array(folder / "exact.npy")
             else:
-                faiss: Any = need("faiss", "index")
+                faiss: Any = import_extra("faiss", "index")
                 index._cells = faiss.read_index(str(folder / "cells.faiss"))
                 index._centroids = load_array(folder / "centroids.npy")
                 index._longest = float(facts["longest"])
