@@ -188,8 +188,8 @@ def weightings() -> list[str]:
 
 def scoring() -> list[str]:
     """500 candidates × 30 features × 3 objectives on one thread."""
-    from shortlist.rank.gbdt.ranker import TreeRanker
-    from shortlist.rank.training_set import Examples
+    from shortlist.rank.gbdt.ranker import GBDTRanker
+    from shortlist.rank.training_set import TrainingSet
 
     rng = np.random.default_rng(0)
     n, f = 60_000, 30
@@ -204,7 +204,7 @@ def scoring() -> list[str]:
         "stars": np.where(play > 0, 3 + x[:, 4] + rng.normal(size=n), np.nan).astype(np.float32),
     }
     one = {name: np.ones(n) for name in labels}
-    examples = Examples(
+    examples = TrainingSet(
         matrix,
         labels,
         np.ones(n, np.float32),
@@ -231,7 +231,7 @@ def scoring() -> list[str]:
                 "rank": {"heads": heads},
             }
         )
-        ranker = TreeRanker(project).fit(examples, examples)
+        ranker = GBDTRanker(project).fit(examples, examples)
         took = []
         for _ in range(500):
             started = time.perf_counter()

@@ -10,13 +10,13 @@ import numpy as np
 import results
 from shortlist.config.rerank import Rule
 from shortlist.rerank.dpp import dpp
-from shortlist.rerank.exposure import capped
+from shortlist.rerank.exposure import cap_exposure
 from shortlist.rerank.fairness import fair_share
-from shortlist.rerank.freshness import boost
-from shortlist.rerank.genre_calibration import calibrated
+from shortlist.rerank.freshness import boost_fresh
+from shortlist.rerank.genre_calibration import calibrate_genres
 from shortlist.rerank.mmr import mmr
-from shortlist.rerank.rows import Theme, assemble
-from shortlist.rerank.rules import pinned, weighed
+from shortlist.rerank.page_rows import PageLimits, Theme, assemble_page
+from shortlist.rerank.rules import adjust_utility, pin_items
 
 POOL, N, RUNS = 500, 20, 500
 
@@ -50,14 +50,20 @@ def main() -> None:
     runs: dict[str, Callable[[], object]] = {
         "MMR, 64 factors": lambda: mmr(utility, factors, 0.3, N),
         "DPP, 64 factors": lambda: dpp(utility, factors, 0.3, N),
-        "calibration (Steck), 20 genres": lambda: calibrated(utility, indptr, genres, taste, 0.5, N),
-        "freshness": lambda: boost(utility, born, 10**12, 1.0, 10**9),
-        "exposure cap": lambda: capped(order, provider, 2, N),
+        "calibration (Steck), 20 genres": lambda: calibrate_genres(utility, (indptr, genres), taste, 0.5, N),
+        "freshness": lambda: boost_fresh(utility, born, 10**12, 1.0, 10**9),
+        "exposure cap": lambda: cap_exposure(order, provider, 2, N),
         "fair share": lambda: fair_share(order, utility, small, 0.3, 0.1, N),
-        "five boosts and a pin": lambda: pinned(
-            np.argsort(-weighed(utility, order, boosts, lambda _rule: met)), order, pins, lambda _rule: met, N
+        "five boosts and a pin": lambda: pin_items(
+            np.argsort(-adjust_utility(utility, order, boosts, lambda _rule: met)),
+            order,
+            pins,
+            lambda _rule: met,
+            N,
         ),
-        "page: 6 rows of 10 from 30 themes": lambda: assemble(utility, topics, themes, {"t": 30}, 6, 10),
+        "page: 6 rows of 10 from 30 themes": lambda: assemble_page(
+            utility, topics, themes, PageLimits(6, 10, {"t": 30})
+        ),
     }
     lines = [
         "## Re-ranking (`make benchmark-rerank`)",

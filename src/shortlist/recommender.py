@@ -40,13 +40,14 @@ from shortlist.data.slates import Recommendation, Slate, Slates
 from shortlist.errors import RequestError
 from shortlist.features.keys import Asked
 from shortlist.features.matrix import FeatureSet, Rows
-from shortlist.rank.gbdt.ranker import TreeRanker
+from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile
-from shortlist.rank.utility import Wish, read_combine, read_limits, read_weights
-from shortlist.rerank.cold_start import MOST, USUAL, Newcomers
-from shortlist.rerank.exploration import POOL, explored
+from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
+from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartExploration
+from shortlist.rerank.exploration import POOL, ExplorationPolicy, explore
 from shortlist.rerank.filters import allowed_items
-from shortlist.rerank.pipeline import Arranger, Strengths
+from shortlist.rerank.pipeline import RerankPipeline
+from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.fusion.blend import blend
 from shortlist.store.event_store import StoredEvent
@@ -70,7 +71,7 @@ class Recommender:
     """How long each stage of the latest batch took."""
     dataset: Dataset
     features: FeatureSet
-    ranker: TreeRanker
+    ranker: GBDTRanker
     profile: Profile
     scales: np.ndarray
     """float64 (objectives,): the mean prediction of each, which makes weights comparable."""
@@ -126,7 +127,7 @@ class Recommender:
         end, now = int(dataset.log.time[-1]) + 1, int(time.time() * 1000)
         self._behind = now - end if now - end > 86_400_000 else 0
         self._latest = 0
-        self.newcomers = make_newcomers(self.project, dataset, self.arrange.born)
+        self.newcomers = make_newcomers(self.project, dataset, self.arrange.first_seen)
         """New items and their first audience; None where the project gives them none."""
         self.erased: set[Any] = set()
         """People who asked to be erased since training."""
@@ -164,7 +165,7 @@ class Recommender:
 
         history: item ids, oldest first; replaces what is known of the user. context: the moment (device, …), and for
         a visitor also user attributes (gender, …); a list gives each of `users` its own. weights: objective → weight, over the project's; combine: sum or
-        product; at_least: objective → the least mean prediction of a slate (`rank/weigh.py`). filters: see `rerank/rules.py`. explore: how much chance (`rerank/explore.py`); seed: makes that chance again. after: the item that somebody has before them
+        product; at_least: objective → the least mean prediction of a slate (`rank/utility.py`). filters: see `rerank/rules.py`. explore: how much chance (`rerank/exploration.py`); seed: makes that chance again. after: the item that somebody has before them
         ("up next"), as the latest of their history. now: ms since 1970; the recommender's clock without. A user nobody knows is treated as new and
         reported as such. Raises `RequestError` naming the argument that is wrong.
         """
@@ -179,7 +180,7 @@ class Recommender:
         n, moment = self.check_n(n), self.now() if now is None else now
         wish = self.wish(weights, combine, at_least)
         by = self.project.rerank
-        strengths = Strengths(
+        strengths = RerankStrengths(
             _share(diversity, by.diversity, "diversity", 1.0),
             _share(freshness, by.freshness, "freshness", 10.0),
             _share(calibration, by.calibration, "calibration", 1.0),
@@ -225,7 +226,7 @@ class Recommender:
             return self.permitted[0]
         self.permitted_misses += 1
         allowed = allowed_items(self.dataset.items, filters, self.project.rerank.in_stock)
-        for gone in (self.retired, self.arrange.hidden()):
+        for gone in (self.retired, self.arrange.hidden_items()):
             if gone is not None and gone.any():
                 allowed = ~gone if allowed is None else allowed & ~gone
         if not filters:
@@ -234,13 +235,13 @@ class Recommender:
 
     def wish(
         self, weights: dict[str, float] | None, combine: str | None, at_least: dict[str, float] | None
-    ) -> Wish:
+    ) -> UtilityWeights:
         project = self.project
-        return Wish(
-            read_weights(weights, {name: o.weight for name, o in project.objectives.items()}),
+        return UtilityWeights(
+            resolve_weights(weights, {name: o.weight for name, o in project.objectives.items()}),
             self.scales,
-            read_combine(combine, project.utility.combine),
-            read_limits(at_least, project.utility.at_least, list(project.objectives)),
+            resolve_combine(combine, project.utility.combine),
+            resolve_guard_rails(at_least, project.utility.at_least, list(project.objectives)),
         )
 
     def check_n(self, n: Any) -> int:
@@ -255,9 +256,9 @@ class Recommender:
         history: Sequence[Any] | None,
         context: Context,
         n: int,
-        wish: Wish,
+        wish: UtilityWeights,
         allowed: np.ndarray | None,
-        strengths: Strengths,
+        strengths: RerankStrengths,
         moment: int,
         seed: int | None,
         after: Any,
@@ -309,44 +310,47 @@ class Recommender:
         predictions: np.ndarray,
         worth: np.ndarray,
         n: int,
-        strengths: Strengths,
+        strengths: RerankStrengths,
         moment: int,
         taste: np.ndarray | None,
         drawn: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         """One request's slate: rows of its candidates, and the chance of each. drawn: the seed of what is left to chance."""
-        by, explore = self.project.rerank, strengths.explore
-        longer = n if explore <= 0 else min(POOL * n, len(items))
-        order = self.arrange(items, worth, longer, moment, strengths, taste)
+        by = self.project.rerank
+        drawing = ExplorationPolicy(strengths.explore, by.explore_way, by.explore_from)
+        longer = n if strengths.explore <= 0 else min(POOL * n, len(items))
+        order = self.arrange.rerank(items, worth, longer, moment, strengths, taste)
         ranked, trial = len(order), None
-        if strengths.newcomers and self.newcomers is not None:
-            order, trial = trial_of(self, items, predictions, order, strengths.newcomers, moment)
-        chosen, chance = explored(ranked, n, explore, drawn, by.explore_way, by.explore_from, trial)
+        if strengths.cold_start and self.newcomers is not None:
+            order, trial = trial_of(self, items, predictions, order, strengths.cold_start, moment)
+        chosen, chance = explore(ranked, n, drawing, drawn, trial)
         return order[chosen], chance
 
     def taste(self, requests: Requests, row: int) -> np.ndarray | None:
         """The shares of one request's history, by what slates are calibrated to."""
         low, high = requests.histories.indptr[row : row + 2]
-        return self.arrange.taste_of(requests.histories.item[low:high])
+        return self.arrange.taste(requests.histories.item[low:high])
 
     def must(self, requests: Requests) -> list[np.ndarray] | None:
         """Items that are candidates in any case: the newest, while they have a first audience to meet."""
         if self.newcomers is None:
             return None
-        now = self.newcomers.now(self.arrange.born, int(requests.moments.max(initial=0)), requests.allowed)
-        some, found = now[: 4 * MOST], []
+        now = self.newcomers.new_items(
+            self.arrange.first_seen, int(requests.moments.max(initial=0)), requests.allowed
+        )
+        some, found = now[: 4 * MAX_CANDIDATES], []
         for row in range(len(requests)):
             own = some
             if requests.excluded_indptr is not None and requests.excluded is not None:
                 low, high = requests.excluded_indptr[row], requests.excluded_indptr[row + 1]
                 own = some[~np.isin(some, requests.excluded[low:high])]
-            found.append(own[:MOST])
+            found.append(own[:MAX_CANDIDATES])
         return found
 
     def showed(self, slate: Slate) -> None:
         """A slate was shown to somebody: new items on it have used up some of their first audience."""
         if self.newcomers is not None:
-            self.newcomers.serve(self.dataset.items.ids.codes([r.item for r in slate.items]))
+            self.newcomers.served(self.dataset.items.ids.codes([r.item for r in slate.items]))
 
     def rank(
         self, codes: np.ndarray, requests: Requests, whole: Histories, context: Context
@@ -452,7 +456,7 @@ class Recommender:
             )
         self.counts.add(person, code, moment, kind, amount, self.asker.read_context(context))
         if self.newcomers is not None:
-            self.newcomers.add(kind, np.array([code]), np.array([amount]))
+            self.newcomers.record(kind, np.array([code]), np.array([amount]))
 
     def observe_many(self, batch: Sequence[StoredEvent]) -> int:
         """Take in stored events, in any order: as `observe` does, but in one pass over the counters for each kind. Events that
@@ -481,7 +485,7 @@ class Recommender:
             values = np.array([_amount(batch[at].value) for at in places], np.float32)
             self.counts.add_many(kind, Asked(users[rows], context), items[rows], times, values)
             if self.newcomers is not None:
-                self.newcomers.add(kind, items[rows], values)
+                self.newcomers.record(kind, items[rows], values)
             if kind != IMPRESSION:
                 for at, item, value in zip(places, items[rows].tolist(), values.tolist(), strict=True):
                     user = self.dataset.users.ids.own(batch[at].user)
@@ -536,25 +540,24 @@ class Recommender:
         return read_recommender(cls, Path(folder))
 
 
-def make_arranger(project: Project, dataset: Dataset, retrievers: dict[str, Retriever]) -> Arranger:
+def make_arranger(project: Project, dataset: Dataset, retrievers: dict[str, Retriever]) -> RerankPipeline:
     """The re-rankers of a project, for a catalogue and its log."""
     by = project.rerank.freshness_by
     born = dataset.items.attributes[by].times if by else dataset.first
-    return Arranger(project.rerank, dataset.items, born, _factors(retrievers))
+    return RerankPipeline(project.rerank, dataset.items, born, _factors(retrievers))
 
 
-def make_newcomers(project: Project, dataset: Dataset, born: np.ndarray) -> Newcomers | None:
+def make_newcomers(project: Project, dataset: Dataset, born: np.ndarray) -> ColdStartExploration | None:
     """New items as a project treats them, with what the log knows of them."""
     settings = project.rerank.new_items
     if not settings.share:
         return None
-    new = Newcomers(settings, project.objectives[project.relevant], born)
+    new = ColdStartExploration(settings, project.objectives[project.relevant], len(born))
     log = dataset.log
     for code, kind in enumerate(log.kinds):
         rows = log.kind == code
-        new.add(kind, log.item[rows], log.value[rows])
-    shown, taken = int(new.told.sum()), int(new.taken.sum())
-    new.usual = taken / shown if shown else USUAL
+        new.record(kind, log.item[rows], log.value[rows])
+    new.estimate_base_rate()
     return new
 
 

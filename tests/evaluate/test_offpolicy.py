@@ -29,7 +29,7 @@ from shortlist.evaluate.offpolicy import (
 )
 from shortlist.evaluate.offpolicy.openbandit import thompson_from_random
 from shortlist.evaluate.offpolicy.single import choose_limit, clipped
-from shortlist.rerank.exploration import chances, explored
+from shortlist.rerank.exploration import ExplorationPolicy, explore, plackett_luce_propensities
 
 OPEN_BANDIT = ROOT.parent / "shared" / "data" / "open-bandit"
 
@@ -358,14 +358,14 @@ def test_the_examined_estimator_uses_every_slot() -> None:
 def test_exploration_chooses_without_repeats_and_can_be_made_again(
     ranked: int, n: int, strength: float, seed: int
 ) -> None:
-    rows, chance = explored(ranked, n, strength, seed)
+    rows, chance = explore(ranked, n, ExplorationPolicy(strength), seed)
     assert len(rows) == len(set(rows.tolist())) == min(ranked, n)
     assert ((rows >= 0) & (rows < ranked)).all()
     assert ((chance > 0) & (chance <= 1)).all()
-    again, same = explored(ranked, n, strength, seed)
+    again, same = explore(ranked, n, ExplorationPolicy(strength), seed)
     np.testing.assert_array_equal(rows, again)
     np.testing.assert_array_equal(chance, same)
-    still, sure = explored(ranked, n, 0.0, seed)
+    still, sure = explore(ranked, n, ExplorationPolicy(0.0), seed)
     np.testing.assert_array_equal(still, np.arange(min(ranked, n)))
     assert (sure == 1).all()
 
@@ -374,7 +374,7 @@ def test_logged_chances_are_the_real_ones() -> None:
     """How often each pair is drawn, against the product of the chances that were logged with it."""
     strength, counts, said = 0.7, {}, {}
     for seed in range(20_000):
-        rows, chance = explored(5, 2, strength, seed)
+        rows, chance = explore(5, 2, ExplorationPolicy(strength), seed)
         pair = tuple(rows.tolist())
         counts[pair] = counts.get(pair, 0) + 1
         said[pair] = float(chance.prod())
@@ -383,7 +383,7 @@ def test_logged_chances_are_the_real_ones() -> None:
     for pair, count in counts.items():
         assert count / 20_000 == pytest.approx(said[pair], abs=4 * np.sqrt(said[pair] / 20_000))
     score = -np.log(np.arange(1, 6)) / strength
-    np.testing.assert_allclose(chances(score, np.arange(5))[-1], 1.0)
+    np.testing.assert_allclose(plackett_luce_propensities(score, np.arange(5))[-1], 1.0)
 
 
 # ---------------------------------------------------------------- Open Bandit

@@ -19,11 +19,11 @@ from shortlist.errors import DataError, ProjectError, RequestError
 from shortlist.metrics.prediction import expected_calibration_error
 from shortlist.rank.censoring import observation_weights, share_arrived
 from shortlist.rank.gbdt.losses import LOSSES
-from shortlist.rank.gbdt.ranker import TreeRanker
+from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import profile_of, stability
 from shortlist.rank.propensity import examination
-from shortlist.rank.training_set import Examples
-from shortlist.rank.utility import Wish, read_combine, read_limits
+from shortlist.rank.training_set import TrainingSet
+from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails
 from shortlist.simulate.movies import make_movies
 from shortlist.simulate.video import EXAMINATION, make_video
 
@@ -35,9 +35,9 @@ def examples_of(
     examined: np.ndarray | None = None,
     types: list[str] | None = None,
     each: int = 10,
-) -> Examples:
+) -> TrainingSet:
     n = len(matrix)
-    return Examples(
+    return TrainingSet(
         matrix.astype(np.float32),
         {name: label.astype(np.float32) for name, label in labels.items()},
         np.ones(n, np.float32),
@@ -49,14 +49,14 @@ def examples_of(
     )
 
 
-def ranker_of(objectives: dict[str, dict[str, Any]], **rank: Any) -> TreeRanker:
+def ranker_of(objectives: dict[str, dict[str, Any]], **rank: Any) -> GBDTRanker:
     project = parse_project(
         {
             "objectives": {name: {"events": ["event"], **o} for name, o in objectives.items()},
             "rank": {"trees": 120, **rank},
         }
     )
-    return TreeRanker(project)
+    return GBDTRanker(project)
 
 
 # ---------------------------------------------------------------- losses
@@ -365,7 +365,7 @@ def test_joint_heads_are_as_good_and_save_and_load(tmp_path: Any) -> None:
         found[heads] = _auc(predicted[:, 0], yes[13_000:])
         assert np.corrcoef(predicted[:, 1], (3 + x[:, 1] + effect)[13_000:])[0, 1] > 0.9, heads
         ranker.save(tmp_path / heads)
-        again = TreeRanker.load(tmp_path / heads, ranker.project)
+        again = GBDTRanker.load(tmp_path / heads, ranker.project)
         np.testing.assert_array_equal(predicted, again.predict(test))
         unseen = test.copy()
         unseen[:, 4] = 99  # a category that came after training
@@ -375,7 +375,7 @@ def test_joint_heads_are_as_good_and_save_and_load(tmp_path: Any) -> None:
     assert set(auto.explained) == {"joint", "separate"}
     assert all(0.05 < share < 1 for shares in auto.explained.values() for share in shares.values())
     auto.save(tmp_path / "auto")
-    again = TreeRanker.load(tmp_path / "auto", auto.project)
+    again = GBDTRanker.load(tmp_path / "auto", auto.project)
     assert again.heads == auto.heads in {"joint", "separate"}
     np.testing.assert_array_equal(auto.predict(test), again.predict(test))
 
@@ -417,8 +417,8 @@ def test_a_ranker_goes_on_from_an_earlier_one() -> None:
 def test_product_needs_all_objectives_to_be_good() -> None:
     predictions = np.array([[0.5, 1.0], [0.05, 30.0], [0.3, 9.0]], np.float32)
     scales = np.array([0.1, 10.0])
-    by_sum = Wish(np.array([1.0, 2.0]), scales).utility(predictions)
-    by_product = Wish(np.array([1.0, 1.0]), scales, "product").utility(predictions)
+    by_sum = UtilityWeights(np.array([1.0, 2.0]), scales).utility(predictions)
+    by_product = UtilityWeights(np.array([1.0, 1.0]), scales, "product").utility(predictions)
     assert np.argmax(by_sum) == 1
     np.testing.assert_allclose(by_product, [5 * 0.1, 0.5 * 3, 3 * 0.9], rtol=1e-5)
     assert np.argmax(by_product) == 2
@@ -428,7 +428,7 @@ def test_product_needs_all_objectives_to_be_good() -> None:
 def test_a_guard_rail_holds_wherever_it_can(seed: int, least: float, n: int) -> None:
     rng = np.random.default_rng(seed)
     predictions = rng.random((60, 2)).astype(np.float32)
-    wish = Wish(np.array([1.0, 0.0]), np.array([0.5, 0.5]), "sum", ((1, least),))
+    wish = UtilityWeights(np.array([1.0, 0.0]), np.array([0.5, 0.5]), "sum", ((1, least),))
     utility = wish.utility(predictions)
     order = np.argsort(-wish.guarded(utility, predictions, n), kind="stable")[:n]
     possible = np.sort(predictions[:, 1])[::-1][:n].mean()
@@ -442,19 +442,19 @@ def test_a_guard_rail_holds_wherever_it_can(seed: int, least: float, n: int) -> 
 def test_two_guard_rails_at_once() -> None:
     rng = np.random.default_rng(0)
     predictions = rng.random((200, 3)).astype(np.float32)
-    wish = Wish(np.array([1.0, 0.0, 0.0]), np.full(3, 0.5), "sum", ((1, 0.6), (2, 0.6)))
+    wish = UtilityWeights(np.array([1.0, 0.0, 0.0]), np.full(3, 0.5), "sum", ((1, 0.6), (2, 0.6)))
     order = np.argsort(-wish.guarded(wish.utility(predictions), predictions, 10), kind="stable")[:10]
     assert (predictions[order].mean(0)[1:] >= 0.6 - 1e-6).all()
     assert predictions[order, 0].mean() > 0.5
 
 
 def test_requests_for_weighing_are_checked() -> None:
-    assert read_limits({"b": 0.2}, {}, ["a", "b"]) == ((1, 0.2),)
-    assert read_limits(None, {"a": 0.1}, ["a", "b"]) == ((0, 0.1),)
+    assert resolve_guard_rails({"b": 0.2}, {}, ["a", "b"]) == ((1, 0.2),)
+    assert resolve_guard_rails(None, {"a": 0.1}, ["a", "b"]) == ((0, 0.1),)
     for call in (
-        lambda: read_limits({"c": 1.0}, {}, ["a"]),
-        lambda: read_limits({"a": float("nan")}, {}, ["a"]),
-        lambda: read_combine("max", "sum"),
+        lambda: resolve_guard_rails({"c": 1.0}, {}, ["a"]),
+        lambda: resolve_guard_rails({"a": float("nan")}, {}, ["a"]),
+        lambda: resolve_combine("max", "sum"),
     ):
         with pytest.raises(RequestError):
             call()

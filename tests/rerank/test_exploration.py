@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from shortlist.config.objectives import Objective
 from shortlist.config.rerank import NewItemSettings
 from shortlist.recommender import Recommender
-from shortlist.rerank.cold_start import PRIOR, Newcomers, Trial, highest
-from shortlist.rerank.exploration import Way, explored
+from shortlist.rerank.cold_start import PRIOR_IMPRESSIONS, ColdStartExploration, ColdStartSlot
+from shortlist.rerank.exploration import ExplorationMethod, ExplorationPolicy, explore
+from shortlist.rerank.thompson import probability_of_maximum
 
 DAY = 86_400_000
 
 
-def trial(share: float = 0.4, slot: int = 1) -> Trial:
+def trial(share: float = 0.4, slot: int = 1) -> ColdStartSlot:
     """Two newcomers: one is a candidate already (row 2), one comes from outside (row 5)."""
-    return Trial(share, slot, np.array([2, 5]), np.array([0.10, 0.12]), np.array([0.03, 0.05]))
+    return ColdStartSlot(share, slot, np.array([2, 5]), np.array([0.10, 0.12]), np.array([0.03, 0.05]))
 
 
 @pytest.mark.parametrize(
@@ -37,13 +38,13 @@ def trial(share: float = 0.4, slot: int = 1) -> Trial:
     ],
 )
 def test_what_is_logged_is_how_often_it_happens(
-    way: Way, strength: float, first: int, newcomer: Trial | None
+    way: ExplorationMethod, strength: float, first: int, newcomer: ColdStartSlot | None
 ) -> None:
     """For each beginning of a slate: how often each item comes next, against the chance that was logged for it."""
     seen: dict[tuple[int, ...], int] = defaultdict(int)
     told: dict[tuple[int, ...], float] = {}
     for seed in range(20_000):
-        rows, chance = explored(5, 3, strength, seed, way, first, newcomer)
+        rows, chance = explore(5, 3, ExplorationPolicy(strength, way, first), seed, newcomer)
         assert len(set(rows.tolist())) == len(rows) == 3
         for slot in range(3):
             key = tuple(rows[: slot + 1].tolist())
@@ -64,13 +65,13 @@ def test_slates_are_whole(ranked: int, n: int, strength: float, seed: int, first
     for way in ("plackett_luce", "epsilon"):
         for newcomer in (
             None,
-            Trial(0.5, 2, np.array([0, ranked]), np.array([0.2, 0.1]), np.array([0.1, 0.1])),
+            ColdStartSlot(0.5, 2, np.array([0, ranked]), np.array([0.2, 0.1]), np.array([0.1, 0.1])),
         ):
-            rows, chance = explored(ranked, n, strength, seed, way, first, newcomer)
+            rows, chance = explore(ranked, n, ExplorationPolicy(strength, way, first), seed, newcomer)
             assert len(set(rows.tolist())) == len(rows)
             assert min(ranked, n) <= len(rows) <= min(ranked + 1, n)
             assert ((chance >= 0) & (chance <= 1)).all()
-            again, same = explored(ranked, n, strength, seed, way, first, newcomer)
+            again, same = explore(ranked, n, ExplorationPolicy(strength, way, first), seed, newcomer)
             assert rows.tolist() == again.tolist()
             assert chance.tolist() == same.tolist()
             if newcomer is None:
@@ -78,67 +79,70 @@ def test_slates_are_whole(ranked: int, n: int, strength: float, seed: int, first
 
 
 def test_the_chance_to_have_the_highest_draw() -> None:
-    assert highest(np.array([0.3]), np.array([0.1])).tolist() == [1.0]
-    assert highest(np.full(4, 0.2), np.full(4, 0.05)) == pytest.approx(np.full(4, 0.25), abs=1e-9)
+    assert probability_of_maximum(np.array([0.3]), np.array([0.1])).tolist() == [1.0]
+    assert probability_of_maximum(np.full(4, 0.2), np.full(4, 0.05)) == pytest.approx(
+        np.full(4, 0.25), abs=1e-9
+    )
     mean, deviation = np.array([0.1, 0.12, 0.05, 0.3]), np.array([0.05, 0.01, 0.2, 0.1])
     drawn = np.random.default_rng(0).normal(mean, deviation, (400_000, 4)).argmax(1)
-    assert highest(mean, deviation) == pytest.approx(np.bincount(drawn, minlength=4) / 400_000, abs=0.004)
+    assert probability_of_maximum(mean, deviation) == pytest.approx(
+        np.bincount(drawn, minlength=4) / 400_000, abs=0.004
+    )
     # one that is known well beside one of whom nothing is known
-    assert highest(np.array([0.1, 0.1]), np.array([5e-3, 0.1])) == pytest.approx([0.5, 0.5], abs=0.01)
+    assert probability_of_maximum(np.array([0.1, 0.1]), np.array([5e-3, 0.1])) == pytest.approx(
+        [0.5, 0.5], abs=0.01
+    )
 
 
 def test_beliefs_move_from_the_prediction_to_the_record() -> None:
-    new = Newcomers(
+    new = ColdStartExploration(
         NewItemSettings(share=1.0, budget=100),
         Objective(events=["play"], at_least=10.0),
-        np.zeros(3, np.int64),
+        3,
     )
-    new.add("impression", np.array([0] * 40 + [1] * 40), np.full(80, np.nan))
-    new.add(
+    new.record("impression", np.array([0] * 40 + [1] * 40), np.full(80, np.nan))
+    new.record(
         "play", np.array([0] * 20 + [1] * 20), np.array([30.0] * 20 + [5.0] * 20)
     )  # the second ones are too short
-    assert new.taken.tolist() == [20, 0, 0]
-    mean, deviation = new.believe(np.arange(3), np.full(3, 0.2))
+    assert len(new) == 3
+    mean, deviation = new.posterior(np.arange(3), np.full(3, 0.2))
     assert mean.tolist() == pytest.approx(
-        [(PRIOR * 0.2 + 20) / (PRIOR + 40), PRIOR * 0.2 / (PRIOR + 40), 0.2]
+        [
+            (PRIOR_IMPRESSIONS * 0.2 + 20) / (PRIOR_IMPRESSIONS + 40),
+            PRIOR_IMPRESSIONS * 0.2 / (PRIOR_IMPRESSIONS + 40),
+            0.2,
+        ]
     )
     assert deviation[2] > deviation[1]
     # slates count where no events say that they were seen, and not twice where they do
-    new.serve(np.array([0, 2, -1]))
-    assert new.shown(slice(None)).tolist() == [40, 40, 1]
+    new.served(np.array([0, 2, -1]))
+    assert new.impressions(slice(3)).tolist() == [40, 40, 1]
 
 
 def test_the_first_audience_goes_to_those_who_are_liked_and_ends_with_the_budget() -> None:
     rng = np.random.default_rng(1)
     true = np.array([0.02, 0.02, 0.02, 0.30])
-    new = Newcomers(NewItemSettings(share=1.0, budget=400), Objective(events=["play"]), np.full(4, 5 * DAY))
+    new = ColdStartExploration(NewItemSettings(share=1.0, budget=400), Objective(events=["play"]), 4)
     shown = np.zeros(4, int)
     for round_number in range(1_000):
-        now = new.now(np.full(4, 5 * DAY), 6 * DAY, None)
+        now = new.new_items(np.full(4, 5 * DAY), 6 * DAY, None)
         if not len(now):
             break
-        mean, deviation = new.believe(now, np.full(len(now), 0.1))
-        rows, _ = explored(
-            3,
-            1,
-            0.0,
-            round_number,
-            "plackett_luce",
-            0,
-            Trial(1.0, 0, np.arange(3, 3 + len(now)), mean, deviation),
-        )
+        mean, deviation = new.posterior(now, np.full(len(now), 0.1))
+        slot = ColdStartSlot(1.0, 0, np.arange(3, 3 + len(now)), mean, deviation)
+        rows, _ = explore(3, 1, ExplorationPolicy(0.0), round_number, slot)
         item = int(now[rows[0] - 3])
         shown[item] += 1
-        new.serve(np.array([item]))
+        new.served(np.array([item]))
         if rng.random() < true[item]:
-            new.add("play", np.array([item]), np.array([np.nan]))
+            new.record("play", np.array([item]), np.array([np.nan]))
     assert shown.max() == shown[3] == 400, shown  # no more than its budget
     assert (shown[:3] >= 5).all(), shown
-    early = Newcomers(
-        NewItemSettings(share=1.0, budget=400, window="1d"), Objective(events=["play"]), np.full(4, 5 * DAY)
+    early = ColdStartExploration(
+        NewItemSettings(share=1.0, budget=400, window="1d"), Objective(events=["play"]), 4
     )
-    assert len(early.now(np.full(4, 5 * DAY), 7 * DAY, None)) == 0  # no longer new
-    assert len(early.now(np.full(4, 5 * DAY), 4 * DAY, None)) == 0  # not out yet
+    assert len(early.new_items(np.full(4, 5 * DAY), 7 * DAY, None)) == 0  # no longer new
+    assert len(early.new_items(np.full(4, 5 * DAY), 4 * DAY, None)) == 0  # not out yet
 
 
 def test_a_new_item_is_shown_until_its_budget_is_spent(bundle: Path) -> None:
@@ -166,14 +170,14 @@ def test_a_new_item_is_shown_until_its_budget_is_spent(bundle: Path) -> None:
             assert slate.items[place[0]].reason
         assert len({r.item for r in slate.items}) == 6
     assert fresh.newcomers is not None
-    assert fresh.newcomers.shown(slice(None))[code] == len(slots) == 30
+    assert fresh.newcomers.impressions(slice(None))[code] == len(slots) == 30
     assert set(slots) == {2}
     assert all(0 < c <= 0.5 for c in chances)
     # rules hold for new items too, and a request without chance has none of them
     fresh.change_item("m-newer", {"title": "Newer", "attributes": today})
-    for given_filters, explore in (({"items": {"none": ["m-newer"]}}, None), (None, 0.0)):
+    for given_filters, strength in (({"items": {"none": ["m-newer"]}}, None), (None, 0.0)):
         asked = [
-            fresh.recommend(user=u, n=6, filters=given_filters, explore=explore, seed=1) for u in people[:30]
+            fresh.recommend(user=u, n=6, filters=given_filters, explore=strength, seed=1) for u in people[:30]
         ]
         assert not any(r.item == "m-newer" for slate in asked for r in slate.items)
     fresh.change_item("m-newer", {"retired": True})

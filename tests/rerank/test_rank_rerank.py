@@ -22,12 +22,12 @@ from shortlist.features.matrix import FeatureSet
 from shortlist.metrics.prediction import expected_calibration_error
 from shortlist.rank.calibration import fit_calibration
 from shortlist.rank.labels import labels
-from shortlist.rank.training_set import Examples, make_examples
-from shortlist.rank.utility import Wish, read_weights
+from shortlist.rank.training_set import TrainingSet, make_training_set
+from shortlist.rank.utility import UtilityWeights, resolve_weights
 from shortlist.recommender import Recommender
-from shortlist.rerank.exposure import capped
+from shortlist.rerank.exposure import cap_exposure
 from shortlist.rerank.filters import allowed_items
-from shortlist.rerank.freshness import boost
+from shortlist.rerank.freshness import boost_fresh
 from shortlist.rerank.mmr import mmr
 from shortlist.retrieve import Popular
 
@@ -92,14 +92,14 @@ def test_labels_against_a_loop(
 def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
     cuts = stage_cuts(dataset.log, dataset.project.evaluate)
     with pytest.raises(LeakError, match="would know the answers"):
-        make_examples(
+        make_training_set(
             dataset, recommender.retrievers, FeatureSet(dataset), cuts.ranker, cuts.validation, cuts.end
         )
 
 
 def _from_slates(
     rows: list[tuple[str, str, int, str, int, int]], rank: dict[str, Any], rerank: dict[str, Any]
-) -> Examples:
+) -> TrainingSet:
     """Examples of the log after its 500th second; rows: user, item, second, kind, slate, position."""
     names = ("user_id", "item_id", "timestamp", "kind", "slate", "position")
     late = [(user, item, 1_700_000_000 + at, *rest) for user, item, at, *rest in rows]
@@ -118,7 +118,7 @@ def _from_slates(
     start = int(dataset.log.time[0]) + 500_000
     past = dataset.before(start)
     sources = {"popular": Popular().fit(past)}
-    return make_examples(dataset, sources, FeatureSet(dataset).fit(past), start, start + 1_000_000, start)
+    return make_training_set(dataset, sources, FeatureSet(dataset).fit(past), start, start + 1_000_000, start)
 
 
 @pytest.mark.parametrize(
@@ -191,16 +191,18 @@ def test_isotonic_bends_where_platt_cannot_and_never_ties() -> None:
 def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recommender: Recommender) -> None:
     cuts = stage_cuts(dataset.log, dataset.project.evaluate)
     fresh = {n: type(r)(r.config).fit(dataset.before(cuts.ranker)) for n, r in recommender.retrievers.items()}
-    held = make_examples(dataset, fresh, recommender.features, cuts.validation, cuts.end, cuts.ranker)
+    held = make_training_set(dataset, fresh, recommender.features, cuts.validation, cuts.end, cuts.ranker)
     predicted = recommender.ranker.predict(held.matrix)[:, 0]
     happened = np.average(held.labels["play"], weights=held.weights)
     assert np.average(predicted, weights=held.weights) == pytest.approx(happened, rel=0.05)
 
 
 def test_weights() -> None:
-    assert read_weights({"b": 2}, {"a": 1.0, "b": 0.0}).tolist() == [1, 2]
+    assert resolve_weights({"b": 2}, {"a": 1.0, "b": 0.0}).tolist() == [1, 2]
     np.testing.assert_allclose(
-        Wish(np.array([1.0, 0.5]), np.array([0.1, 20.0])).utility(np.array([[0.1, 10.0]], np.float32)),
+        UtilityWeights(np.array([1.0, 0.5]), np.array([0.1, 20.0])).utility(
+            np.array([[0.1, 10.0]], np.float32)
+        ),
         [1.25],
         rtol=1e-6,
     )
@@ -211,7 +213,7 @@ def test_weights() -> None:
         ({"a": True}, "weights.a"),
     ):
         with pytest.raises(RequestError) as error:
-            read_weights(bad, {"a": 1.0, "b": 0.0})
+            resolve_weights(bad, {"a": 1.0, "b": 0.0})
         assert error.value.field == field
 
 
@@ -236,14 +238,16 @@ def test_mmr_by_hand() -> None:
 
 
 def test_freshness_by_hand() -> None:
-    worth = boost(np.array([1.0, 1.0, 1.0, -1.0]), np.array([1_000, 0, NO_TIME, 1_000]), 1_000, 1.0, 1_000)
+    worth = boost_fresh(
+        np.array([1.0, 1.0, 1.0, -1.0]), np.array([1_000, 0, NO_TIME, 1_000]), 1_000, 1.0, 1_000
+    )
     np.testing.assert_allclose(worth, [2.0, 1.5, 1.0, 0.0])
 
 
 @given(st.lists(st.integers(-1, 3), min_size=1, max_size=20), st.integers(1, 3), st.integers(1, 10))
 def test_exposure_keeps_its_promise(makers: list[int], cap: int, n: int) -> None:
     provider = np.array(makers, np.int32)
-    chosen = capped(np.arange(len(makers)), provider, cap, n)
+    chosen = cap_exposure(np.arange(len(makers)), provider, cap, n)
     assert len(set(chosen.tolist())) == len(chosen) <= n
     assert all((provider[chosen] == m).sum() <= cap for m in range(4))
     assert (np.diff(chosen) > 0).all()

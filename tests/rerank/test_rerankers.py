@@ -18,11 +18,11 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
 from shortlist.evaluate.rerank_cost import parts_of, preview, prices
 from shortlist.recommender import Recommender
-from shortlist.rerank.dpp import LEAST, dpp
+from shortlist.rerank.dpp import MIN_RESIDUAL, dpp
 from shortlist.rerank.fairness import fair_share
-from shortlist.rerank.genre_calibration import ALPHA, calibrated, divergence, tastes
-from shortlist.rerank.rows import Theme, assemble
-from shortlist.rerank.rules import pinned, weighed
+from shortlist.rerank.genre_calibration import ALPHA, calibrate_genres, taste_distribution
+from shortlist.rerank.page_rows import PageLimits, Theme, assemble_page
+from shortlist.rerank.rules import adjust_utility, pin_items
 from shortlist.serve.why import why_not
 
 UTILITY = hnp.arrays(np.float64, 14, elements=st.floats(-5, 5))
@@ -58,7 +58,7 @@ def test_dpp_is_the_greedy_determinant() -> None:
             gains = {
                 i: worth[i]
                 + strength
-                * np.log(max(np.linalg.det(kernel[np.ix_([*taken, i], [*taken, i])]) / base, LEAST))
+                * np.log(max(np.linalg.det(kernel[np.ix_([*taken, i], [*taken, i])]) / base, MIN_RESIDUAL))
                 for i in range(10)
                 if i not in taken
             }
@@ -80,10 +80,10 @@ def test_a_mixture_of_two_is_no_news_to_a_process_and_is_to_pairs() -> None:
 
 def test_tastes_by_hand() -> None:
     # two events: the older of genres 0 and 1, the later of genre 2
-    found = tastes(np.array([0, 1, 2]), np.array([0, 2, 3]), 4)
+    found = taste_distribution(np.array([0, 1, 2]), np.array([0, 2, 3]), 4)
     older = 0.98
     np.testing.assert_allclose(found, np.array([older / 2, older / 2, 1.0, 0.0]) / (1 + older))
-    assert not tastes(np.empty(0, np.int64), np.zeros(1, np.int64), 3).any()
+    assert not taste_distribution(np.empty(0, np.int64), np.zeros(1, np.int64), 3).any()
 
 
 def _ragged(genres: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +99,13 @@ def _shares(genres: list[list[int]], chosen: list[int], size: int) -> np.ndarray
         for genre in genres[row]:
             held[genre] += 1 / len(genres[row])
     return held / len(chosen)
+
+
+def divergence(taste: np.ndarray, shares: np.ndarray) -> float:
+    """KL(p ‖ q̃) of a slate's shares."""
+    known = taste > 0
+    mixed = (1 - ALPHA) * shares[known] + ALPHA * taste[known]
+    return float((taste[known] * np.log(taste[known] / mixed)).sum())
 
 
 def test_calibrated_is_stecks_greedy() -> None:
@@ -117,7 +124,7 @@ def test_calibrated_is_stecks_greedy() -> None:
                 for i in left
             }
             taken.append(max(value, key=value.__getitem__))
-        got = calibrated(utility, *_ragged(genres), taste, strength, 6)
+        got = calibrate_genres(utility, _ragged(genres), taste, strength, 6)
         assert got[:6].tolist() == taken
         assert sorted(got.tolist()) == list(range(12))
 
@@ -134,7 +141,7 @@ def test_calibrated_permutes(
     utility: np.ndarray, genres: list[list[int]], taste: list[float], strength: float, n: int
 ) -> None:
     shares = np.array(taste) / max(sum(taste), 1e-12)
-    order = calibrated(utility, *_ragged(genres), shares, strength, n)
+    order = calibrate_genres(utility, _ragged(genres), shares, strength, n)
     assert sorted(order.tolist()) == list(range(14))
     if strength == 0 or not any(taste):
         assert (np.diff(utility[order]) <= 0).all()
@@ -145,7 +152,7 @@ def test_a_boost_lifts_and_a_bury_lowers(utility: np.ndarray, bits: int, amount:
     met = np.array([bool(bits >> i & 1) for i in range(14)])
     for action, sign in (("boost", 1), ("bury", -1)):
         rule = Rule(name="r", when={"x": {}}, action=action, amount=amount)
-        worth = weighed(utility, np.arange(14), [rule], lambda _rule: met)
+        worth = adjust_utility(utility, np.arange(14), [rule], lambda _rule: met)
         assert (worth[~met] == utility[~met]).all()
         assert (sign * (worth[met] - utility[met]) >= 0).all()
 
@@ -154,9 +161,9 @@ def test_calibrated_keeps_the_shares_where_utility_would_not() -> None:
     """Seven dramas to three comedies: every drama is a little likelier, and still three comedies are shown."""
     genres = [[0]] * 20 + [[1]] * 20
     utility = np.concatenate([np.linspace(1.0, 0.8, 20), np.linspace(0.79, 0.6, 20)])
-    order = calibrated(utility, *_ragged(genres), np.array([0.7, 0.3]), 0.9, 10)[:10]
+    order = calibrate_genres(utility, _ragged(genres), np.array([0.7, 0.3]), 0.9, 10)[:10]
     assert Counter(genres[i][0] for i in order.tolist()) == {0: 7, 1: 3}
-    assert calibrated(utility, *_ragged(genres), np.zeros(2), 0.9, 10)[:3].tolist() == [
+    assert calibrate_genres(utility, _ragged(genres), np.zeros(2), 0.9, 10)[:3].tolist() == [
         0,
         1,
         2,
@@ -216,21 +223,21 @@ def test_rules_by_hand() -> None:
         Rule(name="gone", when={"x": {}}, action="hide"),
     ]
     about = _about({"up": [0, 4], "down": [1], "gone": [2]})
-    worth = weighed(np.array([1.0, 4.0, 9.0, 3.0, -2.0]), items, rules, about)  # type: ignore[arg-type]
+    worth = adjust_utility(np.array([1.0, 4.0, 9.0, 3.0, -2.0]), items, rules, about)  # type: ignore[arg-type]
     assert worth.tolist() == [2.0, 2.0, -np.inf, 3.0, -1.0]  # a boost never does harm
     pins = [
         Rule(name="pin", when={"x": {}}, action="pin", slot=1),
         Rule(name="none", when={"x": {}}, action="pin"),
     ]
     order = np.array([3, 0, 1, 4])
-    assert pinned(order, items, pins, _about({"pin": [4, 1], "none": [7]}), 3).tolist() == [3, 1, 0]  # type: ignore[arg-type]
-    assert pinned(order, items, pins[:1], _about({"pin": [4]}), 10).tolist() == [3, 4, 0, 1]  # type: ignore[arg-type]
+    assert pin_items(order, items, pins, _about({"pin": [4, 1], "none": [7]}), 3).tolist() == [3, 1, 0]  # type: ignore[arg-type]
+    assert pin_items(order, items, pins[:1], _about({"pin": [4]}), 10).tolist() == [3, 4, 0, 1]  # type: ignore[arg-type]
 
 
 @given(st.permutations(range(8)), st.sets(st.integers(0, 7)), st.integers(0, 10), st.integers(1, 8))
 def test_a_pin_keeps_all_others_in_order(order: list[int], about: set[int], slot: int, n: int) -> None:
     rule = Rule(name="pin", when={"x": {}}, action="pin", slot=slot)
-    got = pinned(np.array(order), np.arange(8), [rule], _about({"pin": sorted(about)}), n).tolist()  # type: ignore[arg-type]
+    got = pin_items(np.array(order), np.arange(8), [rule], _about({"pin": sorted(about)}), n).tolist()  # type: ignore[arg-type]
     assert len(set(got)) == len(got) == n
     if about:
         best = next(row for row in order if row in about)
@@ -267,7 +274,7 @@ def test_rules_hold_on_slates_and_have_a_price(dataset: Dataset, recommender: Re
     assert {p.part for p in found.parts} == {name for name, *_ in parts_of(settings_of)}
     assert prices(recommender, people)[0].part == "exposure cap"
     # and the rules hold: on slates, on pages, beside an item
-    old, recommender.arrange = recommender.arrange, recommender.arrange.under(settings_of)
+    old, recommender.arrange = recommender.arrange, recommender.arrange.with_settings(settings_of)
     project = recommender.project
     try:
         recommender.project = project.model_copy(update={"rerank": settings_of})
@@ -319,7 +326,7 @@ def test_rows_by_hand() -> None:
         Theme("b", "Right", np.array([4, 5, 6])),
         Theme("b", "Thin", np.array([0])),
     ]
-    page = assemble(utility, topics, themes, {"picks": 1, "a": 2, "b": 1}, 4, 2, fewest=2)
+    page = assemble_page(utility, topics, themes, PageLimits(4, 2, {"picks": 1, "a": 2, "b": 1}, 2))
     # the row that is first comes first; of the others, what is free of the left ones brings more
     assert [(t.title, rows.tolist()) for t, rows in page] == [
         ("Picks", [0, 4]),
@@ -327,7 +334,7 @@ def test_rows_by_hand() -> None:
         ("Right", [5, 6]),
     ]
     # one kind, one row: then the right ones come, though they bring less
-    page = assemble(utility, topics, themes[1:], {"a": 1, "b": 1}, 4, 2, fewest=2)
+    page = assemble_page(utility, topics, themes[1:], PageLimits(4, 2, {"a": 1, "b": 1}, 2))
     assert [t.title for t, _ in page] == ["Left", "Right"]
     # what the page shows already counts less
     alike = [
@@ -336,7 +343,8 @@ def test_rows_by_hand() -> None:
         Theme("a", "Right", np.array([4, 5])),
     ]
     order = {
-        d: [t.title for t, _ in assemble(utility, topics, alike, {"a": 3}, 2, 2, 2, d)] for d in (0.0, 1.0)
+        d: [t.title for t, _ in assemble_page(utility, topics, alike, PageLimits(2, 2, {"a": 3}, 2), d)]
+        for d in (0.0, 1.0)
     }
     assert order == {0.0: ["Left", "More left"], 1.0: ["Left", "Right"]}
 
@@ -353,7 +361,7 @@ def test_no_item_is_on_a_page_twice(
     utility: np.ndarray, lists: list[list[int]], rows: int, n: int, diversity: float
 ) -> None:
     themes = [Theme("k", str(at), np.array(own, np.int64)) for at, own in enumerate(lists)]
-    page = assemble(utility, np.eye(30)[:, :5], themes, {"k": 3}, rows, n, 1, diversity)
+    page = assemble_page(utility, np.eye(30)[:, :5], themes, PageLimits(rows, n, {"k": 3}, 1), diversity)
     shown = list(itertools.chain.from_iterable(r.tolist() for _, r in page))
     assert len(shown) == len(set(shown))
     assert len(page) <= min(rows, 3)

@@ -13,7 +13,7 @@ from shortlist.bundle.format import read_bundled_project, read_manifest, write_b
 from shortlist.data.serialize import load_dataset, save_dataset
 from shortlist.errors import BundleError, ProjectError
 from shortlist.features.saved import save_counts
-from shortlist.rank.gbdt.ranker import TreeRanker
+from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile
 from shortlist.retrieve import MODELS
 from shortlist.store.merge import Mark
@@ -65,7 +65,7 @@ def read_recommender(cls: type[R], folder: Path) -> R:
         recommender = cls(project)
         for name, settings in zip(recommender.retrievers, project.retrieve.sources, strict=True):
             recommender.retrievers[name] = MODELS[settings["model"]].load(folder / "retrievers" / name)
-        recommender.ranker = TreeRanker.load(folder / "ranker", project)
+        recommender.ranker = GBDTRanker.load(folder / "ranker", project)
         recommender.profile = Profile.load(folder / "profile.json")
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         recommender.scales = np.array(state["scales"], np.float64)

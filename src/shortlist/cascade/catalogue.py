@@ -1,7 +1,7 @@
 """The catalogue while it serves: items that are added, changed or retired, without a training.
 
 Everything that was learnt stays as it is and is lengthened where it must be. A new item has no history, so models of who took what
-cannot propose it: its description can (the `content` source), and exploration (`rerank/explore.py`). A changed attribute counts at once
+cannot propose it: its description can (the `content` source), and exploration (`rerank/cold_start.py`). A changed attribute counts at once
 where it is read as it is: filters, stock, features, diversity; what a model has made of it (a word's direction) is as old as the model.
 """
 
@@ -48,18 +48,20 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
     if new:
         for retriever in recommender.retrievers.values():
             retriever.add_items(recommender.dataset)
-        born = recommender.arrange.born
+        born = recommender.arrange.first_seen
         by = recommender.project.rerank.freshness_by
         time = items.attributes[by].times[code] if by else recommender.now()
-        recommender.arrange.born = np.append(born, np.int64(time))
+        recommender.arrange = recommender.arrange.with_catalogue(
+            items, np.append(born, np.int64(time)), recommender.arrange.factors
+        )
         if recommender.newcomers is not None:
             recommender.newcomers.grow(len(items))
-        if recommender.arrange.factors is not None:
-            recommender.arrange.factors = recommender.factors()
-    elif recommender.project.rerank.freshness_by in given:
-        recommender.arrange.born = items.attributes[str(recommender.project.rerank.freshness_by)].times
+    else:
+        born = recommender.arrange.first_seen
+        if recommender.project.rerank.freshness_by in given:
+            born = items.attributes[str(recommender.project.rerank.freshness_by)].times
+        recommender.arrange = recommender.arrange.with_catalogue(items, born, recommender.arrange.factors)
     recommender.permitted = None
-    recommender.arrange.masks.clear()
 
 
 def _put(items: Entities, changed: Entities) -> None:

@@ -1,4 +1,4 @@
-"""A page of rows for somebody: themes from what they did, what they like and what is going on, filled from one ranking (`rerank/rows.py`)."""
+"""A page of rows for somebody: themes from what they did, what they like and what is going on, filled from one ranking (`rerank/page_rows.py`)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from shortlist.data.slates import Recommendation
 from shortlist.data.times import NO_TIME
 from shortlist.errors import RequestError
 from shortlist.recommender import Recommender
-from shortlist.rerank.pipeline import Strengths
-from shortlist.rerank.rows import Theme, assemble
+from shortlist.rerank.page_rows import PageLimits, Theme, assemble_page
+from shortlist.rerank.strengths import RerankStrengths
 
 ANCHORS = 8
 """So many of the latest things that somebody chose may have a row of their own."""
@@ -130,7 +130,8 @@ class _Page:
         for row in settings:
             most[row.kind] = most.get(row.kind, 0) + row.most
         topics = self._topics()
-        page = assemble(self.utility, topics, themes, most, most_rows - len(head), self.n)
+        limits = PageLimits(most_rows - len(head), self.n, most)
+        page = assemble_page(self.utility, topics, themes, limits)
         return head + [
             PageRow(theme.kind, theme.title, self._in_full(chosen), about[id(theme)])
             for theme, chosen in page
@@ -148,9 +149,9 @@ class _Page:
 
     def _picks(self, _row: RowSettings) -> list[tuple[Theme, Any]]:
         by = self.r.project.rerank
-        strengths = Strengths(by.diversity, by.freshness, by.calibration)
+        strengths = RerankStrengths(by.diversity, by.freshness, by.calibration)
         taste = self.r.taste(self.requests, 0) if strengths.calibration > 0 else None
-        order = self.r.arrange(self.items, self.utility, self.n, self.moment, strengths, taste)
+        order = self.r.arrange.rerank(self.items, self.utility, self.n, self.moment, strengths, taste)
         return [(Theme("picks", "Picked for you", order, first=True), None)]
 
     def _because(self, _row: RowSettings) -> list[tuple[Theme, Any]]:
@@ -211,7 +212,7 @@ class _Page:
         return []
 
     def _new(self, row: RowSettings) -> list[tuple[Theme, Any]]:
-        born = self.r.arrange.born[self.items]
+        born = self.r.arrange.first_seen[self.items]
         fresh = (born != NO_TIME) & (born > self.moment - duration_ms(row.window)) & (born <= self.moment)
         return [(Theme("new", "New", self.order[fresh[self.order]]), None)]
 

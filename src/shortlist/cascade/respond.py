@@ -12,9 +12,9 @@ import numpy as np
 from shortlist.cascade.reasons import reasons
 from shortlist.data.slates import Recommendation
 from shortlist.features.matrix import Rows
-from shortlist.rank.utility import Wish
-from shortlist.rerank.cold_start import MOST, Trial
-from shortlist.rerank.pipeline import Strengths
+from shortlist.rank.utility import UtilityWeights
+from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartSlot
+from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Requests
 
 if TYPE_CHECKING:
@@ -28,27 +28,27 @@ def trial_of(
     order: np.ndarray,
     share: float,
     moment: int,
-) -> tuple[np.ndarray, Trial | None]:
+) -> tuple[np.ndarray, ColdStartSlot | None]:
     """The new items among candidates, as a trial over rows of the order, which is lengthened by those that are not in it."""
     assert recommender.newcomers is not None
     new = recommender.newcomers
-    rows = np.flatnonzero(new.is_new(items, recommender.arrange.born[items], moment))
-    rows = rows[recommender.arrange.may_join(items[rows], items[order])]
+    rows = np.flatnonzero(new.is_new(items, recommender.arrange.first_seen[items], moment))
+    rows = rows[recommender.arrange.within_exposure_cap(items[rows], items[order])]
     if not len(rows):
         return order, None
-    rows = rows[np.argsort(new.shown(items[rows]), kind="stable")][:MOST]
+    rows = rows[np.argsort(new.impressions(items[rows]), kind="stable")][:MAX_CANDIDATES]
     objective = recommender.project.relevant
     names = list(recommender.project.objectives)
     if recommender.project.objectives[objective].kind == "probability":
         predicted = predictions[rows, names.index(objective)].astype(np.float64)
     else:
-        predicted = np.full(len(rows), new.usual)
-    mean, deviation = new.believe(items[rows], predicted)
+        predicted = np.full(len(rows), new.base_rate)
+    mean, deviation = new.posterior(items[rows], predicted)
     longer = np.concatenate([order, np.setdiff1d(rows, order)])
     by_row = np.argsort(longer)
     place = by_row[np.searchsorted(longer, rows, sorter=by_row)]
     slot = recommender.project.rerank.new_items.slot
-    return longer, Trial(share, slot, place, mean, deviation)
+    return longer, ColdStartSlot(share, slot, place, mean, deviation)
 
 
 def in_full(
@@ -88,18 +88,20 @@ def in_full(
     ]
 
 
-def policy_name(version: str, wish: Wish, strengths: Strengths) -> str:
+def policy_name(version: str, wish: UtilityWeights, strengths: RerankStrengths) -> str:
     """What chose the slates, in a few letters: the model, and a digest of what was wanted of it."""
     return f"{version}-{_digest(tuple(wish.weights.tolist()), wish.combine, wish.limits, strengths)}"
 
 
 @lru_cache(maxsize=1000)
-def _digest(weights: tuple[float, ...], combine: str, limits: tuple[Any, ...], strengths: Strengths) -> str:
+def _digest(
+    weights: tuple[float, ...], combine: str, limits: tuple[Any, ...], strengths: RerankStrengths
+) -> str:
     wanted = f"{list(weights)}{combine}{limits}{astuple(strengths)}"
     return hashlib.blake2b(wanted.encode(), digest_size=3).hexdigest()
 
 
-def guard_rails(names: list[str], wish: Wish, shown: np.ndarray) -> dict[str, dict[str, float]]:
+def guard_rails(names: list[str], wish: UtilityWeights, shown: np.ndarray) -> dict[str, dict[str, float]]:
     """How far a slate keeps to each guard-rail: what was asked for, and what its items reach."""
     return {
         names[at]: {"asked": least, "reached": float(shown[:, at].mean()) if len(shown) else 0.0}

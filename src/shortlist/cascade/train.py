@@ -18,10 +18,10 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress
 from shortlist.data.split import stage_cuts
 from shortlist.features.matrix import FeatureSet
-from shortlist.rank.gbdt.ranker import TreeRanker
+from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile, profile_of
 from shortlist.rank.propensity import curve_of
-from shortlist.rank.training_set import Examples, make_examples
+from shortlist.rank.training_set import TrainingSet, make_training_set
 from shortlist.retrieve import Retriever
 
 
@@ -31,7 +31,7 @@ class Trained:
     features are drawn to. `version`: a digest of settings, data and outcome. `profile`: what the features looked like in training.
     """
 
-    ranker: TreeRanker
+    ranker: GBDTRanker
     scales: np.ndarray
     priors: dict[str, float]
     version: str
@@ -44,7 +44,7 @@ def train_stages(
     progress: Progress,
     earlier: dict[str, Retriever] | None = None,
     rows: np.ndarray | None = None,
-    ranker_before: TreeRanker | None = None,
+    ranker_before: GBDTRanker | None = None,
 ) -> Trained:
     """Fit the retrievers in place and train a ranker. Raises `DataError` where the log is too short.
 
@@ -57,17 +57,17 @@ def train_stages(
     _fit(retrievers, past, progress, "retrievers on the past")
     features = FeatureSet(dataset).fit(past)
 
-    def examples(seen: Dataset, start: int, end: int, name: str) -> Examples:
+    def examples(seen: Dataset, start: int, end: int, name: str) -> TrainingSet:
         def report(what: str, share: float) -> None:
             progress(f"{name}: {what}", share)
 
-        return make_examples(seen, retrievers, features, start, end, cuts.ranker, report, curve)
+        return make_training_set(seen, retrievers, features, start, end, cuts.ranker, report, curve)
 
     until = dataset.before(cuts.validation)
     curve = curve_of(until)
     window = examples(until, cuts.ranker, cuts.validation, "training")
     held = examples(dataset, cuts.validation, cuts.end, "validation")
-    ranker = TreeRanker(dataset.project).fit(
+    ranker = GBDTRanker(dataset.project).fit(
         window, held, lambda share: progress("ranker", share), ranker_before
     )
     predictions = ranker.predict(held.matrix)

@@ -30,8 +30,8 @@ from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.rank.censoring import LEAST
 from shortlist.rank.gbdt.targets import make_target
 from shortlist.rank.propensity import curve_of
-from shortlist.rank.training_set import Examples, make_examples
-from shortlist.rank.utility import Wish
+from shortlist.rank.training_set import TrainingSet, make_training_set
+from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import Recommender
 from shortlist.report.html import page
 from shortlist.simulate.world import TrueOutcome
@@ -121,7 +121,7 @@ def pareto(
     train = dataset.before(cut)
     recommender = Recommender(project).fit(train, progress)
     end = int(dataset.log.time[-1]) + 1
-    examples = make_examples(
+    examples = make_training_set(
         dataset, recommender.retrievers, recommender.features, cut, end, cut, curve=curve_of(train)
     )
     predictions = recommender.ranker.predict(examples.matrix)
@@ -134,7 +134,7 @@ def pareto(
     found = []
     for number, share in enumerate(np.linspace(0, 1, points)):
         weights = {**defaults, a: float(1 - share), b: float(share)}
-        wish = Wish(np.array(list(weights.values())), recommender.scales, project.utility.combine)
+        wish = UtilityWeights(np.array(list(weights.values())), recommender.scales, project.utility.combine)
         slates = recommender.recommend(users=ids, n=project.evaluate.k, weights=weights, now=cut)
         values = {
             "replayed": _replayed(project, examples, predictions, wish),
@@ -183,7 +183,7 @@ def _chosen(project: Project, objectives: tuple[str, str] | None) -> tuple[str, 
 
 
 def _replayed(
-    project: Project, examples: Examples, predictions: np.ndarray, wish: Wish
+    project: Project, examples: TrainingSet, predictions: np.ndarray, wish: UtilityWeights
 ) -> dict[str, Estimate]:
     """What followed the items that come first by this weighting, per item."""
     utility = wish.utility(predictions)

@@ -270,7 +270,7 @@ def catalogue_of(fresh: Recommender, fold: Fold) -> Catalogue:
     if settings.diversity_by:
         genres = train.items.attributes[settings.diversity_by]
     maker = train.items.attributes[settings.exposure_by] if settings.exposure_by else None
-    born = fresh.arrange.born
+    born = fresh.arrange.first_seen
     age = np.where(born == NO_TIME, np.nan, (fold.moment - born.astype(np.float64)) / DAY)
     if settings.diversity_by or fresh.arrange.factors is not None:
         vectors: Any = fresh.arrange.vectors(np.arange(n))

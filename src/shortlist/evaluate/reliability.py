@@ -19,7 +19,7 @@ from shortlist.metrics.prediction import auc, calibration_error, log_loss, relia
 from shortlist.rank.gbdt.targets import make_target
 from shortlist.rank.profile import knowledge
 from shortlist.rank.propensity import curve_of
-from shortlist.rank.training_set import make_examples
+from shortlist.rank.training_set import make_training_set
 from shortlist.recommender import Recommender
 from shortlist.report.html import drawing
 
@@ -87,7 +87,7 @@ def check_calibration(
     project = recommender.project
     end = int(dataset.log.time[-1]) + 1
     try:
-        examples = make_examples(
+        examples = make_training_set(
             dataset,
             recommender.retrievers,
             recommender.features,

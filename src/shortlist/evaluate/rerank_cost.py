@@ -17,11 +17,12 @@ import numpy as np
 from shortlist.config.rerank import RerankSettings
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.recommender import Recommender
-from shortlist.rerank.pipeline import Arranger, Strengths
+from shortlist.rerank.pipeline import RerankPipeline
+from shortlist.rerank.strengths import RerankStrengths
 
 DRAWS = 500
 BATCH = 128
-Part = tuple[str, RerankSettings, Strengths]
+Part = tuple[str, RerankSettings, RerankStrengths]
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class Preview:
         }
 
 
-def strengths_of(settings: RerankSettings) -> Strengths:
+def strengths_of(settings: RerankSettings) -> RerankStrengths:
     """What the settings ask of a request that says nothing itself; without chance."""
-    return Strengths(settings.diversity, settings.freshness, settings.calibration)
+    return RerankStrengths(settings.diversity, settings.freshness, settings.calibration)
 
 
 def parts_of(settings: RerankSettings) -> list[Part]:
@@ -99,7 +100,7 @@ def preview(
     """
     made = _Slates(recommender, people, n)
     old, old_worth = made.under(recommender.arrange, strengths_of(recommender.project.rerank))
-    arrange = recommender.arrange.under(settings)
+    arrange = recommender.arrange.with_settings(settings)
     new, new_worth = made.under(arrange, strengths_of(settings))
     titles = recommender.dataset.items.titles
     moved = made.counts(new) - made.counts(old)
@@ -121,11 +122,11 @@ def preview(
     )
 
 
-def _prices(made: _Slates, arrange: Arranger, settings: RerankSettings, seed: int) -> list[Price]:
+def _prices(made: _Slates, arrange: RerankPipeline, settings: RerankSettings, seed: int) -> list[Price]:
     own, worth = made.under(arrange, strengths_of(settings))
     found = []
     for name, without, strengths in parts_of(settings):
-        other, better = made.under(arrange.under(without), strengths)
+        other, better = made.under(arrange.with_settings(without), strengths)
         changed = np.mean([a.tolist() != b.tolist() for a, b in zip(own, other, strict=True)]) if own else 0.0
         found.append(Price(name, _share(better, worth, seed), float(changed)))
     return found
@@ -163,14 +164,14 @@ class _Slates:
                 self.utility.append(wish.guarded(utility[part], predictions[part], n))
                 self.tastes.append(requests.histories.item[low:high])
 
-    def under(self, arrange: Arranger, strengths: Strengths) -> tuple[list[np.ndarray], np.ndarray]:
+    def under(self, arrange: RerankPipeline, strengths: RerankStrengths) -> tuple[list[np.ndarray], np.ndarray]:
         """Each person's slate as item codes, and the utility of it, float64 (people,)."""
         slates, worth = [], np.zeros(len(self.items))
         for at, (items, utility, history) in enumerate(
             zip(self.items, self.utility, self.tastes, strict=True)
         ):
-            taste = arrange.taste_of(history) if strengths.calibration > 0 and history is not None else None
-            order = arrange(items, utility, self.n, self.moment, strengths, taste)
+            taste = arrange.taste(history) if strengths.calibration > 0 and history is not None else None
+            order = arrange.rerank(items, utility, self.n, self.moment, strengths, taste)
             slates.append(items[order])
             worth[at] = utility[order].sum()
         return slates, worth

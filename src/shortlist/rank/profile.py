@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.rank.training_set import Examples
+from shortlist.rank.training_set import TrainingSet
 
 BINS = 10
 LEAK_BINS = 32
@@ -67,7 +67,7 @@ class Profile:
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def profile_of(examples: Examples) -> Profile:
+def profile_of(examples: TrainingSet) -> Profile:
     """Look at training examples (a sample of them, where there are very many)."""
     rng = np.random.default_rng(0)
     n = len(examples.weights)
@@ -91,7 +91,7 @@ def profile_of(examples: Examples) -> Profile:
     return Profile(n, features, knowledge(examples))
 
 
-def knowledge(examples: Examples) -> dict[str, dict[str, float]]:
+def knowledge(examples: TrainingSet) -> dict[str, dict[str, float]]:
     """How well each feature alone tells who fulfils each objective: objective → feature → AUC (0.5 nothing, 1 all)."""
     rng = np.random.default_rng(1)
     n = len(examples.weights)

@@ -29,7 +29,7 @@ BATCH = 512
 
 
 @dataclass(frozen=True)
-class Examples:
+class TrainingSet:
     """`matrix` float32 (rows, features), `labels` objective → float32 (rows,), `weights` float32 (rows,), `request`
     int64 (rows,), rows of a request side by side. `arrived`: objective → the share of its outcomes that had come by the end
     of what was known; `examined` float64 (rows,): how much the slot is looked at, as a share of the top one.
@@ -54,7 +54,7 @@ class Moments:
     shown: list[np.ndarray] | None = None
 
 
-def make_examples(
+def make_training_set(
     dataset: Dataset,
     retrievers: dict[str, Retriever],
     features: FeatureSet,
@@ -63,7 +63,7 @@ def make_examples(
     fitted_until: int,
     progress: Progress = silent,
     curve: Examination | None = None,
-) -> Examples:
+) -> TrainingSet:
     """Examples from requests in start ≤ time < end (ms). `dataset` reaches to `end`; what came before a request is its
     history, what came after it its label. curve: how much each slot is looked at. Raises `LeakError` where the
     retrievers saw the window.
@@ -105,7 +105,7 @@ def make_examples(
     examined = np.ones(len(moments))
     if shown and settings.position_bias == "weights" and rows.position is not None:
         examined = curve.at(rows.position) if curve is not None else examined
-    return Examples(
+    return TrainingSet(
         matrix,
         targets,
         weights,
@@ -305,4 +305,4 @@ def _context(dataset: Dataset, asked: Moments) -> dict[str, Attribute]:
     return {name: a.take(rows) for name, a in log.context.items()}
 
 
-__all__ = ["Examples", "make_examples", "past_requests"]
+__all__ = ["TrainingSet", "make_training_set", "past_requests"]

@@ -24,7 +24,7 @@ FLOOR = 1e-9
 
 
 @dataclass(frozen=True)
-class Wish:
+class UtilityWeights:
     """What a request wants: `weights` and `scales` float64 (objectives,); `limits`: objective's number → least mean."""
 
     weights: np.ndarray
@@ -77,7 +77,7 @@ def _best(utility: np.ndarray, n: int) -> np.ndarray:
     return np.argpartition(-utility, n - 1)[:n]
 
 
-def read_weights(asked: dict[str, float] | None, defaults: dict[str, float]) -> np.ndarray:
+def resolve_weights(asked: dict[str, float] | None, defaults: dict[str, float]) -> np.ndarray:
     """A request's weights over the project's. Raises `RequestError` for an unknown objective or no weight at all."""
     merged = dict(defaults)
     for name, weight in (asked or {}).items():
@@ -90,7 +90,7 @@ def read_weights(asked: dict[str, float] | None, defaults: dict[str, float]) -> 
     return np.array(list(merged.values()), np.float64)
 
 
-def read_limits(
+def resolve_guard_rails(
     asked: dict[str, float] | None, defaults: dict[str, float], objectives: list[str]
 ) -> tuple[tuple[int, float], ...]:
     """A request's guard-rails, or the project's. Raises `RequestError` for an unknown objective or no number."""
@@ -100,7 +100,7 @@ def read_limits(
     return tuple((objectives.index(name), least) for name, least in limits.items())
 
 
-def read_combine(asked: str | None, default: str) -> str:
+def resolve_combine(asked: str | None, default: str) -> str:
     if asked is None:
         return default
     if asked not in {"sum", "product"}:

@@ -1,1 +1,1 @@
-"""From ranked candidates to a slate. Every step permutes or selects; none invents."""
+"""Re-ranking: from scored candidates to a slate, with diversity, freshness, exposure limits, rules and exploration."""

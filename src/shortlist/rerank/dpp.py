@@ -1,63 +1,88 @@
-"""Diversity as a determinantal point process: a slate is good where its items are, and far apart from each other.
-
-A set's weight is det(L) with L_ij = q_i S_ij q_j: the squared volume that its items span, each as long as it is good. Two alike items span
-next to nothing together, and an item that is a mixture of several others counts as no news, which pairs alone (`diversity.py`) do not see
-(Kulesza & Taskar 2012). The most probable set is found greedily, with one Cholesky row a step (Chen, Zhang & Zhou 2018, "Fast greedy MAP
-inference for determinantal point process to improve recommendation diversity"). Taken next is the item with the largest
-
-    (1 − λ) · utility + λ · log d²,   d²: what of the item is not spanned by those already taken
-
-with utilities scaled to 0…1 over the pool. O(pool × n × (d + n)).
-"""
+"""Diversity by a determinantal point process."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from shortlist.rerank.mmr import scaled, then_the_rest, unit_rows
+from shortlist.rerank.greedy import append_rest, scale_utility, unit_rows
 
-LEAST = 1e-3
-"""Everything is a little bit itself: what is spanned whole by others still has so much of its own, so that utility decides among such."""
+MIN_RESIDUAL = 1e-3
+"""Lower bound of an item's residual. Items that others span completely are then ordered by utility."""
 
 
-def dpp(utility: np.ndarray, vectors: np.ndarray, strength: float, n: int) -> np.ndarray:
-    """The order in which to show: int64 (pool,), a permutation; its first n are chosen by the process, the rest by utility.
+def dpp(
+    utility: NDArray[np.float64], vectors: NDArray[np.float32], strength: float, n: int
+) -> NDArray[np.int64]:
+    """Order candidates by greedy maximum a posteriori inference of a determinantal point process (DPP).
 
-    utility float64 (pool,); vectors float32 (pool, d); strength λ from 0 (by utility alone) to 1.
+    A DPP gives a set of items the weight det(L) with L_ij = q_i S_ij q_j: the squared volume that their vectors span,
+    with quality q as length. Similar items span little volume together. Unlike MMR, which compares pairs, a DPP also
+    recognises an item that is a mixture of several selected ones. Each slot takes the candidate with the largest
+
+        (1 − λ) · utility + λ · log d²
+
+    where d² is the squared part of the item's unit vector that the selected items do not span, and utilities are scaled
+    to 0…1 over the pool. One row of a Cholesky factor is computed per slot. Cost: O(pool × n × (d + n)). Without
+    meaningful vectors use `mmr` with groups, which is cheaper.
+
+    Parameters
+    ----------
+    utility : ndarray of shape (pool,), float64
+        Utility of each candidate.
+    vectors : ndarray of shape (pool, d), float32
+        Vectors whose cosine is the similarity of items.
+    strength
+        λ, from 0 (utility only) to 1 (diversity only).
+    n
+        Number of slots.
+
+    Returns
+    -------
+    ndarray of shape (pool,), int64
+        A permutation of the pool. The first n rows are selected by the process, the rest is ordered by utility.
+
+    References
+    ----------
+    Kulesza & Taskar (2012). Determinantal point processes for machine learning.
+
+    Chen, Zhang & Zhou (2018). Fast greedy MAP inference for determinantal point process to improve recommendation
+    diversity. NeurIPS.
     """
     by_utility = np.argsort(-utility, kind="stable")
     if strength <= 0 or len(utility) < 2:
         return by_utility
-    worth = scaled(utility) * (1 - strength)
-    return then_the_rest(
-        _greedy(worth, unit_rows(vectors), float(strength), min(n, len(utility))), by_utility
-    )
+    relevance = scale_utility(utility) * (1 - strength)
+    selected = _select(relevance, unit_rows(vectors), float(strength), min(n, len(utility)))
+    return append_rest(selected, by_utility)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _greedy(worth, unit, strength, n):  # type: ignore[no-untyped-def]
-    """The n rows taken one by one; ties go to the earlier row."""
-    pool = len(worth)
-    left, taken = np.ones(pool), np.zeros(pool, np.bool_)
-    rows, order = np.zeros((n, pool)), np.empty(n, np.int64)
-    for place in range(n):
-        best, gain = -1, 0.0
+def _select(
+    relevance: NDArray[np.float64], unit: NDArray[np.float32], strength: float, n: int
+) -> NDArray[np.int64]:
+    """Select n rows one by one; ties go to the earlier row."""
+    pool = len(relevance)
+    residual, taken = np.ones(pool), np.zeros(pool, np.bool_)
+    factor, order = np.zeros((n, pool)), np.empty(n, np.int64)
+    for slot in range(n):
+        best, best_score = -1, 0.0
         for row in range(pool):
             if not taken[row]:
-                now = worth[row] + strength * np.log(max(left[row], LEAST))
-                if best < 0 or now > gain:
-                    best, gain = row, now
-        order[place], taken[best] = best, True
-        root = np.sqrt(max(left[best], LEAST))
+                score = relevance[row] + strength * np.log(max(residual[row], MIN_RESIDUAL))
+                if best < 0 or score > best_score:
+                    best, best_score = row, score
+        order[slot], taken[best] = best, True
+        root = np.sqrt(max(residual[best], MIN_RESIDUAL))
         for row in range(pool):
             if not taken[row]:
-                dot = np.float32(0)
+                cosine = np.float32(0)
                 for c in range(unit.shape[1]):
-                    dot += unit[row, c] * unit[best, c]
-                part = float(dot)
-                for before in range(place):
-                    part -= rows[before, best] * rows[before, row]
-                rows[place, row] = part / root
-                left[row] -= rows[place, row] ** 2
+                    cosine += unit[row, c] * unit[best, c]
+                part = float(cosine)
+                for before in range(slot):
+                    part -= factor[before, best] * factor[before, row]
+                factor[slot, row] = part / root
+                residual[row] -= factor[slot, row] ** 2
     return order

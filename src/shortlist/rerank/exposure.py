@@ -1,26 +1,44 @@
-"""Exposure: no provider fills a slate.
-
-Walks the order and passes over an item once its provider has `cap` items. What is passed over is not shown, however
-short the slate gets: a cap is a promise. Items of unknown provider are not counted.
-"""
+"""Exposure: a limit on the items of one provider per slate."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def capped(order: np.ndarray, provider: np.ndarray, cap: int | None, n: int) -> np.ndarray:
-    """The first n of `order` that keep the cap, int64. provider int32 (pool,), −1 unknown."""
+def cap_exposure(
+    order: NDArray[np.int64], provider: NDArray[np.int32], cap: int | None, n: int
+) -> NDArray[np.int64]:
+    """Return the first n candidates of an order that respect the limit per provider.
+
+    The limit is strict: a candidate above it is left out even if the slate becomes shorter than n. Items of an unknown
+    provider are not limited. Cost: O(pool).
+
+    Parameters
+    ----------
+    order : ndarray of shape (pool,), int64
+        Candidates, best first.
+    provider : ndarray of shape (pool,), int32
+        Provider code of each candidate, by the rows that `order` names; −1 if unknown.
+    cap
+        Maximum number of items of one provider, or None for no limit.
+    n
+        Number of slots.
+
+    Returns
+    -------
+    ndarray of shape (at most n,), int64
+    """
     if cap is None:
         return order[:n]
-    taken: dict[int, int] = {}
-    chosen = []
+    counts: dict[int, int] = {}
+    selected = []
     for row in order.tolist():
-        maker = int(provider[row])
-        if maker >= 0 and taken.get(maker, 0) >= cap:
+        own = int(provider[row])
+        if own >= 0 and counts.get(own, 0) >= cap:
             continue
-        taken[maker] = taken.get(maker, 0) + 1
-        chosen.append(row)
-        if len(chosen) == n:
+        counts[own] = counts.get(own, 0) + 1
+        selected.append(row)
+        if len(selected) == n:
             break
-    return np.array(chosen, np.int64)
+    return np.array(selected, np.int64)

@@ -1,10 +1,4 @@
-"""A least share of slots for some providers, at a bounded price.
-
-A ranker that learns from clicks gives small providers less and less: who is not shown is not chosen (the rich get richer). A least share puts
-the best of their items where the slate loses least: the worst others leave first. Each exchange costs predicted utility, so it is made only
-while the slate's loss stays under what somebody said they would pay; how much of the share was reached, and what it cost, is the answer and not
-a hope (Singh & Joachims 2018, "Fairness of exposure in rankings"; Zehlike et al. 2017, "FA*IR").
-"""
+"""Fairness: a minimum share of slots for some providers, at a bounded loss of utility."""
 
 from __future__ import annotations
 
@@ -12,38 +6,84 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Shared:
-    """`order` int64 (≤ n,): the slate; `reached`: the share of its slots; `price`: the share of its utility that was given up."""
+@dataclass(frozen=True, eq=False)
+class FairSlate:
+    """A slate with a minimum share of protected items.
 
-    order: np.ndarray
+    Attributes
+    ----------
+    order : ndarray of shape (at most n,), int64
+        Rows of the slate.
+    reached
+        Share of its slots that protected items have.
+    price
+        Share of the slate's utility that was given up.
+    """
+
+    order: NDArray[np.int64]
     reached: float
     price: float
 
+    def __repr__(self) -> str:
+        return f"FairSlate({len(self.order)} items, reached={self.reached:.3g}, price={self.price:.3g})"
+
 
 def fair_share(
-    order: np.ndarray, utility: np.ndarray, favoured: np.ndarray, share: float, most_loss: float, n: int
-) -> Shared:
-    """Order int64 (pool,), best first; utility float64 and favoured bool, (rows,) by the rows that order names. O(pool)."""
-    slate, spare = order[:n].copy(), order[n:]
+    order: NDArray[np.int64],
+    utility: NDArray[np.float64],
+    protected: NDArray[np.bool_],
+    share: float,
+    most_loss: float,
+    n: int,
+) -> FairSlate:
+    """Give protected items a minimum share of the slots while the loss of utility stays within a budget.
+
+    A ranker that learns from clicks shows small providers less and less, because items that are not shown are not
+    chosen. Here the least useful other items of the slate are exchanged for the best protected items outside it, one by
+    one, until the share is reached or the next exchange exceeds the budget. `reached` and `price` report the result.
+    Cost: O(pool log pool).
+
+    Parameters
+    ----------
+    order : ndarray of shape (pool,), int64
+        Rows of candidates, best first; the first n are the slate.
+    utility : ndarray of shape (rows,), float64
+        Utility by the rows that `order` names.
+    protected : ndarray of shape (rows,), bool
+        Whether a row belongs to the providers that get the share.
+    share
+        Minimum share of the slots, rounded up.
+    most_loss
+        Maximum share of the slate's utility that may be lost.
+    n
+        Number of slots.
+
+    References
+    ----------
+    Zehlike et al. (2017). FA*IR: a fair top-k ranking algorithm. CIKM.
+
+    Singh & Joachims (2018). Fairness of exposure in rankings. KDD.
+    """
+    slate, rest = order[:n].copy(), order[n:]
     if not len(slate):
-        return Shared(slate, 0.0, 0.0)
-    owed = math.ceil(share * len(slate) - 1e-9)
-    whole = float(utility[slate].sum())
-    # a slate worth nothing, or less, has no share of it to give up: then only exchanges that cost nothing are made
-    budget, spent = most_loss * max(whole, 0.0), 0.0
-    coming = spare[favoured[spare]]
-    coming = coming[np.argsort(-utility[coming], kind="stable")]
-    places = np.flatnonzero(~favoured[slate])
+        return FairSlate(slate, 0.0, 0.0)
+    required = math.ceil(share * len(slate) - 1e-9)
+    total = float(utility[slate].sum())
+    # A slate of zero or negative utility has no budget: only exchanges without loss are made.
+    budget, spent = most_loss * max(total, 0.0), 0.0
+    entering = rest[protected[rest]]
+    entering = entering[np.argsort(-utility[entering], kind="stable")]
+    places = np.flatnonzero(~protected[slate])
     leaving = places[np.argsort(utility[slate[places]], kind="stable")]
-    have = int(favoured[slate].sum())
-    for place, row in zip(leaving.tolist(), coming.tolist(), strict=False):
-        if have >= owed:
+    count = int(protected[slate].sum())
+    for place, row in zip(leaving.tolist(), entering.tolist(), strict=False):
+        if count >= required:
             break
         loss = float(utility[slate[place]] - utility[row])
         if spent + loss > budget + 1e-12:
             break
-        slate[place], spent, have = row, spent + loss, have + 1
-    return Shared(slate, have / len(slate), spent / whole if whole > 0 else 0.0)
+        slate[place], spent, count = row, spent + loss, count + 1
+    return FairSlate(slate, count / len(slate), spent / total if total > 0 else 0.0)

@@ -1,99 +1,137 @@
-"""Rules: what may be shown at all, as one mask over the catalogue.
+"""Filters: which items may be shown at all, as one mask over the catalogue.
 
-Rules act while retrieving, not after: a strict rule then still fills the slate. A request writes them as
+Filters act during retrieval, not afterwards, so that a strict filter still fills the slate. A request writes them as
 
     {"items": {"none": ["i7"]}, "genres": {"any": ["Comedy"], "none": ["Horror"]}, "year": {"min": 1990, "max": 1999}}
 
-where `any` wants at least one of the values, `none` forbids them, and `min` / `max` bound numbers and times.
+where `any` requires at least one of the values, `none` excludes them, and `min` and `max` are bounds of numbers and times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from shortlist.data.attributes import Attribute
+from shortlist.data.attributes import Attribute, CodedAttribute, NumberAttribute, TimeAttribute
 from shortlist.data.entities import Entities
 from shortlist.data.times import NO_TIME, to_milliseconds
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, suggestion
 
 
-def allowed_items(items: Entities, filters: dict[str, Any] | None, in_stock: str | None) -> np.ndarray | None:
-    """Bool (items,), or None where everything may be shown. Raises `RequestError` naming the filter that is wrong."""
+def allowed_items(
+    items: Entities, filters: Mapping[str, Any] | None, in_stock: str | None
+) -> NDArray[np.bool_] | None:
+    """Compute the items that may be shown.
+
+    Parameters
+    ----------
+    items
+        The catalogue.
+    filters
+        Attribute (or `items`, for ids) → condition, as in a request.
+    in_stock
+        A number attribute; items for which it is 0 are excluded.
+
+    Returns
+    -------
+    ndarray of shape (items,), bool, or None
+        None if every item may be shown.
+
+    Raises
+    ------
+    RequestError
+        Names the filter that is wrong.
+    """
     allowed = np.ones(len(items), bool)
     if in_stock:
-        allowed &= ~(items.attributes[in_stock].values == 0)
-    for name, rule in (filters or {}).items():
+        allowed &= ~(items.attribute(in_stock, NumberAttribute).values == 0)
+    for name, condition in (filters or {}).items():
         where = f"filters.{name}"
-        if not isinstance(rule, dict) or not rule or set(rule) - {"any", "none", "min", "max"}:
+        if (
+            not isinstance(condition, Mapping)
+            or not condition
+            or set(condition) - {"any", "none", "min", "max"}
+        ):
             raise RequestError(
                 f'{where}: write any, none, min or max, as in {{"any": ["Comedy"]}}', field=where
             )
         if name == "items":
-            allowed &= _by_id(items, rule, where)
+            allowed &= _by_id(items, condition, where)
             continue
         attribute = items.attributes.get(name)
         if attribute is None:
             raise RequestError(
-                f"{where}: items have no attribute {name!r}; there are: {', '.join(items.attributes) or 'none'}",
+                f"{where}: items have no attribute {name!r}; there are: {', '.join(items.attributes) or 'none'}"
+                f"{suggestion(name, items.attributes)}",
                 field=where,
             )
-        allowed &= _by_attribute(attribute, rule, where)
+        allowed &= _by_attribute(attribute, condition, where)
     return None if allowed.all() else allowed
 
 
-def _by_id(items: Entities, rule: dict[str, Any], where: str) -> np.ndarray:
+def _by_id(items: Entities, condition: Mapping[str, Any], where: str) -> NDArray[np.bool_]:
     mask = np.ones(len(items), bool)
-    if set(rule) - {"any", "none"}:
+    if set(condition) - {"any", "none"}:
         raise RequestError(f"{where}: ids have no order; write any or none", field=where)
-    for key in rule:
-        codes = items.ids.codes(_values(rule[key], f"{where}.{key}"))
-        named = np.zeros(len(items), bool)
-        named[codes[codes >= 0]] = True
-        mask &= named if key == "any" else ~named
+    for key in condition:
+        codes = items.ids.codes(_list(condition[key], f"{where}.{key}"))
+        matches = np.zeros(len(items), bool)
+        matches[codes[codes >= 0]] = True
+        mask &= matches if key == "any" else ~matches
     return mask
 
 
-def _by_attribute(attribute: Attribute, rule: dict[str, Any], where: str) -> np.ndarray:
-    mask = np.ones(len(attribute), bool)
-    if attribute.kind in {"category", "list"}:
-        if set(rule) - {"any", "none"}:
-            raise RequestError(f"{where}: a {attribute.kind} has no order; write any or none", field=where)
-        indptr, codes = attribute.ragged()
-        for key in rule:
-            wanted = [
-                attribute.vocabulary.index(str(v))
-                for v in _values(rule[key], f"{where}.{key}")
-                if str(v) in attribute.vocabulary
-            ]
-            hits = np.concatenate([[0], np.cumsum(np.isin(codes, wanted))])
-            has = hits[indptr[1:]] > hits[indptr[:-1]]
-            mask &= has if key == "any" else ~has
-        return mask
-    if attribute.kind == "text" or set(rule) - {"min", "max"}:
+def _by_attribute(attribute: Attribute, condition: Mapping[str, Any], where: str) -> NDArray[np.bool_]:
+    if isinstance(attribute, CodedAttribute):
+        return _by_value(attribute, condition, where)
+    if not isinstance(attribute, (NumberAttribute, TimeAttribute)) or set(condition) - {"min", "max"}:
         raise RequestError(
-            f"{where}: a {attribute.kind} cannot be filtered by {', '.join(rule)}", field=where
+            f"{where}: a {attribute.kind} cannot be filtered by {', '.join(condition)}", field=where
         )
-    for key, bound in rule.items():
-        if attribute.kind == "number":
-            if isinstance(bound, bool) or not isinstance(bound, (int, float)):
-                raise RequestError(f"{where}.{key} must be a number and is {bound!r}", field=f"{where}.{key}")
-            values, limit = attribute.values, float(bound)
+    mask = np.ones(len(attribute), bool)
+    for key, bound in condition.items():
+        if isinstance(attribute, NumberAttribute):
+            values, limit = attribute.values, _number(bound, f"{where}.{key}")
         else:
-            times, reading = to_milliseconds(pa.array([bound]))
-            if reading.unreadable.any() or times[0] == NO_TIME:
-                raise RequestError(f"{where}.{key} must be a time and is {bound!r}", field=f"{where}.{key}")
-            values, limit = (
-                np.where(attribute.times == NO_TIME, np.nan, attribute.times.astype(np.float64)),
-                float(times[0]),
-            )
+            times = attribute.times
+            values = np.where(times == NO_TIME, np.nan, times.astype(np.float64))
+            limit = _time(bound, f"{where}.{key}")
         mask &= (values >= limit) if key == "min" else (values <= limit)
     return mask
 
 
-def _values(given: Any, where: str) -> list[Any]:
+def _by_value(attribute: CodedAttribute, condition: Mapping[str, Any], where: str) -> NDArray[np.bool_]:
+    if set(condition) - {"any", "none"}:
+        raise RequestError(f"{where}: a {attribute.kind} has no order; write any or none", field=where)
+    mask = np.ones(len(attribute), bool)
+    indptr, codes = attribute.ragged()
+    for key in condition:
+        values = [str(value) for value in _list(condition[key], f"{where}.{key}")]
+        wanted = [attribute.vocabulary.index(value) for value in values if value in attribute.vocabulary]
+        hits = np.concatenate([[0], np.cumsum(np.isin(codes, wanted))])
+        matches = hits[indptr[1:]] > hits[indptr[:-1]]
+        mask &= matches if key == "any" else ~matches
+    return mask
+
+
+def _number(bound: Any, where: str) -> float:
+    if isinstance(bound, bool) or not isinstance(bound, (int, float)):
+        raise RequestError(f"{where} must be a number and is {bound!r}", field=where)
+    return float(bound)
+
+
+def _time(bound: Any, where: str) -> float:
+    times, reading = to_milliseconds(pa.array([bound]))
+    if reading.unreadable.any() or times[0] == NO_TIME:
+        raise RequestError(f"{where} must be a time and is {bound!r}", field=where)
+    return float(times[0])
+
+
+def _list(given: Any, where: str) -> list[Any]:
     if not isinstance(given, list):
         raise RequestError(f"{where} must be a list and is {given!r}", field=where)
     return given

@@ -1,21 +1,44 @@
-"""Freshness: newer items gain, by a half-life.
-
-utility × (1 + strength × 2^(−age / half-life)) for utilities above zero: at strength 1 a brand-new item counts double
-and one of a half-life's age half as much more. Items of unknown age gain nothing.
-"""
+"""Freshness: a boost of new items that halves with age."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.data.times import NO_TIME
 
 
-def boost(
-    utility: np.ndarray, born: np.ndarray, moment: int, strength: float, half_life_ms: int
-) -> np.ndarray:
-    """Utility float64 (rows,), born int64 ms (rows,) or `NO_TIME` → float64 (rows,). Items not yet born count as new."""
+def boost_fresh(
+    utility: NDArray[np.float64],
+    first_seen: NDArray[np.int64],
+    now: int,
+    strength: float,
+    half_life_ms: int,
+) -> NDArray[np.float64]:
+    """Boost the utility of new items: utility + |utility| × strength × 2^(−age / half-life).
+
+    At strength 1 a brand-new item counts double, and an item of one half-life's age counts half as much more. Items of
+    unknown age get no boost.
+
+    Parameters
+    ----------
+    utility : ndarray of shape (rows,), float64
+        Utility of each candidate.
+    first_seen : ndarray of shape (rows,), int64
+        Time from which each item's age counts, ms since 1970, or `NO_TIME`. Items of the future have age 0.
+    now
+        Time of the request, ms.
+    strength
+        Boost at age 0, as a fraction of the utility.
+    half_life_ms
+        Age at which the boost is halved.
+
+    Returns
+    -------
+    ndarray of shape (rows,), float64
+    """
     if strength <= 0:
         return utility
-    age = np.where(born == NO_TIME, np.inf, np.maximum(moment - np.where(born == NO_TIME, moment, born), 0))
+    unknown = first_seen == NO_TIME
+    age = np.where(unknown, np.inf, np.maximum(now - np.where(unknown, now, first_seen), 0))
     return utility + np.abs(utility) * strength * np.exp2(-age / half_life_ms)

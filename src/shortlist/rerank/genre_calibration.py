@@ -1,98 +1,136 @@
-"""Calibration to tastes: who watches seven dramas and three comedies is shown both, in about these shares.
-
-A ranking by utility gives most people nothing but their main taste: what is a little likelier wins every slot. A calibrated slate I is the
-greedy maximum of
-
-    (1 − λ) · Σ utility − λ · KL(p ‖ q̃),   q̃ = (1 − α) q + α p
-
-where p is the share of each genre in a person's history, the latest events counting more, and q its share on the slate (Steck 2018,
-"Calibrated recommendations"). An item of several genres counts for each in equal parts. Utilities are scaled to 0…1 over the pool, and count
-as their mean over the slate, as the divergence does. Without a history there is nothing to keep to, and utility orders.
-
-Taking an item moves all shares by one known factor and its own genres by more, so a step looks at the genres of each item alone:
-O(pool × n × genres of an item).
-"""
+"""Genre calibration: a slate that follows the shares of a user's tastes."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from shortlist.rerank.mmr import scaled, then_the_rest
+from shortlist.rerank.greedy import append_rest, scale_utility
 
 ALPHA = 0.01
-"""Keeps the divergence finite where a taste is not on the slate at all."""
-FADES = 0.98
-"""What an event counts, for each that came after it."""
+"""Share of the taste that is mixed into the slate's distribution, so that the divergence is finite for missing genres."""
+DECAY = 0.98
+"""Weight of an event relative to the event after it."""
 
 
-def tastes(values: np.ndarray, indptr: np.ndarray, size: int) -> np.ndarray:
-    """float64 (size,), summing to 1: the shares of values in a history, or zeros. values int (V,): those of each event, oldest event first,
-    ragged by indptr int64 (events + 1,).
+def taste_distribution(
+    values: NDArray[np.integer[Any]], indptr: NDArray[np.int64], size: int
+) -> NDArray[np.float64]:
+    """Compute the shares of genres in a history. Later events count more, by a factor of 1 / `DECAY` per event.
+
+    Parameters
+    ----------
+    values : ndarray of shape (V,), int
+        Genres of all events, the oldest event first.
+    indptr : ndarray of shape (events + 1,), int64
+        Event i has the genres `values[indptr[i]:indptr[i + 1]]`; each counts in equal parts.
+    size
+        Number of genres.
+
+    Returns
+    -------
+    ndarray of shape (size,), float64
+        Shares that sum to 1, or zeros if no event has a genre.
     """
     counts = np.diff(indptr)
     age = np.repeat(np.arange(len(counts))[::-1], counts)
-    weight = FADES**age / np.repeat(np.maximum(counts, 1), counts)
+    weight = DECAY**age / np.repeat(np.maximum(counts, 1), counts)
     total = np.bincount(values, weight, size) if len(values) else np.zeros(size)
     return np.asarray(total / total.sum() if total.sum() > 0 else total)
 
 
-def calibrated(
-    utility: np.ndarray, indptr: np.ndarray, values: np.ndarray, taste: np.ndarray, strength: float, n: int
-) -> np.ndarray:
-    """The order in which to show: int64 (pool,), a permutation; its first n keep to the tastes, the rest go by utility.
+def calibrate_genres(
+    utility: NDArray[np.float64],
+    genres: tuple[NDArray[np.int64], NDArray[np.int32]],
+    taste: NDArray[np.float64],
+    strength: float,
+    n: int,
+) -> NDArray[np.int64]:
+    """Order candidates so that the shares of genres on the slate follow the user's tastes.
 
-    utility float64 (pool,); values int32 (V,): the genres of each item, ragged by indptr int64 (pool + 1,); taste float64 (genres,).
+    Ranking by utility fills most slates with the user's main taste, because whatever is slightly more probable wins
+    every slot. A calibrated slate I is the greedy maximum of
+
+        (1 − λ) · mean utility − λ · KL(p ‖ q̃),   q̃ = (1 − α) q + α p
+
+    where p is the user's taste distribution and q the distribution of genres on the slate; an item of several genres
+    counts for each in equal parts. Utilities are scaled to 0…1 over the pool. Without a taste the order is by utility.
+    Cost: O(pool × n × genres of an item), because selecting an item changes the other genres' terms by a common factor.
+
+    Parameters
+    ----------
+    utility : ndarray of shape (pool,), float64
+        Utility of each candidate.
+    genres : (indptr, values)
+        Candidate i has the genres `values[indptr[i]:indptr[i + 1]]`; indptr int64 (pool + 1,), values int32 (V,).
+    taste : ndarray of shape (genres,), float64
+        The user's distribution, as `taste_distribution` returns it.
+    strength
+        λ, from 0 (utility only) to 1 (calibration only).
+    n
+        Number of slots.
+
+    Returns
+    -------
+    ndarray of shape (pool,), int64
+        A permutation of the pool. The first n rows are calibrated, the rest is ordered by utility.
+
+    References
+    ----------
+    Steck (2018). Calibrated recommendations. RecSys.
     """
     by_utility = np.argsort(-utility, kind="stable")
     if strength <= 0 or len(utility) < 2 or not taste.any():
         return by_utility
-    worth = scaled(utility) * (1 - strength)
-    return then_the_rest(
-        _greedy(worth, indptr, values, np.asarray(taste, np.float64), float(strength), min(n, len(utility))),
-        by_utility,
-    )
-
-
-def divergence(taste: np.ndarray, shares: np.ndarray) -> float:
-    """KL(p ‖ q̃) of a slate's shares, at least 0."""
-    known = taste > 0
-    mixed = (1 - ALPHA) * shares[known] + ALPHA * taste[known]
-    return float((taste[known] * np.log(taste[known] / mixed)).sum())
+    relevance = scale_utility(utility) * (1 - strength)
+    indptr, values = genres
+    share = np.asarray(taste, np.float64)
+    selected = _select(relevance, indptr, values, share, float(strength), min(n, len(utility)))
+    return append_rest(selected, by_utility)
 
 
 @numba.njit(cache=True, nogil=True)
-def _greedy(worth, indptr, values, taste, strength, n):  # type: ignore[no-untyped-def]
-    """The n rows taken one by one; ties go to the earlier row."""
-    pool, total = len(worth), 0.0
+def _select(
+    relevance: NDArray[np.float64],
+    indptr: NDArray[np.int64],
+    values: NDArray[np.int32],
+    taste: NDArray[np.float64],
+    strength: float,
+    n: int,
+) -> NDArray[np.int64]:
+    """Select n rows one by one; ties go to the earlier row."""
+    pool, total = len(relevance), 0.0
     held, taken = np.zeros(len(taste)), np.zeros(pool, np.bool_)
     order = np.empty(n, np.int64)
-    for place in range(n):
-        # Σ p log q̃ with one more item that is of none of its genres; what an item's own genres add is looked at one by one
-        size = place + 1.0
-        plain, base = np.zeros(len(taste)), 0.0
+    for slot in range(n):
+        # `base`: Σ p log q̃ with one more item that has none of the genres. A candidate differs from it in its own genres only.
+        size = slot + 1.0
+        term, base = np.zeros(len(taste)), 0.0
         for genre in range(len(taste)):
             if taste[genre] > 0:
-                plain[genre] = np.log((1 - ALPHA) * held[genre] / size + ALPHA * taste[genre])
-                base += taste[genre] * plain[genre]
-        best, gain = -1, 0.0
+                term[genre] = np.log((1 - ALPHA) * held[genre] / size + ALPHA * taste[genre])
+                base += taste[genre] * term[genre]
+        best, best_score = -1, 0.0
         for row in range(pool):
             if taken[row]:
                 continue
             low, high = indptr[row], indptr[row + 1]
-            kept = base
+            fit = base
             for at in range(low, high):
                 genre = values[at]
                 if taste[genre] > 0:
                     own = held[genre] + 1.0 / (high - low)
-                    kept += taste[genre] * (
-                        np.log((1 - ALPHA) * own / size + ALPHA * taste[genre]) - plain[genre]
+                    fit += taste[genre] * (
+                        np.log((1 - ALPHA) * own / size + ALPHA * taste[genre]) - term[genre]
                     )
-            now = (total + worth[row]) / size + strength * kept
-            if best < 0 or now > gain:
-                best, gain = row, now
-        order[place], taken[best] = best, True
-        total += worth[best]
+            score = (total + relevance[row]) / size + strength * fit
+            if best < 0 or score > best_score:
+                best, best_score = row, score
+        order[slot], taken[best] = best, True
+        total += relevance[best]
         low, high = indptr[best], indptr[best + 1]
         for at in range(low, high):
             held[values[at]] += 1.0 / (high - low)

@@ -1,155 +1,244 @@
-"""The re-rankers in their order: freshness and rules change what items are worth; tastes or diversity order them; exposure, fair shares and
-pins select.
-"""
+"""The re-rankers in their order, for one catalogue."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.config.base import duration_ms
 from shortlist.config.rerank import RerankSettings, Rule
+from shortlist.data.attributes import CategoryAttribute, CodedAttribute
 from shortlist.data.entities import Entities
 from shortlist.rerank.dpp import dpp
-from shortlist.rerank.exposure import capped
+from shortlist.rerank.exposure import cap_exposure
 from shortlist.rerank.fairness import fair_share
 from shortlist.rerank.filters import allowed_items
-from shortlist.rerank.freshness import boost
-from shortlist.rerank.genre_calibration import calibrated, tastes
+from shortlist.rerank.freshness import boost_fresh
+from shortlist.rerank.genre_calibration import calibrate_genres, taste_distribution
 from shortlist.rerank.mmr import mmr
-from shortlist.rerank.rules import pinned, weighed
+from shortlist.rerank.rules import adjust_utility, pin_items
+from shortlist.rerank.strengths import RerankStrengths
 
 POOL = 100
-"""At least this many of the best candidates are looked at for diversity and tastes."""
+"""Minimum number of the best candidates that diversity and genre calibration consider."""
 
 
-@dataclass(frozen=True)
-class Strengths:
-    """How much of what a request wants: diversity, calibration (0 to 1), freshness, explore (chance), and the share of slates with a newcomer."""
+@dataclass(frozen=True, eq=False)
+class RerankPipeline:
+    """The re-rankers of a project, in their order, for one snapshot of the catalogue.
 
-    diversity: float = 0.0
-    freshness: float = 0.0
-    calibration: float = 0.0
-    explore: float = 0.0
-    newcomers: float = 0.0
+    1. freshness and rules (boost, bury, hide) change utilities;
+    2. genre calibration, or otherwise diversity (MMR or DPP), orders the best candidates;
+    3. the exposure limit, fair shares and pins select the slate.
 
+    The object is immutable and cheap to construct: whoever changes the catalogue constructs a new one (`with_catalogue`).
+    The masks of rules are computed when a request first needs them; computing one twice in two threads is harmless.
 
-class Arranger:
-    """Knows the catalogue: `items`, `born` int64 ms (items,), and `factors` float32 (items, d) where a retriever has them."""
+    Parameters
+    ----------
+    settings
+        The project's `[rerank]`.
+    items
+        The catalogue.
+    first_seen : ndarray of shape (items,), int64
+        Time from which each item's age counts, ms since 1970, or `NO_TIME`.
+    factors : ndarray of shape (items, d), float32, optional
+        Item vectors for diversity if `diversity_by` is not set. Items beyond its rows have zero vectors.
+    """
 
-    def __init__(
-        self, settings: RerankSettings, items: Entities, born: np.ndarray, factors: np.ndarray | None
-    ) -> None:
-        self.settings, self.items, self.born, self.factors = settings, items, born, factors
-        self.half_life = duration_ms(settings.freshness_half_life)
-        self.masks: dict[str, np.ndarray] = {}
-        """Which items rules and fair shares are about, as long as the catalogue stays; cleared by whoever changes it."""
+    settings: RerankSettings
+    items: Entities
+    first_seen: NDArray[np.int64]
+    factors: NDArray[np.float32] | None = None
+    _masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
 
-    def under(self, settings: RerankSettings) -> Arranger:
-        """The same catalogue under other settings."""
-        return Arranger(settings, self.items, self.born, self.factors)
+    def __repr__(self) -> str:
+        vectors = "none" if self.factors is None else "×".join(map(str, self.factors.shape))
+        return f"RerankPipeline({len(self.items)} items, factors: {vectors}, {self.settings!r})"
 
-    def __call__(
+    def with_settings(self, settings: RerankSettings) -> RerankPipeline:
+        """Return a pipeline for the same catalogue with other settings."""
+        return replace(self, settings=settings)
+
+    def with_catalogue(
+        self, items: Entities, first_seen: NDArray[np.int64], factors: NDArray[np.float32] | None
+    ) -> RerankPipeline:
+        """Return a pipeline with the same settings for another snapshot of the catalogue."""
+        return replace(self, items=items, first_seen=first_seen, factors=factors)
+
+    # ------------------------------------------------------------------ re-ranking
+
+    def rerank(
         self,
-        items: np.ndarray,
-        utility: np.ndarray,
+        items: NDArray[np.int32],
+        utility: NDArray[np.float64],
         n: int,
-        moment: int,
-        wanted: Strengths,
-        taste: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Which of the candidates to show, best first: int64 (≤ n,) rows of items int32 (rows,), utility (rows,).
+        now: int,
+        strengths: RerankStrengths,
+        taste: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Select and order the candidates of one request.
 
-        taste: the shares of a person's history (`taste_of`), for calibration.
+        Parameters
+        ----------
+        items : ndarray of shape (rows,), int32
+            Item codes of the candidates.
+        utility : ndarray of shape (rows,), float64
+            Their utilities.
+        n
+            Number of slots.
+        now
+            Time of the request, ms.
+        strengths
+            How strongly each re-ranker acts.
+        taste : ndarray of shape (genres,), float64, optional
+            The user's taste distribution (`taste`), for genre calibration.
+
+        Returns
+        -------
+        ndarray of shape (at most n,), int64
+            Rows of the candidates, best first.
         """
         settings = self.settings
-        worth = utility
-        if wanted.freshness > 0:
-            worth = boost(utility, self.born[items], moment, wanted.freshness, self.half_life)
+        adjusted = self._adjusted(items, utility, now, strengths)
+        order = np.argsort(-adjusted, kind="stable")
         if settings.rules:
-            worth = weighed(worth, items, settings.rules, self._about)
-        order = np.argsort(-worth, kind="stable")
-        if settings.rules:
-            order = order[worth[order] > -np.inf]
-        pool = max(POOL, 5 * n)
-        if wanted.calibration > 0 and taste is not None:
-            head, rest = order[:pool], order[pool:]
-            indptr, values = self._values(items[head])
-            kept = calibrated(worth[head], indptr, values, taste, wanted.calibration, n)
-            order = np.concatenate([head[kept], rest])
-        elif wanted.diversity > 0:
-            head, rest = order[:pool], order[pool:]
-            order = np.concatenate([head[self._diverse(items[head], worth[head], wanted.diversity, n)], rest])
-        selects = bool(settings.fair or settings.rules)
-        size = len(order) if selects else n
+            order = order[adjusted[order] > -np.inf]
+        order = self._reordered(order, items, adjusted, n, strengths, taste)
+        # Fair shares and pins need candidates beyond the first n.
+        size = len(order) if settings.fair or settings.rules else n
         if settings.exposure_by is None:
             order = order[:size]
         else:
-            provider = self.items.attributes[settings.exposure_by].codes[items]
-            order = capped(order, provider, settings.exposure_cap, size)
+            provider = self.items.attribute(settings.exposure_by, CategoryAttribute).codes[items]
+            order = cap_exposure(order, provider, settings.exposure_cap, size)
         for number, fair in enumerate(settings.fair):
-            favoured = self._mask(f"fair {number}", {fair.by: {"any": fair.values}})[items]
-            shared = fair_share(order, worth, favoured, fair.share, fair.most_loss, n).order
-            order = np.concatenate([shared, order[~np.isin(order, shared)]])
-        return pinned(order, items, settings.rules, self._about, n) if settings.rules else order[:n]
+            protected = self._mask(f"fair {number}", {fair.by: {"any": fair.values}})[items]
+            slate = fair_share(order, adjusted, protected, fair.share, fair.most_loss, n).order
+            order = np.concatenate([slate, order[~np.isin(order, slate)]])
+        return pin_items(order, items, settings.rules, self._rule_mask, n)
 
-    def _diverse(self, items: np.ndarray, worth: np.ndarray, strength: float, n: int) -> np.ndarray:
-        by = self.settings.diversity_by
-        if self.settings.diversity_way == "dpp":
-            return dpp(worth, self.vectors(items), strength, n)
-        kinds = bool(by) and self.items.attributes[str(by)].kind == "category"
-        about = self.items.attributes[str(by)].codes[items] if kinds else self.vectors(items)
-        return mmr(worth, about, strength, n)
+    def _adjusted(
+        self, items: NDArray[np.int32], utility: NDArray[np.float64], now: int, strengths: RerankStrengths
+    ) -> NDArray[np.float64]:
+        """Apply freshness and the rules that change utilities."""
+        if strengths.freshness > 0:
+            half_life = duration_ms(self.settings.freshness_half_life)
+            utility = boost_fresh(utility, self.first_seen[items], now, strengths.freshness, half_life)
+        return adjust_utility(utility, items, self.settings.rules, self._rule_mask)
 
-    def hidden(self) -> np.ndarray | None:
-        """Bool (items,): what a rule hides from everybody, None without such rules. Retrieval leaves it out, so that slates fill all the same."""
-        rules = [rule for rule in self.settings.rules if rule.action == "hide"]
-        return np.any([self._about(rule) for rule in rules], axis=0) if rules else None
+    def _reordered(
+        self,
+        order: NDArray[np.int64],
+        items: NDArray[np.int32],
+        utility: NDArray[np.float64],
+        n: int,
+        strengths: RerankStrengths,
+        taste: NDArray[np.float64] | None,
+    ) -> NDArray[np.int64]:
+        """Reorder the best candidates by genre calibration or diversity."""
+        calibrates = strengths.calibration > 0 and taste is not None
+        if not calibrates and strengths.diversity <= 0:
+            return order
+        pool = max(POOL, 5 * n)
+        head, rest = order[:pool], order[pool:]
+        if calibrates and taste is not None:
+            genres = self._calibration_values(items[head])
+            selected = calibrate_genres(utility[head], genres, taste, strengths.calibration, n)
+        elif self.settings.diversity_way == "dpp":
+            selected = dpp(utility[head], self.vectors(items[head]), strengths.diversity, n)
+        else:
+            attribute = self.items.attributes.get(self.settings.diversity_by or "")
+            grouped = isinstance(attribute, CategoryAttribute)
+            features: NDArray[Any] = attribute.codes[items[head]] if grouped else self.vectors(items[head])
+            selected = mmr(utility[head], features, strengths.diversity, n)
+        return np.concatenate([head[selected], rest])
 
-    def hides(self, item: int) -> str | None:
-        """The name of the rule that hides an item, if one does."""
-        rules = (rule for rule in self.settings.rules if rule.action == "hide")
-        return next((rule.name for rule in rules if self._about(rule)[item]), None)
+    def within_exposure_cap(self, items: NDArray[np.int32], ordered: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which items can join any slate drawn from a pool without exceeding the exposure limit.
 
-    def _about(self, rule: Rule) -> np.ndarray:
-        return self._mask(f"rule {rule.name}", rule.when)
-
-    def _mask(self, name: str, when: dict[str, object]) -> np.ndarray:
-        if len(self.masks.get(name, ())) != len(self.items):
-            allowed = allowed_items(self.items, when, None)
-            self.masks[name] = np.ones(len(self.items), bool) if allowed is None else allowed
-        return self.masks[name]
-
-    def taste_of(self, history: np.ndarray) -> np.ndarray | None:
-        """The shares of a history's items int32 (events,), oldest first, over the values of `calibration_by`; None without one."""
-        if self.settings.calibration_by is None:
-            return None
-        indptr, values = self._values(history)
-        return tastes(values, indptr, len(self.items.attributes[self.settings.calibration_by].vocabulary))
-
-    def _values(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The values of `calibration_by` of some items, ragged."""
-        return self.items.attributes[str(self.settings.calibration_by)].take(items).ragged()
-
-    def may_join(self, items: np.ndarray, ordered: np.ndarray) -> np.ndarray:
-        """bool: which items may come onto any slate made of an ordered pool without breaking the exposure cap. Both item codes."""
+        Parameters
+        ----------
+        items : ndarray of shape (rows,), int32
+            Item codes to check.
+        ordered : ndarray of shape (pool,), int32
+            Item codes of the pool.
+        """
         by, cap = self.settings.exposure_by, self.settings.exposure_cap
         if by is None or cap is None:
             return np.ones(len(items), bool)
-        codes = self.items.attributes[by].codes
-        maker, count = np.unique(codes[ordered], return_counts=True)
-        full = maker[(maker >= 0) & (count >= cap)]
-        return ~np.isin(codes[items], full) | np.isin(items, ordered)
+        codes = self.items.attribute(by, CategoryAttribute).codes
+        provider, count = np.unique(codes[ordered], return_counts=True)
+        full = provider[(provider >= 0) & (count >= cap)]
+        return np.asarray(~np.isin(codes[items], full) | np.isin(items, ordered))
 
-    def vectors(self, items: np.ndarray) -> np.ndarray:
-        """float32 (items, d): what likeness is measured by: the attribute of `diversity_by`, or factors."""
-        by, attributes = self.settings.diversity_by, self.items.attributes
-        if (
-            by and attributes[by].kind == "category"
-        ):  # a column for each value that occurs; rows of nothing for none
-            values, at = np.unique(attributes[by].codes[items], return_inverse=True)
+    # ------------------------------------------------------------------ rules
+
+    def hidden_items(self) -> NDArray[np.bool_] | None:
+        """Return the items that rules hide, bool (items,), or None without such rules.
+
+        Retrieval leaves them out, so that slates stay full.
+        """
+        rules = [rule for rule in self.settings.rules if rule.action == "hide"]
+        return np.any([self._rule_mask(rule) for rule in rules], axis=0) if rules else None
+
+    def hidden_by(self, item: int) -> str | None:
+        """Return the name of the rule that hides an item, or None."""
+        rules = (rule for rule in self.settings.rules if rule.action == "hide")
+        return next((rule.name for rule in rules if self._rule_mask(rule)[item]), None)
+
+    def _rule_mask(self, rule: Rule) -> NDArray[np.bool_]:
+        return self._mask(f"rule {rule.name}", rule.when)
+
+    def _mask(self, name: str, when: dict[str, Any]) -> NDArray[np.bool_]:
+        mask = self._masks.get(name)
+        if mask is None:
+            allowed = allowed_items(self.items, when, None)
+            mask = np.ones(len(self.items), bool) if allowed is None else allowed
+            self._masks[name] = mask  # one atomic write of a finished array
+        return mask
+
+    # ------------------------------------------------------------------ item properties
+
+    def taste(self, history: NDArray[np.int32]) -> NDArray[np.float64] | None:
+        """Return the taste distribution of a history, or None without `calibration_by`.
+
+        Parameters
+        ----------
+        history : ndarray of shape (events,), int32
+            Item codes, oldest first.
+        """
+        by = self.settings.calibration_by
+        if by is None:
+            return None
+        indptr, values = self._calibration_values(history)
+        return taste_distribution(values, indptr, len(self.items.attribute(by, CodedAttribute).vocabulary))
+
+    def _calibration_values(self, items: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return the values of `calibration_by`, ragged."""
+        return self.items.attribute(str(self.settings.calibration_by), CodedAttribute).take(items).ragged()
+
+    def vectors(self, items: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Return the vectors that define similarity, float32 (rows, d): the values of `diversity_by`, or factors.
+
+        Without either, items are pairwise dissimilar.
+        """
+        by = self.settings.diversity_by
+        if by is None or not by:
+            return np.eye(len(items), dtype=np.float32) if self.factors is None else self._factor_rows(items)
+        attribute = self.items.attribute(by, CodedAttribute)
+        if isinstance(attribute, CategoryAttribute):  # one column per value that occurs
+            values, at = np.unique(attribute.codes[items], return_inverse=True)
             return np.eye(len(values), dtype=np.float32)[at] * (values[at] >= 0)[:, None]
-        if by:
-            return np.asarray(attributes[by].take(items).matrix().toarray())
-        return np.eye(len(items), dtype=np.float32) if self.factors is None else self.factors[items]
+        return np.asarray(attribute.take(items).matrix().toarray())
+
+    def _factor_rows(self, items: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Return factor rows; items that were added after training have zeros."""
+        assert self.factors is not None
+        known = items < len(self.factors)
+        if known.all():
+            return self.factors[items]
+        return np.where(known[:, None], self.factors[np.where(known, items, 0)], np.float32(0))

@@ -1,53 +1,91 @@
-"""Business rules: boost, bury, hide and pin, as an editor or a merchandiser wants them.
+"""Business rules: boost, bury, hide and pin items.
 
-A rule says which items (as a request's filters do) and what becomes of them. Boosts and buries change what an item counts, so that a much better
-one still wins; a pin gives the best of its items a slot, whatever they count; hidden items are not shown. Rules act on candidates: what
-no source proposes for a person is not brought up by a rule. Every rule has a price in predicted utility, which `shortlist preview`
-tells before it is in force and `shortlist evaluate` after.
+A rule has a condition, written like a request's filters, and an action. Boost and bury scale an item's utility, so a
+much better item still wins; pin moves the best matching item to a slot; hidden items are never shown. Rules act on
+candidates: they do not add an item that no retriever proposes. `shortlist preview` reports each rule's cost in predicted
+utility before the rule is live, `shortlist evaluate` afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.config.rerank import Rule
 
-Mask = Callable[[Rule], np.ndarray]
-"""Which items of the catalogue a rule is about, bool (items,)."""
+RuleMask = Callable[[Rule], NDArray[np.bool_]]
+"""Returns the items of the catalogue that match a rule's condition, bool (items,)."""
 
 
-def weighed(utility: np.ndarray, items: np.ndarray, rules: list[Rule], about: Mask) -> np.ndarray:
-    """Utilities float64 (rows,) of items int32 (rows,) after boosts and buries; −inf for what is hidden.
+def adjust_utility(
+    utility: NDArray[np.float64], items: NDArray[np.int32], rules: Iterable[Rule], mask: RuleMask
+) -> NDArray[np.float64]:
+    """Apply boost, bury and hide.
 
-    A utility below zero is raised by being divided, so that a boost never does harm.
+    boost multiplies a positive utility by 1 + amount and divides a negative one, so that it never lowers an item; bury
+    does the reverse; hide sets −inf.
+
+    Parameters
+    ----------
+    utility : ndarray of shape (rows,), float64
+        Utility of each candidate.
+    items : ndarray of shape (rows,), int32
+        Item codes of the candidates.
+    rules
+        The rules, applied in their order. Pins are ignored.
+    mask
+        Returns the items that a rule matches.
+
+    Returns
+    -------
+    ndarray of shape (rows,), float64
     """
-    worth = utility
+    adjusted = utility
     for rule in rules:
         if rule.action == "pin":
             continue
-        met = about(rule)[items]
+        matches = mask(rule)[items]
         if rule.action == "hide":
-            worth = np.where(met, -np.inf, worth)
+            adjusted = np.where(matches, -np.inf, adjusted)
         else:
             factor = 1 + rule.amount
-            up = (worth > 0) == (rule.action == "boost")
-            worth = np.where(met, np.where(up, worth * factor, worth / factor), worth)
-    return worth
+            multiply = (adjusted > 0) == (rule.action == "boost")
+            adjusted = np.where(matches, np.where(multiply, adjusted * factor, adjusted / factor), adjusted)
+    return adjusted
 
 
-def pinned(order: np.ndarray, items: np.ndarray, rules: list[Rule], about: Mask, n: int) -> np.ndarray:
-    """The slate int64 (≤ n,) with pins in their slots; order int64 (pool,): rows of items int32 (rows,), best first.
+def pin_items(
+    order: NDArray[np.int64], items: NDArray[np.int32], rules: Iterable[Rule], mask: RuleMask, n: int
+) -> NDArray[np.int64]:
+    """Move the best matching item of each pin to its slot.
 
-    The first of a pin's items that is in the order moves to its slot, and what was there moves down. Of two pins to one slot the later
-    one is above. Where none of its items is a candidate, a pin does nothing.
+    The items between move down. If two pins name one slot, the later rule is above. A pin without a matching candidate
+    has no effect.
+
+    Parameters
+    ----------
+    order : ndarray of shape (pool,), int64
+        Rows of candidates, best first.
+    items : ndarray of shape (rows,), int32
+        Item codes by the rows that `order` names.
+    rules
+        The rules; only pins are applied.
+    mask
+        Returns the items that a rule matches.
+    n
+        Number of slots.
+
+    Returns
+    -------
+    ndarray of shape (at most n,), int64
     """
     for rule in rules:
         if rule.action != "pin":
             continue
-        met = np.flatnonzero(about(rule)[items[order]])
-        if len(met):
-            rest = np.delete(order, met[0])
-            order = np.insert(rest, min(rule.slot, n - 1, len(rest)), order[met[0]])
+        matches = np.flatnonzero(mask(rule)[items[order]])
+        if len(matches):
+            rest = np.delete(order, matches[0])
+            order = np.insert(rest, min(rule.slot, n - 1, len(rest)), order[matches[0]])
     return order[:n]

@@ -47,7 +47,7 @@ def why_not(recommender: Recommender, item: Any, wanted: dict[str, Any]) -> dict
     if stock and recommender.dataset.items.attributes[stock].values[code] == 0:
         step("rules", False, f"It is out of stock: its {stock} is 0.")
         return verdict()
-    hidden = recommender.arrange.hides(code)
+    hidden = recommender.arrange.hidden_by(code)
     if hidden is not None:
         step("rules", False, f"The rule {hidden!r} hides it.")
         return verdict()

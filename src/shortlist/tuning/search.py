@@ -30,13 +30,13 @@ from shortlist.evaluate.measures import accuracy
 from shortlist.evaluate.splits import relevant_of
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.metrics.significance import Estimate
-from shortlist.rank.gbdt.ranker import TreeRanker
+from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.propensity import curve_of
-from shortlist.rank.training_set import make_examples, past_requests
-from shortlist.rank.utility import Wish
+from shortlist.rank.training_set import make_training_set, past_requests
+from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import make_arranger
 from shortlist.report.html import bars, page
-from shortlist.rerank.pipeline import Strengths
+from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.retrieve.fusion.auto import AXES, absolute, usual_place
 from shortlist.retrieve.fusion.blend import blend
@@ -283,7 +283,7 @@ class _Bench:
         rows, order = self._candidates(project, retrievers)
         self._report(trial, 0, self._ndcg(order))
         window, held = (
-            make_examples(
+            make_training_set(
                 replace(seen, project=project),
                 retrievers,
                 self.features,
@@ -302,9 +302,9 @@ class _Bench:
             update={"rank": project.rank.model_copy(update={"trees": max(project.rank.trees // 3, 1)})}
         )
         self._report(
-            trial, 1, self._ndcg(self._slates(third, TreeRanker(third).fit(window, held), rows, matrix))
+            trial, 1, self._ndcg(self._slates(third, GBDTRanker(third).fit(window, held), rows, matrix))
         )
-        value = self._ndcg(self._slates(project, TreeRanker(project).fit(window, held), rows, matrix))
+        value = self._ndcg(self._slates(project, GBDTRanker(project).fit(window, held), rows, matrix))
         if len(self.fitted) > 64:
             self.fitted.clear()
         return value
@@ -335,23 +335,23 @@ class _Bench:
         )
         return rows, blended.item[:, : project.evaluate.k]
 
-    def _slates(self, project: Project, ranker: TreeRanker, rows: Rows, matrix: np.ndarray) -> np.ndarray:
+    def _slates(self, project: Project, ranker: GBDTRanker, rows: Rows, matrix: np.ndarray) -> np.ndarray:
         predictions = ranker.predict(matrix)
         scales = np.maximum(np.abs(predictions.mean(0)), 1e-9).astype(np.float64)
         weights = np.array([o.weight for o in project.objectives.values()])
-        utility = Wish(weights, scales, project.utility.combine).utility(predictions)
+        utility = UtilityWeights(weights, scales, project.utility.combine).utility(predictions)
         arrange = make_arranger(project, self.until, {})
         k = project.evaluate.k
         slates = np.full((len(self.people), k), -1, np.int64)
         bounds = np.searchsorted(rows.request, np.arange(len(self.people) + 1))
         for person in range(len(self.people)):
             part = slice(int(bounds[person]), int(bounds[person + 1]))
-            order = arrange(
+            order = arrange.rerank(
                 rows.item[part],
                 utility[part],
                 k,
                 self.cuts.validation,
-                Strengths(project.rerank.diversity, project.rerank.freshness),
+                RerankStrengths(project.rerank.diversity, project.rerank.freshness),
             )
             slates[person, : len(order)] = rows.item[part][order]
         return slates

@@ -23,7 +23,7 @@ from shortlist.rank.calibration import Calibration, fit_calibration
 from shortlist.rank.gbdt.infer import Forest
 from shortlist.rank.gbdt.losses import LOSSES
 from shortlist.rank.gbdt.targets import Target, loss_name, make_target, unit_of
-from shortlist.rank.training_set import Examples
+from shortlist.rank.training_set import TrainingSet
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EQUAL = 0.97
 
 
-class TreeRanker:
+class GBDTRanker:
     """`fit(examples, validation)`; `predict(matrix)` → float32 (rows, objectives), calibrated."""
 
     def __init__(self, project: Project) -> None:
@@ -81,10 +81,10 @@ class TreeRanker:
 
     def fit(
         self,
-        examples: Examples,
-        validation: Examples,
+        examples: TrainingSet,
+        validation: TrainingSet,
         progress: Callable[[float], None] | None = None,
-        earlier: TreeRanker | None = None,
+        earlier: GBDTRanker | None = None,
     ) -> Self:
         """Learn from examples; stop and calibrate on the validation. earlier: a ranker of the same features and objectives,
         whose trees are kept and added to.
@@ -125,10 +125,10 @@ class TreeRanker:
 
     def _choose(
         self,
-        examples: Examples,
-        validation: Examples,
+        examples: TrainingSet,
+        validation: TrainingSet,
         progress: Callable[[float], None] | None,
-        earlier: TreeRanker | None,
+        earlier: GBDTRanker | None,
     ) -> Self:
         """Both kinds of heads, and of them the joint one where it is as good."""
         made = {}
@@ -148,7 +148,7 @@ class TreeRanker:
             setattr(self, name, getattr(chosen, name))
         return self
 
-    def explains(self, validation: Examples) -> dict[str, float]:
+    def explains(self, validation: TrainingSet) -> dict[str, float]:
         """Objective → the share of the loss of a constant prediction that the calibrated ones save, 0 to 1."""
         predictions = self.predict(validation.matrix).astype(np.float64)
         answer = {}
@@ -164,7 +164,7 @@ class TreeRanker:
             answer[name] = 1.0 - losses[0] / losses[1] if losses[1] > 0 else 0.0
         return answer
 
-    def _continues(self, earlier: TreeRanker) -> bool:
+    def _continues(self, earlier: GBDTRanker) -> bool:
         return (
             earlier.columns == self.columns
             and earlier.types == self.types
@@ -173,7 +173,7 @@ class TreeRanker:
             and earlier.order == self.order
         )
 
-    def _codebooks(self, examples: Examples, target: Target) -> dict[int, np.ndarray]:
+    def _codebooks(self, examples: TrainingSet, target: Target) -> dict[int, np.ndarray]:
         """Codes in the order of their mean label (drawn to the mean by 20 rows), so that a threshold splits a set."""
         books = {}
         mean = float(np.average(target.label, weights=np.maximum(target.weight, 1e-12)))
@@ -198,7 +198,7 @@ class TreeRanker:
             matrix[:, column] = np.where(known, book[np.where(known, codes, 0).astype(np.int64)], np.nan)
         return matrix
 
-    def _calibrate(self, validation: Examples, targets: dict[str, Target]) -> None:
+    def _calibrate(self, validation: TrainingSet, targets: dict[str, Target]) -> None:
         raw = self._raw(validation.matrix)
         for name, kind in self.kinds.items():
             known = targets[name].weight > 0

@@ -11,7 +11,7 @@ from shortlist.config.project import Project
 from shortlist.errors import DataError
 from shortlist.rank.censoring import base_chance, observation_weights
 from shortlist.rank.gbdt.losses import LOSSES, Loss
-from shortlist.rank.training_set import Examples
+from shortlist.rank.training_set import TrainingSet
 
 AUTO = {"probability": "logistic", "amount": "tweedie", "grade": "squared"}
 
@@ -47,7 +47,7 @@ class Target:
         return self.weight * observation_weights(self.label, self.seen, chance)
 
 
-def make_target(project: Project, examples: Examples, name: str, unit: float, training: bool) -> Target:
+def make_target(project: Project, examples: TrainingSet, name: str, unit: float, training: bool) -> Target:
     """The target of one objective. Raises `DataError` where training examples never fulfil it."""
     objective = project.objectives[name]
     label = examples.labels[name].astype(np.float64)

@@ -8,10 +8,10 @@ import numpy as np
 import xgboost as xgb
 
 from shortlist.rank.gbdt.targets import Target
-from shortlist.rank.training_set import Examples
+from shortlist.rank.training_set import TrainingSet
 
 if TYPE_CHECKING:
-    from shortlist.rank.gbdt.ranker import TreeRanker
+    from shortlist.rank.gbdt.ranker import GBDTRanker
 
 PATIENCE = 20
 """Rounds without a better validation loss before boosting stops."""
@@ -22,10 +22,10 @@ class Boosting:
 
     def __init__(
         self,
-        ranker: TreeRanker,
+        ranker: GBDTRanker,
         names: list[str],
-        examples: Examples,
-        validation: Examples,
+        examples: TrainingSet,
+        validation: TrainingSet,
         targets: dict[str, Target],
         held: dict[str, Target],
     ) -> None:
@@ -40,7 +40,7 @@ class Boosting:
         ]
         self.first = [self._firsts(part, rows) for part, rows in zip(self.parts, self.rows, strict=True)]
 
-    def _firsts(self, part: Examples, rows: np.ndarray) -> np.ndarray | None:
+    def _firsts(self, part: TrainingSet, rows: np.ndarray) -> np.ndarray | None:
         """The chance of what an objective of its own model needs before; within a joint model it is of the model."""
         given = self.ranker.given[self.names[0]] if len(self.names) == 1 else None
         return None if given is None else self.ranker._raw(part.matrix[rows])[given]

@@ -145,7 +145,7 @@ def _counts(recommender: Recommender, code: int) -> dict[str, Any]:
     }
     found["people (log)"] = len(np.unique(log.user[rows]))
     if recommender.newcomers is not None:
-        found["shown of its first audience"] = int(recommender.newcomers.shown(np.array([code]))[0])
+        found["shown of its first audience"] = int(recommender.newcomers.impressions(np.array([code]))[0])
     return found
 
 
