@@ -184,12 +184,11 @@ def part_auto() -> dict[str, Any]:
 
 def part_cold() -> dict[str, Any]:
     sys.path.insert(0, str(ROOT / "tests"))
-    from test_retrievers import parse_project_of
-
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.cold import cold_start
+    from support.projects import movielens_project
 
-    dataset = Dataset.from_project(parse_project_of(DATA / "movielens-100k"))
+    dataset = Dataset.from_project(movielens_project(DATA / "movielens-100k"))
     rows = []
     for seed in range(3):
         c = cold_start(dataset, seed=seed)

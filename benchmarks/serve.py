@@ -29,7 +29,8 @@ import serve_world
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
-from conftest import Postgres, free_port  # noqa: E402
+from support.postgres import Postgres  # noqa: E402
+from support.servers import free_port  # noqa: E402
 
 TURNS, SECONDS, USERS = 3, 4, 200_000
 LOADS = {

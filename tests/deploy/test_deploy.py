@@ -16,9 +16,9 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from conftest import ROOT
 from shortlist.cli.main import app
 from shortlist.serve.telemetry import Metrics
+from support.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
 INSTRUCTIONS = {

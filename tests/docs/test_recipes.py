@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, free_port
 from shortlist.simulate.registry import WORLDS
+from support.paths import ROOT
+from support.servers import free_port
 
 RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
 DATA = ROOT.parent / "shared" / "data"

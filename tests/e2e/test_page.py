@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from test_serve import call
 
-from conftest import ROOT, Server
 from shortlist.config.experiments import Arm, Experiment
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.protocol import evaluate
@@ -22,6 +20,9 @@ from shortlist.evaluate.report import html_report
 from shortlist.recommender import Recommender
 from shortlist.serve.keys import make_key
 from shortlist.store.event_store import EventStore
+from support.http import call
+from support.paths import ROOT
+from support.servers import Server
 
 ARTIFACTS = ROOT / "artifacts"
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")

@@ -14,13 +14,13 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 import shortlist
-from conftest import ROOT
 from shortlist.config.project import parse_project
 from shortlist.evaluate.audit.history import audit_history
 from shortlist.evaluate.audit.report import audit_page
 from shortlist.evaluate.report import html_report
 from shortlist.experiments.analyse import People, analyse
 from shortlist.experiments.report import experiments_page
+from support.paths import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
 ARTIFACTS = ROOT / "artifacts"

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from test_serve import call
 
-from conftest import ROOT, Server
 from e2e.test_page import AXE
 from shortlist.recommender import Recommender
 from shortlist.simulate.registry import WORLDS, make_world
+from support.http import call
+from support.paths import ROOT
+from support.servers import Server
 
 ARTIFACTS = ROOT / "artifacts"
 pytestmark = pytest.mark.browser

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 
-from conftest import ROOT
 from shortlist.errors import DataError
 from shortlist.evaluate.offpolicy import (
     Choices,
@@ -30,6 +29,7 @@ from shortlist.evaluate.offpolicy import (
 from shortlist.evaluate.offpolicy.openbandit import thompson_from_random
 from shortlist.evaluate.offpolicy.single import choose_limit, clipped
 from shortlist.rerank.exploration import ExplorationPolicy, explore, plackett_luce_propensities
+from support.paths import ROOT
 
 OPEN_BANDIT = ROOT.parent / "shared" / "data" / "open-bandit"
 

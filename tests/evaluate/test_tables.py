@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_cli import run
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError
@@ -17,6 +16,7 @@ from shortlist.evaluate.tables import evaluate_tables, pair
 from shortlist.retrieve import Fuse
 from shortlist.retrieve.fusion.auto import choose
 from shortlist.retrieve.fusion.holdout import hold_out, kind_of_split
+from support.cli import run
 
 TRAIN = {"user_id": ["u", "u", "v", "v", "w"], "item_id": ["a", "b", "a", "c", "a"]}
 

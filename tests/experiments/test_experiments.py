@@ -14,10 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_serve import call
 from typer.testing import CliRunner
 
-from conftest import Server
 from shortlist.cli.main import app
 from shortlist.config.experiments import Experiment
 from shortlist.config.project import Project, parse_project
@@ -32,6 +30,8 @@ from shortlist.recommender import Recommender
 from shortlist.simulate.world import World
 from shortlist.store.event_store import EventStore, StoredEvent, StoredSlate
 from shortlist.store.export import log_of
+from support.http import call
+from support.servers import Server
 
 DAY = 86_400_000
 ARMS = {"now": {}, "varied": {"diversity": 0.6}}

@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shortlist
-from bundles import copied
 from shortlist.bundle.format import read_manifest
 from shortlist.config.project import parse_project
 from shortlist.data import mapped
@@ -31,6 +30,7 @@ from shortlist.features.spec import Aggregate
 from shortlist.features.validate import parse_features
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
+from support.bundles import copy_bundle
 
 ITEMS = pa.table(
     {
@@ -426,7 +426,7 @@ def test_hostile_counters_are_refused(bundle: Path, tmp_path: Path, edit: str) -
         np.save(file, EDITS[edit](np.load(file)))
 
     with pytest.raises(BundleError, match="counter"):
-        Recommender.load(copied(bundle, tmp_path / "bad", "bad", 1, change))
+        Recommender.load(copy_bundle(bundle, tmp_path / "bad", "bad", 1, change))
 
 
 TABLES: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {

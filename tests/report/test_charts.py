@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from shortlist.metrics.significance import Estimate
 from shortlist.report import charts
-from wellformed import check
+from support.markup import check_markup
 
 NAN = float("nan")
 numbers = st.floats(-1e6, 1e6)
@@ -20,23 +20,23 @@ estimates = st.tuples(numbers, numbers, numbers).map(sorted).map(lambda v: Estim
     st.dictionaries(st.text(max_size=8), st.one_of(estimates, st.just(Estimate(NAN, NAN, NAN))), max_size=4)
 )
 def test_bars_are_valid_markup_for_all_values(values: dict[str, Estimate]) -> None:
-    check(charts.bars(values))
+    check_markup(charts.bars(values))
 
 
 @given(st.lists(estimates, min_size=1, max_size=5), st.lists(estimates, min_size=1, max_size=5))
 def test_lines_are_valid_markup_for_all_values(a: list[Estimate], b: list[Estimate]) -> None:
     steps = [str(n) for n in range(max(len(a), len(b)))]
-    check(charts.bands({"a": a, "b<": b}, steps, "a"))
+    check_markup(charts.bands({"a": a, "b<": b}, steps, "a"))
 
 
 @given(st.dictionaries(st.text(max_size=8), st.tuples(numbers, numbers), max_size=6))
 def test_scatter_is_valid_markup_for_all_values(points: dict[str, tuple[float, float]]) -> None:
-    check(charts.scatter(points, set(list(points)[:1])))
+    check_markup(charts.scatter(points, set(list(points)[:1])))
 
 
 @given(st.lists(st.tuples(estimates, estimates, st.booleans()), min_size=1, max_size=6))
 def test_trade_off_is_valid_markup_for_all_values(points: list[tuple[Estimate, Estimate, bool]]) -> None:
-    check(charts.trade_off([charts.TradeOff(x, y, "1<", "a < b", on) for x, y, on in points]))
+    check_markup(charts.trade_off([charts.TradeOff(x, y, "1<", "a < b", on) for x, y, on in points]))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_trade_off_is_valid_markup_for_all_values(points: list[tuple[Estimate, E
     ],
 )
 def test_charts_have_a_text_alternative(chart: Markup) -> None:
-    check(chart)
+    check_markup(chart)
     assert 'role="img"' in chart
     assert "aria-label=" in chart
 

@@ -20,7 +20,7 @@ from shortlist.report.document import (
     tone_of,
 )
 from shortlist.report.render import render_fragment, render_page
-from wellformed import check
+from support.markup import check_markup
 
 HOSTILE = "<script>alert('x')</script>\" onload=\"x"
 
@@ -53,7 +53,7 @@ def document() -> Document:
 def test_every_text_is_escaped() -> None:
     page = render_page(document())
     assert "<script" not in page
-    check(page)
+    check_markup(page)
     assert "1,234,567" in page
     assert "a b 1" in page
 
@@ -68,7 +68,7 @@ def test_a_fragment_is_the_content_without_the_page() -> None:
     fragment = render_fragment(document())
     assert "<html" not in fragment
     assert "<style" not in fragment
-    check(fragment)
+    check_markup(fragment)
 
 
 def test_notices_and_figures_without_content_are_left_out() -> None:

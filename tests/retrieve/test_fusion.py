@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
-from shortlist.data.histories import Histories
 from shortlist.errors import ProjectError
-from shortlist.retrieve import MODELS, Content, Neighbours, Popular, Requests, Retriever, make_retrievers
+from shortlist.retrieve import MODELS, Content, Neighbours, Popular, Retriever, make_retrievers
 from shortlist.retrieve.base import best
 from shortlist.retrieve.fusion.blend import blend
+from support.interactions import make_requests
 
 #        a  b  c  d
 TAKEN = [("u", "a"), ("u", "b"), ("v", "a"), ("v", "b"), ("v", "c"), ("w", "c")]
@@ -45,24 +45,11 @@ def small() -> Dataset:
     return Dataset.from_frames(events, items, users, project)
 
 
-def ask(*histories: list[int], attributes: dict[str, object] | None = None, **filters: object) -> Requests:
-    indptr = np.concatenate([[0], np.cumsum([len(h) for h in histories])]).astype(np.int64)
-    item = np.array([i for h in histories for i in h], np.int32)
-    h = Histories(
-        indptr, item, np.arange(len(item)), np.zeros(len(item), np.int16), np.zeros(len(item), np.float32)
-    )
-    return Requests(
-        h,
-        np.ones(len(item), np.float32),
-        np.zeros(len(histories), np.int64),
-        attributes=attributes or {},
-        **filters,
-    )  # type: ignore[arg-type]
-
-
 def test_popular_by_hand(small: Dataset) -> None:
-    np.testing.assert_allclose(Popular().fit(small).score(ask([])), [[2 / 6, 2 / 6, 2 / 6, -np.inf]])
-    decayed = Popular(half_life="1d").fit(small).score(ask([]))[0]
+    np.testing.assert_allclose(
+        Popular().fit(small).score(make_requests([])), [[2 / 6, 2 / 6, 2 / 6, -np.inf]]
+    )
+    decayed = Popular(half_life="1d").fit(small).score(make_requests([]))[0]
     ages = np.arange(5, -1, -1.0)
     total = (2**-ages).sum()
     np.testing.assert_allclose(
@@ -72,9 +59,13 @@ def test_popular_by_hand(small: Dataset) -> None:
 
 def test_popular_by_segment(small: Dataset) -> None:
     model = Popular(by="sex", prior=0.0).fit(small)
-    women = model.score(ask([], attributes={"sex": small.users.attributes["sex"].take(np.array([0]))}))
+    women = model.score(
+        make_requests([], attributes={"sex": small.users.attributes["sex"].take(np.array([0]))})
+    )
     np.testing.assert_allclose(women, [[0.5, 0.5, -np.inf, -np.inf]])
-    unknown = model.score(ask([], attributes={"sex": small.users.attributes["sex"].take(np.array([-1]))}))
+    unknown = model.score(
+        make_requests([], attributes={"sex": small.users.attributes["sex"].take(np.array([-1]))})
+    )
     np.testing.assert_allclose(unknown[0, :3], 1 / 3)
 
 
@@ -82,7 +73,7 @@ def test_neighbours_by_hand(small: Dataset) -> None:
     model = Neighbours(shrink=0.0, power=0.5, spread=0.0).fit(small)
     cosine = np.array([[0, 1, 0.5, 0], [1, 0, 0.5, 0], [0.5, 0.5, 0, 0], [0, 0, 0, 0]])
     np.testing.assert_allclose(model.weights.toarray(), cosine, atol=1e-6)
-    np.testing.assert_allclose(model.score(ask([0, 2]))[0], [0.5, 1.5, 0.5, -np.inf], rtol=1e-6)
+    np.testing.assert_allclose(model.score(make_requests([0, 2]))[0], [0.5, 1.5, 0.5, -np.inf], rtol=1e-6)
 
 
 @settings(max_examples=20, deadline=None)
@@ -107,9 +98,11 @@ def test_neighbours_against_dense(seed: int, shrink: float, k: int) -> None:
 
 def test_content_finds_alike_and_new_items(small: Dataset) -> None:
     model = Content().fit(small)
-    scores = model.score(ask([0]))[0]
+    scores = model.score(make_requests([0]))[0]
     assert scores[1] > 0 > scores[2]  # "red" is shared with b, nothing with c
-    assert model.score(ask([2]))[0, 3] == pytest.approx(1.0)  # d was taken by nobody and reads like c
+    assert model.score(make_requests([2]))[0, 3] == pytest.approx(
+        1.0
+    )  # d was taken by nobody and reads like c
     assert model.similar(3).argmax() in {2, 3}  # type: ignore[union-attr]
 
 
@@ -117,7 +110,7 @@ def test_content_finds_alike_and_new_items(small: Dataset) -> None:
 def test_save_and_load_change_nothing(name: str, dataset: Dataset, tmp_path: Path) -> None:
     model: Retriever = MODELS[name]().fit(dataset)
     model.save(tmp_path / name)
-    requests = ask([0, 1, 2], [5], [])
+    requests = make_requests([0, 1, 2], [5], [])
     np.testing.assert_array_equal(MODELS[name].load(tmp_path / name).score(requests), model.score(requests))
 
 
@@ -127,7 +120,10 @@ def test_filters_hold_and_a_strict_one_still_fills(name: str, dataset: Dataset) 
     allowed = np.zeros(len(dataset.items), bool)
     allowed[:30] = True
     found = model.retrieve(
-        ask([40, 41, 42, 3], allowed=allowed, excluded_indptr=np.array([0, 2]), excluded=np.array([3, 4])), 20
+        make_requests(
+            [40, 41, 42, 3], allowed=allowed, excluded_indptr=np.array([0, 2]), excluded=np.array([3, 4])
+        ),
+        20,
     ).item[0]
     found = found[found >= 0]
     assert set(found.tolist()) <= set(range(30)) - {3, 4}
@@ -139,7 +135,7 @@ def test_filters_hold_and_a_strict_one_still_fills(name: str, dataset: Dataset) 
 @given(st.lists(st.floats(-5, 5, width=32), min_size=1, max_size=30), st.integers(1, 35))
 def test_best_is_the_sorted_head(values: list[float], k: int) -> None:
     scores = np.array([values], np.float32)
-    found = best(scores, ask([]), k)
+    found = best(scores, make_requests([]), k)
     order = np.lexsort([np.arange(len(values)), -scores[0]])[:k]
     assert found.item[0].tolist() == order.tolist()
 
@@ -149,7 +145,7 @@ def test_blend_keeps_each_source(dataset: Dataset) -> None:
         "popular": Popular().fit(dataset),
         "neighbours": Neighbours().fit(dataset),
     }
-    requests = ask([1, 2], [])
+    requests = make_requests([1, 2], [])
     blended = blend(models, requests, 50)
     for source, model in enumerate(models.values()):
         alone = model.retrieve(requests, 50).item

@@ -89,12 +89,10 @@ def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
 
 def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
     pytest.importorskip("faiss")
-    from test_fusion import ask
-    from test_retrievers import taken
-
     from shortlist.retrieve import ALS, Requests
+    from support.interactions import make_requests, random_interactions
 
-    X = taken(3, 400, 900, 0.05)
+    X = random_interactions(3, 400, 900, 0.05)
     exact = ALS(factors=16).fit_matrix(X)
     model = ALS(factors=16, exact_items=100, recall=0.8).fit_matrix(X)
     assert model.index is not None
@@ -106,7 +104,7 @@ def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
     bounds = np.concatenate([[0], np.cumsum([len(h) for h in histories])])
 
     def requests(**filters: object) -> Requests:
-        return ask(*histories, **filters)  # type: ignore[arg-type]
+        return make_requests(*histories, **filters)  # type: ignore[arg-type]
 
     filters = {"allowed": allowed, "excluded_indptr": bounds, "excluded": seen}
     found, truth = model.retrieve(requests(**filters), 20), exact.retrieve(requests(**filters), 20)
@@ -133,9 +131,8 @@ def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
 
 def test_a_project_that_asks_for_more_than_the_index_gives_is_told(tmp_path: Path) -> None:
     pytest.importorskip("faiss")
-    from test_retrievers import taken
-
     from shortlist.retrieve import ALS
+    from support.interactions import random_interactions
 
     with pytest.raises(IndexRecallError, match=r"100\.0% is asked for"):
-        ALS(factors=16, exact_items=100, recall=1.0).fit_matrix(taken(3, 400, 900, 0.05))
+        ALS(factors=16, exact_items=100, recall=1.0).fit_matrix(random_interactions(3, 400, 900, 0.05))

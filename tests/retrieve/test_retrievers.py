@@ -10,7 +10,6 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_fusion import ask
 
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
@@ -36,14 +35,8 @@ from shortlist.retrieve.kernels.cooccurrence import nearest
 from shortlist.retrieve.kernels.factorise import leading
 from shortlist.retrieve.neighbours import bm25
 from shortlist.retrieve.slim import affordable, scaled
-
-
-def taken(seed: int, users: int = 40, items: int = 25, density: float = 0.2) -> sp.csr_matrix:
-    rng = np.random.default_rng(seed)
-    X = (rng.random((users, items)) < density).astype(np.float32)
-    X[:, 0] = 1  # everybody has something, and one item is everybody's
-    return sp.csr_matrix(X)
-
+from support.interactions import make_requests, random_interactions
+from support.projects import movielens_project
 
 # ------------------------------------------------------------------ against dense references
 
@@ -51,7 +44,7 @@ def taken(seed: int, users: int = 40, items: int = 25, density: float = 0.2) -> 
 def test_als_is_alternating_least_squares() -> None:
     """The same start and the same equations, solved densely in float64, give the same scores."""
     X, config = (
-        taken(0),
+        random_interactions(0),
         {"factors": 6, "iterations": 3, "unobserved": 0.2, "regularisation": 0.7, "scaling": 0.5},
     )
     model = ALS(**config, steps=60).fit_matrix(X)
@@ -77,14 +70,14 @@ def test_als_is_alternating_least_squares() -> None:
     for _ in range(3):
         U = side(dense, Y)
         Y = side(dense.T, U)
-    everybody = ask(*[row.nonzero()[0].tolist() for row in dense])
+    everybody = make_requests(*[row.nonzero()[0].tolist() for row in dense])
     np.testing.assert_allclose(model.fold_in(everybody) @ model.items.T, side(dense, Y) @ Y.T, atol=1e-5)
     np.testing.assert_allclose(model.items.T @ model.items, np.diag(model.gram), atol=1e-4)
 
 
 def test_als_explanation_sums_to_the_score(dataset: Dataset) -> None:
     model = ALS(factors=16, iterations=3).fit(dataset)
-    requests, items = ask([1, 5, 9]), np.arange(20)
+    requests, items = make_requests([1, 5, 9]), np.arange(20)
     shares = model.explain(requests, 0, items)
     assert shares is not None
     expected = (model.fold_in(requests) @ model.items.T)[0, :20]
@@ -98,9 +91,9 @@ def test_als_explanation_sums_to_the_score(dataset: Dataset) -> None:
 
 def test_als_starts_from_an_earlier_model() -> None:
     """One iteration from a converged model stays near it; one from scratch does not."""
-    X = taken(1, 200, 60)
+    X = random_interactions(1, 200, 60)
     settled = ALS(factors=8, iterations=30).fit_matrix(X)
-    requests = ask(*[X[u].indices.tolist() for u in range(20)])
+    requests = make_requests(*[X[u].indices.tolist() for u in range(20)])
     truth = settled.score(requests)
     where = np.arange(60)
     where[-5:] = -1  # five items the earlier model did not know
@@ -113,7 +106,7 @@ def test_als_starts_from_an_earlier_model() -> None:
 @pytest.mark.parametrize("power", [0.0, 0.3])
 def test_slim_is_the_ridge_regression_of_each_item(power: float) -> None:
     """Both ways agree with one dense regression an item, computed in float64."""
-    X = taken(2)
+    X = random_interactions(2)
     given_ = {"regularisation": 1.5, "spread": 0.2, "power": power, "lift": 0.25, "support": 64}
     R, counts = scaled(X, 0.2, power)
     dense, n = R.toarray().astype(np.float64), X.shape[1]
@@ -128,7 +121,7 @@ def test_slim_is_the_ridge_regression_of_each_item(power: float) -> None:
 
 
 def test_slim_local_is_the_regression_over_its_support() -> None:
-    X = taken(2)
+    X = random_interactions(2)
     R, counts = scaled(X, 0.15, 0.3)
     dense, n = R.toarray().astype(np.float64), X.shape[1]
     support, _ = nearest(R, np.ones(n), counts**0.45, 0.0, 5)
@@ -143,7 +136,7 @@ def test_slim_local_is_the_regression_over_its_support() -> None:
 
 
 def test_slim_local_equals_exact_where_everything_is_shared() -> None:
-    X = sp.csr_matrix(np.vstack([taken(3).toarray(), np.ones((1, 25), np.float32)]))
+    X = sp.csr_matrix(np.vstack([random_interactions(3).toarray(), np.ones((1, 25), np.float32)]))
     exact = SLIM().fit_matrix(X).weights.toarray()
     local = SLIM(exact_items=0).fit_matrix(X).weights.toarray()
     np.testing.assert_allclose(local, exact, atol=1e-5)
@@ -158,7 +151,7 @@ def test_slim_narrows_its_supports_on_dense_data() -> None:
 
 
 def test_slim_keeps_the_strongest() -> None:
-    X = taken(4)
+    X = random_interactions(4)
     full, cut = SLIM().fit_matrix(X).weights.toarray(), SLIM(k=3).fit_matrix(X).weights.toarray()
     for j in range(X.shape[1]):
         kept = np.flatnonzero(cut[:, j])
@@ -168,7 +161,7 @@ def test_slim_keeps_the_strongest() -> None:
 
 def test_spectral_is_the_filter_it_claims_to_be() -> None:
     """With room for everything, W is the low-pass plus one step on the graph, from a dense decomposition in float64."""
-    X = taken(5)
+    X = random_interactions(5)
     given_ = {
         "components": 6,
         "flatten": 0.7,
@@ -239,7 +232,7 @@ def test_sequence_by_hand() -> None:
     W = model.fit_histories(h, np.ones(3, np.float32), 3).weights.toarray()
     gap = 0.5 ** ((60_000 + 2 * day) / (2 * day))
     np.testing.assert_allclose(W, [[0, 1, 0.5 * gap], [0.25, 0, 0.5], [0, 0, 0]], rtol=1e-6)
-    late = model.score(ask([0, 1]))[0]  # b, the latest, counts whole; a counts recency
+    late = model.score(make_requests([0, 1]))[0]  # b, the latest, counts whole; a counts recency
     np.testing.assert_allclose(late, [0.25, 0.8, 0.5 + 0.8 * 0.5 * gap], rtol=1e-6)
 
 
@@ -291,14 +284,14 @@ def check_lists(model: Retriever, requests: Requests, n_items: int) -> None:
 def test_odd_shapes(name: str, shape: str) -> None:
     dataset = frame(SHAPES[shape], ["a", "b", "c", "d", "never"])
     model = MODELS[name]().fit(dataset)
-    check_lists(model, ask([], [0], [0, 0, 1], list(range(5))), 5)
+    check_lists(model, make_requests([], [0], [0, 0, 1], list(range(5))), 5)
 
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_the_pieces_agree(name: str, dataset: Dataset) -> None:
     """retrieve, score and score_items are three views of the same numbers."""
     model = MODELS[name]().fit(dataset)
-    requests = ask([0, 1, 2], [5, 9], [])
+    requests = make_requests([0, 1, 2], [5, 9], [])
     dense = model.score(requests)
     found, cut = model.retrieve(requests, 15), best(dense, requests, 15)
     np.testing.assert_allclose(found.score, cut.score, rtol=1e-4, atol=1e-6)
@@ -313,7 +306,7 @@ def test_the_pieces_agree(name: str, dataset: Dataset) -> None:
 def test_order_does_not_matter(name: str, order: list[int]) -> None:
     model = ordered_models()[name]
     np.testing.assert_allclose(
-        model.score(ask(order)), model.score(ask([0, 3, 5, 7, 11])), rtol=1e-4, atol=1e-5
+        model.score(make_requests(order)), model.score(make_requests([0, 3, 5, 7, 11])), rtol=1e-4, atol=1e-5
     )
 
 
@@ -322,7 +315,7 @@ _ORDERED: dict[str, Retriever] = {}
 
 def ordered_models() -> dict[str, Retriever]:
     if not _ORDERED:
-        rows, columns = taken(7).nonzero()
+        rows, columns = random_interactions(7).nonzero()
         dataset = frame([(f"u{u}", f"i{i:02d}") for u, i in zip(rows, columns, strict=True)])
         _ORDERED.update({name: MODELS[name]().fit(dataset) for name in MODELS})
     return _ORDERED
@@ -332,8 +325,8 @@ def ordered_models() -> dict[str, Retriever]:
 @settings(max_examples=25, deadline=None)
 def test_neighbours_are_monotone(seed: int, history: list[int], more: int) -> None:
     """One more event never lowers any score: every weight is positive."""
-    model = Neighbours().fit_matrix(taken(seed % 5))
-    before, after = model.score(ask(history))[0], model.score(ask([*history, more]))[0]
+    model = Neighbours().fit_matrix(random_interactions(seed % 5))
+    before, after = model.score(make_requests(history))[0], model.score(make_requests([*history, more]))[0]
     known = ~np.isneginf(before)
     assert (after[known] >= before[known] - 1e-6).all()
 
@@ -387,7 +380,7 @@ def test_a_described_new_item_is_found_without_refitting(world, dataset: Dataset
         ),
     )
     model.add_items(grown)
-    scores = model.score(ask([5, 6, 7]))
+    scores = model.score(make_requests([5, 6, 7]))
     assert scores.shape[1] == n + 1
     assert scores[0, n] == pytest.approx(scores[0, 0], rel=1e-4, abs=1e-4)
 
@@ -396,20 +389,9 @@ def test_cold_items_are_found_on_movielens(movielens: Path) -> None:
     """A tenth of the films hidden from training: recall@50 of the hidden ones at least five times chance."""
     from shortlist.evaluate.cold import cold_start
 
-    found = cold_start(Dataset.from_project(parse_project_of(movielens)), k=50)
+    found = cold_start(Dataset.from_project(movielens_project(movielens)), k=50)
     assert found.hidden_items == pytest.approx(168, abs=2)
     assert found.recall.value >= 5 * found.random, (found.recall.value, found.random)
-
-
-def parse_project_of(folder: Path):  # type: ignore[no-untyped-def]
-    from shortlist.config.data import DataSettings
-    from shortlist.data.guess import guess_project
-    from shortlist.data.tables import read_tables
-
-    sources = {"events": str(folder / "events.parquet"), "items": str(folder / "items.parquet")}
-    tables = read_tables(DataSettings(**sources))
-    project = guess_project(tables.events, tables.items, tables.users)
-    return project.model_copy(update={"data": project.data.model_copy(update=sources)})
 
 
 # ------------------------------------------------------------------ the blend
@@ -441,7 +423,7 @@ def test_fuse_finds_the_source_that_is_right() -> None:
     noise = rng.random((n, n)).astype(np.float32)
     fused = Fuse({"noise": Oracle(noise), "good": Oracle(good)})
     fused.counts = np.ones(n, np.float32)
-    requests = ask(*[[i] for i in range(n)])
+    requests = make_requests(*[[i] for i in range(n)])
     judged = fused.learn(requests, truth, 10)
     weights = dict(zip(fused.sources, fused.weights, strict=True))
     assert weights["good"] > 3 * weights["noise"]
@@ -454,7 +436,7 @@ def test_fuse_by_ranks_with_equal_weights_is_reciprocal_rank_fusion(dataset: Dat
     sources: dict[str, Retriever] = {"a": MODELS["popular"]().fit(dataset), "b": Neighbours().fit(dataset)}
     fused = Fuse(dict(sources), rule="ranks", each=30)
     fused.counts = np.ones(len(dataset.items), np.float32)
-    requests = ask([1, 2, 3], [7])
+    requests = make_requests([1, 2, 3], [7])
     expected = blend(sources, requests, 60, each=30)
     found = fused.retrieve(requests, 20)
     by_hand = np.nansum(1 / (60 + expected.ranks), axis=2)
@@ -465,7 +447,7 @@ def test_a_blend_is_saved_and_loaded(dataset: Dataset, tmp_path: Path) -> None:
     fused = Fuse({"slim": SLIM(), "als": ALS(factors=8), "neighbours": Neighbours()}).fit(dataset)
     h = dataset.histories
     people = np.flatnonzero(np.diff(h.indptr) > 3)[:300]
-    requests = ask(*[h.item[h.indptr[u] : h.indptr[u + 1] - 2].tolist() for u in people])
+    requests = make_requests(*[h.item[h.indptr[u] : h.indptr[u + 1] - 2].tolist() for u in people])
     truth = [np.unique(h.item[h.indptr[u + 1] - 2 : h.indptr[u + 1]]) for u in people]
     fused.learn(requests, truth, 10)
     fused.config = fused.config.model_copy(update={"rule": "trees"})
@@ -484,7 +466,7 @@ def test_a_blend_permutes_and_never_invents(seed: int, k: int) -> None:
     models = {name: ordered_models()[name] for name in ("popular", "neighbours", "als")}
     history = np.random.default_rng(seed).integers(0, 25, 4).tolist()
     banned = np.array(history)
-    requests = ask(history, excluded_indptr=np.array([0, len(banned)]), excluded=banned)
+    requests = make_requests(history, excluded_indptr=np.array([0, len(banned)]), excluded=banned)
     fused = Fuse(dict(models))
     fused.counts = np.ones(25, np.float32)
     fused.weights = np.array([0.5, 1.0, 1.0])
@@ -496,7 +478,7 @@ def test_a_blend_permutes_and_never_invents(seed: int, k: int) -> None:
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_a_second_fit_leaves_nothing_of_the_first(name: str, dataset: Dataset) -> None:
-    requests = ask([0, 1, 2], [5])
+    requests = make_requests([0, 1, 2], [5])
     twice = MODELS[name]().fit(dataset.before(int(dataset.log.time[len(dataset.log) // 2])))
     twice.score(requests)
     np.testing.assert_array_equal(

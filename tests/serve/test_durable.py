@@ -13,10 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_serve import call
 
-from bundles import copied
-from conftest import Postgres, Server
 from shortlist.bundle.registry import Models
 from shortlist.errors import BundleError, StoreError
 from shortlist.recommender import Recommender
@@ -25,6 +22,10 @@ from shortlist.serve.live_models import Live, Loaded, load
 from shortlist.serve.model_check import faults
 from shortlist.serve.writer import BusyError, Writer
 from shortlist.store.event_store import EventStore, StoredEvent, StoredSlate
+from support.bundles import copy_bundle
+from support.http import call
+from support.postgres import Postgres
+from support.servers import Server
 
 
 class Sender(threading.Thread):
@@ -270,7 +271,7 @@ def test_a_folder_of_models(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no bundle that may serve"):
         models.current()
     for number in (1, 2, 3):
-        copied(bundle, folder / f"b{number}", f"v{number}", 1_000 * number)
+        copy_bundle(bundle, folder / f"b{number}", f"v{number}", 1_000 * number)
     assert models.current().version == "v3"
     models.serves("v3")
     assert models.promote("v1").version == models.current().version == "v1"
@@ -303,7 +304,7 @@ def test_what_the_check_finds(bundle: Path, tmp_path: Path, recommender: Recomme
                 calibration["slope"] *= 50
         path.write_text(json.dumps(meta))
 
-    wild = Recommender.load(copied(bundle, tmp_path / "wild", "wild", 1, edit))
+    wild = Recommender.load(copy_bundle(bundle, tmp_path / "wild", "wild", 1, edit))
     found = faults(wild, recommender)
     assert len(found) == 1
     assert "mean seconds" in found[0]
@@ -316,7 +317,7 @@ def test_what_the_check_finds(bundle: Path, tmp_path: Path, recommender: Recomme
 def test_models_change_under_load_and_nobody_notices(bundle: Path, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
-    copied(bundle, folder / "b1", "v1", 1_000)
+    copy_bundle(bundle, folder / "b1", "v1", 1_000)
     server = Server(folder, tmp_path / "e.sqlite")
     failed: list[Any] = []
     versions: set[str] = set()
@@ -359,10 +360,10 @@ def test_models_change_under_load_and_nobody_notices(bundle: Path, tmp_path: Pat
         thread.start()
     try:
         until("v1")
-        copied(bundle, folder / "b2", "v2", 2_000)
+        copy_bundle(bundle, folder / "b2", "v2", 2_000)
         until("v2")
         # one that is damaged is turned down, and the one that serves goes on
-        broken = copied(bundle, folder / "b3", "v3", 3_000)
+        broken = copy_bundle(bundle, folder / "b3", "v3", 3_000)
         (broken / "ranker" / "ranker.json").write_text("{}")
         for _ in range(100):
             if Models(folder).state()["rejected"]:
@@ -375,7 +376,7 @@ def test_models_change_under_load_and_nobody_notices(bundle: Path, tmp_path: Pat
         status, said = call(f"{server.url}/v1/admin/models/promote", {"version": "v2"})
         assert (status, said) == (200, {"version": "v2"})
         until("v2")
-        copied(bundle, folder / "b4", "v4", 4_000)
+        copy_bundle(bundle, folder / "b4", "v4", 4_000)
         assert call(f"{server.url}/v1/admin/models/canary", {"version": "v4", "share": 0.5})[0] == 200
         for _ in range(100):
             if call(f"{server.url}/readyz")[1]["canary"] == "v4":

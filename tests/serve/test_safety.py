@@ -19,11 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from test_serve import call
 from typer.testing import CliRunner
 
-from bundles import copied
-from conftest import Server
 from shortlist.bundle.format import read_manifest
 from shortlist.cli.main import app
 from shortlist.errors import BundleError, ShortlistError
@@ -31,6 +28,9 @@ from shortlist.recommender import Recommender
 from shortlist.serve.keys import make_key, revoke_key
 from shortlist.serve.middleware.guard import scope_of
 from shortlist.store.event_store import EventStore
+from support.bundles import copy_bundle
+from support.http import call
+from support.servers import Server
 
 PLAY = {"user": "u00002", "item": "m00001", "kind": "play", "value": 7.0}
 
@@ -427,7 +427,7 @@ def test_a_bundle_whose_checksums_fit_is_still_read_with_care(bundle: Path, tmp_
                     data[rng.randrange(len(data))] ^= 255
             path.write_bytes(bytes(data))
 
-        hostile = copied(bundle, tmp_path / f"h{number}", "h", 1, edit)
+        hostile = copy_bundle(bundle, tmp_path / f"h{number}", "h", 1, edit)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with contextlib.suppress(ShortlistError):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Server
+from support.servers import Server
 
 
 def call(

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
-from test_serve import call
 
-from conftest import Server
 from shortlist.recommender import Recommender
 from shortlist.serve import telemetry
 from shortlist.serve.telemetry import Metrics
+from support.http import call
+from support.servers import Server
 
 
 def test_every_request_is_a_trace_with_its_stages(bundle: Path, tmp_path: Path) -> None:

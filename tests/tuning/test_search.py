@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_cli import run
 
 import shortlist
 from shortlist.config.project import parse_project, read_project
@@ -24,6 +23,7 @@ from shortlist.features.validate import parse_features
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
 from shortlist.tuning.search import _Bench, tune, tuned_page
+from support.cli import run
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A strict check of markup: tags are closed in order, attributes are quoted, unique and known, class names are plain."""
+"""A strict check of HTML: tags are closed in order; attributes are quoted, known and unique; class names are plain."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Checker(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> closes another element"
 
 
-def check(markup: str) -> None:
+def check_markup(markup: str) -> None:
     """Raise `AssertionError` if the markup is not well-formed."""
     checker = _Checker()
     checker.feed(markup)

@@ -1,0 +1,31 @@
+"""The fast path of `/v1/recommend` against the full path."""
+
+from __future__ import annotations
+
+from support.http import call
+from support.servers import Server
+
+
+def test_fast_path_equals_full_path(server: Server) -> None:
+    """A query sends a request the long way; without one it takes the short way."""
+    url = f"{server.url}/v1/recommend"
+
+    def same(body: object = None, raw: bytes | None = None) -> tuple[int, dict[str, object]]:
+        short, long = call(url, body, raw), call(f"{url}?x=1", body, raw)
+        assert short[0] == long[0]
+        for one in (short[1], long[1]):
+            one.pop("slate_id", None)
+        assert short[1] == long[1]
+        return short
+
+    assert same({"user": "u00001", "n": 7})[0] == 200
+    assert same({"history": ["m00003", "gone"], "n": 3, "seed": 4, "explore": 0.5})[0] == 200
+    assert same({"user": None})[0] == 200
+    assert same({"user": "u00001", "n": 0})[0] == 422
+    assert same({"user": "u00001", "weights": {"nothing": 1}})[0] == 422
+    assert same({"who": 3})[0] == 422
+    assert same(raw=b"{")[0] == 400
+    assert same(raw=b'{"user": "\\ud800", "n": 2}')[0] == 200
+    counted = call(f"{server.url}/metrics")[1]
+    assert 'shortlist_answers_total{path="/v1/recommend",status="200"}' in counted
+    assert 'shortlist_answers_total{path="/v1/recommend",status="422"}' in counted

@@ -1,0 +1,1 @@
+"""Helpers that test modules share: servers, HTTP calls, bundles, commands, cached worlds."""
