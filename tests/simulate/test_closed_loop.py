@@ -94,7 +94,7 @@ def test_the_page_and_the_numbers(lived: LoopResult) -> None:
     assert "A simulated world: nobody here is real." in page
     assert "<script" not in page
     assert "src=" not in page
-    assert "class="band own"" in page
+    assert 'class="band own"' in page
     said = sentences(lived)
     assert said[0] in page
     assert "over als alone" in said[0]
