@@ -19,6 +19,7 @@ def run(*arguments: object, cwd: Path, ok: bool = True) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "shortlist.cli", *map(str, arguments)],
         cwd=cwd,
+        check=False,
         capture_output=True,
         text=True,
         timeout=500,
