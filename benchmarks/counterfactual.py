@@ -20,14 +20,14 @@ import numpy as np
 
 import results
 from shortlist.evaluate.offpolicy import (
-    Choices,
+    BanditLog,
     SlateLog,
     cascade_dr,
-    estimate_choices,
-    estimate_marginal,
+    estimate_bandit,
+    estimate_mips,
     estimate_slates,
-    fit_outcome,
-    pairwise,
+    fit_reward_model,
+    pairwise_marginals,
     pseudo_inverse,
 )
 from shortlist.simulate.plackett_luce import plackett_luce
@@ -107,13 +107,13 @@ def single(name: str) -> None:
             FOLDER / f"{_file(name)}-{run:02d}.npz",
             action=action, reward=reward, propensity=propensity, policy=new, context=context, about=about,
         )  # fmt: skip
-        log = Choices.of(action, reward, propensity)
+        log = BanditLog.of(action, reward, propensity)
         started = time.perf_counter()
         weight = new[at, action] / propensity
-        outcome = fit_outcome(context, action, reward, log.cluster, about)
-        direct = fit_outcome(context, action, reward, log.cluster, about, weight=weight)
-        found = estimate_choices(log, new[at, action], outcome, new, draws=200, direct=direct)
-        found |= estimate_marginal(log, new, own, about.argmax(1), outcome, draws=200)
+        outcome = fit_reward_model(log, context, about)
+        direct = fit_reward_model(log, context, about, weight=weight)
+        found = estimate_bandit(log, new[at, action], outcome, new, resamples=200, direct_prediction=direct)
+        found |= estimate_mips(log, new, own, about.argmax(1), outcome, resamples=200)
         answer["runs"].append(_said(found, time.perf_counter() - started))
     (FOLDER / f"{_file(name)}.json").write_text(json.dumps(answer))
 
@@ -147,7 +147,7 @@ def whole_slates(name: str) -> None:
     groups = [_draw(rng, np.repeat(s.logging[[g]], 40_000, 0)) for g in range(len(s.logging))]
     own_at = np.stack([_at(d, items) for d in groups])
     new_at = np.stack([_at(_draw(rng, np.repeat(s.new[[u]], 2_000, 0)), items) for u in range(len(s.new))])
-    gamma = np.stack([pairwise(w, SLOTS) for w in s.logging])
+    gamma = np.stack([pairwise_marginals(w, SLOTS) for w in s.logging])
     answer: dict[str, Any] = {"truth": truth, "runs": []}
     for run in range(RUNS):
         rng = np.random.default_rng(100 + run)
@@ -165,9 +165,9 @@ def whole_slates(name: str) -> None:
         )  # fmt: skip
         started = time.perf_counter()
         log = SlateLog(slates, reward, propensity, np.arange(len(slates)), own)
-        found = estimate_slates(log, chance, new, draws=200)
-        found["pseudo-inverse"] = pseudo_inverse(log, s.people.groups[who], gamma, new_at[who], draws=200)
-        found["cascade-dr"] = cascade_dr(log, chance, policy, s.known(who), s.people.item_topics, draws=200)
+        found = estimate_slates(log, chance, new, resamples=200)
+        found["pseudo-inverse"] = pseudo_inverse(log, s.people.groups[who], gamma, new_at[who], resamples=200)
+        found["cascade-dr"] = cascade_dr(log, chance, policy, s.known(who), s.people.item_topics, resamples=200)
         answer["runs"].append(_said(found, time.perf_counter() - started))
     (FOLDER / f"{_file(name)}.json").write_text(json.dumps(answer))
 
@@ -275,7 +275,7 @@ def _apart(ours: list[float], theirs: list[float], truth: float) -> str:
 
 def open_bandit() -> list[str]:
     """Thompson sampling's click rate, from the log of the random policy, beside its own log."""
-    from shortlist.evaluate.offpolicy.openbandit import thompson_from_random
+    from shortlist.evaluate.offpolicy.open_bandit import thompson_from_random
 
     data = HERE.parents[1] / "shared" / "data" / "open-bandit"
     if not data.exists():
@@ -295,8 +295,8 @@ def open_bandit() -> list[str]:
                 else f"{e.value.value:.3%} ({e.value.low:.3%} to {e.value.high:.3%})"
             )
             lines.append(
-                f"| {campaign} | {name} | {value} | {said.new.value:.3%} ({said.new.low:.3%} to {said.new.high:.3%}) | "
-                f"{said.own.value:.3%} ({said.own.low:.3%} to {said.own.high:.3%}) |"
+                f"| {campaign} | {name} | {value} | {said.thompson.value:.3%} ({said.thompson.low:.3%} to {said.thompson.high:.3%}) | "
+                f"{said.random.value:.3%} ({said.random.low:.3%} to {said.random.high:.3%}) |"
             )
         lines += ["", said.sentence(campaign), ""]
     return lines

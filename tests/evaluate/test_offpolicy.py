@@ -14,20 +14,20 @@ from sklearn.linear_model import LinearRegression
 
 from shortlist.errors import DataError
 from shortlist.evaluate.offpolicy import (
-    Choices,
+    BanditLog,
     SlateLog,
     cascade_dr,
-    estimate_choices,
-    estimate_examined,
-    estimate_marginal,
+    estimate_bandit,
+    estimate_mips,
+    estimate_pbm,
     estimate_slates,
-    fit_outcome,
-    overlap,
-    pairwise,
+    fit_reward_model,
+    measure_overlap,
+    pairwise_marginals,
     pseudo_inverse,
 )
-from shortlist.evaluate.offpolicy.openbandit import thompson_from_random
-from shortlist.evaluate.offpolicy.single import choose_limit, clipped
+from shortlist.evaluate.offpolicy.open_bandit import thompson_from_random
+from shortlist.evaluate.offpolicy.weight_limits import choose_limit, clip_weights
 from shortlist.rerank.exploration import ExplorationPolicy, explore, plackett_luce_propensities
 from support.paths import ROOT
 
@@ -38,18 +38,18 @@ OPEN_BANDIT = ROOT.parent / "shared" / "data" / "open-bandit"
 
 
 def test_by_hand() -> None:
-    log = Choices.of(np.array([0, 1, 0, 1] * 30), np.array([1.0, 0, 0, 1] * 30), np.full(120, 0.5))
+    log = BanditLog.of(np.array([0, 1, 0, 1] * 30), np.array([1.0, 0, 0, 1] * 30), np.full(120, 0.5))
     chance = np.array([0.8, 0.2, 0.8, 0.2] * 30)
-    found = estimate_choices(log, chance, draws=50)
+    found = estimate_bandit(log, chance, resamples=50)
     assert found["ips"].point == pytest.approx((1.6 * 1 + 0.4 * 1) / 4)
     assert found["snips"].point == pytest.approx((1.6 + 0.4) / (1.6 + 0.4 + 1.6 + 0.4))
     q = np.tile([0.5, 0.25], (120, 1))
     policy = np.tile([0.8, 0.2], (120, 1))
-    found = estimate_choices(log, chance, q, policy, draws=50)
+    found = estimate_bandit(log, chance, q, policy, resamples=50)
     assert found["dm"].point == pytest.approx(0.8 * 0.5 + 0.2 * 0.25)
     left = (1.6 * 0.5 + 0.4 * -0.25 + 1.6 * -0.5 + 0.4 * 0.75) / 4
     assert found["dr"].point == pytest.approx(0.45 + left)
-    plain = {"ips", "snips", "cv-ips", "clipped", "shrunk"}
+    plain = {"ips", "snips", "cv-ips", "clipped-ips", "shrunk-ips"}
     assert set(found) == plain | {"dm", "dr", "sndr", "cv-dr", "switch-dr", "shrunk-dr"}
 
 
@@ -64,12 +64,12 @@ class Bandit:
         self.new = _soft(sharp * rng.normal(0, 1, (4, 6)))
         self.truth = float((self.new * self.rate).sum(1).mean())
 
-    def log(self, n: int, seed: int) -> tuple[Choices, np.ndarray]:
+    def log(self, n: int, seed: int) -> tuple[BanditLog, np.ndarray]:
         rng = np.random.default_rng(seed)
         group = rng.integers(0, 4, n)
         action = (np.cumsum(self.logging[group], 1) < rng.random((n, 1))).sum(1).clip(0, 5)
         reward = (rng.random(n) < self.rate[group, action]).astype(float)
-        return Choices.of(action, reward, self.logging[group, action]), group
+        return BanditLog.of(action, reward, self.logging[group, action]), group
 
 
 def _soft(logits: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_every_estimator_is_near_the_truth_and_its_interval_holds_it() -> None:
         # a model of the outcome that is wrong by a quarter everywhere: dm is off, the doubly robust ones are not
         model = 0.75 * bandit.rate[group]
         chance = bandit.new[group, log.action]
-        found = estimate_choices(log, chance, model, bandit.new[group], draws=200, seed=seed)
+        found = estimate_bandit(log, chance, model, bandit.new[group], resamples=200, seed=seed)
         for name, e in found.items():
             assert e.value is not None
             inside[name] = inside.get(name, 0) + (e.value.low <= bandit.truth <= e.value.high)
@@ -106,19 +106,19 @@ def test_control_variates_are_the_intercept_of_a_regression() -> None:
     log, group = bandit.log(400, 3)
     rng = np.random.default_rng(0)
     q, policy = rng.random((400, 6)), bandit.new[group]
-    found = estimate_choices(log, policy[np.arange(400), log.action], q, policy, draws=20)
+    found = estimate_bandit(log, policy[np.arange(400), log.action], q, policy, resamples=20)
     w = policy[np.arange(400), log.action] / log.propensity
     z = np.column_stack([w - 1, w * q[np.arange(400), log.action] - (policy * q).sum(1)])
     for name, columns in (("cv-ips", z[:, :1]), ("cv-dr", z)):
         reference = LinearRegression().fit(columns, w * log.reward)
         assert found[name].point == pytest.approx(reference.intercept_), name
     # where everybody brings the same, weights are no noise; and of one person's rows only the sum counts
-    same = Choices.of(log.action, np.full(400, 0.7), log.propensity)
-    assert estimate_choices(same, w * log.propensity, draws=20)["cv-ips"].point == pytest.approx(0.7)
+    same = BanditLog.of(log.action, np.full(400, 0.7), log.propensity)
+    assert estimate_bandit(same, w * log.propensity, resamples=20)["cv-ips"].point == pytest.approx(0.7)
     pairs = np.repeat(np.arange(200), 2)
     sums = (w * log.reward).reshape(200, 2).sum(1), (w - 1).reshape(200, 2).sum(1)[:, None]
-    own = Choices.of(log.action, log.reward, log.propensity, pairs)
-    assert estimate_choices(own, w * log.propensity, draws=20)["cv-ips"].point == pytest.approx(
+    own = BanditLog.of(log.action, log.reward, log.propensity, pairs)
+    assert estimate_bandit(own, w * log.propensity, resamples=20)["cv-ips"].point == pytest.approx(
         LinearRegression().fit(sums[1], sums[0]).intercept_ / 2
     )
 
@@ -126,10 +126,10 @@ def test_control_variates_are_the_intercept_of_a_regression() -> None:
 def test_the_same_policy_has_the_logs_own_value() -> None:
     bandit = Bandit()
     log, _ = bandit.log(500, 1)
-    found = estimate_choices(log, log.propensity, draws=50)
+    found = estimate_bandit(log, log.propensity, resamples=50)
     for name, e in found.items():
         assert e.point == pytest.approx(log.reward.mean()), name
-        assert e.overlap.effective == pytest.approx(500)
+        assert e.overlap.effective_sample_size == pytest.approx(500)
 
 
 @given(st.integers(0, 10_000))
@@ -137,11 +137,11 @@ def test_clipping_is_between_nothing_and_everything(seed: int) -> None:
     bandit = Bandit(3.0)
     log, group = bandit.log(200, seed)
     weight = bandit.new[group, log.action] / log.propensity
-    limit = choose_limit(weight, log.cluster, lambda w: w * log.reward, clipped)
+    limit = choose_limit(weight, log.cluster, lambda w: w * log.reward, clip_weights)
     assert limit > 0
-    assert (clipped(weight, limit) <= weight).all()
-    found = estimate_choices(log, bandit.new[group, log.action], draws=20)
-    assert found["clipped"].point <= found["ips"].point + 1e-12
+    assert (clip_weights(weight, limit) <= weight).all()
+    found = estimate_bandit(log, bandit.new[group, log.action], resamples=20)
+    assert found["clipped-ips"].point <= found["ips"].point + 1e-12
 
 
 def test_a_model_is_learnt_from_other_people() -> None:
@@ -151,12 +151,12 @@ def test_a_model_is_learnt_from_other_people() -> None:
     reward = np.repeat(rng.integers(0, 2, 200), 3).astype(float)
     context = np.repeat(rng.random((200, 3)), 3, axis=0)  # tells people apart
     action = rng.integers(0, 2, 600)
-    q = fit_outcome(context, action, reward, people, np.eye(2))
+    q = fit_reward_model(BanditLog.of(action, reward, np.full(600, 0.5), people), context, np.eye(2))
     own = q[np.arange(600), action]
     assert abs(np.corrcoef(own, reward)[0, 1]) < 0.15
     some = np.zeros((600, 2), bool)
     some[::2, 1] = True
-    part = fit_outcome(context, action, reward, people, np.eye(2), some)
+    part = fit_reward_model(BanditLog.of(action, reward, np.full(600, 0.5), people), context, np.eye(2), some)
     np.testing.assert_allclose(part[some], q[some], rtol=1e-5)
     assert (part[~some] == 0).all()
 
@@ -175,11 +175,11 @@ def test_marginal_weights_use_what_items_are() -> None:
         drawn = np.random.default_rng(seed)
         action = drawn.choice(a, n, p=own[0])
         reward = (drawn.random(n) < rate[action]).astype(float)
-        log = Choices.of(action, reward, own[0, action])
-        found = estimate_marginal(log, new, own, category, draws=50)
-        found["ips"] = estimate_choices(log, new[0, action], draws=50)["ips"]
-        for name in errors:
-            errors[name].append(abs(found[name].point / truth - 1))
+        log = BanditLog.of(action, reward, own[0, action])
+        found = estimate_mips(log, new, own, category, resamples=50)
+        found["ips"] = estimate_bandit(log, new[0, action], resamples=50)["ips"]
+        for name, values in errors.items():
+            values.append(abs(found[name].point / truth - 1))
     assert np.median(errors["mips"]) < 0.05
     assert np.median(errors["snmips"]) < 0.05
     assert np.median(errors["ips"]) > 2 * np.median(errors["mips"])
@@ -192,62 +192,62 @@ def test_too_thin_an_overlap_is_refused_with_the_way_out() -> None:
     n = 4000
     rng = np.random.default_rng(0)
     action = rng.integers(0, 2000, n)
-    log = Choices.of(action, (rng.random(n) < 0.3).astype(float), np.full(n, 1 / 2000))
-    only = estimate_choices(log, (action == 7).astype(float), draws=100)["snips"]
+    log = BanditLog.of(action, (rng.random(n) < 0.3).astype(float), np.full(n, 1 / 2000))
+    only = estimate_bandit(log, (action == 7).astype(float), resamples=100)["snips"]
     assert only.value is None
     assert "Log more exploration" in str(only.refused)
-    assert "no number" in only.sentence()
+    assert "no estimate" in only.sentence()
     assert only.to_json()["value"] is None
 
 
 def test_what_the_log_never_shows_is_refused() -> None:
     rng = np.random.default_rng(0)
-    log = Choices.of(rng.integers(0, 2, 2000), rng.integers(0, 2, 2000).astype(float), np.full(2000, 0.5))
+    log = BanditLog.of(rng.integers(0, 2, 2000), rng.integers(0, 2, 2000).astype(float), np.full(2000, 0.5))
     # the new policy does a third thing in seven cases of ten
-    found = estimate_choices(log, np.full(2000, 0.15), draws=100)["ips"]
+    found = estimate_bandit(log, np.full(2000, 0.15), resamples=100)["ips"]
     assert found.value is None
-    assert "only 30% of what this policy does is in the log" in str(found.refused)
+    assert "the log covers only 30% of this policy" in str(found.refused)
 
 
 def test_one_persons_rows_and_too_few_outcomes_are_refused() -> None:
     rng = np.random.default_rng(0)
     reward = (rng.random(1000) < 0.5).astype(float)
     people = np.where(np.arange(1000) < 400, 0, np.arange(1000))
-    said = estimate_choices(
-        Choices.of(np.zeros(1000), reward, np.full(1000, 0.5), people), np.full(1000, 0.5), draws=50
+    said = estimate_bandit(
+        BanditLog.of(np.zeros(1000), reward, np.full(1000, 0.5), people), np.full(1000, 0.5), resamples=50
     )
-    assert "one person's rows carry 40% of the weight" in str(said["ips"].refused)
+    assert "the rows of one user carry 40% of the weight" in str(said["ips"].refused)
     rare = np.zeros(1000)
     rare[:4] = 1
-    said = estimate_choices(
-        Choices.of(np.zeros(1000), rare, np.full(1000, 0.5)), np.full(1000, 0.5), draws=50
+    said = estimate_bandit(
+        BanditLog.of(np.zeros(1000), rare, np.full(1000, 0.5)), np.full(1000, 0.5), resamples=50
     )
-    assert "only 4 outcomes" in str(said["ips"].refused)
+    assert "only 4 rewards" in str(said["ips"].refused)
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.1, 1.2, float("nan")])
 def test_a_propensity_that_is_none_is_named(bad: float) -> None:
     with pytest.raises(DataError, match="row 3: the propensity is"):
-        Choices.of(np.zeros(4), np.ones(4), np.array([0.5, 0.5, bad, 0.5]))
+        BanditLog.of(np.zeros(4), np.ones(4), np.array([0.5, 0.5, bad, 0.5]))
     with pytest.raises(DataError, match="slate 2, slot 1"):
         SlateLog(np.zeros((2, 2)), np.ones((2, 2)), np.array([[0.5, 0.5], [bad, 0.5]]), np.arange(2))
 
 
 def test_a_reward_that_is_none_is_named() -> None:
     with pytest.raises(DataError, match="row 2: the reward is nan"):
-        Choices.of(np.zeros(3), np.array([1.0, np.nan, 0]), np.full(3, 0.5))
+        BanditLog.of(np.zeros(3), np.array([1.0, np.nan, 0]), np.full(3, 0.5))
 
 
 def test_overlap_by_hand_and_its_plot() -> None:
-    found = overlap(np.array([0.0, 2.0, 1.0, 1.0]), np.array([1.0, 1, 0, 1]), np.arange(4))
-    assert found.effective == pytest.approx(16 / 6)
-    assert found.heaviest == pytest.approx(0.5)
-    assert found.outcomes == 2
+    found = measure_overlap(np.array([0.0, 2.0, 1.0, 1.0]), np.array([1.0, 1, 0, 1]), np.arange(4))
+    assert found.effective_sample_size == pytest.approx(16 / 6)
+    assert found.largest_cluster == pytest.approx(0.5)
+    assert found.rewards == 2
     assert sum(found.histogram) == pytest.approx(1)
     assert found.histogram[0] == 0.25
-    plot = found.plot("a policy <b>")
-    assert "a policy &lt;b&gt;" in plot
-    assert plot.count("<rect") == len(found.histogram)
+    figure = found.figure("a policy")
+    assert figure.title == "a policy"
+    assert figure.chart.count("<rect") == len(found.histogram)
 
 
 # ---------------------------------------------------------------- slates
@@ -275,7 +275,7 @@ class Page:
 
     def at(self, weight: np.ndarray) -> np.ndarray:
         """The chance of each item in each slot, exactly."""
-        gamma = pairwise(weight, self.slots)
+        gamma = pairwise_marginals(weight, self.slots)
         return np.diag(gamma).reshape(self.slots, self.items)
 
     @property
@@ -298,7 +298,7 @@ def test_chances_of_places_sum_up() -> None:
     drawn = page.draw(page.new, 40_000, np.random.default_rng(0))
     seen = np.stack([np.bincount(column, minlength=8) for column in drawn.T]) / 40_000
     np.testing.assert_allclose(at, seen, atol=0.01)
-    sampled = pairwise(np.ones(60), 4)  # too many slates to go through: from draws
+    sampled = pairwise_marginals(np.ones(60), 4)  # too many slates to go through: from draws
     np.testing.assert_allclose(np.diag(sampled), 1 / 60, atol=0.006)
 
 
@@ -310,13 +310,13 @@ def test_slate_estimators_are_near_the_truth() -> None:
         n = len(log)
         chance = page.given(page.new, log.action)
         marginal = page.at(page.new)[np.arange(3), log.action]
-        found = estimate_slates(log, chance, marginal, draws=50)
+        found = estimate_slates(log, chance, marginal, resamples=50)
         found["pseudo-inverse"] = pseudo_inverse(
             log,
             np.zeros(n, np.int64),
-            pairwise(page.logging, 3)[None],
+            pairwise_marginals(page.logging, 3)[None],
             np.tile(page.at(page.new), (n, 1, 1)),
-            draws=50,
+            resamples=50,
         )
         if seed < 3:
             policy = np.empty((n, 3, 8))
@@ -324,7 +324,7 @@ def test_slate_estimators_are_near_the_truth() -> None:
             for slot in range(3):
                 policy[:, slot] = left / left.sum(1, keepdims=True)
                 left[np.arange(n), log.action[:, slot]] = 0
-            found["cascade-dr"] = cascade_dr(log, chance, policy, np.ones((n, 1)), np.eye(8), draws=50)
+            found["cascade-dr"] = cascade_dr(log, chance, policy, np.ones((n, 1)), np.eye(8), resamples=50)
         for name, e in found.items():
             runs.setdefault(name, []).append(e.point / page.truth - 1)
     for name, errors in runs.items():
@@ -341,11 +341,11 @@ def test_the_examined_estimator_uses_every_slot() -> None:
         log = page.log(1500, seed)
         made = np.tile(fixed, (len(log), 1))
         model = np.full(made.shape, 0.3)  # wrong, and corrected
-        found = estimate_examined(log, made, page.examined, model, draws=20)
-        every.append(found["sn-examined"].point / truth - 1)
-        robust.append(found["examined-dr"].point / truth - 1)
+        found = estimate_pbm(log, made, page.examined, model, resamples=20)
+        every.append(found["sn-pbm"].point / truth - 1)
+        robust.append(found["pbm-dr"].point / truth - 1)
         alike = (made == log.action).astype(float)
-        same.append(estimate_slates(log, alike, alike, draws=20)["sn-position"].point / truth - 1)
+        same.append(estimate_slates(log, alike, alike, resamples=20)["sn-position"].point / truth - 1)
     assert abs(np.mean(every)) < 0.03
     assert abs(np.mean(robust)) < 0.03
     assert np.std(every) < 0.8 * np.std(same)
@@ -394,13 +394,13 @@ def test_open_bandit_says_what_it_can_and_no_more(campaign: str) -> None:
     if not OPEN_BANDIT.exists():
         pytest.skip("Open Bandit is not there")
     found = thompson_from_random(
-        OPEN_BANDIT / f"random_{campaign}.parquet", OPEN_BANDIT / f"bts_{campaign}.parquet", draws=300
+        OPEN_BANDIT / f"random_{campaign}.parquet", OPEN_BANDIT / f"bts_{campaign}.parquet", resamples=300
     )
     snips = found.estimates["snips"]
     assert snips.value is not None
     assert snips.value.low <= found.new.high
     assert found.new.low <= snips.value.high
-    assert snips.overlap.effective < snips.overlap.rows
+    assert snips.overlap.effective_sample_size < snips.overlap.rows
     sentence = found.sentence(campaign)
     assert "agrees with Thompson sampling's own log" in sentence
     assert "cannot say whether" in sentence

@@ -70,7 +70,9 @@ def leaks_of(
 
 def check_leaks(dataset: Dataset) -> list[Leak]:
     """What can be seen in the tables alone, before anything is trained."""
-    return statistics(dataset, cut_for_test(dataset.log, dataset.project.evaluate)) if len(dataset.log) else []
+    return (
+        statistics(dataset, cut_for_test(dataset.log, dataset.project.evaluate)) if len(dataset.log) else []
+    )
 
 
 def target_leak(feature: str, objective: str, auc: float) -> Leak:

@@ -15,10 +15,16 @@ from shortlist.config.base import IMPRESSION
 from shortlist.data.progress import Progress, silent
 from shortlist.evaluate.audit.agree import Score
 from shortlist.evaluate.audit.contenders import Contender, Visit, first_list, in_batches
-from shortlist.evaluate.offpolicy.outcome import fit_outcome
-from shortlist.evaluate.offpolicy.single import Choices, estimate_choices
-from shortlist.evaluate.offpolicy.slates import SlateLog, estimate_examined, estimate_slates
-from shortlist.evaluate.offpolicy.support import OffPolicy, by_cluster
+from shortlist.evaluate.offpolicy import (
+    BanditLog,
+    OffPolicyEstimate,
+    SlateLog,
+    estimate_bandit,
+    estimate_pbm,
+    estimate_slates,
+    fit_reward_model,
+)
+from shortlist.evaluate.offpolicy.estimate import cluster_bootstrap
 from shortlist.metrics.significance import Estimate
 from shortlist.rank.propensity import examination
 from shortlist.recommender import Recommender
@@ -29,8 +35,8 @@ SAYS = {
     "snips top slot": "Only the top slot; rows in which the log showed the same item there.",
     "sn-cascade": "Whole slates, as far down as they agree with the log's.",
     "sn-position": "Slot by slot: rows in which the log showed the same item in the same slot.",
-    "sn-examined": "Rows in which the log showed one of the items in any slot, by how much each slot is looked at.",
-    "examined-dr": "The same, with a model of the outcome for the rest.",
+    "sn-pbm": "Rows in which the log showed one of the items in any slot, by how much each slot is looked at.",
+    "pbm-dr": "The same, with a model of the outcome for the rest.",
     "model": "What a model of the outcome predicts for the slate; no propensities.",
 }
 
@@ -77,12 +83,12 @@ def replayed_scores(
     _, person = np.unique(shown.user, return_inverse=True)
     for number, reward in enumerate(shown.rewards):
         models = _outcomes(recommender, shown, reward, examined, slates)
-        found: dict[str, dict[str, OffPolicy]] = {}
+        found: dict[str, dict[str, OffPolicyEstimate]] = {}
         direct: dict[str, Estimate | None] = {}
         for name, made in slates.items():
             found[name] = _estimates(shown, reward, made, examined, models[name], draws, seed)
             rows = models[name] @ examined
-            direct[name] = by_cluster(rows, np.ones(len(rows)), person, draws, seed)[0]
+            direct[name] = cluster_bootstrap(rows, np.ones(len(rows)), person, draws, seed)[0]
         for estimator in next(iter(found.values())):
             answers = {name: found[name][estimator] for name in found}
             scores.append(
@@ -142,19 +148,19 @@ def _estimates(
     model: np.ndarray,
     draws: int,
     seed: int,
-) -> dict[str, OffPolicy]:
+) -> dict[str, OffPolicyEstimate]:
     value = shown.rewards[reward]
     log = SlateLog(shown.action, value, shown.propensity, shown.user)
     same = (made == shown.action).astype(np.float64)
-    top = Choices.of(shown.action[:, 0], value[:, 0], shown.propensity[:, 0], shown.user)
+    top = BanditLog.of(shown.action[:, 0], value[:, 0], shown.propensity[:, 0], shown.user)
     # the chance of an item in a slot whatever is above is not logged; that given what was above stands for it
     marginal = SlateLog(shown.action, value, shown.propensity, shown.user, shown.propensity)
     slots = estimate_slates(marginal, same, same, draws, seed)
     return {
-        "snips top slot": estimate_choices(top, same[:, 0], draws=draws, seed=seed)["snips"],
+        "snips top slot": estimate_bandit(top, same[:, 0], resamples=draws, seed=seed)["snips"],
         "sn-cascade": slots["sn-cascade"],
         "sn-position": slots["sn-position"],
-        **estimate_examined(log, made, examined, model, draws, seed),
+        **estimate_pbm(log, made, examined, model, draws, seed),
     }
 
 
@@ -185,14 +191,13 @@ def _outcomes(
     for made in slates.values():
         there = made >= 0
         asked[np.repeat(first, there.sum(1)), made[there]] = True
-    whole = fit_outcome(
-        np.repeat(context, slots, axis=0),
+    log = BanditLog(
         shown.action.ravel(),
         (shown.rewards[reward] / examined).ravel(),
+        shown.propensity.ravel(),
         np.repeat(shown.user, slots),
-        about,
-        asked,
-    )[first]
+    )
+    whole = fit_reward_model(log, np.repeat(context, slots, axis=0), about, asked)[first]
     return {
         name: np.where(made >= 0, np.take_along_axis(whole, np.maximum(made, 0), axis=1), 0.0)
         for name, made in slates.items()
