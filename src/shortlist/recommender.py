@@ -50,8 +50,8 @@ from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
 from shortlist.retrieve.fusion.blend import blend
-from shortlist.store.event_store import StoredEvent
-from shortlist.store.merge import Mark
+from shortlist.store.merge import StorePosition
+from shortlist.store.records import StoredEvent
 
 MAX_N = 200
 """The longest slate that is made."""
@@ -63,7 +63,7 @@ class Recommender:
         self.project = project
         self.retrievers: dict[str, Retriever] = make_retrievers(project.retrieve.sources)
         self.version = ""
-        self.mark = Mark()
+        self.mark = StorePosition()
         """How far into a server's store it has learnt."""
         self.stages = Laps()
 

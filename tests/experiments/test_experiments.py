@@ -28,8 +28,9 @@ from shortlist.experiments.report import experiments_page, report_experiments
 from shortlist.experiments.sequential import always_valid, cuped, difference
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import World
-from shortlist.store.event_store import EventStore, StoredEvent, StoredSlate
-from shortlist.store.export import log_of
+from shortlist.store.event_store import EventStore
+from shortlist.store.export import export_log
+from shortlist.store.records import StoredEvent, StoredSlate
 from support.http import call
 from support.servers import Server
 
@@ -251,8 +252,8 @@ def _store(
                 f"r{n}", user, "m1", "rating", at + 9_000, 4.0 - (arm == "varied") + rng.normal(0, 0.5)
             )
         )
-    store.add_slates(slates)
-    store.add(events)
+    store.write(slates=slates)
+    store.write(events)
     return store, e
 
 
@@ -286,7 +287,7 @@ def test_who_was_shown_two_arms_is_left_out_and_told(world: World, tmp_path: Pat
     store, e = _store(tmp_path / "e.sqlite", people=200)
     other = {"now": "varied", "varied": "now"}
     mine = arm_of("variety", e, "u00003")
-    store.add_slates(
+    store.write(slates=
         [StoredSlate("again", "u00003", 2_000 * DAY, "p1", ["m1"], [1.0], {"variety": other[mine]})]
     )
     outcome = report_experiments(_project(world, e), store)[0]
@@ -319,9 +320,9 @@ def test_a_store_of_an_earlier_version_is_brought_up(tmp_path: Path) -> None:
         )
         old.execute("""INSERT INTO events VALUES (1, 'e1', '"u1"', '"m1"', 'play', 5, NULL, '{}')""")
     store = EventStore(path)
-    assert [e.event_id for e in store.all()] == ["e1"]
-    store.add([StoredEvent("e2", "u1", "m2", "play", 6, slate="s")])
-    assert [e.slate for e in store.all()] == [None, "s"]
+    assert [e.event_id for e in store.events()] == ["e1"]
+    store.write([StoredEvent("e2", "u1", "m2", "play", 6, slate="s")])
+    assert [e.slate for e in store.events()] == [None, "s"]
     assert list(store.slates()) == []
 
 
@@ -385,7 +386,7 @@ def test_what_is_served_is_logged_with_all_that_an_estimate_needs(trial: Server,
         assert stored.arms == slate["experiments"]
     assert any(p < 1 for s in kept.values() for p in s.propensities if p is not None)
     # the log is one that estimators take
-    table = log_of(store)
+    table = export_log(store)
     impressions = table.filter([k == "impression" for k in table.column("kind").to_pylist()])
     chance = np.array(impressions.column("propensity").to_pylist()).reshape(-1, 5)
     SlateLog(np.zeros_like(chance), np.zeros_like(chance), chance, np.arange(len(chance)))

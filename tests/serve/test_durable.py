@@ -21,7 +21,8 @@ from shortlist.serve import writer as writing
 from shortlist.serve.live_models import Live, Loaded, load
 from shortlist.serve.model_check import faults
 from shortlist.serve.writer import BusyError, Writer
-from shortlist.store.event_store import EventStore, StoredEvent, StoredSlate
+from shortlist.store.event_store import EventStore
+from shortlist.store.records import StoredEvent, StoredSlate
 from support.bundles import copy_bundle
 from support.http import call
 from support.postgres import Postgres
@@ -108,12 +109,12 @@ def test_killed_again_and_again_under_load(
     acknowledged = {i: v for sender in senders for i, v in sender.acknowledged.items()}
     assert len(acknowledged) > 10 * kills
     store = EventStore(target)
-    stored = list(store.all())
+    stored = list(store.events())
     assert len({e.event_id for e in stored}) == len(stored), "an event was stored twice"
     held = {e.event_id: e.value for e in stored}
     assert not set(acknowledged) - set(held), "an acknowledged event was lost"
     assert all(held[i] == value for i, value in acknowledged.items())
-    last = store.since(0, 10**9)[-1][0]
+    last = store.events_since(0, 10**9)[-1][0]
     assert call(f"{server.url}/readyz")[1]["row"] == last
     for person in ("u00001", "u00017"):  # the server's own live state
         known = call(f"{server.url}/v1/users/{person}/history?n=200")[1]
@@ -122,7 +123,7 @@ def test_killed_again_and_again_under_load(
     server.kill()
     rebuilt = load(bundle, store, warm=False)
     live = Loaded(Recommender.load(bundle), bundle)
-    rows = store.since(0, 10**9)
+    rows = store.events_since(0, 10**9)
     while rows:  # as a server takes them: a few at a time
         n = rng.randint(1, 9)
         live.take(rows[:n], [])
@@ -235,7 +236,7 @@ def test_a_slow_store_pushes_back_and_loses_nothing(tmp_path: Path, monkeypatch:
         assert one.trouble is None
         one.stop()
         assert [s.slate_id for s in store.slates()] == ["kept"]
-        assert sorted(e.event_id for e in store.all()) == sorted(landed)
+        assert sorted(e.event_id for e in store.events()) == sorted(landed)
         assert "never" not in landed
         return answers
 
@@ -398,7 +399,7 @@ def test_models_change_under_load_and_nobody_notices(bundle: Path, tmp_path: Pat
     assert answered[0] > 100
     # after all these changes the live state is still that of the store
     store = EventStore(tmp_path / "e.sqlite")
-    assert store.count() == len({e.event_id for e in store.all()}) >= answered[0] - 3
+    assert len(list(store.events())) == len({e.event_id for e in store.events()}) >= answered[0] - 3
     what = [o.body["version"] for _, o in store.operations_since(0) if o.what == "model"]
     assert what == ["v1", "v2", "v4"]
 

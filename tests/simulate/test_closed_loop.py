@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from shortlist.cli.main import app
 from shortlist.errors import ShortlistError
-from shortlist.simulate.closed_loop.report import loop_page, sentences
 from shortlist.simulate.closed_loop.loop import simulate
 from shortlist.simulate.closed_loop.measures import MEASURES
+from shortlist.simulate.closed_loop.report import loop_page, sentences
 from shortlist.simulate.closed_loop.result import LoopResult, over_seeds
 from shortlist.simulate.registry import WORLDS, make_world
 from shortlist.simulate.world import World

@@ -11,7 +11,8 @@ from sqlalchemy import create_engine, inspect, text
 
 from shortlist.errors import ShortlistError, StoreError
 from shortlist.serve.keys import Keyring, all_keys, make_key, revoke_key
-from shortlist.store.event_store import EventStore, Operation, StoredEvent, StoredSlate
+from shortlist.store.event_store import EventStore
+from shortlist.store.records import Operation, StoredEvent, StoredSlate
 from shortlist.store.schema import metadata
 
 
@@ -25,10 +26,10 @@ def test_a_batch_is_stored_once_and_in_order(store_target: str) -> None:
     assert ([e.event_id for e in new], last) == (["e1", "e2"], 2)
     new, last = store.write([event(2), event(3)], [])
     assert [e.event_id for e in new] == ["e3"]
-    assert store.since(0)[-1][0] == last
+    assert store.events_since(0)[-1][0] == last
     assert store.write([event(3)], []) == ([], 0)
-    assert list(store.all()) == [event(1), event(2), event(3)]
-    assert [e for _, e in store.since(store.since(0)[0][0])] == [event(2), event(3)]
+    assert list(store.events()) == [event(1), event(2), event(3)]
+    assert [e for _, e in store.events_since(store.events_since(0)[0][0])] == [event(2), event(3)]
     store.close()
 
 
@@ -37,10 +38,10 @@ def test_ids_and_words_come_back_as_they_went_in(store_target: str) -> None:
     odd = StoredEvent(
         "'; DROP TABLE events; --", 7, "ein Ümlaut \x00 😀", "play", -5, None, {"a": [1, {"b": None}]}
     )
-    store.add([odd, StoredEvent("text", "7", 8, "play", 2**53)])
-    assert list(store.all()) == [odd, StoredEvent("text", "7", 8, "play", 2**53)]
+    store.write([odd, StoredEvent("text", "7", 8, "play", 2**53)])
+    assert list(store.events()) == [odd, StoredEvent("text", "7", 8, "play", 2**53)]
     slate = StoredSlate("s", None, 5, "p", ["a", 3], [0.5, None], {"x": "arm"}, [0, 1], {"device": "tv"})
-    store.add_slates([slate, slate])
+    store.write(slates=[slate, slate])
     assert list(store.slates()) == [slate]
     store.close()
 
@@ -53,11 +54,11 @@ def test_writers_of_two_servers_take_turns(store_target: str) -> None:
 
     def write(which: int) -> None:
         for batch in range(20):
-            stores[which].add([event(1000 * which + 10 * batch + i) for i in range(7)])
+            stores[which].write([event(1000 * which + 10 * batch + i) for i in range(7)])
 
     def read() -> None:
-        while not done.is_set() or stores[2].since(seen[-1] if seen else 0):
-            seen.extend(row for row, _ in stores[2].since(seen[-1] if seen else 0))
+        while not done.is_set() or stores[2].events_since(seen[-1] if seen else 0):
+            seen.extend(row for row, _ in stores[2].events_since(seen[-1] if seen else 0))
 
     reader = threading.Thread(target=read)
     writers = [threading.Thread(target=write, args=(which,)) for which in (0, 1)]
@@ -76,7 +77,7 @@ def test_writers_of_two_servers_take_turns(store_target: str) -> None:
 def test_operations_are_an_ordered_log(store_target: str) -> None:
     store = EventStore(store_target)
     one = Operation(5, "item", "i1", {"attributes": {"price": 3}}, "key of the shop")
-    assert store.operate(one) < store.operate(Operation(6, "item", 2, {"retired": True}, "x"))
+    assert store.add_operation(one) < store.add_operation(Operation(6, "item", 2, {"retired": True}, "x"))
     rows = store.operations_since(0)
     assert rows[0][1] == one
     assert [o.about for _, o in store.operations_since(rows[0][0])] == [2]
@@ -85,18 +86,18 @@ def test_operations_are_an_ordered_log(store_target: str) -> None:
 
 def test_erasing_takes_all_of_a_person_and_nobody_else(store_target: str) -> None:
     store = EventStore(store_target)
-    store.add([event(1, 7), event(2, "7"), event(3, 77), event(4, "other")])
-    store.add_slates([StoredSlate(f"s{u}", u, 1, "p", [], []) for u in (7, "x")])
+    store.write([event(1, 7), event(2, "7"), event(3, 77), event(4, "other")])
+    store.write(slates=[StoredSlate(f"s{u}", u, 1, "p", [], []) for u in (7, "x")])
     assert len(store.of_user("7")["events"]) == 2
     assert store.erase("7", 99, "admin") == {"events": 2, "slates": 1}
-    assert [e.user for e in store.all()] == [77, "other"]
+    assert [e.user for e in store.events()] == [77, "other"]
     assert [s.user for s in store.slates()] == ["x"]
     _, done = store.operations_since(0)[-1]
     assert (done.what, done.about, done.by) == ("erase", "7", "admin")
     # a row that was given is never given again: a reader that has seen it would miss its successor
-    before = store.since(0)[-1][0]
-    store.add([event(9)])
-    assert store.since(0)[-1][0] > before
+    before = store.events_since(0)[-1][0]
+    store.write([event(9)])
+    assert store.events_since(0)[-1][0] > before
     store.close()
 
 
@@ -166,10 +167,10 @@ def test_an_old_store_is_brought_up_to_date(tmp_path: Path) -> None:
             "INSERT INTO events (event_id, user, item, kind, time, context) VALUES ('a', '\"u\"', '3', 'play', 9, '{}')"
         )
     store = EventStore(path)
-    store.add([event(1)])
-    assert list(store.all()) == [StoredEvent("a", "u", 3, "play", 9), event(1)]
+    store.write([event(1)])
+    assert list(store.events()) == [StoredEvent("a", "u", 3, "play", 9), event(1)]
     store.close()
-    assert EventStore(path).count() == 2
+    assert len(list(EventStore(path).events())) == 2
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
@@ -195,7 +196,7 @@ def test_what_cannot_be_a_store(tmp_path: Path) -> None:
 
 def test_a_full_disk_stores_nothing_of_the_batch(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
-    store.add([event(1)])
+    store.write([event(1)])
     with store.engine.connect() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
     store.close()
@@ -208,5 +209,5 @@ def test_a_full_disk_stores_nothing_of_the_batch(tmp_path: Path) -> None:
         connection.execute(f"PRAGMA max_page_count = {pages + 1}")
 
     with pytest.raises(StoreError, match="full"):
-        store.add([StoredEvent(f"x{i}", "u", "i" * 2000, "play", 1) for i in range(500)])
-    assert list(store.all()) == [event(1)]
+        store.write([StoredEvent(f"x{i}", "u", "i" * 2000, "play", 1) for i in range(500)])
+    assert list(store.events()) == [event(1)]

@@ -22,8 +22,9 @@ from shortlist.recommender import Recommender
 from shortlist.serve.live_models import load
 from shortlist.simulate.movies import make_movies
 from shortlist.simulate.world import World
-from shortlist.store.event_store import EventStore, Operation, StoredEvent, StoredSlate
-from shortlist.store.merge import Mark, lengthened
+from shortlist.store.event_store import EventStore
+from shortlist.store.merge import StorePosition, merge_store
+from shortlist.store.records import Operation, StoredEvent, StoredSlate
 from shortlist.tuning.gate import pass_gate, train_again
 
 
@@ -62,7 +63,7 @@ def fill(store: EventStore, whole: Dataset, cut: int) -> int:
     by_slate: dict[int, list[int]] = {}
     for row in shown[np.argsort(log.position[shown], kind="stable")].tolist():
         by_slate.setdefault(int(log.slate[row]), []).append(row)
-    store.add_slates(
+    store.write(slates=
         [
             StoredSlate(
                 f"s{slate}",
@@ -80,7 +81,7 @@ def fill(store: EventStore, whole: Dataset, cut: int) -> int:
         for row, e in zip(rows.tolist(), told(whole, rows), strict=True)
     ]
     for start in range(0, len(events), 5_000):
-        store.add(events[start : start + 5_000])
+        store.write(events[start : start + 5_000])
     return len(events)
 
 
@@ -118,38 +119,38 @@ def rows_of(data: Dataset) -> list[tuple[object, ...]]:
 
 def test_tables_and_store_are_one_log(early: World, whole: Dataset, store: EventStore, cut: int) -> None:
     base = early.dataset()
-    more = lengthened(base, store)
+    more = merge_store(base, store, base.project.data)
     assert len(base.log) < len(more.dataset.log) == len(whole.log)
     assert sorted(map(repr, rows_of(more.dataset))) == sorted(map(repr, rows_of(whole)))
     assert (np.diff(more.dataset.log.time) >= 0).all()
-    assert more.new == len(whole.log) - len(base.log) == store.count()
+    assert more.new == len(whole.log) - len(base.log) == len(list(store.events()))
     # events of one slate still share it, and no others do; of one that began before the cut the tables have the beginning
     log, was = more.dataset.log, whole.log
     late, then = (x.slate[(x.slate >= 0) & (x.time >= cut)] for x in (log, was))
     assert sorted(np.unique(late, return_counts=True)[1]) == sorted(np.unique(then, return_counts=True)[1])
     assert not set(late.tolist()) & set(log.slate[log.time < cut].tolist())
     # from its own mark on there is nothing new; from another store's mark, everything is looked at again and found there already
-    again = lengthened(more.dataset, store, more.mark)
-    assert (again.new, again.mark) == (0, more.mark)
-    other = lengthened(more.dataset, store, Mark("another store", 10**6, 10**6))
+    again = merge_store(more.dataset, store, base.project.data, more.position)
+    assert (again.new, again.position) == (0, more.position)
+    other = merge_store(more.dataset, store, base.project.data, StorePosition("another store", 10**6, 10**6))
     assert other.new == 0
     own = base.check.set_aside.get("duplicates", 0)  # of the tables themselves
-    assert other.dataset.check.set_aside["duplicates"] == own + store.count()
+    assert other.dataset.check.set_aside["duplicates"] == own + len(list(store.events()))
 
 
 def test_what_cannot_be_used_is_counted(early: World, store: EventStore) -> None:
     base = early.dataset()
-    before = lengthened(base, store)
+    before = merge_store(base, store, base.project.data)
     someone, item = base.users.ids.id(0), base.items.ids.id(0)
     time = before.dataset.log.time[-1] + 1
-    store.add(
+    store.write(
         [
             StoredEvent("x1", someone, "no such item", "play", int(time)),
             StoredEvent("x2", someone, item, "sang", int(time)),
             StoredEvent("x3", "somebody new", item, "play", int(time), 100.0),
         ]
     )
-    more = lengthened(base, store)
+    more = merge_store(base, store, base.project.data)
     check = more.dataset.check
     assert check.set_aside["of unknown items"] == check.set_aside["of unknown kinds"] == 1
     assert check.read == check.kept + sum(check.set_aside.values())
@@ -162,11 +163,11 @@ def test_operators_changes_are_learnt_from(early: World, store: EventStore) -> N
     base = early.dataset()
     new_titles = {"title": "A new one", "attributes": {"genres": ["Comedy", "A new genre"]}}
     retired, erased = base.items.ids.id(3), base.users.ids.id(int(base.log.user[0]))
-    store.operate(Operation(1, "item", "m-new", new_titles, "k"))
-    store.operate(Operation(2, "item", retired, {"retired": True}, "k"))
+    store.add_operation(Operation(1, "item", "m-new", new_titles, "k"))
+    store.add_operation(Operation(2, "item", retired, {"retired": True}, "k"))
     store.erase(erased, 3, "k")
-    store.add([StoredEvent("n1", base.users.ids.id(5), "m-new", "play", int(base.log.time[-1]), 50.0)])
-    more = lengthened(base, store)
+    store.write([StoredEvent("n1", base.users.ids.id(5), "m-new", "play", int(base.log.time[-1]), 50.0)])
+    more = merge_store(base, store, base.project.data)
     items = more.dataset.items
     code = items.ids.code("m-new")
     assert items.titles[code] == "A new one"
@@ -192,13 +193,13 @@ def test_a_server_counts_nothing_twice(
     early: World, whole: Dataset, store: EventStore, tmp_path: Path
 ) -> None:
     base = early.dataset()
-    store.operate(Operation(2, "item", base.items.ids.id(3), {"retired": True}, "k"))
+    store.add_operation(Operation(2, "item", base.items.ids.id(3), {"retired": True}, "k"))
     first = Recommender(base.project).fit(base)
-    more = lengthened(base, store)
+    more = merge_store(base, store, base.project.data)
     second = train_again(base.project, more, first)
     place = second.save(tmp_path / "again")
     loaded = load(place, store)
-    assert loaded.row == more.mark.row == store.count()
+    assert loaded.row == more.position.row == len(list(store.events()))
     assert loaded.lost == 0
     assert loaded.recommender.retired.nonzero()[0].tolist() == [3]
     someone = whole.users.ids.id(int(whole.log.user[-1]))
@@ -213,10 +214,10 @@ def test_a_server_counts_nothing_twice(
         assert counter.view(keys, moment).n.tolist() == other.view(keys, moment).n.tolist()
     # what comes after is folded in; a store that is another one is folded in as a whole
     item = whole.items.ids.id(0)
-    store.add([StoredEvent("later", someone, item, "play", moment, 10.0)])
-    assert load(place, store).row == store.count()
+    store.write([StoredEvent("later", someone, item, "play", moment, 10.0)])
+    assert load(place, store).row == len(list(store.events()))
     elsewhere = EventStore(tmp_path / "other.sqlite")
-    elsewhere.add([StoredEvent("other", someone, item, "play", moment, 10.0)])
+    elsewhere.write([StoredEvent("other", someone, item, "play", moment, 10.0)])
     assert elsewhere.id != store.id
     other_one = load(place, elsewhere)
     of_them = other_one.recommender.people.of(whole.users.ids.codes([someone]), [someone])
@@ -226,7 +227,7 @@ def test_a_server_counts_nothing_twice(
 def test_the_gate(early: World, whole: Dataset, store: EventStore) -> None:
     base = early.dataset()
     present = Recommender(base.project).fit(base)
-    more = lengthened(base, store)
+    more = merge_store(base, store, base.project.data)
     same = pass_gate(base.project, more.dataset, present)
     assert same.passed
     assert same.comparison is not None

@@ -16,7 +16,7 @@ from shortlist.features.saved import save_counts
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile
 from shortlist.retrieve import MODELS
-from shortlist.store.merge import Mark
+from shortlist.store.merge import StorePosition
 from shortlist.version import __version__
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def read_recommender(cls: type[R], folder: Path) -> R:
         recommender.scales = np.array(state["scales"], np.float64)
         recommender.version = manifest["model_version"]
         recommender.ready(load_dataset(folder / "data", project), state["priors"], folder / "counters")
-        recommender.mark = Mark(**state["mark"])
+        recommender.mark = StorePosition(**state["mark"])
         recommender.retired[state["retired"]] = True
     except (BundleError, ProjectError):
         raise

@@ -103,7 +103,7 @@ def _inspect_features(
                 f"{store}: no such file; `shortlist serve` writes its event store beside the bundle",
                 field="store",
             )
-        unknown = recommender.replay(EventStore(store).all())
+        unknown = recommender.replay(EventStore(store).events())
         if unknown:
             print_labelled(
                 "warning",

@@ -60,11 +60,11 @@ def export(
     """
     import pyarrow.parquet as pq
 
-    from shortlist.store.export import log_of
+    from shortlist.store.export import export_log
 
     if out.suffix != ".parquet":
         raise DataError(f"{out}: the file name must end in .parquet", field="out")
-    table = log_of(store_beside(store, bundle))
+    table = export_log(store_beside(store, bundle))
     out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, out, compression="zstd")
     print_text(f"{table.num_rows:,} rows → {out}")

@@ -17,7 +17,7 @@ from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
 from shortlist.retrieve import Popular, Retriever
 from shortlist.retrieve.base import Requests, best
-from shortlist.store.event_store import StoredEvent
+from shortlist.store.records import StoredEvent
 
 Policy = Callable[[np.ndarray, int], np.ndarray]
 """Rows of a fold's requests, int (m,), and k → item codes int64 (m, k), −1 where fewer."""

@@ -51,7 +51,7 @@ def exposed(name: str, experiment: Experiment, project: Project, store: EventSto
     metrics = list(dict.fromkeys([experiment.metric, *experiment.guard_rails]))
     outcome = {m: np.zeros(len(users)) for m in metrics}
     before = {m: np.zeros(len(users)) for m in metrics}
-    for event in store.all():
+    for event in store.events():
         row = at.get(str(event.user))
         if row is None:
             continue
@@ -79,7 +79,7 @@ def _interleaved(name: str, experiment: Experiment, project: Project, store: Eve
             )
     users = {user: row for row, user in enumerate(dict.fromkeys(u for u, _ in teams.values()))}
     credit = np.zeros((len(users), 2))
-    for event in store.all():
+    for event in store.events():
         if event.slate in teams:
             user, team = teams[event.slate]
             if str(event.item) in team:

@@ -27,7 +27,7 @@ from shortlist.recommender import Recommender
 from shortlist.serve.live_models import Live
 from shortlist.serve.telemetry import Metrics
 from shortlist.serve.writer import Writer
-from shortlist.store.event_store import StoredSlate
+from shortlist.store.records import StoredSlate
 
 TOGETHER = 16
 """Requests of one batch at most: a batch is answered as a whole, so it must not be long."""

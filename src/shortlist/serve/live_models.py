@@ -15,7 +15,8 @@ from typing import Any
 from shortlist.experiments.assign import point_of
 from shortlist.recommender import Recommender
 from shortlist.serve.writer import News
-from shortlist.store.event_store import EventStore, Operation, StoredEvent
+from shortlist.store.event_store import EventStore
+from shortlist.store.records import Operation, StoredEvent
 
 CANARY_SALT = "canary"
 
@@ -50,7 +51,7 @@ class Loaded:
     def catch_up(self, store: EventStore) -> None:
         """Take all that the store holds beyond what it has: items first, which events may be about."""
         self.take([], store.operations_since(self.operation))
-        while page := store.since(self.row):
+        while page := store.events_since(self.row):
             self.take(page, [])
 
 

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shortlist.errors import StoreError
-from shortlist.store.event_store import EventStore, Operation, StoredEvent, StoredSlate
+from shortlist.store.event_store import EventStore
+from shortlist.store.records import Operation, StoredEvent, StoredSlate
 
 MOST = 20_000
 """Events that wait for the disk at most."""
@@ -153,7 +154,7 @@ class Writer:
             ):  # nobody else has written since: no need to read them again
                 fresh = list(zip(range(self.row + 1, last + 1), stored, strict=True))
             else:
-                fresh = self.store.since(self.row)
+                fresh = self.store.events_since(self.row)
             news = News(fresh, self.store.operations_since(self.operation) if self._due() else [])
             for look in self.every:
                 look()

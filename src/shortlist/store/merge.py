@@ -1,114 +1,174 @@
-"""A log and what a server's store has added to it, as one log to train from.
-
-The base is the project's tables, read anew, or the log inside a bundle. To it come the stored events beyond what it has learnt from,
-the items that operators added or changed, and from it go the people who asked to be erased. Shown items (events of kind impression
-that name their slate) get back the position and the chance that the server wrote down when it made the slate.
-
-A bundle that was trained so carries a `Mark`: up to which row of which store it has learnt. A server that loads it folds only later
-rows into its live state, so that nothing is counted twice.
-"""
+"""Merge a data set with the events that a server has stored since, as one data set to train from."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from shortlist.config.base import IMPRESSION
-from shortlist.data.attributes import Attribute
+from shortlist.config.data import DataSettings
 from shortlist.data.check import Check, Problem
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Log, repeated_rows
 from shortlist.data.texts import Texts
-from shortlist.store.event_store import EventStore, StoredEvent
+from shortlist.store.event_store import EventStore
+from shortlist.store.records import Operation, StoredEvent
 
 
 @dataclass(frozen=True)
-class Mark:
-    """How far into a store something has read: `store` is the store's own id; `row` of its events, `operation` of what operators did."""
+class StorePosition:
+    """A position in a store, up to which something has been read.
+
+    A bundle that was trained from a store carries one: a server that loads the bundle folds only later rows into its
+    live state, so that no event counts twice.
+
+    Parameters
+    ----------
+    store
+        The id of the store.
+    row
+        The last event that was read.
+    operation
+        The last operation that was read.
+    """
 
     store: str = ""
     row: int = 0
     operation: int = 0
 
     def to_json(self) -> dict[str, Any]:
+        """Return the position as plain values."""
         return asdict(self)
 
-    def within(self, store: EventStore) -> Mark:
-        """This mark where it is of that store, else its beginning."""
-        return self if self.store == store.id else Mark(store.id)
+    def within(self, store: EventStore) -> StorePosition:
+        """Return this position where it is one of that store, else the beginning of that store."""
+        return self if self.store == store.id else StorePosition(store.id)
 
 
-@dataclass(frozen=True)
-class Lengthened:
-    """`retired` bool (items,): out of the catalogue. `new`: how many events came from the store; `erased`: how many people went."""
+@dataclass(frozen=True, repr=False)
+class MergedDataset:
+    """A data set and what a store added to it.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The merged data set.
+    position : StorePosition
+        The position up to which the store was read.
+    retired : ndarray of shape (items,), bool
+        Items that are out of the catalogue.
+    new : int
+        Number of events that came from the store.
+    erased : int
+        Number of users that were removed because they asked for it.
+    """
 
     dataset: Dataset
-    mark: Mark
-    retired: np.ndarray
+    position: StorePosition
+    retired: NDArray[np.bool_]
     new: int
     erased: int
 
+    def __repr__(self) -> str:
+        return f"MergedDataset({self.dataset!r}; {self.new:,} new events, {self.erased:,} users erased)"
 
-def lengthened(
-    base: Dataset, store: EventStore, mark: Mark | None = None, retired: np.ndarray | None = None
-) -> Lengthened:
-    """A data set with what a store holds beyond a mark. mark: how far the base has learnt from that store; from its beginning
-    without. retired: items that are out of the catalogue already. What cannot be used is counted in `dataset.check`.
+
+def merge_store(
+    base: Dataset,
+    store: EventStore,
+    settings: DataSettings,
+    position: StorePosition | None = None,
+    retired: NDArray[np.bool_] | None = None,
+) -> MergedDataset:
+    """Merge a data set with a store.
+
+    The base is the project's tables, read again, or the data set of a bundle. Stored events after the position are
+    added, operators' changes to items are applied, and users who asked to be erased are removed. Impressions that
+    name their slate get the position and the propensity that the server stored with the slate.
+
+    Parameters
+    ----------
+    base
+        The data set.
+    store
+        The store.
+    settings
+        The project's `[data]`: whether duplicates are dropped.
+    position
+        The position up to which the base contains that store (default: its beginning).
+    retired
+        Items of the base that are out of the catalogue already, bool (items,).
+
+    Returns
+    -------
+    MergedDataset
+        Stored events that cannot be used are counted in `dataset.check`.
     """
-    mark = (mark or Mark()).within(store)
-    operations = store.operations_since(mark.operation)
-    changes = [operation for _, operation in operations if operation.what == "item"]
-    items = base.items.with_changes(
-        [EntityChange(o.about, o.body.get("title"), o.body.get("attributes", {})) for o in changes]
+    position = (position or StorePosition()).within(store)
+    operations = store.operations_since(position.operation)
+    items, retired = _with_operations(base.items, [operation for _, operation in operations], retired)
+    erased = [operation.about for _, operation in operations if operation.what == "erase"]
+    remaining = _without_users(base, erased)
+    stored: list[StoredEvent] = []
+    row = position.row
+    while page := store.events_since(row):
+        stored += (event for _, event in page)
+        row = page[-1][0]
+    check = Check(base.check.read + len(stored), 0, dict(base.check.set_aside), list(base.check.problems))
+    usable = _usable(stored, remaining, items, check)
+    users = remaining.users.with_changes([EntityChange(event.user) for event in usable])
+    log = _joined(remaining.log, users.ids, items.ids, usable, store)
+    if settings.duplicates == "drop":
+        twice = repeated_rows([log.user, log.item, log.time, log.kind])
+        log = log.rows(np.flatnonzero(~twice))
+        what = "they are in the tables already, or were stored twice"
+        check.set_rows_aside("duplicates", _problem(what, int(twice.sum())))
+    check.kept = len(log)
+    return MergedDataset(
+        replace(base, users=users, items=items, log=log, check=check),
+        StorePosition(store.id, row, operations[-1][0] if operations else position.operation),
+        retired,
+        len(log) - len(remaining.log),
+        len(base.users) - len(remaining.users),
     )
-    out = np.zeros(len(items), bool)
+
+
+def _problem(what: str, count: int) -> Problem:
+    return Problem("set aside", "the event store", "events", what, count)
+
+
+def _with_operations(
+    items: Entities, operations: Sequence[Operation], retired: NDArray[np.bool_] | None
+) -> tuple[Entities, NDArray[np.bool_]]:
+    """The catalogue after operators' changes, and which of its items are retired."""
+    changes = [operation for operation in operations if operation.what == "item"]
+    changed = items.with_changes(
+        [EntityChange(o.about, o.body.get("title"), o.body.get("attributes") or {}) for o in changes]
+    )
+    out = np.zeros(len(changed), bool)
     if retired is not None:
         out[: len(retired)] = retired
     for operation in changes:
         if operation.body.get("retired") is not None:
-            out[items.ids.code(operation.about)] = bool(operation.body["retired"])
-    erased = {base.users.ids.own(o.about): o.time for _, o in operations if o.what == "erase"}
-    kept = _without(base, erased)
-    stored: list[tuple[int, StoredEvent]] = []
-    row = mark.row
-    while page := store.since(row):
-        stored += page
-        row = page[-1][0]
-    check = Check(base.check.read + len(stored), 0, dict(base.check.set_aside), list(base.check.problems))
-    usable = _usable([e for _, e in stored], kept, items, check)
-    users = kept.users.with_changes([EntityChange(e.user) for e in usable])
-    log = _joined(kept, users.ids, items.ids, usable, store)
-    if base.project.data.duplicates == "drop":
-        twice = repeated_rows([log.user, log.item, log.time, log.kind])
-        log = log.rows(np.flatnonzero(~twice))
-        _aside(check, int(twice.sum()), "duplicates", "they are in the tables already, or were stored twice")
-    check.kept = len(log)
-    dataset = replace(base, users=users, items=items, log=log, check=check)
-    end = Mark(store.id, row, operations[-1][0] if operations else mark.operation)
-    gone = len(base.users) - len(kept.users)
-    return Lengthened(dataset, end, out, len(log) - len(kept.log), gone)
+            out[changed.ids.code(operation.about)] = bool(operation.body["retired"])
+    return changed, out
 
 
-def _aside(check: Check, count: int, reason: str, what: str) -> None:
-    if count:
-        check.problems.append(Problem("set aside", "the event store", "events", what, count))
-        check.set_aside[reason] = check.set_aside.get(reason, 0) + count
-
-
-def _without(base: Dataset, erased: dict[Any, int]) -> Dataset:
-    """Without the people who asked to be erased: neither their events nor their ids or attributes."""
-    gone = base.users.ids.codes(list(erased))
-    gone = gone[gone >= 0]
-    if not len(gone):
+def _without_users(base: Dataset, erased: Sequence[Any]) -> Dataset:
+    """The data set without some users: neither their events nor their ids, titles and attributes."""
+    codes = base.users.ids.codes(erased)
+    codes = codes[codes >= 0]
+    if not len(codes):
         return base
     keep = np.ones(len(base.users), bool)
-    keep[gone] = False
+    keep[codes] = False
     rows = np.flatnonzero(keep)
     users = Entities(
         IdMap(base.users.ids.values.take(pa.array(rows))),
@@ -121,17 +181,16 @@ def _without(base: Dataset, erased: dict[Any, int]) -> Dataset:
 
 
 def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Check) -> list[StoredEvent]:
-    """The events that can be learnt from."""
-    kind = int if pa.types.is_integer(base.users.ids.values.type) else str
+    """The events that can be used; the others are counted."""
     rules: tuple[tuple[str, str, Callable[[StoredEvent], bool]], ...] = (
         (
             "with an id of another type",
-            f"user ids are {base.users.ids.values.type}",
-            lambda e: isinstance(base.users.ids.own(e.user), kind),
+            f"user ids are {base.users.ids.type}",
+            lambda e: base.users.ids.fits(e.user),
         ),
         (
             "of unknown items",
-            "the catalogue has no such item any more",
+            "the catalogue no longer has such an item",
             lambda e: items.ids.code(e.item) >= 0,
         ),
         (
@@ -141,35 +200,33 @@ def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Ch
         ),
     )
     for reason, what, fits in rules:
-        kept = [e for e in stored if fits(e)]
-        _aside(check, len(stored) - len(kept), reason, what)
+        kept = [event for event in stored if fits(event)]
+        check.set_rows_aside(reason, _problem(what, len(stored) - len(kept)))
         stored = kept
     return stored
 
 
-def _joined(base: Dataset, users: IdMap, items: IdMap, stored: list[StoredEvent], store: EventStore) -> Log:
-    """The base's log and the stored events, in order of what was known when."""
-    old = base.log
+def _joined(old: Log, users: IdMap, items: IdMap, stored: Sequence[StoredEvent], store: EventStore) -> Log:
+    """The log and the stored events, in the order in which they became known."""
     time = np.array([e.time for e in stored], np.int64)
     kinds = {name: code for code, name in enumerate(old.kinds)}
     slates, position, propensity = _as_shown(stored, store, int(old.slate.max(initial=-1)) + 1)
-    context: dict[str, Attribute] = {}
-    for name, before in old.context.items():
-        values = [e.context.get(name) for e in stored]
-        rows = np.arange(len(before), len(before) + len(stored))
-        context[name] = before.with_rows(rows, values)
-    amounts = np.array([np.nan if e.value is None else e.value for e in stored], np.float32)
+    rows = np.arange(len(old), len(old) + len(stored))
+    values = np.array([np.nan if e.value is None else e.value for e in stored], np.float32)
     log = Log(
         old.kinds,
         np.concatenate([old.user, users.codes([e.user for e in stored])]),
         np.concatenate([old.item, items.codes([e.item for e in stored])]),
         np.concatenate([old.time, time]),
         np.concatenate([old.kind, np.array([kinds[e.kind] for e in stored], np.int16)]),
-        np.concatenate([old.value, amounts]),
+        np.concatenate([old.value, values]),
         np.concatenate([old.slate, slates]),
         np.concatenate([old.position, position]),
         np.concatenate([old.propensity, propensity]),
-        context,
+        {
+            name: attribute.with_rows(rows, [e.context.get(name) for e in stored])
+            for name, attribute in old.context.items()
+        },
         None if old.arrival is None else np.concatenate([old.arrival, time]),
     )
     by = (log.time,) if log.arrival is None else (log.arrival, log.time)
@@ -177,10 +234,11 @@ def _joined(base: Dataset, users: IdMap, items: IdMap, stored: list[StoredEvent]
 
 
 def _as_shown(
-    stored: list[StoredEvent], store: EventStore, first: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Slate (a number from `first`, −1: none), position and propensity of each event, as the server wrote its slates down.
-    Position and propensity are those of impressions.
+    stored: Sequence[StoredEvent], store: EventStore, first: int
+) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.float32]]:
+    """Slate (a number from `first`, −1: none), position and propensity of each event.
+
+    Position and propensity are of impressions, as the server stored them with their slates.
     """
     numbers: dict[str, int] = {}
     for e in stored:

@@ -1,23 +1,32 @@
-"""Bring a store's tables up to date. A store of an earlier version is changed in place; its rows stay."""
+"""Bring the tables of a store up to date. A store of an earlier version is changed in place; its rows stay."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from shortlist.errors import StoreError
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 7_301_956
+"""Number of the advisory lock that PostgreSQL's servers take in turn when they migrate."""
 
 
 def migrate(engine: Engine) -> None:
-    """Apply what is missing. Several servers that start at once take turns. Raises `StoreError` on a store of a newer version."""
+    """Apply the migrations that are missing. Servers that start at the same time take turns.
+
+    Raises
+    ------
+    StoreError
+        The store was written by a newer version.
+    """
+    # Alembic takes a while to import, and only an opened store needs it
+    from alembic import command
+    from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     scripts = ScriptDirectory.from_config(config)
@@ -32,7 +41,7 @@ def migrate(engine: Engine) -> None:
             now = MigrationContext.configure(connection).get_current_revision()
             if now is not None and now not in {s.revision for s in scripts.walk_revisions()}:
                 raise StoreError(
-                    f"the event store was written by a newer Shortlist (its tables are at {now}); update this one",
+                    f"the event store was written by a newer Shortlist (its tables are at {now}); update Shortlist",
                     field="store",
                 )
             config.attributes["connection"] = connection

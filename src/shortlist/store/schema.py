@@ -1,13 +1,12 @@
-"""The tables of the event store. Their history, change by change, is in `migrations/`; a test holds the two together."""
+"""The tables of the event store. `migrations/` makes them, change by change; a test checks that both agree."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
-Row = BigInteger().with_variant(
-    Integer, "sqlite"
-)  # SQLite numbers rows itself only where the type is INTEGER
+# SQLite numbers rows itself only where the type is INTEGER
+Row = BigInteger().with_variant(Integer, "sqlite")
 
 events = Table(
     "events",
@@ -41,8 +40,8 @@ slates = Table(
     sqlite_autoincrement=True,
 )
 operations = Table(
-    # what an operator changed while serving: items added, changed, retired; people erased. In order, so that every
-    # replica, and every restart, does the same.
+    # what operators changed while serving: items added, changed or retired, users erased; in order, so that every
+    # replica and every restart applies the same
     "operations",
     metadata,
     Column("row", Row, primary_key=True, autoincrement=True),
@@ -64,7 +63,7 @@ keys = Table(
     Column("revoked", BigInteger),
 )
 identity = Table(
-    # one row: which store this is, wherever it is moved to
+    # one row: the id of the store, which stays when the store is moved
     "identity",
     metadata,
     Column("id", String, primary_key=True),

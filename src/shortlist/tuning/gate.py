@@ -31,7 +31,7 @@ from shortlist.evaluate.splits import Fold, after
 from shortlist.metrics.significance import Comparison
 from shortlist.recommender import Recommender
 from shortlist.store.event_store import EventStore
-from shortlist.store.merge import Lengthened, lengthened
+from shortlist.store.merge import MergedDataset, merge_store
 
 SHARE = 0.5
 """Of the events that are new since the present model, the latest, are the slice."""
@@ -53,19 +53,19 @@ class Gate:
         return self.comparison is None or self.comparison.verdict != "worse"
 
 
-def grown(base: Dataset, store: EventStore, present: Recommender | None) -> Lengthened:
+def grown(base: Dataset, store: EventStore, present: Recommender | None) -> MergedDataset:
     """A log with what the store has added. present: where its own log is the base, what it has learnt already is left out."""
     if present is not None and base is present.dataset:
-        return lengthened(base, store, present.mark, present.retired)
-    return lengthened(base, store)
+        return merge_store(base, store, base.project.data, present.mark, present.retired)
+    return merge_store(base, store, base.project.data)
 
 
 def train_again(
-    project: Project, more: Lengthened, present: Recommender | None, progress: Progress = silent
+    project: Project, more: MergedDataset, present: Recommender | None, progress: Progress = silent
 ) -> Recommender:
     """A recommender of all that is known. present: the one before, whose factors it begins from."""
     recommender = Recommender(project).fit(more.dataset, progress, present)
-    recommender.mark, recommender.retired = more.mark, more.retired.copy()
+    recommender.mark, recommender.retired = more.position, more.retired.copy()
     recommender.permitted = None
     return recommender
 

@@ -15,7 +15,7 @@ from shortlist.errors import BundleError, RequestError
 from shortlist.serve.app import ERRORS, Json
 from shortlist.serve.schema import CanaryBody, ItemBody, ItemsBody, ShadowBody, VersionBody, WhyBody
 from shortlist.serve.why import why_not
-from shortlist.store.event_store import Operation
+from shortlist.store.records import Operation
 
 if TYPE_CHECKING:
     from shortlist.serve.app import Service
@@ -90,7 +90,7 @@ def _operations(app: FastAPI, service: Service) -> None:
 
 async def _record(service: Service, request: Request, what: str, about: Any, body: dict[str, Any]) -> int:
     done = Operation(int(time.time() * 1000), what, about, body, request.scope.get("key", "anybody"))
-    return await asyncio.to_thread(service.store.operate, done)
+    return await asyncio.to_thread(service.store.add_operation, done)
 
 
 async def _landed(service: Service, row: int) -> None:

@@ -28,7 +28,7 @@ from shortlist.serve.schema import (
     SimilarAnswer,
 )
 from shortlist.serve.writer import BusyError
-from shortlist.store.event_store import StoredEvent
+from shortlist.store.records import StoredEvent
 
 if TYPE_CHECKING:
     from shortlist.serve.app import Service

@@ -18,7 +18,7 @@ from shortlist.rerank.filters import allowed_items
 from shortlist.retrieve import MODELS, Popular, Retriever
 from shortlist.retrieve.base import Candidates, Requests, best, event_weights
 from shortlist.simulate.world import World
-from shortlist.store.event_store import StoredEvent
+from shortlist.store.records import StoredEvent
 
 BATCH = 128
 """Requests that are answered together."""

@@ -10,7 +10,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.simulate.arrays import BoolArray, Columns, IntArray
 from shortlist.simulate.event_log import DAY, START, events_table
 from shortlist.simulate.world import World
-from shortlist.store.event_store import StoredEvent
+from shortlist.store.records import StoredEvent
 
 
 class LoopRecord:

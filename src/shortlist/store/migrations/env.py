@@ -1,4 +1,4 @@
-"""How Alembic reaches the store: over the connection that `migrate` hands it."""
+"""Entry point of Alembic: it uses the connection that `migrate` opened."""
 
 from __future__ import annotations
 

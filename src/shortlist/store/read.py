@@ -1,0 +1,52 @@
+"""Read from the event store, inside a transaction that the caller opened with `EventStore.reading`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from shortlist.store.records import (
+    Operation,
+    StoredEvent,
+    StoredSlate,
+    read_event,
+    read_operation,
+    read_slate,
+    user_forms,
+)
+from shortlist.store.schema import events, identity, operations, slates
+
+
+def read_events(connection: Connection, after: int, limit: int) -> list[tuple[int, StoredEvent]]:
+    """Return at most `limit` events after a row, in order, each with its row."""
+    query = select(events).where(events.c.row > after).order_by(events.c.row).limit(limit)
+    return [(row.row, read_event(row)) for row in connection.execute(query)]
+
+
+def read_slates(connection: Connection, after: int, limit: int) -> list[tuple[int, StoredSlate]]:
+    """Return at most `limit` slates after a row, in order, each with its row."""
+    query = select(slates).where(slates.c.row > after).order_by(slates.c.row).limit(limit)
+    return [(row.row, read_slate(row)) for row in connection.execute(query)]
+
+
+def read_operations(connection: Connection, after: int) -> list[tuple[int, Operation]]:
+    """Return the operations after a row, in order, each with its row."""
+    query = select(operations).where(operations.c.row > after).order_by(operations.c.row)
+    return [(row.row, read_operation(row)) for row in connection.execute(query)]
+
+
+def read_user(connection: Connection, user: Any) -> dict[str, list[Any]]:
+    """Return all events and slates of a user."""
+    forms = user_forms(user)
+    own_events = select(events).where(events.c.user.in_(forms)).order_by(events.c.row)
+    own_slates = select(slates).where(slates.c.user.in_(forms)).order_by(slates.c.row)
+    return {
+        "events": [read_event(row) for row in connection.execute(own_events)],
+        "slates": [read_slate(row) for row in connection.execute(own_slates)],
+    }
+
+
+def read_identity(connection: Connection) -> str:
+    """Return the id of the store."""
+    return str(connection.scalar(select(identity.c.id)))
