@@ -31,11 +31,11 @@ K = 100
 
 def prepare() -> None:
     """Tables: what training holds, what came true, and the lists of a neighbourhood model."""
-    from shortlist.evaluate.tables import read_pair
+    from shortlist.evaluate.train_test import read_train_test
     from shortlist.retrieve import Requests
     from shortlist.retrieve.registry import MODELS
 
-    train = read_pair(str(GOWALLA / "train.parquet"), str(GOWALLA / "test.parquet")).train
+    train = read_train_test(str(GOWALLA / "train.parquet"), str(GOWALLA / "test.parquet")).train
     model = MODELS["neighbours"]().fit(train)
     users = np.arange(len(train.users), dtype=np.int32)
     parts = []

@@ -185,7 +185,7 @@ def part_auto() -> dict[str, Any]:
 def part_cold() -> dict[str, Any]:
     sys.path.insert(0, str(ROOT / "tests"))
     from shortlist.data.dataset import Dataset
-    from shortlist.evaluate.cold import cold_start
+    from shortlist.evaluate.cold_start import cold_start
     from support.projects import movielens_project
 
     dataset = Dataset.from_project(movielens_project(DATA / "movielens-100k"))

@@ -16,7 +16,7 @@ import pytest
 import shortlist
 from shortlist.data.dataset import Dataset
 from shortlist.errors import BundleError, DataError, RequestError
-from shortlist.evaluate.report import html_report
+from shortlist.evaluate.report_page import evaluation_page
 from shortlist.recommender import Recommender
 from shortlist.simulate.movies import make_movies
 from shortlist.simulate.world import World
@@ -294,7 +294,7 @@ def test_evaluation_report(dataset: Dataset, recommender: Recommender, world: Wo
         told["recommenders"]["shortlist"]["true_play@10"]["value"]
         > told["recommenders"]["random"]["true_play@10"]["value"]
     )
-    page = html_report(report)
+    page = evaluation_page(report)
     assert report.verdict() in page
     assert "simulated" in page
     assert "http" not in page.replace("http-equiv", "")  # nothing from outside

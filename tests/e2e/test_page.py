@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from shortlist.config.experiments import Arm, Experiment
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.protocol import evaluate
-from shortlist.evaluate.report import html_report
+from shortlist.evaluate.report_page import evaluation_page
 from shortlist.recommender import Recommender
 from shortlist.serve.keys import make_key
 from shortlist.store.event_store import EventStore
@@ -163,7 +163,7 @@ def shop_window(
     other.project = project
     bundle = other.save(folder / "shop" / "bundle")
     report = evaluate(project, dataset)
-    (folder / "shop" / "report.html").write_text(html_report(report), encoding="utf-8")
+    (folder / "shop" / "report.html").write_text(evaluation_page(report), encoding="utf-8")
     server = Server(bundle, folder / "events.sqlite")
     people = other.some_users(60)
     for at, user in enumerate(people):

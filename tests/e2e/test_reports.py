@@ -17,8 +17,8 @@ import shortlist
 from shortlist.config.project import parse_project
 from shortlist.evaluate.audit.history import audit_history
 from shortlist.evaluate.audit.report import audit_page
-from shortlist.evaluate.report import html_report
-from shortlist.experiments.analyse import People, analyse
+from shortlist.evaluate.report_page import evaluation_page
+from shortlist.experiments.analyse import ExposedPeople, analyse
 from shortlist.experiments.report import experiments_page
 from support.paths import ROOT
 
@@ -85,8 +85,8 @@ def pages() -> dict[str, str]:
         "rating": rng.normal(4, 1, 900),
     }
     before = {"play": rng.poisson(4 * eager).astype(float), "rating": np.zeros(900)}
-    people = People(["now", "varied"], [1, 1], arm, outcome, before, np.zeros(900))
-    lost = People(
+    people = ExposedPeople(["now", "varied"], [1, 1], arm, outcome, before, np.zeros(900))
+    lost = ExposedPeople(
         ["a", "b"],
         [1, 1],
         np.repeat([0, 1], [900, 600]),
@@ -110,7 +110,7 @@ def pages() -> dict[str, str]:
 
     audit = audit_history(pa.Table.from_pandas(history), draws=300)
     return {
-        "report": html_report(judged()),
+        "report": evaluation_page(judged()),
         "experiments": experiments_page(
             project,
             [analyse("variety", people, "play", ["rating"], 900), analyse("broken", lost, "play", [])],

@@ -15,10 +15,10 @@ import pytest
 
 import shortlist
 from shortlist.errors import DataError, ProjectError, ShortlistError
-from shortlist.evaluate.comparison import Round, judge
-from shortlist.evaluate.measures import Catalogue, Truth, by_person
-from shortlist.evaluate.slices import Cuts, Slice
-from shortlist.evaluate.warnings import cautions
+from shortlist.evaluate.comparison import FoldSlates, compare_slates
+from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems, mean_by_person
+from shortlist.evaluate.slices import Slice, SliceCodes
+from shortlist.evaluate.warnings import find_warnings
 from shortlist.metrics.gains import ragged
 from shortlist.metrics.significance import PairedMetrics, Resamples
 
@@ -183,7 +183,7 @@ def test_needed_people_would_do() -> None:
 
 
 def test_a_person_counts_once() -> None:
-    values = by_person(np.array([1.0, 0.0, np.nan, 0.5]), np.array([7, 7, 8, 9]))
+    values = mean_by_person(np.array([1.0, 0.0, np.nan, 0.5]), np.array([7, 7, 8, 9]))
     np.testing.assert_array_equal(values, [0.5, np.nan, 0.5])
 
 
@@ -220,18 +220,20 @@ def test_simpson_is_planted_and_found() -> None:
                 {"b": measured.difference("a", "b", key)},
             )
         )
-    found = cautions(measured, slices, ["ndcg@10", "precision@10"], "ndcg@10", "a")
+    found = find_warnings(measured, slices, ["ndcg@10", "precision@10"], "ndcg@10", "a")
     assert any("Simpson's paradox" in c and "behind in 2 of 3 slices by activity" in c for c in found)
     even = [s for s in slices if s.name == "many"] * 2
-    assert not any("Simpson" in c for c in cautions(measured, even, ["ndcg@10"], "ndcg@10", "a"))
+    assert not any("Simpson" in c for c in find_warnings(measured, even, ["ndcg@10"], "ndcg@10", "a"))
 
 
-def _round(slates: dict[str, list[list[int]]], wanted: list[list[int]], codes: np.ndarray) -> Round:
+def _round(slates: dict[str, list[list[int]]], wanted: list[list[int]], codes: np.ndarray) -> FoldSlates:
     indptr, item = ragged([np.array(w) for w in wanted])
     n = len(codes)
-    cuts = Cuts({}, {"popularity": (codes, ["head (2 items)", "middle (2 items)", "tail (2 items)"])})
+    cuts = SliceCodes({}, {"popularity": (codes, ["head (2 items)", "middle (2 items)", "tail (2 items)"])})
     lists = {name: np.array(lines) for name, lines in slates.items()}
-    return Round("test", lists, Truth(indptr, item), Catalogue(n), np.arange(len(wanted)), cuts)
+    return FoldSlates(
+        "test", lists, RelevantItems(indptr, item), CatalogueStatistics(n), np.arange(len(wanted)), cuts
+    )
 
 
 def test_a_gain_from_popularity_alone_is_planted_and_found() -> None:
@@ -239,11 +241,15 @@ def test_a_gain_from_popularity_alone_is_planted_and_found() -> None:
     wanted = [[0, 2]] * 100
     crowd = [[0, 1]] * 100  # always the head item
     taste = [[2, 3]] * 60 + [[3, 5]] * 40  # the middle one, for some
-    report = judge([_round({"crowd": crowd, "taste": taste}, wanted, codes)], "crowd", 2, 300, main="recall")
+    report = compare_slates(
+        [_round({"crowd": crowd, "taste": taste}, wanted, codes)], "crowd", 2, 300, main="recall"
+    )
     assert report.comparisons[0].verdict == "better"
     assert any("The gain of crowd over taste comes from popularity alone" in c for c in report.cautions)
     steady = [[0, 2]] * 100  # finds the head and the middle
-    fair = judge([_round({"steady": steady, "crowd": crowd}, wanted, codes)], "steady", 2, 300, main="recall")
+    fair = compare_slates(
+        [_round({"steady": steady, "crowd": crowd}, wanted, codes)], "steady", 2, 300, main="recall"
+    )
     assert fair.comparisons[0].verdict == "better"
     assert not any("popularity alone" in c for c in fair.cautions)
 
@@ -253,7 +259,9 @@ def test_disagreement_is_told_with_what_each_hides() -> None:
     first = [[0, 9, 8, 7]] * 200  # one hit, at once
     later = [[9, 0, 1, 2]] * 200  # three hits, one place lower
     codes = np.full(10, -1)
-    report = judge([_round({"first": first, "later": later}, wanted, codes)], "first", 4, 200, main="mrr")
+    report = compare_slates(
+        [_round({"first": first, "later": later}, wanted, codes)], "first", 4, 200, main="mrr"
+    )
     said = [c for c in report.cautions if "mrr@4 prefers first" in c]
     assert said
     assert any("recall@4 prefers later" in c for c in said)
@@ -263,7 +271,7 @@ def test_disagreement_is_told_with_what_each_hides() -> None:
 def test_not_better_than_popular_is_told() -> None:
     wanted = [[p % 5] for p in range(100)]
     same = [[0, 1]] * 100
-    report = judge(
+    report = compare_slates(
         [_round({"mine": same, "popular": same}, wanted, np.full(6, -1))], "mine", 2, 200, main="ndcg"
     )
     assert any("not clearly better than showing everybody what is popular" in c for c in report.cautions)
@@ -275,7 +283,7 @@ def test_the_luck_of_the_cut_is_told() -> None:
         _round({"a": [[0, 1]] * 50, "b": [[1, 0]] * 50}, wanted, np.full(2, -1)),
         _round({"a": [[1, 0]] * 50, "b": [[0, 1]] * 50}, wanted, np.full(2, -1)),
     ]
-    report = judge(rounds, "a", 2, 200)
+    report = compare_slates(rounds, "a", 2, 200)
     assert report.by_cut["a"][0] > report.by_cut["a"][1]
     assert any("depends on when the log is cut" in c for c in report.cautions)
 

@@ -16,9 +16,9 @@ import shortlist
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.leaks import check_leaks, leaks_of, remembered
+from shortlist.evaluate.folds import Fold, make_folds
+from shortlist.evaluate.leaks import check_leaks, find_leaks, retriever_leaks
 from shortlist.evaluate.protocol import evaluate
-from shortlist.evaluate.splits import Fold, folds
 from shortlist.features.custom import feature
 from shortlist.recommender import Recommender
 from shortlist.simulate.movies import make_movies
@@ -34,7 +34,7 @@ def relevant(dataset: Dataset) -> np.ndarray:
 
 
 def one(project: Project, dataset: Dataset) -> Fold:
-    found = list(folds(project, dataset))
+    found = list(make_folds(project, dataset))
     assert len(found) == 1
     return found[0]
 
@@ -55,7 +55,7 @@ def test_time_learns_from_before_and_asks_for_after(dataset: Dataset) -> None:
 
 
 def test_rolling_cuts_follow_each_other(dataset: Dataset) -> None:
-    found = list(folds(with_(dataset.project, protocol="rolling", cuts=3), dataset))
+    found = list(make_folds(with_(dataset.project, protocol="rolling", cuts=3), dataset))
     assert len(found) == 3
     assert [f.moment for f in found] == sorted(f.moment for f in found)
     for fold, following in itertools.pairwise(found):
@@ -260,7 +260,7 @@ def test_the_target_in_a_feature_is_named() -> None:
     }
     leaky = replace(world, **numbered, settings=settings).dataset()
     recommender = Recommender(leaky.project).fit(leaky)
-    found = leaks_of(leaky, one(leaky.project, leaky), recommender, {})
+    found = find_leaks(leaky, one(leaky.project, leaky), recommender, {})
     assert names(found) == {"target in a feature"}
     assert found[0].where == "watched_before"
     assert "alone it tells 'play'" in str(found[0])
@@ -269,11 +269,11 @@ def test_the_target_in_a_feature_is_named() -> None:
 def test_a_retriever_that_saw_the_rankers_window_is_named(recommender: Recommender) -> None:
     knows = recommender.profile.knows
     clean = {objective: dict(aucs) for objective, aucs in knows.items()}
-    assert remembered(recommender, clean) == []
+    assert retriever_leaks(recommender, clean) == []
     before = {o: dict(a) for o, a in knows.items()}
     try:
         knows["play"] |= {"als_score": 0.97}
-        found = remembered(recommender, {"play": {**clean["play"], "als_score": 0.62, "als_rank": 0.6}})
+        found = retriever_leaks(recommender, {"play": {**clean["play"], "als_score": 0.62, "als_rank": 0.6}})
     finally:
         knows.clear()
         knows.update(before)

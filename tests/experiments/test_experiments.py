@@ -21,8 +21,8 @@ from shortlist.config.experiments import Experiment
 from shortlist.config.project import Project, parse_project
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.offpolicy import SlateLog
-from shortlist.experiments.analyse import MISMATCH, People, analyse, analyse_interleaved
-from shortlist.experiments.assign import arm_of
+from shortlist.experiments.analyse import MISMATCH, ExposedPeople, analyse, analyse_interleaved
+from shortlist.experiments.assign import assign_arm
 from shortlist.experiments.interleave import team_draft
 from shortlist.experiments.report import experiments_page, report_experiments
 from shortlist.experiments.sequential import always_valid, cuped, difference
@@ -47,19 +47,19 @@ def experiment(**more: Any) -> Experiment:
 
 def test_arms_are_stable_and_fit_their_shares() -> None:
     e = experiment(arms={"a": {"share": 3}, "b": {"share": 1}})
-    arms = [arm_of("x", e, f"u{n}") for n in range(20_000)]
-    assert arms == [arm_of("x", e, f"u{n}") for n in range(20_000)]
+    arms = [assign_arm("x", e, f"u{n}") for n in range(20_000)]
+    assert arms == [assign_arm("x", e, f"u{n}") for n in range(20_000)]
     assert np.mean([a == "b" for a in arms]) == pytest.approx(0.25, abs=0.01)
-    assert arm_of("x", e, 17) == arm_of("x", e, "17")
+    assert assign_arm("x", e, 17) == assign_arm("x", e, "17")
     moved = experiment(arms={"a": {"share": 3}, "b": {"share": 1}}, salt="again")
-    assert np.mean([arm_of("x", moved, f"u{n}") != a for n, a in enumerate(arms)]) > 0.2
+    assert np.mean([assign_arm("x", moved, f"u{n}") != a for n, a in enumerate(arms)]) > 0.2
 
 
 def test_two_experiments_are_independent() -> None:
     e = experiment()
     table = np.zeros((2, 2))
     for n in range(8_000):
-        first, second = (int(arm_of(name, e, n) == "varied") for name in ("one", "two"))
+        first, second = (int(assign_arm(name, e, n) == "varied") for name in ("one", "two"))
         table[first, second] += 1
     np.testing.assert_allclose(table / 8_000, 0.25, atol=0.02)
 
@@ -85,7 +85,7 @@ def test_experiments_are_checked_with_the_project(world: World) -> None:
 DAYS, A_DAY = 14, 120
 
 
-def _lives(rng: np.random.Generator, effect: float) -> Iterator[People]:
+def _lives(rng: np.random.Generator, effect: float) -> Iterator[ExposedPeople]:
     """The same experiment as it is read on each of 14 days: people come by and by, what they do grows from day to day."""
     n = DAYS * A_DAY
     arm = rng.integers(0, 2, n)
@@ -96,7 +96,7 @@ def _lives(rng: np.random.Generator, effect: float) -> Iterator[People]:
     done = np.cumsum(each_day * (np.arange(DAYS) >= start[:, None]), axis=1)
     for day in range(DAYS):
         in_ = start <= day
-        yield People(
+        yield ExposedPeople(
             ["a", "b"],
             [1, 1],
             arm[in_],
@@ -163,7 +163,7 @@ def test_a_sample_ratio_mismatch_is_no_result() -> None:
     arm = np.repeat([0, 1], n)
     rng = np.random.default_rng(3)
     values = {"play": rng.random(n.sum()) + arm}
-    people = People(["a", "b"], [1, 1], arm, values, {"play": np.zeros(n.sum())}, np.zeros(n.sum()))
+    people = ExposedPeople(["a", "b"], [1, 1], arm, values, {"play": np.zeros(n.sum())}, np.zeros(n.sum()))
     found = analyse("x", people, "play", [])
     assert found.broken
     assert found.mismatch < MISMATCH
@@ -210,7 +210,7 @@ def test_interleaving_finds_with_few_people_what_groups_need_many_for() -> None:
                 grouped[person] = (wanted[own] & (rng.random(8) < 0.5)).sum()
             said = analyse_interleaved("x", ["a", "b"], credit, 300)
             assert said.preference is not None
-            people = People(
+            people = ExposedPeople(
                 ["a", "b"], [1, 1], arm, {"play": grouped}, {"play": np.zeros(400)}, np.zeros(400)
             )
             groups = analyse("x", people, "play", [], 400).effects[0]
@@ -236,7 +236,7 @@ def _store(
     slates, events = [], []
     for n in range(people):
         user = f"u{n:05d}"
-        arm = arm_of("variety", e, user)
+        arm = assign_arm("variety", e, user)
         if arm == "varied" and rng.random() < lose:
             continue
         at = 1_000 * DAY + int(rng.integers(0, 7)) * DAY
@@ -286,9 +286,9 @@ def test_a_report_reads_the_store(world: World, tmp_path: Path) -> None:
 def test_who_was_shown_two_arms_is_left_out_and_told(world: World, tmp_path: Path) -> None:
     store, e = _store(tmp_path / "e.sqlite", people=200)
     other = {"now": "varied", "varied": "now"}
-    mine = arm_of("variety", e, "u00003")
-    store.write(slates=
-        [StoredSlate("again", "u00003", 2_000 * DAY, "p1", ["m1"], [1.0], {"variety": other[mine]})]
+    mine = assign_arm("variety", e, "u00003")
+    store.write(
+        slates=[StoredSlate("again", "u00003", 2_000 * DAY, "p1", ["m1"], [1.0], {"variety": other[mine]})]
     )
     outcome = report_experiments(_project(world, e), store)[0]
     assert outcome.moved == 1
@@ -364,7 +364,7 @@ def test_what_is_served_is_logged_with_all_that_an_estimate_needs(trial: Server,
         status, slate = call(f"{trial.url}/v1/recommend", {"user": f"u{n:05d}", "n": 5})
         assert status == 200
         shown[slate["slate_id"]] = slate
-        assert slate["experiments"] == {"variety": arm_of("variety", experiment(), f"u{n:05d}")}
+        assert slate["experiments"] == {"variety": assign_arm("variety", experiment(), f"u{n:05d}")}
     policies = {s["experiments"]["variety"]: s["policy"] for s in shown.values()}
     assert len(set(policies.values())) == 2  # two arms, two policies
     first = next(iter(shown.values()))

@@ -16,7 +16,7 @@ from shortlist.config.project import parse_project
 from shortlist.config.rerank import FairShare, RerankSettings, Rule
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
-from shortlist.evaluate.rerank_cost import parts_of, preview, prices
+from shortlist.evaluate.rerank_cost import preview_rerank, rerank_costs, rerank_parts
 from shortlist.recommender import Recommender
 from shortlist.rerank.dpp import MIN_RESIDUAL, dpp
 from shortlist.rerank.fairness import fair_share
@@ -262,7 +262,7 @@ def test_rules_hold_on_slates_and_have_a_price(dataset: Dataset, recommender: Re
         "calibration_by": "genres",
     }
     settings_of = RerankSettings.model_validate(by)
-    found = preview(recommender, settings_of, people, 8)
+    found = preview_rerank(recommender, settings_of, people, 8)
     assert found.people == len(people)
     assert found.changed > 0.5
     assert found.price.value > 0
@@ -271,8 +271,8 @@ def test_rules_hold_on_slates_and_have_a_price(dataset: Dataset, recommender: Re
     }  # fmt: skip
     assert found.gains
     assert found.losses
-    assert {p.part for p in found.parts} == {name for name, *_ in parts_of(settings_of)}
-    assert prices(recommender, people)[0].part == "exposure cap"
+    assert {p.part for p in found.parts} == {name for name, *_ in rerank_parts(settings_of)}
+    assert rerank_costs(recommender, people)[0].part == "exposure cap"
     # and the rules hold: on slates, on pages, beside an item
     old, recommender.arrange = recommender.arrange, recommender.arrange.with_settings(settings_of)
     project = recommender.project

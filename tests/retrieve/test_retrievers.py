@@ -387,7 +387,7 @@ def test_a_described_new_item_is_found_without_refitting(world, dataset: Dataset
 
 def test_cold_items_are_found_on_movielens(movielens: Path) -> None:
     """A tenth of the films hidden from training: recall@50 of the hidden ones at least five times chance."""
-    from shortlist.evaluate.cold import cold_start
+    from shortlist.evaluate.cold_start import cold_start
 
     found = cold_start(Dataset.from_project(movielens_project(movielens)), k=50)
     assert found.hidden_items == pytest.approx(168, abs=2)

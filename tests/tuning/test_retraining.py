@@ -17,7 +17,7 @@ from shortlist.config.base import IMPRESSION
 from shortlist.config.project import parse_project
 from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
-from shortlist.evaluate.policies import told
+from shortlist.evaluate.policies import log_events
 from shortlist.recommender import Recommender
 from shortlist.serve.live_models import load
 from shortlist.simulate.movies import make_movies
@@ -63,8 +63,8 @@ def fill(store: EventStore, whole: Dataset, cut: int) -> int:
     by_slate: dict[int, list[int]] = {}
     for row in shown[np.argsort(log.position[shown], kind="stable")].tolist():
         by_slate.setdefault(int(log.slate[row]), []).append(row)
-    store.write(slates=
-        [
+    store.write(
+        slates=[
             StoredSlate(
                 f"s{slate}",
                 whole.users.ids.id(int(log.user[of[0]])),
@@ -78,7 +78,7 @@ def fill(store: EventStore, whole: Dataset, cut: int) -> int:
     )
     events = [
         replace(e, slate=f"s{log.slate[row]}" if log.slate[row] >= 0 else None)
-        for row, e in zip(rows.tolist(), told(whole, rows), strict=True)
+        for row, e in zip(rows.tolist(), log_events(whole, rows), strict=True)
     ]
     for start in range(0, len(events), 5_000):
         store.write(events[start : start + 5_000])

@@ -18,7 +18,7 @@ from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
 from shortlist.evaluate.feature_report import features_page, inspect_features
-from shortlist.evaluate.pareto import front_page, pareto
+from shortlist.evaluate.pareto import pareto, pareto_page
 from shortlist.features.validate import parse_features
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
@@ -45,7 +45,7 @@ def test_the_front_trades_clicks_for_seconds_and_the_truth_agrees(video: Any) ->
         assert any(front.best(view))
     told = json.loads(json.dumps(front.to_json()))
     assert told["points"][0]["weights"]["click"] == 1
-    page = front_page(front)
+    page = pareto_page(front)
     assert page.count("<circle") == 15
     assert "nobody here is real" in page
     assert "http" not in page.replace("http-equiv", "")

@@ -184,8 +184,8 @@ def _evaluate_tables(
     train: str, test: str, retriever: str, k: int, given: list[str], json_file: Path | None
 ) -> None:
     """Fit a retriever on one table and evaluate it on another."""
-    from shortlist.evaluate.tables import evaluate_tables, read_pair
     from shortlist.evaluate.terminal import data_line, result
+    from shortlist.evaluate.train_test import evaluate_retriever, read_train_test
 
     settings: dict[str, Any] = {}
     for text in given:
@@ -198,10 +198,10 @@ def _evaluate_tables(
             settings[name.strip()] = json.loads(value)
         except ValueError:
             settings[name.strip()] = value
-    tables = read_pair(train, test)
+    tables = read_train_test(train, test)
     console.print(data_line(tables.facts))
     with progress_bars() as progress:
-        report = evaluate_tables(tables, retriever, k, settings, progress)
+        report = evaluate_retriever(tables, retriever, k, settings, progress)
     for part in result(report, Path(test).name):
         console.print(part, highlight=False)
     write_json(json_file, report.to_json())

@@ -12,7 +12,7 @@ from shortlist.cli.store import StoreFileOption, store_beside
 from shortlist.cli.terminal import BundleArgument, JsonOption, console, print_text, write_json
 
 if TYPE_CHECKING:
-    from shortlist.experiments.analyse import Outcome
+    from shortlist.experiments.analyse import ExperimentResult
 
 experiment_app = typer.Typer(no_args_is_help=True, help="Analyse experiments on live traffic.")
 
@@ -46,7 +46,7 @@ def report(
     write_json(json_file, [outcome.to_json() for outcome in outcomes])
 
 
-def _show(outcome: Outcome) -> None:
+def _show(outcome: ExperimentResult) -> None:
     arms = ", ".join(f"{n:,} in {arm}" for arm, n in outcome.arms.items())
     console.print(Text.assemble((outcome.name, "bold"), f": {arms}"))
     print_text(outcome.verdict(), "red" if outcome.broken else "")

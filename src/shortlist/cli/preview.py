@@ -40,7 +40,7 @@ def preview(
     """
     from shortlist.bundle.registry import Models
     from shortlist.config.project import read_project
-    from shortlist.evaluate.rerank_cost import preview as run
+    from shortlist.evaluate.rerank_cost import preview_rerank as run
     from shortlist.recommender import Recommender
 
     settings = read_project(project)

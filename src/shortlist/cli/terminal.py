@@ -145,15 +145,15 @@ def existing_store(target: str, field: str, hint: str) -> EventStore:
 
 def show_report(report: Report, html: Path, json_file: Path | None) -> None:
     """Print an evaluation report, and write it as HTML and JSON."""
-    from shortlist.evaluate.report import html_report, text_table
+    from shortlist.evaluate.report_page import evaluation_page, evaluation_table
 
-    console.print(text_table(report))
+    console.print(evaluation_table(report))
     for leak in report.leaks:
         print_labelled("leak", str(leak), "red")
     for caution in report.cautions:
         print_labelled("caution", str(caution))
     print_text(report.verdict(), "bold")
-    html.write_text(html_report(report), encoding="utf-8")
+    html.write_text(evaluation_page(report), encoding="utf-8")
     print_text(f"Report: {html}", "dim")
     write_json(json_file, report.to_json())
 

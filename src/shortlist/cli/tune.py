@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from shortlist.config.project import Project
     from shortlist.data.dataset import Dataset
-    from shortlist.evaluate.pareto import Front
+    from shortlist.evaluate.pareto import ParetoFront
     from shortlist.tuning.search import Tuned
 
 tune_app = typer.Typer(
@@ -110,7 +110,7 @@ def weights(
     functions: FunctionsOption = None,
 ) -> None:
     """Compute the Pareto front of two objectives: the value of both under each weighting, with intervals."""
-    from shortlist.evaluate.pareto import front_page, pareto
+    from shortlist.evaluate.pareto import pareto, pareto_page
 
     load_functions(functions)
     settings, dataset, truths = _read_source(project, world)
@@ -126,7 +126,7 @@ def weights(
         front = pareto(settings, dataset, named, points, progress, truths)
     console.print(_front_table(front))
     print_text(front.sentence(), "bold")
-    html.write_text(front_page(front), encoding="utf-8")
+    html.write_text(pareto_page(front), encoding="utf-8")
     print_text(f"Report: {html}", "dim")
     write_json(json_file, front.to_json())
 
@@ -144,7 +144,7 @@ def _read_source(project: Path, world: str | None) -> tuple[Project, Dataset, An
     return dataset.project, dataset, made.truths
 
 
-def _front_table(front: Front) -> Table:
+def _front_table(front: ParetoFront) -> Table:
     columns = ["weights", *(f"{view}\n{name}" for view in front.views() for name in front.objectives)]
     best = {view: front.best(view) for view in front.views()}
     a, b = front.objectives

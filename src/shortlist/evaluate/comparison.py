@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.evaluate.measures import Catalogue, Truth, by_person, measure, measure_of
-from shortlist.evaluate.slices import Cuts, Slice, slice_columns, slices_of
-from shortlist.evaluate.warnings import cautions
+from shortlist.evaluate.measures import (
+    CatalogueStatistics,
+    RelevantItems,
+    compute_metrics,
+    mean_by_person,
+    metric_info,
+)
+from shortlist.evaluate.slices import Slice, SliceCodes, slice_columns, slices_of
+from shortlist.evaluate.warnings import find_warnings
 from shortlist.metrics.significance import Comparison, Estimate, PairedMetrics
 
 WHOLE = ("coverage", "gini", "provider_gini", "popularity_lift")
@@ -21,21 +27,21 @@ WHOLE = ("coverage", "gini", "provider_gini", "popularity_lift")
 
 
 @dataclass
-class Round:
+class FoldSlates:
     """The slates of one fold: name → int (R, ≥ k), for `people` int (R,), whose each request is."""
 
     name: str
     slates: dict[str, np.ndarray]
-    truth: Truth
-    catalogue: Catalogue
+    truth: RelevantItems
+    catalogue: CatalogueStatistics
     people: np.ndarray
-    cuts: Cuts | None = None
+    cuts: SliceCodes | None = None
     extra: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     """Further metrics of each recommender, float (R,): a world's truth."""
 
 
 @dataclass(frozen=True)
-class Judged:
+class ComparisonResult:
     """`metrics[recommender][metric]`; `comparisons`: own against each other in the main metric; `by_cut[recommender]`: the
     main metric of each fold.
     """
@@ -52,7 +58,9 @@ class Judged:
         return {c.b: c.difference for c in self.comparisons}
 
 
-def judge(rounds: list[Round], own: str, k: int, draws: int, seed: int = 0, main: str = "ndcg") -> Judged:
+def compare_slates(
+    rounds: list[FoldSlates], own: str, k: int, draws: int, seed: int = 0, main: str = "ndcg"
+) -> ComparisonResult:
     """Judge all rounds together: a person who asks in several counts once, with the mean. own: the recommender that the
     others are compared with.
     """
@@ -63,7 +71,7 @@ def judge(rounds: list[Round], own: str, k: int, draws: int, seed: int = 0, main
     by_cut: dict[str, list[float]] = {n: [] for n in names}
     sizes = [len(r.people) for r in rounds]
     for number, one in enumerate(rounds):
-        found = {n: measure(s, one.truth, one.catalogue, k) for n, s in one.slates.items()}
+        found = {n: compute_metrics(s, one.truth, one.catalogue, k) for n, s in one.slates.items()}
         for name, more in one.extra.items():
             found[name] |= more
         for name in names:
@@ -88,18 +96,18 @@ def judge(rounds: list[Round], own: str, k: int, draws: int, seed: int = 0, main
     metrics = [m for m in shared if m not in parts]
     slices = slices_of(measured, [p for p in parts.values() if p.key in shared], own)
     several = by_cut if len(rounds) > 1 else None
-    return Judged(
+    return ComparisonResult(
         {n: {m: _bounded(measured.estimate(n, m), m) for m in metrics} for n in names},
         measured.compare([(own, n) for n in names if n != own], chief),
         slices,
-        cautions(measured, slices, metrics, chief, own, several),
+        find_warnings(measured, slices, metrics, chief, own, several),
         by_cut,
         len(np.unique(people)),
     )
 
 
 def _gathered(values: np.ndarray, people: np.ndarray, metric: str) -> np.ndarray:
-    gathered = by_person(values, people)
+    gathered = mean_by_person(values, people)
     if metric.partition("@")[0] in WHOLE and len(gathered) != len(values):
         gathered = gathered + np.nanmean(values) - np.nanmean(gathered)
     return gathered
@@ -107,7 +115,7 @@ def _gathered(values: np.ndarray, people: np.ndarray, metric: str) -> np.ndarray
 
 def _bounded(e: Estimate, metric: str) -> Estimate:
     """Shares stay shares: an interval from pseudo-values may reach beyond what is possible."""
-    if metric.partition("@")[0] in {"coverage", "gini", "provider_gini"} and measure_of(metric):
+    if metric.partition("@")[0] in {"coverage", "gini", "provider_gini"} and metric_info(metric):
         return Estimate(
             *(min(max(v, 0.0), 1.0) for v in (e.value, e.low, e.high))
         )  # a mean may round past its bound

@@ -24,13 +24,13 @@ from shortlist.data.guess import guess_project
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.times import to_milliseconds
 from shortlist.errors import DataError
-from shortlist.evaluate.comparison import Round, judge
+from shortlist.evaluate.comparison import FoldSlates, compare_slates
+from shortlist.evaluate.external_lists import column_of, ids_of, read, read_lists
+from shortlist.evaluate.folds import Fold, make_folds, refuse_sampling
 from shortlist.evaluate.leaks import Leak, across
-from shortlist.evaluate.lists import column_of, ids_of, read, read_lists
-from shortlist.evaluate.measures import Catalogue, Truth
+from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems
 from shortlist.evaluate.protocol import DAY, Report
-from shortlist.evaluate.slices import Cuts, usual_cuts
-from shortlist.evaluate.splits import Fold, folds, refuse_sampling
+from shortlist.evaluate.slices import SliceCodes, default_slices
 from shortlist.metrics.gains import gains
 
 
@@ -64,7 +64,7 @@ def evaluate_recommendations(
             raise DataError(
                 "give a data set, whose split says what the test is, or tables; not both", field="test"
             )
-        fold = next(iter(folds(dataset.project, dataset)))
+        fold = next(iter(make_folds(dataset.project, dataset)))
         bench = _from_fold(fold)
     elif test is None:
         raise DataError(
@@ -85,8 +85,8 @@ def evaluate_recommendations(
             "longest_list": lists.slates.shape[1],
         }
         slates[one] = _as_long(lists.slates, k)
-    judged = judge(
-        [Round("test", slates, bench.truth, bench.catalogue, bench.users, bench.cuts)],
+    judged = compare_slates(
+        [FoldSlates("test", slates, bench.truth, bench.catalogue, bench.users, bench.cuts)],
         next(iter(given)),
         k,
         draws,
@@ -119,7 +119,13 @@ class _Bench:
     """What tables are judged by."""
 
     def __init__(
-        self, people: IdMap, items: IdMap, truth: Truth, catalogue: Catalogue, cuts: Cuts, users: np.ndarray
+        self,
+        people: IdMap,
+        items: IdMap,
+        truth: RelevantItems,
+        catalogue: CatalogueStatistics,
+        cuts: SliceCodes,
+        users: np.ndarray,
     ) -> None:
         self.people, self.items, self.truth = people, items, truth
         self.catalogue, self.cuts, self.users = catalogue, cuts, users
@@ -143,12 +149,12 @@ def _from_fold(fold: Fold) -> _Bench:
     age = np.where(np.isinf(first), np.nan, (fold.moment - first) / DAY)
     genres, provider, providers = _kinds(train.items.attributes)
     vectors = genres if genres is not None else _takers(own.owner, own.item, n, len(own))
-    catalogue = Catalogue(
+    catalogue = CatalogueStatistics(
         n, popularity, own.indptr, own.item.astype(np.int64), vectors, genres, provider, providers,
         age if fold.moment > 1e11 else None,
     )  # fmt: skip
     ids = id_array(pa.array(fold.ids), "the test")
-    cuts = usual_cuts(catalogue, fold.users, train.users.attributes, train.items.attributes)
+    cuts = default_slices(catalogue, fold.users, train.users.attributes, train.items.attributes)
     return _Bench(IdMap(ids), train.items.ids, fold.truth, catalogue, cuts, np.arange(len(fold.ids)))
 
 
@@ -183,7 +189,7 @@ def _from_tables(test: Any, train: Any, items: Any, users: Any) -> _Bench:
         np.int64
     )
     graded = worth[rows] if len(np.unique(worth[rows])) > 1 else None
-    truth = Truth(indptr, item[rows], graded)
+    truth = RelevantItems(indptr, item[rows], graded)
     popularity = own_ptr = taken = age = None
     vectors: Any = None
     leaks: list[Leak] = []
@@ -209,7 +215,7 @@ def _from_tables(test: Any, train: Any, items: Any, users: Any) -> _Bench:
         )
     of_items = _attributes(about, about_ids, catalogue_ids, "items")
     genres, provider, providers = _kinds(of_items)
-    catalogue = Catalogue(
+    catalogue = CatalogueStatistics(
         n,
         popularity,
         own_ptr,
@@ -223,7 +229,7 @@ def _from_tables(test: Any, train: Any, items: Any, users: Any) -> _Bench:
     who = None if users is None else read(users, "users")
     who_ids = None if who is None else id_array(who.column(str(column_of(who, "user", "users"))), "users")
     of_people = _attributes(who, who_ids, people, "users")
-    cuts = usual_cuts(catalogue, np.arange(len(people)), of_people, of_items)
+    cuts = default_slices(catalogue, np.arange(len(people)), of_people, of_items)
     bench = _Bench(people, all_items, truth, catalogue, cuts, np.arange(len(people)))
     bench.leaks = leaks
     return bench

@@ -17,7 +17,7 @@ SPARSE = 0.05
 
 
 @dataclass(frozen=True)
-class FeatureFacts:
+class FeatureSummary:
     """One column of the matrix. `known`: in training and now, shares; `drift`: stability index, None where nobody was asked
     for; `importance` and `alone`: per objective, its share of the trees' gain, and AUC of the feature by itself.
     """
@@ -39,7 +39,7 @@ class FeatureReport:
     simulated: bool
     rows: int
     rows_now: int
-    features: list[FeatureFacts]
+    features: list[FeatureSummary]
     warnings: list[str]
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def inspect_features(recommender: Recommender, context: dict[str, Any] | None = 
     drift = profile.drift(matrix, names)
     importance = {o: recommender.ranker.importance(o) for o in recommender.project.objectives}
     features = [
-        FeatureFacts(
+        FeatureSummary(
             name,
             profile.features[name]["kind"],
             profile.features[name]["known"],
@@ -110,7 +110,7 @@ def _contexts(recommender: Recommender, people: list[Any]) -> list[dict[str, Any
     ]
 
 
-def _warnings(recommender: Recommender, features: list[FeatureFacts]) -> list[str]:
+def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[str]:
     said = [
         f"{name} may be a leak: alone it tells {objective!r} with an AUC of {auc:.3f}. Check that it is known before the "
         "item is shown, and not written by what it predicts."

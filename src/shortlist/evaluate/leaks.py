@@ -25,7 +25,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.log import Log
 from shortlist.data.split import cut_for_test
-from shortlist.evaluate.splits import Fold
+from shortlist.evaluate.folds import Fold
 from shortlist.recommender import Recommender
 
 FOLLOWS = 0.9
@@ -51,12 +51,12 @@ class Leak:
         return {**self.__dict__, "sentence": str(self)}
 
 
-def leaks_of(
+def find_leaks(
     dataset: Dataset, fold: Fold, recommender: Recommender, told: dict[str, dict[str, float]]
 ) -> list[Leak]:
     """Everything found about one experiment. told: how well each feature alone tells each objective in the test."""
     found = [target_leak(*suspect) for suspect in recommender.profile.suspects()]
-    found += remembered(recommender, told)
+    found += retriever_leaks(recommender, told)
     # where the test is a table of its own, the split was made by somebody else: look at both
     if fold.given is not None:
         log, project = dataset.log, dataset.project
@@ -254,7 +254,7 @@ def _redrawn(values: np.ndarray, whole: np.ndarray, past: np.ndarray, draws: int
     return np.nan_to_num(answer)
 
 
-def remembered(recommender: Recommender, told: dict[str, dict[str, float]]) -> list[Leak]:
+def retriever_leaks(recommender: Recommender, told: dict[str, dict[str, float]]) -> list[Leak]:
     """Sources whose scores told the ranker's training examples far better than they tell the test's."""
     found = []
     for source in recommender.retrievers:

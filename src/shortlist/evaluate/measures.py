@@ -20,7 +20,7 @@ NEW_DAYS = 30.0
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricInfo:
     """A metric as people read it. `better`: which way is good; "neither" where more is not better by itself."""
 
     name: str
@@ -32,36 +32,36 @@ class Measure:
 MEASURES = {
     m.name: m
     for m in (
-        Measure("ndcg", "up", "Are relevant items near the top?", "whether what was not taken was ever seen"),
-        Measure("graded_ndcg", "up", "Are the best items near the top?", "what one grade is worth against another"),
-        Measure("recall", "up", "Which share of what was relevant is on the slate?", "where on the slate it is"),
-        Measure("debiased_recall", "up", "Recall in which rare items count more (Steck 2011).", "if rare ones are wanted"),
-        Measure("precision", "up", "Which share of the slate was relevant?", "that few relevant items cap it"),
-        Measure("hit_rate", "up", "Is anything relevant on the slate at all?", "how many hits there are, and where"),
-        Measure("map", "up", "Precision at each hit, averaged.", "that one item more or less changes it by leaps"),
-        Measure("mrr", "up", "How early is the first hit?", "every hit after the first"),
-        Measure("novelty", "neither", "How little known are the items, in bits?", "whether anybody wants them"),
-        Measure("surprise", "neither", "How far are they from the person's past?", "whether that is welcome"),
-        Measure("diversity", "neither", "How unlike each other are a slate's items?", "whether variety is wanted"),
-        Measure("miscalibration", "down", "How far are genre shares from the person's?", "quality within a genre"),
-        Measure("coverage", "up", "Which share of the catalogue is shown to anyone?", "that once counts like often"),
-        Measure("gini", "down", "How unequally are showings spread over items?", "whether the favoured deserve it"),
-        Measure("provider_gini", "down", "How unequally are they spread over providers?", "how many each offers"),
-        Measure("popularity_lift", "neither", "How much more popular than their past?", "tastes off the mean"),
-        Measure("freshness", "neither", "Which share of places goes to new items?", "whether new is any good"),
-        Measure("true", "up", "What a shown item truly brings, which only a world knows.", "nothing"),
+        MetricInfo("ndcg", "up", "Are relevant items near the top?", "whether what was not taken was ever seen"),
+        MetricInfo("graded_ndcg", "up", "Are the best items near the top?", "what one grade is worth against another"),
+        MetricInfo("recall", "up", "Which share of what was relevant is on the slate?", "where on the slate it is"),
+        MetricInfo("debiased_recall", "up", "Recall in which rare items count more (Steck 2011).", "if rare ones are wanted"),
+        MetricInfo("precision", "up", "Which share of the slate was relevant?", "that few relevant items cap it"),
+        MetricInfo("hit_rate", "up", "Is anything relevant on the slate at all?", "how many hits there are, and where"),
+        MetricInfo("map", "up", "Precision at each hit, averaged.", "that one item more or less changes it by leaps"),
+        MetricInfo("mrr", "up", "How early is the first hit?", "every hit after the first"),
+        MetricInfo("novelty", "neither", "How little known are the items, in bits?", "whether anybody wants them"),
+        MetricInfo("surprise", "neither", "How far are they from the person's past?", "whether that is welcome"),
+        MetricInfo("diversity", "neither", "How unlike each other are a slate's items?", "whether variety is wanted"),
+        MetricInfo("miscalibration", "down", "How far are genre shares from the person's?", "quality within a genre"),
+        MetricInfo("coverage", "up", "Which share of the catalogue is shown to anyone?", "that once counts like often"),
+        MetricInfo("gini", "down", "How unequally are showings spread over items?", "whether the favoured deserve it"),
+        MetricInfo("provider_gini", "down", "How unequally are they spread over providers?", "how many each offers"),
+        MetricInfo("popularity_lift", "neither", "How much more popular than their past?", "tastes off the mean"),
+        MetricInfo("freshness", "neither", "Which share of places goes to new items?", "whether new is any good"),
+        MetricInfo("true", "up", "What a shown item truly brings, which only a world knows.", "nothing"),
     )
 }  # fmt: skip
 
 
-def measure_of(metric: str) -> Measure:
+def metric_info(metric: str) -> MetricInfo:
     """What stands behind a name such as `ndcg@10` or `true_seconds@10`."""
     plain = metric.partition("@")[0]
     return MEASURES["true" if plain.startswith("true_") else plain]
 
 
 @dataclass(frozen=True)
-class Truth:
+class RelevantItems:
     """What was relevant to each of P requests, ragged: request p wanted `item[indptr[p]:indptr[p + 1]]`, each worth
     `worth` (all 1 without). Codes beyond the catalogue stand for items that nobody could recommend.
     """
@@ -81,14 +81,14 @@ class Truth:
     def owner(self) -> np.ndarray:
         return np.repeat(np.arange(len(self)), self.sizes)
 
-    def only(self, wanted: np.ndarray) -> Truth:
+    def only(self, wanted: np.ndarray) -> RelevantItems:
         """The relevant items chosen by a mask, bool (entries,)."""
         indptr = np.concatenate([[0], np.cumsum(wanted)])[self.indptr]
-        return Truth(indptr, self.item[wanted], None if self.worth is None else self.worth[wanted])
+        return RelevantItems(indptr, self.item[wanted], None if self.worth is None else self.worth[wanted])
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class CatalogueStatistics:
     """What is known of items and of the past of those who are asked for; whatever is missing is not measured.
 
     `n` items. `popularity` float64 (n,): the share of people who took each. `indptr`, `taken`: the histories of the
@@ -108,10 +108,12 @@ class Catalogue:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def measure(slates: np.ndarray, truth: Truth, catalogue: Catalogue, k: int) -> dict[str, np.ndarray]:
+def compute_metrics(
+    slates: np.ndarray, truth: RelevantItems, catalogue: CatalogueStatistics, k: int
+) -> dict[str, np.ndarray]:
     """Every metric of slates int (P, ≥ k) that can be measured here: name@k → float64 (P,)."""
     top = slates[:, :k]
-    found = accuracy(top, truth, k)
+    found = accuracy_metrics(top, truth, k)
     c = catalogue
     # an item that the catalogue does not know has no place in numbers about the catalogue
     inside = np.where(top < c.n, top, -1)
@@ -139,7 +141,7 @@ def measure(slates: np.ndarray, truth: Truth, catalogue: Catalogue, k: int) -> d
     return {f"{name}@{k}": v for name, v in found.items() if not np.isnan(v).all()}
 
 
-def accuracy(slates: np.ndarray, truth: Truth, k: int) -> dict[str, np.ndarray]:
+def accuracy_metrics(slates: np.ndarray, truth: RelevantItems, k: int) -> dict[str, np.ndarray]:
     """The metrics that need only what came true: name → float64 (P,)."""
     worth = gains(slates[:, :k], truth.indptr, truth.item, truth.worth)
     hits, relevant = worth > 0, truth.sizes
@@ -156,7 +158,7 @@ def accuracy(slates: np.ndarray, truth: Truth, k: int) -> dict[str, np.ndarray]:
     return found
 
 
-def by_person(values: np.ndarray, people: np.ndarray) -> np.ndarray:
+def mean_by_person(values: np.ndarray, people: np.ndarray) -> np.ndarray:
     """The mean of each person's requests, where a person asks more than once; the mean of all stays what it was for
     numbers that have no value a person.
     """

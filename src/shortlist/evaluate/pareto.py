@@ -46,7 +46,7 @@ VIEWS = {
 
 
 @dataclass(frozen=True)
-class Point:
+class ParetoPoint:
     """One weighting: `weights` objective → weight; `values[view][objective]`."""
 
     weights: dict[str, float]
@@ -54,10 +54,10 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Front:
+class ParetoFront:
     name: str
     objectives: tuple[str, str]
-    points: list[Point]
+    points: list[ParetoPoint]
     simulated: bool
 
     def views(self) -> list[str]:
@@ -112,7 +112,7 @@ def pareto(
     points: int = 11,
     progress: Progress = silent,
     truths: dict[str, TrueOutcome] | None = None,
-) -> Front:
+) -> ParetoFront:
     """The front between two objectives; without names, the two with the greatest weights. Raises `ProjectError` where a
     project has but one, or a name is unknown.
     """
@@ -157,9 +157,9 @@ def pareto(
                 name: bootstrap(true_means(truth, people, items), project.evaluate.bootstrap, project.seed)
                 for name, truth in truths.items()
             }
-        found.append(Point(weights, values))
+        found.append(ParetoPoint(weights, values))
         progress("weightings", (number + 1) / points)
-    return Front(project.name, (a, b), found, project.simulated)
+    return ParetoFront(project.name, (a, b), found, project.simulated)
 
 
 def _chosen(project: Project, objectives: tuple[str, str] | None) -> tuple[str, str]:
@@ -208,7 +208,7 @@ def _replayed(
     return answer
 
 
-def front_page(front: Front) -> str:
+def pareto_page(front: ParetoFront) -> str:
     """The front as one HTML file: a plot for each view, and the table."""
     a, b = (html.escape(o) for o in front.objectives)
     plots = "".join(
@@ -239,7 +239,7 @@ def front_page(front: Front) -> str:
     return page(f"{front.name}: what a weight buys", body, front.simulated)
 
 
-def _plot(front: Front, view: str) -> str:
+def _plot(front: ParetoFront, view: str) -> str:
     a, b = front.objectives
     xs, ys = ([p.values[view][o] for p in front.points] for o in (a, b))
     width, height, left, low = 330, 220, 52, 34

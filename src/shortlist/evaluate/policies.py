@@ -11,7 +11,7 @@ import numpy as np
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
-from shortlist.evaluate.splits import Fold
+from shortlist.evaluate.folds import Fold
 from shortlist.rank.training_set import past_requests
 from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
@@ -24,12 +24,12 @@ Policy = Callable[[np.ndarray, int], np.ndarray]
 BATCH = 256
 
 
-def tell(recommender: Recommender, fold: Fold) -> None:
+def replay_known_events(recommender: Recommender, fold: Fold) -> None:
     """Let a recommender take in what is told when asking (the earlier events of held-out people), as a server would."""
-    recommender.replay(told(fold.known, fold.told))
+    recommender.replay(log_events(fold.known, fold.told))
 
 
-def told(dataset: Dataset, rows: np.ndarray) -> Iterator[StoredEvent]:
+def log_events(dataset: Dataset, rows: np.ndarray) -> Iterator[StoredEvent]:
     """Rows of a log as a server would be told of them."""
     log, users, items = dataset.log, dataset.users.ids, dataset.items.ids
     for row in rows.tolist():
@@ -45,18 +45,18 @@ def told(dataset: Dataset, rows: np.ndarray) -> Iterator[StoredEvent]:
         )
 
 
-def cascade(recommender: Recommender, fold: Fold) -> Policy:
+def recommender_policy(recommender: Recommender, fold: Fold) -> Policy:
     """The whole recommender, as it would answer."""
 
     def policy(rows: np.ndarray, k: int) -> np.ndarray:
         contexts = None if fold.contexts is None else [fold.contexts[r] for r in rows.tolist()]
         people = [fold.ids[r] for r in rows.tolist()]
-        return recommended(recommender, people, k, fold.moment, contexts, fold.train.items.ids)
+        return recommended_codes(recommender, people, k, fold.moment, contexts, fold.train.items.ids)
 
     return policy
 
 
-def recommended(
+def recommended_codes(
     recommender: Recommender,
     people: list[Any],
     k: int,
@@ -76,7 +76,7 @@ def recommended(
     return answer
 
 
-def recency(dataset: Dataset) -> np.ndarray:
+def item_recency(dataset: Dataset) -> np.ndarray:
     """How lately each item was in the log, as a rank float32 (items,), the latest highest."""
     latest = np.full(len(dataset.items), -np.inf)
     np.maximum.at(latest, dataset.log.item, np.arange(len(dataset.log), dtype=np.float64))
@@ -101,11 +101,11 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
 
         return policy
 
-    recent = recency(train)
+    recent = item_recency(train)
     rng = np.random.default_rng(project.seed)
-    found = {name: batched(alone(r, fallback)) for name, r in recommender.retrievers.items()}
+    found = {name: batched(single_retriever(r, fallback)) for name, r in recommender.retrievers.items()}
     if "popular" not in found:
-        found["popular"] = batched(alone(fallback, fallback))
+        found["popular"] = batched(single_retriever(fallback, fallback))
     found["recent"] = batched(lambda asked, k: best(np.tile(recent, (len(asked), 1)), asked, k).item)
     found["random"] = batched(
         lambda asked, k: best(rng.random((len(asked), len(train.items)), np.float32), asked, k).item
@@ -113,7 +113,7 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
     return found
 
 
-def alone(retriever: Retriever, fallback: Popular) -> Callable[[Requests, int], np.ndarray]:
+def single_retriever(retriever: Retriever, fallback: Popular) -> Callable[[Requests, int], np.ndarray]:
     """One retriever's best k for each request, item codes (B, k); popular items follow where it has too few."""
 
     def answer(asked: Requests, k: int) -> np.ndarray:

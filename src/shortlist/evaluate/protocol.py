@@ -19,14 +19,20 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.times import NO_TIME
-from shortlist.evaluate.comparison import Judged, Round, judge
-from shortlist.evaluate.leaks import Leak, leaks_of
-from shortlist.evaluate.measures import Catalogue
-from shortlist.evaluate.policies import Policy, baselines, cascade, histories_of, tell
-from shortlist.evaluate.reliability import Reliability, check_calibration
-from shortlist.evaluate.rerank_cost import Price, prices
-from shortlist.evaluate.slices import Slice, usual_cuts
-from shortlist.evaluate.splits import Fold, folds, refuse_sampling
+from shortlist.evaluate.comparison import ComparisonResult, FoldSlates, compare_slates
+from shortlist.evaluate.folds import Fold, make_folds, refuse_sampling
+from shortlist.evaluate.leaks import Leak, find_leaks
+from shortlist.evaluate.measures import CatalogueStatistics
+from shortlist.evaluate.policies import (
+    Policy,
+    baselines,
+    histories_of,
+    recommender_policy,
+    replay_known_events,
+)
+from shortlist.evaluate.reliability import Reliability, evaluate_calibration
+from shortlist.evaluate.rerank_cost import RerankCost, rerank_costs
+from shortlist.evaluate.slices import Slice, default_slices
 from shortlist.metrics.significance import Comparison, Estimate, verdict
 from shortlist.recommender import Recommender
 from shortlist.retrieve.base import interactions
@@ -58,14 +64,14 @@ class Report:
     leaks: list[Leak] = field(default_factory=list)
     cuts: dict[str, list[float]] = field(default_factory=dict)
     """The main metric of each recommender in each cut in time, with `rolling`."""
-    prices: list[Price] = field(default_factory=list)
+    prices: list[RerankCost] = field(default_factory=list)
     """What each part of the re-ranking costs in predicted utility."""
 
     def __post_init__(self) -> None:
         self.main = self.main or f"ndcg@{self.k}"
 
     @classmethod
-    def of(cls, judged: Judged, own: str, **facts: Any) -> Report:
+    def of(cls, judged: ComparisonResult, own: str, **facts: Any) -> Report:
         """From what was judged."""
         cuts = judged.by_cut if len(next(iter(judged.by_cut.values()))) > 1 else {}
         return cls(
@@ -171,17 +177,17 @@ def evaluate(
     settings = project.evaluate
     refuse_sampling(settings.candidates)
     truths = truth if isinstance(truth, dict) else {project.relevant: truth} if truth is not None else {}
-    rounds: list[Round] = []
+    rounds: list[FoldSlates] = []
     leaks: dict[str, Leak] = {}
     timings: dict[str, float] = {}
     fit_seconds = 0.0
     facts: dict[str, Any] = {}
-    for fold in folds(project, dataset):
+    for fold in make_folds(project, dataset):
         started = time.perf_counter()
         fresh = Recommender(project).fit(fold.train, progress)
         fit_seconds += time.perf_counter() - started
-        tell(fresh, fold)
-        policies: dict[str, Policy] = {"shortlist": cascade(fresh, fold), **baselines(fresh, fold)}
+        replay_known_events(fresh, fold)
+        policies: dict[str, Policy] = {"shortlist": recommender_policy(fresh, fold), **baselines(fresh, fold)}
         for name, other in (others or {}).items():
             policies[name] = _other(other(fold.train, fold.contexts), fold)
         slates = {}
@@ -196,10 +202,10 @@ def evaluate(
         reliabilities: dict[str, Reliability] = {}
         told: dict[str, dict[str, float]] = {}
         if settings.protocol in {"time", "rolling"}:
-            reliabilities, told = check_calibration(fresh, dataset, fold.moment)
-        for leak in leaks_of(dataset, fold, fresh, told):
+            reliabilities, told = evaluate_calibration(fresh, dataset, fold.moment)
+        for leak in find_leaks(dataset, fold, fresh, told):
             leaks.setdefault(str(leak), leak)
-    judged = judge(rounds, "shortlist", settings.k, settings.bootstrap, project.seed)
+    judged = compare_slates(rounds, "shortlist", settings.k, settings.bootstrap, project.seed)
     train = fold.train
     facts = {
         "people": judged.people,
@@ -227,11 +233,11 @@ def evaluate(
         calibration=reliabilities,
         wanted=max(project.objectives, key=lambda name: project.objectives[name].weight),
         leaks=list(leaks.values()),
-        prices=prices(fresh, fold.ids[:PRICED], settings.k),
+        prices=rerank_costs(fresh, fold.ids[:PRICED], settings.k),
     )
 
 
-def _has_history(one: Round) -> np.ndarray:
+def _has_history(one: FoldSlates) -> np.ndarray:
     indptr = one.catalogue.indptr
     return np.zeros(len(one.people), bool) if indptr is None else np.diff(indptr) > 0
 
@@ -240,9 +246,11 @@ def _other(policy: OtherPolicy, fold: Fold) -> Policy:
     return lambda rows, k: policy(fold.users[rows], k)
 
 
-def _round(fresh: Recommender, fold: Fold, slates: dict[str, np.ndarray], truths: dict[str, Truth]) -> Round:
+def _round(
+    fresh: Recommender, fold: Fold, slates: dict[str, np.ndarray], truths: dict[str, Truth]
+) -> FoldSlates:
     k = fresh.project.evaluate.k
-    catalogue = catalogue_of(fresh, fold)
+    catalogue = catalogue_statistics(fresh, fold)
     # people that nobody knows have a number of their own, below zero
     _, number = np.unique(np.array([str(i) for i in fold.ids]), return_inverse=True)
     people = np.where(fold.users >= 0, fold.users, -1 - number)
@@ -250,17 +258,17 @@ def _round(fresh: Recommender, fold: Fold, slates: dict[str, np.ndarray], truths
         name: {f"true_{what}@{k}": true_means(true, fold.users, s) for what, true in truths.items()}
         for name, s in slates.items()
     }
-    cuts = usual_cuts(
+    cuts = default_slices(
         catalogue,
         fold.users,
         fold.train.users.attributes,
         fold.train.items.attributes,
         fresh.project.evaluate.protocol != "rolling",
     )
-    return Round(fold.name, slates, fold.truth, catalogue, people, cuts, extra)
+    return FoldSlates(fold.name, slates, fold.truth, catalogue, people, cuts, extra)
 
 
-def catalogue_of(fresh: Recommender, fold: Fold) -> Catalogue:
+def catalogue_statistics(fresh: Recommender, fold: Fold) -> CatalogueStatistics:
     """What the training part knows of items, and the histories of those who ask."""
     train, settings = fold.train, fresh.project.rerank
     n = len(train.items)
@@ -276,7 +284,7 @@ def catalogue_of(fresh: Recommender, fold: Fold) -> Catalogue:
         vectors: Any = fresh.arrange.vectors(np.arange(n))
     else:
         vectors = interactions(train).T.tocsr()
-    return Catalogue(
+    return CatalogueStatistics(
         n,
         np.bincount(taken, minlength=n) / max(len(train.users), 1),
         own.indptr,

@@ -78,7 +78,7 @@ class Reliability:
         return drawing(size + left + 20, size + 30, f"{line}{dots}{labels}", said, "square")
 
 
-def check_calibration(
+def evaluate_calibration(
     recommender: Recommender, dataset: Dataset, cut: int
 ) -> tuple[dict[str, Reliability], dict[str, dict[str, float]]]:
     """Reliability of each objective on what came after `cut`; `recommender` was trained on what came before. And how well

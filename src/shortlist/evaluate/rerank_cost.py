@@ -26,7 +26,7 @@ Part = tuple[str, RerankSettings, RerankStrengths]
 
 
 @dataclass(frozen=True)
-class Price:
+class RerankCost:
     """`price`: the share of a slate's predicted utility that one part of the settings costs; `changed`: the share of slates that it changes."""
 
     part: str
@@ -38,7 +38,7 @@ class Price:
 
 
 @dataclass
-class Preview:
+class RerankPreview:
     """What other re-ranking settings would do to the same people's slates: `changed`, the share of slates with other items; `price`, of all
     of it; `gains` and `losses`: items that would be on more or fewer slates, by how many; `parts`: the price of each part of the new settings.
     """
@@ -48,7 +48,7 @@ class Preview:
     price: Estimate
     gains: list[tuple[str, int]]
     losses: list[tuple[str, int]]
-    parts: list[Price] = field(default_factory=list)
+    parts: list[RerankCost] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,7 +66,7 @@ def strengths_of(settings: RerankSettings) -> RerankStrengths:
     return RerankStrengths(settings.diversity, settings.freshness, settings.calibration)
 
 
-def parts_of(settings: RerankSettings) -> list[Part]:
+def rerank_parts(settings: RerankSettings) -> list[Part]:
     """Each part that is in force: its name, and the settings and strengths without it."""
     strengths = strengths_of(settings)
     parts: list[Part] = []
@@ -86,15 +86,17 @@ def parts_of(settings: RerankSettings) -> list[Part]:
     return parts
 
 
-def prices(recommender: Recommender, people: Sequence[Any], n: int = 10, seed: int = 0) -> list[Price]:
+def rerank_costs(
+    recommender: Recommender, people: Sequence[Any], n: int = 10, seed: int = 0
+) -> list[RerankCost]:
     """The price of every part of the recommender's own settings, for some people now."""
     settings = recommender.project.rerank
     return _prices(_Slates(recommender, people, n), recommender.arrange, settings, seed)
 
 
-def preview(
+def preview_rerank(
     recommender: Recommender, settings: RerankSettings, people: Sequence[Any], n: int = 10, seed: int = 0
-) -> Preview:
+) -> RerankPreview:
     """A dry run: what these settings would change. Nothing is served with them. Raises `RequestError` where a rule names an attribute
     that there is not.
     """
@@ -112,7 +114,7 @@ def preview(
         if len(old)
         else 0.0
     )
-    return Preview(
+    return RerankPreview(
         len(people),
         changed,
         _share(old_worth, new_worth, seed),
@@ -122,13 +124,13 @@ def preview(
     )
 
 
-def _prices(made: _Slates, arrange: RerankPipeline, settings: RerankSettings, seed: int) -> list[Price]:
+def _prices(made: _Slates, arrange: RerankPipeline, settings: RerankSettings, seed: int) -> list[RerankCost]:
     own, worth = made.under(arrange, strengths_of(settings))
     found = []
-    for name, without, strengths in parts_of(settings):
+    for name, without, strengths in rerank_parts(settings):
         other, better = made.under(arrange.with_settings(without), strengths)
         changed = np.mean([a.tolist() != b.tolist() for a, b in zip(own, other, strict=True)]) if own else 0.0
-        found.append(Price(name, _share(better, worth, seed), float(changed)))
+        found.append(RerankCost(name, _share(better, worth, seed), float(changed)))
     return found
 
 
@@ -164,7 +166,9 @@ class _Slates:
                 self.utility.append(wish.guarded(utility[part], predictions[part], n))
                 self.tastes.append(requests.histories.item[low:high])
 
-    def under(self, arrange: RerankPipeline, strengths: RerankStrengths) -> tuple[list[np.ndarray], np.ndarray]:
+    def under(
+        self, arrange: RerankPipeline, strengths: RerankStrengths
+    ) -> tuple[list[np.ndarray], np.ndarray]:
         """Each person's slate as item codes, and the utility of it, float64 (people,)."""
         slates, worth = [], np.zeros(len(self.items))
         for at, (items, utility, history) in enumerate(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from shortlist.data.attributes import Attribute
-from shortlist.evaluate.measures import Catalogue, Truth, accuracy
+from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems, accuracy_metrics
 from shortlist.metrics.significance import Estimate, PairedMetrics
 
 FEWEST = 20
@@ -46,7 +46,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Cuts:
+class SliceCodes:
     """How people and items are told apart. Each dimension: name → int codes and what the codes are called; code −1 is in no
     slice. People's codes are by request, items' by item code; items beyond the catalogue are in `outside`.
     """
@@ -55,13 +55,13 @@ class Cuts:
     items: dict[str, tuple[np.ndarray, list[str]]]
 
 
-def usual_cuts(
-    catalogue: Catalogue,
+def default_slices(
+    catalogue: CatalogueStatistics,
     users: np.ndarray,
     of_users: dict[str, Attribute] | None = None,
     of_items: dict[str, Attribute] | None = None,
     sizes: bool = True,
-) -> Cuts:
+) -> SliceCodes:
     """Activity and attributes of people; popularity, newness and attributes of items; whatever is known. users int (R,):
     whose each request is, as rows of the attributes. sizes: whether names tell the bounds, which differ from cut to cut.
     """
@@ -83,7 +83,7 @@ def usual_cuts(
         found = _attribute(attribute)
         if found is not None:
             items[name] = found
-    return Cuts(people, items)
+    return SliceCodes(people, items)
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class Part:
 
 def slice_columns(
     slates: dict[str, np.ndarray],
-    truth: Truth,
-    cuts: Cuts,
+    truth: RelevantItems,
+    cuts: SliceCodes,
     metric: str,
     k: int,
     whole: dict[str, np.ndarray],
@@ -126,7 +126,7 @@ def slice_columns(
                 part = Part(f"slice|{dimension}|{word}", dimension, word, "items")
                 parts.append(part)
                 for name, shown in slates.items():
-                    columns[name][part.key] = accuracy(shown, narrow, k)[metric]
+                    columns[name][part.key] = accuracy_metrics(shown, narrow, k)[metric]
     return parts, columns
 
 

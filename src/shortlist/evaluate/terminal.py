@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from shortlist.evaluate.tables import TableReport
+from shortlist.evaluate.train_test import RetrieverReport
 
 
 def data_line(facts: dict[str, Any]) -> str:
@@ -18,7 +18,7 @@ def data_line(facts: dict[str, Any]) -> str:
     )
 
 
-def result(report: TableReport, test: str) -> Iterator[Table | str]:
+def result(report: RetrieverReport, test: str) -> Iterator[Table | str]:
     """The metrics, what was chosen and why, what it cost, and what the numbers hide."""
     table = Table(
         title=f"{report.retriever} on {test}", title_justify="left", box=box.SIMPLE_HEAD, show_edge=False

@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from shortlist.evaluate.measures import measure_of
+from shortlist.evaluate.measures import metric_info
 from shortlist.evaluate.slices import Slice
 from shortlist.metrics.significance import PairedMetrics, verdict
 
 BASELINES = {"popular", "recent", "random"}
 
 
-def cautions(
+def find_warnings(
     measured: PairedMetrics,
     slices: list[Slice],
     metrics: list[str],
@@ -103,7 +103,7 @@ def _disagree(measured: PairedMetrics, first: str, metrics: list[str], main: str
     """Metrics of accuracy, and a world's truth, that clearly prefer another than the main one does."""
     found = []
     for metric in metrics:
-        if metric == main or measure_of(metric).better != "up" or metric.startswith("coverage"):
+        if metric == main or metric_info(metric).better != "up" or metric.startswith("coverage"):
             continue
         second = max(measured.names, key=lambda n: measured.mean(n, metric))
         if second == first:
@@ -115,7 +115,7 @@ def _disagree(measured: PairedMetrics, first: str, metrics: list[str], main: str
         if verdict(by_main) == "better" and verdict(by_other) == "worse":
             found.append(
                 f"{main} prefers {first}, {metric} prefers {second}, and both differences are clear "
-                f"({by_main.value:+.4f} and {by_other.value:+.4f}). {main} hides {measure_of(main).hides}; "
-                f"{metric} hides {measure_of(metric).hides}. Decide which one is wanted."
+                f"({by_main.value:+.4f} and {by_other.value:+.4f}). {main} hides {metric_info(main).hides}; "
+                f"{metric} hides {metric_info(metric).hides}. Decide which one is wanted."
             )
     return found

@@ -22,7 +22,7 @@ MISMATCH = 0.0005
 
 
 @dataclass(frozen=True)
-class People:
+class ExposedPeople:
     """The exposed people. `arm` int (n,) into `arms`; `outcome[metric]` and `before[metric]` float (n,): what each did since the
     first exposure, and before it; `day` int (n,): the day of the first exposure, from 0.
     """
@@ -85,7 +85,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExperimentResult:
     """`mismatch`: the p of the arms' counts under their shares; below `MISMATCH` there is no verdict. `days[metric]`: the first arm
     against the second, day by day, as they would have been read then.
     """
@@ -138,12 +138,12 @@ class Outcome:
 
 def analyse(
     name: str,
-    people: People,
+    people: ExposedPeople,
     metric: str,
     guard_rails: list[str],
     tight_at: int = 5_000,
     use_past: bool = True,
-) -> Outcome:
+) -> ExperimentResult:
     """Every arm against the first, in the metric and the guard-rails. A guard-rail is broken where it is clearly lower."""
     counts = np.bincount(people.arm, minlength=len(people.arms))
     share = np.array(people.shares) / sum(people.shares)
@@ -175,10 +175,14 @@ def analyse(
                     explained,
                 )
             )
-    return Outcome(name, dict(zip(people.arms, counts.tolist(), strict=True)), p, effects, people.moved)
+    return ExperimentResult(
+        name, dict(zip(people.arms, counts.tolist(), strict=True)), p, effects, people.moved
+    )
 
 
-def analyse_interleaved(name: str, arms: list[str], credit: np.ndarray, tight_at: int = 500) -> Outcome:
+def analyse_interleaved(
+    name: str, arms: list[str], credit: np.ndarray, tight_at: int = 500
+) -> ExperimentResult:
     """Credit float (people, 2): each person's choices for both teams. People without any say nothing and are left out."""
     chose = credit.sum(1) > 0
     lean = (credit[chose, 1] - credit[chose, 0]) / credit[chose].sum(1)
@@ -187,4 +191,4 @@ def analyse_interleaved(name: str, arms: list[str], credit: np.ndarray, tight_at
     variance = float(lean.var(ddof=1) / n) if n > 1 else float("inf")
     counts = {arm: len(credit) for arm in arms}
     found = always_valid(mean, variance, n, tight_at)
-    return Outcome(name, counts, 1.0, [], 0, found, {"people_who_chose": n})
+    return ExperimentResult(name, counts, 1.0, [], 0, found, {"people_who_chose": n})

@@ -11,7 +11,7 @@ from shortlist.config.experiments import Experiment
 from shortlist.config.objectives import Objective
 from shortlist.config.project import Project
 from shortlist.errors import DataError
-from shortlist.experiments.analyse import Outcome, People, analyse, analyse_interleaved
+from shortlist.experiments.analyse import ExperimentResult, ExposedPeople, analyse, analyse_interleaved
 from shortlist.metrics.significance import Estimate
 from shortlist.report.html import bars, facts_list, number, page, rows_of, warnings
 from shortlist.store.event_store import EventStore
@@ -19,7 +19,7 @@ from shortlist.store.event_store import EventStore
 DAY = 86_400_000
 
 
-def report_experiments(project: Project, store: EventStore) -> list[Outcome]:
+def report_experiments(project: Project, store: EventStore) -> list[ExperimentResult]:
     """Every experiment of a project. Raises `DataError` where the project has none."""
     if not project.experiments:
         raise DataError(
@@ -32,7 +32,7 @@ def report_experiments(project: Project, store: EventStore) -> list[Outcome]:
     ]
 
 
-def exposed(name: str, experiment: Experiment, project: Project, store: EventStore) -> People:
+def exposed(name: str, experiment: Experiment, project: Project, store: EventStore) -> ExposedPeople:
     """The people who were shown a slate under the experiment, with what they did before and after."""
     arms = list(experiment.arms)
     first: dict[str, int] = {}
@@ -61,15 +61,17 @@ def exposed(name: str, experiment: Experiment, project: Project, store: EventSto
     start = min(first.values(), default=0)
     day = np.array([(first[u] - start) // DAY for u in users], np.int64)
     shares = [a.share for a in experiment.arms.values()]
-    return People(arms, shares, np.array([arm[u] for u in users], np.int64), outcome, before, day, len(moved))
+    return ExposedPeople(
+        arms, shares, np.array([arm[u] for u in users], np.int64), outcome, before, day, len(moved)
+    )
 
 
-def _arms(name: str, experiment: Experiment, project: Project, store: EventStore) -> Outcome:
+def _arms(name: str, experiment: Experiment, project: Project, store: EventStore) -> ExperimentResult:
     people = exposed(name, experiment, project, store)
     return analyse(name, people, experiment.metric, experiment.guard_rails, experiment.people)
 
 
-def _interleaved(name: str, experiment: Experiment, project: Project, store: EventStore) -> Outcome:
+def _interleaved(name: str, experiment: Experiment, project: Project, store: EventStore) -> ExperimentResult:
     teams: dict[str, tuple[str, dict[str, int]]] = {}
     for slate in store.slates():
         if slate.teams is not None and name in slate.arms:
@@ -97,7 +99,7 @@ def _worth(objective: Objective, kind: str, value: float | None) -> float:
     return 1.0 if objective.kind == "probability" else amount
 
 
-def experiments_page(project: Project, outcomes: list[Outcome]) -> str:
+def experiments_page(project: Project, outcomes: list[ExperimentResult]) -> str:
     """All experiments as one HTML file, the verdicts first."""
     parts = []
     for o in outcomes:
@@ -137,5 +139,5 @@ def experiments_page(project: Project, outcomes: list[Outcome]) -> str:
                 f"<div class=plots><figure><figcaption><b>Change in %</b> with intervals that hold at every look</figcaption>{bars(scaled)}</figure></div>"
             )
         parts.append(facts_list(facts))
-    said = "<p>People are counted from their first exposure. Intervals hold at all looks together (95 %), so this page may be read every day. What people did before is used to narrow them (CUPED).</p>"
+    said = "<p>ExposedPeople are counted from their first exposure. Intervals hold at all looks together (95 %), so this page may be read every day. What people did before is used to narrow them (CUPED).</p>"
     return page(f"{project.name}: experiments", "".join(parts) + said, project.simulated)

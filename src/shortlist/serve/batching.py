@@ -21,7 +21,7 @@ from shortlist.cascade.page import PageOfRows, make_page
 from shortlist.cascade.timing import Laps
 from shortlist.data.slates import Slate
 from shortlist.errors import RequestError, ShortlistError
-from shortlist.experiments.assign import arm_of
+from shortlist.experiments.assign import assign_arm
 from shortlist.experiments.interleave import team_draft
 from shortlist.recommender import Recommender
 from shortlist.serve.live_models import Live
@@ -192,7 +192,7 @@ class Shower:
                 drafted = [_under(wanted, change) for change in changes[name].values()]
                 arms[name] = "interleaved"
             else:
-                arms[name] = arm_of(name, experiment, user)
+                arms[name] = assign_arm(name, experiment, user)
                 wanted = _under(wanted, changes[name][arms[name]])
         return Asked(wanted, recommender, arms, drafted)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shortlist.experiments.assign import point_of
+from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
 from shortlist.serve.writer import News
 from shortlist.store.event_store import EventStore
@@ -101,5 +101,5 @@ class Live:
         """Who answers this person: the same on every server, as long as the share stays."""
         if self.canary is None or user is None:
             return self.serving.recommender
-        point = point_of(CANARY_SALT, self.canary.version, user)
+        point = unit_hash(CANARY_SALT, self.canary.version, user)
         return (self.canary if point < self.share else self.serving).recommender

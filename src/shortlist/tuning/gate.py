@@ -24,10 +24,10 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.errors import DataError
-from shortlist.evaluate.comparison import Round, judge
-from shortlist.evaluate.policies import cascade, told
-from shortlist.evaluate.protocol import catalogue_of
-from shortlist.evaluate.splits import Fold, after
+from shortlist.evaluate.comparison import FoldSlates, compare_slates
+from shortlist.evaluate.folds import Fold, fold_between
+from shortlist.evaluate.policies import log_events, recommender_policy
+from shortlist.evaluate.protocol import catalogue_statistics
 from shortlist.metrics.significance import Comparison
 from shortlist.recommender import Recommender
 from shortlist.store.event_store import EventStore
@@ -89,14 +89,19 @@ def pass_gate(
     twin = Recommender(project).fit(fold.train, _named(progress, "gate: "))
     if fresh_only:
         rows = np.flatnonzero(fold.train.log.time > own_end)
-        present.replay(told(fold.train, rows))
+        present.replay(log_events(fold.train, rows))
     else:
         present = Recommender(present.project).fit(fold.train, _named(progress, "gate, present: "))
     people = np.arange(len(fold.truth))
     k = project.evaluate.k
-    slates = {"new": cascade(twin, fold)(people, k), "present": cascade(present, fold)(people, k)}
-    one = Round("newest", slates, fold.truth, catalogue_of(twin, fold), fold.users.astype(np.int64))
-    compared = judge([one], "new", k, project.evaluate.bootstrap, project.seed).comparisons[0]
+    slates = {
+        "new": recommender_policy(twin, fold)(people, k),
+        "present": recommender_policy(present, fold)(people, k),
+    }
+    one = FoldSlates(
+        "newest", slates, fold.truth, catalogue_statistics(twin, fold), fold.users.astype(np.int64)
+    )
+    compared = compare_slates([one], "new", k, project.evaluate.bootstrap, project.seed).comparisons[0]
     what = "the newest slice" if fresh_only else "the newest part of the log (hardly anything is new)"
     return Gate(compared, f"On {what}, from {fold.facts['test_from']}: {compared.sentence()}")
 
@@ -110,7 +115,7 @@ def _slice(project: Project, dataset: Dataset, since: int | None) -> Fold | None
     share = SHARE if since is not None else USUAL
     cut = int(own[min(int(len(own) * (1 - share)), len(own) - 1)])
     try:
-        fold = after(project, dataset, cut, int(log.time[-1]) + 1)
+        fold = fold_between(project, dataset, cut, int(log.time[-1]) + 1)
     except DataError:  # nobody in it has anything relevant
         return None
     return fold if len(np.unique(fold.users)) >= PEOPLE else None

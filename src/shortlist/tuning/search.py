@@ -26,8 +26,8 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.split import stage_cuts
 from shortlist.errors import DataError, ProjectError, import_extra
-from shortlist.evaluate.measures import accuracy
-from shortlist.evaluate.splits import relevant_of
+from shortlist.evaluate.folds import relevant_items
+from shortlist.evaluate.measures import accuracy_metrics
 from shortlist.features.matrix import FeatureSet, Rows
 from shortlist.metrics.significance import Estimate
 from shortlist.rank.gbdt.ranker import GBDTRanker
@@ -171,7 +171,7 @@ class _Bench:
         self.curve = curve_of(self.until)
         slice_ = dataset.between(self.cuts.validation, self.cuts.end)
         positive = np.flatnonzero(slice_.positives(project.objectives[project.relevant]))
-        self.people, self.truth = relevant_of(
+        self.people, self.truth = relevant_items(
             project, self.until, slice_.log.user[positive], slice_.log.item[positive], PEOPLE
         )
         if not len(self.people):
@@ -358,7 +358,7 @@ class _Bench:
 
     def _ndcg(self, slates: np.ndarray) -> float:
         k = self.project.evaluate.k
-        return float(accuracy(slates, self.truth, k)["ndcg"].mean())
+        return float(accuracy_metrics(slates, self.truth, k)["ndcg"].mean())
 
 
 def tuned_page(tuned: Tuned, name: str, simulated: bool) -> str:

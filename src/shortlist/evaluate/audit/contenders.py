@@ -18,7 +18,7 @@ import numpy as np
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
-from shortlist.evaluate.policies import alone, recency, recommended
+from shortlist.evaluate.policies import item_recency, recommended_codes, single_retriever
 from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
 from shortlist.retrieve import Popular, Retriever
@@ -79,7 +79,9 @@ def contenders(recommender: Recommender, population: Population, seed: int = 0) 
         return slates
 
     def full(**wish: Any) -> Slates:
-        return lambda visit, k: recommended(recommender, visit.ids, k, visit.moment, visit.contexts, **wish)
+        return lambda visit, k: recommended_codes(
+            recommender, visit.ids, k, visit.moment, visit.contexts, **wish
+        )
 
     def only(objective: str) -> dict[str, float]:
         return {name: float(name == objective) for name in project.objectives}
@@ -104,7 +106,7 @@ def contenders(recommender: Recommender, population: Population, seed: int = 0) 
                     count[event.item] += 1
         return count + taken / (taken.max() + 1)
 
-    latest = recency(train)
+    latest = item_recency(train)
     found = [
         Contender("random", "anything", by(lambda r: rng.random((len(r), n)))),
         Contender("popular", "what most people took, ever", by(lambda r: taken)),
@@ -129,7 +131,7 @@ def contenders(recommender: Recommender, population: Population, seed: int = 0) 
     fallback = Popular().fit(train)
 
     def by_itself(retriever: Retriever) -> Slates:
-        answer = alone(retriever, fallback)
+        answer = single_retriever(retriever, fallback)
         return lambda visit, k: answer(asked(visit), k).astype(np.int64)
 
     found += [

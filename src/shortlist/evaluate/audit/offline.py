@@ -6,9 +6,9 @@ import numpy as np
 
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.audit.agree import Score
-from shortlist.evaluate.measures import Truth, measure, measure_of
-from shortlist.evaluate.protocol import catalogue_of
-from shortlist.evaluate.splits import Fold
+from shortlist.evaluate.folds import Fold
+from shortlist.evaluate.measures import RelevantItems, compute_metrics, metric_info
+from shortlist.evaluate.protocol import catalogue_statistics
 from shortlist.metrics.gains import gains
 from shortlist.metrics.significance import PairedMetrics
 from shortlist.recommender import Recommender
@@ -25,12 +25,12 @@ def offline_scores(
     seed: int,
 ) -> list[Score]:
     """slates: policy → int (R, k) for the fold's requests; valued: the kind of event whose value says what a choice was worth."""
-    catalogue = catalogue_of(recommender, fold)
+    catalogue = catalogue_statistics(recommender, fold)
     graded = _graded(fold, dataset, valued)
     rare = _rare(fold.truth, catalogue.popularity)
     columns: dict[str, dict[str, np.ndarray]] = {}
     for name, made in slates.items():
-        found = measure(made, graded, catalogue, k)
+        found = compute_metrics(made, graded, catalogue, k)
         found[f"debiased_recall@{k}"] = _weighed_recall(made, rare, k)
         columns[name] = found
     shared = [m for m in next(iter(columns.values())) if all(m in c for c in columns.values())]
@@ -39,7 +39,7 @@ def offline_scores(
     )
     answer = []
     for metric in shared:
-        about = measure_of(metric)
+        about = metric_info(metric)
         answer.append(
             Score(
                 metric,
@@ -53,7 +53,7 @@ def offline_scores(
     return answer
 
 
-def _graded(fold: Fold, dataset: Dataset, valued: str) -> Truth:
+def _graded(fold: Fold, dataset: Dataset, valued: str) -> RelevantItems:
     """What was relevant, each worth the minutes that followed it in the test."""
     log, n = dataset.log, len(dataset.items)
     rows = np.flatnonzero(log.is_kind([valued]) & (log.time >= fold.moment) & ~np.isnan(log.value))
@@ -65,19 +65,19 @@ def _graded(fold: Fold, dataset: Dataset, valued: str) -> Truth:
     there = (unique[at] == wanted) if len(unique) else np.zeros(len(wanted), bool)
     # a choice that brought nothing is still one: a grade of 0 would drop it from the other metrics
     worth = np.maximum(np.where(there, minutes[at] if len(unique) else 0.0, 0.0), 0.05)
-    return Truth(fold.truth.indptr, fold.truth.item, worth)
+    return RelevantItems(fold.truth.indptr, fold.truth.item, worth)
 
 
-def _rare(truth: Truth, popularity: np.ndarray | None) -> Truth:
+def _rare(truth: RelevantItems, popularity: np.ndarray | None) -> RelevantItems:
     """The same, each worth the inverse root of how popular it is."""
     if popularity is None:
         return truth
     share = np.append(popularity, 0.0)[np.minimum(truth.item, len(popularity))]
     least = popularity[popularity > 0].min(initial=1.0)
-    return Truth(truth.indptr, truth.item, np.maximum(share, least) ** -0.5)
+    return RelevantItems(truth.indptr, truth.item, np.maximum(share, least) ** -0.5)
 
 
-def _weighed_recall(slates: np.ndarray, truth: Truth, k: int) -> np.ndarray:
+def _weighed_recall(slates: np.ndarray, truth: RelevantItems, k: int) -> np.ndarray:
     """The share of a person's worth that the slate holds, float64 (R,)."""
     worth = truth.worth if truth.worth is not None else np.ones(len(truth.item))
     whole = np.bincount(truth.owner, worth, len(truth))

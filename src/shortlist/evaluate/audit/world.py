@@ -22,7 +22,7 @@ from shortlist.evaluate.audit.agree import Agreement, Score, agreements
 from shortlist.evaluate.audit.contenders import Contender, Visit, contenders, in_batches
 from shortlist.evaluate.audit.offline import offline_scores
 from shortlist.evaluate.audit.replayed import replayed_scores
-from shortlist.evaluate.splits import folds
+from shortlist.evaluate.folds import make_folds
 from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.recommender import Recommender
 from shortlist.simulate.population import Population, PopulationState
@@ -88,7 +88,7 @@ def audit_world(
     settings = {**world.settings, "evaluate": {**world.settings.get("evaluate", {}), "k": slots}}
     project = parse_project(settings, f"the {world.name} world")
     dataset = world.dataset()
-    fold = next(folds(project, dataset))
+    fold = next(make_folds(project, dataset))
     recommender = Recommender(project).fit(fold.train, progress)
     everyone = contenders(recommender, population, seed)
     visit = Visit(fold.users, fold.ids, None, fold.moment)

@@ -31,8 +31,8 @@ from shortlist.data.progress import Progress, silent
 from shortlist.data.times import to_milliseconds
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.lists import column_of, ids_of
-from shortlist.evaluate.measures import Truth, accuracy
+from shortlist.evaluate.external_lists import column_of, ids_of
+from shortlist.evaluate.measures import RelevantItems, accuracy_metrics
 from shortlist.metrics.gains import ragged
 from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.retrieve import MODELS, Popular, Requests, Retriever
@@ -43,7 +43,7 @@ BATCH = 2048
 
 
 @dataclass
-class TableReport:
+class RetrieverReport:
     retriever: str
     k: int
     metrics: dict[str, Estimate]
@@ -72,7 +72,7 @@ class TableReport:
 
 
 @dataclass(frozen=True)
-class Tables:
+class TrainTestTables:
     """`train`: the data set. `users` int32 (P,): the test's people as codes, −1 where training does not know them.
     `truth`: for each, item codes; those beyond the catalogue stand for items that training does not know.
     """
@@ -85,12 +85,14 @@ class Tables:
     facts: dict[str, Any]
 
 
-def read_pair(train: str, test: str) -> Tables:
+def read_train_test(train: str, test: str) -> TrainTestTables:
     """Read both tables. Raises `DataError` naming the file and column that is wrong."""
-    return pair(read_table(train), read_table(test), train, test)
+    return train_test_tables(read_table(train), read_table(test), train, test)
 
 
-def pair(train: pa.Table, test: pa.Table, train_name: str = "train", test_name: str = "test") -> Tables:
+def train_test_tables(
+    train: pa.Table, test: pa.Table, train_name: str = "train", test_name: str = "test"
+) -> TrainTestTables:
     """Two tables of user_id, item_id[, timestamp] as a data set and what came true after it."""
     roles = ("user", "item", "timestamp")
     columns = {role: column_of(train, role, train_name, role != "timestamp") for role in roles}
@@ -142,17 +144,17 @@ def pair(train: pa.Table, test: pa.Table, train_name: str = "train", test_name: 
         "timestamps": timed,
     }
     share = len(pairs) / max(len(pairs) + len(dataset.log), 1)
-    return Tables(dataset, users, truth, kind, float(np.clip(share, 0.05, 0.3)), facts)
+    return TrainTestTables(dataset, users, truth, kind, float(np.clip(share, 0.05, 0.3)), facts)
 
 
-def evaluate_tables(
-    tables: Tables,
+def evaluate_retriever(
+    tables: TrainTestTables,
     retriever: str = "auto",
     k: int = 20,
     settings: dict[str, Any] | None = None,
     progress: Progress = silent,
     draws: int = 1000,
-) -> TableReport:
+) -> RetrieverReport:
     """Fit one retriever by name, `blend` (the tuned families blended) or `auto` (the same, or a single one where that is
     better), and judge it. Raises `ProjectError` for an unknown name or setting.
     """
@@ -188,10 +190,10 @@ def evaluate_tables(
         progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
     recommend_seconds = time.perf_counter() - started
     found = np.concatenate(lists)
-    values = accuracy(found, Truth(*ragged(tables.truth)), k)
+    values = accuracy_metrics(found, RelevantItems(*ragged(tables.truth)), k)
     estimates = Resamples(len(found), draws).estimates(np.stack(list(values.values()), axis=1))
     metrics = {f"{name}@{k}": e for name, e in zip(values, estimates, strict=True)}
-    return TableReport(
+    return RetrieverReport(
         retriever,
         k,
         metrics,

@@ -7,13 +7,13 @@ import html
 from rich import box
 from rich.table import Table
 
-from shortlist.evaluate.measures import measure_of
+from shortlist.evaluate.measures import metric_info
 from shortlist.evaluate.protocol import Report
 from shortlist.metrics.significance import Estimate, verdict
 from shortlist.report.html import bars, cell, facts_list, lines, number, page, rows_of, warnings
 
 
-def text_table(report: Report) -> Table:
+def evaluation_table(report: Report) -> Table:
     """The metrics as a table that fits a terminal of 80 columns; the best of each column is bold."""
     names = list(report.metrics[report.own])
     title = f"{report.name}{' (simulated)' if report.simulated else ''}: {report.facts['people']:,} people, slates of {report.k}"
@@ -41,7 +41,7 @@ def text_table(report: Report) -> Table:
         if plain.startswith("true_"):
             plain = f"TRUE {plain[5:]}"
         table.add_column(short.get(plain, plain), justify="right", no_wrap=True)
-    up = {n: measure_of(n).better == "up" for n in names}
+    up = {n: metric_info(n).better == "up" for n in names}
     best = {n: max(m[n].value for m in report.metrics.values()) for n in names}
     for recommender, metrics in report.metrics.items():
         cells = []
@@ -82,7 +82,7 @@ def _short(value: float) -> str:
     return f"{value:.3f}".replace("0.", ".", 1)[:4] if value < 1 else f"{value:.2f}"
 
 
-def html_report(report: Report) -> str:
+def evaluation_page(report: Report) -> str:
     """The whole report as one HTML file without any outside part."""
     names = list(report.metrics[report.own])
     bad = " bad" if report.leaks else ""
@@ -105,7 +105,7 @@ def _metrics_table(report: Report, names: list[str]) -> str:
     arrows = {"up": " ↑", "down": " ↓", "neither": ""}
     rows = []
     for n in names:
-        m = measure_of(n)
+        m = metric_info(n)
         title = f"<span title='{html.escape(m.says)}'>{html.escape(n)}{arrows[m.better]}</span>"
         cells = [
             f"<td{' class=ownc' if r == report.own else ''}>{cell(ms[n])}</td>"
@@ -173,7 +173,7 @@ def _against(report: Report, ahead: Estimate | None) -> str:
 
 def _plots(report: Report, names: list[str]) -> str:
     return "".join(
-        f"<figure><figcaption><b>{html.escape(n)}</b> {html.escape(measure_of(n).says)} Hides {html.escape(measure_of(n).hides)}.</figcaption>"
+        f"<figure><figcaption><b>{html.escape(n)}</b> {html.escape(metric_info(n).says)} Hides {html.escape(metric_info(n).hides)}.</figcaption>"
         f"{bars({r: m[n] for r, m in report.metrics.items()}, report.own)}</figure>"
         for n in names
     )

@@ -12,7 +12,7 @@ import pytest
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.tables import evaluate_tables, pair
+from shortlist.evaluate.train_test import evaluate_retriever, train_test_tables
 from shortlist.retrieve import Fuse
 from shortlist.retrieve.fusion.auto import choose
 from shortlist.retrieve.fusion.holdout import hold_out, kind_of_split
@@ -44,12 +44,12 @@ def test_the_protocol_by_hand() -> None:
     x is unknown: popular's [a]. Test a: recall 1. A repeated row counts once; a pair of training cannot be found.
     """
     test = pa.table({"user_id": ["u", "u", "x", "x", "v"], "item_id": ["c", "new", "a", "a", "a"]})
-    tables = pair(pa.table(TRAIN), test)
+    tables = train_test_tables(pa.table(TRAIN), test)
     assert tables.facts["test_pairs"] == 4
     assert tables.facts["test_users_unknown_to_train"] == 1
     assert tables.facts["test_items_unknown_to_train"] == 1
     assert tables.facts["test_pairs_already_in_train"] == 1
-    report = evaluate_tables(tables, "popular", k=1, draws=100)
+    report = evaluate_retriever(tables, "popular", k=1, draws=100)
     assert report.metrics["recall@1"].value == pytest.approx((0.5 + 1 + 0) / 3)
     assert report.metrics["ndcg@1"].value == pytest.approx((1 + 1 + 0) / 3)
 
@@ -59,8 +59,8 @@ def test_numbering_carries_nothing() -> None:
     train, test = split(blocks(1))
     other = {c: lambda t, c=c: pc_add(t.column(c)) for c in ("user_id", "item_id")}
     renamed = [pa.table({c: other[c](t) for c in ("user_id", "item_id")}) for t in (train, test)]
-    first = evaluate_tables(pair(train, test), "neighbours", draws=100).metrics
-    second = evaluate_tables(pair(*renamed), "neighbours", draws=100).metrics
+    first = evaluate_retriever(train_test_tables(train, test), "neighbours", draws=100).metrics
+    second = evaluate_retriever(train_test_tables(*renamed), "neighbours", draws=100).metrics
     for name, estimate in first.items():
         assert second[name].value == pytest.approx(estimate.value, abs=1e-12)
 
@@ -106,15 +106,15 @@ def test_a_hold_out_shares_nothing_with_what_is_learnt(kind: str, dataset: Datas
 
 def test_auto_finds_the_tastes_and_repeats() -> None:
     train, test = split(blocks(2))
-    tables = pair(train, test)
-    report = evaluate_tables(tables, "auto", k=10, draws=100)
-    popular = evaluate_tables(tables, "popular", k=10, draws=100)
+    tables = train_test_tables(train, test)
+    report = evaluate_retriever(tables, "auto", k=10, draws=100)
+    popular = evaluate_retriever(tables, "popular", k=10, draws=100)
     assert report.metrics["ndcg@10"].value > 3 * popular.metrics["ndcg@10"].value
     assert report.choice is not None
     tried = {t.model for t in report.choice.trials}
     assert tried == {"neighbours", "als", "slim", "spectral"}
     assert "Chosen: " in report.choice.sentence()
-    again = evaluate_tables(tables, "auto", k=10, draws=100)
+    again = evaluate_retriever(tables, "auto", k=10, draws=100)
     assert again.metrics["ndcg@10"].value == report.metrics["ndcg@10"].value
     best = max(t.ndcg for t in report.choice.trials)
     if isinstance(report.choice.retriever, Fuse):
@@ -156,16 +156,16 @@ def test_the_command_writes_what_it_promises(tmp_path: Path) -> None:
 def test_bad_tables_are_named() -> None:
     train = pa.table(TRAIN)
     with pytest.raises(DataError, match="e: there is no column user_id; it has: person"):
-        pair(train, pa.table({"person": ["u"], "item_id": ["a"]}), "t", "e")
+        train_test_tables(train, pa.table({"person": ["u"], "item_id": ["a"]}), "t", "e")
     with pytest.raises(DataError, match=r"e: 1 rows have no item_id \(the first is row 2\)"):
-        pair(train, pa.table({"user_id": ["u", "v"], "item_id": ["a", None]}), "t", "e")
+        train_test_tables(train, pa.table({"user_id": ["u", "v"], "item_id": ["a", None]}), "t", "e")
     with pytest.raises(DataError, match="e has no rows"):
-        pair(train, train.slice(0, 0), "t", "e")
-    tables = pair(pa.table({"user_id": ["u"], "item_id": ["a"]}), train)
+        train_test_tables(train, train.slice(0, 0), "t", "e")
+    tables = train_test_tables(pa.table({"user_id": ["u"], "item_id": ["a"]}), train)
     with pytest.raises(DataError, match="too small to hold out"):
-        evaluate_tables(tables, "auto")
+        evaluate_retriever(tables, "auto")
     with pytest.raises(ProjectError, match="there is no retriever"):
-        evaluate_tables(tables, "tuned-magic")
+        evaluate_retriever(tables, "tuned-magic")
 
 
 GOWALLA = Path(__file__).parents[3] / "shared" / "data" / "gowalla"
@@ -176,7 +176,7 @@ def test_gowalla_is_ahead_of_the_published_record() -> None:
     """Defaults, nothing tuned: above GF-CF's 0.1849 / 0.1518 and, in NDCG, BSPM's 0.1597 (Recall@20 / NDCG@20)."""
     if not GOWALLA.exists():
         pytest.skip(f"{GOWALLA} is not there")
-    tables = pair(*(pq.read_table(GOWALLA / f"{part}.parquet") for part in ("train", "test")))
-    report = evaluate_tables(tables, "spectral", draws=100)
+    tables = train_test_tables(*(pq.read_table(GOWALLA / f"{part}.parquet") for part in ("train", "test")))
+    report = evaluate_retriever(tables, "spectral", draws=100)
     assert report.metrics["recall@20"].value > 0.190
     assert report.metrics["ndcg@20"].value > 0.1597

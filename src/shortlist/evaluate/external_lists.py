@@ -66,7 +66,7 @@ def ids_of(table: pa.Table, role: str, name: str) -> pa.Array:
 
 
 @dataclass(frozen=True)
-class Lists:
+class ExternalLists:
     """`slates` int32 (people, K): item codes, best first, −1 where shorter. `items`: the ids that codes stand for, those of
     the catalogue first. `missing`: people of the test without a list; `others`: listed people who are not in the test;
     `outside`: items listed that neither training nor the items table knows.
@@ -79,7 +79,7 @@ class Lists:
     outside: int
 
 
-def read_lists(source: Any, name: str, people: IdMap, items: IdMap, most: int = 1000) -> Lists:
+def read_lists(source: Any, name: str, people: IdMap, items: IdMap, most: int = 1000) -> ExternalLists:
     """A table of recommendations as slates for `people`, in their order. Raises `DataError` for an item twice on one list,
     a missing id or number, or a table that has neither rank nor score.
     """
@@ -132,7 +132,7 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, most: int = 
             "once: remove the repeated rows",
             field="item",
         )
-    return Lists(
+    return ExternalLists(
         slates,
         items,
         int((counts == 0).sum()),

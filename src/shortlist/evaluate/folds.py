@@ -29,7 +29,7 @@ from shortlist.data.event_check import check_events
 from shortlist.data.split import cut_for_test
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.measures import Truth
+from shortlist.evaluate.measures import RelevantItems
 from shortlist.metrics.gains import ragged
 
 
@@ -46,7 +46,7 @@ class Fold:
     users: np.ndarray
     ids: list[Any]
     moment: int
-    truth: Truth
+    truth: RelevantItems
     contexts: list[dict[str, Any]] | None = None
     told: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     facts: dict[str, Any] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Fold:
     """user, item and time of a test that is a table of its own, in codes that go on where training's end."""
 
 
-def folds(project: Project, dataset: Dataset) -> Iterator[Fold]:
+def make_folds(project: Project, dataset: Dataset) -> Iterator[Fold]:
     """The experiments of a project's protocol, one after the other. Raises `DataError` where nobody can be asked for."""
     protocol = project.evaluate.protocol
     if protocol == "rolling":
@@ -67,7 +67,7 @@ def folds(project: Project, dataset: Dataset) -> Iterator[Fold]:
         yield _given(project, dataset)
     else:
         cut = cut_for_test(dataset.log, dataset.project.evaluate)
-        yield after(project, dataset, cut, int(dataset.log.time[-1]) + 1)
+        yield fold_between(project, dataset, cut, int(dataset.log.time[-1]) + 1)
 
 
 def refuse_sampling(candidates: Any) -> None:
@@ -88,10 +88,10 @@ def _rolling(project: Project, dataset: Dataset) -> Iterator[Fold]:
     ends = [*marks[1:], int(dataset.log.time[-1]) + 1]
     for cut, end in zip(marks, ends, strict=True):
         if end > cut:
-            yield after(project, dataset, cut, end)
+            yield fold_between(project, dataset, cut, end)
 
 
-def after(project: Project, dataset: Dataset, cut: int, end: int) -> Fold:
+def fold_between(project: Project, dataset: Dataset, cut: int, end: int) -> Fold:
     """Everything before a moment is learnt from, what follows until another is the test."""
     train, test = dataset.before(cut), dataset.between(cut, end)
     positive = np.flatnonzero(test.positives(project.objectives[project.relevant]))
@@ -222,10 +222,13 @@ def _fold(
             {n: value for n, a in log.context.items() if (value := a.show(row)) is not None}
             for row in rows.tolist()
         ]
-        users, truth = log.user[rows], Truth(np.arange(len(rows) + 1), log.item[rows].astype(np.int64))
+        users, truth = (
+            log.user[rows],
+            RelevantItems(np.arange(len(rows) + 1), log.item[rows].astype(np.int64)),
+        )
     else:
         contexts = None
-        users, truth = relevant_of(project, known, log.user[positive], log.item[positive])
+        users, truth = relevant_items(project, known, log.user[positive], log.item[positive])
     if not len(users):
         raise DataError(
             f"nobody in the test part has anything relevant ({project.relevant}); make evaluate.test larger",
@@ -234,9 +237,9 @@ def _fold(
     return Fold(name, train, known, users, train.users.ids.ids(users), moment, truth, contexts, facts=facts)
 
 
-def relevant_of(
+def relevant_items(
     project: Project, known: Dataset, users: np.ndarray, items: np.ndarray, most: int | None = None
-) -> tuple[np.ndarray, Truth]:
+) -> tuple[np.ndarray, RelevantItems]:
     """Who is asked for (at most so many as the project says), and what was relevant to each: of these positives, those not
     already in the history. users, items: int codes, side by side.
     """
@@ -255,10 +258,10 @@ def _some(project: Project, rows: np.ndarray, most: int | None = None) -> np.nda
     return np.sort(np.random.default_rng(project.seed).permutation(rows)[:most])
 
 
-def _truth(users: np.ndarray, items: np.ndarray, people: np.ndarray) -> Truth:
+def _truth(users: np.ndarray, items: np.ndarray, people: np.ndarray) -> RelevantItems:
     """Users sorted, as items side by side; people sorted."""
     low, high = np.searchsorted(users, people), np.searchsorted(users, people, side="right")
-    return Truth(*ragged([items[a:b] for a, b in zip(low, high, strict=True)]))
+    return RelevantItems(*ragged([items[a:b] for a, b in zip(low, high, strict=True)]))
 
 
 def _date(moment: int) -> str:
