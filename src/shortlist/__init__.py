@@ -1,50 +1,30 @@
-"""Shortlist: given a list of possibilities and a person's past choices, suggest what may interest them."""
+"""Shortlist is a recommender system: from an event log to a served slate of items.
+
+The public names are listed in `__init__.pyi`, and each is imported when it is first used, so that `import shortlist`
+loads no numerical library. A typical session::
+
+    import shortlist
+
+    project = shortlist.read_project("shortlist.toml")
+    dataset = shortlist.Dataset.from_project(project)
+    recommender = shortlist.Recommender(project).fit(dataset)
+    recommender.recommend(user="u42", n=10)
+    report = shortlist.evaluate(recommender, dataset)
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import Any
 
-from shortlist.version import __version__ as __version__
+import lazy_loader
 
-if TYPE_CHECKING:
-    from shortlist.config.project import Project, read_project
-    from shortlist.data.dataset import Dataset
-    from shortlist.data.slates import Slate, Slates
-    from shortlist.errors import ShortlistError
-    from shortlist.evaluate import evaluate
-    from shortlist.features.custom import feature
-    from shortlist.recommender import Recommender
-
-_WHERE = {
-    "Dataset": "shortlist.data.dataset",
-    "Project": "shortlist.config.project",
-    "Recommender": "shortlist.recommender",
-    "ShortlistError": "shortlist.errors",
-    "Slate": "shortlist.data.slates",
-    "Slates": "shortlist.data.slates",
-    "evaluate": "shortlist.evaluate",
-    "feature": "shortlist.features.custom",
-    "read_project": "shortlist.config.project",
-}
-__all__ = [
-    "Dataset",
-    "Project",
-    "Recommender",
-    "ShortlistError",
-    "Slate",
-    "Slates",
-    "evaluate",
-    "feature",
-    "read_project",
-]
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    """Names are imported when first used, so that `shortlist --help` does not wait for XGBoost."""
-    if name in _WHERE:
-        import importlib
-
-        found = importlib.import_module(_WHERE[name])
-        # the room `evaluate` is callable itself, and is what the name stands for once it is imported
-        return found if name == "evaluate" else getattr(found, name)
-    raise AttributeError(f"module 'shortlist' has no attribute {name!r}")
+    """Import a public name on first use (PEP 562)."""
+    if name == "evaluate":
+        # a package that is also callable: it evaluates recommenders, projects and tables of recommendations
+        return importlib.import_module("shortlist.evaluate")
+    return _load(name)

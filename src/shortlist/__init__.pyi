@@ -1,0 +1,65 @@
+from . import errors as errors
+from . import metrics as metrics
+from .config.project import Project as Project
+from .config.project import read_project as read_project
+from .data.dataset import Dataset as Dataset
+from .data.guess import guess_project as guess_project
+from .data.slates import Slate as Slate
+from .data.slates import Slates as Slates
+from .errors import BundleError as BundleError
+from .errors import DataError as DataError
+from .errors import IndexRecallError as IndexRecallError
+from .errors import LeakError as LeakError
+from .errors import MissingExtraError as MissingExtraError
+from .errors import NotFittedError as NotFittedError
+from .errors import ProjectError as ProjectError
+from .errors import RequestError as RequestError
+from .errors import ShortlistError as ShortlistError
+from .errors import StoreError as StoreError
+from .evaluate import evaluate as evaluate
+from .features.custom import feature as feature
+from .recommender import Recommender as Recommender
+from .requests import RecommendRequest as RecommendRequest
+from .retrieve.als import ALS as ALS
+from .retrieve.content import Content as Content
+from .retrieve.fusion.fuse import Fuse as Fuse
+from .retrieve.neighbours import Neighbours as Neighbours
+from .retrieve.popular import Popular as Popular
+from .retrieve.sequence import Sequence as Sequence
+from .retrieve.slim import SLIM as SLIM
+from .retrieve.spectral import Spectral as Spectral
+from .version import __version__ as __version__
+
+__all__ = [
+    "ALS",
+    "SLIM",
+    "BundleError",
+    "Content",
+    "DataError",
+    "Dataset",
+    "Fuse",
+    "IndexRecallError",
+    "LeakError",
+    "MissingExtraError",
+    "Neighbours",
+    "NotFittedError",
+    "Popular",
+    "Project",
+    "ProjectError",
+    "RecommendRequest",
+    "Recommender",
+    "RequestError",
+    "Sequence",
+    "ShortlistError",
+    "Slate",
+    "Slates",
+    "Spectral",
+    "StoreError",
+    "__version__",
+    "errors",
+    "evaluate",
+    "feature",
+    "guess_project",
+    "metrics",
+    "read_project",
+]
