@@ -21,7 +21,6 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.event_check import check_events
 from shortlist.data.guess import guess_project
 from shortlist.data.histories import Histories, as_of
-from shortlist.data.ids import IdMap, id_array
 from shortlist.data.public import read_public
 from shortlist.data.split import cut_for_test, stage_cuts
 from shortlist.data.times import NO_TIME, to_milliseconds
@@ -209,21 +208,6 @@ def test_movielens_folder_and_recbole(tmp_path: Path) -> None:
     (folder / "x.inter").write_text("user_id\titem_id:token\n1\t2\n")
     with pytest.raises(DataError, match="name:type"):
         read_public(str(folder))
-
-
-def test_ids_keep_their_type_and_text_finds_integers() -> None:
-    ids = IdMap.of(id_array([10, 20], "x"))
-    assert (ids.code("20"), ids.code(20), ids.code(np.int64(10)), ids.code("x"), ids.code(None)) == (
-        1,
-        1,
-        0,
-        -1,
-        -1,
-    )
-    words = IdMap.of(id_array(["10", "x"], "x"))
-    assert (words.code(10), words.code("x"), words.own(7), ids.own("7"), ids.own("x")) == (0, 1, "7", 7, "x")
-    with pytest.raises(DataError, match="fractions"):
-        id_array([1.5], "events: user")
 
 
 @given(st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "c"])), min_size=1))

@@ -21,8 +21,8 @@ def test_every_snapshot_stays_as_it_was(steps: list[tuple[int, list[int]]]) -> N
     """Extend arbitrary earlier snapshots, not only the newest one."""
     arrays = [GrowableArray(np.arange(3))]
     lists, truth = [GrowableList([0, 1, 2])], [[0, 1, 2]]
-    for which, more in steps:
-        which %= len(truth)
+    for chosen, more in steps:
+        which = chosen % len(truth)
         arrays.append(arrays[which].extended(np.array(more, np.int64)))
         lists.append(lists[which].extended(more))
         truth.append(truth[which] + more)
@@ -33,8 +33,8 @@ def test_every_snapshot_stays_as_it_was(steps: list[tuple[int, list[int]]]) -> N
 @given(st.lists(st.tuples(st.integers(0, 5), st.lists(st.text(max_size=2), max_size=4)), max_size=12))
 def test_an_index_finds_only_its_own_values(steps: list[tuple[int, list[str]]]) -> None:
     views, truth = [Vocabulary(["a", "b"])], [["a", "b"]]
-    for which, more in steps:
-        which %= len(truth)
+    for chosen, more in steps:
+        which = chosen % len(truth)
         views.append(views[which].extended(more))
         truth.append(list(dict.fromkeys(truth[which] + more)))
     everything = {word for words in truth for word in words}

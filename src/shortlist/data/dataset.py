@@ -127,7 +127,11 @@ class Dataset:
         DataError
             Lists every error that was found in the tables.
         """
-        tables = Tables(*(None if frame is None else to_arrow(frame) for frame in (events, items, users)))
+        tables = Tables(
+            to_arrow(events),
+            None if items is None else to_arrow(items),
+            None if users is None else to_arrow(users),
+        )
         if project is None:
             project = guess_project(tables.events, tables.items, tables.users)
         return cls._of(project, tables)

@@ -141,7 +141,7 @@ class Entities:
                 if name in values:
                     values[name][code] = value
         added = range(len(self), len(ids))
-        new_titles = [titles.pop(code, None) or str(ids.id(code)) for code in added]
+        new_titles = [titles.pop(code, "") or str(ids.id(code)) for code in added]
         try:
             attributes = {
                 name: _with_values(attribute, values[name], added)

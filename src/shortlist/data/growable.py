@@ -7,6 +7,7 @@ end. Only the newest view may use the spare room; extending an older view copies
 therefore costs O(m) on average, as `list.append` does.
 """
 
+# ruff: noqa: SLF001 - methods that make another instance of their own class set its private attributes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -91,7 +92,7 @@ class GrowableArray(Generic[S]):
         buffer.rows[begin:end] = more
         return GrowableArray(buffer.rows[:end], buffer)
 
-    def with_rows(self, rows: NDArray[np.int64], values: NDArray[Any]) -> GrowableArray[S]:
+    def with_rows(self, rows: NDArray[np.integer[Any]], values: NDArray[Any]) -> GrowableArray[S]:
         """Return a copy in which some rows have other values; it has as much room as this one."""
         copy = self._copied(len(self) + self.room)
         copy.array[rows] = values

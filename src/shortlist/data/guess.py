@@ -151,7 +151,7 @@ def _find(table: pa.Table, names: tuple[str, ...]) -> str | None:
 
 
 def _numeric(kind: pa.DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _context_kind(column: pa.ChunkedArray) -> str | None:

@@ -50,14 +50,13 @@ def id_array(column: Any, where: str) -> pa.Array:
         return array.cast(pa.int64())
     if pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return array.cast(pa.string())
+    fault = f"{where}: a column of type {kind} cannot hold ids; use whole numbers or text"
+    if pa.types.is_nested(kind):
+        raise DataError(fault)
     try:
-        if pa.types.is_nested(kind):
-            raise pa.ArrowInvalid("nested")
         return array.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise DataError(
-            f"{where}: a column of type {kind} cannot hold ids; use whole numbers or text"
-        ) from None
+        raise DataError(fault) from None
 
 
 class IdMap:

@@ -1,5 +1,7 @@
-"""A data set on disk, as a bundle keeps it: ids, attributes and log as Arrow, vocabularies as JSON, and the histories that the log
-comes to as arrays, which every start needs and would otherwise sort anew.
+"""Write a data set into a bundle, and read it.
+
+Ids, attributes and log are Arrow files, vocabularies are JSON. The histories are arrays of their own, because every
+start needs them and sorting the log again would take long.
 """
 
 from __future__ import annotations
@@ -18,16 +20,16 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
-from shortlist.data.log import Log
-from shortlist.data.mapped import load_array, load_arrays, save_arrays, unread
+from shortlist.data.log import ARRAYS, Log
+from shortlist.data.mapped import load_array, load_arrays, release_pages, save_arrays
 from shortlist.data.texts import Texts
 from shortlist.errors import BundleError
 
-LOG = ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
 HISTORIES = ("indptr", "item", "time", "kind", "value")
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> None:
+    """Write a data set into a folder, which is made where it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     meta: dict[str, Any] = {"kinds": dataset.log.kinds}
     for role, entities in (("users", dataset.users), ("items", dataset.items)):
@@ -38,7 +40,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
         )
         meta[role] = _meta(entities.attributes)
     meta["context"] = _meta(dataset.log.context)
-    log = {name: pa.array(getattr(dataset.log, name)) for name in LOG}
+    log = {name: pa.array(getattr(dataset.log, name)) for name in ARRAYS}
     if dataset.log.arrival is not None:
         log["arrival"] = pa.array(dataset.log.arrival)
     _write(
@@ -46,12 +48,20 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     )
     (folder / "dataset.json").write_text(json.dumps(meta), encoding="utf-8")
     h = dataset.histories
-    kept = {name: getattr(h, name) for name in HISTORIES}
-    save_arrays(folder / "histories", kept if h.arrived is None else {**kept, "arrived": h.arrived})
+    arrays = {name: getattr(h, name) for name in HISTORIES}
+    save_arrays(folder / "histories", arrays if h.arrived is None else {**arrays, "arrived": h.arrived})
     save_arrays(folder, {"first": dataset.first})
 
 
 def load_dataset(folder: Path, project: Project) -> Dataset:
+    """Read a data set that `save_dataset` wrote; large columns are mapped.
+
+    Raises
+    ------
+    BundleError
+        A file is missing or damaged, or the files do not belong together. Kernels use the codes without a further
+        check, so all of them are checked here.
+    """
     try:
         meta = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         sides = {}
@@ -60,19 +70,19 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
             attributes = {n: _restore(n, m, table.column(n), own=True) for n, m in meta[role].items()}
             titles = table.column("title").combine_chunks()
             if not pa.types.is_string(titles.type) or titles.null_count:
-                raise BundleError(f"{folder}: the titles of the {role} are no texts")
+                raise BundleError(f"{folder}: the titles of the {role} must be texts without nulls")
             sides[role] = Entities(IdMap.load(folder / f"{role}-ids.arrow"), Texts(titles), attributes)
             if len(sides[role]) != len(titles):
-                raise BundleError(f"{folder}: there are {len(titles)} titles for {len(sides[role])} {role}")
+                raise BundleError(f"{folder}: {len(titles)} titles for {len(sides[role])} {role}")
         table, log_file = _read(folder / "log.arrow")
-        arrays = {name: table.column(name).to_numpy() for name in LOG}
+        arrays = {name: table.column(name).to_numpy() for name in ARRAYS}
         if "arrival" in table.column_names:
             arrays["arrival"] = table.column("arrival").to_numpy()
         context = {n: _restore(n, m, table.column(f"context.{n}")) for n, m in meta["context"].items()}
-        _within(arrays["user"], len(sides["users"]), "users")
-        _within(arrays["item"], len(sides["items"]), "items")
-        _within(arrays["kind"], len(meta["kinds"]), "kinds")
-        # a server reads the log's last line and no other
+        _check_codes(arrays["user"], len(sides["users"]), "users")
+        _check_codes(arrays["item"], len(sides["items"]), "items")
+        _check_codes(arrays["kind"], len(meta["kinds"]), "kinds")
+        # a server reads only the last row of the log
         log_file.madvise(mmap.MADV_DONTNEED)
         histories = Histories(**load_arrays(folder / "histories"))
         first = load_array(folder / "first.npy")
@@ -80,17 +90,19 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
         raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None
     log = Log(kinds=meta["kinds"], **arrays, context=context)
     dataset = Dataset(project, sides["users"], sides["items"], log)
-    _sound(histories, dataset)
+    _check_histories(histories, dataset)
     for checked in (histories.item, histories.kind):
-        unread(checked)
+        release_pages(checked)
     if first.shape != (len(sides["items"]),) or first.dtype != np.int64:
-        raise BundleError(f"{folder}: when items were first seen is not said for each of them")
-    vars(dataset).update(histories=histories, first=first)  # cached properties, else worked out from the log
+        raise BundleError(f"{folder}: the times of the first event do not belong to these items")
+    vars(dataset).update(
+        histories=histories, first=first
+    )  # cached properties that would otherwise be computed
     return dataset
 
 
-def _sound(h: Histories, dataset: Dataset) -> None:
-    """Kernels follow what histories say without a further look."""
+def _check_histories(h: Histories, dataset: Dataset) -> None:
+    """Check the histories, because kernels follow them without a check."""
     names = [*HISTORIES[1:], *([] if h.arrived is None else ["arrived"])]
     kinds = dict(zip(HISTORIES, (np.int64, np.int32, np.int64, np.int16, np.float32), strict=True))
     if (
@@ -106,13 +118,13 @@ def _sound(h: Histories, dataset: Dataset) -> None:
         or (np.diff(h.indptr) < 0).any()
         or (h.arrived is None) != (dataset.log.arrival is None)
     ):
-        raise BundleError("the histories of the bundle are not those of its people")
-    _within(h.item, len(dataset.items), "items")
-    _within(h.kind, len(dataset.log.kinds), "kinds")
+        raise BundleError("the histories of the bundle do not belong to its users and log")
+    _check_codes(h.item, len(dataset.items), "items")
+    _check_codes(h.kind, len(dataset.log.kinds), "kinds")
 
 
-def _within(codes: np.ndarray, n: int, what: str) -> None:
-    """Codes lead into arrays without a further look, so they are looked at here."""
+def _check_codes(codes: np.ndarray, n: int, what: str) -> None:
+    """Check that codes are from 0 to n − 1."""
     if len(codes) and not (codes.min() >= 0 and codes.max() < n):
         raise BundleError(f"the log or the histories name {what} that the bundle does not have")
 
@@ -132,8 +144,8 @@ def _columns(attributes: dict[str, Attribute]) -> dict[str, pa.Array]:
 
 
 def _restore(name: str, meta: dict[str, Any], column: pa.ChunkedArray, own: bool = False) -> Attribute:
-    """own: in memory of its own, which can be written to; what kernels are given should be."""
-    if meta["kind"] == "time":  # saved as the milliseconds they are, not to be guessed at again
+    """An attribute from its column. `own`: copy mapped codes, because kernels read them faster from own memory."""
+    if meta["kind"] == "time":  # saved as milliseconds; their unit need not be guessed
         values = column.combine_chunks().fill_null(np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
         return TimeAttribute(name, values.astype(np.int64))
     if meta["kind"] == "category":
@@ -141,7 +153,7 @@ def _restore(name: str, meta: dict[str, Any], column: pa.ChunkedArray, own: bool
         if codes.dtype != np.int32 or (
             len(codes) and not -1 <= codes.min() <= codes.max() < len(meta["vocabulary"])
         ):
-            raise BundleError(f"the values of {name} are not those of its vocabulary")
+            raise BundleError(f"the codes of {name} are not within its vocabulary")
         return CategoryAttribute(name, codes.copy() if own else codes, meta["vocabulary"])
     return encode(name, meta["kind"], column, meta["vocabulary"])
 
@@ -153,9 +165,9 @@ def _write(path: Path, columns: dict[str, pa.Array]) -> None:
 
 
 def _read(path: Path) -> tuple[pa.Table, mmap.mmap]:
-    """A table whose columns lie in a mapped file, and the mapping."""
+    """Read a table whose columns lie in a mapped file; returns the table and the mapping."""
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))).read_all()
-    table.validate(full=True)  # offsets that lead outside of their buffers crash whoever reads on
+    table.validate(full=True)  # offsets outside of their buffers would crash later reads
     return table, mapped

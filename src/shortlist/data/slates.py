@@ -1,8 +1,9 @@
-"""What comes out: slates of items with scores, predictions, sources and reasons."""
+"""The results of a recommender: slates of items with scores, predictions, sources and reasons."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,24 @@ from shortlist.errors import import_extra
 
 @dataclass(slots=True)
 class Recommendation:
-    """One item of a slate. `score` is the utility it was ranked by; `predictions` one number an objective; `sources`
-    the retrievers that proposed it, each with the rank (from 0) it gave it.
+    """One item of a slate.
+
+    Attributes
+    ----------
+    item : int or str
+        The item's id.
+    title : str
+        Its title.
+    score : float
+        The utility that it was ranked by.
+    predictions : dict[str, float]
+        Objective → prediction.
+    sources : dict[str, int]
+        Retriever that proposed it → its rank there, from 0.
+    reason : str
+        Why it is recommended, in words.
+    propensity : float
+        The probability of this item at its position, given the positions above. Below 1 where the project explores.
     """
 
     item: Any
@@ -24,12 +41,32 @@ class Recommendation:
     sources: dict[str, int]
     reason: str
     propensity: float = 1.0
-    """The chance with which it was put into its slot, given the slots above; below 1 where the project explores."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Slate:
-    """The items for one request, best first. `unknown_items`: items of the given history that the catalogue lacks."""
+    """The items that answer one request, best first. It iterates over `Recommendation`s.
+
+    Attributes
+    ----------
+    slate_id : str
+        Identifies the slate in the log.
+    user : int, str or None
+        The user's id; None for a visitor.
+    user_known : bool
+        Whether the model knows the user.
+    items : list[Recommendation]
+        The items.
+    model_version : str
+        The version of the model.
+    unknown_items : list
+        Items of the given history that are not in the catalogue.
+    guard_rails : dict[str, dict[str, float]]
+        Objective → the least mean prediction that was `asked` for and the mean that the slate `reached`.
+    policy : str
+        The version of everything that chose the slate: model, weights, re-ranking. Slates of one policy are
+        comparable.
+    """
 
     slate_id: str
     user: Any
@@ -38,32 +75,44 @@ class Slate:
     model_version: str = ""
     unknown_items: list[Any] = field(default_factory=list)
     guard_rails: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Objective → the least mean prediction that was `asked` for and what the slate `reached`."""
     policy: str = ""
-    """The version of everything that chose the slate: model, weights, re-ranking. Slates of one policy are comparable."""
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Recommendation]:
         return iter(self.items)
 
     def to_arrow(self) -> pa.Table:
+        """Return the slate as an Arrow table; see `Slates.to_arrow`."""
         return Slates([self]).to_arrow()
 
     def to_pandas(self) -> Any:
+        """Return the slate as a pandas frame. Requires the extra `frames`."""
         return Slates([self]).to_pandas()
 
     def to_polars(self) -> Any:
+        """Return the slate as a Polars frame. Requires the extra `frames`."""
         return Slates([self]).to_polars()
+
+    def __repr__(self) -> str:
+        more = f", … {len(self) - 3} more" if len(self) > 3 else ""
+        titles = ", ".join(r.title for r in self.items[:3])
+        return f"Slate({_addressee(self)}: {titles}{more})"
 
     def _repr_html_(self) -> str:
         return Slates([self])._repr_html_()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Slates:
-    """Slates of a batch, in the order of the requests."""
+    """The slates of a batch, in the order of the requests.
+
+    Attributes
+    ----------
+    slates : list[Slate]
+        One slate a request.
+    """
 
     slates: list[Slate]
 
@@ -73,11 +122,18 @@ class Slates:
     def __getitem__(self, index: int) -> Slate:
         return self.slates[index]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Slate]:
         return iter(self.slates)
 
     def to_arrow(self) -> pa.Table:
-        """Columns user, rank (from 1), item, title, score, one a prediction, reason; ids in their own type."""
+        """Return one row a recommended item.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns user, rank (from 1), item, title, score, prediction_… (one an objective) and reason. Ids have
+            their own type.
+        """
         rows = [(s.user, rank, r) for s in self.slates for rank, r in enumerate(s.items, 1)]
         columns: dict[str, Any] = {
             "user": [user for user, _, _ in rows],
@@ -92,23 +148,32 @@ class Slates:
         return pa.table(columns)
 
     def to_pandas(self) -> Any:
+        """Return the table as a pandas frame. Requires the extra `frames`."""
         import_extra("pandas", "frames")
         return self.to_arrow().to_pandas()
 
     def to_polars(self) -> Any:
+        """Return the table as a Polars frame. Requires the extra `frames`."""
         polars: Any = import_extra("polars", "frames")
         return polars.from_arrow(self.to_arrow())
+
+    def __repr__(self) -> str:
+        return f"Slates({len(self)} slates, {sum(map(len, self.slates)):,} items)"
 
     def _repr_html_(self) -> str:
         parts = []
         for slate in self.slates[:10]:
-            who = "a visitor" if slate.user is None else f"user {html.escape(str(slate.user))}"
             cells = "".join(
                 f"<tr><td>{rank}</td><td><b>{html.escape(r.title)}</b></td><td>{r.score:.3f}</td><td>{html.escape(r.reason)}</td></tr>"
                 for rank, r in enumerate(slate.items, 1)
             )
             parts.append(
-                f"<p>For {who}</p><table><tr><th></th><th>item</th><th>score</th><th>reason</th></tr>{cells}</table>"
+                f"<p>For {html.escape(_addressee(slate))}</p>"
+                f"<table><tr><th></th><th>item</th><th>score</th><th>reason</th></tr>{cells}</table>"
             )
         more = f"<p>… and {len(self.slates) - 10} more</p>" if len(self.slates) > 10 else ""
         return "".join(parts) + more
+
+
+def _addressee(slate: Slate) -> str:
+    return "a visitor" if slate.user is None else f"user {slate.user}"

@@ -1,5 +1,6 @@
 """Many texts as one Arrow array."""
 
+# ruff: noqa: SLF001 - methods that make another instance of their own class set its private attributes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -14,7 +14,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from shortlist.data.mapped import load_arrays, save_arrays, unread
+from shortlist.data.mapped import load_arrays, save_arrays, release_pages
 from shortlist.errors import BundleError
 from shortlist.features.counter import Counter, Directory
 from shortlist.features.online import LiveCounts
@@ -107,8 +107,8 @@ def _take_table(slots: Slots, kept: dict[str, np.ndarray]) -> None:
         raise BundleError("a counter's table of keys has a size that it cannot have")
     if not _sound(slots.keys, slots.slots, slots.count):
         raise BundleError("a counter's table of keys leads to places that it cannot have")
-    unread(slots.keys)
-    unread(slots.slots)
+    release_pages(slots.keys)
+    release_pages(slots.slots)
 
 
 @numba.njit(cache=True, nogil=True)

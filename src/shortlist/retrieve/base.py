@@ -23,7 +23,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.data.log import Log
-from shortlist.data.mapped import load_arrays, save_arrays, unread
+from shortlist.data.mapped import load_arrays, save_arrays, release_pages
 from shortlist.errors import BundleError
 from shortlist.retrieve.kernels.select import select
 
@@ -262,7 +262,7 @@ def _restore(name: str, arrays: Any) -> Any:
     parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
     matrix = sp.csr_matrix(parts, shape=tuple(arrays[f"{name}.shape"]))
     matrix.check_format(full_check=True)  # kernels follow the indices without a further look
-    unread(parts[1])
+    release_pages(parts[1])
     return matrix
 
 

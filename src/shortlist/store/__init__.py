@@ -1,0 +1,1 @@
+"""The event store: events, slates and operations of a server, in SQLite or PostgreSQL."""

@@ -76,8 +76,8 @@ class EventStore:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open a transaction that excludes other writers; it is committed at the end."""
-        with database_errors(self.target), self.engine.connect() as connection:
-            connection = connection.execution_options(writes=True)
+        with database_errors(self.target), self.engine.connect() as opened:
+            connection = opened.execution_options(writes=True)
             with connection.begin():
                 if self.engine.dialect.name == "postgresql":
                     connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))

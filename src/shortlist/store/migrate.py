@@ -33,8 +33,8 @@ def migrate(engine: Engine) -> None:
     with engine.connect() as connection:
         if MigrationContext.configure(connection).get_current_revision() == scripts.get_current_head():
             return
-    with engine.connect() as connection:
-        connection = connection.execution_options(writes=True)
+    with engine.connect() as opened:
+        connection = opened.execution_options(writes=True)
         with connection.begin():
             if engine.dialect.name == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))

@@ -1,5 +1,6 @@
 """Attributes with one array row a value: numbers, times and embeddings."""
 
+# ruff: noqa: SLF001 - methods that make another instance of their own class set its private attributes
 from __future__ import annotations
 
 import math

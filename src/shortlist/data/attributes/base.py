@@ -1,5 +1,6 @@
 """The interface that the six kinds of attributes share."""
 
+# ruff: noqa: SLF001 - methods that make another instance of their own class set its private attributes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,5 +1,6 @@
 """Attributes with words of a vocabulary: categories and lists."""
 
+# ruff: noqa: SLF001 - methods that make another instance of their own class set its private attributes
 from __future__ import annotations
 
 from abc import abstractmethod

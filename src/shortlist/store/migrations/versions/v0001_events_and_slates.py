@@ -12,6 +12,7 @@ ROW = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
+    """Apply the change."""
     there = sa.inspect(op.get_bind())
     if not there.has_table("events"):
         op.create_table(
@@ -47,5 +48,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Undo the change."""
     op.drop_table("slates")
     op.drop_table("events")

@@ -12,6 +12,7 @@ ROW = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
+    """Apply the change."""
     op.create_index("events_user", "events", ["user"])
     op.create_index("slates_user", "slates", ["user"])
     op.create_table(
@@ -36,6 +37,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Undo the change."""
     op.drop_table("keys")
     op.drop_table("operations")
     op.drop_index("slates_user", "slates")
