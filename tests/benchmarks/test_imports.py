@@ -1,0 +1,48 @@
+"""Every benchmark script can be imported with the packages of the project; scripts of peers must compile."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from support.paths import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
+SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("*.py"))
+PEERS = {"peer_serve", "peers_counterfactual", "peers_evaluate", "peers_retrieve"}
+"""Scripts that run in an environment of their own."""
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name not in PEERS])
+def test_script_is_importable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_imports_of_shortlist_resolve(name: str) -> None:
+    """Imports inside functions are checked, too: they are not executed by importing the script."""
+    for module, imported in _shortlist_imports(BENCHMARKS / f"{name}.py"):
+        found = importlib.import_module(module)
+        for attribute in imported:
+            assert hasattr(found, attribute) or importlib.util.find_spec(f"{module}.{attribute}"), (
+                f"{name}.py imports {attribute} from {module}"
+            )
+
+
+def _shortlist_imports(path: Path) -> list[tuple[str, list[str]]]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "shortlist":
+            found.append((node.module or "", [alias.name for alias in node.names]))
+        elif isinstance(node, ast.Import):
+            found += [(alias.name, []) for alias in node.names if alias.name.partition(".")[0] == "shortlist"]
+    return found
