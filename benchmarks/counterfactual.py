@@ -167,7 +167,9 @@ def whole_slates(name: str) -> None:
         log = SlateLog(slates, reward, propensity, np.arange(len(slates)), own)
         found = estimate_slates(log, chance, new, resamples=200)
         found["pseudo-inverse"] = pseudo_inverse(log, s.people.groups[who], gamma, new_at[who], resamples=200)
-        found["cascade-dr"] = cascade_dr(log, chance, policy, s.known(who), s.people.item_topics, resamples=200)
+        found["cascade-dr"] = cascade_dr(
+            log, chance, policy, s.known(who), s.people.item_topics, resamples=200
+        )
         answer["runs"].append(_said(found, time.perf_counter() - started))
     (FOLDER / f"{_file(name)}.json").write_text(json.dumps(answer))
 

@@ -91,14 +91,13 @@ def timed() -> list[str]:
 
 
 def experiments() -> list[str]:
-    """The simulation of `tests/test_experiment.py`: 14 days, 120 new people a day, few of whom do most."""
+    """The simulation of `tests/support/peeking.py`: 14 days, 120 new people a day, few of whom do most."""
     sys.path.insert(0, str(HERE.parent / "tests"))
-    from test_experiment import A_DAY, DAYS, _lives
-
     from shortlist.experiments.analyse import analyse
     from shortlist.experiments.sequential import difference
+    from support.peeking import DAYS, USERS_PER_DAY, daily_looks
 
-    n = DAYS * A_DAY
+    n = DAYS * USERS_PER_DAY
     lines = [
         "### Experiments read every day for 14 days (1,680 people)",
         "",
@@ -109,7 +108,7 @@ def experiments() -> list[str]:
         rng = np.random.default_rng(0)
         plain = safe = past = 0
         for _ in range(tests):
-            looks = list(_lives(rng, effect))
+            looks = list(daily_looks(rng, effect))
             past += any(analyse("x", p, "play", [], n).effects[0].verdict != "can't tell" for p in looks)
             safe += any(
                 analyse("x", p, "play", [], n, use_past=False).effects[0].verdict != "can't tell"

@@ -223,8 +223,10 @@ def main() -> None:
         [
             "## Features",
             "",
-            f"30 features (counts, rates, means, extremes, distinct counts, trends, affinities; four windows; by item, user, brand, "
-            f"category and user × category) for {ROWS:,} rows; {USERS:,} users, {ITEMS:,} items, generated log. {os.cpu_count()} cores, shared.",
+            (
+                f"30 features (counts, rates, means, extremes, distinct counts, trends, affinities; four windows; by item, user, brand, "
+                f"category and user × category) for {ROWS:,} rows; {USERS:,} users, {ITEMS:,} items, generated log. {os.cpu_count()} cores, shared."
+            ),
             "",
             "| what | measured | asked |",
             "| --- | --- | --- |",

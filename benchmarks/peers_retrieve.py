@@ -16,6 +16,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -275,8 +276,7 @@ def memory_mb() -> float:
 
 def write(out: str, found: dict[str, Any]) -> None:
     found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    with open(out, "w", encoding="utf-8") as file:
-        json.dump(found, file, indent=2)
+    Path(out).write_text(json.dumps(found, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -221,8 +221,10 @@ def in_process(bundle: Path) -> list[str]:
         recommender.recommend(users=people[2000 * turn : 2000 * (turn + 1)], n=20)
         rates.append(2000 / (time.perf_counter() - started))
     return [
-        f"In process: one person {np.median(took):.2f} ms (p50), {np.quantile(took, 0.99):.2f} ms (p99); "
-        f"batch {statistics.median(rates):,.0f} people a second."
+        (
+            f"In process: one person {np.median(took):.2f} ms (p50), {np.quantile(took, 0.99):.2f} ms (p99); "
+            f"batch {statistics.median(rates):,.0f} people a second."
+        )
     ]
 
 
@@ -249,8 +251,10 @@ def large(folder: Path) -> list[str]:
     return [
         "### A million items",
         "",
-        f"1,000,000 items with 128 factors, 200,000 people, 5 M events, otherwise as above; the bundle has {size:.1f} GB on disk. Memory is "
-        f"that of one worker after the load; medians of {TURNS}.",
+        (
+            f"1,000,000 items with 128 factors, 200,000 people, 5 M events, otherwise as above; the bundle has {size:.1f} GB on disk. Memory is "
+            f"that of one worker after the load; medians of {TURNS}."
+        ),
         "",
         "| workers, connections | start to ready, s | resident, GB | p50 ms | p99 ms | requests/s | failed |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -349,10 +353,12 @@ def main() -> None:
             "",
             results.machine("shortlist", "fastapi", "granian", "xgboost-cpu", "faiss-cpu"),
             "",
-            f"100,000 items, 200,000 people, 5 M events; 500 candidates, {trees} trees an objective, slates of 20. Shortlist: three sources, "
-            "live features, diversity, reasons, every slate logged. Peer (`peer_serve.py`): one source, none of these; with the same work: all "
-            "but live features. wrk on the same "
-            f"cores, people at random; medians of {TURNS} runs of {SECONDS} s in turns.",
+            (
+                f"100,000 items, 200,000 people, 5 M events; 500 candidates, {trees} trees an objective, slates of 20. Shortlist: three sources, "
+                "live features, diversity, reasons, every slate logged. Peer (`peer_serve.py`): one source, none of these; with the same work: all "
+                "but live features. wrk on the same "
+                f"cores, people at random; medians of {TURNS} runs of {SECONDS} s in turns."
+            ),
             "",
             "| load | | p50 ms | p99 ms | requests/s | failed |",
             "| --- | --- | --- | --- | --- | --- |",

@@ -98,8 +98,10 @@ def main() -> None:
         "",
         results.machine("shortlist", "xgboost-cpu", "numpy"),
         "",
-        f"Rounds of {DAYS} days, {SEEDS} seeds; 95 % intervals over "
-        f"seeds. Measures: {'; '.join(f'{m}: {DESCRIPTIONS[m]}' for m in MEASURES[2:]).format(unit='')}.",
+        (
+            f"Rounds of {DAYS} days, {SEEDS} seeds; 95 % intervals over "
+            f"seeds. Measures: {'; '.join(f'{m}: {DESCRIPTIONS[m]}' for m in MEASURES[2:]).format(unit='')}."
+        ),
         "",
     ]
     results.write("simulate", [*head, *speeds()] + [line for one in done for line in one["lines"]])

@@ -13,6 +13,7 @@ from support.paths import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
 SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("*.py"))
+ROOTS = {"shortlist", "support"}
 PEERS = {"peer_serve", "peers_counterfactual", "peers_evaluate", "peers_retrieve"}
 """Scripts that run in an environment of their own."""
 
@@ -28,9 +29,9 @@ def test_script_is_importable(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_imports_of_shortlist_resolve(name: str) -> None:
+def test_imports_of_the_project_resolve(name: str) -> None:
     """Imports inside functions are checked, too: they are not executed by importing the script."""
-    for module, imported in _shortlist_imports(BENCHMARKS / f"{name}.py"):
+    for module, imported in _project_imports(BENCHMARKS / f"{name}.py"):
         found = importlib.import_module(module)
         for attribute in imported:
             assert hasattr(found, attribute) or importlib.util.find_spec(f"{module}.{attribute}"), (
@@ -38,11 +39,11 @@ def test_imports_of_shortlist_resolve(name: str) -> None:
             )
 
 
-def _shortlist_imports(path: Path) -> list[tuple[str, list[str]]]:
+def _project_imports(path: Path) -> list[tuple[str, list[str]]]:
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "shortlist":
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ROOTS:
             found.append((node.module or "", [alias.name for alias in node.names]))
         elif isinstance(node, ast.Import):
-            found += [(alias.name, []) for alias in node.names if alias.name.partition(".")[0] == "shortlist"]
+            found += [(alias.name, []) for alias in node.names if alias.name.partition(".")[0] in ROOTS]
     return found

@@ -32,6 +32,7 @@ from shortlist.store.event_store import EventStore
 from shortlist.store.export import export_log
 from shortlist.store.records import StoredEvent, StoredSlate
 from support.http import call
+from support.peeking import DAYS, USERS_PER_DAY, daily_looks
 from support.servers import Server
 
 DAY = 86_400_000
@@ -82,36 +83,12 @@ def test_experiments_are_checked_with_the_project(world: World) -> None:
 # ---------------------------------------------------------------- peeking
 
 
-DAYS, A_DAY = 14, 120
-
-
-def _lives(rng: np.random.Generator, effect: float) -> Iterator[ExposedPeople]:
-    """The same experiment as it is read on each of 14 days: people come by and by, what they do grows from day to day."""
-    n = DAYS * A_DAY
-    arm = rng.integers(0, 2, n)
-    start = np.repeat(np.arange(DAYS), A_DAY)
-    eager = rng.gamma(1.0, 1.0, n)  # a few people do most, and did so before
-    before = rng.poisson(5 * eager).astype(float)
-    each_day = rng.poisson(eager[:, None] * np.where(arm == 1, 1 + effect, 1.0)[:, None], (n, DAYS))
-    done = np.cumsum(each_day * (np.arange(DAYS) >= start[:, None]), axis=1)
-    for day in range(DAYS):
-        in_ = start <= day
-        yield ExposedPeople(
-            ["a", "b"],
-            [1, 1],
-            arm[in_],
-            {"play": done[in_, day].astype(float)},
-            {"play": before[in_]},
-            start[in_],
-        )
-
-
 def test_a_thousand_a_a_tests_read_every_day_are_wrong_at_most_one_in_twenty() -> None:
     rng = np.random.default_rng(0)
     always = plain = mismatch = 0
     for _ in range(1000):
-        looks = list(_lives(rng, 0.0))
-        found = [analyse("aa", people, "play", [], tight_at=DAYS * A_DAY) for people in looks]
+        looks = list(daily_looks(rng, 0.0))
+        found = [analyse("aa", people, "play", [], tight_at=DAYS * USERS_PER_DAY) for people in looks]
         always += any(o.effects[0].verdict != "can't tell" for o in found)
         mismatch += any(o.broken for o in found)
         for people in looks:
@@ -129,9 +106,9 @@ def test_power_is_shown_and_the_past_adds_to_it() -> None:
     rng = np.random.default_rng(1)
     with_past = without = 0
     for _ in range(60):
-        last = list(_lives(rng, 0.2))[-1]
-        own = analyse("ab", last, "play", [], tight_at=DAYS * A_DAY).effects[0]
-        raw = analyse("ab", last, "play", [], tight_at=DAYS * A_DAY, use_past=False).effects[0]
+        last = list(daily_looks(rng, 0.2))[-1]
+        own = analyse("ab", last, "play", [], tight_at=DAYS * USERS_PER_DAY).effects[0]
+        raw = analyse("ab", last, "play", [], tight_at=DAYS * USERS_PER_DAY, use_past=False).effects[0]
         with_past += own.verdict == "better"
         without += raw.verdict == "better"
         assert own.explained > 0.2
