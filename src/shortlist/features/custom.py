@@ -1,19 +1,4 @@
-"""Features of your own: a Python function on Arrow columns, one value a candidate.
-
-    @shortlist.feature("discount")
-    def discount(price, usual_price):                  # one Arrow array an input, in the order of `inputs`
-        return pc.subtract(1, pc.divide(price, usual_price))
-
-    [[features]]
-    name = "discount"
-    kind = "custom"
-    function = "discount"
-    inputs = ["item.price", "item.usual_price"]        # attributes, or other features by name
-
-The function is called once for all candidates of a batch, in training and when serving alike, and must answer each row
-from that row alone. A bundle names the function and never holds it: loading a bundle runs no code, so the program that
-loads it registers the function first (`--functions features.py` on the command line).
-"""
+"""Custom features: registered Python functions on Arrow columns."""
 
 from __future__ import annotations
 
@@ -24,14 +9,43 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from shortlist.errors import DataError, ProjectError
+from shortlist.errors import DataError, ProjectError, suggestion
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
+"""Name → registered function."""
 
 
 def feature(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function under the name that project files use."""
+    """Register a function as a custom feature.
+
+    The function is called once for all candidates of a batch, in training and in serving. It receives one Arrow array an
+    input, in the order of `inputs`, and returns one number a row. Each row must be computed from that row alone.
+
+    A bundle contains the name of the function, never its code: loading a bundle runs no code. The program that loads a
+    bundle registers the function first (`--functions features.py` on the command line).
+
+    Parameters
+    ----------
+    name
+        The name that project files use.
+
+    Examples
+    --------
+    >>> import pyarrow.compute as pc
+    >>> @feature("discount")
+    ... def discount(price, usual_price):
+    ...     return pc.subtract(1, pc.divide(price, usual_price))
+
+    In the project file:
+
+        [[features]]
+        name = "discount"
+        kind = "custom"
+        function = "discount"
+        inputs = ["item.price", "item.usual_price"]        # attributes, or other features by name
+    """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         FUNCTIONS[name] = function
@@ -41,39 +55,56 @@ def feature(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def load_functions(path: Path) -> None:
-    """Run a Python file that registers functions. Only ever called with a file the user named."""
+    """Run a Python file that registers functions. Call it only with a file that the user names."""
     if not path.is_file():
         raise ProjectError(f"{path}: no such file; --functions names a Python file that registers features")
     runpy.run_path(str(path), run_name="shortlist_functions")
 
 
 def check_function(name: str) -> str | None:
-    """What is wrong with a function's name, or None."""
+    """Return an error message if no function of this name is registered."""
     if name in FUNCTIONS:
         return None
     return (
-        f"no function is registered as {name!r} (there are: {', '.join(FUNCTIONS) or 'none'}); register it with "
-        f'@shortlist.feature("{name}") before, or name its file with --functions'
+        f"no function is registered as {name!r}{suggestion(name, FUNCTIONS)} (registered: {', '.join(FUNCTIONS) or 'none'}); "
+        f'register it with @shortlist.feature("{name}"), or name its file with --functions'
     )
 
 
-def call(name: str, function: str, inputs: list[pa.Array], rows: int) -> np.ndarray:
-    """The function's answer as float64 (rows,). Raises `DataError` where it is not one number a row."""
+def call_function(name: str, function: str, inputs: list[pa.Array], rows: int) -> NDArray[np.float64]:
+    """Call a registered function.
+
+    Parameters
+    ----------
+    name
+        Name of the feature, for errors.
+    function
+        Registered name of the function.
+    inputs
+        Its arguments.
+    rows
+        Number of rows of the result.
+
+    Raises
+    ------
+    DataError
+        If the function fails, or does not return one number a row.
+    """
     try:
-        answer = FUNCTIONS[function](*inputs)
+        values = FUNCTIONS[function](*inputs)
     except Exception as error:
         raise DataError(
             f"features.{name}: the function {function!r} failed: {type(error).__name__}: {error}", field=name
         ) from error
-    if isinstance(answer, pa.ChunkedArray):
-        answer = answer.combine_chunks()
-    if isinstance(answer, pa.Array):
-        answer = answer.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    values = np.asarray(answer, np.float64)
-    if values.shape != (rows,):
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if isinstance(values, pa.Array):
+        values = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    array = np.asarray(values, np.float64)
+    if array.shape != (rows,):
         raise DataError(
-            f"features.{name}: the function {function!r} must answer one number a row ({rows:,}) and answered "
-            f"the shape {values.shape}",
+            f"features.{name}: the function {function!r} must return one number a row ({rows:,}), but returned the shape "
+            f"{array.shape}",
             field=name,
         )
-    return values
+    return array

@@ -1,93 +1,138 @@
-"""Attributes as columns of the ranker: numbers and categories as they are, lists, texts and embeddings as several.
-
-What an item's attributes come to is the same for every request, so those columns are made once (`Static`) and gathered.
-"""
+"""Attributes as columns of the matrix: one column for a number or category, several for a list, text or embedding."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute
+from shortlist.features.spec import AttributeFeature
+from shortlist.features.texts import TextVectorizer
 
-TEXT_WIDTH = 4096
-
-
-def names_of(feature: Any, attribute: Attribute | None) -> list[str]:
-    """The columns that an attribute feature becomes."""
-    if attribute is None or attribute.kind in {"number", "category"}:
-        return [feature.name]
-    if attribute.kind == "list":
-        return [f"{feature.name}={attribute.vocabulary[code]}" for code in commonest(attribute, feature.most)]
-    return [f"{feature.name}~{number + 1}" for number in range(_dims(feature, attribute))]
+TEXT_BUCKETS = 4096
+SEVERAL_COLUMNS = {"list", "text", "embedding"}
+"""Kinds of attributes that become several columns."""
 
 
-def _dims(feature: Any, attribute: Attribute) -> int:
-    if attribute.kind == "embedding":
-        return int(min(feature.dims, attribute.values.shape[1]))
-    return int(feature.dims)
+class AttributeEncoder:
+    """Encodes an attribute as columns. It learns the number of columns and their meaning from the training data.
+
+    Parameters
+    ----------
+    feature
+        The declaration.
+    attribute
+        The attribute in the training data.
+
+    Attributes
+    ----------
+    names
+        Name of each column.
+    several
+        Whether a value becomes several columns (list, text, embedding).
+    """
+
+    def __init__(self, feature: AttributeFeature, attribute: Attribute) -> None:
+        self.feature = feature
+        self.kind = attribute.kind
+        self.several = attribute.kind in SEVERAL_COLUMNS
+        self._vocabulary = len(attribute.vocabulary)
+        self._column_of_code = np.empty(0, np.int64)
+        if attribute.kind == "list":
+            codes = most_frequent(attribute, feature.most)
+            self._column_of_code = np.full(max(self._vocabulary, 1), -1)
+            self._column_of_code[codes] = np.arange(len(codes))
+            self.names = [f"{feature.name}={attribute.vocabulary[code]}" for code in codes]
+        elif self.several:
+            width = feature.dims
+            if attribute.kind == "embedding":
+                width = min(width, attribute.values.shape[1])
+            self.names = [f"{feature.name}~{number + 1}" for number in range(width)]
+        else:
+            self.names = [feature.name]
+
+    def __repr__(self) -> str:
+        return f"AttributeEncoder({self.feature.name!r}, {self.kind}, {len(self.names)} columns)"
+
+    def encode_all(self, attribute: Attribute) -> NDArray[np.float32]:
+        """Encode a whole column of the training data, float32 (n, columns): texts and embeddings learn their components."""
+        if attribute.kind == "text":
+            return _text_components(attribute, len(self.names))
+        if attribute.kind == "embedding":
+            return _principal_components(attribute.values, len(self.names))
+        return self.encode(attribute)
+
+    def encode(self, attribute: Attribute) -> NDArray[np.float32]:
+        """Encode numbers, categories or lists, float32 (n, columns), NaN where unknown.
+
+        The columns do not depend on values that were added to the vocabulary after training.
+        """
+        if attribute.kind == "list":
+            matrix = np.zeros((len(attribute), len(self.names)), np.float32)
+            known = attribute.codes < len(self._column_of_code)
+            owner = np.repeat(np.arange(len(attribute)), np.diff(attribute.indptr))[known]
+            column = self._column_of_code[attribute.codes[known]]
+            matrix[owner[column >= 0], column[column >= 0]] = 1
+            return matrix
+        if attribute.kind == "number":
+            return attribute.values[:, None]
+        codes = bucket_codes(attribute.codes, self._vocabulary, self.feature.buckets)
+        return np.where(codes < 0, np.nan, codes).astype(np.float32)[:, None]
+
+    def encode_changed(self, attribute: Attribute, old: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encode rows that changed after training. old: their columns so far, NaN for new rows.
+
+        A category that training has not seen is unknown. Texts and embeddings keep their columns: their components
+        belong to the training.
+        """
+        if self.kind in {"text", "embedding"}:
+            return old
+        columns = self.encode(attribute)
+        if self.kind == "category":
+            columns[attribute.codes >= self._vocabulary] = np.nan
+        return columns
 
 
-def commonest(attribute: Attribute, most: int) -> np.ndarray:
-    """Codes of the commonest values of a list, by code where equally common."""
-    seen = np.bincount(attribute.codes, minlength=len(attribute.vocabulary))
-    return np.sort(np.argsort(-seen, kind="stable")[:most])
+def most_frequent(attribute: Attribute, most: int) -> NDArray[np.int64]:
+    """Return the codes of the most frequent values of a list, ascending; ties go to the lower code."""
+    counts = np.bincount(attribute.codes, minlength=len(attribute.vocabulary))
+    return np.sort(np.argsort(-counts, kind="stable")[:most])
 
 
-def columns_of(feature: Any, attribute: Attribute) -> np.ndarray:
-    """float32 (n, columns): a list, text or embedding of n things, spread out."""
-    n = len(attribute)
-    if attribute.kind == "list":
-        codes = commonest(attribute, feature.most)
-        place = np.full(max(len(attribute.vocabulary), 1), -1)
-        place[codes] = np.arange(len(codes))
-        matrix = np.zeros((n, len(codes)), np.float32)
-        owner, column = np.repeat(np.arange(n), np.diff(attribute.indptr)), place[attribute.codes]
-        matrix[owner[column >= 0], column[column >= 0]] = 1
-        return matrix
-    dims = _dims(feature, attribute)
-    answer = np.zeros((n, dims), np.float32)
-    if attribute.kind == "text":
-        from sklearn.decomposition import TruncatedSVD  # a second to come in, and most servers need it not
-        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-
-        counts = HashingVectorizer(n_features=TEXT_WIDTH, alternate_sign=False, norm=None).transform(
-            attribute.text
-        )
-        vectors = TfidfTransformer().fit_transform(counts)
-        there = min(dims, max(min(vectors.shape) - 1, 1))
-        answer[:, :there] = TruncatedSVD(there, random_state=0).fit_transform(vectors)
-        return answer
-    matrix = attribute.values.astype(np.float64)
-    known = np.isfinite(matrix).all(axis=1).reshape(-1)
-    if not known.any():
-        return np.full((n, dims), np.nan, np.float32)
-    centred = np.where(known[:, None], matrix - matrix[known].mean(0), 0)
-    _, vectors = np.linalg.eigh(centred.T @ centred)
-    axes = vectors[:, ::-1][:, :dims]
-    axes *= np.where(np.take_along_axis(axes, np.abs(axes).argmax(0)[None], 0) < 0, -1, 1)  # one sign of two
-    answer = (centred @ axes).astype(np.float32)
-    answer[~known] = np.nan
-    return answer
-
-
-def category_codes(codes: np.ndarray, vocabulary: int, buckets: int) -> np.ndarray:
-    """Category codes as the ranker sees them: below `buckets` as they are, more of them hashed."""
+def bucket_codes(codes: NDArray[np.int32], vocabulary: int, buckets: int) -> NDArray[np.int32] | NDArray[np.int64]:
+    """Return category codes as the ranker sees them: hashed if there are more than `buckets`."""
     if vocabulary <= buckets:
         return codes
-    return np.where(codes < 0, -1, hashed(codes.astype(np.int64), buckets))
+    return np.where(codes < 0, -1, hash_codes(codes.astype(np.int64), buckets))
 
 
-def hashed(codes: np.ndarray, buckets: int) -> np.ndarray:
-    """Spread codes over buckets (Fibonacci hashing)."""
+def hash_codes(codes: NDArray[np.int64], buckets: int) -> NDArray[np.int64]:
+    """Distribute codes over buckets (Fibonacci hashing)."""
     mixed = codes.astype(np.uint64) * np.uint64(11400714819323198485)
     return ((mixed >> np.uint64(33)) % np.uint64(buckets)).astype(np.int64)
 
 
-def number(attribute: Attribute, buckets: int = 2**31) -> np.ndarray:
-    """A number or category as floats, NaN where unknown."""
-    if attribute.kind == "number":
-        return attribute.values
-    codes = category_codes(attribute.codes, len(attribute.vocabulary), buckets)
-    return np.where(codes < 0, np.nan, codes)
+def _text_components(attribute: Attribute, width: int) -> NDArray[np.float32]:
+    """Latent semantic analysis: TF-IDF, then truncated SVD; unused columns are 0."""
+    from sklearn.decomposition import TruncatedSVD  # see TextVectorizer
+
+    vectors = TextVectorizer(TEXT_BUCKETS).fit_transform(attribute.text)
+    components = min(width, max(min(vectors.shape) - 1, 1))
+    columns = np.zeros((len(attribute), width), np.float32)
+    columns[:, :components] = TruncatedSVD(components, random_state=0).fit_transform(vectors)
+    return columns
+
+
+def _principal_components(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    matrix = values.astype(np.float64)
+    known = np.isfinite(matrix).all(axis=1).reshape(-1)
+    if not known.any():
+        return np.full((len(values), width), np.nan, np.float32)
+    centred = np.where(known[:, None], matrix - matrix[known].mean(0), 0)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    axes = vectors[:, ::-1][:, :width]
+    # an eigenvector has two signs; take the one whose largest entry is positive
+    axes *= np.where(np.take_along_axis(axes, np.abs(axes).argmax(0)[None], 0) < 0, -1, 1)
+    columns = (centred @ axes).astype(np.float32)
+    columns[~known] = np.nan
+    return columns

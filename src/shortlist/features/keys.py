@@ -1,187 +1,244 @@
-"""Keys: what an aggregate counts by, as whole numbers.
+"""Keys: the values that an aggregate counts by, encoded as integers.
 
-`by = "item"` counts by item code, `"item.genres"` by each genre of the item, `"context.device"` by the device of the
-moment, `"user*item.genres"` by person and genre, `"all"` by nothing. Both sides of a count speak this language: an event
-adds to its keys, a row reads its own. Several parts become one number, as digits of mixed base.
+`by = "item"` counts by item, `"item.genres"` by each genre of the item, `"context.device"` by the device of the
+request, `"user*item.genres"` by user and genre, `"all"` over everything. An event adds to its keys, a row of the
+feature matrix reads its keys. The parts of a key become the digits of one integer in a mixed base.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute
-from shortlist.data.log import Log
+from shortlist.data.dataset import Dataset, Log
 
-NOTHING = np.empty(0, np.int64)
-ROOM = 16_384
-"""So many items may be added while serving, before a training is needed."""
+NO_INDEX = np.empty(0, np.int64)
+SPARE_ITEMS = 16_384
+"""Number of items that can be added between two trainings. Keys and item columns have room for them."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Who acts or asks, and in what moment: `users` int32 (R,), −1: a visitor; attributes with R rows each.
+@dataclass(frozen=True, repr=False)
+class RequestKeys:
+    """Users and contexts of R requests (or of R events): the side of a key that does not depend on the item.
 
-    `told`: user attributes that came with the request, which go before those on file.
+    Parameters
+    ----------
+    users
+        int32 (R,), −1 for a visitor.
+    context
+        Name → attribute with R rows.
+    user_attributes
+        Name → attribute with R rows: attributes sent with the request, which replace the stored ones.
     """
 
-    users: np.ndarray
-    context: dict[str, Attribute] = field(default_factory=dict)
-    told: dict[str, Attribute] = field(default_factory=dict)
+    users: NDArray[np.int32]
+    context: Mapping[str, Attribute] = field(default_factory=dict)
+    user_attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     @classmethod
-    def events(cls, log: Log, rows: np.ndarray) -> Asked:
+    def of_events(cls, log: Log, rows: NDArray[np.int64]) -> RequestKeys:
+        """Return users and contexts of some events of a log."""
         return cls(log.user[rows], {name: a.take(rows) for name, a in log.context.items()})
 
+    def __repr__(self) -> str:
+        return f"RequestKeys({len(self.users):,} requests, context: {', '.join(self.context) or 'none'})"
 
-@dataclass(frozen=True)
-class Keys:
-    """The coded attributes of all items, users and moments, from which keys are read."""
 
-    n_users: int
-    n_items: int
-    users: dict[str, Attribute] = field(default_factory=dict)
-    items: dict[str, Attribute] = field(default_factory=dict)
-    context: dict[str, list[str]] = field(default_factory=dict)
-    """Vocabularies of the context columns."""
-    _sizes: dict[str, int] = field(default_factory=dict, repr=False)
-    """Sizes of the parts, as they were first asked for. Items and words that come while serving must not move the keys
-    of what is counted: items have `ROOM` from the start, and a new word has no count until the next training."""
+@dataclass(frozen=True, repr=False)
+class KeyRows:
+    """Pairs of a request and an item, whose keys are to be encoded.
+
+    Parameters
+    ----------
+    requests
+        Users and contexts, R rows.
+    request
+        int64 (rows,), index into `requests`.
+    item
+        int32 (rows,), item codes.
+    items
+        Name → attribute of the catalogue's items.
+    """
+
+    requests: RequestKeys
+    request: NDArray[np.int64]
+    item: NDArray[np.int32]
+    items: Mapping[str, Attribute]
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def __repr__(self) -> str:
+        return f"KeyRows({len(self):,} rows of {len(self.requests.users):,} requests)"
+
+    @classmethod
+    def of_events(
+        cls, log: Log, rows: NDArray[np.int64], items: Mapping[str, Attribute]
+    ) -> KeyRows:
+        """Return some events of a log: each is a request of its own."""
+        return cls(RequestKeys.of_events(log, rows), np.arange(len(rows)), log.item[rows], items)
+
+    def take(self, rows: NDArray[np.int64]) -> KeyRows:
+        """Return some of the rows, of the same requests."""
+        return KeyRows(self.requests, self.request[rows], self.item[rows], self.items)
+
+    def per_request(self) -> KeyRows:
+        """Return one row a request, for keys that do not depend on the item."""
+        n = len(self.requests.users)
+        return KeyRows(self.requests, np.arange(n), np.zeros(n, np.int32), self.items)
+
+
+class KeyEncoder:
+    """Encodes keys. Immutable: the sizes of all parts are those of training.
+
+    Items and vocabulary that are added while serving do not move the keys of what is counted: items have `SPARE_ITEMS`
+    spare codes, and a new value of an attribute has no counts until the next training.
+
+    Parameters
+    ----------
+    dataset
+        The training data: users, items, and the context columns of the log.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.n_items = len(dataset.items)
+        self.users = dict(dataset.users.attributes)
+        sides = {
+            "user": dataset.users.attributes,
+            "item": dataset.items.attributes,
+            "context": dataset.log.context,
+        }
+        self._sizes = {"all": 1, "user": max(len(dataset.users), 1), "item": self.n_items + SPARE_ITEMS}
+        self._lists: set[str] = set()
+        for side, attributes in sides.items():
+            for name, attribute in attributes.items():
+                self._sizes[f"{side}.{name}"] = max(len(attribute.vocabulary), 1)
+                if attribute.kind == "list":
+                    self._lists.add(f"{side}.{name}")
+
+    def __repr__(self) -> str:
+        return f"KeyEncoder({self._sizes['user']:,} users, {self.n_items:,} items, {len(self._sizes) - 3} attributes)"
 
     def size(self, by: str) -> int:
-        """How many keys there are."""
+        """Return the number of possible keys."""
         total = 1
         for part in by.split("*"):
-            total *= self._size(part)
+            total *= self._sizes[part]
         return total
 
-    def _size(self, part: str) -> int:
-        if part not in self._sizes:
-            self._sizes[part] = self._measured(part)
-        return self._sizes[part]
-
-    def _measured(self, part: str) -> int:
-        if part == "all":
-            return 1
-        if part in {"item", "user"}:
-            return self.n_items + ROOM if part == "item" else max(self.n_users, 1)
-        side, _, name = part.partition(".")
-        if side == "context":
-            return max(len(self.context[name]), 1)
-        return max(len((self.items if side == "item" else self.users)[name].vocabulary), 1)
-
-    def of(
-        self, by: str, asked: Asked, request: np.ndarray, items: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(row, key) pairs, rows ascending, for rows of a request and an item. A row may have several keys, or none
-        (an unknown user, an item without a genre).
-        """
-        n = len(items)
-        if by == "item":  # the commonest key, and nothing to look up
-            return np.arange(n), items.astype(np.int64)
-        rows, keys = np.arange(n), np.zeros(n, np.int64)
-        for part in by.split("*"):
-            if part == "all":
-                continue
-            size = self._size(part)
-            if part == "item" or part.startswith("item."):
-                indptr, values = self._item_part(part, items)
-                rows, keys = _product(rows, keys, rows, indptr, values, size)
-            else:
-                indptr, values = self._request_part(part, asked)
-                rows, keys = _product(rows, keys, request[rows], indptr, values, size)
-        return rows, keys
-
     def is_single(self, by: str) -> bool:
-        """Whether a row has one key at most: no part is a list."""
-        for part in by.split("*"):
-            side, _, name = part.partition(".")
-            table = {"item": self.items, "user": self.users}.get(side, {}) if name else {}
-            if name in table and table[name].kind == "list":
-                return False
-        return True
-
-    def single(self, by: str, asked: Asked, request: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """The one key of each row, int64, −1 for none, where there are no lists (`is_single`)."""
-        if by == "item":
-            return items.astype(np.int64)
-        keys = np.zeros(len(items), np.int64)
-        for part in by.split("*"):
-            if part == "all":
-                continue
-            if part == "item" or part.startswith("item."):
-                _joined(keys, self._item_part(part, items)[1], NOTHING, self._size(part))
-            else:
-                _joined(keys, self._request_part(part, asked)[1], request, self._size(part))
-        return keys
+        """Return whether a row has at most one key: no part is a list."""
+        return not any(part in self._lists for part in by.split("*"))
 
     def is_of_request(self, by: str) -> bool:
-        """Whether the key does not depend on the candidate."""
-        return not any(part == "item" or part.startswith("item.") for part in by.split("*"))
+        """Return whether the key does not depend on the item."""
+        return not any(_is_of_item(part) for part in by.split("*"))
 
-    def _item_part(self, part: str, items: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-        """Keys of each row: one a row where indptr is None, −1 for none."""
+    def encode(self, by: str, rows: KeyRows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (row, key) pairs, rows ascending.
+
+        A row may have several keys (an item of three genres), or none (an unknown user, an item without a genre).
+        """
+        if self.is_single(by):
+            keys = self.encode_single(by, rows)
+            known = keys >= 0
+            if known.all():
+                return np.arange(len(keys)), keys
+            owner = np.flatnonzero(known)
+            return owner, keys[owner]
+        owner, keys = np.arange(len(rows)), np.zeros(len(rows), np.int64)
+        for part in by.split("*"):
+            if part == "all":
+                continue
+            indptr, codes = self._codes(part, rows)
+            at = owner if _is_of_item(part) else rows.request[owner]
+            owner, keys = _product(owner, keys, at, indptr, codes, self._sizes[part])
+        return owner, keys
+
+    def encode_single(self, by: str, rows: KeyRows) -> NDArray[np.int64]:
+        """Return the key of each row, −1 for none, where no part is a list (`is_single`)."""
+        if by == "item":  # the most frequent key
+            return rows.item.astype(np.int64)
+        keys = np.zeros(len(rows), np.int64)
+        for part in by.split("*"):
+            if part != "all":
+                index = NO_INDEX if _is_of_item(part) else rows.request
+                _append_digit(keys, self._codes(part, rows)[1], index, self._sizes[part])
+        return keys
+
+    def _codes(
+        self, part: str, rows: KeyRows
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.int32]]:
+        """Return the codes of a part of each row (of items) or of each request, as (indptr, codes).
+
+        indptr is None where each has one code (−1: unknown). Codes beyond those of training are −1.
+        """
         if part == "item":
-            return None, items
-        attribute, size = self.items[part.partition(".")[2]], self._size(part)
-        grown = len(attribute.vocabulary) > size
-        if attribute.kind == "category":
-            codes = attribute.codes[items]
-            return None, np.where(codes < size, codes, -1) if grown else codes
-        taken = attribute.take(items)
-        return taken.indptr, np.where(taken.codes < size, taken.codes, -1) if grown else taken.codes
-
-    def _request_part(self, part: str, asked: Asked) -> tuple[np.ndarray | None, np.ndarray]:
+            return None, rows.item
         if part == "user":
-            return None, asked.users
+            return None, rows.requests.users
         side, _, name = part.partition(".")
-        if side == "context":
-            given = asked.context.get(name)
+        if side == "item":
+            taken = rows.items[name]
+            if taken.kind == "category":  # faster than `take`: items are never unknown
+                codes = taken.codes[rows.item]
+                size = self._sizes[part]
+                return None, codes if len(taken.vocabulary) <= size else np.where(codes < size, codes, -1)
+            taken = taken.take(rows.item)
+        elif side == "context":
+            if name not in rows.requests.context:
+                return None, np.full(len(rows.requests.users), -1, np.int32)
+            taken = rows.requests.context[name]
+        elif name in rows.requests.user_attributes:
+            taken = rows.requests.user_attributes[name]
         else:
-            given = asked.told.get(name)
-            if given is None:
-                given = self.users[name].take(asked.users)
-        if given is None:
-            return None, np.full(len(asked.users), -1, np.int32)
-        # a word that training has not seen has no count
-        codes = np.where(given.codes < self._size(part), given.codes, -1)
-        if given.kind == "category":
-            return None, codes
-        return given.indptr, codes
+            taken = self.users[name].take(rows.requests.users)
+        size = self._sizes[part]
+        codes = taken.codes
+        if len(taken.vocabulary) > size:
+            codes = np.where(codes < size, codes, -1)
+        return (taken.indptr if taken.kind == "list" else None), codes
+
+
+def _is_of_item(part: str) -> bool:
+    return part == "item" or part.startswith("item.")
 
 
 @numba.njit(cache=True, nogil=True)
-def _joined(keys, values, at, size):  # type: ignore[no-untyped-def]
-    """Each key so far with one more part, in place: the value of its own row, or where `at` says which, of that row."""
+def _append_digit(keys, codes, index, size):  # type: ignore[no-untyped-def]
+    """Append a digit to each key in place: `codes[row]`, or `codes[index[row]]` if there is an index."""
     for row in range(len(keys)):
-        value = np.int64(values[at[row]] if len(at) else values[row])
-        if keys[row] < 0 or value < 0 or value >= size:
+        code = np.int64(codes[index[row]] if len(index) else codes[row])
+        if keys[row] < 0 or code < 0 or code >= size:
             keys[row] = -1
         else:
-            keys[row] = keys[row] * size + value
+            keys[row] = keys[row] * size + code
 
 
 def _product(
-    rows: np.ndarray,
-    keys: np.ndarray,
-    at: np.ndarray,
-    indptr: np.ndarray | None,
-    values: np.ndarray,
+    owner: NDArray[np.int64],
+    keys: NDArray[np.int64],
+    at: NDArray[np.int64],
+    indptr: NDArray[np.int64] | None,
+    codes: NDArray[np.int32],
     size: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each (row, key) so far joined with each value of its part: value `at[i]`, or the values of list `at[i]`."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Join each (owner, key) with its codes of the next part: code `at[i]`, or the codes of list `at[i]`."""
     if indptr is None:
-        part = values[at].astype(np.int64)
-        known = part >= 0
+        digit = codes[at].astype(np.int64)
+        known = digit >= 0
         if known.all():
-            return rows, keys * size + part
-        return rows[known], keys[known] * size + part[known]
+            return owner, keys * size + digit
+        return owner[known], keys[known] * size + digit[known]
     counts = (indptr[1:] - indptr[:-1])[at]
     begin = np.cumsum(counts) - counts
     inner = np.arange(int(counts.sum())) - np.repeat(begin - indptr[at], counts)
-    part = values[inner].astype(np.int64)
-    rows, keys = np.repeat(rows, counts), np.repeat(keys, counts) * size + part
-    known = part >= 0
-    return (rows, keys) if known.all() else (rows[known], keys[known])
+    digit = codes[inner].astype(np.int64)
+    owner, keys = np.repeat(owner, counts), np.repeat(keys, counts) * size + digit
+    known = digit >= 0
+    return (owner, keys) if known.all() else (owner[known], keys[known])

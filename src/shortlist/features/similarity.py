@@ -1,166 +1,354 @@
-"""What items have in common, as whole numbers: each item is a sparse vector of values and integer weights.
+"""Vectors of items, and the similarity of a candidate to a user's latest items.
 
-A category or list has weight 1 in each of its values. A text has its words, weighted by TF-IDF; an embedding has its
-dimensions. Both are brought to length 1024 and rounded, so that the sum over a history is a whole number and cannot
-depend on the order of summation: SQL and the server find the same.
+Each item is a sparse vector of integer weights. A category or list has weight 1 in each of its values. A text has the
+TF-IDF weights of its words, an embedding its components; both are scaled to length 1024 and rounded. Sums over a history
+are therefore integers and do not depend on the order of summation: SQL and the server compute the same values.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.histories import Histories
-from shortlist.features.formulas import alike
+from shortlist.data.scratch import ScratchPool
+from shortlist.features.texts import TextVectorizer
 
 UNIT = 1024.0
-WORDS = 2**16
+TEXT_BUCKETS = 2**16
+WORDS_PER_TEXT = 64
+"""Spare room for a text that is added after training. Memory that is not used is not taken from the system."""
 
 
-def weighted_values(attribute: Attribute) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(indptr int64 (n+1,), value int32, weight int64): what each item weighs in each value."""
-    return _weighted(Same(attribute))
+class SparseTable(NamedTuple):
+    """Vectors in compressed rows: row i is `values[starts[i]:stops[i]]` with the weights at the same places."""
+
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    values: NDArray[np.int32]
+    weights: NDArray[np.int16]
 
 
-class Same:
-    """An attribute as a key of a cache: the same object, not an equal one."""
+class ItemVectors(ABC):
+    """Sparse integer vectors of the items by one attribute, with rows that can be changed and appended.
+
+    Any number of threads may call `fill_similarity` at the same time: its work space is leased for the call.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._set_width(width)
+
+    def _set_width(self, width: int) -> None:
+        self._width = max(width, 1)
+        size = self._width
+        self._scratch = ScratchPool(lambda: np.zeros(size, np.int64))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._width:,} dimensions)"
+
+    @abstractmethod
+    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
+        """Replace the vectors of some rows, or append them. attribute: that of all items, with the changes made."""
+
+    @abstractmethod
+    def table(self, n: int) -> SparseTable:
+        """Return the vectors of the first n items."""
+
+    @abstractmethod
+    def fill_similarity(
+        self,
+        column: NDArray[np.float32],
+        latest: Histories,
+        request: NDArray[np.int64],
+        item: NDArray[np.int32],
+        cosine: bool,
+    ) -> None:
+        """Write the similarity of each item to the history of its request.
+
+        Parameters
+        ----------
+        column
+            float32 (rows,), the result.
+        latest
+            The histories of the requests, cut to the latest events.
+        request, item
+            int64 and int32 (rows,); the rows of a request are adjacent.
+        cosine
+            The cosine of item and history; else the share of events with the item's values (`similarity_value`).
+        """
+
+
+def make_vectors(attribute: Attribute, room: int) -> ItemVectors:
+    """Return the vectors of all items by an attribute, with room for more items."""
+    if attribute.kind == "category":
+        return CategoryVectors(attribute)
+    if attribute.kind == "list":
+        return ListVectors(attribute)
+    if attribute.kind == "text":
+        return TextVectors(attribute, room)
+    return EmbeddingVectors(attribute, room)
+
+
+class CategoryVectors(ItemVectors):
+    """One value of weight 1: the codes of the attribute, without a copy.
+
+    A vector of one value needs a quarter of the look-ups of a sparse vector, so categories have a kernel of their own.
+    """
 
     def __init__(self, attribute: Attribute) -> None:
-        self.attribute = attribute
+        super().__init__(len(attribute.vocabulary))
+        self._codes = attribute.codes
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and other.attribute is self.attribute
+    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
+        """Read the attribute with the changes made."""
+        if len(attribute.vocabulary) > self._width:
+            self._set_width(2 * len(attribute.vocabulary))
+        self._codes = attribute.codes
 
-    def __hash__(self) -> int:
-        return id(self.attribute)
+    def table(self, n: int) -> SparseTable:
+        """Return the vectors of the first n items."""
+        known = self._codes[:n] >= 0
+        indptr = np.concatenate([[0], np.cumsum(known)]).astype(np.int64)
+        values = self._codes[:n][known]
+        return SparseTable(indptr[:-1], indptr[1:], values, np.ones(len(values), np.int16))
+
+    def fill_similarity(
+        self,
+        column: NDArray[np.float32],
+        latest: Histories,
+        request: NDArray[np.int64],
+        item: NDArray[np.int32],
+        cosine: bool,
+    ) -> None:
+        """Write the similarity of each item to the history of its request."""
+        with self._scratch.lease() as profile:
+            _fill_by_category(column, (latest.indptr, latest.item), request, item, self._codes, profile, cosine)
 
 
-@lru_cache(maxsize=64)
-def _weighted(same: Same) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    attribute = same.attribute
-    if attribute.kind in {"category", "list"}:
-        indptr, values = attribute.ragged()
-        return indptr, values, np.ones(len(values), np.int64)
-    if attribute.kind == "text":
-        # a second to come in, and most servers need it not
-        from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+class _TableVectors(ItemVectors):
+    """Vectors of several values, in a sparse table."""
 
-        counts = HashingVectorizer(n_features=WORDS, alternate_sign=False, norm=None).transform(
-            attribute.text
+    _table: SparseTable
+
+    def table(self, n: int) -> SparseTable:
+        """Return the vectors of the first n items."""
+        return SparseTable(
+            self._table.starts[:n], self._table.stops[:n], self._table.values, self._table.weights
         )
-        vectors = TfidfTransformer().fit_transform(counts).tocsr()
-        vectors.sort_indices()
-        weights = np.round(vectors.data * UNIT).astype(np.int64)
-        return vectors.indptr.astype(np.int64), vectors.indices.astype(np.int32), weights
-    matrix = np.nan_to_num(attribute.values.astype(np.float64))
+
+    def fill_similarity(
+        self,
+        column: NDArray[np.float32],
+        latest: Histories,
+        request: NDArray[np.int64],
+        item: NDArray[np.int32],
+        cosine: bool,
+    ) -> None:
+        """Write the similarity of each item to the history of its request."""
+        with self._scratch.lease() as profile:
+            _fill_by_table(column, (latest.indptr, latest.item), request, item, self._table, profile, cosine)
+
+
+class ListVectors(_TableVectors):
+    """Weight 1 in each value of a list: the ragged array of the attribute, without a copy."""
+
+    def __init__(self, attribute: Attribute) -> None:
+        super().__init__(len(attribute.vocabulary))
+        self._ones = np.ones(max(len(attribute.codes), 1), np.int16)
+        self._read(attribute)
+
+    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
+        """Read the attribute with the changes made."""
+        if len(attribute.vocabulary) > self._width:
+            self._set_width(2 * len(attribute.vocabulary))
+        if len(attribute.codes) > len(self._ones):
+            self._ones = np.ones(2 * len(attribute.codes), np.int16)
+        self._read(attribute)
+
+    def _read(self, attribute: Attribute) -> None:
+        self._table = SparseTable(attribute.indptr[:-1], attribute.indptr[1:], attribute.codes, self._ones)
+
+
+class _WeightedVectors(_TableVectors):
+    """Weighted vectors in arrays with spare room. A change costs the changed rows only.
+
+    A new vector replaces the old one in place if it is not longer, else it is appended. Arrays that are full are copied to
+    twice their size.
+    """
+
+    def __init__(self, table: SparseTable, width: int, room: int, spare: int) -> None:
+        super().__init__(width)
+        n, used = len(table.starts), len(table.values)
+        starts, stops = np.zeros(n + room, np.int64), np.zeros(n + room, np.int64)
+        starts[:n], stops[:n] = table.starts, table.stops
+        self._used = used
+        self._table = SparseTable(
+            starts, stops, _lengthened(table.values, used, used + spare), _lengthened(table.weights, used, used + spare)
+        )
+
+    def _put(self, rows: NDArray[np.int64], new: SparseTable) -> None:
+        """Write vectors at some rows."""
+        self._reserve(int(rows.max()) + 1 if len(rows) else 0, len(new.values))
+        starts, stops, values, weights = self._table
+        for row, start, stop in zip(rows.tolist(), new.starts.tolist(), new.stops.tolist(), strict=True):
+            size = stop - start
+            at = int(starts[row])
+            if size > stops[row] - at:
+                at = self._used
+                self._used += size
+            values[at : at + size] = new.values[start:stop]
+            weights[at : at + size] = new.weights[start:stop]
+            starts[row], stops[row] = at, at + size
+
+    def _reserve(self, rows: int, values: int) -> None:
+        starts, stops, old_values, old_weights = self._table
+        if rows > len(starts):
+            starts, stops = (_lengthened(array, len(array), 2 * rows) for array in (starts, stops))
+        if self._used + values > len(old_values):
+            size = 2 * (self._used + values)
+            old_values = _lengthened(old_values, self._used, size)
+            old_weights = _lengthened(old_weights, self._used, size)
+        self._table = SparseTable(starts, stops, old_values, old_weights)
+
+
+class TextVectors(_WeightedVectors):
+    """TF-IDF weights of the words of a text. New texts are weighted by the document frequencies of training."""
+
+    def __init__(self, attribute: Attribute, room: int) -> None:
+        self._vectorizer = TextVectorizer(TEXT_BUCKETS)
+        table = _rounded(self._vectorizer.fit_transform(attribute.text))
+        super().__init__(table, TEXT_BUCKETS, room, room * WORDS_PER_TEXT)
+
+    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
+        """Vectorize the texts of some rows."""
+        self._put(rows, _rounded(self._vectorizer.transform([attribute.text[row] for row in rows.tolist()])))
+
+
+class EmbeddingVectors(_WeightedVectors):
+    """The components of an embedding."""
+
+    def __init__(self, attribute: Attribute, room: int) -> None:
+        width = attribute.values.shape[1]
+        super().__init__(_embedded(attribute.values), width, room, room * width)
+
+    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
+        """Scale and round the embeddings of some rows."""
+        self._put(rows, _embedded(attribute.values[rows]))
+
+
+def _rounded(vectors: object) -> SparseTable:
+    """Return vectors of length 1, a csr_matrix, as integer weights."""
+    indptr = vectors.indptr.astype(np.int64)  # type: ignore[attr-defined]
+    weights = np.round(vectors.data * UNIT).astype(np.int16)  # type: ignore[attr-defined]
+    return SparseTable(indptr[:-1], indptr[1:], vectors.indices.astype(np.int32), weights)  # type: ignore[attr-defined]
+
+
+def _embedded(values: NDArray[np.float32]) -> SparseTable:
+    """Return embeddings as integer weights of vectors of length 1024."""
+    matrix = np.nan_to_num(values.astype(np.float64))
     length = np.sqrt((matrix**2).sum(1, keepdims=True))
-    rounded = np.round(matrix / np.where(length > 0, length, 1) * UNIT).astype(np.int64)
+    rounded = np.round(matrix / np.where(length > 0, length, 1) * UNIT).astype(np.int16)
     row, value = np.nonzero(rounded)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(matrix)))]).astype(np.int64)
-    return indptr, value.astype(np.int32), rounded[row, value]
+    return SparseTable(indptr[:-1], indptr[1:], value.astype(np.int32), rounded[row, value])
 
 
-@lru_cache(maxsize=64)
-def _squares(same: Same) -> np.ndarray:
-    indptr, _, weights = _weighted(same)
-    owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    return np.bincount(owner, weights**2, len(indptr) - 1).astype(np.int64)
+def _lengthened(array: NDArray[np.generic], used: int, size: int) -> NDArray[np.generic]:
+    longer = np.zeros(size, array.dtype)
+    longer[:used] = array[:used]
+    return longer
 
 
-def squared_lengths(attribute: Attribute) -> np.ndarray:
-    """int64 (n,): each item's squared length; for categories and lists, how many values it has."""
-    return _squares(Same(attribute))
+def squared_lengths(table: SparseTable) -> NDArray[np.int64]:
+    """Return the squared length of each vector, int64 (n,); for lists, the number of values."""
+    lengths: NDArray[np.int64] = _squared_lengths(table)
+    return lengths
 
 
-def live_likeness(
-    attribute: Attribute,
-    latest: Histories,
-    request: np.ndarray,
-    item: np.ndarray,
-    cosine: bool,
-    column: np.ndarray,
-) -> None:
-    """Into column float32 (rows,): how like each item is to the events of its request's history. cosine: of the profile; else
-    the share of events with its values (`formulas.alike`).
+@numba.njit(cache=True, nogil=True)
+def _squared_lengths(table):  # type: ignore[no-untyped-def]
+    starts, stops, _, weights = table
+    lengths = np.zeros(len(starts), np.int64)
+    for row in range(len(starts)):
+        for at in range(starts[row], stops[row]):
+            lengths[row] += np.int64(weights[at]) * weights[at]
+    return lengths
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def similarity_value(cosine, dot, events, square, own):  # type: ignore[no-untyped-def]
+    """Compute the similarity of an item and a history from integers.
+
+    cosine: dot / √(square · own). Else: dot / (events · own), the share of events with the item's values.
+    dot: dot product of item and history; events: length of the history; square, own: squared lengths of both vectors.
     """
-    profile = _profile(Same(attribute))
-    if (
-        attribute.kind == "category"
-    ):  # one value of weight 1: the same by codes alone, a quarter of the look-ups
-        _likeness_of_kinds(
-            latest.indptr, latest.item, attribute.codes, profile, request, item, cosine, column
-        )
-        return
-    indptr, values, weights = weighted_values(attribute)
-    own = squared_lengths(attribute)
-    _likeness(
-        latest.indptr, latest.item, indptr, values, weights, own, profile, request, item, cosine, column
-    )
-
-
-@lru_cache(maxsize=64)
-def _profile(same: Same) -> np.ndarray:
-    """Scratch as long as an attribute has values, all zeros between two calls, so that a request need not clear it."""
-    if same.attribute.kind == "category":
-        return np.zeros(max(len(same.attribute.vocabulary), 1), np.int64)
-    values = _weighted(same)[1]
-    return np.zeros(int(values.max()) + 1 if len(values) else 1, np.int64)
+    if cosine:
+        both = np.sqrt(float(square) * float(own))
+        return dot / max(both, 1.0) if both > 0 else np.nan
+    return dot / max(events * max(own, 1), 1) if events > 0 else np.nan
 
 
 @numba.njit(cache=True, nogil=True)
-def _likeness_of_kinds(  # type: ignore[no-untyped-def]
-    history_indptr, history_item, codes, profile, request, item, cosine, column
-):
-    current, length, events = -1, 0, 0
-    for row in range(len(item) + 1):
-        if row == len(item) or request[row] != current:
-            if current >= 0:
-                for event in range(history_indptr[current], history_indptr[current + 1]):
-                    if codes[history_item[event]] >= 0:
-                        profile[codes[history_item[event]]] = 0
-            if row == len(item):
-                break
-            current = request[row]
-            length, events = 0, history_indptr[current + 1] - history_indptr[current]
-            for event in range(history_indptr[current], history_indptr[current + 1]):
-                code = codes[history_item[event]]
-                if code >= 0:
-                    length += 2 * profile[code] + 1
-                    profile[code] += 1
-        code = codes[item[row]]
-        known = code >= 0
-        column[row] = alike(
-            cosine, profile[code] if known else np.int64(0), events, length, np.int64(1 if known else 0)
-        )
+def fill_from_integers(column, cosine, dot, events, square, own):  # type: ignore[no-untyped-def]
+    """Write `similarity_value` of arrays int64 (rows,) into a column, float32 (rows,)."""
+    for row in range(len(dot)):
+        column[row] = similarity_value(cosine, dot[row], events[row], square[row], own[row])
 
 
 @numba.njit(cache=True, nogil=True)
-def _likeness(  # type: ignore[no-untyped-def]
-    history_indptr, history_item, value_indptr, values, weights, own, profile, request, item, cosine, column
-):
-    """A profile is filled for one request at a time; rows of one request are expected side by side."""
-    current, length, events = -1, 0, 0
-    for row in range(len(item) + 1):
-        if row == len(item) or request[row] != current:
-            if current >= 0:
-                for event in range(history_indptr[current], history_indptr[current + 1]):
-                    taken = history_item[event]
-                    for at in range(value_indptr[taken], value_indptr[taken + 1]):
-                        profile[values[at]] = 0
-            if row == len(item):
-                break
-            current = request[row]
-            length, events = 0, history_indptr[current + 1] - history_indptr[current]
-            for event in range(history_indptr[current], history_indptr[current + 1]):
-                taken = history_item[event]
-                for at in range(value_indptr[taken], value_indptr[taken + 1]):
-                    old = profile[values[at]]
-                    profile[values[at]] = old + weights[at]
-                    length += weights[at] * (2 * old + weights[at])
-        dot = 0
-        for at in range(value_indptr[item[row]], value_indptr[item[row] + 1]):
-            dot += profile[values[at]] * weights[at]
-        column[row] = alike(cosine, dot, events, length, own[item[row]])
+def _fill_by_category(column, histories, request, item, codes, profile, cosine):  # type: ignore[no-untyped-def]
+    """profile: int64 (values,), zeros; it holds one history at a time, and is zeros again at the end."""
+    indptr, past = histories
+    row = 0
+    while row < len(item):
+        current = request[row]
+        begin, end = indptr[current], indptr[current + 1]
+        square = np.int64(0)
+        for event in range(begin, end):
+            code = codes[past[event]]
+            if code >= 0:
+                square += 2 * profile[code] + 1
+                profile[code] += 1
+        while row < len(item) and request[row] == current:
+            code = codes[item[row]]
+            dot = profile[code] if code >= 0 else np.int64(0)
+            own = np.int64(1 if code >= 0 else 0)
+            column[row] = similarity_value(cosine, dot, end - begin, square, own)
+            row += 1
+        for event in range(begin, end):
+            code = codes[past[event]]
+            if code >= 0:
+                profile[code] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_by_table(column, histories, request, item, table, profile, cosine):  # type: ignore[no-untyped-def]
+    """profile: int64 (dimensions,), zeros; it holds one history at a time, and is zeros again at the end."""
+    indptr, past = histories
+    starts, stops, values, weights = table
+    row = 0
+    while row < len(item):
+        current = request[row]
+        begin, end = indptr[current], indptr[current + 1]
+        square = np.int64(0)
+        for event in range(begin, end):
+            for at in range(starts[past[event]], stops[past[event]]):
+                old, weight = profile[values[at]], np.int64(weights[at])
+                profile[values[at]] = old + weight
+                square += weight * (2 * old + weight)
+        while row < len(item) and request[row] == current:
+            dot, own = np.int64(0), np.int64(0)
+            for at in range(starts[item[row]], stops[item[row]]):
+                weight = np.int64(weights[at])
+                dot += profile[values[at]] * weight
+                own += weight * weight
+            column[row] = similarity_value(cosine, dot, end - begin, square, own)
+            row += 1
+        for event in range(begin, end):
+            for at in range(starts[past[event]], stops[past[event]]):
+                profile[values[at]] = 0

@@ -1,327 +1,317 @@
-"""The vocabulary of features: what a project file may declare.
+"""Feature declarations: the settings of each kind of feature.
 
-A feature is declared once. `features/history.py` computes it offline with SQL, as of each past request;
-`features/live.py` computes it online from counters that every event updates. Both deliver the same *integers* (how
-many events, their sum in thousandths, the last time), and one function, `finish`, turns those into the number that
-the ranker sees. So the two can only differ if an integer differs, and tests replay whole logs to show that none does.
-
-Windows move in 24 steps: a window of 30 days is the running 30-hour step and the 23 steps before it. That is what
-makes a counter O(1) an event, and offline uses the very same steps.
+A feature is declared once. For training, `offline` computes it with SQL as of each past request; for serving, `online`
+computes it from counters that every event updates. Both deliver the same integers (number of events, sum in
+thousandths, time of the latest), and `finish` turns them into the value that the ranker sees. The two values can differ
+only if an integer differs; tests replay whole logs to show that none does.
 
     [[features]]
-    name = "item_plays_30d"          # any name; it is the column the ranker sees
-    kind = "count"                   # how often `play` happened to the candidate in the last 30 days
-    by = "item"                      # whose events: see `Counted`
+    name = "item_plays_30d"          # the name of the column that the ranker sees
+    kind = "count"                   # number of `play` events of the candidate in the last 30 days
+    by = "item"                      # the key: see `CountedFeature`
     event = "play"
     window = "30d"                   # or "all"
 
-docs/features.md has an example of every kind. What is checked against the project's columns is in `checks.py`.
+docs/features.md has an example of every kind. `validate` checks declarations against the data's columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from shortlist.config.base import SettingError, Settings, duration_ms
-from shortlist.features.formulas import COUNT, LATEST, MEAN, RATE, RECENCY, THOUSANDTHS, TREND, finished
+from shortlist.features.aggregates import STEPS, Aggregate, Counts
+from shortlist.features.formulas import (
+    COUNT,
+    LATEST,
+    MEAN,
+    RATE,
+    RECENCY,
+    SECOND_INTEGER,
+    THOUSANDTHS,
+    TREND,
+    apply_formula,
+)
 
-STEPS = 24
-"""How many steps a window has."""
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """What is counted: events of a kind (with at least a value) by a key over a window. Features share these.
-
-    distinct: count the different values of this key (`item`, `user`, `item.genres`), not the events. extremes: the least
-    and greatest value are kept too.
-    """
-
-    by: str
-    event: str
-    at_least: float | None
-    window_ms: int | None
-    distinct: str | None = None
-    extremes: bool = False
-
-    @property
-    def step_ms(self) -> int:
-        assert self.window_ms is not None
-        return max(self.window_ms // STEPS, 1)
-
-    def start(self, moments: np.ndarray) -> np.ndarray:
-        """When the window of each moment began, ms."""
-        if self.window_ms is None:
-            return np.full(len(moments), np.iinfo(np.int64).min // 4)
-        return (moments // self.step_ms - STEPS + 1) * self.step_ms
-
-    def end(self, times: np.ndarray) -> np.ndarray:
-        """The first moment, ms, whose window an event of each time has left."""
-        if self.window_ms is None:
-            return np.full(len(times), np.iinfo(np.int64).max // 4)
-        return (times // self.step_ms + STEPS) * self.step_ms
+NOT_READ = np.empty(0)
 
 
-class Counts(Protocol):
-    """What is known of each key at a moment; arrays (rows,). Where n is 0 the others mean nothing."""
+class FeatureSettings(Settings):
+    """Base of all feature declarations."""
 
-    @property
-    def n(self) -> np.ndarray:
-        """How many events."""
-
-    @property
-    def total(self) -> np.ndarray:
-        """Their values' sum, thousandths."""
-
-    @property
-    def last(self) -> np.ndarray:
-        """When the latest was, ms."""
-
-    @property
-    def value(self) -> np.ndarray:
-        """The latest one's value, thousandths; of several at one instant the greatest."""
-
-    @property
-    def low(self) -> np.ndarray:
-        """The least value, thousandths."""
-
-    @property
-    def high(self) -> np.ndarray:
-        """The greatest value, thousandths."""
-
-
-class Base(Settings):
     name: str = Field(min_length=1)
+    """Name of the feature, and of its column in the matrix."""
 
     def aggregates(self) -> list[Aggregate]:
+        """Return the aggregates that the feature is computed from."""
         return []
 
     def inputs_of(self) -> list[str]:
-        """Features and attributes this one is derived from."""
+        """Return the features and attributes that this feature is derived from."""
         return []
 
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        """From integers to the number the ranker sees, float64 (rows,); one formula for training and serving.
 
-        counts: one a counted aggregate; moments ms (rows,); prior: what a smoothed feature is drawn to.
-        """
-        raise NotImplementedError
+class AttributeFeature(FeatureSettings):
+    """The value of an attribute: `item.x`, `user.x` or `context.x`.
 
-
-class AttributeFeature(Base):
-    """An attribute as it is: `item.x`, `user.x` or `context.x`.
-
-    A number or category is one column. A list becomes one 0/1 column for each of its `most` commonest values. A text
-    becomes `dims` columns (TF-IDF, then the leading directions: latent semantic analysis, Deerwester et al. 1990), an
-    embedding its `dims` principal directions. A category of more than `buckets` values shares buckets by hash (Weinberger et
-    al. 2009): trees cannot learn from thousands of rare values; count by them instead.
+    A number or category is one column. A list becomes one 0/1 column for each of its `most` most frequent values. A text
+    becomes `dims` columns by latent semantic analysis (TF-IDF and truncated SVD; Deerwester et al. 1990), an embedding its
+    first `dims` principal components. A category of more than `buckets` values is hashed (Weinberger et al. 2009): trees
+    cannot learn from thousands of rare values; count by such an attribute instead.
     """
 
     kind: Literal["attribute"]
     of: str
+    """The attribute, for example `item.price`."""
     buckets: int = Field(1024, ge=2, le=65_536)
+    """Number of distinct values up to which a category is not hashed, and number of hash buckets beyond."""
     most: int = Field(20, ge=1, le=200)
+    """Number of columns of a list."""
     dims: int = Field(8, ge=1, le=64)
+    """Number of columns of a text or embedding."""
 
 
-class AgeFeature(Base):
-    """Days since a time attribute, such as an item's release."""
+class AgeFeature(FeatureSettings):
+    """Days since a time attribute of the item, such as its release."""
 
     kind: Literal["age"]
     of: str
+    """The attribute, for example `item.released`."""
 
 
-class MomentFeature(Base):
-    """The hour (0 to 23, UTC) or weekday (0: Monday) of the request."""
+class MomentFeature(FeatureSettings):
+    """The hour (0 to 23, UTC) or the weekday (0: Monday) of the request."""
 
     kind: Literal["moment"]
     of: Literal["hour", "weekday"]
+    """The part of the time."""
 
 
-class PositionFeature(Base):
-    """Where the item was shown. Learnt in training, then fixed to the top slot when scoring, so that the ranker
-    does not mistake being shown first for being liked (Zhao et al. 2019, "Recommending what video to watch next").
+class PositionFeature(FeatureSettings):
+    """The position at which the item was shown.
+
+    The ranker learns the effect of the position in training; scoring sets every position to the first one. So the ranker
+    does not attribute that effect to the item (Zhao et al. 2019, "Recommending what video to watch next").
     """
 
     kind: Literal["position"]
 
 
-class CrossFeature(Base):
-    """Two or more categories as one: `of = ["context.daytime", "item.category"]`, or a feature of kind moment by its name.
+class CrossFeature(FeatureSettings):
+    """Two or more categories as one (Cheng et al. 2016, "Wide & deep learning").
 
-    It lets one split say "games, in the evening" (Cheng et al. 2016, "Wide & deep learning"). Hashed into `buckets`.
+    One split of a tree can then select "games in the evening". The combined category is hashed into `buckets`.
     """
 
     kind: Literal["cross"]
     of: list[str] = Field(min_length=2)
+    """The categories, for example `["context.daytime", "item.category"]`; a feature of kind moment is given by its name."""
     buckets: int = Field(1024, ge=2, le=65_536)
+    """Number of hash buckets."""
 
     def inputs_of(self) -> list[str]:
+        """Return the categories."""
         return self.of
 
 
-class CustomFeature(Base):
-    """A function of your own on Arrow columns: see `features/custom.py`. Inputs are features by name, or attributes."""
+class CustomFeature(FeatureSettings):
+    """A registered Python function on Arrow columns: see `shortlist.feature`."""
 
     kind: Literal["custom"]
     function: str
+    """The registered name of the function."""
     inputs: list[str] = Field(min_length=1)
+    """Arguments of the function: features by name, or attributes, for example `item.price`."""
 
     def inputs_of(self) -> list[str]:
+        """Return the arguments of the function."""
         return self.inputs
 
 
-class Likeness(Base):
-    """What the person's `last` events have in common with the candidate, by an attribute of items. With `event`, only
-    events of that kind count.
-    """
+class HistoryFeature(FeatureSettings):
+    """Base of features that compare the candidate with the items of the user's latest events."""
 
     of: str
+    """The attribute of items by which they are compared."""
     last: int = Field(50, ge=1, le=1000)
+    """Number of latest events."""
     event: str | None = None
+    """Use events of this kind only (default: all but impressions)."""
 
 
-class AffinityFeature(Likeness):
-    """Share of the person's latest events whose item has the candidate's value; for lists, the mean over the
-    candidate's values.
-    """
+class AffinityFeature(HistoryFeature):
+    """Share of the user's latest events whose item has the candidate's value; for lists, the mean over the values."""
 
     kind: Literal["affinity"]
 
 
-class SimilarityFeature(Likeness):
-    """Cosine of the candidate's embedding (or words, or list of values) and the sum of those of the person's latest
-    items. Vectors are rounded to 1/1024 of their length, so that sums are whole numbers and equal everywhere.
+class SimilarityFeature(HistoryFeature):
+    """Cosine of the candidate's vector and the sum of the vectors of the user's latest items.
+
+    The vector is the embedding, the TF-IDF weights of a text, or the 0/1 vector of a category or list. Vectors are scaled
+    to length 1024 and rounded: sums of integers are equal everywhere.
     """
 
     kind: Literal["similarity"]
 
 
-class Counted(Base):
-    """Events counted by a key over a window.
-
-    `by` is `item`, `user`, `all`, an attribute (`item.genres`, `user.country`, `context.device`), or several joined by `*`
-    (`user*item.genres`: what this person did with the candidate's genres; `item*context.device`). Where a candidate has
-    several keys (three genres), the mean of their counts is taken, and the latest of their times.
-    """
+class CountedFeature(FeatureSettings):
+    """Base of features that are computed from events counted by a key over a window."""
 
     by: str
+    """The key: `item`, `user`, `all`, an attribute (`item.genres`, `user.country`, `context.device`), or several joined by
+    `*` (`user*item.genres`: this user's events with the genres of the candidate). Where a candidate has several keys (three
+    genres), the mean of their counts is used, and the latest of their times."""
     event: str
+    """The kind of the counted events."""
     at_least: float | None = None
+    """Count events with at least this value."""
     window: str = "all"
+    """Length of the window, for example `"30d"`, or `"all"`."""
+    formula: ClassVar[int | None] = None
+    """One of `formulas`; None for a feature that computes its value in another way."""
 
     @field_validator("window")
     @classmethod
-    def _window(cls, text: str) -> str:
+    def _check_window(cls, text: str) -> str:
         if text != "all" and duration_ms(text) < STEPS:
-            raise ValueError("a window is at least 24 milliseconds")
+            raise ValueError(f"a window must be at least {STEPS} milliseconds long")
         return text
 
-    def _of(self, event: str, at_least: float | None = None, **what: Any) -> Aggregate:
-        window = what.pop("window", self.window)
-        return Aggregate(self.by, event, at_least, None if window == "all" else duration_ms(window), **what)
+    def _aggregate(
+        self,
+        event: str,
+        at_least: float | None = None,
+        window: str | None = None,
+        distinct: str | None = None,
+        extremes: bool = False,
+    ) -> Aggregate:
+        window = self.window if window is None else window
+        length = None if window == "all" else duration_ms(window)
+        return Aggregate(self.by, event, at_least, length, distinct, extremes)
 
     def aggregates(self) -> list[Aggregate]:
-        return [self._of(self.event, self.at_least)]
-
-    formula: ClassVar[int | None] = None
-    """Which of `formulas.py`; None where a feature has a formula of its own."""
+        """Return one aggregate: the events, by the key, over the window."""
+        return [self._aggregate(self.event, self.at_least)]
 
     def parameters(self, prior: float) -> tuple[float, float]:
-        """X and y of the formula. prior: what was learnt of all."""
+        """Return x and y of the formula. prior: the mean or rate over all events of the training data."""
         return 0.0, 0.0
 
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
-        one, other = counts[0], counts[-1]
+    def finish(self, counts: list[Counts], moments: NDArray[np.int64], prior: float) -> NDArray[np.float64]:
+        """Compute the value of the feature.
+
+        Parameters
+        ----------
+        counts
+            Counts of the rows, one for each of `aggregates()`.
+        moments
+            int64 (rows,), the time of the request, ms.
+        prior
+            The mean or rate over all events of the training data.
+
+        Returns
+        -------
+        ndarray
+            float64 (rows,), NaN where the value is unknown.
+        """
         assert self.formula is not None
-        return finished(
-            self.formula,
+        one, other = counts[0], counts[-1]
+        name = SECOND_INTEGER.get(self.formula)
+        integers = (
             _floats(one.n),
-            _floats(one.total) if self.formula == MEAN else NOTHING,
-            _floats(one.last) if self.formula == RECENCY else NOTHING,
-            _floats(one.value) if self.formula == LATEST else NOTHING,
-            _floats(other.n) if len(counts) > 1 else NOTHING,
-            _floats(moments),
-            *self.parameters(prior),
+            NOT_READ if name is None else _floats(getattr(one, name)),
+            _floats(other.n) if len(counts) > 1 else NOT_READ,
         )
+        values: NDArray[np.float64] = apply_formula(
+            self.formula, integers, _floats(moments), *self.parameters(prior)
+        )
+        return values
 
 
-class CountFeature(Counted):
-    """How many events."""
+class CountFeature(CountedFeature):
+    """Number of events."""
 
     kind: Literal["count"]
     formula = COUNT
 
 
-class RecencyFeature(Counted):
-    """Days since the last event; unknown where there is none in the window."""
+class RecencyFeature(CountedFeature):
+    """Days since the latest event; unknown without an event in the window."""
 
     kind: Literal["recency"]
     formula = RECENCY
 
 
-class MeanFeature(Counted):
-    """Mean value, drawn towards the mean of all by `prior` imagined events."""
+class MeanFeature(CountedFeature):
+    """Mean value, smoothed towards the mean of all events: `prior` events of that mean are added."""
 
     kind: Literal["mean"]
     prior: float = Field(10.0, ge=0)
+    """Number of events of the overall mean that are added."""
     formula = MEAN
 
     def parameters(self, prior: float) -> tuple[float, float]:
+        """Return the number of added events and their mean."""
         return self.prior, prior
 
 
-class LatestFeature(Counted):
-    """The value of the latest event; unknown where there is none in the window."""
+class LatestFeature(CountedFeature):
+    """The value of the latest event; unknown without an event in the window."""
 
     kind: Literal["latest"]
     formula = LATEST
 
 
-class ExtremeFeature(Counted):
-    """The least or greatest value in the window; unknown where there is none."""
+class ExtremeFeature(CountedFeature):
+    """The smallest or largest value in the window; unknown without an event."""
 
     kind: Literal["minimum", "maximum"]
 
     def aggregates(self) -> list[Aggregate]:
-        return [self._of(self.event, self.at_least, extremes=True)]
+        """Return one aggregate that keeps the smallest and largest value."""
+        return [self._aggregate(self.event, self.at_least, extremes=True)]
 
-    def finish(self, counts: list[Counts], moments: np.ndarray, prior: float) -> np.ndarray:
+    def finish(self, counts: list[Counts], moments: NDArray[np.int64], prior: float) -> NDArray[np.float64]:
+        """Compute the value of the feature, float64 (rows,)."""
         value = counts[0].low if self.kind == "minimum" else counts[0].high
         return np.where(counts[0].n > 0, value / THOUSANDTHS, np.nan)
 
 
-class DistinctFeature(Counted):
-    """How many different items, users or attribute values (`of`) the events were about: how broad a person's taste or
-    an item's audience is.
+class DistinctFeature(CountedFeature):
+    """Number of distinct items, users or attribute values in the events.
+
+    It measures the breadth of a user's taste or of an item's audience.
     """
 
     kind: Literal["distinct"]
     of: str
-
-    def aggregates(self) -> list[Aggregate]:
-        return [self._of(self.event, self.at_least, distinct=self.of)]
-
+    """`item`, `user`, or an attribute of either."""
     formula = COUNT
 
+    def aggregates(self) -> list[Aggregate]:
+        """Return one distinct count."""
+        return [self._aggregate(self.event, self.at_least, distinct=self.of)]
 
-class TrendFeature(Counted):
-    """The pace in a short window against that in a long one: 1 steady, above 1 rising. `prior` imagined events in each
-    keep rare things near 1.
-    """
+
+class TrendFeature(CountedFeature):
+    """Events a day in a short window, divided by events a day in a long one: 1 is steady, above 1 is rising."""
 
     kind: Literal["trend"]
     against: str
+    """Length of the long window."""
     prior: float = Field(5.0, gt=0)
+    """Number of events that are added to both counts, so that the trend of rare events stays near 1."""
+    formula = TREND
 
     @model_validator(mode="after")
-    def _windows(self) -> TrendFeature:
+    def _check_windows(self) -> TrendFeature:
         if self.window == "all" or self.against == "all":
-            raise ValueError("a trend needs two windows with an end; all is none")
+            raise ValueError('a trend needs two windows of finite length, not "all"')
         if duration_ms(self.against) <= duration_ms(self.window):
             raise SettingError(
                 "against", f"against = {self.against!r} must be longer than window = {self.window!r}"
@@ -329,30 +319,31 @@ class TrendFeature(Counted):
         return self
 
     def aggregates(self) -> list[Aggregate]:
-        return [
-            self._of(self.event, self.at_least),
-            self._of(self.event, self.at_least, window=self.against),
-        ]
-
-    formula = TREND
+        """Return the counts of both windows."""
+        long = self._aggregate(self.event, self.at_least, window=self.against)
+        return [self._aggregate(self.event, self.at_least), long]
 
     def parameters(self, prior: float) -> tuple[float, float]:
+        """Return the number of added events and the ratio of the windows' lengths."""
         return self.prior, duration_ms(self.window) / duration_ms(self.against)
 
 
-class RateFeature(Counted):
-    """Events per events of kind `per`, drawn towards the rate of all by `prior` imagined ones."""
+class RateFeature(CountedFeature):
+    """Events divided by events of kind `per`, smoothed towards the overall rate: `prior` trials of that rate are added."""
 
     kind: Literal["rate"]
     per: str
+    """The kind of the events in the denominator, for example `impression`."""
     prior: float = Field(20.0, ge=0)
-
-    def aggregates(self) -> list[Aggregate]:
-        return [self._of(self.event, self.at_least), self._of(self.per)]
-
+    """Number of trials of the overall rate that are added."""
     formula = RATE
 
+    def aggregates(self) -> list[Aggregate]:
+        """Return the counts of the numerator and of the denominator."""
+        return [self._aggregate(self.event, self.at_least), self._aggregate(self.per)]
+
     def parameters(self, prior: float) -> tuple[float, float]:
+        """Return the number of added trials and their rate."""
         return self.prior, prior
 
 
@@ -375,11 +366,9 @@ Feature = Annotated[
     | RateFeature,
     Field(discriminator="kind"),
 ]
-adapter: TypeAdapter[Any] = TypeAdapter(Feature)
+"""A feature declaration of any kind."""
+FEATURE: TypeAdapter[Any] = TypeAdapter(Feature)
 
 
-NOTHING = np.empty(0)
-
-
-def _floats(values: np.ndarray) -> np.ndarray:
+def _floats(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.ascontiguousarray(values, np.float64)

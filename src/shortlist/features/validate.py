@@ -1,145 +1,202 @@
-"""Features as the project file has them, checked against its columns, the events there are, and each other."""
+"""Validation of feature declarations against the data's columns, the kinds of events, and each other."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, NoReturn
 
-from shortlist.config.project import Project
-from shortlist.errors import ProjectError
+from shortlist.config.validate import Place, validate_settings
+from shortlist.data.dataset import Dataset
+from shortlist.errors import ProjectError, suggestion
 from shortlist.features.custom import check_function
-from shortlist.features.spec import Counted, DistinctFeature, adapter
+from shortlist.features.spec import FEATURE, CountedFeature, DistinctFeature, Feature
 
-OF = {
-    "attribute": ({"item", "user", "context"}, {"number", "category", "list", "text", "embedding"}),
-    "age": ({"item"}, {"time"}),
-    "affinity": ({"item"}, {"category", "list"}),
-    "similarity": ({"item"}, {"category", "list", "text", "embedding"}),
+Tables = Sequence[Mapping[str, Any]]
+"""The `[[features]]` tables of a project file."""
+
+ANY_SIDE = frozenset({"item", "user", "context"})
+ATTRIBUTE_OF: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "attribute": (ANY_SIDE, frozenset({"number", "category", "list", "text", "embedding"})),
+    "age": (frozenset({"item"}), frozenset({"time"})),
+    "affinity": (frozenset({"item"}), frozenset({"category", "list"})),
+    "similarity": (frozenset({"item"}), frozenset({"category", "list", "text", "embedding"})),
 }
-"""Feature kind → whose attribute it may be of, and of which kinds."""
+"""Kind of a feature → whose attribute it may be of, and of which kinds."""
+CUSTOM_INPUTS = frozenset({"number", "category", "list", "text", "time", "embedding"})
 
 
-def parse_features(project: Project, kinds: list[str]) -> list[Any]:
-    """The project's features in the order they are computed: a derived one follows what it is derived from.
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The names that feature declarations may use.
 
-    Raises `ProjectError` naming the line of the project file, the feature and the setting.
+    Parameters
+    ----------
+    items, users, context
+        Name of an attribute → its kind.
+    kinds
+        The kinds of events in the log.
     """
-    features = []
-    for number, settings in enumerate(project.features):
-        feature = project.parse(f"features.{number}", adapter, settings)
-        _Check(project, number, kinds).feature(feature)
+
+    items: Mapping[str, str]
+    users: Mapping[str, str]
+    context: Mapping[str, str]
+    kinds: Sequence[str]
+
+    @classmethod
+    def of_dataset(cls, dataset: Dataset) -> FeatureSchema:
+        """Return the schema of a data set."""
+        sides = (dataset.items.attributes, dataset.users.attributes, dataset.log.context)
+        items, users, context = ({name: a.kind for name, a in side.items()} for side in sides)
+        return cls(items, users, context, dataset.log.kinds)
+
+    def attributes(self, side: str) -> Mapping[str, str]:
+        """Return the attributes of a side: item, user or context."""
+        return {"item": self.items, "user": self.users, "context": self.context}[side]
+
+
+def no_place(field: str) -> str:
+    """Return an empty place: the declarations were not read from a file."""
+    return ""
+
+
+def parse_features(tables: Tables, schema: FeatureSchema, place: Place = no_place) -> list[Feature]:
+    """Validate declarations and return them in the order of computation.
+
+    Parameters
+    ----------
+    tables
+        The `[[features]]` tables of the project.
+    schema
+        The names that they may use.
+    place
+        Returns the file and line of a setting (`Project.where`).
+
+    Returns
+    -------
+    list
+        The features; a derived feature follows the features that it is derived from.
+
+    Raises
+    ------
+    ProjectError
+        It names file and line, the feature and the setting, and suggests a close name. `field` is the dotted name of the
+        setting, for example `features.2.window`.
+    """
+    features: list[Any] = []
+    for number, settings in enumerate(tables):
+        feature = validate_settings(FEATURE, dict(settings), place, f"features.{number}")
+        _FeatureCheck(tables, schema, place, number).check(feature)
         features.append(feature)
-    names = [feature.name for feature in features]
-    for number, name in enumerate(names):
-        if names.count(name) > 1:
-            second = len(names) - 1 - names[::-1].index(name)
-            raise ProjectError(
-                f"{_where(project, max(second, number), 'name')}: two features are called {name!r}; names must differ",
-                field="features",
-            )
-    return _ordered(project, features)
+    seen: set[str] = set()
+    for number, feature in enumerate(features):
+        if feature.name in seen:
+            _fail(place, tables, number, "name", f"two features are called {feature.name!r}; names must differ")
+        seen.add(feature.name)
+    return _ordered(features, tables, place)
 
 
-def _where(project: Project, number: int, setting: str = "") -> str:
-    name = project.features[number].get("name", "")
-    return f"{project.where(f'features.{number}.{setting}')}features[{number}] {name!r}"
+def _fail(place: Place, tables: Tables, number: int, setting: str, message: str) -> NoReturn:
+    field = f"features.{number}.{setting}"
+    name = tables[number].get("name", "")
+    raise ProjectError(f"{place(field)}features[{number}] {name!r}: {message}", field=field)
 
 
-def _ordered(project: Project, features: list[Any]) -> list[Any]:
-    """Features after those they are derived from. A feature that rests on itself is an error."""
-    names = {feature.name: number for number, feature in enumerate(features)}
+def _ordered(features: list[Any], tables: Tables, place: Place) -> list[Feature]:
+    """Return features after those that they are derived from."""
+    numbers = {feature.name: number for number, feature in enumerate(features)}
     for number, feature in enumerate(features):
         for source in feature.inputs_of():
-            if source not in names and "." not in source:
-                raise ProjectError(
-                    f"{_where(project, number, 'inputs')}: there is no feature {source!r}, and an attribute is written as "
-                    f"item.x, user.x or context.x; features are: {', '.join(n for n in names if n != feature.name)}",
-                    field=f"features.{number}.inputs",
+            if source not in numbers and "." not in source:
+                others = [name for name in numbers if name != feature.name]
+                hint = suggestion(source, others) or f"; features are: {', '.join(others)}"
+                message = (
+                    f"there is no feature {source!r}; an attribute is written as item.x, user.x or context.x{hint}"
                 )
-    graph = {f.name: [s for s in f.inputs_of() if s in names] for f in features}
+                _fail(place, tables, number, "inputs", message)
+    graph = {f.name: [s for s in f.inputs_of() if s in numbers] for f in features}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        ring = list(error.args[1])
-        raise ProjectError(
-            f"{_where(project, names[ring[0]])}: derived from itself: {' → '.join(reversed(ring))}; break the ring",
-            field=f"features.{names[ring[0]]}",
-        ) from None
+        cycle = list(error.args[1])
+        setting = "of" if features[numbers[cycle[0]]].kind == "cross" else "inputs"
+        message = f"circular dependency: {' → '.join(reversed(cycle))}"
+        _fail(place, tables, numbers[cycle[0]], setting, message)
     plain = [f for f in features if not graph[f.name]]
-    return plain + [features[names[name]] for name in order if graph[name]]
+    return plain + [features[numbers[name]] for name in order if graph[name]]
 
 
-class _Check:
-    """One feature against the project."""
+class _FeatureCheck:
+    """Checks the names that one declaration uses."""
 
-    def __init__(self, project: Project, number: int, kinds: list[str]) -> None:
-        self.project, self.number, self.kinds = project, number, kinds
-        self.tables: dict[str, dict[str, Any]] = {
-            "item": project.items.attributes if project.items else {},
-            "user": project.users.attributes if project.users else {},
-            "context": dict(project.data.context),
-        }
+    def __init__(self, tables: Tables, schema: FeatureSchema, place: Place, number: int) -> None:
+        self._tables, self._schema, self._place, self._number = tables, schema, place, number
 
-    def fail(self, setting: str, message: str) -> None:
-        where = _where(self.project, self.number, setting)
-        raise ProjectError(f"{where}: {message}", field=f"features.{self.number}.{setting}")
+    def _fail(self, setting: str, message: str) -> NoReturn:
+        _fail(self._place, self._tables, self._number, setting, message)
 
-    def feature(self, feature: Any) -> None:
-        if feature.kind in OF:
-            self.attribute(feature.of, *OF[feature.kind], "of")
-        if feature.kind == "cross":
-            for of in feature.of:
-                if "." in of:
-                    self.attribute(of, {"item", "user", "context"}, {"category"}, "of")
-                elif not any(
-                    f.get("name") == of and f.get("kind") == "moment" for f in self.project.features
-                ):
-                    self.fail(
-                        "of", f"{of!r} is no feature of kind moment; a cross is of categories and moments"
-                    )
-        if feature.kind == "custom":
-            for of in feature.inputs:
-                if "." in of:
-                    self.attribute(
-                        of,
-                        {"item", "user", "context"},
-                        {"number", "category", "list", "text", "time", "embedding"},
-                        "inputs",
-                    )
-            problem = check_function(feature.function)
-            if problem:
-                self.fail("function", problem)
-        if isinstance(feature, Counted):
-            self.key(feature.by, "by")
+    def check(self, feature: Any) -> None:
+        """Raise `ProjectError` if a name is wrong."""
+        if feature.kind in ATTRIBUTE_OF:
+            self._attribute(feature.of, *ATTRIBUTE_OF[feature.kind], "of")
+        elif feature.kind == "cross":
+            self._cross(feature.of)
+        elif feature.kind == "custom":
+            self._custom(feature)
+        if isinstance(feature, CountedFeature):
+            self._key(feature.by, "by", ("all", "item", "user"))
         if isinstance(feature, DistinctFeature):
-            self.key(feature.of, "of", {"item", "user"})
+            self._key(feature.of, "of", ("item", "user"))
         for setting in ("event", "per"):
-            event = getattr(feature, setting, None)
-            if event is not None and event not in self.kinds:
-                self.fail(setting, f"no event is of kind {event!r}; the log has: {', '.join(self.kinds)}")
+            self._event(getattr(feature, setting, None), setting)
 
-    def attribute(self, of: str, sides: set[str], wanted: set[str], setting: str) -> None:
+    def _cross(self, names: Sequence[str]) -> None:
+        moments = {table.get("name") for table in self._tables if table.get("kind") == "moment"}
+        for name in names:
+            if "." in name:
+                self._attribute(name, ANY_SIDE, frozenset({"category"}), "of")
+            elif name not in moments:
+                self._fail("of", f"{name!r} is no feature of kind moment; a cross is of categories and moments")
+
+    def _custom(self, feature: Any) -> None:
+        for name in feature.inputs:
+            if "." in name:
+                self._attribute(name, ANY_SIDE, CUSTOM_INPUTS, "inputs")
+        problem = check_function(feature.function)
+        if problem:
+            self._fail("function", problem)
+
+    def _event(self, event: str | None, setting: str) -> None:
+        kinds = self._schema.kinds
+        if event is not None and event not in kinds:
+            hint = suggestion(event, kinds) or f"; the log has: {', '.join(kinds)}"
+            self._fail(setting, f"no event is of kind {event!r}{hint}")
+
+    def _attribute(self, of: str, sides: frozenset[str], kinds: frozenset[str], setting: str) -> None:
         side, _, name = of.partition(".")
         if side not in sides or not name:
             choices = " or ".join(f"{s}.<attribute>" for s in sorted(sides))
-            self.fail(setting, f"{setting} = {of!r} should be {choices}")
-        found = self.tables[side].get(name)
-        if found not in wanted:
-            there = ", ".join(f"{n} ({k})" for n, k in self.tables[side].items()) or "none"
-            self.fail(
+            self._fail(setting, f"{setting} = {of!r} must be {choices}")
+        attributes = self._schema.attributes(side)
+        if attributes.get(name) not in kinds:
+            known = ", ".join(f"{n} ({k})" for n, k in attributes.items()) or "none"
+            fitting = [f"{side}.{n}" for n, k in attributes.items() if k in kinds and n != name]
+            self._fail(
                 setting,
-                f"{setting} = {of!r} needs an attribute of kind {' or '.join(sorted(wanted))}; {side} has: {there}",
+                f"{setting} = {of!r} must be an attribute of kind {' or '.join(sorted(kinds))}"
+                f"{suggestion(of, fitting)}; {side} has: {known}",
             )
 
-    def key(self, by: str, setting: str, whole: set[str] = frozenset({"item", "user", "all"})) -> None:  # type: ignore[assignment]
+    def _key(self, by: str, setting: str, whole: Sequence[str]) -> None:
         for part in by.split("*"):
             if part in whole:
                 continue
             side, _, name = part.partition(".")
-            if side not in self.tables or not name:
-                self.fail(
+            if side not in ANY_SIDE or not name:
+                self._fail(
                     setting,
-                    f"{setting} = {by!r} should be {', '.join(sorted(whole))}, an attribute as item.x, user.x or context.x, "
-                    "or several joined by *",
+                    f"{setting} = {by!r} must be {', '.join(whole)}, an attribute as item.x, user.x or context.x, or several "
+                    f"joined by *{suggestion(part, whole)}",
                 )
-            self.attribute(part, {"item", "user", "context"}, {"category", "list"}, setting)
+            self._attribute(part, ANY_SIDE, frozenset({"category", "list"}), setting)

@@ -1,0 +1,180 @@
+"""Sources of counts: SQL over the log for moments of the past, counters for now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.histories import Histories
+from shortlist.features.aggregates import Aggregate, Counts
+from shortlist.features.formulas import SECOND_INTEGER, fill_column
+from shortlist.features.item_features import ItemFeatures
+from shortlist.features.keys import KeyRows
+from shortlist.features.layout import DirectFeature, FeatureLayout
+from shortlist.features.offline import OfflineCounts
+from shortlist.features.offline_similarity import OfflineSimilarity
+from shortlist.features.online import OnlineCounters
+from shortlist.features.rows import FeatureRows
+from shortlist.features.similarity import fill_from_integers, squared_lengths
+from shortlist.features.visitors import VisitorCounts
+
+
+class CountSource(Protocol):
+    """Where the counts of the rows come from."""
+
+    def lookup(
+        self, aggregates: list[Aggregate], keys: NDArray[np.int64], moments: NDArray[np.int64]
+    ) -> Mapping[Aggregate, Counts]:
+        """Return the counts of (key, moment) pairs, for aggregates by the same key."""
+
+    def lookup_visitors(
+        self, aggregate: Aggregate, owner: NDArray[np.int64], rest: NDArray[np.int64]
+    ) -> Counts | None:
+        """Return the counts of (request, key without the user) pairs of visitors; None if there are none."""
+
+    def fill(self, matrix: NDArray[np.float32]) -> set[str]:
+        """Write the features that need no counts of rows; return their names."""
+
+
+class OfflineSource:
+    """Counts as of moments of the past, for the rows of one matrix."""
+
+    def __init__(
+        self,
+        layout: FeatureLayout,
+        rows: FeatureRows,
+        items: ItemFeatures,
+        counts: OfflineCounts,
+        similarity: OfflineSimilarity,
+    ) -> None:
+        self._layout, self._rows, self._items = layout, rows, items
+        self._counts, self._similarity = counts, similarity
+
+    def __repr__(self) -> str:
+        return f"OfflineSource({self._rows!r})"
+
+    def lookup(
+        self, aggregates: list[Aggregate], keys: NDArray[np.int64], moments: NDArray[np.int64]
+    ) -> Mapping[Aggregate, Counts]:
+        """Return the counts of (key, moment) pairs."""
+        streams: dict[tuple[Any, ...], list[Aggregate]] = defaultdict(list)
+        for a in aggregates:
+            streams[a.event, a.at_least, a.distinct, a.extremes].append(a)
+        found: dict[Aggregate, Counts] = {}
+        for stream in streams.values():
+            found.update(self._counts.lookup(stream, keys, moments))
+        return found
+
+    def lookup_visitors(
+        self, aggregate: Aggregate, owner: NDArray[np.int64], rest: NDArray[np.int64]
+    ) -> Counts | None:
+        """Return None: a log has no visitors."""
+        return None
+
+    def fill(self, matrix: NDArray[np.float32]) -> set[str]:
+        """Write the features that compare items with histories."""
+        item = self._rows.item
+        for feature in self._layout.history_features:
+            table = self._items.vectors[feature.of.partition(".")[2]].table(len(self._items))
+            dot, events, square = self._similarity.lookup(table, feature, self._rows)
+            column = matrix[:, self._layout.columns[feature.name][0]]
+            cosine = feature.kind == "similarity"
+            fill_from_integers(column, cosine, dot, events, square, squared_lengths(table)[item])
+        return {feature.name for feature in self._layout.history_features}
+
+
+class OnlineSource:
+    """Counts as of now, for the rows of one matrix. It reads counters and items, and changes neither."""
+
+    def __init__(
+        self,
+        layout: FeatureLayout,
+        priors: Mapping[str, float],
+        rows: FeatureRows,
+        items: ItemFeatures,
+        counters: OnlineCounters,
+    ) -> None:
+        self._layout, self._priors, self._rows, self._items = layout, priors, rows, items
+        self._counters = counters
+        self._visitors = VisitorCounts(counters.encoder, rows, layout.kinds, items.attributes)
+
+    def __repr__(self) -> str:
+        return f"OnlineSource({self._rows!r})"
+
+    def lookup(
+        self, aggregates: list[Aggregate], keys: NDArray[np.int64], moments: NDArray[np.int64]
+    ) -> Mapping[Aggregate, Counts]:
+        """Return the counts of keys, as of the latest `advance` of the counters."""
+        return {a: self._counters.lookup(a, keys) for a in aggregates}
+
+    def lookup_visitors(
+        self, aggregate: Aggregate, owner: NDArray[np.int64], rest: NDArray[np.int64]
+    ) -> Counts | None:
+        """Return the counts of visitors, from the histories of their requests."""
+        return self._visitors.lookup(aggregate, owner, rest)
+
+    def fill(self, matrix: NDArray[np.float32]) -> set[str]:
+        """Write features with one key a row, and the features that compare items with histories.
+
+        If there are visitors, features by the user are not written: their counts come from the requests.
+        """
+        done = self._fill_direct(matrix)
+        latest: dict[tuple[int, str | None], Histories] = {}
+        for feature in self._layout.history_features:
+            choice = (feature.last, feature.event)
+            if choice not in latest:
+                latest[choice] = self._latest(*choice)
+            column = matrix[:, self._layout.columns[feature.name][0]]
+            vectors = self._items.vectors[feature.of.partition(".")[2]]
+            cosine = feature.kind == "similarity"
+            vectors.fill_similarity(column, latest[choice], self._rows.request, self._rows.item, cosine)
+            done.add(feature.name)
+        return done
+
+    def _latest(self, last: int, event: str | None) -> Histories:
+        histories = self._rows.histories
+        if event is not None:
+            histories = histories.only(histories.kind == self._layout.kinds.index(event))
+        return histories.last(last)
+
+    def _fill_direct(self, matrix: NDArray[np.float32]) -> set[str]:
+        rows = self._rows
+        visitors = bool((rows.users < 0).any())
+        moments = rows.moments[rows.request]
+        slots: dict[str, NDArray[np.int64]] = {}
+        done: set[str] = set()
+        key_rows = rows.key_rows(self._items.attributes)
+        for direct in self._layout.direct:
+            if visitors and direct.of_user:
+                continue
+            by = direct.feature.by
+            if by not in slots:
+                slots[by] = self._slots(by, direct.aggregates[0], key_rows)
+            self._fill_column(matrix[:, direct.column], direct, slots[by], moments)
+            done.add(direct.feature.name)
+        return done
+
+    def _slots(self, by: str, aggregate: Aggregate, rows: KeyRows) -> NDArray[np.int64]:
+        """Return the slot of each row's key in the counters by this key."""
+        encoder, counter = self._layout.encoder, self._counters.counters[aggregate]
+        if encoder.is_of_request(by):  # once a request, not once a row
+            return counter.slots(encoder.encode_single(by, rows.per_request()))[rows.request]
+        return counter.slots(encoder.encode_single(by, rows))
+
+    def _fill_column(
+        self,
+        column: NDArray[np.float32],
+        direct: DirectFeature,
+        slots: NDArray[np.int64],
+        moments: NDArray[np.int64],
+    ) -> None:
+        feature = direct.feature
+        one = self._counters.counters[direct.aggregates[0]]
+        other = self._counters.counters[direct.aggregates[-1]]
+        second = getattr(one, SECOND_INTEGER.get(feature.formula, "last"))
+        x, y = feature.parameters(self._priors.get(feature.name, 0.0))
+        fill_column(column, slots, feature.formula, (one.n, second, other.n), moments, x, y)

@@ -1,0 +1,327 @@
+"""One aggregate, updated event by event."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.features.aggregates import FOREVER, LARGEST, NEVER, SMALLEST, STEPS, Aggregate
+from shortlist.features.hash_table import HashTable
+
+MOST_DENSE_KEYS = 4_000_000
+"""A counter has a slot for each possible key up to this many; above, only for keys that occur."""
+INITIAL_SLOTS = 1024
+
+
+class KeyIndex:
+    """The slots of keys, shared by all counters that count by the same key: a key is looked up once for all of them.
+
+    Slot 0 belongs to no key. It stays empty and is the slot of keys that never occurred.
+    """
+
+    def __init__(self) -> None:
+        self.table = HashTable()
+        self.members: list[WindowCounter] = []
+
+    def __repr__(self) -> str:
+        return f"KeyIndex({self.table.count:,} keys, {len(self.members)} counters)"
+
+    def find(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the slots of keys, 0 for a key that never occurred."""
+        return self.table.find(keys) + 1
+
+    def insert(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the slots of keys, new slots for new keys. All members have room for them."""
+        size = len(self.members[0].n)
+        if self.table.count + len(keys) + 1 > size:
+            self._remove_empty()
+            while self.table.count + len(keys) + 1 > size // 2:
+                size *= 2
+            for member in self.members:
+                member.move(slice(None), size)
+        return self.table.insert(keys) + 1
+
+    def _remove_empty(self) -> None:
+        """Remove keys whose windows are empty in all members: they read like keys that never occurred."""
+        keep = np.zeros(self.table.count, bool)
+        for member in self.members:
+            keep |= member.n[1 : self.table.count + 1] > 0
+        if keep.all():
+            return
+        slots = np.concatenate([[0], 1 + np.flatnonzero(keep)])
+        self.table.renumber(keep)
+        for member in self.members:
+            member.move(slots, len(member.n))
+
+
+class WindowCounter:
+    """Counts events by key over a window that moves in 24 steps.
+
+    A window is a ring of 24 steps for each key, and a running total. An event adds one to the current step and to the
+    total; when time passes a step, `advance` subtracts it from the total. So an event costs O(1), a lookup is one
+    gather, and memory is bounded by the number of keys that occur. Smallest and largest values cannot be subtracted:
+    they are kept a step, and a lookup reads 24 of them. A distinct count remembers when each (key, value) pair was last
+    seen, and counts the pair in that step only.
+
+    Only `add`, `add_pairs` and `advance` change a counter; lookups do not. Any number of threads may look up at the same
+    time, as long as no thread changes the counter.
+
+    Parameters
+    ----------
+    aggregate
+        What is counted.
+    keys
+        Number of possible keys.
+    sums
+        Keep the window's sum of values (`total`).
+    index
+        Slots of the keys, shared with other counters; not used if `keys` is small enough for a slot each.
+
+    Attributes
+    ----------
+    n
+        int32 (slots,), number of events in the window.
+    total, value
+        int64 (slots,), sum of values and value of the latest event, thousandths.
+    last
+        int64 (slots,), time of the latest event, ms.
+    ring_n, ring_total
+        int32 and int64 (24, slots), by step: a step that passes is contiguous memory.
+    ring_low, ring_high
+        int64 (24, slots), or (1, slots) without a window; (0, slots) if no extremes are kept.
+    head
+        Number of the newest step.
+    """
+
+    ARRAYS = ("n", "total", "value", "last", "ring_n", "ring_total", "ring_low", "ring_high")
+
+    def __init__(
+        self, aggregate: Aggregate, keys: int, sums: bool = True, index: KeyIndex | None = None
+    ) -> None:
+        self.aggregate = aggregate
+        self.index = None if is_dense(aggregate.by, keys) else index or KeyIndex()
+        self.pairs = HashTable() if aggregate.distinct is not None else None
+        """(key, value) pairs of a distinct count; their slots index `seen`."""
+        self.seen: NDArray[np.int64] = np.full(INITIAL_SLOTS, NEVER)
+        """When each pair was last seen, ms."""
+        self.head = NEVER
+        self.step = 0 if aggregate.window_ms is None else aggregate.step_ms
+        """Length of a step, ms; 0 without a window."""
+        self.sums = sums
+        size = keys + 1 if self.index is None else INITIAL_SLOTS
+        if self.index is not None:
+            if self.index.members:
+                size = len(self.index.members[0].n)
+            self.index.members.append(self)
+        self._allocate(size)
+
+    def __repr__(self) -> str:
+        return f"WindowCounter({self.aggregate.event} by {self.aggregate.by}, {len(self.n):,} slots)"
+
+    def _allocate(self, size: int) -> None:
+        rings = STEPS if self.step else 0
+        depth = max(rings, 1) if self.aggregate.extremes else 0
+        self.n: NDArray[np.int32] = np.zeros(size, np.int32)
+        self.total: NDArray[np.int64] = np.zeros(size, np.int64)
+        self.value: NDArray[np.int64] = np.zeros(size, np.int64)
+        self.last: NDArray[np.int64] = np.full(size, NEVER)
+        self.ring_n: NDArray[np.int32] = np.zeros((rings, size), np.int32)
+        self.ring_total: NDArray[np.int64] = np.zeros((rings if self.sums else 0, size), np.int64)
+        self.ring_low: NDArray[np.int64] = np.full((depth, size), LARGEST)
+        self.ring_high: NDArray[np.int64] = np.full((depth, size), SMALLEST)
+
+    def slots(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the slots of keys, 0 for a key that never occurred (and for the key −1)."""
+        return keys + 1 if self.index is None else self.index.find(keys)
+
+    def _new_slots(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        return keys + 1 if self.index is None else self.index.insert(keys)
+
+    def move(self, slots: NDArray[np.int64] | slice, size: int) -> None:
+        """Keep some slots only, in this order, in arrays of `size` slots."""
+        old = {name: getattr(self, name)[..., slots] for name in self.ARRAYS}
+        self._allocate(size)
+        for name, array in old.items():
+            getattr(self, name)[..., : array.shape[-1]] = array
+
+    def arrays(self, slots: int) -> dict[str, NDArray[np.int32] | NDArray[np.int64]]:
+        """Return the first slots of all arrays, by name."""
+        return {name: getattr(self, name)[..., :slots] for name in self.ARRAYS}
+
+    def restore(
+        self,
+        arrays: dict[str, NDArray[np.int32] | NDArray[np.int64]],
+        head: int,
+        seen: NDArray[np.int64] | None,
+    ) -> None:
+        """Replace all arrays, by name, the newest step, and the times of a distinct count."""
+        for name in self.ARRAYS:
+            setattr(self, name, arrays[name])
+        self.head = head
+        if seen is not None:
+            self.seen = seen
+
+    @property
+    def next_step_at(self) -> int:
+        """The moment, ms, at which the next step begins."""
+        if not self.step:
+            return FOREVER
+        return NEVER if self.head == NEVER else (self.head + 1) * self.step
+
+    def advance(self, moment: int) -> None:
+        """Move the window to a moment, ms: subtract the steps that leave it. A window never moves back."""
+        if not self.step:
+            return
+        step = moment // self.step
+        if step <= self.head:
+            return
+        for passed in range(max(self.head + 1, step - STEPS + 1), step + 1):
+            place = passed % STEPS
+            self.n -= self.ring_n[place]
+            self.ring_n[place] = 0
+            if self.sums:
+                self.total -= self.ring_total[place]
+                self.ring_total[place] = 0
+            if self.aggregate.extremes:
+                self.ring_low[place] = LARGEST
+                self.ring_high[place] = SMALLEST
+        self.head = step
+
+    def add(
+        self, keys: NDArray[np.int64], times: NDArray[np.int64], values: NDArray[np.int64]
+    ) -> None:
+        """Count events in any order, not later than the newest step. An event before the window only moves `last`."""
+        if not len(keys):
+            return
+        slots = self._new_slots(keys)
+        totals = (self.n, self.total, self.value, self.last)
+        rings = (self.ring_n, self.ring_total, self.ring_low, self.ring_high)
+        _add(slots, times, values, self.step, self.head, totals, rings)
+
+    def add_pairs(
+        self, keys: NDArray[np.int64], pairs: NDArray[np.int64], times: NDArray[np.int64]
+    ) -> None:
+        """Count events of a distinct count. A pair is (key, value) as one integer."""
+        if not len(keys):
+            return
+        assert self.pairs is not None
+        slots = self._new_slots(keys)
+        if self.pairs.count + len(pairs) > len(self.seen):
+            self._remove_old_pairs()
+            size = len(self.seen)
+            while self.pairs.count + len(pairs) > size // 2:
+                size *= 2
+            self.seen = np.concatenate([self.seen, np.full(size - len(self.seen), NEVER)])
+        window = (self.step, self.head)
+        _add_pairs(slots, self.pairs.insert(pairs), times, window, self.n, self.last, self.ring_n, self.seen)
+
+    def _remove_old_pairs(self) -> None:
+        assert self.pairs is not None
+        if not self.step:
+            return
+        keep = self.seen[: self.pairs.count] // self.step > self.head - STEPS
+        seen = self.seen[: self.pairs.count][keep]
+        self.pairs.renumber(keep)
+        self.seen[:] = NEVER
+        self.seen[: len(seen)] = seen
+
+    def lookup(self, keys: NDArray[np.int64]) -> SlotCounts:
+        """Return the counts of keys, as of the newest step."""
+        return SlotCounts(self, self.slots(keys))
+
+
+def is_dense(by: str, keys: int) -> bool:
+    """Return whether a counter has a slot for each possible key."""
+    return keys <= MOST_DENSE_KEYS and "*" not in by
+
+
+class SlotCounts:
+    """`Counts` of some slots of a counter. Arrays are gathered at each access."""
+
+    def __init__(self, counter: WindowCounter, slots: NDArray[np.int64]) -> None:
+        self._counter, self._slots = counter, slots
+
+    def __repr__(self) -> str:
+        return f"SlotCounts({len(self._slots):,} slots of {self._counter!r})"
+
+    @property
+    def n(self) -> NDArray[np.int32]:
+        """Number of events."""
+        return self._counter.n[self._slots]
+
+    @property
+    def total(self) -> NDArray[np.int64]:
+        """Sum of values, thousandths."""
+        return self._counter.total[self._slots]
+
+    @property
+    def last(self) -> NDArray[np.int64]:
+        """Time of the latest event, ms."""
+        return self._counter.last[self._slots]
+
+    @property
+    def value(self) -> NDArray[np.int64]:
+        """Value of the latest event, thousandths."""
+        return self._counter.value[self._slots]
+
+    @property
+    def low(self) -> NDArray[np.int64]:
+        """Smallest value, thousandths."""
+        return self._counter.ring_low[:, self._slots].min(0, initial=LARGEST)
+
+    @property
+    def high(self) -> NDArray[np.int64]:
+        """Largest value, thousandths."""
+        return self._counter.ring_high[:, self._slots].max(0, initial=SMALLEST)
+
+
+@numba.njit(cache=True, nogil=True)
+def _add(slots, times, values, step, head, totals, rings):  # type: ignore[no-untyped-def]
+    n, total, value, last = totals
+    ring_n, ring_total, ring_low, ring_high = rings
+    extremes = ring_low.shape[0] > 0
+    sums = ring_total.shape[0] > 0
+    for i in range(len(slots)):
+        s, t, v = slots[i], times[i], values[i]
+        if t > last[s] or (t == last[s] and v > value[s]):
+            last[s] = t
+            value[s] = v
+        place = 0
+        if step > 0:
+            now = t // step
+            if now <= head - STEPS:
+                continue
+            place = now % STEPS
+            ring_n[place, s] += 1
+            if sums:
+                ring_total[place, s] += v
+        if extremes:
+            ring_low[place, s] = min(ring_low[place, s], v)
+            ring_high[place, s] = max(ring_high[place, s], v)
+        n[s] += 1
+        total[s] += v
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_pairs(slots, pairs, times, window, n, last, ring_n, seen):  # type: ignore[no-untyped-def]  # noqa: PLR0913, E501
+    step, head = window
+    for i in range(len(slots)):
+        s, p, t = slots[i], pairs[i], times[i]
+        last[s] = max(last[s], t)
+        before_t = seen[p]
+        if t <= before_t:
+            continue
+        seen[p] = t
+        if step == 0:
+            if before_t == NEVER:
+                n[s] += 1
+            continue
+        now, before = t // step, before_t // step
+        if now <= head - STEPS or now == before:
+            continue
+        if before > head - STEPS and before_t != NEVER:
+            ring_n[before % STEPS, s] -= 1
+            n[s] -= 1
+        ring_n[now % STEPS, s] += 1
+        n[s] += 1
