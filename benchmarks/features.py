@@ -120,7 +120,8 @@ def rows_of(
     dataset: Any, requests: int, each: int, rng: np.random.Generator, moment: int | None = None
 ) -> Any:
     from shortlist.data.histories import as_of
-    from shortlist.features.matrix import Rows
+    from shortlist.features.keys import RequestKeys
+    from shortlist.features.rows import FeatureRows
 
     users = rng.choice(dataset.log.user, requests).astype(np.int32)
     moments = (
@@ -129,8 +130,8 @@ def rows_of(
         else np.full(requests, moment, np.int64)
     )
     none = np.empty((requests * each, 0), np.float32)
-    return Rows(
-        users,
+    return FeatureRows(
+        RequestKeys(users),
         moments,
         as_of(dataset.histories, users, moments),
         np.repeat(np.arange(requests), each),
@@ -142,27 +143,28 @@ def rows_of(
 
 
 def part_offline(n: str) -> dict[str, Any]:
-    from shortlist.features.matrix import FeatureSet
+    from shortlist.features.feature_set import FeatureSet
 
     dataset = log(int(n))
     rng = np.random.default_rng(1)
-    features = FeatureSet(dataset).fit(dataset)
+    features = FeatureSet.from_project(dataset.project, dataset).fit(dataset)
     rows = rows_of(dataset, ROWS // 60, 60, rng)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    matrix = features.offline(rows, dataset)
+    matrix = features.offline_matrix(rows, dataset)
     return {"seconds": time.perf_counter() - started, "cells": matrix.size, "before_gb": before / 1e6}
 
 
 def part_live(n: str) -> dict[str, Any]:
-    from shortlist.features.keys import Asked
-    from shortlist.features.matrix import FeatureSet
+    from shortlist.features.keys import KeyRows, RequestKeys
+    from shortlist.features.feature_set import FeatureSet
 
     dataset = log(int(n))
-    features = FeatureSet(dataset).fit(dataset)
+    features = FeatureSet.from_project(dataset.project, dataset).fit(dataset)
     started = time.perf_counter()
     live = features.counters(dataset)
     rebuild = len(dataset.log) / (time.perf_counter() - started)
+    items, attributes = features.item_features(dataset.items), dataset.items.attributes
     events = dataset.log
     rng = np.random.default_rng(2)
     now = int(events.time[-1]) + 1
@@ -176,12 +178,11 @@ def part_live(n: str) -> dict[str, Any]:
                 part = chosen[begin : begin + size]
                 if size == 1:
                     row = int(part[0])
-                    live.add(
-                        int(events.user[row]),
-                        int(events.item[row]),
-                        now,
+                    live.add_many(
                         events.kinds[events.kind[row]],
-                        float(events.value[row]),
+                        KeyRows.one_each(RequestKeys(events.user[part]), events.item[part], attributes),
+                        np.array([now]),
+                        events.value[part],
                     )
                     continue
                 kinds = events.kind[part]
@@ -189,8 +190,7 @@ def part_live(n: str) -> dict[str, Any]:
                     own = part[kinds == code]
                     live.add_many(
                         events.kinds[code],
-                        Asked(events.user[own]),
-                        events.item[own],
+                        KeyRows.one_each(RequestKeys(events.user[own]), events.item[own], attributes),
                         np.full(len(own), now),
                         events.value[own],
                     )
@@ -200,7 +200,7 @@ def part_live(n: str) -> dict[str, Any]:
     took = []
     for _ in range(300):
         started = time.perf_counter()
-        features.live(rows, live)
+        features.online_matrix(rows, live, items)
         took.append((time.perf_counter() - started) * 1000)
     answer["matrix_ms"], answer["columns"] = statistics.median(took), len(features.names([]))
     return answer

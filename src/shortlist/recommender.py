@@ -38,8 +38,9 @@ from shortlist.data.histories import Histories
 from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Recommendation, Slate, Slates
 from shortlist.errors import RequestError
-from shortlist.features.keys import Asked
-from shortlist.features.matrix import FeatureSet, Rows
+from shortlist.features.feature_set import FeatureSet
+from shortlist.features.keys import KeyRows, RequestKeys
+from shortlist.features.rows import FeatureRows
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile
 from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
@@ -110,8 +111,9 @@ class Recommender:
     def ready(self, dataset: Dataset, priors: dict[str, float], kept: Path | None = None) -> None:
         """Everything a request needs, from the data set: counters (kept: a folder where they were saved), histories, the clock."""
         self.dataset = dataset
-        self.features = FeatureSet(dataset, priors)
+        self.features = FeatureSet.from_project(self.project, dataset, priors)
         self.counts = self.features.counters(dataset, kept)
+        self.item_features = self.features.item_features(dataset.items)
         self.observed = 0
         """Events taken in since, which are in the counters and not in the log."""
         self.people = People(dataset.histories)
@@ -354,15 +356,16 @@ class Recommender:
 
     def rank(
         self, codes: np.ndarray, requests: Requests, whole: Histories, context: Context
-    ) -> tuple[Rows, np.ndarray, np.ndarray]:
+    ) -> tuple[FeatureRows, np.ndarray, np.ndarray]:
         """Candidates of a batch, as feature rows, their matrix, and calibrated predictions."""
         lap = self.stages
         blended = blend(self.retrievers, requests, self.project.retrieve.candidates, self.must(requests))
         lap("retrieve")
         found = blended.item >= 0
         request = np.repeat(np.arange(len(codes)), found.sum(1))
-        rows = Rows(
-            codes,
+        given = self.asker.given(context, self.dataset.log.context, len(codes))
+        rows = FeatureRows(
+            RequestKeys(codes, given, requests.attributes),
             requests.moments,
             whole,
             request,
@@ -370,10 +373,9 @@ class Recommender:
             blended.sources,
             blended.ranks[found],
             blended.scores[found],
-            requests.attributes,
-            self.asker.given(context, self.dataset.log.context, len(codes)),
         )
-        matrix = self.features.live(rows, self.counts)
+        self.counts.advance(rows.latest_moment)
+        matrix = self.features.online_matrix(rows, self.counts, self.item_features)
         lap("features")
         if not len(matrix):
             return rows, matrix, np.empty((0, len(self.project.objectives)), np.float32)
@@ -383,7 +385,7 @@ class Recommender:
 
     def candidates(
         self, users: Sequence[Any], context: Context = None
-    ) -> tuple[Rows, np.ndarray, np.ndarray]:
+    ) -> tuple[FeatureRows, np.ndarray, np.ndarray]:
         """What the ranker sees for some users now: their candidates' rows, feature matrix float32 (rows, features), and
         predictions float32 (rows, objectives). The columns are `self.ranker.columns`.
         """
@@ -454,7 +456,12 @@ class Recommender:
                 self.dataset.users.ids.own(user),
                 Event(code, moment, self.dataset.log.kinds.index(kind), amount),
             )
-        self.counts.add(person, code, moment, kind, amount, self.asker.read_context(context))
+        event = KeyRows.one_each(
+            RequestKeys(np.array([person], np.int32), self.asker.read_context(context)),
+            np.array([code], np.int32),
+            self.dataset.items.attributes,
+        )
+        self.counts.add_many(kind, event, np.array([moment]), np.array([amount], np.float32))
         if self.newcomers is not None:
             self.newcomers.record(kind, np.array([code]), np.array([amount]))
 
@@ -483,7 +490,9 @@ class Recommender:
             code, rows = kinds.index(kind), np.array(places)
             times = np.array([batch[at].time for at in places], np.int64)
             values = np.array([_amount(batch[at].value) for at in places], np.float32)
-            self.counts.add_many(kind, Asked(users[rows], context), items[rows], times, values)
+            keys = RequestKeys(users[rows], context)
+            events = KeyRows.one_each(keys, items[rows], self.dataset.items.attributes)
+            self.counts.add_many(kind, events, times, values)
             if self.newcomers is not None:
                 self.newcomers.record(kind, items[rows], values)
             if kind != IMPRESSION:

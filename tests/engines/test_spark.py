@@ -6,10 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from test_features import ask, assert_equal, make
+from support.feature_cases import assert_equal, feature_set, make, requests_for_all_items
 
 from shortlist.data.histories import as_of
-from shortlist.features.matrix import FeatureSet
 
 
 def test_spark_finds_the_same_rows() -> None:
@@ -35,7 +34,7 @@ def test_spark_finds_the_same_rows() -> None:
         dataset = make(events, devices=devices, late=late)
         users = rng.integers(0, 3, 40).astype(np.int32)
         moments = np.sort(rng.integers(1_000_000, 7_000_000, 40))
-        features = FeatureSet(dataset).fit(dataset)
-        rows = ask(dataset, users, moments, as_of(dataset.histories, users, moments))
-        spark = features.offline(rows, dataset, engine=SparkEngine())
-        assert_equal(features.offline(rows, dataset), spark, features.names([]))
+        features = feature_set(dataset).fit(dataset)
+        rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
+        spark = features.offline_matrix(rows, dataset, engine=SparkEngine())
+        assert_equal(features.offline_matrix(rows, dataset), spark, features.names([]))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shortlist.data.attributes import CategoryAttribute, ListAttribute
 from shortlist.data.histories import Histories
-from shortlist.features.similarity import live_likeness
+from shortlist.features.similarity import make_vectors
 
 
 @settings(deadline=None, max_examples=50)
@@ -29,5 +29,5 @@ def test_category_similarity_equals_that_of_a_list_of_one(seed: int, cosine: boo
     request, item = np.repeat(np.arange(4), 7), rng.integers(0, 30, 28).astype(np.int32)
     columns = np.empty((2, 28), np.float32)
     for attribute, column in zip((one, many), columns, strict=True):
-        live_likeness(attribute, h, request, item, cosine, column)
+        make_vectors(attribute, 0).fill_similarity(column, h, request, item, cosine)
     np.testing.assert_array_equal(*columns)

@@ -18,7 +18,7 @@ from shortlist.data.log import Log
 from shortlist.data.split import stage_cuts
 from shortlist.data.times import NO_TIME
 from shortlist.errors import LeakError, RequestError
-from shortlist.features.matrix import FeatureSet
+from shortlist.features.feature_set import FeatureSet
 from shortlist.metrics.prediction import expected_calibration_error
 from shortlist.rank.calibration import fit_calibration
 from shortlist.rank.labels import labels
@@ -93,7 +93,7 @@ def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
     cuts = stage_cuts(dataset.log, dataset.project.evaluate)
     with pytest.raises(LeakError, match="would know the answers"):
         make_training_set(
-            dataset, recommender.retrievers, FeatureSet(dataset), cuts.ranker, cuts.validation, cuts.end
+            dataset, recommender.retrievers, FeatureSet.from_project(dataset.project, dataset), cuts.ranker, cuts.validation, cuts.end
         )
 
 
@@ -118,7 +118,7 @@ def _from_slates(
     start = int(dataset.log.time[0]) + 500_000
     past = dataset.before(start)
     sources = {"popular": Popular().fit(past)}
-    return make_training_set(dataset, sources, FeatureSet(dataset).fit(past), start, start + 1_000_000, start)
+    return make_training_set(dataset, sources, FeatureSet.from_project(dataset.project, dataset).fit(past), start, start + 1_000_000, start)
 
 
 @pytest.mark.parametrize(

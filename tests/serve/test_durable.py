@@ -72,14 +72,14 @@ def same_counters(one: Recommender, other: Recommender) -> None:
         twin = other.counts.counters[aggregate]
         counter.advance(now)
         twin.advance(now)
-        if counter.directory is None:
-            keys = np.arange(one.features.keys.size(aggregate.by))
+        if counter.index is None:
+            keys = np.arange(one.features.encoder.size(aggregate.by))
         else:
-            assert twin.directory is not None
-            keys = np.union1d(counter.directory.slots.listing(), twin.directory.slots.listing())
+            assert twin.index is not None
+            keys = np.union1d(counter.index.table.keys_by_slot(), twin.index.table.keys_by_slot())
         for name in ("n", "total", "last"):
-            a, b = (getattr(c, name)[c.at(keys)] for c in (counter, twin))
-            there = (counter.n[counter.at(keys)] > 0) | (name == "n")
+            a, b = (getattr(c, name)[c.slots(keys)] for c in (counter, twin))
+            there = (counter.n[counter.slots(keys)] > 0) | (name == "n")
             np.testing.assert_array_equal(a[there], b[there], f"{aggregate} {name}")
     assert dict(one.people.since) == dict(other.people.since)
 

@@ -19,7 +19,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
 from shortlist.evaluate.feature_report import features_page, inspect_features
 from shortlist.evaluate.pareto import pareto, pareto_page
-from shortlist.features.validate import parse_features
+from shortlist.features.validate import FeatureSchema, parse_features
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
 from shortlist.tuning.search import _Bench, tune, tuned_page
@@ -208,7 +208,8 @@ def test_errors_name_the_line(folder: Path, before: str, after: str, words: str)
     line = text[:at].count("\n") + 1
     project = read_project(path)
     with pytest.raises(ShortlistError) as error:
-        parse_features(project, ["impression", "click", "watch", "like", "dismiss"])
+        schema = FeatureSchema.of_project(project, ["impression", "click", "watch", "like", "dismiss"])
+        parse_features(project.features, schema, project.where)
     assert words in str(error.value)
     assert f"broken.toml, line {line}: " in str(error.value)
 
@@ -223,11 +224,11 @@ def test_a_ring_of_derived_features(folder: Path) -> None:
     )
     (folder / "ring.toml").write_text(text.replace("[[features]]", ring, 1))
     with pytest.raises(
-        ProjectError, match=r"ring\.toml, line \d+: .*derived from itself: (a → b → a|b → a → b)"
+        ProjectError, match=r"ring\.toml, line \d+: .*circular dependency: (a → b → a|b → a → b)"
     ):
-        parse_features(
-            read_project(folder / "ring.toml"), ["impression", "click", "watch", "like", "dismiss"]
-        )
+        project = read_project(folder / "ring.toml")
+        schema = FeatureSchema.of_project(project, ["impression", "click", "watch", "like", "dismiss"])
+        parse_features(project.features, schema, project.where)
 
 
 def test_weights_all_zero_and_an_objective_without_positives(folder: Path) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 from shortlist.bundle.format import read_bundled_project, read_manifest, write_bundle
 from shortlist.data.serialize import load_dataset, save_dataset
 from shortlist.errors import BundleError, ProjectError
-from shortlist.features.saved import save_counts
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile
 from shortlist.retrieve import MODELS
@@ -39,7 +38,7 @@ def write_recommender(recommender: Recommender, folder: Path) -> Path:
             if not recommender.observed
             else recommender.features.counters(recommender.dataset)
         )
-        save_counts(untouched, fresh / "counters")
+        untouched.save(fresh / "counters")
         state = {
             "scales": recommender.scales.tolist(),
             "priors": recommender.features.priors,

@@ -13,7 +13,7 @@ import numpy as np
 
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.errors import DataError
-from shortlist.features.keys import ROOM
+from shortlist.features.keys import SPARE_ITEMS
 
 if TYPE_CHECKING:
     from shortlist.recommender import Recommender
@@ -35,8 +35,8 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
     items = recommender.dataset.items
     given = change.get("attributes", {})
     new = items.ids.code(item) < 0
-    if new and len(recommender.retired) - recommender.trained_items >= ROOM:
-        raise DataError(f"{ROOM:,} items were added since training; train again to add more", field="item")
+    if new and len(recommender.retired) - recommender.trained_items >= SPARE_ITEMS:
+        raise DataError(f"{SPARE_ITEMS:,} items were added since training; train again to add more", field="item")
     _put(items, items.with_changes([_change(item, change)]))
     code = items.ids.code(item)
     if new:
@@ -44,7 +44,7 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
     if change.get("retired") is not None:
         recommender.retired[code] = bool(change["retired"])
     if new or given:
-        recommender.features.refresh(code)
+        recommender.item_features.update([code], items)
     if new:
         for retriever in recommender.retrievers.values():
             retriever.add_items(recommender.dataset)

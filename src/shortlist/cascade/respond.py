@@ -11,7 +11,7 @@ import numpy as np
 
 from shortlist.cascade.reasons import reasons
 from shortlist.data.slates import Recommendation
-from shortlist.features.matrix import Rows
+from shortlist.features.rows import FeatureRows
 from shortlist.rank.utility import UtilityWeights
 from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartSlot
 from shortlist.rerank.strengths import RerankStrengths
@@ -54,7 +54,7 @@ def trial_of(
 def in_full(
     recommender: Recommender,
     requests: Requests,
-    rows: Rows,
+    rows: FeatureRows,
     places: np.ndarray,
     predictions: np.ndarray,
     utility: np.ndarray,

@@ -17,7 +17,7 @@ import numpy as np
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress
 from shortlist.data.split import stage_cuts
-from shortlist.features.matrix import FeatureSet
+from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile, profile_of
 from shortlist.rank.propensity import curve_of
@@ -55,7 +55,7 @@ def train_stages(
     cuts = stage_cuts(dataset.log, dataset.project.evaluate)
     past = dataset.before(cuts.ranker)
     _fit(retrievers, past, progress, "retrievers on the past")
-    features = FeatureSet(dataset).fit(past)
+    features = FeatureSet.from_project(dataset.project, dataset).fit(past)
 
     def examples(seen: Dataset, start: int, end: int, name: str) -> TrainingSet:
         def report(what: str, share: float) -> None:

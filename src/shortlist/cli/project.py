@@ -87,11 +87,11 @@ def check(
     from shortlist.config.project import read_project
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.leaks import check_leaks
-    from shortlist.features.validate import parse_features
+    from shortlist.features.validate import FeatureSchema, parse_features
 
     settings = read_project(project)
     dataset = Dataset.from_project(settings)
-    parse_features(settings, dataset.log.kinds)
+    parse_features(settings.features, FeatureSchema.of_dataset(dataset), settings.where)
     report = dataset.check
     leaks = check_leaks(dataset)
     for leak in leaks:

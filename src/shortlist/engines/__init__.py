@@ -23,6 +23,3 @@ def make_engine(name: str) -> Engine:
     from shortlist.engines.duckdb import DuckDBEngine
 
     return DuckDBEngine()
-
-
-engine_of = make_engine

@@ -91,9 +91,7 @@ def _indexes(counters: Counters) -> list[KeyIndex]:
     return list(dict.fromkeys(c.index for c in counters.values() if c.index is not None))
 
 
-def _description(
-    counters: Counters, encoder: KeyEncoder, indexes: list[KeyIndex]
-) -> list[list[object]]:
+def _description(counters: Counters, encoder: KeyEncoder, indexes: list[KeyIndex]) -> list[list[object]]:
     """Describe the counters in order: files with the same description belong to them."""
     return [
         [

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.attributes import Attribute
+from shortlist.data.attributes import (
+    Attribute,
+    CategoryAttribute,
+    CodedAttribute,
+    EmbeddingAttribute,
+    ListAttribute,
+    NumberAttribute,
+    TextAttribute,
+)
 from shortlist.features.spec import AttributeFeature
 from shortlist.features.texts import TextVectorizer
 
@@ -36,18 +46,16 @@ class AttributeEncoder:
         self.feature = feature
         self.kind = attribute.kind
         self.several = attribute.kind in SEVERAL_COLUMNS
-        self._vocabulary = len(attribute.vocabulary)
+        self._vocabulary = len(attribute.vocabulary) if isinstance(attribute, CodedAttribute) else 0
         self._column_of_code = np.empty(0, np.int64)
-        if attribute.kind == "list":
+        if isinstance(attribute, ListAttribute):
             codes = most_frequent(attribute, feature.most)
             self._column_of_code = np.full(max(self._vocabulary, 1), -1)
             self._column_of_code[codes] = np.arange(len(codes))
-            self.names = [f"{feature.name}={attribute.vocabulary[code]}" for code in codes]
+            self.names = [f"{feature.name}={attribute.vocabulary[code]}" for code in codes.tolist()]
         elif self.several:
-            width = feature.dims
-            if attribute.kind == "embedding":
-                width = min(width, attribute.values.shape[1])
-            self.names = [f"{feature.name}~{number + 1}" for number in range(width)]
+            known = attribute.dimensions if isinstance(attribute, EmbeddingAttribute) else feature.dims
+            self.names = [f"{feature.name}~{number + 1}" for number in range(min(feature.dims, known))]
         else:
             self.names = [feature.name]
 
@@ -56,9 +64,9 @@ class AttributeEncoder:
 
     def encode_all(self, attribute: Attribute) -> NDArray[np.float32]:
         """Encode a whole column of the training data, float32 (n, columns): texts and embeddings learn their components."""
-        if attribute.kind == "text":
-            return _text_components(attribute, len(self.names))
-        if attribute.kind == "embedding":
+        if isinstance(attribute, TextAttribute):
+            return _text_components(attribute.text, len(self.names))
+        if isinstance(attribute, EmbeddingAttribute):
             return _principal_components(attribute.values, len(self.names))
         return self.encode(attribute)
 
@@ -67,17 +75,21 @@ class AttributeEncoder:
 
         The columns do not depend on values that were added to the vocabulary after training.
         """
-        if attribute.kind == "list":
-            matrix = np.zeros((len(attribute), len(self.names)), np.float32)
-            known = attribute.codes < len(self._column_of_code)
-            owner = np.repeat(np.arange(len(attribute)), np.diff(attribute.indptr))[known]
-            column = self._column_of_code[attribute.codes[known]]
-            matrix[owner[column >= 0], column[column >= 0]] = 1
-            return matrix
-        if attribute.kind == "number":
+        if isinstance(attribute, ListAttribute):
+            return self._encode_lists(attribute)
+        if isinstance(attribute, NumberAttribute):
             return attribute.values[:, None]
+        assert isinstance(attribute, CategoryAttribute)
         codes = bucket_codes(attribute.codes, self._vocabulary, self.feature.buckets)
         return np.where(codes < 0, np.nan, codes).astype(np.float32)[:, None]
+
+    def _encode_lists(self, attribute: ListAttribute) -> NDArray[np.float32]:
+        matrix = np.zeros((len(attribute), len(self.names)), np.float32)
+        known = attribute.codes < len(self._column_of_code)
+        owner = np.repeat(np.arange(len(attribute)), np.diff(attribute.indptr))[known]
+        column = self._column_of_code[attribute.codes[known]]
+        matrix[owner[column >= 0], column[column >= 0]] = 1
+        return matrix
 
     def encode_changed(self, attribute: Attribute, old: NDArray[np.float32]) -> NDArray[np.float32]:
         """Encode rows that changed after training. old: their columns so far, NaN for new rows.
@@ -85,21 +97,23 @@ class AttributeEncoder:
         A category that training has not seen is unknown. Texts and embeddings keep their columns: their components
         belong to the training.
         """
-        if self.kind in {"text", "embedding"}:
+        if isinstance(attribute, (TextAttribute, EmbeddingAttribute)):
             return old
         columns = self.encode(attribute)
-        if self.kind == "category":
+        if isinstance(attribute, CategoryAttribute):
             columns[attribute.codes >= self._vocabulary] = np.nan
         return columns
 
 
-def most_frequent(attribute: Attribute, most: int) -> NDArray[np.int64]:
+def most_frequent(attribute: ListAttribute, most: int) -> NDArray[np.int64]:
     """Return the codes of the most frequent values of a list, ascending; ties go to the lower code."""
     counts = np.bincount(attribute.codes, minlength=len(attribute.vocabulary))
     return np.sort(np.argsort(-counts, kind="stable")[:most])
 
 
-def bucket_codes(codes: NDArray[np.int32], vocabulary: int, buckets: int) -> NDArray[np.int32] | NDArray[np.int64]:
+def bucket_codes(
+    codes: NDArray[np.int32], vocabulary: int, buckets: int
+) -> NDArray[np.int32] | NDArray[np.int64]:
     """Return category codes as the ranker sees them: hashed if there are more than `buckets`."""
     if vocabulary <= buckets:
         return codes
@@ -112,13 +126,13 @@ def hash_codes(codes: NDArray[np.int64], buckets: int) -> NDArray[np.int64]:
     return ((mixed >> np.uint64(33)) % np.uint64(buckets)).astype(np.int64)
 
 
-def _text_components(attribute: Attribute, width: int) -> NDArray[np.float32]:
+def _text_components(texts: Sequence[str], width: int) -> NDArray[np.float32]:
     """Latent semantic analysis: TF-IDF, then truncated SVD; unused columns are 0."""
     from sklearn.decomposition import TruncatedSVD  # see TextVectorizer
 
-    vectors = TextVectorizer(TEXT_BUCKETS).fit_transform(attribute.text)
+    vectors = TextVectorizer(TEXT_BUCKETS).fit_transform(texts)
     components = min(width, max(min(vectors.shape) - 1, 1))
-    columns = np.zeros((len(attribute), width), np.float32)
+    columns = np.zeros((len(texts), width), np.float32)
     columns[:, :components] = TruncatedSVD(components, random_state=0).fit_transform(vectors)
     return columns
 

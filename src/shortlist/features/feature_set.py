@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
-from shortlist.data.dataset import Dataset, Entities
+from shortlist.data.dataset import Dataset
+from shortlist.data.entities import Entities
 from shortlist.engines import Engine
-from shortlist.engines.duckdb import DuckEngine
+from shortlist.engines.duckdb import DuckDBEngine
 from shortlist.features.aggregates import Aggregate
 from shortlist.features.item_features import ItemFeatures
 from shortlist.features.keys import SPARE_ITEMS, KeyEncoder
@@ -186,7 +187,7 @@ class FeatureSet:
         ndarray
             float32 (rows, columns); see `names`.
         """
-        engine = engine or DuckEngine()
+        engine = engine or DuckDBEngine()
         items = item_features or self.item_features(dataset.items, room=0)
         counts = OfflineCounts(dataset, self.encoder, engine)
         similarity = OfflineSimilarity(dataset.log, engine)

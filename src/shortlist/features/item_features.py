@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Entities
+from shortlist.data.entities import Entities
 from shortlist.errors import DataError
 from shortlist.features.encoders import AttributeEncoder
 from shortlist.features.similarity import ItemVectors, make_vectors
+
+A = TypeVar("A", bound=Attribute)
 
 
 class ItemFeatures:
@@ -53,7 +56,7 @@ class ItemFeatures:
         self._n = len(items)
         width = sum(len(encoder.names) for encoder in encoders)
         self._columns = np.full((len(items) + room, width), np.nan, np.float32)
-        self.attributes: Mapping[str, Attribute] = dict(items.attributes)
+        self._items = items
         for encoder, begin, end, name in self._layout():
             self._columns[: self._n, begin:end] = encoder.encode_all(items.attributes[name])
         self.vectors: dict[str, ItemVectors] = {
@@ -73,6 +76,15 @@ class ItemFeatures:
     def columns(self) -> NDArray[np.float32]:
         """The fixed columns of all items, float32 (items, columns)."""
         return self._columns[: self._n]
+
+    @property
+    def attributes(self) -> Mapping[str, Attribute]:
+        """Name → attribute of all items, as of the latest update."""
+        return self._items.attributes
+
+    def attribute(self, name: str, kind: type[A]) -> A:
+        """Return an attribute that must be of a kind, as of the latest update."""
+        return self._items.attribute(name, kind)
 
     def _layout(self) -> list[tuple[AttributeEncoder, int, int, str]]:
         """Return each encoder with its columns [begin, end) and the name of its attribute."""
@@ -100,7 +112,8 @@ class ItemFeatures:
         """
         if len(items) > len(self._columns):
             raise DataError(
-                f"there is no room for {len(items) - self._n:,} more items; train again to add more", field="item"
+                f"there is no room for {len(items) - self._n:,} more items; train again to add more",
+                field="item",
             )
         rows = np.asarray(rows, np.int64)
         for encoder, begin, end, name in self._layout():
@@ -108,5 +121,5 @@ class ItemFeatures:
             self._columns[rows, begin:end] = encoder.encode_changed(changed, self._columns[rows, begin:end])
         for name, vectors in self.vectors.items():
             vectors.update(rows, items.attributes[name])
-        self.attributes = dict(items.attributes)
+        self._items = items
         self._n = len(items)

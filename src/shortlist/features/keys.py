@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset, Log
+from shortlist.data.attributes import Attribute, CodedAttribute, ListAttribute
+from shortlist.data.dataset import Dataset
+from shortlist.data.log import Log
 
 NO_INDEX = np.empty(0, np.int64)
 SPARE_ITEMS = 16_384
@@ -77,11 +79,16 @@ class KeyRows:
         return f"KeyRows({len(self):,} rows of {len(self.requests.users):,} requests)"
 
     @classmethod
-    def of_events(
-        cls, log: Log, rows: NDArray[np.int64], items: Mapping[str, Attribute]
+    def one_each(
+        cls, requests: RequestKeys, item: NDArray[np.int32], items: Mapping[str, Attribute]
     ) -> KeyRows:
+        """Return one row a request (or event). item: int32 (R,)."""
+        return cls(requests, np.arange(len(item)), item, items)
+
+    @classmethod
+    def of_events(cls, log: Log, rows: NDArray[np.int64], items: Mapping[str, Attribute]) -> KeyRows:
         """Return some events of a log: each is a request of its own."""
-        return cls(RequestKeys.of_events(log, rows), np.arange(len(rows)), log.item[rows], items)
+        return cls.one_each(RequestKeys.of_events(log, rows), log.item[rows], items)
 
     def take(self, rows: NDArray[np.int64]) -> KeyRows:
         """Return some of the rows, of the same requests."""
@@ -90,7 +97,7 @@ class KeyRows:
     def per_request(self) -> KeyRows:
         """Return one row a request, for keys that do not depend on the item."""
         n = len(self.requests.users)
-        return KeyRows(self.requests, np.arange(n), np.zeros(n, np.int32), self.items)
+        return KeyRows.one_each(self.requests, np.zeros(n, np.int32), self.items)
 
 
 class KeyEncoder:
@@ -117,8 +124,9 @@ class KeyEncoder:
         self._lists: set[str] = set()
         for side, attributes in sides.items():
             for name, attribute in attributes.items():
-                self._sizes[f"{side}.{name}"] = max(len(attribute.vocabulary), 1)
-                if attribute.kind == "list":
+                if isinstance(attribute, CodedAttribute):
+                    self._sizes[f"{side}.{name}"] = max(len(attribute.vocabulary), 1)
+                if isinstance(attribute, ListAttribute):
                     self._lists.add(f"{side}.{name}")
 
     def __repr__(self) -> str:
@@ -153,11 +161,9 @@ class KeyEncoder:
             return owner, keys[owner]
         owner, keys = np.arange(len(rows)), np.zeros(len(rows), np.int64)
         for part in by.split("*"):
-            if part == "all":
-                continue
-            indptr, codes = self._codes(part, rows)
-            at = owner if _is_of_item(part) else rows.request[owner]
-            owner, keys = _product(owner, keys, at, indptr, codes, self._sizes[part])
+            if part != "all":
+                codes = self._codes(part, rows)
+                owner, keys = _product(owner, keys, codes, self._sizes[part])
         return owner, keys
 
     def encode_single(self, by: str, rows: KeyRows) -> NDArray[np.int64]:
@@ -167,42 +173,44 @@ class KeyEncoder:
         keys = np.zeros(len(rows), np.int64)
         for part in by.split("*"):
             if part != "all":
-                index = NO_INDEX if _is_of_item(part) else rows.request
-                _append_digit(keys, self._codes(part, rows)[1], index, self._sizes[part])
+                codes = self._codes(part, rows)
+                _append_digit(keys, codes.codes, codes.at, self._sizes[part])
         return keys
 
-    def _codes(
-        self, part: str, rows: KeyRows
-    ) -> tuple[NDArray[np.int64] | None, NDArray[np.int32]]:
-        """Return the codes of a part of each row (of items) or of each request, as (indptr, codes).
-
-        indptr is None where each has one code (−1: unknown). Codes beyond those of training are −1.
-        """
-        if part == "item":
-            return None, rows.item
-        if part == "user":
-            return None, rows.requests.users
+    def _codes(self, part: str, rows: KeyRows) -> _Codes:
         side, _, name = part.partition(".")
         if side == "item":
-            taken = rows.items[name]
-            if taken.kind == "category":  # faster than `take`: items are never unknown
-                codes = taken.codes[rows.item]
-                size = self._sizes[part]
-                return None, codes if len(taken.vocabulary) <= size else np.where(codes < size, codes, -1)
-            taken = taken.take(rows.item)
-        elif side == "context":
-            if name not in rows.requests.context:
-                return None, np.full(len(rows.requests.users), -1, np.int32)
-            taken = rows.requests.context[name]
-        elif name in rows.requests.user_attributes:
-            taken = rows.requests.user_attributes[name]
+            index = rows.item.astype(np.int64)
+            return _Codes(index, NO_INDEX) if not name else _Codes.of(rows.items[name], index)
+        if part == "user":
+            return _Codes(rows.requests.users, rows.request)
+        if side == "context":
+            attribute = rows.requests.context.get(name)
         else:
-            taken = self.users[name].take(rows.requests.users)
-        size = self._sizes[part]
-        codes = taken.codes
-        if len(taken.vocabulary) > size:
-            codes = np.where(codes < size, codes, -1)
-        return (taken.indptr if taken.kind == "list" else None), codes
+            attribute = rows.requests.user_attributes.get(name)
+            if attribute is None:
+                attribute = self.users[name].take(rows.requests.users)
+        if attribute is None:
+            return _Codes(np.full(len(rows.requests.users), -1, np.int32), rows.request)
+        return _Codes.of(attribute, rows.request)
+
+
+class _Codes(NamedTuple):
+    """The codes of a part of a key.
+
+    A row has the code `codes[at[row]]`, or `codes[row]` if `at` is empty. With indptr, it has several:
+    `codes[indptr[at[row]] : indptr[at[row] + 1]]`. A code outside 0 … size − 1 is unknown.
+    """
+
+    codes: NDArray[np.int32] | NDArray[np.int64]
+    at: NDArray[np.int64]
+    indptr: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, attribute: Attribute, index: NDArray[np.int64]) -> _Codes:
+        assert isinstance(attribute, CodedAttribute)
+        indptr = attribute.indptr if isinstance(attribute, ListAttribute) else None
+        return cls(attribute.codes, index, indptr)
 
 
 def _is_of_item(part: str) -> bool:
@@ -211,7 +219,7 @@ def _is_of_item(part: str) -> bool:
 
 @numba.njit(cache=True, nogil=True)
 def _append_digit(keys, codes, index, size):  # type: ignore[no-untyped-def]
-    """Append a digit to each key in place: `codes[row]`, or `codes[index[row]]` if there is an index."""
+    """Append a digit to each key in place: the code of its row. A key with an unknown code becomes −1."""
     for row in range(len(keys)):
         code = np.int64(codes[index[row]] if len(index) else codes[row])
         if keys[row] < 0 or code < 0 or code >= size:
@@ -221,24 +229,16 @@ def _append_digit(keys, codes, index, size):  # type: ignore[no-untyped-def]
 
 
 def _product(
-    owner: NDArray[np.int64],
-    keys: NDArray[np.int64],
-    at: NDArray[np.int64],
-    indptr: NDArray[np.int64] | None,
-    codes: NDArray[np.int32],
-    size: int,
+    owner: NDArray[np.int64], keys: NDArray[np.int64], part: _Codes, size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Join each (owner, key) with its codes of the next part: code `at[i]`, or the codes of list `at[i]`."""
-    if indptr is None:
-        digit = codes[at].astype(np.int64)
-        known = digit >= 0
-        if known.all():
-            return owner, keys * size + digit
-        return owner[known], keys[known] * size + digit[known]
-    counts = (indptr[1:] - indptr[:-1])[at]
-    begin = np.cumsum(counts) - counts
-    inner = np.arange(int(counts.sum())) - np.repeat(begin - indptr[at], counts)
-    digit = codes[inner].astype(np.int64)
-    owner, keys = np.repeat(owner, counts), np.repeat(keys, counts) * size + digit
-    known = digit >= 0
+    """Join each (row, key) pair with each code that its row has in the next part."""
+    at = part.at[owner] if len(part.at) else owner
+    if part.indptr is not None:
+        begin = part.indptr[at]
+        counts = part.indptr[at + 1] - begin
+        inner = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts - begin, counts)
+        owner, keys, at = np.repeat(owner, counts), np.repeat(keys, counts), inner
+    digit = part.codes[at].astype(np.int64)
+    known = (digit >= 0) & (digit < size)
+    keys = keys * size + digit
     return (owner, keys) if known.all() else (owner[known], keys[known])

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from shortlist.data.attributes import CategoryAttribute, TimeAttribute
 from shortlist.data.times import NO_TIME
 from shortlist.features.aggregates import Aggregate, Counts
 from shortlist.features.custom import call_function
@@ -106,9 +107,7 @@ class _Counting:
                 progress((number + 1) / len(groups))
         return counts
 
-    def _group(
-        self, by: str, aggregates: list[Aggregate], key_rows: KeyRows
-    ) -> dict[Aggregate, Counts]:
+    def _group(self, by: str, aggregates: list[Aggregate], key_rows: KeyRows) -> dict[Aggregate, Counts]:
         """Return the counts of rows, for aggregates by the same key."""
         owner, keys = self._layout.encoder.encode(by, key_rows)
         found = self._source.lookup(aggregates, keys, self._rows.moments[key_rows.request[owner]])
@@ -150,7 +149,7 @@ class _PlainFeatures:
             case "moment":
                 values = _moment(feature.of, rows.moments)[rows.request]
             case "age":
-                times = self._items.attributes[feature.of.partition(".")[2]].times[rows.item]
+                times = self._items.attribute(feature.of.partition(".")[2], TimeAttribute).times[rows.item]
                 values = np.where(times == NO_TIME, np.nan, (rows.moments[rows.request] - times) / DAY_MS)
             case "cross":
                 values = self._cross(feature)
@@ -191,10 +190,11 @@ class _PlainFeatures:
             return _moment(part, rows.moments)[rows.request], MOMENT_VALUES[part]
         vocabulary = self._layout.encoder.size(of)
         if side == "item":
-            return self._items.attributes[name].codes[rows.item], vocabulary
+            return self._items.attribute(name, CategoryAttribute).codes[rows.item], vocabulary
         given = rows.attribute(side, name)
         if given is None:
             return np.full(len(rows.item), -1), vocabulary
+        assert isinstance(given, CategoryAttribute)
         return given.codes[rows.request], vocabulary
 
     def arrow(self, name: str, matrix: NDArray[np.float32]) -> pa.Array:

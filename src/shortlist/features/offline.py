@@ -154,7 +154,9 @@ class OfflineCounts:
         log = self._log
 
         def step(times: Integers64) -> Integers64:
-            return np.zeros(len(times), np.int64) if aggregate.window_ms is None else times // aggregate.step_ms
+            return (
+                np.zeros(len(times), np.int64) if aggregate.window_ms is None else times // aggregate.step_ms
+            )
 
         events = {
             "key": keys,

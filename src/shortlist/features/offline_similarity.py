@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shortlist.data.dataset import Log
+from shortlist.data.log import Log
 from shortlist.engines import Engine
 from shortlist.features.rows import FeatureRows
 from shortlist.features.running import Marks, running_sums
@@ -72,7 +72,10 @@ class OfflineSimilarity:
         if self._late:
             acts["known"] = log.arrived[acted]
             requests = pa.table({"request": request, "person": asker, "t": moments})
-            return LATEST_OF_LATE_SQL.format(last=feature.last), {"requests": requests, "acts": pa.table(acts)}
+            return LATEST_OF_LATE_SQL.format(last=feature.last), {
+                "requests": requests,
+                "acts": pa.table(acts),
+            }
         marks, none = Marks.of(asker, moments), np.zeros(len(acted), np.int64)
         events = {"key": user, "t": log.time[acted], "n": none + 1, "v": none, "place": none}
         before = running_sums(self._engine, pa.table(events), marks).n[marks.inverse]

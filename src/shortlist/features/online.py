@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Log
+from shortlist.data.log import Log
 from shortlist.features.aggregates import FOREVER, NEVER, Aggregate
 from shortlist.features.counter_files import load_counters, save_counters
 from shortlist.features.formulas import THOUSANDTHS, thousandths

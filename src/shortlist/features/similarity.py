@@ -14,7 +14,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.attributes import Attribute
+from shortlist.data.attributes import (
+    Attribute,
+    CategoryAttribute,
+    EmbeddingAttribute,
+    ListAttribute,
+    TextAttribute,
+)
 from shortlist.data.histories import Histories
 from shortlist.data.scratch import ScratchPool
 from shortlist.features.texts import TextVectorizer
@@ -85,13 +91,16 @@ class ItemVectors(ABC):
 
 def make_vectors(attribute: Attribute, room: int) -> ItemVectors:
     """Return the vectors of all items by an attribute, with room for more items."""
-    if attribute.kind == "category":
-        return CategoryVectors(attribute)
-    if attribute.kind == "list":
-        return ListVectors(attribute)
-    if attribute.kind == "text":
-        return TextVectors(attribute, room)
-    return EmbeddingVectors(attribute, room)
+    match attribute:
+        case CategoryAttribute():
+            return CategoryVectors(attribute)
+        case ListAttribute():
+            return ListVectors(attribute)
+        case TextAttribute():
+            return TextVectors(attribute, room)
+        case EmbeddingAttribute():
+            return EmbeddingVectors(attribute, room)
+    raise TypeError(f"items cannot be compared by {attribute!r}")
 
 
 class CategoryVectors(ItemVectors):
@@ -100,12 +109,13 @@ class CategoryVectors(ItemVectors):
     A vector of one value needs a quarter of the look-ups of a sparse vector, so categories have a kernel of their own.
     """
 
-    def __init__(self, attribute: Attribute) -> None:
+    def __init__(self, attribute: CategoryAttribute) -> None:
         super().__init__(len(attribute.vocabulary))
         self._codes = attribute.codes
 
     def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
         """Read the attribute with the changes made."""
+        assert isinstance(attribute, CategoryAttribute)
         if len(attribute.vocabulary) > self._width:
             self._set_width(2 * len(attribute.vocabulary))
         self._codes = attribute.codes
@@ -127,7 +137,9 @@ class CategoryVectors(ItemVectors):
     ) -> None:
         """Write the similarity of each item to the history of its request."""
         with self._scratch.lease() as profile:
-            _fill_by_category(column, (latest.indptr, latest.item), request, item, self._codes, profile, cosine)
+            _fill_by_category(
+                column, (latest.indptr, latest.item), request, item, self._codes, profile, cosine
+            )
 
 
 class _TableVectors(ItemVectors):
@@ -157,20 +169,21 @@ class _TableVectors(ItemVectors):
 class ListVectors(_TableVectors):
     """Weight 1 in each value of a list: the ragged array of the attribute, without a copy."""
 
-    def __init__(self, attribute: Attribute) -> None:
+    def __init__(self, attribute: ListAttribute) -> None:
         super().__init__(len(attribute.vocabulary))
         self._ones = np.ones(max(len(attribute.codes), 1), np.int16)
         self._read(attribute)
 
     def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
         """Read the attribute with the changes made."""
+        assert isinstance(attribute, ListAttribute)
         if len(attribute.vocabulary) > self._width:
             self._set_width(2 * len(attribute.vocabulary))
         if len(attribute.codes) > len(self._ones):
             self._ones = np.ones(2 * len(attribute.codes), np.int16)
         self._read(attribute)
 
-    def _read(self, attribute: Attribute) -> None:
+    def _read(self, attribute: ListAttribute) -> None:
         self._table = SparseTable(attribute.indptr[:-1], attribute.indptr[1:], attribute.codes, self._ones)
 
 
@@ -188,7 +201,10 @@ class _WeightedVectors(_TableVectors):
         starts[:n], stops[:n] = table.starts, table.stops
         self._used = used
         self._table = SparseTable(
-            starts, stops, _lengthened(table.values, used, used + spare), _lengthened(table.weights, used, used + spare)
+            starts,
+            stops,
+            _lengthened(table.values, used, used + spare),
+            _lengthened(table.weights, used, used + spare),
         )
 
     def _put(self, rows: NDArray[np.int64], new: SparseTable) -> None:
@@ -219,25 +235,27 @@ class _WeightedVectors(_TableVectors):
 class TextVectors(_WeightedVectors):
     """TF-IDF weights of the words of a text. New texts are weighted by the document frequencies of training."""
 
-    def __init__(self, attribute: Attribute, room: int) -> None:
+    def __init__(self, attribute: TextAttribute, room: int) -> None:
         self._vectorizer = TextVectorizer(TEXT_BUCKETS)
         table = _rounded(self._vectorizer.fit_transform(attribute.text))
         super().__init__(table, TEXT_BUCKETS, room, room * WORDS_PER_TEXT)
 
     def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
         """Vectorize the texts of some rows."""
-        self._put(rows, _rounded(self._vectorizer.transform([attribute.text[row] for row in rows.tolist()])))
+        assert isinstance(attribute, TextAttribute)
+        self._put(rows, _rounded(self._vectorizer.transform(attribute.text.some(rows))))
 
 
 class EmbeddingVectors(_WeightedVectors):
     """The components of an embedding."""
 
-    def __init__(self, attribute: Attribute, room: int) -> None:
-        width = attribute.values.shape[1]
+    def __init__(self, attribute: EmbeddingAttribute, room: int) -> None:
+        width = attribute.dimensions
         super().__init__(_embedded(attribute.values), width, room, room * width)
 
     def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
         """Scale and round the embeddings of some rows."""
+        assert isinstance(attribute, EmbeddingAttribute)
         self._put(rows, _embedded(attribute.values[rows]))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NoReturn
 
+from shortlist.config.project import Project
 from shortlist.config.validate import Place, validate_settings
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError, suggestion
@@ -51,6 +52,13 @@ class FeatureSchema:
         items, users, context = ({name: a.kind for name, a in side.items()} for side in sides)
         return cls(items, users, context, dataset.log.kinds)
 
+    @classmethod
+    def of_project(cls, project: Project, kinds: Sequence[str]) -> FeatureSchema:
+        """Return the schema that a project declares. kinds: the kinds of events in its log."""
+        items = project.items.attributes if project.items else {}
+        users = project.users.attributes if project.users else {}
+        return cls(items, users, project.data.context, kinds)
+
     def attributes(self, side: str) -> Mapping[str, str]:
         """Return the attributes of a side: item, user or context."""
         return {"item": self.items, "user": self.users, "context": self.context}[side]
@@ -92,7 +100,9 @@ def parse_features(tables: Tables, schema: FeatureSchema, place: Place = no_plac
     seen: set[str] = set()
     for number, feature in enumerate(features):
         if feature.name in seen:
-            _fail(place, tables, number, "name", f"two features are called {feature.name!r}; names must differ")
+            _fail(
+                place, tables, number, "name", f"two features are called {feature.name!r}; names must differ"
+            )
         seen.add(feature.name)
     return _ordered(features, tables, place)
 
@@ -111,9 +121,7 @@ def _ordered(features: list[Any], tables: Tables, place: Place) -> list[Feature]
             if source not in numbers and "." not in source:
                 others = [name for name in numbers if name != feature.name]
                 hint = suggestion(source, others) or f"; features are: {', '.join(others)}"
-                message = (
-                    f"there is no feature {source!r}; an attribute is written as item.x, user.x or context.x{hint}"
-                )
+                message = f"there is no feature {source!r}; an attribute is written as item.x, user.x or context.x{hint}"
                 _fail(place, tables, number, "inputs", message)
     graph = {f.name: [s for s in f.inputs_of() if s in numbers] for f in features}
     try:
@@ -157,7 +165,9 @@ class _FeatureCheck:
             if "." in name:
                 self._attribute(name, ANY_SIDE, frozenset({"category"}), "of")
             elif name not in moments:
-                self._fail("of", f"{name!r} is no feature of kind moment; a cross is of categories and moments")
+                self._fail(
+                    "of", f"{name!r} is no feature of kind moment; a cross is of categories and moments"
+                )
 
     def _custom(self, feature: Any) -> None:
         for name in feature.inputs:

@@ -42,9 +42,7 @@ class VisitorCounts:
     def __repr__(self) -> str:
         return f"VisitorCounts({self._rows!r})"
 
-    def lookup(
-        self, aggregate: Aggregate, owner: NDArray[np.int64], rest: NDArray[np.int64]
-    ) -> CountArrays:
+    def lookup(self, aggregate: Aggregate, owner: NDArray[np.int64], rest: NDArray[np.int64]) -> CountArrays:
         """Return the counts of (request, key without the user) pairs, int64 (pairs,) each."""
         histories = self._rows.histories
         by = without_user(aggregate.by)
@@ -81,7 +79,7 @@ class VisitorCounts:
         owner = histories.owner[events]
         attributes = {name: a.take(owner) for name, a in requests.user_attributes.items()}
         of_events = RequestKeys(requests.users[owner], {}, attributes)
-        return KeyRows(of_events, np.arange(len(events)), histories.item[events], self._items)
+        return KeyRows.one_each(of_events, histories.item[events], self._items)
 
     def _count(
         self, size: int, place: NDArray[np.int64], events: NDArray[np.int64]

@@ -188,9 +188,7 @@ class WindowCounter:
                 self.ring_high[place] = SMALLEST
         self.head = step
 
-    def add(
-        self, keys: NDArray[np.int64], times: NDArray[np.int64], values: NDArray[np.int64]
-    ) -> None:
+    def add(self, keys: NDArray[np.int64], times: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         """Count events in any order, not later than the newest step. An event before the window only moves `last`."""
         if not len(keys):
             return
@@ -199,9 +197,7 @@ class WindowCounter:
         rings = (self.ring_n, self.ring_total, self.ring_low, self.ring_high)
         _add(slots, times, values, self.step, self.head, totals, rings)
 
-    def add_pairs(
-        self, keys: NDArray[np.int64], pairs: NDArray[np.int64], times: NDArray[np.int64]
-    ) -> None:
+    def add_pairs(self, keys: NDArray[np.int64], pairs: NDArray[np.int64], times: NDArray[np.int64]) -> None:
         """Count events of a distinct count. A pair is (key, value) as one integer."""
         if not len(keys):
             return

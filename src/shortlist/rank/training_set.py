@@ -17,8 +17,11 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import as_of
 from shortlist.data.progress import Progress, silent
+from shortlist.engines import make_engine
 from shortlist.errors import DataError, LeakError
-from shortlist.features.matrix import FeatureSet, Rows
+from shortlist.features.feature_set import FeatureSet
+from shortlist.features.keys import RequestKeys
+from shortlist.features.rows import FeatureRows
 from shortlist.rank.censoring import share_arrived
 from shortlist.rank.labels import labels, outcomes
 from shortlist.rank.propensity import Examination
@@ -93,7 +96,9 @@ def make_training_set(
             field="evaluate.ranker_window",
         )
     rows, weights = _rows(dataset, retrievers, asked, rng, progress)
-    matrix = features.offline(rows, dataset, lambda share: progress("features", share))
+    matrix = features.offline_matrix(
+        rows, dataset, lambda share: progress("features", share), make_engine(dataset.project.data.engine)
+    )
     users, moments = rows.users[rows.request], rows.moments[rows.request]
     targets, arrived = {}, {}
     for name, objective in dataset.project.objectives.items():
@@ -173,7 +178,7 @@ def _rows(
     asked: Moments,
     rng: np.random.Generator,
     progress: Progress,
-) -> tuple[Rows, np.ndarray]:
+) -> tuple[FeatureRows, np.ndarray]:
     log, project = dataset.log, dataset.project
     k = project.retrieve.candidates
     n = len(asked.users)
@@ -201,8 +206,8 @@ def _rows(
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
     requests = past_requests(dataset, asked.users, asked.moments, exclude_seen=False)
-    rows = Rows(
-        asked.users,
+    rows = FeatureRows(
+        RequestKeys(asked.users, _context(dataset, asked), requests.attributes),
         asked.moments,
         requests.histories,
         request,
@@ -210,8 +215,6 @@ def _rows(
         list(retrievers),
         ranks,
         scores,
-        requests.attributes,
-        _context(dataset, asked),
         np.maximum(position, 0).astype(np.float32),
     )
     return rows, weights.astype(np.float32)

@@ -25,10 +25,13 @@ from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.split import stage_cuts
+from shortlist.engines import make_engine
 from shortlist.errors import DataError, ProjectError, import_extra
 from shortlist.evaluate.folds import relevant_items
 from shortlist.evaluate.measures import accuracy_metrics
-from shortlist.features.matrix import FeatureSet, Rows
+from shortlist.features.feature_set import FeatureSet
+from shortlist.features.keys import RequestKeys
+from shortlist.features.rows import FeatureRows
 from shortlist.metrics.significance import Estimate
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.propensity import curve_of
@@ -167,7 +170,7 @@ class _Bench:
         self.project, self.dataset = project, dataset
         self.cuts = stage_cuts(dataset.log, dataset.project.evaluate)
         self.past, self.until = dataset.before(self.cuts.ranker), dataset.before(self.cuts.validation)
-        self.features = FeatureSet(dataset).fit(self.past)
+        self.features = FeatureSet.from_project(dataset.project, dataset).fit(self.past)
         self.curve = curve_of(self.until)
         slice_ = dataset.between(self.cuts.validation, self.cuts.end)
         positive = np.flatnonzero(slice_.positives(project.objectives[project.relevant]))
@@ -297,7 +300,9 @@ class _Bench:
                 (self.dataset, self.cuts.validation, self.cuts.end),
             )
         )
-        matrix = self.features.offline(rows, self.until)
+        matrix = self.features.offline_matrix(
+            rows, self.until, engine=make_engine(project.data.engine)
+        )
         third = project.model_copy(
             update={"rank": project.rank.model_copy(update={"trees": max(project.rank.trees // 3, 1)})}
         )
@@ -315,15 +320,15 @@ class _Bench:
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    def _candidates(self, project: Project, retrievers: dict[str, Retriever]) -> tuple[Rows, np.ndarray]:
+    def _candidates(self, project: Project, retrievers: dict[str, Retriever]) -> tuple[FeatureRows, np.ndarray]:
         moments = np.full(len(self.people), self.cuts.validation, np.int64)
         asked = past_requests(
             replace(self.until, project=project), self.people, moments, not project.rerank.show_seen
         )
         blended = blend(retrievers, asked, project.retrieve.candidates)
         found = blended.item >= 0
-        rows = Rows(
-            self.people,
+        rows = FeatureRows(
+            RequestKeys(self.people, {}, asked.attributes),
             moments,
             asked.histories,
             np.repeat(np.arange(len(self.people)), found.sum(1)),
@@ -331,11 +336,10 @@ class _Bench:
             blended.sources,
             blended.ranks[found],
             blended.scores[found],
-            asked.attributes,
         )
         return rows, blended.item[:, : project.evaluate.k]
 
-    def _slates(self, project: Project, ranker: GBDTRanker, rows: Rows, matrix: np.ndarray) -> np.ndarray:
+    def _slates(self, project: Project, ranker: GBDTRanker, rows: FeatureRows, matrix: np.ndarray) -> np.ndarray:
         predictions = ranker.predict(matrix)
         scales = np.maximum(np.abs(predictions.mean(0)), 1e-9).astype(np.float64)
         weights = np.array([o.weight for o in project.objectives.values()])

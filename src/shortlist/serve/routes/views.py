@@ -14,7 +14,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from shortlist.errors import ShortlistError
 from shortlist.experiments.report import experiments_page, report_experiments
-from shortlist.features.matrix import Rows
+from shortlist.features.keys import RequestKeys
+from shortlist.features.rows import FeatureRows
 from shortlist.recommender import Recommender
 from shortlist.serve.app import ERRORS, Json
 from shortlist.serve.routes.page import described
@@ -155,8 +156,8 @@ def _features(recommender: Recommender, code: int) -> dict[str, Any]:
     codes, requests, whole, _ = recommender.asker.requests([None], None, None, None, moment)
     names = list(recommender.retrievers)
     gap = np.full((1, len(names)), np.nan, np.float32)
-    rows = Rows(
-        codes,
+    rows = FeatureRows(
+        RequestKeys(codes, {}, requests.attributes),
         requests.moments,
         whole,
         np.zeros(1, np.int64),
@@ -164,9 +165,8 @@ def _features(recommender: Recommender, code: int) -> dict[str, Any]:
         names,
         gap,
         gap,
-        requests.attributes,
     )
-    matrix = recommender.features.live(rows, recommender.counts)
+    matrix = recommender.features.online_matrix(rows, recommender.counts, recommender.item_features)
     return {
         name: None if value != value else round(float(value), 5)
         for name, value in zip(recommender.ranker.columns, matrix[0].tolist(), strict=True)
