@@ -33,10 +33,10 @@ def prepare() -> None:
     """Tables: what training holds, what came true, and the lists of a neighbourhood model."""
     from shortlist.evaluate.train_test import read_train_test
     from shortlist.retrieve import Requests
-    from shortlist.retrieve.registry import MODELS
+    from shortlist.retrieve.registry import RETRIEVERS
 
     train = read_train_test(str(GOWALLA / "train.parquet"), str(GOWALLA / "test.parquet")).train
-    model = MODELS["neighbours"]().fit(train)
+    model = RETRIEVERS["neighbours"]().fit(train)
     users = np.arange(len(train.users), dtype=np.int32)
     parts = []
     for start in range(0, len(users), 512):

@@ -105,15 +105,14 @@ def part_als() -> dict[str, Any]:
 
     from shortlist.config.project import parse_project
     from shortlist.data.dataset import Dataset
-    from shortlist.retrieve import ALS
-    from shortlist.retrieve.base import interactions
-    from shortlist.retrieve.fusion.auto import Bench
+    from shortlist.retrieve import ALS, interactions
+    from shortlist.retrieve.fusion.auto import Tuner
     from shortlist.retrieve.fusion.holdout import hold_out
 
     train, test = tables("gowalla")
     theirs = peers("als", train, test, ALS_BUDGET)
     dataset = Dataset.from_frames(pq.read_table(train), project=parse_project({}))
-    bench = Bench(hold_out(dataset, "random", 0.2), 20, 0)
+    tuner = Tuner(hold_out(dataset, "random", 0.2), 20, 0)
     X = interactions(dataset)
     found: dict[str, Any] = {}
     for factors in (128, 256):
@@ -123,8 +122,8 @@ def part_als() -> dict[str, Any]:
         ][:ALS_BUDGET]
         tried = []
         for settings in grid:
-            model = ALS(**settings).fit_matrix(bench.X)
-            tried.append((bench.value(model), settings))
+            model = ALS(**settings).fit_matrix(tuner.X)
+            tried.append((tuner.value(model), settings))
         best = max(tried, key=lambda t: t[0])[1]
         times = []
         for _ in range(3):
@@ -299,7 +298,7 @@ def part_size() -> dict[str, Any]:
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "items": n_items,
         "events": int(X.nnz),
-        "weights": int(model.weights.nnz),
+        "weights": int(model.weights_.nnz),
     }
 
 

@@ -274,7 +274,7 @@ def coded(bundle: Path) -> str:
     people = recommender.some_users(100)
     requests = recommender.asker.requests(people, None, None, None, recommender.now())[1]
     factors = als.fold_in(requests)
-    exact, now = factors @ als.items.T, als.coded.dots(factors)
+    exact, now = factors @ als.item_factors_.T, als.quantized_.dot(factors)
     best, found = (np.argpartition(-scores, 499, axis=1)[:, :500] for scores in (exact, now))
     off = np.abs(np.take_along_axis(now - exact, best, 1) / np.take_along_axis(exact, best, 1))
     same = np.mean([len(np.intersect1d(a, b)) / 500 for a, b in zip(best, found, strict=True)])

@@ -60,8 +60,11 @@ class MissingExtraError(ShortlistError):
     """An optional library is required and not installed."""
 
 
-class NotFittedError(ShortlistError):
-    """A model was used before `fit` was called."""
+class NotFittedError(ShortlistError, AttributeError):
+    """A model was used before `fit` was called.
+
+    Also an `AttributeError`, as in scikit-learn: reading a learned attribute of a model that is not fitted raises it.
+    """
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -49,7 +49,7 @@ from shortlist.rerank.exploration import POOL, ExplorationPolicy, explore
 from shortlist.rerank.filters import allowed_items
 from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
-from shortlist.retrieve import ALS, Requests, Retriever, make_retrievers
+from shortlist.retrieve import Requests, Retriever, make_retrievers
 from shortlist.retrieve.fusion.blend import blend
 from shortlist.store.merge import StorePosition
 from shortlist.store.records import StoredEvent
@@ -62,7 +62,7 @@ BATCH = 128
 class Recommender:
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.retrievers: dict[str, Retriever] = make_retrievers(project.retrieve.sources)
+        self.retrievers: dict[str, Retriever] = make_retrievers(project.retrieve, project.where)
         self.version = ""
         self.mark = StorePosition()
         """How far into a server's store it has learnt."""
@@ -415,7 +415,8 @@ class Recommender:
                 continue
             scores = scores.copy()
             scores[code] = -np.inf
-            scores[self.retired if allowed is None else ~allowed] = -np.inf
+            hidden = self.retired if allowed is None else ~allowed
+            scores[hidden[: len(scores)]] = -np.inf
             order = np.argsort(-scores, kind="stable")[:n]
             order = order[scores[order] > 0]
             if len(order):
@@ -577,7 +578,7 @@ def _pools() -> ThreadpoolController:
 
 
 def _factors(retrievers: dict[str, Retriever]) -> np.ndarray | None:
-    return next((r.items for r in retrievers.values() if isinstance(r, ALS)), None)
+    return next((f for r in retrievers.values() if (f := r.item_factors) is not None), None)
 
 
 def _amount(value: float | None) -> float:

@@ -28,9 +28,9 @@ def test_pairs_by_hand() -> None:
     # 0 is in four baskets, 1 in four, both in three of eight: lift 3·8 / (4·4) = 1.5
     expected = np.zeros((4, 4))
     expected[0, 1] = expected[1, 0] = 3 / 5 * np.log(1.5)
-    np.testing.assert_allclose(model.weights.toarray(), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.weights_.toarray(), expected, rtol=1e-6)
     # with one basket enough: 0 and 3 meet once, less than chance would have it, so they do not go together
-    once = Together(shrink=1.0, fewest=1).fit_baskets(matrix()).weights.toarray()
+    once = Together(shrink=1.0, fewest=1).fit_baskets(matrix()).weights_.toarray()
     assert once[0, 3] == 0
     assert once[2, 3] == pytest.approx(1 / 3 * np.log(max(1 * 8 / (2 * 4), 1)))
 
@@ -38,16 +38,16 @@ def test_pairs_by_hand() -> None:
 def test_kinds_stand_behind_pairs_and_keep_substitutes_out() -> None:
     kinds = np.array([0, 1, 0, 1])
     model = Together(shrink=0.0, fewest=1, back_off=0.5).fit_baskets(matrix(), kinds)
-    W = model.weights.toarray()
+    W = model.weights_.toarray()
     assert W[0, 2] == W[2, 0] == W[1, 3] == W[3, 1] == 0  # of one kind
     # kind 0 is in five baskets, kind 1 in seven, both in four of eight: 4·8 / (5·7) < 1, so the kinds add nothing
     assert W[0, 1] == pytest.approx(3 / 4 * np.log(1.5))
     fewer = matrix()[
         [0, 1, 2, 3, 5]
     ]  # now kind 0 in four, kind 1 in four, both in three of five: still not above chance
-    assert Together(shrink=0.0, fewest=1, back_off=0.5).fit_baskets(fewer, kinds).weights.nnz
+    assert Together(shrink=0.0, fewest=1, back_off=0.5).fit_baskets(fewer, kinds).weights_.nnz
     apart = np.array([0, 1, 2, 3])
-    lone = Together(shrink=0.0, fewest=2, back_off=1.0).fit_baskets(matrix(), apart).weights.toarray()
+    lone = Together(shrink=0.0, fewest=2, back_off=1.0).fit_baskets(matrix(), apart).weights_.toarray()
     assert lone[0, 1] == pytest.approx(
         2 * 3 / 4 * np.log(1.5)
     )  # the pair, and the same again by its kinds of one item each
@@ -70,7 +70,7 @@ def test_baskets_are_cut_by_time(world: World) -> None:
         }
     )
     dataset = Dataset.from_frames(events, project=project)
-    W = Together(basket="3d", fewest=2, shrink=0.0).fit(dataset).weights.toarray()
+    W = Together(basket="3d", fewest=2, shrink=0.0).fit(dataset).weights_.toarray()
     x, y, z = (dataset.items.ids.code(i) for i in "xyz")
     assert W[x, y] > 0
     assert W[x, z] == W[y, z] == 0

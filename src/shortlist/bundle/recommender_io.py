@@ -14,7 +14,7 @@ from shortlist.data.serialize import load_dataset, save_dataset
 from shortlist.errors import BundleError, ProjectError
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile
-from shortlist.retrieve import MODELS
+from shortlist.retrieve import load_retriever
 from shortlist.store.merge import StorePosition
 from shortlist.version import __version__
 
@@ -62,8 +62,8 @@ def read_recommender(cls: type[R], folder: Path) -> R:
     try:
         project = read_bundled_project(folder)
         recommender = cls(project)
-        for name, settings in zip(recommender.retrievers, project.retrieve.sources, strict=True):
-            recommender.retrievers[name] = MODELS[settings["model"]].load(folder / "retrievers" / name)
+        for name in recommender.retrievers:
+            recommender.retrievers[name] = load_retriever(folder / "retrievers" / name)
         recommender.ranker = GBDTRanker.load(folder / "ranker", project)
         recommender.profile = Profile.load(folder / "profile.json")
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))

@@ -46,8 +46,8 @@ def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> 
     if new or given:
         recommender.item_features.update([code], items)
     if new:
-        for retriever in recommender.retrievers.values():
-            retriever.add_items(recommender.dataset)
+        for name, retriever in recommender.retrievers.items():
+            recommender.retrievers[name] = retriever.with_items(recommender.dataset.items)
         born = recommender.arrange.first_seen
         by = recommender.project.rerank.freshness_by
         time = items.attributes[by].times[code] if by else recommender.now()

@@ -12,8 +12,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.errors import DataError, RequestError
-from shortlist.retrieve import Requests
-from shortlist.retrieve.base import EventWeights
+from shortlist.retrieve import EventWeights, Requests
 
 Context = dict[str, Any] | list[dict[str, Any]] | None
 """The moment of a request (device, …), with what a visitor says of himself; one for all requests, or a list."""

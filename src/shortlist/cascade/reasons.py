@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shortlist.data.texts import Texts
-from shortlist.retrieve.base import Requests, Retriever
+from shortlist.retrieve import Requests, Retriever
 
 VERBS = {
     "play": "watched",

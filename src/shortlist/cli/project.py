@@ -88,8 +88,10 @@ def check(
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.leaks import check_leaks
     from shortlist.features.validate import FeatureSchema, parse_features
+    from shortlist.retrieve import parse_sources
 
     settings = read_project(project)
+    parse_sources(settings.retrieve.sources, settings.where)
     dataset = Dataset.from_project(settings)
     parse_features(settings.features, FeatureSchema.of_dataset(dataset), settings.where)
     report = dataset.check

@@ -15,7 +15,7 @@ import numpy as np
 from shortlist.data.dataset import Dataset
 from shortlist.metrics import ranking
 from shortlist.metrics.significance import Estimate, bootstrap
-from shortlist.retrieve import Content, Requests
+from shortlist.retrieve import Content, EventWeighting, Requests
 from shortlist.retrieve.fusion.holdout import by_user
 
 
@@ -40,12 +40,13 @@ def cold_start(
     hidden[rng.permutation(taken)[: round(share * len(taken))]] = True
     left = replace(dataset, log=log.rows(~hidden[log.item]))
     # their descriptions are in the catalogue, as on the day they arrive
-    model = Content(**settings).fit(left)
+    weighting = EventWeighting.of(dataset.project.retrieve)
+    model = Content(event_weighting=weighting, **settings).fit(left)
     own, gone = left.histories, dataset.histories
     width = np.int64(len(dataset.items))
     pairs = np.unique(gone.owner[hidden[gone.item]] * width + gone.item[hidden[gone.item]])
     users, truth = by_user(pairs[np.diff(own.indptr)[pairs // width] > 0], len(dataset.items))
-    requests = Requests.of_users(left, users, np.full(len(users), int(log.time[-1]) + 1, np.int64))
+    requests = Requests.of_users(left, users, np.full(len(users), int(log.time[-1]) + 1, np.int64), weighting)
     h = requests.histories
     hits = ranking.hit_matrix(model.retrieve(requests, k).item, truth)
     recall = ranking.recall(hits, np.array([len(t) for t in truth]), k)

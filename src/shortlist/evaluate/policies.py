@@ -15,8 +15,7 @@ from shortlist.evaluate.folds import Fold
 from shortlist.rank.training_set import past_requests
 from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
-from shortlist.retrieve import Popular, Retriever
-from shortlist.retrieve.base import Requests, best
+from shortlist.retrieve import Popular, Requests, Retriever, top_k
 from shortlist.store.records import StoredEvent
 
 Policy = Callable[[np.ndarray, int], np.ndarray]
@@ -106,9 +105,9 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
     found = {name: batched(single_retriever(r, fallback)) for name, r in recommender.retrievers.items()}
     if "popular" not in found:
         found["popular"] = batched(single_retriever(fallback, fallback))
-    found["recent"] = batched(lambda asked, k: best(np.tile(recent, (len(asked), 1)), asked, k).item)
+    found["recent"] = batched(lambda asked, k: top_k(np.tile(recent, (len(asked), 1)), asked, k).item)
     found["random"] = batched(
-        lambda asked, k: best(rng.random((len(asked), len(train.items)), np.float32), asked, k).item
+        lambda asked, k: top_k(rng.random((len(asked), len(train.items)), np.float32), asked, k).item
     )
     return found
 
@@ -121,7 +120,7 @@ def single_retriever(retriever: Retriever, fallback: Popular) -> Callable[[Reque
         # popular items fill up below everything that the retriever says
         floor = np.where(np.isneginf(scores), np.inf, scores).min(1, keepdims=True)
         floor = np.where(np.isinf(floor), 0, floor)
-        return best(np.where(np.isneginf(scores), floor - 2 + behind, scores), asked, k).item
+        return top_k(np.where(np.isneginf(scores), floor - 2 + behind, scores), asked, k).item
 
     return answer
 

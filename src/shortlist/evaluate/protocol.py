@@ -35,7 +35,7 @@ from shortlist.evaluate.rerank_cost import RerankCost, rerank_costs
 from shortlist.evaluate.slices import Slice, default_slices
 from shortlist.metrics.significance import Comparison, Estimate, verdict
 from shortlist.recommender import Recommender
-from shortlist.retrieve.base import interactions
+from shortlist.retrieve import interactions
 
 DAY = 86_400_000
 
@@ -283,7 +283,7 @@ def catalogue_statistics(fresh: Recommender, fold: Fold) -> CatalogueStatistics:
     if settings.diversity_by or fresh.arrange.factors is not None:
         vectors: Any = fresh.arrange.vectors(np.arange(n))
     else:
-        vectors = interactions(train).T.tocsr()
+        vectors = interactions(train, fresh.project.retrieve).T.tocsr()
     return CatalogueStatistics(
         n,
         np.bincount(taken, minlength=n) / max(len(train.users), 1),

@@ -35,9 +35,10 @@ from shortlist.evaluate.external_lists import column_of, ids_of
 from shortlist.evaluate.measures import RelevantItems, accuracy_metrics
 from shortlist.metrics.gains import ragged
 from shortlist.metrics.significance import Estimate, Resamples
-from shortlist.retrieve import MODELS, Popular, Requests, Retriever
-from shortlist.retrieve.fusion.auto import AXES, Choice, choose
+from shortlist.retrieve import RETRIEVERS, Popular, Requests, Retriever
+from shortlist.retrieve.fusion.auto import Choice, choose
 from shortlist.retrieve.fusion.holdout import Kind, kind_of_split
+from shortlist.retrieve.fusion.search_space import AXES, search_space
 
 BATCH = 2048
 
@@ -169,15 +170,15 @@ def evaluate_retriever(
             )
         choice = choose(dataset, tables.kind, k, tables.share, progress)
         model: Retriever = choice.retriever
-    elif retriever.startswith("tuned-") and retriever[6:] in AXES:
+    elif retriever.startswith("tuned-") and retriever[6:] in RETRIEVERS and search_space(retriever[6:]):
         choice = choose(dataset, tables.kind, k, tables.share, progress, [retriever[6:]], blend=False)
         model = choice.retriever
-    elif retriever in MODELS:
-        kind = MODELS[retriever]
+    elif retriever in RETRIEVERS:
+        kind = RETRIEVERS[retriever]
         model = kind(validate_settings(kind.Config, settings or {}, lambda _: f"--set ({retriever}): "))
         model.fit(dataset)
     else:
-        names = ", ".join(["auto", "blend", *MODELS, *(f"tuned-{name}" for name in AXES)])
+        names = ", ".join(["auto", "blend", *RETRIEVERS, *(f"tuned-{name}" for name in AXES)])
         raise ProjectError(f"there is no retriever {retriever!r}; there are: {names}", field="retriever")
     fit_seconds = time.perf_counter() - started
     fallback = Popular().fit(dataset)
@@ -240,9 +241,9 @@ def _warm(retriever: str) -> None:
     events = pa.table({"user_id": rng.integers(0, 40, 400), "item_id": rng.integers(0, 30, 400)})
     dataset = Dataset.from_frames(events, project=parse_project({}))
     for name in AXES if retriever in {"auto", "blend"} else [retriever.removeprefix("tuned-")]:
-        if name in MODELS:
+        if name in RETRIEVERS:
             for settings in ({}, {"exact_items": 0}) if name == "slim" else ({},):
-                model = MODELS[name](MODELS[name].Config.model_validate(settings)).fit(dataset)
+                model = RETRIEVERS[name](RETRIEVERS[name].Config.model_validate(settings)).fit(dataset)
                 for size in (1, 40):
                     model.retrieve(_requests(dataset, np.arange(size)), 5)
 

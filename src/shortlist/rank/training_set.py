@@ -25,7 +25,7 @@ from shortlist.features.rows import FeatureRows
 from shortlist.rank.censoring import share_arrived
 from shortlist.rank.labels import labels, outcomes
 from shortlist.rank.propensity import Examination
-from shortlist.retrieve.base import Requests, Retriever, event_weights
+from shortlist.retrieve import EventWeights, Requests, Retriever
 from shortlist.retrieve.fusion.blend import Blended, blend
 
 BATCH = 512
@@ -169,7 +169,8 @@ def past_requests(dataset: Dataset, users: np.ndarray, moments: np.ndarray, excl
     if exclude_seen:
         had = whole.only(dataset.once(whole.item))
         indptr, seen = had.indptr, had.item
-    return Requests(recent, event_weights(dataset, recent), moments, None, indptr, seen, attributes)
+    weights = EventWeights.of(dataset.project.retrieve, dataset.log)(recent)
+    return Requests(recent, weights, moments, None, indptr, seen, attributes)
 
 
 def _rows(

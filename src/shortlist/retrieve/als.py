@@ -1,370 +1,390 @@
-"""ALS: factors of users and items from implicit feedback, with fold-in.
-
-Minimises Σ_observed c_ui (1 − x_u·y_i)² + α₀ Σ_all (x_u·y_i)² + λ-terms, alternating between users and items (Hu, Koren
-& Volinsky 2008, "Collaborative filtering for implicit feedback datasets"), with regularisation scaled by how often a
-user or item occurs (Rendle et al. 2021, "Revisiting the performance of iALS on item recommendation benchmarks").
-
-Each row solves (α₀·G + Σ c y yᵀ + λ I) x = Σ c y, where G = YᵀY is the same for all rows. Before each half-step the
-factors are rotated into G's eigenvectors (scores do not change), where α₀·G + λI is diagonal: a step of conjugate
-gradients then costs O(events · d) instead of O(events · d + rows · d²), and that diagonal is also an almost perfect
-preconditioner, because a row adds only as many directions to it as it has events.
-
-A person's factor is never stored: it is solved from the history at request time (fold-in), so a click counts at once.
-`warm_start` begins from an earlier model's items.
-
-Time: O(events · d · steps + (users + items) · d²) an iteration; memory (users + items) · d. Not for people with empty
-histories.
-"""
+"""ALS: factors of users and items from implicit feedback."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import ClassVar, Self
 
-import numba
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.mapped import load_arrays, save_arrays
 from shortlist.errors import BundleError
-from shortlist.retrieve.base import Candidates, Requests, Retriever, interactions
+from shortlist.retrieve.base import Retriever
+from shortlist.retrieve.event_weighting import interactions
 from shortlist.retrieve.kernels.als_explain import shares_of, strongest_of
-from shortlist.retrieve.kernels.cooccurrence import parts_of
+from shortlist.retrieve.kernels.als_solve import filter_found, solve_rows
+from shortlist.retrieve.kernels.cooccurrence import CsrArrays, csr_arrays
 from shortlist.retrieve.kernels.index import Index, IndexConfig
-from shortlist.retrieve.kernels.quantized import PLAIN, Coded, some_dots
-from shortlist.retrieve.kernels.select import best_of, in_parts, limits, no_candidates
+from shortlist.retrieve.kernels.parallel import run_rows
+from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, QuantizedFactors, dot_given_items
+from shortlist.retrieve.kernels.select import empty_lists
+from shortlist.retrieve.requests import Candidates, Requests
 
-FOLD_IN = 64
-"""At most this many steps of conjugate gradients for a person's factor; a dozen are usual."""
+FOLD_IN_STEPS = 64
+"""At most this many steps of conjugate gradients for the factor of a user; a dozen are usual."""
 
 
 class ALSConfig(Settings):
+    """Settings of `ALS`."""
+
     factors: int | None = Field(None, ge=1, le=2048)
-    """d. Without one, the square root of the catalogue, in steps of 64, from 64 to 256."""
+    """d, the number of factors, from 1 to 2048. None: the square root of the catalogue in steps of 64, from 64 to 256."""
     iterations: int = Field(8, ge=1)
+    """Number of passes over users and items, 1 or more."""
     unobserved: float | None = Field(None, gt=0)
-    """α₀: the weight of "did not take" against "took". Without one, 5 / √items: the larger the catalogue, the less it says
-    that somebody did not take an item."""
+    """α₀, the weight of an item that a user did not take against one that he took once; above 0. None: 5 / √items, because the
+    larger the catalogue, the less it says that a user did not take an item."""
     regularisation: float = Field(4.0, gt=0)
-    """λ of a typical row; others have λ · (what they hold / what is typical)^scaling, where a row holds its events plus
-    α₀ · the size of the other side."""
+    """λ of an average row, above 0. Other rows have λ · (weight of the row / average weight)^scaling, where the weight of a
+    row is that of its events plus α₀ · the size of the other side."""
     scaling: float = Field(1.0, ge=0, le=1)
-    """ν: 1 regularises frequent rows in proportion, 0 all alike."""
+    """ν, from 0 to 1: 1 regularises a row in proportion to its weight, 0 all rows alike."""
     exact_items: int = Field(100_000, ge=0)
-    """The largest catalogue that is searched exactly; beyond, an index is built (`index.py`, extra `index`)."""
+    """The largest catalogue that is searched exactly; beyond, an index is built (extra `index`)."""
     recall: float = Field(0.98, gt=0, le=1)
-    """The least share of the exact top 100 that the index must find; training stops with an error below."""
+    """The least share of the exact top 100 that the index must find, above 0 to 1; training stops with an error below."""
     steps: int = Field(3, ge=1)
-    """Steps of conjugate gradients a row and iteration; each starts where the iteration before ended."""
+    """Steps of conjugate gradients for each row and iteration, 1 or more; each starts where the iteration before ended."""
     seed: int = 0
+    """Seed of the initial factors."""
 
 
 class ALS(Retriever):
+    """Matrix factorisation by alternating least squares, with fold-in.
+
+    Minimises
+
+        Σ_{observed} c_ui (1 − x_u·y_i)² + α₀ Σ_all (x_u·y_i)² + Σ_u λ_u |x_u|² + Σ_i λ_i |y_i|²
+
+    alternating between users and items, with regularisation scaled by how often a user or item occurs. Each row solves
+    (α₀·G + Σ c y yᵀ + λ I) x = Σ c y, where G = YᵀY is the same for all rows. Before each half-step the factors are
+    rotated into the eigenvectors of G, which changes no score and makes α₀·G + λI diagonal. A step of conjugate gradients then
+    costs O(events · d) instead of O(events · d + rows · d²), and the diagonal is an almost perfect preconditioner.
+
+    The factor of a user is not stored: it is solved from the history at request time (fold-in), so that an event counts
+    at once. Beyond `exact_items` items, requests search an approximate index, and items are scored by factors quantised to a
+    byte each.
+
+    Do not use it for users with empty histories.
+
+    Cost: O(events · d · steps + (users + items) · d²) an iteration; memory (users + items) · d to fit, items · d after.
+
+    Parameters
+    ----------
+    config : ALSConfig
+        See there for the settings.
+
+    Attributes
+    ----------
+    item_factors_
+        float32 (items, d), rotated so that its Gram matrix is diagonal.
+    item_weights_
+        float32 (items,): summed weight of the events of each item; an item without events has no factor and is not
+        proposed.
+    gram_
+        float32 (d,): the diagonal of that Gram matrix.
+    mean_weight_
+        float64 (): the average weight of a user's row.
+    unobserved_ : float
+        α₀ as it was used.
+    factors_ : int
+        d as it was used.
+    index_ : Index or None
+        Beyond `exact_items`.
+    quantized_ : QuantizedFactors or None
+        With an index: the item factors in a byte each.
+
+    References
+    ----------
+    Hu, Koren & Volinsky 2008, "Collaborative filtering for implicit feedback datasets".
+    Rendle, Krichene, Zhang & Koren 2021, "Revisiting the performance of iALS on item recommendation benchmarks".
+
+    Examples
+    --------
+    >>> ALS(factors=64)
+    ALS(factors=64)
+    """
+
     Config = ALSConfig
+    config: ALSConfig
     name = "als"
-    arrays: ClassVar[tuple[str, ...]] = ("items", "counts", "gram", "typical")
+    arrays: ClassVar = {
+        "item_factors_": "items",
+        "item_weights_": "counts",
+        "gram_": "gram",
+        "mean_weight_": "typical",
+    }
+    facts: ClassVar = ("unobserved_",)
 
-    items: np.ndarray
-    """float32 (items, d), rotated so that itemsᵀ·items is diagonal."""
-    counts: np.ndarray
-    """float32 (items,): how much each item holds; an item nobody took has no factor and is not proposed."""
-    gram: np.ndarray
-    """float32 (d,): that diagonal, as it was when the items were learnt."""
-    typical: np.ndarray
-    """float64 (): what a typical person holds."""
-    index: Index | None = None
-    """Beyond `exact_items`."""
-    coded: Coded | None = None
-    """With an index: the items' factors in a byte each, which requests are answered with."""
-    _start: np.ndarray | None = None
+    item_factors_: NDArray[np.float32]
+    item_weights_: NDArray[np.float32]
+    gram_: NDArray[np.float32]
+    mean_weight_: NDArray[np.float64]
+    unobserved_: float
+    index_: Index | None = None
+    quantized_: QuantizedFactors | None = None
+    _start: NDArray[np.float32] | None = None
 
-    def warm_start(self, earlier: Retriever, rows: np.ndarray) -> Self:
-        if not isinstance(earlier, ALS):
-            return self
-        if self.config.factors in {None, earlier.items.shape[1]}:
-            self.config = self.config.model_copy(update={"factors": earlier.items.shape[1]})
+    @property
+    def factors_(self) -> int:
+        """d, as it was used."""
+        return int(self.item_factors_.shape[1])
+
+    @property
+    def item_factors(self) -> NDArray[np.float32] | None:
+        return self.item_factors_
+
+    # ---------------------------------------------------------------- training
+
+    def warm_start(self, earlier: Retriever, rows: NDArray[np.integer]) -> Self:
+        """Start the next fit from the item factors of an earlier ALS, where the number of factors is not set to another one."""
+        if isinstance(earlier, ALS) and self.config.factors in {None, earlier.factors_}:
             known = rows >= 0
-            self._start = np.where(known[:, None], earlier.items[np.where(known, rows, 0)], 0).astype(
-                np.float32
-            )
+            start = np.where(known[:, None], earlier.item_factors_[np.where(known, rows, 0)], 0)
+            self._start = start.astype(np.float32)
         return self
 
-    def fit(self, dataset: Dataset) -> Self:
-        return self.fit_matrix(interactions(dataset))
+    def _fit(self, dataset: Dataset) -> None:
+        self._fit_matrix(interactions(dataset, self.event_weighting))
 
     def fit_matrix(self, X: sp.csr_matrix) -> Self:
-        """From a (users, items) matrix of weights. Rows without events are left out."""
-        X = X[np.diff(X.indptr) > 0]
-        self.config = self.config.model_copy(update=sized(self.config, X.shape[1]))
-        d, T = self.config.factors, X.T.tocsr()
-        rng = np.random.default_rng(self.config.seed)
-        items = rng.normal(0, 0.1 / np.sqrt(d), (X.shape[1], d)).astype(np.float32)
-        if self._start is not None:
-            items = np.where(self._start.any(1, keepdims=True), self._start, items)
-            self._start = None
-        users = np.zeros((X.shape[0], d), np.float32)
-        self.counts = np.asarray(X.sum(0), np.float32).ravel()
-        items[self.counts == 0] = 0
-        of_user, of_item = (np.asarray(M.sum(1), np.float64).ravel() for M in (X, T))
-        alpha, (n_users, n_items) = self.config.unobserved, X.shape
-        self.typical = np.array(of_user.mean() + alpha * n_items if n_users else 1.0)
-        of_users = self._ridge(of_user, n_items, float(self.typical))
-        of_items = self._ridge(of_item, n_users, float(of_item.mean() + alpha * n_users))
-        rows, columns = parts_of(X), parts_of(T)
-        for _ in range(self.config.iterations):
-            gram, items, users = rotated(items, users)
-            self._solve(rows, items, gram, of_users, users, self.config.steps)
-            gram, users, items = rotated(users, items)
-            self._solve(columns, users, gram, of_items, items, self.config.steps)
-        self.gram, self.items, users = rotated(items, users)
-        self.index = self.coded = None
-        if len(self.items) > self.config.exact_items:
-            some = users[:: max(1, len(users) // 500)]
-            settings = IndexConfig(exact_items=self.config.exact_items, recall=self.config.recall)
-            self.index, self.coded = Index(settings).build(self.items, some), Coded.of(self.items)
-        return self
+        """Learn from a (users, items) matrix of weights. Rows without events are left out."""
+        self._fit_matrix(X)
+        return self._finish(X.shape[1])
 
-    def _ridge(self, held: np.ndarray, others: int, typical: float) -> np.ndarray:
-        """λ of each row. held (rows,): the weight of its events; others: the size of the other side; typical: the mean
-        over rows of both together.
+    def _fit_matrix(self, X: sp.csr_matrix) -> None:
+        X = X[np.diff(X.indptr) > 0]
+        T = X.T.tocsr()
+        (n_users, n_items), config = X.shape, self.config
+        alpha = self.unobserved_ = config.unobserved or usual_unobserved(n_items)
+        self.item_weights_ = np.asarray(X.sum(0), np.float32).ravel()
+        items = self._initial(n_items)
+        items[self.item_weights_ == 0] = 0
+        users = np.zeros((n_users, items.shape[1]), np.float32)
+        of_user, of_item = (np.asarray(M.sum(1), np.float64).ravel() for M in (X, T))
+        self.mean_weight_ = np.array(of_user.mean() + alpha * n_items if n_users else 1.0)
+        user_ridge = self._ridge(of_user, n_items, float(self.mean_weight_))
+        item_ridge = self._ridge(of_item, n_users, float(of_item.mean() + alpha * n_users))
+        user_rows, item_rows = csr_arrays(X), csr_arrays(T)
+        for _ in range(config.iterations):
+            gram, items, users = rotated(items, users)
+            self._solve(user_rows, items, gram, user_ridge, users, config.steps)
+            gram, users, items = rotated(users, items)
+            self._solve(item_rows, users, gram, item_ridge, items, config.steps)
+        self.gram_, self.item_factors_, users = rotated(items, users)
+        self.index_ = self.quantized_ = None
+        if n_items > config.exact_items:
+            some = users[:: max(1, len(users) // 500)]
+            settings = IndexConfig(exact_items=config.exact_items, recall=config.recall)
+            self.index_ = Index(settings).build(self.item_factors_, some)
+            self.quantized_ = QuantizedFactors.of(self.item_factors_)
+
+    def of_factors(
+        self, items: NDArray[np.float32], gram: NDArray[np.float32], unobserved: float, mean_weight: float
+    ) -> Self:
+        """Use item factors that were learned before, rotated so that their Gram matrix is diagonal; all items count as taken."""
+        self.item_factors_, self.gram_ = items, gram
+        self.item_weights_ = np.ones(len(items), np.float32)
+        self.unobserved_, self.mean_weight_ = unobserved, np.array(mean_weight)
+        return self._finish(len(items))
+
+    def _initial(self, n_items: int) -> NDArray[np.float32]:
+        """Return the item factors that training starts from; those of a warm start serve one fit."""
+        start, self._start = self._start, None
+        d = start.shape[1] if start is not None else self.config.factors or usual_factors(n_items)
+        rng = np.random.default_rng(self.config.seed)
+        items = rng.normal(0, 0.1 / np.sqrt(d), (n_items, d)).astype(np.float32)
+        return items if start is None else np.where(start.any(1, keepdims=True), start, items)
+
+    def _ridge(
+        self, event_weight: NDArray[np.float64], others: int, mean_weight: float
+    ) -> NDArray[np.float32]:
+        """Return λ of each row.
+
+        Parameters
+        ----------
+        event_weight
+            (rows,): summed weight of the events of each row.
+        others
+            Size of the other side.
+        mean_weight
+            Mean weight of a row, its events and α₀ · `others` together.
         """
-        share = (held + self.config.unobserved * others) / max(typical, 1e-12)
-        return (self.config.regularisation * share**self.config.scaling).astype(np.float32)
+        share = (event_weight + self.unobserved_ * others) / max(mean_weight, 1e-12)
+        return np.asarray(self.config.regularisation * share**self.config.scaling, np.float32)
 
     def _solve(
         self,
-        rows: tuple[np.ndarray, np.ndarray, np.ndarray],
-        other: np.ndarray,
-        gram: np.ndarray,
-        ridge: np.ndarray,
-        out: np.ndarray,
+        rows: CsrArrays,
+        other: NDArray[np.float32],
+        gram: NDArray[np.float32],
+        ridge: NDArray[np.float32],
+        out: NDArray[np.float32],
         steps: int,
     ) -> None:
-        """Improve the factors `out` of some rows in place, given those of their columns, whose Gram is diagonal."""
-        diagonal = (self.config.unobserved * gram).astype(np.float32)
-        in_parts(len(out), _solve_rows, _solve_parallel, rows, other, diagonal, ridge, out, steps)
+        """Improve the factors `out` of some rows in place, given those of their columns, whose Gram matrix is diagonal."""
+        diagonal = (self.unobserved_ * gram).astype(np.float32)
+        run_rows(len(out), solve_rows, rows, other, diagonal, ridge, out, steps)
 
-    def fold_in(self, requests: Requests) -> np.ndarray:
-        """float32 (B, d): the factor of each history; zero for an empty one."""
-        return requests.folded(self.items, lambda: self._fold_in(requests))
+    # ---------------------------------------------------------------- requests
 
-    def _fold_in(self, requests: Requests) -> np.ndarray:
-        rows = requests.sums(len(self.items))
-        own, taken = self._factors(rows[1])
-        factors = np.zeros((len(requests), self.items.shape[1]), np.float32)
-        held = np.bincount(np.repeat(np.arange(len(requests)), np.diff(rows[0])), rows[2], len(requests))
-        ridge = self._ridge(held, len(self.items), float(self.typical))
-        self._solve((rows[0], taken, rows[2]), own, self.gram, ridge, factors, FOLD_IN)
+    def fold_in(self, requests: Requests) -> NDArray[np.float32]:
+        """Return the factor of each history, float32 (B, d); zero where it holds no item of the model."""
+        return requests.folded(self.item_factors_, lambda: self._fold_in(requests))
+
+    def _fold_in(self, requests: Requests) -> NDArray[np.float32]:
+        indptr, items, weights = requests.sums(self.n_items_)
+        source, taken = self._factors_of(items)
+        factors = np.zeros((len(requests), self.factors_), np.float32)
+        held = np.bincount(np.repeat(np.arange(len(requests)), np.diff(indptr)), weights, len(requests))
+        ridge = self._ridge(held, self.n_items_, float(self.mean_weight_))
+        self._solve((indptr, taken, weights), source, self.gram_, ridge, factors, FOLD_IN_STEPS)
         return factors
 
-    def score(self, requests: Requests) -> np.ndarray:
+    def score(self, requests: Requests) -> NDArray[np.float32]:
         factors = self.fold_in(requests)
-        scores = factors @ self.items.T if self.coded is None else self.coded.dots(factors)
-        scores[:, self.counts == 0] = -np.inf
-        scores[np.diff(requests.histories.indptr) == 0] = -np.inf
+        quantized = self.quantized_
+        scores = factors @ self.item_factors_.T if quantized is None else quantized.dot(factors)
+        scores[:, self.item_weights_ == 0] = -np.inf
+        scores[np.diff(requests.sums(self.n_items_)[0]) == 0] = -np.inf
         return scores
 
     def retrieve(self, requests: Requests, k: int) -> Candidates:
-        if self.index is None:
+        if self.index_ is None:
             return super().retrieve(requests, k)
-        # filters act after the index: fetch what they may take away as well, and search exactly where it was not enough
-        gone = (
-            0 if requests.excluded_indptr is None else int(np.diff(requests.excluded_indptr).max(initial=0))
-        )
+        # filters act after the index: fetch as many more as they may remove, and search exactly where that was too few
+        indptr = requests.excluded_indptr
+        excluded = 0 if indptr is None else int(np.diff(indptr).max(initial=0))
         share = 1.0 if requests.allowed is None else max(float(requests.allowed.mean()), 0.25)
         factors = self.fold_in(requests)
-        found = self.index.search(factors, min(len(self.items), int((k + gone) / share) + 20))[0]
-        scores = self._dots(factors, requests, found)
-        item, score = no_candidates(len(requests), k)
-        filters = limits(requests.allowed, requests.excluded_indptr, requests.excluded)
+        found = self.index_.search(factors, min(self.n_items_, int((k + excluded) / share) + 20))[0]
+        scores = self._dot_given(factors, requests, found)
+        item, score = empty_lists(len(requests), k)
         short = np.zeros(len(requests), np.bool_)
-        _keep(found, scores, *filters, item, score, short)
+        filter_found(found, scores, requests.filters(), item, score, short)
         for row in np.flatnonzero(short).tolist():
             exact = super().retrieve(requests.rows(row, row + 1), k)
-            item[row, : exact.item.shape[1]], score[row, : exact.item.shape[1]] = (
-                exact.item[0],
-                exact.score[0],
-            )
+            width = exact.item.shape[1]
+            item[row, :width], score[row, :width] = exact.item[0], exact.score[0]
         return Candidates(item, score)
 
-    def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
-        return self._dots(self.fold_in(requests), requests, items)
+    def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
+        return self._dot_given(self.fold_in(requests), requests, items)
 
-    def _dots(self, factors: np.ndarray, requests: Requests, items: np.ndarray) -> np.ndarray:
-        """Scores of some items for people whose factors are known; −inf where the model has nothing to say."""
+    def _dot_given(
+        self, factors: NDArray[np.float32], requests: Requests, items: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
+        """Return scores of given items for users whose factors are known; −inf where there is no score."""
         scores = np.full(items.shape, -np.inf, np.float32)
-        codes, steps = (self.items, PLAIN) if self.coded is None else (self.coded.codes, self.coded.steps)
+        quantized = self.quantized_
+        codes, steps = (
+            (self.item_factors_, NOT_QUANTIZED) if quantized is None else (quantized.codes, quantized.steps)
+        )
+        indptr = requests.sums(self.n_items_)[0]
         wanted = np.ascontiguousarray(items, np.int32)
-        some_dots(factors, codes, steps, self.counts, requests.histories.indptr, wanted, scores)
+        run_rows(
+            len(factors), dot_given_items, factors, codes, steps, self.item_weights_, indptr, wanted, scores
+        )
         return scores
 
-    def _factors(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Factors in which those of some items can be looked up, and where: all of them, or where they are coded, copies of those few."""
-        if self.coded is None:
-            return self.items, items
-        return self.coded.rows(items), np.arange(len(items), dtype=np.int32)
+    def _factors_of(self, items: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
+        """Return an array of factors and the rows of some items in it: all factors, or where quantised, those of the items."""
+        if self.quantized_ is None:
+            return self.item_factors_, items
+        return self.quantized_.rows(items), np.arange(len(items), dtype=np.int32)
 
-    def similar(self, item: int) -> np.ndarray | None:
-        if self.coded is not None:
-            one = self.coded.rows(np.array([item]))
-            return self.coded.dots(one)[0] / (self.coded.lengths() * max(float(np.linalg.norm(one)), 1e-12))
-        norms = np.maximum(np.linalg.norm(self.items, axis=1), 1e-12)
-        return (self.items @ self.items[item]) / (norms * norms[item])
+    def similar(self, item: int) -> NDArray[np.float32] | None:
+        if not 0 <= item < self.n_items_:
+            return None
+        if self.quantized_ is not None:
+            one = self.quantized_.rows(np.array([item]))
+            scale = self.quantized_.norms() * max(float(np.linalg.norm(one)), 1e-12)
+            return np.asarray(self.quantized_.dot(one)[0] / scale)
+        norms = np.maximum(np.linalg.norm(self.item_factors_, axis=1), 1e-12)
+        return np.asarray((self.item_factors_ @ self.item_factors_[item]) / (norms * norms[item]))
 
-    def explain(self, requests: Requests, row: int, items: np.ndarray) -> np.ndarray | None:
-        """The share of each event in the score: y_iᵀ A⁻¹ c_j y_j, which sums to x·y_i (Hu et al. 2008, section 5)."""
+    # ---------------------------------------------------------------- explanations
+
+    def explain(
+        self, requests: Requests, row: int, items: NDArray[np.integer]
+    ) -> NDArray[np.floating] | None:
+        """Return the share of each event in the score, y_iᵀ A⁻¹ c_j y_j; the shares of an item sum to x·y_i."""
+        requests = requests.within(self.n_items_)
         low, high = requests.histories.indptr[row : row + 2].tolist()
         shares = np.zeros((len(items), high - low))
         if high > low:
+            known = items < self.n_items_
             diagonal = self._diagonals(requests)[row]
-            own, taken = self._factors(requests.histories.item[low:high])
-            shares_of(own, taken, requests.weights[low:high], diagonal, *self._factors(items), shares)
+            own, taken = self._factors_of(requests.histories.item[low:high])
+            wanted = self._factors_of(np.where(known, items, 0).astype(np.int32))
+            shares_of(own, taken, requests.weights[low:high], diagonal, *wanted, shares)
+            shares[~known] = 0
         return shares
 
-    def strongest(self, requests: Requests, owner: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def strongest(
+        self, requests: Requests, owner: NDArray[np.integer], items: NDArray[np.integer]
+    ) -> NDArray[np.int64]:
+        requests = requests.within(self.n_items_)
+        h, known = requests.histories, items < self.n_items_
         found = np.full(len(items), -1, np.int64)
-        h = requests.histories
         bounds = np.searchsorted(owner, np.arange(len(requests) + 1))
-        diagonals = self._diagonals(requests)
-        own, taken = self._factors(h.item)
-        strongest_of(own, taken, requests.weights, h.indptr, bounds, diagonals, *self._factors(items), found)
+        own, taken = self._factors_of(h.item)
+        wanted = self._factors_of(np.where(known, items, 0).astype(np.int32))
+        events = own, taken, requests.weights, h.indptr
+        strongest_of(events, bounds, self._diagonals(requests), *wanted, found)
+        found[~known] = -1
         return found
 
-    def _diagonals(self, requests: Requests) -> np.ndarray:
-        """What is diagonal of each request's A, float64 (B, d)."""
+    def _diagonals(self, requests: Requests) -> NDArray[np.float64]:
+        """Return the diagonal part α₀·G + λI of each request's equations, float64 (B, d)."""
         begin = requests.histories.indptr
         total = np.concatenate([[0.0], np.cumsum(requests.weights, dtype=np.float64)])
-        ridge = self._ridge(total[begin[1:]] - total[begin[:-1]], len(self.items), float(self.typical))
-        return np.asarray(self.config.unobserved * self.gram.astype(np.float64) + ridge[:, None])
+        ridge = self._ridge(total[begin[1:]] - total[begin[:-1]], self.n_items_, float(self.mean_weight_))
+        return np.asarray(self.unobserved_ * self.gram_.astype(np.float64) + ridge[:, None])
 
-    def add_items(self, dataset: Dataset) -> None:
-        new = len(dataset.items) - len(self.items)
-        self.items = np.pad(self.items, ((0, new), (0, 0)))
-        self.counts = np.pad(self.counts, (0, new))
-        if self.index is not None:
-            self.index.add(self.items[len(self.items) - new :])
-        if self.coded is not None:
-            self.coded = self.coded.grown(new)
+    # ---------------------------------------------------------------- bundles
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        if self.index is not None:
-            self.index.save(folder / "index")
-        if self.coded is not None:
-            save_arrays(folder / "coded", {"codes": self.coded.codes, "steps": self.coded.steps})
+        if self.index_ is not None:
+            self.index_.save(folder / "index")
+        if self.quantized_ is not None:
+            save_arrays(folder / "coded", {"codes": self.quantized_.codes, "steps": self.quantized_.steps})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         model = super().load(folder)
         if (folder / "index").exists():
-            model.index = Index.load(folder / "index")
-            model.coded = Coded(**load_arrays(folder / "coded"))
-            if model.coded.codes.shape != model.items.shape or len(model.index) != len(model.items):
-                raise BundleError(f"{folder}: the index or the codes are not of as many items as the model")
+            model.index_ = Index.load(folder / "index")
+            model.quantized_ = QuantizedFactors(**load_arrays(folder / "coded"))
+            sizes = {len(model.index_), len(model.quantized_.codes)}
+            if sizes != {model.n_items_} or model.quantized_.codes.shape[1] != model.factors_:
+                raise BundleError(f"{folder}: the index or the quantised factors do not match the model")
         return model
 
-
-def sized(config: ALSConfig, n_items: int) -> dict[str, float]:
-    """The settings that a catalogue's size decides, where nobody did."""
-    root = float(np.sqrt(max(n_items, 1)))
-    factors = config.factors or int(np.clip(64 * round(root / 64), 64, 256))
-    return {"factors": factors, "unobserved": config.unobserved or min(1.0, 5 / root)}
+    def _saved_items(self, meta: object) -> int:
+        return len(self.item_factors_)
 
 
-def rotated(Y: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The eigenvalues of YᵀY, and both sides' factors in its eigenvectors: no score X·Yᵀ changes."""
+def usual_factors(n_items: int) -> int:
+    """Return the number of factors for a catalogue, where the settings name none."""
+    return int(np.clip(64 * round(np.sqrt(max(n_items, 1)) / 64), 64, 256))
+
+
+def usual_unobserved(n_items: int) -> float:
+    """Return α₀ for a catalogue, where the settings name none."""
+    return float(min(1.0, 5 / np.sqrt(max(n_items, 1))))
+
+
+def rotated(
+    Y: NDArray[np.float32], X: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the eigenvalues of YᵀY, and Y and X in its eigenvectors. No score X·Yᵀ changes."""
     values, vectors = np.linalg.eigh((Y.T @ Y).astype(np.float64))
     turn = vectors.astype(np.float32)
     return np.maximum(values, 0).astype(np.float32), Y @ turn, X @ turn
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]
-    """Preconditioned conjugate gradients on (diag + ridge·I + Σ c y yᵀ) x = Σ c y for each row, from where x is."""
-    d = other.shape[1]
-    r, p, q, inverse = (
-        np.empty(d, np.float32),
-        np.empty(d, np.float32),
-        np.empty(d, np.float32),
-        np.empty(d, np.float32),
-    )
-    for row in range(low, high):
-        start, end = rows[0][row], rows[0][row + 1]
-        x = out[row]
-        if start == end:
-            x[:] = 0
-            continue
-        for c in range(d):
-            inverse[c] = np.float32(1) / (diagonal[c] + ridge[row])
-            r[c] = -x[c] / inverse[c]
-        for at in range(start, end):
-            y = other[rows[1][at]]
-            w = np.float32(0)
-            for c in range(d):
-                w += y[c] * x[c]
-            w = rows[2][at] * (np.float32(1) - w)
-            for c in range(d):
-                r[c] += w * y[c]
-        rz = np.float32(0)
-        for c in range(d):
-            p[c] = r[c] * inverse[c]
-            rz += r[c] * p[c]
-        enough = rz * np.float32(1e-11)
-        for _ in range(steps):
-            if rz <= enough:
-                break
-            for c in range(d):
-                q[c] = p[c] / inverse[c]
-            for at in range(start, end):
-                y = other[rows[1][at]]
-                w = np.float32(0)
-                for c in range(d):
-                    w += y[c] * p[c]
-                w *= rows[2][at]
-                for c in range(d):
-                    q[c] += w * y[c]
-            pq = np.float32(0)
-            for c in range(d):
-                pq += p[c] * q[c]
-            step = rz / pq
-            before = rz
-            rz = np.float32(0)
-            for c in range(d):
-                x[c] += step * p[c]
-                r[c] -= step * q[c]
-                rz += r[c] * r[c] * inverse[c]
-            again = rz / before
-            for c in range(d):
-                p[c] = r[c] * inverse[c] + again * p[c]
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _solve_parallel(cuts, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]
-    for part in numba.prange(len(cuts) - 1):
-        _solve_rows(cuts[part], cuts[part + 1], rows, other, diagonal, ridge, out, steps)
-
-
-@numba.njit(cache=True, nogil=True)
-def _keep(found, scores, allowed, indptr, excluded, items, kept, short):  # type: ignore[no-untyped-def]
-    """Of what the index found, the best that filters permit. short: where they took so much away that the list is not full."""
-    fit, worth = np.empty(found.shape[1], np.int32), np.empty(found.shape[1], np.float32)
-    for row in range(len(found)):
-        gone = np.sort(excluded[indptr[row] : indptr[row + 1]]) if len(indptr) else excluded
-        n = 0
-        for at in range(found.shape[1]):
-            item, score = found[row, at], scores[row, at]
-            fits = item >= 0 and score > -np.inf
-            if fits and len(allowed):
-                fits = allowed[item]
-            if fits and len(gone):
-                place = np.searchsorted(gone, item)
-                fits = not (place < len(gone) and gone[place] == item)
-            if fits:
-                fit[n], worth[n] = item, score
-                n += 1
-        best_of(worth, fit, n, kept[row], items[row])
-        lost = n < found.shape[1]
-        short[row] = lost and n < items.shape[1]

@@ -1,318 +1,327 @@
-"""What every retriever shares: the request it takes, the candidates it gives, and the choice of the best k.
-
-A model here is a function of a history, not of a user id. A known user, a visitor with two clicks, and a batch of a
-million histories all arrive as `Requests`; nothing waits for a training run to learn who somebody is.
-"""
+"""The base class of every retriever."""
 
 from __future__ import annotations
 
-import json
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
-import numba
 import numpy as np
-import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from shortlist.config.base import Settings
-from shortlist.config.retrieve import RetrieveSettings
-from shortlist.data.attributes import Attribute
+from shortlist.config.validate import validate_settings
 from shortlist.data.dataset import Dataset
-from shortlist.data.histories import Histories
-from shortlist.data.log import Log
-from shortlist.data.mapped import load_arrays, save_arrays, release_pages
-from shortlist.errors import BundleError
-from shortlist.retrieve.kernels.select import select
+from shortlist.data.entities import Entities
+from shortlist.errors import BundleError, NotFittedError, ProjectError
+from shortlist.retrieve.by_id import RecommendsById
+from shortlist.retrieve.event_weighting import EventWeighting
+from shortlist.retrieve.persistence import read_arrays, read_meta, write_arrays, write_meta
+from shortlist.retrieve.requests import Candidates, Requests, top_k
 
 
-@dataclass(frozen=True)
-class Requests:
-    """B requests.
+class Retriever(RecommendsById, ABC):
+    """A source of candidates: a model that maps histories to scores of items.
 
-    `histories`: what each person did, oldest first. `weights` float32 (E,): how much each of those events counts.
-    `moments` int64 ms (B,): when each request is made. `allowed` bool (items,) or None: what the rules permit, for the
-    whole batch. `excluded`: per request, ragged item codes that must not come back (seen, blocked).
-    `attributes`: what is known of the people, each an attribute of B rows.
-    """
+    A subclass sets `Config` and `arrays`, and implements `_fit` and `score`. It works in codes from 0 to n − 1;
+    `recommend`, `similar_items` and `rank_items` are the same in ids. To make a subclass usable from `shortlist.toml`,
+    register it: see `shortlist.register_retriever`.
 
-    histories: Histories
-    weights: np.ndarray
-    moments: np.ndarray
-    allowed: np.ndarray | None = None
-    excluded_indptr: np.ndarray | None = None
-    excluded: np.ndarray | None = None
-    attributes: dict[str, Attribute] = field(default_factory=dict)
-    _sums: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
-    _folded: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list, repr=False)
+    A fitted model never changes while it answers, so that many threads may use it at once: what a request needs beyond
+    the learned arrays is derived once in `_prepare`, and work space is leased from a `ScratchPool`. A fitted model never
+    grows either. It answers on a catalogue longer than the one it was fitted on: items from `n_items_` on have no score, are
+    ignored in histories, and `Requests.allowed` may be longer. `with_items` returns a model that knows added
+    items, where the kind of model can.
 
-    def __len__(self) -> int:
-        return len(self.histories)
+    Parameters
+    ----------
+    config
+        The settings, as an instance of `Config`; default settings where it is None.
+    event_weighting
+        How much an event of a history counts (default: every event counts 1).
+    settings
+        Single settings by name; they take precedence over `config`.
 
-    def sums(self, n_items: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The histories as sparse rows of summed weights: indptr int64 (B+1,), items int32, weights float32. Computed
-        once for all the models that ask; not to be written to.
-        """
-        if n_items not in self._sums:
-            h = self.histories
-            indptr, items, weights = (
-                np.zeros(len(h) + 1, np.int64),
-                np.empty_like(h.item),
-                np.empty_like(self.weights),
-            )
-            size = _sum_rows(h.indptr, h.item, self.weights, n_items, indptr, items, weights)
-            self._sums[n_items] = indptr, items[:size], weights[:size]
-        return self._sums[n_items]
+    Attributes
+    ----------
+    config : Config
+        The settings; `fit` does not change them.
+    n_items_ : int
+        Number of items in the catalogue that the model was fitted on.
 
-    def folded(self, items: np.ndarray, make: Callable[[], np.ndarray]) -> np.ndarray:
-        """The histories' factors beside some items' factors, made once however often they are asked for; not to be written to."""
-        for known, factors in self._folded:
-            if known is items:
-                return factors
-        factors = make()
-        self._folded.append((items, factors))
-        return factors
-
-    def matrix(self, n_items: int) -> sp.csr_matrix:
-        """The histories as a sparse (B, items) matrix of summed weights."""
-        indptr, items, weights = self.sums(n_items)
-        return sp.csr_matrix((weights.copy(), items, indptr), shape=(len(self), n_items))
-
-    def weighed(self, weights: np.ndarray) -> Requests:
-        """The same requests with other weights of their events."""
-        return replace(self, weights=weights, _sums={}, _folded=[])
-
-    @classmethod
-    def of_users(cls, dataset: Dataset, users: np.ndarray, moments: np.ndarray) -> Requests:
-        """What these people (codes, −1: nobody we know) ask with all that the data set holds of them, which must not come
-        back. moments int64 ms (B,).
-        """
-        h = dataset.histories
-        known = users >= 0
-        safe = np.where(known, users, 0)
-        own = h.pick(h.indptr[safe], np.where(known, h.indptr[safe + 1], h.indptr[safe]))
-        return cls(own, event_weights(dataset, own), moments, None, own.indptr, own.item)
-
-    def rows(self, start: int, end: int) -> Requests:
-        """Some of the requests, in their order."""
-        h = self.histories
-        low, high = int(h.indptr[start]), int(h.indptr[end])
-        part = Histories(
-            h.indptr[start : end + 1] - low,
-            h.item[low:high],
-            h.time[low:high],
-            h.kind[low:high],
-            h.value[low:high],
-        )
-        indptr, excluded = self.excluded_indptr, self.excluded
-        if indptr is not None and excluded is not None:
-            excluded, indptr = excluded[indptr[start] : indptr[end]], indptr[start : end + 1] - indptr[start]
-        attributes = {name: a.take(np.arange(start, end)) for name, a in self.attributes.items()}
-        return Requests(
-            part, self.weights[low:high], self.moments[start:end], self.allowed, indptr, excluded, attributes
-        )
-
-
-@numba.njit(cache=True, nogil=True)
-def _sum_rows(begin, item, weight, n_items, indptr, items, weights):  # type: ignore[no-untyped-def]
-    """Each history's items in order, each once, with the sum of its weights; how many there are."""
-    n = 0
-    for row in range(len(begin) - 1):
-        low, high = begin[row], begin[row + 1]
-        order = np.argsort(item[low:high], kind="mergesort")
-        first = n
-        for at in order:
-            one = item[low + at]
-            if one >= n_items:
-                continue
-            if n > first and items[n - 1] == one:
-                weights[n - 1] += weight[low + at]
-            else:
-                items[n], weights[n] = one, weight[low + at]
-                n += 1
-        indptr[row + 1] = n
-    return n
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The best items for each request, best first: item int32 (B, k), −1 where there are fewer; score float32 (B, k)."""
-
-    item: np.ndarray
-    score: np.ndarray
-
-
-def best(scores: np.ndarray, requests: Requests, k: int) -> Candidates:
-    """The k highest scores of each row among the items the request permits.
-
-    scores float32 (B, items); −inf means "not proposed". Filters act here, before the cut, so a strict filter still
-    fills the list. Ties go to the lower code, so that results repeat. O(B × items).
-    """
-    return Candidates(*select(scores, k, requests.allowed, requests.excluded_indptr, requests.excluded))
-
-
-class Retriever(ABC):
-    """A source of candidates. `fit` learns from a data set; `score` and `retrieve` answer requests.
-
-    A subclass sets `Config`, implements `fit` and `score`, and names in `arrays` what it has learnt, which is all that
-    a bundle keeps of it.
+    Raises
+    ------
+    ProjectError
+        Where there is no such setting, or a value is out of range.
     """
 
     Config: ClassVar[type[Settings]] = Settings
-    name: ClassVar[str]
-    arrays: ClassVar[tuple[str, ...]] = ()
+    """The type of the settings."""
+    name: ClassVar[str] = ""
+    """The name of the model in `shortlist.toml`."""
+    arrays: ClassVar[Mapping[str, str]] = {}
+    """Learned array → the name of its file in a bundle."""
+    facts: ClassVar[tuple[str, ...]] = ()
+    """Learned attributes that are numbers or text; saved in `model.json`. Nothing else of a model is saved."""
 
-    def __init__(self, config: Any = None, **settings: Any) -> None:
-        self.config: Any = config if config is not None else self.Config(**settings)
+    search_space: ClassVar[Sequence[tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]]] = ()
+    """The axes that tuning searches, for models of other packages: names of settings that move together, and the values that
+    they take in order, such as `(("half_life",), (("7d",), ("30d",)))`."""
 
-    @abstractmethod
+    n_items_: int
+
+    def __init__(
+        self, config: Any = None, *, event_weighting: EventWeighting | None = None, **settings: Any
+    ) -> None:
+        self.config: Any = _make_config(type(self), config, settings)
+        self.event_weighting = event_weighting or EventWeighting()
+
+    # ---------------------------------------------------------------- training
+
     def fit(self, dataset: Dataset) -> Self:
-        """Learn from every event of the data set (impressions aside)."""
+        """Learn from every event of the data set except impressions, and keep a reference to the data set for its ids."""
+        self._fit(dataset)
+        self.attach(dataset)
+        return self._finish(len(dataset.items))
 
     @abstractmethod
-    def score(self, requests: Requests) -> np.ndarray:
-        """float32 (B, items): higher is better, −inf where the model has nothing to say. Filters are not applied."""
+    def _fit(self, dataset: Dataset) -> None:
+        """Learn the attributes that `arrays` names."""
+
+    def _finish(self, n_items: int) -> Self:
+        self.n_items_ = n_items
+        self._prepare()
+        return self
+
+    def _prepare(self) -> None:  # noqa: B027 - a hook
+        """Derive from the learned attributes what requests need. Called after `fit` and after loading or copying.
+
+        Store it in the attribute `_derived`, which copies and pickles leave out.
+        """
+
+    _derived: Any = None
+
+    def warm_start(self, earlier: Retriever, rows: NDArray[np.integer]) -> Self:
+        """Let the next fit start from an earlier model of the same kind, where the kind of model can.
+
+        Parameters
+        ----------
+        earlier
+            The earlier model.
+        rows
+            int (items,): the place of each item in the earlier catalogue, −1 for new items.
+        """
+        return self
+
+    def with_items(self, items: Entities) -> Retriever:
+        """Return a model that also knows items appended to the catalogue: this one, where the kind of model cannot."""
+        return self
+
+    # ---------------------------------------------------------------- requests
+
+    @abstractmethod
+    def score(self, requests: Requests) -> NDArray[np.float32]:
+        """Return scores float32 (B, items): higher is better, −inf where the model proposes nothing.
+
+        There is one column for each item that the model knows. Filters are not applied.
+        """
 
     def retrieve(self, requests: Requests, k: int) -> Candidates:
-        """The best k items of each request that its filters permit."""
-        return best(self.score(requests), requests, k)
+        """Return the best k items of each request that its filters permit."""
+        return top_k(self.score(requests), requests, k)
 
-    def score_items(self, requests: Requests, items: np.ndarray) -> np.ndarray:
-        """float32 (B, m): the scores of some items for each request, int (B, m), −1 for none; −inf where the model has
-        nothing to say. Filters are not applied.
+    def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return the scores of given items for each request. Filters are not applied.
+
+        Parameters
+        ----------
+        items
+            int (B, m): item codes, −1 for none.
+
+        Returns
+        -------
+        NDArray
+            float32 (B, m), −inf where the model has no score.
         """
-        scores = np.take_along_axis(self.score(requests), np.maximum(items, 0), axis=1)
-        return np.where(items >= 0, scores, -np.inf).astype(np.float32)
+        scores = self.score(requests)
+        there = (items >= 0) & (items < scores.shape[1])
+        picked = np.take_along_axis(scores, np.where(there, items, 0), axis=1)
+        return np.where(there, picked, -np.inf).astype(np.float32)
 
-    def similar(self, item: int) -> np.ndarray | None:
-        """float32 (items,): how alike each item is to this one, or None where the model knows no likeness."""
+    def similar(self, item: int) -> NDArray[np.float32] | None:
+        """Return the similarity of each known item to one, float32 (items,).
+
+        None where the model has no similarity, or does not know the item.
+        """
         return None
 
-    def explain(self, requests: Requests, row: int, items: np.ndarray) -> np.ndarray | None:
-        """float32 (items, events of that history): how much each event spoke for each item; None where the model
-        does not work that way.
+    def explain(
+        self, requests: Requests, row: int, items: NDArray[np.integer]
+    ) -> NDArray[np.floating] | None:
+        """Return how much each event of a history contributes to the score of each item, float (items, events).
+
+        None where the score of the model is no sum over events.
         """
         return None
 
-    def strongest(self, requests: Requests, owner: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Which event spoke most strongly for some items: int64 (m,), rows of the requests' histories, −1 where none did.
+    def strongest(
+        self, requests: Requests, owner: NDArray[np.integer], items: NDArray[np.integer]
+    ) -> NDArray[np.int64]:
+        """Return the event that contributes most to the score of each item.
 
-        owner int (m,), rising: the request that each item is for.
+        Parameters
+        ----------
+        owner
+            int (m,), rising: the request that each item is for.
+        items
+            int (m,): item codes.
+
+        Returns
+        -------
+        NDArray
+            int64 (m,): rows of the requests' histories, −1 where no event contributes.
         """
         found = np.full(len(items), -1, np.int64)
         for row in np.unique(owner).tolist():
             mine = np.flatnonzero(owner == row)
             shares = self.explain(requests, row, items[mine])
             if shares is not None and shares.shape[1]:
-                best = shares.argmax(1)
-                spoke = shares[np.arange(len(mine)), best] > 0
-                found[mine[spoke]] = requests.histories.indptr[row] + best[spoke]
+                largest = shares.argmax(1)
+                positive = shares[np.arange(len(mine)), largest] > 0
+                found[mine[positive]] = requests.histories.indptr[row] + largest[positive]
         return found
 
-    def add_items(self, dataset: Dataset) -> None:  # noqa: B027
-        """Take in the items that were appended to the catalogue, where the model can without refitting."""
+    @property
+    def item_factors(self) -> NDArray[np.float32] | None:
+        """The vector of each item, float32 (n_items_, d), where the model learns vectors whose products are scores."""
+        return None
 
-    def warm_start(self, earlier: Retriever, rows: np.ndarray) -> Self:
-        """Let the next fit begin from an earlier model of this kind, where the model can: rows int (items,), where each
-        item was in the earlier catalogue, −1 for new ones. Models that are solved directly have nothing to gain.
-        """
-        return self
+    # ---------------------------------------------------------------- bundles
 
     def save(self, folder: Path) -> None:
-        """Arrays as they are and the config as JSON; never code."""
-        save_arrays(folder / "arrays", _flatten({name: getattr(self, name) for name in self.arrays}))
-        meta = {"model": self.name, "config": self.config.model_dump()}
-        (folder / "model.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
+        """Write arrays, configuration and event weighting into a folder."""
+        write_arrays(folder / "arrays", {file: getattr(self, name) for name, file in self.arrays.items()})
+        write_meta(
+            folder,
+            {
+                "model": self.name,
+                "class": f"{type(self).__module__}:{type(self).__qualname__}",
+                "config": self.config.model_dump(),
+                "event_weighting": {
+                    "weights": dict(self.event_weighting.weights),
+                    "values": dict(self.event_weighting.values),
+                },
+                "items": self.n_items_,
+                "learned": {name: getattr(self, name) for name in self.facts},
+            },
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Raises `BundleError` where the folder does not hold this model."""
-        meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        BundleError
+            Where the folder does not hold a model of this kind.
+        """
+        meta = read_meta(folder)
         if meta["model"] != cls.name:
             raise BundleError(f"{folder} holds a {meta['model']} model, not {cls.name}")
-        model = cls(cls.Config.model_validate(meta["config"]))
-        arrays = load_arrays(folder / "arrays")
-        for name in cls.arrays:
-            setattr(model, name, _restore(name, arrays))
-        return model
-
-
-def _flatten(learnt: dict[str, Any]) -> dict[str, Any]:
-    """Sparse matrices as their three arrays and shape, dense ones as they are."""
-    flat: dict[str, np.ndarray] = {}
-    for name, value in learnt.items():
-        if sp.issparse(value):
-            parts = {
-                "data": value.data,
-                "indices": value.indices,
-                "indptr": value.indptr,
-                "shape": np.array(value.shape),
-            }
-            flat |= {f"{name}.{part}": array for part, array in parts.items()}
-        else:
-            flat[name] = value
-    return flat
-
-
-def _restore(name: str, arrays: Any) -> Any:
-    if f"{name}.data" not in arrays:
-        return arrays[name]
-    parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
-    matrix = sp.csr_matrix(parts, shape=tuple(arrays[f"{name}.shape"]))
-    matrix.check_format(full_check=True)  # kernels follow the indices without a further look
-    release_pages(parts[1])
-    return matrix
-
-
-def interactions(dataset: Dataset) -> sp.csr_matrix:
-    """The (users, items) matrix of summed event weights, float32; the common diet of item-based models."""
-    h = dataset.histories
-    weights = event_weights(dataset, h)
-    matrix = sp.csr_matrix(
-        (weights, (h.owner, h.item)), shape=(len(dataset.users), len(dataset.items)), dtype=np.float32
-    )
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    return matrix
-
-
-def event_weights(dataset: Dataset, histories: Histories) -> np.ndarray:
-    """How much each event of some histories counts, by the project's `retrieve.weights` and `values`, float32 (E,)."""
-    return EventWeights.of(dataset.project.retrieve, dataset.log)(histories)
-
-
-@dataclass(frozen=True)
-class EventWeights:
-    """How much an event counts. Per kind code: `kind` float32, its weight; `exponent` float32, how strongly its value
-    matters; `usual` float32, the mean value of such events.
-    """
-
-    kind: np.ndarray
-    exponent: np.ndarray
-    usual: np.ndarray
+        model = cls._from_meta(folder, meta)
+        learned = read_arrays(folder / "arrays", list(cls.arrays.values()))
+        for name, file in cls.arrays.items():
+            setattr(model, name, learned[file])
+        for name in cls.facts:  # an earlier version wrote them into the settings
+            value = meta.get("learned", {}).get(name)
+            setattr(model, name, getattr(model.config, name.removesuffix("_")) if value is None else value)
+        return model._finish(model._saved_items(meta))
 
     @classmethod
-    def of(cls, settings: RetrieveSettings, log: Log) -> EventWeights:
-        kinds = log.kinds or [""]
-        usual = np.ones(len(kinds), np.float32)
-        for code, name in enumerate(kinds):
-            if settings.values.get(name):
-                values = log.value[log.kind == code]
-                values = values[np.isfinite(values)]
-                usual[code] = values.mean() if len(values) and values.mean() > 0 else 1.0
-        return cls(
-            np.array([settings.weights.get(name, 1.0) for name in kinds], np.float32),
-            np.array([settings.values.get(name, 0.0) for name in kinds], np.float32),
-            usual,
-        )
+    def _from_meta(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
+        weighting = meta.get("event_weighting", {})
+        try:
+            config = cls.Config.model_validate(meta["config"])
+        except ValidationError as error:
+            raise BundleError(f"{folder}: the settings of {cls.name} cannot be read: {error}") from None
+        return cls(config, event_weighting=EventWeighting(**weighting))
 
-    def __call__(self, histories: Histories) -> np.ndarray:
-        """float32 (E,), never negative."""
-        weights = self.kind[histories.kind]
-        if self.exponent.any():
-            share = np.maximum(histories.value, 0) / self.usual[histories.kind]
-            share = np.where(np.isfinite(share), share, 1.0) ** self.exponent[histories.kind]
-            weights = (weights * share).astype(np.float32)
-        return weights
+    def _saved_items(self, meta: Mapping[str, Any]) -> int:
+        """Return the size of the catalogue of a saved model; a model of an earlier version derives it from its arrays."""
+        return int(meta["items"])
+
+    # ---------------------------------------------------------------- parameters and copies
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings by name, as scikit-learn's estimators do."""
+        return {**self.config.model_dump(), "event_weighting": self.event_weighting}
+
+    def set_params(self, **params: Any) -> Self:
+        """Replace settings. A fitted model keeps what it has learned until the next `fit`.
+
+        Raises
+        ------
+        ProjectError
+            Where there is no such setting, or a value is out of range.
+        """
+        weighting = params.pop("event_weighting", self.event_weighting)
+        self.config = _make_config(type(self), self.config, params)
+        self.event_weighting = weighting or EventWeighting()
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        return type(self)(self.config, event_weighting=self.event_weighting)
+
+    def __repr__(self) -> str:
+        fields = type(self.config).model_fields
+        changed = [
+            f"{name}={value!r}"
+            for name, value in ((name, getattr(self.config, name)) for name in fields)
+            if value != fields[name].get_default(call_default_factory=True)
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_derived"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "n_items_" in state:
+            self._prepare()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self._dataset)] = self._dataset  # a data set is immutable: copies share it
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return twin
+
+    def _shared(self) -> Self:
+        """Return a model that shares everything with this one."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            # learned attributes end with an underscore, and are missing until `fit` sets them
+            if name.endswith("_") and not name.startswith("_"):
+                raise NotFittedError(f"{type(self).__name__} is not fitted yet; call fit(dataset) first")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _make_config(cls: type[Retriever], config: Any, settings: Mapping[str, Any]) -> Settings:
+    """Return checked settings: those of `config`, replaced by single ones."""
+    if config is not None and not isinstance(config, cls.Config):
+        raise ProjectError(
+            f"{cls.__name__}: config must be a {cls.Config.__name__} and is a {type(config).__name__}",
+            field="config",
+        )
+    if config is not None and not settings:
+        return config
+    values = {} if config is None else config.model_dump()
+    return validate_settings(cls.Config, {**values, **settings}, lambda field: f"{cls.__name__}: ")

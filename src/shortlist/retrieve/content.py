@@ -1,258 +1,317 @@
-"""Content: items that are described like those a person took.
-
-Each item is a TF-IDF vector over the words of its texts, the values of its attributes (salted by the attribute's name) and
-its numbers and dates in ten bins, hashed to a fixed width, so that a new item gets a vector on arrival without
-refitting (Weinberger et al. 2009, "Feature hashing for large scale multitask learning").
-
-Two likenesses come from it:
-
-- **cosine** between the history's mean vector and the item's: alike in words.
-- **learned**: a ridge regression from vectors to ALS factors, weighted by how often an item was taken. A new item gets
-  the factor that items of its description usually have, popularity and all, and is then wanted by the people who want
-  such factors (Gantner et al. 2010, "Learning attribute-to-feature mappings for cold-start recommendations"). All items
-  are scored by their mapped factor, old ones too, so that old and new compete on equal terms.
-
-The score is the learned one plus `cosine` times the other, each in units of its own spread. It needs nobody to have taken
-an item, which makes it the source for new items; for old ones it is weaker than what their takers say.
-
-Time: ALS, plus O(items · width · rank) for the map. Memory: non-zeros of the vectors, items · factors.
-"""
+"""Content: items whose descriptions are similar to those a user took."""
 
 from __future__ import annotations
 
-import re
-from typing import ClassVar, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.config.base import Settings
-from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
-from shortlist.data.times import NO_TIME
 from shortlist.retrieve.als import ALS
-from shortlist.retrieve.base import Requests, Retriever, interactions
+from shortlist.retrieve.base import Retriever
+from shortlist.retrieve.event_weighting import interactions
+from shortlist.retrieve.item_vectors import ItemVectors, bin_edges, normalised
 from shortlist.retrieve.kernels.factorise import leading
+from shortlist.retrieve.requests import Requests
 
-ENOUGH = 50
-"""Below this many described items that somebody took, there is no map to learn and the cosine stands alone."""
-BINS = 10
+MIN_ITEMS = 50
+"""With fewer described items that have events, no map to factors is learned."""
 
 
 class ContentConfig(Settings):
+    """Settings of `Content`."""
+
     attributes: list[str] | None = None
-    """Item attributes to use; all of them without."""
+    """Item attributes to use. None: all."""
     bits: int = Field(16, ge=8, le=22)
-    """Width of the hashed vectors, 2^bits."""
+    """Logarithm of the width of the hashed vectors, from 8 to 22: the width is 2^bits."""
     recent: int = Field(30, ge=1)
-    """How many of the latest events make the profile."""
+    """Number of the latest events of a history that make the profile, 1 or more."""
     learned: bool = True
-    """Whether to learn the map to factors."""
+    """Whether a map from descriptions to factors is learned."""
     cosine: float = Field(0.2, ge=0)
-    """Weight of the cosine beside the learned likeness."""
+    """Weight of the cosine beside the learned similarity, 0 or more."""
     factors: int = Field(64, ge=1, le=512)
+    """Number of factors of the map, from 1 to 512."""
     rank: int = Field(128, ge=1, le=1024)
-    """Into how many directions the vectors are compressed before the regression."""
+    """Number of directions that vectors are compressed into before the regression, from 1 to 1024."""
     ridge: float = Field(3.0, gt=0)
-    """How strongly the map is drawn to zero, in units of the mean weight of an item."""
+    """Regularisation of the map, above 0, in units of the mean weight of an item."""
+
+
+class _Chunk(NamedTuple):
+    """Some items of the catalogue, one after the other: their vectors, and what requests need of them."""
+
+    vectors: sp.csr_matrix
+    """float32 (items, width)."""
+    by_token: sp.csr_matrix
+    """The transpose of `vectors`."""
+    mapped: NDArray[np.float32] | None
+    """float32 (items, d): the factor of each description; None without a map."""
+    described: NDArray[np.bool_]
+    """bool (items,): whether anything is known of the item."""
 
 
 class Content(Retriever):
+    """Recommend items that are described like those a user took; the source for new items.
+
+    Each item is a TF-IDF vector over the words of its texts, the values of its attributes (prefixed by the attribute's
+    name), and its numbers and dates in ten bins, hashed to a fixed width, so that a new item has a vector without
+    refitting. Two similarities are added, each in units of its own spread:
+
+    - **cosine** (weight `cosine`) between the mean vector of the history and that of the item: similar words;
+    - **learned**: a ridge regression from vectors to ALS factors, weighted by the events of each item. A new item gets
+      the factor that items of its description usually have, popularity included, and is recommended to the users of such
+      factors. Old items are scored by their mapped factor as well, so that old and new items compete on equal terms.
+
+    It needs no events of an item. For items with events it is weaker than models of who took what: use it beside them.
+
+    Cost: that of ALS, plus O(items · width · rank) for the map; memory the non-zeros of the vectors, and items · factors. A
+    request scores the whole catalogue. `with_items` costs O(added items).
+
+    Parameters
+    ----------
+    config : ContentConfig
+        See there for the settings.
+
+    Attributes
+    ----------
+    vectors_
+        float32 (items, 2^bits), sparse: rows of length 1, or 0 where nothing is known.
+    idf_
+        float32 (2^bits,): inverse document frequencies, learned in training and used for added items as well.
+    bin_edges_
+        float64 (number and time attributes, 9): where their bins meet.
+    basis_
+        float32 (2^bits, r): the directions that vectors are compressed into; r is 0 without a map.
+    factor_map_
+        float32 (r + 1, d): from a compressed vector and a constant to a factor.
+    als_factors_
+        float32 (items, d): the ALS factors, which histories are folded into.
+    als_gram_
+        float32 (d,).
+    als_facts_
+        float64 (2,): α₀ and the mean weight of a user's row, for the fold-in.
+
+    References
+    ----------
+    Weinberger et al. 2009, "Feature hashing for large scale multitask learning".
+    Gantner et al. 2010, "Learning attribute-to-feature mappings for cold-start recommendations".
+
+    Examples
+    --------
+    >>> Content(attributes=["genres", "text"], learned=False)
+    Content(attributes=['genres', 'text'], learned=False)
+    """
+
     Config = ContentConfig
+    config: ContentConfig
     name = "content"
-    arrays: ClassVar[tuple[str, ...]] = (
-        "vectors",
-        "idf",
-        "edges",
-        "basis",
-        "map",
-        "als_items",
-        "als_gram",
-        "als_facts",
-    )
+    arrays: ClassVar = {
+        "vectors_": "vectors",
+        "idf_": "idf",
+        "bin_edges_": "edges",
+        "basis_": "basis",
+        "factor_map_": "map",
+        "als_factors_": "als_items",
+        "als_gram_": "als_gram",
+        "als_facts_": "als_facts",
+    }
 
-    vectors: sp.csr_matrix
-    """float32 (items, 2^bits), rows of length 1 (or 0 where nothing is known)."""
-    idf: np.ndarray
-    """float32 (2^bits,)."""
-    edges: np.ndarray
-    """float64 (number and time attributes, BINS − 1): where their bins meet."""
-    basis: np.ndarray
-    """float32 (2^bits, r): the directions that vectors are compressed into; r is 0 where there is no map."""
-    map: np.ndarray
-    """float32 (r + 1, d): compressed vector and a constant → factor."""
-    als_items: np.ndarray
-    """float32 (items, d): the factors that were learnt, which histories are folded into."""
-    als_gram: np.ndarray
-    als_facts: np.ndarray
-    """float64 (2,): α₀ and what a typical person holds, for the fold-in."""
+    vectors_: sp.csr_matrix
+    idf_: NDArray[np.float32]
+    bin_edges_: NDArray[np.float64]
+    basis_: NDArray[np.float32]
+    factor_map_: NDArray[np.float32]
+    als_factors_: NDArray[np.float32]
+    als_gram_: NDArray[np.float32]
+    als_facts_: NDArray[np.float64]
+    _derived: tuple[_Chunk, ALS | None]
+    _added: tuple[_Chunk, ...] = ()
+    """The items appended since training, in chunks of falling size."""
 
-    def fit(self, dataset: Dataset) -> Self:
+    # ---------------------------------------------------------------- training
+
+    def _fit(self, dataset: Dataset) -> None:
         items = dataset.items
-        self._mapped = self._by_word = None  # what an earlier fit left
-        self.edges = np.array([_edges(a) for a in self._measured(items)], np.float64).reshape(-1, BINS - 1)
-        counts = self._counts(items, 0)
+        self._added = ()
+        self.bin_edges_ = bin_edges(items, self.config.attributes)
+        counts = self._vectoriser().counts(items, 0)
         present = np.bincount(counts.indices, minlength=counts.shape[1])
-        self.idf = (np.log((1 + counts.shape[0]) / (1 + present)) + 1).astype(np.float32)
-        self.vectors = self._weigh(counts)
-        self._learn(dataset)
-        return self
+        self.idf_ = (np.log((1 + counts.shape[0]) / (1 + present)) + 1).astype(np.float32)
+        self.vectors_ = normalised(counts, self.idf_)
+        self._learn_map(interactions(dataset, self.event_weighting))
 
-    def _learn(self, dataset: Dataset) -> None:
-        X = interactions(dataset)
+    def _learn_map(self, X: sp.csr_matrix) -> None:
         taken = np.asarray(X.sum(0), np.float64).ravel()
-        useful = np.flatnonzero((taken > 0) & (np.diff(self.vectors.indptr) > 0))
-        nothing = np.empty((0, 0), np.float32)
-        self.basis = self.map = self.als_items = nothing
-        self.als_gram, self.als_facts = np.empty(0, np.float32), np.zeros(2)
-        if not self.config.learned or len(useful) < ENOUGH:
+        useful = np.flatnonzero((taken > 0) & (np.diff(self.vectors_.indptr) > 0))
+        self.basis_ = self.factor_map_ = self.als_factors_ = np.empty((0, 0), np.float32)
+        self.als_gram_, self.als_facts_ = np.empty(0, np.float32), np.zeros(2)
+        if not self.config.learned or len(useful) < MIN_ITEMS:
             return
         als = ALS(factors=min(self.config.factors, len(useful))).fit_matrix(X)
-        used = np.flatnonzero(np.bincount(self.vectors.indices, minlength=self.vectors.shape[1]))
-        _, directions = leading(sp.csr_matrix(self.vectors[:, used]), self.config.rank)
-        self.basis = np.zeros((self.vectors.shape[1], directions.shape[1]), np.float32)
-        self.basis[used] = directions
-        Z = self._compressed(self.vectors[useful])
+        used = np.flatnonzero(np.bincount(self.vectors_.indices, minlength=self.vectors_.shape[1]))
+        _, directions = leading(sp.csr_matrix(self.vectors_[:, used]), self.config.rank)
+        self.basis_ = np.zeros((self.vectors_.shape[1], directions.shape[1]), np.float32)
+        self.basis_[used] = directions
+        Z = self._compressed(self.vectors_[useful])
         weight = np.sqrt(taken[useful])[:, None]
         A = (Z * weight).T @ Z
-        A[np.diag_indices(len(A) - 1)] += (
-            self.config.ridge * weight.mean()
-        )  # the constant is not drawn to zero
+        # the constant is not regularised
+        A[np.diag_indices(len(A) - 1)] += self.config.ridge * weight.mean()
         A[-1, -1] += 1e-6
-        self.map = np.linalg.solve(A, (Z * weight).T @ als.items[useful]).astype(np.float32)
-        self.als_items, self.als_gram = als.items, als.gram
-        self.als_facts = np.array([als.config.unobserved, float(als.typical)])
+        self.factor_map_ = np.linalg.solve(A, (Z * weight).T @ als.item_factors_[useful]).astype(np.float32)
+        self.als_factors_, self.als_gram_ = als.item_factors_, als.gram_
+        self.als_facts_ = np.array([als.unobserved_, float(als.mean_weight_)])
 
-    def _compressed(self, vectors: sp.csr_matrix) -> np.ndarray:
-        Z = vectors @ self.basis
+    def _prepare(self) -> None:
+        als = None
+        if self.factor_map_.size:
+            als = ALS(factors=self.als_factors_.shape[1]).of_factors(
+                self.als_factors_, self.als_gram_, float(self.als_facts_[0]), float(self.als_facts_[1])
+            )
+        self._derived = self._chunk(self.vectors_), als
+
+    def _saved_items(self, meta: object) -> int:
+        return int(self.vectors_.shape[0])
+
+    def _vectoriser(self) -> ItemVectors:
+        return ItemVectors(self.config.attributes, self.config.bits, self.bin_edges_)
+
+    def _compressed(self, vectors: sp.csr_matrix) -> NDArray[np.float32]:
+        Z = vectors @ self.basis_
         return np.hstack([Z, np.ones((len(Z), 1), np.float32)])
 
-    def mapped(self) -> np.ndarray:
-        """float32 (items, d): the factor that each item's description speaks for; zero where there is none."""
-        if self._mapped is None or len(self._mapped) != self.vectors.shape[0]:
-            described = np.diff(self.vectors.indptr) > 0
-            self._mapped = (self._compressed(self.vectors) @ self.map * described[:, None]).astype(np.float32)
-        return self._mapped
+    def _chunk(self, vectors: sp.csr_matrix) -> _Chunk:
+        described = np.diff(vectors.indptr) > 0
+        mapped = None
+        if self.factor_map_.size:
+            mapped = (self._compressed(vectors) @ self.factor_map_ * described[:, None]).astype(np.float32)
+        return _Chunk(vectors, vectors.T.tocsr(), mapped, described)
 
-    _mapped: np.ndarray | None = None
+    # ---------------------------------------------------------------- added items
 
-    def add_items(self, dataset: Dataset) -> None:
-        new = self._weigh(self._counts(dataset.items, self.vectors.shape[0]))
-        self.vectors = sp.vstack([self.vectors, new], format="csr")
-        if self.als_items.size:
-            self.als_items = np.pad(self.als_items, ((0, new.shape[0]), (0, 0)))
+    def with_items(self, items: Entities) -> Content:
+        """Return a model that also knows the appended items, by their descriptions. It shares all arrays of this one.
 
-    def _weigh(self, counts: sp.csr_matrix) -> sp.csr_matrix:
-        from sklearn.preprocessing import normalize  # a second to come in, and most servers need it not
-
-        weighed = counts.multiply(self.idf).tocsr().astype(np.float32)
-        return normalize(weighed, copy=False)
-
-    def _chosen(self, items: Entities) -> list[Attribute]:
-        names = self.config.attributes
-        return [a for n, a in items.attributes.items() if names is None or n in names]
-
-    def _measured(self, items: Entities) -> list[Attribute]:
-        return [a for a in self._chosen(items) if a.kind in {"number", "time"}]
-
-    def _counts(self, items: Entities, start: int) -> sp.csr_matrix:
-        binned = {
-            a.name: np.where(np.isnan(v := _numbers(a)), -1, np.searchsorted(edges, v))
-            for a, edges in zip(self._measured(items), self.edges, strict=True)
-        }
-        documents = []
-        for row in range(start, len(items)):
-            tokens: list[str] = []
-            for attribute in self._chosen(items):
-                if attribute.name in binned:
-                    if binned[attribute.name][row] >= 0:
-                        tokens.append(f"{attribute.name}~{binned[attribute.name][row]}")
-                    continue
-                value = attribute.show(row)
-                if attribute.kind == "text":
-                    tokens += re.findall(r"\w{2,}", (value or "").lower())
-                else:
-                    tokens += [
-                        f"{attribute.name}={v}" for v in (value if isinstance(value, list) else [value]) if v
-                    ]
-            documents.append(tokens)
-        from sklearn.feature_extraction.text import HashingVectorizer
-
-        hashing = HashingVectorizer(
-            n_features=2**self.config.bits,
-            analyzer=lambda tokens: tokens,
-            alternate_sign=False,
-            norm=None,
-            dtype=np.float32,
-        )
-        return (
-            hashing.transform(documents)
-            if documents
-            else sp.csr_matrix((0, 2**self.config.bits), dtype=np.float32)
-        )
-
-    def _profiles(self, requests: Requests) -> sp.csr_matrix:
-        from sklearn.preprocessing import normalize
-
-        h = requests.histories
-        back = h.indptr[1:][h.owner] - np.arange(len(h.item))
-        recent = requests.weighed(
-            np.where(back <= self.config.recent, requests.weights, 0).astype(np.float32)
-        )
-        return normalize(recent.matrix(self.vectors.shape[0]) @ self.vectors)
-
-    def score(self, requests: Requests) -> np.ndarray:
-        alike = (self._profiles(requests) @ self.by_word).toarray().astype(np.float32)
-        if not self.map.size:
-            return np.where(alike > 0, alike, -np.inf).astype(np.float32)
-        wanted = self._folder().fold_in(requests) @ self.mapped().T
-        scores = _standard(wanted) + np.float32(self.config.cosine) * _standard(alike)
-        scores[:, np.diff(self.vectors.indptr) == 0] = -np.inf
-        scores[np.diff(requests.histories.indptr) == 0] = -np.inf
-        return scores
-
-    def _folder(self) -> ALS:
-        """The ALS model that histories are folded into."""
-        als = ALS(factors=self.als_items.shape[1], unobserved=float(self.als_facts[0]))
-        als.items, als.gram, als.typical = self.als_items, self.als_gram, np.array(self.als_facts[1])
-        return als
+        Changes of items that it knows already have no effect. Costs O(added items), amortised over a chain of calls.
+        """
+        known = self._n_known
+        if len(items) <= known:
+            return self
+        vectors = normalised(self._vectoriser().counts(items, known), self.idf_)
+        chunks = [*self._added, self._chunk(vectors)]
+        # chunks of falling size, so that there are few of them and each item is copied a logarithmic number of times
+        while len(chunks) > 1 and chunks[-2].vectors.shape[0] <= 2 * chunks[-1].vectors.shape[0]:
+            last, before = chunks.pop(), chunks.pop()
+            chunks.append(self._chunk(sp.vstack([before.vectors, last.vectors], format="csr")))
+        twin = self._shared()
+        twin._added = tuple(chunks)
+        return twin
 
     @property
-    def by_word(self) -> sp.csr_matrix:
-        """The transpose of `vectors`, kept while the catalogue stays: which items a word occurs in."""
-        if self._by_word is None or self._by_word.shape[1] != self.vectors.shape[0]:
-            self._by_word = self.vectors.T.tocsr()
-        return self._by_word
+    def _chunks(self) -> tuple[_Chunk, ...]:
+        return (self._derived[0], *self._added) if self._derived is not None else ()
 
-    _by_word: sp.csr_matrix | None = None
+    @property
+    def _n_known(self) -> int:
+        return self.n_items_ + sum(chunk.vectors.shape[0] for chunk in self._added)
 
-    def similar(self, item: int) -> np.ndarray | None:
-        return (self.vectors[[item]] @ self.by_word).toarray().ravel()
+    # ---------------------------------------------------------------- requests
 
-    def explain(self, requests: Requests, row: int, items: np.ndarray) -> np.ndarray | None:
+    def score(self, requests: Requests) -> NDArray[np.float32]:
+        n = self._n_known
+        profiles = self._profiles(requests, n)
+        cosine = np.empty((len(requests), n), np.float32)
+        for chunk, columns in self._columns():
+            cosine[:, columns] = (profiles @ chunk.by_token).toarray()
+        als = self._derived[1]
+        if als is None:
+            return np.where(cosine > 0, cosine, np.float32(-np.inf))
+        factors = als.fold_in(requests)
+        learned = np.empty((len(requests), n), np.float32)
+        described = np.empty(n, np.bool_)
+        for chunk, columns in self._columns():
+            assert chunk.mapped is not None
+            learned[:, columns] = factors @ chunk.mapped.T
+            described[columns] = chunk.described
+        scores = _standardised(learned) + np.float32(self.config.cosine) * _standardised(cosine)
+        scores[:, ~described] = -np.inf
+        scores[np.diff(requests.sums(n)[0]) == 0] = -np.inf
+        return scores
+
+    def _columns(self) -> list[tuple[_Chunk, slice]]:
+        """Return the chunks with the range of items that each holds."""
+        found, start = [], 0
+        for chunk in self._chunks:
+            end = start + chunk.vectors.shape[0]
+            found.append((chunk, slice(start, end)))
+            start = end
+        return found
+
+    def _profiles(self, requests: Requests, n: int) -> sp.csr_matrix:
+        """Return the mean vector of each history's latest events, float32 (B, width), of length 1."""
+        h = requests.histories
+        back = h.indptr[1:][h.owner] - np.arange(len(h.item))
+        recent = requests.with_weights(
+            np.where(back <= self.config.recent, requests.weights, 0).astype(np.float32)
+        )
+        if not self._added:
+            return normalised(recent.matrix(n) @ self.vectors_)
+        weights = recent.matrix(n).tocsc()
+        return normalised(sum(weights[:, columns] @ chunk.vectors for chunk, columns in self._columns()))
+
+    def _vectors_of(self, items: NDArray[np.integer]) -> sp.csr_matrix:
+        """Return the vectors of some items, float32 (m, width); 0 for unknown items."""
+        n = self._n_known
+        if not self._added:
+            known = items < n
+            vectors = self.vectors_[np.where(known, items, 0)]
+            return (
+                vectors if known.all() else sp.csr_matrix(sp.diags_array(known.astype(np.float32)) @ vectors)
+            )
+        empty = sp.csr_matrix((len(items), self.vectors_.shape[1]), dtype=np.float32)
+        for chunk, columns in self._columns():
+            inside = np.flatnonzero((items >= columns.start) & (items < columns.stop))
+            picked = (np.ones(len(inside), np.float32), (inside, items[inside] - columns.start))
+            rows = sp.csr_matrix(picked, shape=(len(items), chunk.vectors.shape[0]))
+            empty = empty + rows @ chunk.vectors
+        return sp.csr_matrix(empty, dtype=np.float32)
+
+    def similar(self, item: int) -> NDArray[np.float32] | None:
+        if not 0 <= item < self._n_known:
+            return None
+        own = self._vectors_of(np.array([item]))
+        return np.concatenate([(own @ chunk.by_token).toarray().ravel() for chunk in self._chunks])
+
+    def explain(
+        self, requests: Requests, row: int, items: NDArray[np.integer]
+    ) -> NDArray[np.floating] | None:
         h = requests.histories
         events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
-        return (self.vectors[items] @ self.vectors[h.item[events]].T).toarray() * requests.weights[events]
+        shares = self._vectors_of(np.asarray(items)) @ self._vectors_of(h.item[events]).T
+        return np.asarray(shares.toarray() * requests.weights[events])
+
+    # ---------------------------------------------------------------- copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of a copy; of added items, their vectors."""
+        state = super().__getstate__()
+        state["_added"] = tuple(chunk.vectors for chunk in self._added)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        added = state.pop("_added", ())
+        super().__setstate__(state)
+        self._added = tuple(self._chunk(vectors) for vectors in added)
 
 
-def _numbers(attribute: Attribute) -> np.ndarray:
-    """A number or time attribute as float64 (items,), NaN where it is missing."""
-    if attribute.kind == "number":
-        return np.asarray(attribute.values, np.float64)
-    missing = attribute.times == NO_TIME
-    return np.where(missing, np.nan, attribute.times.astype(np.float64))
-
-
-def _edges(attribute: Attribute) -> np.ndarray:
-    values = _numbers(attribute)
-    values = values[~np.isnan(values)]
-    quantiles = np.linspace(0, 1, BINS + 1)[1:-1]
-    return np.quantile(values, quantiles) if len(values) else np.zeros(BINS - 1)
-
-
-def _standard(scores: np.ndarray) -> np.ndarray:
-    """Each row less its mean, in units of its spread."""
+def _standardised(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return each row minus its mean, divided by its standard deviation."""
     spread = np.maximum(scores.std(1, keepdims=True), 1e-9)
     return ((scores - scores.mean(1, keepdims=True)) / spread).astype(np.float32)

@@ -1,17 +1,4 @@
-"""Item neighbours: people who took this also took that.
-
-    W_ij = c_ij / (c_i^(1 − power) · c_j^power + shrink),   c_ij = Σ_people x_ui · x_uj / (size of the history)^spread
-
-over the people who took both, keeping each item's k nearest (Sarwar et al. 2001, "Item-based collaborative filtering
-recommendation algorithms"; shrinkage: Bell & Koren 2007). With power 0.5, spread 0 and no shrinkage it is the cosine.
-`spread` lets a person with a thousand items vouch less for each pair than one with five; it is what makes a plain
-neighbour model strong on sparse data (Christoffel et al. 2015, "Blockbusters and wallflowers", P³α and RP³β). `bm25`
-weighs the matrix as text retrieval does before the product (Robertson & Zaragoza 2009).
-
-No learning to speak of, hard to beat, and it explains itself. Not for catalogues where few people share any item.
-
-Time: Σ_people (size of history)², on all cores. Memory: items × k.
-"""
+"""Neighbours: users who took this item also took that one."""
 
 from __future__ import annotations
 
@@ -23,34 +10,79 @@ from pydantic import Field
 
 from shortlist.data.dataset import Dataset
 from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
-from shortlist.retrieve.kernels.cooccurrence import as_matrix, nearest
+from shortlist.retrieve.kernels.cooccurrence import nearest, sparse_rows
 
-MOST = 50_000_000
-"""Entries of the matrix: 400 MB. What a million items keep beyond 50 neighbours each, a request rarely reaches."""
+MAX_WEIGHTS = 50_000_000
+"""Entries of the matrix: 400 MB. Beyond 50 neighbours of each of a million items, a request rarely reaches the rest."""
 
 
 class NeighboursConfig(ItemItemConfig):
+    """Settings of `Neighbours`."""
+
     k: int | None = Field(None, ge=1)
-    """How many neighbours each item keeps. Without one, 200, and fewer where more than a quarter of a million items would need
-    more than `MOST` together."""
+    """Number of neighbours that each item keeps, 1 or more. None: 200, and fewer where a catalogue of more than 250,000 items
+    would need more than `MAX_WEIGHTS` entries."""
     similarity: Literal["cosine", "bm25"] = "cosine"
+    """How the matrix is weighted: as it is, or as text retrieval weights words (BM25)."""
     shrink: float = Field(5.0, ge=0)
-    """Draws similarities that rest on few people towards zero."""
+    """Shrinks similarities that rest on few users towards zero; in users, 0 or more."""
     power: float = Field(0.4, ge=0, le=1)
-    """Exponent on the popularity of the recommended item: 0.5 is the cosine, less lets popular items through."""
+    """Exponent on the popularity of the recommended item, from 0 to 1: 0.5 is the cosine, less favours popular items."""
     spread: float = Field(0.75, ge=0, le=1)
-    """Exponent on the size of the histories that vouch for a pair: 0 all alike, 1 each person has one vote to share."""
+    """Exponent on the size of a user's history, from 0 to 1: 0 counts all users alike, 1 gives each user one vote to
+    share."""
 
 
 class Neighbours(ItemItem):
+    """Recommend the nearest neighbours of the items in a history.
+
+        W_ij = c_ij / (c_i^(1 − power) · c_j^power + shrink),    c_ij = Σ_users x_ui · x_uj / (size of history)^spread
+
+    over the users who took both, keeping the k nearest of each item. With power 0.5, spread 0 and shrink 0 it is the
+    cosine. With `spread`, a user with a thousand items contributes less to each pair than one with five, which makes a
+    neighbour model strong on sparse data.
+
+    It learns nothing beyond counts, is hard to beat, and explains its recommendations. Do not use it where few users
+    share any item.
+
+    Cost: Σ_users (size of history)² to fit, on all cores; memory items · k.
+
+    Parameters
+    ----------
+    config : NeighboursConfig
+        See there for the settings.
+
+    Attributes
+    ----------
+    weights_
+        W, float32 (items, items), sparse.
+
+    References
+    ----------
+    Sarwar, Karypis, Konstan & Riedl 2001, "Item-based collaborative filtering recommendation algorithms".
+    Bell & Koren 2007, "Scalable collaborative filtering with jointly derived neighborhood interpolation weights" (shrinkage).
+    Christoffel et al. 2015, "Blockbusters and wallflowers" (P³α, RP³β: `spread` and `power`).
+    Robertson & Zaragoza 2009, "The probabilistic relevance framework: BM25 and beyond".
+
+    Examples
+    --------
+    >>> Neighbours(k=50)
+    Neighbours(k=50)
+    """
+
     Config = NeighboursConfig
+    config: NeighboursConfig
     name = "neighbours"
 
-    def fit(self, dataset: Dataset) -> Self:
-        return self.fit_matrix(self.taken(dataset))
+    def _fit(self, dataset: Dataset) -> None:
+        self._fit_matrix(self.interactions(dataset))
 
     def fit_matrix(self, X: sp.csr_matrix) -> Self:
-        """From a (users, items) matrix of weights."""
+        """Learn from a (users, items) matrix of weights."""
+        self._fit_matrix(X)
+        return self._finish(X.shape[1])
+
+    def _fit_matrix(self, X: sp.csr_matrix) -> None:
         config = self.config
         counts = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float64)
         if config.similarity == "bm25":
@@ -58,14 +90,16 @@ class Neighbours(ItemItem):
         size = np.maximum(np.diff(X.indptr), 1).astype(np.float64)
         X = (sp.diags_array(size ** (-config.spread / 2)) @ X).tocsr().astype(np.float32)
         own = np.maximum(counts, 1) ** (1 - config.power)
-        k = config.k or max(min(200, MOST // max(X.shape[1], 1)), 20)
+        k = config.k or max(min(200, MAX_WEIGHTS // max(X.shape[1], 1)), 20)
         items, values = nearest(X, own, np.maximum(counts, 1) ** config.power, config.shrink, k)
-        self.weights = as_matrix(items, values, X.shape[1])
-        return self
+        self.weights_ = sparse_rows(items, values, X.shape[1])
 
 
 def bm25(X: sp.csr_matrix, k1: float = 1.2, b: float = 0.75) -> sp.csr_matrix:
-    """A person as a document and an item as a word: rare items and short histories weigh more."""
+    """Weight a (users, items) matrix with a user as a document and an item as a word.
+
+    Rare items and short histories get more weight.
+    """
     size = np.asarray(X.sum(1), np.float64).ravel()
     counts = np.bincount(X.indices, minlength=X.shape[1])
     idf = np.log1p((X.shape[0] - counts + 0.5) / (counts + 0.5))

@@ -2,39 +2,81 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from shortlist.config.plugins import PluginRegistry
 from shortlist.errors import BundleError
-from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
-from shortlist.retrieve.content import Content
-from shortlist.retrieve.neighbours import Neighbours
-from shortlist.retrieve.popular import Popular
-from shortlist.retrieve.sequence import Sequence
-from shortlist.retrieve.slim import SLIM
-from shortlist.retrieve.spectral import Spectral
-from shortlist.retrieve.together import Together
+from shortlist.retrieve.persistence import read_meta
 
-MODELS: dict[str, type[Retriever]] = {
-    "popular": Popular,
-    "neighbours": Neighbours,
-    "als": ALS,
-    "slim": SLIM,
-    "spectral": Spectral,
-    "sequence": Sequence,
-    "content": Content,
-    "together": Together,
-}
+R = TypeVar("R", bound=Retriever)
+
+RETRIEVERS: PluginRegistry[Retriever] = PluginRegistry(
+    "retriever",
+    Retriever,  # type: ignore[type-abstract]
+    "shortlist.retrievers",
+    {
+        "popular": "shortlist.retrieve.popular:Popular",
+        "neighbours": "shortlist.retrieve.neighbours:Neighbours",
+        "als": "shortlist.retrieve.als:ALS",
+        "slim": "shortlist.retrieve.slim:SLIM",
+        "spectral": "shortlist.retrieve.spectral:Spectral",
+        "sequence": "shortlist.retrieve.sequence:Sequence",
+        "content": "shortlist.retrieve.content:Content",
+        "together": "shortlist.retrieve.together:Together",
+    },
+)
+"""Model name → class: ours, those registered by `register_retriever`, and those of installed packages."""
+
+
+def register_retriever(name: str) -> Callable[[type[R]], type[R]]:
+    """Make a retriever usable by name: in `shortlist.toml`, in evaluation and tuning, and in bundles.
+
+    A class decorator. A package that is installed beside Shortlist can announce its retrievers in the entry-point group
+    `shortlist.retrievers` instead, and is then found without an import.
+
+    Parameters
+    ----------
+    name
+        The name, as `model = "…"` in `[[retrieve.sources]]` gives it.
+
+    Raises
+    ------
+    ProjectError
+        Where the name is taken, or the class does not extend `Retriever`.
+
+    Examples
+    --------
+    >>> @register_retriever("newest")  # doctest: +SKIP
+    ... class Newest(Retriever): ...
+    """
+    return RETRIEVERS.register(name)
 
 
 def load_retriever(folder: Path) -> Retriever:
-    """The retriever that was saved into a folder, whichever it is. Raises `BundleError`."""
-    path = folder / "model.json"
+    """Read a retriever that was saved into a folder, whichever kind it is.
+
+    Nothing of the folder is imported or run: the class must be registered by the program that loads it.
+
+    Raises
+    ------
+    BundleError
+        Where the folder holds no retriever, is damaged, or its model is not registered.
+    """
+    meta = read_meta(folder)
+    name = meta["model"]
+    if name not in RETRIEVERS:
+        came_from = f" (saved from the class {meta['class']})" if isinstance(meta.get("class"), str) else ""
+        raise BundleError(
+            f"{folder} holds a retriever of the model {name!r}{came_from}, which is not registered; install the package "
+            f"that announces it in the entry-point group {RETRIEVERS.group!r}, or import the module that calls "
+            f"register_retriever({name!r})"
+        )
     try:
-        name = json.loads(path.read_text(encoding="utf-8"))["model"]
-        return MODELS[name].load(folder)
+        return RETRIEVERS[name].load(folder)
+    except BundleError:
+        raise
     except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, BundleError):
-            raise
-        raise BundleError(f"{folder} holds no retriever that this version knows: {error}") from None
+        raise BundleError(f"{folder}: the {name} retriever cannot be read: {error}") from None

@@ -1,18 +1,4 @@
-"""Sequence: what people take next, and in the same sitting.
-
-Two cheap models of order in one items × items matrix, strong where the next act follows from the last ones and no deep
-learning is wanted (Ludewig & Jannach 2018, "Evaluation of session-based recommendation algorithms"):
-
-- a Markov mix: a pair (a, then b within `window` steps) votes for a → b with fading^(steps − 1), so the transition
-  of first order counts most and those of second and higher order less (the mixture transition model; Raftery 1985);
-- session neighbours: within one session (no gap longer than `session`) the pair also votes backwards, b → a, with
-  weight `backward`, since what was taken together goes together.
-
-Votes across a longer gap fade with it, 2^(−gap / half_life). A history asks with its latest events first: the event n
-steps back counts recency^n. Needs times; on a table without them the order of rows is all it has.
-
-Time: events · window. Memory: items · k.
-"""
+"""Sequence: the items that users take next, and in the same session."""
 
 from __future__ import annotations
 
@@ -20,44 +6,93 @@ from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.config.base import Duration, duration_ms
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
-from shortlist.retrieve.base import Requests, event_weights
+from shortlist.retrieve.event_weighting import EventWeights
 from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.requests import Requests
 
 
 class SequenceConfig(ItemItemConfig):
+    """Settings of `Sequence`."""
+
     window: int = Field(5, ge=1, le=100)
-    """How many steps ahead a pair may be."""
+    """Number of steps ahead that a pair may be apart, from 1 to 100."""
     fading: float = Field(0.8, gt=0, le=1)
-    """By how much a pair counts less for each step between."""
+    """Factor on the weight of a pair for each step between, above 0 to 1."""
     backward: float = Field(0.5, ge=0, le=1)
-    """Weight of the opposite direction within a session."""
+    """Weight of the opposite direction within a session, from 0 to 1."""
     session: Duration = "1h"
+    """The longest gap within a session; a duration."""
     half_life: Duration = "7d"
-    """Across sessions, a gap of this length halves a vote."""
+    """Gap between sessions that halves the weight of a pair; a duration."""
     recency: float = Field(0.8, gt=0, le=1)
-    """By how much an event of the history counts less for each step back."""
+    """Factor on the weight of an event of the history for each step back, above 0 to 1."""
     power: float = Field(0.3, ge=0, le=1)
-    """Exponent on the popularity of the recommended item; the asking item's is 1 − power."""
+    """Exponent on the popularity of the recommended item, from 0 to 1; that of the history's item is 1 − power."""
     k: int = Field(200, ge=1)
+    """Number of successors that each item keeps, 1 or more."""
     repeats: float = Field(1.0, ge=0, le=1)
+    """Exponent on the summed weight of an item in a history: 0 counts an item once however often it was taken, 1 counts
+    every event."""
 
 
 class Sequence(ItemItem):
+    """Recommend what users take next, and in the same session.
+
+    Two models of order in one items × items matrix, strong where the next event follows from the last ones:
+
+    - a mixture of Markov chains: a pair (a, then b within `window` steps) adds fading^(steps − 1) to a → b, so that
+      transitions of first order count most;
+    - session neighbours: within one session (no gap longer than `session`) the pair also adds to b → a, with the weight
+      `backward`, because items of one session belong together.
+
+    Across a longer gap the weight of a pair fades with it, 2^(−gap / half_life). The event n steps back in a history counts
+    recency^n.
+
+    It needs times; without them it has only the order of rows. Do not use it where the order of a history says nothing.
+
+    Cost: events · window to fit; memory items · k.
+
+    Parameters
+    ----------
+    config : SequenceConfig
+        See there for the settings.
+
+    Attributes
+    ----------
+    weights_
+        W, float32 (items, items), sparse: row a holds the weights of the successors of a.
+
+    References
+    ----------
+    Raftery 1985, "A model for high-order Markov chains" (the mixture transition model).
+    Ludewig & Jannach 2018, "Evaluation of session-based recommendation algorithms".
+
+    Examples
+    --------
+    >>> Sequence(window=3)
+    Sequence(window=3)
+    """
+
     Config = SequenceConfig
+    config: SequenceConfig
     name = "sequence"
 
-    def fit(self, dataset: Dataset) -> Self:
-        return self.fit_histories(
-            dataset.histories, event_weights(dataset, dataset.histories), len(dataset.items)
-        )
+    def _fit(self, dataset: Dataset) -> None:
+        weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
+        self._fit_histories(dataset.histories, weights, len(dataset.items))
 
-    def fit_histories(self, h: Histories, weights: np.ndarray, n: int) -> Self:
-        """From histories in order of time; weights float32 (E,)."""
+    def fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> Self:
+        """Learn from histories in order of time; weights float32 (E,), n: number of items."""
+        self._fit_histories(h, weights, n)
+        return self._finish(n)
+
+    def _fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> None:
         config = self.config
         session, half_life = duration_ms(config.session), duration_ms(config.half_life)
         breaks = np.concatenate([[0], np.cumsum(np.diff(h.time) > session)]) if len(h.time) else np.empty(0)
@@ -81,18 +116,17 @@ class Sequence(ItemItem):
             sp.diags_array(counts ** (config.power - 1)) @ W @ sp.diags_array(counts**-config.power),
             dtype=np.float32,
         )
-        self.weights = _strongest_of_rows(W, config.k)
-        return self
+        self.weights_ = _strongest_of_rows(W, config.k)
 
-    def asked(self, requests: Requests) -> Requests:
+    def weighted(self, requests: Requests) -> Requests:
         h = requests.histories
         back = h.indptr[1:][h.owner] - 1 - np.arange(len(h.item))
         weights = requests.weights * self.config.recency ** np.minimum(back, 500)
-        return requests.weighed(weights.astype(np.float32))
+        return requests.with_weights(weights.astype(np.float32))
 
 
 def _strongest_of_rows(W: sp.csr_matrix, k: int) -> sp.csr_matrix:
-    """Each row's k largest entries; ties go to the lower item."""
+    """Return the k largest entries of each row; ties go to the lower item."""
     W.sort_indices()
     rows = np.repeat(np.arange(W.shape[0]), np.diff(W.indptr))
     order = np.lexsort([W.indices, -W.data, rows])

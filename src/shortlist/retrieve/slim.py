@@ -1,68 +1,98 @@
-"""SLIM: each item predicted from the others by a ridge regression.
-
-    w_j = argmin ‖x_j − X w‖² + λ‖w‖²,   w_jj = 0
-
-which is item neighbours that know of each other: two neighbours that say the same are counted once (Ning & Karypis
-2011, "SLIM: sparse linear methods for top-N recommender systems"). X is first scaled, person u by (history size)^−spread
-and item i by count^−power, and the result is scaled back by count^+lift; that turns one λ into a regularisation that
-fits rare and popular items alike (Steck 2019, "Markov random fields for collaborative filtering").
-
-Two ways to the same answer:
-
-- **exact** (up to `exact_items` items): the closed form over the whole catalogue, B = I − P·diag(1/P), P = (XᵀX + λI)⁻¹
-  (EASE; Steck 2019, "Embarrassingly shallow autoencoders for sparse data"). O(items³) time, three items² matrices.
-- **local** (beyond): each item's regression over its `support` nearest items only, solved by conjugate gradients. With
-  the support as large as the catalogue the two agree. O(items · support²) time, and items · support memory: 100,000
-  items need some hundred megabytes, not the 40 GB of their dense matrix.
-
-The model keeps each item's `k` strongest weights. Not for data where most items have one or two events.
-"""
+"""SLIM: each item predicted from the others by a ridge regression."""
 
 from __future__ import annotations
 
 from typing import Self
 
-import numba
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.data.dataset import Dataset
 from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
-from shortlist.retrieve.kernels.cooccurrence import as_matrix, nearest, parts_of
-from shortlist.retrieve.kernels.select import in_parts
+from shortlist.retrieve.kernels.cooccurrence import csr_arrays, nearest, sparse_rows
+from shortlist.retrieve.kernels.parallel import run_rows
+from shortlist.retrieve.kernels.slim_solve import mirror_rows, solve_support_rows
 
-MEETINGS = 1_000_000
-"""The most additions, on average, that one item's equations may take to build; a millisecond or two."""
+MAX_ADDITIONS = 1_000_000
+"""The most additions, on average, that building the equations of one item may take; a millisecond or two."""
 
 
 class SLIMConfig(ItemItemConfig):
+    """Settings of `SLIM`."""
+
     regularisation: float = Field(8.0, gt=0)
-    """λ, in units of one event of a person with one event, for an item with one event."""
+    """λ, above 0, in units of one event of a user with one event, for an item with one event."""
     spread: float = Field(0.15, ge=0, le=1)
-    """Exponent by which people of long histories count less."""
+    """Exponent by which users with long histories count less, from 0 to 1."""
     power: float = Field(0.3, ge=0, le=1)
-    """Exponent by which popular items count less; regularisation grows with count^(2·power)."""
+    """Exponent by which popular items count less, from 0 to 1; regularisation grows with count^(2·power)."""
     lift: float = Field(0.3, ge=0, le=1)
-    """Exponent by which popular items are scaled up again when recommended."""
+    """Exponent by which the scores of popular items are scaled up again, from 0 to 1."""
     support: int = Field(256, ge=1, le=4096)
-    """How many items each regression may use (local)."""
+    """Number of items that each regression may use (local), from 1 to 4096."""
     exact_items: int = Field(6_000, ge=0)
     """The largest catalogue that is solved exactly; 12,000 items take about 2 GB and half a minute."""
     k: int = Field(512, ge=1)
-    """How many weights of each item are kept (exact)."""
+    """Number of weights kept in each regression (exact), 1 or more."""
 
 
 class SLIM(ItemItem):
+    """Item-item regression: each item is predicted from all others.
+
+        w_j = argmin ‖x_j − X w‖² + λ‖w‖²,    w_jj = 0
+
+    Unlike `Neighbours`, it accounts for correlation: two neighbours that carry the same information are counted once. X is first
+    scaled, user u by (history size)^−spread and item i by count^−power, and the result is scaled back by count^lift,
+    which turns one λ into a regularisation that suits rare and popular items alike.
+
+    There are two solvers:
+
+    - **exact** (up to `exact_items` items): the closed form over the whole catalogue, B = I − P·diag(1/P),
+      P = (XᵀX + λI)⁻¹, known as EASE. O(items³) time, three items² matrices.
+    - **local** (beyond): the regression of each item over its `support` nearest items, solved by conjugate gradients. With
+      the support as large as the catalogue the two agree. O(items · support²) time and items · support memory: 100,000
+      items need some hundred megabytes, not the 40 GB of their dense matrix.
+
+    Do not use it on data where most items have one or two events.
+
+    Parameters
+    ----------
+    config : SLIMConfig
+        See there for the settings.
+
+    Attributes
+    ----------
+    weights_
+        W, float32 (items, items), sparse; column j is the regression of item j.
+
+    References
+    ----------
+    Ning & Karypis 2011, "SLIM: sparse linear methods for top-N recommender systems".
+    Steck 2019, "Embarrassingly shallow autoencoders for sparse data".
+    Steck 2019, "Markov random fields for collaborative filtering".
+
+    Examples
+    --------
+    >>> SLIM(regularisation=20)
+    SLIM(regularisation=20.0)
+    """
+
     Config = SLIMConfig
+    config: SLIMConfig
     name = "slim"
 
-    def fit(self, dataset: Dataset) -> Self:
-        return self.fit_matrix(self.taken(dataset))
+    def _fit(self, dataset: Dataset) -> None:
+        self._fit_matrix(self.interactions(dataset))
 
     def fit_matrix(self, X: sp.csr_matrix) -> Self:
-        """From a (users, items) matrix of weights."""
+        """Learn from a (users, items) matrix of weights."""
+        self._fit_matrix(X)
+        return self._finish(X.shape[1])
+
+    def _fit_matrix(self, X: sp.csr_matrix) -> None:
         config = self.config
         R, counts = scaled(X, config.spread, config.power)
         lift = counts**config.lift
@@ -70,54 +100,63 @@ class SLIM(ItemItem):
             B = closed_form(R, config.regularisation)
             B *= (counts**-config.power)[:, None].astype(np.float32)
             B *= lift.astype(np.float32)
-            self.weights = strongest(B, config.k)
+            self.weights_ = strongest_of_columns(B, config.k)
         else:
-            self.weights = self._local(R, counts, lift)
-        return self
+            self.weights_ = self._local(R, counts, lift)
 
-    def _local(self, R: sp.csr_matrix, counts: np.ndarray, lift: np.ndarray) -> sp.csr_matrix:
-        """Column j of the result is the regression of item j."""
+    def _local(
+        self, R: sp.csr_matrix, counts: NDArray[np.float64], lift: NDArray[np.float64]
+    ) -> sp.csr_matrix:
+        """Return the matrix whose column j is the regression of item j over its support."""
         config, n = self.config, R.shape[1]
-        # the nearest by how much of their own popularity they share with j: rare items say more than popular ones
+        # the nearest items by co-occurrence, rare items first: they say more about j than popular ones
         support, _ = nearest(R, np.ones(n), counts ** (0.75 - config.power), 0.0, min(config.support, n))
         T = R.T.tocsr()
-        support = np.ascontiguousarray(support[:, : affordable(support, np.diff(T.indptr), R.shape[0])])
-        values = np.zeros(support.shape, np.float32)
-        in_parts(
-            n,
-            _solve_rows,
-            _solve_parallel,
-            parts_of(T),
-            R.shape[0],
-            support,
-            np.float32(config.regularisation),
-            values,
+        support = np.ascontiguousarray(
+            support[:, : affordable_support(support, np.diff(T.indptr), R.shape[0])]
         )
-        W = as_matrix(support, values, n).T.tocsr()
+        values = np.zeros(support.shape, np.float32)
+        ridge = np.float32(config.regularisation)
+        run_rows(n, solve_support_rows, csr_arrays(T), R.shape[0], support, ridge, values)
+        W = sparse_rows(support, values, n).T.tocsr()
         W = sp.diags_array(counts**-config.power) @ W @ sp.diags_array(lift)
         return sp.csr_matrix(W, dtype=np.float32)
 
 
-def affordable(support: np.ndarray, taken: np.ndarray, n_users: int) -> int:
-    """How wide the supports may be for an item's equations to take about `MEETINGS` additions: all of the width on sparse
-    data, less where items have many thousand people each. taken int (items,): how many people took each item.
+def affordable_support(support: NDArray[np.int32], users: NDArray[np.integer], n_users: int) -> int:
+    """Return how many items a support may have for the equations of an item to take about `MAX_ADDITIONS` additions.
+
+    The whole width on sparse data, less where items have many thousand users each.
+
+    Parameters
+    ----------
+    support
+        int32 (items, width), −1 for none.
+    users
+        int (items,): the number of users who took each item.
+    n_users
+        Number of all users.
     """
-    entries = np.where(support >= 0, taken[np.maximum(support, 0)], 0).sum(1, dtype=np.float64)
-    meetings = np.mean(entries**2) / (2 * max(n_users, 1))  # if people were spread evenly
+    entries = np.where(support >= 0, users[np.maximum(support, 0)], 0).sum(1, dtype=np.float64)
+    additions = np.mean(entries**2) / (2 * max(n_users, 1))  # if users are spread evenly
     width = support.shape[1]
-    return width if meetings <= MEETINGS else max(min(32, width), int(width * np.sqrt(MEETINGS / meetings)))
+    return (
+        width
+        if additions <= MAX_ADDITIONS
+        else max(min(32, width), int(width * np.sqrt(MAX_ADDITIONS / additions)))
+    )
 
 
-def scaled(X: sp.csr_matrix, spread: float, power: float) -> tuple[sp.csr_matrix, np.ndarray]:
-    """X with person u scaled by size^−spread and item i by count^−power, float32, and the items' counts (at least 1)."""
+def scaled(X: sp.csr_matrix, spread: float, power: float) -> tuple[sp.csr_matrix, NDArray[np.float64]]:
+    """Return X with user u scaled by size^−spread and item i by count^−power, and the items' counts (at least 1)."""
     sizes = np.maximum(np.asarray(X.sum(1), np.float64).ravel(), 1e-9)
     counts = np.maximum(np.asarray(X.sum(0), np.float64).ravel(), 1.0)
     R = sp.diags_array(sizes**-spread) @ X @ sp.diags_array(counts**-power)
     return sp.csr_matrix(R, dtype=np.float32), counts
 
 
-def closed_form(R: sp.csr_matrix, regularisation: float) -> np.ndarray:
-    """EASE, float32 (items, items): every column the ridge regression of that item on all others."""
+def closed_form(R: sp.csr_matrix, regularisation: float) -> NDArray[np.float32]:
+    """Return the EASE weights, float32 (items, items): column j is the ridge regression of item j on all others."""
     n = R.shape[1]
     G = np.zeros((n, n), np.float32, order="F")
     block = max(1, int(2e7) // max(n, 1))
@@ -127,24 +166,14 @@ def closed_form(R: sp.csr_matrix, regularisation: float) -> np.ndarray:
     factor, failed = scipy.linalg.lapack.spotrf(G, lower=True, overwrite_a=True, clean=False)
     assert not failed, "XᵀX + λI is positive definite"
     P, _ = scipy.linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
-    P = _mirrored(P)
+    run_rows(n, mirror_rows, P)
     P /= -np.diag(P).copy()
     P[np.diag_indices(n)] = 0
     return P
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _mirrored(P):  # type: ignore[no-untyped-def]
-    """The lower triangle copied over the upper one, as LAPACK leaves it out."""
-    n = len(P)
-    for i in numba.prange(n):
-        for j in range(i + 1, n):
-            P[i, j] = P[j, i]
-    return P
-
-
-def strongest(B: np.ndarray, k: int) -> sp.csr_matrix:
-    """Each column's k entries of largest magnitude, the rest dropped."""
+def strongest_of_columns(B: NDArray[np.float32], k: int) -> sp.csr_matrix:
+    """Return the k entries of largest magnitude of each column."""
     n = len(B)
     if n > k:
         for start in range(0, n, 256):
@@ -152,92 +181,3 @@ def strongest(B: np.ndarray, k: int) -> sp.csr_matrix:
             edge = np.partition(part, n - k, axis=0)[n - k]
             B[:, start : start + 256][part < edge] = 0
     return sp.csr_matrix(B, dtype=np.float32)
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _solve_rows(low, high, T, n_users, support, ridge, values):  # type: ignore[no-untyped-def]
-    """For each item: the normal equations over its support, built from the people who took any of it, then solved.
-
-    The people's lists are chained: `head[person]` is their latest entry, `link` the one before. As an item of the
-    support comes in, it meets all that its people already hold, and nothing of XᵀX is ever looked up.
-    """
-    width = support.shape[1]
-    head = np.full(n_users, -1, np.int32)
-    G, b = np.empty((width, width), np.float32), np.empty(width, np.float32)
-    link, holder, weight = np.empty(1024, np.int32), np.empty(1024, np.int32), np.empty(1024, np.float32)
-    for item in range(low, high):
-        m = 0
-        while m < width and support[item, m] >= 0:
-            m += 1
-        G[:m, :m] = 0
-        b[:m] = 0
-        total = 0
-        for a in range(m):
-            total += T[0][support[item, a] + 1] - T[0][support[item, a]]
-        if total > len(link):
-            link, holder, weight = (
-                np.empty(2 * total, np.int32),
-                np.empty(2 * total, np.int32),
-                np.empty(2 * total, np.float32),
-            )
-        entry = 0
-        for a in range(m):
-            for at in range(T[0][support[item, a]], T[0][support[item, a] + 1]):
-                person, w = T[1][at], T[2][at]
-                before = head[person]
-                while before >= 0:
-                    G[a, holder[before]] += w * weight[before]
-                    before = link[before]
-                G[a, a] += w * w
-                link[entry], holder[entry], weight[entry] = head[person], a, w
-                head[person] = entry
-                entry += 1
-        for at in range(T[0][item], T[0][item + 1]):
-            before = head[T[1][at]]
-            while before >= 0:
-                b[holder[before]] += T[2][at] * weight[before]
-                before = link[before]
-        for a in range(m):
-            for at in range(T[0][support[item, a]], T[0][support[item, a] + 1]):
-                head[T[1][at]] = -1
-            G[a, a] += ridge
-            for c in range(a):
-                G[c, a] = G[a, c]
-        _conjugate_gradients(G, b, m, values[item])
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _conjugate_gradients(G, b, m, x):  # type: ignore[no-untyped-def]
-    """G[:m, :m] x = b[:m], preconditioned by the diagonal, as far as float32 reaches."""
-    r, p, q = b[:m].copy(), np.empty(m, np.float32), np.empty(m, np.float32)
-    rz = 0.0
-    for i in range(m):
-        x[i] = 0
-        p[i] = r[i] / G[i, i]
-        rz += r[i] * p[i]
-    enough = rz * 1e-12
-    for _ in range(100):
-        if rz <= enough:
-            break
-        pq = 0.0
-        for i in range(m):
-            total = np.float32(0)
-            for j in range(m):
-                total += G[i, j] * p[j]
-            q[i] = total
-            pq += total * p[i]
-        step = np.float32(rz / pq)
-        before, rz = rz, 0.0
-        for i in range(m):
-            x[i] += step * p[i]
-            r[i] -= step * q[i]
-            rz += r[i] * r[i] / G[i, i]
-        again = np.float32(rz / before)
-        for i in range(m):
-            p[i] = r[i] / G[i, i] + again * p[i]
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _solve_parallel(cuts, T, n_users, support, ridge, values):  # type: ignore[no-untyped-def]
-    for part in numba.prange(len(cuts) - 1):
-        _solve_rows(cuts[part], cuts[part + 1], T, n_users, support, ridge, values)

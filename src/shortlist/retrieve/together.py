@@ -1,19 +1,4 @@
-"""Bought together: what goes with what, not what could stand for it.
-
-    W_ij = c_ij / (c_i + shrink) · max(log(lift_ij), 0),   lift_ij = c_ij · B / (c_i · c_j)
-
-over B baskets: what one person took within `basket` of each other. c_ij: baskets that hold both. The first factor is how often j comes along
-with i, the second how much more often than by chance (Brin, Motwani & Silverstein 1997, "Beyond market baskets"); a bestseller that is
-in every basket goes with nothing. Pairs alike in the attribute `apart` are left out: two tents in one basket are rare, and who looks at one
-tent compares it with others, which is what `neighbours` learns from views (substitutes against complements: McAuley et al. 2015).
-
-Most pairs of things are never seen together, while their kinds are: with `apart`, the same formula over kinds says what a kind goes with, and
-the things most taken of those kinds stand behind the pairs (`back_off`). So a new tent has sleeping bags beside it from its first day.
-
-For a product page, a basket, a "next after this". Not for people's tastes at large, and not where few take two things at a time.
-
-Time: Σ_baskets (size)². Memory: items × k.
-"""
+"""Together: complements, items that are taken with each other."""
 
 from __future__ import annotations
 
@@ -21,42 +6,92 @@ from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.config.base import Duration, duration_ms
+from shortlist.data.attributes import CategoryAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
 from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
-from shortlist.retrieve.kernels.cooccurrence import as_matrix
-from shortlist.retrieve.kernels.select import select
+from shortlist.retrieve.kernels.cooccurrence import sparse_rows
+from shortlist.retrieve.kernels.select import top_k_rows
 
-HEAD, KINDS = 10, 8
-"""So many items of a kind, and so many partner kinds, stand behind the pairs."""
+HEAD_ITEMS = 10
+"""Number of items of a category, the most taken, that back up its pairs."""
+PARTNER_CATEGORIES = 8
+"""Number of partner categories of a category that back up its pairs."""
 
 
 class TogetherConfig(ItemItemConfig):
+    """Settings of `Together`."""
+
     event: str | None = None
-    """The kind of event that fills a basket (purchase); all but impressions without."""
+    """The kind of event that fills a basket, such as "purchase". None: every kind except impressions."""
     basket: Duration = "3d"
-    """What one person takes within so long of the thing before is one basket."""
+    """The longest gap between two events of one basket; a duration."""
     apart: str | None = None
-    """A category attribute: items that have the same are no complements."""
+    """A category attribute of items: items of the same category are no complements. None: any two items can be."""
     k: int = Field(100, ge=1)
-    """How many partners each item keeps."""
+    """Number of partners that each item keeps, 1 or more."""
     shrink: float = Field(5.0, ge=0)
-    """Draws pairs that rest on few baskets towards zero."""
+    """Shrinks pairs that rest on few baskets towards zero; in baskets, 0 or more."""
     fewest: int = Field(2, ge=1)
-    """A pair needs so many baskets."""
+    """The least number of baskets that a pair must share, 1 or more."""
     back_off: float = Field(0.1, ge=0, le=1)
-    """With `apart`: what the kinds say counts so much beside what the pairs say."""
+    """With `apart`: weight of the categories beside the pairs, from 0 to 1."""
 
 
 class Together(ItemItem):
+    """Recommend complements: items that go with each other, not items that replace each other.
+
+        W_ij = c_ij / (c_i + shrink) · max(log(lift_ij), 0),    lift_ij = c_ij · B / (c_i · c_j)
+
+    over B baskets; a basket is what one user takes with no gap longer than `basket`, and c_ij counts the baskets that hold
+    both items. The first factor is how often j comes with i, the second how much more often than by chance; a bestseller that
+    is in every basket goes with nothing. Pairs of the same category in the attribute `apart` are left out: two tents in one
+    basket are rare, and users who view one tent compare it with others, which `neighbours` learns.
+
+    Most pairs of items never share a basket, but their categories do. With `apart`, the same formula over categories gives
+    the categories that go with one, and their most taken items are added to the pairs with the weight `back_off`. A new
+    tent has sleeping bags beside it from its first day.
+
+    Use it for a product page, a basket, or the next item. Do not use it for general taste, nor where users rarely take two
+    items at a time.
+
+    Cost: Σ_baskets (size)² to fit; memory items · k.
+
+    Parameters
+    ----------
+    config : TogetherConfig
+        See there for the settings.
+
+    Attributes
+    ----------
+    weights_
+        W, float32 (items, items), sparse.
+
+    Raises
+    ------
+    ProjectError
+        From `fit`, where the log has no such kind of event, or items have no such attribute.
+
+    References
+    ----------
+    Brin, Motwani & Silverstein 1997, "Beyond market baskets: generalizing association rules to correlations".
+    McAuley, Pandey & Leskovec 2015, "Inferring networks of substitutable and complementary products".
+
+    Examples
+    --------
+    >>> Together(event="purchase", apart="category")
+    Together(event='purchase', apart='category')
+    """
+
     Config = TogetherConfig
+    config: TogetherConfig
     name = "together"
 
-    def fit(self, dataset: Dataset) -> Self:
-        """Raises `ProjectError` where the project names a kind or an attribute that is not there."""
+    def _fit(self, dataset: Dataset) -> None:
         config, log = self.config, dataset.log
         if config.event is not None and config.event not in log.kinds:
             raise ProjectError(
@@ -74,32 +109,36 @@ class Together(ItemItem):
         )
         X.sum_duplicates()
         X.data[:] = 1.0
-        return self.fit_baskets(X, self._kinds(dataset))
+        self._fit_baskets(X, self._categories(dataset))
 
-    def _kinds(self, dataset: Dataset) -> np.ndarray | None:
+    def _categories(self, dataset: Dataset) -> NDArray[np.int32] | None:
         by = self.config.apart
         if by is None:
             return None
         attribute = dataset.items.attributes.get(by)
-        if attribute is None or attribute.kind != "category":
+        if not isinstance(attribute, CategoryAttribute):
             raise ProjectError(f"together: apart = {by!r} is no category attribute of items", field="apart")
-        return attribute.codes
+        return np.asarray(attribute.codes, np.int32)
 
-    def fit_baskets(self, X: sp.csr_matrix, kinds: np.ndarray | None = None) -> Self:
-        """From baskets × items of ones, float32; kinds int (items,), −1: none."""
+    def fit_baskets(self, X: sp.csr_matrix, categories: NDArray[np.integer] | None = None) -> Self:
+        """Learn from a (baskets, items) matrix of ones, float32; categories int (items,), −1 for none."""
+        self._fit_baskets(X, categories)
+        return self._finish(X.shape[1])
+
+    def _fit_baskets(self, X: sp.csr_matrix, categories: NDArray[np.integer] | None) -> None:
         config, n = self.config, X.shape[1]
         counts = np.bincount(X.indices, minlength=n).astype(np.float64)
         pairs = self._pairs(X, counts, config.fewest)
-        if kinds is None:
-            self.weights = _best(pairs, config.k)
-            return self
-        alike = (kinds[pairs.row] == kinds[pairs.col]) & (kinds[pairs.row] >= 0)
+        if categories is None:
+            self.weights_ = _largest_of_rows(pairs, config.k)
+            return
+        alike = (categories[pairs.row] == categories[pairs.col]) & (categories[pairs.row] >= 0)
         pairs.data[alike] = 0
-        self.weights = _best(pairs.tocsr() + config.back_off * self._by_kind(X, counts, kinds), config.k)
-        return self
+        by_category = self._by_category(X, counts, categories)
+        self.weights_ = _largest_of_rows(pairs.tocsr() + config.back_off * by_category, config.k)
 
-    def _pairs(self, X: sp.csr_matrix, counts: np.ndarray, fewest: int) -> sp.coo_matrix:
-        """The formula above, for each pair of columns that are in enough rows together."""
+    def _pairs(self, X: sp.csr_matrix, counts: NDArray[np.float64], fewest: int) -> sp.coo_matrix:
+        """Return the weight of each pair of columns that at least `fewest` rows share."""
         both = (X.T @ X).tocoo()
         kept = (both.row != both.col) & (both.data >= fewest)
         i, j, c = both.row[kept], both.col[kept], both.data[kept].astype(np.float64)
@@ -107,37 +146,39 @@ class Together(ItemItem):
         values = c / (counts[i] + self.config.shrink) * lift
         return sp.coo_matrix((values.astype(np.float32), (i, j)), shape=both.shape)
 
-    def _by_kind(self, X: sp.csr_matrix, counts: np.ndarray, kinds: np.ndarray) -> sp.csr_matrix:
-        """What the kinds of items go with: of each partner kind its most taken items, by their share of it."""
-        n, size = len(kinds), int(kinds.max(initial=-1)) + 1
-        known = kinds >= 0
+    def _by_category(
+        self, X: sp.csr_matrix, counts: NDArray[np.float64], categories: NDArray[np.integer]
+    ) -> sp.csr_matrix:
+        """Return weights (items, items) from the categories: the most taken items of each partner category, by their share."""
+        n, size = len(categories), int(categories.max(initial=-1)) + 1
+        known = categories >= 0
         of = sp.csr_matrix(
-            (np.ones(known.sum(), np.float32), (np.flatnonzero(known), kinds[known])), shape=(n, size)
+            (np.ones(known.sum(), np.float32), (np.flatnonzero(known), categories[known])), shape=(n, size)
         )
         baskets = (X @ of).tocsr()
         baskets.data[:] = 1.0
         partners = self._pairs(
             baskets, np.asarray(baskets.sum(0), np.float64).ravel(), self.config.fewest
         ).tocsr()
-        total = np.bincount(kinds[known], counts[known], size)
-        order = np.lexsort((-counts, kinds))
-        place = np.arange(n) - np.searchsorted(kinds[order], kinds[order])
-        head = order[(place < HEAD) & (kinds[order] >= 0) & (counts[order] > 0)]
-        share = counts[head] / np.maximum(total[kinds[head]], 1)
-        heads = sp.csr_matrix((share.astype(np.float32), (kinds[head], head)), shape=(size, n))
-        return (of @ (_best(partners, KINDS) @ heads)).tocsr()
+        total = np.bincount(categories[known], counts[known], size)
+        order = np.lexsort((-counts, categories))
+        place = np.arange(n) - np.searchsorted(categories[order], categories[order])
+        head = order[(place < HEAD_ITEMS) & (categories[order] >= 0) & (counts[order] > 0)]
+        share = counts[head] / np.maximum(total[categories[head]], 1)
+        heads = sp.csr_matrix((share.astype(np.float32), (categories[head], head)), shape=(size, n))
+        return (of @ (_largest_of_rows(partners, PARTNER_CATEGORIES) @ heads)).tocsr()
 
 
-def _best(whole: sp.spmatrix, k: int) -> sp.csr_matrix:
-    """Each row's k largest."""
+def _largest_of_rows(whole: sp.spmatrix, k: int) -> sp.csr_matrix:
+    """Return the k largest entries of each row."""
     whole, n = sp.csr_matrix(whole, dtype=np.float32), whole.shape[0]
     whole.eliminate_zeros()
     parts = []
     for start in range(0, n, 1024):
         dense = whole[start : start + 1024].toarray()
         dense[dense == 0] = -np.inf
-        parts.append(select(dense, k))
+        parts.append(top_k_rows(dense, k))
     if not parts:
         return whole
     items, values = (np.concatenate([part[at] for part in parts]) for at in (0, 1))
-    return as_matrix(items, values, n)
+    return sparse_rows(items, values, n)

@@ -41,8 +41,8 @@ from shortlist.recommender import make_arranger
 from shortlist.report.html import bars, page
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Retriever, make_retrievers
-from shortlist.retrieve.fusion.auto import AXES, absolute, usual_place
 from shortlist.retrieve.fusion.blend import blend
+from shortlist.retrieve.fusion.search_space import absolute, default_place, search_space
 
 PEOPLE = 1_000
 NUMBERS: dict[str, tuple[float, float, bool]] = {
@@ -196,9 +196,9 @@ class _Bench:
         """Study's name → (settings, their values, number of the source), for the retrievers."""
         axes = {}
         for number, (name, source) in enumerate(
-            zip(make_retrievers(self.project.retrieve.sources), self.project.retrieve.sources, strict=True)
+            zip(make_retrievers(self.project.retrieve), self.project.retrieve.sources, strict=True)
         ):
-            for names, values in AXES.get(source["model"], []):
+            for names, values in search_space(source["model"]):
                 axes[f"sources.{name}.{'+'.join(names)}"] = (names, values, number)
             if source["model"] == "popular":
                 axes[f"sources.{name}.half_life"] = (("half_life",), tuple((v,) for v in HALF_LIVES), number)
@@ -223,7 +223,7 @@ class _Bench:
             elif own["model"] == "popular":
                 found[name] = values.index(("30d",))
             else:
-                found[name] = usual_place(own["model"], names, values, self.n_items)
+                found[name] = default_place(own["model"], names, values, self.n_items)
         return found
 
     def suggest(self, trial: Any) -> dict[str, Any]:
@@ -253,7 +253,7 @@ class _Bench:
     def project_of(self, chosen: dict[str, Any]) -> Project:
         settings = json.loads(self.project.model_dump_json())
         sources = dict(
-            zip(make_retrievers(self.project.retrieve.sources), settings["retrieve"]["sources"], strict=True)
+            zip(make_retrievers(self.project.retrieve), settings["retrieve"]["sources"], strict=True)
         )
         for name, value in self.spelt(chosen).items():
             if name.startswith("sources."):
@@ -277,7 +277,7 @@ class _Bench:
         past = replace(self.past, project=project)
         retrievers = {}
         for (name, retriever), source in zip(
-            make_retrievers(project.retrieve.sources).items(), project.retrieve.sources, strict=True
+            make_retrievers(project.retrieve).items(), project.retrieve.sources, strict=True
         ):
             key = json.dumps([name, source], sort_keys=True)
             if key not in self.fitted:

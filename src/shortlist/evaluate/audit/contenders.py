@@ -21,8 +21,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.evaluate.policies import item_recency, recommended_codes, single_retriever
 from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
-from shortlist.retrieve import Popular, Retriever
-from shortlist.retrieve.base import Requests, best
+from shortlist.retrieve import Popular, Requests, Retriever, top_k
 from shortlist.simulate.plackett_luce import plackett_luce
 from shortlist.simulate.population import Population
 
@@ -74,7 +73,7 @@ def contenders(recommender: Recommender, population: Population, seed: int = 0) 
             requests = asked(visit)
             values = np.atleast_2d(score(requests)).astype(np.float32)
             values = np.broadcast_to(values, (len(requests), n)).copy()
-            return best(values, requests, k).item.astype(np.int64)
+            return top_k(values, requests, k).item.astype(np.int64)
 
         return slates
 

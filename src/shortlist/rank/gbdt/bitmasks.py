@@ -164,9 +164,3 @@ def among(x, words, begin, size):  # type: ignore[no-untyped-def]
         return False
     code = np.uint32(x)
     return (words[begin + (code >> np.uint32(5))] >> (code & np.uint32(31))) & np.uint32(1) == np.uint32(1)
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def score_parallel(cuts, matrix, trees, categories, words, base, answer):  # type: ignore[no-untyped-def]
-    for part in numba.prange(len(cuts) - 1):
-        score(cuts[part], cuts[part + 1], matrix, trees, categories, words, base, answer)

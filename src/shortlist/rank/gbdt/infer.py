@@ -21,8 +21,8 @@ import numba
 import numpy as np
 import orjson
 
-from shortlist.rank.gbdt.bitmasks import ROWS, Masks, among, lay, score, score_parallel
-from shortlist.retrieve.kernels.select import in_parts
+from shortlist.rank.gbdt.bitmasks import ROWS, Masks, among, lay, score
+from shortlist.retrieve.kernels.parallel import run_rows
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -133,7 +133,7 @@ class Forest:
         if m is not None:
             trees = m.first, m.column, m.threshold, m.mask, m.leaves, m.leaf, m.values
             many = matrix, trees, (m.set, m.size), self.words, self.base, answer
-            in_parts(-(-len(matrix) // ROWS), score, score_parallel, *many, few=ALONE // ROWS)
+            run_rows(-(-len(matrix) // ROWS), score, *many, serial_rows=ALONE // ROWS)
             return answer
         nodes = self.roots, self.depths, self.column, self.threshold, self.left, self.leaf
         categories = self.set, self.size, self.words
@@ -146,7 +146,7 @@ class Forest:
             self.base,
             answer,
         )
-        in_parts(parts, _walk, _walk_parallel, *arguments, few=ALONE // TOGETHER)
+        run_rows(parts, _walk, *arguments, serial_rows=ALONE // TOGETHER)
         return answer
 
 
@@ -261,9 +261,3 @@ def _walk(low, high, matrix, nodes, categories, values, base, answer):  # type: 
         for r in range(n):
             for t in range(targets):
                 answer[first + r, t] = sums[r, t]
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _walk_parallel(cuts, matrix, nodes, categories, values, base, answer):  # type: ignore[no-untyped-def]
-    for part in numba.prange(len(cuts) - 1):
-        _walk(cuts[part], cuts[part + 1], matrix, nodes, categories, values, base, answer)

@@ -1,80 +1,110 @@
-"""Blend: one candidate set from several sources.
+"""Blending: one candidate set from several sources.
 
-Each source proposes its best; the union is ordered by reciprocal-rank fusion, score = Σ_sources 1 / (60 + rank)
-(Cormack et al. 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods"), and cut.
-Every candidate keeps each source's rank, and each source's score of it whether that source proposed it or not, so
-that the ranker, or `fuse.py`, can weigh the sources better than any fixed rule does. Scores are normalised per
-request: refitting a source moves its raw scores.
+Each source proposes its best items. The union is ordered by reciprocal-rank fusion, score = Σ_sources 1 / (60 + rank)
+(Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods"),
+and cut. Every candidate keeps the rank that each source gave it, and the score of each source whether that source proposed
+it or not, so that the ranker, or `Fuse`, can weight the sources better than a fixed rule. Scores are normalised per
+request, because refitting a source changes its raw scores.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from shortlist.retrieve.base import Requests, Retriever
-from shortlist.retrieve.kernels.select import best_of, in_parts
+from shortlist.retrieve.base import Retriever
+from shortlist.retrieve.kernels.parallel import run_rows
+from shortlist.retrieve.kernels.select import radix_top_k
+from shortlist.retrieve.requests import Requests
 
-FUSION = 60.0
+RRF_CONSTANT = 60.0
+"""Added to each rank in reciprocal-rank fusion."""
 LIMIT = 10.0
+"""Normalised scores are clipped to ± this."""
 TOP = 20
-"""A source's scores are measured against the mean of this many of its best proposals."""
+"""A source's scores are normalised by the mean of this many of its best proposals."""
 
 
 @dataclass(frozen=True)
 class Blended:
-    """item int32 (B, K), −1 where fewer, best first; ranks float32 (B, K, sources) from 0, NaN where a source did not
-    propose the item; scores float32 (B, K, sources), normalised per request, NaN where a source knows nothing of it.
+    """Candidates of several sources.
+
+    Attributes
+    ----------
+    item
+        int32 (B, K): item codes, best first, −1 where there are fewer.
+    ranks
+        float32 (B, K, sources): rank from 0, NaN where a source did not propose the item.
+    scores
+        float32 (B, K, sources): normalised per request, NaN where a source has no score of the item.
+    sources
+        Names of the sources.
     """
 
-    item: np.ndarray
-    ranks: np.ndarray
-    scores: np.ndarray
+    item: NDArray[np.int32]
+    ranks: NDArray[np.float32]
+    scores: NDArray[np.float32]
     sources: list[str]
+
+    def __repr__(self) -> str:
+        return f"Blended({self.item.shape[0]} requests, K={self.item.shape[1]}, sources={self.sources})"
 
 
 def blend(
-    retrievers: dict[str, Retriever],
+    retrievers: Mapping[str, Retriever],
     requests: Requests,
     k: int,
-    must: list[np.ndarray] | None = None,
+    must: list[NDArray[np.integer]] | None = None,
     each: int | None = None,
-    proposers: list[str] | None = None,
+    proposers: Collection[str] | None = None,
 ) -> Blended:
-    """The best k candidates of all sources together.
+    """Return the best k candidates of all sources together.
 
-    `must`: per request, items that are candidates in any case (the items that were shown, when training on
-    impressions); they come first and filters do not touch them. `each`: how many each source proposes, k without.
-    `proposers`: the sources that propose; the others only score what those found. All propose without.
+    Parameters
+    ----------
+    retrievers
+        The sources by name.
+    requests
+        B requests.
+    k
+        Number of candidates of each request.
+    must
+        For each request, items that are candidates in any case (the items that were shown, when training on
+        impressions). They come first, and filters do not apply to them.
+    each
+        Number of items that each source proposes (default: k).
+    proposers
+        The sources that propose (default: all); the others only score what those propose.
     """
     n, sources = len(requests), list(retrievers)
     each = each or k
     lists = np.full((n, len(sources), each), -1, np.int32)
-    spans = np.zeros((n, len(sources), 2), np.float32)  # where 0 and 1 are on each source's own scale
+    spans = np.zeros((n, len(sources), 2), np.float32)  # origin and unit of each source's normalised scores
     for at, (name, retriever) in enumerate(retrievers.items()):
         if proposers is not None and name not in proposers:
             continue
         found = retriever.retrieve(requests, each)
         lists[:, at, : found.item.shape[1]] = found.item
-        _spans(found.item, found.score, spans[:, at])
+        _measure_spans(found.item, found.score, spans[:, at])
     item, ranks = np.full((n, k), -1, np.int32), np.full((n, k, len(sources)), np.nan, np.float32)
-    in_parts(n, _union_rows, _union_parallel, lists, *_forced(must), item, ranks)
+    run_rows(n, _union_rows, lists, *_ragged(must), item, ranks)
     scores = np.empty(ranks.shape, np.float32)
     for at, (name, retriever) in enumerate(retrievers.items()):
         raw = retriever.score_items(requests, item)
         if proposers is not None and name not in proposers:
-            _spans(
-                item, -np.sort(-np.where(np.isfinite(raw), raw, np.float32(-np.inf)), axis=1), spans[:, at]
-            )
+            falling = -np.sort(-np.where(np.isfinite(raw), raw, np.float32(-np.inf)), axis=1)
+            _measure_spans(item, falling, spans[:, at])
         _normalise(raw, spans[:, at], scores[:, :, at])
     return Blended(item, ranks, scores, sources)
 
 
 @numba.njit(cache=True, nogil=True)
-def _spans(items, scores, spans):  # type: ignore[no-untyped-def]
-    """Into (B, 2): the score of a source's last proposal, and how far above it its best ones are on average."""
+def _measure_spans(items, scores, spans):  # type: ignore[no-untyped-def]
+    """Write the score of a source's last proposal, and the distance of the mean of its best ones from it, (B, 2)."""
     for row in range(len(items)):
         low, top, n = np.float32(0), 0.0, 0
         for at in range(items.shape[1]):
@@ -89,7 +119,7 @@ def _spans(items, scores, spans):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _normalise(raw, spans, scores):  # type: ignore[no-untyped-def]
-    """Where a source tells its proposals hardly apart, its unit is tiny: nothing is further than LIMIT of them."""
+    """Write normalised scores. Clipped, because the unit is tiny where a source gives all proposals nearly one score."""
     for row in range(len(raw)):
         unit = max(spans[row, 1], np.float32(1e-12))
         for at in range(raw.shape[1]):
@@ -99,26 +129,27 @@ def _normalise(raw, spans, scores):  # type: ignore[no-untyped-def]
                 scores[row, at] = np.nan
 
 
-def _forced(must: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Items that are candidates in any case, ragged."""
+def _ragged(
+    must: list[NDArray[np.integer]] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return lists of items as indptr and items; empty arrays for none."""
     if not must:
         return np.empty(0, np.int64), np.empty(0, np.int32)
-    return np.concatenate([[0], np.cumsum([len(m) for m in must])]).astype(np.int64), np.concatenate(
-        must
-    ).astype(np.int32)
+    indptr = np.concatenate([[0], np.cumsum([len(m) for m in must])]).astype(np.int64)
+    return indptr, np.concatenate(must).astype(np.int32)
 
 
 @numba.njit(cache=True, nogil=True)
 def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore[no-untyped-def]
-    """Each row's proposals without repeats, by reciprocal-rank fusion, and each source's rank of them.
+    """Write the distinct proposals of each row by reciprocal-rank fusion, and the rank of each source.
 
-    Proposals meet in a small hash table; nothing is as long as the catalogue.
+    Proposals are joined in a small hash table; no array is as long as the catalogue.
     """
     _, sources, each = lists.shape
     k = items.shape[1]
     for row in range(low, high):
-        owed = indptr[row + 1] - indptr[row] if len(indptr) else 0
-        most = sources * each + owed
+        n_forced = indptr[row + 1] - indptr[row] if len(indptr) else 0
+        most = sources * each + n_forced
         size = 16
         while size < 2 * most:
             size *= 2
@@ -136,8 +167,8 @@ def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore
                     table[at], found[n] = n, item
                     n += 1
                 place[table[at], source] = rank
-                fused[table[at]] += 1.0 / (FUSION + rank)
-        for at in range(owed):
+                fused[table[at]] += 1.0 / (RRF_CONSTANT + rank)
+        for at in range(n_forced):
             item = forced[indptr[row] + at]
             slot = _slot(table, found, item)
             if table[slot] < 0:
@@ -145,7 +176,7 @@ def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore
                 n += 1
             fused[table[slot]] = np.inf
         best, chosen = np.empty(k, np.float32), np.empty(k, np.int32)
-        best_of(fused, found, n, best, chosen)
+        radix_top_k(fused, found, n, best, chosen)
         for to in range(min(n, k)):
             items[row, to] = chosen[to]
             ranks[row, to] = place[table[_slot(table, found, chosen[to])]]
@@ -153,15 +184,9 @@ def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore
 
 @numba.njit(cache=True, nogil=True)
 def _slot(table, found, item):  # type: ignore[no-untyped-def]
-    """Where an item is in the table, or would be."""
+    """Return the slot of an item in the hash table, or the free slot where it belongs."""
     mask = len(table) - 1
     at = (item * 2654435761 >> 7) & mask
     while table[at] >= 0 and found[table[at]] != item:
         at = (at + 1) & mask
     return at
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _union_parallel(cuts, lists, indptr, forced, items, ranks):  # type: ignore[no-untyped-def]
-    for part in numba.prange(len(cuts) - 1):
-        _union_rows(cuts[part], cuts[part + 1], lists, indptr, forced, items, ranks)

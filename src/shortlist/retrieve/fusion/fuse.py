@@ -1,64 +1,74 @@
-"""Fuse: several sources as one retriever, weighed by what came true.
-
-The sources' candidates are scored by every source (`blend.py`) and then by one of three rules, the best of which on
-validation requests is kept:
-
-- **ranks**: reciprocal-rank fusion, Σ w_s / (60 + rank_s); nothing to learn but w.
-- **scores**: Σ w_s · normalised score_s, the weights found by coordinate search on the metric itself (NDCG has no
-  gradient in them, and there are only a handful).
-- **trees**: gradient-boosted trees on the candidates' scores and ranks, their popularity, the size of the history and
-  how popular its items are, trained for NDCG (LambdaMART; Burges 2010). They know that a source may be right about rare
-  items and another about long histories. Judged out of fold: people whose lists the trees were grown on do not vote.
-
-Time: the sources', plus some hundred candidates a request.
-"""
+"""Fuse: several sources as one retriever."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
-from shortlist.data.mapped import load_arrays
+from shortlist.data.entities import Entities
 from shortlist.errors import BundleError
 from shortlist.metrics.ranking import hit_matrix, ndcg
-from shortlist.retrieve.base import Candidates, Requests, Retriever
-from shortlist.retrieve.fusion.blend import FUSION, Blended, blend
+from shortlist.retrieve.base import Retriever
+from shortlist.retrieve.event_weighting import EventWeighting
+from shortlist.retrieve.fusion.blend import Blended, blend
+from shortlist.retrieve.fusion.weights import masked, search_weights, source_values
 from shortlist.retrieve.item_item import ItemItem
 from shortlist.retrieve.registry import load_retriever
+from shortlist.retrieve.requests import Candidates, Requests
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
-STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
 FOLDS = 3
-SEARCHERS = 5_000
-"""About this many requests find the weights; all of them judge the rules and grow the trees."""
+"""The trees are judged out of fold, over this many folds of requests."""
+SEARCH_REQUESTS = 5_000
+"""About this many requests find the weights; all of them judge the rules and train the trees."""
+MIN_TREE_REQUESTS = 200
+"""With fewer requests, no trees are trained."""
 
 
 class FuseConfig(Settings):
+    """Settings of `Fuse`."""
+
     rule: Literal["ranks", "scores", "trees"] = "scores"
+    """How candidates are ordered until `learn` chooses the best rule."""
     each: int = Field(100, ge=1)
-    """How many candidates each source proposes."""
+    """Number of candidates that each source proposes, 1 or more."""
     shortlist: int = Field(100, ge=1)
-    """How many of them, the best by weighted scores, the trees look at."""
+    """Number of candidates, the best by weighted scores, that the trees order; 1 or more."""
     trees: int = Field(120, ge=1)
+    """Number of trees, 1 or more."""
     depth: int = Field(4, ge=1, le=10)
+    """Depth of the trees, from 1 to 10."""
     learning_rate: float = Field(0.1, gt=0, le=1)
+    """Learning rate of the trees, above 0 to 1."""
     gain: float = Field(0.002, ge=0)
-    """By which share of the metric the trees must be better than weighted scores to be kept: they cost more."""
+    """By which fraction of NDCG the trees must beat the other rules to be kept, because they cost more; 0 or more."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """How good each rule was on the validation requests: rule → mean NDCG."""
+class FusionReport:
+    """How good each rule was on the validation requests.
+
+    Attributes
+    ----------
+    ndcg
+        Rule → mean NDCG.
+    rule
+        The rule that was chosen.
+    weights
+        Source → weight.
+    """
 
     ndcg: dict[str, float]
     rule: str
@@ -66,92 +76,146 @@ class Judged:
 
 
 class Fuse(Retriever):
+    """Order the candidates of several sources by one of three rules, the best on validation requests.
+
+    - **ranks**: reciprocal-rank fusion, Σ_s w_s / (60 + rank_s);
+    - **scores**: Σ_s w_s · normalised score_s, with weights found by coordinate search on NDCG;
+    - **trees**: gradient-boosted trees (LambdaMART) on the candidates' scores and ranks, their popularity, the size of the
+      history and the popularity of its items. They learn, for example, that one source is right about rare items and
+      another about long histories. They are judged out of fold.
+
+    Use it where several sources are of similar quality: a fusion is almost always better than its best part. Where one
+    source is far ahead, that source alone is as good and cheaper.
+
+    Cost of a request: that of the sources, plus some hundred candidates; memory that of the sources.
+
+    Parameters
+    ----------
+    sources
+        Name → retriever.
+    config : FuseConfig
+        See there for the settings.
+
+    Attributes
+    ----------
+    weights_
+        float64 (sources,).
+    counts_
+        float32 (items,): number of events of each item, a feature of the trees.
+    rule_ : str
+        The rule in use.
+    booster_ : xgboost.Booster or None
+        The trees, where they are in use.
+
+    References
+    ----------
+    Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods".
+    Burges 2010, "From RankNet to LambdaRank to LambdaMART: an overview".
+    """
+
     Config = FuseConfig
+    config: FuseConfig
     name = "blend"
-    arrays: ClassVar[tuple[str, ...]] = ("weights", "counts")
+    arrays: ClassVar = {"weights_": "weights", "counts_": "counts"}
+    facts: ClassVar = ("rule_",)
 
-    sources: dict[str, Retriever]
-    weights: np.ndarray
-    """float64 (sources,)."""
-    counts: np.ndarray
-    """float32 (items,): how often each item was taken, a feature of the trees."""
-    booster: xgb.Booster | None = None
+    weights_: NDArray[np.float64]
+    counts_: NDArray[np.float32]
+    rule_: str
+    booster_: xgb.Booster | None = None
 
-    def __init__(self, sources: dict[str, Retriever], config: Any = None, **settings: Any) -> None:
-        super().__init__(config, **settings)
-        self.sources = sources
-        self.weights = np.ones(len(sources))
+    def __init__(
+        self,
+        sources: Mapping[str, Retriever],
+        config: Any = None,
+        *,
+        event_weighting: EventWeighting | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(config, event_weighting=event_weighting, **settings)
+        self.sources = dict(sources)
+        self.weights_ = np.ones(len(sources))
+        self.rule_ = self.config.rule
 
-    def fit(self, dataset: Dataset) -> Self:
+    # ---------------------------------------------------------------- training
+
+    def _fit(self, dataset: Dataset) -> None:
         for source in self.sources.values():
             source.fit(dataset)
-        self.counts = np.bincount(dataset.log.item[dataset.log.acted], minlength=len(dataset.items)).astype(
-            np.float32
-        )
-        return self
+        counts = np.bincount(dataset.log.item[dataset.log.acted], minlength=len(dataset.items))
+        self.counts_ = counts.astype(np.float32)
 
-    def learn(self, requests: Requests, truth: list[np.ndarray], k: int) -> Judged:
-        """Choose the rule and its weights on validation requests. truth: per request, the items that came true; the
-        sources must be fitted on what came before them. k: the length that NDCG is measured at.
+    def of_fitted(self, counts: NDArray[np.float32]) -> Self:
+        """Use sources that are fitted already; counts float32 (items,) as `counts_`."""
+        self.counts_ = counts
+        return self._finish(len(counts))
+
+    def learn(self, requests: Requests, truth: list[NDArray[np.integer]], k: int) -> FusionReport:
+        """Choose the rule and its weights on validation requests.
+
+        Parameters
+        ----------
+        requests
+            Requests that follow the data that the sources are fitted on.
+        truth
+            For each request, the relevant items.
+        k
+            Length of the lists whose NDCG is measured.
         """
         blended = self._candidates(requests, k)
-        relevant = np.array([len(t) for t in truth])
         hits = hit_matrix(blended.item, truth)
-
-        def judge(values: np.ndarray, won: np.ndarray, among: np.ndarray | slice) -> float:
-            order = np.argsort(-values, axis=1, kind="stable")[:, :k]
-            return float(np.nanmean(ndcg(np.take_along_axis(won[among], order, 1), relevant[among], k)))
-
-        some = slice(0, len(truth), max(1, len(truth) // SEARCHERS))
-        found: dict[str, tuple[float, np.ndarray]] = {}
+        mean_ndcg = partial(_mean_ndcg, np.array([len(t) for t in truth]), k)
+        some = slice(0, len(truth), max(1, len(truth) // SEARCH_REQUESTS))
+        found: dict[str, tuple[float, NDArray[np.float64]]] = {}
         for rule in ("ranks", "scores"):
-            parts, items = _parts(blended, rule)[some], blended.item[some]
-            weights = _search(parts, lambda w, p=parts, i=items: judge(_ordered(p @ w, i), hits, some))  # type: ignore[misc]
-            fused = _ordered(_parts(blended, rule) @ weights, blended.item)
-            found[rule] = judge(fused, hits, slice(None)), weights
-        rule = max(found, key=lambda r: found[r][0])
-        self.config = self.config.model_copy(update={"rule": rule})
-        self.weights = found[rule][1]
-        judged = {name: score for name, (score, _) in found.items()}
-        if len(truth) >= 200 and hits.any():
-            judged["trees"] = self._grow(requests, blended, hits, found["scores"][1], judge)
-            if judged["trees"] >= judged[rule] * (1 + self.config.gain):
-                # the shortlist is cut by weighted scores, whichever of the two rules was better
-                self.config = self.config.model_copy(update={"rule": "trees"})
-                self.weights = found["scores"][1]
-            else:
-                self.booster = None
-        names = dict(zip(self.sources, (round(float(w), 3) for w in self.weights), strict=True))
-        return Judged(judged, self.config.rule, names)
+            values = source_values(blended, rule)
 
-    def _grow(
+            def evaluate(weights: NDArray[np.float64], values: NDArray[np.floating] = values[some]) -> float:
+                return mean_ndcg(masked(values @ weights, blended.item[some]), hits, some)
+
+            weights = search_weights(len(self.sources), evaluate)
+            fused = masked(values @ weights, blended.item)
+            found[rule] = mean_ndcg(fused, hits, slice(None)), weights
+        rule = max(found, key=lambda r: found[r][0])
+        measured = {name: value for name, (value, _) in found.items()}
+        self.rule_, self.weights_, self.booster_ = rule, found[rule][1], None
+        if len(truth) >= MIN_TREE_REQUESTS and hits.any():
+            booster, measured["trees"] = self._train_trees(
+                requests, blended, hits, found["scores"][1], mean_ndcg
+            )
+            if measured["trees"] >= measured[rule] * (1 + self.config.gain):
+                # the trees order the best by weighted scores, whichever of the other two rules was better
+                self.rule_, self.weights_, self.booster_ = "trees", found["scores"][1], booster
+        weights_by_name = dict(zip(self.sources, (round(float(w), 3) for w in self.weights_), strict=True))
+        return FusionReport(measured, self.rule_, weights_by_name)
+
+    def _train_trees(
         self,
         requests: Requests,
         blended: Blended,
-        hits: np.ndarray,
-        weights: np.ndarray,
-        judge: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
-    ) -> float:
-        """Grow the trees, and say how good they are on people they have not seen."""
-        order, matrix = self._short(requests, blended, weights)
-        won = np.take_along_axis(hits, order[:, : matrix.shape[1]], 1)
+        hits: NDArray[np.bool_],
+        weights: NDArray[np.float64],
+        mean_ndcg: Callable[..., float],
+    ) -> tuple[xgb.Booster, float]:
+        """Train the trees on all requests; return them and their mean NDCG out of fold."""
+        order, matrix = self._shortlist(requests, blended, weights)
+        labels = np.take_along_axis(hits, order[:, : matrix.shape[1]], 1)
         fold = np.arange(len(hits)) % FOLDS
         total = 0.0
         for held in range(FOLDS):
-            booster = self._train(matrix[fold != held], won[fold != held])
+            booster = self._train(matrix[fold != held], labels[fold != held])
             values = booster.inplace_predict(matrix[fold == held].reshape(-1, matrix.shape[2])).reshape(
                 -1, matrix.shape[1]
             )
-            total += judge(values, won, fold == held) * float((fold == held).mean())
-        self.booster = self._train(matrix, won)
-        return total
+            total += mean_ndcg(values, labels, fold == held) * float((fold == held).mean())
+        return self._train(matrix, labels), total
 
-    def _train(self, matrix: np.ndarray, won: np.ndarray) -> xgb.Booster:
-        import xgboost as xgb  # a second to come in, and most servers need it not
+    def _train(self, matrix: NDArray[np.float32], labels: NDArray[np.bool_]) -> xgb.Booster:
+        import xgboost as xgb  # takes a second to import, and most servers do not need it
 
-        useful = won.any(1)
-        matrix, won = matrix[useful], won[useful]
-        data = xgb.DMatrix(matrix.reshape(-1, matrix.shape[2]), won.ravel().astype(np.float32))
+        useful = labels.any(1)
+        matrix, labels = matrix[useful], labels[useful]
+        data = xgb.DMatrix(matrix.reshape(-1, matrix.shape[2]), labels.ravel().astype(np.float32))
         data.set_group(np.full(len(matrix), matrix.shape[1]))
         config = self.config
         settings = {
@@ -166,10 +230,30 @@ class Fuse(Retriever):
         }
         return xgb.train(settings, data, config.trees)
 
+    def over(self, sources: Mapping[str, Retriever]) -> Self:
+        """Return a fusion with the learned rule and weights over other sources of the same names, to be fitted anew.
+
+        Sources without weight are left out, except where the trees read their scores.
+        """
+        chosen = {
+            name: sources[name]
+            for name, weight in zip(self.sources, self.weights_, strict=True)
+            if self.rule_ == "trees" or weight > 0
+        }
+        twin = type(self)(chosen, self.config, event_weighting=self.event_weighting)
+        twin.rule_, twin.booster_ = self.rule_, self.booster_
+        kept = [name in chosen for name in self.sources]
+        twin.weights_ = self.weights_[kept]
+        return twin
+
+    # ---------------------------------------------------------------- requests
+
     @property
     def proposers(self) -> list[str]:
-        """The sources that propose. Factor models score what the others found, where there are two others or more: going
-        through the whole catalogue costs them more than all the rest, and they find little that no other source does.
+        """The sources that propose; the others only score.
+
+        With two item-item sources or more, factor models do not propose: a pass over the whole catalogue costs more than all
+        the rest, and finds little that no other source finds.
         """
         cheap = [name for name, source in self.sources.items() if isinstance(source, ItemItem)]
         return cheap if len(cheap) >= 2 else list(self.sources)
@@ -178,118 +262,133 @@ class Fuse(Retriever):
         proposers, each = self.proposers, max(self.config.each, k)
         return blend(self.sources, requests, each * len(proposers), each=each, proposers=proposers)
 
-    def _short(
-        self, requests: Requests, blended: Blended, weights: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Each request's candidates by weighted scores, as places (B, K), and the features of the first m of them, the
-        shortlist (B, m, f).
+    def _log_counts(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return log(1 + events) of some items; 0 for items added since."""
+        known = (items >= 0) & (items < len(self.counts_))
+        return np.where(known, np.log1p(self.counts_[np.where(known, items, 0)]), np.float32(0))
+
+    def _shortlist(
+        self, requests: Requests, blended: Blended, weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
+        """Return the candidates that the trees order.
+
+        Returns
+        -------
+        order
+            int (B, K): places of the candidates by falling weighted score.
+        matrix
+            float32 (B, m, features): the features of the first m of them.
         """
-        fused = _ordered(_parts(blended, "scores") @ weights, blended.item)
+        fused = masked(source_values(blended, "scores") @ weights, blended.item)
         order = np.argsort(-fused, axis=1, kind="stable")
         place = order[:, : self.config.shortlist]
         item = np.take_along_axis(blended.item, place, 1)
         h = requests.histories
         sizes = np.diff(h.indptr).astype(np.float32)
-        taken = np.where(item >= 0, np.log1p(self.counts[np.maximum(item, 0)]), np.nan)
-        usual = np.bincount(h.owner, np.log1p(self.counts[h.item]), len(h)) / np.maximum(sizes, 1)
+        popularity = np.where(item >= 0, self._log_counts(item), np.nan)
+        mean = np.bincount(h.owner, self._log_counts(h.item), len(h)) / np.maximum(sizes, 1)
         features = [
             np.take_along_axis(blended.scores, place[:, :, None], 1),
             np.take_along_axis(blended.ranks, place[:, :, None], 1),
             np.take_along_axis(fused, place, 1)[:, :, None],
             np.broadcast_to(np.arange(item.shape[1], dtype=np.float32), item.shape)[:, :, None],
-            taken[:, :, None],
+            popularity[:, :, None],
             np.broadcast_to(sizes[:, None], item.shape)[:, :, None],
-            (taken - usual[:, None])[:, :, None],
+            (popularity - mean[:, None])[:, :, None],
         ]
         matrix = np.concatenate(features, axis=2, dtype=np.float32)
-        matrix[item < 0] = np.nan  # a list that is shorter than the others
+        matrix[item < 0] = np.nan  # a request with fewer candidates than others
         return order, matrix
 
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         blended = self._candidates(requests, k)
-        if self.config.rule == "trees" and self.booster is not None:
-            order, matrix = self._short(requests, blended, self.weights)
-            item, seen = np.take_along_axis(blended.item, order, 1), matrix.shape[1]
-            values = self.booster.inplace_predict(matrix.reshape(-1, matrix.shape[2])).reshape(-1, seen)
-            if k > seen:  # what the trees did not look at follows, in the order of the scores
-                below = values.min(1, initial=0.0)[:, None] - 1 - np.arange(item.shape[1] - seen)
+        if self.rule_ == "trees" and self.booster_ is not None:
+            order, matrix = self._shortlist(requests, blended, self.weights_)
+            item, ordered = np.take_along_axis(blended.item, order, 1), matrix.shape[1]
+            values = self.booster_.inplace_predict(matrix.reshape(-1, matrix.shape[2])).reshape(-1, ordered)
+            if k > ordered:  # candidates beyond those of the trees follow in the order of the scores
+                below = values.min(1, initial=0.0)[:, None] - 1 - np.arange(item.shape[1] - ordered)
                 values = np.concatenate([values, below], 1)
             item = item[:, : values.shape[1]]
         else:
-            item, values = blended.item, _parts(blended, self.config.rule) @ self.weights
-        values = _ordered(values, item)
+            item, values = blended.item, source_values(blended, self.rule_) @ self.weights_
+        values = masked(values, item)
         order = np.argsort(-values, axis=1, kind="stable")[:, :k]
         scores = np.take_along_axis(values, order, 1).astype(np.float32)
         item = np.take_along_axis(item, order, 1)
         return Candidates(item, np.where(item >= 0, scores, -np.inf).astype(np.float32))
 
-    def score(self, requests: Requests) -> np.ndarray:
-        """Fused scores of the candidates that the sources propose; −inf for what none does."""
+    def score(self, requests: Requests) -> NDArray[np.float32]:
+        """Return the fused scores of the candidates that the sources propose; −inf for other items."""
         found = self.retrieve(requests, self.config.each * len(self.sources))
-        scores = np.full((len(requests), len(self.counts)), -np.inf, np.float32)
+        width = max(len(self.counts_), int(found.item.max(initial=-1)) + 1)
+        scores = np.full((len(requests), width), -np.inf, np.float32)
         rows, columns = np.nonzero(found.item >= 0)
         scores[rows, found.item[rows, columns]] = found.score[rows, columns]
         return scores
 
-    def similar(self, item: int) -> np.ndarray | None:
+    def similar(self, item: int) -> NDArray[np.float32] | None:
         return next((s for s in (r.similar(item) for r in self.sources.values()) if s is not None), None)
 
-    def add_items(self, dataset: Dataset) -> None:
-        for source in self.sources.values():
-            source.add_items(dataset)
-        self.counts = np.pad(self.counts, (0, len(dataset.items) - len(self.counts)))
+    def with_items(self, items: Entities) -> Retriever:
+        longer = {name: source.with_items(items) for name, source in self.sources.items()}
+        if all(longer[name] is source for name, source in self.sources.items()):
+            return self
+        twin = self._shared()
+        twin.sources = longer
+        return twin
+
+    # ---------------------------------------------------------------- bundles and copies
+
+    def __sklearn_clone__(self) -> Self:
+        sources = {name: source.__sklearn_clone__() for name, source in self.sources.items()}
+        return type(self)(sources, self.config, event_weighting=self.event_weighting)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {"sources": self.sources, **super().get_params(deep)}
+
+    def __repr__(self) -> str:
+        own = super().__repr__().removeprefix("Fuse(").removesuffix(")")
+        return f"Fuse({', '.join([*self.sources, own] if own else self.sources)})"
 
     def save(self, folder: Path) -> None:
         super().save(folder)
         for name, source in self.sources.items():
             source.save(folder / "sources" / name)
         (folder / "sources.json").write_text(json.dumps(list(self.sources)), encoding="utf-8")
-        if self.booster is not None:
-            self.booster.save_model(folder / "trees.ubj")
+        if self.booster_ is not None:
+            self.booster_.save_model(folder / "trees.ubj")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        meta = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        model = super().load(folder)
+        if (folder / "trees.ubj").exists():
+            import xgboost as xgb
+
+            model.booster_ = xgb.Booster()
+            model.booster_.load_model(folder / "trees.ubj")
+        return model
+
+    @classmethod
+    def _from_meta(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
         names = json.loads((folder / "sources.json").read_text(encoding="utf-8"))
         if any(Path(name).name != name for name in names):
             raise BundleError(f"{folder}/sources.json names a folder outside of the bundle")
         sources = {name: load_retriever(folder / "sources" / name) for name in names}
-        model = cls(sources, cls.Config.model_validate(meta["config"]))
-        arrays = load_arrays(folder / "arrays")
-        for name in cls.arrays:
-            setattr(model, name, arrays[name])
-        if (folder / "trees.ubj").exists():
-            import xgboost as xgb
+        weighting = EventWeighting(**meta.get("event_weighting", {}))
+        return cls(sources, cls.Config.model_validate(meta["config"]), event_weighting=weighting)
 
-            model.booster = xgb.Booster()
-            model.booster.load_model(folder / "trees.ubj")
-        return model
+    def _saved_items(self, meta: object) -> int:
+        return len(self.counts_)
 
 
-def _parts(blended: Blended, rule: str) -> np.ndarray:
-    """What the weights of a rule multiply, float32 (B, K, sources)."""
-    if rule == "ranks":
-        return np.nan_to_num(FUSION / (FUSION + blended.ranks), nan=0.0)
-    return np.clip(np.nan_to_num(blended.scores, nan=-1.0), -3.0, None)
-
-
-def _ordered(values: np.ndarray, item: np.ndarray) -> np.ndarray:
-    return np.where(item >= 0, values, -np.inf)
-
-
-def _search(parts: np.ndarray, judge: Callable[[np.ndarray], float], rounds: int = 2) -> np.ndarray:
-    """Weights by coordinate search: from the best single source, each weight in turn over `STEPS`."""
-    n = parts.shape[2]
-    alone = [judge(np.eye(n)[at]) for at in range(n)]
-    weights, best = np.eye(n)[int(np.argmax(alone))], max(alone)
-    for _ in range(rounds):
-        before = best
-        for at in np.argsort(alone)[::-1]:
-            for step in STEPS:
-                tried = weights.copy()
-                tried[at] = step
-                if tried.any() and not np.array_equal(tried, weights) and (value := judge(tried)) > best:
-                    best, weights = value, tried
-        if best <= before * 1.0005:
-            break
-    return weights
+def _mean_ndcg(
+    n_relevant: NDArray[np.integer],
+    k: int,
+    values: NDArray[np.floating],
+    hits: NDArray[np.bool_],
+    among: NDArray[np.bool_] | slice,
+) -> float:
+    """Return the mean NDCG@k of lists by falling value, over some of the requests."""
+    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    return float(np.nanmean(ndcg(np.take_along_axis(hits[among], order, 1), n_relevant[among], k)))

@@ -1,12 +1,12 @@
-"""A validation part of a training table, held out the way that the test was.
+"""A validation part of a training table, held out in the way the test was split off.
 
-A choice made on the wrong kind of hold-out is the wrong choice. Three kinds:
+A choice made on the wrong kind of hold-out is the wrong choice. There are three kinds:
 
-- **time**: the test lies after the training as a whole; so does the validation.
-- **last**: each person's test lies after that person's training; the last events of each person are held out.
-- **random**: the test is scattered over each person's events, or nothing is known of time.
+- **time**: the whole test is later than the training; so is the validation part.
+- **last**: the test of each user is later than the training of that user; the last events of each user are held out.
+- **random**: the test is scattered over the events of each user, or times are unknown.
 
-Which kind it is follows from the times of both tables, never from what was taken in the test.
+The kind follows from the times of both tables, never from the items of the test.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
@@ -24,21 +25,39 @@ Kind = Literal["time", "last", "random"]
 
 @dataclass(frozen=True)
 class Holdout:
-    """`train`: what may be learnt from. `users` int32 (P,): who is asked for. `truth`: for each, the items held out that
-    are not in the training part. `moments` int64 ms (P,): when each is asked.
+    """A training part and the relevant items that were held out.
+
+    Attributes
+    ----------
+    kind
+        How the events were held out.
+    train
+        The training part.
+    users
+        int32 (P,): the users with held-out items.
+    truth
+        For each user, the held-out items that are not in the user's training part.
+    moments
+        int64 ms (P,): when each user's request is made.
     """
 
     kind: Kind
     train: Dataset
-    users: np.ndarray
-    truth: list[np.ndarray]
-    moments: np.ndarray
+    users: NDArray[np.int32]
+    truth: list[NDArray[np.int64]]
+    moments: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return f"Holdout({self.kind}, {len(self.users)} users)"
 
 
 def kind_of_split(
-    train_user: np.ndarray, train_time: np.ndarray, test_user: np.ndarray, test_time: np.ndarray
+    train_user: NDArray[np.integer],
+    train_time: NDArray[np.int64],
+    test_user: NDArray[np.integer],
+    test_time: NDArray[np.int64],
 ) -> Kind:
-    """How a test was split off, from who and when alone (users int codes, times int64)."""
+    """Return how a test was split off, from users (codes) and times (ms) alone."""
     if not len(test_time):
         return "random"
     if np.quantile(test_time, 0.01) >= np.quantile(train_time, 0.99):
@@ -52,29 +71,32 @@ def kind_of_split(
 
 
 def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) -> Holdout:
-    """Hold out about `share` of the events; with `last` and a share below 1 / (events of a person), one each."""
+    """Hold out a share of the events.
+
+    Parameters
+    ----------
+    dataset
+        The training table.
+    kind
+        How the events are held out.
+    share
+        Fraction of the events (default: 0.2). With `last` or `random`, each user with two events or more loses at least one.
+    seed
+        Seed of a random hold-out.
+
+    Raises
+    ------
+    DataError
+        Where no user is left with both a training part and held-out items.
+    """
     log = dataset.log
     acted = np.flatnonzero(log.acted)
     user, item, time = log.user[acted], log.item[acted], log.time[acted]
-    rng = np.random.default_rng(seed)
     n_users, n_items = len(dataset.users), len(dataset.items)
-    if kind == "time":
-        cut = time[min(int(len(time) * (1 - share)), len(time) - 1)]
-        held = time >= cut
-    else:
-        key = np.arange(len(user)) if kind == "last" else rng.random(len(user))
-        order = np.lexsort([key, user])
-        size = np.bincount(user, minlength=n_users)
-        start = np.concatenate([[0], np.cumsum(size)])[:-1]
-        back = (
-            size[user[order]] - 1 - (np.arange(len(order)) - start[user[order]])
-        )  # 0: the last of the person
-        quota = np.where(size >= 2, np.maximum(1, np.round(size * share)), 0)
-        held = np.zeros(len(user), bool)
-        held[order[back < quota[user[order]]]] = True
-    kept = np.ones(len(log), bool)
-    kept[acted[held]] = False
-    train = replace(dataset, log=log.rows(kept))
+    held = _held(user, time, kind, share, seed, n_users)
+    keep = np.ones(len(log), bool)
+    keep[acted[held]] = False
+    train = replace(dataset, log=log.rows(keep))
     pairs = np.unique(user[held].astype(np.int64) * n_items + item[held])
     pairs = np.setdiff1d(pairs, np.unique(user[~held].astype(np.int64) * n_items + item[~held]))
     has_history = np.bincount(user[~held], minlength=n_users) > 0
@@ -82,14 +104,31 @@ def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) ->
     users, truth = by_user(pairs, n_items)
     if not len(users):
         raise DataError(
-            "the training table is too small to hold out a validation part: nobody has two different items; "
+            "the training table is too small to hold out a validation part: no user has two different items; "
             "name a retriever instead of auto"
         )
     end = int(time[held].min()) if kind == "time" else int(log.time[-1]) + 1
     return Holdout(kind, train, users.astype(np.int32), truth, np.full(len(users), end, np.int64))
 
 
-def by_user(pairs: np.ndarray, width: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Sorted pairs, user · width + item, as the users that have any and the items of each."""
+def _held(
+    user: NDArray[np.integer], time: NDArray[np.int64], kind: Kind, share: float, seed: int, n_users: int
+) -> NDArray[np.bool_]:
+    """Return which events are held out; events are in order of time."""
+    if kind == "time":
+        return np.asarray(time >= time[min(int(len(time) * (1 - share)), len(time) - 1)])
+    key = np.arange(len(user)) if kind == "last" else np.random.default_rng(seed).random(len(user))
+    order = np.lexsort([key, user])
+    size = np.bincount(user, minlength=n_users)
+    start = np.concatenate([[0], np.cumsum(size)])[:-1]
+    back = size[user[order]] - 1 - (np.arange(len(order)) - start[user[order]])  # 0: the user's last event
+    quota = np.where(size >= 2, np.maximum(1, np.round(size * share)), 0)
+    held = np.zeros(len(user), bool)
+    held[order[back < quota[user[order]]]] = True
+    return held
+
+
+def by_user(pairs: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Return sorted pairs, user · width + item, as the users that occur and the items of each."""
     users, starts = np.unique(pairs // width, return_index=True)
     return users, np.split(pairs % width, starts[1:]) if len(users) else []

@@ -1,4 +1,4 @@
-"""Of a score that a factor model gives, the share of each event of the history: y_iᵀ A⁻¹ c_j y_j (Hu et al. 2008, section 5)."""
+"""The share of each event of a history in the score of a factor model: y_iᵀ A⁻¹ c_j y_j (Hu et al. 2008, section 5)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import numpy as np
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: ignore[no-untyped-def]
-    """How much each event of a history speaks for each item, into float64 (items, events); events of no weight stay 0. taken, items:
-    rows of the factors `own` and `factors`.
+    """Write the contribution of each event to each item, float64 (items, events); events of no weight keep 0.
 
-    A is a diagonal D and as many directions as there are events: A⁻¹Yᵀ C = D⁻¹Yᵀ (C⁻¹ + Y D⁻¹ Yᵀ)⁻¹. So the system that is solved is
-    as small as the smaller of the history and d.
+    taken, items: rows of the factors `own` and `factors`. A is a diagonal D plus one direction for each event, and
+    A⁻¹Yᵀ C = D⁻¹Yᵀ (C⁻¹ + Y D⁻¹ Yᵀ)⁻¹; so the system that is solved is as small as the smaller of the history and d.
     """
     some = np.flatnonzero(held > 0)
     n, d = len(some), len(diagonal)
@@ -28,16 +27,16 @@ def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: igno
         for e in range(n):
             inner[e, e] += 1 / held[some[e]]
         _cholesky(inner)
-        spoken = np.empty(n)
+        solved = np.empty(n)
         for at in range(len(items)):
             for e in range(n):
                 total = 0.0
                 for c in range(d):
                     total += over[e, c] * factors[items[at], c]
-                spoken[e] = total
-            _solved(inner, spoken)
+                solved[e] = total
+            _solve_in_place(inner, solved)
             for e in range(n):
-                shares[at, some[e]] = spoken[e]
+                shares[at, some[e]] = solved[e]
         return
     A = np.zeros((d, d))
     for e in range(n):
@@ -51,7 +50,7 @@ def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: igno
     for at in range(len(items)):
         for c in range(d):
             turned[c] = factors[items[at], c]
-        _solved(A, turned)
+        _solve_in_place(A, turned)
         for e in range(n):
             total = 0.0
             for c in range(d):
@@ -61,7 +60,7 @@ def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: igno
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _cholesky(A):  # type: ignore[no-untyped-def]
-    """L of A = L Lᵀ, in place of A's lower half."""
+    """Write L of A = L Lᵀ over the lower half of A."""
     for r in range(len(A)):
         for c in range(r + 1):
             total = A[r, c]
@@ -71,8 +70,8 @@ def _cholesky(A):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _solved(L, x):  # type: ignore[no-untyped-def]
-    """X of L Lᵀ x = x, in place."""
+def _solve_in_place(L, x):  # type: ignore[no-untyped-def]
+    """Solve L Lᵀ y = x for y, in place of x."""
     n = len(x)
     for r in range(n):
         total = x[r]
@@ -87,20 +86,23 @@ def _solved(L, x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def strongest_of(own, taken, held, begin, bounds, diagonals, factors, items, found):  # type: ignore[no-untyped-def]
-    """Into found, int64 (items,): the event that speaks most for each item, −1 where none does. Request r has the events begin[r] …
-    begin[r + 1] and the items bounds[r] … bounds[r + 1].
+def strongest_of(events, bounds, diagonals, factors, items, found):  # type: ignore[no-untyped-def]
+    """Write the event that contributes most to each item into `found`, int64 (items,); −1 stays where none does.
+
+    events: factors, rows of them, weights, and the ragged bounds of each request's events. Request r has the items
+    bounds[r] … bounds[r + 1].
     """
+    own, taken, held, begin = events
     for row in range(len(bounds) - 1):
         low, high = begin[row], begin[row + 1]
         if low == high or bounds[row] == bounds[row + 1]:
             continue
-        mine = items[bounds[row] : bounds[row + 1]]
-        shares = np.zeros((len(mine), high - low))
-        shares_of(own, taken[low:high], held[low:high], diagonals[row], factors, mine, shares)
-        for at in range(len(mine)):
+        wanted = items[bounds[row] : bounds[row + 1]]
+        shares = np.zeros((len(wanted), high - low))
+        shares_of(own, taken[low:high], held[low:high], diagonals[row], factors, wanted, shares)
+        for at in range(len(wanted)):
             best = 0
-            for e in range(1, high - low):  # of the same item taken twice, the later event
+            for e in range(1, high - low):  # of two events of one item, the later
                 if shares[at, e] >= shares[at, best] * (1 - 1e-9):
                     best = e
             if shares[at, best] > 0:

@@ -1,9 +1,9 @@
-"""The leading singular vectors of a sparse matrix, in seconds on a CPU.
+"""The leading singular vectors of a sparse matrix.
 
 Block subspace iteration (Halko, Martinsson & Tropp 2011, "Finding structure with randomness"): a block of random
-vectors is multiplied by RᵀR and made orthonormal again, a few times. The products run on all cores; orthonormalising
-goes through the Cholesky factor of the small Gram matrix, which is one matrix product instead of a QR of the tall block.
-Where either side is small, the exact eigenvectors of the Gram matrix are cheaper and are taken instead.
+vectors is multiplied by RᵀR and made orthonormal again, a few times. The products run on all cores. Orthonormalisation
+uses the Cholesky factor of the small Gram matrix, which is one matrix product instead of a QR of the tall block. Where
+there are few items, the exact eigenvectors of the Gram matrix are cheaper and are used instead.
 """
 
 from __future__ import annotations
@@ -12,16 +12,27 @@ import numba
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
-from shortlist.retrieve.kernels.cooccurrence import parts_of
-from shortlist.retrieve.kernels.select import in_parts
+from shortlist.retrieve.kernels.cooccurrence import CsrArrays, csr_arrays
+from shortlist.retrieve.kernels.parallel import run_rows
 
 EXACT = 2_000
-"""Up to this many items the Gram matrix is decomposed as a whole."""
+"""Up to this many items the whole Gram matrix is decomposed."""
 
 
-def leading(R: sp.csr_matrix, k: int, passes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Singular values (k,) from the largest, and right singular vectors (items, k), float32; fewer where the rank is."""
+def leading(
+    R: sp.csr_matrix, k: int, passes: int = 3, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the k largest singular values and their right singular vectors.
+
+    Returns
+    -------
+    values
+        float32 (k,), falling; fewer where the rank is lower.
+    vectors
+        float32 (items, k).
+    """
     n = R.shape[1]
     k = max(1, min(k, min(R.shape)))
     if n <= EXACT:
@@ -30,7 +41,7 @@ def leading(R: sp.csr_matrix, k: int, passes: int = 3, seed: int = 0) -> tuple[n
         return _ordered(values, vectors, k)
     width = min(n, int(k * 1.1) + 10)
     Q = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
-    A, AT = parts_of(R), parts_of(R.T.tocsr())
+    A, AT = csr_arrays(R), csr_arrays(R.T.tocsr())
     for _ in range(passes):
         Q = _orthonormal(_product(AT, _product(A, Q)))
     B = _product(A, Q)
@@ -39,7 +50,10 @@ def leading(R: sp.csr_matrix, k: int, passes: int = 3, seed: int = 0) -> tuple[n
     return s, Q @ V
 
 
-def _ordered(values: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _ordered(
+    values: NDArray[np.float64], vectors: NDArray[np.float64], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the k largest singular values and their vectors, from eigenvalues and eigenvectors of the Gram matrix."""
     order = np.argsort(values)[::-1][:k]
     values = np.maximum(values[order], 0)
     real = values > max(values[0], 1e-30) * 1e-10
@@ -48,11 +62,11 @@ def _ordered(values: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarra
     )
 
 
-def _orthonormal(Q: np.ndarray) -> np.ndarray:
+def _orthonormal(Q: NDArray[np.float32]) -> NDArray[np.float32]:
     gram = (Q.T @ Q).astype(np.float64)
     try:
         factor = np.linalg.cholesky(gram)
-        if np.diag(factor).min() > 1e-3 * np.diag(factor).max():  # else float32 has lost it
+        if np.diag(factor).min() > 1e-3 * np.diag(factor).max():  # otherwise float32 is too coarse
             return np.asarray(
                 scipy.linalg.blas.strsm(1.0, factor.astype(np.float32), Q.T, side=0, lower=1).T, np.float32
             )
@@ -61,9 +75,9 @@ def _orthonormal(Q: np.ndarray) -> np.ndarray:
     return np.linalg.qr(Q)[0]
 
 
-def _product(A: tuple[np.ndarray, np.ndarray, np.ndarray], Q: np.ndarray) -> np.ndarray:
+def _product(A: CsrArrays, Q: NDArray[np.float32]) -> NDArray[np.float32]:
     out = np.zeros((len(A[0]) - 1, Q.shape[1]), np.float32)
-    in_parts(len(out), _product_rows, _product_parallel, A, np.ascontiguousarray(Q), out)
+    run_rows(len(out), _product_rows, A, np.ascontiguousarray(Q), out)
     return out
 
 
@@ -74,9 +88,3 @@ def _product_rows(low, high, A, Q, out):  # type: ignore[no-untyped-def]
             weight, source = A[2][at], Q[A[1][at]]
             for c in range(Q.shape[1]):
                 out[row, c] += weight * source[c]
-
-
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _product_parallel(cuts, A, Q, out):  # type: ignore[no-untyped-def]
-    for part in numba.prange(len(cuts) - 1):
-        _product_rows(cuts[part], cuts[part + 1], A, Q, out)

@@ -1,17 +1,4 @@
-"""Index: the items whose factors have the largest inner product with a request's.
-
-Up to `exact_items` the product with every item is taken: one pass over the factors, exact, nothing to build. Beyond, faiss
-IVF with 8-bit codes: items are put into cells by k-means, a request looks into the cells that promise most, and each factor
-takes a byte a dimension (Jégou et al. 2011; Johnson et al. 2019, "Billion-scale similarity search with GPUs"). Cells are made
-for inner products: k-means runs on items lengthened by one coordinate to equal norm, which turns the largest inner
-product into the smallest distance (Bachrach et al. 2014, "Speeding up the Xbox recommender system"); long and short items
-then share no cell, and a million items need 200 cells looked into instead of 800. Items are added without a rebuild.
-
-An approximate index loses items without a word, so the loss is measured when it is built: `probes` grows until the recall
-against exact search, on requests drawn for the purpose, is what was asked for. An index that cannot reach it is refused.
-
-Memory: items · (d + 8) bytes. Needs the extra `index` beyond `exact_items`.
-"""
+"""Index: the items whose factors have the largest inner product with that of a request."""
 
 from __future__ import annotations
 
@@ -21,50 +8,94 @@ from typing import Any, Self
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.config.base import Settings
 from shortlist.data.mapped import load_array
 from shortlist.errors import BundleError, IndexRecallError, import_extra
-from shortlist.retrieve.kernels.select import best_of, select
+from shortlist.retrieve.kernels.select import radix_top_k, top_k_rows
+
+Found = tuple[NDArray[np.int32], NDArray[np.float32]]
+"""Items (B, k), −1 where there are fewer, and their inner products (B, k)."""
 
 BLOCK = 256
+"""Number of requests whose products with all items are computed at once."""
 
 
 class IndexConfig(Settings):
+    """Settings of `Index`."""
+
     exact_items: int = Field(100_000, ge=0)
     """The largest catalogue that is searched exactly (measured: benchmarks/RESULTS.md)."""
     recall: float = Field(0.98, gt=0, le=1)
-    """The least share of the exact top `k` that the index must find; it is not built below."""
+    """The least share of the exact top `k` that the index must find, above 0 to 1; it is not built below."""
     k: int = Field(100, ge=1)
+    """Length of the list on which the recall is measured, 1 or more."""
     cells: int | None = Field(None, ge=1)
-    """How many cells; 4·√items without."""
+    """Number of cells, 1 or more. None: 4·√items."""
     queries: int = Field(500, ge=10)
-    """On how many requests the recall is measured."""
+    """Number of requests on which the recall is measured, 10 or more."""
     seed: int = 0
+    """Seed of the samples and of k-means."""
 
 
 class Index:
-    """Items by inner product. `recall`: measured when built; 1.0 for an exact one."""
+    """Maximum inner product search.
+
+    Up to `exact_items` items, the product with every item is computed: one pass over the factors, exact, nothing to
+    build. Beyond, faiss IVF with 8-bit codes: items are put into cells by k-means, a request searches the most promising
+    cells, and each factor takes a byte a dimension. Cells are made for inner products: k-means runs on items extended by
+    one coordinate to equal norm, which turns the largest inner product into the smallest distance. Long and short items then
+    share no cell, and for a million items 200 cells are searched instead of 800.
+
+    An approximate index loses items silently, so the loss is measured when it is built: the number of searched cells grows
+    until the recall against exact search reaches the configured one. An index that cannot reach it is refused.
+
+    Cost: items · (d + 8) bytes. Needs the extra `index` beyond `exact_items`.
+
+    Attributes
+    ----------
+    recall : float
+        Measured when the index was built; 1.0 for an exact one.
+    probes : int
+        Number of cells that a request searches.
+
+    References
+    ----------
+    Jégou, Douze & Schmid 2011, "Product quantization for nearest neighbor search".
+    Johnson, Douze & Jégou 2019, "Billion-scale similarity search with GPUs" (faiss).
+    Bachrach et al. 2014, "Speeding up the Xbox recommender system using a Euclidean transformation".
+    """
 
     def __init__(self, config: IndexConfig | None = None) -> None:
         self.config = config or IndexConfig()
         self.recall = 1.0
         self.probes = 0
-        self._exact: np.ndarray | None = None
+        self._exact: NDArray[np.float32] | None = None
         self._cells: Any = None
         self._centroids = np.empty((0, 0), np.float32)
-        """float32 (cells, d + 1), in the lengthened space."""
-        self._halves = np.empty(0, np.float32)
-        """Half of each centroid's squared norm."""
+        """float32 (cells, d + 1), in the extended space."""
+        self._half_norms = np.empty(0, np.float32)
+        """Half of the squared norm of each centroid."""
         self._longest = 0.0
-        """The square of the longest item's norm when the cells were made."""
+        """The squared norm of the longest item when the cells were made."""
 
-    def build(self, items: np.ndarray, requests: np.ndarray | None = None) -> Self:
-        """Items float32 (items, d). requests float32 (Q, d): typical ones, to measure the recall with; without them,
-        items stand in, which flatters nobody: they are spread like the catalogue.
+    def build(self, items: NDArray[np.float32], requests: NDArray[np.float32] | None = None) -> Self:
+        """Build the index.
 
-        Raises `IndexRecallError` where the asked recall cannot be reached.
+        Parameters
+        ----------
+        items
+            float32 (items, d).
+        requests
+            float32 (Q, d): typical requests, on which the recall is measured (default: a sample of the items, which are
+            distributed like the catalogue).
+
+        Raises
+        ------
+        IndexRecallError
+            Where the configured recall cannot be reached.
         """
         items = np.ascontiguousarray(items, np.float32)
         if len(items) <= self.config.exact_items:
@@ -78,8 +109,8 @@ class Index:
         self._longest = float(squares.max(initial=0.0))
         sample = np.sort(rng.permutation(n)[: 50 * cells])
         means = faiss.Kmeans(d + 1, cells, niter=8, seed=self.config.seed + 1, min_points_per_centroid=1)
-        means.train(self._lengthened(items[sample]))
-        self._centroids = np.asarray(means.centroids, np.float32)
+        means.train(self._extended(items[sample]))
+        self._set_centroids(np.asarray(means.centroids, np.float32))
         quantizer = faiss.IndexFlatIP(d)
         quantizer.add(np.ascontiguousarray(self._centroids[:, :d]))
         self._cells = faiss.IndexIVFScalarQuantizer(
@@ -89,17 +120,17 @@ class Index:
         quantizer.this.disown()
         self._cells.train(items[sample[:: max(1, len(sample) // 100_000)]])
         for start in range(0, n, 100_000):
-            self.add(items[start : start + 100_000])
+            self._add(items[start : start + 100_000])
         if requests is None:
             requests = items[rng.permutation(n)[: self.config.queries]]
         self._measure(items, np.ascontiguousarray(requests[: self.config.queries], np.float32), cells)
         return self
 
-    def _measure(self, items: np.ndarray, requests: np.ndarray, cells: int) -> None:
-        """The fewest probes, by doubling and then halving the gap, that reach the asked recall."""
+    def _measure(self, items: NDArray[np.float32], requests: NDArray[np.float32], cells: int) -> None:
+        """Find the smallest number of probes that reaches the configured recall, by doubling and then bisection."""
         k = min(self.config.k, len(items))
         exact = np.concatenate(
-            [select(requests[s : s + 16] @ items.T, k)[0] for s in range(0, len(requests), 16)]
+            [top_k_rows(requests[s : s + 16] @ items.T, k)[0] for s in range(0, len(requests), 16)]
         )
 
         def recall(probes: int) -> float:
@@ -112,10 +143,10 @@ class Index:
             low, high = high, min(2 * high, cells)
         if reached < self.config.recall:
             raise IndexRecallError(
-                f"the index finds {reached:.1%} of the exact top {k} even when it looks into all of its {cells} cells, "
-                f"and {self.config.recall:.1%} is asked for: 8 bits are too coarse for these factors; raise "
-                f"index.exact_items to search exactly, or lower index.recall",
-                field="index.recall",
+                f"the index finds {reached:.1%} of the exact top {k} even when it searches all of its {cells} cells, and "
+                f"{self.config.recall:.1%} is required: 8 bits are too coarse for these factors; raise exact_items to search "
+                f"exactly, or lower recall",
+                field="recall",
             )
         while high - low > max(1, high // 16):
             middle = (low + high) // 2
@@ -127,49 +158,75 @@ class Index:
 
     @property
     def exact(self) -> bool:
+        """Whether every item is searched."""
         return self._exact is not None
 
-    def add(self, items: np.ndarray) -> None:
-        """Append items; their codes follow the last one's. Nothing is rebuilt."""
-        items = np.ascontiguousarray(items, np.float32)
-        if self._exact is not None:
-            self._exact = np.concatenate([self._exact, items])
-            return
+    def _add(self, items: NDArray[np.float32]) -> None:
+        """Append items to the cells whose centroids are nearest in the extended space."""
         faiss: Any = import_extra("faiss", "index")
         tools: Any = import_extra("faiss.contrib.ivf_tools", "index")
         nearest = faiss.IndexFlatL2(self._centroids.shape[1])
         nearest.add(self._centroids)
-        tools.add_preassigned(self._cells, items, nearest.search(self._lengthened(items), 1)[1].ravel())
+        tools.add_preassigned(self._cells, items, nearest.search(self._extended(items), 1)[1].ravel())
 
-    def _lengthened(self, items: np.ndarray) -> np.ndarray:
-        """Items with one more coordinate, that makes all of them as long as the longest."""
+    def _set_centroids(self, centroids: NDArray[np.float32]) -> None:
+        self._centroids = centroids
+        self._half_norms = 0.5 * np.einsum("cd,cd->c", centroids, centroids)
+
+    def _extended(self, items: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the items with one more coordinate, which makes all of them as long as the longest."""
         rest = np.sqrt(np.maximum(self._longest - np.einsum("id,id->i", items, items), 0))
         return np.ascontiguousarray(np.hstack([items, rest[:, None]]), np.float32)
 
-    def _probe(self, requests: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Look into the cells whose centroids are nearest in the lengthened space, where a request's own is 0."""
+    def _probe(self, requests: NDArray[np.float32], k: int) -> Found:
+        """Search the cells whose centroids are nearest in the extended space, where the extra coordinate of a request is 0."""
         tools: Any = import_extra("faiss.contrib.ivf_tools", "index")
         inner = requests @ self._centroids[:, :-1].T
-        if len(self._halves) != len(self._centroids):
-            self._halves = 0.5 * np.einsum("cd,cd->c", self._centroids, self._centroids)
         n = min(self.probes, len(self._centroids))
         cells, near = np.empty((len(requests), n), np.int64), np.empty((len(requests), n), np.float32)
-        _nearest_cells(inner, self._halves, cells, near)
-        self._cells.nprobe = n
+        _nearest_cells(inner, self._half_norms, cells, near)
+        if self._cells.nprobe != n:  # only while the recall is measured
+            self._cells.nprobe = n
         scores, found = tools.search_preassigned(self._cells, requests, k, cells, near)
         return found.astype(np.int32), np.where(found >= 0, scores, -np.inf).astype(np.float32)
 
-    def search(self, requests: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Items int32 (B, k), best first, −1 where there are fewer, and their inner products float32 (B, k)."""
+    def search(self, requests: NDArray[np.float32], k: int) -> Found:
+        """Return the best items of each request, best first.
+
+        Parameters
+        ----------
+        requests
+            float32 (B, d).
+        """
         requests = np.ascontiguousarray(requests, np.float32)
         if self._exact is not None:
             parts = [
-                select(requests[s : s + BLOCK] @ self._exact.T, k) for s in range(0, len(requests), BLOCK)
+                top_k_rows(requests[s : s + BLOCK] @ self._exact.T, k) for s in range(0, len(requests), BLOCK)
             ]
             return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
         return self._probe(requests, min(k, len(self)))
 
+    def __repr__(self) -> str:
+        built = self._exact is not None or self._cells is not None
+        return f"Index({len(self) if built else 0} items, recall={self.recall:.3f}, probes={self.probes})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of a copy: the cells in the format of faiss."""
+        state = self.__dict__.copy()
+        if self._cells is not None:
+            faiss: Any = import_extra("faiss", "index")
+            state["_cells"] = faiss.serialize_index(self._cells)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._cells is not None:
+            faiss: Any = import_extra("faiss", "index")
+            self._cells = faiss.deserialize_index(state["_cells"])
+            self._cells.nprobe = min(self.probes, len(self._centroids))
+
     def save(self, folder: Path) -> None:
+        """Write the index into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         facts = {
             "recall": self.recall,
@@ -183,12 +240,11 @@ class Index:
             faiss: Any = import_extra("faiss", "index")
             faiss.write_index(self._cells, str(folder / "cells.faiss"))
             np.save(folder / "centroids.npy", self._centroids)
-
         (folder / "index.json").write_text(json.dumps(facts), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Raises `BundleError` where the folder holds no index."""
+        """Read an index; raises `BundleError` where the folder holds none."""
         try:
             facts = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             index = cls(IndexConfig.model_validate(facts["config"]))
@@ -198,7 +254,8 @@ class Index:
             else:
                 faiss: Any = import_extra("faiss", "index")
                 index._cells = faiss.read_index(str(folder / "cells.faiss"))
-                index._centroids = load_array(folder / "centroids.npy")
+                index._set_centroids(load_array(folder / "centroids.npy"))
+                index._cells.nprobe = min(index.probes, len(index._centroids))
                 index._longest = float(facts["longest"])
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             if isinstance(error, BundleError):
@@ -208,13 +265,13 @@ class Index:
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest_cells(inner, halves, cells, near):  # type: ignore[no-untyped-def]
-    """Each request's most promising cells into `cells` (B, n), and the inner product with their centroids into `near`."""
-    every, promise = np.arange(len(halves)).astype(np.int32), np.empty(len(halves), np.float32)
+def _nearest_cells(inner, half_norms, cells, near):  # type: ignore[no-untyped-def]
+    """Write the most promising cells of each request (B, n), and its inner products with their centroids."""
+    every, promise = np.arange(len(half_norms)).astype(np.int32), np.empty(len(half_norms), np.float32)
     best, chosen = np.empty(cells.shape[1], np.float32), np.empty(cells.shape[1], np.int32)
     for row in range(len(inner)):
-        for cell in range(len(halves)):
-            promise[cell] = inner[row, cell] - halves[cell]
-        best_of(promise, every, len(halves), best, chosen)
+        for cell in range(len(half_norms)):
+            promise[cell] = inner[row, cell] - half_norms[cell]
+        radix_top_k(promise, every, len(half_norms), best, chosen)
         for at in range(len(chosen)):
             cells[row, at], near[row, at] = chosen[at], inner[row, chosen[at]]

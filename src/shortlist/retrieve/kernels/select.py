@@ -1,33 +1,36 @@
-"""The best k of many scores: the cut that every retriever ends in.
+"""The k best of many scores.
 
-Where a catalogue is scored, one pass over its scores with a heap of the k best so far (`offer`): most scores lose against the worst of
-them in a single comparison. Where a few thousand items have a score, a sort by the digits of the scores (`best_of`): in a heap each of
-them would be compared, and half of such comparisons are guessed wrongly by the processor.
+Two ways, by what is scored:
 
-Filters act before the cut, so a strict one still fills the list. Ties go to the lower code, so that results repeat. The kernels work on a range of requests, and a batch is split over the cores; a batch of
-one stays on the caller's thread, because waking threads costs more than one request does.
+- the whole catalogue: one pass with a heap of the k best so far (`heap_replace`); most scores lose against the worst of
+  them in a single comparison;
+- a few thousand items: a radix sort of the scores (`radix_top_k`); in a heap most of them would be compared, and the
+  processor mispredicts half of such comparisons.
+
+Filters act before the cut, so that a strict filter still fills the list. Ties go to the lower code, so that results repeat.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-NOTHING = np.empty(0, np.int64)
-EVERYTHING = np.empty(0, np.bool_)
-ALONE = 4
-"""Up to so many requests stay on the caller's thread."""
+from shortlist.retrieve.kernels.parallel import run_rows
+
+FilterArrays = tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]
+"""Filters as kernels take them: allowed bool (items,), empty for all; excluded items, ragged, indptr empty for none."""
+
+NO_ITEMS = np.empty(0, np.int64)
+ALL_ITEMS = np.empty(0, np.bool_)
 
 
 @numba.njit(cache=True, nogil=True)
-def offer(score, item, scores, items):  # type: ignore[no-untyped-def]
-    """Put an item among the best so far, if it belongs there. NaN and −inf never do.
+def heap_replace(score, item, scores, items):  # type: ignore[no-untyped-def]
+    """Put an item into the heap of the best so far, if it is better than the worst of them. NaN and −inf never are.
 
-    The best so far are a heap whose root is the worst of them: a newcomer that beats it takes its place and sinks, in
-    log k steps. `ranked` puts the heap in order at the end.
+    The root of the heap is the worst of the best: a better item replaces it and sinks in log k steps. `heap_sort` orders
+    the heap at the end.
     """
     if not (score > scores[0] or (score == scores[0] and item < items[0])):
         return
@@ -49,8 +52,8 @@ def offer(score, item, scores, items):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def ranked(scores, items):  # type: ignore[no-untyped-def]
-    """Put a heap of `offer` in order, best first: the worst goes to the end, again and again."""
+def heap_sort(scores, items):  # type: ignore[no-untyped-def]
+    """Order a heap of `heap_replace` in place, best first: the root, which is the worst, moves to the end, repeatedly."""
     for end in range(len(scores) - 1, 0, -1):
         score, item = scores[end], items[end]
         scores[end], items[end] = scores[0], items[0]
@@ -78,12 +81,13 @@ DIGIT = np.uint32(255)
 
 
 @numba.njit(cache=True, nogil=True)
-def best_of(scores, items, n, best, chosen):  # type: ignore[no-untyped-def]
-    """The best of the first n scores float32 and their items int32, each item once, into `best` and `chosen`, which are as long as
-    what is wanted and stay as they are where there are fewer. No score may be NaN.
+def radix_top_k(scores, items, n, best, chosen):  # type: ignore[no-untyped-def]
+    """Write the best of the first n scores float32, and their items int32, into `best` and `chosen`.
 
-    A score's bits, turned so that the highest comes first, are a whole number. A count by their first 12 bits says where the last of
-    the best can be; what is before that is sorted by its four bytes (radix sort). Ties go to the lower code.
+    Both are as long as the list that is wanted, and keep what they hold where there are fewer scores. Each item occurs
+    once; no score may be NaN. The bits of a score, transformed so that the highest comes first, are an integer. A
+    histogram of its first 12 bits finds where the last of the best can be; what precedes is sorted by its four bytes.
+    Ties go to the lower code.
     """
     k = min(len(best), n)
     if k == 0:
@@ -108,7 +112,7 @@ def best_of(scores, items, n, best, chosen):  # type: ignore[no-untyped-def]
             keys[m], kept[m] = key, items[at]
             m += 1
     keys, kept = keys[:m], kept[:m]
-    keys, kept = _by_digits(keys, kept)
+    keys, kept = _radix_sort(keys, kept)
     at = 0
     while at < k:
         end = at + 1
@@ -124,8 +128,8 @@ def best_of(scores, items, n, best, chosen):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _by_digits(keys, items):  # type: ignore[no-untyped-def]
-    """Keys uint32 in rising order, and their items; the arrays given are written over."""
+def _radix_sort(keys, items):  # type: ignore[no-untyped-def]
+    """Return keys uint32 in rising order, and their items; the given arrays are overwritten."""
     m = len(keys)
     other, others = np.empty(m, np.uint32), np.empty(m, np.int32)
     places = np.zeros((4, 256), np.int32)
@@ -135,7 +139,7 @@ def _by_digits(keys, items):  # type: ignore[no-untyped-def]
     for digit in range(4):
         shift = np.uint32(8 * digit)
         if places[digit, (keys[0] >> shift) & DIGIT] == m:
-            continue  # all have the same
+            continue  # the digit is the same in all keys
         total = 0
         for value in range(256):
             size = places[digit, value]
@@ -152,74 +156,58 @@ def _by_digits(keys, items):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def select_rows(low, high, lines, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
-    """The best of each dense row low ≤ row < high. `allowed` empty: everything is; `indptr` empty: nothing excluded."""
+def _select_rows(low, high, lines, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
+    """Write the best of each dense row low ≤ row < high. Filters may name items beyond the row."""
     n = lines.shape[1]
     blocked = np.zeros(n, np.bool_)
     for row in range(low, high):
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
-                blocked[excluded[at]] = True
+                if excluded[at] < n:
+                    blocked[excluded[at]] = True
         for item in range(n):
             if not blocked[item] and (len(allowed) == 0 or allowed[item]):
-                offer(lines[row, item], item, scores[row], items[row])
-        ranked(scores[row], items[row])
+                heap_replace(lines[row, item], item, scores[row], items[row])
+        heap_sort(scores[row], items[row])
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
-                blocked[excluded[at]] = False
+                if excluded[at] < n:
+                    blocked[excluded[at]] = False
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def _select_parallel(cuts, lines, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
-    for part in numba.prange(len(cuts) - 1):
-        select_rows(cuts[part], cuts[part + 1], lines, allowed, indptr, excluded, items, scores)
+def top_k_rows(
+    lines: NDArray[np.float32], k: int, filters: FilterArrays | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the k best items of dense scores (B, items).
 
-
-def in_parts(
-    n: int, alone: Callable[..., Any], together: Callable[..., Any], *arguments: Any, few: int = ALONE
-) -> None:
-    """Run a kernel over n rows: on this thread where there are few, split over the cores where there are many."""
-    if n <= few or numba.get_num_threads() == 1:
-        alone(0, n, *arguments)
-    else:
-        parts = min(n, 8 * numba.get_num_threads())
-        together(np.linspace(0, n, parts + 1).astype(np.int64), *arguments)
-
-
-def select(
-    lines: np.ndarray,
-    k: int,
-    allowed: np.ndarray | None = None,
-    indptr: np.ndarray | None = None,
-    excluded: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Items int32 (B, k), −1 where there are fewer, and their scores float32 (B, k), of dense scores (B, items)."""
-    items, scores = no_candidates(len(lines), min(k, lines.shape[1]))
-    in_parts(
-        len(lines),
-        select_rows,
-        _select_parallel,
-        np.ascontiguousarray(lines, np.float32),
-        *limits(allowed, indptr, excluded),
-        items,
-        scores,
-    )
+    Returns
+    -------
+    items
+        int32 (B, k), −1 where there are fewer.
+    scores
+        float32 (B, k), −inf where there are fewer.
+    """
+    items, scores = empty_lists(len(lines), min(k, lines.shape[1]))
+    lines = np.ascontiguousarray(lines, np.float32)
+    run_rows(len(lines), _select_rows, lines, *(filters or filter_arrays(None, None, None)), items, scores)
     return items, scores
 
 
-def no_candidates(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Empty lists for n requests, for a kernel to fill."""
+def empty_lists(n: int, k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return empty lists of k items for n requests, for a kernel to fill."""
     return np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32)
 
 
-def limits(
-    allowed: np.ndarray | None, indptr: np.ndarray | None, excluded: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Filters in the one form that the kernels take: empty arrays for "no filter"."""
+def filter_arrays(
+    allowed: NDArray[np.bool_] | None,
+    indptr: NDArray[np.integer] | None,
+    excluded: NDArray[np.integer] | None,
+) -> FilterArrays:
+    """Return filters in the one form that kernels take: an empty array means no filter."""
     if indptr is None or excluded is None:
-        indptr, excluded = NOTHING, NOTHING
+        indptr, excluded = NO_ITEMS, NO_ITEMS
     return (
-        EVERYTHING if allowed is None else np.ascontiguousarray(allowed, np.bool_),
+        ALL_ITEMS if allowed is None else np.ascontiguousarray(allowed, np.bool_),
         np.ascontiguousarray(indptr, np.int64),
         np.ascontiguousarray(excluded, np.int64),
     )

@@ -15,8 +15,16 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
-from shortlist.retrieve import MODELS, Popular, Retriever
-from shortlist.retrieve.base import Candidates, Requests, best, event_weights
+from shortlist.retrieve import (
+    RETRIEVERS,
+    Candidates,
+    EventWeighting,
+    EventWeights,
+    Popular,
+    Requests,
+    Retriever,
+    top_k,
+)
 from shortlist.simulate.world import World
 from shortlist.store.records import StoredEvent
 
@@ -189,7 +197,7 @@ class RankerlessPolicy(LoopPolicy):
         excluded = whole.only(self.dataset.once(whole.item))
         return Requests(
             histories=recent,
-            weights=event_weights(self.dataset, recent),
+            weights=EventWeights.of(self.dataset.project.retrieve, self.dataset.log)(recent),
             moments=np.full(len(users), batch.now, np.int64),
             allowed=self.allowed,
             excluded_indptr=excluded.indptr,
@@ -220,7 +228,9 @@ class RetrieverPolicy(RankerlessPolicy):
         """Fit the retriever and the popular items."""
         super().fit(dataset)
         settings = dict(self.source)
-        self.retriever: Retriever = MODELS[settings.pop("model")](**settings).fit(dataset)
+        self.retriever: Retriever = RETRIEVERS[settings.pop("model")](
+            event_weighting=EventWeighting.of(dataset.project.retrieve), **settings
+        ).fit(dataset)
         self.popular = Popular().fit(dataset)
 
     def candidates(self, requests: Requests, n: int, rng: np.random.Generator) -> Candidates:  # noqa: ARG002 - nothing is drawn
@@ -242,7 +252,7 @@ class RandomPolicy(RankerlessPolicy):
     def candidates(self, requests: Requests, n: int, rng: np.random.Generator) -> Candidates:
         """Return n random items."""
         scores = rng.random((len(requests), len(self.dataset.items)), dtype=np.float32)
-        return best(scores, requests, n)
+        return top_k(scores, requests, n)
 
 
 class PolicySpec(NamedTuple):

@@ -1,0 +1,54 @@
+"""Weights of sources: what they multiply, and how they are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.retrieve.fusion.blend import RRF_CONSTANT, Blended
+
+STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
+"""The values that the coordinate search tries for a weight."""
+
+
+def source_values(blended: Blended, rule: str) -> NDArray[np.floating]:
+    """Return what the weights of a rule multiply, float (B, K, sources): reciprocal ranks or normalised scores."""
+    if rule == "ranks":
+        return np.nan_to_num(RRF_CONSTANT / (RRF_CONSTANT + blended.ranks), nan=0.0)
+    return np.clip(np.nan_to_num(blended.scores, nan=-1.0), -3.0, None)
+
+
+def masked(values: NDArray[np.floating], item: NDArray[np.int32]) -> NDArray[np.floating]:
+    """Return the values, −inf where there is no item."""
+    return np.where(item >= 0, values, -np.inf)
+
+
+def search_weights(
+    n_sources: int, evaluate: Callable[[NDArray[np.float64]], float], rounds: int = 2
+) -> NDArray[np.float64]:
+    """Find weights by coordinate search, because NDCG has no gradient in them: from the best single source, each in turn.
+
+    Parameters
+    ----------
+    n_sources
+        Number of weights.
+    evaluate
+        Weights → metric; higher is better.
+    rounds
+        Passes over the sources.
+    """
+    single = [evaluate(np.eye(n_sources)[at]) for at in range(n_sources)]
+    weights, best = np.eye(n_sources)[int(np.argmax(single))], max(single)
+    for _ in range(rounds):
+        previous = best
+        for at in np.argsort(single)[::-1]:
+            for step in STEPS:
+                tried = weights.copy()
+                tried[at] = step
+                if tried.any() and not np.array_equal(tried, weights) and (value := evaluate(tried)) > best:
+                    best, weights = value, tried
+        if best <= previous * 1.0005:
+            break
+    return weights

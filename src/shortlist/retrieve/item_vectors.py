@@ -1,0 +1,116 @@
+"""Items as hashed TF-IDF vectors of their descriptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TypeGuard
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from shortlist.data.attributes import Attribute, NumberAttribute, TextAttribute, TimeAttribute
+from shortlist.data.entities import Entities
+from shortlist.data.times import NO_TIME
+
+BINS = 10
+"""Number of bins of a number or time attribute."""
+
+
+@dataclass(frozen=True)
+class ItemVectors:
+    """Turns the attributes of items into token counts.
+
+    Tokens are the words of texts, `attribute=value` for categories and lists, and `attribute~bin` for numbers and times.
+
+    Attributes
+    ----------
+    attributes
+        Names of the attributes in use; None for all.
+    bits
+        Logarithm of the width of the hashed vectors.
+    edges
+        float64 (number and time attributes, BINS − 1): where their bins meet.
+    """
+
+    attributes: Collection[str] | None
+    bits: int
+    edges: NDArray[np.float64]
+
+    def counts(self, items: Entities, start: int) -> sp.csr_matrix:
+        """Return the token counts of the items from `start` on, float32 (items − start, 2^bits)."""
+        n = len(items) - start
+        if not n:
+            return sp.csr_matrix((0, 2**self.bits), dtype=np.float32)
+        rows = np.arange(start, len(items))
+        columns, edges = [], iter(self.edges)
+        for attribute in chosen_attributes(items, self.attributes):
+            part = attribute.take(rows)
+            columns.append(_bin_tokens(part, next(edges)) if is_measured(part) else _value_tokens(part))
+        from sklearn.feature_extraction.text import HashingVectorizer  # takes a second to import
+
+        hashing = HashingVectorizer(
+            n_features=2**self.bits,
+            analyzer=lambda tokens: tokens,
+            alternate_sign=False,
+            norm=None,
+            dtype=np.float32,
+        )
+        return hashing.transform([sum((column[row] for column in columns), []) for row in range(n)])
+
+
+def chosen_attributes(items: Entities, names: Collection[str] | None) -> list[Attribute]:
+    """Return the attributes with these names, in the catalogue's order; all for None."""
+    return [a for n, a in items.attributes.items() if names is None or n in names]
+
+
+def is_measured(attribute: Attribute) -> TypeGuard[NumberAttribute | TimeAttribute]:
+    """Whether the values of an attribute are put into bins."""
+    return isinstance(attribute, (NumberAttribute, TimeAttribute))
+
+
+def bin_edges(items: Entities, names: Collection[str] | None) -> NDArray[np.float64]:
+    """Return where the bins of each number and time attribute meet: deciles, float64 (attributes, BINS − 1)."""
+    found = []
+    for attribute in chosen_attributes(items, names):
+        if is_measured(attribute):
+            values = _numbers(attribute)
+            values = values[~np.isnan(values)]
+            quantiles = np.linspace(0, 1, BINS + 1)[1:-1]
+            found.append(np.quantile(values, quantiles) if len(values) else np.zeros(BINS - 1))
+    return np.array(found, np.float64).reshape(-1, BINS - 1)
+
+
+def normalised(matrix: sp.csr_matrix, idf: NDArray[np.float32] | None = None) -> sp.csr_matrix:
+    """Return rows of length 1, multiplied by inverse document frequencies before where they are given."""
+    from sklearn.preprocessing import normalize  # takes a second to import
+
+    if idf is not None:
+        matrix = matrix.multiply(idf).tocsr().astype(np.float32)
+    return normalize(matrix, copy=idf is None)
+
+
+def _bin_tokens(attribute: NumberAttribute | TimeAttribute, edges: NDArray[np.float64]) -> list[list[str]]:
+    values = _numbers(attribute)
+    bins = np.where(np.isnan(values), -1, np.searchsorted(edges, values))
+    return [[f"{attribute.name}~{at}"] if at >= 0 else [] for at in bins.tolist()]
+
+
+def _value_tokens(attribute: Attribute) -> list[list[str]]:
+    shown = [attribute.show(row) for row in range(len(attribute))]
+    if isinstance(attribute, TextAttribute):
+        return [re.findall(r"\w{2,}", (value or "").lower()) for value in shown]
+    return [
+        [f"{attribute.name}={v}" for v in (value if isinstance(value, list) else [value]) if v]
+        for value in shown
+    ]
+
+
+def _numbers(attribute: NumberAttribute | TimeAttribute) -> NDArray[np.float64]:
+    """Return a number or time attribute as float64 (items,), NaN where it is unknown."""
+    if isinstance(attribute, NumberAttribute):
+        return np.asarray(attribute.values, np.float64)
+    missing = attribute.times == NO_TIME
+    return np.where(missing, np.nan, attribute.times.astype(np.float64))

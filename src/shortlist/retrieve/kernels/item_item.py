@@ -1,0 +1,135 @@
+"""Scores of sparse histories under an items × items matrix.
+
+A kernel gathers the scores of one history into a line as long as the catalogue, of which it touches only the items that
+have a score, and clears what it touched. The line comes from a pool of work space.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.retrieve.kernels.select import radix_top_k
+
+History = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
+"""Histories as sparse rows: indptr, items, weights."""
+Weights = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
+"""W as indptr, indices, data; and R float32 (items, t)."""
+Scratch = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]
+"""Scores float32 (items,), NaN for none; bool (items,): blocked items, false; int32 (items,): the items that have a score."""
+
+
+def make_scratch(n_items: int) -> Scratch:
+    """Make clean work space for one thread."""
+    return np.full(n_items, np.nan, np.float32), np.zeros(n_items, np.bool_), np.empty(n_items, np.int32)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _gather(row, history, broad, W, line, touched):  # type: ignore[no-untyped-def]
+    """Add the scores of one history into `line`, which is NaN; return the number of items that have one.
+
+    These items are `touched[:n]`.
+    """
+    n = 0
+    for at in range(history[0][row], history[0][row + 1]):
+        item, weight = history[1][at], history[2][at]
+        if weight != 0:
+            for to in range(W[0][item], W[0][item + 1]):
+                other = W[1][to]
+                if np.isnan(line[other]):
+                    touched[n] = other
+                    n += 1
+                    line[other] = weight * W[2][to]
+                else:
+                    line[other] += weight * W[2][to]
+    t = broad.shape[1]
+    if t and history[0][row + 1] > history[0][row]:
+        for other in range(len(line)):
+            total = np.float32(0)
+            for c in range(t):
+                total += broad[row, c] * W[3][other, c]
+            if total != 0:
+                if np.isnan(line[other]):
+                    touched[n] = other
+                    n += 1
+                    line[other] = total
+                else:
+                    line[other] += total
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def top_k_scored_rows(low, high, scratch, history, broad, W, filters, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes its arrays one by one
+    """Write the best items of each history among those that the filters permit."""
+    n_items = len(W[0]) - 1
+    allowed, indptr, excluded = filters
+    line, blocked, touched = scratch
+    for row in range(low, high):
+        n = _gather(row, history, broad, W, line, touched)
+        if len(indptr):
+            for at in range(indptr[row], indptr[row + 1]):
+                if excluded[at] < n_items:
+                    blocked[excluded[at]] = True
+        permitted, m = np.empty(n, np.float32), 0
+        for at in range(n):
+            other = touched[at]
+            if line[other] > -np.inf and not blocked[other] and (len(allowed) == 0 or allowed[other]):
+                permitted[m], touched[m] = line[other], other
+                m += 1
+            line[other] = np.nan
+        radix_top_k(permitted, touched, m, scores[row], items[row])
+        if len(indptr):
+            for at in range(indptr[row], indptr[row + 1]):
+                if excluded[at] < n_items:
+                    blocked[excluded[at]] = False
+
+
+@numba.njit(cache=True, nogil=True)
+def dense_rows(low, high, history, broad, W, scores):  # type: ignore[no-untyped-def]
+    """Write the scores of all items; −inf where there is none."""
+    n_items = len(W[0]) - 1
+    touched = np.empty(n_items, np.int32)
+    for row in range(low, high):
+        scores[row, :] = np.nan
+        _gather(row, history, broad, W, scores[row], touched)
+        for item in range(n_items):
+            if np.isnan(scores[row, item]):
+                scores[row, item] = -np.inf
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def given_items_rows(low, high, scratch, history, broad, W, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes its arrays one by one
+    """Write the scores of given items; those without one keep what `scores` holds."""
+    n_items = len(W[0]) - 1
+    line, _, touched = scratch
+    none = np.empty((len(broad), 0), np.float32)
+    for row in range(low, high):
+        n = _gather(row, history, none, W, line, touched)
+        known = history[0][row + 1] > history[0][row]
+        for at in range(items.shape[1]):
+            item = items[row, at]
+            if item < 0 or item >= n_items or not known:
+                continue
+            total = np.float32(0)
+            for c in range(broad.shape[1]):
+                total += broad[row, c] * W[3][item, c]
+            if not np.isnan(line[item]):
+                scores[row, at] = line[item] + total
+            elif total != 0:
+                scores[row, at] = total
+        for at in range(n):
+            line[touched[at]] = np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def event_shares(W, taken, items, shares):  # type: ignore[no-untyped-def]
+    """Write what each item of a history says about some other items; reads each row of W once."""
+    order = np.argsort(items)
+    ordered = items[order]
+    for event in range(len(taken)):
+        for to in range(W[0][taken[event]], W[0][taken[event] + 1]):
+            at = np.searchsorted(ordered, W[1][to])
+            while at < len(ordered) and ordered[at] == W[1][to]:
+                shares[order[at], event] = W[2][to]
+                at += 1

@@ -1,0 +1,96 @@
+"""Run a compiled kernel over rows, on one thread or on all.
+
+A kernel here has the signature `kernel(low, high, *arguments)`, works on the rows low ≤ row < high, releases the
+interpreter lock (`nogil`) and writes nothing that another range of rows reads. Few rows run on the caller's thread,
+because handing them to another thread costs more than they do. Many are cut into parts for a pool of threads. One
+compiled kernel serves both, so that nothing is compiled twice; and unlike Numba's own parallel loops, the pool may be
+entered by several threads at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+import numpy as np
+
+from shortlist.data.scratch import ScratchPool
+
+SERIAL_ROWS = 8
+"""Up to this many rows run on the caller's thread."""
+PARTS_PER_THREAD = 8
+"""More parts than threads, because rows differ in cost."""
+
+
+class _Threads:
+    """The pool of worker threads of this process; made when it is first needed, and again after a fork."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+
+    def pool(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, "shortlist-kernel")
+        return self._pool
+
+    def forget(self) -> None:
+        """Drop the pool: threads do not survive a fork."""
+        self._pool = None
+
+
+_THREADS = _Threads()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_THREADS.forget)
+
+
+def run_rows(
+    n: int,
+    kernel: Callable[..., Any],
+    *arguments: Any,
+    serial_rows: int = SERIAL_ROWS,
+    scratch: ScratchPool[Any] | None = None,
+) -> None:
+    """Run a kernel over n rows.
+
+    Parameters
+    ----------
+    n
+        Number of rows.
+    kernel
+        A compiled function of `(low, high, *arguments)`.
+    arguments
+        Passed on to each call.
+    serial_rows
+        Up to this many rows run on the caller's thread.
+    scratch
+        Where given, each call leases a buffer and passes it after `high`.
+    """
+    threads = numba.get_num_threads()
+    if n <= serial_rows or threads == 1:
+        _run(kernel, 0, n, arguments, scratch)
+        return
+    cuts = np.linspace(0, n, min(n, PARTS_PER_THREAD * threads) + 1).astype(np.int64).tolist()
+    pool = _THREADS.pool()
+    running = [
+        pool.submit(_run, kernel, low, high, arguments, scratch)
+        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
+    ]
+    for part in running:
+        part.result()
+
+
+def _run(
+    kernel: Callable[..., Any],
+    low: int,
+    high: int,
+    arguments: tuple[Any, ...],
+    scratch: ScratchPool[Any] | None,
+) -> None:
+    if scratch is None:
+        kernel(low, high, *arguments)
+    else:
+        with scratch.lease() as buffer:
+            kernel(low, high, buffer, *arguments)

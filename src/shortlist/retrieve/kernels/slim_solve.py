@@ -1,0 +1,98 @@
+"""Kernels of SLIM: one regression an item over its support."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def solve_support_rows(low, high, T, n_users, support, ridge, values):  # type: ignore[no-untyped-def]
+    """Build and solve the normal equations of each item over its support, from the users who took any of it.
+
+    The entries of a user are a chain: `head[user]` is the latest entry, `link` the one before. As an item of the support is
+    added, it meets all entries of its users so far, and no entry of XᵀX is looked up.
+    """
+    width = support.shape[1]
+    head = np.full(n_users, -1, np.int32)
+    G, b = np.empty((width, width), np.float32), np.empty(width, np.float32)
+    link, holder, weight = np.empty(1024, np.int32), np.empty(1024, np.int32), np.empty(1024, np.float32)
+    for item in range(low, high):
+        m = 0
+        while m < width and support[item, m] >= 0:
+            m += 1
+        G[:m, :m] = 0
+        b[:m] = 0
+        total = 0
+        for a in range(m):
+            total += T[0][support[item, a] + 1] - T[0][support[item, a]]
+        if total > len(link):
+            link, holder, weight = (
+                np.empty(2 * total, np.int32),
+                np.empty(2 * total, np.int32),
+                np.empty(2 * total, np.float32),
+            )
+        entry = 0
+        for a in range(m):
+            for at in range(T[0][support[item, a]], T[0][support[item, a] + 1]):
+                user, w = T[1][at], T[2][at]
+                previous = head[user]
+                while previous >= 0:
+                    G[a, holder[previous]] += w * weight[previous]
+                    previous = link[previous]
+                G[a, a] += w * w
+                link[entry], holder[entry], weight[entry] = head[user], a, w
+                head[user] = entry
+                entry += 1
+        for at in range(T[0][item], T[0][item + 1]):
+            previous = head[T[1][at]]
+            while previous >= 0:
+                b[holder[previous]] += T[2][at] * weight[previous]
+                previous = link[previous]
+        for a in range(m):
+            for at in range(T[0][support[item, a]], T[0][support[item, a] + 1]):
+                head[T[1][at]] = -1
+            G[a, a] += ridge
+            for c in range(a):
+                G[c, a] = G[a, c]
+        _conjugate_gradients(G, b, m, values[item])
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _conjugate_gradients(G, b, m, x):  # type: ignore[no-untyped-def]
+    """G[:m, :m] x = b[:m], preconditioned by the diagonal, to the precision of float32."""
+    r, p, q = b[:m].copy(), np.empty(m, np.float32), np.empty(m, np.float32)
+    rz = 0.0
+    for i in range(m):
+        x[i] = 0
+        p[i] = r[i] / G[i, i]
+        rz += r[i] * p[i]
+    tolerance = rz * 1e-12
+    for _ in range(100):
+        if rz <= tolerance:
+            break
+        pq = 0.0
+        for i in range(m):
+            total = np.float32(0)
+            for j in range(m):
+                total += G[i, j] * p[j]
+            q[i] = total
+            pq += total * p[i]
+        step = np.float32(rz / pq)
+        previous, rz = rz, 0.0
+        for i in range(m):
+            x[i] += step * p[i]
+            r[i] -= step * q[i]
+            rz += r[i] * r[i] / G[i, i]
+        momentum = np.float32(rz / previous)
+        for i in range(m):
+            p[i] = r[i] / G[i, i] + momentum * p[i]
+
+
+@numba.njit(cache=True, nogil=True)
+def mirror_rows(low, high, P):  # type: ignore[no-untyped-def]
+    """Copy the lower triangle of P over the upper one, which LAPACK leaves unset."""
+    n = len(P)
+    for i in range(low, high):
+        for j in range(i + 1, n):
+            P[i, j] = P[j, i]

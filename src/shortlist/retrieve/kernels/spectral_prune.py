@@ -1,0 +1,39 @@
+"""Kernel of the spectral model: the entries of its dense filter that are kept."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from shortlist.retrieve.kernels.cooccurrence import walk
+from shortlist.retrieve.kernels.select import heap_replace, heap_sort
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def prune_rows(low, high, T, X, factors, scales, nearby, items, values):  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes its arrays one by one
+    """Write the largest entries of row i of W among the items that co-occur with i: one-step weight plus components."""
+    left, right = factors
+    own, others = scales
+    n_items = len(own)
+    line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
+    touched = np.empty(n_items, np.int32)
+    near, strength = np.empty(nearby, np.int32), np.empty(nearby, np.float32)
+    for item in range(low, high):
+        n = walk(item, T, X, line, seen, touched)
+        near[:] = -1
+        strength[:] = -np.inf
+        for at in range(n):
+            other = touched[at]
+            if other != item:
+                heap_replace(line[other] * others[other], other, strength, near)
+            line[other] = 0
+            seen[other] = False
+        for at in range(nearby):
+            other = near[at]
+            if other < 0:
+                continue
+            total = own[item] * strength[at]
+            for c in range(left.shape[1]):
+                total += left[item, c] * right[other, c]
+            heap_replace(total, other, values[item], items[item])
+        heap_sort(values[item], items[item])

@@ -1,0 +1,222 @@
+"""What a retriever is given, and what it returns.
+
+A model here is a function of a history, not of a user id. A known user, a visitor with two clicks, and a batch of a
+million histories all arrive as `Requests`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numba
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from shortlist.data.attributes import Attribute
+from shortlist.data.dataset import Dataset
+from shortlist.data.histories import Histories
+from shortlist.retrieve.event_weighting import EventWeighting, EventWeights, WeightSettings
+from shortlist.retrieve.kernels.select import FilterArrays, filter_arrays, top_k_rows
+
+Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
+"""Sparse rows: indptr int64 (B+1,), columns int32, values float32."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """B requests, in codes.
+
+    Item codes may be beyond the catalogue that a model was fitted on, because items are added while a model serves. A model
+    ignores such items in histories and proposes none.
+
+    Attributes
+    ----------
+    histories
+        What each user did, oldest first.
+    weights
+        float32 (E,): how much each event of the histories counts.
+    moments
+        int64 ms (B,): when each request is made.
+    allowed
+        bool (items,): the items that may be returned, for the whole batch; None for all. May be longer than the model.
+    excluded_indptr, excluded
+        Ragged item codes that must not be returned (seen, blocked): request b excludes
+        `excluded[excluded_indptr[b]:excluded_indptr[b + 1]]`; None for none.
+    attributes
+        What is known of the users: name → attribute of B rows.
+    """
+
+    histories: Histories
+    weights: NDArray[np.float32]
+    moments: NDArray[np.int64]
+    allowed: NDArray[np.bool_] | None = None
+    excluded_indptr: NDArray[np.int64] | None = None
+    excluded: NDArray[np.integer] | None = None
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    # results that several models of one batch share; a batch belongs to one call
+    _sums: dict[int, Rows] = field(default_factory=dict, repr=False)
+    _folded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.histories)
+
+    def __repr__(self) -> str:
+        return f"Requests({len(self)} requests, {len(self.weights)} events)"
+
+    def sums(self, n_items: int) -> Rows:
+        """Return the histories as sparse rows of summed weights, without items from n_items on.
+
+        Computed once for all models of a batch; do not write into it.
+        """
+        if n_items not in self._sums:
+            h = self.histories
+            indptr = np.zeros(len(h) + 1, np.int64)
+            items, weights = np.empty_like(h.item), np.empty_like(self.weights)
+            size = _sum_rows(h.indptr, h.item, self.weights, n_items, indptr, items, weights)
+            self._sums[n_items] = indptr, items[:size], weights[:size]
+        return self._sums[n_items]
+
+    def folded(
+        self, items: NDArray[np.float32], compute: Callable[[], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Return the factors of the histories beside the factors of some items; computed once for these items."""
+        for known, factors in self._folded:
+            if known is items:
+                return factors
+        factors = compute()
+        self._folded.append((items, factors))
+        return factors
+
+    def matrix(self, n_items: int) -> sp.csr_matrix:
+        """Return the histories as a sparse (B, n_items) matrix of summed weights."""
+        indptr, items, weights = self.sums(n_items)
+        return sp.csr_matrix((weights.copy(), items, indptr), shape=(len(self), n_items))
+
+    def filters(self) -> FilterArrays:
+        """Return the filters in the form that kernels take."""
+        return filter_arrays(self.allowed, self.excluded_indptr, self.excluded)
+
+    def with_weights(self, weights: NDArray[np.float32]) -> Requests:
+        """Return the same requests with other weights of their events."""
+        return replace(self, weights=weights, _sums={}, _folded=[])
+
+    def within(self, n_items: int) -> Requests:
+        """Return requests in which events of items from n_items on have no weight and a valid code.
+
+        Events keep their places, so that results by event stay aligned. Costs nothing where there are no such events.
+        """
+        h = self.histories
+        unknown = h.item >= n_items
+        if not unknown.any():
+            return self
+        item = np.where(unknown, 0, h.item).astype(np.int32)
+        weights = np.where(unknown, 0, self.weights).astype(np.float32)
+        return replace(self, histories=replace(h, item=item), weights=weights, _sums={}, _folded=[])
+
+    @classmethod
+    def of_users(
+        cls,
+        dataset: Dataset,
+        users: NDArray[np.integer],
+        moments: NDArray[np.int64],
+        weighting: WeightSettings | None = None,
+        exclude_seen: bool = True,
+    ) -> Requests:
+        """Make the requests of users with all that a data set holds of them.
+
+        Parameters
+        ----------
+        dataset
+            Holds the histories and user attributes.
+        users
+            int (B,): user codes, −1 for an unknown user.
+        moments
+            int64 ms (B,).
+        weighting
+            How much an event counts (default: every event counts 1).
+        exclude_seen
+            Whether items of a user's history must not be returned.
+        """
+        h = dataset.histories
+        known = users >= 0
+        safe = np.where(known, users, 0)
+        own = h.pick(h.indptr[safe], np.where(known, h.indptr[safe + 1], h.indptr[safe]))
+        weights = EventWeights.of(weighting or EventWeighting(), dataset.log)(own)
+        attributes = {name: a.take(users) for name, a in dataset.users.attributes.items()}
+        excluded = (own.indptr, own.item) if exclude_seen else (None, None)
+        return cls(own, weights, moments, None, *excluded, attributes)
+
+    def rows(self, start: int, end: int) -> Requests:
+        """Return the requests start ≤ b < end."""
+        h = self.histories
+        low, high = int(h.indptr[start]), int(h.indptr[end])
+        part = Histories(
+            h.indptr[start : end + 1] - low,
+            h.item[low:high],
+            h.time[low:high],
+            h.kind[low:high],
+            h.value[low:high],
+        )
+        indptr, excluded = self.excluded_indptr, self.excluded
+        if indptr is not None and excluded is not None:
+            excluded, indptr = excluded[indptr[start] : indptr[end]], indptr[start : end + 1] - indptr[start]
+        attributes = {name: a.take(np.arange(start, end)) for name, a in self.attributes.items()}
+        return Requests(
+            part, self.weights[low:high], self.moments[start:end], self.allowed, indptr, excluded, attributes
+        )
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_rows(begin, item, weight, n_items, indptr, items, weights):  # type: ignore[no-untyped-def]
+    """Write each history's distinct items in rising order with their summed weights; return how many there are."""
+    n = 0
+    for row in range(len(begin) - 1):
+        low, high = begin[row], begin[row + 1]
+        order = np.argsort(item[low:high], kind="mergesort")
+        first = n
+        for at in order:
+            one = item[low + at]
+            if one >= n_items:
+                continue
+            if n > first and items[n - 1] == one:
+                weights[n - 1] += weight[low + at]
+            else:
+                items[n], weights[n] = one, weight[low + at]
+                n += 1
+        indptr[row + 1] = n
+    return n
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best items of each request, best first.
+
+    Attributes
+    ----------
+    item
+        int32 (B, k): item codes, −1 where there are fewer than k.
+    score
+        float32 (B, k): their scores, −inf where there is no item.
+    """
+
+    item: NDArray[np.int32]
+    score: NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        return f"Candidates({self.item.shape[0]} requests, k={self.item.shape[1]})"
+
+
+def top_k(scores: NDArray[np.float32], requests: Requests, k: int) -> Candidates:
+    """Return the k highest scores of each row among the items that the request permits.
+
+    Filters act before the cut, so that a strict filter still fills the list. Ties go to the lower code, so that results
+    repeat. O(B · items).
+
+    Parameters
+    ----------
+    scores
+        float32 (B, items); −inf or NaN where an item is not proposed.
+    """
+    return Candidates(*top_k_rows(scores, k, requests.filters()))

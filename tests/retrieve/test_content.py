@@ -1,0 +1,69 @@
+"""Content: similar descriptions, and items that nobody has taken yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.ids import IdMap
+from shortlist.evaluate.cold_start import cold_start
+from shortlist.retrieve import Content
+from support.interactions import make_requests
+from support.retrievers import small_dataset
+
+
+def test_content_finds_similar_and_new_items() -> None:
+    model = Content().fit(small_dataset())
+    scores = model.score(make_requests([0]))[0]
+    assert scores[1] > 0 > scores[2]  # "red" is shared with b, nothing with c
+    assert model.score(make_requests([2]))[0, 3] == pytest.approx(
+        1.0
+    )  # d was taken by nobody and reads like c
+    assert model.similar(3).argmax() in {2, 3}  # type: ignore[union-attr]
+
+
+def test_a_described_new_item_is_found_without_refitting(world, dataset: Dataset) -> None:  # type: ignore[no-untyped-def]
+    model = Content().fit(dataset)
+    assert model.factor_map_.size, "the world has enough described items to learn a map"
+    # a twin of item 0 that nobody has taken: the same description, so next to the same score
+    n = len(dataset.items)
+    twin = dataset.items.attributes
+
+    rows = np.append(np.arange(n), 0)
+
+    grown = replace(
+        dataset,
+        items=replace(
+            dataset.items,
+            ids=IdMap(pa.array([*dataset.items.ids.values.to_pylist(), "twin"])),
+            titles=dataset.items.titles.extended(["twin"]),
+            attributes={name: a.take(rows) for name, a in twin.items()},
+        ),
+    )
+    scores = model.with_items(grown.items).score(make_requests([5, 6, 7]))
+    assert scores.shape[1] == n + 1
+    assert scores[0, n] == pytest.approx(scores[0, 0], rel=1e-4, abs=1e-4)
+
+
+def test_cold_items_are_found_on_movielens(movielens: Path) -> None:
+    """A tenth of the films hidden from training: recall@50 of the hidden ones at least five times chance."""
+
+    found = cold_start(Dataset.from_project(parse_project_of(movielens)), k=50)
+    assert found.hidden_items == pytest.approx(168, abs=2)
+    assert found.recall.value >= 5 * found.random, (found.recall.value, found.random)
+
+
+def parse_project_of(folder: Path):  # type: ignore[no-untyped-def]
+    from shortlist.config.data import DataSettings
+    from shortlist.data.guess import guess_project
+    from shortlist.data.tables import read_tables
+
+    sources = {"events": str(folder / "events.parquet"), "items": str(folder / "items.parquet")}
+    tables = read_tables(DataSettings(**sources))
+    project = guess_project(tables.events, tables.items, tables.users)
+    return project.model_copy(update={"data": project.data.model_copy(update=sources)})

@@ -1,0 +1,122 @@
+"""Fusion of several sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shortlist.data.dataset import Dataset
+from shortlist.metrics.ranking import hit_matrix
+from shortlist.retrieve import (
+    ALS,
+    RETRIEVERS,
+    SLIM,
+    Fuse,
+    Neighbours,
+    Popular,
+    Requests,
+    Retriever,
+    load_retriever,
+)
+from shortlist.retrieve.fusion.blend import blend
+from support.interactions import make_requests
+from support.retrievers import ordered_models
+
+
+def test_blend_keeps_each_source(dataset: Dataset) -> None:
+    models: dict[str, Retriever] = {
+        "popular": Popular().fit(dataset),
+        "neighbours": Neighbours().fit(dataset),
+    }
+    requests = make_requests([1, 2], [])
+    blended = blend(models, requests, 50)
+    for source, model in enumerate(models.values()):
+        alone = model.retrieve(requests, 50).item
+        for row in range(2):
+            for place in range(50):
+                item, rank = blended.item[row, place], blended.ranks[row, place, source]
+                if item >= 0 and not np.isnan(rank):
+                    assert alone[row, int(rank)] == item
+    assert np.isnan(blended.ranks[1, :, 1]).all()  # an empty history has no neighbours
+
+
+class Oracle(Retriever):
+    """Knows the answers of some requests, by the first item of the history."""
+
+    name = "oracle"
+
+    def __init__(self, scores: np.ndarray) -> None:
+        super().__init__()
+        self.scores = scores
+
+    def _fit(self, dataset: Dataset) -> None:
+        """Know everything already."""
+
+    def score(self, requests: Requests) -> np.ndarray:
+        return self.scores[requests.histories.item[requests.histories.indptr[:-1]]]
+
+
+def test_fuse_finds_the_source_that_is_right() -> None:
+    rng = np.random.default_rng(0)
+    n = 60
+    truth = [rng.permutation(n)[:4] for _ in range(n)]
+    good = rng.random((n, n)).astype(np.float32)
+    for row, t in enumerate(truth):
+        good[row, t] += 0.4
+    noise = rng.random((n, n)).astype(np.float32)
+    fused = Fuse({"noise": Oracle(noise), "good": Oracle(good)}).of_fitted(np.ones(n, np.float32))
+    requests = make_requests(*[[i] for i in range(n)])
+    judged = fused.learn(requests, truth, 10)
+    weights = dict(zip(fused.sources, fused.weights_, strict=True))
+    assert weights["good"] > 3 * weights["noise"]
+    assert judged.ndcg[judged.rule] >= max(judged.ndcg.values()) * 0.99
+    hits = hit_matrix(fused.retrieve(requests, 10).item, truth).sum()
+    assert hits >= hit_matrix(Oracle(good).retrieve(requests, 10).item, truth).sum() * 0.98
+
+
+def test_fuse_by_ranks_with_equal_weights_is_reciprocal_rank_fusion(dataset: Dataset) -> None:
+    sources: dict[str, Retriever] = {
+        "a": RETRIEVERS["popular"]().fit(dataset),
+        "b": Neighbours().fit(dataset),
+    }
+    fused = Fuse(dict(sources), rule="ranks", each=30).of_fitted(np.ones(len(dataset.items), np.float32))
+    requests = make_requests([1, 2, 3], [7])
+    expected = blend(sources, requests, 60, each=30)
+    found = fused.retrieve(requests, 20)
+    by_hand = np.nansum(1 / (60 + expected.ranks), axis=2)
+    np.testing.assert_allclose(found.score / 60, -np.sort(-by_hand, axis=1)[:, :20], rtol=1e-5)
+
+
+def test_a_blend_is_saved_and_loaded(dataset: Dataset, tmp_path: Path) -> None:
+    fused = Fuse({"slim": SLIM(), "als": ALS(factors=8), "neighbours": Neighbours()}).fit(dataset)
+    h = dataset.histories
+    people = np.flatnonzero(np.diff(h.indptr) > 3)[:300]
+    requests = make_requests(*[h.item[h.indptr[u] : h.indptr[u + 1] - 2].tolist() for u in people])
+    truth = [np.unique(h.item[h.indptr[u + 1] - 2 : h.indptr[u + 1]]) for u in people]
+    fused.learn(requests, truth, 10)
+    fused.rule_ = "trees"
+    assert fused.booster_ is not None or len(truth) < 200
+    fused.save(tmp_path / "blend")
+    again = Fuse.load(tmp_path / "blend")
+    a, b = fused.retrieve(requests, 10), again.retrieve(requests, 10)
+    np.testing.assert_array_equal(a.item, b.item)
+    np.testing.assert_array_equal(a.score, b.score)
+    assert isinstance(load_retriever(tmp_path / "blend" / "sources" / "als"), ALS)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 40))
+@settings(max_examples=20, deadline=None)
+def test_a_blend_permutes_and_never_invents(seed: int, k: int) -> None:
+    models = {name: ordered_models()[name] for name in ("popular", "neighbours", "als")}
+    history = np.random.default_rng(seed).integers(0, 25, 4).tolist()
+    banned = np.array(history)
+    requests = make_requests(history, excluded_indptr=np.array([0, len(banned)]), excluded=banned)
+    fused = Fuse(dict(models)).of_fitted(np.ones(25, np.float32))
+    fused.weights_ = np.array([0.5, 1.0, 1.0])
+    item = fused.retrieve(requests, k).item[0]
+    item = item[item >= 0]
+    assert len(set(item.tolist())) == len(item)
+    assert not set(item.tolist()) & set(history)

@@ -1,0 +1,35 @@
+"""Popular, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shortlist.retrieve import Popular
+from support.interactions import make_requests
+from support.retrievers import small_dataset
+
+
+def test_popular_by_hand() -> None:
+    small = small_dataset()
+    np.testing.assert_allclose(
+        Popular().fit(small).score(make_requests([])), [[2 / 6, 2 / 6, 2 / 6, -np.inf]]
+    )
+    decayed = Popular(half_life="1d").fit(small).score(make_requests([]))[0]
+    ages = np.arange(5, -1, -1.0)
+    total = (2**-ages).sum()
+    np.testing.assert_allclose(
+        decayed[:3], [(2**-5 + 2**-3) / total, (2**-4 + 2**-2) / total, (2**-1 + 1) / total], rtol=1e-6
+    )
+
+
+def test_popular_by_segment() -> None:
+    small = small_dataset()
+    model = Popular(by="sex", prior=0.0).fit(small)
+    women = model.score(
+        make_requests([], attributes={"sex": small.users.attributes["sex"].take(np.array([0]))})
+    )
+    np.testing.assert_allclose(women, [[0.5, 0.5, -np.inf, -np.inf]])
+    unknown = model.score(
+        make_requests([], attributes={"sex": small.users.attributes["sex"].take(np.array([-1]))})
+    )
+    np.testing.assert_allclose(unknown[0, :3], 1 / 3)
