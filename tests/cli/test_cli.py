@@ -1,10 +1,8 @@
-"""The command line as a person uses it: init, check, train, evaluate, recommend, batch, inspect; and its errors."""
+"""The command line in a child process: init, check, train, evaluate, recommend, batch, inspect, demo, and errors."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,20 +11,7 @@ import pytest
 from shortlist.config.project import read_project
 from shortlist.config.toml import write_toml
 from shortlist.simulate.world import World
-
-
-def run(*arguments: object, cwd: Path, ok: bool = True) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "shortlist.cli", *map(str, arguments)],
-        cwd=cwd,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert (done.returncode == 0) is ok, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+from support.cli import run
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +40,7 @@ def test_init_writes_a_commented_project(folder: Path) -> None:
     assert "exists" in run("init", "events.parquet", cwd=folder, ok=False)
 
 
-def test_the_way_from_check_to_batch(folder: Path) -> None:
+def test_commands_from_check_to_inspect(folder: Path) -> None:
     assert "events read" in run("check", "--json", "check.json", cwd=folder)
     check = json.loads((folder / "check.json").read_text())
     assert check["read"] == check["kept"] + sum(check["set_aside"].values())
@@ -111,7 +96,7 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
     )
 
 
-def test_toml_round_trip(world: World, tmp_path: Path) -> None:
+def test_a_written_project_is_read_back_unchanged(world: World, tmp_path: Path) -> None:
     (tmp_path / "shortlist.toml").write_text(write_toml(world.settings, "x"))
     assert (
         read_project(tmp_path).model_dump()

@@ -10,6 +10,9 @@ import pyarrow as pa
 from shortlist.config.data import is_query
 from shortlist.errors import DataError
 
+FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db"}
+"""Suffixes of file names. With a database, any other name that is not a file is a table, such as `schema.table`."""
+
 
 class DuckDBEngine:
     """Runs queries over Arrow tables in memory, on all cores."""
@@ -65,7 +68,7 @@ def read_table(source: str, database: str | None = None) -> pa.Table:
             return _fetch(connection, source, [], source)
         path = Path(source)
         if not path.exists():
-            if database is not None and not path.suffix:
+            if database is not None and path.suffix.lower() not in FILES:
                 quoted = ".".join('"' + part.replace('"', '""') + '"' for part in source.split("."))
                 sql = f"SELECT * FROM {quoted}"  # noqa: S608 - each part of the name is quoted
                 return _fetch(connection, sql, [], f"{database}: table {source}")
