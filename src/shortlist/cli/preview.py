@@ -19,7 +19,7 @@ from shortlist.cli.terminal import (
 from shortlist.errors import ShortlistError
 
 if TYPE_CHECKING:
-    from shortlist.evaluate.rerank_cost import Preview
+    from shortlist.evaluate.rerank_cost import RerankPreview
 
 UNCHANGED = 5e-4
 """A smaller change of predicted utility is reported as none."""
@@ -34,7 +34,7 @@ def preview(
     n: Annotated[int, typer.Option("-n", help="Number of items per slate.", min=1, max=200)] = 10,
     json_file: JsonOption = None,
 ) -> None:
-    r"""Preview the \[rerank] section of a project file on a trained bundle.
+    r"""RerankPreview the \[rerank] section of a project file on a trained bundle.
 
     Reports which slates would change, and how much predicted utility each part of the settings costs. Nothing is trained or served.
     """
@@ -60,7 +60,7 @@ def preview(
     write_json(json_file, found.to_json())
 
 
-def _show(found: Preview) -> None:
+def _show(found: RerankPreview) -> None:
     print_text(
         f"Of {found.people:,} users' slates, {found.changed:.0%} would contain other items; {_change_of_utility(found)}."
     )
@@ -81,7 +81,7 @@ def _show(found: Preview) -> None:
             print_text(f"{title}: {'; '.join(f'{name} ({slates:+d})' for name, slates in moved[:6])}")
 
 
-def _change_of_utility(found: Preview) -> str:
+def _change_of_utility(found: RerankPreview) -> str:
     cost = found.price
     if abs(cost.value) < UNCHANGED:
         return "predicted utility is unchanged"
