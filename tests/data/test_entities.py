@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shortlist.config.data import AttributeKind
 from shortlist.data.attributes import (
     CategoryAttribute,
     EmbeddingAttribute,
@@ -25,7 +27,7 @@ from shortlist.data.ids import IdMap
 from shortlist.data.texts import Texts
 from shortlist.errors import DataError, RequestError
 
-KINDS = {
+KINDS: dict[str, AttributeKind] = {
     "price": "number",
     "brand": "category",
     "genres": "list",
@@ -62,11 +64,11 @@ def catalogue(n: int = 2) -> Entities:
     return Entities(
         IdMap(pa.array([f"i{k}" for k in range(n)])),
         Texts([f"Title {k}" for k in range(n)]),
-        {name: encode(name, kind, columns[name]) for name, kind in KINDS.items()},  # type: ignore[arg-type]
+        {name: encode(name, kind, columns[name]) for name, kind in KINDS.items()},
     )
 
 
-def shown(items: Entities) -> list[dict[str, object]]:
+def shown(items: Entities) -> list[dict[str, Any]]:
     return [
         {"id": items.ids.id(code), "title": items.titles[code]}
         | {name: a.show(code) for name, a in items.attributes.items()}
@@ -86,7 +88,7 @@ def shown(items: Entities) -> list[dict[str, object]]:
     ),
 )
 def test_snapshots_equal_a_plain_list(
-    room: bool, batches: list[tuple[int, list[tuple[int, str | None, dict[str, object]]]]]
+    room: bool, batches: list[tuple[int, list[tuple[int, str | None, dict[str, Any]]]]]
 ) -> None:
     """Whatever snapshot is changed, it equals a list of dictionaries that is changed one by one."""
     first = catalogue().with_room(3) if room else catalogue()
@@ -97,13 +99,13 @@ def test_snapshots_equal_a_plain_list(
         for number, title, values in batch:
             row = next((r for r in rows if r["id"] == f"i{number}"), None)
             if row is None:
-                empty = {name: [] if kind == "list" else None for name, kind in KINDS.items()}
-                row = {"id": f"i{number}", "title": f"i{number}"} | empty
+                empty: dict[str, Any] = {name: [] if kind == "list" else None for name, kind in KINDS.items()}
+                row = {"id": f"i{number}", "title": f"i{number}", **empty}
                 rows.append(row)
             if title:
                 row["title"] = title
             for name, value in values.items():
-                given_list = sorted(set(value or [])) if name == "genres" else value  # type: ignore[call-overload]
+                given_list = sorted(set(value or [])) if name == "genres" else value
                 row[name] = given_list
         changes = [EntityChange(f"i{number}", title, values) for number, title, values in batch]
         snapshots.append(snapshots[which].with_changes(changes))
@@ -111,9 +113,9 @@ def test_snapshots_equal_a_plain_list(
     for snapshot, rows in zip(snapshots, truth, strict=True):
         found = shown(snapshot)
         for row in found:
-            row["genres"] = sorted(row["genres"])  # type: ignore[call-overload]
+            row["genres"] = sorted(row["genres"])
         for row in rows:
-            row["genres"] = sorted(row["genres"])  # type: ignore[call-overload]
+            row["genres"] = sorted(row["genres"])
         assert found == rows
 
 
@@ -145,7 +147,7 @@ def test_columns_and_values_are_read_alike() -> None:
         ({"genre": ["a"]}, "genre", "did you mean 'genres'"),
     ],
 )
-def test_a_wrong_value_names_its_field(attributes: dict[str, object], field: str, words: str) -> None:
+def test_a_wrong_value_names_its_field(attributes: dict[str, Any], field: str, words: str) -> None:
     with pytest.raises(RequestError, match=words) as error:
         catalogue().check_change(EntityChange("i1", None, attributes), "items.3.")
     assert error.value.field == f"items.3.attributes.{field}"
@@ -178,7 +180,7 @@ def test_old_snapshots_are_freed() -> None:
     items = catalogue(1000).with_room(100)
     old = items.with_changes([EntityChange("i1", None, ROW), EntityChange("one")])
     price = old.attribute("price", NumberAttribute)
-    freed = [weakref.ref(old), weakref.ref(price), weakref.ref(price.values.base)]
+    freed: list[weakref.ref[Any]] = [weakref.ref(old), weakref.ref(price), weakref.ref(price.values.base)]
     new = old.with_changes([EntityChange(f"i{k}", None, {"price": 9}) for k in range(10)])
     del old, price, items
     gc.collect()

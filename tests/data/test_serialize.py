@@ -27,7 +27,7 @@ def test_a_data_set_comes_back_and_leaves_its_log_unread(dataset: Dataset, tmp_p
             assert isinstance(other, CodedAttribute)
             np.testing.assert_array_equal(other.codes, attribute.codes)
             assert other.vocabulary == attribute.vocabulary
-    earliest = {}
+    earliest: dict[int, int] = {}
     for item, time in zip(dataset.log.item.tolist(), dataset.log.time.tolist(), strict=True):
         earliest[item] = min(time, earliest.get(item, time))
     assert {i: int(dataset.first[i]) for i in earliest} == earliest

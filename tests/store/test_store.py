@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from shortlist.config.data import DataSettings
+from shortlist.data.dataset import Dataset
 from shortlist.errors import ShortlistError, StoreError
 from shortlist.serve.keys import Keyring, all_keys, make_key, revoke_key
 from shortlist.store.event_store import EventStore
+from shortlist.store.merge import StorePosition, merge_store
 from shortlist.store.records import Operation, StoredEvent, StoredSlate
 from shortlist.store.schema import metadata
 
@@ -108,7 +111,7 @@ def test_keys_are_kept_as_hashes(store_target: str) -> None:
     ring = Keyring(store)
     found = ring.find(secret)
     assert found is not None
-    assert (found.name, found.scopes) == ("shop", {"recommend", "events"})
+    assert (found.name, found.scopes) == ("shop", frozenset({"recommend", "events"}))
     assert ring.find(secret[:-1]) is None
     with store.engine.connect() as connection:
         row = str(connection.execute(text("SELECT * FROM keys")).one())
@@ -211,3 +214,17 @@ def test_a_full_disk_stores_nothing_of_the_batch(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="full"):
         store.write([StoredEvent(f"x{i}", "u", "i" * 2000, "play", 1) for i in range(500)])
     assert list(store.events()) == [event(1)]
+
+
+def test_a_store_and_a_merge_have_short_reprs(tmp_path: Path) -> None:
+    store = EventStore(tmp_path / "e.sqlite")
+    assert repr(store) == f"EventStore('sqlite:///{tmp_path / 'e.sqlite'}')"
+    dataset = Dataset.from_frames([{"user_id": "u", "item_id": "i", "kind": "play", "timestamp": 10}])
+    store.write(
+        [StoredEvent("e1", "new", "i", "play", 20_000), StoredEvent("e2", "u", "gone", "play", 30_000)]
+    )
+    merged = merge_store(dataset, store, DataSettings())
+    assert repr(merged) == "MergedDataset(Dataset(2 users, 1 items, 2 events); 1 new events, 0 users erased)"
+    assert merged.dataset.check.set_aside == {"of unknown items": 1}
+    assert merged.position == StorePosition(store.id, 2, 0)
+    store.close()

@@ -1,4 +1,4 @@
-"""Time as int64 milliseconds since 1970, from the many ways people write it."""
+"""Times as int64 milliseconds since 1970, read from numbers, dates and texts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from shortlist.engines.duckdb import connect
 
@@ -18,18 +19,32 @@ NO_TIME: int = int(np.iinfo(np.int64).min)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 UNITS = {"seconds": 1e3, "milliseconds": 1.0, "microseconds": 1e-3, "nanoseconds": 1e-6}
-"""Unit → how many milliseconds one of it is."""
+"""Unit → its length in milliseconds."""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How a time column was understood: its unit, and which rows fit no reading or another unit than most."""
+@dataclass(frozen=True, repr=False)
+class TimeReading:
+    """How a time column was read.
+
+    Attributes
+    ----------
+    unit : str
+        "seconds", "milliseconds", "microseconds", "nanoseconds", "years", "dates" or "unknown".
+    unreadable : ndarray of shape (n,), bool
+        Values that are not a time; nulls are not counted.
+    other_unit : ndarray of shape (n,), bool
+        Numbers so much larger or smaller than most that they are in another unit.
+    """
 
     unit: str
-    unreadable: np.ndarray
-    """bool (n,): not a time at all (nulls are not counted)."""
-    other_unit: np.ndarray
-    """bool (n,): a number so much larger or smaller than the rest that it is in another unit."""
+    unreadable: NDArray[np.bool_]
+    other_unit: NDArray[np.bool_]
+
+    def __repr__(self) -> str:
+        return (
+            f"TimeReading({self.unit}, {int(self.unreadable.sum())} unreadable, "
+            f"{int(self.other_unit.sum())} in another unit)"
+        )
 
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
@@ -70,12 +85,22 @@ def _moment_of_integer(value: int) -> int:
     return value // 1_000_000 if size < 2**63 else NO_TIME
 
 
-def to_milliseconds(array: pa.Array) -> tuple[np.ndarray, Reading]:
-    """Milliseconds int64 (n,), `NO_TIME` where there is none, and how they were read.
+def to_milliseconds(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
+    """Read a column of times.
 
     Integers are seconds, milliseconds, microseconds or nanoseconds by their size: 1e9 seconds is the year 2001, and no
-    two units overlap between 1973 and 2286. Small integers (under 1e8, as in synthetic logs) are seconds, except that
-    whole numbers between 1500 and 2200 throughout are years.
+    two units overlap between 1973 and 2286. Small integers (under 1e8, as in synthetic logs) are seconds. A column of
+    whole numbers between 1500 and 2200 holds years.
+
+    Parameters
+    ----------
+    array
+        Numbers, dates, timestamps or texts.
+
+    Returns
+    -------
+    tuple of ndarray of shape (n,), int64, and TimeReading
+        Milliseconds, `NO_TIME` where there is no time; and how they were read.
     """
     n = len(array)
     none = np.zeros(n, bool)
@@ -85,26 +110,29 @@ def to_milliseconds(array: pa.Array) -> tuple[np.ndarray, Reading]:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         stamps = array.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
         micros = pc.fill_null(stamps.cast(pa.int64()), NO_TIME).to_numpy(zero_copy_only=False)
-        return np.where(micros == NO_TIME, NO_TIME, micros // 1000), Reading("dates", none, none)
+        return np.where(micros == NO_TIME, NO_TIME, micros // 1000), TimeReading("dates", none, none)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _from_text(array.cast(pa.string()))
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        return np.full(n, NO_TIME), Reading("unknown", ~np.asarray(array.is_null()), none)
+        return np.full(n, NO_TIME), TimeReading("unknown", ~np.asarray(array.is_null()), none)
+    return _from_numbers(array)
+
+
+def _from_numbers(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
+    none = np.zeros(len(array), bool)
     exact = pc.fill_null(array, 0).to_numpy(zero_copy_only=False)
     missing = np.asarray(array.is_null())
     numbers = exact.astype(np.float64)
-    bad = ~missing & ~np.isfinite(numbers)
-    missing |= bad
-    size = np.abs(np.where(missing, 0, numbers))
-    present = ~missing
+    infinite = ~missing & ~np.isfinite(numbers)
+    present = ~(missing | infinite)
     if not present.any():
-        return np.full(n, NO_TIME), Reading("seconds", bad, none)
+        return np.full(len(array), NO_TIME), TimeReading("seconds", infinite, none)
     if ((numbers >= 1500) & (numbers <= 2200) & (numbers == np.floor(numbers)))[present].all():
         years = np.where(present, numbers, 1970).astype(np.int64) - 1970
-        return np.where(
-            present, years.astype("datetime64[Y]").astype("datetime64[ms]").astype(np.int64), NO_TIME
-        ), Reading("years", bad, none)
-    if pa.types.is_integer(kind) and (size[present] < 1e8).mean() > 0.5:
+        starts = years.astype("datetime64[Y]").astype("datetime64[ms]").astype(np.int64)
+        return np.where(present, starts, NO_TIME), TimeReading("years", infinite, none)
+    size = np.abs(np.where(present, numbers, 0))
+    if pa.types.is_integer(array.type) and (size[present] < 1e8).mean() > 0.5:
         unit_of = np.where(size < 1e11, 0, np.where(size < 1e14, 1, np.where(size < 1e17, 2, 3)))
     else:
         unit_of = np.select([size < 1e8, size < 1e11, size < 1e14, size < 1e17], [4, 0, 1, 2], 3)
@@ -116,10 +144,10 @@ def to_milliseconds(array: pa.Array) -> tuple[np.ndarray, Reading]:
     else:
         times = np.round(np.where(present, numbers, 0) * UNITS[unit]).astype(np.int64)
     other = present & (unit_of != main)
-    return np.where(present, times, NO_TIME), Reading(unit, bad, other)
+    return np.where(present, times, NO_TIME), TimeReading(unit, infinite, other)
 
 
-def _from_text(array: pa.Array) -> tuple[np.ndarray, Reading]:
+def _from_text(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
     n = len(array)
     none = np.zeros(n, bool)
     missing = np.asarray(pc.or_kleene(array.is_null(), pc.equal(pc.fill_null(array, ""), "")))
@@ -127,7 +155,7 @@ def _from_text(array: pa.Array) -> tuple[np.ndarray, Reading]:
     if as_number.null_count < n and as_number.null_count <= missing.sum():
         whole = not pc.any(pc.match_substring(pc.fill_null(as_number, ""), ".")).as_py()
         return to_milliseconds(as_number.cast(pa.int64() if whole else pa.float64()))
-    # DuckDB reads ISO dates and times, with or without a zone; the two others are MovieLens' and the American way
+    # DuckDB reads ISO dates and times, with or without a zone; then MovieLens' format and month/day/year
     table = pa.table({"t": array})
     with connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
@@ -138,4 +166,4 @@ def _from_text(array: pa.Array) -> tuple[np.ndarray, Reading]:
         ).to_arrow_table()
     column = rows.column("ms").combine_chunks()
     times = pc.fill_null(column, NO_TIME).to_numpy(zero_copy_only=False)
-    return times, Reading("dates", ~missing & (times == NO_TIME), none)
+    return times, TimeReading("dates", ~missing & (times == NO_TIME), none)

@@ -106,6 +106,11 @@ class CategoryAttribute(ArrayAttribute, CodedAttribute):
         """Return a value as a word."""
         return str(value)
 
+    def with_room(self, n: int) -> Self:
+        """Return the attribute with room for n more rows, and with an index of its vocabulary."""
+        self.vocabulary.prepare()
+        return super().with_room(n)
+
     def _stored(self, parsed: list[Any]) -> tuple[Self, list[Any]]:
         vocabulary = self.vocabulary.extended(word for word in parsed if word is not None)
         target = self._like(self._rows)
@@ -226,5 +231,6 @@ class ListAttribute(CodedAttribute):
 
     def with_room(self, n: int) -> Self:
         """Return the attribute with room for n more rows, and for as many codes as they have on average."""
+        self.vocabulary.prepare()
         each = -(-len(self.codes) // max(len(self), 1))
         return self._like(self._indptr.with_room(n), self._codes.with_room(n * (each + 1)), self.vocabulary)

@@ -1,0 +1,84 @@
+"""Faults in an events table are counted and named."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from shortlist.config.project import Project, parse_project
+from shortlist.data.event_check import check_events
+
+EVENTS = pa.table(
+    {
+        "user_id": ["a", "b", "a"],
+        "item_id": [1, 2, 2],
+        "timestamp": [1_700_000_000, 1_700_000_100, 1_700_000_050],
+    }
+)
+NOW = 1_800_000_000_000
+
+
+def project(**columns: str) -> Project:
+    return parse_project({"data": {"events": "e", "columns": {"timestamp": "timestamp", **columns}}})
+
+
+def mess() -> pa.Table:
+    rows = [
+        ("u1", "i1", 1_700_000_000, "play", 1.0),
+        ("u1", "i1", 1_700_000_000, "play", 1.0),  # twice
+        (None, "i1", 1_700_000_001, "play", 1.0),
+        ("u2", None, 1_700_000_002, "play", 1.0),
+        ("u2", "i9", 1_700_000_003, "play", 1.0),  # unknown item
+        ("u2", "i2", 1_900_000_000, "play", 1.0),  # the future
+        ("u2", "i2", 1_700_000_004_000, "play", 1.0),  # milliseconds
+        ("u3", "i2", None, "play", 1.0),
+        ("u3", "i2", 1_700_000_005, None, 1.0),
+        ("u4", "i2", 1_700_000_007, "play", None),
+        ("", "i2", 1_700_000_008, "play", 1.0),
+    ]
+    return pa.table(
+        dict(
+            zip(
+                ["user_id", "item_id", "timestamp", "kind", "value"],
+                map(list, zip(*rows, strict=True)),
+                strict=True,
+            )
+        )
+    )
+
+
+def test_every_problem_is_counted() -> None:
+    log, check = check_events(
+        mess(), project(kind="kind", value="value"), "events.csv", pa.array(["i1", "i2"]), None, NOW
+    )
+    assert log is not None
+    assert check.read == check.kept + sum(check.set_aside.values()) == 11
+    assert check.kept == 2
+    assert check.set_aside == {
+        "without user_id": 1,
+        "without item_id": 1,
+        "with empty user_id": 1,
+        "without time": 1,
+        "with time in another unit": 1,
+        "in the future": 1,
+        "without kind": 1,
+        "duplicates": 1,
+        "of unknown items": 1,
+    }
+    future = next(p for p in check.problems if "ahead of now" in p.what)
+    assert (future.file, future.column, future.count) == ("events.csv", "timestamp", 1)
+    assert future.examples[0].startswith("row 6: user_id=u2, item_id=i2, timestamp=1900000000")
+    assert "events.csv: timestamp:" in str(future)
+
+
+def test_missing_column_names_the_likely_one() -> None:
+    _, check = check_events(
+        EVENTS.rename_columns(["user_id", "item_id", "timestmp"]), project(), "e.parquet", None, None, NOW
+    )
+    assert "did you mean 'timestmp'?" in str(check.errors[0])
+    assert "data.columns.timestamp" in str(check.errors[0])
+
+
+def test_wrong_type_is_an_error_with_rows() -> None:
+    table = EVENTS.append_column("value", pa.array(["1", "two", "3"]))
+    _, check = check_events(table, project(value="value"), "e.csv", None, None, NOW)
+    assert "row 2: 'two'" in str(check.errors[0])

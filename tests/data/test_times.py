@@ -1,0 +1,53 @@
+"""Times from numbers, dates and texts."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shortlist.data.times import NO_TIME, moment, to_milliseconds
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "expected"),
+    [
+        ([1_700_000_000], "seconds", 1_700_000_000_000),
+        ([1_700_000_000_123], "milliseconds", 1_700_000_000_123),
+        ([1_700_000_000_123_456], "microseconds", 1_700_000_000_123),
+        ([1_700_000_000_123_456_789], "nanoseconds", 1_700_000_000_123),
+        ([1_700_000_000.5], "seconds", 1_700_000_000_500),
+        ([1994], "years", 757_382_400_000),
+        (["2023-11-14T22:13:20Z"], "dates", 1_700_000_000_000),
+        (["01-Jan-1995"], "dates", 788_918_400_000),
+        (["1700000000"], "seconds", 1_700_000_000_000),
+        ([7], "seconds", 7_000),
+    ],
+)
+def test_times(values: list[object], unit: str, expected: int) -> None:
+    times, reading = to_milliseconds(pa.array(values))
+    assert (times.tolist(), reading.unit) == ([expected], unit)
+
+
+def test_unreadable_times_are_reported() -> None:
+    times, reading = to_milliseconds(pa.array(["2023-11-14", "yesterday", None]))
+    assert reading.unreadable.tolist() == [False, True, False]
+    assert times[1] == times[2] == NO_TIME
+
+
+@given(
+    st.one_of(
+        st.integers(-(2**62), 2**62),
+        st.integers(1400, 2300),
+        st.datetimes().map(lambda t: t.isoformat(timespec="milliseconds")),
+        st.dates().map(str),
+        st.floats(0, 1e18, allow_nan=False),
+        st.sampled_from(
+            ["", "soon", "01-Jan-1995", "12/31/1999", "1700000000", "2026-01-10T10:00:00+02:00", "2026-13-01"]
+        ),
+    )
+)
+@settings(deadline=None, max_examples=60)
+def test_one_time_is_read_as_a_column_of_one(value: float | str) -> None:
+    assert moment(value) == to_milliseconds(pa.array([value]))[0][0]
