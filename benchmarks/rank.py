@@ -121,7 +121,7 @@ def compare(name: str, dataset: Dataset) -> list[str]:
     ]
     lines += [f"| | ndcg@{k} | 95 % | recall@{k} | cascade minus it |", "| --- | --- | --- | --- | --- |"]
     for policy, metrics in report.metrics.items():
-        main, recall = metrics[report.main], metrics[f"recall@{k}"]
+        main, recall = metrics[report.main_metric], metrics[f"recall@{k}"]
         d = report.differences.get(policy)
         said = "" if d is None else f"{d.value:+.4f} ({d.low:+.4f} to {d.high:+.4f})"
         lines.append(

@@ -20,6 +20,7 @@ from shortlist.evaluate.audit.report import audit_page
 from shortlist.evaluate.report_page import evaluation_page
 from shortlist.experiments.analyse import ExposedPeople, analyse
 from shortlist.experiments.report import experiments_page
+from support.markup import check_markup
 from support.paths import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -135,6 +136,14 @@ def compare(name: str, text: str) -> None:
     if os.environ.get("SHORTLIST_GOLDEN"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8"), f"{path} differs; SHORTLIST_GOLDEN=1 writes it anew"
+
+
+@pytest.mark.parametrize("name", ["report", "experiments"])
+def test_pages_are_well_formed(name: str, written: dict[str, Path]) -> None:
+    """Attributes are quoted and class names are plain, also for a verdict such as "can't tell"."""
+    text = written[name].read_text(encoding="utf-8")
+    check_markup(text)
+    assert name != "experiments" or "can&#39;t tell" in text
 
 
 @pytest.mark.parametrize("name", ["report", "experiments", "audit"])

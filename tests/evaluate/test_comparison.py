@@ -63,7 +63,7 @@ def test_who_has_no_list_counts_as_missed_and_is_told() -> None:
     report = judged({"one": ONE[ONE.user_id != "b"], "two": TWO}, k=2)
     assert report.metrics["one"]["recall@2"].value == pytest.approx(0.5 / 3)
     assert report.facts["lists"]["one"]["people_without_a_list"] == 1
-    assert any("no list for 1 of 3" in c for c in report.cautions)
+    assert any("no list for 1 of 3" in c for c in report.warnings)
 
 
 def test_graded_and_past(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_graded_and_past(tmp_path: Path) -> None:
     best = 3 + 1 / np.log2(3)
     assert report.metrics["one"]["graded_ndcg@2"].value == pytest.approx((3 / best + 1 + 0) / 3)
     assert {"novelty@2", "popularity_lift@2", "coverage@2"} <= set(report.metrics["one"])
-    assert any("go to items that the person already has" in c for c in report.cautions)
+    assert any("go to items that the person already has" in c for c in report.warnings)
 
 
 @pytest.mark.parametrize(
@@ -245,13 +245,13 @@ def test_a_gain_from_popularity_alone_is_planted_and_found() -> None:
         [_round({"crowd": crowd, "taste": taste}, wanted, codes)], "crowd", 2, 300, main="recall"
     )
     assert report.comparisons[0].verdict == "better"
-    assert any("The gain of crowd over taste comes from popularity alone" in c for c in report.cautions)
+    assert any("The gain of crowd over taste comes from popularity alone" in c for c in report.warnings)
     steady = [[0, 2]] * 100  # finds the head and the middle
     fair = compare_slates(
         [_round({"steady": steady, "crowd": crowd}, wanted, codes)], "steady", 2, 300, main="recall"
     )
     assert fair.comparisons[0].verdict == "better"
-    assert not any("popularity alone" in c for c in fair.cautions)
+    assert not any("popularity alone" in c for c in fair.warnings)
 
 
 def test_disagreement_is_told_with_what_each_hides() -> None:
@@ -262,7 +262,7 @@ def test_disagreement_is_told_with_what_each_hides() -> None:
     report = compare_slates(
         [_round({"first": first, "later": later}, wanted, codes)], "first", 4, 200, main="mrr"
     )
-    said = [c for c in report.cautions if "mrr@4 prefers first" in c]
+    said = [c for c in report.warnings if "mrr@4 prefers first" in c]
     assert said
     assert any("recall@4 prefers later" in c for c in said)
     assert any("every hit after the first" in c for c in said)
@@ -274,7 +274,7 @@ def test_not_better_than_popular_is_told() -> None:
     report = compare_slates(
         [_round({"mine": same, "popular": same}, wanted, np.full(6, -1))], "mine", 2, 200, main="ndcg"
     )
-    assert any("not clearly better than showing everybody what is popular" in c for c in report.cautions)
+    assert any("not clearly better than showing everybody what is popular" in c for c in report.warnings)
 
 
 def test_the_luck_of_the_cut_is_told() -> None:
@@ -285,10 +285,10 @@ def test_the_luck_of_the_cut_is_told() -> None:
     ]
     report = compare_slates(rounds, "a", 2, 200)
     assert report.by_cut["a"][0] > report.by_cut["a"][1]
-    assert any("depends on when the log is cut" in c for c in report.cautions)
+    assert any("depends on when the log is cut" in c for c in report.warnings)
 
 
 def test_short_lists_stay_at_k() -> None:
     report = judged({"one": ONE}, k=10)
     assert report.metrics["one"]["precision@10"].value == pytest.approx((1 + 1 + 0) / 30)
-    assert any("lists of at most 2 items, and 10 are judged" in c for c in report.cautions)
+    assert any("lists of at most 2 items, and 10 are judged" in c for c in report.warnings)

@@ -184,7 +184,7 @@ def _evaluate_tables(
     train: str, test: str, retriever: str, k: int, given: list[str], json_file: Path | None
 ) -> None:
     """Fit a retriever on one table and evaluate it on another."""
-    from shortlist.evaluate.terminal import data_line, result
+    from shortlist.evaluate.terminal import retriever_tables, tables_summary
     from shortlist.evaluate.train_test import evaluate_retriever, read_train_test
 
     settings: dict[str, Any] = {}
@@ -199,9 +199,9 @@ def _evaluate_tables(
         except ValueError:
             settings[name.strip()] = value
     tables = read_train_test(train, test)
-    console.print(data_line(tables.facts))
+    console.print(tables_summary(tables.facts))
     with progress_bars() as progress:
         report = evaluate_retriever(tables, retriever, k, settings, progress)
-    for part in result(report, Path(test).name):
+    for part in retriever_tables(report, Path(test).name):
         console.print(part, highlight=False)
     write_json(json_file, report.to_json())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shortlist.data.dataset import Dataset
     from shortlist.data.progress import Progress as ProgressCallback
     from shortlist.data.slates import Slate
-    from shortlist.evaluate.protocol import Report
+    from shortlist.evaluate.report import Report
     from shortlist.store.event_store import EventStore
 
 console = Console()
@@ -145,12 +145,13 @@ def existing_store(target: str, field: str, hint: str) -> EventStore:
 
 def show_report(report: Report, html: Path, json_file: Path | None) -> None:
     """Print an evaluation report, and write it as HTML and JSON."""
-    from shortlist.evaluate.report_page import evaluation_page, evaluation_table
+    from shortlist.evaluate.report_page import evaluation_page
+    from shortlist.evaluate.terminal import evaluation_table
 
     console.print(evaluation_table(report))
     for leak in report.leaks:
         print_labelled("leak", str(leak), "red")
-    for caution in report.cautions:
+    for caution in report.warnings:
         print_labelled("caution", str(caution))
     print_text(report.verdict(), "bold")
     html.write_text(evaluation_page(report), encoding="utf-8")

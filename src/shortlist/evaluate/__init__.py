@@ -13,7 +13,8 @@ from typing import Any
 
 from shortlist.config.project import Project
 from shortlist.evaluate.external import evaluate_recommendations
-from shortlist.evaluate.protocol import Report, evaluate
+from shortlist.evaluate.protocol import evaluate
+from shortlist.evaluate.report import Report
 from shortlist.recommender import Recommender
 
 

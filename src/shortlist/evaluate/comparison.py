@@ -49,7 +49,7 @@ class ComparisonResult:
     metrics: dict[str, dict[str, Estimate]]
     comparisons: list[Comparison]
     slices: list[Slice]
-    cautions: list[str]
+    warnings: list[str]
     by_cut: dict[str, list[float]]
     people: int
 

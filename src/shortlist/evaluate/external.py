@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
-from shortlist.data.attributes import Attribute, encode
+from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, ListAttribute, encode
 from shortlist.data.dataset import Dataset
 from shortlist.data.guess import guess_project
 from shortlist.data.ids import IdMap, id_array
@@ -29,9 +29,11 @@ from shortlist.evaluate.external_lists import column_of, ids_of, read, read_list
 from shortlist.evaluate.folds import Fold, make_folds, refuse_sampling
 from shortlist.evaluate.leaks import Leak, across
 from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems
-from shortlist.evaluate.protocol import DAY, Report
+from shortlist.evaluate.report import Report
 from shortlist.evaluate.slices import SliceCodes, default_slices
 from shortlist.metrics.gains import gains
+
+DAY = 86_400_000
 
 
 def evaluate_recommendations(
@@ -101,17 +103,17 @@ def evaluate_recommendations(
         "seconds": round(time.perf_counter() - started, 2),
         "lists": told,
     }
-    report = Report.of(
+    report = Report.from_comparison(
         judged,
         next(iter(given)),
         name=name,
         simulated=dataset.project.simulated if dataset else False,
         k=k,
-        main=f"{main}@{k}",
+        main_metric=f"{main}@{k}",
         facts=facts,
         leaks=bench.leaks,
     )
-    report.cautions += _doubts(read_in, told, bench, k)
+    report.warnings += _doubts(read_in, told, bench, k)
     return report
 
 
@@ -286,14 +288,17 @@ def _attributes(
 
 def _kinds(attributes: dict[str, Attribute]) -> tuple[sp.csr_matrix | None, np.ndarray | None, int]:
     """Genres (the first list, or category of few values), and providers (the first category of many)."""
-    lists = [a for a in attributes.values() if a.kind == "list"]
-    few = [a for a in attributes.values() if a.kind == "category" and 2 <= len(a.vocabulary) <= 50]
+    lists = [a for a in attributes.values() if isinstance(a, ListAttribute)]
+    few = [
+        a for a in attributes.values() if isinstance(a, CategoryAttribute) and 2 <= len(a.vocabulary) <= 50
+    ]
     makers = [
         a
         for a in attributes.values()
-        if a.kind == "category" and 10 <= len(a.vocabulary) <= 0.5 * max(len(a), 1)
+        if isinstance(a, CategoryAttribute) and 10 <= len(a.vocabulary) <= 0.5 * max(len(a), 1)
     ]
-    genres = next(iter(lists or few), None)
+    coded: list[CodedAttribute] = [*(lists or few)]
+    genres = next(iter(coded), None)
     maker = next((a for a in makers if a is not genres), None)
     return (
         None if genres is None else genres.matrix(),

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from shortlist.recommender import Recommender
-from shortlist.report.html import page
+from shortlist.report import charts
+from shortlist.report.document import (
+    Block,
+    Document,
+    Notice,
+    Paragraph,
+    TableBlock,
+    TableCell,
+    TableRow,
+    Tone,
+)
+from shortlist.report.render import render_page
 
 PEOPLE = 200
-MOVED, OTHER_WORLD = 0.1, 0.25
+DRIFT, STRONG_DRIFT = 0.1, 0.25
 SPARSE = 0.05
 
 
@@ -118,12 +128,14 @@ def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[
     ]
     # everybody asks at the same moment here, in the top slot: these differ from training by design
     by_design = {f.name for f in recommender.features.features if f.kind in {"moment", "position"}}
-    moved = [f for f in features if f.drift is not None and f.drift > OTHER_WORLD and f.name not in by_design]
+    moved = [
+        f for f in features if f.drift is not None and f.drift > STRONG_DRIFT and f.name not in by_design
+    ]
     if moved:
         names = ", ".join(f"{f.name} ({f.drift:.2f})" for f in sorted(moved, key=lambda f: -(f.drift or 0)))
         shown = recommender.project.rank.examples == "impressions"
         said.append(
-            f"Moved since training (stability index above {OTHER_WORLD}): {names}. "
+            f"Moved since training (stability index above {STRONG_DRIFT}): {names}. "
             + (
                 "The ranker learnt from what was shown and is asked about all candidates, which differ; look for what moved "
                 "more than the rest."
@@ -142,44 +154,59 @@ def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[
 
 
 def features_page(report: FeatureReport) -> str:
-    """As one HTML file."""
+    """Return the report as one HTML file."""
     objectives = list(report.features[0].importance)
-    head = "".join(f"<th>{html.escape(o)}<br><small>share of gain · alone</small></th>" for o in objectives)
-    most = {o: max((f.importance[o] for f in report.features), default=0) or 1 for o in objectives}
-    rows = []
-    for f in report.features:
-        moved = (
-            "" if f.drift is None else "worse" if f.drift > OTHER_WORLD else "" if f.drift < MOVED else "note"
-        )
-        cells = "".join(
-            f"<td><span style='display:inline-block;height:.6rem;width:{48 * f.importance[o] / most[o]:.0f}px;background:var(--accent)'></span> {f.importance[o]:.1%} · {f.alone[o]:.2f}</td>"
-            for o in objectives
-        )
-        q = f.quantiles
-        spread = "" if not q else f"{q[3]:.4g}<small>{q[1]:.3g}–{q[5]:.3g}</small>"
-        now = "" if f.known_now is None else f" → {f.known_now:.0%}"
-        drift = "" if f.drift is None else f"{f.drift:.3f}"
-        rows.append(
-            f"<tr><th>{html.escape(f.name)}</th><td>{f.known:.0%}{now}</td><td>{_bars(f.shares)}</td><td>{spread}</td><td class='{moved}'>{drift}</td>{cells}</tr>"
-        )
-    warnings = "".join(f"<li>{html.escape(w)}</li>" for w in report.warnings)
+    largest = {o: max((f.importance[o] for f in report.features), default=0) or 1 for o in objectives}
+    columns: list[TableCell | str] = [
+        "",
+        TableCell("known", "training → now"),
+        TableCell("distribution", "last: unknown"),
+        TableCell("median", "5 % to 95 %"),
+        TableCell("drift", "stability index"),
+        *(TableCell(o, "share of gain · AUC alone") for o in objectives),
+    ]
+    number = len(report.warnings)
     verdict = (
-        f"{len(report.warnings)} thing{'s' if len(report.warnings) != 1 else ''} to look at"
-        if report.warnings
-        else "Nothing to complain about: no feature knows its label too well, and none has moved much"
+        f"{number} warning{'s' if number != 1 else ''}."
+        if number
+        else "No warnings: no feature predicts its label suspiciously well, and none has drifted much."
     )
-    body = (
-        f"<p class=verdict>{verdict}.</p><ul>{warnings}</ul>"
-        f"<div class=wide><table><thead><tr><th></th><th>known<br><small>training → now</small></th><th>distribution<br><small>last: unknown</small></th><th>median<br><small>5 %–95 %</small></th><th>drift<br><small>stability index</small></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-        f"<p>{report.rows:,} training examples; {report.rows_now:,} candidates of those who acted last, as of now. Alone: how well the feature by itself tells who fulfils the objective (AUC; 0.5 nothing, 1 everything). Above 0.1 a stability index says that something moved, above 0.25 much. The scores of sources move a little because they are refitted on everything before serving.</p>"
+    about = (
+        f"{report.rows:,} training examples; {report.rows_now:,} candidates of the users who acted last, as of now. "
+        "AUC alone: how well the feature by itself predicts the objective (0.5: not at all, 1: perfectly). A stability "
+        "index above 0.1 shows drift, above 0.25 strong drift. The scores of sources drift a little because the "
+        "sources are refitted on all data before serving."
     )
-    return page(f"{report.name}: features", body, report.simulated)
+    blocks: list[Block] = [
+        Notice("Warnings", report.warnings),
+        TableBlock(columns, [_feature_row(f, objectives, largest) for f in report.features]),
+        Paragraph(about),
+    ]
+    return render_page(Document(f"{report.name}: features", [verdict], blocks, report.simulated))
 
 
-def _bars(shares: list[float]) -> str:
-    most = max(shares) or 1.0
-    bars = "".join(
-        f"<rect class='bar{'' if at == len(shares) - 1 else ' own'}' x='{at * 8}' y='{24 - 22 * s / most:.1f}' width='7' height='{22 * s / most:.1f}'/>"
-        for at, s in enumerate(shares)
+def _feature_row(feature: FeatureSummary, objectives: list[str], largest: dict[str, float]) -> TableRow:
+    quantiles, drift = feature.quantiles, feature.drift
+    now = "" if feature.known_now is None else f" → {feature.known_now:.0%}"
+    median = (
+        TableCell(f"{quantiles[3]:.4g}", f"{quantiles[1]:.3g} to {quantiles[5]:.3g}") if quantiles else ""
     )
-    return f"<svg viewBox='0 0 {len(shares) * 8} 24' style='width:{len(shares) * 8}px;height:24px' role='img'>{bars}</svg>"
+    tone: Tone = ""
+    if drift is not None and drift >= DRIFT:
+        tone = "worse" if drift > STRONG_DRIFT else "caution"
+    return TableRow(
+        feature.name,
+        [
+            f"{feature.known:.0%}{now}",
+            TableCell("", chart=charts.distribution(feature.shares)),
+            median,
+            TableCell("" if drift is None else f"{drift:.3f}", tone=tone),
+            *(
+                TableCell(
+                    f"{feature.importance[o]:.1%} · {feature.alone[o]:.2f}",
+                    chart=charts.share_bar(feature.importance[o] / largest[o]),
+                )
+                for o in objectives
+            ),
+        ],
+    )

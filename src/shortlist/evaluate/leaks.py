@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from shortlist.config.base import IMPRESSION
-from shortlist.data.attributes import Attribute
+from shortlist.data.attributes import NumberAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.log import Log
 from shortlist.data.split import cut_for_test
@@ -149,7 +149,7 @@ def statistics(dataset: Dataset, cut: int) -> list[Leak]:
         ("items", dataset.items, dataset.log.item),
         ("users", dataset.users, dataset.log.user),
     ):
-        numbers = {n: a for n, a in entities.attributes.items() if a.kind == "number"}
+        numbers = {n: a for n, a in entities.attributes.items() if isinstance(a, NumberAttribute)}
         if not numbers:
             continue
         whole, after = dataset.log, dataset.log.time >= cut
@@ -167,7 +167,9 @@ def statistics(dataset: Dataset, cut: int) -> list[Leak]:
     return found
 
 
-def _follows(attribute: Attribute, log: Log, after: np.ndarray, codes: np.ndarray, n: int) -> str | None:
+def _follows(
+    attribute: NumberAttribute, log: Log, after: np.ndarray, codes: np.ndarray, n: int
+) -> str | None:
     """What the column was computed from, if that is later than the past. It is not accused where some statistic of the past
     explains it as well: what was popular before the cut is shown more after it, so that a clean count follows those too.
     """

@@ -1,4 +1,4 @@
-"""All that is measured of a set of slates: what each number says, and what it hides.
+"""All that is measured of a set of slates: what each number question, and what it blind_spot.
 
 `measure` gives every metric a column of values, one a person, so that intervals, differences, slices and cuts in time
 treat all of them alike. Metrics of the whole set of slates (coverage, Gini, popularity lift) come as pseudo-values
@@ -25,8 +25,8 @@ class MetricInfo:
 
     name: str
     better: Literal["up", "down", "neither"]
-    says: str
-    hides: str
+    question: str
+    blind_spot: str
 
 
 MEASURES = {

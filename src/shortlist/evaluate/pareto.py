@@ -14,11 +14,11 @@ Intervals: bootstrap over requests or people. A point is on the front where no o
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
@@ -33,7 +33,19 @@ from shortlist.rank.propensity import curve_of
 from shortlist.rank.training_set import TrainingSet, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import Recommender
-from shortlist.report.html import page
+from shortlist.report.charts import TradeOff, trade_off
+from shortlist.report.document import (
+    Block,
+    Document,
+    Figure,
+    FigureGrid,
+    Heading,
+    Paragraph,
+    TableBlock,
+    TableCell,
+    TableRow,
+)
+from shortlist.report.render import render_page
 from shortlist.simulate.world import TrueOutcome
 
 PEOPLE = 500
@@ -209,73 +221,45 @@ def _replayed(
 
 
 def pareto_page(front: ParetoFront) -> str:
-    """The front as one HTML file: a plot for each view, and the table."""
-    a, b = (html.escape(o) for o in front.objectives)
-    plots = "".join(
-        f"<figure><figcaption><b>{view}</b> {VIEWS[view]}: across {a}, up {b}</figcaption>{_plot(front, view)}</figure>"
-        for view in front.views()
-    )
-    names = list(front.points[0].values["predicted"])
-    head = "".join(
-        f"<th>{html.escape(n)}<br><small>{view}</small></th>"
-        for view in front.views()
-        for n in names
-        if n in front.points[0].values[view]
-    )
-    rows = "".join(
-        f"<tr><th>{p.weights[front.objectives[0]]:.2f} : {p.weights[front.objectives[1]]:.2f}</th>"
-        + "".join(
-            f"<td>{e.value:.4g}<small>{e.low:.4g}–{e.high:.4g}</small></td>"
-            for view in front.views()
-            for e in p.values[view].values()
-        )
-        + "</tr>"
-        for p in front.points
-    )
-    body = (
-        f"<p class=verdict>{html.escape(front.sentence())}</p><div class=plots>{plots}</div>"
-        f"<h2>All numbers</h2><p>Per shown item; small: 95 % interval.</p><div class=wide><table><thead><tr><th>{a} : {b}</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-    return page(f"{front.name}: what a weight buys", body, front.simulated)
-
-
-def _plot(front: ParetoFront, view: str) -> str:
+    """Return the front as one HTML file: a chart for each view, and a table."""
     a, b = front.objectives
-    xs, ys = ([p.values[view][o] for p in front.points] for o in (a, b))
-    width, height, left, low = 330, 220, 52, 34
-
-    def scale(values: list[Estimate], size: int) -> Any:
-        least, most = min(e.low for e in values), max(e.high for e in values)
-        room = (most - least) * 0.06 or abs(most) * 0.1 or 1.0
-        least, most = least - room, most + room
-        return (lambda v: (v - least) / (most - least) * size), least, most
-
-    x, x0, x1 = scale(xs, width)
-    y, y0, y1 = scale(ys, height)
-    on = front.best(view)
-    marks = []
-    line = sorted((x(e.value), y(f.value)) for e, f, best in zip(xs, ys, on, strict=True) if best)
-    path = "L".join(f"{left + px:.1f} {height - py + 8:.1f}" for px, py in line)
-    for at, (e, f) in enumerate(zip(xs, ys, strict=True)):
-        px, py = left + x(e.value), height - y(f.value) + 8
-        label = (
-            f"<text x='{px + 6:.1f}' y='{py - 6:.1f}'>{front.points[at].weights[b]:.1f}</text>"
-            if at % 2 == 0
-            else ""
+    figures = [
+        Figure(view, f"{VIEWS[view]}; horizontal: {a}, vertical: {b}", _chart(front, view))
+        for view in front.views()
+    ]
+    first = front.points[0].values
+    columns: list[TableCell | str] = [
+        f"{a} : {b}",
+        *(TableCell(name, view) for view in front.views() for name in first[view]),
+    ]
+    rows = [
+        TableRow(
+            f"{point.weights[a]:.2f} : {point.weights[b]:.2f}",
+            [
+                TableCell(f"{e.value:.4g}", f"{e.low:.4g} to {e.high:.4g}")
+                for view in front.views()
+                for e in point.values[view].values()
+            ],
         )
-        marks.append(
-            f"<path class=whisker style='opacity:.35' d='M{left + x(e.low):.1f} {py:.1f}H{left + x(e.high):.1f}M{px:.1f} {height - y(f.low) + 8:.1f}V{height - y(f.high) + 8:.1f}'/>"
-            f"<circle class='bar{' own' if on[at] else ''}' cx='{px:.1f}' cy='{py:.1f}' r=5><title>{a} {front.points[at].weights[a]:.2f}, {b} {front.points[at].weights[b]:.2f}: {e.value:.4g}, {f.value:.4g}</title></circle>{label}"
-        )
-    ticks = "".join(
-        f"<text x='{left + x(v):.0f}' y='{height + 26}' text-anchor='middle'>{v:.3g}</text>"
-        for v in np.linspace(x0, x1, 5)[1:4]
-    ) + "".join(
-        f"<text x='{left - 6}' y='{height - y(v) + 12:.0f}' text-anchor='end'>{v:.3g}</text>"
-        for v in np.linspace(y0, y1, 5)[1:4]
-    )
-    axes = f"<path class=whisker style='opacity:.5' d='M{left} 4V{height + 8}H{left + width}' fill='none'/>"
-    return (
-        f"<svg viewBox='0 0 {left + width + 24} {height + low}' role='img'>{axes}"
-        f"<path class=whisker d='M{path}' fill='none'/>{''.join(marks)}{ticks}</svg>"
-    )
+        for point in front.points
+    ]
+    blocks: list[Block] = [
+        FigureGrid(figures),
+        Heading("All values"),
+        Paragraph("Per shown item. Small print: 95 % interval."),
+        TableBlock(columns, rows),
+    ]
+    title = f"{front.name}: trade-off between {a} and {b}"
+    return render_page(Document(title, [front.sentence()], blocks, front.simulated))
+
+
+def _chart(front: ParetoFront, view: str) -> Markup:
+    a, b = front.objectives
+    on_front = front.best(view)
+    points = []
+    for number, point in enumerate(front.points):
+        x, y = point.values[view][a], point.values[view][b]
+        description = f"{a} {point.weights[a]:.2f}, {b} {point.weights[b]:.2f}: {x.value:.4g}, {y.value:.4g}"
+        label = f"{point.weights[b]:.1f}" if number % 2 == 0 else ""
+        points.append(TradeOff(x, y, label, description, on_front[number]))
+    return trade_off(points)

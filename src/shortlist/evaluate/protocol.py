@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from shortlist.config.project import Project
+from shortlist.data.attributes import CategoryAttribute, CodedAttribute, ListAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.times import NO_TIME
-from shortlist.evaluate.comparison import ComparisonResult, FoldSlates, compare_slates
+from shortlist.evaluate.comparison import FoldSlates, compare_slates
 from shortlist.evaluate.folds import Fold, make_folds, refuse_sampling
 from shortlist.evaluate.leaks import Leak, find_leaks
 from shortlist.evaluate.measures import CatalogueStatistics
@@ -31,125 +31,13 @@ from shortlist.evaluate.policies import (
     replay_known_events,
 )
 from shortlist.evaluate.reliability import Reliability, evaluate_calibration
-from shortlist.evaluate.rerank_cost import RerankCost, rerank_costs
-from shortlist.evaluate.slices import Slice, default_slices
-from shortlist.metrics.significance import Comparison, Estimate, verdict
+from shortlist.evaluate.report import Report
+from shortlist.evaluate.rerank_cost import rerank_costs
+from shortlist.evaluate.slices import default_slices
 from shortlist.recommender import Recommender
 from shortlist.retrieve import interactions
 
 DAY = 86_400_000
-
-
-@dataclass
-class Report:
-    """`metrics[recommender][metric]`; `differences[other]`: `own` minus the other in the main metric; `comparisons` the same
-    as sentences, corrected for their number; `slices`, `cautions` and `leaks`: what to know before believing it.
-    """
-
-    name: str
-    simulated: bool
-    k: int
-    facts: dict[str, Any]
-    metrics: dict[str, dict[str, Estimate]]
-    differences: dict[str, Estimate]
-    importance: dict[str, dict[str, float]] = field(default_factory=dict)
-    calibration: dict[str, Reliability] = field(default_factory=dict)
-    wanted: str = ""
-    """The objective with the greatest weight: what a world's truth is told of."""
-    own: str = "shortlist"
-    main: str = ""
-    comparisons: list[Comparison] = field(default_factory=list)
-    slices: list[Slice] = field(default_factory=list)
-    cautions: list[str] = field(default_factory=list)
-    leaks: list[Leak] = field(default_factory=list)
-    cuts: dict[str, list[float]] = field(default_factory=dict)
-    """The main metric of each recommender in each cut in time, with `rolling`."""
-    prices: list[RerankCost] = field(default_factory=list)
-    """What each part of the re-ranking costs in predicted utility."""
-
-    def __post_init__(self) -> None:
-        self.main = self.main or f"ndcg@{self.k}"
-
-    @classmethod
-    def of(cls, judged: ComparisonResult, own: str, **facts: Any) -> Report:
-        """From what was judged."""
-        cuts = judged.by_cut if len(next(iter(judged.by_cut.values()))) > 1 else {}
-        return cls(
-            metrics=judged.metrics,
-            differences=judged.differences,
-            own=own,
-            comparisons=judged.comparisons,
-            slices=judged.slices,
-            cautions=judged.cautions,
-            cuts=cuts,
-            **facts,
-        )
-
-    def verdict(self) -> str:
-        """Against whom `own` is better, worse, or cannot be told apart; in a world, what is true."""
-        if self.leaks:
-            return f"Do not believe these numbers yet: {self.leaks[0]}" + (
-                f" (and {len(self.leaks) - 1} more)" if len(self.leaks) > 1 else ""
-            )
-        by: dict[str, list[str]] = {}
-        for c in self.comparisons:
-            by.setdefault(c.verdict, []).append(c.b)
-        if not by:
-            main = self.metrics[self.own][self.main]
-            return f"{self.own} reaches {self.main} {main.value:.4f} ({main.low:.4f} to {main.high:.4f}); with nothing beside it, that says little. Add a baseline."
-        words = {"better": "better than", "worse": "worse than", "can't tell": "not to be told apart from"}
-        parts = [f"{words[what]} {', '.join(by[what])}" for what in words if what in by]
-        many = "intervals of the differences together" if len(self.comparisons) > 1 else "interval"
-        said = f"On {self.main}, {self.own} is {'; '.join(parts)} (95 % {many}, {self.facts['people']:,} people)."
-        if "can't tell" in by:
-            near = [c for c in self.comparisons if c.verdict == "can't tell" and c.people_needed]
-            if near:
-                least = min(near, key=lambda c: c.people_needed or 0)
-                said += f" To tell {self.own} from {least.b} you would need about {_thousands(least.people_needed or 0)} people."
-        return said + self._spread() + self._truth()
-
-    def _spread(self) -> str:
-        if not self.cuts:
-            return ""
-        own = self.cuts[self.own]
-        return f" Over {len(own)} cuts in time it reaches {min(own):.4f} to {max(own):.4f}."
-
-    def _truth(self) -> str:
-        """In a world: what the slates truly bring of what is wanted most, and whether the log could tell."""
-        metric = f"true_{self.wanted}@{self.k}"
-        if metric not in self.metrics[self.own] or len(self.metrics) < 2:
-            return ""
-        own = self.metrics[self.own][metric].value
-        other = max((n for n in self.metrics if n != self.own), key=lambda n: self.metrics[n][metric].value)
-        best = self.metrics[other][metric].value
-        said = (
-            f" In truth, which only a simulated world knows, an item it shows brings {own:.3g} {self.wanted}, "
-            f"{own / best - 1:+.0%} against {other}, the best of the others ({best:.3g})."
-        )
-        log_says = max(self.metrics, key=lambda n: self.metrics[n][self.main].value)
-        if own > best and log_says != self.own:
-            said += f" The log alone would have chosen {log_says}: in it people could only take what an older engine showed them."
-        return said
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "simulated": self.simulated,
-            "facts": self.facts,
-            "verdict": self.verdict(),
-            "leaks": [leak.to_json() for leak in self.leaks],
-            "cautions": self.cautions,
-            "recommenders": {r: {m: e.to_json() for m, e in ms.items()} for r, ms in self.metrics.items()},
-            "differences": {
-                self.main: {o: {**d.to_json(), "verdict": verdict(d)} for o, d in self.differences.items()}
-            },
-            "comparisons": [c.to_json() for c in self.comparisons],
-            "slices": [s.to_json() for s in self.slices],
-            "cuts": self.cuts,
-            "importance": self.importance,
-            "calibration": {name: r.to_json() for name, r in self.calibration.items()},
-            **({"rerank_prices": [p.to_json() for p in self.prices]} if self.prices else {}),
-        }
 
 
 PRICED = 500
@@ -220,7 +108,7 @@ def evaluate(
         "fit_seconds": round(fit_seconds, 2),
         "recommend_seconds": {n: round(t, 3) for n, t in timings.items()},
     }
-    return Report.of(
+    return Report.from_comparison(
         judged,
         "shortlist",
         name=project.name,
@@ -231,9 +119,9 @@ def evaluate(
             name: dict(list(fresh.ranker.importance(name).items())[:12]) for name in project.objectives
         },
         calibration=reliabilities,
-        wanted=max(project.objectives, key=lambda name: project.objectives[name].weight),
+        top_objective=max(project.objectives, key=lambda name: project.objectives[name].weight),
         leaks=list(leaks.values()),
-        prices=rerank_costs(fresh, fold.ids[:PRICED], settings.k),
+        rerank_costs=rerank_costs(fresh, fold.ids[:PRICED], settings.k),
     )
 
 
@@ -274,10 +162,15 @@ def catalogue_statistics(fresh: Recommender, fold: Fold) -> CatalogueStatistics:
     n = len(train.items)
     own = histories_of(fold)
     taken = train.log.item[train.log.acted]
-    genres = next((a for a in train.items.attributes.values() if a.kind == "list"), None)
+    attributes = train.items.attributes
+    genres: CodedAttribute | None = next(
+        (a for a in attributes.values() if isinstance(a, ListAttribute)), None
+    )
     if settings.diversity_by:
-        genres = train.items.attributes[settings.diversity_by]
-    maker = train.items.attributes[settings.exposure_by] if settings.exposure_by else None
+        by = attributes[settings.diversity_by]
+        genres = by if isinstance(by, CodedAttribute) else None
+    maker = attributes[settings.exposure_by] if settings.exposure_by else None
+    assert maker is None or isinstance(maker, CategoryAttribute)
     born = fresh.arrange.first_seen
     age = np.where(born == NO_TIME, np.nan, (fold.moment - born.astype(np.float64)) / DAY)
     if settings.diversity_by or fresh.arrange.factors is not None:

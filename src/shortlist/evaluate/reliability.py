@@ -21,7 +21,6 @@ from shortlist.rank.profile import knowledge
 from shortlist.rank.propensity import curve_of
 from shortlist.rank.training_set import make_training_set
 from shortlist.recommender import Recommender
-from shortlist.report.html import drawing
 
 
 @dataclass(frozen=True)
@@ -51,31 +50,6 @@ class Reliability:
             **self.scores,
             "bins": self.bins,
         }
-
-    def plot(self) -> str:
-        """As SVG: dots on a square whose diagonal is where both agree; dots as large as their share."""
-        most = max([p for p, _, _ in self.bins] + [h for _, h, _ in self.bins] + [1e-9]) * 1.05
-        least = min([p for p, _, _ in self.bins] + [h for _, h, _ in self.bins] + [0.0])
-        size, left = 230, 44
-
-        def at(value: float) -> float:
-            return (value - least) / (most - least) * size
-
-        ticks = [least + (most - least) * share for share in (0, 0.5, 1)]
-        labels = "".join(
-            f"<text x='{left + at(t):.0f}' y='{size + 24}' text-anchor='middle'>{t:.3g}</text>"
-            f"<text x='{left - 6}' y='{size + 10 - at(t):.0f}' text-anchor='end'>{t:.3g}</text>"
-            for t in ticks
-        )
-        dots = "".join(
-            f"<circle class='bar own' cx='{left + at(p):.1f}' cy='{size + 6 - at(h):.1f}' r='{2.5 + 8 * w**0.5:.1f}' fill-opacity='.7'/>"
-            for p, h, w in self.bins
-        )
-        line = f"<path class='whisker' opacity='.4' d='M{left} {size + 6}L{left + size} 6'/>"
-        said = "What happened against what was predicted, in bins: " + ", ".join(
-            f"{h:.3g} where {p:.3g} was said" for p, h, _ in self.bins
-        )
-        return drawing(size + left + 20, size + 30, f"{line}{dots}{labels}", said, "square")
 
 
 def evaluate_calibration(

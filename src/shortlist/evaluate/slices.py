@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shortlist.data.attributes import Attribute
+from shortlist.data.attributes import Attribute, CodedAttribute
 from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems, accuracy_metrics
 from shortlist.metrics.significance import Estimate, PairedMetrics
 
@@ -183,7 +183,7 @@ def _popularity(popularity: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 def _attribute(attribute: Attribute) -> tuple[np.ndarray, list[str]] | None:
     """The most common values; a list is told by its first."""
-    if attribute.kind not in {"category", "list"}:
+    if not isinstance(attribute, CodedAttribute):
         return None
     indptr, flat = attribute.ragged()
     codes = np.full(len(indptr) - 1, -1, np.int64)

@@ -115,7 +115,7 @@ def _disagree(measured: PairedMetrics, first: str, metrics: list[str], main: str
         if verdict(by_main) == "better" and verdict(by_other) == "worse":
             found.append(
                 f"{main} prefers {first}, {metric} prefers {second}, and both differences are clear "
-                f"({by_main.value:+.4f} and {by_other.value:+.4f}). {main} hides {metric_info(main).hides}; "
-                f"{metric} hides {metric_info(metric).hides}. Decide which one is wanted."
+                f"({by_main.value:+.4f} and {by_other.value:+.4f}). {main} hides {metric_info(main).blind_spot}; "
+                f"{metric} hides {metric_info(metric).blind_spot}. Decide which one is wanted."
             )
     return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,9 +10,32 @@ from shortlist.config.experiments import Experiment
 from shortlist.config.objectives import Objective
 from shortlist.config.project import Project
 from shortlist.errors import DataError
-from shortlist.experiments.analyse import ExperimentResult, ExposedPeople, analyse, analyse_interleaved
+from shortlist.experiments.analyse import (
+    Effect,
+    ExperimentResult,
+    ExposedPeople,
+    analyse,
+    analyse_interleaved,
+)
 from shortlist.metrics.significance import Estimate
-from shortlist.report.html import bars, facts_list, number, page, rows_of, warnings
+from shortlist.report.charts import bars
+from shortlist.report.document import (
+    Block,
+    Document,
+    FactList,
+    Figure,
+    FigureGrid,
+    Heading,
+    Notice,
+    Paragraph,
+    TableBlock,
+    TableCell,
+    TableRow,
+    Verdict,
+    tone_of,
+)
+from shortlist.report.formats import number
+from shortlist.report.render import render_page
 from shortlist.store.event_store import EventStore
 
 DAY = 86_400_000
@@ -99,45 +121,64 @@ def _worth(objective: Objective, kind: str, value: float | None) -> float:
     return 1.0 if objective.kind == "probability" else amount
 
 
-def experiments_page(project: Project, outcomes: list[ExperimentResult]) -> str:
-    """All experiments as one HTML file, the verdicts first."""
-    parts = []
-    for o in outcomes:
-        bad = " bad" if o.broken else ""
-        parts.append(f"<h2>{html.escape(o.name)}</h2><p class='verdict{bad}'>{html.escape(o.verdict())}</p>")
-        counts = "; ".join(f"{arm}: {n:,} people" for arm, n in o.arms.items())
-        facts: dict[str, Any] = {"exposed": counts, "sample_ratio_p": f"{o.mismatch:.3g}", **o.facts}
-        if o.moved:
-            parts.append(
-                warnings(
-                    "People in several arms",
-                    [f"{o.moved:,} people were shown more than one arm and are left out."],
-                )
-            )
-        if o.effects and not o.broken:
-            rows = [
-                [
-                    f"{html.escape(e.arm)}: {html.escape(e.metric)}{' (guard-rail)' if e.guard_rail else ''}",
-                    number(e.base),
-                    number(e.mean),
-                    f"{e.difference.value:+.4g}<small>{e.difference.low:+.4g} to {e.difference.high:+.4g}</small>",
-                    f"<td class='{e.verdict.split()[0]}'>{e.verdict}</td>",
-                    f"{e.explained:.0%}",
-                ]
-                for e in o.effects
-            ]
-            head = ["", next(iter(o.arms)), "this arm", "difference", "", "variance explained by the past"]
-            parts.append(rows_of([html.escape(h) for h in head], rows))
-            scaled = {
-                f"{e.arm}: {e.metric}": Estimate(
-                    *(100 * v / e.base for v in (e.difference.value, e.difference.low, e.difference.high))
-                )
-                for e in o.effects
-                if e.base
-            }
-            parts.append(
-                f"<div class=plots><figure><figcaption><b>Change in %</b> with intervals that hold at every look</figcaption>{bars(scaled)}</figure></div>"
-            )
-        parts.append(facts_list(facts))
-    said = "<p>ExposedPeople are counted from their first exposure. Intervals hold at all looks together (95 %), so this page may be read every day. What people did before is used to narrow them (CUPED).</p>"
-    return page(f"{project.name}: experiments", "".join(parts) + said, project.simulated)
+def experiments_page(project: Project, results: Sequence[ExperimentResult]) -> str:
+    """Return all experiments as one HTML file, each with its verdict first."""
+    blocks: list[Block] = []
+    for result in results:
+        blocks += _experiment(result)
+    blocks.append(
+        Paragraph(
+            "People count from their first exposure. The 95 % intervals hold at all looks together, so the page may be "
+            "read every day. Behaviour before the exposure is used to narrow the intervals (CUPED)."
+        )
+    )
+    return render_page(Document(f"{project.name}: experiments", [], blocks, project.simulated))
+
+
+def _experiment(result: ExperimentResult) -> list[Block]:
+    blocks: list[Block] = [Heading(result.name), Verdict(result.verdict(), bad=result.broken)]
+    if result.moved:
+        text = f"{result.moved:,} people were shown more than one arm and are left out."
+        blocks.append(Notice("People in several arms", [text]))
+    if result.effects and not result.broken:
+        columns = [
+            "",
+            next(iter(result.arms)),
+            "this arm",
+            "difference",
+            "",
+            "variance explained by the past",
+        ]
+        blocks.append(TableBlock(columns, [_effect_row(effect) for effect in result.effects]))
+        chart = bars(_relative_effects(result.effects))
+        blocks.append(FigureGrid([Figure("Change in %", "with intervals that hold at every look", chart)]))
+    counts = "; ".join(f"{arm}: {n:,} people" for arm, n in result.arms.items())
+    facts = {"exposed": counts, "sample_ratio_p": f"{result.mismatch:.3g}", **result.facts}
+    return [*blocks, FactList(facts)]
+
+
+def _effect_row(effect: Effect) -> TableRow:
+    e = effect.difference
+    return TableRow(
+        f"{effect.arm}: {effect.metric}{' (guard-rail)' if effect.guard_rail else ''}",
+        [
+            number(effect.base),
+            number(effect.mean),
+            TableCell(f"{e.value:+.4g}", f"{e.low:+.4g} to {e.high:+.4g}"),
+            TableCell(effect.verdict, tone=tone_of(e)),
+            f"{effect.explained:.0%}",
+        ],
+    )
+
+
+def _relative_effects(effects: Sequence[Effect]) -> dict[str, Estimate]:
+    """The effects in per cent of the mean of the first arm; an effect without such a mean is left out."""
+    return {
+        f"{effect.arm}: {effect.metric}": Estimate(
+            100 * effect.difference.value / effect.base,
+            100 * effect.difference.low / effect.base,
+            100 * effect.difference.high / effect.base,
+        )
+        for effect in effects
+        if effect.base
+    }

@@ -74,7 +74,7 @@ def audit_history(source: str | Path | pa.Table, draws: int = DRAWS, seed: int =
             for n, v in zip(policies, column, strict=True)
         }
         missing = {n: "the table has no number" for n, e in said.items() if e is None}
-        scores.append(Score(metric, "as measured", better, known.says if known else "", said, {}, missing))
+        scores.append(Score(metric, "as measured", better, known.question if known else "", said, {}, missing))
     if not scores:
         raise DataError(
             f"{where}: there is no column of a metric beside {', '.join(OWN[:2])}", field="metrics"

@@ -45,7 +45,7 @@ def offline_scores(
                 metric,
                 "offline",
                 about.better,
-                about.says,
+                about.question,
                 {n: measured.estimate(n, metric) for n in slates},
                 {n: measured.resampled[n][metric] for n in slates},
             )
