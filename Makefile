@@ -1,11 +1,14 @@
-# make demo: everything, from an empty folder to the page. make test: every check, browser included.
+# make demo: from an empty folder to the page. make test: all checks. make test-full: the same with the long tests.
 PYTHON ?= python3
 SERVE ?= 1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS := -n 2 --dist worksteal --durations=20
+# each of the two workers uses one thread of BLAS and of XGBoost
+THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test check lint benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank screenshot clean
+.PHONY: demo test test-full check coverage lint programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -17,7 +20,8 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	$(BIN)/pip install -q --disable-pip-version-check axe-playwright-python httpx hypothesis mypy opentelemetry-exporter-otlp-proto-http opentelemetry-sdk "optuna>=4" pandas playwright polars psutil "psycopg[binary]" "pyspark>=4,<5" pytest ranx ruff "schemathesis>=4" yamllint "faiss-cpu>=1.9"
+	$(BIN)/pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/pip install -q --group dev
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -26,19 +30,40 @@ demo: $(VENV)/.installed
 lint: $(VENV)/.tested
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-test: $(VENV)/.tested lint
-	@command -v chromium >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing chromium for the browser test"; apt-get update -q && apt-get install -y -q --no-install-recommends chromium fonts-dejavu-core; \
-	  else echo "Chromium is missing; run: sudo apt-get install -y chromium"; exit 1; fi; }
-	@command -v java >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Java 17 for the Spark test"; apt-get update -q && apt-get install -y -q --no-install-recommends openjdk-17-jre-headless; \
-	  else echo "Java is missing, so the Spark test is skipped; sudo apt-get install -y openjdk-17-jre-headless brings it"; fi; }
-	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing PostgreSQL for the store's tests"; apt-get update -q && apt-get install -y -q --no-install-recommends postgresql; \
-	  else echo "PostgreSQL is missing, so its tests are skipped; sudo apt-get install -y postgresql brings it"; fi; }
-	$(BIN)/pytest
+# Debian packages that some tests need: name of a file of the package, then the packages
+programs:
+	@missing=""; \
+	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
+	command -v java >/dev/null || missing="$$missing openjdk-17-jre-headless"; \
+	command -v node >/dev/null || missing="$$missing nodejs"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing$$missing for the tests"; apt-get update -q && apt-get install -y -q --no-install-recommends $$missing; \
+	else \
+	  echo "These programs are missing; run: sudo apt-get install -y$$missing"; \
+	  command -v chromium >/dev/null; \
+	fi
+
+# compiles Numba's kernels and trains the shared bundle once, before the workers start
+warm: $(VENV)/.tested
+	PYTHONPATH=tests $(BIN)/python -m support.warm
+
+test: $(VENV)/.tested programs
+	$(MAKE) -j2 lint warm
+	$(THREADS) $(BIN)/pytest $(WORKERS)
+	@if ls tests/page/*.test.js >/dev/null 2>&1 && command -v node >/dev/null; then node --test tests/page/*.test.js; fi
+	@if [ -f mkdocs.yml ]; then $(MAKE) docs; fi
+
+# the tests in their long form: 50 kills under load, published data sets, full-size simulations
+test-full:
+	SHORTLIST_TEST_FULL=1 $(MAKE) test
+
+coverage: $(VENV)/.tested programs warm
+	$(THREADS) $(BIN)/pytest $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 benchmark: $(VENV)/.tested
 	$(BIN)/python benchmarks/run.py
@@ -87,6 +112,9 @@ benchmark-rerank: $(VENV)/.tested
 
 screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/page.png $(BIN)/pytest tests/e2e
+
+docs: $(VENV)/.tested
+	$(BIN)/mkdocs build --strict --site-dir build/site
 
 clean:
 	rm -rf $(VENV) demo artifacts build dist

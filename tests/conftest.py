@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,12 @@ from playwright.sync_api import Browser, sync_playwright
 
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
-from shortlist.simulate.movies import make_movies
 from shortlist.simulate.world import World
 from support.cache import cached_folder
 from support.paths import MOVIELENS
 from support.postgres import Postgres
 from support.servers import Server
+from support.worlds import small_world
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -44,26 +43,10 @@ def full() -> bool:
     return bool(os.environ.get("SHORTLIST_TEST_FULL"))
 
 
-def deterministic(world: World) -> World:
-    """Reduce a world's project to a plain cascade without exploration and cold start.
-
-    The same request then has the same answer: the ranker learns from candidates, the re-ranker sorts by utility, and the
-    page shows one slate.
-    """
-    rerank = {name: value for name, value in world.settings["rerank"].items() if name != "new_items"}
-    settings = {
-        **world.settings,
-        "rank": {},
-        "rerank": {**rerank, "diversity": 0.0},
-        "view": "slate",
-    }
-    return replace(world, settings=settings)
-
-
 @pytest.fixture(scope="session")
 def world() -> World:
     """A world of movies: 600 users, 300 items, 4,000 sessions."""
-    return deterministic(make_movies(users=600, items=300, sessions=4_000, days=60, seed=3))
+    return small_world()
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,9 @@ def test_stub_lists_the_names_that_it_imports() -> None:
 
 def test_completion_and_help_show_the_public_classes() -> None:
     shown = dir(shortlist)
-    assert {"Dataset", "Project", "Recommender", "RecommendRequest", "ALS", "evaluate", "metrics"} <= set(shown)
+    assert {"Dataset", "Project", "Recommender", "RecommendRequest", "ALS", "evaluate", "metrics"} <= set(
+        shown
+    )
     text = pydoc.render_doc(shortlist, renderer=pydoc.plaintext)
     for name in ("class Dataset", "class Recommender", "class ALS", "class NotFittedError"):
         assert name in text, name
@@ -117,7 +119,9 @@ def test_installed_wheel_is_typed(wheel: Path, tmp_path: Path) -> None:
     for entry in own.iterdir():
         if "shortlist" not in entry.name and not (site / entry.name).exists():
             (site / entry.name).symlink_to(entry)
-    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MYPYPATH"}}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MYPYPATH"}
+    }
     (tmp_path / "client.py").write_text(CLIENT)
     checks = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(executable), "client.py"],

@@ -92,14 +92,41 @@ def test_compose_holds_together() -> None:
     assert services["server"]["ports"] == [f"{ports[0]}:{ports[0]}"]
 
 
-@pytest.mark.parametrize("name", ["compose.yaml", "prometheus.yml"])
-def test_yaml_is_tidy(name: str) -> None:
+YAML = [
+    "deploy/compose.yaml",
+    "deploy/prometheus.yml",
+    ".github/workflows/ci.yml",
+    ".github/workflows/release.yml",
+    ".pre-commit-config.yaml",
+]
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_yaml_is_valid(name: str) -> None:
     yamllint = pytest.importorskip("yamllint.linter")
     config = pytest.importorskip("yamllint.config")
     settings = config.YamlLintConfig(
-        "{extends: default, rules: {line-length: disable, document-start: disable, comments-indentation: disable}}"
+        "{extends: default, rules: {line-length: disable, document-start: disable, comments-indentation: disable, "
+        "truthy: {check-keys: false}}}"
     )
-    assert list(yamllint.run((DEPLOY / name).read_text(), settings)) == []
+    assert list(yamllint.run((ROOT / name).read_text(), settings)) == []
+
+
+def test_workflows_run_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml")):
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            commands = [step["run"] for step in job["steps"] if "run" in step]
+            assert {name for text in commands for name in re.findall(r"\bmake ([\w-]+)", text)} <= targets
+
+
+def test_every_supported_python_is_tested() -> None:
+    matrix = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"][
+        "strategy"
+    ]["matrix"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={matrix['python'][0]}"
+    assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
 
 
 def test_the_dashboard_asks_for_metrics_that_exist() -> None:
