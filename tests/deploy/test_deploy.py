@@ -180,6 +180,7 @@ def test_timers_start_a_training_that_exists(tmp_path: Path) -> None:
             (tmp_path / name).write_text(text)
         done = subprocess.run(
             ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))],
+            check=False,
             capture_output=True,
             text=True,
         )

@@ -43,6 +43,7 @@ class Shell:
             ["bash", "-c", line],
             cwd=self.folder,
             env=self.environment,
+            check=False,
             capture_output=True,
             text=True,
             timeout=300,
