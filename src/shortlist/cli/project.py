@@ -12,6 +12,7 @@ from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
+    check_settings,
     console,
     load_functions,
     make_table,
@@ -88,10 +89,9 @@ def check(
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.leaks import check_leaks
     from shortlist.features.validate import FeatureSchema, parse_features
-    from shortlist.retrieve import parse_sources
 
     settings = read_project(project)
-    parse_sources(settings.retrieve.sources, settings.where)
+    check_settings(settings)
     dataset = Dataset.from_project(settings)
     parse_features(settings.features, FeatureSchema.of_dataset(dataset), settings.where)
     report = dataset.check

@@ -112,10 +112,27 @@ def write_json(path: Path | None, content: object) -> None:
         path.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
 
 
+def check_settings(project: Project) -> None:
+    """Validate the settings of retrievers and features, which the project holds as untyped tables.
+
+    Raises
+    ------
+    ProjectError
+        Names file, line and setting.
+    """
+    from shortlist.features.spec import FEATURE
+    from shortlist.retrieve import parse_sources
+
+    parse_sources(project.retrieve.sources, project.where)
+    for number in range(len(project.features)):
+        project.parse(f"features.{number}", FEATURE)
+
+
 def read_dataset(project: Project) -> Dataset:
-    """Read a project's tables and print the problems found."""
+    """Validate a project's settings, read its tables, and print the problems found."""
     from shortlist.data.dataset import Dataset
 
+    check_settings(project)
     dataset = Dataset.from_project(project)
     print_text(dataset.check.summary(), "dim")
     show_problems(dataset.check)

@@ -13,6 +13,7 @@ from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
+    check_settings,
     existing_store,
     load_functions,
     print_labelled,
@@ -143,6 +144,7 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
         assert present is not None
         log = present.dataset
     else:
+        check_settings(settings)
         log = Dataset.from_project(settings)
     more = grown(log, store, present)
     store.close()

@@ -140,8 +140,7 @@ def _read_source(project: Path, world: str | None) -> tuple[Project, Dataset, An
     from shortlist.simulate.registry import make_world
 
     made = make_world(world)
-    dataset = made.dataset()
-    return dataset.project, dataset, made.truths
+    return made.project(), made.dataset(), made.truths
 
 
 def _front_table(front: ParetoFront) -> Table:
