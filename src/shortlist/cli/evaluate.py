@@ -24,6 +24,13 @@ from shortlist.errors import ProjectError, ShortlistError, suggestion
 if TYPE_CHECKING:
     from shortlist.config.project import Project
 
+RecommendationsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="NAME=FILE: evaluate a table of recommendations (user, item, rank or score) against --test, or against the "
+        "project's test. Repeatable."
+    ),
+]
 LENGTH = 20
 """Length of the evaluated lists if there is no project that states it."""
 ONLY_WITH = {
@@ -68,13 +75,7 @@ def evaluate(
             help="How the test is split off: time, rolling, leave_last, users or given (default: evaluate.protocol of the project)."
         ),
     ] = None,
-    recommendations: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="NAME=FILE: evaluate a table of recommendations (user, item, rank or score) against --test, or against the "
-            "project's test. Repeatable."
-        ),
-    ] = None,
+    recommendations: RecommendationsOption = None,
     items: Annotated[str | None, typer.Option(help="With --recommendations: the items table.")] = None,
     users: Annotated[str | None, typer.Option(help="With --recommendations: the users table.")] = None,
     functions: FunctionsOption = None,

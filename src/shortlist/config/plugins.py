@@ -55,7 +55,7 @@ class PluginRegistry(Mapping[str, type[T]], Generic[T]):
         """
 
         def decorate(cls: type[C]) -> type[C]:
-            if not issubclass(cls, self.base):
+            if not issubclass(cast("type", cls), self.base):
                 raise ProjectError(
                     f"{cls.__qualname__} cannot be registered as a {self.kind}: it does not extend "
                     f"{self.base.__module__}.{self.base.__qualname__}"
@@ -63,12 +63,12 @@ class PluginRegistry(Mapping[str, type[T]], Generic[T]):
             known = self._classes.get(name)
             same = known is not None and _path(known) == _path(cls)  # the module was reloaded
             if name in self._built_in or (known is not None and not same):
-                owner = self._built_in.get(name) or _path(cast(type, known))
+                owner = self._built_in.get(name) or _path(cast("type", known))
                 raise ProjectError(
                     f"the {self.kind} name {name!r} is taken by {owner}; choose another name", field="model"
                 )
             cls.name = name  # type: ignore[attr-defined]
-            self._classes[name] = cls
+            self._classes[name] = cast("type[T]", cls)
             return cls
 
         return decorate
@@ -98,7 +98,7 @@ class PluginRegistry(Mapping[str, type[T]], Generic[T]):
             return self._classes[name]
         if name in self._built_in:
             module, _, attribute = self._built_in[name].partition(":")
-            found = cast(type[T], getattr(importlib.import_module(module), attribute))
+            found = cast("type[T]", getattr(importlib.import_module(module), attribute))
         else:
             found = self._load(self._entry_points()[name])
         self._classes[name] = found
@@ -125,7 +125,7 @@ class PluginRegistry(Mapping[str, type[T]], Generic[T]):
         package = point.dist.name if point.dist is not None else point.module
         try:
             cls = point.load()
-        except Exception as error:  # noqa: BLE001 - importing another package may raise anything
+        except Exception as error:
             raise ProjectError(
                 f"the {self.kind} {point.name!r} of the package {package} cannot be imported ({point.value}): "
                 f"{type(error).__name__}: {error}"

@@ -22,7 +22,7 @@ SparseRows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], in
 """indptr, column, value and number of columns of a CSR matrix."""
 
 LEAST_POPULARITY = 1e-6
-"""Novelty of an item that nobody took is that of one taken by one user in a million."""
+"""Lower bound of popularity, so that the novelty of an item without users is finite."""
 
 
 def novelty(slates: Slates, popularity: NDArray[np.floating], k: int) -> PerUser:
