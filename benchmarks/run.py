@@ -42,12 +42,12 @@ def finish(**facts: Any) -> None:
 def part_movielens_train(out: str) -> None:
     import pyarrow.parquet as pq
 
-    from shortlist import Dataset, Recommender
+    from shortlist import Dataset, Recommender, guess_project
 
-    dataset = Dataset.from_frames(
-        *(pq.read_table(MOVIELENS / f"{n}.parquet") for n in ("events", "items", "users"))
-    )
-    Recommender(dataset.project).fit(dataset).save(out)
+    tables = [pq.read_table(MOVIELENS / f"{n}.parquet") for n in ("events", "items", "users")]
+    project = guess_project(*tables)
+    dataset = Dataset.from_frames(*tables, project=project)
+    Recommender(project).fit(dataset).save(out)
     finish(events=len(dataset.log))
 
 
@@ -56,10 +56,10 @@ def part_movielens_evaluate(_: str) -> None:
 
     import shortlist
 
-    dataset = shortlist.Dataset.from_frames(
-        *(pq.read_table(MOVIELENS / f"{n}.parquet") for n in ("events", "items", "users"))
-    )
-    finish(report=shortlist.evaluate(dataset.project, dataset).to_json())
+    tables = [pq.read_table(MOVIELENS / f"{n}.parquet") for n in ("events", "items", "users")]
+    project = shortlist.guess_project(*tables)
+    dataset = shortlist.Dataset.from_frames(*tables, project=project)
+    finish(report=shortlist.evaluate(project, dataset).to_json())
 
 
 def part_world_train(out: str) -> None:
@@ -67,9 +67,10 @@ def part_world_train(out: str) -> None:
     from shortlist.simulate.movies import make_movies
 
     started = time.perf_counter()
-    dataset = make_movies().dataset()
+    world = make_movies()
+    dataset = world.dataset()
     made = time.perf_counter() - started
-    Recommender(dataset.project).fit(dataset).save(out)
+    Recommender(world.project()).fit(dataset).save(out)
     finish(events=len(dataset.log), world_seconds=made, train_seconds=time.perf_counter() - started - made)
 
 
@@ -79,7 +80,7 @@ def part_world_evaluate(examples: str) -> None:
 
     world = make_movies()
     dataset = world.dataset()
-    project = dataset.project
+    project = world.project()
     project = project.model_copy(update={"rank": project.rank.model_copy(update={"examples": examples})})
     finish(report=shortlist.evaluate(project, replace(dataset, project=project), truth=world.truth).to_json())
 

@@ -56,9 +56,9 @@ def dataset(world: World) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def recommender(dataset: Dataset) -> Recommender:
+def recommender(world: World, dataset: Dataset) -> Recommender:
     """A recommender trained on `dataset`; tests that change its live state load their own from `bundle`."""
-    return Recommender(dataset.project).fit(dataset)
+    return Recommender(world.project()).fit(dataset)
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,9 @@ EVENTS = pa.table(
 
 
 def test_cuts_are_in_order_and_split_no_instant(dataset: Dataset) -> None:
-    cut = cut_for_test(dataset.log, dataset.project.evaluate)
+    cut = cut_for_test(dataset.log, EvaluateSettings())
     train = dataset.before(cut)
-    cuts = stage_cuts(train.log, train.project.evaluate)
+    cuts = stage_cuts(train.log, EvaluateSettings())
     assert train.log.time[-1] < cut <= dataset.between(cut, 2**62).log.time[0]
     assert cuts.ranker < cuts.validation < cuts.end <= cut
 
