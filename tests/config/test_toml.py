@@ -125,6 +125,8 @@ def test_long_lists_have_one_value_a_line() -> None:
 
 
 def test_none_and_empty_sections_are_left_out() -> None:
-    text = write_toml({"name": None, "items": {}, "rank": {"trees": 3, "depth": None}}, "title")
-    assert tomllib.loads(text) == {"rank": {"trees": 3}}
+    settings = {"name": None, "items": {}, "data": {"context": {}}, "rank": {"trees": 3, "depth": None}}
+    text = write_toml(settings, "title")
+    assert tomllib.loads(text)["rank"] == {"trees": 3}
+    assert "context" not in text
     assert parse_project(tomllib.loads(text)).rank.trees == 3

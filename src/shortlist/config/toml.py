@@ -165,8 +165,10 @@ def _table(path: str, values: Mapping[str, Any]) -> Table:
     for name, value in plain.items():
         table.add(name, _inline(value))
     for name, value in values.items():
-        if value is not None and name not in plain:
-            _add_section(table, f"{path}.{name}", name, value)
+        inner = f"{path}.{name}"
+        # an empty section that has a comment is a section of settings, and has defaults; an empty arm of an experiment counts
+        if value is not None and name not in plain and (value or inner not in COMMENTS):
+            _add_section(table, inner, name, value)
     return table
 
 
