@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,12 @@ def test_long_lists_have_one_value_a_line() -> None:
 
 
 def test_none_and_empty_sections_are_left_out() -> None:
-    settings = {"name": None, "items": {}, "data": {"context": {}}, "rank": {"trees": 3, "depth": None}}
+    settings: dict[str, Any] = {
+        "name": None,
+        "items": {},
+        "data": {"context": {}},
+        "rank": {"trees": 3, "depth": None},
+    }
     text = write_toml(settings, "title")
     assert tomllib.loads(text)["rank"] == {"trees": 3}
     assert "context" not in text
