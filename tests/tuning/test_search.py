@@ -139,7 +139,7 @@ def test_a_planted_leak_is_named(video: Any) -> None:
     )
     report = inspect_features(Recommender(dataset.project).fit(dataset))
     leaks = [w for w in report.warnings if "may be a leak" in w]
-    assert any(w.startswith("outcome may be a leak: alone it tells 'click'") for w in leaks)
+    assert any(w.startswith("outcome may be a leak: alone it predicts 'click'") for w in leaks)
     assert not [w for w in leaks if not w.startswith("outcome")]
 
 

@@ -95,7 +95,7 @@ def check(
     dataset = Dataset.from_project(settings)
     parse_features(settings.features, FeatureSchema.of_dataset(dataset), settings.where)
     report = dataset.check
-    leaks = check_leaks(dataset)
+    leaks = check_leaks(dataset, settings.evaluate)
     for leak in leaks:
         print_labelled("leak", str(leak), "red")
     show_problems(report)

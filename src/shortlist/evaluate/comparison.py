@@ -1,49 +1,88 @@
-"""Slates in, verdict out: what every way of evaluating ends in.
+"""Comparison of recommenders by their slates for the same requests.
 
-`judge` takes the slates that some recommenders made for the same requests, wherever they come from, and what came true. It
-measures everything, compares on the same people, cuts into slices, and looks for what misleads.
+Every protocol ends here: the slates, wherever they come from, and the relevant items become metrics with intervals,
+comparisons on the same people, slices, and warnings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from shortlist.evaluate.measures import (
     CatalogueStatistics,
+    FloatArray,
+    IntArray,
     RelevantItems,
     compute_metrics,
     mean_by_person,
-    metric_info,
 )
-from shortlist.evaluate.slices import Slice, SliceCodes, slice_columns, slices_of
+from shortlist.evaluate.slices import Slice, SliceCodes, SliceColumn, make_slices, slice_columns
 from shortlist.evaluate.warnings import find_warnings
 from shortlist.metrics.significance import Comparison, Estimate, PairedMetrics
 
-WHOLE = ("coverage", "gini", "provider_gini", "popularity_lift")
-"""Metrics of the whole set of slates: their mean over people is kept at what they are."""
+Columns = dict[str, dict[str, FloatArray]]
+"""`columns[recommender][metric]`."""
+WHOLE_SET = ("coverage", "gini", "provider_gini", "popularity_lift")
+"""Metrics of the whole set of slates: averaging by person must not change their mean."""
+SHARES = ("coverage", "gini", "provider_gini")
+"""Metrics whose values are between 0 and 1."""
 
 
 @dataclass
 class FoldSlates:
-    """The slates of one fold: name → int (R, ≥ k), for `people` int (R,), whose each request is."""
+    """The slates of several recommenders for the requests of one fold.
+
+    Attributes
+    ----------
+    name : str
+        The name of the fold.
+    slates : dict of str to ndarray of int, shape (R, ≥ k)
+        Item codes by recommender; −1 where a slate is shorter.
+    truth : RelevantItems
+        The relevant items of each request.
+    catalogue : CatalogueStatistics
+        What is known about the items.
+    people : ndarray of int, shape (R,)
+        The person of each request.
+    groups : SliceCodes, optional
+        The groups of people and items for slices.
+    extra : dict
+        Further metrics: `extra[recommender][metric]`, float64 (R,).
+    """
 
     name: str
-    slates: dict[str, np.ndarray]
+    slates: dict[str, IntArray]
     truth: RelevantItems
     catalogue: CatalogueStatistics
-    people: np.ndarray
-    cuts: SliceCodes | None = None
-    extra: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    """Further metrics of each recommender, float (R,): a world's truth."""
+    people: IntArray
+    groups: SliceCodes | None = None
+    extra: Columns = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"FoldSlates({self.name!r}, {len(self.people)} requests, {', '.join(self.slates)})"
 
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """`metrics[recommender][metric]`; `comparisons`: own against each other in the main metric; `by_cut[recommender]`: the
-    main metric of each fold.
+    """The result of `compare_slates`.
+
+    Attributes
+    ----------
+    metrics : dict
+        `metrics[recommender][metric]`, an `Estimate`.
+    comparisons : list of Comparison
+        The subject against each other recommender in the main metric.
+    slices : list of Slice
+        The main metric within groups.
+    warnings : list of str
+        Where the numbers may mislead.
+    by_cut : dict of str to list of float
+        The main metric of each recommender in each fold.
+    people : int
+        The number of people.
     """
 
     metrics: dict[str, dict[str, Estimate]]
@@ -53,70 +92,96 @@ class ComparisonResult:
     by_cut: dict[str, list[float]]
     people: int
 
+    def __repr__(self) -> str:
+        return f"ComparisonResult({', '.join(self.metrics)}; {self.people} people, {len(self.slices)} slices)"
+
     @property
     def differences(self) -> dict[str, Estimate]:
-        return {c.b: c.difference for c in self.comparisons}
+        """The subject minus each other recommender in the main metric."""
+        return {comparison.b: comparison.difference for comparison in self.comparisons}
 
 
 def compare_slates(
-    rounds: list[FoldSlates], own: str, k: int, draws: int, seed: int = 0, main: str = "ndcg"
+    folds: Sequence[FoldSlates], subject: str, k: int, draws: int, seed: int = 0, main: str = "ndcg"
 ) -> ComparisonResult:
-    """Judge all rounds together: a person who asks in several counts once, with the mean. own: the recommender that the
-    others are compared with.
+    """Compare recommenders over all folds together; a person with several requests counts once, with the mean.
+
+    Parameters
+    ----------
+    folds : sequence of FoldSlates
+        The slates of each fold, of the same recommenders.
+    subject : str
+        The recommender that the others are compared with.
+    k : int
+        The number of positions that count.
+    draws : int
+        The number of bootstrap resamples.
+    seed : int
+        The seed of the resamples.
+    main : str
+        The metric of the comparisons, without `@k`.
     """
-    names = list(rounds[0].slates)
-    chief = f"{main}@{k}"
-    parts: dict[str, Any] = {}
-    columns: dict[str, dict[str, list[np.ndarray]]] = {n: {} for n in names}
-    by_cut: dict[str, list[float]] = {n: [] for n in names}
-    sizes = [len(r.people) for r in rounds]
-    for number, one in enumerate(rounds):
-        found = {n: compute_metrics(s, one.truth, one.catalogue, k) for n, s in one.slates.items()}
-        for name, more in one.extra.items():
-            found[name] |= more
+    names = list(folds[0].slates)
+    main_metric = f"{main}@{k}"
+    sizes = [len(fold.people) for fold in folds]
+    parts: dict[str, SliceColumn] = {}
+    columns: dict[str, dict[str, list[FloatArray]]] = {name: {} for name in names}
+    by_cut: dict[str, list[float]] = {name: [] for name in names}
+    for number, fold in enumerate(folds):
+        found, sliced = _fold_columns(fold, k, main)
+        parts |= {part.key: part for part in sliced}
         for name in names:
-            by_cut[name].append(float(np.nanmean(found[name][chief])))
-        if one.cuts is not None:
-            whole = {n: found[n][chief] for n in names}
-            here, sliced = slice_columns(one.slates, one.truth, one.cuts, main, k, whole)
-            parts |= {p.key: p for p in here}
-            for name in names:
-                found[name] |= sliced[name]
-        for name in names:
+            by_cut[name].append(float(np.nanmean(found[name][main_metric])))
             for metric, column in found[name].items():
                 empty = [np.full(size, np.nan) for size in sizes]
                 columns[name].setdefault(metric, empty)[number] = column
-    people = np.concatenate([one.people for one in rounds])
-    joined: dict[str, dict[str, np.ndarray]] = {
-        n: {m: np.concatenate(c) for m, c in columns[n].items()} for n in names
+    people = np.concatenate([fold.people for fold in folds])
+    shared = [metric for metric in columns[names[0]] if all(metric in columns[name] for name in names)]
+    values = {
+        name: {metric: _by_person(np.concatenate(columns[name][metric]), people, metric) for metric in shared}
+        for name in names
     }
-    shared = [m for m in joined[names[0]] if all(m in joined[n] for n in names)]
-    gathered = {n: {m: _gathered(joined[n][m], people, m) for m in shared} for n in names}
-    measured = PairedMetrics.from_values(gathered, draws, seed)
-    metrics = [m for m in shared if m not in parts]
-    slices = slices_of(measured, [p for p in parts.values() if p.key in shared], own)
-    several = by_cut if len(rounds) > 1 else None
+    measured = PairedMetrics.from_values(values, draws, seed)
+    metrics = [metric for metric in shared if metric not in parts]
+    slices = make_slices(measured, [part for part in parts.values() if part.key in shared], subject)
+    warnings = find_warnings(
+        measured, slices, metrics, main_metric, subject, by_cut if len(folds) > 1 else None
+    )
     return ComparisonResult(
-        {n: {m: _bounded(measured.estimate(n, m), m) for m in metrics} for n in names},
-        measured.compare([(own, n) for n in names if n != own], chief),
+        {name: {m: _bounded(measured.estimate(name, m), m) for m in metrics} for name in names},
+        measured.compare([(subject, name) for name in names if name != subject], main_metric),
         slices,
-        find_warnings(measured, slices, metrics, chief, own, several),
+        warnings,
         by_cut,
         len(np.unique(people)),
     )
 
 
-def _gathered(values: np.ndarray, people: np.ndarray, metric: str) -> np.ndarray:
-    gathered = mean_by_person(values, people)
-    if metric.partition("@")[0] in WHOLE and len(gathered) != len(values):
-        gathered = gathered + np.nanmean(values) - np.nanmean(gathered)
-    return gathered
+def _fold_columns(fold: FoldSlates, k: int, main: str) -> tuple[Columns, list[SliceColumn]]:
+    """The metrics of each recommender in one fold, overall and within slices."""
+    found = {
+        name: compute_metrics(slates, fold.truth, fold.catalogue, k) for name, slates in fold.slates.items()
+    }
+    for name, extra in fold.extra.items():
+        found[name] |= extra
+    if fold.groups is None:
+        return found, []
+    overall = {name: found[name][f"{main}@{k}"] for name in found}
+    parts, sliced = slice_columns(fold.slates, fold.truth, fold.groups, main, k, overall)
+    for name in found:
+        found[name] |= sliced[name]
+    return found, parts
 
 
-def _bounded(e: Estimate, metric: str) -> Estimate:
-    """Shares stay shares: an interval from pseudo-values may reach beyond what is possible."""
-    if metric.partition("@")[0] in {"coverage", "gini", "provider_gini"} and metric_info(metric):
-        return Estimate(
-            *(min(max(v, 0.0), 1.0) for v in (e.value, e.low, e.high))
-        )  # a mean may round past its bound
-    return e
+def _by_person(values: FloatArray, people: IntArray, metric: str) -> FloatArray:
+    means = mean_by_person(values, people)
+    if metric.partition("@")[0] in WHOLE_SET and len(means) != len(values):
+        means = means + np.nanmean(values) - np.nanmean(means)
+    return means
+
+
+def _bounded(estimate: Estimate, metric: str) -> Estimate:
+    """Clip shares to [0, 1]: pseudo-values can exceed the bounds."""
+    if metric.partition("@")[0] not in SHARES:
+        return estimate
+    return Estimate(*(min(max(value, 0.0), 1.0) for value in (estimate.value, estimate.low, estimate.high)))

@@ -27,10 +27,11 @@ from shortlist.errors import DataError
 from shortlist.evaluate.comparison import FoldSlates, compare_slates
 from shortlist.evaluate.external_lists import column_of, ids_of, read, read_lists
 from shortlist.evaluate.folds import Fold, make_folds, refuse_sampling
-from shortlist.evaluate.leaks import Leak, across
+from shortlist.evaluate.leaks import Leak, split_leaks
 from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems
 from shortlist.evaluate.report import Report
-from shortlist.evaluate.slices import SliceCodes, default_slices
+from shortlist.evaluate.slice_groups import default_slices
+from shortlist.evaluate.slices import SliceCodes
 from shortlist.metrics.gains import gains
 
 DAY = 86_400_000
@@ -210,7 +211,7 @@ def _from_tables(test: Any, train: Any, items: Any, users: Any) -> _Bench:
             start = np.full(n, np.inf)
             np.minimum.at(start, i, own_time.astype(np.float64))
             age = np.where(np.isinf(start), np.nan, (float(test_time.min()) - start) / DAY)
-        leaks = across(
+        leaks = split_leaks(
             (u, i, own_time if test_time is not None else None, np.ones(len(u), bool)),
             (owner, item, test_time if own_time is not None else None),
             "train and test",

@@ -122,7 +122,7 @@ def _contexts(recommender: Recommender, people: list[Any]) -> list[dict[str, Any
 
 def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[str]:
     said = [
-        f"{name} may be a leak: alone it tells {objective!r} with an AUC of {auc:.3f}. Check that it is known before the "
+        f"{name} may be a leak: alone it predicts {objective!r} with an AUC of {auc:.3f}. Check that it is known before the "
         "item is shown, and not written by what it predicts."
         for name, objective, auc in recommender.profile.suspects()
     ]

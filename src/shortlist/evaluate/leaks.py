@@ -1,15 +1,15 @@
-"""Leaks: something was learnt from that will only be known later. Each has a name, evidence, and a way out.
+"""Leaks: training used information that becomes known only later.
 
-| name | what happened | how it is found |
+| name | cause | detection |
 | --- | --- | --- |
-| future events in training | training has events from after the test began | times of both |
-| duplicates across the split | the same event is in training and in the test | user, item, time of both |
-| target in a feature | a feature alone tells the answer | its AUC alone (`rank/profile.py`) |
-| statistic over the test period | a column of the items or users table counts events that had not happened yet | it follows the whole log better than the past alone |
-| retriever saw the ranker's window | the ranker learnt from scores that knew the answers | a source told the answers far better in training than in the test |
+| future events in training | training has events from after the start of the test | times of both |
+| duplicates across the split | the same event is in training and in the test | user, item and time of both |
+| target in a feature | a feature by itself predicts the answer | its AUC alone (`rank/profile.py`) |
+| statistic over the test period | an attribute counts events that had not happened yet | it follows the whole log better than the past |
+| retriever saw the ranker's window | the ranker learned from scores that knew the answers | a source predicts the answers far better in training than in the test |
 
-Evidence is measured, so a leak is found whoever made it. A clean run is not accused: each rule asks for a difference that is
-large and clear of chance.
+Evidence is measured, so a leak is found whatever caused it. Each rule asks for a difference that is large and
+significant, so that a clean evaluation is not reported.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from shortlist.config.base import IMPRESSION
+from shortlist.config.evaluate import EvaluateSettings
+from shortlist.config.project import Project
 from shortlist.data.attributes import NumberAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.log import Log
@@ -29,7 +31,7 @@ from shortlist.evaluate.folds import Fold
 from shortlist.recommender import Recommender
 
 FOLLOWS = 0.9
-"""A column follows a count if their ranks correlate at least so much."""
+"""A column follows a count if their rank correlation is at least this."""
 FEWEST = 50
 FELL = 0.12
 KNEW = 0.8
@@ -37,7 +39,19 @@ KNEW = 0.8
 
 @dataclass(frozen=True)
 class Leak:
-    """`name` as in the table above; `where`: the table, column, feature or retriever; `evidence`; `fix`."""
+    """A leak that was found.
+
+    Attributes
+    ----------
+    name : str
+        The kind of leak, as in the table of this module.
+    where : str
+        The table, column, feature or retriever.
+    evidence : str
+        What was measured.
+    fix : str
+        How to remove the leak.
+    """
 
     name: str
     where: str
@@ -48,51 +62,79 @@ class Leak:
         return f"{self.name} ({self.where}): {self.evidence}. {self.fix}"
 
     def to_json(self) -> dict[str, Any]:
+        """Return the leak as JSON values."""
         return {**self.__dict__, "sentence": str(self)}
 
 
 def find_leaks(
-    dataset: Dataset, fold: Fold, recommender: Recommender, told: dict[str, dict[str, float]]
+    project: Project,
+    dataset: Dataset,
+    fold: Fold,
+    recommender: Recommender,
+    feature_auc: dict[str, dict[str, float]],
 ) -> list[Leak]:
-    """Everything found about one experiment. told: how well each feature alone tells each objective in the test."""
+    """Return the leaks of one fold.
+
+    Parameters
+    ----------
+    project : Project
+        The project of the evaluation.
+    dataset : Dataset
+        The whole data.
+    fold : Fold
+        The fold that was tested.
+    recommender : Recommender
+        Trained on the fold.
+    feature_auc : dict
+        `feature_auc[objective][feature]`: how well each feature alone predicts each objective in the test.
+    """
     found = [target_leak(*suspect) for suspect in recommender.profile.suspects()]
-    found += retriever_leaks(recommender, told)
-    # where the test is a table of its own, the split was made by somebody else: look at both
-    if fold.given is not None:
-        log, project = dataset.log, dataset.project
+    found += retriever_leaks(recommender, feature_auc)
+    if fold.given is not None:  # the split comes from outside: check both sides
+        log = dataset.log
         time = log.time if project.data.columns.timestamp else None
-        again = project.rerank.show_seen or project.rerank.show_again is not None
-        found += across((log.user, log.item, time, log.acted), fold.given, "the test table", again)
-    if fold.given is None and dataset.project.evaluate.protocol in {"time", "rolling"}:
-        found += statistics(dataset, fold.moment)
+        repeats = project.rerank.show_seen or project.rerank.show_again is not None
+        found += split_leaks((log.user, log.item, time, log.acted), fold.given, "the test table", repeats)
+    elif project.evaluate.protocol in {"time", "rolling"}:
+        found += statistic_leaks(dataset, fold.moment)
     return found
 
 
-def check_leaks(dataset: Dataset) -> list[Leak]:
-    """What can be seen in the tables alone, before anything is trained."""
-    return (
-        statistics(dataset, cut_for_test(dataset.log, dataset.project.evaluate)) if len(dataset.log) else []
-    )
+def check_leaks(dataset: Dataset, settings: EvaluateSettings) -> list[Leak]:
+    """Return the leaks that are visible in the tables, before training."""
+    if not len(dataset.log):
+        return []
+    return statistic_leaks(dataset, cut_for_test(dataset.log, settings))
 
 
 def target_leak(feature: str, objective: str, auc: float) -> Leak:
+    """Return the leak of a feature that predicts an objective by itself."""
     return Leak(
         "target in a feature",
         feature,
-        f"alone it tells {objective!r} with an AUC of {auc:.3f}",
+        f"alone it predicts {objective!r} with an AUC of {auc:.3f}",
         "Check that it is known before the item is shown, and not written by what it predicts; take it out of [[features]]",
     )
 
 
-def across(
+def split_leaks(
     train: tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray],
     test: tuple[np.ndarray, np.ndarray, np.ndarray | None],
     where: str,
     repeats: bool = False,
 ) -> list[Leak]:
-    """A split that somebody else made. train: user, item, time (None: not known), which rows count; test: user, item, time;
-    users and items in the same codes, times in the same unit. repeats: people take the same item again, so that the same pair
-    without times is no evidence.
+    """Return the leaks of a split that comes from outside.
+
+    Parameters
+    ----------
+    train : tuple of arrays
+        User, item, time (None if unknown) and which rows count, by training event.
+    test : tuple of arrays
+        User, item and time of each test event, in the same codes and unit.
+    where : str
+        The name of the table.
+    repeats : bool
+        Whether people take the same item again; the same pair without times is then no evidence.
     """
     found = []
     user, item, time, acted = train
@@ -113,7 +155,7 @@ def across(
                 "duplicates across the split",
                 where,
                 f"{int(same.sum()):,} of {len(theirs):,} test events ({same.mean():.1%}) are in training too, with the same {what}",
-                "Remove them from one side: what was learnt by heart is no test",
+                "Remove them from one side: a test must not repeat training events",
             )
         )
     if timed:
@@ -128,7 +170,7 @@ def across(
                     where,
                     f"{int(late.sum()):,} of {int(acted.sum()):,} training events ({late.sum() / max(acted.sum(), 1):.0%}) are from after "
                     f"the test began ({_moment(start)})",
-                    "Cut by time: learn from before one moment, test on what came after it",
+                    "Split by time: train before one moment and test after it",
                 )
             )
     return found
@@ -142,8 +184,8 @@ def _paired(code: np.ndarray, time: np.ndarray) -> np.ndarray:
     )
 
 
-def statistics(dataset: Dataset, cut: int) -> list[Leak]:
-    """Number columns of items and users that follow the whole log, or the test, better than what came before the test."""
+def statistic_leaks(dataset: Dataset, cut: int) -> list[Leak]:
+    """Return number attributes that follow the whole log, or the test, better than the log before the test."""
     found = []
     for role, entities, codes in (
         ("items", dataset.items, dataset.log.item),
@@ -154,13 +196,13 @@ def statistics(dataset: Dataset, cut: int) -> list[Leak]:
             continue
         whole, after = dataset.log, dataset.log.time >= cut
         for name, attribute in numbers.items():
-            said = _follows(attribute, whole, after, codes, len(entities))
-            if said:
+            evidence = _follows(attribute, whole, after, codes, len(entities))
+            if evidence:
                 found.append(
                     Leak(
                         "statistic over the test period",
                         f"{role}.{name}",
-                        said,
+                        evidence,
                         "Compute it as of the cut, or declare it as a feature (count, mean, rate), which is computed as of each moment",
                     )
                 )
@@ -170,17 +212,19 @@ def statistics(dataset: Dataset, cut: int) -> list[Leak]:
 def _follows(
     attribute: NumberAttribute, log: Log, after: np.ndarray, codes: np.ndarray, n: int
 ) -> str | None:
-    """What the column was computed from, if that is later than the past. It is not accused where some statistic of the past
-    explains it as well: what was popular before the cut is shown more after it, so that a clean count follows those too.
+    """Return the evidence that a column was computed from later events, or None.
+
+    A column is clean if some statistic of the past explains it as well: items that are popular before the cut are shown
+    more after it, so a clean count follows the later counts too.
     """
     values = attribute.values.astype(np.float64)
     statistics = list(_statistics(log, after, codes, n))
-    told = ~np.isnan(values)
-    if told.sum() < FEWEST or len(np.unique(values[told])) < 10:
+    known_value = ~np.isnan(values)
+    if known_value.sum() < FEWEST or len(np.unique(values[known_value])) < 10:
         return None
-    innocent = [np.nan_to_num(past) for _, past, _, _ in statistics]
+    clean = [np.nan_to_num(past) for _, past, _, _ in statistics]
     for what, past, whole, test in statistics:
-        known = told & ~np.isnan(whole) & (np.nan_to_num(whole) != 0)
+        known = known_value & ~np.isnan(whole) & (np.nan_to_num(whole) != 0)
         if known.sum() < FEWEST or len(np.unique(values[known])) < 10:
             continue
         for period, other in (("the whole log", whole), ("the test period", test)):
@@ -191,13 +235,13 @@ def _follows(
             if abs(own) < FOLLOWS:
                 continue
             before = _correlation(values[known], np.nan_to_num(past)[known])
-            best = max((v[known] for v in innocent), key=lambda v: abs(_correlation(values[known], v)))
+            best = max((v[known] for v in clean), key=lambda v: abs(_correlation(values[known], v)))
             if abs(own) <= abs(_correlation(values[known], best)):
                 continue
             if np.quantile(_redrawn(values[known], against, best), 0.005) > 0:
                 return (
                     f"it follows {what} over {period} (rank correlation {own:.3f}) more closely than before the test "
-                    f"({before:.3f}), so it counts what had not happened yet"
+                    f"({before:.3f}), so it counts later events"
                 )
     return None
 
@@ -205,7 +249,7 @@ def _follows(
 def _statistics(
     log: Log, after: np.ndarray, codes: np.ndarray, n: int
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """What a column may have been computed from: name; before the test, over everything, within the test, float64 (n,)."""
+    """Yield candidate statistics: name; then before the test, over all and within the test, float64 (n,) each."""
 
     def counts(rows: np.ndarray) -> np.ndarray:
         return np.bincount(codes[rows], minlength=n).astype(np.float64)
@@ -237,13 +281,13 @@ def _statistics(
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    from scipy.stats import rankdata  # half a second to come in, and few need it
+    from scipy.stats import rankdata  # slow to import, and rarely needed
 
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 
 
 def _redrawn(values: np.ndarray, whole: np.ndarray, past: np.ndarray, draws: int = 200) -> np.ndarray:
-    """How much closer the column is to the whole than to the past, in redraws of the rows."""
+    """Return how much closer the column is to `whole` than to `past`, in bootstrap resamples of the rows."""
     rng = np.random.default_rng(0)
     from scipy.stats import rankdata
 
@@ -256,12 +300,12 @@ def _redrawn(values: np.ndarray, whole: np.ndarray, past: np.ndarray, draws: int
     return np.nan_to_num(answer)
 
 
-def retriever_leaks(recommender: Recommender, told: dict[str, dict[str, float]]) -> list[Leak]:
-    """Sources whose scores told the ranker's training examples far better than they tell the test's."""
+def retriever_leaks(recommender: Recommender, feature_auc: dict[str, dict[str, float]]) -> list[Leak]:
+    """Return retrievers whose scores predict the ranker's training examples far better than those of the test."""
     found = []
     for source in recommender.retrievers:
         columns = [f"{source}_rank", f"{source}_score"]
-        for objective, aucs in told.items():
+        for objective, aucs in feature_auc.items():
             then = max((recommender.profile.knows[objective].get(c, 0.5) for c in columns), default=0.5)
             now = max((aucs.get(c, 0.5) for c in columns), default=0.5)
             if then >= KNEW and then - now >= FELL:
@@ -269,8 +313,8 @@ def retriever_leaks(recommender: Recommender, told: dict[str, dict[str, float]])
                     Leak(
                         "retriever saw the ranker's window",
                         source,
-                        f"alone it told {objective!r} with an AUC of {then:.3f} in the ranker's examples and tells it with {now:.3f} in the test",
-                        "Fit it on what came before the ranker's window: a retriever that was fitted on the answers teaches the ranker to trust it",
+                        f"alone it predicts {objective!r} with an AUC of {then:.3f} in the ranker's examples and of {now:.3f} in the test",
+                        "Fit it on events before the ranker's window: a retriever that was fitted on the answers teaches the ranker to trust it",
                     )
                 )
                 break

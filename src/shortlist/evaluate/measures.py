@@ -1,134 +1,141 @@
-"""All that is measured of a set of slates: what each number question, and what it blind_spot.
+"""All metrics of a set of slates, as one column of values per metric.
 
-`measure` gives every metric a column of values, one a person, so that intervals, differences, slices and cuts in time
-treat all of them alike. Metrics of the whole set of slates (coverage, Gini, popularity lift) come as pseudo-values
-(`metrics/exposure.py`).
+A metric has one value per request, so that intervals, differences, slices and test periods treat all metrics alike.
+Metrics of the whole set of slates (coverage, Gini, popularity lift) come as pseudo-values (`metrics/exposure.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from shortlist.metrics import beyond_accuracy, exposure, genre_calibration, ranking
 from shortlist.metrics.gains import gains
 
+IntArray = NDArray[np.integer]
+FloatArray = NDArray[np.float64]
 NEW_DAYS = 30.0
-
-
-@dataclass(frozen=True)
-class MetricInfo:
-    """A metric as people read it. `better`: which way is good; "neither" where more is not better by itself."""
-
-    name: str
-    better: Literal["up", "down", "neither"]
-    question: str
-    blind_spot: str
-
-
-MEASURES = {
-    m.name: m
-    for m in (
-        MetricInfo("ndcg", "up", "Are relevant items near the top?", "whether what was not taken was ever seen"),
-        MetricInfo("graded_ndcg", "up", "Are the best items near the top?", "what one grade is worth against another"),
-        MetricInfo("recall", "up", "Which share of what was relevant is on the slate?", "where on the slate it is"),
-        MetricInfo("debiased_recall", "up", "Recall in which rare items count more (Steck 2011).", "if rare ones are wanted"),
-        MetricInfo("precision", "up", "Which share of the slate was relevant?", "that few relevant items cap it"),
-        MetricInfo("hit_rate", "up", "Is anything relevant on the slate at all?", "how many hits there are, and where"),
-        MetricInfo("map", "up", "Precision at each hit, averaged.", "that one item more or less changes it by leaps"),
-        MetricInfo("mrr", "up", "How early is the first hit?", "every hit after the first"),
-        MetricInfo("novelty", "neither", "How little known are the items, in bits?", "whether anybody wants them"),
-        MetricInfo("surprise", "neither", "How far are they from the person's past?", "whether that is welcome"),
-        MetricInfo("diversity", "neither", "How unlike each other are a slate's items?", "whether variety is wanted"),
-        MetricInfo("miscalibration", "down", "How far are genre shares from the person's?", "quality within a genre"),
-        MetricInfo("coverage", "up", "Which share of the catalogue is shown to anyone?", "that once counts like often"),
-        MetricInfo("gini", "down", "How unequally are showings spread over items?", "whether the favoured deserve it"),
-        MetricInfo("provider_gini", "down", "How unequally are they spread over providers?", "how many each offers"),
-        MetricInfo("popularity_lift", "neither", "How much more popular than their past?", "tastes off the mean"),
-        MetricInfo("freshness", "neither", "Which share of places goes to new items?", "whether new is any good"),
-        MetricInfo("true", "up", "What a shown item truly brings, which only a world knows.", "nothing"),
-    )
-}  # fmt: skip
-
-
-def metric_info(metric: str) -> MetricInfo:
-    """What stands behind a name such as `ndcg@10` or `true_seconds@10`."""
-    plain = metric.partition("@")[0]
-    return MEASURES["true" if plain.startswith("true_") else plain]
+"""An item counts as new for this many days."""
 
 
 @dataclass(frozen=True)
 class RelevantItems:
-    """What was relevant to each of P requests, ragged: request p wanted `item[indptr[p]:indptr[p + 1]]`, each worth
-    `worth` (all 1 without). Codes beyond the catalogue stand for items that nobody could recommend.
+    """The relevant items of P requests, as ragged arrays.
+
+    Attributes
+    ----------
+    indptr : ndarray of int64, shape (P + 1,)
+        The items of request p are `item[indptr[p]:indptr[p + 1]]`.
+    item : ndarray of int64, shape (entries,)
+        Item codes. Codes beyond the catalogue are items that no recommender can know.
+    gain : ndarray of float64, shape (entries,), optional
+        The gain of each item; all 1 if missing.
     """
 
-    indptr: np.ndarray
-    item: np.ndarray
-    worth: np.ndarray | None = None
+    indptr: NDArray[np.int64]
+    item: IntArray
+    gain: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    def __repr__(self) -> str:
+        return f"RelevantItems({len(self)} requests, {len(self.item)} items)"
+
     @property
-    def sizes(self) -> np.ndarray:
+    def sizes(self) -> IntArray:
+        """The number of relevant items of each request, int (P,)."""
         return np.diff(self.indptr)
 
     @property
-    def owner(self) -> np.ndarray:
+    def owner(self) -> IntArray:
+        """The request of each entry, int (entries,)."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
-    def only(self, wanted: np.ndarray) -> RelevantItems:
-        """The relevant items chosen by a mask, bool (entries,)."""
-        indptr = np.concatenate([[0], np.cumsum(wanted)])[self.indptr]
-        return RelevantItems(indptr, self.item[wanted], None if self.worth is None else self.worth[wanted])
+    def only(self, chosen: NDArray[np.bool_]) -> RelevantItems:
+        """Return the entries chosen by a mask, bool (entries,)."""
+        indptr = np.concatenate([[0], np.cumsum(chosen, dtype=np.int64)])[self.indptr]
+        return RelevantItems(indptr, self.item[chosen], None if self.gain is None else self.gain[chosen])
 
 
 @dataclass(frozen=True)
 class CatalogueStatistics:
-    """What is known of items and of the past of those who are asked for; whatever is missing is not measured.
+    """What is known about the items and about the histories of the requests; metrics that lack their input are left out.
 
-    `n` items. `popularity` float64 (n,): the share of people who took each. `indptr`, `taken`: the histories of the
-    requests, ragged. `vectors` (n, d): what items are like. `genres` sparse (n, g). `provider` int (n,) of `providers`.
-    `age` float64 (n,): days since each came, NaN unknown.
+    Attributes
+    ----------
+    n : int
+        The number of items.
+    popularity : ndarray of float64, shape (n,), optional
+        The share of people who took each item.
+    indptr, taken : ndarray of int64, optional
+        The histories of the requests, as ragged arrays.
+    vectors : array or sparse matrix, shape (n, d), optional
+        Vectors whose cosine is the similarity of items.
+    genres : sparse matrix, shape (n, g), optional
+        The genres of each item.
+    provider : ndarray of int64, shape (n,), optional
+        The provider of each item.
+    providers : int
+        The number of providers.
+    age : ndarray of float64, shape (n,), optional
+        Days since each item appeared; NaN if unknown.
     """
 
     n: int
-    popularity: np.ndarray | None = None
-    indptr: np.ndarray | None = None
-    taken: np.ndarray | None = None
+    popularity: FloatArray | None = None
+    indptr: IntArray | None = None
+    taken: IntArray | None = None
     vectors: Any = None
     genres: sp.csr_matrix | None = None
-    provider: np.ndarray | None = None
+    provider: IntArray | None = None
     providers: int = 0
-    age: np.ndarray | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    age: FloatArray | None = None
+
+    def __repr__(self) -> str:
+        known = [
+            name
+            for name in ("popularity", "taken", "vectors", "genres", "provider", "age")
+            if getattr(self, name) is not None
+        ]
+        return f"CatalogueStatistics({self.n} items; {', '.join(known) or 'nothing else'})"
 
 
 def compute_metrics(
-    slates: np.ndarray, truth: RelevantItems, catalogue: CatalogueStatistics, k: int
-) -> dict[str, np.ndarray]:
-    """Every metric of slates int (P, ≥ k) that can be measured here: name@k → float64 (P,)."""
+    slates: IntArray, relevant: RelevantItems, catalogue: CatalogueStatistics, k: int
+) -> dict[str, FloatArray]:
+    """Compute every metric that the catalogue statistics allow.
+
+    Parameters
+    ----------
+    slates : ndarray of int, shape (P, ≥ k)
+        Item codes, −1 where a slate is shorter.
+    relevant : RelevantItems
+        The relevant items of the same P requests.
+    catalogue : CatalogueStatistics
+        What is known about the items.
+    k : int
+        The number of positions that count.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (P,)
+        The values by `name@k`; NaN where a request has no value.
+    """
     top = slates[:, :k]
-    found = accuracy_metrics(top, truth, k)
+    # items outside the catalogue are left out of metrics about the catalogue
+    inside = np.where(top < catalogue.n, top, -1)
+    found = accuracy_metrics(top, relevant, k)
+    found |= _history_metrics(inside, catalogue, k)
     c = catalogue
-    # an item that the catalogue does not know has no place in numbers about the catalogue
-    inside = np.where(top < c.n, top, -1)
     if c.popularity is not None:
         found["novelty"] = beyond_accuracy.novelty(inside, c.popularity, k)
     if c.vectors is not None:
         found["diversity"] = beyond_accuracy.intra_list_diversity(inside, c.vectors, k)
-        if c.indptr is not None and c.taken is not None:
-            found["surprise"] = beyond_accuracy.surprise(inside, c.indptr, c.taken, c.vectors, k)
-    if c.genres is not None and c.indptr is not None and c.taken is not None:
-        found["miscalibration"] = genre_calibration.miscalibration(inside, c.indptr, c.taken, c.genres, k)
-    if c.popularity is not None and c.indptr is not None and c.taken is not None:
-        found["popularity_lift"] = exposure.popularity_lift_pseudo_values(
-            inside, c.indptr, c.taken, c.popularity, k
-        )
     if c.age is not None:
         new = np.where(np.isnan(c.age), np.nan, (c.age <= NEW_DAYS).astype(np.float64))
         found["freshness"] = beyond_accuracy.slate_mean(inside, new, k)
@@ -138,29 +145,64 @@ def compute_metrics(
         found["provider_gini"] = exposure.gini_pseudo_values(
             inside, c.provider, c.providers, k, by_place=True
         )
-    return {f"{name}@{k}": v for name, v in found.items() if not np.isnan(v).all()}
+    ordered = {name: found[name] for name in ORDER if name in found}
+    return {f"{name}@{k}": values for name, values in ordered.items() if not np.isnan(values).all()}
 
 
-def accuracy_metrics(slates: np.ndarray, truth: RelevantItems, k: int) -> dict[str, np.ndarray]:
-    """The metrics that need only what came true: name → float64 (P,)."""
-    worth = gains(slates[:, :k], truth.indptr, truth.item, truth.worth)
-    hits, relevant = worth > 0, truth.sizes
-    found = {
-        "ndcg": ranking.ndcg(hits, relevant, k),
-        "recall": ranking.recall(hits, relevant, k),
-        "precision": ranking.precision(hits, relevant, k),
-        "map": ranking.average_precision(hits, relevant, k),
-        "mrr": ranking.mrr(hits, relevant, k),
-        "hit_rate": ranking.hit_rate(hits, relevant, k),
-    }
-    if truth.worth is not None:
-        found["graded_ndcg"] = ranking.graded_ndcg(worth, truth.indptr, truth.worth, k)
+ORDER = (
+    "ndcg", "recall", "precision", "map", "mrr", "hit_rate", "graded_ndcg", "novelty", "diversity", "surprise",
+    "miscalibration", "popularity_lift", "freshness", "coverage", "gini", "provider_gini",
+)  # fmt: skip
+"""The order of the metrics in reports."""
+
+
+def _history_metrics(slates: IntArray, c: CatalogueStatistics, k: int) -> dict[str, FloatArray]:
+    """Metrics that compare slates with histories."""
+    found: dict[str, FloatArray] = {}
+    if c.indptr is None or c.taken is None:
+        return found
+    if c.vectors is not None:
+        found["surprise"] = beyond_accuracy.surprise(slates, c.indptr, c.taken, c.vectors, k)
+    if c.genres is not None:
+        found["miscalibration"] = genre_calibration.miscalibration(slates, c.indptr, c.taken, c.genres, k)
+    if c.popularity is not None:
+        found["popularity_lift"] = exposure.popularity_lift_pseudo_values(
+            slates, c.indptr, c.taken, c.popularity, k
+        )
     return found
 
 
-def mean_by_person(values: np.ndarray, people: np.ndarray) -> np.ndarray:
-    """The mean of each person's requests, where a person asks more than once; the mean of all stays what it was for
-    numbers that have no value a person.
+def accuracy_metrics(slates: IntArray, relevant: RelevantItems, k: int) -> dict[str, FloatArray]:
+    """Compute the metrics that need only the relevant items: name → float64 (P,)."""
+    gain = gains(slates[:, :k], relevant.indptr, relevant.item, relevant.gain)
+    hits, sizes = gain > 0, relevant.sizes
+    found = {
+        "ndcg": ranking.ndcg(hits, sizes, k),
+        "recall": ranking.recall(hits, sizes, k),
+        "precision": ranking.precision(hits, sizes, k),
+        "map": ranking.average_precision(hits, sizes, k),
+        "mrr": ranking.mrr(hits, sizes, k),
+        "hit_rate": ranking.hit_rate(hits, sizes, k),
+    }
+    if relevant.gain is not None:
+        found["graded_ndcg"] = ranking.graded_ndcg(gain, relevant.indptr, relevant.gain, k)
+    return found
+
+
+def mean_by_person(values: FloatArray, people: IntArray) -> FloatArray:
+    """Average the requests of each person.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (P,)
+        The value of each request; NaN is left out.
+    people : ndarray of int, shape (P,)
+        The person of each request.
+
+    Returns
+    -------
+    ndarray of float64
+        One value per person, in the order of their numbers; `values` itself if no person has two requests.
     """
     unique, owner = np.unique(people, return_inverse=True)
     if len(unique) == len(people):

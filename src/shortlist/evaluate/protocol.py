@@ -1,202 +1,226 @@
-"""The protocol: everything before one moment is learnt from, everything after it is the test (or another of `splits.py`).
+"""The evaluation protocol: train on the past, test on the future, compare with baselines.
 
-A fresh recommender of the same project is trained on what may be learnt from (one that has seen the test cannot be judged by
-it), then asked once for each person who acts in the test. It ranks the whole catalogue. Items a person had already taken are
-neither recommended nor counted (unless `rerank.show_seen`). Beside it stand each of its retrievers alone, and always popular,
-recent and random.
+For each fold (`folds.py`), a new recommender of the same project is trained on the training part: a recommender that
+has seen the test cannot be evaluated on it. It then answers once for each person who acts in the test, and ranks the
+whole catalogue. Items that a person has already taken are neither recommended nor counted (unless
+`rerank.show_seen`). It is compared with each of its retrievers alone, and with popular, recent and random items.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.config.project import Project
-from shortlist.data.attributes import CategoryAttribute, CodedAttribute, ListAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
-from shortlist.data.times import NO_TIME
-from shortlist.evaluate.comparison import FoldSlates, compare_slates
+from shortlist.evaluate.catalogue import catalogue_statistics
+from shortlist.evaluate.comparison import ComparisonResult, FoldSlates, compare_slates
 from shortlist.evaluate.folds import Fold, make_folds, refuse_sampling
 from shortlist.evaluate.leaks import Leak, find_leaks
-from shortlist.evaluate.measures import CatalogueStatistics
-from shortlist.evaluate.policies import (
-    Policy,
-    baselines,
-    histories_of,
-    recommender_policy,
-    replay_known_events,
-)
+from shortlist.evaluate.measures import FloatArray, IntArray
+from shortlist.evaluate.policies import Policy, baselines, recommender_policy, replay_known_events
 from shortlist.evaluate.reliability import Reliability, evaluate_calibration
 from shortlist.evaluate.report import Report
 from shortlist.evaluate.rerank_cost import rerank_costs
-from shortlist.evaluate.slices import default_slices
+from shortlist.evaluate.slice_groups import default_slices
 from shortlist.recommender import Recommender
-from shortlist.retrieve import interactions
+from shortlist.simulate.world import TrueOutcome
 
-DAY = 86_400_000
-
-
-PRICED = 500
-"""So many people's slates tell what re-ranking costs."""
-Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
-OtherPolicy = Callable[[np.ndarray, int], np.ndarray]
+RERANK_PEOPLE = 500
+"""The number of people whose slates measure the cost of re-ranking."""
+FEATURES_REPORTED = 12
+SUBJECT = "shortlist"
+OtherPolicy = Callable[[IntArray, int], IntArray]
+"""(user codes, k) → item codes, (people, k)."""
 Other = Callable[[Dataset, list[dict[str, Any]] | None], OtherPolicy]
+"""(training data set, contexts of the requests) → a policy that has learned from them."""
 
 
 def evaluate(
     recommender: Recommender | Project,
     dataset: Dataset,
     progress: Progress = silent,
-    truth: Truth | dict[str, Truth] | None = None,
-    others: dict[str, Other] | None = None,
+    truth: TrueOutcome | Mapping[str, TrueOutcome] | None = None,
+    others: Mapping[str, Other] | None = None,
 ) -> Report:
-    """Train on the past of a data set, test on its future, and compare. See the module for the protocol.
+    """Evaluate a recommender by the protocol of its project.
 
-    truth: in a world, the chance that each (user code, item code) is wanted, or one such function an objective
-    (`world.truths`); they add columns `true_<objective>@k`, the mean over the slate, which no log bias touches: people in
-    a log could only take what an older engine showed them. others: name → a function that learns from (training data set,
-    contexts of the requests) and gives a policy, (user codes, k) → item codes (people, k), to stand in the same table.
+    Parameters
+    ----------
+    recommender : Recommender or Project
+        The project to evaluate. A recommender stands for its project: it is trained anew.
+    dataset : Dataset
+        The whole data; the protocol splits it.
+    progress : callable, optional
+        Called with the name of a stage and the finished share.
+    truth : callable or mapping of str to callable, optional
+        For a simulated world: (user codes, item codes) → true values, or one such function per objective
+        (`world.truths`). They add the metrics `true_<objective>@k`, the mean over the slate. The exposure in the log
+        does not bias them.
+    others : mapping of str to callable, optional
+        Further recommenders for the comparison: (training data set, contexts) → policy.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ProjectError
+        If the project asks for sampled candidates.
+    DataError
+        If the test has no relevant items.
     """
     project = recommender.project if isinstance(recommender, Recommender) else recommender
-    settings = project.evaluate
-    refuse_sampling(settings.candidates)
-    truths = truth if isinstance(truth, dict) else {project.relevant: truth} if truth is not None else {}
-    rounds: list[FoldSlates] = []
-    leaks: dict[str, Leak] = {}
-    timings: dict[str, float] = {}
-    fit_seconds = 0.0
-    facts: dict[str, Any] = {}
+    refuse_sampling(project.evaluate.candidates)
+    truths = truth if isinstance(truth, Mapping) else {project.relevant: truth} if truth is not None else {}
+    evaluation = _Evaluation(project, dataset, truths, others or {})
     for fold in make_folds(project, dataset):
+        evaluation.add(fold, progress)
+    return evaluation.report()
+
+
+class _Evaluation:
+    """The folds that are done, and what was measured on the way."""
+
+    def __init__(
+        self,
+        project: Project,
+        dataset: Dataset,
+        truths: Mapping[str, TrueOutcome],
+        others: Mapping[str, Other],
+    ) -> None:
+        self.project, self.dataset, self.truths, self.others = project, dataset, truths, others
+        self.folds: list[FoldSlates] = []
+        self.leaks: dict[str, Leak] = {}
+        self.seconds: dict[str, float] = {}
+        self.fit_seconds = 0.0
+        self.fold_facts: dict[str, Any] = {}
+        self.calibration: dict[str, Reliability] = {}
+        self.last: tuple[Recommender, Fold] | None = None
+
+    def add(self, fold: Fold, progress: Progress) -> None:
+        """Train and test on one fold."""
+        project = self.project
         started = time.perf_counter()
-        fresh = Recommender(project).fit(fold.train, progress)
-        fit_seconds += time.perf_counter() - started
-        replay_known_events(fresh, fold)
-        policies: dict[str, Policy] = {"shortlist": recommender_policy(fresh, fold), **baselines(fresh, fold)}
-        for name, other in (others or {}).items():
-            policies[name] = _other(other(fold.train, fold.contexts), fold)
+        recommender = Recommender(project).fit(fold.train, progress)
+        self.fit_seconds += time.perf_counter() - started
+        replay_known_events(recommender, fold)
+        slates = self._slates(recommender, fold, progress)
+        self.folds.append(_fold_slates(recommender, fold, slates, self.truths))
+        self.fold_facts |= fold.facts
+        feature_auc: dict[str, dict[str, float]] = {}
+        if project.evaluate.protocol in {"time", "rolling"}:
+            self.calibration, feature_auc = evaluate_calibration(recommender, self.dataset, fold.moment)
+        for leak in find_leaks(project, self.dataset, fold, recommender, feature_auc):
+            self.leaks.setdefault(str(leak), leak)
+        self.last = recommender, fold
+
+    def _slates(self, recommender: Recommender, fold: Fold, progress: Progress) -> dict[str, IntArray]:
+        policies: dict[str, Policy] = {SUBJECT: recommender_policy(recommender, fold)}
+        policies |= baselines(recommender, fold)
+        for name, other in self.others.items():
+            policies[name] = _by_row(other(fold.train, fold.contexts), fold)
+        rows = np.arange(len(fold.truth))
         slates = {}
-        everyone = np.arange(len(fold.truth))
         for number, (name, policy) in enumerate(policies.items()):
             started = time.perf_counter()
-            slates[name] = policy(everyone, settings.k)
-            timings[name] = timings.get(name, 0.0) + time.perf_counter() - started
+            slates[name] = policy(rows, self.project.evaluate.k)
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
             progress("evaluation", (number + 1) / len(policies))
-        rounds.append(_round(fresh, fold, slates, truths))
-        facts = {**facts, **fold.facts}
-        reliabilities: dict[str, Reliability] = {}
-        told: dict[str, dict[str, float]] = {}
-        if settings.protocol in {"time", "rolling"}:
-            reliabilities, told = evaluate_calibration(fresh, dataset, fold.moment)
-        for leak in find_leaks(dataset, fold, fresh, told):
-            leaks.setdefault(str(leak), leak)
-    judged = compare_slates(rounds, "shortlist", settings.k, settings.bootstrap, project.seed)
-    train = fold.train
-    facts = {
-        "people": judged.people,
-        "people_with_history": len({p for r in rounds for p in r.people[_has_history(r)].tolist()}),
-        "requests": sum(len(r.people) for r in rounds),
-        "items": len(train.items),
-        "train_events": len(train.log),
-        "protocol": settings.protocol.replace("_", " "),
-        **({"cuts": len(rounds)} if len(rounds) > 1 else {}),
-        **(facts if len(rounds) == 1 else {"test_from": f"{rounds[0].name[5:]} to {rounds[-1].name[5:]}"}),
-        "relevant": project.relevant,
-        "fit_seconds": round(fit_seconds, 2),
-        "recommend_seconds": {n: round(t, 3) for n, t in timings.items()},
-    }
-    return Report.from_comparison(
-        judged,
-        "shortlist",
-        name=project.name,
-        simulated=project.simulated,
-        k=settings.k,
-        facts=facts,
-        importance={
-            name: dict(list(fresh.ranker.importance(name).items())[:12]) for name in project.objectives
-        },
-        calibration=reliabilities,
-        top_objective=max(project.objectives, key=lambda name: project.objectives[name].weight),
-        leaks=list(leaks.values()),
-        rerank_costs=rerank_costs(fresh, fold.ids[:PRICED], settings.k),
-    )
+        return slates
+
+    def report(self) -> Report:
+        """Compare over all folds; the model's own numbers come from the last one."""
+        assert self.last is not None
+        recommender, fold = self.last
+        project, settings = self.project, self.project.evaluate
+        result = compare_slates(self.folds, SUBJECT, settings.k, settings.bootstrap, project.seed)
+        importance = {
+            name: dict(list(recommender.ranker.importance(name).items())[:FEATURES_REPORTED])
+            for name in project.objectives
+        }
+        return Report.from_comparison(
+            result,
+            SUBJECT,
+            name=project.name,
+            simulated=project.simulated,
+            k=settings.k,
+            facts=self._facts(result, fold.train),
+            importance=importance,
+            calibration=self.calibration,
+            top_objective=max(project.objectives, key=lambda name: project.objectives[name].weight),
+            leaks=list(self.leaks.values()),
+            rerank_costs=rerank_costs(recommender, fold.ids[:RERANK_PEOPLE], settings.k),
+        )
+
+    def _facts(self, result: ComparisonResult, train: Dataset) -> dict[str, Any]:
+        folds = self.folds
+        facts: dict[str, Any] = {
+            "people": result.people,
+            "people_with_history": _people_with_history(folds),
+            "requests": sum(len(fold.people) for fold in folds),
+            "items": len(train.items),
+            "train_events": len(train.log),
+            "protocol": self.project.evaluate.protocol.replace("_", " "),
+        }
+        if len(folds) > 1:
+            first, last = (fold.name.removeprefix("from ") for fold in (folds[0], folds[-1]))
+            facts |= {"cuts": len(folds), "test_from": f"{first} to {last}"}
+        else:
+            facts |= self.fold_facts
+        return facts | {
+            "relevant": self.project.relevant,
+            "fit_seconds": round(self.fit_seconds, 2),
+            "recommend_seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+        }
 
 
-def _has_history(one: FoldSlates) -> np.ndarray:
-    indptr = one.catalogue.indptr
-    return np.zeros(len(one.people), bool) if indptr is None else np.diff(indptr) > 0
+def _people_with_history(folds: Sequence[FoldSlates]) -> int:
+    people: set[int] = set()
+    for fold in folds:
+        if fold.catalogue.indptr is not None:
+            people.update(fold.people[np.diff(fold.catalogue.indptr) > 0].tolist())
+    return len(people)
 
 
-def _other(policy: OtherPolicy, fold: Fold) -> Policy:
+def _by_row(policy: OtherPolicy, fold: Fold) -> Policy:
     return lambda rows, k: policy(fold.users[rows], k)
 
 
-def _round(
-    fresh: Recommender, fold: Fold, slates: dict[str, np.ndarray], truths: dict[str, Truth]
+def _fold_slates(
+    recommender: Recommender, fold: Fold, slates: dict[str, IntArray], truths: Mapping[str, TrueOutcome]
 ) -> FoldSlates:
-    k = fresh.project.evaluate.k
-    catalogue = catalogue_statistics(fresh, fold)
-    # people that nobody knows have a number of their own, below zero
+    k = recommender.project.evaluate.k
+    catalogue = catalogue_statistics(recommender, fold)
+    # people whom training does not know get numbers of their own, below zero
     _, number = np.unique(np.array([str(i) for i in fold.ids]), return_inverse=True)
-    people = np.where(fold.users >= 0, fold.users, -1 - number)
+    people: NDArray[np.int64] = np.where(fold.users >= 0, fold.users, -1 - number)
     extra = {
-        name: {f"true_{what}@{k}": true_means(true, fold.users, s) for what, true in truths.items()}
-        for name, s in slates.items()
+        name: {
+            f"true_{objective}@{k}": true_means(values, fold.users, made)
+            for objective, values in truths.items()
+        }
+        for name, made in slates.items()
     }
-    cuts = default_slices(
+    groups = default_slices(
         catalogue,
         fold.users,
         fold.train.users.attributes,
         fold.train.items.attributes,
-        fresh.project.evaluate.protocol != "rolling",
+        with_bounds=recommender.project.evaluate.protocol != "rolling",
     )
-    return FoldSlates(fold.name, slates, fold.truth, catalogue, people, cuts, extra)
+    return FoldSlates(fold.name, slates, fold.truth, catalogue, people, groups, extra)
 
 
-def catalogue_statistics(fresh: Recommender, fold: Fold) -> CatalogueStatistics:
-    """What the training part knows of items, and the histories of those who ask."""
-    train, settings = fold.train, fresh.project.rerank
-    n = len(train.items)
-    own = histories_of(fold)
-    taken = train.log.item[train.log.acted]
-    attributes = train.items.attributes
-    genres: CodedAttribute | None = next(
-        (a for a in attributes.values() if isinstance(a, ListAttribute)), None
-    )
-    if settings.diversity_by:
-        by = attributes[settings.diversity_by]
-        genres = by if isinstance(by, CodedAttribute) else None
-    maker = attributes[settings.exposure_by] if settings.exposure_by else None
-    assert maker is None or isinstance(maker, CategoryAttribute)
-    born = fresh.arrange.first_seen
-    age = np.where(born == NO_TIME, np.nan, (fold.moment - born.astype(np.float64)) / DAY)
-    if settings.diversity_by or fresh.arrange.factors is not None:
-        vectors: Any = fresh.arrange.vectors(np.arange(n))
-    else:
-        vectors = interactions(train, fresh.project.retrieve).T.tocsr()
-    return CatalogueStatistics(
-        n,
-        np.bincount(taken, minlength=n) / max(len(train.users), 1),
-        own.indptr,
-        own.item.astype(np.int64),
-        vectors,
-        None if genres is None else genres.matrix(),
-        None if maker is None else maker.codes.astype(np.int64),
-        0 if maker is None else len(maker.vocabulary),
-        age if int(train.log.time[-1]) > 1e11 else None,
-    )
-
-
-def true_means(truth: Truth, people: np.ndarray, slates: np.ndarray) -> np.ndarray:
-    """The mean of a world's truth over each slate, float64 (people,); 0 for an empty one."""
+def true_means(truth: TrueOutcome, people: IntArray, slates: IntArray) -> FloatArray:
+    """Return the mean true value of each slate, float64 (people,); 0 for an empty slate."""
     shown = slates >= 0
-    values = truth(np.repeat(people, shown.sum(1)), slates[shown])
+    values = truth(np.repeat(people, shown.sum(1)), slates[shown].astype(np.int64))
     owner = np.repeat(np.arange(len(people)), shown.sum(1))
-    return np.asarray(np.bincount(owner, values, len(people)) / np.maximum(shown.sum(1), 1))
-
-
-def _thousands(number: int) -> str:
-    return f"{round(number, -max(len(str(number)) - 2, 0)):,}"
+    return np.asarray(np.bincount(owner, values, len(people)) / np.maximum(shown.sum(1), 1), np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 
 from shortlist.evaluate.comparison import ComparisonResult
 from shortlist.evaluate.leaks import Leak
-from shortlist.evaluate.measures import metric_info
+from shortlist.evaluate.metric_info import metric_info
 from shortlist.evaluate.reliability import Reliability
 from shortlist.evaluate.rerank_cost import RerankCost
 from shortlist.evaluate.slices import Slice

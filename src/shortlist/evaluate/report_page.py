@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shortlist.evaluate.measures import metric_info
+from shortlist.evaluate.metric_info import metric_info
 from shortlist.evaluate.report import Report, metrics_table
 from shortlist.metrics.significance import Comparison, Estimate
 from shortlist.report import charts

@@ -1,30 +1,43 @@
-"""For whom, and for what: the main metric within slices of people and of items.
+"""Slices: the main metric within groups of people and of items.
 
-Slices of **people** (how much they did before, what is known of them) take some of the people. Slices of **items** (head,
-middle and tail of popularity, new ones, a genre) keep all people who wanted such an item and count only those items as
-relevant: the same lists, asked a narrower question.
+A slice of **people** (by activity or by attribute) takes some of the people. A slice of **items** (popularity, age,
+genre) keeps all people for whom such an item is relevant, and counts only those items as relevant: the same slates,
+with a narrower question.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from shortlist.data.attributes import Attribute, CodedAttribute
-from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems, accuracy_metrics
+from shortlist.evaluate.measures import FloatArray, IntArray, RelevantItems, accuracy_metrics
 from shortlist.metrics.significance import Estimate, PairedMetrics
 
-FEWEST = 20
-"""Slices of fewer people are not shown: nothing could be said of them."""
-MOST_VALUES = 6
+MIN_PEOPLE = 20
+"""Slices of fewer people are left out: their intervals would say nothing."""
+Groups = dict[str, tuple[IntArray, list[str]]]
+"""Dimension → the group of each row as a code, −1 for none, and the names of the groups."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """`dimension` and `name`: "activity", "no history". `people`: how many have a value here. `values`: the main metric of
-    each recommender; `ahead[other]`: `own` minus it, with its interval.
+    """The main metric within one group.
+
+    Attributes
+    ----------
+    dimension, name : str
+        For example "activity" and "no history".
+    of : {"people", "items"}
+        Whether people or items are grouped.
+    people : int
+        The number of people with a value in this slice.
+    values : dict of str to Estimate
+        The main metric of each recommender.
+    ahead : dict of str to Estimate
+        The subject minus each other recommender.
     """
 
     dimension: str
@@ -34,61 +47,43 @@ class Slice:
     values: dict[str, Estimate]
     ahead: dict[str, Estimate]
 
+    def __repr__(self) -> str:
+        return f"Slice({self.dimension}: {self.name}, {self.people} people)"
+
     def to_json(self) -> dict[str, Any]:
+        """Return the slice as JSON values."""
         return {
             "dimension": self.dimension,
             "slice": self.name,
             "of": self.of,
             "people": self.people,
-            "values": {n: e.to_json() for n, e in self.values.items()},
-            "ahead_of": {n: e.to_json() for n, e in self.ahead.items()},
+            "values": {name: estimate.to_json() for name, estimate in self.values.items()},
+            "ahead_of": {name: estimate.to_json() for name, estimate in self.ahead.items()},
         }
 
 
 @dataclass(frozen=True)
 class SliceCodes:
-    """How people and items are told apart. Each dimension: name → int codes and what the codes are called; code −1 is in no
-    slice. People's codes are by request, items' by item code; items beyond the catalogue are in `outside`.
+    """The groups of people and of items.
+
+    Attributes
+    ----------
+    people : dict
+        Dimension → codes, int (R,), by request, and names.
+    items : dict
+        Dimension → codes, int (n,), by item code, and names. Items beyond the catalogue are in no group.
     """
 
-    people: dict[str, tuple[np.ndarray, list[str]]]
-    items: dict[str, tuple[np.ndarray, list[str]]]
+    people: Groups
+    items: Groups
 
-
-def default_slices(
-    catalogue: CatalogueStatistics,
-    users: np.ndarray,
-    of_users: dict[str, Attribute] | None = None,
-    of_items: dict[str, Attribute] | None = None,
-    sizes: bool = True,
-) -> SliceCodes:
-    """Activity and attributes of people; popularity, newness and attributes of items; whatever is known. users int (R,):
-    whose each request is, as rows of the attributes. sizes: whether names tell the bounds, which differ from cut to cut.
-    """
-    people: dict[str, tuple[np.ndarray, list[str]]] = {}
-    items: dict[str, tuple[np.ndarray, list[str]]] = {}
-    if catalogue.indptr is not None:
-        people["activity"] = _plain(_activity(np.diff(catalogue.indptr)), sizes)
-    if catalogue.popularity is not None and catalogue.popularity.sum() > 0:
-        items["popularity"] = _plain(_popularity(catalogue.popularity), sizes)
-    if catalogue.age is not None and (catalogue.age <= 30).any() and not (catalogue.age <= 30).all():
-        codes = np.where(np.isnan(catalogue.age), -1, np.where(catalogue.age <= 30, 0, 1))
-        items["age"] = codes, ["up to 30 days", "older"]
-    for name, attribute in (of_users or {}).items():
-        found = _attribute(attribute)
-        if found is not None:
-            codes, words = found
-            people[name] = np.append(codes, -1)[np.where(users >= 0, users, len(codes))], words
-    for name, attribute in (of_items or {}).items():
-        found = _attribute(attribute)
-        if found is not None:
-            items[name] = found
-    return SliceCodes(people, items)
+    def __repr__(self) -> str:
+        return f"SliceCodes(people by {', '.join(self.people)}; items by {', '.join(self.items)})"
 
 
 @dataclass(frozen=True)
-class Part:
-    """One slice to be measured, under its `key`."""
+class SliceColumn:
+    """The column of one slice among the metrics, named `key`."""
 
     key: str
     dimension: str
@@ -97,105 +92,71 @@ class Part:
 
 
 def slice_columns(
-    slates: dict[str, np.ndarray],
-    truth: RelevantItems,
-    cuts: SliceCodes,
+    slates: Mapping[str, IntArray],
+    relevant: RelevantItems,
+    groups: SliceCodes,
     metric: str,
     k: int,
-    whole: dict[str, np.ndarray],
-) -> tuple[list[Part], dict[str, dict[str, np.ndarray]]]:
-    """The metric within every slice, as columns beside those over all: recommender → key → float64 (R,), NaN outside.
+    overall: Mapping[str, FloatArray],
+) -> tuple[list[SliceColumn], dict[str, dict[str, FloatArray]]]:
+    """Compute a metric within every slice.
 
-    slates: name → int (R, ≥ k); whole: the metric of each request, as measured over all.
+    Parameters
+    ----------
+    slates : mapping of str to ndarray of int, shape (R, ≥ k)
+        The slates of each recommender.
+    relevant : RelevantItems
+        The relevant items of each request.
+    groups : SliceCodes
+        The groups.
+    metric : str
+        The name of the metric, without `@k`.
+    k : int
+        The number of positions that count.
+    overall : mapping of str to ndarray of float64, shape (R,)
+        The metric of each request, over all items.
+
+    Returns
+    -------
+    parts : list of SliceColumn
+        The slices with at least `MIN_PEOPLE` requests.
+    columns : dict
+        `columns[recommender][key]`, float64 (R,), NaN outside of the slice.
     """
-    parts: list[Part] = []
-    columns: dict[str, dict[str, np.ndarray]] = {name: {} for name in slates}
-    for dimension, (codes, words) in cuts.people.items():
-        for code, word in enumerate(words):
+    parts: list[SliceColumn] = []
+    columns: dict[str, dict[str, FloatArray]] = {name: {} for name in slates}
+    for dimension, (codes, names) in groups.people.items():
+        for code, group in enumerate(names):
             inside = codes == code
-            if inside.sum() >= FEWEST:
-                part = Part(f"slice|{dimension}|{word}", dimension, word, "people")
-                parts.append(part)
-                for name, values in whole.items():
-                    columns[name][part.key] = np.where(inside, values, np.nan)
-    for dimension, (codes, words) in cuts.items.items():
-        of_truth = np.append(codes, -1)[np.minimum(truth.item, len(codes))]
-        for code, word in enumerate(words):
-            narrow = truth.only(of_truth == code)
-            if (narrow.sizes > 0).sum() >= FEWEST:
-                part = Part(f"slice|{dimension}|{word}", dimension, word, "items")
-                parts.append(part)
-                for name, shown in slates.items():
-                    columns[name][part.key] = accuracy_metrics(shown, narrow, k)[metric]
+            if inside.sum() < MIN_PEOPLE:
+                continue
+            part = SliceColumn(f"slice|{dimension}|{group}", dimension, group, "people")
+            parts.append(part)
+            for name, values in overall.items():
+                columns[name][part.key] = np.where(inside, values, np.nan)
+    for dimension, (codes, names) in groups.items.items():
+        group_of = np.append(codes, -1)[np.minimum(relevant.item, len(codes))]
+        for code, group in enumerate(names):
+            narrow = relevant.only(group_of == code)
+            if (narrow.sizes > 0).sum() < MIN_PEOPLE:
+                continue
+            part = SliceColumn(f"slice|{dimension}|{group}", dimension, group, "items")
+            parts.append(part)
+            for name, shown in slates.items():
+                columns[name][part.key] = accuracy_metrics(shown, narrow, k)[metric]
     return parts, columns
 
 
-def slices_of(measured: PairedMetrics, parts: list[Part], own: str) -> list[Slice]:
-    """Every slice with each recommender's value, and how far `own` is ahead."""
-    found = []
+def make_slices(measured: PairedMetrics, parts: Sequence[SliceColumn], subject: str) -> list[Slice]:
+    """Make the slices from their columns, with the difference of the subject from each other recommender."""
+    slices = []
     for part in parts:
-        people = int((~np.isnan(measured.values[own][part.key])).sum())
-        if people < FEWEST:
+        people = int((~np.isnan(measured.values[subject][part.key])).sum())
+        if people < MIN_PEOPLE:
             continue
-        values = {n: measured.estimate(n, part.key) for n in measured.names}
-        ahead = {n: measured.difference(own, n, part.key) for n in measured.names if n != own}
-        found.append(Slice(part.dimension, part.name, part.of, people, values, ahead))
-    return found
-
-
-def _plain(found: tuple[np.ndarray, list[str]], sizes: bool) -> tuple[np.ndarray, list[str]]:
-    codes, words = found
-    return codes, words if sizes else [word.partition(" (")[0] for word in words]
-
-
-def _activity(sizes: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Nobody we know, and thirds of the rest by how many events they have."""
-    known = sizes[sizes > 0]
-    codes = np.full(len(sizes), -1)
-    codes[sizes == 0] = 0
-    if not len(known):
-        return codes, ["no history"]
-    low, high = (int(q) for q in np.quantile(known, [1 / 3, 2 / 3]))
-    codes[sizes > 0] = 1 + (known > low) + (known > high)
-    return codes, [
-        "no history",
-        f"few events (1–{low})",
-        f"some events ({low + 1}–{high})",
-        f"many events (over {high})",
-    ]
-
-
-def _popularity(popularity: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Head, middle and tail, each with a third of what people took; and what nobody took yet."""
-    order = np.argsort(-popularity, kind="stable")
-    line = (np.cumsum(popularity[order]) - popularity[order] / 2) / popularity.sum()
-    codes = np.empty(len(popularity), np.int64)
-    codes[order] = np.minimum((line * 3).astype(int), 2)
-    codes[popularity == 0] = 3
-    sizes = np.bincount(codes, minlength=4)
-    return codes, [
-        f"head ({sizes[0]:,} items)",
-        f"middle ({sizes[1]:,} items)",
-        f"tail ({sizes[2]:,} items)",
-        f"taken by nobody yet ({sizes[3]:,} items)",
-    ]
-
-
-def _attribute(attribute: Attribute) -> tuple[np.ndarray, list[str]] | None:
-    """The most common values; a list is told by its first."""
-    if not isinstance(attribute, CodedAttribute):
-        return None
-    indptr, flat = attribute.ragged()
-    codes = np.full(len(indptr) - 1, -1, np.int64)
-    has = np.diff(indptr) > 0
-    codes[has] = flat[indptr[:-1][has]]
-    counts = np.bincount(codes[codes >= 0], minlength=len(attribute.vocabulary))
-    if len(counts) > max(200, 0.2 * len(codes)):
-        return None  # an id rather than a kind
-    common = np.argsort(-counts, kind="stable")[:MOST_VALUES]
-    common = common[counts[common] > 0]
-    if len(common) < 2:
-        return None
-    where = np.full(len(attribute.vocabulary) + 1, -1)
-    where[common] = np.arange(len(common))
-    return where[codes], [attribute.vocabulary[c] for c in common]
+        values = {name: measured.estimate(name, part.key) for name in measured.names}
+        ahead = {
+            name: measured.difference(subject, name, part.key) for name in measured.names if name != subject
+        }
+        slices.append(Slice(part.dimension, part.name, part.of, people, values, ahead))
+    return slices

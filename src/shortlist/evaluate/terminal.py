@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from shortlist.evaluate.measures import metric_info
+from shortlist.evaluate.metric_info import metric_info
 from shortlist.evaluate.report import Report
 from shortlist.evaluate.train_test import RetrieverReport
 

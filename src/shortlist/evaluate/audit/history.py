@@ -21,7 +21,7 @@ from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
 from shortlist.evaluate.audit.agree import FEWEST, Better, Score, agreements
 from shortlist.evaluate.audit.world import DRAWS, Audit
-from shortlist.evaluate.measures import MEASURES
+from shortlist.evaluate.metric_info import METRICS
 from shortlist.metrics.significance import Estimate
 
 OWN = ("policy", "utility", "utility_low", "utility_high")
@@ -67,7 +67,7 @@ def audit_history(source: str | Path | pa.Table, draws: int = DRAWS, seed: int =
     scores = []
     for metric in (c for c in table.column_names if c not in OWN):
         column = _numbers(table, metric, where)
-        known = MEASURES.get(metric.partition("@")[0])
+        known = METRICS.get(metric.partition("@")[0])
         better: Better = known.better if known else "up"
         said = {
             n: None if v != v else Estimate(float(v), float(v), float(v))

@@ -6,9 +6,10 @@ import numpy as np
 
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.audit.agree import Score
+from shortlist.evaluate.catalogue import catalogue_statistics
 from shortlist.evaluate.folds import Fold
-from shortlist.evaluate.measures import RelevantItems, compute_metrics, metric_info
-from shortlist.evaluate.protocol import catalogue_statistics
+from shortlist.evaluate.measures import RelevantItems, compute_metrics
+from shortlist.evaluate.metric_info import metric_info
 from shortlist.metrics.gains import gains
 from shortlist.metrics.significance import PairedMetrics
 from shortlist.recommender import Recommender
@@ -79,7 +80,7 @@ def _rare(truth: RelevantItems, popularity: np.ndarray | None) -> RelevantItems:
 
 def _weighed_recall(slates: np.ndarray, truth: RelevantItems, k: int) -> np.ndarray:
     """The share of a person's worth that the slate holds, float64 (R,)."""
-    worth = truth.worth if truth.worth is not None else np.ones(len(truth.item))
+    worth = truth.gain if truth.gain is not None else np.ones(len(truth.item))
     whole = np.bincount(truth.owner, worth, len(truth))
     got = gains(slates[:, :k], truth.indptr, truth.item, worth).sum(1)
     return np.divide(got, whole, out=np.full(len(truth), np.nan), where=whole > 0)
