@@ -6,9 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from support.feature_cases import assert_equal, feature_set, make, requests_for_all_items
 
 from shortlist.data.histories import as_of
+from support.feature_cases import assert_equal, feature_set, make, requests_for_all_items
 
 
 def test_spark_finds_the_same_rows() -> None:

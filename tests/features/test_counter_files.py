@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.bundles import copy_bundle
-from support.feature_cases import make
 from numpy.typing import NDArray
 
 from shortlist.bundle.format import read_manifest
@@ -19,6 +17,8 @@ from shortlist.features.aggregates import Aggregate
 from shortlist.features.keys import KeyEncoder, KeyRows, RequestKeys
 from shortlist.features.online import OnlineCounters
 from shortlist.recommender import Recommender
+from support.bundles import copy_bundle
+from support.feature_cases import make
 
 
 def test_saved_counters_equal_counted_ones(bundle: Path, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.feature_cases import FEATURES, assert_equal, feature_set, make, replay, requests_for_all_items
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import as_of
 from shortlist.simulate.video import make_video
+from support.feature_cases import FEATURES, assert_equal, feature_set, make, replay, requests_for_all_items
 
 
 def test_by_hand() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.feature_cases import add_event, feature_set, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.features.aggregates import FOREVER, Aggregate
 from shortlist.features.keys import KeyEncoder, KeyRows, RequestKeys
 from shortlist.features.online import OnlineCounters
+from support.feature_cases import add_event, feature_set, make
 
 MINUTE = 60_000
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.feature_cases import FEATURES, make
 
 from shortlist.errors import ProjectError
 from shortlist.features.validate import FeatureSchema, parse_features
+from support.feature_cases import FEATURES, make
 
 SCHEMA = FeatureSchema(
     {"tags": "list", "shop": "category", "price": "number", "made": "time"},

@@ -7,7 +7,6 @@ the extremes of their values. All arrays are computed when they are read, once.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,56 @@ def is_one_each(owner: NDArray[np.int64], rows: int) -> bool:
     return len(owner) == rows and (rows == 0 or bool((owner == np.arange(rows)).all()))
 
 
-class PooledCounts:
+class _LazyCounts(ABC):
+    """`Counts` whose arrays are computed when they are first read. An object belongs to one call.
+
+    `functools.cached_property` is not used: before Python 3.12 it takes a lock that all instances share, and nested
+    properties then block two threads for ever.
+    """
+
+    def __init__(self) -> None:
+        self._computed: dict[str, Integers] = {}
+
+    def _get(self, name: str) -> Integers:
+        if name not in self._computed:
+            self._computed[name] = self._compute(name)
+        return self._computed[name]
+
+    @abstractmethod
+    def _compute(self, name: str) -> Integers: ...
+
+    @property
+    def n(self) -> Integers:
+        """Number of events."""
+        return self._get("n")
+
+    @property
+    def total(self) -> Integers:
+        """Sum of values, thousandths."""
+        return self._get("total")
+
+    @property
+    def last(self) -> Integers:
+        """Time of the latest event, ms."""
+        return self._get("last")
+
+    @property
+    def value(self) -> Integers:
+        """Value of the latest event, thousandths."""
+        return self._get("value")
+
+    @property
+    def low(self) -> Integers:
+        """Smallest value, thousandths."""
+        return self._get("low")
+
+    @property
+    def high(self) -> Integers:
+        """Largest value, thousandths."""
+        return self._get("high")
+
+
+class PooledCounts(_LazyCounts):
     """`Counts` of rows 0 … rows−1, from counts of (owner, key) pairs with ascending owners.
 
     Parameters
@@ -34,24 +82,30 @@ class PooledCounts:
     """
 
     def __init__(self, counts: Counts, owner: NDArray[np.int64], rows: int) -> None:
+        super().__init__()
         self._counts, self._owner, self._rows = counts, owner, rows
+        first = np.concatenate([[True], owner[1:] != owner[:-1]]) if len(owner) else owner[:0].astype(bool)
+        self._starts = np.flatnonzero(first)
+        """The first pair of each row that has any."""
+        self._several = len(self._starts) < len(owner)
+        self._n_of_pairs = counts.n
 
     def __repr__(self) -> str:
         return f"PooledCounts({len(self._owner):,} keys of {self._rows:,} rows)"
 
-    @cached_property
-    def _starts(self) -> NDArray[np.int64]:
-        """The first pair of each row that has any."""
-        owner = self._owner
-        return np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]])) if len(owner) else owner[:0]
-
-    @cached_property
-    def _several(self) -> bool:
-        return len(self._starts) < len(self._owner)
-
-    @cached_property
-    def _n_of_pairs(self) -> Integers:
-        return self._counts.n
+    def _compute(self, name: str) -> Integers:
+        match name:
+            case "n":
+                return self._mean(self._n_of_pairs)
+            case "total":
+                return self._mean(self._counts.total)
+            case "last":
+                return self._extreme(self._counts.last, NEVER, np.maximum)
+            case "value":
+                return self._latest_value()
+            case "low":
+                return self._extreme(self._counts.low, LARGEST, np.minimum)
+        return self._extreme(self._counts.high, SMALLEST, np.maximum)
 
     def _place(self, values: Integers, missing: int, dtype: type = np.int64) -> Integers:
         placed: Integers = np.full(self._rows, missing, dtype)
@@ -68,76 +122,19 @@ class PooledCounts:
         values = np.where(self._n_of_pairs > 0, values, missing)
         return self._place(reduce.reduceat(values, self._starts) if self._several else values, missing)
 
-    @cached_property
-    def n(self) -> Integers:
-        """Mean number of events."""
-        return self._mean(self._n_of_pairs)
-
-    @cached_property
-    def total(self) -> Integers:
-        """Mean sum of values, thousandths."""
-        return self._mean(self._counts.total)
-
-    @cached_property
-    def last(self) -> Integers:
-        """Time of the latest event, ms."""
-        return self._extreme(self._counts.last, NEVER, np.maximum)
-
-    @cached_property
-    def value(self) -> Integers:
-        """Value of the latest event, thousandths."""
+    def _latest_value(self) -> Integers:
         if not self._several:
             return self._extreme(self._counts.value, 0, np.maximum)
         latest = (self._counts.last == self.last[self._owner]) & (self._n_of_pairs > 0)
         values = np.where(latest, self._counts.value, SMALLEST)
         return self._place(np.maximum.reduceat(values, self._starts), 0)
 
-    @cached_property
-    def low(self) -> Integers:
-        """Smallest value, thousandths."""
-        return self._extreme(self._counts.low, LARGEST, np.minimum)
-
-    @cached_property
-    def high(self) -> Integers:
-        """Largest value, thousandths."""
-        return self._extreme(self._counts.high, SMALLEST, np.maximum)
-
-
-class _LazyCounts(ABC):
-    """`Counts` whose arrays are computed when they are first read."""
-
-    @abstractmethod
-    def _compute(self, name: str) -> Integers: ...
-
-    @cached_property
-    def n(self) -> Integers:
-        return self._compute("n")
-
-    @cached_property
-    def total(self) -> Integers:
-        return self._compute("total")
-
-    @cached_property
-    def last(self) -> Integers:
-        return self._compute("last")
-
-    @cached_property
-    def value(self) -> Integers:
-        return self._compute("value")
-
-    @cached_property
-    def low(self) -> Integers:
-        return self._compute("low")
-
-    @cached_property
-    def high(self) -> Integers:
-        return self._compute("high")
-
 
 class RepeatedCounts(_LazyCounts):
     """`Counts` of requests, repeated for each of their rows."""
 
     def __init__(self, counts: Counts, request: NDArray[np.int64]) -> None:
+        super().__init__()
         self._counts, self._request = counts, request
 
     def __repr__(self) -> str:
@@ -148,18 +145,20 @@ class RepeatedCounts(_LazyCounts):
         return values
 
 
-class _Concatenated(_LazyCounts):
+class _ConcatenatedCounts(_LazyCounts):
     """`Counts` of several lists of pairs one after the other, reordered."""
 
     def __init__(self, parts: list[Counts], order: NDArray[np.int64]) -> None:
+        super().__init__()
         self._parts, self._order = parts, order
 
     def _compute(self, name: str) -> Integers:
-        return np.concatenate([getattr(counts, name) for counts in self._parts])[self._order]
+        values: Integers = np.concatenate([getattr(counts, name) for counts in self._parts])[self._order]
+        return values
 
 
 def concatenate(parts: list[tuple[Counts, NDArray[np.int64]]]) -> tuple[Counts, NDArray[np.int64]]:
     """Join the counts of several lists of (owner, key) pairs to one list, owners ascending."""
     owner = np.concatenate([owner for _, owner in parts])
     order = np.argsort(owner, kind="stable")
-    return _Concatenated([counts for counts, _ in parts], order), owner[order]
+    return _ConcatenatedCounts([counts for counts, _ in parts], order), owner[order]

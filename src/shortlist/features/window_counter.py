@@ -300,7 +300,7 @@ def _add(slots, times, values, step, head, totals, rings):  # type: ignore[no-un
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_pairs(slots, pairs, times, window, n, last, ring_n, seen):  # type: ignore[no-untyped-def]  # noqa: PLR0913, E501
+def _add_pairs(slots, pairs, times, window, n, last, ring_n, seen):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     step, head = window
     for i in range(len(slots)):
         s, p, t = slots[i], pairs[i], times[i]
