@@ -246,6 +246,11 @@ class GrowableIndex(Sequence[K]):
         place = self._words.indexed().get(value, -1)
         return place if place < self._length else -1
 
+    def places(self, values: Iterable[Any]) -> list[int]:
+        """Return where some values stand, −1 for those that are not in this view."""
+        get, length = self._words.indexed().get, self._length
+        return [place if place < length else -1 for place in (get(value, -1) for value in values)]
+
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
         """Where a value stands. Raises `ValueError` for one that is not in this view."""
         place = self.place(value)
@@ -259,7 +264,8 @@ class GrowableIndex(Sequence[K]):
 
     def extended(self, values: Iterable[K]) -> GrowableIndex[K]:
         """Return the index with the values that it lacks at its end, in their order. This one stays as it is."""
-        new = [value for value in dict.fromkeys(values) if self.place(value) < 0]
+        distinct = list(dict.fromkeys(values))
+        new = [v for v, place in zip(distinct, self.places(distinct), strict=True) if place < 0]
         if not new:
             return self
         words, length = self._words, self._length

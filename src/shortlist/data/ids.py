@@ -151,15 +151,9 @@ class IdMap:
         """Return the codes of many ids, int32; −1 where unknown."""
         if not isinstance(values, pa.Array):
             values = list(values)
-            base = self._base
-            if (
-                len(values) > 8
-                and isinstance(base, _Integers)
-                and not self._added
-                and set(map(type, values)) == {int}
-            ):
+            if len(values) > 8 and set(map(type, values)) == {self.python_type}:
                 try:
-                    return base.codes(np.array(values, np.int64)).astype(np.int32)
+                    return self._codes_of_own(values)
                 except OverflowError:  # one is larger than any id can be
                     pass
             return np.fromiter((self.code(value) for value in values), dtype=np.int32)
@@ -167,6 +161,15 @@ class IdMap:
             return self.codes(values.to_pylist())
         found = pc.fill_null(pc.index_in(values, value_set=self.values), -1)
         codes: NDArray[np.int32] = found.to_numpy(zero_copy_only=False).astype(np.int32)
+        return codes
+
+    def _codes_of_own(self, values: list[Any]) -> NDArray[np.int32]:
+        """The codes of ids that have this map's own type."""
+        codes = self._base.codes(values).astype(np.int32)
+        if self._added:
+            missing = np.flatnonzero(codes < 0)
+            places = np.array(self._added.places(values[at] for at in missing.tolist()), np.int32)
+            codes[missing] = np.where(places < 0, -1, places + np.int32(len(self._values)))
         return codes
 
     def id(self, code: int) -> Any:
@@ -192,12 +195,12 @@ class IdMap:
         """
         if isinstance(ids, pa.Array):
             ids = pc.unique(ids.cast(self.type)).drop_null().to_pylist()
-        new: list[Any] = []
-        for value in dict.fromkeys(map(self.own, ids)):
-            if not self.fits(value):
-                raise DataError(f"{value!r} cannot be an id here: the others are of type {self.type}")
-            if self.code(value) < 0:
-                new.append(value)
+        distinct = list(dict.fromkeys(map(self.own, ids)))
+        if self.python_type is int or set(map(type, distinct)) != {str}:
+            for value in distinct:
+                if not self.fits(value):
+                    raise DataError(f"{value!r} cannot be an id here: the others are of type {self.type}")
+        new = [v for v, code in zip(distinct, self.codes(distinct).tolist(), strict=True) if code < 0]
         if not new:
             return self
         if len(new) > 1000 + len(self) // GROWTH:
@@ -261,8 +264,9 @@ class _Integers:
             return -1
         return at if self.order is None else int(self.order[at])
 
-    def codes(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the codes of many ids, int64 (m,)."""
+    def codes(self, ids: list[int]) -> NDArray[np.int64]:
+        """Return the codes of many ids, int64 (m,). Raises `OverflowError` where one has more than 64 bits."""
+        values = np.array(ids, np.int64)
         if not len(self.sorted):
             return np.full(len(values), -1)
         at = np.minimum(np.searchsorted(self.sorted, values), len(self.sorted) - 1)
@@ -280,6 +284,10 @@ class _Strings:
 
     def code(self, value: int | str) -> int:
         return self.code_of.get(value, -1) if isinstance(value, str) else -1
+
+    def codes(self, ids: list[str]) -> NDArray[np.int64]:
+        get = self.code_of.get
+        return np.fromiter((get(value, -1) for value in ids), np.int64, len(ids))
 
     def ids(self, codes: Any) -> list[Any]:
         return [self.strings[code] for code in codes]

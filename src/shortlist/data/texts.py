@@ -17,7 +17,7 @@ class Texts(Sequence[str]):
     """An immutable list of texts that become Python strings only when they are read.
 
     A million titles take about a hundred megabytes as Python strings, and a request reads some twenty of them. They
-    are therefore kept as the bytes of one Arrow array, which can also be a mapped file. Texts that change or are
+    are therefore stored as the bytes of one Arrow array, which can also be a mapped file. Texts that change or are
     added later lie beside the array: `with_rows` and `extended` return a new list and leave this one as it is.
 
     Parameters

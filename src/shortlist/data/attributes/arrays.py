@@ -43,7 +43,7 @@ class ArrayAttribute(Attribute):
     def _taken(self, rows: Rows, unknown: Any) -> NDArray[Any]:
         array = self._rows.array
         missing = rows < 0
-        if not len(array):  # no row but −1 can be asked for
+        if not len(array):  # only row −1 is possible
             return np.full((len(rows), *array.shape[1:]), unknown, array.dtype)
         taken: NDArray[Any] = array[np.where(missing, 0, rows)]
         taken[missing] = unknown

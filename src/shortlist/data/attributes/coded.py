@@ -115,7 +115,7 @@ class CategoryAttribute(ArrayAttribute, CodedAttribute):
         vocabulary = self.vocabulary.extended(word for word in parsed if word is not None)
         target = self._like(self._rows)
         target.vocabulary = vocabulary
-        return target, [-1 if word is None else vocabulary.place(word) for word in parsed]
+        return target, vocabulary.places(parsed)  # None is no word: −1
 
     def _column(self, values: list[Any]) -> NDArray[np.int32]:
         return np.array(values, np.int32)
@@ -177,7 +177,7 @@ class ListAttribute(CodedAttribute):
         safe = np.where(missing, 0, rows)
         if len(self):
             starts, sizes = self.indptr[safe], np.where(missing, 0, np.diff(self.indptr)[safe])
-        else:  # no row but −1 can be asked for
+        else:  # only row −1 is possible
             starts = sizes = np.zeros(len(rows), np.int64)
         indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         inner = np.arange(indptr[-1]) - np.repeat(indptr[:-1], sizes) + np.repeat(starts, sizes)
@@ -201,9 +201,7 @@ class ListAttribute(CodedAttribute):
 
     def _stored(self, parsed: list[Any]) -> tuple[Self, list[Any]]:
         vocabulary = self.vocabulary.extended(word for words in parsed for word in words or ())
-        stored = [
-            np.array(sorted(vocabulary.place(word) for word in words or ()), np.int32) for words in parsed
-        ]
+        stored = [np.array(sorted(vocabulary.places(words or ())), np.int32) for words in parsed]
         return self._like(self._indptr, self._codes, vocabulary), stored
 
     def _extended(self, values: list[Any]) -> Self:

@@ -1,1 +1,1 @@
-"""One file a change, named by its number."""
+"""One migration a file, in the order of their numbers."""

@@ -1,4 +1,4 @@
-"""Events and slates, as stores had them before their changes were numbered: what is missing is made, what is there stays."""
+"""Events and slates. Stores from before migrations were numbered keep their tables; missing ones are made."""
 
 from __future__ import annotations
 

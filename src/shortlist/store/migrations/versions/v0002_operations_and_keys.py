@@ -1,4 +1,4 @@
-"""What operators change while serving, API keys, and finding a person's rows without reading all of them."""
+"""Operations of operators, API keys, and indexes that find the rows of a user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store knows itself: a bundle trained from it says up to which of its rows it has learnt."""
+"""The identity of a store: a bundle that is trained from a store names the rows that it contains."""
 
 from __future__ import annotations
 
