@@ -31,3 +31,8 @@ def call(
         return status, json.loads(text)
     except ValueError:
         return status, text.decode()
+
+
+def bearer(key: str) -> dict[str, str]:
+    """Return the header that sends an API key."""
+    return {"Authorization": f"Bearer {key}"}

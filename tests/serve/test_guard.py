@@ -1,0 +1,96 @@
+"""Limits on request bodies, security headers, and logs without personal data."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+
+from support.http import call
+from support.servers import Server
+from support.waiting import wait_for
+
+PLAY = {"user": "u00002", "item": "m00001", "kind": "play", "value": 7.0}
+
+
+def test_bodies_that_are_not_json_or_too_large_are_refused(server: Server) -> None:
+    def send(headers: dict[str, str], body: Any, chunked: bool = False) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        try:
+            connection.request("POST", "/v1/recommend", body, headers, encode_chunked=chunked)
+            return connection.getresponse().status
+        except (BrokenPipeError, ConnectionResetError):
+            return 413
+        finally:
+            connection.close()
+
+    assert send({"Content-Type": "text/plain"}, b'{"n": 1}') == 415
+    assert send({"Content-Type": "application/x-www-form-urlencoded"}, b"n=1") == 415
+    assert send({}, b'{"n": 1}') == 415
+    assert send({"Content-Type": "application/json; charset=utf-8"}, b'{"n": 1}') == 200
+    big = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    assert send(big, iter([b" " * 100_000] * 30), chunked=True) == 413, "counted as it arrives"
+    assert send(big, iter([b'{"n"', b": 1}"]), chunked=True) == 200
+    assert call(f"{server.url}/v1/recommend", {"history": ["m00001"] * 1001})[0] == 422
+    deep = b'{"context": ' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    assert call(f"{server.url}/v1/recommend", raw=deep)[0] in {400, 422}
+
+
+def test_headers_of_every_response(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    for path in ("/", "/healthz", "/v1/project", "/nowhere"):
+        connection.request("GET", path, headers={"X-Request-Id": "abc-1"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.getheader("X-Content-Type-Options") == "nosniff"
+        assert answer.getheader("X-Frame-Options") == "DENY"
+        assert answer.getheader("X-Request-Id") == "abc-1"
+    connection.request("GET", "/", headers={"X-Request-Id": "<script>"})
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.getheader("X-Request-Id") != "<script>"
+    policy = answer.getheader("Content-Security-Policy") or ""
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_logs_hold_no_values(bundle: Path, tmp_path: Path) -> None:
+    import subprocess
+
+    server = Server(bundle, tmp_path / "e.sqlite", environment={"SHORTLIST_LOG": "json"})
+    server.stop()
+    log = tmp_path / "log"
+    opened = log.open("wb")
+    popen = subprocess.Popen
+
+    def logged(command: Any, **options: Any) -> Any:
+        return popen(command, **{**options, "stderr": opened, "stdout": opened})
+
+    subprocess.Popen = logged  # type: ignore[misc, assignment]
+    try:
+        server.start()
+    finally:
+        subprocess.Popen = popen  # type: ignore[misc]
+    try:
+        marked = {
+            "user": "secret-person",
+            "item": "secret-item",
+            "kind": "secret-kind",
+            "context": {"a": "secret-x"},
+        }
+        assert call(f"{server.url}/v1/events", {"events": [marked]})[0] == 422
+        assert (
+            call(f"{server.url}/v1/recommend", {"user": "secret-person"}, headers={"X-Request-Id": "r-7"})[0]
+            == 200
+        )
+        assert call(f"{server.url}/v1/users/secret-person/history")[0] == 200
+        wait_for(lambda: log.read_text().count("r-7"), "the log line of the request")
+    finally:
+        server.stop()
+    text = log.read_text()
+    assert "secret" not in text
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    answered = [line for line in lines if line["message"] == "answered"]
+    assert any(line["request_id"] == "r-7" and line["path"] == "/v1/recommend" for line in answered)
+    assert {line["status"] for line in answered} >= {200, 422}

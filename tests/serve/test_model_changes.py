@@ -1,0 +1,135 @@
+"""New models take over while requests run; a canary serves a share of users."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shortlist.bundle.registry import Models
+from shortlist.recommender import Recommender
+from shortlist.serve.live_models import Live, Loaded
+from shortlist.store.event_store import EventStore
+from support.bundles import copy_bundle
+from support.http import call
+from support.servers import Server
+from support.waiting import wait_for
+
+
+class Load:
+    """Three threads that request slates and send events until they are stopped.
+
+    Attributes
+    ----------
+    answered : int
+        Number of requests.
+    failed : list
+        Status and body of each response that was not as expected.
+    versions : set of str
+        Versions of the models that answered.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url, self.answered = url, 0
+        self.failed: list[Any] = []
+        self.versions: set[str] = set()
+        self.stopped = threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(which,)) for which in range(3)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, which: int) -> None:
+        """Alternate between a request and an event about the first item of its slate."""
+        n = 0
+        while not self.stopped.is_set():
+            n += 1
+            user = f"u{(7 * n + which) % 500:05d}"
+            status, slate = call(f"{self.url}/v1/recommend", {"user": user, "n": 5})
+            self.answered += 1
+            item = "m00001"
+            if status == 200 and len(slate["items"]) == 5:
+                self.versions.add(slate["model_version"])
+                item = slate["items"][0]["item"]
+            else:
+                self.failed.append((status, slate))
+            event = {
+                "user": f"w{which}",
+                "item": item,
+                "kind": "play",
+                "value": 10.0,
+                "event_id": f"{which}-{n}",
+            }
+            answer = call(f"{self.url}/v1/events", {"events": [event]})
+            if answer != (200, {"accepted": 1, "repeated": 0}):
+                self.failed.append(answer)
+
+    def stop(self) -> None:
+        """Stop the threads, each after its current request."""
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join(60)
+
+
+def change_models(server: Server, folder: Path, bundle: Path, load: Load) -> None:
+    """Deploy, reject, roll back, promote and try models, while requests run."""
+    admin = f"{server.url}/v1/admin/models"
+
+    def serves(version: str) -> None:
+        wait_for(lambda: call(f"{server.url}/healthz")[1]["model_version"] == version, f"{version} serves")
+
+    serves("v1")
+    copy_bundle(bundle, folder / "b2", "v2", 2_000)
+    serves("v2")
+    # a damaged bundle is rejected, and the model that serves stays
+    broken = copy_bundle(bundle, folder / "b3", "v3", 3_000)
+    (broken / "ranker" / "ranker.json").write_text("{}")
+    rejected = wait_for(lambda: Models(folder).state()["rejected"], "the damaged bundle is rejected")
+    assert "checksum" in rejected["v3"]
+    assert call(f"{server.url}/healthz")[1]["model_version"] == "v2"
+    assert call(f"{admin}/rollback", {})[0] == 200
+    serves("v1")
+    assert call(f"{admin}/promote", {"version": "v2"}) == (200, {"version": "v2"})
+    serves("v2")
+    copy_bundle(bundle, folder / "b4", "v4", 4_000)
+    assert call(f"{admin}/canary", {"version": "v4", "share": 0.5})[0] == 200
+    wait_for(lambda: call(f"{server.url}/readyz")[1]["canary"] == "v4", "the canary serves")
+    load.versions.clear()
+    wait_for(lambda: load.versions >= {"v2", "v4"}, "both models answer")
+    assert load.versions == {"v2", "v4"}
+    users = [f"u{n:05d}" for n in range(40)]
+    first, second = (
+        {u: call(f"{server.url}/v1/recommend", {"user": u})[1]["model_version"] for u in users}
+        for _ in range(2)
+    )
+    assert first == second, "a user stays with a model"
+    assert 8 <= sum(version == "v4" for version in second.values()) <= 32
+
+
+def test_models_change_under_load_without_failed_requests(bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    copy_bundle(bundle, folder / "b1", "v1", 1_000)
+    server = Server(folder, tmp_path / "e.sqlite")
+    load = Load(server.url)
+    try:
+        change_models(server, folder, bundle, load)
+        wait_for(lambda: load.answered > 100, "100 requests")
+    finally:
+        load.stop()
+        server.stop()
+    assert not load.failed, load.failed[:3]
+    # the store holds each event once, and each change of the model
+    store = EventStore(tmp_path / "e.sqlite")
+    assert store.count() == len({e.event_id for e in store.all()}) >= load.answered - 3
+    changes = [o.body["version"] for _, o in store.operations_since(0) if o.what == "model"]
+    assert changes == ["v1", "v2", "v4"]
+
+
+def test_canary_serves_its_share_of_users(recommender: Recommender, bundle: Path) -> None:
+    other = Recommender.load(bundle)
+    live = Live(Loaded(recommender, bundle), Loaded(other, bundle), 0.3)
+    share = np.mean([live.of(f"u{n}") is other for n in range(4000)])
+    assert 0.26 < share < 0.34
+    assert live.of(None) is recommender
