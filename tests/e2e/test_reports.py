@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 import shortlist
 from shortlist.config.project import parse_project
-from shortlist.evaluate.audit.history import audit_history
+from shortlist.evaluate.audit.past_experiments import audit_history
 from shortlist.evaluate.audit.report import audit_page
 from shortlist.evaluate.report_page import evaluation_page
 from shortlist.experiments.analyse import ExposedPeople, analyse

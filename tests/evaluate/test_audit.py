@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 
 from shortlist.cli.main import app
 from shortlist.errors import DataError
-from shortlist.evaluate.audit.agree import Score, agreement, agreements, spearman
-from shortlist.evaluate.audit.history import audit_history
-from shortlist.evaluate.audit.report import audit_page, sentences
-from shortlist.evaluate.audit.world import Audit, audit_world
+from shortlist.evaluate.audit.agreement import MetricScore, agreement, agreements, spearman
+from shortlist.evaluate.audit.past_experiments import audit_history
+from shortlist.evaluate.audit.report import audit_page
+from shortlist.evaluate.audit.result import AuditResult
+from shortlist.evaluate.audit.sentences import sentences
+from shortlist.evaluate.audit.simulation import audit_world
 from shortlist.metrics.significance import Estimate
 from shortlist.simulate.population import PopulationState
 from shortlist.simulate.registry import make_world
@@ -25,9 +27,11 @@ NAMES = [f"p{n}" for n in range(12)]
 TRUE = np.arange(12, 0, -1.0)
 
 
-def score(metric: str, values: np.ndarray, better: str = "up") -> Score:
+def score(metric: str, values: np.ndarray, better: str = "up") -> MetricScore:
     said = {n: None if v != v else Estimate(v, v, v) for n, v in zip(NAMES, values.tolist(), strict=True)}
-    return Score(metric, "offline", better, "", said, {}, {n: "thin" for n, e in said.items() if e is None})  # type: ignore[arg-type]
+    return MetricScore(
+        metric, "offline", better, "", said, {}, {n: "thin" for n, e in said.items() if e is None}
+    )  # type: ignore[arg-type]
 
 
 TRUTH = score("truth", TRUE)
@@ -43,20 +47,20 @@ def test_spearman_is_scipys() -> None:
 
 def test_agreement_by_hand() -> None:
     right = agreement(TRUTH, score("right", TRUE * 3))
-    assert right.rho is not None
-    assert (right.rho.value, right.pick, right.regret) == (1.0, "p0", 0.0)
-    assert right.apart
+    assert right.correlation is not None
+    assert (right.correlation.value, right.pick, right.regret) == (1.0, "p0", 0.0)
+    assert right.is_significant
     upside = agreement(TRUTH, score("upside", -TRUE))
-    assert upside.rho is not None
-    assert (upside.rho.value, upside.pick) == (-1.0, "p11")
+    assert upside.correlation is not None
+    assert (upside.correlation.value, upside.pick) == (-1.0, "p11")
     assert upside.regret == pytest.approx(1 - 1 / 12)
     low = agreement(TRUTH, score("error", -TRUE, "down"))
-    assert low.rho is not None
-    assert low.rho.value == 1.0
+    assert low.correlation is not None
+    assert low.correlation.value == 1.0
     noise = agreement(TRUTH, score("noise", np.random.default_rng(1).random(12)))
-    assert noise.rho is not None
-    assert noise.rho.low < 0 < noise.rho.high
-    assert not noise.apart
+    assert noise.correlation is not None
+    assert noise.correlation.low < 0 < noise.correlation.high
+    assert not noise.is_significant
 
 
 def test_refusals_are_counted_and_too_many_silence_a_metric() -> None:
@@ -67,8 +71,8 @@ def test_refusals_are_counted_and_too_many_silence_a_metric() -> None:
     assert found.regret == pytest.approx(1 / 12)
     most = np.where(np.arange(12) < 5, TRUE, np.nan)
     silent = agreement(TRUTH, score("most", most))
-    assert silent.rho is None
-    assert silent.why == "thin"
+    assert silent.correlation is None
+    assert silent.reason == "thin"
     order = agreements(TRUTH, [score("most", most), score("upside", -TRUE), score("right", TRUE)])
     assert [a.metric for a in order] == ["right", "upside", "most"]
 
@@ -99,9 +103,9 @@ def test_a_history_says_which_metric_to_use(tmp_path: Path) -> None:
     assert "Choose by" in use
     assert "snips" in use or "gini@10" in use  # less inequality is better, so gini's order is right too
     assert avoid.startswith(
-        "Do not choose by ndcg@10: it would have picked p11, which truly brings 92% less than p0"
+        "Do not choose by ndcg@10: it would have picked p11, whose true outcome is 92% below that of p0"
     )
-    assert sure.startswith("How sure")
+    assert sure.startswith("Certainty")
     page, out = tmp_path / "a.html", tmp_path / "a.json"
     run = CliRunner().invoke(app, ["audit", "--history", str(path), "--html", str(page), "--json", str(out)])
     assert run.exit_code == 0, run.output
@@ -115,7 +119,7 @@ def test_a_history_says_which_metric_to_use(tmp_path: Path) -> None:
     [
         (lambda t: t.drop(columns="utility"), "no column 'utility'"),
         (lambda t: t.head(4), "needs 6 at least"),
-        (lambda t: t.assign(policy=["p0", *NAMES[:11]]), "row 2: the policy 'p0' is there twice"),
+        (lambda t: t.assign(policy=["p0", *NAMES[:11]]), "row 2: the policy 'p0' occurs twice"),
         (lambda t: t.assign(snips=["x", *TRUE[1:]]), "row 1: snips is 'x'"),
         (lambda t: t.assign(utility=[None, *TRUE[1:]]), "row 1: utility is empty"),
         (lambda t: t.assign(utility_low=TRUE + 5), "is not between"),
@@ -134,17 +138,17 @@ def test_a_bad_history_is_named(tmp_path: Path, change, said: str) -> None:  # t
 
 
 @pytest.fixture(scope="module")
-def audit() -> Audit:
+def audit() -> AuditResult:
     world = make_world("video", users=250, items=160, sessions=5_000)
-    return audit_world(world, rounds=3, explored=3_000, draws=200)
+    return audit_world(world, rounds=3, explored=3_000, resamples=200)
 
 
-def test_policies_good_and_bad_are_measured_and_lived_with(audit: Audit) -> None:
-    assert len(audit.says) >= 12
-    assert {"random", "popular", "neighbours", "als", "full"} <= set(audit.says)
+def test_policies_good_and_bad_are_measured_and_lived_with(audit: AuditResult) -> None:
+    assert len(audit.descriptions) >= 12
+    assert {"random", "popular", "neighbours", "als", "full"} <= set(audit.descriptions)
     assert set(audit.bad) == {"popularity chaser", "click-bait", "filter bubble"}
     true = {n: e.value for n, e in audit.truth.values.items() if e is not None}
-    assert set(true) == set(audit.says)
+    assert set(true) == set(audit.descriptions)
     assert true["full"] > true["random"] > true["click-bait"]
     assert all(len(line) == 3 for line in audit.rounds.values())
     for name, line in audit.rounds.items():
@@ -152,21 +156,23 @@ def test_policies_good_and_bad_are_measured_and_lived_with(audit: Audit) -> None
     families = {a.family for a in audit.agreements}
     assert families == {"offline", "from propensities", "from a model"}
     by_name = {a.metric: a for a in audit.agreements}
-    assert {"ndcg@8", "recall@8", "sn-examined (seconds)", "sn-cascade (clicks)"} <= set(by_name)
-    clicks, seconds = by_name["model (clicks)"].rho, by_name["model (seconds)"].rho
+    assert {"ndcg@8", "recall@8", "sn-pbm (seconds)", "sn-cascade (clicks)"} <= set(by_name)
+    clicks, seconds = by_name["model (clicks)"].correlation, by_name["model (seconds)"].correlation
     assert clicks is not None
     assert seconds is not None
     assert seconds.value > clicks.value  # clicks are what click-bait wins
-    assert by_name["sn-cascade (clicks)"].rho is None  # whole slates never meet: no number, with the reason
-    assert "mean weight" in by_name["sn-cascade (clicks)"].why
+    assert (
+        by_name["sn-cascade (clicks)"].correlation is None
+    )  # whole slates never meet: no number, with the reason
+    assert "mean weight" in by_name["sn-cascade (clicks)"].reason
 
 
-def test_the_page_tells_it_in_three_sentences(audit: Audit) -> None:
+def test_the_page_tells_it_in_three_sentences(audit: AuditResult) -> None:
     page = audit_page(audit)
     said = sentences(audit)
     assert len(said) == 3
-    assert page.count("<p class=verdict>") == 3
-    assert page.index("class=verdict") < page.index("<table")
+    assert page.count('<p class="verdict">') == 3
+    assert page.index('class="verdict"') < page.index("<table")
     assert "A simulated world: nobody here is real." in page
     assert "<script" not in page
     assert "src=" not in page

@@ -38,9 +38,10 @@ def audit(
     A dozen policies, good and bad ones, are measured offline and from the log's propensities. Then each of them serves the same
     simulated users for days, which gives the true outcome. With --history, the audit uses your own past experiments.
     """
-    from shortlist.evaluate.audit.history import audit_history
-    from shortlist.evaluate.audit.report import audit_page, sentences, text_tables
-    from shortlist.evaluate.audit.world import audit_world
+    from shortlist.evaluate.audit.past_experiments import audit_history
+    from shortlist.evaluate.audit.report import audit_page, text_tables
+    from shortlist.evaluate.audit.sentences import sentences
+    from shortlist.evaluate.audit.simulation import audit_world
     from shortlist.simulate.registry import make_world
 
     if history is not None:

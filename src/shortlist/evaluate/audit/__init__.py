@@ -1,6 +1,7 @@
-"""The audit: which metric should I believe? Policies, metrics, and what these policies truly bring."""
+"""The audit of metrics: which offline metrics order policies as their true outcome does."""
 
-from shortlist.evaluate.audit.agree import Agreement, Score, agreement, agreements
-from shortlist.evaluate.audit.world import Audit, audit_world
+from shortlist.evaluate.audit.agreement import Agreement, MetricScore, agreement, agreements
+from shortlist.evaluate.audit.result import AuditResult
+from shortlist.evaluate.audit.simulation import audit_world
 
-__all__ = ["Agreement", "Audit", "Score", "agreement", "agreements", "audit_world"]
+__all__ = ["Agreement", "AuditResult", "MetricScore", "agreement", "agreements", "audit_world"]

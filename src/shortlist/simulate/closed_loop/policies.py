@@ -197,7 +197,7 @@ class RankerlessPolicy(LoopPolicy):
         excluded = whole.only(self.dataset.once(whole.item))
         return Requests(
             histories=recent,
-            weights=EventWeights.of(self.dataset.project.retrieve, self.dataset.log)(recent),
+            weights=EventWeights.of(self.project.retrieve, self.dataset.log)(recent),
             moments=np.full(len(users), batch.now, np.int64),
             allowed=self.allowed,
             excluded_indptr=excluded.indptr,
@@ -229,7 +229,7 @@ class RetrieverPolicy(RankerlessPolicy):
         super().fit(dataset)
         settings = dict(self.source)
         self.retriever: Retriever = RETRIEVERS[settings.pop("model")](
-            event_weighting=EventWeighting.of(dataset.project.retrieve), **settings
+            event_weighting=EventWeighting.of(self.project.retrieve), **settings
         ).fit(dataset)
         self.popular = Popular().fit(dataset)
 

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from shortlist.data.dataset import Dataset
 from shortlist.simulate.arrays import BoolArray, Columns, IntArray
+from shortlist.simulate.event_feed import stored_events
 from shortlist.simulate.event_log import DAY, START, events_table
 from shortlist.simulate.world import World
 from shortlist.store.records import StoredEvent
@@ -56,19 +57,10 @@ class LoopRecord:
     def events_between(self, day: int, later: int) -> list[StoredEvent]:
         """Return the events from one morning to another, as a server receives them."""
         low, high = START + day * DAY, START + later * DAY
-        found: list[StoredEvent] = []
-        for table in self._tables:
-            time = table["timestamp"]
-            part = table.filter(pc.and_(pc.greater_equal(time, low), pc.less(time, high)))
-            for position, row in enumerate(part.to_pylist()):
-                context = {name: row[name] for name in self.population.context_columns}
-                event_id, moment = f"{len(found)}-{position}", row["timestamp"] * 1000
-                found.append(
-                    StoredEvent(
-                        event_id, row["user_id"], row["item_id"], row["kind"], moment, row["value"], context
-                    )
-                )
-        return sorted(found, key=lambda event: event.time)
+        events = pa.concat_tables(self._tables)
+        time = events["timestamp"]
+        happened = pc.and_(pc.greater_equal(time, low), pc.less(time, high))
+        return stored_events(events.filter(happened), self.population)
 
     def chosen_pairs(self) -> IntArray:
         """Return what users had chosen when the first log ended, as `Population.pair_codes`."""
