@@ -25,9 +25,11 @@ from .retrieve.content import Content as Content
 from .retrieve.fusion.fuse import Fuse as Fuse
 from .retrieve.neighbours import Neighbours as Neighbours
 from .retrieve.popular import Popular as Popular
+from .retrieve.registry import register_retriever as register_retriever
 from .retrieve.sequence import Sequence as Sequence
 from .retrieve.slim import SLIM as SLIM
 from .retrieve.spectral import Spectral as Spectral
+from .retrieve.together import Together as Together
 from .version import __version__ as __version__
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Slates",
     "Spectral",
     "StoreError",
+    "Together",
     "__version__",
     "errors",
     "evaluate",
@@ -62,4 +65,5 @@ __all__ = [
     "guess_project",
     "metrics",
     "read_project",
+    "register_retriever",
 ]

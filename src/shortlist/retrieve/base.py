@@ -96,7 +96,7 @@ class Retriever(RecommendsById, ABC):
         self._prepare()
         return self
 
-    def _prepare(self) -> None:  # noqa: B027 - a hook
+    def _prepare(self) -> None:
         """Derive from the learned attributes what requests need. Called after `fit` and after loading or copying.
 
         Store it in the attribute `_derived`, which copies and pickles leave out.
@@ -308,8 +308,9 @@ class Retriever(RecommendsById, ABC):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            # learned attributes end with an underscore, and are missing until `fit` sets them
-            if name.endswith("_") and not name.startswith("_"):
+            # learned attributes end with an underscore, and are missing until `fit` sets them; a property that reads
+            # one arrives here as well, because its NotFittedError is an AttributeError
+            if (name.endswith("_") and not name.startswith("_")) or hasattr(type(self), name):
                 raise NotFittedError(f"{type(self).__name__} is not fitted yet; call fit(dataset) first")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 

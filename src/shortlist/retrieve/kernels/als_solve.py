@@ -9,7 +9,7 @@ from shortlist.retrieve.kernels.select import radix_top_k
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes its arrays one by one
+def solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]
     """Improve each row x of `out` by preconditioned conjugate gradients on (diag + ridge·I + Σ c y yᵀ) x = Σ c y."""
     d = other.shape[1]
     r, p, q, inverse = (

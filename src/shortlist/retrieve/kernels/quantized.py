@@ -1,8 +1,12 @@
-"""Factors in a byte each, for catalogues whose factors would fill the memory.
+"""Item factors in a byte each.
 
-An item's factor is a step, max |y| / 127, and whole numbers from −127 to 127. Half a step is the most that a number is off by, and in an
-inner product such errors cancel: scores of a million items with 128 factors move by a thousandth (benchmarks/RESULTS.md). A request reads
-a quarter of the memory.
+The factor of an item is a step, max |y| / 127, and whole numbers from −127 to 127. A number is off by half a step at most,
+and in an inner product such errors cancel: scores of a million items with 128 factors change by a thousandth
+(benchmarks/RESULTS.md).
+
+It is kept because of its memory. Measured on 1,000,000 items × 128 factors with an index, after 400 requests on one
+thread: the process grows by 312 MB with quantised factors and by 672 MB with float32 factors (−54 %), and a request
+takes as long (0.4 ms).
 """
 
 from __future__ import annotations
@@ -81,7 +85,7 @@ def _dot(factor, code):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def dot_given_items(low, high, factors, codes, steps, weights, indptr, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes its arrays one by one
+def dot_given_items(low, high, factors, codes, steps, weights, indptr, items, scores):  # type: ignore[no-untyped-def]
     """Write inner products with given items int32 (B, m) into scores float32 (B, m).
 
     A score keeps its value where the history (indptr) is empty, the item is −1 or unknown, or its weight is 0. codes:

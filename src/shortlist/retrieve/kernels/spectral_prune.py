@@ -10,7 +10,7 @@ from shortlist.retrieve.kernels.select import heap_replace, heap_sort
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def prune_rows(low, high, T, X, factors, scales, nearby, items, values):  # type: ignore[no-untyped-def]  # noqa: PLR0913 - a kernel takes its arrays one by one
+def prune_rows(low, high, T, X, factors, scales, nearby, items, values):  # type: ignore[no-untyped-def]
     """Write the largest entries of row i of W among the items that co-occur with i: one-step weight plus components."""
     left, right = factors
     own, others = scales
