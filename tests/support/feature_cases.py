@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ Row = tuple[str, str, float, str, float | None]
 
 
 def make(
-    events: list[Row],
+    events: Sequence[Row],
     features: list[dict[str, Any]] = FEATURES,
     devices: list[str | None] | None = None,
     late: list[float] | None = None,

@@ -92,17 +92,28 @@ class Counts(Protocol):
     """
 
     @property
-    def n(self) -> Integers: ...
+    def n(self) -> Integers:
+        """Number of events."""
+
     @property
-    def total(self) -> Integers: ...
+    def total(self) -> Integers:
+        """Sum of their values, thousandths."""
+
     @property
-    def last(self) -> Integers: ...
+    def last(self) -> Integers:
+        """Time of the latest event, ms."""
+
     @property
-    def value(self) -> Integers: ...
+    def value(self) -> Integers:
+        """Value of the latest event, thousandths."""
+
     @property
-    def low(self) -> Integers: ...
+    def low(self) -> Integers:
+        """Smallest value, thousandths."""
+
     @property
-    def high(self) -> Integers: ...
+    def high(self) -> Integers:
+        """Largest value, thousandths."""
 
 
 COUNT_NAMES = ("n", "total", "last", "value", "low", "high")

@@ -147,6 +147,6 @@ def _principal_components(values: NDArray[np.float32], width: int) -> NDArray[np
     axes = vectors[:, ::-1][:, :width]
     # an eigenvector has two signs; take the one whose largest entry is positive
     axes *= np.where(np.take_along_axis(axes, np.abs(axes).argmax(0)[None], 0) < 0, -1, 1)
-    columns = (centred @ axes).astype(np.float32)
+    columns: NDArray[np.float32] = (centred @ axes).astype(np.float32)
     columns[~known] = np.nan
     return columns

@@ -48,6 +48,7 @@ class HashTable:
             size *= 2
         if size > len(self.keys):
             self._refill(self.keys_by_slot(), size)
+        slots: NDArray[np.int64]
         slots, self.count = _insert(self.keys, self.slots, keys, self.count)
         return slots
 

@@ -24,6 +24,7 @@ from shortlist.features.layout import FeatureLayout
 from shortlist.features.pooling import PooledCounts, RepeatedCounts, concatenate, is_one_each
 from shortlist.features.rows import FeatureRows
 from shortlist.features.sources import CountSource
+from shortlist.features.spec import CountedFeature, MomentFeature
 from shortlist.features.visitors import without_user
 
 Progress = Callable[[float], None]
@@ -69,8 +70,8 @@ def build_matrix(
         if feature.name in done:
             continue
         begin, end = layout.columns[feature.name]
-        aggregates = layout.aggregates[feature.name]
-        if aggregates:
+        if isinstance(feature, CountedFeature):
+            aggregates = layout.aggregates[feature.name]
             prior = priors.get(feature.name, 0.0)
             matrix[:, begin] = feature.finish([counts[a] for a in aggregates], moments, prior)
         elif feature.kind == "custom":
@@ -143,6 +144,7 @@ class _PlainFeatures:
     def columns(self, feature: Any) -> NDArray[Any]:
         """Return the columns of a feature, (rows, columns)."""
         rows = self._rows
+        values: NDArray[Any]
         match feature.kind:
             case "position":
                 values = np.zeros(len(rows.item)) if rows.position is None else rows.position
@@ -186,7 +188,7 @@ class _PlainFeatures:
         rows = self._rows
         side, _, name = of.partition(".")
         if not name:  # a feature of kind moment
-            part = next(f.of for f in self._layout.features if f.name == of)
+            part = next(f.of for f in self._layout.features if isinstance(f, MomentFeature) and f.name == of)
             return _moment(part, rows.moments)[rows.request], MOMENT_VALUES[part]
         vocabulary = self._layout.encoder.size(of)
         if side == "item":

@@ -8,7 +8,7 @@ are therefore integers and do not depend on the order of summation: SQL and the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numba
 import numpy as np
@@ -25,6 +25,7 @@ from shortlist.data.histories import Histories
 from shortlist.data.scratch import ScratchPool
 from shortlist.features.texts import TextVectorizer
 
+N = TypeVar("N", bound=np.integer[Any])
 UNIT = 1024.0
 TEXT_BUCKETS = 2**16
 WORDS_PER_TEXT = 64
@@ -113,7 +114,7 @@ class CategoryVectors(ItemVectors):
         super().__init__(len(attribute.vocabulary))
         self._codes = attribute.codes
 
-    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
+    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:  # noqa: ARG002 - reads all
         """Read the attribute with the changes made."""
         assert isinstance(attribute, CategoryAttribute)
         if len(attribute.vocabulary) > self._width:
@@ -174,7 +175,7 @@ class ListVectors(_TableVectors):
         self._ones = np.ones(max(len(attribute.codes), 1), np.int16)
         self._read(attribute)
 
-    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:
+    def update(self, rows: NDArray[np.int64], attribute: Attribute) -> None:  # noqa: ARG002 - reads all
         """Read the attribute with the changes made."""
         assert isinstance(attribute, ListAttribute)
         if len(attribute.vocabulary) > self._width:
@@ -259,25 +260,26 @@ class EmbeddingVectors(_WeightedVectors):
         self._put(rows, _embedded(attribute.values[rows]))
 
 
-def _rounded(vectors: object) -> SparseTable:
+def _rounded(vectors: Any) -> SparseTable:
     """Return vectors of length 1, a csr_matrix, as integer weights."""
-    indptr = vectors.indptr.astype(np.int64)  # type: ignore[attr-defined]
-    weights = np.round(vectors.data * UNIT).astype(np.int16)  # type: ignore[attr-defined]
-    return SparseTable(indptr[:-1], indptr[1:], vectors.indices.astype(np.int32), weights)  # type: ignore[attr-defined]
+    indptr = vectors.indptr.astype(np.int64)
+    weights = np.round(vectors.data * UNIT).astype(np.int16)
+    return SparseTable(indptr[:-1], indptr[1:], vectors.indices.astype(np.int32), weights)
 
 
 def _embedded(values: NDArray[np.float32]) -> SparseTable:
     """Return embeddings as integer weights of vectors of length 1024."""
     matrix = np.nan_to_num(values.astype(np.float64))
     length = np.sqrt((matrix**2).sum(1, keepdims=True))
-    rounded = np.round(matrix / np.where(length > 0, length, 1) * UNIT).astype(np.int16)
+    rounded: NDArray[np.int16] = np.round(matrix / np.where(length > 0, length, 1) * UNIT).astype(np.int16)
     row, value = np.nonzero(rounded)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(matrix)))]).astype(np.int64)
-    return SparseTable(indptr[:-1], indptr[1:], value.astype(np.int32), rounded[row, value])
+    weights: NDArray[np.int16] = rounded[row, value]
+    return SparseTable(indptr[:-1], indptr[1:], value.astype(np.int32), weights)
 
 
-def _lengthened(array: NDArray[np.generic], used: int, size: int) -> NDArray[np.generic]:
-    longer = np.zeros(size, array.dtype)
+def _lengthened(array: NDArray[N], used: int, size: int) -> NDArray[N]:
+    longer: NDArray[N] = np.zeros(size, array.dtype)
     longer[:used] = array[:used]
     return longer
 

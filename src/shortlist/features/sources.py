@@ -70,7 +70,10 @@ class OfflineSource:
         return found
 
     def lookup_visitors(
-        self, aggregate: Aggregate, owner: NDArray[np.int64], rest: NDArray[np.int64]
+        self,
+        aggregate: Aggregate,  # noqa: ARG002 - part of the interface
+        owner: NDArray[np.int64],  # noqa: ARG002 - part of the interface
+        rest: NDArray[np.int64],  # noqa: ARG002 - part of the interface
     ) -> Counts | None:
         """Return None: a log has no visitors."""
         return None
@@ -106,7 +109,10 @@ class OnlineSource:
         return f"OnlineSource({self._rows!r})"
 
     def lookup(
-        self, aggregates: list[Aggregate], keys: NDArray[np.int64], moments: NDArray[np.int64]
+        self,
+        aggregates: list[Aggregate],
+        keys: NDArray[np.int64],
+        moments: NDArray[np.int64],  # noqa: ARG002 - counters know now only
     ) -> Mapping[Aggregate, Counts]:
         """Return the counts of keys, as of the latest `advance` of the counters."""
         return {a: self._counters.lookup(a, keys) for a in aggregates}

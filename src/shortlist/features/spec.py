@@ -198,7 +198,7 @@ class CountedFeature(FeatureSettings):
         """Return one aggregate: the events, by the key, over the window."""
         return [self._aggregate(self.event, self.at_least)]
 
-    def parameters(self, prior: float) -> tuple[float, float]:
+    def parameters(self, prior: float) -> tuple[float, float]:  # noqa: ARG002 - some formulas have none
         """Return x and y of the formula. prior: the mean or rate over all events of the training data."""
         return 0.0, 0.0
 
@@ -276,7 +276,12 @@ class ExtremeFeature(CountedFeature):
         """Return one aggregate that keeps the smallest and largest value."""
         return [self._aggregate(self.event, self.at_least, extremes=True)]
 
-    def finish(self, counts: list[Counts], moments: NDArray[np.int64], prior: float) -> NDArray[np.float64]:
+    def finish(
+        self,
+        counts: list[Counts],
+        moments: NDArray[np.int64],  # noqa: ARG002 - part of the interface
+        prior: float,  # noqa: ARG002 - part of the interface
+    ) -> NDArray[np.float64]:
         """Compute the value of the feature, float64 (rows,)."""
         value = counts[0].low if self.kind == "minimum" else counts[0].high
         return np.where(counts[0].n > 0, value / THOUSANDTHS, np.nan)
@@ -323,7 +328,7 @@ class TrendFeature(CountedFeature):
         long = self._aggregate(self.event, self.at_least, window=self.against)
         return [self._aggregate(self.event, self.at_least), long]
 
-    def parameters(self, prior: float) -> tuple[float, float]:
+    def parameters(self, prior: float) -> tuple[float, float]:  # noqa: ARG002 - it has none
         """Return the number of added events and the ratio of the windows' lengths."""
         return self.prior, duration_ms(self.window) / duration_ms(self.against)
 

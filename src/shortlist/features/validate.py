@@ -64,7 +64,7 @@ class FeatureSchema:
         return {"item": self.items, "user": self.users, "context": self.context}[side]
 
 
-def no_place(field: str) -> str:
+def no_place(field: str) -> str:  # noqa: ARG001 - part of the interface
     """Return an empty place: the declarations were not read from a file."""
     return ""
 

@@ -209,8 +209,8 @@ class WindowCounter:
             while self.pairs.count + len(pairs) > size // 2:
                 size *= 2
             self.seen = np.concatenate([self.seen, np.full(size - len(self.seen), NEVER)])
-        window = (self.step, self.head)
-        _add_pairs(slots, self.pairs.insert(pairs), times, window, self.n, self.last, self.ring_n, self.seen)
+        arrays = (self.n, self.last, self.ring_n, self.seen)
+        _add_pairs(slots, self.pairs.insert(pairs), times, (self.step, self.head), arrays)
 
     def _remove_old_pairs(self) -> None:
         assert self.pairs is not None
@@ -264,12 +264,14 @@ class SlotCounts:
     @property
     def low(self) -> NDArray[np.int64]:
         """Smallest value, thousandths."""
-        return self._counter.ring_low[:, self._slots].min(0, initial=LARGEST)
+        low: NDArray[np.int64] = self._counter.ring_low[:, self._slots].min(0, initial=LARGEST)
+        return low
 
     @property
     def high(self) -> NDArray[np.int64]:
         """Largest value, thousandths."""
-        return self._counter.ring_high[:, self._slots].max(0, initial=SMALLEST)
+        high: NDArray[np.int64] = self._counter.ring_high[:, self._slots].max(0, initial=SMALLEST)
+        return high
 
 
 @numba.njit(cache=True, nogil=True)
@@ -300,8 +302,9 @@ def _add(slots, times, values, step, head, totals, rings):  # type: ignore[no-un
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_pairs(slots, pairs, times, window, n, last, ring_n, seen):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _add_pairs(slots, pairs, times, window, arrays):  # type: ignore[no-untyped-def]
     step, head = window
+    n, last, ring_n, seen = arrays
     for i in range(len(slots)):
         s, p, t = slots[i], pairs[i], times[i]
         last[s] = max(last[s], t)
