@@ -231,13 +231,13 @@ def scoring() -> list[str]:
                 "rank": {"heads": heads},
             }
         )
-        ranker = GBDTRanker(project).fit(examples, examples)
+        ranker = GBDTRanker(project.rank, project.objectives, project.seed).fit(examples, examples)
         took = []
         for _ in range(500):
             started = time.perf_counter()
             ranker.predict(matrix[:500])
             took.append((time.perf_counter() - started) * 1000)
-        trees = " + ".join(str(m.num_boosted_rounds()) for m in ranker.models)
+        trees = " + ".join(str(len(m.forest.roots)) for m in ranker.ensemble_.models)
         lines.append(f"| {heads} | {trees} | {statistics.median(took):.2f} | {np.quantile(took, 0.99):.2f} |")
     return [*lines, ""]
 

@@ -18,6 +18,8 @@ from .errors import ShortlistError as ShortlistError
 from .errors import StoreError as StoreError
 from .evaluate import evaluate as evaluate
 from .features.custom import feature as feature
+from .rank.base import Ranker as Ranker
+from .rank.registry import register_ranker as register_ranker
 from .recommender import Recommender as Recommender
 from .requests import RecommendRequest as RecommendRequest
 from .retrieve.als import ALS as ALS
@@ -48,6 +50,7 @@ __all__ = [
     "Popular",
     "Project",
     "ProjectError",
+    "Ranker",
     "RecommendRequest",
     "Recommender",
     "RequestError",
@@ -65,5 +68,6 @@ __all__ = [
     "guess_project",
     "metrics",
     "read_project",
+    "register_ranker",
     "register_retriever",
 ]

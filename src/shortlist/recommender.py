@@ -41,7 +41,7 @@ from shortlist.errors import RequestError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.features.keys import KeyRows, RequestKeys
 from shortlist.features.rows import FeatureRows
-from shortlist.rank.gbdt.ranker import GBDTRanker
+from shortlist.rank.base import Ranker
 from shortlist.rank.profile import Profile
 from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
 from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartExploration
@@ -72,7 +72,7 @@ class Recommender:
     """How long each stage of the latest batch took."""
     dataset: Dataset
     features: FeatureSet
-    ranker: GBDTRanker
+    ranker: Ranker
     profile: Profile
     scales: np.ndarray
     """float64 (objectives,): the mean prediction of each, which makes weights comparable."""
@@ -387,7 +387,7 @@ class Recommender:
         self, users: Sequence[Any], context: Context = None
     ) -> tuple[FeatureRows, np.ndarray, np.ndarray]:
         """What the ranker sees for some users now: their candidates' rows, feature matrix float32 (rows, features), and
-        predictions float32 (rows, objectives). The columns are `self.ranker.columns`.
+        predictions float32 (rows, objectives). The columns are `self.ranker.feature_names_`.
         """
         allowed = self.allowed(None)
         codes, requests, whole, _ = self.asker.requests(list(users), None, context, allowed, self.now())

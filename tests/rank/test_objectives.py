@@ -56,7 +56,7 @@ def ranker_of(objectives: dict[str, dict[str, Any]], **rank: Any) -> GBDTRanker:
             "rank": {"trees": 120, **rank},
         }
     )
-    return GBDTRanker(project)
+    return GBDTRanker(project.rank, project.objectives, project.seed)
 
 
 # ---------------------------------------------------------------- losses
@@ -365,18 +365,18 @@ def test_joint_heads_are_as_good_and_save_and_load(tmp_path: Any) -> None:
         found[heads] = _auc(predicted[:, 0], yes[13_000:])
         assert np.corrcoef(predicted[:, 1], (3 + x[:, 1] + effect)[13_000:])[0, 1] > 0.9, heads
         ranker.save(tmp_path / heads)
-        again = GBDTRanker.load(tmp_path / heads, ranker.project)
+        again = GBDTRanker.load(tmp_path / heads, ranker.settings, ranker.objectives)
         np.testing.assert_array_equal(predicted, again.predict(test))
         unseen = test.copy()
         unseen[:, 4] = 99  # a category that came after training
         assert np.isfinite(ranker.predict(unseen)).all()
     assert abs(found["joint"] - found["separate"]) < 0.02
     auto = ranker_of({"yes": {}, "stars": {"kind": "grade"}}).fit(*parts)
-    assert set(auto.explained) == {"joint", "separate"}
-    assert all(0.05 < share < 1 for shares in auto.explained.values() for share in shares.values())
+    assert set(auto.explained_) == {"joint", "separate"}
+    assert all(0.05 < share < 1 for shares in auto.explained_.values() for share in shares.values())
     auto.save(tmp_path / "auto")
-    again = GBDTRanker.load(tmp_path / "auto", auto.project)
-    assert again.heads == auto.heads in {"joint", "separate"}
+    again = GBDTRanker.load(tmp_path / "auto", auto.settings, auto.objectives)
+    assert again.heads_ == auto.heads_ in {"joint", "separate"}
     np.testing.assert_array_equal(auto.predict(test), again.predict(test))
 
 
@@ -401,14 +401,14 @@ def test_a_ranker_goes_on_from_an_earlier_one() -> None:
     parts = [examples_of(x[p], {"yes": yes[p]}) for p in (slice(0, 4_000), slice(4_000, 6_000))]
     first = ranker_of({"yes": {}}, trees=30).fit(*parts)
     second = ranker_of({"yes": {}}, trees=30).fit(*parts, earlier=first)
-    assert second.models[0].num_boosted_rounds() >= first.models[0].num_boosted_rounds()
+    assert len(second.ensemble_.models[0].forest.roots) >= len(first.ensemble_.models[0].forest.roots)
     assert (
         np.corrcoef(first.predict(parts[1].matrix)[:, 0], second.predict(parts[1].matrix)[:, 0])[0, 1] > 0.98
     )
     other = ranker_of({"no": {}}, trees=30)  # other objectives: begun anew
     assert other.fit(
         *(replace(p, labels={"no": p.labels["yes"]}, arrived={"no": p.arrived["yes"]}) for p in parts)
-    ).models
+    ).ensemble_.models
 
 
 # ---------------------------------------------------------------- weighing

@@ -12,8 +12,8 @@ import numpy as np
 from shortlist.bundle.format import read_bundled_project, read_manifest, write_bundle
 from shortlist.data.serialize import load_dataset, save_dataset
 from shortlist.errors import BundleError, ProjectError
-from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile
+from shortlist.rank.registry import load_ranker
 from shortlist.retrieve import load_retriever
 from shortlist.store.merge import StorePosition
 from shortlist.version import __version__
@@ -64,7 +64,7 @@ def read_recommender(cls: type[R], folder: Path) -> R:
         recommender = cls(project)
         for name in recommender.retrievers:
             recommender.retrievers[name] = load_retriever(folder / "retrievers" / name)
-        recommender.ranker = GBDTRanker.load(folder / "ranker", project)
+        recommender.ranker = load_ranker(folder / "ranker", project)
         recommender.profile = Profile.load(folder / "profile.json")
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         recommender.scales = np.array(state["scales"], np.float64)

@@ -17,10 +17,12 @@ import numpy as np
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress
 from shortlist.data.split import stage_cuts
+from shortlist.errors import DataError
 from shortlist.features.feature_set import FeatureSet
-from shortlist.rank.gbdt.ranker import GBDTRanker
+from shortlist.rank.base import Ranker
 from shortlist.rank.profile import Profile, profile_of
 from shortlist.rank.propensity import curve_of
+from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import TrainingSet, make_training_set
 from shortlist.retrieve import Retriever
 
@@ -31,7 +33,7 @@ class Trained:
     features are drawn to. `version`: a digest of settings, data and outcome. `profile`: what the features looked like in training.
     """
 
-    ranker: GBDTRanker
+    ranker: Ranker
     scales: np.ndarray
     priors: dict[str, float]
     version: str
@@ -44,7 +46,7 @@ def train_stages(
     progress: Progress,
     earlier: dict[str, Retriever] | None = None,
     rows: np.ndarray | None = None,
-    ranker_before: GBDTRanker | None = None,
+    ranker_before: Ranker | None = None,
 ) -> Trained:
     """Fit the retrievers in place and train a ranker. Raises `DataError` where the log is too short.
 
@@ -67,9 +69,13 @@ def train_stages(
     curve = curve_of(until)
     window = examples(until, cuts.ranker, cuts.validation, "training")
     held = examples(dataset, cuts.validation, cuts.end, "validation")
-    ranker = GBDTRanker(dataset.project).fit(
-        window, held, lambda share: progress("ranker", share), ranker_before
-    )
+    try:
+        ranker = make_ranker(dataset.project).fit(
+            window, held, lambda share: progress("ranker", share), ranker_before
+        )
+    except DataError as error:  # the file and line of the setting are known here
+        where = dataset.project.where(error.field) if error.field else ""
+        raise DataError(f"{where}{error.message}", error.field) from None
     predictions = ranker.predict(held.matrix)
     scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=held.weights)), 1e-9).astype(
         np.float64

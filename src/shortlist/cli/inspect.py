@@ -75,7 +75,7 @@ def _inspect_bundle(recommender: Recommender, json_file: Path | None) -> None:
     )
     importance = {name: ranker.importance(name) for name in recommender.project.objectives}
     by_importance = sorted(
-        ranker.columns, key=lambda column: -max(shares.get(column, 0) for shares in importance.values())
+        ranker.feature_names_, key=lambda column: -max(shares.get(column, 0) for shares in importance.values())
     )
     rows = [
         (column, *(f"{shares.get(column, 0):.1%}" for shares in importance.values()))
@@ -84,7 +84,7 @@ def _inspect_bundle(recommender: Recommender, json_file: Path | None) -> None:
     console.print(
         make_table("Feature importance (share of gain)", ("feature", *importance), rows, right=importance)
     )
-    calibration = {name: c.to_json() for name, c in ranker.calibration.items()}
+    calibration = {name: c.to_json() for name, c in ranker.calibration_.items()}
     write_json(
         json_file,
         {"model_version": recommender.version, "importance": importance, "calibration": calibration},

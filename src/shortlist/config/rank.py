@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,10 @@ from shortlist.config.base import SettingError, Settings
 class RankSettings(Settings):
     """The boosted trees of the ranker and the examples they learn from (`[rank]`)."""
 
+    model: str = "gbdt"
+    """Name of the ranker: gbdt (boosted trees), or one that is registered by `@shortlist.register_ranker` or by an installed package."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Settings of a registered ranker (`[rank.options]`). gbdt has none: its settings are those below."""
     trees: int = Field(150, ge=1)
     """Number of trees per objective."""
     depth: int = Field(5, ge=1, le=12)

@@ -64,7 +64,7 @@ class FeatureReport:
 
 def inspect_features(recommender: Recommender, context: dict[str, Any] | None = None) -> FeatureReport:
     """Compare training with now: the candidates of those who acted last, as the ranker would see them this moment."""
-    profile, names = recommender.profile, recommender.ranker.columns
+    profile, names = recommender.profile, recommender.ranker.feature_names_
     people = _latest(recommender)
     matrix = np.empty((0, len(names)), np.float32)
     if people:

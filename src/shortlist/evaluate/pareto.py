@@ -28,7 +28,7 @@ from shortlist.errors import ProjectError
 from shortlist.evaluate.protocol import true_means
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.rank.censoring import LEAST
-from shortlist.rank.gbdt.targets import make_target
+from shortlist.rank.gbdt.targets import Head, make_target
 from shortlist.rank.propensity import curve_of
 from shortlist.rank.training_set import TrainingSet, make_training_set
 from shortlist.rank.utility import UtilityWeights
@@ -210,7 +210,11 @@ def _replayed(
     owner = np.repeat(np.arange(len(starts)), sizes)
     answer = {}
     for name in project.objectives:
-        target = make_target(project, examples, name, 1.0, False)
+        target = make_target(
+            Head.of(name, project.objectives[name]),
+            examples,
+            position_weights=project.rank.position_bias == "weights",
+        )
         worth = (target.label / np.clip(target.seen, LEAST, 1.0))[order]
         known = taken & (target.weight[order] > 0)
         total = np.bincount(owner[known], worth[known], len(starts))

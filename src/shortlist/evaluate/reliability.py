@@ -16,7 +16,7 @@ import numpy as np
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
-from shortlist.rank.gbdt.targets import make_target
+from shortlist.rank.gbdt.targets import Head, make_target
 from shortlist.rank.profile import knowledge
 from shortlist.rank.propensity import curve_of
 from shortlist.rank.training_set import make_training_set
@@ -75,7 +75,9 @@ def evaluate_calibration(
     predictions = recommender.ranker.predict(examples.matrix)
     answer = {}
     for column, (name, objective) in enumerate(project.objectives.items()):
-        target = make_target(project, examples, name, 1.0, False)
+        target = make_target(
+            Head.of(name, objective), examples, position_weights=project.rank.position_bias == "weights"
+        )
         known = target.weight > 0
         predicted = predictions[known, column].astype(np.float64)
         chance = predictions[:, column].astype(np.float64) if objective.kind == "probability" else None

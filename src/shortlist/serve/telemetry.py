@@ -119,7 +119,7 @@ class Metrics:
         people = recommender.some_users(8)
         if people:
             _, matrix, _ = recommender.candidates(people)
-            for name, value in recommender.profile.drift(matrix, recommender.ranker.columns).items():
+            for name, value in recommender.profile.drift(matrix, recommender.ranker.feature_names_).items():
                 self.drift.labels(name).set(value)
         if len(self._first) >= 200 and len(self._latest) >= 200:
             edges = np.unique(np.quantile(self._first, np.arange(1, 10) / 10))

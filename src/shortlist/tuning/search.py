@@ -33,8 +33,9 @@ from shortlist.features.feature_set import FeatureSet
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
 from shortlist.metrics.significance import Estimate
-from shortlist.rank.gbdt.ranker import GBDTRanker
+from shortlist.rank.base import Ranker
 from shortlist.rank.propensity import curve_of
+from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import make_training_set, past_requests
 from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import make_arranger
@@ -307,9 +308,9 @@ class _Bench:
             update={"rank": project.rank.model_copy(update={"trees": max(project.rank.trees // 3, 1)})}
         )
         self._report(
-            trial, 1, self._ndcg(self._slates(third, GBDTRanker(third).fit(window, held), rows, matrix))
+            trial, 1, self._ndcg(self._slates(third, make_ranker(third).fit(window, held), rows, matrix))
         )
-        value = self._ndcg(self._slates(project, GBDTRanker(project).fit(window, held), rows, matrix))
+        value = self._ndcg(self._slates(project, make_ranker(project).fit(window, held), rows, matrix))
         if len(self.fitted) > 64:
             self.fitted.clear()
         return value
@@ -339,7 +340,7 @@ class _Bench:
         )
         return rows, blended.item[:, : project.evaluate.k]
 
-    def _slates(self, project: Project, ranker: GBDTRanker, rows: FeatureRows, matrix: np.ndarray) -> np.ndarray:
+    def _slates(self, project: Project, ranker: Ranker, rows: FeatureRows, matrix: np.ndarray) -> np.ndarray:
         predictions = ranker.predict(matrix)
         scales = np.maximum(np.abs(predictions.mean(0)), 1e-9).astype(np.float64)
         weights = np.array([o.weight for o in project.objectives.values()])

@@ -14,14 +14,13 @@ then scores as before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 import orjson
 
-from shortlist.rank.gbdt.bitmasks import ROWS, Masks, among, lay, score
 from shortlist.retrieve.kernels.parallel import run_rows
 
 if TYPE_CHECKING:
@@ -56,8 +55,6 @@ class Forest:
     values: np.ndarray
     base: np.ndarray
     features: int
-    masks: Masks | None = None
-    """The same for trees of few leaves, which are scored without walking."""
 
     @classmethod
     def of(cls, booster: xgb.Booster) -> Forest | None:
@@ -91,7 +88,7 @@ class Forest:
             name: np.concatenate([p[name] for p in parts]) if parts else np.empty(0, np.uint32)
             for name in ("column", "threshold", "size", "words")
         }
-        forest = cls(
+        return cls(
             roots=begin,
             depths=np.array([p["depth"] for p in parts], np.uint32),
             left=_moved(parts, "left", begin),
@@ -104,9 +101,6 @@ class Forest:
             features=features,
             **joined,
         )
-        beside = {name: getattr(forest, name) for name in ("column", "threshold", "set", "size")}
-        masks = Masks.of(forest.roots, forest.left, forest.leaf, forest.values, beside)
-        return replace(forest, masks=masks)
 
     def _probes(self) -> np.ndarray:
         """Rows that come by many leaves: values drawn from each column's own thresholds and beside them, missing ones, categories."""
@@ -129,12 +123,7 @@ class Forest:
     def margins(self, matrix: np.ndarray) -> np.ndarray:
         """float32 (rows, targets) of a matrix float32 (rows, features), NaN where something is missing."""
         answer = np.empty((len(matrix), len(self.base)), np.float32)
-        matrix, m = np.ascontiguousarray(matrix, np.float32), self.masks
-        if m is not None:
-            trees = m.first, m.column, m.threshold, m.mask, m.leaves, m.leaf, m.values
-            many = matrix, trees, (m.set, m.size), self.words, self.base, answer
-            run_rows(-(-len(matrix) // ROWS), score, *many, serial_rows=ALONE // ROWS)
-            return answer
+        matrix = np.ascontiguousarray(matrix, np.float32)
         nodes = self.roots, self.depths, self.column, self.threshold, self.left, self.leaf
         categories = self.set, self.size, self.words
         parts = -(-len(matrix) // TOGETHER)
@@ -219,6 +208,32 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
 
 
 @numba.njit(cache=True, nogil=True)
+def _lay_out_rows(matrix, start, n, block):  # type: ignore[no-untyped-def]
+    """N rows of a matrix into a block, (2 × features, rows): a column after the other, twice, missing as −∞ and as +∞; the last row again
+    where the block has more.
+    """
+    features = matrix.shape[1]
+    for r in range(block.shape[1]):
+        row = start + min(r, n - 1)
+        for c in range(features):
+            x = matrix[row, c]
+            missing = np.isnan(x)
+            block[c, r] = np.float32(-np.inf) if missing else x
+            block[features + c, r] = np.float32(np.inf) if missing else x
+
+
+@numba.njit(cache=True, nogil=True)
+def _goes_right(x, words, begin, size):  # type: ignore[no-untyped-def]
+    """Whether a category goes right: by its bit; without one, left; missing, as the block says."""
+    if not np.isfinite(x):
+        return x > 0
+    if not 0 <= x < size:
+        return False
+    code = np.uint32(x)
+    return (words[begin + (code >> np.uint32(5))] >> (code & np.uint32(31))) & np.uint32(1) == np.uint32(1)
+
+
+@numba.njit(cache=True, nogil=True)
 def _walk(low, high, matrix, nodes, categories, values, base, answer):  # type: ignore[no-untyped-def]
     """Blocks low … high of TOGETHER rows each."""
     roots, depths, column, threshold, left, leaf = nodes
@@ -231,7 +246,7 @@ def _walk(low, high, matrix, nodes, categories, values, base, answer):  # type: 
     for part in range(low, high):
         first = part * TOGETHER
         n = min(TOGETHER, len(matrix) - first)
-        lay(matrix, first, n, rows)
+        _lay_out_rows(matrix, first, n, rows)
         for r in range(TOGETHER):
             for t in range(targets):
                 sums[r, t] = base[t]
@@ -252,7 +267,7 @@ def _walk(low, high, matrix, nodes, categories, values, base, answer):  # type: 
                         if sizes[node] == 0:
                             right = x >= threshold[node]
                         else:
-                            right = among(x, words, begins[node], sizes[node])
+                            right = _goes_right(x, words, begins[node], sizes[node])
                         at[r] = left[node] + np.uint32(right)
             for r in range(TOGETHER):
                 vector = leaf[at[r]]

@@ -1,84 +1,166 @@
-"""What each objective's head is fitted to: labels, weights and loss, from examples."""
+"""What each objective's trees are fitted to: labels, weights and a loss."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.config.objectives import Objective
-from shortlist.config.project import Project
 from shortlist.errors import DataError
 from shortlist.rank.censoring import base_chance, observation_weights
 from shortlist.rank.gbdt.losses import LOSSES, Loss
 from shortlist.rank.training_set import TrainingSet
 
 AUTO = {"probability": "logistic", "amount": "tweedie", "grade": "squared"}
+"""Kind of objective → loss if `loss = "auto"`."""
 
 
-def loss_name(objective: Objective) -> str:
-    if objective.loss != "auto":
-        return objective.loss
-    return "chain" if objective.given else AUTO[objective.kind]
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One output of the trees.
+
+    Parameters
+    ----------
+    name
+        The objective.
+    kind
+        probability, amount or grade.
+    loss_name
+        A key of `LOSSES`.
+    given
+        The objective that must happen first, or None.
+    """
+
+    name: str
+    kind: str
+    loss_name: str
+    given: str | None
+
+    @classmethod
+    def of(cls, name: str, objective: Objective) -> Self:
+        """Return the head of an objective; a chain of objectives has the loss `chain`."""
+        loss = objective.loss
+        if loss == "auto":
+            return cls(
+                name, objective.kind, "chain" if objective.given else AUTO[objective.kind], objective.given
+            )
+        return cls(name, objective.kind, loss, objective.given)
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return LOSSES[self.loss_name]
 
 
-@dataclass(frozen=True)
+def heads_in_order(objectives: Mapping[str, Objective]) -> list[Head]:
+    """Return the heads so that each one comes after the objective that it requires."""
+    heads = {name: Head.of(name, objective) for name, objective in objectives.items()}
+
+    def depth(head: Head) -> int:
+        return 0 if head.given is None else 1 + depth(heads[head.given])
+
+    return sorted(heads.values(), key=depth)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Target:
-    """One objective's side of the examples; float64 (rows,). Weight 0: not known here."""
+    """Labels and weights of one objective.
+
+    Parameters
+    ----------
+    name
+        The objective.
+    loss
+        The loss.
+    label : ndarray of shape (rows,), float64
+        What followed, in units of `unit_of`; 0 where it is unknown.
+    weight : ndarray of shape (rows,), float64
+        Weight of the example, 0 where the label is unknown.
+    observed : ndarray of shape (rows,), float64
+        The probability that a positive outcome would have been observed.
+    """
 
     name: str
     loss: Loss
-    label: np.ndarray
-    weight: np.ndarray
-    seen: np.ndarray
-    """The chance that a positive would have been observed."""
+    label: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    observed: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        return f"Target({self.name!r}, {len(self.label)} rows)"
 
     @property
-    def hidden(self) -> bool:
-        """Whether some positives may have gone unseen."""
-        return bool((self.seen < 0.999).any())
+    def censored(self) -> bool:
+        """Whether some positive outcomes may not have been observed."""
+        return bool((self.observed < 0.999).any())
 
-    def weighted(self, chance: np.ndarray | float | None = None) -> np.ndarray:
-        """What each row counts for, given the chance of a true positive (one for all where none is given)."""
-        if not self.hidden:
+    def weighted(self, chance: NDArray[np.float64] | float | None = None) -> NDArray[np.float64]:
+        """Return the example weights after correction for unobserved outcomes.
+
+        Parameters
+        ----------
+        chance
+            Probability of a true positive, per row or for all (default: the base rate).
+        """
+        if not self.censored:
             return self.weight
         if chance is None:
-            chance = base_chance(self.label, self.seen, self.weight)
-        return self.weight * observation_weights(self.label, self.seen, chance)
+            chance = base_chance(self.label, self.observed, self.weight)
+        return self.weight * observation_weights(self.label, self.observed, chance)
 
 
-def make_target(project: Project, examples: TrainingSet, name: str, unit: float, training: bool) -> Target:
-    """The target of one objective. Raises `DataError` where training examples never fulfil it."""
-    objective = project.objectives[name]
-    label = examples.labels[name].astype(np.float64)
+def make_target(
+    head: Head, examples: TrainingSet, unit: float = 1.0, position_weights: bool = False
+) -> Target:
+    """Make the target of one objective.
+
+    Parameters
+    ----------
+    head
+        The objective.
+    examples
+        The examples.
+    unit
+        Labels are divided by it.
+    position_weights
+        Whether `examples.examined` lowers the probability of observation.
+    """
+    label = examples.labels[head.name].astype(np.float64)
     known = ~np.isnan(label)
-    if training and (not known.any() or (objective.kind != "grade" and np.nanmax(label) <= 0)):
-        where = project.where(f"objectives.{name}")
-        raise DataError(
-            f"{where}objectives.{name}: no example in the ranker's window fulfils it; widen evaluate.ranker_window",
-            f"objectives.{name}",
-        )
-    if training and objective.kind == "amount" and np.nanmin(label) < 0:
-        where = project.where(f"objectives.{name}")
-        raise DataError(
-            f"{where}objectives.{name}: the values of its events add up to less than 0; an amount is 0 or more",
-            f"objectives.{name}",
-        )
-    seen = np.ones(len(label))
-    if objective.kind != "grade":
-        seen = seen * examples.arrived[name]
-        if project.rank.position_bias == "weights":
-            seen = seen * examples.examined
+    observed = np.ones(len(label))
+    if head.kind != "grade":
+        observed = observed * examples.arrived[head.name]
+        if position_weights:
+            observed = observed * examples.examined
     return Target(
-        name,
-        LOSSES[loss_name(objective)],
+        head.name,
+        head.loss,
         np.where(known, label, 0.0) / unit,
         np.where(known, examples.weights, 0.0).astype(np.float64),
-        seen,
+        observed,
     )
 
 
-def unit_of(objective: Objective, label: np.ndarray) -> float:
-    """Amounts are learnt in units of their mean where not zero, so that steps of boosting are alike."""
+def check_labels(head: Head, examples: TrainingSet) -> None:
+    """Raise `DataError` if training examples never fulfil an objective, or amounts are negative."""
+    label = examples.labels[head.name]
+    field = f"objectives.{head.name}"
+    known = ~np.isnan(label)
+    if not known.any() or (head.kind != "grade" and np.nanmax(label) <= 0):
+        raise DataError(
+            f"{field}: no example in the ranker's window fulfils it; widen evaluate.ranker_window", field
+        )
+    if head.kind == "amount" and np.nanmin(label) < 0:
+        raise DataError(
+            f"{field}: the values of its events add up to less than 0; an amount must be 0 or more", field
+        )
+
+
+def unit_of(head: Head, label: NDArray[np.float32]) -> float:
+    """Return the unit in which amounts are learnt: their mean where not zero, so that boosting steps are comparable."""
     positive = label[label > 0]
-    return float(positive.mean()) if objective.kind == "amount" and len(positive) else 1.0
+    return float(positive.mean()) if head.kind == "amount" and len(positive) else 1.0

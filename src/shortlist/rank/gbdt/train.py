@@ -1,63 +1,139 @@
-"""Boosting of one model for one objective, or for several whose leaves it shares: data, gradients, early stopping."""
+"""Boosting of one model for one objective, or for several that share their trees: data, gradients, early stopping."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xgboost as xgb
+from numpy.typing import NDArray
 
-from shortlist.rank.gbdt.targets import Target
-from shortlist.rank.training_set import TrainingSet
-
-if TYPE_CHECKING:
-    from shortlist.rank.gbdt.ranker import GBDTRanker
+from shortlist.config.rank import RankSettings
+from shortlist.rank.gbdt.targets import Head, Target
 
 PATIENCE = 20
-"""Rounds without a better validation loss before boosting stops."""
+"""Rounds without a better validation loss after which boosting stops."""
+MIN_VALIDATION_ROWS = 20
+"""Fewer validation rows per objective disable early stopping."""
+Gradient = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[NDArray[np.float32], NDArray[np.float32]]]
+Metric = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[str, float]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoostingData:
+    """Training or validation rows of one model.
+
+    Parameters
+    ----------
+    features : ndarray of shape (rows, features), float32
+        As the trees take them.
+    types
+        XGBoost's type of each feature.
+    request : ndarray of shape (rows,), int64
+        Request of each row.
+    targets
+        One per head; rows as above.
+    parent : ndarray of shape (rows,), float, optional
+        Predicted probability of the objective that the head requires, if another model predicts it.
+    """
+
+    features: NDArray[np.float32]
+    types: list[str]
+    request: NDArray[np.int64]
+    targets: list[Target]
+    parent: NDArray[Any] | None = None
+
+    def known(self) -> BoostingData:
+        """Return the rows whose label is known. Only for a model of one objective."""
+        target = self.targets[0]
+        rows = np.flatnonzero(target.weight > 0)
+        own = Target(target.name, target.loss, target.label[rows], target.weight[rows], target.observed[rows])
+        parent = None if self.parent is None else self.parent[rows]
+        return BoostingData(self.features[rows], self.types, self.request[rows], [own], parent)
+
+
+@dataclass(frozen=True, eq=False)
+class Boosted:
+    """A boosted model and the margin at which each of its objectives starts."""
+
+    booster: xgb.Booster
+    starts: dict[str, float]
 
 
 class Boosting:
-    """Boosting of one model for some objectives."""
+    """Boosts one model for some objectives.
+
+    With one objective, rows whose label is unknown are left out. With several, one multi-output tree per round holds a
+    value per objective in each leaf, and the losses are scaled to one unit.
+    """
 
     def __init__(
         self,
-        ranker: GBDTRanker,
-        names: list[str],
-        examples: TrainingSet,
-        validation: TrainingSet,
-        targets: dict[str, Target],
-        held: dict[str, Target],
+        heads: Sequence[Head],
+        settings: RankSettings,
+        seed: int,
+        train: BoostingData,
+        validation: BoostingData,
     ) -> None:
-        self.ranker, self.names = ranker, names
-        self.parts = (examples, validation)
-        self.targets = ([targets[n] for n in names], [held[n] for n in names])
-        self.listwise = ranker.losses[names[0]] == "listwise" and len(names) == 1
-        # with one objective a model, rows of which its outcome is not known are left out
-        self.rows = [
-            np.flatnonzero(side[0].weight > 0) if len(names) == 1 else np.arange(len(part.weights))
-            for part, side in zip(self.parts, self.targets, strict=True)
-        ]
-        self.first = [self._firsts(part, rows) for part, rows in zip(self.parts, self.rows, strict=True)]
-
-    def _firsts(self, part: TrainingSet, rows: np.ndarray) -> np.ndarray | None:
-        """The chance of what an objective of its own model needs before; within a joint model it is of the model."""
-        given = self.ranker.given[self.names[0]] if len(self.names) == 1 else None
-        return None if given is None else self.ranker._raw(part.matrix[rows])[given]
+        self.heads, self.settings, self.seed = list(heads), settings, seed
+        self.names = [head.name for head in heads]
+        single = len(self.heads) == 1
+        self.train, self.validation = (train.known(), validation.known()) if single else (train, validation)
+        self.listwise = single and self.heads[0].loss_name == "listwise"
 
     def boost(
-        self, start: xgb.Booster | None, starts: dict[str, float] | None, known: xgb.Booster | None = None
-    ) -> xgb.Booster:
-        """known: a model fitted before, which tells each row's chance of a positive."""
-        ranker = self.ranker
-        weights = [self._weights(side, known) for side in (0, 1)]
-        for at, target in enumerate(self.targets[0]):
-            rows = self.rows[0]
-            own = starts[target.name] if starts else target.loss.start(target.label[rows], weights[0][:, at])
-            ranker.starts[target.name] = 0.0 if self.listwise else own
-        train, held = (self._data(side, weights[side]) for side in (0, 1))
-        settings = ranker.settings
-        grade = all(ranker.kinds[name] == "grade" for name in self.names)
+        self,
+        start: xgb.Booster | None,
+        starts: Mapping[str, float] | None,
+        first_pass: Boosted | None = None,
+    ) -> Boosted:
+        """Train.
+
+        Parameters
+        ----------
+        start
+            An earlier model, to which trees are added.
+        starts
+            Its start margins.
+        first_pass
+            A model fitted to the same data, which estimates each row's probability of a true positive.
+        """
+        weights, held_weights = (self._weights(data, first_pass) for data in (self.train, self.validation))
+        own = {
+            target.name: starts[target.name] if starts else target.loss.start(target.label, weights[:, at])
+            for at, target in enumerate(self.train.targets)
+        }
+        begin = dict.fromkeys(own, 0.0) if self.listwise else own
+        margin = np.array([begin[name] for name in self.names])
+        train = self._matrix(self.train, margin)
+        held = self._matrix(self.validation, margin)
+        parameters = self._parameters(start)
+        extra: dict[str, Any] = {}
+        if not self.listwise:
+            scale = self._scales(weights, margin)
+            extra = {
+                "obj": self._gradient(weights, scale),
+                "custom_metric": self._metric(held_weights, scale),
+            }
+        stops = all((w > 0).sum() >= MIN_VALIDATION_ROWS for w in held_weights.T)
+        model = xgb.train(
+            parameters,
+            train,
+            self.settings.trees if start is None else max(self.settings.trees // 3, 1),
+            evals=[(held, "validation")] if stops else [],
+            early_stopping_rounds=PATIENCE if stops else None,
+            maximize=self.listwise,
+            verbose_eval=False,
+            xgb_model=start,
+            **extra,
+        )
+        return Boosted(model[: model.best_iteration + 1] if stops else model, begin)
+
+    def _parameters(self, start: xgb.Booster | None) -> dict[str, Any]:
+        settings = self.settings
+        grade = all(head.kind == "grade" for head in self.heads)
         parameters: dict[str, Any] = {
             "max_depth": settings.depth,
             "eta": settings.learning_rate,
@@ -67,124 +143,98 @@ class Boosting:
             "lambda": 5.0,
             "tree_method": "hist",
             "max_cat_to_onehot": 8,
-            "seed": ranker.project.seed,
+            "seed": self.seed,
             "verbosity": 0,
         }
         if start is None:
             parameters["base_score"] = 0.0
-        enough = all((w > 0).sum() >= 20 for w in weights[1].T)
-        extra: dict[str, Any] = {}
         if self.listwise:
-            parameters |= {
+            return parameters | {
                 "objective": "rank:ndcg",
                 "eval_metric": "ndcg@10",
                 "lambdarank_pair_method": "topk",
                 "lambdarank_num_pair_per_sample": 10,
-                "min_child_weight": 0.1,  # a pair's second derivative is far below a row's
+                "min_child_weight": 0.1,  # the second derivative of a pair is far below that of a row
             }
-        else:
-            if len(self.names) > 1:
-                parameters |= {"multi_strategy": "multi_output_tree", "num_target": len(self.names)}
-            scale = self._scales(weights[0])
-            extra = {
-                "obj": self._gradient(weights[0], scale),
-                "custom_metric": self._metric(weights[1], scale),
-            }
-            parameters["disable_default_eval_metric"] = 1
-        rounds = settings.trees if start is None else max(settings.trees // 3, 1)
-        model = xgb.train(
-            parameters,
-            train,
-            rounds,
-            evals=[(held, "validation")] if enough else [],
-            early_stopping_rounds=PATIENCE if enough else None,
-            maximize=self.listwise,
-            verbose_eval=False,
-            xgb_model=start,
-            **extra,
-        )
-        return model[: model.best_iteration + 1] if enough else model
+        if len(self.names) > 1:
+            parameters |= {"multi_strategy": "multi_output_tree", "num_target": len(self.names)}
+        return parameters | {"disable_default_eval_metric": 1}
 
-    def _weights(self, side: int, known: xgb.Booster | None) -> np.ndarray:
-        part, rows = self.parts[side], self.rows[side]
-        columns = []
+    def _weights(self, data: BoostingData, first_pass: Boosted | None) -> NDArray[np.float64]:
+        """Return the weight of each row and objective, (rows, heads)."""
         margins = None
-        if known is not None:
-            matrix = self.ranker.encoded(part.matrix[rows]) if self.ranker.joint else part.matrix[rows]
-            margins = known.inplace_predict(matrix, predict_type="margin").reshape(len(rows), -1)
-            margins = margins + np.array([self.ranker.starts[name] for name in self.names])
-        for at, target in enumerate(self.targets[side]):
+        if first_pass is not None:
+            margins = first_pass.booster.inplace_predict(data.features, predict_type="margin")
+            margins = margins.reshape(len(data.request), -1)
+            margins = margins + np.array([first_pass.starts[name] for name in self.names])
+        columns = []
+        for at, (head, target) in enumerate(zip(self.heads, data.targets, strict=True)):
             chance = None
-            if margins is not None and self.ranker.kinds[target.name] == "probability":
-                chance = np.zeros(len(target.label))
-                chance[rows] = target.loss.value(margins[:, at], self._first(side, at, margins))
-            columns.append(target.weighted(chance)[rows])
+            if margins is not None and head.kind == "probability":
+                chance = target.loss.value(margins[:, at], self._parent(data, at, margins))
+            columns.append(target.weighted(chance))
         return np.stack(columns, axis=1)
 
-    def _first(self, side: int, at: int, margins: np.ndarray) -> np.ndarray:
-        """The chance of what objective `at` needs first, from the model itself where they are learnt together."""
-        own = self.first[side]
-        given = self.ranker.given[self.names[at]]
-        if own is not None:
-            return own
+    def _parent(self, data: BoostingData, at: int, margins: NDArray[Any]) -> NDArray[Any]:
+        """Return the probability of the objective that a head requires; 1 if it requires none."""
+        if data.parent is not None:
+            return data.parent
+        given = self.heads[at].given
         if given is None or given not in self.names:
             return np.ones(1)
         before = self.names.index(given)
-        return self.targets[side][before].loss.value(margins[:, before], self._first(side, before, margins))
+        return data.targets[before].loss.value(margins[:, before], self._parent(data, before, margins))
 
-    def _data(self, side: int, weights: np.ndarray) -> xgb.DMatrix:
-        part, rows, ranker = self.parts[side], self.rows[side], self.ranker
-        k = len(self.names)
-        matrix = ranker.encoded(part.matrix[rows]) if ranker.joint else part.matrix[rows]
-        types = ["q"] * len(part.types) if ranker.joint else part.types
-        data = xgb.DMatrix(matrix, feature_types=types, enable_categorical=not ranker.joint)
+    def _matrix(self, data: BoostingData, margin: NDArray[np.float64]) -> xgb.DMatrix:
+        rows, k = len(data.request), len(self.names)
+        matrix = xgb.DMatrix(data.features, feature_types=data.types, enable_categorical="c" in data.types)
         if self.listwise:
-            data.set_info(label=(self.targets[side][0].label[rows] > 0).astype(np.float32))
-            edge = np.flatnonzero(np.diff(part.request[rows], prepend=-1))
-            data.set_group(np.diff(np.append(edge, len(rows))))
-            return data
-        data.set_label(np.zeros((len(rows), k), np.float32) if k > 1 else np.zeros(len(rows), np.float32))
-        margin = np.tile([ranker.starts[name] for name in self.names], (len(rows), 1))
-        data.set_base_margin(margin if k > 1 else margin[:, 0])
-        return data
+            matrix.set_info(label=(data.targets[0].label > 0).astype(np.float32))
+            edge = np.flatnonzero(np.diff(data.request, prepend=-1))
+            matrix.set_group(np.diff(np.append(edge, rows)))
+            return matrix
+        matrix.set_label(np.zeros((rows, k), np.float32) if k > 1 else np.zeros(rows, np.float32))
+        margins = np.tile(margin, (rows, 1))
+        matrix.set_base_margin(margins if k > 1 else margins[:, 0])
+        return matrix
 
-    def _scales(self, weights: np.ndarray) -> np.ndarray:
-        """What brings the objectives' losses to one unit (nats): by how far the mean alone leaves each from the truth."""
+    def _scales(self, weights: NDArray[np.float64], margin: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return factors that bring the objectives' losses to one unit (nats): the reduction that the mean alone allows."""
         scales = np.ones(len(self.names))
         if len(self.names) == 1:
             return scales
-        margins = np.tile([self.ranker.starts[name] for name in self.names], (len(self.rows[0]), 1))
-        for at, target in enumerate(self.targets[0]):
-            g, h = target.loss.gradient(margins[:, at], target.label, self._first(0, at, margins))
+        margins = np.tile(margin, (len(self.train.request), 1))
+        for at, target in enumerate(self.train.targets):
+            g, h = target.loss.gradient(margins[:, at], target.label, self._parent(self.train, at, margins))
             w = weights[:, at]
-            spread = float((w * g * g).sum()) / max(float((w * h).sum()), 1e-12)
-            scales[at] = 1.0 / max(spread, 1e-12)
+            reduction = float((w * g * g).sum()) / max(float((w * h).sum()), 1e-12)
+            scales[at] = 1.0 / max(reduction, 1e-12)
         return scales
 
-    def _gradient(self, weights: np.ndarray, scales: np.ndarray) -> Any:
-        targets, rows = self.targets[0], self.rows[0]
-        labels = [t.label[rows] for t in targets]
+    def _gradient(self, weights: NDArray[np.float64], scales: NDArray[np.float64]) -> Gradient:
+        data = self.train
 
-        def gradient(margins: np.ndarray, _data: xgb.DMatrix) -> tuple[np.ndarray, np.ndarray]:
-            m = np.asarray(margins, np.float64).reshape(len(rows), -1)
-            g, h = np.empty(m.shape, np.float32), np.empty(m.shape, np.float32)
-            for at, target in enumerate(targets):
-                slope, bend = target.loss.gradient(m[:, at], labels[at], self._first(0, at, m))
+        def gradient(
+            margins: NDArray[np.float32], _data: xgb.DMatrix
+        ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            m = np.asarray(margins, np.float64).reshape(len(data.request), -1)
+            first, second = np.empty(m.shape, np.float32), np.empty(m.shape, np.float32)
+            for at, target in enumerate(data.targets):
+                g, h = target.loss.gradient(m[:, at], target.label, self._parent(data, at, m))
                 w = weights[:, at] * scales[at]
-                g[:, at], h[:, at] = slope * w, bend * w
-            return (g, h) if len(targets) > 1 else (g[:, 0], h[:, 0])
+                first[:, at], second[:, at] = g * w, h * w
+            return (first, second) if len(data.targets) > 1 else (first[:, 0], second[:, 0])
 
         return gradient
 
-    def _metric(self, weights: np.ndarray, scales: np.ndarray) -> Any:
-        targets, rows = self.targets[1], self.rows[1]
-        labels = [t.label[rows] for t in targets]
+    def _metric(self, weights: NDArray[np.float64], scales: NDArray[np.float64]) -> Metric:
+        data = self.validation
 
-        def metric(margins: np.ndarray, _data: xgb.DMatrix) -> tuple[str, float]:
-            m = np.asarray(margins, np.float64).reshape(len(rows), -1)
+        def metric(margins: NDArray[np.float32], _data: xgb.DMatrix) -> tuple[str, float]:
+            m = np.asarray(margins, np.float64).reshape(len(data.request), -1)
             total = 0.0
-            for at, target in enumerate(targets):
-                losses = target.loss.loss(m[:, at], labels[at], self._first(1, at, m))
+            for at, target in enumerate(data.targets):
+                losses = target.loss.loss(m[:, at], target.label, self._parent(data, at, m))
                 total += scales[at] * float(np.average(losses, weights=np.maximum(weights[:, at], 1e-12)))
             return "loss", total
 

@@ -169,7 +169,7 @@ def _features(recommender: Recommender, code: int) -> dict[str, Any]:
     matrix = recommender.features.online_matrix(rows, recommender.counts, recommender.item_features)
     return {
         name: None if value != value else round(float(value), 5)
-        for name, value in zip(recommender.ranker.columns, matrix[0].tolist(), strict=True)
+        for name, value in zip(recommender.ranker.feature_names_, matrix[0].tolist(), strict=True)
         if not name.startswith(tuple(f"{source}." for source in names))
     }
 
