@@ -22,7 +22,7 @@ from shortlist.features.feature_set import FeatureSet
 from shortlist.metrics.prediction import expected_calibration_error
 from shortlist.rank.calibration import fit_calibration
 from shortlist.rank.labels import labels
-from shortlist.rank.training_set import TrainingSet, make_training_set
+from shortlist.rank.training_set import ExampleSettings, Window, TrainingSet, make_training_set
 from shortlist.rank.utility import UtilityWeights, resolve_weights
 from shortlist.recommender import Recommender
 from shortlist.rerank.exposure import cap_exposure
@@ -91,9 +91,13 @@ def test_labels_against_a_loop(
 
 def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
     cuts = stage_cuts(dataset.log, dataset.project.evaluate)
-    with pytest.raises(LeakError, match="would know the answers"):
+    with pytest.raises(LeakError, match="would contain the labels"):
         make_training_set(
-            dataset, recommender.retrievers, FeatureSet.from_project(dataset.project, dataset), cuts.ranker, cuts.validation, cuts.end
+            dataset,
+            recommender.retrievers,
+            FeatureSet.from_project(dataset.project, dataset),
+            Window(cuts.ranker, cuts.validation, cuts.end),
+            ExampleSettings.of(dataset.project),
         )
 
 
@@ -118,7 +122,13 @@ def _from_slates(
     start = int(dataset.log.time[0]) + 500_000
     past = dataset.before(start)
     sources = {"popular": Popular().fit(past)}
-    return make_training_set(dataset, sources, FeatureSet.from_project(dataset.project, dataset).fit(past), start, start + 1_000_000, start)
+    return make_training_set(
+        dataset,
+        sources,
+        FeatureSet.from_project(dataset.project, dataset).fit(past),
+        Window(start, start + 1_000_000, start),
+        ExampleSettings.of(dataset.project),
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +201,13 @@ def test_isotonic_bends_where_platt_cannot_and_never_ties() -> None:
 def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recommender: Recommender) -> None:
     cuts = stage_cuts(dataset.log, dataset.project.evaluate)
     fresh = {n: type(r)(r.config).fit(dataset.before(cuts.ranker)) for n, r in recommender.retrievers.items()}
-    held = make_training_set(dataset, fresh, recommender.features, cuts.validation, cuts.end, cuts.ranker)
+    held = make_training_set(
+        dataset,
+        fresh,
+        recommender.features,
+        Window(cuts.validation, cuts.end, cuts.ranker),
+        ExampleSettings.of(dataset.project),
+    )
     predicted = recommender.ranker.predict(held.matrix)[:, 0]
     happened = np.average(held.labels["play"], weights=held.weights)
     assert np.average(predicted, weights=held.weights) == pytest.approx(happened, rel=0.05)

@@ -21,9 +21,9 @@ from shortlist.errors import DataError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
 from shortlist.rank.profile import Profile, profile_of
-from shortlist.rank.propensity import curve_of
+from shortlist.rank.propensity import position_curve
 from shortlist.rank.registry import make_ranker
-from shortlist.rank.training_set import TrainingSet, make_training_set
+from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever
 
 
@@ -63,10 +63,13 @@ def train_stages(
         def report(what: str, share: float) -> None:
             progress(f"{name}: {what}", share)
 
-        return make_training_set(seen, retrievers, features, start, end, cuts.ranker, report, curve)
+        return make_training_set(
+            seen, retrievers, features, Window(start, end, cuts.ranker), settings, report, curve
+        )
 
     until = dataset.before(cuts.validation)
-    curve = curve_of(until)
+    curve = position_curve(until, dataset.project)
+    settings = ExampleSettings.of(dataset.project)
     window = examples(until, cuts.ranker, cuts.validation, "training")
     held = examples(dataset, cuts.validation, cuts.end, "validation")
     try:

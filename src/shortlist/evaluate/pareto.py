@@ -29,8 +29,8 @@ from shortlist.evaluate.protocol import true_means
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.rank.censoring import LEAST
 from shortlist.rank.gbdt.targets import Head, make_target
-from shortlist.rank.propensity import curve_of
-from shortlist.rank.training_set import TrainingSet, make_training_set
+from shortlist.rank.propensity import position_curve
+from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import Recommender
 from shortlist.report.charts import TradeOff, trade_off
@@ -134,7 +134,12 @@ def pareto(
     recommender = Recommender(project).fit(train, progress)
     end = int(dataset.log.time[-1]) + 1
     examples = make_training_set(
-        dataset, recommender.retrievers, recommender.features, cut, end, cut, curve=curve_of(train)
+        dataset,
+        recommender.retrievers,
+        recommender.features,
+        Window(cut, end, cut),
+        ExampleSettings.of(project),
+        examination=position_curve(train, project),
     )
     predictions = recommender.ranker.predict(examples.matrix)
     rng = np.random.default_rng(project.seed)

@@ -12,7 +12,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.evaluate.folds import Fold
-from shortlist.rank.training_set import past_requests
+from shortlist.rank.past_requests import requests_as_of
 from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
 from shortlist.retrieve import Popular, Requests, Retriever, top_k
@@ -90,7 +90,9 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
 
     def requests(rows: np.ndarray) -> Requests:
         users, moments = fold.users[rows], np.full(len(rows), fold.moment, np.int64)
-        asked = past_requests(fold.known, users, moments, not project.rerank.show_seen)
+        asked = requests_as_of(
+            fold.known, project.retrieve, users, moments, exclude_seen=not project.rerank.show_seen
+        )
         return replace(asked, allowed=allowed)
 
     def batched(answer: Callable[[Requests, int], np.ndarray]) -> Policy:

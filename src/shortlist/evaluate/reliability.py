@@ -18,8 +18,8 @@ from shortlist.errors import DataError
 from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
 from shortlist.rank.gbdt.targets import Head, make_target
 from shortlist.rank.profile import knowledge
-from shortlist.rank.propensity import curve_of
-from shortlist.rank.training_set import make_training_set
+from shortlist.rank.propensity import position_curve
+from shortlist.rank.training_set import ExampleSettings, Window, make_training_set
 from shortlist.recommender import Recommender
 
 
@@ -65,10 +65,9 @@ def evaluate_calibration(
             dataset,
             recommender.retrievers,
             recommender.features,
-            cut,
-            end,
-            cut,
-            curve=curve_of(recommender.dataset),
+            Window(cut, end, cut),
+            ExampleSettings.of(project),
+            examination=position_curve(recommender.dataset, project),
         )
     except DataError:  # nobody asks in the test, or nothing was shown in it
         return {}, {}

@@ -22,6 +22,7 @@ import numpy as np
 
 from shortlist.config.base import IMPRESSION
 from shortlist.config.objectives import Objective
+from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.rank.labels import labels
 
@@ -56,7 +57,11 @@ NOTHING = Examination(*(np.empty(0),) * 3, np.empty(0, np.int64), "none")
 
 
 def examination(
-    dataset: Dataset, objective: Objective, resamples: int = 200, method: str | None = None
+    dataset: Dataset,
+    objective: Objective,
+    resamples: int = 200,
+    method: str | None = None,
+    seed: int = 0,
 ) -> Examination:
     """Estimate it from a data set's impressions. Without impressions in several slots the method is `none`."""
     log = dataset.log
@@ -81,7 +86,7 @@ def examination(
     if pairs is None:
         pairs = _harvest(dataset, rows, click, slots)
     share = _chained(pairs, np.ones(len(dataset.users)), slots)
-    rng = np.random.default_rng(dataset.project.seed)
+    rng = np.random.default_rng(seed)
     drawn = np.array(
         [_chained(pairs, rng.poisson(1.0, len(dataset.users)).astype(float), slots) for _ in range(resamples)]
     )
@@ -89,13 +94,16 @@ def examination(
     return Examination(share, low, high, clicks[:slots], used)
 
 
-def curve_of(dataset: Dataset) -> Examination | None:
-    """The curve that a project's weights ask for: of its first probability; None where it asks for none."""
-    if dataset.project.rank.position_bias != "weights":
+def position_curve(dataset: Dataset, project: Project) -> Examination | None:
+    """Estimate the curve that `rank.position_bias = "weights"` uses, from the project's first probability.
+
+    Returns None if the project does not use it, or has no probability.
+    """
+    if project.rank.position_bias != "weights":
         return None
-    objectives = dataset.project.objectives.values()
+    objectives = project.objectives.values()
     clicked = next((o for o in objectives if o.kind == "probability" and o.given is None), None)
-    return examination(dataset, clicked) if clicked is not None else None
+    return examination(dataset, clicked, seed=project.seed) if clicked is not None else None
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,20 @@
-"""Examples: the rows a ranker learns from, as of moments of the past.
-
-From candidates, a request is a moment at which a person was about to act; its rows are the retrievers' own proposals,
-labelled by what followed. Candidates nobody took are sampled, and weighted to stand for all of them, so that
-predictions stay calibrated. From impressions, a request is a slate that was shown and its rows are the shown items,
-with position. The retrievers given here must have been fitted on what came before: a `LeakError` says when not.
-"""
+"""The training set of a ranker: candidates of past requests, their features, and what followed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from shortlist.config.base import IMPRESSION
+from shortlist.config.objectives import Objective
+from shortlist.config.project import Project
+from shortlist.config.rank import RankSettings
+from shortlist.config.retrieve import RetrieveSettings
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
-from shortlist.data.histories import as_of
 from shortlist.data.progress import Progress, silent
 from shortlist.engines import make_engine
 from shortlist.errors import DataError, LeakError
@@ -24,192 +23,224 @@ from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
 from shortlist.rank.censoring import share_arrived
 from shortlist.rank.labels import labels, outcomes
+from shortlist.rank.past_requests import PastRequests, moments_of_action, requests_as_of, shown_slates
 from shortlist.rank.propensity import Examination
-from shortlist.retrieve import EventWeights, Requests, Retriever
+from shortlist.retrieve import Requests, Retriever
 from shortlist.retrieve.fusion.blend import Blended, blend
 
 BATCH = 512
+Part = tuple[NDArray[np.generic], ...]
+"""Columns of one request's rows: request, item, ranks, scores, weight, position."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """`matrix` float32 (rows, features), `labels` objective → float32 (rows,), `weights` float32 (rows,), `request`
-    int64 (rows,), rows of a request side by side. `arrived`: objective → the share of its outcomes that had come by the end
-    of what was known; `examined` float64 (rows,): how much the slot is looked at, as a share of the top one.
+    """Examples of a ranker, one row per candidate; the rows of a request are adjacent.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (rows, features), float32
+        Features; NaN where a value is missing.
+    labels
+        Objective → label, float32 (rows,); NaN where it is unknown.
+    weights : ndarray of shape (rows,), float32
+        How many candidates a row stands for.
+    request : ndarray of shape (rows,), int64
+        The request of each row.
+    names, types
+        Name and type (`"q"` number, `"c"` category) of each feature.
+    arrived
+        Objective → share of its outcomes that have been observed by the end of the data, float64 (rows,).
+    examined : ndarray of shape (rows,), float64
+        Probability that a user looks at the row's slot, relative to the top slot.
     """
 
-    matrix: np.ndarray
-    labels: dict[str, np.ndarray]
-    weights: np.ndarray
-    request: np.ndarray
+    matrix: NDArray[np.float32]
+    labels: dict[str, NDArray[np.float32]]
+    weights: NDArray[np.float32]
+    request: NDArray[np.int64]
     names: list[str]
     types: list[str]
-    arrived: dict[str, np.ndarray]
-    examined: np.ndarray
+    arrived: dict[str, NDArray[np.float64]]
+    examined: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __repr__(self) -> str:
+        return (
+            f"TrainingSet({len(self)} rows, {len(self.names)} features, objectives: {', '.join(self.labels)})"
+        )
 
 
 @dataclass(frozen=True)
-class Moments:
-    """Requests of the past: users int32 (R,), moments int64 ms (R,), and with impressions their rows of the log."""
+class ExampleSettings:
+    """The sections of a project that determine its examples.
 
-    users: np.ndarray
-    moments: np.ndarray
-    shown: list[np.ndarray] | None = None
+    Parameters
+    ----------
+    rank
+        What to sample.
+    objectives
+        What to label.
+    retrieve
+        Number of candidates and length of histories.
+    show_seen
+        Whether items of the history may be candidates.
+    seed
+        Seed of the sampling.
+    engine
+        The data engine that computes features.
+    """
+
+    rank: RankSettings
+    objectives: Mapping[str, Objective]
+    retrieve: RetrieveSettings
+    show_seen: bool = False
+    seed: int = 0
+    engine: str = "duckdb"
+
+    @classmethod
+    def of(cls, project: Project) -> Self:
+        """Return the sections of a project."""
+        return cls(
+            project.rank,
+            project.objectives,
+            project.retrieve,
+            project.rerank.show_seen,
+            project.seed,
+            project.data.engine,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time from which examples are taken.
+
+    Parameters
+    ----------
+    start, end
+        Requests are in start ≤ time < end, ms since 1970.
+    fitted_until
+        End of the events on which the retrievers were fitted, ms.
+    """
+
+    start: int
+    end: int
+    fitted_until: int
 
 
 def make_training_set(
     dataset: Dataset,
-    retrievers: dict[str, Retriever],
+    retrievers: Mapping[str, Retriever],
     features: FeatureSet,
-    start: int,
-    end: int,
-    fitted_until: int,
+    window: Window,
+    settings: ExampleSettings,
     progress: Progress = silent,
-    curve: Examination | None = None,
+    examination: Examination | None = None,
 ) -> TrainingSet:
-    """Examples from requests in start ≤ time < end (ms). `dataset` reaches to `end`; what came before a request is its
-    history, what came after it its label. curve: how much each slot is looked at. Raises `LeakError` where the
-    retrievers saw the window.
+    """Make examples from the requests of a window.
+
+    With `rank.examples = "candidates"`, a request is a moment at which a user was about to act; its rows are the
+    retrievers' candidates, labelled by what followed. Negatives are sampled, with weights that stand for all of them, so
+    that predictions stay calibrated. With `"impressions"`, a request is a slate that was shown, its rows are the shown
+    items with their positions, and a few random candidates that were not shown (`rank.unshown`).
+
+    Parameters
+    ----------
+    dataset
+        Reaches to `window.end`. Events before a request are its history, events after it its labels.
+    retrievers
+        Name → retriever, fitted on events before the window.
+    features
+        The features to compute.
+    window
+        Where requests are taken from.
+    settings
+        What to sample and to label.
+    progress
+        Called with the stage and the fraction done.
+    examination
+        How often each slot is looked at; used with `rank.position_bias = "weights"`.
+
+    Raises
+    ------
+    LeakError
+        If the retrievers were fitted on events of the window: their scores would know the labels.
+    DataError
+        If no request falls into the window.
     """
-    if fitted_until > start:
+    if window.fitted_until > window.start:
         raise LeakError(
-            "the retrievers were fitted on events of the ranker's window: their scores would know the answers; "
-            f"fit them on what happened before {np.datetime64(start, 'ms')}"
+            "the retrievers were fitted on events of the ranker's window, so their scores would contain the labels; "
+            f"fit them on events before {np.datetime64(window.start, 'ms')}"
         )
-    settings = dataset.project.rank
-    shown = settings.examples == "impressions"
-    if (
-        shown
-        and not (
-            dataset.log.is_kind([IMPRESSION]) & (dataset.log.time >= start) & (dataset.log.time < end)
-        ).any()
-    ):
-        raise DataError(
-            'rank.examples = "impressions", but the log has none in the ranker\'s window',
-            field="rank.examples",
-        )
-    rng = np.random.default_rng(dataset.project.seed)
-    asked = _slates(dataset, start, end, rng) if shown else _acts(dataset, start, end, rng)
-    if not len(asked.users):
+    rng = np.random.default_rng(settings.seed)
+    impressions = settings.rank.examples == "impressions"
+    sample = shown_slates if impressions else moments_of_action
+    past = sample(dataset, window.start, window.end, settings.rank, rng)
+    if not len(past):
+        if impressions:
+            raise DataError(
+                'rank.examples = "impressions", but the log has none in the ranker\'s window',
+                field="rank.examples",
+            )
         raise DataError(
             "no request falls into the ranker's window; make evaluate.ranker_window larger",
             field="evaluate.ranker_window",
         )
-    rows, weights = _rows(dataset, retrievers, asked, rng, progress)
-    matrix = features.offline_matrix(
-        rows, dataset, lambda share: progress("features", share), make_engine(dataset.project.data.engine)
-    )
+    rows, weights = _rows(dataset, retrievers, past, settings, rng, progress)
+    engine = make_engine(settings.engine)
+    matrix = features.offline_matrix(rows, dataset, lambda share: progress("features", share), engine)
     users, moments = rows.users[rows.request], rows.moments[rows.request]
     targets, arrived = {}, {}
-    for name, objective in dataset.project.objectives.items():
+    for name, objective in settings.objectives.items():
         followed = outcomes(dataset.log, objective, users, rows.item, moments - 1)
         targets[name] = followed.label
-        elapsed = np.minimum(end - moments, objective.window_ms)
+        elapsed = np.minimum(window.end - moments, objective.window_ms)
         came = followed.delay >= 0
         arrived[name] = share_arrived(followed.delay[came], elapsed[came], elapsed)
     examined = np.ones(len(moments))
-    if shown and settings.position_bias == "weights" and rows.position is not None:
-        examined = curve.at(rows.position) if curve is not None else examined
-    return TrainingSet(
-        matrix,
-        targets,
-        weights,
-        rows.request,
-        features.names(rows.sources),
-        features.types(rows.sources),
-        arrived,
-        examined,
-    )
-
-
-def _slates(dataset: Dataset, start: int, end: int, rng: np.random.Generator) -> Moments:
-    """One request a shown slate: impressions of one user and slate (or, without slate ids, one instant)."""
-    log = dataset.log
-    low, high = np.searchsorted(log.time, [start, end])
-    rows = low + np.flatnonzero(log.is_kind([IMPRESSION])[low:high])
-    group = np.where(log.slate[rows] >= 0, log.slate[rows].astype(np.int64), -log.time[rows])
-    order = np.lexsort([rows, group, log.user[rows]])
-    rows, group = rows[order], group[order]
-    edge = np.flatnonzero(np.concatenate([[True], (np.diff(group) != 0) | (np.diff(log.user[rows]) != 0)]))
-    parts = np.split(rows, edge[1:])
-    budget = dataset.project.rank.max_rows
-    if len(rows) > budget:
-        kept = rng.permutation(len(parts))[: max(1, int(len(parts) * budget / len(rows)))]
-        parts = [parts[i] for i in np.sort(kept)]
-    first = np.array([part[0] for part in parts], np.int64)
-    return Moments(log.user[first], log.time[first], parts)
-
-
-def _acts(dataset: Dataset, start: int, end: int, rng: np.random.Generator) -> Moments:
-    """A few moments of each person in the window: just before the first act, and before some later ones at random."""
-    log = dataset.log
-    low, high = np.searchsorted(log.time, [start, end])
-    rows = low + np.flatnonzero(log.acted[low:high])
-    key = rng.random(len(rows))
-    first = np.unique(log.user[rows], return_index=True)[1]
-    key[first] = -1.0  # a person's first moment is always taken: it is how a new person looks
-    order = np.lexsort([key, log.user[rows]])
-    owner = log.user[rows][order]
-    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
-    chosen = np.sort(rows[order[place < dataset.project.rank.requests_per_user]])
-    per_request = dataset.project.rank.negatives + 10
-    if len(chosen) * per_request > dataset.project.rank.max_rows:
-        chosen = np.sort(rng.permutation(chosen)[: max(1, dataset.project.rank.max_rows // per_request)])
-    pairs = np.unique(np.stack([log.time[chosen], log.user[chosen].astype(np.int64)]), axis=1)
-    return Moments(pairs[1].astype(np.int32), pairs[0])
-
-
-def past_requests(dataset: Dataset, users: np.ndarray, moments: np.ndarray, exclude_seen: bool) -> Requests:
-    """The requests these people would have made at these moments: histories as of then."""
-    recent_only = None if exclude_seen else dataset.project.retrieve.history
-    whole = as_of(dataset.histories, users, moments, recent_only)
-    recent = whole.last(dataset.project.retrieve.history)
-    attributes = {name: a.take(users) for name, a in dataset.users.attributes.items()}
-    indptr, seen = None, None
-    if exclude_seen:
-        had = whole.only(dataset.once(whole.item))
-        indptr, seen = had.indptr, had.item
-    weights = EventWeights.of(dataset.project.retrieve, dataset.log)(recent)
-    return Requests(recent, weights, moments, None, indptr, seen, attributes)
+    weighted = impressions and settings.rank.position_bias == "weights"
+    if weighted and rows.position is not None and examination is not None:
+        examined = examination.at(rows.position)
+    names, types = features.names(rows.sources), features.types(rows.sources)
+    return TrainingSet(matrix, targets, weights, rows.request, names, types, arrived, examined)
 
 
 def _rows(
     dataset: Dataset,
-    retrievers: dict[str, Retriever],
-    asked: Moments,
+    retrievers: Mapping[str, Retriever],
+    past: PastRequests,
+    settings: ExampleSettings,
     rng: np.random.Generator,
     progress: Progress,
-) -> tuple[FeatureRows, np.ndarray]:
-    log, project = dataset.log, dataset.project
-    k = project.retrieve.candidates
-    n = len(asked.users)
-    parts: list[tuple[np.ndarray, ...]] = []
+) -> tuple[FeatureRows, NDArray[np.float32]]:
+    """Return the candidates of all requests as feature rows, and their weights."""
+    n = len(past)
+    parts: list[Part] = []
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
-        users, moments = asked.users[start:end], asked.moments[start:end]
-        requests = past_requests(dataset, users, moments, exclude_seen=not project.rerank.show_seen)
-        if asked.shown is not None:
-            shown = _unseen(log.item, asked.shown[start:end], requests)
-            must = [np.unique(log.item[part]) for part in shown]
-            blended = blend(retrievers, requests, k, must)
-            for at, part in enumerate(shown):
-                items, where = np.unique(log.item[part], return_index=True)
-                position = log.position[part][where]
-                found = _find(blended.item[at], items)
-                if project.rank.unshown:
-                    parts.append(_not_shown(blended, at, start + at, items, project.rank.unshown, rng))
-                parts.append(_part(blended, at, start + at, found, np.ones(len(found)), position))
+        users, moments = past.users[start:end], past.moments[start:end]
+        requests = requests_as_of(
+            dataset, settings.retrieve, users, moments, exclude_seen=not settings.show_seen
+        )
+        if past.shown is None:
+            blended = blend(retrievers, requests, settings.retrieve.candidates)
+            positive = _positives(dataset, blended, users, moments, settings.objectives)
+            for row in range(len(users)):
+                parts.append(_sampled(blended, row, start + row, positive[row], settings.rank.negatives, rng))
         else:
-            blended = blend(retrievers, requests, k)
-            parts += _sampled(dataset, blended, users, moments, start, rng)
+            shown = _without_seen(dataset.log.item, past.shown[start:end], requests)
+            parts += _shown_parts(dataset, retrievers, requests, (shown, start), settings, rng)
         progress("candidates", end / n)
     request, item, ranks, scores, weights, position = (
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
-    requests = past_requests(dataset, asked.users, asked.moments, exclude_seen=False)
+    requests = requests_as_of(dataset, settings.retrieve, past.users, past.moments, exclude_seen=False)
     rows = FeatureRows(
-        RequestKeys(asked.users, _context(dataset, asked), requests.attributes),
-        asked.moments,
+        RequestKeys(past.users, _context(dataset, past), requests.attributes),
+        past.moments,
         requests.histories,
         request,
         item.astype(np.int32),
@@ -221,92 +252,121 @@ def _rows(
     return rows, weights.astype(np.float32)
 
 
-def _unseen(item: np.ndarray, shown: list[np.ndarray], requests: Requests) -> list[np.ndarray]:
-    """Rows of slates without what the person had already, which a request never asks about: an older engine that showed it again saw it
-    passed over, and a ranker would learn that what fits best is not wanted. item int (n,): of the log's rows.
+def _shown_parts(
+    dataset: Dataset,
+    retrievers: Mapping[str, Retriever],
+    requests: Requests,
+    shown: tuple[list[NDArray[np.int64]], int],
+    settings: ExampleSettings,
+    rng: np.random.Generator,
+) -> list[Part]:
+    """Return the shown items of slates and some candidates that were not shown. shown: rows of the log, number of the first request."""
+    log, (slates, start) = dataset.log, shown
+    required = [np.unique(log.item[part]) for part in slates]
+    blended = blend(retrievers, requests, settings.retrieve.candidates, required)
+    parts: list[Part] = []
+    for at, part in enumerate(slates):
+        items, first = np.unique(log.item[part], return_index=True)
+        found = _find(blended.item[at], items)
+        if settings.rank.unshown:
+            rest = np.flatnonzero((blended.item[at] >= 0) & ~np.isin(blended.item[at], items))
+            drawn = rng.permutation(rest)[: settings.rank.unshown]
+            position = np.full(len(drawn), -1)
+            parts.append(_part(blended, at, start + at, drawn, (np.ones(len(drawn)), position)))
+        position = log.position[part][first]
+        parts.append(_part(blended, at, start + at, found, (np.ones(len(found)), position)))
+    return parts
+
+
+def _without_seen(
+    item: NDArray[np.int32], slates: list[NDArray[np.int64]], requests: Requests
+) -> list[NDArray[np.int64]]:
+    """Remove items that the user already had, which requests exclude.
+
+    A previous system may have shown them again and users passed over them; the ranker would learn that the items that fit
+    best are negatives.
     """
     if requests.excluded is None or requests.excluded_indptr is None:
-        return shown
+        return slates
     ends = requests.excluded_indptr
     return [
         part[~np.isin(item[part], requests.excluded[ends[at] : ends[at + 1]])]
-        for at, part in enumerate(shown)
+        for at, part in enumerate(slates)
     ]
 
 
-def _not_shown(
-    blended: Blended, row: int, request: int, shown: np.ndarray, n: int, rng: np.random.Generator
-) -> tuple[np.ndarray, ...]:
-    """Some candidates of a request that its slate did not have, at random; their position is −1."""
-    rest = np.flatnonzero((blended.item[row] >= 0) & ~np.isin(blended.item[row], shown))
-    drawn = rng.permutation(rest)[:n]
-    return _part(blended, row, request, drawn, np.ones(len(drawn)), np.full(len(drawn), -1))
-
-
 def _part(
-    blended: Blended, row: int, request: int, chosen: np.ndarray, weight: np.ndarray, position: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """Rows of one request: some of its candidates, by their places in the line."""
+    blended: Blended,
+    row: int,
+    request: int,
+    chosen: NDArray[np.int64],
+    weight_position: tuple[NDArray[np.generic], NDArray[np.generic]],
+) -> Part:
+    """Return columns of some candidates of one request."""
     return (
         np.full(len(chosen), request),
         blended.item[row, chosen],
         blended.ranks[row, chosen],
         blended.scores[row, chosen],
-        weight,
-        position,
+        *weight_position,
     )
 
 
-def _find(line: np.ndarray, items: np.ndarray) -> np.ndarray:
-    order = np.argsort(line, kind="stable")
-    return order[np.searchsorted(line[order], items)]
+def _find(candidates: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int64]:
+    order = np.argsort(candidates, kind="stable")
+    return order[np.searchsorted(candidates[order], items)]
 
 
-def _sampled(
+def _positives(
     dataset: Dataset,
     blended: Blended,
-    users: np.ndarray,
-    moments: np.ndarray,
-    start: int,
-    rng: np.random.Generator,
-) -> list[tuple[np.ndarray, ...]]:
-    """All candidates that fulfil some objective, and a weighted sample of those that fulfil none."""
+    users: NDArray[np.int32],
+    moments: NDArray[np.int64],
+    objectives: Mapping[str, Objective],
+) -> NDArray[np.bool_]:
+    """Return which candidates fulfil some objective, bool (requests, candidates)."""
     item = blended.item
     size = item.shape[1]
     flat_users, flat_moments = np.repeat(users, size), np.repeat(moments, size)
     flat = np.maximum(item.ravel(), 0)
-    taken = np.zeros(len(flat), bool)
-    for objective in dataset.project.objectives.values():
-        positive = objective.model_copy(update={"kind": "probability"})
-        taken |= labels(dataset.log, positive, flat_users, flat, flat_moments - 1) > 0
-    taken = taken.reshape(item.shape) & (item >= 0)
-    wanted = dataset.project.rank.negatives
-    parts: list[tuple[np.ndarray, ...]] = []
-    for row in range(len(item)):
-        yes = np.flatnonzero(taken[row])
-        no = np.flatnonzero(~taken[row] & (item[row] >= 0))
-        # the top of the list is where the ranker will be used: half of the sample is from there
-        top, rest = no[: wanted // 2], no[wanted // 2 :]
-        drawn = rng.permutation(len(rest))[: wanted - len(top)]
-        share = len(rest) / max(len(drawn), 1)
-        chosen = np.concatenate([yes, top, rest[drawn]])
-        weight = np.concatenate([np.ones(len(yes) + len(top)), np.full(len(drawn), share)])
-        parts.append(_part(blended, row, start + row, chosen, weight, np.zeros(len(chosen))))
-    return parts
+    positive = np.zeros(len(flat), bool)
+    for objective in objectives.values():
+        happened = objective.model_copy(update={"kind": "probability"})
+        positive |= labels(dataset.log, happened, flat_users, flat, flat_moments - 1) > 0
+    return np.asarray(positive.reshape(item.shape) & (item >= 0))
 
 
-def _context(dataset: Dataset, asked: Moments) -> dict[str, Attribute]:
-    """The context columns of the event that each request came from."""
-    if not dataset.log.context:
-        return {}
+def _sampled(
+    blended: Blended,
+    row: int,
+    request: int,
+    positive: NDArray[np.bool_],
+    negatives: int,
+    rng: np.random.Generator,
+) -> Part:
+    """Return all positive candidates of a request and a weighted sample of the negative ones.
+
+    Half of the sample are the best candidates, because slates are made from them.
+    """
+    positives = np.flatnonzero(positive)
+    others = np.flatnonzero(~positive & (blended.item[row] >= 0))
+    top, rest = others[: negatives // 2], others[negatives // 2 :]
+    drawn = rng.permutation(len(rest))[: negatives - len(top)]
+    weight = len(rest) / max(len(drawn), 1)
+    chosen = np.concatenate([positives, top, rest[drawn]])
+    weights = np.concatenate([np.ones(len(positives) + len(top)), np.full(len(drawn), weight)])
+    return _part(blended, row, request, chosen, (weights, np.zeros(len(chosen))))
+
+
+def _context(dataset: Dataset, past: PastRequests) -> dict[str, Attribute]:
+    """Return the context columns of the event that each request is taken from."""
     log = dataset.log
-    low = np.searchsorted(log.time, asked.moments)
-    high = np.searchsorted(log.time, asked.moments, side="right")
+    if not log.context:
+        return {}
+    low = np.searchsorted(log.time, past.moments)
+    high = np.searchsorted(log.time, past.moments, side="right")
     rows = np.array(
-        [lo + int(np.argmax(log.user[lo:hi] == u)) for lo, hi, u in zip(low, high, asked.users, strict=True)],
+        [lo + int(np.argmax(log.user[lo:hi] == u)) for lo, hi, u in zip(low, high, past.users, strict=True)],
         np.int64,
     )
     return {name: a.take(rows) for name, a in log.context.items()}
-
-
-__all__ = ["TrainingSet", "make_training_set", "past_requests"]

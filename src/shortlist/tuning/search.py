@@ -34,9 +34,10 @@ from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
 from shortlist.metrics.significance import Estimate
 from shortlist.rank.base import Ranker
-from shortlist.rank.propensity import curve_of
+from shortlist.rank.past_requests import requests_as_of
+from shortlist.rank.propensity import position_curve
 from shortlist.rank.registry import make_ranker
-from shortlist.rank.training_set import make_training_set, past_requests
+from shortlist.rank.training_set import ExampleSettings, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import make_arranger
 from shortlist.report.html import bars, page
@@ -172,7 +173,7 @@ class _Bench:
         self.cuts = stage_cuts(dataset.log, dataset.project.evaluate)
         self.past, self.until = dataset.before(self.cuts.ranker), dataset.before(self.cuts.validation)
         self.features = FeatureSet.from_project(dataset.project, dataset).fit(self.past)
-        self.curve = curve_of(self.until)
+        self.curve = position_curve(self.until, project)
         slice_ = dataset.between(self.cuts.validation, self.cuts.end)
         positive = np.flatnonzero(slice_.positives(project.objectives[project.relevant]))
         self.people, self.truth = relevant_items(
@@ -288,13 +289,12 @@ class _Bench:
         self._report(trial, 0, self._ndcg(order))
         window, held = (
             make_training_set(
-                replace(seen, project=project),
+                seen,
                 retrievers,
                 self.features,
-                start,
-                end,
-                self.cuts.ranker,
-                curve=self.curve,
+                Window(start, end, self.cuts.ranker),
+                ExampleSettings.of(project),
+                examination=self.curve,
             )
             for seen, start, end in (
                 (self.until, self.cuts.ranker, self.cuts.validation),
@@ -323,8 +323,8 @@ class _Bench:
 
     def _candidates(self, project: Project, retrievers: dict[str, Retriever]) -> tuple[FeatureRows, np.ndarray]:
         moments = np.full(len(self.people), self.cuts.validation, np.int64)
-        asked = past_requests(
-            replace(self.until, project=project), self.people, moments, not project.rerank.show_seen
+        asked = requests_as_of(
+            self.until, project.retrieve, self.people, moments, exclude_seen=not project.rerank.show_seen
         )
         blended = blend(retrievers, asked, project.retrieve.candidates)
         found = blended.item >= 0

@@ -118,7 +118,7 @@ def off_policy_scores(
     log = explore(state, settings.sessions, settings.seed)
     slates = _policy_slates(recommender, moment, population, policies, log, progress)
     positive = recommender.project.objectives[recommender.project.relevant]
-    curve = examination(recommender.dataset, positive, resamples=20)
+    curve = examination(recommender.dataset, positive, resamples=20, seed=recommender.project.seed)
     slots = np.arange(population.n_slots)
     examined = np.maximum(curve.at(slots), MIN_EXAMINATION) if len(curve.share) else np.ones(len(slots))
     scores = []

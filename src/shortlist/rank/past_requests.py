@@ -1,0 +1,126 @@
+"""Requests of the past: which users asked at which moments, and what was known of them then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.config.base import IMPRESSION
+from shortlist.config.rank import RankSettings
+from shortlist.config.retrieve import RetrieveSettings
+from shortlist.data.dataset import Dataset
+from shortlist.data.histories import as_of
+from shortlist.retrieve import EventWeights, Requests
+
+POSITIVES_PER_REQUEST = 10
+"""Expected number of examples per request beside its negatives, for the limit `max_rows`."""
+
+
+@dataclass(frozen=True, eq=False)
+class PastRequests:
+    """Requests of the past.
+
+    Parameters
+    ----------
+    users : ndarray of shape (requests,), int32
+        User codes.
+    moments : ndarray of shape (requests,), int64
+        Times, ms since 1970.
+    shown
+        With impressions: the rows of the log that each slate consists of.
+    """
+
+    users: NDArray[np.int32]
+    moments: NDArray[np.int64]
+    shown: list[NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __repr__(self) -> str:
+        return f"PastRequests({len(self)} requests{'' if self.shown is None else ', with impressions'})"
+
+
+def shown_slates(
+    dataset: Dataset, start: int, end: int, settings: RankSettings, rng: np.random.Generator
+) -> PastRequests:
+    """Return one request per slate shown in start ≤ time < end (ms).
+
+    A slate is the impressions of one user with one slate id, or without slate ids at one instant. Above `max_rows`
+    impressions, slates are drawn at random.
+    """
+    log = dataset.log
+    low, high = np.searchsorted(log.time, [start, end])
+    rows = low + np.flatnonzero(log.is_kind([IMPRESSION])[low:high])
+    if not len(rows):
+        return PastRequests(np.empty(0, np.int32), np.empty(0, np.int64), [])
+    group = np.where(log.slate[rows] >= 0, log.slate[rows].astype(np.int64), -log.time[rows])
+    order = np.lexsort([rows, group, log.user[rows]])
+    rows, group = rows[order], group[order]
+    edge = np.flatnonzero(np.concatenate([[True], (np.diff(group) != 0) | (np.diff(log.user[rows]) != 0)]))
+    parts = np.split(rows, edge[1:])
+    if len(rows) > settings.max_rows:
+        size = max(1, int(len(parts) * settings.max_rows / len(rows)))
+        parts = [parts[at] for at in np.sort(rng.permutation(len(parts))[:size])]
+    first = np.array([part[0] for part in parts], np.int64)
+    return PastRequests(log.user[first], log.time[first], parts)
+
+
+def moments_of_action(
+    dataset: Dataset, start: int, end: int, settings: RankSettings, rng: np.random.Generator
+) -> PastRequests:
+    """Return a few moments of each user in start ≤ time < end (ms): before the first action and before random later ones.
+
+    The first is always included, because it shows how new users act. Above `max_rows` expected examples, moments are
+    drawn at random.
+    """
+    log = dataset.log
+    low, high = np.searchsorted(log.time, [start, end])
+    rows = low + np.flatnonzero(log.acted[low:high])
+    key = rng.random(len(rows))
+    first = np.unique(log.user[rows], return_index=True)[1]
+    key[first] = -1.0
+    order = np.lexsort([key, log.user[rows]])
+    owner = log.user[rows][order]
+    place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    chosen = np.sort(rows[order[place < settings.requests_per_user]])
+    per_request = settings.negatives + POSITIVES_PER_REQUEST
+    if len(chosen) * per_request > settings.max_rows:
+        chosen = np.sort(rng.permutation(chosen)[: max(1, settings.max_rows // per_request)])
+    pairs = np.unique(np.stack([log.time[chosen], log.user[chosen].astype(np.int64)]), axis=1)
+    return PastRequests(pairs[1].astype(np.int32), pairs[0])
+
+
+def requests_as_of(
+    dataset: Dataset,
+    settings: RetrieveSettings,
+    users: NDArray[np.int32],
+    moments: NDArray[np.int64],
+    exclude_seen: bool,
+) -> Requests:
+    """Return the retrieval requests that users would have made at past moments, with their histories as of then.
+
+    Parameters
+    ----------
+    dataset
+        The log.
+    settings
+        Length of histories.
+    users : ndarray of shape (requests,), int32
+        User codes.
+    moments : ndarray of shape (requests,), int64
+        Times, ms.
+    exclude_seen
+        Whether items of the history are excluded from the candidates.
+    """
+    whole = as_of(dataset.histories, users, moments, None if exclude_seen else settings.history)
+    recent = whole.last(settings.history)
+    attributes = {name: a.take(users) for name, a in dataset.users.attributes.items()}
+    indptr, seen = None, None
+    if exclude_seen:
+        excluded = whole.only(dataset.once(whole.item))
+        indptr, seen = excluded.indptr, excluded.item
+    weights = EventWeights.of(settings, dataset.log)(recent)
+    return Requests(recent, weights, moments, None, indptr, seen, attributes)
