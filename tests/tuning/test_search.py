@@ -190,7 +190,7 @@ def test_custom_features_are_named_and_never_loaded_from_a_bundle(folder: Path) 
 # ---------------------------------------------------------------- bad input
 
 BROKEN: list[tuple[str, str, str]] = [
-    ('of = "item.length"', 'of = "item.lenght"', "of = 'item.lenght' needs an attribute"),
+    ('of = "item.length"', 'of = "item.lenght"', "of = 'item.lenght' must be an attribute"),
     ('window = "1d"', 'window = "0d"', "'0d' is not a duration"),
     ('kind = "trend"', 'kind = "trent"', "'trent' is unknown; did you mean 'trend'?"),
     ('against = "7d"', 'against = "1h"', "must be longer than window"),

@@ -73,7 +73,8 @@ def fill_column(column, slots, op, integers, moments, x, y):  # type: ignore[no-
     """Write a feature into a column of the matrix, float32 (rows,), from the arrays of counters.
 
     slots: int64 (rows,), the slot of each row's key. integers: n int32, second int64, other int32, arrays by slot. An array
-    that the formula does not read is not accessed: each access is a cache miss.
+    that the formula does not read is not accessed: each access is a cache miss. One call a feature; one call for all features
+    through the addresses of the arrays gained 4 % of a request's time, which does not justify raw pointers.
     """
     n, second, other = integers
     has_second = op in (RECENCY, MEAN, LATEST)
