@@ -255,7 +255,7 @@ def test_a_report_reads_the_store(world: World, tmp_path: Path) -> None:
     assert rail.verdict == "worse"
     assert "breaks the guard-rail rating" in outcome.verdict()
     page = experiments_page(project, found)
-    assert "varied brings more play" in page
+    assert "varied increases play" in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
 
@@ -285,7 +285,7 @@ def test_nothing_to_report_says_so(world: World, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no experiment"):
         report_experiments(parse_project(world.settings), store)
     outcome = report_experiments(_project(world, experiment()), store)[0]
-    assert outcome.verdict() == "Nobody has been exposed yet."
+    assert outcome.verdict() == "No user has been exposed yet."
 
 
 def test_a_store_of_an_earlier_version_is_brought_up(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""From exposures and events to a verdict on each arm.
+"""Analysis of an experiment: from exposures and events to a verdict on each arm.
 
-Only people who were exposed count, each from the first exposure on. Everything is summed by person: a person is the unit that was
-assigned, so a person is the unit of the intervals. Before any result is read, the counts of the arms are compared with their shares
-(sample ratio mismatch: Fabijan et al. 2019): where they do not fit, something in the way of the assignment or of the logging loses
-people of one arm, and there is no result.
+Only exposed people count, each from the first exposure on. All events are summed by person: the person is the unit of
+assignment, so the person is the unit of the intervals. Before any effect is computed, the counts of the arms are
+compared with their shares (sample ratio mismatch: Fabijan et al. 2019). If they do not fit, the assignment or the
+logging loses people of one arm, and there is no result.
 """
 
 from __future__ import annotations
@@ -18,13 +18,27 @@ from shortlist.experiments.sequential import always_valid, cuped, difference
 from shortlist.metrics.significance import Estimate, verdict
 
 MISMATCH = 0.0005
-"""Below this p the counts do not fit the shares. Strict, because it is looked at every day."""
+"""Below this p-value the counts do not fit the shares. It is strict because the check is repeated every day."""
 
 
 @dataclass(frozen=True)
 class ExposedPeople:
-    """The exposed people. `arm` int (n,) into `arms`; `outcome[metric]` and `before[metric]` float (n,): what each did since the
-    first exposure, and before it; `day` int (n,): the day of the first exposure, from 0.
+    """The people who were exposed to an experiment.
+
+    Attributes
+    ----------
+    arms : list of str
+        The names of the arms; the first one is the control.
+    shares : list of float
+        The intended share of each arm.
+    arm : ndarray of int64, shape (n,)
+        The arm of each person.
+    outcome, before : dict of str to ndarray of float64, shape (n,)
+        Each metric summed per person: from the first exposure on, and before it.
+    day : ndarray of int64, shape (n,)
+        The day of the first exposure, from 0.
+    moved : int
+        The number of people who were shown more than one arm; they are left out.
     """
 
     arms: list[str]
@@ -34,13 +48,29 @@ class ExposedPeople:
     before: dict[str, np.ndarray]
     day: np.ndarray
     moved: int = 0
-    """People who were shown more than one arm; they are left out."""
+
+    def __repr__(self) -> str:
+        return f"ExposedPeople({len(self.arm)} people, arms: {', '.join(self.arms)})"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """An arm against the first one in one metric: the means, the difference with an interval that holds at every look, and how much
-    narrower it is for what was known beforehand.
+    """The effect of an arm on one metric, compared with the first arm.
+
+    Attributes
+    ----------
+    arm, metric : str
+        The names.
+    guard_rail : bool
+        Whether the metric is a guard-rail: a metric that must not get worse.
+    base, mean : float
+        The mean of the first arm and of this arm.
+    difference : Estimate
+        The difference of the means, with an interval that holds at every look.
+    people : int
+        The number of people in both arms.
+    explained : float
+        The share of the variance that behaviour before the exposure explains.
     """
 
     arm: str
@@ -54,22 +84,25 @@ class Effect:
 
     @property
     def verdict(self) -> str:
+        """ "better", "worse" or "can't tell"."""
         return verdict(self.difference)
 
     def sentence(self) -> str:
+        """State the effect in a sentence."""
         d = self.difference
         share = f", {d.value / self.base:+.1%}" if self.base else ""
-        numbers = f"{d.value:+.4g} a person ({d.low:+.4g} to {d.high:+.4g}{share})"
+        numbers = f"{d.value:+.4g} per person ({d.low:+.4g} to {d.high:+.4g}{share})"
         if self.guard_rail:
             if self.verdict == "worse":
                 return f"{self.arm} breaks the guard-rail {self.metric}: {numbers}."
             return f"{self.arm} keeps the guard-rail {self.metric}: {numbers}."
-        said = {"better": "more", "worse": "less"}.get(self.verdict)
-        if said:
-            return f"{self.arm} brings {said} {self.metric}: {numbers}."
-        return f"Can't tell yet whether {self.arm} changes {self.metric}: {numbers}. Looking again later costs nothing."
+        direction = {"better": "increases", "worse": "decreases"}.get(self.verdict)
+        if direction:
+            return f"{self.arm} {direction} {self.metric}: {numbers}."
+        return f"No significant difference yet between {self.arm} and the first arm in {self.metric}: {numbers}. Looking again later is safe."
 
     def to_json(self) -> dict[str, Any]:
+        """Return the effect as JSON values."""
         return {
             "arm": self.arm,
             "metric": self.metric,
@@ -86,8 +119,24 @@ class Effect:
 
 @dataclass(frozen=True)
 class ExperimentResult:
-    """`mismatch`: the p of the arms' counts under their shares; below `MISMATCH` there is no verdict. `days[metric]`: the first arm
-    against the second, day by day, as they would have been read then.
+    """The result of an experiment.
+
+    Attributes
+    ----------
+    name : str
+        The name of the experiment.
+    arms : dict of str to int
+        The number of people in each arm.
+    mismatch : float
+        The p-value of these numbers under the intended shares; below `MISMATCH` there is no verdict.
+    effects : list of Effect
+        One for each arm after the first, and each metric.
+    moved : int
+        The number of people who were shown several arms.
+    preference : Estimate, optional
+        For interleaving: the mean share of choices for the second ranking minus that for the first, per person.
+    facts : dict
+        Further numbers.
     """
 
     name: str
@@ -96,33 +145,35 @@ class ExperimentResult:
     effects: list[Effect]
     moved: int
     preference: Estimate | None = None
-    """With interleaving: mean share of choices for the second ranking minus that for the first, a person."""
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def broken(self) -> bool:
+        """Whether the counts of the arms do not fit the shares."""
         return self.mismatch < MISMATCH
 
     def verdict(self) -> str:
+        """State the result in sentences; broken guard-rails come first."""
         if self.broken:
             counts = ", ".join(f"{n:,} in {arm}" for arm, n in self.arms.items())
             return (
-                f"No result: the people per arm ({counts}) do not fit the shares (p = {self.mismatch:.1e}). Find out who is missing "
-                "before reading anything else: a redirect, a crash, a bot filter, an exposure that is logged in one arm only."
+                f"No result: the people per arm ({counts}) do not fit the shares (p = {self.mismatch:.1e}). Find the cause of the missing people "
+                "before reading other numbers: a redirect, a crash, a bot filter, an exposure that is logged in one arm only."
             )
         if self.preference is not None:
             a, b = list(self.arms)[:2]
             p = self.preference
             words = {"better": f"{b} is preferred to {a}", "worse": f"{a} is preferred to {b}"}
-            said = words.get(verdict(p), f"Can't tell yet which of {a} and {b} is preferred")
-            return f"{said}: {p.value:+.3f} choices a person ({p.low:+.3f} to {p.high:+.3f})."
+            said = words.get(verdict(p), f"No significant preference yet between {a} and {b}")
+            return f"{said}: {p.value:+.3f} choices per person ({p.low:+.3f} to {p.high:+.3f})."
         if not self.effects:
-            return "Nobody has been exposed yet."
+            return "No user has been exposed yet."
         broken = [e for e in self.effects if e.guard_rail and e.verdict == "worse"]
         main = [e for e in self.effects if not e.guard_rail]
         return " ".join(e.sentence() for e in (*broken, *main))
 
     def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
         return {
             "experiment": self.name,
             "verdict": self.verdict(),

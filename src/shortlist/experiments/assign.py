@@ -1,22 +1,31 @@
-"""Who gets which arm: a hash of experiment and user, so that nobody moves and nothing is stored."""
+"""Assignment of users to arms by a hash: stable on every server, and nothing is stored."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from shortlist.config.experiments import Experiment
 
 
-def unit_hash(*parts: Any) -> float:
-    """Where on the line from 0 to 1 something falls: by a hash, so the same everywhere and always."""
+def unit_hash(*parts: object) -> float:
+    """Hash the parts to a number in [0, 1); the same parts always give the same number."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
-def assign_arm(name: str, experiment: Experiment, user: Any) -> str:
-    """The arm of a user: the same on every server and every day. Two experiments are independent of each other, because the
-    experiment's name is hashed too. An id counts the same whether it arrives as text or number.
+def assign_arm(name: str, experiment: Experiment, user: object) -> str:
+    """Return the arm of a user.
+
+    The name of the experiment is part of the hash, so two experiments are independent of each other.
+
+    Parameters
+    ----------
+    name : str
+        The name of the experiment.
+    experiment : Experiment
+        Its arms with their shares. A new `salt` assigns all users anew.
+    user : object
+        The id of the user. An id as text and as number is the same user.
     """
     point = unit_hash(name, experiment.salt, user) * sum(arm.share for arm in experiment.arms.values())
     for arm, settings in experiment.arms.items():
