@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
+from typing_extensions import override
 
 from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
@@ -135,6 +136,7 @@ class ALS(Retriever):
         """d, as it was used."""
         return int(self.item_factors_.shape[1])
 
+    @override
     @property
     def item_factors(self) -> NDArray[np.float32] | None:
         return self.item_factors_
@@ -241,11 +243,14 @@ class ALS(Retriever):
         indptr, items, weights = requests.sums(self.n_items_)
         source, taken = self._factors_of(items)
         factors = np.zeros((len(requests), self.factors_), np.float32)
-        held = np.bincount(np.repeat(np.arange(len(requests)), np.diff(indptr)), weights, len(requests))
+        held = np.bincount(
+            np.repeat(np.arange(len(requests)), np.diff(indptr)), weights, len(requests)
+        ).astype(np.float64)
         ridge = self._ridge(held, self.n_items_, float(self.mean_weight_))
         self._solve((indptr, taken, weights), source, self.gram_, ridge, factors, FOLD_IN_STEPS)
         return factors
 
+    @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
         factors = self.fold_in(requests)
         quantized = self.quantized_
@@ -254,6 +259,7 @@ class ALS(Retriever):
         scores[np.diff(requests.sums(self.n_items_)[0]) == 0] = -np.inf
         return scores
 
+    @override
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         if self.index_ is None:
             return super().retrieve(requests, k)
@@ -273,6 +279,7 @@ class ALS(Retriever):
             item[row, :width], score[row, :width] = exact.item[0], exact.score[0]
         return Candidates(item, score)
 
+    @override
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
         return self._dot_given(self.fold_in(requests), requests, items)
 
@@ -292,12 +299,13 @@ class ALS(Retriever):
         )
         return scores
 
-    def _factors_of(self, items: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.integer]]:
+    def _factors_of(self, items: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """Return an array of factors and the rows of some items in it: all factors, or where quantised, those of the items."""
         if self.quantized_ is None:
             return self.item_factors_, items
         return self.quantized_.rows(items), np.arange(len(items), dtype=np.int32)
 
+    @override
     def similar(self, item: int) -> NDArray[np.float32] | None:
         if not 0 <= item < self.n_items_:
             return None
@@ -326,6 +334,7 @@ class ALS(Retriever):
             shares[~known] = 0
         return shares
 
+    @override
     def strongest(
         self, requests: Requests, owner: NDArray[np.integer], items: NDArray[np.integer]
     ) -> NDArray[np.int64]:
@@ -349,6 +358,7 @@ class ALS(Retriever):
 
     # ---------------------------------------------------------------- bundles
 
+    @override
     def save(self, folder: Path) -> None:
         super().save(folder)
         if self.index_ is not None:
@@ -356,6 +366,7 @@ class ALS(Retriever):
         if self.quantized_ is not None:
             save_arrays(folder / "coded", {"codes": self.quantized_.codes, "steps": self.quantized_.steps})
 
+    @override
     @classmethod
     def load(cls, folder: Path) -> Self:
         model = super().load(folder)
@@ -367,6 +378,7 @@ class ALS(Retriever):
                 raise BundleError(f"{folder}: the index or the quantised factors do not match the model")
         return model
 
+    @override
     def _saved_items(self, meta: object) -> int:
         return len(self.item_factors_)
 

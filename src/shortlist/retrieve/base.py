@@ -104,7 +104,7 @@ class Retriever(RecommendsById, ABC):
 
     _derived: Any = None
 
-    def warm_start(self, earlier: Retriever, rows: NDArray[np.integer]) -> Self:
+    def warm_start(self, earlier: Retriever, rows: NDArray[np.integer]) -> Self:  # noqa: ARG002 - part of the interface
         """Let the next fit start from an earlier model of the same kind, where the kind of model can.
 
         Parameters
@@ -116,7 +116,7 @@ class Retriever(RecommendsById, ABC):
         """
         return self
 
-    def with_items(self, items: Entities) -> Retriever:
+    def with_items(self, items: Entities) -> Retriever:  # noqa: ARG002 - part of the interface
         """Return a model that also knows items appended to the catalogue: this one, where the kind of model cannot."""
         return self
 
@@ -151,7 +151,7 @@ class Retriever(RecommendsById, ABC):
         picked = np.take_along_axis(scores, np.where(there, items, 0), axis=1)
         return np.where(there, picked, -np.inf).astype(np.float32)
 
-    def similar(self, item: int) -> NDArray[np.float32] | None:
+    def similar(self, item: int) -> NDArray[np.float32] | None:  # noqa: ARG002 - part of the interface
         """Return the similarity of each known item to one, float32 (items,).
 
         None where the model has no similarity, or does not know the item.
@@ -159,7 +159,10 @@ class Retriever(RecommendsById, ABC):
         return None
 
     def explain(
-        self, requests: Requests, row: int, items: NDArray[np.integer]
+        self,
+        requests: Requests,  # noqa: ARG002 - part of the interface
+        row: int,  # noqa: ARG002 - part of the interface
+        items: NDArray[np.integer],  # noqa: ARG002 - part of the interface
     ) -> NDArray[np.floating] | None:
         """Return how much each event of a history contributes to the score of each item, float (items, events).
 
@@ -238,7 +241,7 @@ class Retriever(RecommendsById, ABC):
         for name in cls.facts:  # an earlier version wrote them into the settings
             value = meta.get("learned", {}).get(name)
             setattr(model, name, getattr(model.config, name.removesuffix("_")) if value is None else value)
-        return model._finish(model._saved_items(meta))
+        return model._finish(model._saved_items(meta))  # noqa: SLF001 - its own instance
 
     @classmethod
     def _from_meta(cls, folder: Path, meta: Mapping[str, Any]) -> Self:
@@ -255,7 +258,7 @@ class Retriever(RecommendsById, ABC):
 
     # ---------------------------------------------------------------- parameters and copies
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as in scikit-learn
         """Return the settings by name, as scikit-learn's estimators do."""
         return {**self.config.model_dump(), "event_weighting": self.event_weighting}
 
@@ -325,4 +328,4 @@ def _make_config(cls: type[Retriever], config: Any, settings: Mapping[str, Any])
     if config is not None and not settings:
         return config
     values = {} if config is None else config.model_dump()
-    return validate_settings(cls.Config, {**values, **settings}, lambda field: f"{cls.__name__}: ")
+    return validate_settings(cls.Config, {**values, **settings}, lambda _: f"{cls.__name__}: ")

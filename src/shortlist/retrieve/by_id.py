@@ -33,11 +33,11 @@ class RecommendsById:
     if TYPE_CHECKING:
 
         @abstractmethod
-        def retrieve(self, requests: Requests, k: int) -> Candidates: ...
+        def retrieve(self, requests: Requests, k: int) -> Candidates: ...  # noqa: D102 - documented in `Retriever`
         @abstractmethod
-        def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]: ...
+        def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]: ...  # noqa: D102 - documented in `Retriever`
         @abstractmethod
-        def similar(self, item: int) -> NDArray[np.float32] | None: ...
+        def similar(self, item: int) -> NDArray[np.float32] | None: ...  # noqa: D102 - documented in `Retriever`
 
     def attach(self, dataset: Dataset) -> None:
         """Give a loaded model the data set whose ids it speaks. The codes must be those of the data set it was fitted on."""

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
+from typing_extensions import override
 
 from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
@@ -177,6 +178,7 @@ class Content(Retriever):
             )
         self._derived = self._chunk(self.vectors_), als
 
+    @override
     def _saved_items(self, meta: object) -> int:
         return int(self.vectors_.shape[0])
 
@@ -211,7 +213,7 @@ class Content(Retriever):
             last, before = chunks.pop(), chunks.pop()
             chunks.append(self._chunk(sp.vstack([before.vectors, last.vectors], format="csr")))
         twin = self._shared()
-        twin._added = tuple(chunks)
+        twin._added = tuple(chunks)  # noqa: SLF001 - its own copy
         return twin
 
     @property
@@ -220,10 +222,11 @@ class Content(Retriever):
 
     @property
     def _n_known(self) -> int:
-        return self.n_items_ + sum(chunk.vectors.shape[0] for chunk in self._added)
+        return self.n_items_ + sum(int(chunk.vectors.shape[0]) for chunk in self._added)
 
     # ---------------------------------------------------------------- requests
 
+    @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
         n = self._n_known
         profiles = self._profiles(requests, n)
@@ -283,12 +286,14 @@ class Content(Retriever):
             empty = empty + rows @ chunk.vectors
         return sp.csr_matrix(empty, dtype=np.float32)
 
+    @override
     def similar(self, item: int) -> NDArray[np.float32] | None:
         if not 0 <= item < self._n_known:
             return None
         own = self._vectors_of(np.array([item]))
         return np.concatenate([(own @ chunk.by_token).toarray().ravel() for chunk in self._chunks])
 
+    @override
     def explain(
         self, requests: Requests, row: int, items: NDArray[np.integer]
     ) -> NDArray[np.floating] | None:
@@ -314,4 +319,4 @@ class Content(Retriever):
 def _standardised(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return each row minus its mean, divided by its standard deviation."""
     spread = np.maximum(scores.std(1, keepdims=True), 1e-9)
-    return ((scores - scores.mean(1, keepdims=True)) / spread).astype(np.float32)
+    return np.asarray((scores - scores.mean(1, keepdims=True)) / spread, np.float32)

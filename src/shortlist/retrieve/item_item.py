@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
+from typing_extensions import override
 
 from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
@@ -80,6 +81,7 @@ class ItemItem(Retriever):
         out = self.broad_out_ if self.broad_out_.size else np.empty((n, 0), np.float32)
         self._derived = _Serving((*csr_arrays(self.weights_), out), ScratchPool(partial(make_scratch, n)))
 
+    @override
     def _saved_items(self, meta: object) -> int:
         return int(self.weights_.shape[0])
 
@@ -105,11 +107,13 @@ class ItemItem(Retriever):
             broad = np.ascontiguousarray(rows @ self.broad_in_, np.float32)
         return (indptr, items, weights), broad
 
+    @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
         scores = np.empty((len(requests), self.n_items_), np.float32)
         run_rows(len(requests), dense_rows, *self._history(requests), self._derived.weights, scores)
         return scores
 
+    @override
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         items, scores = empty_lists(len(requests), min(k, self.n_items_))
         run_rows(
@@ -124,6 +128,7 @@ class ItemItem(Retriever):
         )
         return Candidates(items, scores)
 
+    @override
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
         scores = np.full(items.shape, -np.inf, np.float32)
         run_rows(
@@ -137,12 +142,14 @@ class ItemItem(Retriever):
         )
         return scores
 
+    @override
     def similar(self, item: int) -> NDArray[np.float32] | None:
         if not 0 <= item < self.n_items_:
             return None
         line = np.asarray(self.weights_[[item]].toarray().ravel(), np.float32)
         return line + self.broad_out_ @ self.broad_in_[item] if self.broad_in_.size else line
 
+    @override
     def explain(
         self, requests: Requests, row: int, items: NDArray[np.integer]
     ) -> NDArray[np.floating] | None:

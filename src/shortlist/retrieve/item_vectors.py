@@ -58,7 +58,7 @@ class ItemVectors:
             norm=None,
             dtype=np.float32,
         )
-        return hashing.transform([sum((column[row] for column in columns), []) for row in range(n)])
+        return hashing.transform([[token for column in columns for token in column[row]] for row in range(n)])
 
 
 def chosen_attributes(items: Entities, names: Collection[str] | None) -> list[Attribute]:

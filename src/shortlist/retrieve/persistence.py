@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from shortlist.data.mapped import load_arrays, release_pages, save_arrays
 from shortlist.errors import BundleError
 
-Learned = NDArray[Any] | sp.csr_matrix
-"""What a model has learned: a dense array or a sparse matrix."""
+Learned: TypeAlias = Any
+"""What a model has learned: an `NDArray` or a `scipy.sparse.csr_matrix`, which has no type information."""
 
 
 def write_arrays(folder: Path, learned: Mapping[str, Learned]) -> None:
@@ -73,7 +73,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
             or not isinstance(meta["model"], str)
             or not isinstance(meta["config"], dict)
         ):
-            raise ValueError("model and config are expected")
+            raise ValueError("model and config are expected")  # noqa: TRY301, TRY004 - reported below like other damage
     except (OSError, ValueError, KeyError, RecursionError) as error:
         raise BundleError(f"{folder} holds no retriever: {path.name}: {error}") from None
     return meta

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from typing_extensions import override
 
 from shortlist.config.base import Duration, Settings, duration_ms
 from shortlist.data.attributes import CategoryAttribute
@@ -118,24 +119,28 @@ class Popular(Retriever):
         known = (attribute.codes >= 0) & (attribute.codes < len(self.counts_) - 1)
         return np.where(known, attribute.codes, segment)
 
+    @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
         segments = self.segments(requests)
-        return self._derived.scores[segments]
+        return np.asarray(self._derived.scores[segments])
 
+    @override
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         segments = self.segments(requests)
         found = empty_lists(len(requests), min(k, self.n_items_))
         _walk(self._derived, segments, *requests.filters(), *found)
         return Candidates(*found)
 
+    @override
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
         segments = self.segments(requests)
         there = (items >= 0) & (items < self.n_items_)
         scores = self._derived.scores[segments[:, None], np.where(there, items, 0)]
         return np.where(there, scores, np.float32(-np.inf))
 
+    @override
     def _saved_items(self, meta: object) -> int:
-        return self.counts_.shape[1]
+        return int(self.counts_.shape[1])
 
 
 @numba.njit(cache=True, nogil=True)

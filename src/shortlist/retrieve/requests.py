@@ -145,8 +145,8 @@ class Requests:
         own = h.pick(h.indptr[safe], np.where(known, h.indptr[safe + 1], h.indptr[safe]))
         weights = EventWeights.of(weighting or EventWeighting(), dataset.log)(own)
         attributes = {name: a.take(users) for name, a in dataset.users.attributes.items()}
-        excluded = (own.indptr, own.item) if exclude_seen else (None, None)
-        return cls(own, weights, moments, None, *excluded, attributes)
+        indptr, excluded = (own.indptr, own.item) if exclude_seen else (None, None)
+        return cls(own, weights, moments, None, indptr, excluded, attributes)
 
     def rows(self, start: int, end: int) -> Requests:
         """Return the requests start ≤ b < end."""

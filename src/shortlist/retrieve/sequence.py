@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
+from typing_extensions import override
 
 from shortlist.config.base import Duration, duration_ms
 from shortlist.data.dataset import Dataset
@@ -118,6 +119,7 @@ class Sequence(ItemItem):
         )
         self.weights_ = _strongest_of_rows(W, config.k)
 
+    @override
     def weighted(self, requests: Requests) -> Requests:
         h = requests.histories
         back = h.indptr[1:][h.owner] - 1 - np.arange(len(h.item))

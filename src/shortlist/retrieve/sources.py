@@ -37,7 +37,7 @@ def parse_sources(sources: Sequence[Mapping[str, Any]], where: Place | None = No
     ProjectError
         For an unknown model, an unknown setting, or a value out of range; `field` is `retrieve.sources.N.setting`.
     """
-    where = where or (lambda field: "")
+    where = where or (lambda _: "")
     found: list[Source] = []
     for number, given in enumerate(sources):
         field = f"retrieve.sources.{number}"

@@ -1,0 +1,1 @@
+"""Fusion: several retrievers joined, their weights, and the choice of their settings."""

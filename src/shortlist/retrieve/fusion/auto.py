@@ -106,7 +106,7 @@ class Choice:
         return f"Choice({self.retriever!r}, {len(self.trials)} trials)"
 
 
-def choose(
+def choose(  # noqa: PLR0913 - a public function with optional settings
     dataset: Dataset,
     kind: Kind = "random",
     k: int = 20,
@@ -229,7 +229,7 @@ class Tuner:
         """Return the best trial of a family."""
         return max((t for t in self.trials if t.model == family), key=lambda t: t.ndcg)
 
-    def search(self, family: str, budget: int) -> None:
+    def search(self, family: str, budget: int) -> None:  # noqa: C901 - one loop of pattern search
         """Pattern search: each axis in turn, a step up or down as long as it helps, within a number of trials."""
         axes = search_space(family)
         current: dict[str, Any] = {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from typing_extensions import override
 
 from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
@@ -300,6 +301,7 @@ class Fuse(Retriever):
         matrix[item < 0] = np.nan  # a request with fewer candidates than others
         return order, matrix
 
+    @override
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         blended = self._candidates(requests, k)
         if self.rule_ == "trees" and self.booster_ is not None:
@@ -327,9 +329,11 @@ class Fuse(Retriever):
         scores[rows, found.item[rows, columns]] = found.score[rows, columns]
         return scores
 
+    @override
     def similar(self, item: int) -> NDArray[np.float32] | None:
         return next((s for s in (r.similar(item) for r in self.sources.values()) if s is not None), None)
 
+    @override
     def with_items(self, items: Entities) -> Retriever:
         longer = {name: source.with_items(items) for name, source in self.sources.items()}
         if all(longer[name] is source for name, source in self.sources.items()):
@@ -344,6 +348,7 @@ class Fuse(Retriever):
         sources = {name: source.__sklearn_clone__() for name, source in self.sources.items()}
         return type(self)(sources, self.config, event_weighting=self.event_weighting)
 
+    @override
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return {"sources": self.sources, **super().get_params(deep)}
 
@@ -351,6 +356,7 @@ class Fuse(Retriever):
         own = super().__repr__().removeprefix("Fuse(").removesuffix(")")
         return f"Fuse({', '.join([*self.sources, own] if own else self.sources)})"
 
+    @override
     def save(self, folder: Path) -> None:
         super().save(folder)
         for name, source in self.sources.items():
@@ -359,6 +365,7 @@ class Fuse(Retriever):
         if self.booster_ is not None:
             self.booster_.save_model(folder / "trees.ubj")
 
+    @override
     @classmethod
     def load(cls, folder: Path) -> Self:
         model = super().load(folder)
@@ -378,6 +385,7 @@ class Fuse(Retriever):
         weighting = EventWeighting(**meta.get("event_weighting", {}))
         return cls(sources, cls.Config.model_validate(meta["config"]), event_weighting=weighting)
 
+    @override
     def _saved_items(self, meta: object) -> int:
         return len(self.counts_)
 

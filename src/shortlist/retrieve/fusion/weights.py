@@ -16,8 +16,8 @@ STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
 def source_values(blended: Blended, rule: str) -> NDArray[np.floating]:
     """Return what the weights of a rule multiply, float (B, K, sources): reciprocal ranks or normalised scores."""
     if rule == "ranks":
-        return np.nan_to_num(RRF_CONSTANT / (RRF_CONSTANT + blended.ranks), nan=0.0)
-    return np.clip(np.nan_to_num(blended.scores, nan=-1.0), -3.0, None)
+        return np.asarray(np.nan_to_num(RRF_CONSTANT / (RRF_CONSTANT + blended.ranks), nan=0.0))
+    return np.asarray(np.clip(np.nan_to_num(blended.scores, nan=-1.0), -3.0, None))
 
 
 def masked(values: NDArray[np.floating], item: NDArray[np.int32]) -> NDArray[np.floating]:

@@ -7,7 +7,7 @@ import numpy as np
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: ignore[no-untyped-def]
+def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: ignore[no-untyped-def]  # noqa: C901 - a compiled loop takes its arrays one by one
     """Write the contribution of each event to each item, float64 (items, events); events of no weight keep 0.
 
     taken, items: rows of the factors `own` and `factors`. A is a diagonal D plus one direction for each event, and

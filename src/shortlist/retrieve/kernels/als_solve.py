@@ -9,7 +9,7 @@ from shortlist.retrieve.kernels.select import radix_top_k
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]
+def solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0913, PLR0917 - a compiled loop takes its arrays one by one
     """Improve each row x of `out` by preconditioned conjugate gradients on (diag + ridge·I + Σ c y yᵀ) x = Σ c y."""
     d = other.shape[1]
     r, p, q, inverse = (

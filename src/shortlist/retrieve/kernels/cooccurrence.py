@@ -37,7 +37,7 @@ def walk(item, T, X, line, seen, touched):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest_rows(low, high, T, X, own, others, shrink, items, values):  # type: ignore[no-untyped-def]
+def _nearest_rows(low, high, T, X, own, others, shrink, items, values):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
     n_items = len(own)
     line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
     touched = np.empty(n_items, np.int32)

@@ -34,7 +34,7 @@ def leading(
         float32 (items, k).
     """
     n = R.shape[1]
-    k = max(1, min(k, min(R.shape)))
+    k = max(1, min(k, *R.shape))
     if n <= EXACT:
         gram = (R.T @ R).toarray().astype(np.float64)
         values, vectors = np.linalg.eigh(gram)

@@ -60,7 +60,7 @@ def _gather(row, history, broad, W, line, touched):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True, nogil=True)
-def top_k_scored_rows(low, high, scratch, history, broad, W, filters, items, scores):  # type: ignore[no-untyped-def]
+def top_k_scored_rows(low, high, scratch, history, broad, W, filters, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
     """Write the best items of each history among those that the filters permit."""
     n_items = len(W[0]) - 1
     allowed, indptr, excluded = filters
@@ -99,7 +99,7 @@ def dense_rows(low, high, history, broad, W, scores):  # type: ignore[no-untyped
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def given_items_rows(low, high, scratch, history, broad, W, items, scores):  # type: ignore[no-untyped-def]
+def given_items_rows(low, high, scratch, history, broad, W, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
     """Write the scores of given items; those without one keep what `scores` holds."""
     n_items = len(W[0]) - 1
     line, _, touched = scratch

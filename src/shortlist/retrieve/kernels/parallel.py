@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -33,7 +34,7 @@ class _Threads:
 
     def pool(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(numba.config.NUMBA_NUM_THREADS, "shortlist-kernel")
+            self._pool = ThreadPoolExecutor(numba.get_num_threads(), "shortlist-kernel")
         return self._pool
 
     def forget(self) -> None:
@@ -74,10 +75,7 @@ def run_rows(
         return
     cuts = np.linspace(0, n, min(n, PARTS_PER_THREAD * threads) + 1).astype(np.int64).tolist()
     pool = _THREADS.pool()
-    running = [
-        pool.submit(_run, kernel, low, high, arguments, scratch)
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
-    ]
+    running = [pool.submit(_run, kernel, low, high, arguments, scratch) for low, high in pairwise(cuts)]
     for part in running:
         part.result()
 

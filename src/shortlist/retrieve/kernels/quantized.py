@@ -58,7 +58,7 @@ class QuantizedFactors:
 
     def rows(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the factors of some items, float32 (m, d)."""
-        return self.codes[items] * self.steps[items, None]
+        return np.asarray(self.codes[items] * self.steps[items, None], np.float32)
 
     def dot(self, factors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the inner products of factors float32 (B, d) with every item, float32 (B, items)."""
@@ -85,7 +85,7 @@ def _dot(factor, code):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def dot_given_items(low, high, factors, codes, steps, weights, indptr, items, scores):  # type: ignore[no-untyped-def]
+def dot_given_items(low, high, factors, codes, steps, weights, indptr, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
     """Write inner products with given items int32 (B, m) into scores float32 (B, m).
 
     A score keeps its value where the history (indptr) is empty, the item is −1 or unknown, or its weight is 0. codes:

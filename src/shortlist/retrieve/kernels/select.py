@@ -156,7 +156,7 @@ def _radix_sort(keys, items):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _select_rows(low, high, lines, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]
+def _select_rows(low, high, lines, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
     """Write the best of each dense row low ≤ row < high. Filters may name items beyond the row."""
     n = lines.shape[1]
     blocked = np.zeros(n, np.bool_)

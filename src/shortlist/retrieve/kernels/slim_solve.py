@@ -7,7 +7,7 @@ import numpy as np
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def solve_support_rows(low, high, T, n_users, support, ridge, values):  # type: ignore[no-untyped-def]
+def solve_support_rows(low, high, T, n_users, support, ridge, values):  # type: ignore[no-untyped-def]  # noqa: C901 - a compiled loop takes its arrays one by one
     """Build and solve the normal equations of each item over its support, from the users who took any of it.
 
     The entries of a user are a chain: `head[user]` is the latest entry, `link` the one before. As an item of the support is

@@ -10,7 +10,7 @@ from shortlist.retrieve.kernels.select import heap_replace, heap_sort
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def prune_rows(low, high, T, X, factors, scales, nearby, items, values):  # type: ignore[no-untyped-def]
+def prune_rows(low, high, T, X, factors, scales, nearby, items, values):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
     """Write the largest entries of row i of W among the items that co-occur with i: one-step weight plus components."""
     left, right = factors
     own, others = scales
