@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import (
@@ -27,7 +28,7 @@ HITS = np.array([[True, False, True], [False, False, False], [False, True, False
 RELEVANT = np.array([2, 0, 4])
 
 
-def test_by_hand() -> None:
+def test_ranking_metrics_by_hand() -> None:
     log3 = np.log2(3)
     np.testing.assert_allclose(ranking.recall(HITS, RELEVANT, 3), [1.0, np.nan, 0.25])
     np.testing.assert_allclose(ranking.precision(HITS, RELEVANT, 3), [2 / 3, np.nan, 1 / 3])
@@ -42,6 +43,7 @@ def test_by_hand() -> None:
     )
 
 
+@settings(deadline=None)
 @given(hnp.arrays(bool, (5, 12)))
 def test_agrees_with_scikit_learn(truth: np.ndarray) -> None:
     scores = np.tile(np.arange(12, 0, -1.0), (5, 1))
@@ -53,8 +55,9 @@ def test_agrees_with_scikit_learn(truth: np.ndarray) -> None:
         assert ap[row] == pytest.approx(average_precision_score(truth[row], scores[row]), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(bool, (4, 8)), st.integers(1, 10), st.integers(0, 9))
-def test_bounds(hits: np.ndarray, k: int, more: int) -> None:
+def test_ranking_metrics_are_between_0_and_1(hits: np.ndarray, k: int, more: int) -> None:
     relevant = hits.sum(1) + more
     for metric in (
         ranking.recall,
@@ -69,7 +72,7 @@ def test_bounds(hits: np.ndarray, k: int, more: int) -> None:
         assert ((values >= 0) & (values <= 1 + 1e-12)).all()
 
 
-def test_beyond_by_hand() -> None:
+def test_beyond_accuracy_by_hand() -> None:
     slates = np.array([[0, 1], [1, -1]])
     assert exposure.coverage(slates, 4, 2) == 0.5
     np.testing.assert_allclose(
@@ -82,8 +85,8 @@ def test_beyond_by_hand() -> None:
     )
 
 
-def test_bootstrap_covers_the_truth() -> None:
-    """Of 200 samples with a known mean, about 95 % of the intervals contain it."""
+def test_bootstrap_intervals_cover_the_true_mean() -> None:
+    """About 95 % of 200 intervals contain the known mean."""
     rng = np.random.default_rng(0)
     inside = 0
     for seed in range(200):
@@ -92,17 +95,19 @@ def test_bootstrap_covers_the_truth() -> None:
     assert 180 <= inside <= 199
 
 
-def test_verdict_needs_the_interval_clear_of_zero() -> None:
+def test_verdict_needs_an_interval_that_excludes_zero() -> None:
     rng = np.random.default_rng(1)
     assert verdict(bootstrap(rng.normal(1, 1, 100), 500, 0)) == "better"
     assert verdict(bootstrap(rng.normal(-1, 1, 100), 500, 0)) == "worse"
     assert verdict(bootstrap(np.tile([1.0, -1.0], 50), 500, 0)) == "can't tell"
 
 
-# ---------------------------------------------------------------- beside others
+# ---------------------------------------------------------------- agreement with other libraries
 
 
-def _lists(rng: np.random.Generator, people: int = 60, items: int = 40, length: int = 15):  # type: ignore[no-untyped-def]
+def _lists(
+    rng: np.random.Generator, people: int = 60, items: int = 40, length: int = 15
+) -> tuple[np.ndarray, list[np.ndarray]]:
     slates = np.argsort(rng.random((people, items)), axis=1)[:, :length]
     truth = [np.sort(rng.permutation(items)[: rng.integers(1, 9)]) for _ in range(people)]
     return slates, truth
@@ -168,6 +173,7 @@ def test_agrees_with_rectools_on_a_shared_example() -> None:
     assert unlike == pytest.approx(2 * said["hamming"] / signs.shape[1], abs=1e-9)
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.int8, 40, elements=st.integers(0, 6)),
     hnp.arrays(bool, 40),
@@ -194,23 +200,24 @@ def test_calibration_error_by_hand() -> None:
     assert prediction.expected_calibration_error(np.full(100, 0.5), happened, bins=1) == pytest.approx(0.0)
 
 
-def test_log_loss_survives_certainty() -> None:
+def test_log_loss_of_certain_predictions_is_finite() -> None:
     assert np.isfinite(prediction.log_loss(np.array([0.0, 1.0]), np.array([1, 0])))
     assert np.isnan(prediction.auc(np.array([0.1, 0.2]), np.array([1, 1])))
 
 
-# ---------------------------------------------------------------- numbers of the whole set of slates
+# ---------------------------------------------------------------- metrics of a whole set of slates
 
 
 def _without(slates: np.ndarray, row: int) -> np.ndarray:
-    """The slates as if that person had been shown nothing."""
+    """Return the slates as if that user had been shown nothing."""
     left = slates.copy()
     left[row] = -1
     return left
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_coverage_parts_are_the_jackknife(random) -> None:  # type: ignore[no-untyped-def]
+def test_coverage_pseudo_values_are_the_jackknife(random: Random) -> None:
     slates = np.array([random.sample(range(10), 4) for _ in range(6)])
     whole = exposure.coverage(slates, 10, 4)
     alone = np.array([whole - exposure.coverage(_without(slates, row), 10, 4) for row in range(6)])
@@ -286,8 +293,9 @@ def test_surprise_and_diversity_by_brute_force() -> None:
     np.testing.assert_allclose(sparse, diversity)
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.int64, (4, 6), elements=st.integers(-1, 12)))
-def test_numbers_about_slates_keep_their_bounds(slates: np.ndarray) -> None:
+def test_slate_metrics_are_within_bounds(slates: np.ndarray) -> None:
     assert 0 <= exposure.coverage(slates, 13, 6) <= 1
     popularity = np.linspace(0.01, 0.9, 13)
     assert (np.nan_to_num(beyond_accuracy.novelty(slates, popularity, 6)) >= 0).all()
