@@ -22,7 +22,7 @@ from shortlist.features.feature_set import FeatureSet
 from shortlist.metrics.prediction import expected_calibration_error
 from shortlist.rank.calibration import fit_calibration
 from shortlist.rank.labels import labels
-from shortlist.rank.training_set import ExampleSettings, Window, TrainingSet, make_training_set
+from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights, resolve_weights
 from shortlist.recommender import Recommender
 from shortlist.rerank.exposure import cap_exposure

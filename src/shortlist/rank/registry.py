@@ -35,7 +35,6 @@ def register_ranker(name: str) -> Callable[[type[R]], type[R]]:
     >>> @shortlist.register_ranker("mine")  # doctest: +SKIP
     ... class MyRanker(shortlist.Ranker): ...
     """
-
     return RANKERS.register(name)
 
 

@@ -24,10 +24,10 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.errors import DataError
+from shortlist.evaluate.catalogue import catalogue_statistics
 from shortlist.evaluate.comparison import FoldSlates, compare_slates
 from shortlist.evaluate.folds import Fold, fold_between
 from shortlist.evaluate.policies import log_events, recommender_policy
-from shortlist.evaluate.catalogue import catalogue_statistics
 from shortlist.metrics.significance import Comparison
 from shortlist.recommender import Recommender
 from shortlist.store.event_store import EventStore

@@ -1,15 +1,21 @@
-"""Scoring trees: XGBoost's models, laid out for a few hundred rows that are wanted at once.
+"""Inference with trees: XGBoost's models, laid out for the few hundred rows of a request.
 
-A booster scores half a thousand rows in most of a millisecond: it makes a matrix object, then walks one row after the other, and each step
-of a walk waits for the load before it. Here a tree is five flat arrays, children lie side by side, and 32 rows walk one tree together,
-so that many loads are under way at a time. A step has no branch: the next node is the left child plus whether the value is at or above the
-threshold. What is missing is written as −∞ in one copy of a column and as +∞ in another, and a node reads the copy that sends a
-missing value where XGBoost would; a leaf's threshold is NaN, which nothing is at or above, so that it stays where it is. (Asadi et al. 2014,
-"Runtime optimizations for tree-based machine learning models"; Lucchese et al. 2015, "QuickScorer".)
+A booster needs most of a millisecond for 500 rows: it makes a matrix object, then walks one row after the other, and
+each step waits for the load before it. Here a tree consists of flat arrays, children are adjacent, and 32 rows walk one
+tree together, so that many loads are in progress at a time. A step has no branch: the next node is the left child plus
+whether the value is at or above the threshold. A missing value is −∞ in one copy of a column and +∞ in another, and a
+node reads the copy that sends a missing value where XGBoost would. The threshold of a leaf is NaN, so a row stays there.
 
-Leaves are added as XGBoost adds them, in float32 and in the order of the trees, so that predictions are the same to the bit; `Forest.of`
-holds a few hundred random rows against the booster itself and gives nothing where one differs (another version's file, say). The booster
-then scores as before.
+Leaves are added as XGBoost adds them, in float32 and in the order of the trees, so predictions are equal to the bit.
+`Forest.of` compares a few hundred random rows with the booster and returns None if one differs, for example for a file of
+another version; the booster then predicts.
+
+Evaluating all conditions of a tree by bit masks (QuickScorer, Lucchese et al. 2015) was measured as an alternative: requests
+took between 1 % less and 26 % more time (movies, 2,000 items, 100 trees of 32 or 64 leaves), so trees are walked.
+
+References
+----------
+Asadi, Lin & de Vries (2014). Runtime optimizations for tree-based machine learning models. IEEE TKDE.
 """
 
 from __future__ import annotations
@@ -27,13 +33,13 @@ if TYPE_CHECKING:
     import xgboost as xgb
 
 TOGETHER = 32
-"""Rows that walk a tree at a time."""
+"""Rows that walk a tree together."""
 PROBES = 256
 ALONE = 2048
-"""Up to so many rows stay on the caller's thread."""
+"""Up to this many rows are scored on the caller's thread."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Forest:
     """Nodes of all trees, one after the other.
 
@@ -56,9 +62,12 @@ class Forest:
     base: np.ndarray
     features: int
 
+    def __repr__(self) -> str:
+        return f"Forest({len(self.roots)} trees, {len(self.column)} nodes, {len(self.base)} outputs)"
+
     @classmethod
     def of(cls, booster: xgb.Booster) -> Forest | None:
-        """None where the booster cannot be read so, or would say something else."""
+        """Return None if the booster cannot be represented, or predicts otherwise."""
         try:
             forest = cls.read(bytes(booster.save_raw("json")))
         except (KeyError, ValueError, IndexError, TypeError):
@@ -69,8 +78,10 @@ class Forest:
 
     @classmethod
     def read(cls, saved: bytes) -> Forest:
-        """From a booster as JSON, without XGBoost. Raises `KeyError`, `ValueError`, `IndexError` or `TypeError` where it is none; what is
-        made leads nowhere outside of itself, whatever was read.
+        """Read a booster's JSON, without XGBoost.
+
+        Nodes refer only to nodes of their tree, whatever the file contains. Raises `KeyError`, `ValueError`, `IndexError` or
+        `TypeError` if it is not a booster.
         """
         learner = orjson.loads(saved)["learner"]
         facts = learner["learner_model_param"]
@@ -78,7 +89,7 @@ class Forest:
         features = int(facts["num_feature"])
         base = np.atleast_1d(np.array(orjson.loads(facts["base_score"]), np.float32))
         if any(int(group) for group in learner["gradient_booster"]["model"]["tree_info"]):
-            raise ValueError("a tree for each target")
+            raise ValueError("one tree per target is not supported")
         parts = [_laid_out(tree, features) for tree in trees]
         targets = parts[0]["values"].shape[1] if parts else len(base)
         begin = _starts([len(p["column"]) for p in parts])
@@ -163,7 +174,7 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
                 order.append(child)
         at += 1
         if len(order) > len(left):
-            raise ValueError("a tree that leads back into itself")
+            raise ValueError("a tree contains a cycle")
     n = len(order)
     targets = int(tree["tree_param"]["size_leaf_vector"])
     vectors = np.array(tree["leaf_weights"], np.float32).reshape(-1, targets) if targets > 1 else None
@@ -183,7 +194,7 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
             values.append(vectors[right[node]] if vectors is not None else [tree["split_conditions"][node]])
             continue
         if not 0 <= tree["split_indices"][node] < features:
-            raise ValueError("a tree that asks for a column that there is not")
+            raise ValueError("a tree refers to a column that does not exist")
         column[new] = tree["split_indices"][node] + (0 if tree["default_left"][node] else features)
         to_left[new] = place[left[node]]
         if node in sets:
@@ -209,8 +220,9 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
 
 @numba.njit(cache=True, nogil=True)
 def _lay_out_rows(matrix, start, n, block):  # type: ignore[no-untyped-def]
-    """N rows of a matrix into a block, (2 × features, rows): a column after the other, twice, missing as −∞ and as +∞; the last row again
-    where the block has more.
+    """Copy n rows into a block (2 × features, rows), column by column, twice: missing values as −∞ and as +∞.
+
+    The last row is repeated where the block has more.
     """
     features = matrix.shape[1]
     for r in range(block.shape[1]):
