@@ -270,9 +270,9 @@ def coded(bundle: Path) -> str:
     from shortlist import Recommender
 
     recommender = Recommender.load(bundle)
-    als: Any = recommender.retrievers["als"]
+    als: Any = recommender.model.retrievers["als"]
     people = recommender.some_users(100)
-    requests = recommender.asker.requests(people, None, None, None, recommender.now())[1]
+    requests = encode_requests(recommender.model, recommender.state, [RecommendRequest(p) for p in people])
     factors = als.fold_in(requests)
     exact, now = factors @ als.item_factors_.T, als.quantized_.dot(factors)
     best, found = (np.argpartition(-scores, 499, axis=1)[:, :500] for scores in (exact, now))

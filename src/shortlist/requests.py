@@ -23,11 +23,15 @@ NUMBERS = {"diversity": 1.0, "freshness": 10.0, "calibration": 1.0, "explore": 5
 """Re-ranking strengths and their upper bounds; the lower bound is 0."""
 
 
+Contexts = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
+"""One context for all requests, or a list with one for each."""
+
+
 class RequestOptions(TypedDict, total=False):
     """The keyword arguments of `Recommender.recommend`: the fields of `RecommendRequest` but `user` and `n`."""
 
     history: Sequence[Any] | None
-    context: Mapping[str, Any] | None
+    context: Contexts
     weights: Mapping[str, float] | None
     filters: Mapping[str, Any] | None
     diversity: float | None
@@ -156,7 +160,9 @@ class RecommendRequest:
 
     def __repr__(self) -> str:
         given = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
-        shown = [f"{name}={value!r}" for name, value, default in given if value is not default and value != default]
+        shown = [
+            f"{name}={value!r}" for name, value, default in given if value is not default and value != default
+        ]
         return f"RecommendRequest({', '.join(shown)})"
 
 
@@ -166,7 +172,7 @@ FIELDS = tuple(f.name for f in fields(RecommendRequest))
 def requests_for(
     users: Sequence[Any],
     n: int,
-    contexts: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None,
+    contexts: Contexts,
     options: RequestOptions,
 ) -> list[RecommendRequest]:
     """Make one request a user. `contexts` is one context for all users, or a list with one for each."""
@@ -174,8 +180,7 @@ def requests_for(
         raise RequestError("users must be a list of user ids, and is one string", field="users")
     if options.get("history") is not None:
         raise RequestError("give either users or one history, not both", field="users")
-    shared = contexts is None or isinstance(contexts, Mapping)
-    each = [contexts] * len(users) if shared else list(contexts)  # type: ignore[arg-type]
+    each = context_of_each(contexts, len(users))
     if len(each) != len(users):
         raise RequestError(
             f"context: {len(each)} contexts for {len(users)} users; give one for all, or one for each",
@@ -183,12 +188,20 @@ def requests_for(
         )
     if not len(users):
         return []
-    first = RecommendRequest(users[0], n, **{**options, "context": each[0]})  # type: ignore[typeddict-item]
+    fields_ = {name: value for name, value in options.items() if name != "context"}
+    first = RecommendRequest.of({**fields_, "user": users[0], "n": n, "context": each[0]})
     seeds = [None if first.seed is None else first.seed + row for row in range(len(users))]
     return [
         replace(first, user=user, context=context, seed=seed)
         for user, context, seed in zip(users, each, seeds, strict=True)
     ]
+
+
+def context_of_each(contexts: Contexts, n: int) -> list[Mapping[str, Any] | None]:
+    """Return one context a request."""
+    if contexts is None or isinstance(contexts, Mapping):
+        return [contexts] * n
+    return list(contexts)
 
 
 def _history(given: Any) -> tuple[Any, ...]:

@@ -268,7 +268,7 @@ def test_the_target_in_a_feature_is_named() -> None:
 
 
 def test_a_retriever_that_saw_the_rankers_window_is_named(recommender: Recommender) -> None:
-    knows = recommender.profile.knows
+    knows = recommender.model.profile.knows
     clean = {objective: dict(aucs) for objective, aucs in knows.items()}
     assert retriever_leaks(recommender, clean) == []
     before = {o: dict(a) for o, a in knows.items()}

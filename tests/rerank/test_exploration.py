@@ -151,26 +151,25 @@ def test_a_new_item_is_shown_until_its_budget_is_spent(bundle: Path) -> None:
     rerank = project.rerank.model_copy(
         update={"new_items": NewItemSettings(share=0.5, slot=2, budget=30, window="2h")}
     )
-    fresh.project = project.model_copy(update={"rerank": rerank})
-    fresh.ready(fresh.dataset, fresh.features.priors)
+    fresh = fresh.with_project(project.model_copy(update={"rerank": rerank}))
     by = str(rerank.freshness_by)
     today = {by: int(fresh.now())}
     fresh.change_item("m-new", {"title": "Quite new", "attributes": today})
-    code = fresh.dataset.items.ids.code("m-new")
+    code = fresh.state.catalogue.items.ids.code("m-new")
     people = fresh.some_users(50)
     slots: list[int] = []
     chances = []
     for at in range(400):
         slate = fresh.recommend(user=people[at % len(people)], n=6, seed=at)
-        fresh.showed(slate)
+        fresh.state.record_served([slate])
         place = [i for i, r in enumerate(slate.items) if r.item == "m-new"]
         if place:
             slots += place
             chances.append(slate.items[place[0]].propensity)
             assert slate.items[place[0]].reason
         assert len({r.item for r in slate.items}) == 6
-    assert fresh.newcomers is not None
-    assert fresh.newcomers.impressions(slice(None))[code] == len(slots) == 30
+    assert fresh.state.cold_start is not None
+    assert fresh.state.cold_start.impressions(slice(None))[code] == len(slots) == 30
     assert set(slots) == {2}
     assert all(0 < c <= 0.5 for c in chances)
     # rules hold for new items too, and a request without chance has none of them

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from shortlist.cascade.page import make_page
 from shortlist.config.project import parse_project
 from shortlist.config.rerank import FairShare, RerankSettings, Rule
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
 from shortlist.evaluate.rerank_cost import preview_rerank, rerank_costs, rerank_parts
 from shortlist.recommender import Recommender
+from shortlist.requests import RecommendRequest
 from shortlist.rerank.dpp import MIN_RESIDUAL, dpp
 from shortlist.rerank.fairness import fair_share
 from shortlist.rerank.genre_calibration import ALPHA, calibrate_genres, taste_distribution
@@ -274,26 +274,20 @@ def test_rules_hold_on_slates_and_have_a_price(dataset: Dataset, recommender: Re
     assert {p.part for p in found.parts} == {name for name, *_ in rerank_parts(settings_of)}
     assert rerank_costs(recommender, people)[0].part == "exposure cap"
     # and the rules hold: on slates, on pages, beside an item
-    old, recommender.arrange = recommender.arrange, recommender.arrange.with_settings(settings_of)
-    project = recommender.project
-    try:
-        recommender.project = project.model_copy(update={"rerank": settings_of})
-        recommender.permitted = None
-        genres, minutes = dataset.items.attributes["genres"], dataset.items.attributes["minutes"]
-        for slate in recommender.recommend(users=people, n=8):
-            codes = dataset.items.ids.codes([r.item for r in slate])
-            assert not any("Horror" in genres.show(int(c)) for c in codes)
-            assert len(codes) == 8
-            assert minutes.values[codes[0]] <= 95
-        page = make_page(recommender, people[0], rows=8, n=10)
-        near = recommender.similar(dataset.items.ids.id(3), 30)
-        for item in [r.item for row in page.rows for r in row.items] + [r.item for r in near]:
-            assert "Horror" not in genres.show(dataset.items.ids.code(item))
-        scary = next(i for i in range(len(dataset.items)) if "Horror" in genres.show(i))
-        told = why_not(recommender, dataset.items.ids.id(scary), {"user": people[0], "n": 8})
-        assert (told["stage"], told["sentence"]) == ("rules", "The rule 'no horror' hides it.")
-    finally:
-        recommender.arrange, recommender.project, recommender.permitted = old, project, None
+    ruled = recommender.with_project(recommender.project.model_copy(update={"rerank": settings_of}))
+    genres, minutes = dataset.items.attributes["genres"], dataset.items.attributes["minutes"]
+    for slate in ruled.recommend(users=people, n=8):
+        codes = dataset.items.ids.codes([r.item for r in slate])
+        assert not any("Horror" in genres.show(int(c)) for c in codes)
+        assert len(codes) == 8
+        assert minutes.values[codes[0]] <= 95
+    page = ruled.page(RecommendRequest(people[0], 10), rows=8)
+    near = ruled.similar(dataset.items.ids.id(3), 30)
+    for item in [r.item for row in page.rows for r in row.items] + [r.item for r in near]:
+        assert "Horror" not in genres.show(dataset.items.ids.code(item))
+    scary = next(i for i in range(len(dataset.items)) if "Horror" in genres.show(i))
+    answer = why_not(ruled, dataset.items.ids.id(scary), RecommendRequest(people[0], 8))
+    assert (answer["stage"], answer["sentence"]) == ("rules", "The rule 'no horror' hides it.")
 
 
 def test_settings_that_cannot_be_are_refused(dataset: Dataset) -> None:
@@ -374,13 +368,17 @@ def test_no_item_is_on_a_page_twice(
 
 def test_a_page_for_somebody(recommender: Recommender, dataset: Dataset) -> None:
     person = recommender.some_users(5)[1]
-    page = make_page(recommender, person, rows=7, n=8)
+    page = recommender.page(RecommendRequest(person, 8), rows=7)
     assert page.user_known
     shown = [r.item for row in page.rows for r in row.items]
     assert len(shown) == len(set(shown))
     kinds = [row.kind for row in page.rows]
     assert page.kinds == Counter(kinds)
-    had = set(dataset.items.ids.ids(recommender.people.of(dataset.users.ids.codes([person]), [person]).item))
+    had = set(
+        dataset.items.ids.ids(
+            recommender.state.histories.of(dataset.users.ids.codes([person]), [person]).item
+        )
+    )
     for row in page.rows:
         assert row.title
         codes = dataset.items.ids.codes([r.item for r in row.items])
@@ -392,7 +390,7 @@ def test_a_page_for_somebody(recommender: Recommender, dataset: Dataset) -> None
             assert {r.item for r in row.items} <= had
         else:
             assert not {r.item for r in row.items} & had
-    stranger = make_page(recommender, "nobody knows", rows=7, n=8)
+    stranger = recommender.page(RecommendRequest("nobody knows", 8), rows=7)
     assert not stranger.user_known
     assert stranger.rows
     assert {"because", "continue"}.isdisjoint(row.kind for row in stranger.rows)
@@ -410,7 +408,7 @@ def test_what_was_begun_comes_first_and_what_was_finished_does_not(
             "a viewer", item, "play", now - age * 86_400_000, float(minutes[code]) * 60 * share
         )
     try:
-        first = make_page(recommender, "a viewer", rows=4, n=5).rows[0]
+        first = recommender.page(RecommendRequest("a viewer", 5), rows=4).rows[0]
         assert first.kind == "continue"
         assert [r.item for r in first.items] == [half]
         assert first.items[0].reason == "You are 40% through"

@@ -105,7 +105,7 @@ def test_what_is_used_up_may_come_back(world: World) -> None:
     recommender = Recommender(dataset.project).fit(dataset)
     people = recommender.some_users(30)
     had = [
-        set(dataset.items.ids.ids(recommender.people.of(dataset.users.ids.codes([p]), [p]).item))
+        set(dataset.items.ids.ids(recommender.state.histories.of(dataset.users.ids.codes([p]), [p]).item))
         for p in people
     ]
     shown = [{r.item for r in slate} for slate in recommender.recommend(users=people, n=20)]

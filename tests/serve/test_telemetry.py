@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
+from shortlist.cascade.stage_times import StageTimes
 from shortlist.recommender import Recommender
+from shortlist.requests import RecommendRequest
 from shortlist.serve import telemetry
 from shortlist.serve.telemetry import Metrics
 from support.http import call
@@ -57,19 +59,20 @@ def test_every_request_is_a_trace_with_its_stages(bundle: Path, tmp_path: Path) 
 def test_drift_is_measured(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry, "SCORES", 1_000)
     recommender, metrics = Recommender.load(bundle), Metrics()
-    metrics.serves(recommender)
+    metrics.start_serving(recommender)
     people = recommender.some_users(60)
     for user in people:
-        metrics.shown([recommender.recommend(user=user, n=20)], recommender.stages)
-    metrics.look(recommender)
+        times = StageTimes()
+        metrics.record_slates(list(recommender.answer([RecommendRequest(user, 20)], times)), times)
+    metrics.record_drift(recommender, metrics.measure_drift(recommender))
     told = generate_latest(metrics.registry).decode()
     assert score_drift(metrics) < 0.1, "the same people's scores hardly drift"
     for name in recommender.ranker.feature_names_:
         assert f'shortlist_feature_drift{{feature="{name}"}}' in told
     for user in people:
         slate = recommender.recommend(user=user, n=20, weights={"play": 9.0})
-        metrics.shown([slate], recommender.stages)
-    metrics.look(recommender)
+        metrics.record_slates([slate], StageTimes())
+    metrics.record_drift(recommender, metrics.measure_drift(recommender))
     assert score_drift(metrics) > 0.25, "scores of other weights do"
     assert 'shortlist_permitted_cache{result="hit"}' in told
 

@@ -51,10 +51,14 @@ def test_a_recipe_lives_and_beats_what_it_must(lived: LoopResult) -> None:
     assert total["recipe"] > 1.1 * total["als alone"]
     assert total["recipe"] > 2 * total["random"]
     # click-bait is beaten where it counts
-    assert lived.estimate("recipe", "outcome per visit").value > 1.2 * lived.estimate("clicks only", "outcome per visit").value
+    assert (
+        lived.estimate("recipe", "outcome per visit").value
+        > 1.2 * lived.estimate("clicks only", "outcome per visit").value
+    )
     # a first audience: more of what came is met
     assert (
-        lived.estimate("recipe", "new item discovery").value > lived.estimate("without exploration", "new item discovery").value
+        lived.estimate("recipe", "new item discovery").value
+        > lived.estimate("without exploration", "new item discovery").value
     )
     assert lived.estimate("random", "exposure gini").value < lived.estimate("popular", "exposure gini").value
 
@@ -103,7 +107,11 @@ def test_the_page_and_the_numbers(lived: LoopResult) -> None:
     assert told["policies"]["recipe"]["measures"]["outcome"][1].keys() == {"value", "low", "high"}
     # where the recipe fails its aim, it is said
     bad = LoopResult(
-        lived.name, lived.unit, {**lived.values, "recipe": lived.values["random"]}, lived.descriptions, lived.facts
+        lived.name,
+        lived.unit,
+        {**lived.values, "recipe": lived.values["random"]},
+        lived.descriptions,
+        lived.facts,
     )
     assert "The recipe does not beat als alone by 10% and random by 100%" in " ".join(sentences(bad))
 

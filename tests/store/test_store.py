@@ -104,11 +104,17 @@ def test_erasing_takes_all_of_a_person_and_nobody_else(store_target: str) -> Non
     store.close()
 
 
+def keyring(store: EventStore) -> Keyring:
+    ring = Keyring()
+    ring.refresh(store)
+    return ring
+
+
 def test_keys_are_kept_as_hashes(store_target: str) -> None:
     store = EventStore(store_target)
-    assert not Keyring(store).locked
+    assert not keyring(store).locked
     secret = make_key(store, "shop", ["recommend", "events"], 5)
-    ring = Keyring(store)
+    ring = keyring(store)
     found = ring.find(secret)
     assert found is not None
     assert (found.name, found.scopes) == ("shop", frozenset({"recommend", "events"}))
@@ -124,7 +130,7 @@ def test_keys_are_kept_as_hashes(store_target: str) -> None:
     revoke_key(store, "shop")
     with pytest.raises(ShortlistError, match="no key"):
         revoke_key(store, "shop")
-    ring = Keyring(store)
+    ring = keyring(store)
     assert ring.find(secret) is None
     assert ring.locked, "the last key's end must not open the doors"
     assert [k.revoked is None for k in all_keys(store)] == [False]
@@ -134,7 +140,7 @@ def test_keys_are_kept_as_hashes(store_target: str) -> None:
 def test_a_key_has_a_rate(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
     make_key(store, "slow", ["events"], 2)
-    key = Keyring(store).keys["slow"]
+    key = keyring(store).keys["slow"]
     assert [key.take(100.0) for _ in range(6)] == [True] * 4 + [False] * 2, "a burst of two seconds' worth"
     assert [key.take(101.0) for _ in range(3)] == [True, True, False]
     store.close()

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from shortlist.bundle.format import _digest
+from shortlist.bundle.format import file_digest
 
 
 def copy_bundle(
@@ -24,7 +24,7 @@ def copy_bundle(
     path = temporary / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest |= {"model_version": version, "made": made}
-    manifest["files"] = {name: _digest(temporary / name) for name in manifest["files"]}
+    manifest["files"] = {name: file_digest(temporary / name) for name in manifest["files"]}
     path.write_text(json.dumps(manifest))
     temporary.rename(to)
     return to

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 from typer.testing import CliRunner
 
-from shortlist.bundle.registry import Models
+from shortlist.bundle.registry import BundleRegistry
 from shortlist.cli.main import app
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import parse_project
@@ -19,7 +19,8 @@ from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.policies import log_events
 from shortlist.recommender import Recommender
-from shortlist.serve.live_models import load
+from shortlist.serve.live_models import LoadedModel, load_model
+from shortlist.serve.writer import Writer
 from shortlist.simulate.movies import make_movies
 from shortlist.simulate.world import World
 from shortlist.store.event_store import EventStore
@@ -189,6 +190,15 @@ def test_operators_changes_are_learnt_from(early: World, store: EventStore) -> N
     assert len(base.items.titles) == 200
 
 
+def load(place: Path, store: EventStore) -> LoadedModel:
+    """A bundle as a server loads it."""
+    writer = Writer("", lambda _: store)
+    try:
+        return load_model(place, writer)
+    finally:
+        writer.stop()
+
+
 def test_a_server_counts_nothing_twice(
     early: World, whole: Dataset, store: EventStore, tmp_path: Path
 ) -> None:
@@ -200,16 +210,17 @@ def test_a_server_counts_nothing_twice(
     place = second.save(tmp_path / "again")
     loaded = load(place, store)
     assert loaded.row == more.position.row == len(list(store.events()))
-    assert loaded.lost == 0
-    assert loaded.recommender.retired.nonzero()[0].tolist() == [3]
+    assert loaded.not_replayed == 0
+    assert loaded.recommender.state.catalogue.retired.nonzero()[0].tolist() == [3]
     someone = whole.users.ids.id(int(whole.log.user[-1]))
     moment = int(whole.log.time[-1]) + 1000
     histories = [
-        r.people.of(r.dataset.users.ids.codes([someone]), [someone]) for r in (loaded.recommender, second)
+        r.state.histories.of(r.dataset.users.ids.codes([someone]), [someone])
+        for r in (loaded.recommender, second)
     ]
     assert len(histories[0].item) == len(histories[1].item)
-    for aggregate, counter in second.counts.counters.items():
-        other = loaded.recommender.counts.counters[aggregate]
+    for aggregate, counter in second.state.counters.counters.items():
+        other = loaded.recommender.state.counters.counters[aggregate]
         keys = np.arange(min(len(counter.n) - 1, 300))
         assert counter.view(keys, moment).n.tolist() == other.view(keys, moment).n.tolist()
     # what comes after is folded in; a store that is another one is folded in as a whole
@@ -220,7 +231,7 @@ def test_a_server_counts_nothing_twice(
     elsewhere.write([StoredEvent("other", someone, item, "play", moment, 10.0)])
     assert elsewhere.id != store.id
     other_one = load(place, elsewhere)
-    of_them = other_one.recommender.people.of(whole.users.ids.codes([someone]), [someone])
+    of_them = other_one.recommender.state.histories.of(whole.users.ids.codes([someone]), [someone])
     assert len(of_them.item) == len(histories[1].item) + 1
 
 
@@ -265,7 +276,7 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
         return done.exit_code, done.output
 
     assert run()[0] == 0
-    first = Models(models).current()
+    first = BundleRegistry(models).current()
     number = fill(EventStore(target), whole, cut)
     code, said = run("--from-store", str(target), "--json", str(tmp_path / "o.json"))
     assert code == 0, said
@@ -273,7 +284,7 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
     assert facts["from_store"] == number
     assert not facts["turned_down"]
     assert '[rank] examples = "impressions"' in said  # it learns from candidates, and the log has impressions
-    second = Models(models).current()
+    second = BundleRegistry(models).current()
     assert second.version == facts["model_version"] != first.version
     # a project that is clearly worse: written, turned down, and the present one goes on
     worse = {
@@ -286,16 +297,16 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
     assert code == 3
     assert "rejected" in said
     assert "copy itself" not in said
-    assert Models(models).current().version == second.version
-    assert [m.rejected != "" for m in Models(models).list()] == [False, False, True]
+    assert BundleRegistry(models).current().version == second.version
+    assert [m.rejected != "" for m in BundleRegistry(models).list()] == [False, False, True]
     # without tables, from the bundle's own log; old bundles go
     project.unlink()
     code, said = run("--from-store", str(target), "--base", "bundle", "--no-gate", "--keep", "1")
     assert code == 0, said
-    left = Models(models).list()
-    assert Models(models).current().made == max(m.made for m in left)
+    left = BundleRegistry(models).list()
+    assert BundleRegistry(models).current().made == max(m.made for m in left)
     assert first.version not in {m.version for m in left}
-    last = Recommender.load(Models(models).current().path)
+    last = Recommender.load(BundleRegistry(models).current().path)
     assert len(last.dataset.log) == len(whole.log)
 
 

@@ -1,8 +1,8 @@
-"""The folder a trained recommender is on disk: data, never code.
+"""The format of a bundle: a folder of data, never code.
 
-Arrow, npy, JSON and XGBoost's own format, with a manifest that names the format's version and every file's SHA-256.
-Loading checks the manifest first: a truncated, altered, foreign or unsafe bundle is refused with a `BundleError`, and
-nothing in it can run.
+Arrow, npy and JSON files, with a manifest that names the version of the format and the SHA-256 of every file. Reading
+checks the manifest first: a truncated, altered, foreign or unsafe bundle is refused with a `BundleError`, and nothing
+in it can run.
 """
 
 from __future__ import annotations
@@ -21,32 +21,39 @@ from shortlist.errors import BundleError
 
 FORMAT = 6
 READERS = 4
-"""Files that are held against their checksums at once."""
+"""Number of files whose checksums are verified at the same time."""
 
 
-def write_bundle(folder: Path, fill: Callable[[Path], None], facts: dict[str, Any]) -> None:
-    """Let `fill` write into a new folder beside the target, then put it in place at once: a reader never sees half."""
+def write_folder(folder: Path, fill: Callable[[Path], None], facts: dict[str, Any]) -> None:
+    """Write a bundle: `fill` writes its files into a new folder beside the target, which then takes its place.
+
+    A reader sees the earlier bundle or the new one, never a half. Raises `BundleError` where the target exists and is
+    not a bundle.
+    """
     if folder.exists() and not (folder / "manifest.json").exists() and any(folder.iterdir()):
         raise BundleError(f"{folder} exists and is no bundle; it is left as it is; choose another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
+    old = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}-old"
     fresh.mkdir()
     try:
         fill(fresh)
-        files = {str(f.relative_to(fresh)): _digest(f) for f in sorted(fresh.rglob("*")) if f.is_file()}
+        files = {str(f.relative_to(fresh)): file_digest(f) for f in sorted(fresh.rglob("*")) if f.is_file()}
         (fresh / "manifest.json").write_text(
             json.dumps({"format": FORMAT, **facts, "files": files}, indent=2), encoding="utf-8"
         )
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(old)
         fresh.rename(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
-    """The manifest, after every file was checked against it. thorough: by its checksum; else by its name alone.
-    Raises `BundleError`.
+    """Read the manifest and verify every file that it names.
+
+    `thorough` verifies checksums; otherwise only that the files exist. Raises `BundleError`.
     """
     path = folder / "manifest.json"
     if not path.exists():
@@ -67,7 +74,7 @@ def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
         try:
             file = (folder / name).resolve()
             there = file.is_file()
-        except (OSError, ValueError):  # a name that no file can have
+        except (OSError, ValueError):  # not a valid file name
             raise BundleError(f"{path} names a file that cannot be: {name[:80]!r}") from None
         if not file.is_relative_to(root):
             raise BundleError(f"{path} names a file outside of the bundle: {name!r}")
@@ -75,8 +82,8 @@ def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
             raise BundleError(f"{folder}: {name} is missing; the bundle is incomplete")
         found[name] = file
     if thorough:
-        with ThreadPoolExecutor(READERS) as pool:  # hashing leaves the interpreter to others
-            for name, digest in zip(found, pool.map(_digest, found.values()), strict=True):
+        with ThreadPoolExecutor(READERS) as pool:  # hashing releases the interpreter lock
+            for name, digest in zip(found, pool.map(file_digest, found.values()), strict=True):
                 if digest != files[name]:
                     raise BundleError(
                         f"{folder}: {name} is not the file that was saved (its checksum differs); copy the bundle again"
@@ -85,11 +92,12 @@ def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
 
 
 def read_bundled_project(folder: Path) -> Project:
-    """The project that a bundle was trained with. Check the manifest first."""
+    """Read the project that a bundle was trained with. Verify the manifest first."""
     path = folder / "project.json"
     return parse_project(json.loads(path.read_text(encoding="utf-8")), str(path))
 
 
-def _digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

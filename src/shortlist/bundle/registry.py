@@ -2,11 +2,12 @@
 
     models/
       2026-11-25-a1b2c3/     a bundle, as `shortlist train --out models/` names it
-      models.json            what an operator, the gate or a failed check decided
+      models.json            decisions of an operator, the gate or a failed check
 
-A server follows the newest bundle that was not turned down, unless one is pinned. `promote` pins one; `rollback` pins the one that
-served before; `release` follows the newest again. A canary answers a share of the people; a shadow answers nobody and is compared.
-Everything is files, written beside and put in place at once: several servers may follow one folder.
+A server follows the newest bundle that is not rejected, unless one is pinned. `promote` pins one; `rollback` pins the
+one that served before; `release` follows the newest again. A canary answers a share of the users; a shadow is asked
+beside the serving model and only compared. Everything is files, written aside and renamed into place, so several
+servers can follow one folder.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from typing import Any
 from shortlist.errors import BundleError
 
 FILE = "models.json"
+KEPT = 50
+"""Number of models that served before which `models.json` remembers."""
 
 
 @dataclass(frozen=True)
-class Model:
-    """One bundle of the folder. `made`: when it was trained, ms. `rejected`: why it does not serve; empty where nothing is
-    against it.
+class BundleVersion:
+    """One bundle of a folder.
+
+    `made` is when it was trained, milliseconds since 1970; `rejected` says why it does not serve, and is empty where
+    it may.
     """
 
     version: str
@@ -37,17 +42,27 @@ class Model:
     rejected: str = ""
 
 
-class Models:
-    """Raises `BundleError` where the folder holds neither a bundle nor is one."""
+class BundleRegistry:
+    """The bundles of a folder and the decisions about them.
+
+    Parameters
+    ----------
+    folder
+        A folder of bundles, or one bundle, which is then followed when it is replaced.
+
+    Attributes
+    ----------
+    single
+        Whether the folder is one bundle itself; it then has no versions to choose from.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.single = (self.folder / "manifest.json").exists()
-        """Whether the folder is one bundle itself; it is then followed when it is replaced."""
 
-    def list(self) -> list[Model]:
-        """All bundles, oldest first."""
-        rejected = self.state()["rejected"]
+    def list(self) -> list[BundleVersion]:
+        """All bundles, oldest first; a folder that is no bundle is left out."""
+        rejected = self.decisions()["rejected"]
         paths = [self.folder] if self.single else bundles_in(self.folder)
         found = []
         for path in paths:
@@ -56,37 +71,39 @@ class Models:
                 version = str(manifest["model_version"])
                 made = int(manifest.get("made", (path / "manifest.json").stat().st_mtime * 1000))
             except (OSError, ValueError, KeyError, TypeError):
-                continue  # a bundle that is being removed, or is none: `current` says so where nothing else is there
-            found.append(Model(version, path, made, rejected.get(version, "")))
+                continue  # being removed, or damaged; `current` reports it where no other bundle is left
+            found.append(BundleVersion(version, path, made, rejected.get(version, "")))
         return sorted(found, key=lambda m: (m.made, m.version))
 
-    def find(self, version: str) -> Model:
-        for model in self.list():
-            if model.version == version or model.path.name == version:
-                return model
+    def find(self, version: str) -> BundleVersion:
+        """The bundle of a version or folder name. Raises `BundleError` where there is none."""
+        for bundle in self.list():
+            if version in {bundle.version, bundle.path.name}:
+                return bundle
         there = ", ".join(m.version for m in self.list()) or "none"
         raise BundleError(f"{self.folder} has no model {version!r}; there are: {there}", field="version")
 
-    def current(self) -> Model:
-        """The one that should serve."""
-        state, models = self.state(), self.list()
-        for model in models:
-            if model.version == state["pinned"]:
-                return model
-        aside = {state["canary"].get("version"), state["shadow"]}
-        fit = [m for m in models if not m.rejected and m.version not in aside]
+    def current(self) -> BundleVersion:
+        """The bundle that should serve. Raises `BundleError` where there is none."""
+        decisions, bundles = self.decisions(), self.list()
+        for bundle in bundles:
+            if bundle.version == decisions["pinned"]:
+                return bundle
+        aside = {decisions["canary"].get("version"), decisions["shadow"]}
+        fit = [m for m in bundles if not m.rejected and m.version not in aside]
         if not fit:
-            why = "; ".join(f"{m.version}: {m.rejected}" for m in models if m.rejected)
+            why = "; ".join(f"{m.version}: {m.rejected}" for m in bundles if m.rejected)
             raise BundleError(
-                f"{self.folder} holds no bundle that may serve{f' ({why})' if why else ''}; `shortlist train --out "
-                f"{self.folder}` makes one",
+                f"{self.folder} holds no bundle that may serve{f' ({why})' if why else ''}; "
+                f"`shortlist train --out {self.folder}` makes one",
                 field="bundle",
             )
         return fit[-1]
 
-    # ---------------------------------------------------------------- what was decided
+    # ---------------------------------------------------------------- decisions
 
-    def state(self) -> dict[str, Any]:
+    def decisions(self) -> dict[str, Any]:
+        """What was decided: `pinned`, `rejected` (version → reason), `canary`, `shadow`, and `served`, oldest first."""
         empty: dict[str, Any] = {"pinned": None, "rejected": {}, "canary": {}, "shadow": None, "served": []}
         try:
             return {**empty, **json.loads((self.folder / FILE).read_text(encoding="utf-8"))}
@@ -95,29 +112,29 @@ class Models:
         except (OSError, ValueError) as error:
             raise BundleError(f"{self.folder / FILE} cannot be read: {error}") from None
 
-    def _change(self, **what: Any) -> None:
+    def _decide(self, **changes: Any) -> None:
         if self.single:
             raise BundleError(
-                f"{self.folder} is one bundle; put it into a folder of bundles (`shortlist train --out models/`) to have "
-                "versions of it",
+                f"{self.folder} is one bundle; put it into a folder of bundles (`shortlist train --out models/`) to "
+                "have versions of it",
                 field="bundle",
             )
         fresh = self.folder / f".{FILE}-{uuid.uuid4().hex[:8]}"
-        fresh.write_text(json.dumps({**self.state(), **what}, indent=2), encoding="utf-8")
-        os.replace(fresh, self.folder / FILE)
+        fresh.write_text(json.dumps({**self.decisions(), **changes}, indent=2), encoding="utf-8")
+        os.replace(fresh, self.folder / FILE)  # noqa: PTH105
 
-    def promote(self, version: str) -> Model:
-        """Pin a model: it serves until another is promoted or the pin is released. What was against it is forgotten."""
-        model, state = self.find(version), self.state()
-        rejected = {v: why for v, why in state["rejected"].items() if v != model.version}
-        canary = {} if state["canary"].get("version") == model.version else state["canary"]
-        shadow = None if state["shadow"] == model.version else state["shadow"]
-        self._change(pinned=model.version, rejected=rejected, canary=canary, shadow=shadow)
-        return model
+    def promote(self, version: str) -> BundleVersion:
+        """Pin a bundle: it serves until another is promoted or the pin is released. An earlier rejection is removed."""
+        bundle, decisions = self.find(version), self.decisions()
+        rejected = {v: why for v, why in decisions["rejected"].items() if v != bundle.version}
+        canary = {} if decisions["canary"].get("version") == bundle.version else decisions["canary"]
+        shadow = None if decisions["shadow"] == bundle.version else decisions["shadow"]
+        self._decide(pinned=bundle.version, rejected=rejected, canary=canary, shadow=shadow)
+        return bundle
 
-    def rollback(self) -> Model:
-        """Pin the model that served before the present one, and turn that one down."""
-        now, served = self.current(), self.state()["served"]
+    def rollback(self) -> BundleVersion:
+        """Pin the bundle that served before the present one, and reject the present one."""
+        now, served = self.current(), self.decisions()["served"]
         earlier = [v for v in served if v != now.version and any(m.version == v for m in self.list())]
         if not earlier:
             raise BundleError(
@@ -127,54 +144,60 @@ class Models:
         return self.promote(earlier[-1])
 
     def release(self) -> None:
-        """Follow the newest again."""
-        self._change(pinned=None)
+        """Follow the newest bundle again."""
+        self._decide(pinned=None)
 
     def reject(self, version: str, why: str) -> None:
-        """A model that must not serve, with the reason."""
-        self._change(rejected={**self.state()["rejected"], version: why})
+        """Keep a bundle from serving, with the reason."""
+        self._decide(rejected={**self.decisions()["rejected"], version: why})
 
-    def try_on(self, version: str, share: float) -> Model:
-        """A canary: answers a share of the people (0 to 1; 0 ends it)."""
+    def set_canary(self, version: str, share: float) -> BundleVersion:
+        """Let a bundle answer a share of the users, 0 to 1; 0 ends it."""
         if not 0 <= share <= 1:
-            raise BundleError(f"a share is from 0 to 1 and is {share:g}", field="share")
-        model = self.find(version)
-        self._change(canary={"version": model.version, "share": share} if share else {})
-        return model
+            raise BundleError(f"share must be a number from 0 to 1 and is {share:g}", field="share")
+        bundle = self.find(version)
+        self._decide(canary={"version": bundle.version, "share": share} if share else {})
+        return bundle
 
-    def shadow(self, version: str | None) -> None:
-        """A shadow: is asked what it would answer, and only compared."""
-        self._change(shadow=None if version is None else self.find(version).version)
+    def set_shadow(self, version: str | None) -> None:
+        """Compare a bundle's answers with those of the serving one; None ends it."""
+        self._decide(shadow=None if version is None else self.find(version).version)
 
-    def prune(self, keep: int) -> tuple[Model, ...]:
-        """Remove all but the newest `keep` bundles; those that serve, are pinned, tried on, or served last before the present
-        one, to which `rollback` goes, stay. The removed ones.
+    def prune(self, keep: int) -> tuple[BundleVersion, ...]:
+        """Remove all but the newest `keep` bundles, and return the removed ones.
+
+        The bundle that serves, a pinned one, canary and shadow stay, and so does the one that `rollback` would pin.
         """
-        state, models = self.state(), self.list()
+        decisions, bundles = self.decisions(), self.list()
         now = self.current().version
-        before = [v for v in state["served"] if v != now][-1:]
-        held = {now, state["pinned"], state["shadow"], state["canary"].get("version"), *before}
-        old = () if self.single else models[: max(len(models) - keep, 0)]
-        gone = tuple(m for m in old if m.version not in held)
-        for model in gone:
-            shutil.rmtree(model.path)
-        return gone
+        before = [v for v in decisions["served"] if v != now][-1:]
+        held = {now, decisions["pinned"], decisions["shadow"], decisions["canary"].get("version"), *before}
+        old = () if self.single else bundles[: max(len(bundles) - keep, 0)]
+        removed = tuple(m for m in old if m.version not in held)
+        for bundle in removed:
+            shutil.rmtree(bundle.path)
+        return removed
 
-    def serves(self, version: str) -> None:
-        """Remember that a model took over."""
-        served = self.state()["served"]
+    def record_serving(self, version: str) -> None:
+        """Remember that a bundle began to serve."""
+        served = self.decisions()["served"]
         if not self.single and (not served or served[-1] != version):
-            self._change(served=[*served[-49:], version])
+            self._decide(served=[*served[1 - KEPT :], version])
+
+    def __repr__(self) -> str:
+        return f"BundleRegistry({str(self.folder)!r}, {len(self.list())} bundles)"
 
 
 def bundles_in(folder: Path) -> list[Path]:
-    """The bundles of a folder; one that is being written has a name that begins with a dot."""
+    """The bundles of a folder, by name; the name of one that is being written begins with a dot."""
     return sorted(path.parent for path in folder.glob("[!.]*/manifest.json"))
 
 
 def new_path(given: str | Path, version: str) -> Path:
-    """Where a trained bundle goes: under a name of its own where a folder of bundles is given (it ends with a slash, is empty, or
-    holds bundles); else just there.
+    """Where a trained bundle goes.
+
+    A folder of bundles (its name ends with a slash, or it is empty, or holds bundles) gets a new folder inside, named
+    by date and version; any other path is taken as it is.
     """
     out = Path(given)
     holds = out.is_dir() and not (out / "manifest.json").exists()

@@ -1,71 +1,145 @@
-"""The catalogue while it serves: items that are added, changed or retired, without a training.
+"""The catalogue at one moment: items with all that serving derives from them.
 
-Everything that was learnt stays as it is and is lengthened where it must be. A new item has no history, so models of who took what
-cannot propose it: its description can (the `content` source), and exploration (`rerank/cold_start.py`). A changed attribute counts at once
-where it is read as it is: filters, stock, features, diversity; what a model has made of it (a word's direction) is as old as the model.
+Items are added, changed and retired while a model serves. A `Catalogue` is immutable; a batch of changes makes the
+next one, which shares everything that did not change, and requests that have begun go on with the one they began with.
+What was learned stays as it is: an added item has no events, so collaborative models cannot propose it, but its
+description can (the `content` source) and cold-start exploration can. A changed attribute counts at once where it is
+read directly (filters, stock, features, diversity).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from shortlist.config.project import Project
+from shortlist.data.attributes import TimeAttribute
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.errors import DataError
 from shortlist.features.keys import SPARE_ITEMS
-
-if TYPE_CHECKING:
-    from shortlist.recommender import Recommender
-
-
-def check_change(recommender: Recommender, item: Any, change: dict[str, Any], where: str = "") -> None:
-    """Raises `RequestError` naming the field where a change cannot be made."""
-    recommender.dataset.items.check_change(_change(item, change), where)
+from shortlist.rerank.filters import allowed_items
+from shortlist.rerank.pipeline import RerankPipeline
+from shortlist.retrieve import Retriever
 
 
-def _change(item: Any, change: dict[str, Any]) -> EntityChange:
-    return EntityChange(item, change.get("title"), change.get("attributes") or {})
+@dataclass(frozen=True)
+class ItemChange:
+    """A change of one item: title, attributes and whether it is retired; what is None stays."""
+
+    item: Any
+    title: str | None = None
+    attributes: Mapping[str, Any] | None = None
+    retired: bool | None = None
+
+    @classmethod
+    def of(cls, item: Any, body: Mapping[str, Any]) -> ItemChange:
+        """From the stored form of a change."""
+        return cls(item, body.get("title"), body.get("attributes"), body.get("retired"))
+
+    @property
+    def entity(self) -> EntityChange:
+        """The part that concerns title and attributes."""
+        return EntityChange(self.item, self.title, self.attributes or {})
 
 
-def change_item(recommender: Recommender, item: Any, change: dict[str, Any]) -> None:
-    """Make a change that was checked. change: `title`, `attributes` (name → value; null: unknown), `retired`. An item that is not
-    there yet is added.
+@dataclass
+class CacheLookups:
+    """How often what may be shown without filters was at hand (`hits`) or had to be computed (`misses`)."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+@dataclass(frozen=True, repr=False)
+class Catalogue:
+    """Items, and what may be shown of them.
+
+    Attributes
+    ----------
+    items
+        Ids, titles and attributes.
+    retired
+        bool (items,): not recommended any more.
+    first_seen
+        int64 ms (items,): when each item appeared; `NO_TIME` where unknown.
+    retrievers
+        The model's retrievers, which know the added items where they can.
+    trained_items
+        Number of items the model was trained on; codes from here on were added later.
     """
-    items = recommender.dataset.items
-    given = change.get("attributes", {})
-    new = items.ids.code(item) < 0
-    if new and len(recommender.retired) - recommender.trained_items >= SPARE_ITEMS:
-        raise DataError(f"{SPARE_ITEMS:,} items were added since training; train again to add more", field="item")
-    _put(items, items.with_changes([_change(item, change)]))
-    code = items.ids.code(item)
-    if new:
-        recommender.retired = np.append(recommender.retired, False)
-    if change.get("retired") is not None:
-        recommender.retired[code] = bool(change["retired"])
-    if new or given:
-        recommender.item_features.update([code], items)
-    if new:
-        for name, retriever in recommender.retrievers.items():
-            recommender.retrievers[name] = retriever.with_items(recommender.dataset.items)
-        born = recommender.arrange.first_seen
-        by = recommender.project.rerank.freshness_by
-        time = items.attributes[by].times[code] if by else recommender.now()
-        recommender.arrange = recommender.arrange.with_catalogue(
-            items, np.append(born, np.int64(time)), recommender.arrange.factors
+
+    project: Project
+    items: Entities
+    retired: NDArray[np.bool_]
+    first_seen: NDArray[np.int64]
+    retrievers: Mapping[str, Retriever]
+    trained_items: int
+    lookups: CacheLookups = field(default_factory=CacheLookups)
+
+    @cached_property
+    def pipeline(self) -> RerankPipeline:
+        """The re-rankers of the project, for these items."""
+        return RerankPipeline(self.project.rerank, self.items, self.first_seen, self.factors)
+
+    @cached_property
+    def factors(self) -> NDArray[np.float32] | None:
+        """float32 (trained items, d): factors of the first source that has some; similarity for diversity."""
+        return next((f for r in self.retrievers.values() if (f := r.item_factors) is not None), None)
+
+    @cached_property
+    def allowed_by_default(self) -> NDArray[np.bool_] | None:
+        """bool (items,): what may be shown without filters; None means everything. Computed once a catalogue."""
+        return self._allowed(None)
+
+    def allowed(self, filters: Mapping[str, Any] | None) -> NDArray[np.bool_] | None:
+        """Return what may be shown, bool (items,), None for everything. Raises `RequestError` for a wrong filter."""
+        if filters or "allowed_by_default" not in self.__dict__:
+            self.lookups.misses += 1
+        else:
+            self.lookups.hits += 1
+        return self._allowed(filters) if filters else self.allowed_by_default
+
+    def _allowed(self, filters: Mapping[str, Any] | None) -> NDArray[np.bool_] | None:
+        allowed = allowed_items(self.items, filters, self.project.rerank.in_stock)
+        for excluded in (self.retired, self.pipeline.hidden_items()):
+            if excluded is not None and excluded.any():
+                allowed = ~excluded if allowed is None else allowed & ~excluded
+        return allowed
+
+    def with_changes(self, changes: Sequence[ItemChange], now: int) -> Catalogue:
+        """Return the catalogue after some changes, in their order. Raises `DataError` where no room is left.
+
+        Cost: amortised O(changes), plus one copy of each array in which a present item changes.
+        """
+        items = self.items.with_changes([change.entity for change in changes])
+        added = len(items) - len(self.items)
+        if len(items) - self.trained_items > SPARE_ITEMS:
+            raise DataError(
+                f"{SPARE_ITEMS:,} items were added since training; train again to add more", field="item"
+            )
+        codes = items.ids.codes([change.item for change in changes])
+        retired = np.append(self.retired, np.zeros(added, bool))
+        for code, change in zip(codes.tolist(), changes, strict=True):
+            if change.retired is not None:
+                retired[code] = change.retired
+        by = self.project.rerank.freshness_by
+        first_seen = self.first_seen
+        if by is not None:
+            first_seen = items.attribute(by, TimeAttribute).times
+        elif added:
+            first_seen = np.append(first_seen, np.full(added, now, np.int64))
+        retrievers = self.retrievers
+        if added:
+            retrievers = {name: r.with_items(items) for name, r in self.retrievers.items()}
+        return replace(self, items=items, retired=retired, first_seen=first_seen, retrievers=retrievers)
+
+    def __repr__(self) -> str:
+        return (
+            f"Catalogue({len(self.items):,} items, {len(self.items) - self.trained_items:,} added, "
+            f"{int(self.retired.sum()):,} retired)"
         )
-        if recommender.newcomers is not None:
-            recommender.newcomers.grow(len(items))
-    else:
-        born = recommender.arrange.first_seen
-        if recommender.project.rerank.freshness_by in given:
-            born = items.attributes[str(recommender.project.rerank.freshness_by)].times
-        recommender.arrange = recommender.arrange.with_catalogue(items, born, recommender.arrange.factors)
-    recommender.permitted = None
-
-
-def _put(items: Entities, changed: Entities) -> None:
-    """Lay a changed catalogue over the one that others hold a reference to, until they are handed the new one."""
-    object.__setattr__(items, "ids", changed.ids)
-    object.__setattr__(items, "titles", changed.titles)
-    items.attributes.update(changed.attributes)

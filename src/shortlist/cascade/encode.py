@@ -1,133 +1,211 @@
-"""From what a caller says (users, a history, a context) to requests in codes."""
+"""From requests as callers make them to the arrays that the stages read.
+
+`resolve` checks one request against a model (do its objectives, filters, context columns and items exist?), so that a
+wrong request is refused alone. `encode` turns resolved requests of one batch into arrays.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
+from numpy.typing import NDArray
 
-from shortlist.cascade.people import Event, People, joined
+from shortlist.cascade.catalogue import Catalogue
+from shortlist.cascade.histories import HistoryEvent
+from shortlist.cascade.model import Model
+from shortlist.cascade.state import LiveState
+from shortlist.config.rerank import RerankSettings
 from shortlist.data.attributes import Attribute
-from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
-from shortlist.errors import DataError, RequestError
-from shortlist.retrieve import EventWeights, Requests
+from shortlist.data.seen import hidden_once_seen
+from shortlist.errors import RequestError
+from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
+from shortlist.requests import RecommendRequest
+from shortlist.rerank.strengths import RerankStrengths
+from shortlist.retrieve import Requests
 
-Context = dict[str, Any] | list[dict[str, Any]] | None
-"""The moment of a request (device, …), with what a visitor says of himself; one for all requests, or a list."""
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRequest:
+    """A request in the terms of one model.
+
+    `user` is the id in the type of the log, `code` its code (−1: not in the log). `history` holds item codes where the
+    request gave a history; `unknown_items` are its items that the catalogue does not have. `after` is an item code or
+    −1, `moment` milliseconds.
+    """
+
+    request: RecommendRequest
+    user: Any
+    code: int
+    history: tuple[int, ...] | None
+    unknown_items: tuple[Any, ...]
+    after: int
+    moment: int
+    utility: UtilityWeights
+    strengths: RerankStrengths
+
+    @property
+    def batch_key(self) -> tuple[int, bytes]:
+        """What requests of one batch have in common: the moment, and what may be shown."""
+        filters = self.request.filters
+        return self.moment, orjson.dumps(
+            filters, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+        ) if filters else b""
 
 
-class Asker:
-    """Knows the catalogue and the people. `default_kind`: what an item of a given history is taken to have been."""
+@dataclass(frozen=True, slots=True)
+class EncodedBatch:
+    """Requests as arrays.
 
-    def __init__(self, dataset: Dataset, people: People) -> None:
-        project = dataset.project
-        self.dataset, self.people = dataset, people
-        self._read: dict[Any, dict[str, Attribute]] = {}
-        self.history = project.retrieve.history
-        self.event_weights = EventWeights.of(project.retrieve, dataset.log)
-        self.default_kind = dataset.log.kinds.index(next(iter(project.objectives.values())).events[0])
+    Attributes
+    ----------
+    codes
+        int32 (B,): user codes, −1 for visitors.
+    requests
+        What the retrievers read: recent histories, weights, what is allowed and what is excluded.
+    histories
+        Whole histories.
+    context
+        Context columns, one row a request.
+    """
 
-    def requests(
-        self,
-        people: list[Any],
-        history: Sequence[Any] | None,
-        context: Context,
-        allowed: np.ndarray | None,
-        moment: int,
-        after: Any = None,
-    ) -> tuple[np.ndarray, Requests, Histories, list[Any]]:
-        """Codes, requests, whole histories, and the items of a given history that are unknown. after: an item that each of them has
-        before them, as if just chosen; it does not come back.
-        """
-        codes = self.dataset.users.ids.codes(people)
-        if self.people.hidden:  # who was erased is a stranger
-            codes = np.where(np.isin(codes, list(self.people.hidden)), -1, codes).astype(np.int32)
-        unknown: list[Any] = []
-        if history is not None:
-            given = self.dataset.items.ids.codes(history)
-            unknown = [item for item, code in zip(history, given, strict=True) if code < 0]
-            known = given[given >= 0].tolist()
-            events = [
-                Event(item, moment - 1000 * (len(known) - at), self.default_kind)
-                for at, item in enumerate(known)
-            ]
-            whole = joined(Histories.empty(1), [events])
-            codes = np.full(1, -1, np.int32)  # the history given is the whole of what may be used
-        else:
-            whole = self.people.of(codes, [self.dataset.users.ids.own(person) for person in people])
-        if after is not None:
-            now = Event(self.dataset.items.ids.code(after), moment, self.default_kind)
-            whole = joined(whole, [[now] for _ in people])
-        recent = whole.last(self.history)
-        attributes = {name: a.take(codes) for name, a in self.dataset.users.attributes.items()}
-        attributes |= self.given(context, self.dataset.users.attributes, len(people))
-        moments = np.full(len(people), moment, np.int64)
-        gone = self._gone(whole, after)
-        requests = Requests(recent, self.event_weights(recent), moments, allowed, *gone, attributes)
-        return codes, requests, whole, unknown
+    codes: NDArray[np.int32]
+    requests: Requests
+    histories: Histories
+    context: dict[str, Attribute]
 
-    def _gone(self, whole: Histories, after: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """What must not come back to each, ragged: what they had, unless it may be had again, and what they have before them."""
-        by = self.dataset.project.rerank
-        if after is None and by.show_seen:
-            return None, None
-        if after is None and by.show_again is None:
-            return whole.indptr, whole.item
-        stays = self.dataset.once(whole.item)
-        if after is not None:
-            stays |= whole.item == self.dataset.items.ids.code(after)
-        had = whole.only(stays)
-        return had.indptr, had.item
 
-    def given(self, context: Context, known: dict[str, Attribute], n: int) -> dict[str, Attribute]:
-        """What requests say of themselves (one context for all, or one each), coded like the attributes they name."""
-        each = context if isinstance(context, list) else [context or {}]
-        if isinstance(context, list) and len(context) != n:
-            raise RequestError(
-                f"context: {len(context)} for {n} requests; give one for all, or one each", field="context"
-            )
-        found = {}
-        for name in dict.fromkeys(name for one in each for name in one):
-            if name not in self.dataset.log.context and name not in self.dataset.users.attributes:
-                there = [*self.dataset.log.context, *self.dataset.users.attributes]
-                raise RequestError(
-                    f"context: there is no {name!r}; there are: {', '.join(there) or 'none'}",
-                    field=f"context.{name}",
-                )
-            if name in known:
-                values = [self._value(name, one.get(name), known[name]) for one in each]
-                try:
-                    found[name] = known[name].with_values(values * n if len(values) < n else values)
-                except DataError as error:
-                    field = f"context.{name}"
-                    raise RequestError(f"{field}: {error.message}", field=field) from None
+class Resolver:
+    """Resolves requests against a model and a state; requests with equal weights share one `UtilityWeights`."""
+
+    def __init__(self, model: Model, state: LiveState) -> None:
+        self.model, self.state = model, state
+        self.catalogue = state.catalogue
+        self.moment = state.now()  # one moment for all, so that they can be answered together
+        self._utilities: dict[Any, UtilityWeights] = {}
+
+    def __call__(self, request: RecommendRequest) -> ResolvedRequest:
+        """Check one request. Raises `RequestError` naming the field."""
+        ids, users = self.catalogue.items.ids, self.model.dataset.users.ids
+        history, unknown = None, ()
+        code, user = -1, None
+        if request.user is not None:
+            code, user = users.code(request.user), users.own(request.user)
+        if request.history is not None:
+            codes = ids.codes(request.history).tolist()
+            unknown = tuple(i for i, c in zip(request.history, codes, strict=True) if c < 0)
+            history = tuple(c for c in codes if c >= 0)
+        after = -1
+        if request.after is not None:
+            after = ids.code(request.after)
+            if after < 0:
+                raise RequestError(f"after: the catalogue has no item {request.after!r}", field="after")
+        if request.context:
+            self.state.context.check(request.context)
+        if request.filters:
+            self.catalogue.allowed(request.filters)  # wrong filters are refused before the batch begins
+        moment = self.moment if request.now is None else request.now
+        utility = self._utility(request)
+        return ResolvedRequest(
+            request, user, code, history, unknown, after, moment, utility, self._strengths(request)
+        )
+
+    def _utility(self, request: RecommendRequest) -> UtilityWeights:
+        key = (_items(request.weights), request.combine, _items(request.at_least))
+        try:
+            if key in self._utilities:
+                return self._utilities[key]
+        except TypeError:  # an unhashable weight is refused below
+            key = None
+        project = self.model.project
+        defaults = {name: o.weight for name, o in project.objectives.items()}
+        found = UtilityWeights(
+            resolve_weights(request.weights, defaults),
+            self.model.scales,
+            resolve_combine(request.combine, project.utility.combine),
+            resolve_guard_rails(request.at_least, project.utility.at_least, self.model.objectives),
+        )
+        if key is not None:
+            self._utilities[key] = found
         return found
 
-    def _value(self, name: str, value: Any, known: Attribute) -> Any:
-        if value is None:
-            return None
-        if known.kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise RequestError(f"context.{name} must be a number and is {value!r}", field=f"context.{name}")
-        return str(value) if known.kind == "category" else value
+    def _strengths(self, request: RecommendRequest) -> RerankStrengths:
+        by = self.model.project.rerank
 
-    def read_context(self, context: dict[str, Any] | None, where: str = "") -> dict[str, Attribute]:
-        """The context of an event, coded; what the project has no column for is left aside. Raises `RequestError`."""
-        columns = self.dataset.log.context
-        known = {name: value for name, value in (context or {}).items() if name in columns}
-        if not known:
-            return {}
-        try:
-            key = tuple(known.items())
-            if key in self._read:  # most moments are like one before
-                return self._read[key]
-        except TypeError:  # a value that cannot be one: said below
-            key = None
-        try:
-            found = self.given(known, columns, 1)
-            if key is not None and len(self._read) < 10_000:
-                self._read[key] = found
-            return found
-        except RequestError as error:
-            raise RequestError(f"{where}{error.message}", field=f"{where}{error.field}") from None
+        def given(value: float | None, default: float) -> float:
+            return default if value is None else value
+
+        calibration = given(request.calibration, by.calibration)
+        if calibration > 0 and by.calibration_by is None:
+            raise RequestError(
+                "calibration: the project does not name the attribute to calibrate; set rerank.calibration_by",
+                field="calibration",
+            )
+        explores = request.explore is None or request.explore > 0
+        return RerankStrengths(
+            given(request.diversity, by.diversity),
+            given(request.freshness, by.freshness),
+            calibration,
+            given(request.explore, by.explore),
+            by.new_items.share if explores else 0.0,
+        )
+
+
+def encode(
+    model: Model, state: LiveState, catalogue: Catalogue, batch: Sequence[ResolvedRequest]
+) -> EncodedBatch:
+    """Turn resolved requests of one batch key into arrays. Call it while `state.reading` holds."""
+    moment = batch[0].moment
+    given = [r.history is not None for r in batch]
+    users = [None if has else r.user for r, has in zip(batch, given, strict=True)]
+    # a history that is given is the whole of what may be used: the request is a visitor's
+    codes = np.array([-1 if has else r.code for r, has in zip(batch, given, strict=True)], np.int32)
+    codes = state.histories.known_codes(codes)
+    extra = [_given_events(r, moment, model.history_kind) for r in batch]
+    whole = state.histories.of(codes, users, extra if any(extra) else None)
+    recent = whole.last(model.project.retrieve.history)
+    contexts = [r.request.context for r in batch]
+    requests = Requests(
+        recent,
+        model.event_weights(recent),
+        np.full(len(batch), moment, np.int64),
+        catalogue.allowed(batch[0].request.filters),
+        *_excluded(whole, catalogue, model.project.rerank, np.array([r.after for r in batch])),
+        state.context.user_attributes(contexts, codes),
+    )
+    return EncodedBatch(codes, requests, whole, state.context.of_requests(contexts))
+
+
+def _given_events(resolved: ResolvedRequest, moment: int, kind: int) -> list[HistoryEvent]:
+    """The events that a request brings itself: its history, a second apart, and the item it comes after."""
+    history = resolved.history or ()
+    events = [
+        HistoryEvent(item, moment - 1000 * (len(history) - at), kind) for at, item in enumerate(history)
+    ]
+    if resolved.after >= 0:
+        events.append(HistoryEvent(resolved.after, moment, kind))
+    return events
+
+
+def _excluded(
+    whole: Histories, catalogue: Catalogue, rerank: RerankSettings, after: NDArray[np.int64]
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int32] | None]:
+    """Items that must not come back to each request, ragged: those of the history that may not be shown again, and `after`."""
+    follows = bool((after >= 0).any())
+    if not follows and rerank.show_seen:
+        return None, None
+    if not follows and rerank.show_again is None:
+        return whole.indptr, whole.item
+    blocked = hidden_once_seen(catalogue.items, whole.item, rerank)
+    if follows:
+        blocked |= whole.item == after[whole.owner]
+    kept = whole.only(blocked)
+    return kept.indptr, kept.item
+
+
+def _items(mapping: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...] | None:
+    return None if mapping is None else tuple(mapping.items())

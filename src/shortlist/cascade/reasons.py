@@ -1,11 +1,11 @@
-"""Reasons: why an item is on a slate, from the event of the history that spoke most strongly for it."""
+"""Reasons: the event of the history that contributes most to an item's score, as a sentence."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from shortlist.data.texts import Texts
-from shortlist.retrieve import Requests, Retriever
+from shortlist.cascade.run import ScoredBatch
 
 VERBS = {
     "play": "watched",
@@ -24,35 +24,48 @@ VERBS = {
 
 
 def reasons(
-    retrievers: dict[str, Retriever],
-    requests: Requests,
-    owner: np.ndarray,
-    items: np.ndarray,
-    titles: Texts,
+    scored: ScoredBatch,
+    owner: NDArray[np.int64],
+    items: NDArray[np.int32],
     kinds: list[str],
     sources: list[dict[str, int]],
 ) -> list[str]:
-    """One sentence an item. owner int (m,), rising: the request that each item is for. Models are asked in the project's order; the
-    first whose strongest event has weight wins.
+    """One sentence an item.
+
+    Retrievers are tried in the order of the project; the first one in which an event contributes to the item decides.
+
+    Parameters
+    ----------
+    scored
+        The batch the items belong to.
+    owner
+        int64 (items,), ascending: the request each item is for.
+    items
+        int32 (items,): item codes.
+    kinds
+        Names of the event kinds, by code.
+    sources
+        For each item, the retrievers that proposed it.
     """
+    requests, titles = scored.encoded.requests, scored.catalogue.items.titles
     h = requests.histories
-    spoke = np.full(len(items), -1, np.int64)
-    for retriever in retrievers.values():
-        left = np.flatnonzero(spoke < 0)
+    strongest = np.full(len(items), -1, np.int64)
+    for retriever in scored.catalogue.retrievers.values():
+        left = np.flatnonzero(strongest < 0)
         if not len(left):
             break
-        spoke[left] = retriever.strongest(requests, owner[left], items[left])
-    popular = {name for name, r in retrievers.items() if r.name == "popular"}
-    there = spoke >= 0
-    events = spoke[there]
+        strongest[left] = retriever.strongest(requests, owner[left], items[left])
+    popular = {name for name, r in scored.catalogue.retrievers.items() if r.name == "popular"}
+    found = strongest >= 0
+    events = strongest[found]
     because = zip(h.kind[events].tolist(), titles.some(h.item[events]), strict=True)
-    said = []
-    for spoken, found in zip(there.tolist(), sources, strict=True):
-        if spoken:
+    sentences = []
+    for has_event, proposed in zip(found.tolist(), sources, strict=True):
+        if has_event:
             kind, title = next(because)
-            said.append(f"Because you {VERBS.get(kinds[kind], 'chose')} {title}")
-        elif not found:
-            said.append("New here")
+            sentences.append(f"Because you {VERBS.get(kinds[kind], 'chose')} {title}")
+        elif not proposed:
+            sentences.append("New here")
         else:
-            said.append("New for you" if popular.isdisjoint(found) else "Popular right now")
-    return said
+            sentences.append("New for you" if popular.isdisjoint(proposed) else "Popular right now")
+    return sentences

@@ -1,109 +1,93 @@
-"""From chosen candidates to a slate that is said in full: titles, predictions, sources, reasons, chances; and the names of what chose."""
+"""Build the response: titles, predictions, sources, reasons and propensities of the chosen items."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import astuple
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from shortlist.cascade.encode import ResolvedRequest
+from shortlist.cascade.model import Model
 from shortlist.cascade.reasons import reasons
-from shortlist.data.slates import Recommendation
-from shortlist.features.rows import FeatureRows
-from shortlist.rank.utility import UtilityWeights
-from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartSlot
-from shortlist.rerank.strengths import RerankStrengths
-from shortlist.retrieve import Requests
-
-if TYPE_CHECKING:
-    from shortlist.recommender import Recommender
+from shortlist.cascade.run import Ranked, ScoredBatch
+from shortlist.data.slates import Recommendation, Slate
 
 
-def trial_of(
-    recommender: Recommender,
-    items: np.ndarray,
-    predictions: np.ndarray,
-    order: np.ndarray,
-    share: float,
-    moment: int,
-) -> tuple[np.ndarray, ColdStartSlot | None]:
-    """The new items among candidates, as a trial over rows of the order, which is lengthened by those that are not in it."""
-    assert recommender.newcomers is not None
-    new = recommender.newcomers
-    rows = np.flatnonzero(new.is_new(items, recommender.arrange.first_seen[items], moment))
-    rows = rows[recommender.arrange.within_exposure_cap(items[rows], items[order])]
-    if not len(rows):
-        return order, None
-    rows = rows[np.argsort(new.impressions(items[rows]), kind="stable")][:MAX_CANDIDATES]
-    objective = recommender.project.relevant
-    names = list(recommender.project.objectives)
-    if recommender.project.objectives[objective].kind == "probability":
-        predicted = predictions[rows, names.index(objective)].astype(np.float64)
-    else:
-        predicted = np.full(len(rows), new.base_rate)
-    mean, deviation = new.posterior(items[rows], predicted)
-    longer = np.concatenate([order, np.setdiff1d(rows, order)])
-    by_row = np.argsort(longer)
-    place = by_row[np.searchsorted(longer, rows, sorter=by_row)]
-    slot = recommender.project.rerank.new_items.slot
-    return longer, ColdStartSlot(share, slot, place, mean, deviation)
+def respond(model: Model, ranked: Ranked) -> list[Slate]:
+    """One slate a request, in the order of the requests."""
+    found: list[list[Slate]] = []
+    for batch in ranked.batches:
+        scored = batch.scored
+        rows = np.concatenate([slate.chosen for slate in batch.slates])
+        chances = np.concatenate([slate.chance for slate in batch.slates])
+        items = iter(recommendations(model, scored, rows, chances))
+        made = []
+        for slate, resolved, known in zip(batch.slates, scored.requests, scored.known, strict=True):
+            made.append(
+                Slate(
+                    slate.slate_id,
+                    resolved.request.user,
+                    known,
+                    [next(items) for _ in slate.chosen],
+                    model.version,
+                    list(resolved.unknown_items),
+                    _guard_rails(model, resolved, scored.predictions[slate.chosen]),
+                    policy_name(model, resolved),
+                )
+            )
+        found.append(made)
+    slates = [found[batch][row] for batch, row in ranked.places]
+    ranked.times("slate")
+    return slates
 
 
-def in_full(
-    recommender: Recommender,
-    requests: Requests,
-    rows: FeatureRows,
-    places: np.ndarray,
-    predictions: np.ndarray,
-    utility: np.ndarray,
-    chance: np.ndarray,
+def recommendations(
+    model: Model, scored: ScoredBatch, rows: NDArray[np.int64], chances: NDArray[np.float64]
 ) -> list[Recommendation]:
-    """The items of slates, in full. places: their rows of the batch, those of a request side by side. Python objects are made here and
-    not before.
+    """Some candidates in full: rows int64 of the batch, those of one request side by side.
+
+    Python objects are made here and not before.
     """
-    taken = rows.item[places]
+    taken = scored.rows.item[rows]
     sources = [
-        {name: int(rank) for name, rank in zip(rows.sources, ranks, strict=True) if rank == rank}
-        for ranks in rows.ranks[places].tolist()
+        {name: int(rank) for name, rank in zip(scored.rows.sources, ranks, strict=True) if rank == rank}
+        for ranks in scored.rows.ranks[rows].tolist()
     ]
-    data, names = recommender.dataset, list(recommender.project.objectives)
-    titles = data.items.titles
-    why = reasons(
-        recommender.retrievers, requests, rows.request[places], taken, titles, data.log.kinds, sources
-    )
+    titles, ids = scored.catalogue.items.titles, scored.catalogue.items.ids
+    why = reasons(scored, scored.rows.request[rows], taken, model.dataset.log.kinds, sources)
+    names = model.objectives
     return [
-        Recommendation(own, title, worth, dict(zip(names, p, strict=True)), source, said, c)
-        for own, title, worth, p, source, said, c in zip(
-            data.items.ids.ids(taken),
+        Recommendation(item, title, utility, dict(zip(names, p, strict=True)), source, reason, chance)
+        for item, title, utility, p, source, reason, chance in zip(
+            ids.ids(taken),
             titles.some(taken),
-            utility[places].tolist(),
-            predictions[places].tolist(),
+            scored.utility[rows].tolist(),
+            scored.predictions[rows].tolist(),
             sources,
             why,
-            chance.tolist(),
+            chances.tolist(),
             strict=True,
         )
     ]
 
 
-def policy_name(version: str, wish: UtilityWeights, strengths: RerankStrengths) -> str:
-    """What chose the slates, in a few letters: the model, and a digest of what was wanted of it."""
-    return f"{version}-{_digest(tuple(wish.weights.tolist()), wish.combine, wish.limits, strengths)}"
+def policy_name(model: Model, resolved: ResolvedRequest) -> str:
+    """Name the policy that chose a slate: the model's version and a digest of weights and re-ranking strengths."""
+    weights = resolved.utility
+    facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{astuple(resolved.strengths)}"
+    return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
 
 
-@lru_cache(maxsize=1000)
-def _digest(
-    weights: tuple[float, ...], combine: str, limits: tuple[Any, ...], strengths: RerankStrengths
-) -> str:
-    wanted = f"{list(weights)}{combine}{limits}{astuple(strengths)}"
-    return hashlib.blake2b(wanted.encode(), digest_size=3).hexdigest()
-
-
-def guard_rails(names: list[str], wish: UtilityWeights, shown: np.ndarray) -> dict[str, dict[str, float]]:
-    """How far a slate keeps to each guard-rail: what was asked for, and what its items reach."""
+def _guard_rails(
+    model: Model, resolved: ResolvedRequest, predictions: NDArray[np.float32]
+) -> dict[str, dict[str, float]]:
+    """How far a slate keeps to each guard-rail: what the request asks for, and the mean of its items."""
     return {
-        names[at]: {"asked": least, "reached": float(shown[:, at].mean()) if len(shown) else 0.0}
-        for at, least in wish.limits
+        model.objectives[at]: {
+            "asked": least,
+            "reached": float(predictions[:, at].mean()) if len(predictions) else 0.0,
+        }
+        for at, least in resolved.utility.limits
     }

@@ -68,7 +68,7 @@ def inspect(
 
 
 def _inspect_bundle(recommender: Recommender, json_file: Path | None) -> None:
-    dataset, ranker = recommender.dataset, recommender.ranker
+    dataset, ranker = recommender.dataset, recommender.model.ranker
     console.print(
         f"[bold]{escape(recommender.project.name)}[/] {recommender.version}: {len(dataset.items):,} items, "
         f"{len(dataset.users):,} users, {len(dataset.log):,} events"

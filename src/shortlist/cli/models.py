@@ -17,10 +17,10 @@ VersionArgument = Annotated[str, typer.Argument(help="The bundle's version, as `
 @models_app.command("list")
 def list_models(folder: FolderArgument, json_file: JsonOption = None) -> None:
     """List all bundles, oldest first, with their roles."""
-    from shortlist.bundle.registry import Models
+    from shortlist.bundle.registry import BundleRegistry
 
-    models = Models(folder)
-    state, current = models.state(), models.current().version
+    models = BundleRegistry(folder)
+    state, current = models.decisions(), models.current().version
     listed = []
     for model in models.list():
         has_role = {
@@ -44,25 +44,27 @@ def list_models(folder: FolderArgument, json_file: JsonOption = None) -> None:
 @models_app.command()
 def promote(folder: FolderArgument, version: VersionArgument) -> None:
     """Pin a bundle: it serves until another is promoted or the pin is released."""
-    from shortlist.bundle.registry import Models
+    from shortlist.bundle.registry import BundleRegistry
 
-    print_text(f"{Models(folder).promote(version).version} is pinned; servers load it within seconds.")
+    print_text(
+        f"{BundleRegistry(folder).promote(version).version} is pinned; servers load it within seconds."
+    )
 
 
 @models_app.command()
 def rollback(folder: FolderArgument) -> None:
     """Pin the bundle that served before the current one."""
-    from shortlist.bundle.registry import Models
+    from shortlist.bundle.registry import BundleRegistry
 
-    print_text(f"{Models(folder).rollback().version} is pinned; servers load it within seconds.")
+    print_text(f"{BundleRegistry(folder).rollback().version} is pinned; servers load it within seconds.")
 
 
 @models_app.command()
 def follow(folder: FolderArgument) -> None:
     """Release the pin: the newest bundle serves."""
-    from shortlist.bundle.registry import Models
+    from shortlist.bundle.registry import BundleRegistry
 
-    models = Models(folder)
+    models = BundleRegistry(folder)
     models.release()
     print_text(f"The newest bundle serves: {models.current().version}.")
 
@@ -74,9 +76,9 @@ def canary(
     share: Annotated[float, typer.Option(help="Fraction of the users, 0 to 1 (0 ends the canary).")] = 0.05,
 ) -> None:
     """Let a bundle answer a fraction of the users."""
-    from shortlist.bundle.registry import Models
+    from shortlist.bundle.registry import BundleRegistry
 
-    model = Models(folder).try_on(version, share)
+    model = BundleRegistry(folder).set_canary(version, share)
     print_text(
         f"{model.version} answers {share:.0%} of the users." if share else f"{model.version} is not a canary."
     )
@@ -90,7 +92,7 @@ def shadow(
     ] = None,
 ) -> None:
     """Run a bundle beside the serving one without showing its slates; /metrics reports shortlist_shadow_overlap."""
-    from shortlist.bundle.registry import Models
+    from shortlist.bundle.registry import BundleRegistry
 
-    Models(folder).shadow(version)
+    BundleRegistry(folder).set_shadow(version)
     print_text(f"{version} is the shadow." if version else "There is no shadow.")

@@ -38,13 +38,13 @@ def preview(
 
     Reports which slates would change, and how much predicted utility each part of the settings costs. Nothing is trained or served.
     """
-    from shortlist.bundle.registry import Models
+    from shortlist.bundle.registry import BundleRegistry
     from shortlist.config.project import read_project
     from shortlist.evaluate.rerank_cost import preview_rerank as run
     from shortlist.recommender import Recommender
 
     settings = read_project(project)
-    recommender = Recommender.load(Models(bundle).current().path)
+    recommender = Recommender.load(BundleRegistry(bundle).current().path)
     attributes = recommender.dataset.items.attributes
     for name, attribute, _ in settings.rerank.attributes():
         if attribute is not None and attribute not in attributes:

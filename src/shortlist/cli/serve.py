@@ -80,11 +80,11 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
     from granian.server import Server
 
     from shortlist.bundle.format import read_manifest
-    from shortlist.bundle.registry import Models
+    from shortlist.bundle.registry import BundleRegistry
     from shortlist.serve.keys import all_keys
     from shortlist.store.event_store import EventStore, path_beside
 
-    model = Models(bundle).current()
+    model = BundleRegistry(bundle).current()
     read_manifest(model.path, thorough=False)  # report a damaged bundle here rather than in a worker
     target = options.store or os.environ.get("SHORTLIST_STORE") or str(path_beside(bundle))
     opened = EventStore(target)

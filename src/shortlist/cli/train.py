@@ -180,7 +180,7 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
 
 def _save(recommender: Recommender, out: str, judged: Gate, keep: int) -> tuple[Path, list[Path]]:
     """Write the bundle into the folder. Returns it, and the old bundles that were removed."""
-    from shortlist.bundle.registry import Models, new_path
+    from shortlist.bundle.registry import BundleRegistry, new_path
 
     if judged.passed:
         print_text(judged.said)
@@ -188,7 +188,7 @@ def _save(recommender: Recommender, out: str, judged: Gate, keep: int) -> tuple[
         print_labelled("rejected", judged.said, "red")
     bundle = new_path(f"{out.rstrip('/')}/", recommender.version)
     bundle.parent.mkdir(parents=True, exist_ok=True)
-    models = Models(bundle.parent)
+    models = BundleRegistry(bundle.parent)
     if not judged.passed:  # before the bundle exists, since servers look at the folder every second
         models.reject(recommender.version, judged.said)
     recommender.save(bundle)
@@ -200,7 +200,7 @@ def _save(recommender: Recommender, out: str, judged: Gate, keep: int) -> tuple[
 
 def _serving_model(out: str) -> Recommender | None:
     """Load the model that serves from a folder of bundles; None if the folder has none yet."""
-    from shortlist.bundle.registry import Models, bundles_in
+    from shortlist.bundle.registry import BundleRegistry, bundles_in
     from shortlist.recommender import Recommender
 
     folder = Path(out)
@@ -212,7 +212,7 @@ def _serving_model(out: str) -> Recommender | None:
         )
     if not folder.is_dir() or not bundles_in(folder):
         return None
-    return Recommender.load(Models(folder).current().path)
+    return Recommender.load(BundleRegistry(folder).current().path)
 
 
 def _read_settings(project: Path, base: str, present: Recommender | None) -> Project:

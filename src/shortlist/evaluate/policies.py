@@ -104,7 +104,7 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
 
     recent = item_recency(train)
     rng = np.random.default_rng(project.seed)
-    found = {name: batched(single_retriever(r, fallback)) for name, r in recommender.retrievers.items()}
+    found = {name: batched(single_retriever(r, fallback)) for name, r in recommender.model.retrievers.items()}
     if "popular" not in found:
         found["popular"] = batched(single_retriever(fallback, fallback))
     found["recent"] = batched(lambda asked, k: top_k(np.tile(recent, (len(asked), 1)), asked, k).item)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.cascade.inspect import candidates
 from shortlist.config.rerank import RerankSettings
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.recommender import Recommender
@@ -21,7 +22,6 @@ from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
 
 DRAWS = 500
-BATCH = 128
 Part = tuple[str, RerankSettings, RerankStrengths]
 
 
@@ -91,7 +91,7 @@ def rerank_costs(
 ) -> list[RerankCost]:
     """The price of every part of the recommender's own settings, for some people now."""
     settings = recommender.project.rerank
-    return _prices(_Slates(recommender, people, n), recommender.arrange, settings, seed)
+    return _prices(_Slates(recommender, people, n), recommender.state.catalogue.pipeline, settings, seed)
 
 
 def preview_rerank(
@@ -101,8 +101,10 @@ def preview_rerank(
     that there is not.
     """
     made = _Slates(recommender, people, n)
-    old, old_worth = made.under(recommender.arrange, strengths_of(recommender.project.rerank))
-    arrange = recommender.arrange.with_settings(settings)
+    old, old_worth = made.under(
+        recommender.state.catalogue.pipeline, strengths_of(recommender.project.rerank)
+    )
+    arrange = recommender.state.catalogue.pipeline.with_settings(settings)
     new, new_worth = made.under(arrange, strengths_of(settings))
     titles = recommender.dataset.items.titles
     moved = made.counts(new) - made.counts(old)
@@ -151,20 +153,14 @@ class _Slates:
         self.utility: list[np.ndarray] = []
         self.tastes: list[np.ndarray | None] = []
         self.n_items = len(recommender.dataset.items)
-        wish = recommender.wish(None, None, None)
-        allowed = recommender.allowed(None)
-        for start in range(0, len(people), BATCH):
-            some = list(people[start : start + BATCH])
-            codes, requests, whole, _ = recommender.asker.requests(some, None, None, allowed, self.moment)
-            rows, _, predictions = recommender.rank(codes, requests, whole, None)
-            utility = wish.utility(predictions)
-            bounds = np.searchsorted(rows.request, np.arange(len(some) + 1))
-            for row in range(len(some)):
-                part = slice(int(bounds[row]), int(bounds[row + 1]))
-                low, high = requests.histories.indptr[row : row + 2]
-                self.items.append(rows.item[part])
-                self.utility.append(wish.guarded(utility[part], predictions[part], n))
-                self.tastes.append(requests.histories.item[low:high])
+        for batch in candidates(recommender.model, recommender.state, people, now=self.moment):
+            histories = batch.encoded.requests.histories
+            for row, resolved in enumerate(batch.requests):
+                part = batch.of(row)
+                low, high = histories.indptr[row : row + 2]
+                self.items.append(batch.rows.item[part])
+                self.utility.append(resolved.utility.guarded(batch.utility[part], batch.predictions[part], n))
+                self.tastes.append(histories.item[low:high])
 
     def under(
         self, arrange: RerankPipeline, strengths: RerankStrengths

@@ -1,7 +1,7 @@
-"""API keys: who may ask for what, and how often.
+"""API keys: which requests a client may make, and how often.
 
-A key is 256 random bits, shown once when it is made; the store keeps its SHA-256 only (a key of that much chance needs no salt and no
-slow hash: nobody can try all of them). Every comparison takes the same time. Each key has scopes and a rate.
+A key is 256 random bits, shown once when it is made; the store keeps its SHA-256 only (a key of that entropy needs no
+salt and no slow hash). Every comparison takes the same time. Each key has scopes and a rate.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PREFIX = "sl_"
 
 @dataclass
 class Key:
-    """rate: requests a second; a burst of two seconds' worth is let through."""
+    """One key. `rate` is in requests a second; a burst of two seconds' worth passes."""
 
     name: str
     digest: str
@@ -42,7 +42,7 @@ class Key:
     at: float = field(default=0.0)
 
     def take(self, now: float) -> bool:
-        """Whether one more request is within the rate: a bucket that fills as time goes by."""
+        """Take one request from the key's token bucket. False where it is empty."""
         most = max(2 * self.rate, 1.0)
         self.left = min(most, self.left + (now - self.at) * self.rate) if self.at else most
         self.at = now
@@ -53,7 +53,7 @@ class Key:
 
 
 def make_key(store: EventStore, name: str, scopes: list[str], rate: float) -> str:
-    """A new key. Raises `ShortlistError` for an unknown scope or a name that is taken."""
+    """Make a key and return its secret. Raises `ShortlistError` for an unknown scope or a name that is taken."""
     for scope in scopes:
         if scope not in SCOPES:
             raise ShortlistError(
@@ -83,7 +83,7 @@ def make_key(store: EventStore, name: str, scopes: list[str], rate: float) -> st
 
 
 def revoke_key(store: EventStore, name: str) -> None:
-    """From a second later nobody gets in with it. Raises `ShortlistError` where there is no such key."""
+    """Revoke a key; servers refuse it a second later. Raises `ShortlistError` where there is no such key."""
     with store.writing() as connection:
         done = connection.execute(
             update(keys)
@@ -95,6 +95,7 @@ def revoke_key(store: EventStore, name: str) -> None:
 
 
 def all_keys(store: EventStore) -> list[Key]:
+    """All keys, revoked ones included, oldest first."""
     with store.reading() as connection:
         rows = connection.execute(select(keys).order_by(keys.c.created))
         return [
@@ -103,42 +104,47 @@ def all_keys(store: EventStore) -> list[Key]:
 
 
 def digest_of(secret: str) -> str:
+    """SHA-256 of a secret, hexadecimal."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class Keyring:
-    """The keys that count now. Without any key the server is open, which only loopback may be."""
+    """The keys that are valid now.
 
-    LOOK = 1.0
-    """Seconds between looks at the store."""
+    Without any key the server is open, which only a server on loopback may be. The store's thread calls `refresh`.
 
-    def __init__(self, store: EventStore) -> None:
-        self.store = store
+    Attributes
+    ----------
+    keys
+        Valid keys by name.
+    locked
+        Whether there is any key, revoked ones included: revoking the last one does not open the server.
+    """
+
+    REFRESH = 1.0
+    """Least seconds between two reads of the store."""
+
+    def __init__(self) -> None:
         self.keys: dict[str, Key] = {}
         self.locked = False
-        """Whether there is any key, revoked ones included: revoking the last one must not open the doors."""
-        self._looked = 0.0
-        self.look()
+        self._read = 0.0
 
-    def look(self) -> None:
+    def refresh(self, store: EventStore) -> None:
+        """Read the keys, at most once a second. A key that has not changed keeps its token bucket."""
         now = time.monotonic()
-        if self._looked and now - self._looked < self.LOOK:
+        if self._read and now - self._read < self.REFRESH:
             return
-        found = all_keys(self.store)
-        fresh = {}
-        for key in found:
-            if key.revoked is None:
-                old = self.keys.get(key.name)
-                same = old is not None and (old.digest, old.scopes, old.rate) == (
-                    key.digest,
-                    key.scopes,
-                    key.rate,
-                )
-                fresh[key.name] = old if same and old is not None else key
-        self.keys, self.locked, self._looked = fresh, self.locked or bool(found), now
+        found = all_keys(store)
+        fresh = {key.name: self._kept(key) for key in found if key.revoked is None}
+        self.keys, self.locked, self._read = fresh, self.locked or bool(found), now
+
+    def _kept(self, key: Key) -> Key:
+        old = self.keys.get(key.name)
+        same = old is not None and (old.digest, old.scopes, old.rate) == (key.digest, key.scopes, key.rate)
+        return old if same and old is not None else key
 
     def find(self, secret: str) -> Key | None:
-        """The key of a secret. All keys are compared, each in the same time, whichever fits."""
+        """Return the key of a secret. All keys are compared, each in the same time, whichever fits."""
         digest, found = digest_of(secret), None
         for key in self.keys.values():
             if hmac.compare_digest(key.digest, digest):

@@ -1,8 +1,8 @@
-"""What serves at the moment: the recommender, beside it perhaps a canary and a shadow, all fed with the same rows of the store.
+"""The recommenders that a server holds: the serving one, perhaps a canary and a shadow, all fed with the same rows.
 
-A recommender comes in by `load`, off the event loop: it is loaded, the store is replayed into it, it is warmed and checked
-(`check.py`). Then, on the event loop and between two requests, it is given the rows it has missed and takes its place; requests
-that are being answered keep the one they began with. So nobody waits and nothing fails while models change.
+A recommender comes in by `load_model`, off the event loop: it is loaded, the store is replayed into it, and it is
+warmed. Then, on the event loop and between two requests, it is given the rows it has missed and takes its place;
+requests that are being answered keep the one they began with. So no request waits or fails while models change.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shortlist.cascade.catalogue import ItemChange
 from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
-from shortlist.serve.writer import News
+from shortlist.serve.writer import StoreNews, Writer
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import Operation, StoredEvent
 
@@ -22,84 +23,127 @@ CANARY_SALT = "canary"
 
 
 @dataclass
-class Loaded:
-    """A recommender and how far into the store it has read. `lost`: stored events that it does not know the item of."""
+class LoadedModel:
+    """A recommender and how far into the store it has read.
+
+    `row` and `operation` are the last rows it has taken; `not_replayed` counts events of items, kinds or contexts that
+    it does not know.
+    """
 
     recommender: Recommender
     path: Path
     row: int = 0
     operation: int = 0
-    lost: int = 0
+    not_replayed: int = 0
 
     @property
     def version(self) -> str:
+        """Version of the model."""
         return self.recommender.version
 
     def take(
         self, events: Iterable[tuple[int, StoredEvent]], operations: Iterable[tuple[int, Operation]]
     ) -> None:
         """Fold rows into the live state; those that it has already are passed over."""
-        batch = [(row, e) for row, e in events if row > self.row]
+        batch = [(row, event) for row, event in events if row > self.row]
         if batch:
-            self.lost += self.recommender.observe_many([e for _, e in batch])
+            self.not_replayed += self.recommender.state.observe([event for _, event in batch])
             self.row = batch[-1][0]
+        changes: list[ItemChange] = []
         for row, operation in operations:
-            if row > self.operation:
-                apply(self.recommender, operation)
-                self.operation = row
-
-    def catch_up(self, store: EventStore) -> None:
-        """Take all that the store holds beyond what it has: items first, which events may be about."""
-        self.take([], store.operations_since(self.operation))
-        while page := store.events_since(self.row):
-            self.take(page, [])
-
-
-def apply(recommender: Recommender, operation: Operation) -> None:
-    """Do what an operator asked for, in the live state."""
-    if operation.what == "erase":
-        recommender.forget(operation.about)
-    elif operation.what == "item":
-        recommender.change_item(operation.about, operation.body)
+            if row <= self.operation:
+                continue
+            self.operation = row
+            if operation.what == "item":
+                changes.append(ItemChange.of(operation.about, operation.body))
+            elif operation.what == "erase":
+                self.recommender.state.forget(operation.about)
+        self.recommender.state.change_items(changes)
 
 
-def load(path: Path, store: EventStore, warm: bool = True) -> Loaded:
-    """A bundle with all that the store holds, ready to serve. Takes its time: call it off the event loop."""
+def missed_operations(store: EventStore, after: int) -> list[tuple[int, Operation]]:
+    """What operators did after a row of the store."""
+    return store.operations_since(after)
+
+
+def missed_events(store: EventStore, after: int) -> list[tuple[int, StoredEvent]]:
+    """The next page of events after a row of the store."""
+    return store.events_since(after)
+
+
+def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:
+    """Load a bundle with all that the store holds, ready to serve. It takes seconds: call it off the event loop."""
     recommender = Recommender.load(path)
-    mark = recommender.mark.within(store)  # what it was trained from is not counted again
-    one = Loaded(recommender, path, mark.row, mark.operation)
-    one.catch_up(store)
-    if warm:  # compile and warm every stage before the first visitor
-        some = one.recommender.some_users(3)
-        for size in (1, 3):
-            one.recommender.recommend(users=[None, *some][:size], n=10)
-        one.recommender.recommend(history=[], n=1)
-    return one
+    position = writer.run(recommender.model.position.within)  # rows it was trained from are not counted again
+    loaded = LoadedModel(recommender, path, position.row, position.operation)
+    # items first: events can be about items that were added
+    loaded.take([], writer.run(missed_operations, loaded.operation))
+    while page := writer.run(missed_events, loaded.row):
+        loaded.take(page, [])
+    if warm:
+        warm_up(recommender)
+    return loaded
+
+
+async def catch_up(loaded: LoadedModel, writer: Writer) -> None:
+    """On the event loop: take the rows that came in since the model was loaded."""
+    loaded.take([], await writer.call(missed_operations, loaded.operation))
+    while page := await writer.call(missed_events, loaded.row):
+        loaded.take(page, [])
+
+
+def warm_up(recommender: Recommender) -> None:
+    """Compile and warm every stage before the first visitor."""
+    users = recommender.some_users(3)
+    for size in (1, 3):
+        recommender.recommend(users=[None, *users][:size], n=10)
+    recommender.recommend(history=[], n=1)
 
 
 @dataclass
-class Live:
-    """Who answers. share: of the people that the canary answers, 0 to 1."""
+class LiveModels:
+    """Which recommender answers whom.
 
-    serving: Loaded
-    canary: Loaded | None = None
-    share: float = 0.0
-    shadow: Loaded | None = None
+    `canary_share` of the users are answered by the canary, 0 to 1. `erased` counts the users who were erased since the
+    serving model was loaded: its counters still hold their events.
+    """
+
+    serving: LoadedModel
+    canary: LoadedModel | None = None
+    canary_share: float = 0.0
+    shadow: LoadedModel | None = None
     erased: int = 0
-    """People who were erased since the serving recommender was loaded: its counters still hold their events."""
 
     @property
-    def all(self) -> list[Loaded]:
+    def all(self) -> list[LoadedModel]:
+        """Every model that is held."""
         return [one for one in (self.serving, self.canary, self.shadow) if one is not None]
 
-    def land(self, news: News) -> None:
-        for one in self.all:
-            one.take(news.events, news.operations)
-        self.erased += sum(op.what == "erase" for _, op in news.operations)
+    def land(self, news: StoreNews) -> None:
+        """Fold new rows of the store into every model."""
+        for loaded in self.all:
+            loaded.take(news.events, news.operations)
+        self.erased += sum(operation.what == "erase" for _, operation in news.operations)
 
     def of(self, user: Any) -> Recommender:
-        """Who answers this person: the same on every server, as long as the share stays."""
+        """The recommender that answers a user: the same on every server, as long as the share stays."""
         if self.canary is None or user is None:
             return self.serving.recommender
         point = unit_hash(CANARY_SALT, self.canary.version, user)
-        return (self.canary if point < self.share else self.serving).recommender
+        return (self.canary if point < self.canary_share else self.serving).recommender
+
+    def serve(self, loaded: LoadedModel) -> None:
+        """Let a model answer from now on."""
+        self.serving, self.erased = loaded, 0
+
+    def set_canary(self, loaded: LoadedModel | None) -> None:
+        """Set or end the canary."""
+        self.canary = loaded
+
+    def set_canary_share(self, share: float) -> None:
+        """Set the share of the users that the canary answers, 0 to 1."""
+        self.canary_share = share
+
+    def set_shadow(self, loaded: LoadedModel | None) -> None:
+        """Set or end the shadow."""
+        self.shadow = loaded

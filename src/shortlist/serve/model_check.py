@@ -1,43 +1,54 @@
-"""Does a new model behave like one? What is asked of it before it may answer anybody.
+"""Does a new model behave like one? What is checked before it may answer requests.
 
-- **schema**: it knows every kind of event that the present one takes, or live events would be lost.
-- **smoke**: people with histories and a visitor all get slates, with finite scores.
-- **scores**: for the same people, each objective's predictions are on the same scale as the present model's, and tell items apart.
+- **schema**: it knows every kind of event that the present model takes; otherwise live events would be lost.
+- **slates**: users with histories and a visitor all get slates, with finite scores.
+- **predictions**: for the same users, each objective's predictions are on the scale of the present model's, and differ
+  between items.
 
-A model may be better or worse and pass: that is what the gate after training (`shortlist train --from-store`) is for. What is found
-here is a model that is broken.
+A model can be better or worse and pass: that is for the gate after training (`shortlist train --from-store`). What is
+found here is a model that is broken. The check runs beside the requests: it has the new model's own state, and reads
+the present model's as any request does.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.cascade.inspect import candidates
 from shortlist.recommender import Recommender
 
-PEOPLE = 40
-APART = 5.0
-"""A mean prediction that is so many times the present model's, or so small a part of it, is another scale."""
+USERS = 40
+"""Number of users the models are asked for."""
+SCALE = 5.0
+"""A mean prediction that differs from the present model's by more than this factor is on another scale."""
 
 
-def faults(new: Recommender, old: Recommender | None) -> list[str]:
-    """What is wrong with a new recommender, in sentences; empty where it may serve. old: the one that serves now."""
+def faults_of(new: Recommender, present: Recommender | None) -> list[str]:
+    """What is wrong with a new recommender, in sentences; empty where it may serve."""
     found: list[str] = []
-    if old is not None:
-        lost = [kind for kind in old.dataset.log.kinds if kind not in new.dataset.log.kinds]
+    if present is not None:
+        kinds = new.dataset.log.kinds
+        lost = [kind for kind in present.dataset.log.kinds if kind not in kinds]
         if lost:
             found.append(f"it does not know the events {', '.join(lost)}, which the present model takes")
-    people = (old or new).some_users(PEOPLE)
-    slates = [*new.recommend(users=[*people, None], n=10), new.recommend(history=[], n=10)]
+    users = (present or new).some_users(USERS)
+    slates = [*new.recommend(users=[*users, None], n=10), new.recommend(history=[], n=10)]
     empty = sum(not slate.items for slate in slates)
     if empty:
         found.append(f"{empty} of {len(slates)} slates are empty")
     scores = np.array([r.score for slate in slates for r in slate.items])
     if not np.isfinite(scores).all():
         found.append("some scores are not finite")
-    if not people:
-        return found
-    predicted = new.candidates(people)[2]
-    before = old.candidates(people)[2] if old is not None else None
+    return found + _prediction_faults(new, present, users) if users else found
+
+
+def _prediction_faults(new: Recommender, present: Recommender | None, users: list[Any]) -> list[str]:
+    found: list[str] = []
+    predicted = _predictions(new, users)
+    before = None if present is None else _predictions(present, users)
     for at, name in enumerate(new.project.objectives):
         column = predicted[:, at]
         if not np.isfinite(column).all():
@@ -45,10 +56,15 @@ def faults(new: Recommender, old: Recommender | None) -> list[str]:
             continue
         if len(column) > 1 and np.ptp(column) == 0:
             found.append(f"it predicts the same {name} for everything")
-        if old is None or before is None or name not in old.project.objectives:
+        if present is None or before is None or name not in present.project.objectives:
             continue
-        was = float(before[:, list(old.project.objectives).index(name)].mean())
+        was = float(before[:, list(present.project.objectives).index(name)].mean())
         now = float(column.mean())
-        if was > 0 and not was / APART <= now <= was * APART:
+        if was > 0 and not was / SCALE <= now <= was * SCALE:
             found.append(f"its mean {name} is {now:.3g}, and the present model's {was:.3g}")
     return found
+
+
+def _predictions(recommender: Recommender, users: list[Any]) -> NDArray[np.float32]:
+    batches = candidates(recommender.model, recommender.state, users)
+    return np.concatenate([batch.predictions for batch in batches])

@@ -1,4 +1,4 @@
-"""Following a folder of bundles: when another model should serve, it is prepared aside, checked, and put in place."""
+"""Follows a folder of bundles: when another model should serve, it is loaded aside, checked, and put in place."""
 
 from __future__ import annotations
 
@@ -10,133 +10,152 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from shortlist.bundle.registry import Model, Models
+from shortlist.bundle.registry import BundleRegistry, BundleVersion
 from shortlist.errors import ShortlistError
-from shortlist.serve.live_models import Live, Loaded, load
-from shortlist.serve.model_check import faults
+from shortlist.serve.live_models import LiveModels, LoadedModel, catch_up, load_model
+from shortlist.serve.model_check import faults_of
 from shortlist.serve.telemetry import Metrics
-from shortlist.store.event_store import EventStore
+from shortlist.serve.writer import Writer
 
 LOOK = 1.0
 """Seconds between looks at the folder."""
 MEASURE = 60.0
 """Seconds between measurements of drift."""
 REBUILD = 30.0
-"""Seconds between two reloads because people were erased, at least."""
-log = logging.getLogger("shortlist.bundle.registry")
+"""Least seconds between two reloads because users were erased."""
+ATTEMPTS = 20
+"""Damaged bundles that are rejected at a start before the server gives up."""
+log = logging.getLogger("shortlist.models")
 T = TypeVar("T")
 
 
-def first(models: Models, store: EventStore) -> Loaded:
-    """The model to begin with: the one that should serve, or, where it is damaged, the newest before it that is not."""
-    tried: list[str] = []
+def first_model(registry: BundleRegistry, writer: Writer) -> LoadedModel:
+    """The model to begin with: the one that should serve or, where it is damaged, the newest before it that is not."""
+    failures = 0
     while True:
-        model = models.current()
+        bundle = registry.current()
         try:
-            return load(model.path, store)
+            return load_model(bundle.path, writer)
         except ShortlistError as error:
-            tried.append(f"{model.version}: {error.message}")
-            log.error("model %s cannot be loaded: %s", model.version, error.message)
-            if models.single or models.state()["pinned"] == model.version or len(tried) > 20:
+            failures += 1
+            log.error("model %s cannot be loaded: %s", bundle.version, error.message)  # noqa: TRY400
+            pinned = registry.single or registry.decisions()["pinned"] == bundle.version
+            if pinned or failures > ATTEMPTS:
                 raise
-            models.reject(model.version, error.message)
+            registry.reject(bundle.version, error.message)
 
 
-class Follower:
-    """Keeps `live` at what the folder says, from a task of the event loop; the heavy part is done on a thread."""
+class ModelWatcher:
+    """Keeps `live` at what the folder says, from a task of the event loop; the heavy part runs on a thread.
 
-    def __init__(self, models: Models, live: Live, store: EventStore, metrics: Metrics) -> None:
-        self.models, self.live, self.store, self.metrics = models, live, store, metrics
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="models")
-        self.trouble: str | None = None
-        """Why the folder cannot be followed, or its newest model cannot serve."""
+    Attributes
+    ----------
+    fault
+        Why the folder cannot be followed, or why its newest model cannot serve; None where all is well.
+    """
+
+    def __init__(self, registry: BundleRegistry, live: LiveModels, writer: Writer, metrics: Metrics) -> None:
+        self.registry, self.live, self.writer, self.metrics = registry, live, writer, metrics
+        self.fault: str | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
         self._rebuilt = self._measured = time.monotonic()
-        self._turned_down: set[str] = set()
-        models.serves(live.serving.version)
+        self._rejected: set[str] = set()
+        registry.record_serving(live.serving.version)
 
     async def run(self) -> None:
+        """Look at the folder once a second, until cancelled."""
         while True:
             await asyncio.sleep(LOOK)
             try:
                 await self.look()
             except ShortlistError as error:
-                self._complain(error.message)
-            except Exception as error:  # following must go on, whatever one look met
-                self._complain(type(error).__name__)
+                self._report(error.message)
+            except Exception as error:
+                self._report(type(error).__name__)
                 log.exception("following the models failed")
 
-    def _complain(self, message: str) -> None:
-        if message != self.trouble:
+    def _report(self, message: str) -> None:
+        if message != self.fault:
             log.error("the models cannot be followed: %s", message)
-        self.trouble = message
+        self.fault = message
 
     async def look(self) -> None:
-        """One look at the folder and at what is to be done beside it."""
-        wanted = self.models.current()
-        if wanted.version != self.live.serving.version and wanted.version not in self._turned_down:
+        """Compare the folder with what serves, and act on the difference."""
+        wanted = self.registry.current()
+        if wanted.version != self.live.serving.version and wanted.version not in self._rejected:
             await self._swap(wanted)
         elif self.live.erased and time.monotonic() - self._rebuilt > REBUILD:
             self._rebuilt = time.monotonic()
-            # counters without the events of those who were erased
-            self._place(await self._on_thread(load, self.live.serving.path, self.store))
-        await self._beside()
-        self.trouble = None
+            # counters without the events of users who were erased
+            await self._place(await self._on_thread(load_model, self.live.serving.path, self.writer))
+        await self._canary_and_shadow()
+        self.fault = None
         if time.monotonic() - self._measured > MEASURE:
             self._measured = time.monotonic()
-            self.metrics.look(self.live.serving.recommender)
+            recommender = self.live.serving.recommender
+            drift = await self._on_thread(self.metrics.measure_drift, recommender)
+            self.metrics.record_drift(recommender, drift)
 
-    async def _on_thread(self, do: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.thread, do, *arguments)
+    async def _on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
-    async def _prepared(self, wanted: Model) -> Loaded | None:
-        """A model that is loaded and checked; None where it was turned down, which is said, and not tried again."""
+    async def _prepared(self, wanted: BundleVersion) -> LoadedModel | None:
+        """A model that is loaded and checked; None where it was rejected, which is logged and not tried again."""
         log.info("model %s is being prepared", wanted.version)
         try:
-            fresh = await self._on_thread(load, wanted.path, self.store)
-            found = await self._on_thread(faults, fresh.recommender, self.live.serving.recommender)
+            fresh = await self._on_thread(load_model, wanted.path, self.writer)
+            found = await self._on_thread(faults_of, fresh.recommender, self.live.serving.recommender)
         except ShortlistError as error:
             found = [error.message]
         if not found:
             return fresh
-        why = "; ".join(found)
-        log.error(
-            "model %s does not take over, %s goes on: %s", wanted.version, self.live.serving.version, why
-        )
-        self._turned_down.add(wanted.version)
+        why, serving = "; ".join(found), self.live.serving.version
+        log.error("model %s does not take over, %s goes on: %s", wanted.version, serving, why)
+        self._rejected.add(wanted.version)
         self.metrics.swaps.labels("turned down").inc()
-        if not self.models.single and self.models.state()["pinned"] != wanted.version:
-            self.models.reject(wanted.version, f"self-check: {why}")
+        if not self.registry.single and self.registry.decisions()["pinned"] != wanted.version:
+            self.registry.reject(wanted.version, f"self-check: {why}")
         return None
 
-    async def _swap(self, wanted: Model) -> None:
+    async def _swap(self, wanted: BundleVersion) -> None:
         fresh = await self._prepared(wanted)
         if fresh is None:
             return
-        self._place(fresh)
-        self.models.serves(fresh.version)
+        await self._place(fresh)
+        self.registry.record_serving(fresh.version)
         self.metrics.swaps.labels("took over").inc()
         log.info("model %s serves", fresh.version)
 
-    def _place(self, fresh: Loaded) -> None:
-        """Between two requests: what has come in since it was loaded, and it serves."""
-        fresh.catch_up(self.store)
-        self.live.serving, self.live.erased = fresh, 0
-        self.metrics.serves(fresh.recommender)
+    async def _place(self, fresh: LoadedModel) -> None:
+        """Between two requests: take the rows that came in since it was loaded, and serve."""
+        await self._catch_up(fresh)
+        self.live.serve(fresh)
+        self.metrics.start_serving(fresh.recommender)
         gc.collect()
         gc.freeze()
 
-    async def _beside(self) -> None:
-        """The canary and the shadow, as the folder says."""
-        if self.models.single:
+    async def _canary_and_shadow(self) -> None:
+        if self.registry.single:
             return
-        state = self.models.state()
-        for role, version in (("canary", state["canary"].get("version")), ("shadow", state["shadow"])):
-            now: Loaded | None = getattr(self.live, role)
-            if version is None or version == self.live.serving.version:
-                setattr(self.live, role, None)
-            elif (now is None or now.version != version) and version not in self._turned_down:
-                fresh = await self._prepared(self.models.find(version))
-                if fresh is not None:
-                    fresh.catch_up(self.store)
-                    setattr(self.live, role, fresh)
-        self.live.share = float(state["canary"].get("share", 0.0))
+        decisions = self.registry.decisions()
+        canary = await self._beside(decisions["canary"].get("version"), self.live.canary)
+        self.live.set_canary(canary)
+        self.live.set_shadow(await self._beside(decisions["shadow"], self.live.shadow))
+        self.live.set_canary_share(float(decisions["canary"].get("share", 0.0)))
+
+    async def _beside(self, version: str | None, now: LoadedModel | None) -> LoadedModel | None:
+        """The model of a role beside the serving one, as the folder says: the present one, a new one, or none."""
+        if version is None or version == self.live.serving.version:
+            return None
+        if (now is not None and now.version == version) or version in self._rejected:
+            return now
+        fresh = await self._prepared(self.registry.find(version))
+        if fresh is None:
+            return now
+        await self._catch_up(fresh)
+        return fresh
+
+    async def _catch_up(self, fresh: LoadedModel) -> None:
+        """Read on until the model is where the serving one is; nothing can land between the last look and the return."""
+        while fresh.row < self.live.serving.row or fresh.operation < self.live.serving.operation:
+            await catch_up(fresh, self.writer)

@@ -1,4 +1,4 @@
-"""What goes over the wire: the bodies of requests and answers, which are also the OpenAPI at /docs."""
+"""Bodies of requests and answers; the OpenAPI document at /docs is made from them."""
 
 from __future__ import annotations
 
@@ -6,39 +6,55 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shortlist.requests import RecommendRequest
+
 Id = int | str
 
 
 class Body(BaseModel):
+    """Base of request bodies: unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class RecommendBody(Body):
+    """A request for a slate: the fields of `RecommendRequest`."""
+
     user: Id | None = None
-    """Who it is for. Someone unknown is treated as new, and the answer says so."""
+    """User id. An unknown user is treated as new, and the answer reports it."""
     history: list[Id] | None = Field(None, max_length=1000)
     """Item ids, oldest first, instead of a user. Unknown items are ignored and named in the answer."""
     n: Any = 10
+    """Number of items, 1 to 200."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
     filters: dict[str, Any] | None = None
     diversity: float | None = None
     freshness: float | None = None
     calibration: float | None = None
-    """How strongly the slate keeps to the shares of the person's tastes, 0 to 1."""
+    """How strongly the slate keeps to the shares of genres in the user's history, 0 to 1."""
     combine: str | None = None
-    """sum or product of the objectives."""
+    """How objectives become one number: sum or product."""
     at_least: dict[str, Any] | None = None
-    """Guard-rails: objective → the least mean prediction of the slate."""
+    """Guard-rails: objective → least mean prediction of the slate."""
     explore: float | None = None
-    """How much chance there is in the slate; the propensity of each item is in the answer and in the log."""
+    """Strength of exploration, 0 to 5; the propensity of each item is in the answer and in the log."""
     seed: int | None = None
-    """Makes that chance again."""
+    """Seed of exploration, so that a slate can be reproduced."""
     after: Id | None = None
-    """Up next: the item that somebody has before them, as the latest of their history. It does not come back."""
+    """Up next: the item that the user is looking at, as the latest of the history. It is not recommended."""
+
+    def to_request(self) -> RecommendRequest:
+        """The body as a request. Raises `RequestError`."""
+        return RecommendRequest(**{name: getattr(self, name) for name in RECOMMEND_FIELDS})
+
+
+RECOMMEND_FIELDS = tuple(RecommendBody.model_fields)
 
 
 class PageBody(Body):
+    """A request for a page of rows."""
+
     user: Id | None = None
     history: list[Id] | None = Field(None, max_length=1000)
     rows: int = Field(6, ge=1, le=40)
@@ -50,44 +66,52 @@ class PageBody(Body):
 
 
 class ItemAnswer(BaseModel):
+    """One recommended item."""
+
     item: Id
     title: str
     score: float
     predictions: dict[str, float]
     sources: dict[str, int]
-    """Which retrievers proposed it, and at which rank (from 0)."""
+    """Retrievers that proposed it → rank, from 0."""
     reason: str
     propensity: float
-    """The chance with which it was put into its slot, given the slots above."""
+    """Probability with which it was put into its slot, given the slots above."""
 
 
 class RecommendAnswer(BaseModel):
+    """A slate."""
+
     slate_id: str
     model_version: str
     user_known: bool
     unknown_items: list[Id]
     guard_rails: dict[str, dict[str, float]]
-    """For each guard-rail, what was asked and what the slate reached."""
+    """For each guard-rail, the least mean that was asked for and the mean of the slate."""
     policy: str
-    """The version of all that chose the slate."""
+    """Version of everything that chose the slate: model, weights, re-ranking."""
     experiments: dict[str, str]
-    """Which arm of each experiment this person is in."""
+    """Experiment → arm of this user."""
     items: list[ItemAnswer]
     timing: dict[str, float] | None = None
     """With `?debug=timing`: stage → milliseconds."""
 
 
 class RowAnswer(BaseModel):
+    """One row of a page."""
+
     slate_id: str
-    """For events that come from this row."""
+    """Send it with the events that come from this row."""
     kind: str
     title: str
     about: Id | None
-    """The item or value that the row is about."""
+    """The item or attribute value that the row is about."""
     items: list[ItemAnswer]
 
 
 class PageAnswer(BaseModel):
+    """A page of rows."""
+
     page_id: str
     model_version: str
     user_known: bool
@@ -96,64 +120,88 @@ class PageAnswer(BaseModel):
 
 
 class EventBody(Body):
+    """One event."""
+
     user: Id
     item: Id
     kind: str
     timestamp: float | str | None = None
-    """Seconds or milliseconds since 1970, or an ISO text; now without."""
+    """Seconds or milliseconds since 1970, or an ISO 8601 text (default: now)."""
     value: float | None = None
     context: dict[str, Any] | None = None
     event_id: str | None = Field(None, min_length=1, max_length=200)
-    """Sending the same id again stores nothing."""
+    """An event with an id that was stored before is not stored again."""
     slate_id: str | None = Field(None, max_length=100)
-    """The slate it came from: needed to credit interleaved rankings, and to learn from exploration."""
+    """Slate it came from: needed to credit interleaved rankings and to learn from exploration."""
 
 
 class EventsBody(Body):
+    """A batch of events; stored whole or not at all."""
+
     events: list[EventBody] = Field(min_length=1, max_length=1000)
 
 
 class EventsAnswer(BaseModel):
+    """How many events were new."""
+
     accepted: int
     repeated: int
 
 
 class SimilarAnswer(BaseModel):
+    """Items similar to one."""
+
     item: Id
     items: list[ItemAnswer]
 
 
 class ItemBody(Body):
+    """A change of one item."""
+
     title: str | None = Field(None, max_length=1000)
     attributes: dict[str, Any] = Field(default_factory=dict)
-    """Name → value; null makes it unknown. Those that are not named stay."""
+    """Name → value; null makes it unknown. Attributes that are not named stay."""
     retired: bool | None = None
 
 
 class NamedItemBody(ItemBody):
+    """A change of one item, with its id."""
+
     item: Id
 
 
 class ItemsBody(Body):
+    """Changes of many items."""
+
     items: list[NamedItemBody] = Field(min_length=1, max_length=1000)
 
 
 class VersionBody(Body):
+    """A model."""
+
     version: str = Field(max_length=200)
 
 
 class CanaryBody(VersionBody):
+    """A model and the share of the users it answers."""
+
     share: float = Field(ge=0, le=1)
 
 
 class ShadowBody(Body):
+    """A model, or null."""
+
     version: str | None = Field(None, max_length=200)
 
 
 class WhyBody(RecommendBody):
+    """A request, and the item that is asked about."""
+
     item: Id
 
 
 class ErrorAnswer(BaseModel):
+    """What was wrong, and with which field."""
+
     error: str
     field: str | None = None

@@ -1,33 +1,35 @@
-"""What an operator wants to see: Prometheus at /metrics, a line of JSON a request, traces where OpenTelemetry is configured."""
+"""Metrics of one server process, for Prometheus at /metrics and for the page's Live tab."""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import sys
-import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shortlist.cascade.timing import Laps
+from shortlist.cascade.inspect import candidates
+from shortlist.cascade.stage_times import StageTimes
 from shortlist.data.slates import Slate
-from shortlist.errors import import_extra
 from shortlist.rank.profile import stability
 from shortlist.recommender import Recommender
-from shortlist.serve.recent import Recent
+from shortlist.serve.activity import Activity
+from shortlist.serve.writer import Writer
 
 BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.04, 0.08, 0.2, 1.0)
 STAGES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.02, 0.1)
 SCORES = 4_000
-"""So many of the latest scores are compared with the first ones since the model took over."""
+"""Number of the latest scores that are compared with the first ones since the model took over."""
+
+LEAST_SCORES = 200
+"""Scores from which their drift is measured."""
+DRIFT_USERS = 8
+"""Users whose candidates are compared with those of training."""
 
 
 class Metrics:
-    """What Prometheus reads at /metrics."""
+    """Counters, gauges and histograms, and the activity of the last minute."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -53,7 +55,7 @@ class Metrics:
         self.empty = Counter("shortlist_empty_slates", "Slates without any item", **r)
         self.cache = Gauge(
             "shortlist_permitted_cache",
-            "Requests for which what may be shown was at hand (hit) or worked out (miss), of the model that serves",
+            "Requests for which the allowed items were cached (hit) or computed (miss), of the serving model",
             ["result"],
             **r,
         )
@@ -84,18 +86,19 @@ class Metrics:
             buckets=(0.0, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0),
             **r,
         )
-        self.recent = Recent()
+        self.activity = Activity()
         self._first: list[float] = []
         self._latest: deque[float] = deque(maxlen=SCORES)
 
-    def serves(self, recommender: Recommender) -> None:
+    def start_serving(self, recommender: Recommender) -> None:
+        """A model begins to serve."""
         self.model.clear()
         self.model.labels(recommender.version, recommender.project.name).set(1)
         self._first, self._latest = [], deque(maxlen=SCORES)
 
-    def shown(self, slates: list[Slate], laps: Laps) -> None:
-        """Some slates that were made together, and how long each stage took."""
-        for stage, seconds in laps.items():
+    def record_slates(self, slates: Sequence[Slate], times: StageTimes) -> None:
+        """Count slates that were made together, and how long each stage took."""
+        for stage, seconds in times.items():
             self.stages.labels(stage).observe(seconds)
         self.batch.observe(len(slates))
         found: dict[str, int] = {}
@@ -103,74 +106,44 @@ class Metrics:
             self.slates.labels(slate.model_version).inc()
             if not slate.items:
                 self.empty.inc()
-            for r in slate.items:
-                for source in r.sources:
+            for item in slate.items:
+                for source in item.sources:
                     found[source] = found.get(source, 0) + 1
-                self._latest.append(r.score)
+                self._latest.append(item.score)
         for source, n in found.items():
             self.sources.labels(source).inc(n)
         if len(self._first) < SCORES:
-            self._first += [r.score for slate in slates for r in slate.items][: SCORES - len(self._first)]
+            scores = [item.score for slate in slates for item in slate.items]
+            self._first += scores[: SCORES - len(self._first)]
 
-    def look(self, recommender: Recommender) -> None:
-        """Measure the drift of features and scores; some ten milliseconds, once in a while."""
-        self.cache.labels("hit").set(recommender.permitted_hits)
-        self.cache.labels("miss").set(recommender.permitted_misses)
-        people = recommender.some_users(8)
-        if people:
-            _, matrix, _ = recommender.candidates(people)
-            for name, value in recommender.profile.drift(matrix, recommender.ranker.feature_names_).items():
-                self.drift.labels(name).set(value)
-        if len(self._first) >= 200 and len(self._latest) >= 200:
+    def record_writer(self, writer: Writer) -> None:
+        """Take over the numbers of the writer."""
+        self.waiting.set(writer.size)
+        self.write.set(writer.seconds)
+        self.store.set(writer.fault is None)
+        self.lost.set(writer.dropped_slates)
+
+    @staticmethod
+    def measure_drift(recommender: Recommender) -> dict[str, float]:
+        """Stability index of each feature since training: some ten milliseconds, on a thread of its own."""
+        users = recommender.some_users(DRIFT_USERS)
+        if not users:
+            return {}
+        model = recommender.model
+        matrix = candidates(model, recommender.state, users)[0].matrix
+        return model.profile.drift(matrix, model.ranker.columns)
+
+    def record_drift(self, recommender: Recommender, drift: dict[str, float]) -> None:
+        """Take over the drift of features and the cache's lookups, and measure the drift of scores."""
+        lookups = recommender.state.catalogue.lookups
+        self.cache.labels("hit").set(lookups.hits)
+        self.cache.labels("miss").set(lookups.misses)
+        for name, value in drift.items():
+            self.drift.labels(name).set(value)
+        if len(self._first) >= LEAST_SCORES and len(self._latest) >= LEAST_SCORES:
             edges = np.unique(np.quantile(self._first, np.arange(1, 10) / 10))
             shares = [
                 np.bincount(np.searchsorted(edges, np.array(s)), minlength=len(edges) + 1) / len(s)
                 for s in (self._first, self._latest)
             ]
             self.score_drift.set(stability(*shares))
-
-
-class JsonLines(logging.Formatter):
-    """One object a line. What people send (ids, values, bodies) is never in it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "facts", {}),
-        }
-        if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)
-        return json.dumps(said)
-
-
-def set_up_logs() -> None:
-    """To standard error, as SHORTLIST_LOG says: `json` (a line an answer too), `off`, or warnings as text."""
-    logger, how = logging.getLogger("shortlist"), os.environ.get("SHORTLIST_LOG", "text")
-    if logger.handlers:
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    if how == "json":
-        handler.setFormatter(JsonLines())
-    logger.addHandler(handler)
-    logger.propagate = False
-    logger.setLevel({"json": logging.INFO, "off": logging.CRITICAL + 1}.get(how, logging.WARNING))
-
-
-def tracer() -> Any:
-    """An OpenTelemetry tracer where OTEL_EXPORTER_OTLP_ENDPOINT is set (extra `tracing`), or None."""
-    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
-        return None
-    trace: Any = import_extra("opentelemetry.trace", "tracing")
-    sdk: Any = import_extra("opentelemetry.sdk.trace", "tracing")
-    export: Any = import_extra("opentelemetry.sdk.trace.export", "tracing")
-    otlp: Any = import_extra("opentelemetry.exporter.otlp.proto.http.trace_exporter", "tracing")
-    resource: Any = import_extra("opentelemetry.sdk.resources", "tracing")
-    name = os.environ.get("OTEL_SERVICE_NAME", "shortlist")
-    provider = sdk.TracerProvider(resource=resource.Resource.create({"service.name": name}))
-    provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)
-    return trace.get_tracer("shortlist")

@@ -1,108 +1,142 @@
-"""Why is an item not on somebody's slate? It is followed through the stages, to the one that lost it."""
+"""Why an item is not on a user's slate: it is followed through the stages, to the one that dropped it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from shortlist.cascade.catalogue import Catalogue
+from shortlist.cascade.run import Cascade, ScoredBatch, rerank
+from shortlist.data.attributes import NumberAttribute
 from shortlist.errors import RequestError
 from shortlist.recommender import Recommender
-from shortlist.retrieve.fusion.blend import blend
+from shortlist.requests import RecommendRequest
 
-DEEP = 10_000
+DEPTH = 10_000
+"""How far down a source's own list the item is looked for."""
 
 
-def why_not(recommender: Recommender, item: Any, wanted: dict[str, Any]) -> dict[str, Any]:
-    """`stage` that decided, a `sentence`, and the `steps` in order, each with whether the item passed and what was seen.
+@dataclass
+class _Trail:
+    """The steps of one item through the cascade."""
 
-    wanted: the arguments of `recommend`. Raises `RequestError` for an item that the catalogue does not have.
-    """
-    code = recommender.dataset.items.ids.code(item)
-    if code < 0:
-        raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
-    title = recommender.dataset.items.titles[code]
-    steps: list[dict[str, Any]] = []
+    item: Any
+    title: str
+    steps: list[dict[str, Any]] = field(default_factory=list)
 
-    def step(stage: str, passed: bool, sentence: str) -> None:
-        steps.append({"stage": stage, "passed": passed, "sentence": sentence})
+    def step(self, stage: str, sentence: str, passed: bool = True) -> None:
+        self.steps.append({"stage": stage, "passed": passed, "sentence": sentence})
 
-    def verdict() -> dict[str, Any]:
-        last = steps[-1]
+    def answer(self) -> dict[str, Any]:
+        last = self.steps[-1]
         return {
-            "item": recommender.dataset.items.ids.id(code),
-            "title": title,
+            "item": self.item,
+            "title": self.title,
             "shown": bool(last["passed"]),
             "stage": last["stage"],
             "sentence": last["sentence"],
-            "steps": steps,
+            "steps": self.steps,
         }
 
-    if recommender.retired[code]:
-        step("catalogue", False, "It was retired from the catalogue.")
-        return verdict()
-    step("catalogue", True, "It is in the catalogue.")
-    user, n = wanted.get("user"), wanted.get("n") or 10
+
+def why_not(recommender: Recommender, item: Any, request: RecommendRequest) -> dict[str, Any]:
+    """Follow an item through the stages of a request.
+
+    Returns
+    -------
+    The `stage` that decided, a `sentence`, and the `steps` in order, each with whether the item passed and what was
+    found. Raises `RequestError` for an item that is not in the catalogue.
+    """
+    model, state = recommender.model, recommender.state
+    catalogue = state.catalogue
+    code = catalogue.items.ids.code(item)
+    if code < 0:
+        raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
+    trail = _Trail(catalogue.items.ids.id(code), catalogue.items.titles[code])
+    dropped = _dropped_by_rules(trail, recommender, catalogue, code, request)
+    if dropped:
+        return trail.answer()
+    # exploration would make the answer a matter of chance
+    resolved = Cascade.resolve(model, state, [replace(request, explore=0.0, seed=None)])
+    scored = Cascade.score(model, state, resolved)
+    if _dropped_by_retrieval(trail, recommender, scored, code):
+        return trail.answer()
+    _ranking(trail, recommender, scored, code)
+    return trail.answer()
+
+
+def _dropped_by_rules(
+    trail: _Trail, recommender: Recommender, catalogue: Catalogue, code: int, request: RecommendRequest
+) -> bool:
+    if catalogue.retired[code]:
+        trail.step("catalogue", "It was retired from the catalogue.", False)
+        return True
+    trail.step("catalogue", "It is in the catalogue.")
     stock = recommender.project.rerank.in_stock
-    if stock and recommender.dataset.items.attributes[stock].values[code] == 0:
-        step("rules", False, f"It is out of stock: its {stock} is 0.")
-        return verdict()
-    hidden = recommender.arrange.hidden_by(code)
+    if stock and catalogue.items.attribute(stock, NumberAttribute).values[code] == 0:
+        trail.step("rules", f"It is out of stock: its {stock} is 0.", False)
+        return True
+    hidden = catalogue.pipeline.hidden_by(code)
     if hidden is not None:
-        step("rules", False, f"The rule {hidden!r} hides it.")
-        return verdict()
-    for name, rule in (wanted.get("filters") or {}).items():
-        mask = recommender.allowed({name: rule})
-        if mask is not None and not mask[code]:
-            step("rules", False, f"The filter on {name} takes it out.")
-            return verdict()
-    step("rules", True, "No rule or filter takes it out.")
-    allowed = recommender.allowed(wanted.get("filters"))
-    codes, requests, whole, _ = recommender.asker.requests(
-        [user], wanted.get("history"), wanted.get("context"), allowed, recommender.now()
-    )
+        trail.step("rules", f"The rule {hidden!r} hides it.", False)
+        return True
+    for name, rule in (request.filters or {}).items():
+        allowed = catalogue.allowed({name: rule})
+        if allowed is not None and not allowed[code]:
+            trail.step("rules", f"The filter on {name} excludes it.", False)
+            return True
+    trail.step("rules", "No rule or filter excludes it.")
+    return False
+
+
+def _dropped_by_retrieval(trail: _Trail, recommender: Recommender, scored: ScoredBatch, code: int) -> bool:
+    requests = scored.encoded.requests
     if requests.excluded is not None and code in requests.excluded:
-        step("history", False, "It is in the person's own history, and what was seen is not shown again.")
-        return verdict()
-    step("history", True, "The person has not had it yet.")
-    k = recommender.project.retrieve.candidates
-    deep = min(DEEP, len(recommender.dataset.items))
+        trail.step(
+            "history", "It is in the user's history, and items of the history are not shown again.", False
+        )
+        return True
+    trail.step("history", "The user has not had it yet.")
+    depth = min(DEPTH, len(scored.catalogue.items))
     ranks = {}
-    for name, retriever in recommender.retrievers.items():
-        found = np.flatnonzero(retriever.retrieve(requests, deep).item[0] == code)
+    for name, retriever in scored.catalogue.retrievers.items():
+        found = np.flatnonzero(retriever.retrieve(requests, depth).item[0] == code)
         if len(found):
             ranks[name] = int(found[0])
-    told = ", ".join(f"{name} at place {rank + 1:,}" for name, rank in ranks.items())
-    blended = blend(recommender.retrievers, requests, k, recommender.must(requests))
-    if code not in blended.item[0]:
-        step(
-            "retrieve",
-            False,
-            f"It is not among the {k:,} candidates. "
-            + (f"Sources would propose it: {told}." if ranks else "No source proposes it for this history."),
-        )
-        return verdict()
-    step("retrieve", True, f"It is a candidate, proposed by {told or 'no source alone'}.")
-    rows, _, predictions = recommender.rank(codes, requests, whole, wanted.get("context"))
-    wish = recommender.wish(wanted.get("weights"), wanted.get("combine"), wanted.get("at_least"))
-    utility = wish.guarded(wish.utility(predictions), predictions, n)
-    at = int(np.flatnonzero(rows.item == code)[0])
+    proposed = ", ".join(f"{name} at place {rank + 1:,}" for name, rank in ranks.items())
+    if code in scored.rows.item:
+        trail.step("retrieve", f"It is a candidate, proposed by {proposed or 'no source alone'}.")
+        return False
+    k = recommender.project.retrieve.candidates
+    others = f"Sources would propose it: {proposed}." if ranks else "No source proposes it for this history."
+    trail.step("retrieve", f"It is not among the {k:,} candidates. {others}", False)
+    return True
+
+
+def _ranking(trail: _Trail, recommender: Recommender, scored: ScoredBatch, code: int) -> None:
+    resolved = scored.requests[0]
+    n = resolved.request.n
+    utility = resolved.utility.guarded(scored.utility, scored.predictions, n)
+    at = int(np.flatnonzero(scored.rows.item == code)[0])
     place = int((utility > utility[at]).sum())
-    names = list(recommender.project.objectives)
-    said = ", ".join(f"{name} {predictions[at, j]:.3g}" for j, name in enumerate(names))
-    line = float(np.sort(utility)[::-1][min(n, len(utility)) - 1])
-    slate = recommender.recommend(**{**wanted, "explore": 0.0, "seed": None})
-    if any(r.item == recommender.dataset.items.ids.id(code) for r in slate.items):
-        step("rank", True, f"It is ranked {place + 1:,} of {len(utility):,} by utility ({said}).")
-        step("slate", True, "It is on the slate.")
+    predicted = ", ".join(
+        f"{name} {scored.predictions[at, j]:.3g}" for j, name in enumerate(recommender.model.objectives)
+    )
+    threshold = float(np.sort(utility)[::-1][min(n, len(utility)) - 1])
+    with recommender.state.reading(resolved.moment):
+        slate = rerank(recommender.model, recommender.state, scored, 0)
+    ranked = f"It is ranked {place + 1:,} of {len(utility):,} by utility"
+    if at in slate.chosen:
+        trail.step("rank", f"{ranked} ({predicted}).")
+        trail.step("slate", "It is on the slate.")
     elif place >= n:
-        step(
+        trail.step(
             "rank",
+            f"{ranked}: {utility[at]:.3g}, and the slate begins at {threshold:.3g} ({predicted}).",
             False,
-            f"It is ranked {place + 1:,} of {len(utility):,} by utility: {utility[at]:.3g}, and the slate begins at "
-            f"{line:.3g} ({said}).",
         )
     else:
-        step("rank", True, f"It is ranked {place + 1:,} of {len(utility):,} by utility ({said}).")
-        step("rerank", False, "Diversity, freshness or exposure put others before it.")
-    return verdict()
+        trail.step("rank", f"{ranked} ({predicted}).")
+        trail.step("rerank", "Diversity, freshness or exposure put others before it.", False)

@@ -1,13 +1,15 @@
-"""The one thread that touches the event store.
+"""The one thread that uses the event store.
 
-Requests never wait for the disk. Events do: they are answered when they are on it. What has come in while the disk was busy goes
-into one transaction together (group commit), slates before the events that may name them. After each transaction, and five times a
-second without one, the thread reads the rows that are new since the last time, its own and those of other replicas alike, and hands
-them to the event loop in their order: the live state is nothing but the fold of those rows.
+Requests never wait for the disk. Events do: they are answered when they are on it. Events that have come in while the
+disk was busy go into one transaction together (group commit), slates before the events that can name them. After each
+transaction, and five times a second without one, the thread reads the rows that are new since the last time, its own
+and those of other replicas alike, and hands them to the event loop in their order: the live state is the fold of those
+rows. Everything else that needs the store (keys, erasures, loading a model) is done by this thread too, by `run` and
+`call`.
 
-Nothing here grows without bound. More than `MOST` waiting events are refused (`BusyError`, an HTTP 429); when the store fails, events are
-refused with its reason (503) and recommendations go on from memory; slates wait, and beyond `MOST_SLATES` the oldest are given up and
-counted.
+Nothing here grows without bound. More than `MAX_EVENTS` waiting events are refused (`BusyError`, HTTP 429); when the
+store fails, events are refused with its reason (503) and recommendations go on from memory; slates wait, and beyond
+`MAX_SLATES` the oldest are dropped and counted.
 """
 
 from __future__ import annotations
@@ -17,22 +19,30 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from shortlist.errors import StoreError
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import Operation, StoredEvent, StoredSlate
 
-MOST = 20_000
+P = ParamSpec("P")
+T = TypeVar("T")
+MAX_EVENTS = 20_000
 """Events that wait for the disk at most."""
-MOST_SLATES = 50_000
-TOGETHER = 5_000
+MAX_SLATES = 50_000
+"""Slates that wait for the disk at most."""
+TRANSACTION = 5_000
 """Events of one transaction at most."""
 POLL = 0.2
-"""Seconds between looks at what other replicas have written."""
-SLATES_WAIT = 0.5
-"""Seconds that a slate waits for company at most, and `SLATES_FULL` of them do not wait."""
-SLATES_FULL = 500
+"""Seconds between reads of what other replicas have written."""
+SLATE_WAIT = 0.5
+"""Seconds that a slate waits for others at most; `SLATE_BATCH` of them do not wait."""
+SLATE_BATCH = 500
+RETRY = 0.5
+"""Seconds until the store is tried again after a failure."""
 log = logging.getLogger("shortlist.store")
 
 
@@ -41,178 +51,268 @@ class BusyError(Exception):
 
 
 @dataclass
-class Waiting:
+class _Waiting:
+    """A batch of events that waits for the disk."""
+
     events: list[StoredEvent]
     done: asyncio.Future[int]
 
 
 @dataclass(frozen=True)
-class News:
-    """What is new in the store: rows in order, with the last one's number."""
+class StoreNews:
+    """What is new in the store: rows with their numbers, in order."""
 
     events: list[tuple[int, StoredEvent]]
     operations: list[tuple[int, Operation]]
 
 
 class Writer:
-    """land: called on the event loop with what is new, in order; each row once."""
+    """Owns the event store and the thread that uses it.
 
-    def __init__(
-        self, store: EventStore, land: Callable[[News], None], row: int = 0, operation: int = 0
-    ) -> None:
-        self.store, self.land = store, land
-        self.row, self.operation = row, operation
-        """The last rows that were read."""
-        self.waiting: list[Waiting] = []
-        self.slates: list[StoredSlate] = []
-        self.size, self.lost_slates = 0, 0
-        self.trouble: str | None = None
-        """Why the store cannot be used at the moment."""
+    Parameters
+    ----------
+    path
+        Where the store is. It is opened, and brought up to date, by the thread.
+    open_store
+        Opens it.
+
+    Attributes
+    ----------
+    row, operation
+        Numbers of the last rows that were read.
+    size
+        Events that wait for the disk.
+    dropped_slates
+        Slates that could not be kept.
+    fault
+        Why the store cannot be used at the moment; None where it can.
+    seconds
+        How long the latest transaction took.
+    also
+        Functions of the store that the thread calls some times a second as well.
+
+    Raises
+    ------
+    StoreError
+        Where the store cannot be opened.
+    """
+
+    def __init__(self, path: str | Path, open_store: Callable[[str | Path], EventStore] = EventStore) -> None:
+        self.path = path
+        self._open = open_store
+        self.row = self.operation = self.size = self.dropped_slates = 0
+        self.fault: str | None = None
         self.seconds = 0.0
-        """How long the latest transaction took."""
-        self.every: list[Callable[[], None]] = []
-        """Also done by this thread, some times a second: reading keys."""
+        self.also: list[Callable[[EventStore], None]] = []
+        self._land: Callable[[StoreNews], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: list[_Waiting] = []
+        self._slates: list[StoredSlate] = []
+        self._calls: list[Callable[[EventStore], None]] = []
         self._since = self._looked = 0.0
-        self._bell = threading.Condition()
+        self._wake = threading.Condition()
         self._stopped = False
-        self._thread: threading.Thread | None = None
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(target=self._main, args=(opened,), name="store", daemon=True)
+        self._thread.start()
+        opened.result()
+
+    # ---------------------------------------------------------------- from any thread
+
+    def run(
+        self, function: Callable[Concatenate[EventStore, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Call a function of the store on the store's thread, and wait for its result. Not from the event loop."""
+        return self._submit(lambda store: function(store, *arguments, **named)).result()
+
+    async def call(
+        self, function: Callable[Concatenate[EventStore, P], T], *arguments: P.args, **named: P.kwargs
+    ) -> T:
+        """Call a function of the store on the store's thread, from the event loop."""
+        return await asyncio.wrap_future(self._submit(lambda store: function(store, *arguments, **named)))
+
+    def _submit(self, function: Callable[[EventStore], T]) -> Future[T]:
+        done: Future[T] = Future()
+
+        def call(store: EventStore) -> None:
+            try:
+                done.set_result(function(store))
+            except BaseException as error:  # noqa: BLE001 - it belongs to the caller
+                done.set_exception(error)
+
+        with self._wake:
+            if self._stopped:
+                raise StoreError("the server is stopping; the event store is closed", field="store")
+            self._calls.append(call)
+            self._wake.notify()
+        return done
 
     # ---------------------------------------------------------------- on the event loop
 
+    def follow(self, land: Callable[[StoreNews], None], row: int, operation: int) -> None:
+        """Hand news beyond these rows to `land`, on the event loop, in order and each row once; from `start` on."""
+        self._land, self.row, self.operation = land, row, operation
+
     def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
-        self._thread.start()
+        """Begin to write and to read, for the event loop that runs."""
+        with self._wake:
+            self._loop = asyncio.get_running_loop()
+            self._wake.notify()
 
     def stop(self) -> None:
-        """Write what waits, and end."""
-        with self._bell:
+        """Write what waits, close the store, and end the thread."""
+        with self._wake:
             self._stopped = True
-            self._bell.notify()
-        if self._thread is not None:
-            self._thread.join(20)
+            self._wake.notify()
+        self._thread.join(20)
 
     async def add(self, events: list[StoredEvent]) -> int:
-        """Store a batch, all or none; how many of them were new. On return they are on the disk and in the live state.
+        """Store a batch, all or none, and return how many of its events were new.
 
-        Raises `BusyError`, or `StoreError` where the store cannot be written.
+        On return they are on the disk and in the live state. Raises `BusyError`, or `StoreError` where the store
+        cannot be written.
         """
-        if self.trouble is not None:
-            raise StoreError(self.trouble, field="store")
-        if self.size + len(events) > MOST:
+        if self.fault is not None:
+            raise StoreError(self.fault, field="store")
+        if self.size + len(events) > MAX_EVENTS:
             raise BusyError
-        one = Waiting(events, self._loop.create_future())
-        with self._bell:
-            self.waiting.append(one)
+        one = _Waiting(events, asyncio.get_running_loop().create_future())
+        with self._wake:
+            self._waiting.append(one)
             self.size += len(events)
-            self._bell.notify()
+            self._wake.notify()
         return await one.done
 
-    def show(self, slate: StoredSlate) -> None:
-        """Keep a slate that was shown; written within half a second, and before any event that comes after it."""
-        with self._bell:
-            if not self.slates:
+    def keep(self, slate: StoredSlate) -> None:
+        """Keep a slate that was shown; it is written within half a second, and before any later event."""
+        with self._wake:
+            if not self._slates:
                 self._since = time.monotonic()
-            self.slates.append(slate)
-            if len(self.slates) > MOST_SLATES:
-                self.lost_slates += 1
-                del self.slates[0]
-            elif len(self.slates) == SLATES_FULL:
-                self._bell.notify()
+            self._slates.append(slate)
+            if len(self._slates) > MAX_SLATES:
+                self.dropped_slates += 1
+                del self._slates[0]
+            elif len(self._slates) == SLATE_BATCH:
+                self._wake.notify()
 
     # ---------------------------------------------------------------- on the thread
 
-    def _run(self) -> None:
-        while True:
-            with self._bell:
-                if not (self.waiting or self._stopped or len(self.slates) >= SLATES_FULL):
-                    self._bell.wait(POLL)
-                stopped, n = self._stopped, 0
-                batch: list[Waiting] = []
-                while self.waiting and (not batch or n + len(self.waiting[0].events) <= TOGETHER):
-                    batch.append(self.waiting.pop(0))
-                    n += len(batch[-1].events)
-                ripe = batch or stopped or len(self.slates) >= SLATES_FULL
-                slates: list[StoredSlate] = []
-                if ripe or (self.slates and time.monotonic() - self._since >= SLATES_WAIT):
-                    slates, self.slates = self.slates, []
-            self._turn(batch, slates)
-            if stopped and not self.waiting:
-                return
+    def _main(self, opened: Future[None]) -> None:
+        try:
+            store = self._open(self.path)
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever opens the store
+            opened.set_exception(error)
+            return
+        opened.set_result(None)
+        try:
+            while self._turn(store):
+                pass
+        finally:
+            store.close()
 
-    def _turn(self, batch: list[Waiting], slates: list[StoredSlate]) -> None:
-        """One transaction, then the news."""
+    def _turn(self, store: EventStore) -> bool:
+        """Wait for something to do, and do it. False when the thread has to end."""
+        with self._wake:
+            ready = self._waiting or self._calls or self._stopped or len(self._slates) >= SLATE_BATCH
+            if not ready:
+                self._wake.wait(POLL)
+            stopped, calls, self._calls = self._stopped, self._calls, []
+            batch, slates = ([], []) if self._loop is None else self._due_rows(stopped)
+        for call in calls:
+            call(store)
+        if self._loop is not None:
+            self._transaction(store, batch, slates)
+        return not stopped or bool(self._waiting)
+
+    def _due_rows(self, stopped: bool) -> tuple[list[_Waiting], list[StoredSlate]]:
+        """The batches of one transaction, and the slates that are due. The lock is held."""
+        batch: list[_Waiting] = []
+        size = 0
+        while self._waiting and (not batch or size + len(self._waiting[0].events) <= TRANSACTION):
+            batch.append(self._waiting.pop(0))
+            size += len(batch[-1].events)
+        waited = self._slates and time.monotonic() - self._since >= SLATE_WAIT
+        slates: list[StoredSlate] = []
+        if batch or stopped or waited or len(self._slates) >= SLATE_BATCH:
+            slates, self._slates = self._slates, []
+        return batch, slates
+
+    def _transaction(self, store: EventStore, batch: list[_Waiting], slates: list[StoredSlate]) -> None:
+        """Write once, then read the news."""
         started = time.monotonic()
         try:
-            stored, last = self.store.write([e for w in batch for e in w.events], slates)
+            stored, last = store.write([e for waiting in batch for e in waiting.events], slates)
             new = {e.event_id for e in stored}
             if batch or slates:
                 self.seconds = time.monotonic() - started
             slates = []
-            if (
-                stored and last - len(stored) == self.row
-            ):  # nobody else has written since: no need to read them again
+            if stored and last - len(stored) == self.row:  # no other replica has written since the last read
                 fresh = list(zip(range(self.row + 1, last + 1), stored, strict=True))
             else:
-                fresh = self.store.events_since(self.row)
-            news = News(fresh, self.store.operations_since(self.operation) if self._due() else [])
-            for look in self.every:
-                look()
+                fresh = store.events_since(self.row)
+            news = StoreNews(fresh, store.operations_since(self.operation) if self._poll_due() else [])
+            for function in self.also:
+                function(store)
         except StoreError as error:
             self._fail(batch, slates, error)
             return
-        except Exception as error:  # whatever it was, those who wait are told, and the thread goes on
+        except Exception as error:
             log.exception("the event store failed in an unforeseen way")
             self._fail(batch, slates, StoreError(f"the event store failed: {type(error).__name__}", "store"))
             return
-        if self.trouble is not None:
+        if self.fault is not None:
             log.warning("the event store works again")
-            self.trouble = None
+            self.fault = None
         if news.events:
             self.row = news.events[-1][0]
         if news.operations:
             self.operation = news.operations[-1][0]
         if batch or news.events or news.operations:
-            self._call(self._landed, batch, new, news)
+            self._on_loop(self._landed, batch, new, news)
 
-    def _due(self) -> bool:
-        """Whether to look for what operators did: some times a second is enough."""
+    def _poll_due(self) -> bool:
+        """Whether to read what operators did: some times a second is enough."""
         now = time.monotonic()
         if now - self._looked < POLL:
             return False
         self._looked = now
         return True
 
-    def _fail(self, batch: list[Waiting], slates: list[StoredSlate], error: StoreError) -> None:
-        if self.trouble is None:
+    def _fail(self, batch: list[_Waiting], slates: list[StoredSlate], error: StoreError) -> None:
+        if self.fault is None:
             log.error("%s; events are refused, recommendations go on from memory", error.message)
-        self.trouble = error.message
-        with self._bell:
-            self.slates = slates + self.slates
+        self.fault = error.message
+        with self._wake:
+            self._slates = slates + self._slates
         if batch:
-            self._call(self._refuse, batch, error)
+            self._on_loop(self._refuse, batch, error)
         if not self._stopped:
-            time.sleep(0.5)
+            time.sleep(RETRY)
 
-    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+    def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:  # the loop has ended; what is in the store is there at the next start
+        except RuntimeError:  # the loop has ended; what is in the store is read at the next start
             log.warning("the server stopped while the store was still writing")
 
     # ---------------------------------------------------------------- on the event loop again
 
-    def _landed(self, batch: list[Waiting], new: set[str], news: News) -> None:
-        self.land(news)
-        for one in batch:
-            fresh = {e.event_id for e in one.events} & new
-            new -= fresh  # an event that two batches brought counts for the first
-            self.size -= len(one.events)
-            if not one.done.done():
-                one.done.set_result(len(fresh))
+    def _landed(self, batch: list[_Waiting], new: set[str], news: StoreNews) -> None:
+        assert self._land is not None
+        self._land(news)
+        for waiting in batch:
+            fresh = {e.event_id for e in waiting.events} & new
+            new -= fresh  # an event that two batches hold counts for the first
+            self.size -= len(waiting.events)
+            if not waiting.done.done():
+                waiting.done.set_result(len(fresh))
 
-    def _refuse(self, batch: list[Waiting], error: StoreError) -> None:
-        for one in batch:
-            self.size -= len(one.events)
-            if not one.done.done():
-                one.done.set_exception(error)
+    def _refuse(self, batch: list[_Waiting], error: StoreError) -> None:
+        for waiting in batch:
+            self.size -= len(waiting.events)
+            if not waiting.done.done():
+                waiting.done.set_exception(error)
+
+    def __repr__(self) -> str:
+        return f"Writer({str(self.path)!r}, row {self.row:,}{', ' + self.fault if self.fault else ''})"

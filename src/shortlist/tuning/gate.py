@@ -56,7 +56,9 @@ class Gate:
 def grown(base: Dataset, store: EventStore, present: Recommender | None) -> MergedDataset:
     """A log with what the store has added. present: where its own log is the base, what it has learnt already is left out."""
     if present is not None and base is present.dataset:
-        return merge_store(base, store, base.project.data, present.mark, present.retired)
+        return merge_store(
+            base, store, base.project.data, present.model.position, present.state.catalogue.retired
+        )
     return merge_store(base, store, base.project.data)
 
 
@@ -64,10 +66,7 @@ def train_again(
     project: Project, more: MergedDataset, present: Recommender | None, progress: Progress = silent
 ) -> Recommender:
     """A recommender of all that is known. present: the one before, whose factors it begins from."""
-    recommender = Recommender(project).fit(more.dataset, progress, present)
-    recommender.mark, recommender.retired = more.position, more.retired.copy()
-    recommender.permitted = None
-    return recommender
+    return Recommender(project).fit(more.dataset, progress, present, more.position, more.retired)
 
 
 def pass_gate(

@@ -1,8 +1,8 @@
-"""Who may come in, with how much, how often; and what leaves with every answer.
+"""Access control and measurement around the application.
 
-A plain ASGI layer around the application: it counts bytes as they arrive (whatever a header claims), asks for a key where there are
-keys, holds each key to its rate, gives every request an id, and measures. Errors become a sentence and a field; no stack trace, and
-nothing that somebody sent, leaves the server or reaches its logs.
+A plain ASGI layer: it counts bytes as they arrive (whatever a header claims), asks for a key where there are keys,
+holds each key to its rate, gives every request an id, and measures. Errors become a sentence and a field; no stack
+trace, and nothing that a client sent, leaves the server or reaches its logs.
 """
 
 from __future__ import annotations
@@ -11,22 +11,19 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from shortlist.serve.keys import Key, Keyring
+from shortlist.serve.middleware.asgi import App, Message, Receive, Scope, Send
 from shortlist.serve.telemetry import Metrics
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
 MAX_BODY = 1_000_000
+"""Bytes of a body at most."""
 DRAIN = 8 * MAX_BODY
+"""Bytes of a refused body that are still taken in."""
 OPEN = {"/", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
 ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HEADERS = [
@@ -40,11 +37,11 @@ faults = logging.getLogger("shortlist.faults")
 
 
 class TooLargeError(Exception):
-    pass
+    """The body of a request is larger than allowed."""
 
 
-def scope_of(method: str, path: str) -> str | None:
-    """Which scope a request needs; None: it is open to all."""
+def required_scope(method: str, path: str) -> str | None:
+    """The scope a request needs; None where it is open to all."""
     if path in OPEN or path.startswith("/page/"):
         return None
     if path == "/metrics":
@@ -58,144 +55,165 @@ def scope_of(method: str, path: str) -> str | None:
     return "recommend"
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is refused."""
+
+    status: int
+    sentence: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
 class Guard:
+    """ASGI layer around the application: keys, rates, sizes, ids, metrics, traces and the access log."""
+
     def __init__(self, app: App, keyring: Keyring, metrics: Metrics, tracer: Any = None) -> None:
         self.app, self.keyring, self.metrics, self.tracer = app, keyring, metrics, tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"")
-        request_id = given if ID.fullmatch(given) else uuid.uuid4().hex.encode()
-        status, begun, taken, over = 500, False, 0, False
-        private = scope["path"].startswith("/v1/")
-
-        async def receiving() -> Message:
-            nonlocal taken, over
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MAX_BODY:
-                over = True
-                raise TooLargeError
-            return message
-
-        async def sending(message: Message) -> None:
-            nonlocal status, begun
-            if over and not begun and message["type"] == "http.response.start":
-                raise TooLargeError  # whatever the application makes of a body that broke off
-            if message["type"] == "http.response.start":
-                status, begun = message["status"], True
-                own = [*message["headers"], *HEADERS, (b"x-request-id", request_id)]
-                message = {**message, "headers": [*own, (b"cache-control", b"no-store")] if private else own}
-            await send(message)
-
-        key: Key | None = None
+        exchange = _Exchange(scope, receive, send)
         span = self.tracer.start_span(f"{scope['method']} {scope['path']}") if self.tracer else None
+        key: Key | None = None
         try:
-            refusal, key = self._refused(scope, headers)
+            refusal, key = self._check(scope, exchange.headers)
             if refusal is not None:
-                await _drain(receive)
-                await _say(sending, *refusal)
+                await exchange.refuse(refusal)
             else:
                 scope["key"] = key.name if key is not None else "anybody"
-                await self.app(scope, receiving, sending)
+                await self.app(scope, exchange.receive, exchange.send)
         except TooLargeError:
-            over = False
-            await _drain(receive)
-            if not begun:
-                await _say(sending, 413, f"the body is larger than {MAX_BODY:,} bytes")
-        except Exception as error:
+            await exchange.refuse(Refusal(413, f"the body is larger than {MAX_BODY:,} bytes"))
+        except Exception as error:  # noqa: BLE001 - the client gets a sentence, the log the place
             faults.error(
                 "%s while answering %s",
                 type(error).__name__,
                 getattr(scope.get("route"), "path", "?"),
                 exc_info=_without_values(error),
-                extra={"facts": {"request_id": request_id.decode()}},
+                extra={"facts": {"request_id": exchange.request_id.decode()}},
             )
-            if not begun:
-                await _say(sending, 500, "something went wrong on our side; the server's log says what")
+            if not exchange.begun:
+                await _answer(
+                    exchange.send, Refusal(500, "something went wrong in the server; its log names it")
+                )
         finally:
-            seconds = time.perf_counter() - started
-            path = getattr(scope.get("route"), "path", "other")
-            self.metrics.seconds.labels(path).observe(seconds)
-            self.metrics.answers.labels(path, str(status)).inc()
-            if path == "/v1/recommend":
-                self.metrics.recent.answered(seconds, status)
-            if span is not None:
-                span.update_name(f"{scope['method']} {path}")
-                span.set_attribute("http.response.status_code", status)
-                for stage, took in scope.get("laps", {}).items():
-                    span.set_attribute(f"shortlist.{stage}_ms", took * 1000)
-                span.end()
-            if access.isEnabledFor(logging.INFO):
-                facts = {
-                    "request_id": request_id.decode(),
-                    "method": scope["method"],
-                    "path": path,
-                    "status": status,
-                    "milliseconds": round(seconds * 1000, 3),
-                    "key": key.name if key is not None else None,
-                }
-                access.info("answered", extra={"facts": facts})
+            self._record(exchange, key, span)
 
-    def _refused(
-        self, scope: Scope, headers: dict[bytes, bytes]
-    ) -> tuple[tuple[int, str, list[tuple[bytes, bytes]]] | None, Key | None]:
-        """Why a request is not let in: status, sentence, headers; and whose key it came with."""
+    def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[Refusal | None, Key | None]:
+        """Whether a request is refused, and the key it came with."""
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY:
-            return (413, f"the body is larger than {MAX_BODY:,} bytes", []), None
+            return Refusal(413, f"the body is larger than {MAX_BODY:,} bytes"), None
         if length != b"0" or b"transfer-encoding" in headers:
             kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if kind != b"application/json":
-                return (415, "the body must be JSON, sent as Content-Type: application/json", []), None
-        wanted = scope_of(scope["method"], scope["path"])
+                return Refusal(415, "the body must be JSON, sent as Content-Type: application/json"), None
+        wanted = required_scope(scope["method"], scope["path"])
         if wanted is None or not self.keyring.locked:
             return None, None
         kind, _, secret = headers.get(b"authorization", b"").partition(b" ")
         key = self.keyring.find(secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
         if key is None:
-            said = "a key is needed: send Authorization: Bearer <key>; `shortlist keys add` makes one"
-            return (401, said, [(b"www-authenticate", b"Bearer")]), None
+            sentence = "a key is needed: send Authorization: Bearer <key>; `shortlist keys add` makes one"
+            return Refusal(401, sentence, ((b"www-authenticate", b"Bearer"),)), None
         if wanted not in key.scopes:
-            return (403, f"this key is not for that: it needs the scope {wanted}", []), key
+            return Refusal(403, f"this key lacks a scope: the request needs {wanted}"), key
         if not key.take(time.monotonic()):
-            return (
-                429,
-                f"more than {key.rate:g} requests a second with this key",
-                [(b"retry-after", b"1")],
-            ), key
+            sentence = f"more than {key.rate:g} requests a second with this key"
+            return Refusal(429, sentence, ((b"retry-after", b"1"),)), key
         return None, key
 
+    def _record(self, exchange: _Exchange, key: Key | None, span: Any) -> None:
+        """Metrics, trace and access log of one request."""
+        scope, status = exchange.scope, exchange.status
+        seconds = time.perf_counter() - exchange.started
+        path = getattr(scope.get("route"), "path", "other")
+        self.metrics.seconds.labels(path).observe(seconds)
+        self.metrics.answers.labels(path, str(status)).inc()
+        if path == "/v1/recommend":
+            self.metrics.activity.answered(seconds, status)
+        if span is not None:
+            span.update_name(f"{scope['method']} {path}")
+            span.set_attribute("http.response.status_code", status)
+            for stage, took in scope.get("stage_times", {}).items():
+                span.set_attribute(f"shortlist.{stage}_ms", took * 1000)
+            span.end()
+        if access.isEnabledFor(logging.INFO):
+            facts = {
+                "request_id": exchange.request_id.decode(),
+                "method": scope["method"],
+                "path": path,
+                "status": status,
+                "milliseconds": round(seconds * 1000, 3),
+                "key": key.name if key is not None else None,
+            }
+            access.info("answered", extra={"facts": facts})
 
-async def _drain(receive: Receive) -> None:
-    """Take in what is still being sent of a body that is refused, within bounds: who sends it would otherwise see a broken
-    connection and not the reason.
-    """
-    taken = 0
-    while taken < DRAIN:
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return
+
+class _Exchange:
+    """One request and its answer, as they pass through the guard."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self.started = time.perf_counter()
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        given = self.headers.get(b"x-request-id", b"")
+        self.request_id = given if ID.fullmatch(given) else uuid.uuid4().hex.encode()
+        self.status, self.begun = 500, False
+        self._received, self._too_large = 0, False
+
+    async def receive(self) -> Message:
+        """Pass on what the client sends, up to the largest body."""
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        if self._received > MAX_BODY:
+            self._too_large = True
+            raise TooLargeError
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on the answer, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            if self._too_large and not self.begun:
+                raise TooLargeError  # the application's answer to a body that broke off is not the right one
+            self.status, self.begun = message["status"], True
+            headers = [*message["headers"], *HEADERS, (b"x-request-id", self.request_id)]
+            if self.scope["path"].startswith("/v1/"):
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer with a refusal, unless an answer has begun."""
+        self._too_large = False
+        await self._drain()
+        if not self.begun:
+            await _answer(self.send, refusal)
+
+    async def _drain(self) -> None:
+        """Take in the rest of a refused body, within bounds: the client would otherwise see a broken connection."""
+        received = 0
+        while received < DRAIN:
+            message = await self._receive()
+            received += len(message.get("body", b""))
+            if message["type"] != "http.request" or not message.get("more_body"):
+                return
 
 
-async def _say(
-    send: Send, status: int, sentence: str, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    body = orjson.dumps({"error": sentence, "field": None})
-    own = [
+async def _answer(send: Send, refusal: Refusal) -> None:
+    body = orjson.dumps({"error": refusal.sentence, "field": None})
+    headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        *(headers or []),
+        *refusal.headers,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": own})
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 def _without_values(error: BaseException) -> tuple[Any, Any, Any]:
-    """The error's kind and where it happened: its message may hold what somebody sent."""
+    """The type of an error and where it happened; its message can contain what a client sent."""
     return type(error), type(error).__new__(type(error)), error.__traceback__

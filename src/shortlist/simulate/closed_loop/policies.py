@@ -132,15 +132,15 @@ class CascadePolicy(LoopPolicy):
                 seed=batch.seed,
                 weights=self.weights,
             )
+            self.recommender.state.record_served(slates)
             for slate in slates:
                 items.append([recommendation.item for recommendation in slate.items])
                 propensities.append([recommendation.propensity for recommendation in slate.items])
-                self.recommender.showed(slate)
         return PolicySlates(items, propensities)
 
     def observe(self, events: list[StoredEvent]) -> None:
         """Pass the events to the recommender."""
-        self.recommender.observe_many(events)
+        self.recommender.state.observe(events)
 
 
 class RankerlessPolicy(LoopPolicy):

@@ -1,4 +1,4 @@
-"""The last minute, second by second: what the page's Live tab shows of this process."""
+"""Requests and events of the last minute, second by second, for the page's Live tab."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import time
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 SPAN = 60
 
 
-class Recent:
-    """Requests and events of each of the last seconds, and how long the latest requests took."""
+class Activity:
+    """Requests, events and failed answers of each of the last 60 seconds, and how long the latest requests took."""
 
     def __init__(self) -> None:
         self.requests, self.events, self.errors = (np.zeros(SPAN, np.int64) for _ in range(3))
@@ -19,7 +20,7 @@ class Recent:
         self._second = int(time.monotonic())
 
     def _place(self) -> int:
-        """The present second's place in the rings; those that have passed since are emptied."""
+        """The present second's place in the rings; the seconds that have passed since the last call are emptied."""
         now = int(time.monotonic())
         for second in range(max(self._second + 1, now - SPAN + 1), now + 1):
             for ring in (self.requests, self.events, self.errors):
@@ -28,21 +29,23 @@ class Recent:
         return now % SPAN
 
     def answered(self, seconds: float, status: int) -> None:
+        """Count one answer."""
         at = self._place()
         self.requests[at] += 1
         self.errors[at] += status >= 500
         self.took.append((time.monotonic(), seconds))
 
     def stored(self, events: int) -> None:
+        """Count stored events."""
         self.events[self._place()] += events
 
-    def series(self, ring: np.ndarray) -> list[int]:
-        """A ring in order of time; the second that is not over yet is left out."""
+    def series(self, ring: NDArray[np.int64]) -> list[int]:
+        """A ring in the order of time, without the present second, which is not complete."""
         at = self._place()
         return [int(v) for v in np.roll(ring, -at)[1:]]
 
     def percentiles(self) -> tuple[float, float] | None:
-        """Median and 99th percentile of the last minute, in milliseconds."""
+        """Median and 99th percentile of the last minute, milliseconds; None without requests."""
         since = time.monotonic() - SPAN
         took = [seconds for at, seconds in self.took if at >= since]
         return (float(np.median(took)) * 1e3, float(np.quantile(took, 0.99)) * 1e3) if took else None

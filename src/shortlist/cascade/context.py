@@ -1,0 +1,119 @@
+"""From the context of a request or an event, as a client sends it, to coded attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.attributes import Attribute
+from shortlist.errors import RequestError, suggestion
+
+CACHED = 10_000
+"""Encoded contexts of single events that are kept: most events have a context that occurred before."""
+Context = Mapping[str, Any]
+
+
+class ContextEncoder:
+    """Codes contexts with the vocabularies of the log's context columns and of the user attributes.
+
+    Parameters
+    ----------
+    columns
+        Context columns of the log, by name.
+    users
+        User attributes, by name. A visitor may send them with a request.
+    """
+
+    def __init__(self, columns: Mapping[str, Attribute], users: Mapping[str, Attribute]) -> None:
+        self.columns, self.users = columns, users
+        self._cache: dict[tuple[tuple[str, Any], ...], dict[str, Attribute]] = {}
+
+    def check_names(self, context: Context) -> None:
+        """Raise `RequestError` for a name that is neither a context column nor a user attribute."""
+        for name in context:
+            if name not in self.columns and name not in self.users:
+                known = [*self.columns, *self.users]
+                raise RequestError(
+                    f"context: there is no {name!r}{suggestion(name, known)}; there are: {', '.join(known) or 'none'}",
+                    field=f"context.{name}",
+                )
+
+    def check(self, context: Context) -> None:
+        """Raise `RequestError` for an unknown name or a value of the wrong type."""
+        self.check_names(context)
+        for name, value in context.items():
+            _plain(name, value, self.columns.get(name) or self.users[name])
+
+    def of_requests(self, contexts: Sequence[Context | None]) -> dict[str, Attribute]:
+        """Code the context columns of a batch: name → attribute with one row a request."""
+        return self._encode(contexts, self.columns)
+
+    def user_attributes(
+        self, contexts: Sequence[Context | None], codes: NDArray[np.int32]
+    ) -> dict[str, Attribute]:
+        """Return the user attributes of a batch: those of the table, replaced by those a request sends itself."""
+        found = {name: attribute.take(codes) for name, attribute in self.users.items()}
+        for name, given in self._encode(contexts, self.users).items():
+            rows = np.array([at for at, one in enumerate(contexts) if one and name in one])
+            if len(rows) == len(codes):
+                found[name] = given
+            else:
+                found[name] = found[name].with_rows(rows, [given.show(int(row)) for row in rows])
+        return found
+
+    def of_event(self, context: Context | None, where: str = "") -> dict[str, Attribute]:
+        """Code the context of one event; names without a column are ignored. Raises `RequestError` for a bad value."""
+        known = {name: value for name, value in (context or {}).items() if name in self.columns}
+        if not known:
+            return {}
+        try:
+            key = tuple(known.items())
+            if key in self._cache:
+                return self._cache[key]
+        except TypeError:  # a value that is not hashable is not valid either: reported below
+            key = None
+        try:
+            found = self._encode([known], self.columns)
+        except RequestError as error:
+            raise RequestError(f"{where}{error.message}", field=f"{where}{error.field}") from None
+        if key is not None and len(self._cache) < CACHED:
+            self._cache[key] = found
+        return found
+
+    def of_events(self, contexts: Sequence[Context]) -> dict[str, Attribute]:
+        """Code the contexts of many events; names without a column are ignored."""
+        return self._encode(contexts, self.columns) if any(contexts) else {}
+
+    def _encode(
+        self, contexts: Sequence[Context | None], columns: Mapping[str, Attribute]
+    ) -> dict[str, Attribute]:
+        names = dict.fromkeys(name for one in contexts if one for name in one if name in columns)
+        return {
+            name: _coded(name, [None if one is None else one.get(name) for one in contexts], columns[name])
+            for name in names
+        }
+
+    def __repr__(self) -> str:
+        return f"ContextEncoder({', '.join([*self.columns, *self.users])})"
+
+
+def _coded(name: str, values: list[Any], like: Attribute) -> Attribute:
+    """Code one value a request like an attribute that is known."""
+    return like.with_values([_plain(name, value, like) for value in values])
+
+
+def _plain(name: str, value: Any, like: Attribute) -> Any:
+    if value is None:
+        return None
+    if like.kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise RequestError(f"context.{name} must be a number and is {value!r}", field=f"context.{name}")
+    if like.kind == "category":
+        return str(value)
+    if like.kind == "list" and (not isinstance(value, list) or not all(isinstance(v, str) for v in value)):
+        raise RequestError(
+            f"context.{name} must be a list of strings and is {value!r}", field=f"context.{name}"
+        )
+    return value

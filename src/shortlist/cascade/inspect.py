@@ -1,0 +1,112 @@
+"""Looking into a model: what the ranker sees, and what is known of one item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from shortlist.cascade.encode import encode
+from shortlist.cascade.model import Model
+from shortlist.cascade.run import BATCH, Cascade, ScoredBatch
+from shortlist.cascade.state import LiveState
+from shortlist.data.slates import Recommendation
+from shortlist.errors import RequestError, suggestion
+from shortlist.features.keys import RequestKeys
+from shortlist.features.rows import FeatureRows
+from shortlist.requests import Contexts, RecommendRequest, context_of_each
+from shortlist.retrieve import Requests
+
+
+def candidates(
+    model: Model,
+    state: LiveState,
+    users: Sequence[Any],
+    contexts: Contexts = None,
+    now: int | None = None,
+) -> list[ScoredBatch]:
+    """The candidates of some users at this moment, with the matrix the ranker reads, in batches of at most 128."""
+    each = context_of_each(contexts, len(users))
+    moment = state.now() if now is None else now
+    requests = [
+        RecommendRequest(user, context=context, now=moment) for user, context in zip(users, each, strict=True)
+    ]
+    resolved = Cascade.resolve(model, state, requests)
+    return [
+        Cascade.score(model, state, resolved[start : start + BATCH])
+        for start in range(0, len(resolved), BATCH)
+    ]
+
+
+def encode_requests(model: Model, state: LiveState, requests: Sequence[RecommendRequest]) -> Requests:
+    """What the retrievers read of some requests of one moment and with the same filters."""
+    resolved = Cascade.resolve(model, state, requests)
+    with state.reading(resolved[0].moment):
+        return encode(model, state, state.catalogue, resolved).requests
+
+
+def visitor_features(model: Model, state: LiveState, item: int) -> dict[str, float | None]:
+    """The feature values of an item (code) for a new visitor, but for what sources say of it; None where unknown."""
+    resolved = Cascade.resolve(model, state, [RecommendRequest()])
+    names = list(model.retrievers)
+    unknown = np.full((1, len(names)), np.nan, np.float32)
+    with state.reading(resolved[0].moment):
+        encoded = encode(model, state, state.catalogue, resolved)
+        rows = FeatureRows(
+            RequestKeys(encoded.codes, encoded.context, encoded.requests.attributes),
+            encoded.requests.moments,
+            encoded.histories,
+            np.zeros(1, np.int64),
+            np.array([item], np.int32),
+            names,
+            unknown,
+            unknown,
+        )
+        matrix = model.features.online_matrix(rows, state.counters, state.item_features)
+    declared = model.features.names([])
+    return {
+        name: None if np.isnan(value) else round(float(value), 5)
+        for name, value in zip(declared, matrix[0, : len(declared)].tolist(), strict=True)
+    }
+
+
+def similar_items(
+    model: Model, state: LiveState, item: Any, n: int, source: str | None = None
+) -> list[Recommendation]:
+    """The items most similar to one, by the first retriever that finds any.
+
+    `source` names the retriever to ask; `together` gives what is bought with the item, and is used only when it is
+    named. Raises `RequestError` for an item or a source that does not exist.
+    """
+    catalogue = state.catalogue
+    code = catalogue.items.ids.code(item)
+    if code < 0:
+        raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
+    if source is not None and source not in catalogue.retrievers:
+        raise RequestError(
+            f"by: there is no source {source!r}{suggestion(source, catalogue.retrievers)}; "
+            f"there are: {', '.join(catalogue.retrievers)}",
+            field="by",
+        )
+    allowed = catalogue.allowed(None)
+    shown = ~catalogue.retired if allowed is None else allowed
+    for name, retriever in catalogue.retrievers.items():
+        goes_with = retriever.name == "together"
+        scores = retriever.similar(code) if source == name or (source is None and not goes_with) else None
+        if scores is None:
+            continue
+        scores = scores.copy()
+        if code < len(scores):
+            scores[code] = -np.inf
+        scores[~shown[: len(scores)]] = -np.inf
+        order = np.argsort(-scores, kind="stable")[:n]
+        order = order[scores[order] > 0]
+        if len(order):
+            ids, titles = catalogue.items.ids, catalogue.items.titles
+            reason = f"{'Goes with' if goes_with else 'Like'} {titles[code]}"
+            return [
+                Recommendation(ids.id(int(i)), titles[int(i)], float(scores[i]), {}, {name: rank}, reason)
+                for rank, i in enumerate(order.tolist())
+            ]
+    return []

@@ -1,0 +1,306 @@
+"""The cascade: retrieve → rank → re-rank, as a pure function of a model, a state and requests.
+
+`Cascade.run` is re-entrant. It keeps nothing between calls: what it needs to write belongs to the call, so threads, a
+canary, a shadow and a model check can run it at the same time on the same objects.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.cascade.catalogue import Catalogue
+from shortlist.cascade.encode import EncodedBatch, ResolvedRequest, Resolver, encode
+from shortlist.cascade.locks import single_threaded_blas
+from shortlist.cascade.model import Model
+from shortlist.cascade.stage_times import StageTimes
+from shortlist.cascade.state import LiveState
+from shortlist.features.keys import RequestKeys
+from shortlist.features.rows import FeatureRows
+from shortlist.requests import RecommendRequest
+from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartSlot
+from shortlist.rerank.exploration import POOL, ExplorationPolicy, explore
+from shortlist.retrieve.fusion.blend import blend
+
+BATCH = 128
+"""Requests that are answered together at most."""
+
+
+@dataclass(frozen=True, repr=False)
+class ScoredBatch:
+    """The candidates of a batch with features, predictions and utility.
+
+    Attributes
+    ----------
+    requests
+        The requests, in order; those of row b have the candidates `bounds[b]:bounds[b + 1]`.
+    rows
+        Candidates as feature rows.
+    matrix
+        float32 (rows, features): what the ranker read.
+    predictions
+        float32 (rows, objectives), calibrated.
+    utility
+        float64 (rows,).
+    """
+
+    catalogue: Catalogue
+    requests: Sequence[ResolvedRequest]
+    encoded: EncodedBatch
+    rows: FeatureRows
+    matrix: NDArray[np.float32]
+    predictions: NDArray[np.float32]
+    utility: NDArray[np.float64]
+    bounds: NDArray[np.int64]
+    known: list[bool]
+
+    def of(self, row: int) -> slice:
+        """The candidates of one request."""
+        return slice(int(self.bounds[row]), int(self.bounds[row + 1]))
+
+    def __repr__(self) -> str:
+        return f"ScoredBatch({len(self.requests)} requests, {len(self.rows.item):,} candidates)"
+
+
+@dataclass(frozen=True, repr=False)
+class RankedSlate:
+    """The chosen candidates of one request, best first.
+
+    `chosen` int64 (≤ n,) are rows of the batch, `chance` float64 the probability of each in its slot.
+    """
+
+    slate_id: str
+    row: int
+    chosen: NDArray[np.int64]
+    chance: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        return f"RankedSlate({self.slate_id}, {len(self.chosen)} items)"
+
+
+@dataclass(frozen=True)
+class RankedBatch:
+    """One batch: its scored candidates and a slate for each request."""
+
+    scored: ScoredBatch
+    slates: list[RankedSlate]
+
+
+@dataclass(frozen=True, repr=False)
+class Ranked:
+    """The answer of the cascade to some requests.
+
+    Attributes
+    ----------
+    batches
+        The batches they were answered in.
+    places
+        For each request, the number of its batch and its row there.
+    times
+        Seconds of each stage, over all batches.
+    """
+
+    batches: list[RankedBatch]
+    places: list[tuple[int, int]]
+    times: StageTimes
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __repr__(self) -> str:
+        return f"Ranked({len(self.places)} requests in {len(self.batches)} batches)"
+
+
+class Cascade:
+    """Answers requests with a model and a state; holds nothing itself."""
+
+    @staticmethod
+    def resolve(
+        model: Model, state: LiveState, requests: Sequence[RecommendRequest]
+    ) -> list[ResolvedRequest]:
+        """Check requests against a model. Raises `RequestError` for the first one that is wrong."""
+        resolver = Resolver(model, state)
+        return [resolver(request) for request in requests]
+
+    @staticmethod
+    def run(
+        model: Model,
+        state: LiveState,
+        requests: Sequence[RecommendRequest | ResolvedRequest],
+        times: StageTimes | None = None,
+    ) -> Ranked:
+        """Answer requests: every stage, for all of them.
+
+        Requests of the same moment and filters are answered together, up to 128 at a time; each answer is the same as
+        for the request alone.
+        """
+        times = StageTimes() if times is None else times
+        resolver = Resolver(model, state)
+        resolved = [r if isinstance(r, ResolvedRequest) else resolver(r) for r in requests]
+        batches: list[RankedBatch] = []
+        places: list[tuple[int, int]] = [(0, 0)] * len(resolved)
+        for part in _parts(resolved):
+            scored = Cascade.score(model, state, [resolved[at] for at in part], times)
+            with state.reading(scored.requests[0].moment):
+                slates = [rerank(model, state, scored, row) for row in range(len(part))]
+            times("rerank")
+            for row, at in enumerate(part):
+                places[at] = len(batches), row
+            batches.append(RankedBatch(scored, slates))
+        return Ranked(batches, places, times)
+
+    @staticmethod
+    def score(
+        model: Model,
+        state: LiveState,
+        batch: Sequence[ResolvedRequest],
+        times: StageTimes | None = None,
+    ) -> ScoredBatch:
+        """Candidates of one batch (at most 128 requests of one batch key) with predictions and utility."""
+        lap = StageTimes() if times is None else times
+        moment = batch[0].moment
+        with single_threaded_blas() if len(batch) > 1 else nullcontext(), state.reading(moment):
+            catalogue = state.catalogue
+            encoded = encode(model, state, catalogue, batch)
+            lap("request")
+            rows = _candidates(model, state, catalogue, encoded)
+            lap("retrieve")
+            matrix = model.features.online_matrix(rows, state.counters, state.item_features)
+            known = [
+                bool(code >= 0) or state.histories.has_new_events(one.user)
+                for code, one in zip(encoded.codes, batch, strict=True)
+            ]
+            lap("features")
+            if len(matrix):
+                predictions = model.ranker.predict(matrix)
+            else:
+                predictions = np.empty((0, len(model.objectives)), np.float32)
+            bounds = np.searchsorted(rows.request, np.arange(len(batch) + 1))
+            utility = _utility(batch, predictions, bounds)
+            lap("rank")
+        return ScoredBatch(catalogue, batch, encoded, rows, matrix, predictions, utility, bounds, known)
+
+
+def _parts(resolved: Sequence[ResolvedRequest]) -> list[list[int]]:
+    """Positions of requests that are answered together."""
+    if len(resolved) == 1:
+        return [[0]]
+    groups: dict[tuple[int, bytes], list[int]] = {}
+    for at, one in enumerate(resolved):
+        groups.setdefault(one.batch_key, []).append(at)
+    return [
+        group[start : start + BATCH] for group in groups.values() for start in range(0, len(group), BATCH)
+    ]
+
+
+def _candidates(model: Model, state: LiveState, catalogue: Catalogue, encoded: EncodedBatch) -> FeatureRows:
+    requests = encoded.requests
+    blended = blend(
+        catalogue.retrievers,
+        requests,
+        model.project.retrieve.candidates,
+        _forced(state, catalogue, encoded),
+    )
+    found = blended.item >= 0
+    return FeatureRows(
+        RequestKeys(encoded.codes, encoded.context, requests.attributes),
+        requests.moments,
+        encoded.histories,
+        np.repeat(np.arange(len(encoded.codes)), found.sum(1)),
+        blended.item[found],
+        blended.sources,
+        blended.ranks[found],
+        blended.scores[found],
+    )
+
+
+def _forced(state: LiveState, catalogue: Catalogue, encoded: EncodedBatch) -> list[NDArray[np.int32]] | None:
+    """Items that are candidates in any case: the newest, while they have an exposure budget."""
+    if state.cold_start is None:
+        return None
+    requests = encoded.requests
+    moment = int(requests.moments.max(initial=0))
+    newest = state.cold_start.new_items(catalogue.first_seen, moment, requests.allowed)[: 4 * MAX_CANDIDATES]
+    if requests.excluded_indptr is None or requests.excluded is None:
+        return [newest[:MAX_CANDIDATES]] * len(requests)
+    found = []
+    for row in range(len(requests)):
+        low, high = requests.excluded_indptr[row : row + 2]
+        found.append(newest[~np.isin(newest, requests.excluded[low:high])][:MAX_CANDIDATES])
+    return found
+
+
+def _utility(
+    batch: Sequence[ResolvedRequest], predictions: NDArray[np.float32], bounds: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Each request's own utility of its candidates; requests with the same weights are computed at once."""
+    utility = np.empty(len(predictions))
+    start = 0
+    while start < len(batch):
+        end = start + 1
+        while end < len(batch) and batch[end].utility is batch[start].utility:
+            end += 1
+        part = slice(int(bounds[start]), int(bounds[end]))
+        utility[part] = batch[start].utility.utility(predictions[part])
+        start = end
+    return utility
+
+
+def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> RankedSlate:
+    """Choose the slate of one request from its candidates. Call it while `state.reading` holds."""
+    resolved, part = scored.requests[row], scored.of(row)
+    request, strengths, settings = resolved.request, resolved.strengths, model.project.rerank
+    slate_id = uuid.uuid4().hex
+    # without a seed the slate's id is one, so that a logged slate can be reproduced
+    seed = int(slate_id[:15], 16) if request.seed is None else request.seed
+    items, predictions = scored.rows.item[part], scored.predictions[part]
+    utility = resolved.utility.guarded(scored.utility[part], predictions, request.n)
+    shares = None
+    if strengths.calibration > 0:
+        shares = genre_shares(scored, row)
+    size = request.n if strengths.explore <= 0 else min(POOL * request.n, len(items))
+    order = scored.catalogue.pipeline.rerank(items, utility, size, resolved.moment, strengths, shares)
+    ranked, trial = len(order), None
+    if strengths.cold_start and state.cold_start is not None:
+        order, trial = _trial(model, state, scored, row, order)
+    policy = ExplorationPolicy(strengths.explore, settings.explore_way, settings.explore_from)
+    chosen, chance = explore(ranked, request.n, policy, seed, trial)
+    return RankedSlate(slate_id, row, part.start + order[chosen], chance)
+
+
+def genre_shares(scored: ScoredBatch, row: int) -> NDArray[np.float64] | None:
+    """Shares of one request's recent history over the values that slates are calibrated to."""
+    histories = scored.encoded.requests.histories
+    low, high = histories.indptr[row : row + 2]
+    return scored.catalogue.pipeline.taste(histories.item[low:high])
+
+
+def _trial(
+    model: Model, state: LiveState, scored: ScoredBatch, row: int, order: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], ColdStartSlot | None]:
+    """The new items among the candidates as a trial, with the order lengthened by those that are not in it."""
+    cold, catalogue = state.cold_start, scored.catalogue
+    assert cold is not None
+    resolved, part = scored.requests[row], scored.of(row)
+    items, predictions = scored.rows.item[part], scored.predictions[part]
+    rows = np.flatnonzero(cold.is_new(items, catalogue.first_seen[items], resolved.moment))
+    rows = rows[catalogue.pipeline.within_exposure_cap(items[rows], items[order])]
+    if not len(rows):
+        return order, None
+    rows = rows[np.argsort(cold.impressions(items[rows]), kind="stable")][:MAX_CANDIDATES]
+    objective = model.project.relevant
+    if model.project.objectives[objective].kind == "probability":
+        predicted = predictions[rows, model.objectives.index(objective)].astype(np.float64)
+    else:
+        predicted = np.full(len(rows), cold.base_rate)
+    mean, deviation = cold.posterior(items[rows], predicted)
+    longer = np.concatenate([order, np.setdiff1d(rows, order)])
+    by_row = np.argsort(longer)
+    place = by_row[np.searchsorted(longer, rows, sorter=by_row)]
+    slot = model.project.rerank.new_items.slot
+    return longer, ColdStartSlot(resolved.strengths.cold_start, slot, place, mean, deviation)

@@ -1,0 +1,252 @@
+"""What changes while a model serves, and its only owner."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from shortlist.cascade.catalogue import Catalogue, ItemChange
+from shortlist.cascade.context import ContextEncoder
+from shortlist.cascade.histories import HistoryEvent, LiveHistories
+from shortlist.cascade.locks import ReadWriteLock
+from shortlist.cascade.model import Model
+from shortlist.config.base import IMPRESSION
+from shortlist.data.attributes import TimeAttribute
+from shortlist.data.slates import Slate
+from shortlist.errors import RequestError, suggestion
+from shortlist.features.keys import SPARE_ITEMS, KeyRows, RequestKeys
+from shortlist.features.online import OnlineCounters
+from shortlist.rerank.cold_start import ColdStartExploration
+from shortlist.store.records import StoredEvent
+
+DAY = 86_400_000
+REPLAY = 5_000
+"""Events that are folded in at once when a store is replayed."""
+
+
+class Clock:
+    """The recommender's time, in milliseconds since 1970; it never goes back.
+
+    A log that ended over a day ago (a public data set, a simulated world) keeps its own clock: its "last 7 days" end
+    when the log ends, and time goes on from there.
+    """
+
+    def __init__(self, end_of_log: int) -> None:
+        now = int(time.time() * 1000)
+        self._behind = now - end_of_log if now - end_of_log > DAY else 0
+        self._latest = 0
+        self._lock = threading.Lock()
+
+    def now(self) -> int:
+        """Return the present moment; it stands still while the machine's clock is behind an earlier answer."""
+        with self._lock:
+            self._latest = max(self._latest, int(time.time() * 1000) - self._behind)
+            return self._latest
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"_behind": self._behind, "_latest": self._latest}
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        self._behind, self._latest = state["_behind"], state["_latest"]
+        self._lock = threading.Lock()
+
+
+class LiveState:
+    """The mutable half of a recommender: histories, counters, catalogue, clock and exploration budgets.
+
+    Requests read it under `reading`, any number at a time; events, erasures and catalogue changes are applied one at a
+    time. It is the fold of the events and operations given to it, in their order.
+
+    Parameters
+    ----------
+    model
+        The model it belongs to. A model can have several live states, which know nothing of each other.
+    counters
+        Counters as they stand after the model's log; counted anew by default.
+
+    Attributes
+    ----------
+    catalogue
+        The items at this moment: an immutable value that is replaced as a whole.
+    observed
+        Number of events since training.
+    erased
+        Ids of users who were erased since training.
+    """
+
+    def __init__(self, model: Model, counters: OnlineCounters | None = None) -> None:
+        data, project = model.dataset, model.project
+        self.model = model
+        self.clock = Clock(int(data.log.time[-1]) + 1)
+        self.histories = LiveHistories(data.histories)
+        self.counters = model.features.counters(data) if counters is None else counters
+        self.item_features = model.features.item_features(data.items, SPARE_ITEMS)
+        self.context = ContextEncoder(data.log.context, data.users.attributes)
+        by = project.rerank.freshness_by
+        first_seen = data.items.attribute(by, TimeAttribute).times if by else data.first
+        retired = model.retired if len(model.retired) else np.zeros(len(data.items), bool)
+        self.catalogue = Catalogue(
+            project, data.items.with_room(SPARE_ITEMS), retired, first_seen, model.retrievers, len(data.items)
+        )
+        self.cold_start = _cold_start(model)
+        self.observed = 0
+        self.erased: set[Any] = set()
+        self._lock = ReadWriteLock()
+
+    # ---------------------------------------------------------------- reading
+
+    @contextmanager
+    def reading(self, moment: int) -> Iterator[None]:
+        """Hold the state still at a moment (ms) while a batch reads it; windowed counts end at that moment."""
+        while True:
+            with self._lock.read():
+                if moment < self.counters.next_step_at:
+                    yield
+                    return
+            with self._lock.write():
+                self.counters.advance(moment)
+
+    def now(self) -> int:
+        """Return the recommender's clock, in milliseconds."""
+        return self.clock.now()
+
+    def knows(self, user: Any, code: int) -> bool:
+        """Return whether a user has a history: in the log (and is not erased), or since training."""
+        own = self.histories.known_codes(np.array([code], np.int32))
+        return bool(own[0] >= 0) or self.histories.has_new_events(user)
+
+    def check_event(self, event: StoredEvent, where: str = "") -> None:
+        """Raise `RequestError` naming the field for an unknown item, an unknown kind or a bad context value."""
+        if self.catalogue.items.ids.code(event.item) < 0:
+            raise RequestError(f"{where}item: the catalogue has no item {event.item!r}", field=f"{where}item")
+        kinds = self.model.dataset.log.kinds
+        if event.kind not in kinds:
+            raise RequestError(
+                f"{where}kind: there is no event kind {event.kind!r}{suggestion(event.kind, kinds)}; "
+                f"there are: {', '.join(kinds)}",
+                field=f"{where}kind",
+            )
+        self.context.of_event(event.context, where)
+
+    # ---------------------------------------------------------------- changing
+
+    def observe(self, events: Sequence[StoredEvent]) -> int:
+        """Fold events in, in any order; the next request reflects them.
+
+        Returns
+        -------
+        Number of events that were not usable: of an item, a kind or a context value that the model does not know.
+        """
+        with self._lock.write():
+            return self._observe(events)
+
+    def replay(self, events: Iterable[StoredEvent]) -> int:
+        """Fold many events in, some thousand at a time. Returns the number of events that were not usable."""
+        unusable, waiting = 0, iter(events)
+        while batch := list(islice(waiting, REPLAY)):
+            unusable += self.observe(batch)
+        return unusable
+
+    def change_items(self, changes: Sequence[ItemChange]) -> None:
+        """Add, change or retire items. Check them first with `check_changes`; what is wrong raises here too."""
+        if not changes:
+            return
+        with self._lock.write():
+            fresh = self.catalogue.with_changes(changes, self.now())
+            codes = np.unique(fresh.items.ids.codes([change.item for change in changes]))
+            self.item_features.update(codes, fresh.items)
+            if self.cold_start is not None:
+                self.cold_start.grow(len(fresh.items))
+            self.catalogue = fresh
+
+    def check_changes(self, changes: Sequence[ItemChange], where: str = "") -> None:
+        """Raise `RequestError` naming the field where one of the changes cannot be made."""
+        for number, change in enumerate(changes):
+            self.catalogue.items.check_change(change.entity, where.format(number))
+
+    def forget(self, user: Any) -> None:
+        """Erase a user: the history is gone at once, the log's part included.
+
+        Counters that others share (how often an item was played) keep what they counted until the model is loaded
+        again.
+        """
+        own = self.model.dataset.users.ids.own(user)
+        with self._lock.write():
+            self.histories.forget(own, self.model.dataset.users.ids.code(user))
+            self.erased.add(own)
+
+    def record_served(self, slates: Iterable[Slate]) -> None:
+        """Count slates that were shown: new items on them use up their exposure budget."""
+        if self.cold_start is None:
+            return
+        with self._lock.write():
+            for slate in slates:
+                self.cold_start.served(self.catalogue.items.ids.codes([r.item for r in slate.items]))
+
+    # ---------------------------------------------------------------- the fold
+
+    def _observe(self, events: Sequence[StoredEvent]) -> int:
+        unusable = 0
+        self.observed += len(events)
+        data, kinds = self.model.dataset, self.model.dataset.log.kinds
+        items = self.catalogue.items.ids.codes([e.item for e in events])
+        users = data.users.ids.codes([e.user for e in events])
+        by_kind: dict[str, list[int]] = {}
+        for row, event in enumerate(events):
+            if items[row] < 0 or event.kind not in kinds:
+                unusable += 1
+            else:
+                by_kind.setdefault(event.kind, []).append(row)
+        for kind, places in by_kind.items():
+            try:
+                context = self.context.of_events([events[row].context for row in places])
+            except RequestError:  # stored under another project: the bad ones are found one by one
+                if len(places) == 1:
+                    unusable += 1
+                else:
+                    self.observed -= len(places)
+                    unusable += sum(self._observe([events[row]]) for row in places)
+                continue
+            rows = np.array(places)
+            times = np.array([events[row].time for row in places], np.int64)
+            values = np.array([_amount(events[row].value) for row in places], np.float32)
+            keys = RequestKeys(users[rows], context)
+            acted_on = KeyRows.one_each(keys, items[rows], self.catalogue.items.attributes)
+            self.counters.add_many(kind, acted_on, times, values)
+            if self.cold_start is not None:
+                self.cold_start.record(kind, items[rows], values)
+            if kind != IMPRESSION:
+                code = kinds.index(kind)
+                for row, item, value in zip(places, items[rows].tolist(), values.tolist(), strict=True):
+                    event = events[row]
+                    self.histories.add(
+                        data.users.ids.own(event.user), HistoryEvent(item, event.time, code, value)
+                    )
+        return unusable
+
+    def __repr__(self) -> str:
+        return f"LiveState({self.observed:,} events since training, {self.catalogue!r})"
+
+
+def _cold_start(model: Model) -> ColdStartExploration | None:
+    """Exploration of new items with the counts of the log; None where the project reserves no slot for them."""
+    project, log = model.project, model.dataset.log
+    settings = project.rerank.new_items
+    if not settings.share:
+        return None
+    found = ColdStartExploration(settings, project.objectives[project.relevant], len(model.dataset.items))
+    for code, kind in enumerate(log.kinds):
+        rows = log.kind == code
+        found.record(kind, log.item[rows], log.value[rows])
+    found.estimate_base_rate()
+    return found
+
+
+def _amount(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

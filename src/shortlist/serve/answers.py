@@ -1,0 +1,89 @@
+"""JSON answers, and every error as a sentence with a field."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+
+from shortlist.errors import RequestError, ShortlistError, StoreError, suggestion
+from shortlist.requests import FIELDS
+from shortlist.serve.schema import ErrorAnswer
+from shortlist.serve.writer import BusyError
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorAnswer} for code in (400, 401, 403, 404, 413, 415, 422, 429, 503)
+}
+
+
+class Json(Response):
+    """A JSON answer, written by orjson."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Serialise the content."""
+        return as_json(content)
+
+
+def as_json(content: Any) -> bytes:
+    """Serialise to JSON. Text that UTF-8 cannot encode (half of a surrogate pair in an id) is escaped."""
+    try:
+        return orjson.dumps(content)
+    except TypeError:
+        return json.dumps(content, default=asdict).encode()
+
+
+def failure(sentence: str, status: int, field: str | None = None, **headers: str) -> Json:
+    """An error answer."""
+    return Json({"error": sentence, "field": field}, status, headers or None)
+
+
+def no_such_item(item: Any) -> Json:
+    """The answer where an item of an address is not in the catalogue."""
+    return failure(f"the catalogue has no item {item!r}", 404, "item")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Turn every exception that a request can cause into an answer with a sentence and a field."""
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
+        if first["type"] == "json_invalid":
+            reason = first.get("ctx", {}).get("error", "")
+            return failure(f"the body is not valid JSON: {reason}", 400)
+        if first["type"] == "extra_forbidden":
+            return failure(f"{where}: there is no such field{suggestion(where, FIELDS)}", 422, where)
+        return failure(f"{where or 'body'}: {first['msg']}", 422, where or None)
+
+    @app.exception_handler(StoreError)
+    async def store_unavailable(_request: Request, _error: StoreError) -> Response:
+        sentence = "the event store cannot be used at the moment; nothing was stored, send it again"
+        return failure(sentence, 503, **{"Retry-After": "2"})
+
+    @app.exception_handler(BusyError)
+    async def too_many_events(_request: Request, _error: BusyError) -> Response:
+        sentence = "more events come in than the disk takes; nothing was stored, send them again"
+        return failure(sentence, 429, **{"Retry-After": "1"})
+
+    @app.exception_handler(ShortlistError)
+    async def refused(_request: Request, error: ShortlistError) -> Response:
+        return failure(error.message, 422 if isinstance(error, RequestError) else 400, error.field)
+
+    @app.exception_handler(404)
+    async def not_found(_request: Request, error: Any) -> Response:
+        detail = getattr(error, "detail", "Not Found")
+        return failure(detail if detail != "Not Found" else "there is nothing here", 404)
+
+    @app.exception_handler(405)
+    async def method_not_allowed(_request: Request, error: Any) -> Response:
+        allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
+        sentence = f"this address does not take this method; it takes: {allowed}"
+        return failure(sentence, 405, Allow=allowed)

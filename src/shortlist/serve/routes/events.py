@@ -1,0 +1,92 @@
+"""Events: what users do, as applications report it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from fastapi import FastAPI
+from fastapi.responses import Response
+
+from shortlist.data.times import NO_TIME, to_milliseconds
+from shortlist.errors import RequestError, StoreError
+from shortlist.recommender import Recommender
+from shortlist.serve.answers import ERRORS, Json
+from shortlist.serve.schema import EventBody, EventsAnswer, EventsBody
+from shortlist.serve.service import Service
+from shortlist.serve.writer import BusyError
+from shortlist.store.records import StoredEvent
+
+AHEAD = 86_400_000
+"""How far ahead of now an event may be, ms."""
+LARGEST = 1e12
+"""Values of events are below this size."""
+
+
+def add(app: FastAPI, service: Service) -> None:
+    """Add the route that takes events."""
+
+    @app.post("/v1/events", response_model=EventsAnswer, responses=ERRORS, tags=["events"])
+    async def events(body: EventsBody) -> Response:
+        """Store events. A batch is stored whole or not at all; on return it is on the disk and counts."""
+        recommender = service.live.serving.recommender
+        batch = [stored_event(recommender, given, f"events.{at}.") for at, given in enumerate(body.events)]
+        try:
+            new = await service.writer.add(batch)
+        except BusyError:
+            service.metrics.refused.labels("busy").inc(len(batch))
+            raise
+        except StoreError:
+            service.metrics.refused.labels("store").inc(len(batch))
+            raise
+        return Json({"accepted": new, "repeated": len(batch) - new})
+
+
+def stored_event(recommender: Recommender, given: EventBody, where: str) -> StoredEvent:
+    """An event as it is stored. Raises `RequestError` naming the field where it is not valid."""
+    if given.value is not None and not abs(given.value) < LARGEST:
+        raise RequestError(
+            f"{where}value must be a finite number and is {given.value!r}", field=f"{where}value"
+        )
+    moment = recommender.now()
+    if given.timestamp is not None:
+        moment = _moment(given.timestamp, moment, where)
+    event = StoredEvent(
+        given.event_id or uuid.uuid4().hex,
+        given.user,
+        given.item,
+        given.kind,
+        moment,
+        given.value,
+        given.context or {},
+        given.slate_id,
+    )
+    recommender.state.check_event(event, where)
+    return event
+
+
+def _moment(given: float | str, now: int, where: str) -> int:
+    read = _milliseconds(given)
+    if read is None:
+        raise RequestError(f"{where}timestamp is not a time: {given!r}", field=f"{where}timestamp")
+    if read > max(now, int(time.time() * 1000)) + AHEAD:
+        raise RequestError(f"{where}timestamp is more than a day ahead of now", field=f"{where}timestamp")
+    return read
+
+
+def _milliseconds(given: float | str) -> int | None:
+    """Milliseconds since 1970, read as a log's column is; the usual forms without the tools that columns need."""
+    if isinstance(given, str):
+        try:
+            moment = datetime.fromisoformat(given)
+            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            pass
+    elif 1e8 <= given < 1e11:
+        return round(given * 1000)
+    elif 1e11 <= given < 1e14:
+        return round(given)
+    times, reading = to_milliseconds(pa.array([given]))
+    return None if reading.unreadable.any() or times[0] == NO_TIME else int(times[0])

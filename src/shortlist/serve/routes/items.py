@@ -1,0 +1,51 @@
+"""Items: added, changed and retired while serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from shortlist.cascade.catalogue import ItemChange
+from shortlist.serve.answers import ERRORS, Json, no_such_item
+from shortlist.serve.routes.operations import record_operation, wait_until_landed
+from shortlist.serve.schema import ItemBody, ItemsBody
+from shortlist.serve.service import Service
+
+
+def add(app: FastAPI, service: Service) -> None:
+    """Add the routes that change the catalogue."""
+
+    async def change(request: Request, changes: list[tuple[Any, Mapping[str, Any]]], where: str) -> int:
+        checked = [ItemChange.of(item, body) for item, body in changes]
+        service.live.serving.recommender.state.check_changes(checked, where)  # all, before any is stored
+        row = 0
+        for item, body in changes:
+            row = await record_operation(service, request, "item", item, dict(body))
+        await wait_until_landed(service, row)
+        return row
+
+    @app.put("/v1/items/{item}", responses=ERRORS, tags=["items"])
+    async def put(item: str, body: ItemBody, request: Request) -> Response:
+        """Add an item, or change its title and attributes.
+
+        It counts from the next request on, on every replica within a second.
+        """
+        known = service.live.serving.recommender.state.catalogue.items.ids.code(item) >= 0
+        row = await change(request, [(item, body.model_dump(exclude_unset=True))], "")
+        return Json({"item": item, "added": not known, "row": row})
+
+    @app.put("/v1/items", responses=ERRORS, tags=["items"])
+    async def put_many(body: ItemsBody, request: Request) -> Response:
+        """The same for many items: all are checked, then all are stored."""
+        changes = [(one.item, one.model_dump(exclude_unset=True, exclude={"item"})) for one in body.items]
+        return Json({"items": len(changes), "row": await change(request, changes, "items.{}.")})
+
+    @app.delete("/v1/items/{item}", responses=ERRORS, tags=["items"])
+    async def retire(item: str, request: Request) -> Response:
+        """Retire an item: it is not shown any more; its events stay. `PUT` with `retired: false` brings it back."""
+        if service.live.serving.recommender.state.catalogue.items.ids.code(item) < 0:
+            return no_such_item(item)
+        return Json({"item": item, "row": await change(request, [(item, {"retired": True})], "")})

@@ -1,0 +1,97 @@
+"""For operators: health, metrics, the audit log, and why an item is not shown."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import Response
+from prometheus_client import generate_latest
+
+from shortlist.requests import RecommendRequest
+from shortlist.serve.answers import ERRORS, Json
+from shortlist.serve.schema import WhyBody
+from shortlist.serve.service import Service
+from shortlist.serve.why import why_not
+from shortlist.store.event_store import EventStore
+from shortlist.store.records import Operation
+
+AUDIT_ROWS = 1000
+"""Operations of one answer at most."""
+
+
+def add(app: FastAPI, service: Service) -> None:
+    """Add the routes for health, metrics, audit and explanations."""
+
+    @app.get("/healthz", tags=["operations"])
+    async def healthz() -> dict[str, Any]:
+        """The process answers."""
+        serving = service.live.serving
+        return {
+            "status": "ok",
+            "model_version": serving.version,
+            "items": len(serving.recommender.state.catalogue.items),
+            "events_not_replayed": serving.not_replayed,
+        }
+
+    @app.get("/readyz", tags=["operations"])
+    async def readyz() -> dict[str, Any]:
+        """Ready, or degraded with the reasons.
+
+        Recommendations are answered in both cases; events are refused while the store cannot be used.
+        """
+        serving, live = service.live.serving, service.live
+        return {
+            "status": "degraded" if service.faults else "ready",
+            "reasons": service.faults,
+            "model_version": serving.version,
+            "canary": live.canary and live.canary.version,
+            "shadow": live.shadow and live.shadow.version,
+            "items": len(serving.recommender.state.catalogue.items),
+            "events_waiting": service.writer.size,
+            "events_not_replayed": serving.not_replayed,
+            "row": serving.row,
+        }
+
+    @app.get("/metrics", tags=["operations"])
+    async def prometheus() -> Response:
+        """Metrics in the text format of Prometheus."""
+        metrics = service.metrics
+        metrics.record_writer(service.writer)
+        return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
+
+    @app.get("/v1/admin/audit", responses=ERRORS, tags=["operations"])
+    async def audit(after: Annotated[int, Query(ge=0, lt=2**62)] = 0) -> Response:
+        """What operators did, oldest first: items, erasures, models; with the name of the key that did it."""
+        rows = await service.writer.call(EventStore.operations_since, after)
+        return Json(
+            [
+                {"row": r, "time": o.time, "what": o.what, "about": o.about, "body": o.body, "by": o.by}
+                for r, o in rows[:AUDIT_ROWS]
+            ]
+        )
+
+    @app.post("/v1/why", responses=ERRORS, tags=["operations"])
+    async def why(body: WhyBody) -> Response:
+        """Why an item is not on a user's slate: followed through the stages, to the one that dropped it."""
+        recommender = service.live.of(body.user)
+        request = RecommendRequest.of(body.model_dump(exclude={"item"}))
+        return Json(why_not(recommender, body.item, request))
+
+
+async def record_operation(
+    service: Service, request: Request, what: str, about: Any, body: dict[str, Any]
+) -> int:
+    """Store what an operator did, and return the row."""
+    done = Operation(int(time.time() * 1000), what, about, body, request.scope.get("key", "anybody"))
+    return await service.writer.call(EventStore.add_operation, done)
+
+
+async def wait_until_landed(service: Service, row: int) -> None:
+    """Wait until a stored operation counts here too: a fifth of a second, a second at most."""
+    for _ in range(50):
+        if service.live.serving.operation >= row:
+            return
+        await asyncio.sleep(0.02)

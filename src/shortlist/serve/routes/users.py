@@ -1,0 +1,110 @@
+"""Users: histories for the page, and erasure and export of what is held of a person."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from shortlist.recommender import Recommender
+from shortlist.serve.answers import ERRORS, Json
+from shortlist.serve.routes.describe import describe
+from shortlist.serve.routes.operations import wait_until_landed
+from shortlist.serve.service import Service
+from shortlist.store.event_store import EventStore
+
+MIDDLING = 5
+"""Least number of events of the users that the page suggests."""
+MOST = 200
+"""Users or events of one answer at most."""
+
+
+def add(app: FastAPI, service: Service) -> None:
+    """Add the routes about users."""
+
+    @app.get("/v1/users", tags=["page"])
+    async def users(n: int = 50) -> dict[str, Any]:
+        """Some users with a history of middling length, to try the page with."""
+        recommender = service.live.serving.recommender
+        dataset, erased = recommender.dataset, recommender.state.erased
+        sizes = np.diff(dataset.histories.indptr)
+        size = max(1, min(n, MOST))
+        fit = [int(u) for u in (sizes >= MIDDLING).nonzero()[0][: 5 * size]]
+        step = max(1, len(fit) // size)
+        shown = [(dataset.users.ids.id(u), int(sizes[u])) for u in fit[::step][: max(n, 0)]]
+        return {"users": [{"user": user, "events": events} for user, events in shown if user not in erased]}
+
+    @app.get("/v1/users/{user}/history", tags=["page"])
+    async def history(user: str, n: int = 30) -> Response:
+        """The latest events of a user, newest first."""
+        recommender = service.live.serving.recommender
+        state, ids = recommender.state, recommender.dataset.users.ids
+        code, own = ids.code(user), ids.own(user)
+        h = state.histories.of(np.array([code], np.int32), [own])
+        kinds, items = recommender.dataset.log.kinds, state.catalogue.items
+        latest = range(len(h.item) - 1, max(len(h.item) - 1 - min(max(n, 0), MOST), -1), -1)
+        shown = [
+            {
+                **describe(items, int(h.item[row])),
+                "kind": kinds[h.kind[row]],
+                "value": None if np.isnan(h.value[row]) else float(h.value[row]),
+            }
+            for row in latest
+        ]
+        known = state.knows(own, code)
+        return Json({"user": user, "known": known, "events": len(h.item), "history": shown})
+
+    @app.delete("/v1/users/{user}", responses=ERRORS, tags=["people"])
+    async def erase(user: str, request: Request) -> Response:
+        """Erase a person: stored events and slates, and the live state; the model's log of them is not read any more.
+
+        The next training from the store leaves them out; a table of slates is cleaned by `shortlist erase --export`.
+        """
+        own = service.live.serving.recommender.dataset.users.ids.own(user)
+        by = request.scope.get("key", "anybody")
+        removed = await service.writer.call(EventStore.erase, own, int(time.time() * 1000), by)
+        rows = await service.writer.call(EventStore.operations_since, service.live.serving.operation)
+        if rows:
+            await wait_until_landed(service, rows[-1][0])
+        return Json({"user": own, "erased": removed})
+
+    @app.get("/v1/users/{user}/export", responses=ERRORS, tags=["people"])
+    async def export(user: str) -> Response:
+        """All that is held of a person: stored events and slates, the model's log, attributes."""
+        recommender = service.live.serving.recommender
+        own = recommender.dataset.users.ids.own(user)
+        held = await service.writer.call(EventStore.of_user, own)
+        return Json(
+            {
+                "user": own,
+                "events": [vars(event) for event in held["events"]],
+                "slates": [vars(slate) for slate in held["slates"]],
+                **_of_model(recommender, own),
+            }
+        )
+
+
+def _of_model(recommender: Recommender, user: Any) -> dict[str, Any]:
+    """What the model's log and users table hold of a person; nothing after an erasure."""
+    dataset = recommender.dataset
+    code = dataset.users.ids.code(user)
+    if code < 0 or user in recommender.state.erased:
+        return {"log": [], "attributes": {}}
+    log, ids = dataset.log, dataset.items.ids
+    rows = (log.user == code).nonzero()[0].tolist()
+    events = [
+        {
+            "item": ids.id(int(log.item[row])),
+            "kind": log.kinds[log.kind[row]],
+            "time": int(log.time[row]),
+            "value": None if np.isnan(log.value[row]) else float(log.value[row]),
+        }
+        for row in rows
+    ]
+    return {
+        "log": events,
+        "attributes": {name: a.show(code) for name, a in dataset.users.attributes.items()},
+    }

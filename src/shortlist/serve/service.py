@@ -1,0 +1,84 @@
+"""What the routes share: models, store, slates, metrics and keys of one server process."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from shortlist.bundle.registry import BundleRegistry
+from shortlist.serve.batching import RequestBatcher
+from shortlist.serve.keys import Keyring
+from shortlist.serve.live_models import LiveModels
+from shortlist.serve.model_watcher import ModelWatcher, first_model
+from shortlist.serve.slates import SlateService
+from shortlist.serve.telemetry import Metrics
+from shortlist.serve.writer import StoreNews, Writer
+
+
+@dataclass
+class Service:
+    """The parts of a server.
+
+    `report` is where the page finds the evaluation's report, if there is one.
+    """
+
+    live: LiveModels
+    writer: Writer
+    slates: SlateService
+    batcher: RequestBatcher
+    metrics: Metrics
+    registry: BundleRegistry
+    watcher: ModelWatcher
+    keyring: Keyring
+    report: Path
+
+    @property
+    def faults(self) -> list[str]:
+        """Why the server is degraded; empty where it is not."""
+        return [fault for fault in (self.writer.fault, self.watcher.fault) if fault]
+
+
+def report_path(bundle: str | Path) -> Path:
+    """Where the evaluation's report is by default: in a folder of bundles, or beside a bundle."""
+    folder = Path(bundle)
+    return (folder.parent if (folder / "manifest.json").exists() else folder) / "report.html"
+
+
+def make_service(bundle: str | Path, store: str | Path) -> Service:
+    """Load the model that should serve and bring it to where the store is. Raises `BundleError`, `StoreError`."""
+    registry, metrics = BundleRegistry(bundle), Metrics()
+    writer = Writer(store)
+    try:
+        serving = first_model(registry, writer)
+        live = LiveModels(serving)
+        metrics.start_serving(serving.recommender)
+
+        def land(news: StoreNews) -> None:
+            live.land(news)
+            now = live.serving.recommender.now()
+            if news.events:
+                metrics.activity.stored(len(news.events))
+            for _, event in news.events:
+                metrics.events.labels(event.kind).inc()
+                metrics.lag.set(max(now - event.time, 0) / 1000)
+
+        keyring = Keyring()
+        writer.follow(land, serving.row, serving.operation)
+        writer.run(keyring.refresh)
+        writer.also.append(keyring.refresh)
+        slates = SlateService(live, writer, metrics)
+        return Service(
+            live,
+            writer,
+            slates,
+            RequestBatcher(slates),
+            metrics,
+            registry,
+            ModelWatcher(registry, live, writer, metrics),
+            keyring,
+            Path(os.environ.get("SHORTLIST_REPORT") or report_path(bundle)),
+        )
+    except BaseException:
+        writer.stop()
+        raise

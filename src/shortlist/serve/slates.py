@@ -1,0 +1,163 @@
+"""The slates a server answers, under experiments, and how they are kept.
+
+A request is answered under the experiments that run: the arm of a user changes the request's defaults, or the
+rankings of two arms are interleaved on one slate. Every slate is kept with its id, positions, propensities, policy and
+arms by the writer, behind the answer: an answer does not wait for the disk. Slates that are not yet written when a
+server is killed are lost; events are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shortlist.cascade.page import PageOfRows
+from shortlist.cascade.stage_times import StageTimes
+from shortlist.data.slates import Slate
+from shortlist.experiments.assign import assign_arm
+from shortlist.experiments.interleave import team_draft
+from shortlist.recommender import Recommender
+from shortlist.requests import RecommendRequest
+from shortlist.serve.live_models import LiveModels
+from shortlist.serve.telemetry import Metrics
+from shortlist.serve.writer import Writer
+from shortlist.store.records import StoredSlate
+
+
+@dataclass(frozen=True)
+class ServedSlate:
+    """A slate with the arms it was made under and the seconds each stage took for its batch."""
+
+    slate: Slate
+    arms: dict[str, str]
+    times: StageTimes
+
+
+@dataclass(frozen=True)
+class _Assigned:
+    """A request under its arms; `sides`: with interleaving, the two requests whose rankings are mixed."""
+
+    request: RecommendRequest
+    recommender: Recommender
+    arms: dict[str, str]
+    sides: tuple[RecommendRequest, ...] = ()
+
+
+class SlateService:
+    """Answers requests and keeps the slates that were shown."""
+
+    def __init__(self, live: LiveModels, writer: Writer, metrics: Metrics) -> None:
+        self.live, self.writer, self.metrics = live, writer, metrics
+
+    def answer(self, requests: Sequence[RecommendRequest]) -> list[ServedSlate | Exception]:
+        """The slate for each request, or the error that it caused; one wrong request does not affect the others.
+
+        A field that a request sets itself goes before what an arm says.
+        """
+        answers: list[ServedSlate | Exception] = [RuntimeError("not answered")] * len(requests)
+        groups: dict[int, list[tuple[int, _Assigned]]] = {}
+        for at, request in enumerate(requests):
+            try:
+                assigned = self._assign(request)
+            except Exception as error:  # noqa: BLE001 - it belongs to this request alone
+                answers[at] = error
+            else:
+                groups.setdefault(id(assigned.recommender), []).append((at, assigned))
+        for group in groups.values():
+            found = self._answer([assigned for _, assigned in group])
+            for (at, _), answer in zip(group, found, strict=True):
+                answers[at] = answer
+        return answers
+
+    def page(self, request: RecommendRequest, rows: int) -> PageOfRows:
+        """A page of rows; each row is kept as a slate of its own."""
+        recommender = self.live.of(request.user)
+        page = recommender.page(request, rows)
+        for number, row in enumerate(page.rows):
+            self.writer.keep(
+                StoredSlate(
+                    f"{page.page_id}-{number}",
+                    request.user,
+                    recommender.now(),
+                    f"{page.model_version}-row-{row.kind}",
+                    [r.item for r in row.items],
+                    [r.propensity for r in row.items],
+                    {},
+                    None,
+                    dict(request.context or {}),
+                )
+            )
+        return page
+
+    def _answer(self, group: list[_Assigned]) -> list[ServedSlate | Exception]:
+        """Requests for one recommender, together; where one of them fails, one by one."""
+        times = StageTimes()
+        try:
+            asked = [side for one in group for side in (one.sides or (one.request,))]
+            slates = iter(group[0].recommender.answer(asked, times))
+            made = [
+                _interleaved(one, next(slates), next(slates)) if one.sides else (next(slates), None)
+                for one in group
+            ]
+        except Exception as error:  # noqa: BLE001 - the request that caused it is found by asking alone
+            if len(group) == 1:
+                return [error]
+            return [answer for one in group for answer in self._answer([one])]
+        self.metrics.record_slates([slate for slate, _ in made], times)
+        group[0].recommender.state.record_served(slate for slate, _ in made)
+        for one, (slate, teams) in zip(group, made, strict=True):
+            self._keep(one, slate, teams)
+        return [ServedSlate(slate, one.arms, times) for one, (slate, _) in zip(group, made, strict=True)]
+
+    def _keep(self, one: _Assigned, slate: Slate, teams: list[int] | None) -> None:
+        # of a draft of two rankings, the propensity of each place is not recorded
+        propensities: list[float | None] = [None if teams else r.propensity for r in slate.items]
+        self.writer.keep(
+            StoredSlate(
+                slate.slate_id,
+                one.request.user,
+                one.recommender.now(),
+                slate.policy,
+                [r.item for r in slate.items],
+                propensities,
+                one.arms,
+                teams,
+                dict(one.request.context or {}),
+            )
+        )
+
+    def _assign(self, request: RecommendRequest) -> _Assigned:
+        """Find the arms of a request's user, and the request as they change it."""
+        recommender = self.live.of(request.user)
+        experiments = recommender.project.experiments
+        if request.user is None or not experiments:
+            return _Assigned(request, recommender, {})
+        arms: dict[str, str] = {}
+        sides: tuple[RecommendRequest, ...] = ()
+        for name, experiment in experiments.items():
+            if experiment.method == "interleave":
+                sides = tuple(request.merged(_defaults(arm)) for arm in experiment.arms.values())
+                arms[name] = "interleaved"
+            else:
+                arms[name] = assign_arm(name, experiment, request.user)
+                request = request.merged(_defaults(experiment.arms[arms[name]]))
+        return _Assigned(request, recommender, arms, sides)
+
+
+def _defaults(arm: Any) -> Mapping[str, Any]:
+    """The request fields that an arm sets."""
+    return {name: getattr(arm, name) for name in type(arm).model_fields if name != "share"}
+
+
+def _interleaved(one: _Assigned, first: Slate, second: Slate) -> tuple[Slate, list[int]]:
+    """One slate drafted from the rankings of two arms, and the team of each item."""
+    found = {r.item: r for r in (*second.items, *first.items)}
+    items, teams = team_draft(
+        [r.item for r in first.items],
+        [r.item for r in second.items],
+        one.request.n,
+        int(first.slate_id[:15], 16),
+    )
+    policy = f"{first.policy}+{second.policy}"
+    return replace(first, items=[found[item] for item in items], policy=policy), teams
