@@ -25,7 +25,6 @@ from shortlist.cascade.respond import respond
 from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
-from shortlist.cascade.train import train
 from shortlist.config.project import Project, parse_project, read_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
@@ -128,6 +127,8 @@ class Recommender:
         `retired` come with a log that was merged from an event store (`store/merge.py`). Raises `DataError` where the
         log is too short or an objective never happens.
         """
+        from shortlist.cascade.train import train  # serving starts without the modules of training
+
         before = None if earlier is None else earlier.model
         self._take(train(self.project, dataset, progress, before, position, retired))
         return self

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shortlist.bundle.registry import Models
+from shortlist.bundle.registry import BundleRegistry
 from shortlist.errors import BundleError
 from support.bundles import copy_bundle
 
@@ -14,27 +14,27 @@ from support.bundles import copy_bundle
 def test_versions_in_a_folder(bundle: Path, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
-    models = Models(folder)
+    models = BundleRegistry(folder)
     with pytest.raises(BundleError, match="no bundle that may serve"):
         models.current()
     for number in (1, 2, 3):
         copy_bundle(bundle, folder / f"b{number}", f"v{number}", 1_000 * number)
     assert models.current().version == "v3"
-    models.serves("v3")
+    models.record_serving("v3")
     assert models.promote("v1").version == models.current().version == "v1"
-    models.serves("v1")
+    models.record_serving("v1")
     assert models.rollback().version == "v3"
     assert {m.version: m.rejected != "" for m in models.list()} == {"v1": True, "v2": False, "v3": False}
     models.release()
     models.reject("v3", "worse")
     assert models.current().version == "v2"
-    models.try_on("v3", 0.2)
-    models.shadow("v2")
-    assert models.state()["canary"] == {"version": "v3", "share": 0.2}
+    models.set_canary("v3", 0.2)
+    models.set_shadow("v2")
+    assert models.decisions()["canary"] == {"version": "v3", "share": 0.2}
     with pytest.raises(BundleError, match="v9"):
         models.promote("v9")
     with pytest.raises(BundleError, match="is one bundle"):
-        Models(bundle).shadow(None)
+        BundleRegistry(bundle).set_shadow(None)
     (folder / "models.json").write_text("{")
     with pytest.raises(BundleError, match="cannot be read"):
         models.current()

@@ -24,7 +24,7 @@ from support.feature_cases import make
 def test_saved_counters_equal_counted_ones(bundle: Path, tmp_path: Path) -> None:
     """Read from a bundle, and counted from its log: equal, before and after more events."""
     kept = Recommender.load(bundle)
-    counted = kept.features.counters(kept.dataset)
+    counted = kept.model.features.counters(kept.dataset)
     moment = int(kept.dataset.log.time[-1]) + 1
     rng = np.random.default_rng(0)
 
@@ -38,7 +38,7 @@ def test_saved_counters_equal_counted_ones(bundle: Path, tmp_path: Path) -> None
                 if name != "total" or counter.sums:
                     np.testing.assert_array_equal(getattr(a, name), getattr(b, name), f"{aggregate} {name}")
 
-    fresh = kept.features.counters(kept.dataset, bundle / "counters")
+    fresh = kept.model.features.counters(kept.dataset, bundle / "counters")
     same(counted, fresh, moment)
     n, log = 4_000, kept.dataset.log
     users, items = rng.integers(0, len(kept.dataset.users), n), rng.integers(0, len(kept.dataset.items), n)
@@ -54,7 +54,7 @@ def test_saved_counters_equal_counted_ones(bundle: Path, tmp_path: Path) -> None
     other = Recommender.load(bundle)
     other.observe(other.dataset.users.ids.id(0), other.dataset.items.ids.id(0), "play", value=100.0)
     again = Recommender.load(other.save(tmp_path / "again"))
-    same(again.counts, Recommender.load(bundle).counts, moment)
+    same(again.state.counters, Recommender.load(bundle).state.counters, moment)
 
 
 def test_saved_counters_are_mapped_and_files_never_change(
@@ -63,20 +63,20 @@ def test_saved_counters_are_mapped_and_files_never_change(
     """A process counts in its own memory: the files of the bundle do not change."""
     monkeypatch.setattr(mapped, "SMALL", 0)
     one = Recommender.load(bundle)
-    counter = next(iter(one.counts.counters.values()))
+    counter = next(iter(one.state.counters.counters.values()))
     assert isinstance(counter.n.base, np.memmap)
     assert type(counter.n) is np.ndarray
     rng = np.random.default_rng(0)
     ids, now = one.dataset.items.ids, one.now()
     for item in rng.integers(0, len(ids), 200):
         one.observe(one.dataset.users.ids.id(0), ids.id(int(item)), "play", value=60.0)
-    assert one.counts.counters.keys()
+    assert one.state.counters.counters.keys()
     assert one.now() >= now
     read_manifest(bundle)  # by its checksums
     other = Recommender.load(bundle)
     changed = [
         not np.array_equal(a.n, b.n)
-        for a, b in zip(one.counts.counters.values(), other.counts.counters.values(), strict=True)
+        for a, b in zip(one.state.counters.counters.values(), other.state.counters.counters.values(), strict=True)
     ]
     assert any(changed)
 

@@ -94,7 +94,7 @@ def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
     with pytest.raises(LeakError, match="would contain the labels"):
         make_training_set(
             dataset,
-            recommender.retrievers,
+            recommender.model.retrievers,
             FeatureSet.from_project(dataset.project, dataset),
             Window(cuts.ranker, cuts.validation, cuts.end),
             ExampleSettings.of(dataset.project),
@@ -200,15 +200,17 @@ def test_isotonic_bends_where_platt_cannot_and_never_ties() -> None:
 
 def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recommender: Recommender) -> None:
     cuts = stage_cuts(dataset.log, dataset.project.evaluate)
-    fresh = {n: type(r)(r.config).fit(dataset.before(cuts.ranker)) for n, r in recommender.retrievers.items()}
+    fresh = {
+        n: type(r)(r.config).fit(dataset.before(cuts.ranker)) for n, r in recommender.model.retrievers.items()
+    }
     held = make_training_set(
         dataset,
         fresh,
-        recommender.features,
+        recommender.model.features,
         Window(cuts.validation, cuts.end, cuts.ranker),
         ExampleSettings.of(dataset.project),
     )
-    predicted = recommender.ranker.predict(held.matrix)[:, 0]
+    predicted = recommender.model.ranker.predict(held.matrix)[:, 0]
     happened = np.average(held.labels["play"], weights=held.weights)
     assert np.average(predicted, weights=held.weights) == pytest.approx(happened, rel=0.05)
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from shortlist.cli.main import app
 from shortlist.errors import ShortlistError
 from shortlist.serve.keys import make_key, revoke_key
-from shortlist.serve.middleware.guard import scope_of
+from shortlist.serve.middleware.guard import required_scope
 from shortlist.store.event_store import EventStore
 from support.http import bearer, call
 from support.servers import Server
@@ -43,11 +43,11 @@ def test_every_route_requires_a_scope(locked: tuple[Server, dict[str, str]]) -> 
     """An address that somebody adds and forgets to guard is found here."""
     server, _ = locked
     paths = call(f"{server.url}/openapi.json")[1]["paths"]
-    open_ones = {(m, p) for p, methods in paths.items() for m in methods if scope_of(m.upper(), p) is None}
+    open_ones = {(m, p) for p, methods in paths.items() for m in methods if required_scope(m.upper(), p) is None}
     assert open_ones == {("get", "/healthz"), ("get", "/readyz")}
     changing = {(m, p) for p, ms in paths.items() for m in ms if m in {"put", "delete", "patch"}}
     assert changing
-    assert {scope_of(m.upper(), p) for m, p in changing} == {"admin"}
+    assert {required_scope(m.upper(), p) for m, p in changing} == {"admin"}
 
 
 def test_rate_limit_of_a_key(locked: tuple[Server, dict[str, str]]) -> None:

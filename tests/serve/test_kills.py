@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from shortlist.recommender import Recommender
-from shortlist.serve.live_models import Loaded, load
+from shortlist.serve.live_models import LoadedModel, load_model
+from shortlist.serve.writer import Writer
 from shortlist.store.event_store import EventStore
 from support.http import call
 from support.servers import Server
@@ -57,14 +58,14 @@ class Sender(threading.Thread):
 
 
 def same_counters(one: Recommender, other: Recommender) -> None:
-    assert one.counts.counters
+    assert one.state.counters.counters
     now = max(one.now(), other.now())
-    for aggregate, counter in one.counts.counters.items():
-        twin = other.counts.counters[aggregate]
+    for aggregate, counter in one.state.counters.counters.items():
+        twin = other.state.counters.counters[aggregate]
         counter.advance(now)
         twin.advance(now)
         if counter.index is None:
-            keys = np.arange(one.features.encoder.size(aggregate.by))
+            keys = np.arange(one.model.features.encoder.size(aggregate.by))
         else:
             assert twin.index is not None
             keys = np.union1d(counter.index.table.keys_by_slot(), twin.index.table.keys_by_slot())
@@ -72,7 +73,10 @@ def same_counters(one: Recommender, other: Recommender) -> None:
             a, b = (getattr(c, name)[c.slots(keys)] for c in (counter, twin))
             there = (counter.n[counter.slots(keys)] > 0) | (name == "n")
             np.testing.assert_array_equal(a[there], b[there], f"{aggregate} {name}")
-    assert dict(one.people.since) == dict(other.people.since)
+    users = one.state.histories.users_since()
+    assert set(users) == set(other.state.histories.users_since())
+    for user in users:
+        assert one.state.histories.since(user) == other.state.histories.since(user)
 
 
 @pytest.mark.parametrize(("where", "kills"), [("sqlite", 6), ("postgresql", 3)])
@@ -113,8 +117,10 @@ def test_no_acknowledged_event_is_lost_when_killed_under_load(
         mine = sum(e.user == person for e in stored)
         assert known["events"] >= mine
     server.kill()
-    rebuilt = load(bundle, store, warm=False)
-    live = Loaded(Recommender.load(bundle), bundle)
+    writer = Writer(target)
+    rebuilt = load_model(bundle, writer, warm=False)
+    writer.stop()
+    live = LoadedModel(Recommender.load(bundle), bundle)
     rows = store.events_since(0, 10**9)
     while rows:  # as a server takes them: a few at a time
         n = rng.randint(1, 9)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.bundle.registry import Models
+from shortlist.bundle.registry import BundleRegistry
 from shortlist.recommender import Recommender
-from shortlist.serve.live_models import Live, Loaded
+from shortlist.serve.live_models import LiveModels, LoadedModel
 from shortlist.store.event_store import EventStore
 from support.bundles import copy_bundle
 from support.http import call
@@ -85,7 +85,7 @@ def change_models(server: Server, folder: Path, bundle: Path, load: Load) -> Non
     # a damaged bundle is rejected, and the model that serves stays
     broken = copy_bundle(bundle, folder / "b3", "v3", 3_000)
     (broken / "ranker" / "ranker.json").write_text("{}")
-    rejected = wait_for(lambda: Models(folder).state()["rejected"], "the damaged bundle is rejected")
+    rejected = wait_for(lambda: BundleRegistry(folder).decisions()["rejected"], "the damaged bundle is rejected")
     assert "checksum" in rejected["v3"]
     assert call(f"{server.url}/healthz")[1]["model_version"] == "v2"
     assert call(f"{admin}/rollback", {})[0] == 200
@@ -122,14 +122,14 @@ def test_models_change_under_load_without_failed_requests(bundle: Path, tmp_path
     assert not load.failed, load.failed[:3]
     # the store holds each event once, and each change of the model
     store = EventStore(tmp_path / "e.sqlite")
-    assert store.count() == len({e.event_id for e in store.all()}) >= load.answered - 3
+    assert len(list(store.events())) == len({e.event_id for e in store.events()}) >= load.answered - 3
     changes = [o.body["version"] for _, o in store.operations_since(0) if o.what == "model"]
     assert changes == ["v1", "v2", "v4"]
 
 
 def test_canary_serves_its_share_of_users(recommender: Recommender, bundle: Path) -> None:
     other = Recommender.load(bundle)
-    live = Live(Loaded(recommender, bundle), Loaded(other, bundle), 0.3)
+    live = LiveModels(LoadedModel(recommender, bundle), LoadedModel(other, bundle), 0.3)
     share = np.mean([live.of(f"u{n}") is other for n in range(4000)])
     assert 0.26 < share < 0.34
     assert live.of(None) is recommender

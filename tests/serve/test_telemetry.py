@@ -67,7 +67,7 @@ def test_drift_is_measured(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     metrics.record_drift(recommender, metrics.measure_drift(recommender))
     told = generate_latest(metrics.registry).decode()
     assert score_drift(metrics) < 0.1, "the same people's scores hardly drift"
-    for name in recommender.ranker.feature_names_:
+    for name in recommender.model.ranker.feature_names_:
         assert f'shortlist_feature_drift{{feature="{name}"}}' in told
     for user in people:
         slate = recommender.recommend(user=user, n=20, weights={"play": 9.0})

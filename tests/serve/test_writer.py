@@ -29,12 +29,13 @@ class Slow(EventStore):
 
 
 def test_slow_store_refuses_events_and_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "MOST", 50)
+    monkeypatch.setattr(writing, "MAX_EVENTS", 50)
     landed: list[str] = []
 
     async def go() -> list[int | str]:
         store = Slow(tmp_path / "e.sqlite")
-        one = Writer(store, lambda news: landed.extend(e.event_id for _, e in news.events))
+        one = Writer(tmp_path, lambda _: store)
+        one.follow(lambda news: landed.extend(e.event_id for _, e in news.events), 0, 0)
         one.start()
         batches = [[StoredEvent(f"{b}-{i}", "u", "i", "play", 1) for i in range(10)] for b in range(12)]
 
@@ -51,13 +52,14 @@ def test_slow_store_refuses_events_and_loses_none(tmp_path: Path, monkeypatch: p
         store.down = True
         with pytest.raises(StoreError):
             await one.add([StoredEvent("never", "u", "i", "play", 1)])
-        one.show(StoredSlate("kept", "u", 1, "p", [], []))
-        while one.trouble is None:
+        one.keep(StoredSlate("kept", "u", 1, "p", [], []))
+        while one.fault is None:
             await asyncio.sleep(0.02)
         store.down = False
-        while one.trouble is not None or not list(store.slates()):
+        while one.fault is not None or not list(store.slates()):
             await asyncio.sleep(0.02)
         one.stop()
+        assert not one._thread.is_alive()
         assert [s.slate_id for s in store.slates()] == ["kept"]
         assert sorted(e.event_id for e in store.events()) == sorted(landed)
         assert "never" not in landed

@@ -98,7 +98,7 @@ def test_every_setting_that_is_searched_is_one_a_project_may_have(dataset: Datas
 
 def test_features_are_inspected(recommender: Recommender, dataset: Dataset) -> None:
     report = inspect_features(recommender)
-    assert [f.name for f in report.features] == recommender.ranker.feature_names_
+    assert [f.name for f in report.features] == recommender.model.ranker.feature_names_
     assert report.rows_now > 0
     assert all(f.known_now is not None and f.drift is not None for f in report.features)
     assert not [w for w in report.warnings if "leak" in w]  # an honest world is not accused

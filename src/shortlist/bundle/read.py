@@ -13,8 +13,8 @@ from shortlist.data.serialize import load_dataset
 from shortlist.errors import BundleError, ProjectError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.features.online import OnlineCounters
-from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import Profile
+from shortlist.rank.registry import load_ranker
 from shortlist.retrieve import load_retriever, parse_sources
 from shortlist.store.merge import StorePosition
 
@@ -40,7 +40,7 @@ def read_bundle(folder: Path) -> tuple[Model, OnlineCounters]:
             project,
             dataset,
             retrievers,
-            GBDTRanker.load(folder / "ranker", project),
+            load_ranker(folder / "ranker", project),
             features,
             Profile.load(folder / "profile.json"),
             np.array(facts["scales"], np.float64),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.features.feature_set import FeatureSet
-from shortlist.rank.gbdt.ranker import GBDTRanker
+from shortlist.rank.base import Ranker
 from shortlist.rank.profile import Profile
 from shortlist.retrieve import EventWeights, Retriever
 from shortlist.store.merge import StorePosition
@@ -49,7 +49,7 @@ class Model:
     project: Project
     dataset: Dataset
     retrievers: Mapping[str, Retriever]
-    ranker: GBDTRanker
+    ranker: Ranker
     features: FeatureSet
     profile: Profile
     scales: NDArray[np.float64]

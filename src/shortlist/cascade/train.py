@@ -21,11 +21,12 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.split import stage_cuts
+from shortlist.errors import DataError
 from shortlist.features.feature_set import FeatureSet
-from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import profile_of
-from shortlist.rank.propensity import curve_of
-from shortlist.rank.training_set import TrainingSet, make_training_set
+from shortlist.rank.propensity import position_curve
+from shortlist.rank.registry import make_ranker
+from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.store.merge import StorePosition
 
@@ -68,19 +69,26 @@ def train(
     _fit(retrievers, past, progress, "retrievers on the past")
     features = FeatureSet.from_project(project, dataset).fit(past)
     until = dataset.before(cuts.validation)
-    curve = curve_of(until)
+    curve = position_curve(until, project)
+    settings = ExampleSettings.of(project)
 
     def examples(seen: Dataset, start: int, end: int, name: str) -> TrainingSet:
         def report(what: str, share: float) -> None:
             progress(f"{name}: {what}", share)
 
-        return make_training_set(seen, retrievers, features, start, end, cuts.ranker, report, curve)
+        return make_training_set(
+            seen, retrievers, features, Window(start, end, cuts.ranker), settings, report, curve
+        )
 
     window = examples(until, cuts.ranker, cuts.validation, "training")
     held = examples(dataset, cuts.validation, cuts.end, "validation")
-    ranker = GBDTRanker(project).fit(
-        window, held, lambda share: progress("ranker", share), earlier.ranker if earlier else None
-    )
+    try:
+        ranker = make_ranker(project).fit(
+            window, held, lambda share: progress("ranker", share), earlier.ranker if earlier else None
+        )
+    except DataError as error:  # the file and line of the setting are known here
+        where = project.where(error.field) if error.field else ""
+        raise DataError(f"{where}{error.message}", error.field) from None
     predictions = ranker.predict(held.matrix)
     scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=held.weights)), 1e-9)
     if earlier is not None:

@@ -75,7 +75,8 @@ def _inspect_bundle(recommender: Recommender, json_file: Path | None) -> None:
     )
     importance = {name: ranker.importance(name) for name in recommender.project.objectives}
     by_importance = sorted(
-        ranker.feature_names_, key=lambda column: -max(shares.get(column, 0) for shares in importance.values())
+        ranker.feature_names_,
+        key=lambda column: -max(shares.get(column, 0) for shares in importance.values()),
     )
     rows = [
         (column, *(f"{shares.get(column, 0):.1%}" for shares in importance.values()))

@@ -36,10 +36,10 @@ def catalogue_statistics(recommender: Recommender, fold: Fold) -> CatalogueStati
     provider = train.items.attributes[settings.exposure_by] if settings.exposure_by else None
     assert provider is None or isinstance(provider, CategoryAttribute)
     genres = _genres(fold, settings.diversity_by)
-    first_seen = recommender.arrange.first_seen
+    first_seen = recommender.state.catalogue.first_seen
     age = np.where(first_seen == NO_TIME, np.nan, (fold.moment - first_seen.astype(np.float64)) / DAY)
-    if settings.diversity_by or recommender.arrange.factors is not None:
-        vectors: Any = recommender.arrange.vectors(np.arange(n))
+    if settings.diversity_by or recommender.state.catalogue.factors is not None:
+        vectors: Any = recommender.state.catalogue.pipeline.vectors(np.arange(n))
     else:
         vectors = interactions(train, recommender.project.retrieve).T.tocsr()
     return CatalogueStatistics(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.cascade.inspect import candidates
 from shortlist.recommender import Recommender
 from shortlist.report import charts
 from shortlist.report.document import (
@@ -64,13 +65,15 @@ class FeatureReport:
 
 def inspect_features(recommender: Recommender, context: dict[str, Any] | None = None) -> FeatureReport:
     """Compare training with now: the candidates of those who acted last, as the ranker would see them this moment."""
-    profile, names = recommender.profile, recommender.ranker.feature_names_
+    profile, names = recommender.model.profile, recommender.model.ranker.feature_names_
     people = _latest(recommender)
     matrix = np.empty((0, len(names)), np.float32)
     if people:
-        matrix = recommender.candidates(people, context or _contexts(recommender, people))[1]
+        contexts = context or _contexts(recommender, people)
+        batches = candidates(recommender.model, recommender.state, people, contexts)
+        matrix = np.concatenate([batch.matrix for batch in batches])
     drift = profile.drift(matrix, names)
-    importance = {o: recommender.ranker.importance(o) for o in recommender.project.objectives}
+    importance = {o: recommender.model.ranker.importance(o) for o in recommender.project.objectives}
     features = [
         FeatureSummary(
             name,
@@ -98,7 +101,7 @@ def inspect_features(recommender: Recommender, context: dict[str, Any] | None = 
 def _latest(recommender: Recommender) -> list[Any]:
     """Those who acted last, live events first."""
     log, ids = recommender.dataset.log, recommender.dataset.users.ids
-    people = list(recommender.people.since)[-PEOPLE:][::-1]
+    people = recommender.state.histories.users_since()[-PEOPLE:][::-1]
     acted = log.user[log.acted][::-1]
     codes = acted[np.sort(np.unique(acted, return_index=True)[1])][:PEOPLE]
     known = {ids.own(p) for p in people}
@@ -124,10 +127,10 @@ def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[
     said = [
         f"{name} may be a leak: alone it predicts {objective!r} with an AUC of {auc:.3f}. Check that it is known before the "
         "item is shown, and not written by what it predicts."
-        for name, objective, auc in recommender.profile.suspects()
+        for name, objective, auc in recommender.model.profile.suspects()
     ]
     # everybody asks at the same moment here, in the top slot: these differ from training by design
-    by_design = {f.name for f in recommender.features.features if f.kind in {"moment", "position"}}
+    by_design = {f.name for f in recommender.model.features.features if f.kind in {"moment", "position"}}
     moved = [
         f for f in features if f.drift is not None and f.drift > STRONG_DRIFT and f.name not in by_design
     ]

@@ -88,7 +88,7 @@ def find_leaks(
     feature_auc : dict
         `feature_auc[objective][feature]`: how well each feature alone predicts each objective in the test.
     """
-    found = [target_leak(*suspect) for suspect in recommender.profile.suspects()]
+    found = [target_leak(*suspect) for suspect in recommender.model.profile.suspects()]
     found += retriever_leaks(recommender, feature_auc)
     if fold.given is not None:  # the split comes from outside: check both sides
         log = dataset.log
@@ -303,10 +303,10 @@ def _redrawn(values: np.ndarray, whole: np.ndarray, past: np.ndarray, draws: int
 def retriever_leaks(recommender: Recommender, feature_auc: dict[str, dict[str, float]]) -> list[Leak]:
     """Return retrievers whose scores predict the ranker's training examples far better than those of the test."""
     found = []
-    for source in recommender.retrievers:
+    for source in recommender.model.retrievers:
         columns = [f"{source}_rank", f"{source}_score"]
         for objective, aucs in feature_auc.items():
-            then = max((recommender.profile.knows[objective].get(c, 0.5) for c in columns), default=0.5)
+            then = max((recommender.model.profile.knows[objective].get(c, 0.5) for c in columns), default=0.5)
             now = max((aucs.get(c, 0.5) for c in columns), default=0.5)
             if then >= KNEW and then - now >= FELL:
                 found.append(

@@ -135,13 +135,13 @@ def pareto(
     end = int(dataset.log.time[-1]) + 1
     examples = make_training_set(
         dataset,
-        recommender.retrievers,
-        recommender.features,
+        recommender.model.retrievers,
+        recommender.model.features,
         Window(cut, end, cut),
         ExampleSettings.of(project),
         examination=position_curve(train, project),
     )
-    predictions = recommender.ranker.predict(examples.matrix)
+    predictions = recommender.model.ranker.predict(examples.matrix)
     rng = np.random.default_rng(project.seed)
     test = dataset.between(cut, end)
     people = np.unique(test.log.user[test.log.acted])
@@ -151,7 +151,9 @@ def pareto(
     found = []
     for number, share in enumerate(np.linspace(0, 1, points)):
         weights = {**defaults, a: float(1 - share), b: float(share)}
-        wish = UtilityWeights(np.array(list(weights.values())), recommender.scales, project.utility.combine)
+        wish = UtilityWeights(
+            np.array(list(weights.values())), recommender.model.scales, project.utility.combine
+        )
         slates = recommender.recommend(users=ids, n=project.evaluate.k, weights=weights, now=cut)
         values = {
             "replayed": _replayed(project, examples, predictions, wish),

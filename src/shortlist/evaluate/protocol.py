@@ -142,7 +142,7 @@ class _Evaluation:
         project, settings = self.project, self.project.evaluate
         result = compare_slates(self.folds, SUBJECT, settings.k, settings.bootstrap, project.seed)
         importance = {
-            name: dict(list(recommender.ranker.importance(name).items())[:FEATURES_REPORTED])
+            name: dict(list(recommender.model.ranker.importance(name).items())[:FEATURES_REPORTED])
             for name in project.objectives
         }
         return Report.from_comparison(

@@ -63,15 +63,15 @@ def evaluate_calibration(
     try:
         examples = make_training_set(
             dataset,
-            recommender.retrievers,
-            recommender.features,
+            recommender.model.retrievers,
+            recommender.model.features,
             Window(cut, end, cut),
             ExampleSettings.of(project),
             examination=position_curve(recommender.dataset, project),
         )
     except DataError:  # nobody asks in the test, or nothing was shown in it
         return {}, {}
-    predictions = recommender.ranker.predict(examples.matrix)
+    predictions = recommender.model.ranker.predict(examples.matrix)
     answer = {}
     for column, (name, objective) in enumerate(project.objectives.items()):
         target = make_target(

@@ -131,7 +131,7 @@ class Metrics:
             return {}
         model = recommender.model
         matrix = candidates(model, recommender.state, users)[0].matrix
-        return model.profile.drift(matrix, model.ranker.columns)
+        return model.profile.drift(matrix, model.ranker.feature_names_)
 
     def record_drift(self, recommender: Recommender, drift: dict[str, float]) -> None:
         """Take over the drift of features and the cache's lookups, and measure the drift of scores."""

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from shortlist.config.project import Project, parse_project
+from shortlist.data.attributes import TimeAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.split import stage_cuts
@@ -39,8 +40,8 @@ from shortlist.rank.propensity import position_curve
 from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import ExampleSettings, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
-from shortlist.recommender import make_arranger
 from shortlist.report.html import bars, page
+from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.retrieve.fusion.blend import blend
@@ -301,9 +302,7 @@ class _Bench:
                 (self.dataset, self.cuts.validation, self.cuts.end),
             )
         )
-        matrix = self.features.offline_matrix(
-            rows, self.until, engine=make_engine(project.data.engine)
-        )
+        matrix = self.features.offline_matrix(rows, self.until, engine=make_engine(project.data.engine))
         third = project.model_copy(
             update={"rank": project.rank.model_copy(update={"trees": max(project.rank.trees // 3, 1)})}
         )
@@ -321,7 +320,9 @@ class _Bench:
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    def _candidates(self, project: Project, retrievers: dict[str, Retriever]) -> tuple[FeatureRows, np.ndarray]:
+    def _candidates(
+        self, project: Project, retrievers: dict[str, Retriever]
+    ) -> tuple[FeatureRows, np.ndarray]:
         moments = np.full(len(self.people), self.cuts.validation, np.int64)
         asked = requests_as_of(
             self.until, project.retrieve, self.people, moments, exclude_seen=not project.rerank.show_seen
@@ -345,7 +346,9 @@ class _Bench:
         scales = np.maximum(np.abs(predictions.mean(0)), 1e-9).astype(np.float64)
         weights = np.array([o.weight for o in project.objectives.values()])
         utility = UtilityWeights(weights, scales, project.utility.combine).utility(predictions)
-        arrange = make_arranger(project, self.until, {})
+        by = project.rerank.freshness_by
+        first_seen = self.until.items.attribute(by, TimeAttribute).times if by else self.until.first
+        arrange = RerankPipeline(project.rerank, self.until.items, first_seen)
         k = project.evaluate.k
         slates = np.full((len(self.people), k), -1, np.int64)
         bounds = np.searchsorted(rows.request, np.arange(len(self.people) + 1))

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.cascade.inspect import encode_requests
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import ListAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.policies import item_recency, recommended_codes, single_retriever
 from shortlist.recommender import Recommender
-from shortlist.rerank.filters import allowed_items
+from shortlist.requests import RecommendRequest, context_of_each
 from shortlist.retrieve import Popular, Requests, Retriever, top_k
 from shortlist.simulate.plackett_luce import plackett_luce
 from shortlist.simulate.population import Population
@@ -96,7 +97,7 @@ def audit_policies(recommender: Recommender, population: Population, seed: int =
     if topics is not None:
         found.append(_filter_bubble(recommender, topics))
     popular = Popular().fit(train)
-    for name, retriever in recommender.retrievers.items():
+    for name, retriever in recommender.model.retrievers.items():
         if name != "popular":
             slates = _retriever_slates(recommender, retriever, popular)
             found.append(AuditPolicy(name, "this retriever without a ranker", slates))
@@ -110,9 +111,12 @@ def first_list_attribute(dataset: Dataset) -> ListAttribute | None:
 
 def _requests(recommender: Recommender, request: AuditRequest) -> Requests:
     """The requests as retrievers take them."""
-    allowed = allowed_items(recommender.dataset.items, None, recommender.project.rerank.in_stock)
-    asker = recommender.asker
-    return asker.requests(request.ids, None, request.contexts, allowed, request.moment)[1]
+    contexts = context_of_each(request.contexts, len(request.ids))
+    requests = [
+        RecommendRequest(user, context=context, now=request.moment)
+        for user, context in zip(request.ids, contexts, strict=True)
+    ]
+    return encode_requests(recommender.model, recommender.state, requests)
 
 
 def _by_score(

@@ -174,7 +174,7 @@ def _serve(
     _forget(recommender)
     for day in range(settings.rounds):
         now = moment + day * DAY
-        recommender.observe_many(feed.deliver_until(now))
+        recommender.state.observe(feed.deliver_until(now))
         users, contexts = state.visitors()
         if not len(users):
             state.skip_round()
@@ -187,7 +187,7 @@ def _serve(
 
 def _forget(recommender: Recommender) -> None:
     """Drop the events that were observed since training."""
-    recommender.ready(recommender.dataset, recommender.features.priors)
+    recommender.reset()
 
 
 def _chosen_pairs(fold: Fold, population: Population) -> NDArray[np.int64]:

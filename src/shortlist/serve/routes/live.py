@@ -13,7 +13,6 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from shortlist.config.project import Project
 from shortlist.errors import ShortlistError
-from shortlist.experiments.report import experiments_page, report_experiments
 from shortlist.serve.answers import ERRORS, Json
 from shortlist.serve.service import Service
 from shortlist.store.event_store import EventStore
@@ -81,6 +80,9 @@ def add(app: FastAPI, service: Service) -> None:
 
 def _experiments(project: Project, path: Any) -> str:
     """The page of experiments. It reads the whole store, by a connection of its own, so that events do not wait for it."""
+    # serving starts without the modules of the analysis
+    from shortlist.experiments.report import experiments_page, report_experiments
+
     store = EventStore(path)
     try:
         return experiments_page(project, report_experiments(project, store))
