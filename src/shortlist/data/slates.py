@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from shortlist.errors import import_extra
+from shortlist.report.render import render_template
 
 
 @dataclass(slots=True)
@@ -161,18 +161,7 @@ class Slates:
         return f"Slates({len(self)} slates, {sum(map(len, self.slates)):,} items)"
 
     def _repr_html_(self) -> str:
-        parts = []
-        for slate in self.slates[:10]:
-            cells = "".join(
-                f"<tr><td>{rank}</td><td><b>{html.escape(r.title)}</b></td><td>{r.score:.3f}</td><td>{html.escape(r.reason)}</td></tr>"
-                for rank, r in enumerate(slate.items, 1)
-            )
-            parts.append(
-                f"<p>For {html.escape(_addressee(slate))}</p>"
-                f"<table><tr><th></th><th>item</th><th>score</th><th>reason</th></tr>{cells}</table>"
-            )
-        more = f"<p>… and {len(self.slates) - 10} more</p>" if len(self.slates) > 10 else ""
-        return "".join(parts) + more
+        return render_template("slates.html", slates=self.slates[:10], more=max(len(self.slates) - 10, 0))
 
 
 def _addressee(slate: Slate) -> str:

@@ -12,7 +12,6 @@ is always a little luckier than it is good: `shortlist evaluate` with the tuned 
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import warnings
 from dataclasses import dataclass, field, replace
@@ -40,7 +39,9 @@ from shortlist.rank.propensity import position_curve
 from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import ExampleSettings, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
-from shortlist.report.html import bars, page
+from shortlist.report.charts import bars, running_best
+from shortlist.report.document import Document, Figure, FigureGrid, Heading, Paragraph, TableBlock, TableRow
+from shortlist.report.render import render_page
 from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Retriever, make_retrievers
@@ -370,40 +371,22 @@ class _Bench:
 
 
 def tuned_page(tuned: Tuned, name: str, simulated: bool) -> str:
-    """What was tried and what mattered, as one HTML file."""
+    """Return the trials, the importance of the settings and the best settings as one HTML file."""
     importance = bars({n: Estimate(s, s, s) for n, s in list(tuned.importance.items())[:14]})
     values = [(at, t["value"]) for at, t in enumerate(tuned.trials) if t["state"] == "COMPLETE"]
-    best = "".join(
-        f"<tr><th>{html.escape(n)}</th><td>{html.escape(f'{v:.3g}' if isinstance(v, float) else str(v))}</td></tr>"
-        for n, v in tuned.best.items()
+    figures = [
+        Figure("Importance", "share of the variation between trials", importance),
+        Figure("Trials", "finished trials in order; the line is the best so far", running_best(values)),
+    ]
+    rows = [TableRow(n, [f"{v:.3g}" if isinstance(v, float) else str(v)]) for n, v in tuned.best.items()]
+    about = (
+        "The settings were chosen on the validation slice, where the best of many trials is also the luckiest. Evaluate "
+        "them on the test with `shortlist evaluate`."
     )
-    body = (
-        f"<p class=verdict>{html.escape(tuned.sentence())}</p><div class=plots>"
-        f"<figure><figcaption><b>what mattered</b> share of the variation between trials</figcaption>{importance}</figure>"
-        f"<figure><figcaption><b>trials</b> finished ones in order; the line is the best so far</figcaption>{_history(values)}</figure></div>"
-        f"<h2>The best settings</h2><table><tbody>{best}</tbody></table>"
-        "<p>Chosen on the validation slice: the best of many is luckier than it is good. Judge it on the test with shortlist evaluate.</p>"
-    )
-    return page(f"{name}: tuning", body, simulated)
-
-
-def _history(values: list[tuple[int, float]]) -> str:
-    if not values:
-        return ""
-    low, high = min(v for _, v in values), max(v for _, v in values)
-    span, last = (high - low) or 1.0, max(values[-1][0], 1)
-
-    def place(at: int, v: float) -> tuple[float, float]:
-        return 40 + at / last * 320, 180 - (v - low) / span * 160
-
-    dots = "".join(
-        "<circle class=bar cx='{:.1f}' cy='{:.1f}' r=4></circle>".format(*place(at, v)) for at, v in values
-    )
-    path, so_far = [], low
-    for at, v in values:
-        so_far = max(so_far, v)
-        path.append("{:.1f} {:.1f}".format(*place(at, so_far)))
-    texts = (
-        f"<text x=34 y=184 text-anchor=end>{low:.3f}</text><text x=34 y=24 text-anchor=end>{high:.3f}</text>"
-    )
-    return f"<svg viewBox='0 0 380 200' role=img><path class=whisker fill=none d='M{'L'.join(path)}'/>{dots}{texts}</svg>"
+    blocks = [
+        FigureGrid(figures),
+        Heading("The best settings"),
+        TableBlock(["", "value"], rows),
+        Paragraph(about),
+    ]
+    return render_page(Document(f"{name}: tuning", [tuned.sentence()], blocks, simulated))
