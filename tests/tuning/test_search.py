@@ -47,7 +47,7 @@ def test_the_front_trades_clicks_for_seconds_and_the_truth_agrees(video: Any) ->
     assert told["points"][0]["weights"]["click"] == 1
     page = pareto_page(front)
     assert page.count("<circle") == 15
-    assert "nobody here is real" in page
+    assert "the people are not real" in page
     assert "http" not in page.replace("http-equiv", "")
 
 

@@ -222,7 +222,7 @@ def _replayed(
             examples,
             position_weights=project.rank.position_bias == "weights",
         )
-        worth = (target.label / np.clip(target.seen, LEAST, 1.0))[order]
+        worth = (target.label / np.clip(target.observed, LEAST, 1.0))[order]
         known = taken & (target.weight[order] > 0)
         total = np.bincount(owner[known], worth[known], len(starts))
         count = np.bincount(owner[known], minlength=len(starts))

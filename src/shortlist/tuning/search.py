@@ -40,7 +40,16 @@ from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import ExampleSettings, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.report.charts import bars, running_best
-from shortlist.report.document import Document, Figure, FigureGrid, Heading, Paragraph, TableBlock, TableRow
+from shortlist.report.document import (
+    Block,
+    Document,
+    Figure,
+    FigureGrid,
+    Heading,
+    Paragraph,
+    TableBlock,
+    TableRow,
+)
 from shortlist.report.render import render_page
 from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
@@ -383,7 +392,7 @@ def tuned_page(tuned: Tuned, name: str, simulated: bool) -> str:
         "The settings were chosen on the validation slice, where the best of many trials is also the luckiest. Evaluate "
         "them on the test with `shortlist evaluate`."
     )
-    blocks = [
+    blocks: list[Block] = [
         FigureGrid(figures),
         Heading("The best settings"),
         TableBlock(["", "value"], rows),
