@@ -173,7 +173,7 @@ def test_the_page_tells_it_in_three_sentences(audit: AuditResult) -> None:
     assert len(said) == 3
     assert page.count('<p class="verdict">') == 3
     assert page.index('class="verdict"') < page.index("<table")
-    assert "A simulated world: nobody here is real." in page
+    assert "The data come from a simulated world; the people are not real." in page
     assert "<script" not in page
     assert "src=" not in page
     content = audit.to_json()

@@ -95,7 +95,7 @@ def test_intervals_by_hand() -> None:
 
 def test_the_page_and_the_numbers(lived: LoopResult) -> None:
     page = loop_page(lived)
-    assert "A simulated world: nobody here is real." in page
+    assert "The data come from a simulated world; the people are not real." in page
     assert "<script" not in page
     assert "src=" not in page
     assert 'class="band own"' in page
