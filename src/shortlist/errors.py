@@ -94,6 +94,3 @@ def import_extra(module: str, extra: str) -> Any:
         raise MissingExtraError(
             f"{module} is required and not installed; run: pip install 'shortlist[{extra}]'"
         ) from error
-
-
-need = import_extra

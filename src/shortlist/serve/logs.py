@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-from shortlist.errors import need
+from shortlist.errors import import_extra
 
 
 class JsonLines(logging.Formatter):
@@ -47,11 +47,11 @@ def tracer() -> Any:
     """Return an OpenTelemetry tracer where OTEL_EXPORTER_OTLP_ENDPOINT is set (extra `tracing`), else None."""
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return None
-    trace: Any = need("opentelemetry.trace", "tracing")
-    sdk: Any = need("opentelemetry.sdk.trace", "tracing")
-    export: Any = need("opentelemetry.sdk.trace.export", "tracing")
-    otlp: Any = need("opentelemetry.exporter.otlp.proto.http.trace_exporter", "tracing")
-    resource: Any = need("opentelemetry.sdk.resources", "tracing")
+    trace: Any = import_extra("opentelemetry.trace", "tracing")
+    sdk: Any = import_extra("opentelemetry.sdk.trace", "tracing")
+    export: Any = import_extra("opentelemetry.sdk.trace.export", "tracing")
+    otlp: Any = import_extra("opentelemetry.exporter.otlp.proto.http.trace_exporter", "tracing")
+    resource: Any = import_extra("opentelemetry.sdk.resources", "tracing")
     name = os.environ.get("OTEL_SERVICE_NAME", "shortlist")
     provider = sdk.TracerProvider(resource=resource.Resource.create({"service.name": name}))
     provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))
