@@ -156,8 +156,8 @@ def part_offline(n: str) -> dict[str, Any]:
 
 
 def part_live(n: str) -> dict[str, Any]:
-    from shortlist.features.keys import KeyRows, RequestKeys
     from shortlist.features.feature_set import FeatureSet
+    from shortlist.features.keys import KeyRows, RequestKeys
 
     dataset = log(int(n))
     features = FeatureSet.from_project(dataset.project, dataset).fit(dataset)

@@ -272,6 +272,9 @@ def coded(bundle: Path) -> str:
     recommender = Recommender.load(bundle)
     als: Any = recommender.model.retrievers["als"]
     people = recommender.some_users(100)
+    from shortlist.cascade.inspect import encode_requests
+    from shortlist.requests import RecommendRequest
+
     requests = encode_requests(recommender.model, recommender.state, [RecommendRequest(p) for p in people])
     factors = als.fold_in(requests)
     exact, now = factors @ als.item_factors_.T, als.quantized_.dot(factors)

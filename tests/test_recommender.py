@@ -318,6 +318,6 @@ def test_training_can_begin_from_an_earlier_bundle(recommender: Recommender, dat
     warm = Recommender(dataset.project).fit(dataset, earlier=recommender)
     before = next(r for r in recommender.model.retrievers.values() if isinstance(r, ALS))
     after = next(r for r in warm.model.retrievers.values() if isinstance(r, ALS))
-    taken = np.flatnonzero(before.counts > 0)[:10]  # an item that nobody took has no factor
+    taken = np.flatnonzero(before.item_weights_ > 0)[:10]  # an item that nobody took has no factor
     likeness = [np.corrcoef(before.similar(i)[:200], after.similar(i)[:200])[0, 1] for i in taken]  # type: ignore[index]
     assert np.mean(likeness) > 0.95

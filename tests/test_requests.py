@@ -51,7 +51,8 @@ def test_an_unknown_field_gets_a_suggestion() -> None:
 
 
 def test_any_sequence_of_items_is_a_history() -> None:
-    for given in (["a", "b"], ("a", "b"), np.array(["a", "b"]), iter(["a", "b"])):
+    several: list[Any] = [["a", "b"], ("a", "b"), np.array(["a", "b"]), iter(["a", "b"])]
+    for given in several:
         assert RecommendRequest(history=given).history == ("a", "b")
 
 

@@ -222,7 +222,7 @@ class Recommender:
         """
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N:
             raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
-        return similar_items(self.model, self.state, item, n, by)
+        return similar_items(self.state, item, n, by)
 
     def now(self) -> int:
         """Return the recommender's clock, milliseconds since 1970; it stands at its end for a log that ended long ago."""

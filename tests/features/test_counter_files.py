@@ -76,7 +76,9 @@ def test_saved_counters_are_mapped_and_files_never_change(
     other = Recommender.load(bundle)
     changed = [
         not np.array_equal(a.n, b.n)
-        for a, b in zip(one.state.counters.counters.values(), other.state.counters.counters.values(), strict=True)
+        for a, b in zip(
+            one.state.counters.counters.values(), other.state.counters.counters.values(), strict=True
+        )
     ]
     assert any(changed)
 

@@ -43,7 +43,9 @@ def test_every_route_requires_a_scope(locked: tuple[Server, dict[str, str]]) -> 
     """An address that somebody adds and forgets to guard is found here."""
     server, _ = locked
     paths = call(f"{server.url}/openapi.json")[1]["paths"]
-    open_ones = {(m, p) for p, methods in paths.items() for m in methods if required_scope(m.upper(), p) is None}
+    open_ones = {
+        (m, p) for p, methods in paths.items() for m in methods if required_scope(m.upper(), p) is None
+    }
     assert open_ones == {("get", "/healthz"), ("get", "/readyz")}
     changing = {(m, p) for p, ms in paths.items() for m in ms if m in {"put", "delete", "patch"}}
     assert changing

@@ -85,7 +85,9 @@ def change_models(server: Server, folder: Path, bundle: Path, load: Load) -> Non
     # a damaged bundle is rejected, and the model that serves stays
     broken = copy_bundle(bundle, folder / "b3", "v3", 3_000)
     (broken / "ranker" / "ranker.json").write_text("{}")
-    rejected = wait_for(lambda: BundleRegistry(folder).decisions()["rejected"], "the damaged bundle is rejected")
+    rejected = wait_for(
+        lambda: BundleRegistry(folder).decisions()["rejected"], "the damaged bundle is rejected"
+    )
     assert "checksum" in rejected["v3"]
     assert call(f"{server.url}/healthz")[1]["model_version"] == "v2"
     assert call(f"{admin}/rollback", {})[0] == 200

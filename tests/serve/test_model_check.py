@@ -29,5 +29,5 @@ def test_model_check_finds_faults(bundle: Path, tmp_path: Path, recommender: Rec
     assert "mean seconds" in found[0]
     flat = Recommender.load(bundle)
     monotone = flat.model.ranker.predict
-    flat.model.ranker.predict = lambda matrix: np.full_like(monotone(matrix), np.nan)  # type: ignore[method-assign]
+    flat.model.ranker.predict = lambda matrix: np.full_like(monotone(matrix), np.nan)  # type: ignore[method-assign, assignment]
     assert any("not finite" in fault for fault in faults_of(flat, recommender))

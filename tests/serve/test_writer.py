@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,14 @@ class Slow(EventStore):
 
     pause, down = 0.3, False
 
-    def write(self, batch: list[StoredEvent], shown: list[StoredSlate]) -> tuple[list[StoredEvent], int]:
+    def write(
+        self, events: Sequence[StoredEvent] = (), slates: Sequence[StoredSlate] = ()
+    ) -> tuple[list[StoredEvent], int]:
         if self.down:
             raise StoreError("the event store cannot be used: disk full", "store")
-        if batch:
+        if events:
             time.sleep(self.pause)
-        return super().write(batch, shown)
+        return super().write(events, slates)
 
 
 def test_slow_store_refuses_events_and_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""A trained recommender on disk: format, reading, writing, versions."""

@@ -59,7 +59,7 @@ def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:
     if not path.exists():
         raise BundleError(f"{folder} is no bundle: it has no manifest.json; `shortlist train` makes one")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         files = dict(manifest["files"])
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise BundleError(f"{path} is damaged: {error}") from None

@@ -51,5 +51,5 @@ def read_bundle(folder: Path) -> tuple[Model, OnlineCounters]:
         return model, features.counters(dataset, folder / "counters")
     except (BundleError, ProjectError):
         raise
-    except Exception as error:  # the content may be anything: every failure to read it is a refusal
+    except Exception as error:  # noqa: BLE001 - the content may be anything: every failure to read it is a refusal
         raise BundleError(f"{folder} cannot be loaded: {type(error).__name__}: {error}") from None

@@ -1,0 +1,1 @@
+"""The three stages joined: model, live state, running a request, the response, training."""

@@ -93,7 +93,7 @@ class Catalogue:
 
     @cached_property
     def allowed_by_default(self) -> NDArray[np.bool_] | None:
-        """bool (items,): what may be shown without filters; None means everything. Computed once a catalogue."""
+        """Mask bool (items,): what may be shown without filters; None means everything. Computed once a catalogue."""
         return self._allowed(None)
 
     def allowed(self, filters: Mapping[str, Any] | None) -> NDArray[np.bool_] | None:

@@ -115,7 +115,7 @@ class Resolver:
         )
 
     def _utility(self, request: RecommendRequest) -> UtilityWeights:
-        key = (_items(request.weights), request.combine, _items(request.at_least))
+        key: Any = (_items(request.weights), request.combine, _items(request.at_least))
         try:
             if key in self._utilities:
                 return self._utilities[key]
@@ -124,10 +124,10 @@ class Resolver:
         project = self.model.project
         defaults = {name: o.weight for name, o in project.objectives.items()}
         found = UtilityWeights(
-            resolve_weights(request.weights, defaults),
+            resolve_weights(dict(request.weights or {}), defaults),
             self.model.scales,
             resolve_combine(request.combine, project.utility.combine),
-            resolve_guard_rails(request.at_least, project.utility.at_least, self.model.objectives),
+            resolve_guard_rails(None if request.at_least is None else dict(request.at_least), project.utility.at_least, self.model.objectives),
         )
         if key is not None:
             self._utilities[key] = found

@@ -109,7 +109,7 @@ def followed_by(base: Histories, later: Sequence[Sequence[HistoryEvent]]) -> His
     owner = np.concatenate([base.owner, np.repeat(np.arange(len(later)), [len(e) for e in later])])
     flat = [event for events in later for event in events]
     columns = list(zip(*flat, strict=True)) if flat else [(), (), (), ()]
-    old = (base.item, base.time, base.kind, base.value)
+    old: tuple[NDArray[Any], ...] = (base.item, base.time, base.kind, base.value)
     arrays = [np.concatenate([a, np.array(c, a.dtype)]) for a, c in zip(old, columns, strict=True)]
     order = np.lexsort([np.arange(len(owner)), arrays[1], owner])
     return Histories.of(owner[order], len(later), *(array[order] for array in arrays))

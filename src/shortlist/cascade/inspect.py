@@ -71,9 +71,7 @@ def visitor_features(model: Model, state: LiveState, item: int) -> dict[str, flo
     }
 
 
-def similar_items(
-    model: Model, state: LiveState, item: Any, n: int, source: str | None = None
-) -> list[Recommendation]:
+def similar_items(state: LiveState, item: Any, n: int, source: str | None = None) -> list[Recommendation]:
     """The items most similar to one, by the first retriever that finds any.
 
     `source` names the retriever to ask; `together` gives what is bought with the item, and is used only when it is

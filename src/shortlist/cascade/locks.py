@@ -77,6 +77,7 @@ class SingleThreadedBlas:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
+        """Hold the limit."""
         with self._lock:
             if self._running == 0:
                 if self._controller is None:

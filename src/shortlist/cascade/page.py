@@ -171,7 +171,8 @@ class _Rows:
         return None
 
     def _attribute(self, row: RowSettings) -> Found:
-        attribute = self.catalogue.items.attribute(str(row.of), CodedAttribute)
+        attribute = self.catalogue.items.attributes[str(row.of)]
+        assert isinstance(attribute, CodedAttribute)
         indptr, values = attribute.take(self.items).ragged()
         owner = np.repeat(np.arange(len(self.items)), np.diff(indptr))
         size = len(attribute.vocabulary)

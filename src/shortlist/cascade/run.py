@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -219,7 +220,7 @@ def _candidates(model: Model, state: LiveState, catalogue: Catalogue, encoded: E
     )
 
 
-def _forced(state: LiveState, catalogue: Catalogue, encoded: EncodedBatch) -> list[NDArray[np.int32]] | None:
+def _forced(state: LiveState, catalogue: Catalogue, encoded: EncodedBatch) -> list[NDArray[np.integer[Any]]] | None:
     """Items that are candidates in any case: the newest, while they have an exposure budget."""
     if state.cold_start is None:
         return None
@@ -228,7 +229,7 @@ def _forced(state: LiveState, catalogue: Catalogue, encoded: EncodedBatch) -> li
     newest = state.cold_start.new_items(catalogue.first_seen, moment, requests.allowed)[: 4 * MAX_CANDIDATES]
     if requests.excluded_indptr is None or requests.excluded is None:
         return [newest[:MAX_CANDIDATES]] * len(requests)
-    found = []
+    found: list[NDArray[np.integer[Any]]] = []
     for row in range(len(requests)):
         low, high = requests.excluded_indptr[row : row + 2]
         found.append(newest[~np.isin(newest, requests.excluded[low:high])][:MAX_CANDIDATES])

@@ -23,6 +23,7 @@ class StageTimes(dict[str, float]):
         self._previous = time.perf_counter()
 
     def __call__(self, stage: str) -> None:
+        """Add the time since the previous call to a stage."""
         now = time.perf_counter()
         self[stage] = self.get(stage, 0.0) + now - self._previous
         self._previous = now

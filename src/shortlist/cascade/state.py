@@ -160,7 +160,7 @@ class LiveState:
         with self._lock.write():
             fresh = self.catalogue.with_changes(changes, self.now())
             codes = np.unique(fresh.items.ids.codes([change.item for change in changes]))
-            self.item_features.update(codes, fresh.items)
+            self.item_features.update(codes.astype(np.int64), fresh.items)
             if self.cold_start is not None:
                 self.cold_start.grow(len(fresh.items))
             self.catalogue = fresh

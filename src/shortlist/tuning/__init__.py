@@ -1,0 +1,1 @@
+"""Better settings, and the gate that a retrained model must pass."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,7 +18,7 @@ from shortlist.serve.service import Service
 def add(app: FastAPI, service: Service) -> None:
     """Add the routes that change the catalogue."""
 
-    async def change(request: Request, changes: list[tuple[Any, Mapping[str, Any]]], where: str) -> int:
+    async def change(request: Request, changes: Sequence[tuple[Any, Mapping[str, Any]]], where: str) -> int:
         checked = [ItemChange.of(item, body) for item, body in changes]
         service.live.serving.recommender.state.check_changes(checked, where)  # all, before any is stored
         row = 0

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 
 from shortlist.config.base import IMPRESSION
+from shortlist.data.attributes import CategoryAttribute
 from shortlist.requests import MAX_N
 from shortlist.serve.answers import failure
 from shortlist.serve.service import Service
@@ -41,7 +42,7 @@ def add(app: FastAPI, service: Service) -> None:
             "max_n": MAX_N,
             "objectives": {n: {"kind": o.kind, "weight": o.weight} for n, o in project.objectives.items()},
             "view": project.view,
-            "context": {n: a.vocabulary for n, a in data.log.context.items() if a.kind == "category"},
+            "context": {n: a.vocabulary for n, a in data.log.context.items() if isinstance(a, CategoryAttribute)},
             "sources": list(recommender.model.retrievers),
             "facts": [n for n, a in items.attributes.items() if a.kind in {"number", "category"}],
             "diversity": project.rerank.diversity,
