@@ -109,7 +109,7 @@ def pages() -> dict[str, str]:
     )
     import pyarrow as pa
 
-    audit = audit_history(pa.Table.from_pandas(history), draws=300)
+    audit = audit_history(pa.Table.from_pandas(history), resamples=300)
     return {
         "report": evaluation_page(judged()),
         "experiments": experiments_page(
@@ -138,7 +138,7 @@ def compare(name: str, text: str) -> None:
     assert text == path.read_text(encoding="utf-8"), f"{path} differs; SHORTLIST_GOLDEN=1 writes it anew"
 
 
-@pytest.mark.parametrize("name", ["report", "experiments"])
+@pytest.mark.parametrize("name", ["report", "experiments", "audit"])
 def test_pages_are_well_formed(name: str, written: dict[str, Path]) -> None:
     """Attributes are quoted and class names are plain, also for a verdict such as "can't tell"."""
     text = written[name].read_text(encoding="utf-8")
