@@ -204,8 +204,8 @@ def test_simpson_is_planted_and_found() -> None:
     slices = []
     for name, (n, _) in parts.items():
         inside = (np.arange(900) >= start) & (np.arange(900) < start + n)
-        for who in columns:
-            columns[who][f"slice|{name}"] = np.where(inside, columns[who]["ndcg@10"], np.nan)
+        for values in columns.values():
+            values[f"slice|{name}"] = np.where(inside, values["ndcg@10"], np.nan)
         start += n
     measured = PairedMetrics.from_values(columns, 300)
     for name in parts:

@@ -81,7 +81,7 @@ def test_a_bundle_of_an_unknown_model_names_the_class(dataset: Dataset, tmp_path
 
 
 def test_names_are_taken_once() -> None:
-    with pytest.raises(ProjectError, match="taken by shortlist.retrieve.als:ALS"):
+    with pytest.raises(ProjectError, match=r"taken by shortlist\.retrieve\.als:ALS"):
         register_retriever("als")(Popular)
     with pytest.raises(ProjectError, match="does not extend"):
         register_retriever("mine")(dict)  # type: ignore[type-var]

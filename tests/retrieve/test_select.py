@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from shortlist.retrieve import top_k
 from shortlist.retrieve.kernels.select import radix_top_k
+from support.interactions import make_requests
 
 SCORES = st.one_of(
     st.floats(-(2.0**99), 2.0**99, width=32),
     st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.25, float("inf"), 1e-40, -1e-40]),
 )
-from support.interactions import make_requests
 
 
 @settings(deadline=None)
