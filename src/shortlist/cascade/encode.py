@@ -127,7 +127,11 @@ class Resolver:
             resolve_weights(dict(request.weights or {}), defaults),
             self.model.scales,
             resolve_combine(request.combine, project.utility.combine),
-            resolve_guard_rails(None if request.at_least is None else dict(request.at_least), project.utility.at_least, self.model.objectives),
+            resolve_guard_rails(
+                None if request.at_least is None else dict(request.at_least),
+                project.utility.at_least,
+                self.model.objectives,
+            ),
         )
         if key is not None:
             self._utilities[key] = found

@@ -220,7 +220,9 @@ def _candidates(model: Model, state: LiveState, catalogue: Catalogue, encoded: E
     )
 
 
-def _forced(state: LiveState, catalogue: Catalogue, encoded: EncodedBatch) -> list[NDArray[np.integer[Any]]] | None:
+def _forced(
+    state: LiveState, catalogue: Catalogue, encoded: EncodedBatch
+) -> list[NDArray[np.integer[Any]]] | None:
     """Items that are candidates in any case: the newest, while they have an exposure budget."""
     if state.cold_start is None:
         return None

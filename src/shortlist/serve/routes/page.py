@@ -42,7 +42,9 @@ def add(app: FastAPI, service: Service) -> None:
             "max_n": MAX_N,
             "objectives": {n: {"kind": o.kind, "weight": o.weight} for n, o in project.objectives.items()},
             "view": project.view,
-            "context": {n: a.vocabulary for n, a in data.log.context.items() if isinstance(a, CategoryAttribute)},
+            "context": {
+                n: a.vocabulary for n, a in data.log.context.items() if isinstance(a, CategoryAttribute)
+            },
             "sources": list(recommender.model.retrievers),
             "facts": [n for n, a in items.attributes.items() if a.kind in {"number", "category"}],
             "diversity": project.rerank.diversity,
