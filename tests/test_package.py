@@ -60,7 +60,7 @@ def test_completion_and_help_show_the_public_classes() -> None:
     assert {"Dataset", "Project", "Recommender", "RecommendRequest", "ALS", "evaluate", "metrics"} <= set(
         shown
     )
-    text = pydoc.render_doc(shortlist, renderer=pydoc.plaintext)
+    text = pydoc.plain(pydoc.render_doc(shortlist))
     for name in ("class Dataset", "class Recommender", "class ALS", "class NotFittedError"):
         assert name in text, name
 

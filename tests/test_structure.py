@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import warnings
 from collections import defaultdict
 from functools import cache
 from itertools import chain
@@ -15,7 +17,7 @@ from support.paths import ROOT
 FOLDERS = ("src/shortlist", "tests")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 7
 LONG = "# long:"  # in the body of a function over the limit, followed by the reason
-MANY = "noqa: PLR0913"  # on the line of a function with more parameters, with the reason
+MANY = re.compile("noqa:.*PLR0913")  # on the line of a function with more parameters, with the reason
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -39,28 +41,60 @@ def functions() -> list[tuple[str, str, Function]]:
 
 
 def limited(items: dict[str, int], allowed: dict[str, int]) -> None:
-    """Fail for each item that is over the limit and not allowed, and for each allowance that is no longer needed."""
-    assert not items.keys() - allowed.keys(), {name: items[name] for name in items.keys() - allowed.keys()}
-    assert not allowed.keys() - items.keys(), "these are within the limit now; take them off the list"
-    grown = {name: size for name, size in items.items() if size > allowed[name]}
-    assert not grown, f"these have grown: {grown}"
+    """Fail for each item over the limit that is not allowed or has grown; warn about allowances that are not needed."""
+    excess = {name: size for name, size in items.items() if size > allowed.get(name, 0)}
+    assert not excess, f"over the limit: {excess}"
+    for name in allowed.keys() - items.keys():
+        warnings.warn(f"{name} is within the limit; take it off the list", stacklevel=2)
 
 
-LONG_FILES: dict[str, int] = {}
-LONG_FUNCTIONS: dict[str, int] = {}
-MANY_PARAMETERS: dict[str, int] = {}
-REPEATED_CLASSES: dict[str, int] = {}
+LONG_FILES: dict[str, int] = {
+    "src/shortlist/recommender.py": 593,
+    "src/shortlist/retrieve/als.py": 402,
+    "src/shortlist/retrieve/fusion/fuse.py": 402,
+    "src/shortlist/tuning/search.py": 406,
+    "tests/evaluate/test_offpolicy.py": 412,
+    "tests/experiments/test_experiments.py": 432,
+    "tests/rank/test_objectives.py": 535,
+    "tests/rerank/test_rerankers.py": 437,
+}
+LONG_FUNCTIONS: dict[str, int] = {
+    "src/shortlist/evaluate/audit/simulation.py:audit_world": 69,
+    "src/shortlist/evaluate/external.py:_from_tables": 75,
+    "src/shortlist/evaluate/external.py:evaluate_recommendations": 79,
+    "src/shortlist/rank/training_set.py:make_training_set": 76,
+    "src/shortlist/recommender.py:recommend": 77,
+    "src/shortlist/serve/middleware/guard.py:__call__": 78,
+    "src/shortlist/serve/routes/page.py:add": 73,
+    "src/shortlist/serve/why.py:why_not": 93,
+    "src/shortlist/simulate/apps.py:make_apps": 68,
+    "src/shortlist/simulate/logging_policy.py:write_log": 66,
+    "src/shortlist/simulate/movies.py:make_movies": 65,
+    "src/shortlist/simulate/shop.py:make_shop": 65,
+    "src/shortlist/simulate/video.py:make_video": 63,
+}
+MANY_PARAMETERS: dict[str, int] = {
+    "src/shortlist/cascade/page.py:__init__": 8,
+    "src/shortlist/cascade/page.py:make_page": 9,
+    "src/shortlist/evaluate/external.py:evaluate_recommendations": 12,
+    "src/shortlist/evaluate/folds.py:_fold": 8,
+    "src/shortlist/rank/gbdt/infer.py:_walk": 8,
+    "src/shortlist/recommender.py:_batch": 10,
+    "src/shortlist/recommender.py:_chosen": 8,
+    "src/shortlist/recommender.py:recommend": 16,
+}
+REPEATED_CLASSES: dict[str, int] = {
+    "ItemVectors": 2,
+    "_Bench": 2,
+    "_Page": 2,
+}
 
-unfinished = pytest.mark.xfail(reason="rooms are being split", strict=False)
 
-
-@unfinished
 def test_files_have_at_most_400_lines() -> None:
     sizes = {path: text.count("\n") for path, text in sources().items()}
     limited({path: size for path, size in sizes.items() if size > FILE_LINES}, LONG_FILES)
 
 
-@unfinished
 def test_functions_have_at_most_60_lines() -> None:
     found = {}
     for path, text, node in functions():
@@ -70,7 +104,6 @@ def test_functions_have_at_most_60_lines() -> None:
     limited(found, LONG_FUNCTIONS)
 
 
-@unfinished
 def test_functions_have_at_most_seven_parameters() -> None:
     found = {}
     for path, text, node in functions():
@@ -78,12 +111,11 @@ def test_functions_have_at_most_seven_parameters() -> None:
             continue  # fixtures are parameters of a test; each option of a command is a parameter
         names = [a.arg for a in chain(node.args.posonlyargs, node.args.args, node.args.kwonlyargs)]
         count = len([name for name in names if name not in {"self", "cls"}])
-        if count > PARAMETERS and MANY not in text.split('"""')[0]:
+        if count > PARAMETERS and not MANY.search(text.split('"""')[0]):
             found[f"{path}:{node.name}"] = count
     limited(found, MANY_PARAMETERS)
 
 
-@unfinished
 def test_class_names_are_unique() -> None:
     where = defaultdict(list)
     for path, text in sources().items():

@@ -92,7 +92,7 @@ def test_it_opens_as_the_product_and_axe_finds_nothing(look: Open, name: str) ->
     expect(tab).to_have_text({"movies": "Home", "video": "Feed", "shop": "Shop", "apps": "Store"}[name])
     expect(tab).to_have_attribute("aria-selected", "true")
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         page.evaluate(AXE)
         found = page.evaluate(
             "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"

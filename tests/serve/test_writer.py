@@ -17,7 +17,7 @@ from shortlist.store.records import StoredEvent, StoredSlate
 
 
 class Slow(EventStore):
-    """A disk that takes its time."""
+    """A store whose writes take `pause` seconds, or fail while `down`."""
 
     pause, down = 0.3, False
 

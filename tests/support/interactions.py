@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 
+from shortlist.data.attributes import Attribute
 from shortlist.data.histories import Histories
 from shortlist.retrieve import Requests
 
 
 def make_requests(
-    *histories: list[int], attributes: dict[str, object] | None = None, **filters: object
+    *histories: list[int], attributes: dict[str, Attribute] | None = None, **filters: Any
 ) -> Requests:
     """Make one request for each history, a list of item codes; every event has weight 1."""
     indptr = np.concatenate([[0], np.cumsum([len(h) for h in histories])]).astype(np.int64)
@@ -24,7 +27,7 @@ def make_requests(
         np.zeros(len(histories), np.int64),
         attributes=attributes or {},
         **filters,
-    )  # type: ignore[arg-type]
+    )
 
 
 def random_interactions(seed: int, users: int = 40, items: int = 25, density: float = 0.2) -> sp.csr_matrix:
