@@ -169,7 +169,7 @@ def closed_form(R: sp.csr_matrix, regularisation: float) -> NDArray[np.float32]:
     run_rows(n, mirror_rows, P)
     P /= -np.diag(P).copy()
     P[np.diag_indices(n)] = 0
-    return P
+    return np.asarray(P, np.float32)
 
 
 def strongest_of_columns(B: NDArray[np.float32], k: int) -> sp.csr_matrix:

@@ -51,4 +51,4 @@ def search_weights(
                     best, weights = value, tried
         if best <= previous * 1.0005:
             break
-    return weights
+    return np.asarray(weights, np.float64)
