@@ -17,7 +17,7 @@ def test_why_names_the_stage_that_dropped_an_item(server: Server, recommender: R
     assert (seen["shown"], seen["stage"]) == (False, "history")
     filters = {"items": {"none": [on]}}
     ruled = call(url, {"user": who, "item": on, "filters": filters})[1]
-    assert (ruled["stage"], ruled["sentence"]) == ("rules", "The filter on items takes it out.")
+    assert (ruled["stage"], ruled["sentence"]) == ("rules", "The filter on items excludes it.")
     far = call(f"{server.url}/v1/recommend", {"user": who, "n": 200})[1]["items"][-1]["item"]
     low = call(url, {"user": who, "n": 5, "item": far})[1]
     assert low["stage"] == "rank"
