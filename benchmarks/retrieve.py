@@ -185,13 +185,15 @@ def part_cold() -> dict[str, Any]:
     sys.path.insert(0, str(ROOT / "tests"))
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.cold_start import cold_start
+    from shortlist.retrieve import EventWeighting
     from support.projects import movielens_project
 
-    dataset = Dataset.from_project(movielens_project(DATA / "movielens-100k"))
+    project = movielens_project(DATA / "movielens-100k")
+    dataset, weighting = Dataset.from_project(project), EventWeighting.of(project.retrieve)
     rows = []
     for seed in range(3):
-        c = cold_start(dataset, seed=seed)
-        alike = cold_start(dataset, seed=seed, learned=False)
+        c = cold_start(dataset, weighting, seed=seed)
+        alike = cold_start(dataset, weighting, seed=seed, learned=False)
         rows.append(
             [
                 c.recall.value,

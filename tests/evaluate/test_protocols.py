@@ -16,7 +16,8 @@ import shortlist
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.folds import Fold, make_folds
+from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.folds import make_folds
 from shortlist.evaluate.leaks import check_leaks, find_leaks, retriever_leaks
 from shortlist.evaluate.protocol import evaluate
 from shortlist.features.custom import feature

@@ -12,7 +12,7 @@ import pytest
 from shortlist.data.dataset import Dataset
 from shortlist.data.ids import IdMap
 from shortlist.evaluate.cold_start import cold_start
-from shortlist.retrieve import Content
+from shortlist.retrieve import Content, EventWeighting
 from support.interactions import make_requests
 from support.retrievers import small_dataset
 
@@ -53,7 +53,8 @@ def test_a_described_new_item_is_found_without_refitting(world, dataset: Dataset
 def test_cold_items_are_found_on_movielens(movielens: Path) -> None:
     """A tenth of the films hidden from training: recall@50 of the hidden ones at least five times chance."""
 
-    found = cold_start(Dataset.from_project(parse_project_of(movielens)), k=50)
+    project = parse_project_of(movielens)
+    found = cold_start(Dataset.from_project(project), EventWeighting.of(project.retrieve), k=50)
     assert found.hidden_items == pytest.approx(168, abs=2)
     assert found.recall.value >= 5 * found.random, (found.recall.value, found.random)
 

@@ -18,7 +18,8 @@ from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
 from shortlist.evaluate.feature_report import features_page, inspect_features
-from shortlist.evaluate.pareto import pareto, pareto_page
+from shortlist.evaluate.pareto import pareto
+from shortlist.evaluate.pareto_page import pareto_page
 from shortlist.features.validate import FeatureSchema, parse_features
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
@@ -56,7 +57,7 @@ def test_fronts_name_what_is_wrong(video: Any, dataset: Dataset) -> None:
     with pytest.raises(ProjectError, match="no objective 'sleep'"):
         pareto(whole.project, whole, ("click", "sleep"))
     lonely = whole.project.model_copy(update={"objectives": {"click": whole.project.objectives["click"]}})
-    with pytest.raises(ProjectError, match="nothing to weigh"):
+    with pytest.raises(ProjectError, match="a trade-off needs two"):
         pareto(lonely, whole)
 
 

@@ -110,7 +110,8 @@ def weights(
     functions: FunctionsOption = None,
 ) -> None:
     """Compute the Pareto front of two objectives: the value of both under each weighting, with intervals."""
-    from shortlist.evaluate.pareto import pareto, pareto_page
+    from shortlist.evaluate.pareto import pareto
+    from shortlist.evaluate.pareto_page import pareto_page
 
     load_functions(functions)
     settings, dataset, truths = _read_source(project, world)

@@ -8,7 +8,7 @@ import numpy as np
 
 from shortlist.data.attributes import CategoryAttribute, CodedAttribute, ListAttribute
 from shortlist.data.times import NO_TIME
-from shortlist.evaluate.folds import Fold
+from shortlist.evaluate.fold import Fold
 from shortlist.evaluate.measures import CatalogueStatistics
 from shortlist.evaluate.policies import histories_of
 from shortlist.recommender import Recommender

@@ -1,9 +1,9 @@
-"""Cold start: does content find items that nobody has taken yet?
+"""Cold start of items: does a content model find items without interactions?
 
-A tenth of the items is hidden from training, events and all; the content retriever is fitted on the rest and is then given the
-hidden items' descriptions, as a shop would on the day they arrive. People are asked for with the history they have left, the
-whole catalogue competes, and only hidden items count as relevant. Chance is a list drawn at random from what the
-person has not taken.
+A share of the items is hidden from training, with their events. The content retriever is fitted on the other items and
+gets the attributes of the hidden items, as on the day they arrive. People ask with their remaining history, the whole
+catalogue competes, and only hidden items count as relevant. The chance level is a random list of items that the person
+has not taken.
 """
 
 from __future__ import annotations
@@ -21,26 +21,59 @@ from shortlist.retrieve.fusion.holdout import by_user
 
 @dataclass(frozen=True)
 class ColdStart:
+    """The recall of hidden items.
+
+    Attributes
+    ----------
+    k : int
+        The length of the lists.
+    hidden_items, people : int
+        The numbers of hidden items and of people.
+    recall : Estimate
+        The recall of the content retriever.
+    random : float
+        The expected recall of a random list.
+    """
+
     k: int
     hidden_items: int
     people: int
     recall: Estimate
     random: float
-    """The recall that a random list has on average."""
 
 
 def cold_start(
-    dataset: Dataset, k: int = 50, share: float = 0.1, seed: int = 0, **settings: object
+    dataset: Dataset,
+    weighting: EventWeighting,
+    k: int = 50,
+    share: float = 0.1,
+    seed: int = 0,
+    **settings: object,
 ) -> ColdStart:
-    """Hide a share of the items that somebody took, and look for them by their descriptions alone."""
+    """Hide a share of the items with interactions, and search for them by their attributes alone.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The whole data.
+    weighting : EventWeighting
+        The weights of events in histories.
+    k : int
+        The length of the lists.
+    share : float
+        The share of the items that is hidden.
+    seed : int
+        The seed of the choice.
+    **settings
+        Settings of the retriever `Content`.
+    """
     log = dataset.log
     taken = np.unique(log.item[log.acted])
     rng = np.random.default_rng(seed)
     hidden = np.zeros(len(dataset.items), bool)
     hidden[rng.permutation(taken)[: round(share * len(taken))]] = True
     left = replace(dataset, log=log.rows(~hidden[log.item]))
-    # their descriptions are in the catalogue, as on the day they arrive
-    weighting = EventWeighting.of(dataset.project.retrieve)
+    # the attributes of hidden items stay in the catalogue, as on the day they arrive
     model = Content(event_weighting=weighting, **settings).fit(left)
     own, gone = left.histories, dataset.histories
     width = np.int64(len(dataset.items))

@@ -26,7 +26,8 @@ from shortlist.data.times import to_milliseconds
 from shortlist.errors import DataError
 from shortlist.evaluate.comparison import FoldSlates, compare_slates
 from shortlist.evaluate.external_lists import column_of, ids_of, read, read_lists
-from shortlist.evaluate.folds import Fold, make_folds, refuse_sampling
+from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.folds import make_folds, refuse_sampling
 from shortlist.evaluate.leaks import Leak, split_leaks
 from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems
 from shortlist.evaluate.report import Report

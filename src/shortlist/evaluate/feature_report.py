@@ -1,4 +1,4 @@
-"""What the ranker is fed: coverage, distribution, drift since training, importance, and features that know too much."""
+"""The features of a ranker: coverage, distribution, drift since training, importance, and suspected leaks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,26 @@ SPARSE = 0.05
 
 @dataclass(frozen=True)
 class FeatureSummary:
-    """One column of the matrix. `known`: in training and now, shares; `drift`: stability index, None where nobody was asked
-    for; `importance` and `alone`: per objective, its share of the trees' gain, and AUC of the feature by itself.
+    """One feature of the ranker.
+
+    Attributes
+    ----------
+    name, kind : str
+        The name and the kind of the feature.
+    known : float
+        The share of training rows with a value.
+    known_now : float, optional
+        The share of present candidates with a value; None without candidates.
+    quantiles : list of float
+        Quantiles in training.
+    shares : list of float
+        The distribution in training over bins; the last bin is "unknown".
+    drift : float, optional
+        The population stability index between training and now.
+    importance : dict of str to float
+        By objective: its share of the gain of the trees.
+    alone : dict of str to float
+        By objective: the AUC of the feature by itself.
     """
 
     name: str
@@ -46,6 +64,22 @@ class FeatureSummary:
 
 @dataclass(frozen=True)
 class FeatureReport:
+    """The features of a ranker in training and now.
+
+    Attributes
+    ----------
+    name : str
+        The name of the project.
+    simulated : bool
+        Whether the data come from a simulated world.
+    rows, rows_now : int
+        The numbers of training rows and of present candidates.
+    features : list of FeatureSummary
+        One for each column of the feature matrix.
+    warnings : list of str
+        Suspected leaks, drift, and missing values.
+    """
+
     name: str
     simulated: bool
     rows: int
@@ -53,7 +87,11 @@ class FeatureReport:
     features: list[FeatureSummary]
     warnings: list[str]
 
+    def __repr__(self) -> str:
+        return f"FeatureReport({self.name!r}, {len(self.features)} features, {len(self.warnings)} warnings)"
+
     def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
         return {
             "name": self.name,
             "training_rows": self.rows,
@@ -64,7 +102,15 @@ class FeatureReport:
 
 
 def inspect_features(recommender: Recommender, context: dict[str, Any] | None = None) -> FeatureReport:
-    """Compare training with now: the candidates of those who acted last, as the ranker would see them this moment."""
+    """Compare the features in training with those of present candidates.
+
+    Parameters
+    ----------
+    recommender : Recommender
+        A trained recommender.
+    context : dict, optional
+        The context of the requests; default: the context in which each user acted last.
+    """
     profile, names = recommender.model.profile, recommender.model.ranker.feature_names_
     people = _latest(recommender)
     matrix = np.empty((0, len(names)), np.float32)
@@ -99,7 +145,7 @@ def inspect_features(recommender: Recommender, context: dict[str, Any] | None = 
 
 
 def _latest(recommender: Recommender) -> list[Any]:
-    """Those who acted last, live events first."""
+    """Return the users who acted last; users with live events come first."""
     log, ids = recommender.dataset.log, recommender.dataset.users.ids
     people = recommender.state.histories.users_since()[-PEOPLE:][::-1]
     acted = log.user[log.acted][::-1]
@@ -109,7 +155,7 @@ def _latest(recommender: Recommender) -> list[Any]:
 
 
 def _contexts(recommender: Recommender, people: list[Any]) -> list[dict[str, Any]]:
-    """The moment in which each acted last, as the log has it."""
+    """Return the context of each user's last event in the log."""
     log, ids = recommender.dataset.log, recommender.dataset.users.ids
     last = np.full(len(recommender.dataset.users), -1, np.int64)
     last[log.user] = np.arange(len(log))  # the later event overwrites
@@ -124,12 +170,12 @@ def _contexts(recommender: Recommender, people: list[Any]) -> list[dict[str, Any
 
 
 def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[str]:
-    said = [
+    found = [
         f"{name} may be a leak: alone it predicts {objective!r} with an AUC of {auc:.3f}. Check that it is known before the "
-        "item is shown, and not written by what it predicts."
+        "item is shown and is not computed from the outcome."
         for name, objective, auc in recommender.model.profile.suspects()
     ]
-    # everybody asks at the same moment here, in the top slot: these differ from training by design
+    # all requests have the same moment and slot here, so these features differ from training by design
     by_design = {f.name for f in recommender.model.features.features if f.kind in {"moment", "position"}}
     moved = [
         f for f in features if f.drift is not None and f.drift > STRONG_DRIFT and f.name not in by_design
@@ -137,23 +183,23 @@ def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[
     if moved:
         names = ", ".join(f"{f.name} ({f.drift:.2f})" for f in sorted(moved, key=lambda f: -(f.drift or 0)))
         shown = recommender.project.rank.examples == "impressions"
-        said.append(
-            f"Moved since training (stability index above {STRONG_DRIFT}): {names}. "
+        found.append(
+            f"Drift since training (stability index above {STRONG_DRIFT}): {names}. "
             + (
-                "The ranker learnt from what was shown and is asked about all candidates, which differ; look for what moved "
-                "more than the rest."
+                "The ranker was trained on shown items and scores all candidates, which differ; look for features that drift "
+                "more than the others."
                 if shown
-                else "Train again, or see what has changed at their source."
+                else "Train again, or check their source."
             )
         )
     for f in features:
         if f.known == 0:
-            said.append(f"{f.name} was never known in training: the ranker cannot use it.")
+            found.append(f"{f.name} has no value in training: the ranker cannot use it.")
         elif f.known_now is not None and f.known_now < f.known / 2 and f.known > SPARSE:
-            said.append(
-                f"{f.name} was known for {f.known:.0%} of the training rows and is for {f.known_now:.0%} now."
+            found.append(
+                f"{f.name} has a value for {f.known:.0%} of the training rows and for {f.known_now:.0%} of the rows now."
             )
-    return said
+    return found
 
 
 def features_page(report: FeatureReport) -> str:

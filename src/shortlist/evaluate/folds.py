@@ -1,18 +1,18 @@
-"""What is learnt from, who is asked for, and what counts as right: the protocols.
+"""Folds: how the protocols split a data set into training and test.
 
-- **time** (default): one moment; everything before is learnt from, everything after is the test. What a system meets when it
-  goes live.
-- **rolling**: several such moments, one after the other, each tested up to the next (rolling origin: Tashman 2000). One
-  moment can be lucky; the spread between them says how lucky.
-- **leave_last**: each person's last relevant event is held out, the rest of everybody's log is learnt from, also what others
-  did after it. Common in papers; the future that it lets in favours whatever follows trends (Ji et al. 2023, "A critical
-  study on data leakage in recommender system offline evaluation"), so the report says how much of it there was.
-- **users**: a share of the people is held out whole (strong generalisation: Marlin 2004). Their earlier events are given when
-  asking (fold-in), their later ones are the test.
-- **given**: the test is a table of its own, as data sets with a published split have it.
+- **time** (default): training is everything before one moment, the test everything after it. This is the situation of
+  a system that goes live.
+- **rolling**: several such moments, each tested up to the next (rolling origin: Tashman 2000). One moment can be lucky;
+  the spread between the moments shows how much.
+- **leave_last**: the last relevant event of each person is held out; training is the rest of the log, with later events
+  of other people. It is common in papers. The future events favour whatever follows trends (Ji et al. 2023, "A critical
+  study on data leakage in recommender system offline evaluation"), so the report states their share.
+- **users**: a share of the people is held out (strong generalisation: Marlin 2004). Their earlier events are known when
+  they ask (fold-in), their later events are the test.
+- **given**: the test is a table of its own, as for data sets with a published split (`given_test.py`).
 
-Candidates are never sampled in any of them: metrics on sampled candidates can order recommenders wrongly, and do not become
-right with more people (Krichene & Rendle 2020, "On sampled metrics for item recommendation").
+Candidates are never sampled: metrics on sampled candidates can order recommenders wrongly, and more people do not help
+(Krichene & Rendle 2020, "On sampled metrics for item recommendation").
 """
 
 from __future__ import annotations
@@ -22,81 +22,81 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
-from shortlist.data.event_check import check_events
 from shortlist.data.split import cut_for_test
-from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.measures import RelevantItems
-from shortlist.metrics.gains import ragged
+from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.given_test import given_fold
+from shortlist.evaluate.measures import IntArray, RelevantItems
+from shortlist.evaluate.relevance import relevant_items, sample, unseen_rows
 
-
-@dataclass(frozen=True)
-class Fold:
-    """One experiment. `train`: what is learnt from. `known`: that and what is told when asking, which histories are made of;
-    `told`: rows of `known.log` that training has not seen. `ids`, `users` int32 (R,): who asks (−1: nobody known), `moment`
-    ms: when; `truth`: what was right for each.
-    """
-
-    name: str
-    train: Dataset
-    known: Dataset
-    users: np.ndarray
-    ids: list[Any]
-    moment: int
-    truth: RelevantItems
-    contexts: list[dict[str, Any]] | None = None
-    told: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    facts: dict[str, Any] = field(default_factory=dict)
-    given: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None = None
-    """user, item and time of a test that is a table of its own, in codes that go on where training's end."""
+REAL_TIME = 1e11
+"""Times below this are row numbers of a log without timestamps."""
 
 
 def make_folds(project: Project, dataset: Dataset) -> Iterator[Fold]:
-    """The experiments of a project's protocol, one after the other. Raises `DataError` where nobody can be asked for."""
+    """Yield the folds of a project's protocol.
+
+    Raises
+    ------
+    DataError
+        If the test has no relevant items.
+    """
     protocol = project.evaluate.protocol
     if protocol == "rolling":
         yield from _rolling(project, dataset)
     elif protocol == "leave_last":
         yield _leave_last(project, dataset)
     elif protocol == "users":
-        yield _users(project, dataset)
+        yield _held_out_users(project, dataset)
     elif protocol == "given":
-        yield _given(project, dataset)
+        yield given_fold(project, dataset)
     else:
-        cut = cut_for_test(dataset.log, dataset.project.evaluate)
+        cut = cut_for_test(dataset.log, project.evaluate)
         yield fold_between(project, dataset, cut, int(dataset.log.time[-1]) + 1)
 
 
-def refuse_sampling(candidates: Any) -> None:
-    """Raises `ProjectError` for anything but the whole catalogue, and says why."""
+def refuse_sampling(candidates: object) -> None:
+    """Raise `ProjectError` for any candidates but the whole catalogue."""
     if candidates not in (None, "all"):
         raise ProjectError(
-            f"evaluate.candidates = {candidates!r}: only the whole catalogue is ranked. Metrics on sampled candidates can put a "
-            'worse recommender first, and more people do not mend it (Krichene & Rendle 2020, "On sampled metrics for item '
-            'recommendation"). To be faster, lower evaluate.people: people may be sampled, items may not.',
+            f"evaluate.candidates = {candidates!r}: evaluation ranks the whole catalogue. Metrics on sampled candidates "
+            'can order recommenders wrongly, and more people do not help (Krichene & Rendle 2020, "On sampled metrics for '
+            'item recommendation"). For a faster evaluation, lower evaluate.people: people may be sampled, items may not.',
             field="evaluate.candidates",
         )
+
+
+def fold_between(project: Project, dataset: Dataset, cut: int, end: int) -> Fold:
+    """Make the fold that trains before the moment `cut` and tests from there until `end` (ms)."""
+    train, test = dataset.before(cut), dataset.between(cut, end)
+    name = f"from {_date(cut)}"
+    return _fold(project, _Split(name, train, train, test, cut, {"test_from": _date(cut)}))
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A split whose requests are not made yet; the attributes are those of `Fold`."""
+
+    name: str
+    train: Dataset
+    known: Dataset
+    test: Dataset
+    moment: int
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def _rolling(project: Project, dataset: Dataset) -> Iterator[Fold]:
     times = dataset.log.time[dataset.log.acted]
     start, n = 1 - project.evaluate.test, project.evaluate.cuts
-    marks = [int(times[min(int(len(times) * s), len(times) - 1)]) for s in np.linspace(start, 1, n + 1)[:-1]]
-    ends = [*marks[1:], int(dataset.log.time[-1]) + 1]
-    for cut, end in zip(marks, ends, strict=True):
+    cuts = [int(times[min(int(len(times) * s), len(times) - 1)]) for s in np.linspace(start, 1, n + 1)[:-1]]
+    ends = [*cuts[1:], int(dataset.log.time[-1]) + 1]
+    for cut, end in zip(cuts, ends, strict=True):
         if end > cut:
             yield fold_between(project, dataset, cut, end)
-
-
-def fold_between(project: Project, dataset: Dataset, cut: int, end: int) -> Fold:
-    """Everything before a moment is learnt from, what follows until another is the test."""
-    train, test = dataset.before(cut), dataset.between(cut, end)
-    positive = np.flatnonzero(test.positives(project.objectives[project.relevant]))
-    name = f"from {_date(cut)}"
-    return _fold(name, project, train, train, test, positive, cut, {"test_from": _date(cut)})
 
 
 def _leave_last(project: Project, dataset: Dataset) -> Fold:
@@ -104,168 +104,90 @@ def _leave_last(project: Project, dataset: Dataset) -> Fold:
     positive = np.flatnonzero(dataset.positives(project.objectives[project.relevant]))
     last = np.full(len(dataset.users), -1, np.int64)
     last[log.user[positive]] = positive  # the later row overwrites
-    # everything of that person from that moment on is gone, also what belongs to the event: its impression, its rating
+    # remove all events of the person from that moment on, and those of the same slate: its impression, its rating
     moment = np.where(last >= 0, log.time[np.maximum(last, 0)], np.iinfo(np.int64).max)
     slate = np.where(last >= 0, log.slate[np.maximum(last, 0)], -1)
-    gone = (log.time >= moment[log.user]) | ((log.slate >= 0) & (log.slate == slate[log.user]))
-    keep = np.flatnonzero(~gone)
-    train = replace(dataset, log=log.rows(keep))
-    held = np.unique(last[last >= 0])
-    end = int(log.time[-1]) + 1
-    later = np.searchsorted(log.time, log.time[held], side="right")
-    follows = (len(log) - later) / max(len(log), 1)
+    removed = (log.time >= moment[log.user]) | ((log.slate >= 0) & (log.slate == slate[log.user]))
+    train = replace(dataset, log=log.rows(np.flatnonzero(~removed)))
+    held_out = np.unique(last[last >= 0])
+    later = np.searchsorted(log.time, log.time[held_out], side="right")
+    share_later = (len(log) - later) / max(len(log), 1)
     facts = {
         "test_from": "each person's last",
-        "learnt_from_after_the_test": f"{float(np.mean(follows)):.0%} of the log, on average",
+        "learnt_from_after_the_test": f"{float(np.mean(share_later)):.0%} of the log, on average",
     }
-    test = replace(dataset, log=log.rows(held))
-    return _fold("leave last", project, train, train, test, np.arange(len(held)), end, facts)
+    test = replace(dataset, log=log.rows(held_out))
+    end = int(log.time[-1]) + 1
+    return _fold(project, _Split("leave last", train, train, test, end, facts), np.arange(len(held_out)))
 
 
-def _users(project: Project, dataset: Dataset) -> Fold:
+def _held_out_users(project: Project, dataset: Dataset) -> Fold:
     log = dataset.log
     rng = np.random.default_rng(project.seed)
     positive = np.flatnonzero(dataset.positives(project.objectives[project.relevant]))
     people, counts = np.unique(log.user[positive], return_counts=True)
     people = people[counts >= 2]
-    held = np.zeros(len(dataset.users), bool)
-    held[rng.permutation(people)[: round(project.evaluate.test * len(people))]] = True
-    # the first four fifths of each held-out person's time line are told, what follows is asked for
-    own = positive[held[log.user[positive]]]
-    order = own[np.argsort(log.user[own], kind="stable")]
-    start = np.searchsorted(log.user[order], np.arange(len(held) + 1))
+    held_out = np.zeros(len(dataset.users), bool)
+    held_out[rng.permutation(people)[: round(project.evaluate.test * len(people))]] = True
+    moment = _fold_in_moments(dataset, positive[held_out[log.user[positive]]])
+    theirs = held_out[log.user]
+    replayed = np.flatnonzero(theirs & (log.time < moment[log.user]))
+    tested = np.flatnonzero(theirs & (log.time >= moment[log.user]))
+    known_rows = np.flatnonzero(~theirs | (log.time < moment[log.user]))
+    split = _Split(
+        "held-out people",
+        train=replace(dataset, log=log.rows(np.flatnonzero(~theirs))),
+        known=replace(dataset, log=log.rows(known_rows)),
+        test=replace(dataset, log=log.rows(tested)),
+        moment=int(log.time[-1]) + 1,
+        facts={"test_from": "people held out whole", "people_held_out": int(held_out.sum())},
+    )
+    return replace(_fold(project, split), replayed=np.searchsorted(known_rows, replayed))
+
+
+def _fold_in_moments(dataset: Dataset, positive: IntArray) -> NDArray[np.int64]:
+    """The moment of each user after four fifths of the given events, int64 (users,); 0 without events."""
+    log = dataset.log
+    order = positive[np.argsort(log.user[positive], kind="stable")]
+    start = np.searchsorted(log.user[order], np.arange(len(dataset.users) + 1))
     size = np.diff(start)
     first = np.where(size > 0, np.minimum(start[:-1] + (size * 0.8).astype(int), start[1:] - 1), 0)
-    moment = np.where(
-        size > 0, log.time[order[np.minimum(first, max(len(order) - 1, 0))]] if len(order) else 0, 0
-    )
-    mine = held[log.user]
-    told = np.flatnonzero(mine & (log.time < moment[log.user]))
-    asked = np.flatnonzero(mine & (log.time >= moment[log.user]))
-    train = replace(dataset, log=log.rows(np.flatnonzero(~mine)))
-    known_rows = np.flatnonzero(~mine | (log.time < moment[log.user]))
-    known = replace(dataset, log=log.rows(known_rows))
-    test = replace(dataset, log=log.rows(asked))
-    hits = np.flatnonzero(test.positives(project.objectives[project.relevant]))
-    facts = {"test_from": "people held out whole", "people_held_out": int(held.sum())}
-    end = int(log.time[-1]) + 1
-    fold = _fold("held-out people", project, train, known, test, hits, end, facts)
-    return replace(fold, told=np.searchsorted(known_rows, told))
+    if not len(order):
+        return np.zeros(len(size), np.int64)
+    return np.where(size > 0, log.time[order[np.minimum(first, len(order) - 1)]], 0)
 
 
-def _given(project: Project, dataset: Dataset) -> Fold:
-    source = project.evaluate.given
-    if not source:
-        raise ProjectError(
-            'evaluate.protocol = "given" needs evaluate.given: the table of test events',
-            field="evaluate.given",
-        )
-    # of a test only who, what, when and how much is asked
-    columns = project.data.columns.model_copy(
-        update=dict.fromkeys(("slate", "position", "propensity", "arrival", "event_id"))
-    )
-    data = project.data.model_copy(update={"columns": columns, "context": {}})
-    raw, check = check_events(
-        read_table(source), project.model_copy(update={"data": data}), source, None, None
-    )
-    check.raise_errors()
-    assert raw is not None
-    objective = project.objectives[project.relevant]
-    wanted = np.isin(np.array(raw.kind.to_pylist()), objective.events)
-    if objective.at_least is not None:
-        wanted &= np.nan_to_num(raw.value, nan=-np.inf) >= objective.at_least
-    rows = np.flatnonzero(wanted)
-    if not len(rows):
-        raise DataError(
-            f"{source}: no row of the test is relevant ({project.relevant})", field="evaluate.given"
-        )
-    n_items = len(dataset.items)
-    all_items = dataset.items.ids.extended(raw.item)
-    everyone = dataset.users.ids.extended(raw.user)
-    users = everyone.codes(raw.user)[rows].astype(np.int64)
-    truth_items = all_items.codes(raw.item)[rows].astype(np.int64)
-    facts = {
-        "test_from": source,
-        "test_people_unknown": int((np.unique(users) >= len(dataset.users)).sum()),
-        "test_items_unknown": int((np.unique(truth_items) >= n_items).sum()),
-    }
-    pairs = np.unique(users * len(all_items) + truth_items)
-    had = dataset.histories.only(dataset.once(dataset.histories.item))
-    pairs = np.setdiff1d(pairs, had.owner * len(all_items) + had.item)
-    people = _some(project, np.unique(pairs // len(all_items)))
-    truth = _truth(pairs // len(all_items), pairs % len(all_items), people)
-    codes = np.where(people < len(dataset.users), people, -1).astype(np.int32)
-    end = int(dataset.log.time[-1]) + 1
-    timed = raw.time if project.data.columns.timestamp else None
-    given = everyone.codes(raw.user), all_items.codes(raw.item), timed
-    return Fold("given", dataset, dataset, codes, everyone.ids(people), end, truth, facts=facts, given=given)
+def _fold(project: Project, split: _Split, positive: NDArray[np.int64] | None = None) -> Fold:
+    """Make the requests of a test: one per person, or one per event in its own context.
 
-
-def _fold(
-    name: str,
-    project: Project,
-    train: Dataset,
-    known: Dataset,
-    test: Dataset,
-    positive: np.ndarray,
-    moment: int,
-    facts: dict[str, Any],
-) -> Fold:
-    """Requests of a test: each person once for all that followed, or each event by itself, in its own context."""
-    log, n_items = test.log, len(train.items)
+    positive: the rows of the test that are relevant; default: those that fulfil the relevant objective.
+    """
+    log = split.test.log
+    if positive is None:
+        positive = np.flatnonzero(split.test.positives(project.objectives[project.relevant]))
+    contexts: list[dict[str, Any]] | None = None
     if project.evaluate.requests == "events":
-        had = known.histories.only(known.once(known.histories.item))
-        pairs = log.user[positive].astype(np.int64) * n_items + log.item[positive]
-        positive = positive[~np.isin(pairs, had.owner * n_items + had.item)]
-        rows = _some(project, positive)
+        rows = sample(project, unseen_rows(split.known, log, positive))
         contexts = [
-            {n: value for n, a in log.context.items() if (value := a.show(row)) is not None}
+            {name: value for name, a in log.context.items() if (value := a.show(row)) is not None}
             for row in rows.tolist()
         ]
-        users, truth = (
-            log.user[rows],
-            RelevantItems(np.arange(len(rows) + 1), log.item[rows].astype(np.int64)),
-        )
+        users = log.user[rows]
+        truth = RelevantItems(np.arange(len(rows) + 1), log.item[rows].astype(np.int64))
     else:
-        contexts = None
-        users, truth = relevant_items(project, known, log.user[positive], log.item[positive])
+        users, truth = relevant_items(project, split.known, log.user[positive], log.item[positive])
     if not len(users):
         raise DataError(
-            f"nobody in the test part has anything relevant ({project.relevant}); make evaluate.test larger",
+            f"the test has no relevant items ({project.relevant}); increase evaluate.test",
             field="evaluate.test",
         )
-    return Fold(name, train, known, users, train.users.ids.ids(users), moment, truth, contexts, facts=facts)
-
-
-def relevant_items(
-    project: Project, known: Dataset, users: np.ndarray, items: np.ndarray, most: int | None = None
-) -> tuple[np.ndarray, RelevantItems]:
-    """Who is asked for (at most so many as the project says), and what was relevant to each: of these positives, those not
-    already in the history. users, items: int codes, side by side.
-    """
-    n_items = len(known.items)
-    pairs = np.unique(users.astype(np.int64) * n_items + items)
-    had = known.histories.only(known.once(known.histories.item))
-    pairs = np.setdiff1d(pairs, had.owner * n_items + had.item)
-    people = _some(project, np.unique(pairs // n_items), most)
-    return people.astype(np.int32), _truth(pairs // n_items, pairs % n_items, people)
-
-
-def _some(project: Project, rows: np.ndarray, most: int | None = None) -> np.ndarray:
-    most = most or project.evaluate.people
-    if len(rows) <= most:
-        return rows
-    return np.sort(np.random.default_rng(project.seed).permutation(rows)[:most])
-
-
-def _truth(users: np.ndarray, items: np.ndarray, people: np.ndarray) -> RelevantItems:
-    """Users sorted, as items side by side; people sorted."""
-    low, high = np.searchsorted(users, people), np.searchsorted(users, people, side="right")
-    return RelevantItems(*ragged([items[a:b] for a, b in zip(low, high, strict=True)]))
+    ids = split.train.users.ids.ids(users)
+    return Fold(
+        split.name, split.train, split.known, users, ids, split.moment, truth, contexts, facts=split.facts
+    )
 
 
 def _date(moment: int) -> str:
-    # a log without times counts its rows; its "moments" are small numbers
-    if moment < 1e11:
+    if moment < REAL_TIME:
         return f"event {moment // 1000:,}"
     return str(np.datetime64(moment, "ms").astype("datetime64[s]"))

@@ -27,7 +27,7 @@ from shortlist.data.attributes import NumberAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.log import Log
 from shortlist.data.split import cut_for_test
-from shortlist.evaluate.folds import Fold
+from shortlist.evaluate.fold import Fold
 from shortlist.recommender import Recommender
 
 FOLLOWS = 0.9
@@ -113,7 +113,7 @@ def target_leak(feature: str, objective: str, auc: float) -> Leak:
         "target in a feature",
         feature,
         f"alone it predicts {objective!r} with an AUC of {auc:.3f}",
-        "Check that it is known before the item is shown, and not written by what it predicts; take it out of [[features]]",
+        "Check that it is known before the item is shown and is not computed from the outcome, or remove it from [[features]]",
     )
 
 

@@ -1,28 +1,31 @@
-"""What does a weight buy? The front between two objectives, before anybody sees another slate.
+"""The Pareto front between two objectives: what a weight buys, before a slate is served.
 
-A recommender is trained on what came before the test and asked with each of some weightings, from all for one objective to
-all for the other; the project's other weights stay. For each weighting and objective three numbers:
+A recommender is trained on the events before the test and asked with several weightings, from all weight on one
+objective to all weight on the other; the project's other weights stay. Each weighting and objective has up to three
+values:
 
-- **replayed**: from the log. Of what people were shown (or of the candidates, where the log has no impressions), the items
-  that this weighting would have put first, and what truly followed; an outcome that was seen with probability s counts
-  1 / s. It needs no model, and it knows nothing of items that were not shown.
-- **predicted**: what the recommender expects of the slates that it would make, from the whole catalogue.
-- **true**: in a world, what is truly to be expected of those slates.
+- **replayed**: from the log. Of the shown items (or of the candidates, if the log has no impressions), those that this
+  weighting ranks first, with their outcomes; an outcome that is observed with probability s counts 1 / s. This value
+  needs no model, and it knows nothing about items that were not shown.
+- **predicted**: the recommender's predictions for the slates that it makes from the whole catalogue.
+- **true**: for a simulated world, the true expected outcome of those slates.
 
-Intervals: bootstrap over requests or people. A point is on the front where no other is better in both objectives.
+Intervals: bootstrap over requests or people. A point is on the front if no other point is better in both objectives.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
+from numpy.typing import NDArray
 
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
+from shortlist.data.slates import Slates
 from shortlist.data.split import cut_for_test
 from shortlist.errors import ProjectError
 from shortlist.evaluate.protocol import true_means
@@ -33,50 +36,66 @@ from shortlist.rank.propensity import position_curve
 from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import Recommender
-from shortlist.report.charts import TradeOff, trade_off
-from shortlist.report.document import (
-    Block,
-    Document,
-    Figure,
-    FigureGrid,
-    Heading,
-    Paragraph,
-    TableBlock,
-    TableCell,
-    TableRow,
-)
-from shortlist.report.render import render_page
 from shortlist.simulate.world import TrueOutcome
 
 PEOPLE = 500
-"""Slates are made for so many people."""
+"""The number of people for whom slates are made."""
 VIEWS = {
     "replayed": "from the log",
-    "predicted": "expected by the model",
-    "true": "true, as this world is simulated",
+    "predicted": "predicted by the model",
+    "true": "true in the simulated world",
 }
+Values = dict[str, Estimate]
+"""The value of each objective."""
 
 
 @dataclass(frozen=True)
 class ParetoPoint:
-    """One weighting: `weights` objective → weight; `values[view][objective]`."""
+    """One weighting.
+
+    Attributes
+    ----------
+    weights : dict of str to float
+        The weight of each objective.
+    values : dict of str to dict of str to Estimate
+        `values[view][objective]`; the views are the keys of `VIEWS`.
+    """
 
     weights: dict[str, float]
-    values: dict[str, dict[str, Estimate]]
+    values: dict[str, Values]
 
 
 @dataclass(frozen=True)
 class ParetoFront:
+    """The values of several weightings of two objectives.
+
+    Attributes
+    ----------
+    name : str
+        The name of the project.
+    objectives : tuple of (str, str)
+        The two objectives.
+    points : list of ParetoPoint
+        From all weight on the first objective to all weight on the second.
+    simulated : bool
+        Whether the data come from a simulated world.
+    """
+
     name: str
     objectives: tuple[str, str]
     points: list[ParetoPoint]
     simulated: bool
 
+    def __repr__(self) -> str:
+        a, b = self.objectives
+        return f"ParetoFront({self.name!r}, {a} and {b}, {len(self.points)} points)"
+
     def views(self) -> list[str]:
+        """Return the views that the points have."""
         return [view for view in VIEWS if view in self.points[0].values]
 
     def best(self, view: str) -> list[bool]:
-        """For each point, whether no other is better in both objectives."""
+        """Return for each point whether it is on the front: no other point is better in both objectives."""
         pairs = np.array([[p.values[view][o].value for o in self.objectives] for p in self.points])
         return [
             not any(bool((other >= own).all()) and bool((other > own).any()) for other in pairs)
@@ -84,23 +103,28 @@ class ParetoFront:
         ]
 
     def sentence(self) -> str:
-        """What the middle of the way costs, by the best evidence there is."""
+        """State the ends of the front and the best balance, by the best evidence."""
         view = self.views()[-1] if self.simulated else "replayed"
         a, b = self.objectives
         first, last = self.points[0].values[view], self.points[-1].values[view]
-        gain = max(self.points, key=lambda p: self._balance(p.values[view], first[a].value, last[b].value))
+        balances = [self._balance(p.values[view], first[a].value, last[b].value) for p in self.points]
+        best = self.points[balances.index(max(balances))]
+        values = best.values[view]
         return (
-            f"From all weight on {a} to all on {b} ({VIEWS[view]}): {a} goes from {first[a].value:.4g} to {last[a].value:.4g}, "
-            f"{b} from {first[b].value:.4g} to {last[b].value:.4g}. The best balance of both shares is at "
-            f"{a} = {gain.weights[a]:.2f}, {b} = {gain.weights[b]:.2f}: {a} {gain.values[view][a].value:.4g}, {b} {gain.values[view][b].value:.4g}."
+            f"From all weight on {a} to all weight on {b} ({VIEWS[view]}): {a} goes from {first[a].value:.4g} to "
+            f"{last[a].value:.4g}, {b} from {first[b].value:.4g} to {last[b].value:.4g}. The best balance is at "
+            f"{a} = {best.weights[a]:.2f}, {b} = {best.weights[b]:.2f}: {a} {values[a].value:.4g}, "
+            f"{b} {values[b].value:.4g}."
         )
 
-    def _balance(self, values: dict[str, Estimate], most_a: float, most_b: float) -> float:
-        """What is reached of both ends, as a geometric mean of shares."""
+    def _balance(self, values: Values, most_a: float, most_b: float) -> float:
+        """The geometric mean of the shares of both ends that a point reaches."""
         a, b = (values[o].value for o in self.objectives)
         return float(np.sqrt(max(a / most_a, 0.0) * max(b / most_b, 0.0))) if most_a and most_b else 0.0
 
     def to_json(self) -> dict[str, Any]:
+        """Return the front as JSON values."""
+        on_front = {view: self.best(view) for view in self.views()}
         return {
             "name": self.name,
             "simulated": self.simulated,
@@ -108,11 +132,14 @@ class ParetoFront:
             "sentence": self.sentence(),
             "points": [
                 {
-                    "weights": p.weights,
-                    **{v: {o: e.to_json() for o, e in values.items()} for v, values in p.values.items()},
-                    "on_front": {view: self.best(view)[at] for view in self.views()},
+                    "weights": point.weights,
+                    **{
+                        view: {objective: estimate.to_json() for objective, estimate in values.items()}
+                        for view, values in point.values.items()
+                    },
+                    "on_front": {view: best[number] for view, best in on_front.items()},
                 }
-                for at, p in enumerate(self.points)
+                for number, point in enumerate(self.points)
             ],
         }
 
@@ -123,16 +150,35 @@ def pareto(
     objectives: tuple[str, str] | None = None,
     points: int = 11,
     progress: Progress = silent,
-    truths: dict[str, TrueOutcome] | None = None,
+    truths: Mapping[str, TrueOutcome] | None = None,
 ) -> ParetoFront:
-    """The front between two objectives; without names, the two with the greatest weights. Raises `ProjectError` where a
-    project has but one, or a name is unknown.
+    """Compute the front between two objectives.
+
+    Parameters
+    ----------
+    project : Project
+        The project; it is trained on the events before its test.
+    dataset : Dataset
+        The whole data.
+    objectives : tuple of (str, str), optional
+        The two objectives; default: those with the greatest weights.
+    points : int
+        The number of weightings.
+    progress : callable, optional
+        Called with the name of a stage and the finished share.
+    truths : mapping of str to callable, optional
+        For a simulated world: objective → (user codes, item codes) → true values.
+
+    Raises
+    ------
+    ProjectError
+        If the project has one objective only, or a name is unknown.
     """
-    a, b = _chosen(project, objectives)
-    cut = cut_for_test(dataset.log, dataset.project.evaluate)
-    train = dataset.before(cut)
-    recommender = Recommender(project).fit(train, progress)
+    a, b = _choose_objectives(project, objectives)
+    cut = cut_for_test(dataset.log, project.evaluate)
     end = int(dataset.log.time[-1]) + 1
+    train, test = dataset.before(cut), dataset.between(cut, end)
+    recommender = Recommender(project).fit(train, progress)
     examples = make_training_set(
         dataset,
         recommender.model.retrievers,
@@ -142,51 +188,89 @@ def pareto(
         examination=position_curve(train, project),
     )
     predictions = recommender.model.ranker.predict(examples.matrix)
-    rng = np.random.default_rng(project.seed)
-    test = dataset.between(cut, end)
     people = np.unique(test.log.user[test.log.acted])
-    people = np.sort(rng.permutation(people)[:PEOPLE])
+    people = np.sort(np.random.default_rng(project.seed).permutation(people)[:PEOPLE])
     ids = train.users.ids.ids(people)
-    defaults = {name: o.weight for name, o in project.objectives.items()}
     found = []
     for number, share in enumerate(np.linspace(0, 1, points)):
-        weights = {**defaults, a: float(1 - share), b: float(share)}
-        wish = UtilityWeights(
+        weights = {name: o.weight for name, o in project.objectives.items()}
+        weights |= {a: float(1 - share), b: float(share)}
+        utility = UtilityWeights(
             np.array(list(weights.values())), recommender.model.scales, project.utility.combine
         )
         slates = recommender.recommend(users=ids, n=project.evaluate.k, weights=weights, now=cut)
         values = {
-            "replayed": _replayed(project, examples, predictions, wish),
-            "predicted": {
-                name: bootstrap(
-                    np.array(
-                        [np.mean([r.predictions[name] for r in s]) if len(s) else np.nan for s in slates]
-                    ),
-                    project.evaluate.bootstrap,
-                    project.seed,
-                )
-                for name in project.objectives
-            },
+            "replayed": _replayed(project, examples, utility.utility(predictions)),
+            "predicted": _predicted(project, slates),
         }
         if truths is not None:
-            items = np.full((len(people), project.evaluate.k), -1, np.int64)
-            for row, slate in enumerate(slates):
-                items[row, : len(slate)] = train.items.ids.codes([r.item for r in slate])
-            values["true"] = {
-                name: bootstrap(true_means(truth, people, items), project.evaluate.bootstrap, project.seed)
-                for name, truth in truths.items()
-            }
+            values["true"] = _true(project, train, people, slates, truths)
         found.append(ParetoPoint(weights, values))
         progress("weightings", (number + 1) / points)
     return ParetoFront(project.name, (a, b), found, project.simulated)
 
 
-def _chosen(project: Project, objectives: tuple[str, str] | None) -> tuple[str, str]:
+def _predicted(project: Project, slates: Slates) -> Values:
+    """The mean predictions of the slates."""
+    return {
+        name: _estimate(
+            project,
+            np.array([np.mean([item.predictions[name] for item in s]) if len(s) else np.nan for s in slates]),
+        )
+        for name in project.objectives
+    }
+
+
+def _true(
+    project: Project,
+    train: Dataset,
+    people: NDArray[np.integer],
+    slates: Slates,
+    truths: Mapping[str, TrueOutcome],
+) -> Values:
+    """The mean true values of the slates."""
+    items = np.full((len(people), project.evaluate.k), -1, np.int64)
+    for row, slate in enumerate(slates):
+        items[row, : len(slate)] = train.items.ids.codes([item.item for item in slate])
+    return {name: _estimate(project, true_means(truth, people, items)) for name, truth in truths.items()}
+
+
+def _estimate(project: Project, values: NDArray[np.float64]) -> Estimate:
+    return bootstrap(values, project.evaluate.bootstrap, project.seed)
+
+
+def _replayed(project: Project, examples: TrainingSet, utility: NDArray[np.floating]) -> Values:
+    """The outcomes, per item, of the logged items that a weighting ranks first."""
+    order = np.lexsort([-utility, examples.request])
+    request = examples.request[order]
+    starts = np.flatnonzero(np.concatenate([[True], request[1:] != request[:-1]]))
+    sizes = np.diff(np.append(starts, len(request)))
+    position = np.arange(len(request)) - np.repeat(starts, sizes)
+    # the best third of a shown slate: the whole slate is the same for all weightings
+    first = np.minimum(project.evaluate.k, np.maximum(sizes // 3, 1))
+    chosen = position < np.repeat(first, sizes)
+    owner = np.repeat(np.arange(len(starts)), sizes)
+    values = {}
+    for name, objective in project.objectives.items():
+        target = make_target(
+            Head.of(name, objective),
+            examples,
+            position_weights=project.rank.position_bias == "weights",
+        )
+        outcome = (target.label / np.clip(target.observed, LEAST, 1.0))[order]
+        known = chosen & (target.weight[order] > 0)
+        total = np.bincount(owner[known], outcome[known], len(starts))
+        count = np.bincount(owner[known], minlength=len(starts))
+        values[name] = _estimate(project, np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    return values
+
+
+def _choose_objectives(project: Project, objectives: tuple[str, str] | None) -> tuple[str, str]:
     names = list(project.objectives)
     if objectives is None:
         if len(names) < 2:
             raise ProjectError(
-                f"there is one objective ({names[0]}), so there is nothing to weigh; add another to [objectives]",
+                f"the project has one objective ({names[0]}); a trade-off needs two: add another to [objectives]",
                 field="objectives",
             )
         first, second = sorted(names, key=lambda n: -abs(project.objectives[n].weight))[:2]
@@ -199,78 +283,3 @@ def _chosen(project: Project, objectives: tuple[str, str] | None) -> tuple[str, 
     if objectives[0] == objectives[1]:
         raise ProjectError("name two different objectives", field="objectives")
     return objectives
-
-
-def _replayed(
-    project: Project, examples: TrainingSet, predictions: np.ndarray, wish: UtilityWeights
-) -> dict[str, Estimate]:
-    """What followed the items that come first by this weighting, per item."""
-    utility = wish.utility(predictions)
-    order = np.lexsort([-utility, examples.request])
-    request = examples.request[order]
-    starts = np.flatnonzero(np.concatenate([[True], request[1:] != request[:-1]]))
-    sizes = np.diff(np.append(starts, len(request)))
-    place = np.arange(len(request)) - np.repeat(starts, sizes)
-    # of a slate that was shown, the better third: all of it would be the same by any weighting
-    first = np.minimum(project.evaluate.k, np.maximum(sizes // 3, 1))
-    taken = place < np.repeat(first, sizes)
-    owner = np.repeat(np.arange(len(starts)), sizes)
-    answer = {}
-    for name in project.objectives:
-        target = make_target(
-            Head.of(name, project.objectives[name]),
-            examples,
-            position_weights=project.rank.position_bias == "weights",
-        )
-        worth = (target.label / np.clip(target.observed, LEAST, 1.0))[order]
-        known = taken & (target.weight[order] > 0)
-        total = np.bincount(owner[known], worth[known], len(starts))
-        count = np.bincount(owner[known], minlength=len(starts))
-        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        answer[name] = bootstrap(mean, project.evaluate.bootstrap, project.seed)
-    return answer
-
-
-def pareto_page(front: ParetoFront) -> str:
-    """Return the front as one HTML file: a chart for each view, and a table."""
-    a, b = front.objectives
-    figures = [
-        Figure(view, f"{VIEWS[view]}; horizontal: {a}, vertical: {b}", _chart(front, view))
-        for view in front.views()
-    ]
-    first = front.points[0].values
-    columns: list[TableCell | str] = [
-        f"{a} : {b}",
-        *(TableCell(name, view) for view in front.views() for name in first[view]),
-    ]
-    rows = [
-        TableRow(
-            f"{point.weights[a]:.2f} : {point.weights[b]:.2f}",
-            [
-                TableCell(f"{e.value:.4g}", f"{e.low:.4g} to {e.high:.4g}")
-                for view in front.views()
-                for e in point.values[view].values()
-            ],
-        )
-        for point in front.points
-    ]
-    blocks: list[Block] = [
-        FigureGrid(figures),
-        Heading("All values"),
-        Paragraph("Per shown item. Small print: 95 % interval."),
-        TableBlock(columns, rows),
-    ]
-    title = f"{front.name}: trade-off between {a} and {b}"
-    return render_page(Document(title, [front.sentence()], blocks, front.simulated))
-
-
-def _chart(front: ParetoFront, view: str) -> Markup:
-    a, b = front.objectives
-    on_front = front.best(view)
-    points = []
-    for number, point in enumerate(front.points):
-        x, y = point.values[view][a], point.values[view][b]
-        description = f"{a} {point.weights[a]:.2f}, {b} {point.weights[b]:.2f}: {x.value:.4g}, {y.value:.4g}"
-        label = f"{point.weights[b]:.1f}" if number % 2 == 0 else ""
-        points.append(TradeOff(x, y, label, description, on_front[number]))
-    return trade_off(points)

@@ -20,7 +20,8 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.evaluate.catalogue import catalogue_statistics
 from shortlist.evaluate.comparison import ComparisonResult, FoldSlates, compare_slates
-from shortlist.evaluate.folds import Fold, make_folds, refuse_sampling
+from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.folds import make_folds, refuse_sampling
 from shortlist.evaluate.leaks import Leak, find_leaks
 from shortlist.evaluate.measures import FloatArray, IntArray
 from shortlist.evaluate.policies import Policy, baselines, recommender_policy, replay_known_events

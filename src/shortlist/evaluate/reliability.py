@@ -1,10 +1,4 @@
-"""Do predictions mean what they say, on a test that nothing was learnt from?
-
-The examples are the test's requests, made as the ranker's are: candidates (or shown items), with what followed. In bins of
-equal weight by prediction, the mean prediction stands beside what happened. The expected calibration error is their mean
-distance (Naeini et al. 2015); for an amount it is given as a share of the mean amount. Examples whose attribution window
-the log cuts short are weighted as in training (`rank/observed.py`).
-"""
+"""Calibration of the predictions on a test."""
 
 from __future__ import annotations
 
@@ -12,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
@@ -22,27 +17,51 @@ from shortlist.rank.propensity import position_curve
 from shortlist.rank.training_set import ExampleSettings, Window, make_training_set
 from shortlist.recommender import Recommender
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Reliability:
-    """`bins`: (mean prediction, mean outcome, share of weight); `error`: expected calibration error."""
+    """Predictions of one objective against outcomes.
+
+    The examples are put into bins of equal weight by prediction. The expected calibration error is the mean distance
+    between the mean prediction and the mean outcome of a bin (Naeini et al. 2015); for an amount it is a share of the
+    mean amount.
+
+    Attributes
+    ----------
+    kind : str
+        The kind of the objective.
+    bins : list of (float, float, float)
+        Mean prediction, mean outcome and share of the weight of each bin.
+    error : float
+        The expected calibration error.
+    rows : int
+        The number of examples.
+    scores : dict of str to float
+        `auc` and `log_loss` of a probability, `rmse` of an amount.
+    """
 
     kind: str
     bins: list[tuple[float, float, float]]
     error: float
     rows: int
     scores: dict[str, float]
-    """auc and log_loss of a probability, rmse of the others (`metrics/prediction.py`)."""
 
     def sentence(self) -> str:
+        """State the errors."""
         if self.kind == "probability":
             return (
-                f"expected calibration error {self.error:.4f}, AUC {self.scores['auc']:.3f}, log loss "
-                f"{self.scores['log_loss']:.4f} ({self.rows:,} examples)"
+                f"Expected calibration error {self.error:.4f}, AUC {self.scores['auc']:.3f}, log loss "
+                f"{self.scores['log_loss']:.4f} ({self.rows:,} examples)."
             )
-        return f"off by {self.error:.1%} of the mean, RMSE {self.scores['rmse']:.4g} ({self.rows:,} examples)"
+        return (
+            f"Expected calibration error {self.error:.1%} of the mean, RMSE {self.scores['rmse']:.4g} "
+            f"({self.rows:,} examples)."
+        )
 
     def to_json(self) -> dict[str, Any]:
+        """Return the numbers as JSON values."""
         return {
             "kind": self.kind,
             "expected_calibration_error": self.error,
@@ -55,45 +74,64 @@ class Reliability:
 def evaluate_calibration(
     recommender: Recommender, dataset: Dataset, cut: int
 ) -> tuple[dict[str, Reliability], dict[str, dict[str, float]]]:
-    """Reliability of each objective on what came after `cut`; `recommender` was trained on what came before. And how well
-    each feature alone tells each objective there (AUC), to compare with training.
+    """Compare the predictions of a recommender with the outcomes after a moment.
+
+    The examples are those of the test's requests, made in the same way as the ranker's training examples. Examples
+    whose attribution window the log cuts short are weighted as in training.
+
+    Parameters
+    ----------
+    recommender : Recommender
+        Trained on events before the moment.
+    dataset : Dataset
+        The whole data.
+    cut : int
+        The moment (ms).
+
+    Returns
+    -------
+    calibration : dict of str to Reliability
+        By objective; empty if the test has no examples.
+    feature_auc : dict
+        `feature_auc[objective][feature]`: how well each feature alone predicts the objective.
     """
-    project = recommender.project
+    project, model = recommender.project, recommender.model
     end = int(dataset.log.time[-1]) + 1
     try:
         examples = make_training_set(
             dataset,
-            recommender.model.retrievers,
-            recommender.model.features,
+            model.retrievers,
+            model.features,
             Window(cut, end, cut),
             ExampleSettings.of(project),
             examination=position_curve(recommender.dataset, project),
         )
-    except DataError:  # nobody asks in the test, or nothing was shown in it
+    except DataError:  # the test has no requests or no impressions
         return {}, {}
-    predictions = recommender.model.ranker.predict(examples.matrix)
-    answer = {}
+    predictions = model.ranker.predict(examples.matrix)
+    by_weights = project.rank.position_bias == "weights"
+    calibration = {}
     for column, (name, objective) in enumerate(project.objectives.items()):
-        target = make_target(
-            Head.of(name, objective), examples, position_weights=project.rank.position_bias == "weights"
-        )
+        target = make_target(Head.of(name, objective), examples, position_weights=by_weights)
         known = target.weight > 0
-        predicted = predictions[known, column].astype(np.float64)
-        chance = predictions[:, column].astype(np.float64) if objective.kind == "probability" else None
-        weight = target.weighted(chance)[known]
-        happened = target.label[known]
-        if not len(happened):
+        if not known.any():
             continue
-        bins = reliability(predicted, happened, weight)
-        error = calibration_error(bins)
-        if objective.kind != "probability":
-            error /= max(abs(float(np.average(happened, weights=weight))), 1e-12)
-        if objective.kind == "probability":
-            scores = {
-                "auc": auc(predicted, happened, weight),
-                "log_loss": log_loss(predicted, happened, weight),
-            }
-        else:
-            scores = {"rmse": rmse(predicted, happened, weight)}
-        answer[name] = Reliability(objective.kind, bins, error, len(happened), scores)
-    return answer, knowledge(examples)
+        chance = predictions[:, column].astype(np.float64) if objective.kind == "probability" else None
+        calibration[name] = _reliability(
+            objective.kind,
+            predictions[known, column].astype(np.float64),
+            target.label[known],
+            target.weighted(chance)[known],
+        )
+    return calibration, knowledge(examples)
+
+
+def _reliability(kind: str, predicted: Floats, outcome: Floats, weight: Floats) -> Reliability:
+    bins = reliability(predicted, outcome, weight)
+    error = calibration_error(bins)
+    if kind == "probability":
+        scores = {"auc": auc(predicted, outcome, weight), "log_loss": log_loss(predicted, outcome, weight)}
+    else:
+        error /= max(abs(float(np.average(outcome, weights=weight))), 1e-12)
+        scores = {"rmse": rmse(predicted, outcome, weight)}
+    return Reliability(kind, bins, error, len(outcome), scores)

@@ -1,9 +1,12 @@
-"""What re-ranking costs: the price of each rule in predicted utility, and what other settings would change.
+"""The cost of re-ranking in predicted utility, and a preview of other settings.
 
-A slate that is diverse, fair or pinned is worth less by the ranker's own numbers than the best one by utility alone; how much less is the price,
-and whoever asks for a rule should know it. Each part of the settings is taken out by itself, everything else stays, and the same people's
-slates are made with and without it: price = (utility without − utility with) / utility without. It is what the ranker predicts
-for one slate: what a rule brings in the long run (people who are not bored) is not in it, which experiments and `shortlist simulate` tell.
+A slate that is diverse, fair or pinned has a lower predicted utility than the best slate by utility alone. Each part of
+the settings is removed by itself, everything else stays, and slates are made with and without it for the same people:
+
+    cost = (utility without − utility with) / utility without
+
+This is the prediction for one slate. It does not contain long-term effects, for example less boredom; experiments and
+`shortlist simulate` measure those.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.cascade.inspect import candidates
 from shortlist.config.rerank import RerankSettings
@@ -22,25 +26,51 @@ from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
 
 DRAWS = 500
+Codes = NDArray[np.int32]
+Floats = NDArray[np.float64]
 Part = tuple[str, RerankSettings, RerankStrengths]
+"""A part of the settings: its name, and the settings and strengths without it."""
 
 
 @dataclass(frozen=True)
 class RerankCost:
-    """`price`: the share of a slate's predicted utility that one part of the settings costs; `changed`: the share of slates that it changes."""
+    """The cost of one part of the re-ranking.
+
+    Attributes
+    ----------
+    part : str
+        The name of the part.
+    price : Estimate
+        The share of the predicted utility of a slate that it costs.
+    changed : float
+        The share of slates that it changes.
+    """
 
     part: str
     price: Estimate
     changed: float
 
     def to_json(self) -> dict[str, Any]:
+        """Return the cost as JSON values."""
         return {"part": self.part, "price": self.price.to_json(), "changed": self.changed}
 
 
 @dataclass
 class RerankPreview:
-    """What other re-ranking settings would do to the same people's slates: `changed`, the share of slates with other items; `price`, of all
-    of it; `gains` and `losses`: items that would be on more or fewer slates, by how many; `parts`: the price of each part of the new settings.
+    """The effect of other re-ranking settings on the slates of the same people.
+
+    Attributes
+    ----------
+    people : int
+        The number of people.
+    changed : float
+        The share of slates with other items.
+    price : Estimate
+        The cost of the new settings compared with the present ones.
+    gains, losses : list of (str, int)
+        Titles of items on more or fewer slates, and by how many.
+    parts : list of RerankCost
+        The cost of each part of the new settings.
     """
 
     people: int
@@ -50,134 +80,135 @@ class RerankPreview:
     losses: list[tuple[str, int]]
     parts: list[RerankCost] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return f"RerankPreview({self.people} people, {self.changed:.0%} of the slates change)"
+
     def to_json(self) -> dict[str, Any]:
+        """Return the preview as JSON values."""
         return {
             "people": self.people,
             "changed": self.changed,
             "price": self.price.to_json(),
             "gains": [{"title": title, "slates": n} for title, n in self.gains],
             "losses": [{"title": title, "slates": n} for title, n in self.losses],
-            "parts": [p.to_json() for p in self.parts],
+            "parts": [part.to_json() for part in self.parts],
         }
 
 
-def strengths_of(settings: RerankSettings) -> RerankStrengths:
-    """What the settings ask of a request that says nothing itself; without chance."""
+def default_strengths(settings: RerankSettings) -> RerankStrengths:
+    """Return the strengths for a request that sets none, without exploration."""
     return RerankStrengths(settings.diversity, settings.freshness, settings.calibration)
 
 
 def rerank_parts(settings: RerankSettings) -> list[Part]:
-    """Each part that is in force: its name, and the settings and strengths without it."""
-    strengths = strengths_of(settings)
+    """Return each active part of the settings."""
+    strengths = default_strengths(settings)
     parts: list[Part] = []
     for name in ("diversity", "freshness", "calibration"):
         if getattr(strengths, name) > 0 and not (name == "diversity" and strengths.calibration > 0):
             parts.append((name, settings, replace(strengths, **{name: 0.0})))
     if settings.exposure_by is not None and settings.exposure_cap is not None:
         parts.append(("exposure cap", settings.model_copy(update={"exposure_cap": None}), strengths))
-    for at, fair in enumerate(settings.fair):
-        rest = [f for n, f in enumerate(settings.fair) if n != at]
-        parts.append(
-            (f"fair share: {', '.join(fair.values)}", settings.model_copy(update={"fair": rest}), strengths)
-        )
+    for number, fair in enumerate(settings.fair):
+        others = [share for n, share in enumerate(settings.fair) if n != number]
+        name = f"fair share: {', '.join(fair.values)}"
+        parts.append((name, settings.model_copy(update={"fair": others}), strengths))
     for rule in settings.rules:
-        rest_of = [r for r in settings.rules if r is not rule]
-        parts.append((f"rule: {rule.name}", settings.model_copy(update={"rules": rest_of}), strengths))
+        rules = [other for other in settings.rules if other is not rule]
+        parts.append((f"rule: {rule.name}", settings.model_copy(update={"rules": rules}), strengths))
     return parts
 
 
 def rerank_costs(
-    recommender: Recommender, people: Sequence[Any], n: int = 10, seed: int = 0
+    recommender: Recommender, users: Sequence[Any], n: int = 10, seed: int = 0
 ) -> list[RerankCost]:
-    """The price of every part of the recommender's own settings, for some people now."""
+    """Return the cost of every part of a recommender's re-ranking settings, for slates of n items made now."""
     settings = recommender.project.rerank
-    return _prices(_Slates(recommender, people, n), recommender.state.catalogue.pipeline, settings, seed)
+    candidates = _RankedCandidates(recommender, users, n)
+    return _costs(candidates, recommender.state.catalogue.pipeline, settings, seed)
 
 
 def preview_rerank(
-    recommender: Recommender, settings: RerankSettings, people: Sequence[Any], n: int = 10, seed: int = 0
+    recommender: Recommender, settings: RerankSettings, users: Sequence[Any], n: int = 10, seed: int = 0
 ) -> RerankPreview:
-    """A dry run: what these settings would change. Nothing is served with them. Raises `RequestError` where a rule names an attribute
-    that there is not.
+    """Return the effect of other settings; nothing is served with them.
+
+    Raises
+    ------
+    RequestError
+        If a rule names an attribute that does not exist.
     """
-    made = _Slates(recommender, people, n)
-    old, old_worth = made.under(
-        recommender.state.catalogue.pipeline, strengths_of(recommender.project.rerank)
-    )
-    arrange = recommender.state.catalogue.pipeline.with_settings(settings)
-    new, new_worth = made.under(arrange, strengths_of(settings))
+    candidates = _RankedCandidates(recommender, users, n)
+    present = recommender.state.catalogue.pipeline
+    pipeline = present.with_settings(settings)
+    old, old_utility = candidates.rerank(present, default_strengths(recommender.project.rerank))
+    new, new_utility = candidates.rerank(pipeline, default_strengths(settings))
     titles = recommender.dataset.items.titles
-    moved = made.counts(new) - made.counts(old)
+    moved = candidates.counts(new) - candidates.counts(old)
     order = np.argsort(-moved, kind="stable")
-    gains = [(titles[i], int(moved[i])) for i in order[:10].tolist() if moved[i] > 0]
-    losses = [(titles[i], int(moved[i])) for i in order[::-1][:10].tolist() if moved[i] < 0]
-    changed = (
-        float(np.mean([set(a.tolist()) != set(b.tolist()) for a, b in zip(old, new, strict=True)]))
-        if len(old)
-        else 0.0
-    )
+    changed = [set(a.tolist()) != set(b.tolist()) for a, b in zip(old, new, strict=True)]
     return RerankPreview(
-        len(people),
-        changed,
-        _share(old_worth, new_worth, seed),
-        gains,
-        losses,
-        _prices(made, arrange, settings, seed),
+        len(users),
+        float(np.mean(changed)) if changed else 0.0,
+        _relative_loss(old_utility, new_utility, seed),
+        gains=[(titles[i], int(moved[i])) for i in order[:10].tolist() if moved[i] > 0],
+        losses=[(titles[i], int(moved[i])) for i in order[::-1][:10].tolist() if moved[i] < 0],
+        parts=_costs(candidates, pipeline, settings, seed),
     )
 
 
-def _prices(made: _Slates, arrange: RerankPipeline, settings: RerankSettings, seed: int) -> list[RerankCost]:
-    own, worth = made.under(arrange, strengths_of(settings))
-    found = []
-    for name, without, strengths in rerank_parts(settings):
-        other, better = made.under(arrange.with_settings(without), strengths)
-        changed = np.mean([a.tolist() != b.tolist() for a, b in zip(own, other, strict=True)]) if own else 0.0
-        found.append(RerankCost(name, _share(better, worth, seed), float(changed)))
-    return found
+def _costs(
+    candidates: _RankedCandidates, pipeline: RerankPipeline, settings: RerankSettings, seed: int
+) -> list[RerankCost]:
+    slates, utility = candidates.rerank(pipeline, default_strengths(settings))
+    costs = []
+    for name, settings_without, strengths in rerank_parts(settings):
+        other, other_utility = candidates.rerank(pipeline.with_settings(settings_without), strengths)
+        changed = [a.tolist() != b.tolist() for a, b in zip(slates, other, strict=True)]
+        price = _relative_loss(other_utility, utility, seed)
+        costs.append(RerankCost(name, price, float(np.mean(changed)) if changed else 0.0))
+    return costs
 
 
-def _share(without: np.ndarray, with_: np.ndarray, seed: int) -> Estimate:
-    """The mean loss as a share of the mean utility without, with an interval over people."""
-    if not len(without):
+def _relative_loss(utility: Floats, lower: Floats, seed: int) -> Estimate:
+    """The mean loss as a share of the mean utility, with an interval over people."""
+    if not len(utility):
         return Estimate(0.0, 0.0, 0.0)
-    scale = float(np.mean(np.abs(without))) or 1.0
-    return bootstrap((without - with_) / scale, DRAWS, seed)
+    scale = float(np.mean(np.abs(utility))) or 1.0
+    return bootstrap((utility - lower) / scale, DRAWS, seed)
 
 
-class _Slates:
-    """Candidates of some people, ranked once, to be arranged in many ways."""
+class _RankedCandidates:
+    """The candidates of some users, ranked once, to be re-ranked with several settings."""
 
-    def __init__(self, recommender: Recommender, people: Sequence[Any], n: int) -> None:
+    def __init__(self, recommender: Recommender, users: Sequence[Any], n: int) -> None:
         self.n, self.moment = n, recommender.now()
-        self.items: list[np.ndarray] = []
-        self.utility: list[np.ndarray] = []
-        self.tastes: list[np.ndarray | None] = []
+        self.items: list[Codes] = []
+        self.utility: list[Floats] = []
+        self.histories: list[Codes] = []
         self.n_items = len(recommender.dataset.items)
-        for batch in candidates(recommender.model, recommender.state, people, now=self.moment):
+        for batch in candidates(recommender.model, recommender.state, users, now=self.moment):
             histories = batch.encoded.requests.histories
             for row, resolved in enumerate(batch.requests):
                 part = batch.of(row)
                 low, high = histories.indptr[row : row + 2]
+                utility = resolved.utility.guarded(batch.utility[part], batch.predictions[part], n)
                 self.items.append(batch.rows.item[part])
-                self.utility.append(resolved.utility.guarded(batch.utility[part], batch.predictions[part], n))
-                self.tastes.append(histories.item[low:high])
+                self.utility.append(utility)
+                self.histories.append(histories.item[low:high])
 
-    def under(
-        self, arrange: RerankPipeline, strengths: RerankStrengths
-    ) -> tuple[list[np.ndarray], np.ndarray]:
-        """Each person's slate as item codes, and the utility of it, float64 (people,)."""
-        slates, worth = [], np.zeros(len(self.items))
-        for at, (items, utility, history) in enumerate(
-            zip(self.items, self.utility, self.tastes, strict=True)
-        ):
-            taste = arrange.taste(history) if strengths.calibration > 0 and history is not None else None
-            order = arrange.rerank(items, utility, self.n, self.moment, strengths, taste)
+    def rerank(self, pipeline: RerankPipeline, strengths: RerankStrengths) -> tuple[list[Codes], Floats]:
+        """Return the slate of each user as item codes, and its utility, float64 (users,)."""
+        slates, total = [], np.zeros(len(self.items))
+        rows = zip(self.items, self.utility, self.histories, strict=True)
+        for row, (items, utility, history) in enumerate(rows):
+            taste = pipeline.taste(history) if strengths.calibration > 0 else None
+            order = pipeline.rerank(items, utility, self.n, self.moment, strengths, taste)
             slates.append(items[order])
-            worth[at] = utility[order].sum()
-        return slates, worth
+            total[row] = utility[order].sum()
+        return slates, total
 
-    def counts(self, slates: list[np.ndarray]) -> np.ndarray:
-        """How many slates each item is on."""
-        return np.bincount(
-            np.concatenate(slates) if slates else np.empty(0, np.int64), minlength=self.n_items
-        )
+    def counts(self, slates: Sequence[Codes]) -> NDArray[np.int64]:
+        """Return on how many slates each item is, int64 (items,)."""
+        shown = np.concatenate(slates) if slates else np.empty(0, np.int32)
+        return np.bincount(shown, minlength=self.n_items)

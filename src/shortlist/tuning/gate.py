@@ -26,7 +26,8 @@ from shortlist.data.progress import Progress, silent
 from shortlist.errors import DataError
 from shortlist.evaluate.catalogue import catalogue_statistics
 from shortlist.evaluate.comparison import FoldSlates, compare_slates
-from shortlist.evaluate.folds import Fold, fold_between
+from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.folds import fold_between
 from shortlist.evaluate.policies import log_events, recommender_policy
 from shortlist.metrics.significance import Comparison
 from shortlist.recommender import Recommender

@@ -27,8 +27,8 @@ from shortlist.data.progress import Progress, silent
 from shortlist.data.split import stage_cuts
 from shortlist.engines import make_engine
 from shortlist.errors import DataError, ProjectError, import_extra
-from shortlist.evaluate.folds import relevant_items
 from shortlist.evaluate.measures import accuracy_metrics
+from shortlist.evaluate.relevance import relevant_items
 from shortlist.features.feature_set import FeatureSet
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows

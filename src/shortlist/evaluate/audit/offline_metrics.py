@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.audit.agreement import MetricScore
 from shortlist.evaluate.catalogue import catalogue_statistics
-from shortlist.evaluate.folds import Fold
+from shortlist.evaluate.fold import Fold
 from shortlist.evaluate.measures import RelevantItems, compute_metrics
 from shortlist.evaluate.metric_info import metric_info
 from shortlist.metrics.gains import gains

@@ -216,7 +216,7 @@ def _cascade_policies(recommender: Recommender) -> list[AuditPolicy]:
     def policy(name: str, description: str, **overrides: Any) -> AuditPolicy:
         def slates(request: AuditRequest, k: int) -> Codes:
             return recommended_codes(
-                recommender, request.ids, k, request.moment, request.contexts, **overrides
+                recommender, request.ids, k, now=request.moment, context=request.contexts, **overrides
             )
 
         return AuditPolicy(name, description, slates)

@@ -22,7 +22,8 @@ from shortlist.evaluate.audit.off_policy_metrics import OffPolicySettings, off_p
 from shortlist.evaluate.audit.offline_metrics import OfflineSettings, offline_scores
 from shortlist.evaluate.audit.policies import AuditPolicy, AuditRequest, audit_policies
 from shortlist.evaluate.audit.result import AuditResult
-from shortlist.evaluate.folds import Fold, make_folds
+from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.folds import make_folds
 from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.recommender import Recommender
 from shortlist.simulate.event_feed import EventFeed
