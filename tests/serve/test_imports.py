@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-unfinished = pytest.mark.xfail(reason="shortlist.rank.training_set is still imported with the ranker", strict=False)
+unfinished = pytest.mark.xfail(
+    reason="shortlist.rank.training_set is still imported with the ranker", strict=False
+)
 NOT_WHILE_SERVING = [
     "shortlist.evaluate",
     "shortlist.simulate",
