@@ -179,14 +179,7 @@ def pareto(
     end = int(dataset.log.time[-1]) + 1
     train, test = dataset.before(cut), dataset.between(cut, end)
     recommender = Recommender(project).fit(train, progress)
-    examples = make_training_set(
-        dataset,
-        recommender.model.retrievers,
-        recommender.model.features,
-        Window(cut, end, cut),
-        ExampleSettings.of(project),
-        examination=position_curve(train, project),
-    )
+    examples = _examples(recommender, dataset, Window(cut, end, cut))
     predictions = recommender.model.ranker.predict(examples.matrix)
     people = np.unique(test.log.user[test.log.acted])
     people = np.sort(np.random.default_rng(project.seed).permutation(people)[:PEOPLE])
@@ -208,6 +201,16 @@ def pareto(
         found.append(ParetoPoint(weights, values))
         progress("weightings", (number + 1) / points)
     return ParetoFront(project.name, (a, b), found, project.simulated)
+
+
+def _examples(recommender: Recommender, dataset: Dataset, window: Window) -> TrainingSet:
+    """The test's requests with candidates, features and what followed."""
+    model, project = recommender.model, recommender.project
+    examination = position_curve(model.dataset, project)
+    settings = ExampleSettings.of(project)
+    return make_training_set(
+        dataset, model.retrievers, model.features, window, settings, examination=examination
+    )
 
 
 def _predicted(project: Project, slates: Slates) -> Values:
