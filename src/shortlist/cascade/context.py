@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute
-from shortlist.errors import RequestError, suggestion
+from shortlist.errors import DataError, RequestError, suggestion
 
 CACHED = 10_000
 """Encoded contexts of single events that are kept: most events have a context that occurred before."""
@@ -45,7 +46,9 @@ class ContextEncoder:
         """Raise `RequestError` for an unknown name or a value of the wrong type."""
         self.check_names(context)
         for name, value in context.items():
-            _plain(name, value, self.columns.get(name) or self.users[name])
+            if value is not None:
+                with _named(name):
+                    (self.columns.get(name) or self.users[name]).parse(value)
 
     def of_requests(self, contexts: Sequence[Context | None]) -> dict[str, Attribute]:
         """Code the context columns of a batch: name → attribute with one row a request."""
@@ -56,12 +59,11 @@ class ContextEncoder:
     ) -> dict[str, Attribute]:
         """Return the user attributes of a batch: those of the table, replaced by those a request sends itself."""
         found = {name: attribute.take(codes) for name, attribute in self.users.items()}
-        for name, given in self._encode(contexts, self.users).items():
-            rows = np.array([at for at, one in enumerate(contexts) if one and name in one])
-            if len(rows) == len(codes):
-                found[name] = given
-            else:
-                found[name] = found[name].with_rows(rows, [given.show(int(row)) for row in rows])
+        given = {row: one for row, one in enumerate(contexts) if one}
+        for name in dict.fromkeys(name for one in given.values() for name in one if name in self.users):
+            rows = [row for row, one in given.items() if name in one]
+            with _named(name):
+                found[name] = found[name].with_rows(np.array(rows), [given[row][name] for row in rows])
         return found
 
     def of_event(self, context: Context | None, where: str = "") -> dict[str, Attribute]:
@@ -90,30 +92,21 @@ class ContextEncoder:
     def _encode(
         self, contexts: Sequence[Context | None], columns: Mapping[str, Attribute]
     ) -> dict[str, Attribute]:
-        names = dict.fromkeys(name for one in contexts if one for name in one if name in columns)
-        return {
-            name: _coded(name, [None if one is None else one.get(name) for one in contexts], columns[name])
-            for name in names
-        }
+        found = {}
+        for name, like in columns.items():
+            if any(one and name in one for one in contexts):
+                with _named(name):
+                    found[name] = like.with_values([(one or {}).get(name) for one in contexts])
+        return found
 
     def __repr__(self) -> str:
         return f"ContextEncoder({', '.join([*self.columns, *self.users])})"
 
 
-def _coded(name: str, values: list[Any], like: Attribute) -> Attribute:
-    """Code one value a request like an attribute that is known."""
-    return like.with_values([_plain(name, value, like) for value in values])
-
-
-def _plain(name: str, value: Any, like: Attribute) -> Any:
-    if value is None:
-        return None
-    if like.kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise RequestError(f"context.{name} must be a number and is {value!r}", field=f"context.{name}")
-    if like.kind == "category":
-        return str(value)
-    if like.kind == "list" and (not isinstance(value, list) or not all(isinstance(v, str) for v in value)):
-        raise RequestError(
-            f"context.{name} must be a list of strings and is {value!r}", field=f"context.{name}"
-        )
-    return value
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Turn the error of an attribute about a value into one that names the field of the request."""
+    try:
+        yield
+    except DataError as error:
+        raise RequestError(f"context.{name}: {error.message}", field=f"context.{name}") from None

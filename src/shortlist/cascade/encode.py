@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from shortlist.cascade.catalogue import Catalogue
@@ -35,7 +34,7 @@ class ResolvedRequest:
 
     `user` is the id in the type of the log, `code` its code (−1: not in the log). `history` holds item codes where the
     request gave a history; `unknown_items` are its items that the catalogue does not have. `after` is an item code or
-    −1, `moment` milliseconds.
+    −1, `moment` milliseconds. `allowed` is what may be shown of the `catalogue`, bool (items,), None for everything.
     """
 
     request: RecommendRequest
@@ -47,14 +46,13 @@ class ResolvedRequest:
     moment: int
     utility: UtilityWeights
     strengths: RerankStrengths
+    catalogue: Catalogue
+    allowed: NDArray[np.bool_] | None
 
     @property
-    def batch_key(self) -> tuple[int, bytes]:
-        """What requests of one batch have in common: the moment, and what may be shown."""
-        filters = self.request.filters
-        return self.moment, orjson.dumps(
-            filters, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-        ) if filters else b""
+    def batch_key(self) -> tuple[int, int, int]:
+        """What requests of one batch have in common: the moment, the catalogue, and what may be shown of it."""
+        return self.moment, id(self.catalogue), id(self.allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +78,17 @@ class EncodedBatch:
 
 
 class Resolver:
-    """Resolves requests against a model and a state; requests with equal weights share one `UtilityWeights`."""
+    """Resolves requests against a model and a state.
+
+    Requests with equal weights share one `UtilityWeights`, and requests with equal filters one mask of the catalogue.
+    """
 
     def __init__(self, model: Model, state: LiveState) -> None:
         self.model, self.state = model, state
         self.catalogue = state.catalogue
         self.moment = state.now()  # one moment for all, so that they can be answered together
         self._utilities: dict[Any, UtilityWeights] = {}
+        self._masks: dict[str, NDArray[np.bool_] | None] = {}
 
     def __call__(self, request: RecommendRequest) -> ResolvedRequest:
         """Check one request. Raises `RequestError` naming the field."""
@@ -106,13 +108,26 @@ class Resolver:
                 raise RequestError(f"after: the catalogue has no item {request.after!r}", field="after")
         if request.context:
             self.state.context.check(request.context)
-        if request.filters:
-            self.catalogue.allowed(request.filters)  # wrong filters are refused before the batch begins
-        moment = self.moment if request.now is None else request.now
-        utility = self._utility(request)
         return ResolvedRequest(
-            request, user, code, history, unknown, after, moment, utility, self._strengths(request)
+            request,
+            user,
+            code,
+            history,
+            unknown,
+            after,
+            self.moment if request.now is None else request.now,
+            self._utility(request),
+            self._strengths(request),
+            self.catalogue,
+            self._allowed(request),
         )
+
+    def _allowed(self, request: RecommendRequest) -> NDArray[np.bool_] | None:
+        """What may be shown, computed once for equal filters. Raises `RequestError` for a filter that is wrong."""
+        key = repr(request.filters) if request.filters else ""
+        if key not in self._masks:
+            self._masks[key] = self.catalogue.allowed(request.filters)
+        return self._masks[key]
 
     def _utility(self, request: RecommendRequest) -> UtilityWeights:
         key: Any = (_items(request.weights), request.combine, _items(request.at_least))
@@ -159,9 +174,7 @@ class Resolver:
         )
 
 
-def encode(
-    model: Model, state: LiveState, catalogue: Catalogue, batch: Sequence[ResolvedRequest]
-) -> EncodedBatch:
+def encode(model: Model, state: LiveState, batch: Sequence[ResolvedRequest]) -> EncodedBatch:
     """Turn resolved requests of one batch key into arrays. Call it while `state.reading` holds."""
     moment = batch[0].moment
     given = [r.history is not None for r in batch]
@@ -177,8 +190,8 @@ def encode(
         recent,
         model.event_weights(recent),
         np.full(len(batch), moment, np.int64),
-        catalogue.allowed(batch[0].request.filters),
-        *_excluded(whole, catalogue, model.project.rerank, np.array([r.after for r in batch])),
+        batch[0].allowed,
+        *_excluded(whole, batch[0].catalogue, model.project.rerank, np.array([r.after for r in batch])),
         state.context.user_attributes(contexts, codes),
     )
     return EncodedBatch(codes, requests, whole, state.context.of_requests(contexts))

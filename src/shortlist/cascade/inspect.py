@@ -43,7 +43,7 @@ def encode_requests(model: Model, state: LiveState, requests: Sequence[Recommend
     """What the retrievers read of some requests of one moment and with the same filters."""
     resolved = Cascade.resolve(model, state, requests)
     with state.reading(resolved[0].moment):
-        return encode(model, state, state.catalogue, resolved).requests
+        return encode(model, state, resolved).requests
 
 
 def visitor_features(model: Model, state: LiveState, item: int) -> dict[str, float | None]:
@@ -52,7 +52,7 @@ def visitor_features(model: Model, state: LiveState, item: int) -> dict[str, flo
     names = list(model.retrievers)
     unknown = np.full((1, len(names)), np.nan, np.float32)
     with state.reading(resolved[0].moment):
-        encoded = encode(model, state, state.catalogue, resolved)
+        encoded = encode(model, state, resolved)
         rows = FeatureRows(
             RequestKeys(encoded.codes, encoded.context, encoded.requests.attributes),
             encoded.requests.moments,

@@ -166,8 +166,8 @@ class Cascade:
         lap = StageTimes() if times is None else times
         moment = batch[0].moment
         with single_threaded_blas() if len(batch) > 1 else nullcontext(), state.reading(moment):
-            catalogue = state.catalogue
-            encoded = encode(model, state, catalogue, batch)
+            catalogue = batch[0].catalogue
+            encoded = encode(model, state, batch)
             lap("request")
             rows = _candidates(model, state, catalogue, encoded)
             lap("retrieve")
@@ -191,7 +191,7 @@ def _parts(resolved: Sequence[ResolvedRequest]) -> list[list[int]]:
     """Positions of requests that are answered together."""
     if len(resolved) == 1:
         return [[0]]
-    groups: dict[tuple[int, bytes], list[int]] = {}
+    groups: dict[tuple[int, int, int], list[int]] = {}
     for at, one in enumerate(resolved):
         groups.setdefault(one.batch_key, []).append(at)
     return [
