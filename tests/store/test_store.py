@@ -84,6 +84,12 @@ def test_operations_are_an_ordered_log(store_target: str) -> None:
     rows = store.operations_since(0)
     assert rows[0][1] == one
     assert [o.about for _, o in store.operations_since(rows[0][0])] == [2]
+    before = rows[-1][0]
+    many = [Operation(7, "item", f"n{number}", {}, "x") for number in range(50)]
+    last = store.add_operations(many)
+    assert [(row, o.about) for row, o in store.operations_since(before)][-1] == (last, "n49")
+    assert [o for _, o in store.operations_since(before)] == many
+    assert store.add_operations([]) == 0
     store.close()
 
 

@@ -109,8 +109,16 @@ class EventStore:
 
     def add_operation(self, operation: Operation) -> int:
         """Store an operation and return its row."""
-        with self.writing() as connection:
-            return write_operation(connection, operation)
+        return self.add_operations([operation])
+
+    def add_operations(self, operations: Sequence[Operation]) -> int:
+        """Store operations in one transaction, in order, and return the row of the last one; 0 without operations."""
+        row = 0
+        if operations:
+            with self.writing() as connection:
+                for operation in operations:
+                    row = write_operation(connection, operation)
+        return row
 
     def erase(self, user: Any, time: int, by: str) -> dict[str, int]:
         """Delete all that is stored of a user, and store the operation, so that earlier models hide the user.

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.serve.answers import ERRORS, Json, no_such_item
-from shortlist.serve.routes.operations import record_operation, wait_until_landed
+from shortlist.serve.routes.operations import record_operations, wait_until_landed
 from shortlist.serve.schema import ItemBody, ItemsBody
 from shortlist.serve.service import Service
 
@@ -21,9 +21,7 @@ def add(app: FastAPI, service: Service) -> None:
     async def change(request: Request, changes: Sequence[tuple[Any, Mapping[str, Any]]], where: str) -> int:
         checked = [ItemChange.of(item, body) for item, body in changes]
         service.live.serving.recommender.state.check_changes(checked, where)  # all, before any is stored
-        row = 0
-        for item, body in changes:
-            row = await record_operation(service, request, "item", item, dict(body))
+        row = await record_operations(service, request, "item", changes)
         await wait_until_landed(service, row)
         return row
 

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from shortlist.bundle.registry import BundleVersion
 from shortlist.errors import BundleError, RequestError
 from shortlist.serve.answers import ERRORS, Json
-from shortlist.serve.routes.operations import record_operation
+from shortlist.serve.routes.operations import record_operations
 from shortlist.serve.schema import CanaryBody, ShadowBody, VersionBody
 from shortlist.serve.service import Service
 
@@ -29,7 +29,7 @@ def add(app: FastAPI, service: Service) -> None:
         except BundleError as error:
             raise RequestError(error.message, error.field) from None
         version = chosen.version if chosen is not None else None
-        await record_operation(service, request, "model", what, {**body, "version": version})
+        await record_operations(service, request, "model", [(what, {**body, "version": version})])
         return Json({"version": version})
 
     @app.get("/v1/admin/models", responses=ERRORS, tags=["models"])

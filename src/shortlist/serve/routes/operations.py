@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -81,12 +82,13 @@ def add(app: FastAPI, service: Service) -> None:
         return Json(why_not(recommender, body.item, request))
 
 
-async def record_operation(
-    service: Service, request: Request, what: str, about: Any, body: dict[str, Any]
+async def record_operations(
+    service: Service, request: Request, what: str, changes: Sequence[tuple[Any, Mapping[str, Any]]]
 ) -> int:
-    """Store what an operator did, and return the row."""
-    done = Operation(int(time.time() * 1000), what, about, body, request.scope.get("key", "anybody"))
-    return await service.writer.call(EventStore.add_operation, done)
+    """Store what an operator did to some subjects, in one transaction, and return the row of the last one."""
+    now, by = int(time.time() * 1000), request.scope.get("key", "anybody")
+    done = [Operation(now, what, about, dict(body), by) for about, body in changes]
+    return await service.writer.call(EventStore.add_operations, done)
 
 
 async def wait_until_landed(service: Service, row: int) -> None:
