@@ -51,7 +51,6 @@ def limited(items: dict[str, int], allowed: dict[str, int]) -> None:
 LONG_FILES: dict[str, int] = {
     "src/shortlist/retrieve/als.py": 402,
     "src/shortlist/retrieve/fusion/fuse.py": 402,
-    "src/shortlist/tuning/search.py": 401,
     "tests/evaluate/test_offpolicy.py": 412,
     "tests/experiments/test_experiments.py": 432,
     "tests/rank/test_objectives.py": 535,

@@ -207,17 +207,8 @@ def _candidates(model: Model, state: LiveState, catalogue: Catalogue, encoded: E
         model.project.retrieve.candidates,
         _forced(state, catalogue, encoded),
     )
-    found = blended.item >= 0
-    return FeatureRows(
-        RequestKeys(encoded.codes, encoded.context, requests.attributes),
-        requests.moments,
-        encoded.histories,
-        np.repeat(np.arange(len(encoded.codes)), found.sum(1)),
-        blended.item[found],
-        blended.sources,
-        blended.ranks[found],
-        blended.scores[found],
-    )
+    keys = RequestKeys(encoded.codes, encoded.context, requests.attributes)
+    return blended.feature_rows(keys, requests.moments, encoded.histories)
 
 
 def _forced(

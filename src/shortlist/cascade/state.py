@@ -17,12 +17,12 @@ from shortlist.cascade.histories import HistoryEvent, LiveHistories
 from shortlist.cascade.locks import ReadWriteLock
 from shortlist.cascade.model import Model
 from shortlist.config.base import IMPRESSION
-from shortlist.data.attributes import TimeAttribute
 from shortlist.data.slates import Slate
 from shortlist.errors import RequestError, suggestion
 from shortlist.features.keys import SPARE_ITEMS, KeyRows, RequestKeys
 from shortlist.features.online import OnlineCounters
 from shortlist.rerank.cold_start import ColdStartExploration
+from shortlist.rerank.pipeline import first_seen_times
 from shortlist.store.records import StoredEvent
 
 DAY = 86_400_000
@@ -88,8 +88,7 @@ class LiveState:
         self.counters = model.features.counters(data) if counters is None else counters
         self.item_features = model.features.item_features(data.items, SPARE_ITEMS)
         self.context = ContextEncoder(data.log.context, data.users.attributes)
-        by = project.rerank.freshness_by
-        first_seen = data.items.attribute(by, TimeAttribute).times if by else data.first
+        first_seen = first_seen_times(data, project.rerank)
         retired = model.retired if len(model.retired) else np.zeros(len(data.items), bool)
         self.catalogue = Catalogue(
             project, data.items.with_room(SPARE_ITEMS), retired, first_seen, model.retrievers, len(data.items)

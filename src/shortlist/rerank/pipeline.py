@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from shortlist.config.base import duration_ms
 from shortlist.config.rerank import RerankSettings, Rule
-from shortlist.data.attributes import CategoryAttribute, CodedAttribute
+from shortlist.data.attributes import CategoryAttribute, CodedAttribute, TimeAttribute
+from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.rerank.dpp import dpp
 from shortlist.rerank.exposure import cap_exposure
@@ -242,3 +243,12 @@ class RerankPipeline:
         if known.all():
             return self.factors[items]
         return np.where(known[:, None], self.factors[np.where(known, items, 0)], np.float32(0))
+
+
+def first_seen_times(dataset: Dataset, settings: RerankSettings) -> NDArray[np.int64]:
+    """Return the time from which each item's age counts, int64 (items,), ms since 1970 or `NO_TIME`.
+
+    It is the attribute `rerank.freshness_by` where the project names one, otherwise the first event of the item.
+    """
+    by = settings.freshness_by
+    return dataset.items.attribute(by, TimeAttribute).times if by else dataset.first

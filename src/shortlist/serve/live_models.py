@@ -61,24 +61,14 @@ class LoadedModel:
         self.recommender.state.change_items(changes)
 
 
-def missed_operations(store: EventStore, after: int) -> list[tuple[int, Operation]]:
-    """What operators did after a row of the store."""
-    return store.operations_since(after)
-
-
-def missed_events(store: EventStore, after: int) -> list[tuple[int, StoredEvent]]:
-    """The next page of events after a row of the store."""
-    return store.events_since(after)
-
-
 def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:
     """Load a bundle with all that the store holds, ready to serve. It takes seconds: call it off the event loop."""
     recommender = Recommender.load(path)
     position = writer.run(recommender.model.position.within)  # rows it was trained from are not counted again
     loaded = LoadedModel(recommender, path, position.row, position.operation)
     # items first: events can be about items that were added
-    loaded.take([], writer.run(missed_operations, loaded.operation))
-    while page := writer.run(missed_events, loaded.row):
+    loaded.take([], writer.run(EventStore.operations_since, loaded.operation))
+    while page := writer.run(EventStore.events_since, loaded.row):
         loaded.take(page, [])
     if warm:
         warm_up(recommender)
@@ -87,8 +77,8 @@ def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:
 
 async def catch_up(loaded: LoadedModel, writer: Writer) -> None:
     """On the event loop: take the rows that came in since the model was loaded."""
-    loaded.take([], await writer.call(missed_operations, loaded.operation))
-    while page := await writer.call(missed_events, loaded.row):
+    loaded.take([], await writer.call(EventStore.operations_since, loaded.operation))
+    while page := await writer.call(EventStore.events_since, loaded.row):
         loaded.take(page, [])
 
 

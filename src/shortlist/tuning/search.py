@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from shortlist.config.project import Project, parse_project
-from shortlist.data.attributes import TimeAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.split import stage_cuts
@@ -51,7 +50,7 @@ from shortlist.report.document import (
     TableRow,
 )
 from shortlist.report.render import render_page
-from shortlist.rerank.pipeline import RerankPipeline
+from shortlist.rerank.pipeline import RerankPipeline, first_seen_times
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.retrieve.fusion.blend import blend
@@ -338,17 +337,7 @@ class _Bench:
             self.until, project.retrieve, self.people, moments, exclude_seen=not project.rerank.show_seen
         )
         blended = blend(retrievers, asked, project.retrieve.candidates)
-        found = blended.item >= 0
-        rows = FeatureRows(
-            RequestKeys(self.people, {}, asked.attributes),
-            moments,
-            asked.histories,
-            np.repeat(np.arange(len(self.people)), found.sum(1)),
-            blended.item[found],
-            blended.sources,
-            blended.ranks[found],
-            blended.scores[found],
-        )
+        rows = blended.feature_rows(RequestKeys(self.people, {}, asked.attributes), moments, asked.histories)
         return rows, blended.item[:, : project.evaluate.k]
 
     def _slates(self, project: Project, ranker: Ranker, rows: FeatureRows, matrix: np.ndarray) -> np.ndarray:
@@ -356,8 +345,7 @@ class _Bench:
         scales = np.maximum(np.abs(predictions.mean(0)), 1e-9).astype(np.float64)
         weights = np.array([o.weight for o in project.objectives.values()])
         utility = UtilityWeights(weights, scales, project.utility.combine).utility(predictions)
-        by = project.rerank.freshness_by
-        first_seen = self.until.items.attribute(by, TimeAttribute).times if by else self.until.first
+        first_seen = first_seen_times(self.until, project.rerank)
         arrange = RerankPipeline(project.rerank, self.until.items, first_seen)
         k = project.evaluate.k
         slates = np.full((len(self.people), k), -1, np.int64)

@@ -16,6 +16,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.data.histories import Histories
+from shortlist.features.keys import RequestKeys
+from shortlist.features.rows import FeatureRows
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.select import radix_top_k
@@ -49,6 +52,32 @@ class Blended:
     ranks: NDArray[np.float32]
     scores: NDArray[np.float32]
     sources: list[str]
+
+    def feature_rows(
+        self, keys: RequestKeys, moments: NDArray[np.int64], histories: Histories
+    ) -> FeatureRows:
+        """Return the candidates as rows for the ranker, those of a request side by side.
+
+        Parameters
+        ----------
+        keys
+            Users and contexts of the B requests.
+        moments
+            int64 (B,), the time of each request, ms.
+        histories
+            The whole history of each request.
+        """
+        found = self.item >= 0
+        return FeatureRows(
+            keys,
+            moments,
+            histories,
+            np.repeat(np.arange(len(self.item)), found.sum(1)),
+            self.item[found],
+            self.sources,
+            self.ranks[found],
+            self.scores[found],
+        )
 
     def __repr__(self) -> str:
         return f"Blended({self.item.shape[0]} requests, K={self.item.shape[1]}, sources={self.sources})"
