@@ -1,9 +1,4 @@
-"""The recommender: the facade that people import.
-
-recommender = shortlist.Recommender.from_project("shortlist.toml").fit(dataset)
-recommender.recommend(user="u42", n=10)
-recommender.save("bundle/")
-"""
+"""The recommender: the facade over the trained model, the live state and the cascade."""
 
 from __future__ import annotations
 
@@ -18,20 +13,20 @@ from numpy.typing import NDArray
 from shortlist.bundle.read import read_bundle
 from shortlist.bundle.write import write_bundle
 from shortlist.cascade.catalogue import ItemChange
-from shortlist.cascade.inspect import similar_items
+from shortlist.cascade.inspect import similar_items, some_users
 from shortlist.cascade.model import Model
 from shortlist.cascade.page import PageOfRows, make_page
 from shortlist.cascade.respond import respond
 from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
-from shortlist.config.project import Project, parse_project, read_project
+from shortlist.config.project import Project, as_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Recommendation, Slate, Slates
-from shortlist.errors import NotFittedError, RequestError
+from shortlist.errors import NotFittedError
 from shortlist.features.online import OnlineCounters
-from shortlist.requests import MAX_N, RecommendRequest, RequestOptions, requests_for
+from shortlist.requests import RecommendRequest, RequestOptions, requests_of
 from shortlist.retrieve import parse_sources
 from shortlist.store.merge import StorePosition
 from shortlist.store.records import StoredEvent
@@ -64,6 +59,7 @@ class Recommender:
     --------
     >>> recommender = Recommender.from_project("shortlist.toml").fit(dataset)  # doctest: +SKIP
     >>> recommender.recommend(user="u42", n=10)  # doctest: +SKIP
+    >>> recommender.save("bundle/")  # doctest: +SKIP
     """
 
     def __init__(self, project: Project) -> None:
@@ -75,19 +71,16 @@ class Recommender:
     @classmethod
     def from_project(cls, project: str | Path | Project | dict[str, Any]) -> Self:
         """Make a recommender from a project file, parsed settings, or a dictionary of settings."""
-        if isinstance(project, dict):
-            project = parse_project(project)
-        return cls(project if isinstance(project, Project) else read_project(project))
+        return cls(as_project(project))
 
     @classmethod
     def of(cls, model: Model, counters: OnlineCounters | None = None) -> Self:
         """Make a recommender from a trained model, with a live state of its own."""
-        recommender = cls(model.project)
-        recommender._take(model, counters)
-        return recommender
+        return cls(model.project)._take(model, counters)
 
-    def _take(self, model: Model, counters: OnlineCounters | None = None) -> None:
+    def _take(self, model: Model, counters: OnlineCounters | None = None) -> Self:
         self._model, self._state = model, LiveState(model, counters)
+        return self
 
     @property
     def model(self) -> Model:
@@ -123,29 +116,24 @@ class Recommender:
     ) -> Self:
         """Train on a data set; the live state begins anew.
 
-        `earlier` is a recommender trained before, from whose factors and trees this one begins. `position` and
-        `retired` come with a log that was merged from an event store (`store/merge.py`). Raises `DataError` where the
-        log is too short or an objective never happens.
+        `earlier` is a recommender trained before: training starts from its factors and trees. `position` and `retired`
+        come with a log merged from an event store. Raises `DataError` if the log is too short for the project.
         """
         from shortlist.cascade.train import train  # serving starts without the modules of training
 
-        before = None if earlier is None else earlier.model
-        self._take(train(self.project, dataset, progress, before, position, retired))
-        return self
+        before = earlier.model if earlier else None
+        return self._take(train(self.project, dataset, progress, before, position, retired))
 
     def with_project(self, project: Project) -> Self:
         """Return a recommender of the same model under other settings, with a live state of its own.
 
-        For settings that are read when a request is answered (`rerank`, `utility`, `page`, `experiments`); the others
-        have an effect at the next `fit`.
+        `rerank`, `utility`, `page` and `experiments` have an effect at once, the others at the next `fit`.
         """
         return self.of(replace(self.model, project=project))
 
     def reset(self) -> None:
         """Forget everything since training: events, erasures and catalogue changes."""
         self._take(self.model)
-
-    # ---------------------------------------------------------------- requests
 
     @overload
     def recommend(
@@ -165,12 +153,12 @@ class Recommender:
         users: Sequence[Any] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Slate | Slates:
-        """Recommend n items to a user, to a history, or to each of several users.
+        """Recommend n items to a user, to a history, or to each of several users (then returns `Slates`).
 
         Parameters
         ----------
         user
-            User id, or a whole `RecommendRequest`. A user nobody knows is treated as new, and the slate reports it.
+            User id, or a whole `RecommendRequest`. An unknown user is treated as new, and the slate reports it.
         n
             Number of items, 1 to 200.
         users
@@ -178,29 +166,13 @@ class Recommender:
         **options
             The other fields of `RecommendRequest`. For a batch, `context` can be a list with one context a user.
 
-        Returns
-        -------
-        A `Slate`; for `users`, `Slates` in their order.
-
         Raises
         ------
         RequestError
-            Names the argument that is wrong, in `error.field`.
-        NotFittedError
-            Before `fit`.
+            With the name of the wrong argument in `error.field`.
         """
-        if isinstance(user, RecommendRequest):
-            return self.answer([user])[0]
-        context = options.pop("context", None)
-        if users is None:
-            if isinstance(context, Sequence) and len(context) == 1:
-                context = context[0]
-            return self.answer([RecommendRequest.of({**options, "user": user, "n": n, "context": context})])[
-                0
-            ]
-        if user is not None:
-            raise RequestError("users: give a list of users, or one user, not both", field="users")
-        return self.answer(requests_for(users, n, context, options))
+        slates = self.answer(requests_of(user, n, users, options))
+        return slates[0] if users is None else slates
 
     def answer(self, requests: Sequence[RecommendRequest], times: StageTimes | None = None) -> Slates:
         """Answer requests of any kind together; each slate is the same as for the request alone.
@@ -215,20 +187,15 @@ class Recommender:
         return make_page(self.model, self.state, request, rows)
 
     def similar(self, item: Any, n: int = 10, by: str | None = None) -> list[Recommendation]:
-        """Return the items most similar to one.
+        """Return the items most similar to one, by the first retriever that finds any or by the source named in `by`.
 
-        The first retriever that finds any decides, or the source named by `by`; `together` gives what is bought with
-        it. Raises `RequestError` for an item or a source that does not exist.
+        `together` gives the items bought with it. Raises `RequestError` for an unknown item or source.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N:
-            raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
         return similar_items(self.state, item, n, by)
 
     def now(self) -> int:
         """Return the recommender's clock, milliseconds since 1970; it stands at its end for a log that ended long ago."""
         return self.state.now()
-
-    # ---------------------------------------------------------------- what happens while it serves
 
     def observe(
         self,
@@ -239,10 +206,9 @@ class Recommender:
         value: float | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take in one event; the next request reflects it.
+        """Take in one event; the next request reflects it. `timestamp` is in milliseconds (default: the clock).
 
-        `timestamp` is in milliseconds (default: the recommender's clock). Context names without a column are ignored.
-        Raises `RequestError` for an unknown item or kind, or a bad context value.
+        Context names without a column are ignored. Raises `RequestError` for an unknown item or kind, or a bad value.
         """
         moment = self.now() if timestamp is None else timestamp
         event = StoredEvent("", user, item, kind, moment, value, dict(context or {}))
@@ -268,12 +234,7 @@ class Recommender:
 
     def some_users(self, n: int) -> list[Any]:
         """Return up to n user ids with a history, spread over the log's users."""
-        sizes = np.diff(self.dataset.histories.indptr)
-        fit = np.flatnonzero(sizes >= min(5, sizes.max(initial=1)))
-        chosen = fit[:: max(1, len(fit) // n)][:n] if n and len(fit) else fit[:0]
-        return self.dataset.users.ids.ids(chosen)
-
-    # ---------------------------------------------------------------- bundles
+        return some_users(self.dataset, n)
 
     def save(self, folder: str | Path) -> Path:
         """Write the bundle. An existing bundle in that place is replaced as a whole."""

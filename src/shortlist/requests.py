@@ -169,6 +169,28 @@ class RecommendRequest:
 FIELDS = tuple(f.name for f in fields(RecommendRequest))
 
 
+def requests_of(
+    user: Any, n: int, users: Sequence[Any] | None, options: RequestOptions
+) -> list[RecommendRequest]:
+    """Make the requests of a call: one for a user or a history, or one for each of several users.
+
+    `user` can be a whole `RecommendRequest`, which is returned as it is. Raises `RequestError` naming the field.
+    """
+    if users is not None:
+        if user is not None:
+            raise RequestError("users: give a list of users, or one user, not both", field="users")
+        return requests_for(users, n, options.get("context"), options)
+    if isinstance(user, RecommendRequest):
+        if options:
+            name = next(iter(options))
+            raise RequestError(f"{name}: set it in the request that is given as `user`", field=name)
+        return [user]
+    context = options.get("context")
+    if isinstance(context, Sequence) and len(context) == 1:
+        context = context[0]
+    return [RecommendRequest.of({**options, "user": user, "n": n, "context": context})]
+
+
 def requests_for(
     users: Sequence[Any],
     n: int,

@@ -11,11 +11,12 @@ from shortlist.cascade.encode import encode
 from shortlist.cascade.model import Model
 from shortlist.cascade.run import BATCH, Cascade, ScoredBatch
 from shortlist.cascade.state import LiveState
+from shortlist.data.dataset import Dataset
 from shortlist.data.slates import Recommendation
 from shortlist.errors import RequestError, suggestion
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
-from shortlist.requests import Contexts, RecommendRequest, context_of_each
+from shortlist.requests import MAX_N, Contexts, RecommendRequest, context_of_each
 from shortlist.retrieve import Requests
 
 
@@ -71,12 +72,22 @@ def visitor_features(model: Model, state: LiveState, item: int) -> dict[str, flo
     }
 
 
+def some_users(dataset: Dataset, n: int) -> list[Any]:
+    """Return up to n user ids with at least five events (or the log's maximum), spread over the log's users."""
+    sizes = np.diff(dataset.histories.indptr)
+    eligible = np.flatnonzero(sizes >= min(5, sizes.max(initial=1)))
+    chosen = eligible[:: max(1, len(eligible) // n)][:n] if n and len(eligible) else eligible[:0]
+    return dataset.users.ids.ids(chosen)
+
+
 def similar_items(state: LiveState, item: Any, n: int, source: str | None = None) -> list[Recommendation]:
     """The items most similar to one, by the first retriever that finds any.
 
     `source` names the retriever to ask; `together` gives what is bought with the item, and is used only when it is
     named. Raises `RequestError` for an item or a source that does not exist.
     """
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N:
+        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
     catalogue = state.catalogue
     code = catalogue.items.ids.code(item)
     if code < 0:

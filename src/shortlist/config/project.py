@@ -185,6 +185,13 @@ def _place(path: str, text: str, field: str) -> str:
     return f"{path}{f', line {line}' if line else ''}: "
 
 
+def as_project(project: str | Path | Project | dict[str, Any]) -> Project:
+    """Return parsed settings as they are; parse a dictionary; read a file."""
+    if isinstance(project, Project):
+        return project
+    return parse_project(project) if isinstance(project, dict) else read_project(project)
+
+
 def read_project(path: str | Path) -> Project:
     """Read `shortlist.toml`.
 
