@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from shortlist.config.project import Project
 from shortlist.data.attributes import TimeAttribute
 from shortlist.data.entities import Entities, EntityChange
+from shortlist.data.lazy import lazy_property
 from shortlist.errors import DataError
 from shortlist.features.keys import SPARE_ITEMS
 from shortlist.rerank.filters import allowed_items
@@ -81,17 +81,17 @@ class Catalogue:
     trained_items: int
     lookups: CacheLookups = field(default_factory=CacheLookups)
 
-    @cached_property
+    @lazy_property
     def pipeline(self) -> RerankPipeline:
         """The re-rankers of the project, for these items."""
         return RerankPipeline(self.project.rerank, self.items, self.first_seen, self.factors)
 
-    @cached_property
+    @lazy_property
     def factors(self) -> NDArray[np.float32] | None:
         """float32 (trained items, d): factors of the first source that has some; similarity for diversity."""
         return next((f for r in self.retrievers.values() if (f := r.item_factors) is not None), None)
 
-    @cached_property
+    @lazy_property
     def allowed_by_default(self) -> NDArray[np.bool_] | None:
         """Mask bool (items,): what may be shown without filters; None means everything. Computed once a catalogue."""
         return self._allowed(None)

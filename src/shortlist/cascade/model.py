@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
+from shortlist.data.lazy import lazy_property
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
 from shortlist.rank.profile import Profile
@@ -57,17 +57,17 @@ class Model:
     position: StorePosition = field(default_factory=StorePosition)
     retired: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
-    @cached_property
+    @lazy_property
     def objectives(self) -> list[str]:
         """Names of the objectives, in the order of the ranker's columns."""
         return list(self.project.objectives)
 
-    @cached_property
+    @lazy_property
     def event_weights(self) -> EventWeights:
         """How much an event of a history counts."""
         return EventWeights.of(self.project.retrieve, self.dataset.log)
 
-    @cached_property
+    @lazy_property
     def history_kind(self) -> int:
         """Code of the event kind that items of a given history are taken to be: the first of the first objective."""
         first = next(iter(self.project.objectives.values()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from shortlist.data.check import Check
 from shortlist.data.entities import Entities
 from shortlist.data.guess import guess_project
 from shortlist.data.histories import Histories
+from shortlist.data.lazy import lazy_property
 from shortlist.data.log import Log
 from shortlist.data.seen import hidden_once_seen
 from shortlist.data.tables import Tables, read_tables, to_arrow
@@ -55,7 +55,7 @@ class Dataset:
         """Return which items are not shown again to a user who had them; see `hidden_once_seen`."""
         return hidden_once_seen(self.items, items, self.project.rerank)
 
-    @cached_property
+    @lazy_property
     def histories(self) -> Histories:
         """The events of each user without impressions, in order of time."""
         log, acted = self.log, np.flatnonzero(self.log.acted)
@@ -69,7 +69,7 @@ class Dataset:
             None if log.arrival is None else log.arrival[acted],
         )
 
-    @cached_property
+    @lazy_property
     def first(self) -> NDArray[np.int64]:
         """The time of the first event of each item, ms (items,); `NO_TIME` where there is none."""
         last = np.iinfo(np.int64).max

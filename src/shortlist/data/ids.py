@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.data.growable import GROWTH, GrowableIndex
+from shortlist.data.lazy import lazy_property
 from shortlist.errors import DataError
 
 
@@ -107,7 +107,7 @@ class IdMap:
             return self._values
         return pa.concat_arrays([self._values, pa.array(list(self._added), self.type)])
 
-    @cached_property
+    @lazy_property
     def _base(self) -> _Integers | _Strings:
         return _Integers(self._values) if self.python_type is int else _Strings(self._values)
 
@@ -210,12 +210,12 @@ class IdMap:
     def _with(self, added: GrowableIndex[int | str]) -> IdMap:
         other = IdMap(self._values)
         other._added = added
-        vars(other)["_base"] = self._base  # the cached property; both maps share it
+        vars(other)["_base"] = self._base  # the lazy property; both maps share it
         return other
 
     def prepare(self) -> None:
         """Build the index of the ids now, so that the first look-up need not."""
-        self._base  # noqa: B018 - a cached property
+        self._base  # noqa: B018 - a lazy property
 
     def save(self, path: Path) -> None:
         """Write the ids as an Arrow file."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
+from shortlist.data.lazy import lazy_property
 
 ARRAYS = ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
 
@@ -78,7 +78,7 @@ class Log:
         wanted = np.isin(self.kind, [code for code, name in enumerate(self.kinds) if name in names])
         return wanted if at_least is None else wanted & (np.nan_to_num(self.value, nan=-np.inf) >= at_least)
 
-    @cached_property
+    @lazy_property
     def acted(self) -> NDArray[np.bool_]:
         """Which events are not impressions, bool (n,). Histories and splits are made of these."""
         return ~self.is_kind([IMPRESSION])

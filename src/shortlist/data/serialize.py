@@ -95,9 +95,8 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
         release_pages(checked)
     if first.shape != (len(sides["items"]),) or first.dtype != np.int64:
         raise BundleError(f"{folder}: the times of the first event do not belong to these items")
-    vars(dataset).update(
-        histories=histories, first=first
-    )  # cached properties that would otherwise be computed
+    # lazy properties that would otherwise be computed
+    vars(dataset).update(histories=histories, first=first)
     return dataset
 
 

@@ -22,8 +22,7 @@ def is_one_each(owner: NDArray[np.int64], rows: int) -> bool:
 class _LazyCounts(ABC):
     """`Counts` whose arrays are computed when they are first read. An object belongs to one call.
 
-    `functools.cached_property` is not used: before Python 3.12 it takes a lock that all instances share, and nested
-    properties then block two threads for ever.
+    One class serves six names, so it holds a table of values and not a `lazy_property` for each.
     """
 
     def __init__(self) -> None:

@@ -17,12 +17,12 @@ Not simulated: search, promotions, prices that change, several shops, stock that
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from scipy.special import expit
 
+from shortlist.data.lazy import lazy_property
 from shortlist.simulate.arrays import BoolArray, FloatArray, IntArray
 from shortlist.simulate.event_log import DAY, events_table, row_ids, split_at_day
 from shortlist.simulate.logging_policy import group_by_taste, group_means, write_log
@@ -80,23 +80,23 @@ class ShopModel(UserModel):
     price: FloatArray
     margin: FloatArray
 
-    @cached_property
+    @lazy_property
     def relative_price(self) -> FloatArray:
         """The logarithm of each price relative to the usual price of its kind, float (n_items,)."""
         return np.log(self.price / np.array(PRICES, np.float64)[self.kind])
 
-    @cached_property
+    @lazy_property
     def kind_price(self) -> FloatArray:
         """The logarithm of the usual price of each kind relative to the median kind, float (n_kinds,)."""
         usual = np.array(PRICES, np.float64)
         return np.asarray(np.log(usual / np.median(usual)))
 
-    @cached_property
+    @lazy_property
     def consumed(self) -> BoolArray:
         """Whether products of each kind are consumed and bought again, bool (n_kinds,)."""
         return np.array([name in CONSUMED for name in KINDS])
 
-    @cached_property
+    @lazy_property
     def complements(self) -> FloatArray:
         """1 where the owner of the first kind needs the second one, float (n_kinds, n_kinds)."""
         matrix = np.zeros((len(KINDS), len(KINDS)))

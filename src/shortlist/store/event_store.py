@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from shortlist.data.lazy import lazy_property
 from shortlist.store.connection import database_errors, open_engine
 from shortlist.store.migrate import migrate
 from shortlist.store.read import read_events, read_identity, read_operations, read_slates, read_user
@@ -67,7 +67,7 @@ class EventStore:
         """The address without its password."""
         return self.engine.url.render_as_string(hide_password=True)
 
-    @cached_property
+    @lazy_property
     def id(self) -> str:
         """The id of this store; it stays when the file is moved or the server gets another name."""
         with self.reading() as connection:
