@@ -50,7 +50,7 @@ programs:
 
 # compiles Numba's kernels and trains the shared bundle once, before the workers start
 warm: $(VENV)/.tested
-	PYTHONPATH=tests $(BIN)/python -m support.warm
+	PYTHONPATH=tests $(THREADS) $(BIN)/python -m support.warm
 
 test: $(VENV)/.tested programs
 	$(MAKE) -j2 lint warm

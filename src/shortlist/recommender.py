@@ -64,7 +64,7 @@ class Recommender:
 
     def __init__(self, project: Project) -> None:
         parse_sources(project.retrieve.sources, project.where)
-        self.project = project
+        self._project = project
         self._model: Model | None = None
         self._state: LiveState | None = None
 
@@ -81,6 +81,11 @@ class Recommender:
     def _take(self, model: Model, counters: OnlineCounters | None = None) -> Self:
         self._model, self._state = model, LiveState(model, counters)
         return self
+
+    @property
+    def project(self) -> Project:
+        """Settings; `with_project` returns a recommender with others."""
+        return self._project
 
     @property
     def model(self) -> Model:

@@ -112,7 +112,7 @@ def test_why_an_item_is_not_here(page: Page) -> None:
     wait_for_new_slate(page, mine.click)
     page.locator("#why-item").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#why-sentence")).to_contain_text("own history")
+    expect(page.locator("#why-sentence")).to_contain_text("in the user's history")
     expect(page.locator("#why-steps li")).to_have_count(3)
     expect(page.locator("#why-steps .stopped")).to_have_count(1)
     page.locator(".side").screenshot(path=str(ARTIFACTS / "why.png"))
@@ -159,8 +159,7 @@ def shop_window(
             "evaluate": dataset.project.evaluate.model_copy(update={"bootstrap": 200, "people": 200}),
         }
     )
-    other = Recommender.load(recommender.save(folder / "plain"))
-    other.project = project
+    other = Recommender.load(recommender.save(folder / "plain")).with_project(project)
     bundle = other.save(folder / "shop" / "bundle")
     report = evaluate(project, dataset)
     (folder / "shop" / "report.html").write_text(evaluation_page(report), encoding="utf-8")

@@ -398,8 +398,8 @@ def test_open_bandit_says_what_it_can_and_no_more(campaign: str) -> None:
     )
     snips = found.estimates["snips"]
     assert snips.value is not None
-    assert snips.value.low <= found.new.high
-    assert found.new.low <= snips.value.high
+    assert snips.value.low <= found.thompson.high
+    assert found.thompson.low <= snips.value.high
     assert snips.overlap.effective_sample_size < snips.overlap.rows
     sentence = found.sentence(campaign)
     assert "agrees with Thompson sampling's own log" in sentence

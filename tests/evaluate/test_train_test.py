@@ -118,8 +118,8 @@ def test_auto_finds_the_tastes_and_repeats() -> None:
     assert again.metrics["ndcg@10"].value == report.metrics["ndcg@10"].value
     best = max(t.ndcg for t in report.choice.trials)
     if isinstance(report.choice.retriever, Fuse):
-        assert report.choice.judged is not None
-        assert max(report.choice.judged.ndcg.values()) >= best * 0.98
+        assert report.choice.fusion is not None
+        assert max(report.choice.fusion.ndcg.values()) >= best * 0.98
 
 
 def test_auto_uses_order_only_where_there_is_time(dataset: Dataset) -> None:

@@ -323,13 +323,8 @@ def trial(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) ->
     )
     only = changed.model_copy(update={"experiments": {"variety": changed.experiments["variety"]}})
     folder = tmp_path_factory.mktemp("trial")
-    recommender.project = only
-    try:
-        bundle = recommender.save(folder / "bundle")
-        recommender.project = changed
-        recommender.save(folder / "duel")
-    finally:
-        recommender.project = project
+    bundle = recommender.with_project(only).save(folder / "bundle")
+    recommender.with_project(changed).save(folder / "duel")
     server = Server(bundle, folder / "events.sqlite")
     yield server
     server.stop()

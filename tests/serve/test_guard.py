@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+from pydantic_core import PydanticSerializationError
+
+from shortlist.serve.keys import Keyring
+from shortlist.serve.middleware.guard import Guard
+from shortlist.serve.telemetry import Metrics
 from support.http import call
 from support.servers import Server
 from support.waiting import wait_for
@@ -94,3 +101,47 @@ def test_logs_hold_no_values(bundle: Path, tmp_path: Path) -> None:
     answered = [line for line in lines if line["message"] == "answered"]
     assert any(line["request_id"] == "r-7" and line["path"] == "/v1/recommend" for line in answered)
     assert {line["status"] for line in answered} >= {200, 422}
+
+
+async def messages_of(guard: Guard) -> list[Any]:
+    """The ASGI messages that answer one GET."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/v1/recommend",
+        "headers": [],
+        "client": ("127.0.0.1", 1),
+    }
+    await guard(scope, receive, send)
+    return sent
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("secret"),
+        UnicodeDecodeError("utf-8", b"secret", 0, 1, "secret"),  # cannot be made without arguments
+        PydanticSerializationError("secret"),
+    ],
+)
+def test_every_error_is_answered_in_json(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever error a route raises: the client gets a sentence in JSON, and the log the place without the message."""
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    with caplog.at_level("ERROR"):
+        messages = asyncio.run(messages_of(Guard(broken, Keyring(), Metrics())))
+    assert messages[0]["status"] == 500
+    assert "went wrong" in json.loads(messages[1]["body"])["error"]
+    assert type(error).__name__ in caplog.text
+    assert "test_guard.py" in caplog.text
+    assert "secret" not in caplog.text

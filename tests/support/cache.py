@@ -1,13 +1,14 @@
 """Expensive test data on disk, built once for all workers and kept until the source changes.
 
-The cache is the folder `.cache/tests/KEY` of the repository. KEY is a hash of the source, of these helpers and of the
-versions that the results depend on. A file lock makes the first worker build while the others wait.
+The cache is the folder `.cache/tests/KEY` of the repository. KEY is a hash of the source, of these helpers, of the
+versions and of the number of threads that the results depend on. A file lock makes the first worker build while the others wait.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import sys
 import time
@@ -27,6 +28,7 @@ DAY = 86_400
 def source_key() -> str:
     """Hash everything that cached results depend on."""
     digest = hashlib.sha256(sys.version.encode())
+    digest.update(f"threads={os.environ.get('OMP_NUM_THREADS')};".encode())  # XGBoost sums in another order
     for name in DEPENDENCIES:
         digest.update(f"{name}={version(name)};".encode())
     for folder in (ROOT / "src" / "shortlist", ROOT / "tests" / "support"):

@@ -316,8 +316,8 @@ def test_what_is_wrong_is_said(bundle: Path, tmp_path: Path) -> None:
     EventStore(store)
     for arguments, word in (
         (["--from-store", str(tmp_path / "none.sqlite"), "--out", str(tmp_path / "m")], "no such file"),
-        (["--from-store", str(store), "--out", str(bundle)], "is one bundle"),
-        (["--from-store", str(store), "--base", "bundle", "--out", str(tmp_path / "m")], "there is none"),
+        (["--from-store", str(store), "--out", str(bundle)], "is a bundle"),
+        (["--from-store", str(store), "--base", "bundle", "--out", str(tmp_path / "m")], "no bundle yet"),
         (["--from-store", str(store), "--base", "moon"], "tables or bundle"),
     ):
         done = runner.invoke(app, ["train", "-p", str(tmp_path / "no.toml"), *arguments])

@@ -104,7 +104,8 @@ def test_features_are_inspected(recommender: Recommender, dataset: Dataset) -> N
     assert all(f.known_now is not None and f.drift is not None for f in report.features)
     assert not [w for w in report.warnings if "leak" in w]  # an honest world is not accused
     page = features_page(report)
-    assert page.count("<svg") == len(report.features)
+    charts = 1 + len(recommender.model.objectives)  # the distribution, and the importance for each objective
+    assert page.count("<svg") == charts * len(report.features)
     shares = sum(f.importance["play"] for f in report.features)
     assert shares == pytest.approx(1, abs=1e-6)
 

@@ -170,11 +170,11 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
         node = order[at]
         if left[node] >= 0:
             for child in (left[node], right[node]):
+                if child in place:  # also a cycle; the right child would not stand next to the left one
+                    raise ValueError("a node of a tree has two parents")
                 place[child], depth_of[child] = len(order), depth_of[node] + 1
                 order.append(child)
         at += 1
-        if len(order) > len(left):
-            raise ValueError("a tree contains a cycle")
     n = len(order)
     targets = int(tree["tree_param"]["size_leaf_vector"])
     vectors = np.array(tree["leaf_weights"], np.float32).reshape(-1, targets) if targets > 1 else None

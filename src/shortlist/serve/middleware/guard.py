@@ -214,6 +214,10 @@ async def _answer(send: Send, refusal: Refusal) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+class MessageWithheldError(Exception):
+    """Stands in the log for an error of another type, which it names."""
+
+
 def _without_values(error: BaseException) -> tuple[Any, Any, Any]:
-    """The type of an error and where it happened; its message can contain what a client sent."""
-    return type(error), type(error).__new__(type(error)), error.__traceback__
+    """Where an error happened, without its message: that can contain what a client sent."""
+    return MessageWithheldError, MessageWithheldError(type(error).__name__), error.__traceback__

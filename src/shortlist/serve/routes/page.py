@@ -43,7 +43,7 @@ def add(app: FastAPI, service: Service) -> None:
             "objectives": {n: {"kind": o.kind, "weight": o.weight} for n, o in project.objectives.items()},
             "view": project.view,
             "context": {
-                n: a.vocabulary for n, a in data.log.context.items() if isinstance(a, CategoryAttribute)
+                n: list(a.vocabulary) for n, a in data.log.context.items() if isinstance(a, CategoryAttribute)
             },
             "sources": list(recommender.model.retrievers),
             "facts": [n for n, a in items.attributes.items() if a.kind in {"number", "category"}],
