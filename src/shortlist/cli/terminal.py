@@ -78,8 +78,8 @@ def make_table(
     table = Table(
         title=heading, box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left"
     )
-    for column in columns:
-        table.add_column(Text(column), justify="right" if column in right else "left")
+    for at, column in enumerate(columns):  # a name is not broken where the terminal is narrow
+        table.add_column(Text(column), justify="right" if column in right else "left", no_wrap=at == 0)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     return table
