@@ -63,11 +63,6 @@ LONG_FUNCTIONS: dict[str, int] = {
     "src/shortlist/evaluate/external.py:evaluate_recommendations": 79,
     "src/shortlist/rank/training_set.py:make_training_set": 76,
     "src/shortlist/serve/routes/users.py:add": 63,
-    "src/shortlist/simulate/apps.py:make_apps": 68,
-    "src/shortlist/simulate/logging_policy.py:write_log": 66,
-    "src/shortlist/simulate/movies.py:make_movies": 65,
-    "src/shortlist/simulate/shop.py:make_shop": 65,
-    "src/shortlist/simulate/video.py:make_video": 63,
 }
 MANY_PARAMETERS: dict[str, int] = {
     "src/shortlist/evaluate/external.py:evaluate_recommendations": 12,

@@ -33,7 +33,7 @@ from shortlist.simulate.apps_catalogue import (
 )
 from shortlist.simulate.arrays import FloatArray, IntArray
 from shortlist.simulate.event_log import DAY, events_table, row_ids, split_at_day
-from shortlist.simulate.logging_policy import group_by_taste, group_means, write_log
+from shortlist.simulate.logging_policy import draw_arrival_days, group_by_taste, group_means, write_log
 from shortlist.simulate.population import Population
 from shortlist.simulate.user_model import OutcomeEvents, SessionBatch, UserModel
 from shortlist.simulate.world import World
@@ -137,8 +137,7 @@ def make_apps(
     categories = _draw_categories(rng, items)
     hype = np.where(rng.random(items) < 0.3, rng.beta(4, 2, items), rng.beta(1, 8, items))
     quality = rng.normal(0, 1.0, items)
-    old = rng.random(items) < 0.35
-    arrival = np.where(old, -rng.integers(1, 700, items), rng.integers(0, days + later, items))
+    arrival = draw_arrival_days(rng, items, days + later, share_old=0.35, oldest=700)
     taste = rng.dirichlet(np.full(len(CATEGORIES), 0.25), users)
     country = rng.choice(len(COUNTRIES), users, p=[0.25, 0.2, 0.2, 0.15, 0.12, 0.08])
     shifts = [
@@ -147,28 +146,9 @@ def make_apps(
     ]
     devices, daytimes = rng.dirichlet([4.0, 1.0], users), rng.dirichlet([2.0, 3.0, 4.0, 2.0], users)
     model = AppsModel(taste, country, categories, hype, quality, *shifts)
-    groups = group_by_taste(taste)
-    population = Population(
-        model=model,
-        item_topics=categories,
-        examination=EXAMINATION,
-        context_probabilities=(devices[:, :, None] * daytimes[:, None, :]).reshape(users, -1),
-        choice_kind="install",
-        outcome_kind="retained",
-        arrival_day=arrival,
-        groups=groups,
-        logging_weights=np.empty((0, items)),
-        activity=np.ones(users),
-        context_columns={
-            "device": tuple(device for device in DEVICES for _ in DAYTIMES),
-            "daytime": tuple(daytime for _ in DEVICES for daytime in DAYTIMES),
-        },
-        outcome_unit="apps kept",
-        satisfying_outcome=0.4,
-        disappointing_outcome=0.12,
-        repeat_factor=0.01,
-    )
-    preference = 2.5 * (group_means(taste, groups, 2 * len(CATEGORIES)) @ categories.T)
+    moments = (devices[:, :, None] * daytimes[:, None, :]).reshape(users, -1)
+    population = _population(model, arrival, moments)
+    preference = 2.5 * (group_means(taste, population.groups, 2 * len(CATEGORIES)) @ categories.T)
     events, population = write_log(rng, population, preference, sessions, days)
     past, pending = split_at_day(events, days)
     user_ids, item_ids = row_ids("u", users), row_ids("a", items)
@@ -181,6 +161,31 @@ def make_apps(
         truths={"install": population.average_over_contexts(model.choice_probability)},
         population=population,
         pending=events_table(pending, user_ids, item_ids),
+    )
+
+
+def _population(model: AppsModel, arrival: IntArray, moments: FloatArray) -> Population:
+    """The users, with an empty log. moments: how often each user visits in each context, (n_users, n_contexts)."""
+    users, items = len(model.taste), len(arrival)
+    return Population(
+        model=model,
+        item_topics=model.categories,
+        examination=EXAMINATION,
+        context_probabilities=moments,
+        choice_kind="install",
+        outcome_kind="retained",
+        arrival_day=arrival,
+        groups=group_by_taste(model.taste),
+        logging_weights=np.empty((0, items)),
+        activity=np.ones(users),
+        context_columns={
+            "device": tuple(device for device in DEVICES for _ in DAYTIMES),
+            "daytime": tuple(daytime for _ in DEVICES for daytime in DAYTIMES),
+        },
+        outcome_unit="apps kept",
+        satisfying_outcome=0.4,
+        disappointing_outcome=0.12,
+        repeat_factor=0.01,
     )
 
 

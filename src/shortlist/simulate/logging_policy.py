@@ -45,6 +45,29 @@ class LoggingSettings:
     visit_jitter: float = 300.0
 
 
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """The visits of a log, ordered by day; each is one session.
+
+    Attributes
+    ----------
+    user, context : ndarray of int, shape (sessions,)
+        Who visits, and in which context.
+    day : ndarray of int, shape (sessions,)
+        The day of the visit, ascending.
+    second : ndarray of float, shape (sessions,)
+        The second of the day.
+    """
+
+    user: IntArray
+    day: IntArray
+    context: IntArray
+    second: FloatArray
+
+    def __repr__(self) -> str:
+        return f"Visits({len(self.user):,})"
+
+
 class Responses(Protocol):
     """The source of responses to the slates of a log."""
 
@@ -142,11 +165,7 @@ def write_log(
     """
     settings = settings or LoggingSettings()
     n_items = population.n_items
-    visitors, visit_day = draw_visits(rng, population.n_users, sessions, days)
-    contexts = population.draw_contexts(rng, visitors)
-    mean, spread, latest = settings.visit_hour
-    second = np.clip(rng.normal(mean, spread, sessions), 0, latest) * 3600
-    second += rng.random(sessions) * settings.visit_jitter
+    visits = draw_visits(rng, population, sessions, days, settings)
     scale, sigma = settings.initial_popularity
     popularity = np.exp(rng.normal(0, sigma, n_items)) * scale
     responses = (make_responses or _start_state)(rng, population)
@@ -154,22 +173,22 @@ def write_log(
     slate, base = 0, np.exp(preference)
     weights = base
     for day in range(days):
-        today = np.flatnonzero(visit_day == day)
+        today = np.flatnonzero(visits.day == day)
         weights = base * (popularity + 2.0) ** settings.popularity_exponent * (population.arrival_day <= day)
         weights /= weights.sum(1, keepdims=True)
         if not len(today):
             responses.skip_round()
             continue
-        groups = population.groups[visitors[today]]
-        slates, propensity = draw_slates(rng, weights, groups, population.n_slots)
-        batch = responses.respond(visitors[today], contexts[today], slates)
-        start = START + day * DAY + second[today]
+        users = visits.user[today]
+        slates, propensity = draw_slates(rng, weights, population.groups[users], population.n_slots)
+        batch = responses.respond(users, visits.context[today], slates)
+        start = START + day * DAY + visits.second[today]
         parts.append(session_events(rng, population, batch, slate, start, propensity))
         chosen = np.bincount(slates[batch.chosen], minlength=n_items)
         popularity = popularity * settings.popularity_decay + chosen
         slate += len(today)
-    visits = np.bincount(visitors, minlength=population.n_users) + 0.5
-    activity = visits / visits.mean()
+    counts = np.bincount(visits.user, minlength=population.n_users) + 0.5
+    activity = counts / counts.mean()
     finished = replace(population, logging_weights=weights, activity=activity, log_days=days)
     return sorted_by_time(parts), finished
 
@@ -185,11 +204,38 @@ def draw_slates(
     return slates, propensities
 
 
-def draw_visits(rng: np.random.Generator, users: int, sessions: int, days: int) -> tuple[IntArray, IntArray]:
-    """Draw the user and the day of each session, ordered by day. Activity follows a Pareto law with exponent 1.6."""
-    activity = rng.pareto(1.6, users) + 0.3
-    visitors = rng.choice(users, sessions, p=activity / activity.sum())
-    return visitors, np.sort(rng.integers(0, days, sessions))
+def draw_visits(
+    rng: np.random.Generator, population: Population, sessions: int, days: int, settings: LoggingSettings
+) -> Visits:
+    """Draw who visits when and in which context. Activity follows a Pareto law with exponent 1.6."""
+    activity = rng.pareto(1.6, population.n_users) + 0.3
+    users = rng.choice(population.n_users, sessions, p=activity / activity.sum())
+    day = np.sort(rng.integers(0, days, sessions))
+    contexts = population.draw_contexts(rng, users)
+    mean, spread, latest = settings.visit_hour
+    second = np.clip(rng.normal(mean, spread, sessions), 0, latest) * 3600
+    second += rng.random(sessions) * settings.visit_jitter
+    return Visits(users, day, contexts, second)
+
+
+def draw_arrival_days(
+    rng: np.random.Generator, items: int, days: int, share_old: float, oldest: int
+) -> IntArray:
+    """Draw the day on which each item is added to the catalogue.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    items, days : int
+        Number of items, and the days 0 … days − 1 on which new items arrive.
+    share_old : float
+        The share of items that are there before day 0.
+    oldest : int
+        The old items arrived 1 … oldest − 1 days before day 0.
+    """
+    old = rng.random(items) < share_old
+    return np.where(old, -rng.integers(1, oldest, items), rng.integers(0, days, items))
 
 
 def group_by_taste(taste: FloatArray) -> IntArray:

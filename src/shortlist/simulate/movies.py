@@ -26,6 +26,7 @@ from shortlist.simulate.event_log import events_table, row_ids
 from shortlist.simulate.logging_policy import (
     IndependentResponses,
     LoggingSettings,
+    draw_arrival_days,
     group_by_taste,
     group_means,
     write_log,
@@ -142,8 +143,7 @@ def make_movies(
     genre_taste = rng.dirichlet(np.full(len(GENRES), 0.25), (users, members))
     mood_taste = rng.dirichlet(np.full(len(MOODS), 0.4), (users, members))
     watching = _draw_households(rng, users)
-    old = rng.random(items) < 0.6
-    arrival = np.where(old, -rng.integers(1, 2000, items), rng.integers(0, days + later, items))
+    arrival = draw_arrival_days(rng, items, days + later, share_old=0.6, oldest=2000)
     minutes = np.clip(rng.normal(104, 18, items), 62, 200).astype(int)
     model = MoviesModel(genre_taste, mood_taste, genres, moods, quality, minutes)
     account_taste = (genre_taste * watching[:, :, None]).sum(1)
@@ -151,18 +151,7 @@ def make_movies(
     mood_means = group_means((mood_taste * watching[:, :, None]).sum(1), groups, n_groups)
     preference = 4.0 * (group_means(account_taste, groups, n_groups) @ genres.T)
     preference = preference + 0.8 * mood_means[:, moods] + 0.3 * quality
-    population = Population(
-        model=model,
-        item_topics=genres,
-        examination=EXAMINATION,
-        context_probabilities=watching,
-        choice_kind="play",
-        outcome_kind="play",
-        arrival_day=arrival,
-        groups=groups,
-        logging_weights=np.empty((0, items)),
-        activity=np.ones(users),
-    )
+    population = _population(model, arrival, watching, groups)
     events, population = write_log(
         rng,
         population,
@@ -181,6 +170,23 @@ def make_movies(
         settings=settings(),
         truths={"play": population.average_over_contexts(model.choice_probability)},
         population=population,
+    )
+
+
+def _population(model: MoviesModel, arrival: IntArray, watching: FloatArray, groups: IntArray) -> Population:
+    """The accounts, with an empty log. watching: how often each member watches, (n_users, n_members)."""
+    users, items = len(watching), len(arrival)
+    return Population(
+        model=model,
+        item_topics=model.genres,
+        examination=EXAMINATION,
+        context_probabilities=watching,
+        choice_kind="play",
+        outcome_kind="play",
+        arrival_day=arrival,
+        groups=groups,
+        logging_weights=np.empty((0, items)),
+        activity=np.ones(users),
     )
 
 

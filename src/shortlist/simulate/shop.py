@@ -25,7 +25,7 @@ from scipy.special import expit
 from shortlist.data.lazy import lazy_property
 from shortlist.simulate.arrays import BoolArray, FloatArray, IntArray
 from shortlist.simulate.event_log import DAY, events_table, row_ids, split_at_day
-from shortlist.simulate.logging_policy import group_by_taste, group_means, write_log
+from shortlist.simulate.logging_policy import draw_arrival_days, group_by_taste, group_means, write_log
 from shortlist.simulate.population import Population
 from shortlist.simulate.shop_catalogue import (
     COMPLEMENTS,
@@ -205,36 +205,17 @@ def make_shop(
     quality = rng.normal(0, 1.0, items)
     price = np.round(np.array(PRICES, np.float64)[kind] * np.exp(rng.normal(0, 0.35, items)), 2)
     margin = np.round(price * rng.beta(3, 7, items), 2)
-    old = rng.random(items) < 0.7
-    arrival = np.where(old, -rng.integers(1, 900, items), rng.integers(0, days + later, items))
+    arrival = draw_arrival_days(rng, items, days + later, share_old=0.7, oldest=900)
     taste = rng.dirichlet(np.full(len(KINDS), 0.3), users)
     loyalty = rng.normal(0, 0.8, (users, BRANDS))
     device_shares = rng.dirichlet([3.0, 2.0], users)
     model = ShopModel(taste, loyalty, kind, brand, quality, price, margin)
-    topics, consumed = np.eye(len(KINDS))[kind], model.consumed[kind]
-    groups = group_by_taste(taste)
-    population = Population(
-        model=model,
-        item_topics=topics,
-        examination=EXAMINATION,
-        context_probabilities=device_shares,
-        choice_kind="click",
-        outcome_kind="purchase",
-        arrival_day=arrival,
-        groups=groups,
-        logging_weights=np.empty((0, items)),
-        activity=np.ones(users),
-        context_columns={"device": DEVICES},
-        outcome_unit="margin",
-        satisfying_outcome=float(margin.mean()),
-        disappointing_outcome=0.0,
-        repeat_factor=np.where(consumed, 1.6, 0.05),
-    )
-    preference = 2.5 * (group_means(taste, groups, 2 * len(KINDS)) @ topics.T)
+    population = _population(model, arrival, device_shares)
+    preference = 2.5 * (group_means(taste, population.groups, 2 * len(KINDS)) @ population.item_topics.T)
     events, population = write_log(rng, population, preference, sessions, days)
     past, pending = split_at_day(events, days)
     user_ids, item_ids = row_ids("u", users), row_ids("p", items)
-    products = Products(kind, brand, price, margin, consumed, arrival)
+    products = Products(kind, brand, price, margin, model.consumed[kind], arrival)
     return World(
         name="shop",
         events=events_table(past, user_ids, item_ids),
@@ -244,4 +225,26 @@ def make_shop(
         truths={"click": population.average_over_contexts(model.choice_probability)},
         population=population,
         pending=events_table(pending, user_ids, item_ids),
+    )
+
+
+def _population(model: ShopModel, arrival: IntArray, device_shares: FloatArray) -> Population:
+    """The users, with an empty log. device_shares: how often each user visits with each device, (n_users, n_devices)."""
+    users, items = len(model.taste), len(arrival)
+    return Population(
+        model=model,
+        item_topics=np.eye(len(KINDS))[model.kind],
+        examination=EXAMINATION,
+        context_probabilities=device_shares,
+        choice_kind="click",
+        outcome_kind="purchase",
+        arrival_day=arrival,
+        groups=group_by_taste(model.taste),
+        logging_weights=np.empty((0, items)),
+        activity=np.ones(users),
+        context_columns={"device": DEVICES},
+        outcome_unit="margin",
+        satisfying_outcome=float(model.margin.mean()),
+        disappointing_outcome=0.0,
+        repeat_factor=np.where(model.consumed[model.kind], 1.6, 0.05),
     )

@@ -26,6 +26,7 @@ from shortlist.simulate.event_log import events_table, row_ids
 from shortlist.simulate.logging_policy import (
     IndependentResponses,
     LoggingSettings,
+    draw_arrival_days,
     group_by_taste,
     group_means,
     write_log,
@@ -153,28 +154,13 @@ def make_video(
     length = np.clip(np.exp(rng.normal(5.2, 1.0, items)), 20, 3600).round()
     taste = rng.dirichlet(np.full(len(TOPICS), 0.2), users)
     device_shares = rng.dirichlet([2.0, 0.6, 0.8], users)
-    old = rng.random(items) < 0.5
-    arrival = np.where(old, -rng.integers(1, 400, items), rng.integers(0, days + later, items))
+    arrival = draw_arrival_days(rng, items, days + later, share_old=0.5, oldest=400)
     model = VideoModel(taste, topics, bait, quality, length)
-    groups = group_by_taste(taste)
-    population = Population(
-        model=model,
-        item_topics=topics,
-        examination=EXAMINATION,
-        context_probabilities=device_shares,
-        choice_kind="click",
-        outcome_kind="watch",
-        arrival_day=arrival,
-        groups=groups,
-        logging_weights=np.empty((0, items)),
-        activity=np.ones(users),
-        context_columns={"device": tuple(DEVICES)},
-        repeat_factor=REPEAT_FACTOR,
-    )
+    population = _population(model, arrival, device_shares)
     events, population = write_log(
         rng,
         population,
-        2.5 * (group_means(taste, groups, 2 * len(TOPICS)) @ topics.T),
+        2.5 * (group_means(taste, population.groups, 2 * len(TOPICS)) @ topics.T),
         sessions,
         days,
         LOGGING,
@@ -189,6 +175,25 @@ def make_video(
         settings=settings(),
         truths=_truths(model, population),
         population=population,
+    )
+
+
+def _population(model: VideoModel, arrival: IntArray, device_shares: FloatArray) -> Population:
+    """The users, with an empty log. device_shares: how often each user visits with each device, (n_users, n_devices)."""
+    users, items = len(model.taste), len(arrival)
+    return Population(
+        model=model,
+        item_topics=model.topics,
+        examination=EXAMINATION,
+        context_probabilities=device_shares,
+        choice_kind="click",
+        outcome_kind="watch",
+        arrival_day=arrival,
+        groups=group_by_taste(model.taste),
+        logging_weights=np.empty((0, items)),
+        activity=np.ones(users),
+        context_columns={"device": tuple(DEVICES)},
+        repeat_factor=REPEAT_FACTOR,
     )
 
 
