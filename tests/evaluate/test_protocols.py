@@ -269,16 +269,16 @@ def test_the_target_in_a_feature_is_named() -> None:
 
 
 def test_a_retriever_that_saw_the_rankers_window_is_named(recommender: Recommender) -> None:
-    knows = recommender.model.profile.knows
-    clean = {objective: dict(aucs) for objective, aucs in knows.items()}
+    aucs_by_objective = recommender.model.profile.auc
+    clean = {objective: dict(aucs) for objective, aucs in aucs_by_objective.items()}
     assert retriever_leaks(recommender, clean) == []
-    before = {o: dict(a) for o, a in knows.items()}
+    before = {o: dict(a) for o, a in aucs_by_objective.items()}
     try:
-        knows["play"] |= {"als_score": 0.97}
+        aucs_by_objective["play"] |= {"als_score": 0.97}
         found = retriever_leaks(recommender, {"play": {**clean["play"], "als_score": 0.62, "als_rank": 0.6}})
     finally:
-        knows.clear()
-        knows.update(before)
+        aucs_by_objective.clear()
+        aucs_by_objective.update(before)
     assert names(found) == {"retriever saw the ranker's window"}
     assert found[0].where == "als"
 

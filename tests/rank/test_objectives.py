@@ -21,7 +21,7 @@ from shortlist.rank.censoring import observation_weights, share_arrived
 from shortlist.rank.gbdt.losses import LOSSES
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import profile_of, stability
-from shortlist.rank.propensity import examination
+from shortlist.rank.propensity import estimate_examination
 from shortlist.rank.training_set import TrainingSet
 from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails
 from shortlist.simulate.movies import make_movies
@@ -230,7 +230,7 @@ def video() -> Any:
 
 def test_examination_is_recovered_within_a_tenth(video: Any) -> None:
     dataset = video.dataset()
-    found = examination(dataset, dataset.project.objectives["click"])
+    found = estimate_examination(dataset, dataset.project.objectives["click"])
     assert found.method == "swaps"
     assert len(found.share) == len(EXAMINATION)
     np.testing.assert_allclose(found.share, EXAMINATION, rtol=0.1)
@@ -248,7 +248,7 @@ def test_harvest_finds_it_without_propensities() -> None:
     truth = 1 / (1 + 0.5 * np.arange(slots))
     click = rng.random((n, slots)) < quality[shown] * truth
     dataset = _log(shown, click)
-    found = examination(dataset, dataset.project.objectives["click"])
+    found = estimate_examination(dataset, dataset.project.objectives["click"])
     assert found.method == "harvest"
     np.testing.assert_allclose(found.share, truth, rtol=0.1)
     # the naive curve mistakes good items for good slots
@@ -273,12 +273,12 @@ def test_slates_that_were_certain_are_no_experiment() -> None:
         np.pad(chance, ((0, n), (0, 0)), constant_values=np.nan),
     ):
         dataset = _log(shown, click, propensity)
-        found = examination(dataset, dataset.project.objectives["click"])
+        found = estimate_examination(dataset, dataset.project.objectives["click"])
         assert found.method == "swaps"
         np.testing.assert_allclose(found.share, truth, rtol=0.12)
     # where all of it was certain, items in several slots are what is left to compare
     alone = _log(certain, click[n:], np.ones((n, slots)))
-    assert examination(alone, alone.project.objectives["click"]).method == "harvest"
+    assert estimate_examination(alone, alone.project.objectives["click"]).method == "harvest"
 
 
 def _log(shown: np.ndarray, click: np.ndarray, propensity: np.ndarray | None = None) -> Dataset:
@@ -487,8 +487,8 @@ def test_a_leak_is_named_and_honest_features_are_not() -> None:
     x, yes = leaky(rng, 8_000)
     honest = profile_of(examples_of(x, {"yes": yes}))
     assert honest.suspects() == []
-    assert 0.7 < honest.knows["yes"]["f0"] < 0.9
-    assert honest.knows["yes"]["f1"] == pytest.approx(0.5, abs=0.05)
+    assert 0.7 < honest.auc["yes"]["f0"] < 0.9
+    assert honest.auc["yes"]["f1"] == pytest.approx(0.5, abs=0.05)
     plants: dict[str, Callable[[], np.ndarray]] = {
         "copy": lambda: yes + rng.normal(0, 0.05, len(yes)),
         "missing": lambda: np.where(yes, 1.0, np.nan),  # written only where the answer is yes

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,12 @@ from shortlist.cascade.model import Model
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
-from shortlist.data.split import stage_cuts
+from shortlist.data.split import Cuts, stage_cuts
 from shortlist.errors import DataError
 from shortlist.features.feature_set import FeatureSet
+from shortlist.rank.base import Ranker
 from shortlist.rank.profile import profile_of
-from shortlist.rank.propensity import position_curve
+from shortlist.rank.propensity import Examination, position_curve
 from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever, make_retrievers
@@ -68,51 +70,83 @@ def train(
     past = dataset.before(cuts.ranker)
     _fit(retrievers, past, progress, "retrievers on the past")
     features = FeatureSet.from_project(project, dataset).fit(past)
+    examples = _Examples(project, retrievers, features, cuts, progress)
     until = dataset.before(cuts.validation)
     curve = position_curve(until, project)
-    settings = ExampleSettings.of(project)
-
-    def examples(seen: Dataset, start: int, end: int, name: str) -> TrainingSet:
-        def report(what: str, share: float) -> None:
-            progress(f"{name}: {what}", share)
-
-        return make_training_set(
-            seen, retrievers, features, Window(start, end, cuts.ranker), settings, report, curve
-        )
-
-    window = examples(until, cuts.ranker, cuts.validation, "training")
-    held = examples(dataset, cuts.validation, cuts.end, "validation")
-    try:
-        ranker = make_ranker(project).fit(
-            window, held, lambda share: progress("ranker", share), earlier.ranker if earlier else None
-        )
-    except DataError as error:  # the file and line of the setting are known here
-        where = project.where(error.field) if error.field else ""
-        raise DataError(f"{where}{error.message}", error.field) from None
-    predictions = ranker.predict(held.matrix)
-    scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=held.weights)), 1e-9)
+    training = examples.make(until, (cuts.ranker, cuts.validation), "training", curve)
+    validation = examples.make(dataset, (cuts.validation, cuts.end), "validation", curve)
+    ranker = _fit_ranker(project, training, validation, progress, earlier)
+    predictions = ranker.predict(validation.matrix)
+    scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=validation.weights)), 1e-9)
     if earlier is not None:
         _warm_start(retrievers, earlier, dataset)
     _fit(retrievers, dataset, progress, "retrievers on everything")
-    facts = f"{project.model_dump_json()}|{len(dataset.log)}|{dataset.log.time[-1]}|{predictions.sum():.6f}"
     return Model(
-        project,
-        dataset,
-        retrievers,
-        ranker,
-        features,
-        profile_of(window),
-        scales.astype(np.float64),
-        hashlib.sha256(facts.encode()).hexdigest()[:12],
-        position or StorePosition(),
-        np.zeros(len(dataset.items), bool) if retired is None else retired.copy(),
+        project=project,
+        dataset=dataset,
+        retrievers=retrievers,
+        ranker=ranker,
+        features=features,
+        profile=profile_of(training),
+        scales=scales.astype(np.float64),
+        version=_version(project, dataset, predictions),
+        position=position or StorePosition(),
+        retired=np.zeros(len(dataset.items), bool) if retired is None else retired.copy(),
     )
 
 
-def _fit(retrievers: Mapping[str, Retriever], dataset: Dataset, progress: Progress, what: str) -> None:
+@dataclass(frozen=True, repr=False)
+class _Examples:
+    """What the ranker's training and validation examples have in common."""
+
+    project: Project
+    retrievers: Mapping[str, Retriever]
+    features: FeatureSet
+    cuts: Cuts
+    progress: Progress
+
+    def make(
+        self, dataset: Dataset, span: tuple[int, int], name: str, curve: Examination | None
+    ) -> TrainingSet:
+        """Make the examples of the requests in start ≤ time < end. dataset: reaches to the end."""
+
+        def report(step: str, share: float) -> None:
+            self.progress(f"{name}: {step}", share)
+
+        window = Window(*span, fitted_until=self.cuts.ranker)
+        settings = ExampleSettings.of(self.project)
+        return make_training_set(dataset, self.retrievers, self.features, window, settings, report, curve)
+
+
+def _fit_ranker(
+    project: Project,
+    training: TrainingSet,
+    validation: TrainingSet,
+    progress: Progress,
+    earlier: Model | None,
+) -> Ranker:
+    """Fit the ranker. A `DataError` names the file and line of the setting, which are known here."""
+
+    def report(share: float) -> None:
+        progress("ranker", share)
+
+    try:
+        return make_ranker(project).fit(training, validation, report, earlier.ranker if earlier else None)
+    except DataError as error:
+        where = project.where(error.field) if error.field else ""
+        raise DataError(f"{where}{error.message}", error.field) from None
+
+
+def _version(project: Project, dataset: Dataset, predictions: NDArray[np.float32]) -> str:
+    """Return the digest of settings, data and outcome."""
+    facts = f"{project.model_dump_json()}|{len(dataset.log)}|{dataset.log.time[-1]}|{predictions.sum():.6f}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:12]
+
+
+def _fit(retrievers: Mapping[str, Retriever], dataset: Dataset, progress: Progress, step: str) -> None:
     for number, retriever in enumerate(retrievers.values()):
         retriever.fit(dataset)
-        progress(what, (number + 1) / len(retrievers))
+        progress(step, (number + 1) / len(retrievers))
 
 
 def _warm_start(retrievers: Mapping[str, Retriever], earlier: Model, dataset: Dataset) -> None:

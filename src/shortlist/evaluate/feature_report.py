@@ -130,7 +130,7 @@ def inspect_features(recommender: Recommender, context: dict[str, Any] | None = 
             profile.features[name]["shares"],
             drift.get(name),
             {o: shares.get(name, 0.0) for o, shares in importance.items()},
-            {o: aucs[name] for o, aucs in profile.knows.items()},
+            {o: aucs[name] for o, aucs in profile.auc.items()},
         )
         for name, column in zip(names, matrix.T, strict=True)
     ]

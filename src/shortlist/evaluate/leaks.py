@@ -306,7 +306,7 @@ def retriever_leaks(recommender: Recommender, feature_auc: dict[str, dict[str, f
     for source in recommender.model.retrievers:
         columns = [f"{source}_rank", f"{source}_score"]
         for objective, aucs in feature_auc.items():
-            then = max((recommender.model.profile.knows[objective].get(c, 0.5) for c in columns), default=0.5)
+            then = max((recommender.model.profile.auc[objective].get(c, 0.5) for c in columns), default=0.5)
             now = max((aucs.get(c, 0.5) for c in columns), default=0.5)
             if then >= KNEW and then - now >= FELL:
                 found.append(

@@ -30,7 +30,7 @@ from shortlist.data.split import cut_for_test
 from shortlist.errors import ProjectError
 from shortlist.evaluate.protocol import true_means
 from shortlist.metrics.significance import Estimate, bootstrap
-from shortlist.rank.censoring import LEAST
+from shortlist.rank.censoring import MIN_OBSERVED
 from shortlist.rank.gbdt.targets import Head, make_target
 from shortlist.rank.propensity import position_curve
 from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
@@ -260,7 +260,7 @@ def _replayed(project: Project, examples: TrainingSet, utility: NDArray[np.float
             examples,
             position_weights=project.rank.position_bias == "weights",
         )
-        outcome = (target.label / np.clip(target.observed, LEAST, 1.0))[order]
+        outcome = (target.label / np.clip(target.observed, MIN_OBSERVED, 1.0))[order]
         known = chosen & (target.weight[order] > 0)
         total = np.bincount(owner[known], outcome[known], len(starts))
         count = np.bincount(owner[known], minlength=len(starts))

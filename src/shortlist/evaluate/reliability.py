@@ -12,7 +12,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
 from shortlist.rank.gbdt.targets import Head, make_target
-from shortlist.rank.profile import knowledge
+from shortlist.rank.profile import single_feature_auc
 from shortlist.rank.propensity import position_curve
 from shortlist.rank.training_set import ExampleSettings, Window, make_training_set
 from shortlist.recommender import Recommender
@@ -123,7 +123,7 @@ def evaluate_calibration(
             target.label[known],
             target.weighted(chance)[known],
         )
-    return calibration, knowledge(examples)
+    return calibration, single_feature_auc(examples)
 
 
 def _reliability(kind: str, predicted: Floats, outcome: Floats, weight: Floats) -> Reliability:

@@ -1,60 +1,95 @@
-"""What was seen is not what is true: outcomes that come late, and items that nobody looked at.
+"""Outcomes that were not observed: those that come late, and clicks on slots that nobody examined.
 
-An example is a positive only if its outcome was *observed*. A purchase that follows after three days is not there yet
-when the log ends after one; an item in slot 8 may never have been looked at. In both cases a true positive is observed
-with a known probability `seen`: the share of delays that are over by then, or the chance that the slot is examined.
+An example is labelled positive only if its outcome was observed. A purchase that follows after three days is missing if
+the log ends after one; an item in slot 8 may not have been looked at. In both cases a true positive is observed with a
+known probability: the share of delays that are shorter than the time since the request, or the examination probability
+of the slot.
 
-Then an observed positive stands for 1 / seen positives, and an observed negative is a true one with probability
-(1 − p) / (1 − p · seen), p being the chance of a positive. Weighted so, examples count for what they are on average
-(inverse propensity weighting as in Joachims et al. 2017, "Unbiased learning-to-rank with biased feedback"; the negatives'
-weight as in Wang et al. 2018, "Position bias estimation for unbiased learning to rank in personal search"; for delays
-compare Ktena et al. 2019, "Addressing delayed feedback for continuous training").
+Inverse propensity weighting corrects the examples on average. An observed positive counts for 1 / observed positives. An
+observed negative is a true one with probability (1 − p) / (1 − p · observed), where p is the probability of a positive.
 
-Delays are known only for outcomes that have come, which are the short ones. Lynden-Bell's estimator for data truncated
-on the right (1971; Woodroofe 1985) allows for that: going back from the longest delay, the share of those that could have
-been observed with this delay or less and have exactly this one.
+Delays are known only for outcomes that have come, which are the short ones: the sample is truncated on the right.
+Lynden-Bell's estimator corrects for this. From the longest delay d downwards it estimates the share of outcomes with
+exactly this delay among those of at most d that would have been observed with d.
+
+References
+----------
+Joachims, Swaminathan & Schnabel (2017). Unbiased learning-to-rank with biased feedback. WSDM.
+Wang, Golbandi, Bendersky, Metzler & Najork (2018). Position bias estimation for unbiased learning to rank in personal
+search. WSDM. (The weight of negatives.)
+Ktena et al. (2019). Addressing delayed feedback for continuous training with neural networks in CTR prediction. RecSys.
+Lynden-Bell (1971). A method of allowing for known observational selection in small samples. MNRAS.
+Woodroofe (1985). Estimating a distribution function with truncated data. Annals of Statistics.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-LEAST = 0.1
-"""No positive stands for more than 1 / LEAST others: a few rows must not carry the whole model."""
-ENOUGH = 50
-"""Below this many positives there is no distribution to speak of, and nothing is weighted."""
+MIN_OBSERVED = 0.1
+"""A positive counts for at most 1 / MIN_OBSERVED, so that a few rows do not dominate the model."""
+MIN_DELAYS = 50
+"""With fewer outcomes, the distribution of delays is not estimated and nothing is weighted."""
+MAX_PROBABILITY = 0.99
 
 
-def share_arrived(delays: np.ndarray, elapsed: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """float64: which share of outcomes has come after `at` ms, among those that come within the longest time observed.
+def share_arrived(
+    delays: NDArray[np.int64], elapsed: NDArray[np.int64], at: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Estimate which share of outcomes arrives within given times.
 
-    delays, elapsed: ms (P,), of outcomes that came: how long each took, and how long it could have been waited for.
+    Parameters
+    ----------
+    delays, elapsed : ndarray of shape (outcomes,), int64
+        Outcomes that arrived: the delay of each, and the time for which it could have been observed, ms.
+    at : ndarray of shape (n,), int64
+        Times after the request, ms.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        Shares of the outcomes that arrive within the longest observed delay; 1 if there are too few outcomes.
     """
-    if len(delays) < ENOUGH:
+    if len(delays) < MIN_DELAYS:
         return np.ones(len(at))
-    order = np.argsort(delays, kind="stable")
     values, counts = np.unique(delays, return_counts=True)
-    # at risk at delay d: came by d, and would have been seen had it taken d
-    came = np.searchsorted(delays[order], values, side="right")
-    waited = np.sort(elapsed)
-    too_short = np.searchsorted(waited, values, side="left")  # waited for less than d, so came before d
-    risk = np.maximum(came - too_short, counts)
-    stay = 1.0 - counts / risk
-    # F(d) = Π over longer delays of (1 − share at exactly that delay)
-    share = np.concatenate([np.cumprod(stay[::-1])[::-1][1:], [1.0]])
+    # at risk at delay d: arrived within d, and d would have been observed
+    arrived = np.searchsorted(np.sort(delays), values, side="right")
+    too_short = np.searchsorted(
+        np.sort(elapsed), values, side="left"
+    )  # observed for less than d, so arrived before d
+    at_risk = np.maximum(arrived - too_short, counts)
+    factor = 1.0 - counts / at_risk
+    # F(d) = Π over longer delays of (1 − share of exactly that delay)
+    share = np.concatenate([np.cumprod(factor[::-1])[::-1][1:], [1.0]])
     place = np.searchsorted(values, at, side="right") - 1
     return np.where(place >= 0, share[np.maximum(place, 0)], 0.0)
 
 
-def observation_weights(label: np.ndarray, seen: np.ndarray, chance: np.ndarray | float) -> np.ndarray:
-    """float64 (rows,): what each example counts for. chance: of a true positive, one for all or one a row."""
-    seen = np.clip(seen, LEAST, 1.0)
-    p = np.clip(chance, 0.0, 0.99)
+def observation_weights(
+    label: NDArray[np.float64], observed: NDArray[np.float64], probability: NDArray[np.floating] | float
+) -> NDArray[np.float64]:
+    """Return the weight of each example, float64 (rows,).
+
+    Parameters
+    ----------
+    label : ndarray of shape (rows,), float64
+        Observed labels; above 0 is positive.
+    observed : ndarray of shape (rows,), float64
+        Probability that a positive is observed.
+    probability
+        Probability of a true positive, per row or for all.
+    """
+    seen = np.clip(observed, MIN_OBSERVED, 1.0)
+    p = np.clip(probability, 0.0, MAX_PROBABILITY)
     return np.where(label > 0, 1.0 / seen, (1.0 - p) / (1.0 - p * seen))
 
 
-def base_chance(label: np.ndarray, seen: np.ndarray, weight: np.ndarray) -> float:
-    """The share of true positives: observed ones, each standing for 1 / seen."""
+def base_rate(
+    label: NDArray[np.float64], observed: NDArray[np.float64], weight: NDArray[np.float64]
+) -> float:
+    """Return the share of true positives: each observed one counts for 1 / observed."""
     total = float(weight.sum())
-    positives = float((weight * (label > 0) / np.clip(seen, LEAST, 1.0)).sum())
-    return min(positives / total, 0.99) if total > 0 else 0.0
+    positives = float((weight * (label > 0) / np.clip(observed, MIN_OBSERVED, 1.0)).sum())
+    return min(positives / total, MAX_PROBABILITY) if total > 0 else 0.0

@@ -1,124 +1,172 @@
-"""What the features looked like in training: coverage, distribution, drift since, and which one knows too much.
-
-- **coverage**: the share of examples for which the feature is known.
-- **drift**: the population stability index between training and now, Σ (now − then) · ln(now / then) over bins that held
-  equal shares in training, the unknown a bin of its own. Below 0.1 nothing moved; above 0.25 the ranker meets another
-  world (the scale of credit scoring: Siddiqi 2006). A stable feature drifts, too, where candidates are drawn otherwise.
-- **leaks**: how well each feature alone, cut into bins, tells who fulfils an objective, learnt on one half of the examples
-  and measured on the other (AUC). Honest features are rarely above 0.9; one that stands alone above 0.97 usually holds
-  the answer: a status written after the purchase, a counter that includes today.
-"""
+"""The distribution of features in training: coverage, drift since then, and features that contain the label."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.rank.training_set import TrainingSet
 
 BINS = 10
+"""Bins of a feature for drift; a category has up to this many common values."""
 LEAK_BINS = 32
-MOST = 100_000
-"""Examples that are looked at."""
-SUSPECT = 0.97
-APART = 0.1
-"""A feature above 0.9 is suspected too where it is this far above every other."""
+"""Bins of a feature for its AUC."""
+MAX_EXAMPLES = 100_000
+"""At most this many examples are read."""
+MIN_LABELS = 20
+"""Positives and negatives that an AUC needs."""
+LEAK_AUC = 0.97
+"""A feature with this AUC is suspected of containing the label."""
+HIGH_AUC, AUC_MARGIN = 0.9, 0.1
+"""The best feature is suspected from `HIGH_AUC` on, where it exceeds the next best by `AUC_MARGIN`."""
 
 
-@dataclass
+@dataclass(frozen=True, repr=False)
 class Profile:
-    """`features[name]`: known (share), edges (bin limits), shares (of each bin, the last of the unknown), mean, quantiles;
-    `knows[objective][name]`: AUC of the feature alone.
+    """What the features looked like in training.
+
+    - **Coverage**: the share of examples for which a feature is known.
+    - **Drift**: the population stability index between training and other rows, Σ (now − then) · ln(now / then) over
+      bins that held equal shares in training; unknown values have a bin of their own. Below 0.1 the feature is stable;
+      above 0.25 the ranker reads values that it was not trained on. A stable feature drifts too if candidates are
+      sampled in another way.
+    - **Leaks**: the AUC with which a feature alone, cut into bins, predicts an objective; fitted on one half of the
+      examples and measured on the other. Honest features are rarely above 0.9. A single feature above 0.97 usually
+      contains the label: a status that is written after the purchase, a counter that includes today.
+
+    Parameters
+    ----------
+    rows : int
+        Number of training examples.
+    features
+        Feature → facts: `known` (share of examples), `edges` (limits of the bins), `shares` (of each bin; the last one of
+        unknown values), `mean`, `quantiles` (0, 5, 25, 50, 75, 95 and 100 %), `kind` (number or category).
+    auc
+        Objective → feature → AUC of the feature alone; 0.5 predicts nothing.
+
+    References
+    ----------
+    Siddiqi (2006). Credit Risk Scorecards. Wiley. (The thresholds of the population stability index.)
     """
 
     rows: int
     features: dict[str, dict[str, Any]]
-    knows: dict[str, dict[str, float]]
+    auc: dict[str, dict[str, float]]
 
-    def drift(self, matrix: np.ndarray, names: list[str]) -> dict[str, float]:
-        """The stability index of each feature, between training and these rows."""
-        answer = {}
+    def drift(self, matrix: NDArray[np.float32], names: Sequence[str]) -> dict[str, float]:
+        """Return the population stability index of each feature between training and other rows.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (rows, features), float32
+            Features of the other rows.
+        names
+            The feature of each column; features that were not there in training are left out.
+        """
+        found = {}
         for name, column in zip(names, matrix.T, strict=True):
             if name in self.features and len(column):
                 facts = self.features[name]
-                answer[name] = stability(np.array(facts["shares"]), _shares(column, np.array(facts["edges"])))
-        return answer
+                now = _shares(column, np.array(facts["edges"]))
+                found[name] = stability(np.array(facts["shares"]), now)
+        return found
 
     def suspects(self) -> list[tuple[str, str, float]]:
-        """(feature, objective, AUC) where a feature alone knows an objective too well."""
+        """Return (feature, objective, AUC) where a feature alone predicts an objective too well."""
         found = []
-        for objective, aucs in self.knows.items():
+        for objective, aucs in self.auc.items():
             ordered = sorted(aucs.items(), key=lambda pair: -pair[1])
             for place, (name, auc) in enumerate(ordered):
                 next_best = ordered[place + 1][1] if place + 1 < len(ordered) else 0.5
-                if auc >= SUSPECT or (place == 0 and auc >= 0.9 and auc - next_best >= APART):
+                stands_out = place == 0 and auc >= HIGH_AUC and auc - next_best >= AUC_MARGIN
+                if auc >= LEAK_AUC or stands_out:
                     found.append((name, objective, auc))
         return found
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(self.__dict__), encoding="utf-8")
+        """Write the profile as JSON."""
+        facts = {"rows": self.rows, "features": self.features, "knows": self.auc}
+        path.write_text(json.dumps(facts), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> Profile:
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return cls(facts["rows"], facts["features"], facts["knows"])
+
+    def __repr__(self) -> str:
+        return f"Profile({self.rows:,} examples, {len(self.features)} features, objectives: {', '.join(self.auc)})"
 
 
 def profile_of(examples: TrainingSet) -> Profile:
-    """Look at training examples (a sample of them, where there are very many)."""
-    rng = np.random.default_rng(0)
-    n = len(examples.weights)
-    rows = np.arange(n) if n <= MOST else np.sort(rng.choice(n, MOST, replace=False))
+    """Return the profile of training examples; of a sample where there are more than `MAX_EXAMPLES`."""
+    rows = _sampled_rows(examples, np.random.default_rng(0))
     matrix, weight = examples.matrix[rows], examples.weights[rows].astype(np.float64)
-    features = {}
-    for name, column, kind in zip(examples.names, matrix.T, examples.types, strict=True):
-        edges = _edges(column, kind)
-        known = ~np.isnan(column)
-        values = column[known]
-        features[name] = {
-            "known": float(weight[known].sum() / weight.sum()),
-            "edges": edges.tolist(),
-            "shares": _shares(column, edges, weight).tolist(),
-            "mean": float(np.average(values, weights=weight[known])) if len(values) else None,
-            "quantiles": np.quantile(values, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]).tolist()
-            if len(values)
-            else [],
-            "kind": "category" if kind == "c" else "number",
-        }
-    return Profile(n, features, knowledge(examples))
+    features = {
+        name: _facts(column, weight, kind)
+        for name, column, kind in zip(examples.names, matrix.T, examples.types, strict=True)
+    }
+    return Profile(len(examples), features, single_feature_auc(examples))
 
 
-def knowledge(examples: TrainingSet) -> dict[str, dict[str, float]]:
-    """How well each feature alone tells who fulfils each objective: objective → feature → AUC (0.5 nothing, 1 all)."""
+def single_feature_auc(examples: TrainingSet) -> dict[str, dict[str, float]]:
+    """Return how well each feature alone predicts each objective: objective → feature → AUC.
+
+    An amount is positive above 0, a grade above the median.
+    """
     rng = np.random.default_rng(1)
-    n = len(examples.weights)
-    rows = np.arange(n) if n <= MOST else np.sort(rng.choice(n, MOST, replace=False))
+    rows = _sampled_rows(examples, rng)
     matrix, weight = examples.matrix[rows], examples.weights[rows].astype(np.float64)
     half = rng.random(len(rows)) < 0.5
-    knows = {}
-    for objective, label in examples.labels.items():
-        label = label[rows]
-        graded = ~np.isnan(label)
-        cut = np.median(label[graded]) if np.isnan(label).any() and graded.any() else 0.0
-        yes = label > cut
-        knows[objective] = {
-            name: _alone(column[graded], yes[graded], weight[graded], half[graded])
+    found = {}
+    for objective, labels in examples.labels.items():
+        label = labels[rows]
+        known = ~np.isnan(label)
+        cut = np.median(label[known]) if np.isnan(label).any() and known.any() else 0.0
+        positive = label > cut
+        found[objective] = {
+            name: _auc(column[known], positive[known], weight[known], half[known])
             for name, column in zip(examples.names, matrix.T, strict=True)
         }
-    return knows
+    return found
 
 
-def stability(then: np.ndarray, now: np.ndarray) -> float:
-    """The population stability index of two lists of shares; empty bins count as one in ten thousand."""
+def stability(then: NDArray[np.float64], now: NDArray[np.float64]) -> float:
+    """Return the population stability index of two lists of shares; an empty bin counts as 0.0001."""
     then, now = np.maximum(then, 1e-4), np.maximum(now, 1e-4)
     then, now = then / then.sum(), now / now.sum()
     return float(((now - then) * np.log(now / then)).sum())
 
 
-def _edges(column: np.ndarray, kind: str) -> np.ndarray:
+def _sampled_rows(examples: TrainingSet, rng: np.random.Generator) -> NDArray[np.int64]:
+    n = len(examples)
+    return np.arange(n) if n <= MAX_EXAMPLES else np.sort(rng.choice(n, MAX_EXAMPLES, replace=False))
+
+
+def _facts(column: NDArray[np.float32], weight: NDArray[np.float64], kind: str) -> dict[str, Any]:
+    """Return the facts of one feature; see `Profile`."""
+    edges = _edges(column, kind)
+    known = ~np.isnan(column)
+    values = column[known]
+    quantiles = np.quantile(values, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]).tolist() if len(values) else []
+    return {
+        "known": float(weight[known].sum() / weight.sum()),
+        "edges": edges.tolist(),
+        "shares": _shares(column, edges, weight).tolist(),
+        "mean": float(np.average(values, weights=weight[known])) if len(values) else None,
+        "quantiles": quantiles,
+        "kind": "category" if kind == "c" else "number",
+    }
+
+
+def _edges(column: NDArray[np.float32], kind: str) -> NDArray[np.float64]:
+    """Return the limits of the bins: between deciles, or around each common category."""
     values = column[~np.isnan(column)]
     if not len(values):
         return np.empty(0)
@@ -126,26 +174,32 @@ def _edges(column: np.ndarray, kind: str) -> np.ndarray:
         codes, counts = np.unique(values, return_counts=True)
         common = np.sort(codes[np.argsort(-counts, kind="stable")[:BINS]])
         return np.unique(np.concatenate([common - 0.5, common + 0.5]))
-    inner = np.unique(np.quantile(values, np.arange(1, BINS) / BINS))
-    return np.asarray(inner)
+    return np.unique(np.quantile(values, np.arange(1, BINS) / BINS))
 
 
-def _shares(column: np.ndarray, edges: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-    """The share of each bin, then of the unknown."""
+def _shares(
+    column: NDArray[np.float32], edges: NDArray[np.float64], weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return the share of each bin, then that of unknown values."""
     place = np.where(np.isnan(column), len(edges) + 1, np.searchsorted(edges, column, side="left"))
     counts = np.bincount(place, weight, len(edges) + 2)
     return np.asarray(counts / counts.sum())
 
 
-def _alone(column: np.ndarray, yes: np.ndarray, weight: np.ndarray, half: np.ndarray) -> float:
-    """AUC of the rate of each bin, learnt on one half and measured on the other, and the mean of both ways."""
-    from sklearn.metrics import roc_auc_score  # a second to come in, and a server needs it not
+def _auc(
+    column: NDArray[np.float32],
+    positive: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    half: NDArray[np.bool_],
+) -> float:
+    """Return the AUC of the positive rate of each bin, fitted on one half and measured on the other, averaged over both ways."""
+    from sklearn.metrics import roc_auc_score  # takes a second to import, and a server does not need it
 
     values = column[~np.isnan(column)]
-    if not len(values) or yes.sum() < 20 or (~yes).sum() < 20:
+    if not len(values) or positive.sum() < MIN_LABELS or (~positive).sum() < MIN_LABELS:
         return 0.5
     edges = np.unique(np.quantile(values, np.arange(1, LEAK_BINS) / LEAK_BINS))
-    # a rare value may hold the answer: both ends of each edge get a bin of their own
+    # a rare value may contain the label: the values at each edge have a bin of their own
     place = np.where(
         np.isnan(column),
         2 * len(edges) + 1,
@@ -153,14 +207,14 @@ def _alone(column: np.ndarray, yes: np.ndarray, weight: np.ndarray, half: np.nda
     )
     size = 2 * len(edges) + 2
     total = np.stack([np.bincount(place[side], weight[side], size) for side in (half, ~half)])
-    hits = np.stack([np.bincount(place[side], (weight * yes)[side], size) for side in (half, ~half)])
-    # rows of a bin are alike, so the AUC of rows is that of bins with their weights, which are few
-    told = np.repeat([True, False], size)
+    hits = np.stack([np.bincount(place[side], (weight * positive)[side], size) for side in (half, ~half)])
+    # the rows of a bin have one score, so the AUC of the rows is that of a few weighted bins
+    label = np.repeat([True, False], size)
     aucs = []
     for fit, test in ((0, 1), (1, 0)):
         mean = hits[fit].sum() / max(total[fit].sum(), 1e-12)
         rate = (hits[fit] + 5 * mean) / (total[fit] + 5)
         counts = np.concatenate([hits[test], total[test] - hits[test]])
         if 0 < hits[test].sum() < total[test].sum():
-            aucs.append(roc_auc_score(told, np.tile(rate, 2), sample_weight=counts))
+            aucs.append(roc_auc_score(label, np.tile(rate, 2), sample_weight=counts))
     return float(np.mean(aucs)) if aucs else 0.5

@@ -14,7 +14,7 @@ R = TypeVar("R", bound=Ranker)
 
 RANKERS: PluginRegistry[Ranker] = PluginRegistry(
     "ranker",
-    Ranker,  # type: ignore[type-abstract]
+    Ranker,
     "shortlist.rankers",
     {"gbdt": "shortlist.rank.gbdt.ranker:GBDTRanker"},
 )

@@ -176,36 +176,52 @@ def make_training_set(
             f"fit them on events before {np.datetime64(window.start, 'ms')}"
         )
     rng = np.random.default_rng(settings.seed)
-    impressions = settings.rank.examples == "impressions"
-    sample = shown_slates if impressions else moments_of_action
-    past = sample(dataset, window.start, window.end, settings.rank, rng)
-    if not len(past):
-        if impressions:
-            raise DataError(
-                'rank.examples = "impressions", but the log has none in the ranker\'s window',
-                field="rank.examples",
-            )
-        raise DataError(
-            "no request falls into the ranker's window; make evaluate.ranker_window larger",
-            field="evaluate.ranker_window",
-        )
+    past = _past_requests(dataset, window, settings.rank, rng)
     rows, weights = _rows(dataset, retrievers, past, settings, rng, progress)
     engine = make_engine(settings.engine)
     matrix = features.offline_matrix(rows, dataset, lambda share: progress("features", share), engine)
-    users, moments = rows.users[rows.request], rows.moments[rows.request]
-    targets, arrived = {}, {}
-    for name, objective in settings.objectives.items():
-        followed = outcomes(dataset.log, objective, users, rows.item, moments - 1)
-        targets[name] = followed.label
-        elapsed = np.minimum(window.end - moments, objective.window_ms)
-        came = followed.delay >= 0
-        arrived[name] = share_arrived(followed.delay[came], elapsed[came], elapsed)
-    examined = np.ones(len(moments))
-    weighted = impressions and settings.rank.position_bias == "weights"
+    targets, arrived = _labels(dataset, rows, window.end, settings.objectives)
+    examined = np.ones(len(rows.item))
+    weighted = settings.rank.examples == "impressions" and settings.rank.position_bias == "weights"
     if weighted and rows.position is not None and examination is not None:
         examined = examination.at(rows.position)
     names, types = features.names(rows.sources), features.types(rows.sources)
     return TrainingSet(matrix, targets, weights, rows.request, names, types, arrived, examined)
+
+
+def _past_requests(
+    dataset: Dataset, window: Window, rank: RankSettings, rng: np.random.Generator
+) -> PastRequests:
+    """Sample the requests of a window. Raises `DataError` if there are none."""
+    impressions = rank.examples == "impressions"
+    sample = shown_slates if impressions else moments_of_action
+    past = sample(dataset, window.start, window.end, rank, rng)
+    if len(past):
+        return past
+    if impressions:
+        raise DataError(
+            'rank.examples = "impressions", but the log has none in the ranker\'s window',
+            field="rank.examples",
+        )
+    raise DataError(
+        "no request falls into the ranker's window; make evaluate.ranker_window larger",
+        field="evaluate.ranker_window",
+    )
+
+
+def _labels(
+    dataset: Dataset, rows: FeatureRows, end: int, objectives: Mapping[str, Objective]
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float64]]]:
+    """Return, for each objective, the labels of the rows and the share of its outcomes that have arrived by `end` (ms)."""
+    users, moments = rows.users[rows.request], rows.moments[rows.request]
+    label, arrived = {}, {}
+    for name, objective in objectives.items():
+        followed = outcomes(dataset.log, objective, users, rows.item, moments - 1)
+        label[name] = followed.label
+        elapsed = np.minimum(end - moments, objective.window_ms)
+        observed = followed.delay >= 0
+        arrived[name] = share_arrived(followed.delay[observed], elapsed[observed], elapsed)
+    return label, arrived
 
 
 def _rows(

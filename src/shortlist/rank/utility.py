@@ -1,86 +1,128 @@
-"""Utility: the objectives as one number, at request time.
-
-- **sum**: Σ weight × prediction ÷ scale. The scale is the mean prediction on the validation slice, so that a weight of
-  1 on plays and of 1 on seconds count alike.
-- **product**: Π (prediction ÷ scale) ^ weight, as in p(click)^a × seconds^b: an item must be good in all of them, and no
-  objective can be bought off by another.
-- **guard-rails**: the best utility among slates whose mean prediction of an objective is at least so much. The objective
-  is given just the price (a Lagrange multiplier, found by bisection) at which the best n items meet it.
-
-Changing any of them needs no training.
-"""
+"""Utility: the objectives combined into one number at request time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.errors import RequestError
 
-ROUNDS = 24
+BISECTIONS = 24
+DOUBLINGS = 40
 FLOOR = 1e-9
+"""Predictions are at least this share of their scale in a product."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class UtilityWeights:
-    """What a request wants: `weights` and `scales` float64 (objectives,); `limits`: objective's number → least mean."""
+    """How the objectives are combined for one request. None of it needs training.
 
-    weights: np.ndarray
-    scales: np.ndarray
+    - **sum**: Σ weight · prediction / scale. The scale is the mean prediction on the validation slice, so that a weight of 1
+      on plays and a weight of 1 on seconds have the same influence.
+    - **product**: Π (prediction / scale)^weight, as in p(click)^a · seconds^b. An item must be good in every objective;
+      one objective cannot make up for another that is near 0.
+    - **guard-rails**: the slate of the largest utility among those whose mean prediction of an objective is at least a
+      given limit. The objective gets an additional weight, a Lagrange multiplier, which is found by bisection so that
+      the best n items meet the limit.
+
+    Cost: O(rows · objectives), and about 24 partial sorts of the candidates for each guard-rail that binds.
+
+    Parameters
+    ----------
+    weights, scales : ndarray of shape (objectives,), float64
+        Weight and scale of each objective.
+    combine : {"sum", "product"}
+        How predictions are combined.
+    limits : tuple of (int, float)
+        Guard-rails: column of an objective, least mean prediction.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> weights = UtilityWeights(np.array([1.0, 2.0]), np.array([0.5, 10.0]))
+    >>> weights.utility(np.array([[0.5, 10.0], [0.25, 20.0]], np.float32))
+    array([3. , 4.5])
+    """
+
+    weights: NDArray[np.float64]
+    scales: NDArray[np.float64]
     combine: str = "sum"
     limits: tuple[tuple[int, float], ...] = ()
 
-    def utility(self, predictions: np.ndarray) -> np.ndarray:
-        """float64 (rows,) from float32 (rows, objectives)."""
+    def utility(self, predictions: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the utility of each row, float64 (rows,). predictions: float32 (rows, objectives)."""
         if self.combine == "product":
             shares = np.log(np.maximum(predictions.astype(np.float64), FLOOR * self.scales) / self.scales)
-            return np.exp(shares @ self.weights)
-        return predictions.astype(np.float64) @ (self.weights / self.scales)
+            return np.asarray(np.exp(shares @ self.weights))
+        return np.asarray(predictions.astype(np.float64) @ (self.weights / self.scales))
 
-    def guarded(self, utility: np.ndarray, predictions: np.ndarray, n: int) -> np.ndarray:
-        """The utility with each guard-rail's price added, so that the best n keep to it as far as they can."""
+    def guarded(
+        self, utility: NDArray[np.float64], predictions: NDArray[np.float32], n: int
+    ) -> NDArray[np.float64]:
+        """Return the utility with the multipliers of the guard-rails added.
+
+        Parameters
+        ----------
+        utility : ndarray of shape (rows,), float64
+            The utility without guard-rails.
+        predictions : ndarray of shape (rows, objectives), float32
+            The predictions.
+        n
+            The best n rows meet the guard-rails, as far as candidates can.
+        """
         if not self.limits or not len(utility):
             return utility
         unit = float(np.std(utility)) or 1.0
-        prices = np.zeros(len(self.limits))
-        shares = np.stack([predictions[:, at] / self.scales[at] for at, _ in self.limits], axis=1)
+        multipliers = np.zeros(len(self.limits))
+        shares = np.stack([predictions[:, column] / self.scales[column] for column, _ in self.limits], axis=1)
 
-        def reached(prices: np.ndarray, number: int) -> float:
-            best = _best(utility + shares @ prices, n)
-            return float(predictions[best, self.limits[number][0]].mean())
+        def is_met(number: int, multiplier: float) -> bool:
+            multipliers[number] = multiplier
+            best = _best(utility + shares @ multipliers, n)
+            column, least = self.limits[number]
+            return float(predictions[best, column].mean()) >= least
 
-        for _ in range(1 if len(self.limits) == 1 else 3):  # prices move each other: go round again
-            for number, (_, least) in enumerate(self.limits):
-                prices[number] = 0.0
-                if reached(prices, number) >= least:
+        for _ in range(1 if len(self.limits) == 1 else 3):  # each multiplier changes what the others must be
+            for number in range(len(self.limits)):
+                if is_met(number, 0.0):
                     continue
                 low, high = 0.0, unit
-                for _ in range(40):
-                    prices[number] = high
-                    if reached(prices, number) >= least:
+                for _ in range(DOUBLINGS):
+                    if is_met(number, high):
                         break
                     low, high = high, high * 2
-                for _ in range(ROUNDS):
-                    prices[number] = (low + high) / 2
-                    low, high = (
-                        (low, prices[number]) if reached(prices, number) >= least else (prices[number], high)
-                    )
-                prices[number] = high
-        return utility + shares @ prices
+                for _ in range(BISECTIONS):
+                    middle = (low + high) / 2
+                    low, high = (low, middle) if is_met(number, middle) else (middle, high)
+                multipliers[number] = high
+        return np.asarray(utility + shares @ multipliers)
+
+    def __repr__(self) -> str:
+        return f"UtilityWeights({self.combine} of {len(self.weights)} objectives, {len(self.limits)} guard-rails)"
 
 
-def _best(utility: np.ndarray, n: int) -> np.ndarray:
+def _best(utility: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Return the rows of the n largest values, in no order."""
     if len(utility) <= n:
         return np.arange(len(utility))
     return np.argpartition(-utility, n - 1)[:n]
 
 
-def resolve_weights(asked: dict[str, float] | None, defaults: dict[str, float]) -> np.ndarray:
-    """A request's weights over the project's. Raises `RequestError` for an unknown objective or no weight at all."""
+def resolve_weights(
+    requested: Mapping[str, object] | None, defaults: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """Return the weight of each objective, float64 (objectives,): the request's where it names one, else the project's.
+
+    Raises
+    ------
+    RequestError
+        An objective is unknown, a weight is not a finite number, or all weights are 0.
+    """
     merged = dict(defaults)
-    for name, weight in (asked or {}).items():
+    for name, weight in (requested or {}).items():
         merged[name] = _number(name, weight, "weights", defaults)
     if not any(merged.values()):
         raise RequestError(
@@ -91,24 +133,30 @@ def resolve_weights(asked: dict[str, float] | None, defaults: dict[str, float]) 
 
 
 def resolve_guard_rails(
-    asked: dict[str, float] | None, defaults: dict[str, float], objectives: list[str]
+    requested: Mapping[str, object] | None, defaults: Mapping[str, float], objectives: Sequence[str]
 ) -> tuple[tuple[int, float], ...]:
-    """A request's guard-rails, or the project's. Raises `RequestError` for an unknown objective or no number."""
-    given = defaults if asked is None else asked
-    known = dict.fromkeys(objectives, 0.0)
-    limits = {name: _number(name, value, "at_least", known) for name, value in given.items()}
+    """Return the guard-rails of a request, or the project's where it has none: column of an objective, least mean.
+
+    Raises
+    ------
+    RequestError
+        An objective is unknown, or a limit is not a finite number.
+    """
+    given = defaults if requested is None else requested
+    limits = {name: _number(name, value, "at_least", objectives) for name, value in given.items()}
     return tuple((objectives.index(name), least) for name, least in limits.items())
 
 
-def resolve_combine(asked: str | None, default: str) -> str:
-    if asked is None:
+def resolve_combine(requested: str | None, default: str) -> str:
+    """Return how a request combines objectives. Raises `RequestError` if that is neither sum nor product."""
+    if requested is None:
         return default
-    if asked not in {"sum", "product"}:
-        raise RequestError(f"combine must be sum or product and is {asked!r}", field="combine")
-    return asked
+    if requested not in {"sum", "product"}:
+        raise RequestError(f"combine must be sum or product and is {requested!r}", field="combine")
+    return requested
 
 
-def _number(name: str, value: Any, setting: str, objectives: dict[str, float]) -> float:
+def _number(name: str, value: object, setting: str, objectives: Mapping[str, float] | Sequence[str]) -> float:
     if name not in objectives:
         raise RequestError(
             f"{setting}: there is no objective {name!r}; there are: {', '.join(objectives)}",

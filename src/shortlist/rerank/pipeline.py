@@ -153,8 +153,11 @@ class RerankPipeline:
             selected = dpp(utility[head], self.vectors(items[head]), strengths.diversity, n)
         else:
             attribute = self.items.attributes.get(self.settings.diversity_by or "")
-            grouped = isinstance(attribute, CategoryAttribute)
-            features: NDArray[Any] = attribute.codes[items[head]] if grouped else self.vectors(items[head])
+            features: NDArray[Any] = (
+                attribute.codes[items[head]]
+                if isinstance(attribute, CategoryAttribute)
+                else self.vectors(items[head])
+            )
             selected = mmr(utility[head], features, strengths.diversity, n)
         return np.concatenate([head[selected], rest])
 
@@ -241,7 +244,7 @@ class RerankPipeline:
         assert self.factors is not None
         known = items < len(self.factors)
         if known.all():
-            return self.factors[items]
+            return np.asarray(self.factors[items])
         return np.where(known[:, None], self.factors[np.where(known, items, 0)], np.float32(0))
 
 

@@ -18,7 +18,7 @@ from shortlist.errors import BundleError
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import interactions
 from shortlist.retrieve.kernels.als_explain import shares_of, strongest_of
-from shortlist.retrieve.kernels.als_solve import filter_found, solve_rows
+from shortlist.retrieve.kernels.als_solve import filter_found, rotated, solve_rows
 from shortlist.retrieve.kernels.cooccurrence import CsrArrays, csr_arrays
 from shortlist.retrieve.kernels.index import Index, IndexConfig
 from shortlist.retrieve.kernels.parallel import run_rows
@@ -391,12 +391,3 @@ def usual_factors(n_items: int) -> int:
 def usual_unobserved(n_items: int) -> float:
     """Return α₀ for a catalogue, where the settings name none."""
     return float(min(1.0, 5 / np.sqrt(max(n_items, 1))))
-
-
-def rotated(
-    Y: NDArray[np.float32], X: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return the eigenvalues of YᵀY, and Y and X in its eigenvectors. No score X·Yᵀ changes."""
-    values, vectors = np.linalg.eigh((Y.T @ Y).astype(np.float64))
-    turn = vectors.astype(np.float32)
-    return np.maximum(values, 0).astype(np.float32), Y @ turn, X @ turn

@@ -16,7 +16,7 @@ from shortlist.data.entities import Entities
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import interactions
-from shortlist.retrieve.item_vectors import ItemVectors, bin_edges, normalised
+from shortlist.retrieve.item_vectors import ItemVectorizer, bin_edges, normalised
 from shortlist.retrieve.kernels.factorise import leading
 from shortlist.retrieve.requests import Requests
 
@@ -182,8 +182,8 @@ class Content(Retriever):
     def _saved_items(self, meta: object) -> int:
         return int(self.vectors_.shape[0])
 
-    def _vectoriser(self) -> ItemVectors:
-        return ItemVectors(self.config.attributes, self.config.bits, self.bin_edges_)
+    def _vectoriser(self) -> ItemVectorizer:
+        return ItemVectorizer(self.config.attributes, self.config.bits, self.bin_edges_)
 
     def _compressed(self, vectors: sp.csr_matrix) -> NDArray[np.float32]:
         Z = vectors @ self.basis_

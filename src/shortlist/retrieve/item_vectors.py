@@ -20,7 +20,7 @@ BINS = 10
 
 
 @dataclass(frozen=True)
-class ItemVectors:
+class ItemVectorizer:
     """Turns the attributes of items into token counts.
 
     Tokens are the words of texts, `attribute=value` for categories and lists, and `attribute~bin` for numbers and times.

@@ -15,7 +15,7 @@ R = TypeVar("R", bound=Retriever)
 
 RETRIEVERS: PluginRegistry[Retriever] = PluginRegistry(
     "retriever",
-    Retriever,  # type: ignore[type-abstract]
+    Retriever,
     "shortlist.retrievers",
     {
         "popular": "shortlist.retrieve.popular:Popular",

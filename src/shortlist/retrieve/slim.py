@@ -139,7 +139,7 @@ def affordable_support(support: NDArray[np.int32], users: NDArray[np.integer], n
     """
     entries = np.where(support >= 0, users[np.maximum(support, 0)], 0).sum(1, dtype=np.float64)
     additions = np.mean(entries**2) / (2 * max(n_users, 1))  # if users are spread evenly
-    width = support.shape[1]
+    width = int(support.shape[1])
     return (
         width
         if additions <= MAX_ADDITIONS

@@ -64,6 +64,11 @@ class Visits:
     context: IntArray
     second: FloatArray
 
+    def activity(self, n_users: int) -> FloatArray:
+        """Return how often each user visits relative to the mean of 1, float (n_users,)."""
+        counts = np.bincount(self.user, minlength=n_users) + 0.5
+        return np.asarray(counts / counts.mean())
+
     def __repr__(self) -> str:
         return f"Visits({len(self.user):,})"
 
@@ -164,10 +169,8 @@ def write_log(
         The users, with the logging policy and the activity as they are at the end of the log.
     """
     settings = settings or LoggingSettings()
-    n_items = population.n_items
     visits = draw_visits(rng, population, sessions, days, settings)
-    scale, sigma = settings.initial_popularity
-    popularity = np.exp(rng.normal(0, sigma, n_items)) * scale
+    popularity = _initial_popularity(rng, population.n_items, settings)
     responses = (make_responses or _start_state)(rng, population)
     parts: list[Columns] = []
     slate, base = 0, np.exp(preference)
@@ -184,13 +187,18 @@ def write_log(
         batch = responses.respond(users, visits.context[today], slates)
         start = START + day * DAY + visits.second[today]
         parts.append(session_events(rng, population, batch, slate, start, propensity))
-        chosen = np.bincount(slates[batch.chosen], minlength=n_items)
+        chosen = np.bincount(slates[batch.chosen], minlength=population.n_items)
         popularity = popularity * settings.popularity_decay + chosen
         slate += len(today)
-    counts = np.bincount(visits.user, minlength=population.n_users) + 0.5
-    activity = counts / counts.mean()
-    finished = replace(population, logging_weights=weights, activity=activity, log_days=days)
-    return sorted_by_time(parts), finished
+    activity = visits.activity(population.n_users)
+    return sorted_by_time(parts), replace(
+        population, logging_weights=weights, activity=activity, log_days=days
+    )
+
+
+def _initial_popularity(rng: np.random.Generator, n_items: int, settings: LoggingSettings) -> FloatArray:
+    scale, sigma = settings.initial_popularity
+    return np.asarray(np.exp(rng.normal(0, sigma, n_items)) * scale)
 
 
 def draw_slates(

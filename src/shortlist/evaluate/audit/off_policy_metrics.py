@@ -28,7 +28,7 @@ from shortlist.evaluate.offpolicy import (
 )
 from shortlist.evaluate.offpolicy.estimate import cluster_bootstrap, owners_of
 from shortlist.metrics.significance import Estimate
-from shortlist.rank.propensity import examination
+from shortlist.rank.propensity import estimate_examination
 from shortlist.recommender import Recommender
 from shortlist.simulate.plackett_luce import plackett_luce
 from shortlist.simulate.population import Population, PopulationState
@@ -118,7 +118,7 @@ def off_policy_scores(
     log = explore(state, settings.sessions, settings.seed)
     slates = _policy_slates(recommender, moment, population, policies, log, progress)
     positive = recommender.project.objectives[recommender.project.relevant]
-    curve = examination(recommender.dataset, positive, resamples=20, seed=recommender.project.seed)
+    curve = estimate_examination(recommender.dataset, positive, resamples=20, seed=recommender.project.seed)
     slots = np.arange(population.n_slots)
     examined = np.maximum(curve.at(slots), MIN_EXAMINATION) if len(curve.share) else np.ones(len(slots))
     scores = []

@@ -1,120 +1,149 @@
-"""Inference with trees: XGBoost's models, laid out for the few hundred rows of a request.
-
-A booster needs most of a millisecond for 500 rows: it makes a matrix object, then walks one row after the other, and
-each step waits for the load before it. Here a tree consists of flat arrays, children are adjacent, and 32 rows walk one
-tree together, so that many loads are in progress at a time. A step has no branch: the next node is the left child plus
-whether the value is at or above the threshold. A missing value is −∞ in one copy of a column and +∞ in another, and a
-node reads the copy that sends a missing value where XGBoost would. The threshold of a leaf is NaN, so a row stays there.
-
-Leaves are added as XGBoost adds them, in float32 and in the order of the trees, so predictions are equal to the bit.
-`Forest.of` compares a few hundred random rows with the booster and returns None if one differs, for example for a file of
-another version; the booster then predicts.
-
-Evaluating all conditions of a tree by bit masks (QuickScorer, Lucchese et al. 2015) was measured as an alternative: requests
-took between 1 % less and 26 % more time (movies, 2,000 items, 100 trees of 32 or 64 leaves), so trees are walked.
-
-References
-----------
-Asadi, Lin & de Vries (2014). Runtime optimizations for tree-based machine learning models. IEEE TKDE.
-"""
+"""Inference with trees: a compiled kernel for XGBoost's models."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numba
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from shortlist.retrieve.kernels.parallel import run_rows
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
-TOGETHER = 32
-"""Rows that walk a tree together."""
+BLOCK_ROWS = 32
+"""Rows that walk a tree at the same time."""
 PROBES = 256
-ALONE = 2048
+"""Rows on which a forest is compared with its booster."""
+SERIAL_ROWS = 2048
 """Up to this many rows are scored on the caller's thread."""
+
+Places = NDArray[np.uint32]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Forest:
-    """Nodes of all trees, one after the other.
+    """The trees of an XGBoost model as flat arrays, laid out for the few hundred rows of a request.
 
-    Places are uint32: signed ones would be looked at for being negative. `roots`, `depths` (trees,). Per node: `column`, of 2 × features: the
-    second half is where a missing value goes right; `threshold` float32, NaN for a leaf; `left`, the left child, the right one is next to it (a
-    leaf: itself); `leaf`, the row of `values`; `set`, where its categories begin in `words`; `size`, for how many of them there are bits there, 0
-    for a number. `words`: categories that go right, as bits. `values` float32 (leaves, targets). `base` float32 (targets,).
+    A booster needs most of a millisecond for 500 rows: it makes a matrix object, then walks one row after the other, and
+    each step waits for the load before it. Here the children of a node are adjacent, and 32 rows walk a tree at the same
+    time, so that many loads are in progress. A step has no branch: the next node is the left child plus whether the value
+    is at or above the threshold. A missing value is −∞ in one copy of a column and +∞ in another, and a node reads the
+    copy that sends a missing value to XGBoost's side. The threshold of a leaf is NaN, so a row stays there.
+
+    Leaves are added as XGBoost adds them, in float32 and in the order of the trees, so predictions are equal to the bit.
+
+    Cost: O(rows · trees · depth); 2 · 32 · features floats of scratch memory a thread.
+
+    Evaluating all conditions of a tree by bit masks (QuickScorer) was measured as an alternative: requests took between
+    1 % less and 26 % more time (movies, 2,000 items, 100 trees of 32 or 64 leaves), so trees are walked.
+
+    Parameters
+    ----------
+    roots, depths : ndarray of shape (trees,), uint32
+        Root node and depth of each tree. Places are unsigned, because the kernel would test signed ones for being
+        negative.
+    column : ndarray of shape (nodes,), uint32
+        Column that a node reads, of 2 · features: in the second half, missing values go right.
+    threshold : ndarray of shape (nodes,), float32
+        NaN for leaves.
+    left : ndarray of shape (nodes,), uint32
+        The left child; the right one is next to it. A leaf refers to itself.
+    leaf : ndarray of shape (nodes,), uint32
+        Row of `values`.
+    set, size : ndarray of shape (nodes,), uint32
+        Where the categories of a node begin in `words`, and how many categories have bits there; 0 for a number.
+    words : ndarray of shape (words,), uint32
+        Categories that go right, as bits.
+    values : ndarray of shape (leaves, outputs), float32
+        Leaf values.
+    base : ndarray of shape (outputs,), float32
+        Added to the sum of the leaves.
+    features : int
+        Number of columns of a feature matrix.
+
+    References
+    ----------
+    Asadi, Lin & de Vries (2014). Runtime optimizations for tree-based machine learning models. IEEE TKDE.
+    Lucchese et al. (2015). QuickScorer: a fast algorithm to rank documents with additive ensembles of regression trees. SIGIR.
     """
 
-    roots: np.ndarray
-    depths: np.ndarray
-    column: np.ndarray
-    threshold: np.ndarray
-    left: np.ndarray
-    leaf: np.ndarray
-    set: np.ndarray
-    size: np.ndarray
-    words: np.ndarray
-    values: np.ndarray
-    base: np.ndarray
+    roots: Places
+    depths: Places
+    column: Places
+    threshold: NDArray[np.float32]
+    left: Places
+    leaf: Places
+    set: Places
+    size: Places
+    words: Places
+    values: NDArray[np.float32]
+    base: NDArray[np.float32]
     features: int
 
     def __repr__(self) -> str:
         return f"Forest({len(self.roots)} trees, {len(self.column)} nodes, {len(self.base)} outputs)"
 
     @classmethod
-    def of(cls, booster: xgb.Booster) -> Forest | None:
-        """Return None if the booster cannot be represented, or predicts otherwise."""
+    def of(cls, booster: xgb.Booster) -> Self | None:
+        """Return the trees of a booster.
+
+        None if they cannot be represented, or if predictions for `PROBES` rows differ from the booster's, as they may
+        for the file of another version. The booster then predicts.
+        """
         try:
             forest = cls.read(bytes(booster.save_raw("json")))
         except (KeyError, ValueError, IndexError, TypeError):
             return None
-        rows = forest._probes()
-        said = booster.inplace_predict(rows, predict_type="margin").reshape(len(rows), -1)
-        return forest if np.array_equal(forest.margins(rows), said) else None
+        rows = forest._probes()  # noqa: SLF001 - its own class
+        expected = booster.inplace_predict(rows, predict_type="margin").reshape(len(rows), -1)
+        return forest if np.array_equal(forest.margins(rows), expected) else None
 
     @classmethod
-    def read(cls, saved: bytes) -> Forest:
+    def read(cls, saved: bytes) -> Self:
         """Read a booster's JSON, without XGBoost.
 
-        Nodes refer only to nodes of their tree, whatever the file contains. Raises `KeyError`, `ValueError`, `IndexError` or
-        `TypeError` if it is not a booster.
+        Nodes refer only to nodes of their tree, whatever the file contains: the kernel indexes without a check.
+
+        Raises
+        ------
+        KeyError, ValueError, IndexError, TypeError
+            If it is not a booster, or cannot be represented.
         """
         learner = orjson.loads(saved)["learner"]
         facts = learner["learner_model_param"]
-        trees = learner["gradient_booster"]["model"]["trees"]
         features = int(facts["num_feature"])
         base = np.atleast_1d(np.array(orjson.loads(facts["base_score"]), np.float32))
-        if any(int(group) for group in learner["gradient_booster"]["model"]["tree_info"]):
+        model = learner["gradient_booster"]["model"]
+        if any(int(group) for group in model["tree_info"]):
             raise ValueError("one tree per target is not supported")
-        parts = [_laid_out(tree, features) for tree in trees]
-        targets = parts[0]["values"].shape[1] if parts else len(base)
-        begin = _starts([len(p["column"]) for p in parts])
-        leaves = _starts([len(p["values"]) for p in parts])
-        sets = _starts([len(p["words"]) for p in parts])
-        joined: dict[str, Any] = {
-            name: np.concatenate([p[name] for p in parts]) if parts else np.empty(0, np.uint32)
-            for name in ("column", "threshold", "size", "words")
-        }
+        trees = [_read_tree(tree, features) for tree in model["trees"]]
+        outputs = trees[0].values.shape[1] if trees else len(base)
+        first_node = _starts([len(tree.column) for tree in trees])
+        first_leaf = _starts([len(tree.values) for tree in trees])
+        first_word = _starts([len(tree.words) for tree in trees])
+        none = np.empty(0, np.uint32)
         return cls(
-            roots=begin,
-            depths=np.array([p["depth"] for p in parts], np.uint32),
-            left=_moved(parts, "left", begin),
-            leaf=_moved(parts, "leaf", leaves),
-            set=_moved(parts, "set", sets),
-            values=np.concatenate([p["values"] for p in parts])
-            if parts
-            else np.empty((0, targets), np.float32),
-            base=np.broadcast_to(base, targets).astype(np.float32),
+            roots=first_node,
+            depths=np.array([tree.depth for tree in trees], np.uint32),
+            column=np.concatenate([none, *(tree.column for tree in trees)]),
+            threshold=np.concatenate([np.empty(0, np.float32), *(tree.threshold for tree in trees)]),
+            left=_shifted([tree.left for tree in trees], first_node),
+            leaf=_shifted([tree.leaf for tree in trees], first_leaf),
+            set=_shifted([tree.set for tree in trees], first_word),
+            size=np.concatenate([none, *(tree.size for tree in trees)]),
+            words=np.concatenate([none, *(tree.words for tree in trees)]),
+            values=np.concatenate([np.empty((0, outputs), np.float32), *(tree.values for tree in trees)]),
+            base=np.broadcast_to(base, outputs).astype(np.float32),
             features=features,
-            **joined,
         )
 
-    def _probes(self) -> np.ndarray:
-        """Rows that come by many leaves: values drawn from each column's own thresholds and beside them, missing ones, categories."""
+    def _probes(self) -> NDArray[np.float32]:
+        """Return rows that reach many leaves: values at and just below the thresholds of each column, categories, missing values."""
         rng = np.random.default_rng(0)
         rows = rng.normal(size=(PROBES, self.features)).astype(np.float32)
         for column in range(self.features):
@@ -124,70 +153,65 @@ class Forest:
             if len(categories):
                 rows[:, column] = rng.integers(0, int(categories.max()) + 2, PROBES)
             elif len(numbers):
-                near = rng.choice(numbers, PROBES)
-                rows[:, column] = np.where(
-                    rng.random(PROBES) < 0.5, near, np.nextafter(near, np.float32(-np.inf))
-                )
+                at = rng.choice(numbers, PROBES)
+                below = np.nextafter(at, np.float32(-np.inf))
+                rows[:, column] = np.where(rng.random(PROBES) < 0.5, at, below)
         rows[rng.random(rows.shape) < 0.1] = np.nan
         return rows
 
-    def margins(self, matrix: np.ndarray) -> np.ndarray:
-        """float32 (rows, targets) of a matrix float32 (rows, features), NaN where something is missing."""
-        answer = np.empty((len(matrix), len(self.base)), np.float32)
-        matrix = np.ascontiguousarray(matrix, np.float32)
+    def margins(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the margins of rows, float32 (rows, outputs). matrix: float32 (rows, features), NaN for missing values."""
+        margins = np.empty((len(matrix), len(self.base)), np.float32)
         nodes = self.roots, self.depths, self.column, self.threshold, self.left, self.leaf
         categories = self.set, self.size, self.words
-        parts = -(-len(matrix) // TOGETHER)
         arguments = (
-            matrix,
+            np.ascontiguousarray(matrix, np.float32),
             nodes,
             categories,
-            self.values,
-            self.base,
-            answer,
+            (self.values, self.base),
+            margins,
         )
-        run_rows(parts, _walk, *arguments, serial_rows=ALONE // TOGETHER)
-        return answer
+        run_rows(-(-len(matrix) // BLOCK_ROWS), _walk, *arguments, serial_rows=SERIAL_ROWS // BLOCK_ROWS)
+        return margins
 
 
-def _starts(sizes: list[int]) -> np.ndarray:
+class _Tree(NamedTuple):
+    """One tree, breadth first with its children side by side; fields as in `Forest`, with places within the tree."""
+
+    depth: int
+    column: Places
+    threshold: NDArray[np.float32]
+    left: Places
+    leaf: Places
+    set: Places
+    size: Places
+    words: Places
+    values: NDArray[np.float32]
+
+
+def _starts(sizes: list[int]) -> Places:
     return np.concatenate([[0], np.cumsum(sizes)])[:-1].astype(np.uint32)
 
 
-def _moved(parts: list[dict[str, Any]], name: str, by: np.ndarray) -> np.ndarray:
-    """Places within a tree as places among all."""
-    if not parts:
-        return np.empty(0, np.uint32)
-    return np.concatenate([p[name] + at for p, at in zip(parts, by, strict=True)]).astype(np.uint32)
+def _shifted(parts: list[Places], starts: Places) -> Places:
+    """Return places within trees as places among all trees."""
+    moved = [part + start for part, start in zip(parts, starts, strict=True)]
+    return np.concatenate([np.empty(0, np.uint32), *moved]).astype(np.uint32)
 
 
-def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
-    """One tree with its children side by side, breadth first."""
+def _read_tree(tree: dict[str, Any], features: int) -> _Tree:
+    """Read one tree of a booster's JSON. Raises `ValueError` if it refers to itself or to a column that does not exist."""
     left, right = tree["left_children"], tree["right_children"]
-    order, at = [0], 0
-    place, depth_of = {0: 0}, {0: 0}
-    while at < len(order):
-        node = order[at]
-        if left[node] >= 0:
-            for child in (left[node], right[node]):
-                if child in place:  # also a cycle; the right child would not stand next to the left one
-                    raise ValueError("a node of a tree has two parents")
-                place[child], depth_of[child] = len(order), depth_of[node] + 1
-                order.append(child)
-        at += 1
+    order, depth = _breadth_first(left, right)
+    place = {node: new for new, node in enumerate(order)}
     n = len(order)
-    targets = int(tree["tree_param"]["size_leaf_vector"])
-    vectors = np.array(tree["leaf_weights"], np.float32).reshape(-1, targets) if targets > 1 else None
+    outputs = int(tree["tree_param"]["size_leaf_vector"])
+    vectors = np.array(tree["leaf_weights"], np.float32).reshape(-1, outputs) if outputs > 1 else None
     column, to_left, leaf = np.zeros(n, np.uint32), np.arange(n, dtype=np.uint32), np.zeros(n, np.uint32)
     threshold = np.full(n, np.nan, np.float32)
-    values: list[Any] = []
     begins, size, words = np.zeros(n, np.uint32), np.zeros(n, np.uint32), np.empty(0, np.uint32)
-    sets = {
-        node: tree["categories"][begin : begin + count]
-        for node, begin, count in zip(
-            tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True
-        )
-    }
+    sets = _category_sets(tree)
+    values: list[Any] = []
     for new, node in enumerate(order):
         if left[node] < 0:
             leaf[new] = len(values)
@@ -198,24 +222,42 @@ def _laid_out(tree: dict[str, Any], features: int) -> dict[str, Any]:
         column[new] = tree["split_indices"][node] + (0 if tree["default_left"][node] else features)
         to_left[new] = place[left[node]]
         if node in sets:
-            chosen = np.array(sets[node], np.int64)
-            bits = np.zeros(int(chosen.max(initial=-1)) // 32 + 1, np.uint32)
-            np.bitwise_or.at(bits, chosen // 32, np.uint32(1) << (chosen % 32).astype(np.uint32))
-            begins[new], size[new] = len(words), 32 * len(bits)
-            words = np.concatenate([words, bits])
+            begins[new], size[new] = len(words), 32 * len(sets[node])
+            words = np.concatenate([words, sets[node]])
         else:
             threshold[new] = tree["split_conditions"][node]
-    return {
-        "column": column,
-        "threshold": threshold,
-        "left": to_left,
-        "leaf": leaf,
-        "set": begins,
-        "size": size,
-        "words": words,
-        "values": np.array(values, np.float32).reshape(len(values), -1),
-        "depth": max(depth_of.values()),
-    }
+    vectors_of_leaves = np.array(values, np.float32).reshape(len(values), -1)
+    return _Tree(depth, column, threshold, to_left, leaf, begins, size, words, vectors_of_leaves)
+
+
+def _breadth_first(left: list[int], right: list[int]) -> tuple[list[int], int]:
+    """Return the nodes of a tree in breadth-first order, and its depth."""
+    order, depths, reached, at = [0], [0], {0}, 0
+    while at < len(order):
+        node = order[at]
+        if left[node] >= 0:
+            for child in (left[node], right[node]):
+                if child in reached:  # also a cycle; the right child would not stand next to the left one
+                    raise ValueError("a node of a tree has two parents")
+                if child < 0:
+                    raise ValueError("a node of a tree has one child")
+                reached.add(child)
+                order.append(child)
+                depths.append(depths[at] + 1)
+        at += 1
+    return order, depths[-1]
+
+
+def _category_sets(tree: dict[str, Any]) -> dict[int, Places]:
+    """Return, for each node that splits a category, the categories that go right, as bits."""
+    nodes, begins, sizes = (tree[f"categories_{name}"] for name in ("nodes", "segments", "sizes"))
+    sets = {}
+    for node, begin, count in zip(nodes, begins, sizes, strict=True):
+        chosen = np.array(tree["categories"][begin : begin + count], np.int64)
+        bits = np.zeros(int(chosen.max(initial=-1)) // 32 + 1, np.uint32)
+        np.bitwise_or.at(bits, chosen // 32, np.uint32(1) << (chosen % 32).astype(np.uint32))
+        sets[node] = bits
+    return sets
 
 
 @numba.njit(cache=True, nogil=True)
@@ -236,7 +278,7 @@ def _lay_out_rows(matrix, start, n, block):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def _goes_right(x, words, begin, size):  # type: ignore[no-untyped-def]
-    """Whether a category goes right: by its bit; without one, left; missing, as the block says."""
+    """Whether a category goes right: as its bit says; left without a bit. A missing value is ±∞ and goes to its side."""
     if not np.isfinite(x):
         return x > 0
     if not 0 <= x < size:
@@ -246,45 +288,46 @@ def _goes_right(x, words, begin, size):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _walk(low, high, matrix, nodes, categories, values, base, answer):  # type: ignore[no-untyped-def]
-    """Blocks low … high of TOGETHER rows each."""
+def _walk(low, high, matrix, nodes, categories, outputs, margins):  # type: ignore[no-untyped-def]  # noqa: C901 - inner loops of one kernel
+    """Fill the margins of the blocks low … high, of BLOCK_ROWS rows each."""
     roots, depths, column, threshold, left, leaf = nodes
     begins, sizes, words = categories
+    values, base = outputs
     features, targets = matrix.shape[1], len(base)
-    rows = np.empty((2 * features, TOGETHER), np.float32)
+    rows = np.empty((2 * features, BLOCK_ROWS), np.float32)
     block = rows.reshape(-1)
-    at = np.empty(TOGETHER, np.uint32)
-    sums = np.empty((TOGETHER, targets), np.float32)
+    at = np.empty(BLOCK_ROWS, np.uint32)
+    sums = np.empty((BLOCK_ROWS, targets), np.float32)
     for part in range(low, high):
-        first = part * TOGETHER
-        n = min(TOGETHER, len(matrix) - first)
+        first = part * BLOCK_ROWS
+        n = min(BLOCK_ROWS, len(matrix) - first)
         _lay_out_rows(matrix, first, n, rows)
-        for r in range(TOGETHER):
+        for r in range(BLOCK_ROWS):
             for t in range(targets):
                 sums[r, t] = base[t]
         for tree in range(len(roots)):
-            for r in range(TOGETHER):
+            for r in range(BLOCK_ROWS):
                 at[r] = roots[tree]
             if len(words) == 0:
                 for _ in range(depths[tree]):
-                    for r in range(TOGETHER):
+                    for r in range(BLOCK_ROWS):
                         node = at[r]
-                        x = block[column[node] * np.uint32(TOGETHER) + np.uint32(r)]
+                        x = block[column[node] * np.uint32(BLOCK_ROWS) + np.uint32(r)]
                         at[r] = left[node] + np.uint32(x >= threshold[node])
             else:
                 for _ in range(depths[tree]):
-                    for r in range(TOGETHER):
+                    for r in range(BLOCK_ROWS):
                         node = at[r]
-                        x = block[column[node] * np.uint32(TOGETHER) + np.uint32(r)]
+                        x = block[column[node] * np.uint32(BLOCK_ROWS) + np.uint32(r)]
                         if sizes[node] == 0:
                             right = x >= threshold[node]
                         else:
                             right = _goes_right(x, words, begins[node], sizes[node])
                         at[r] = left[node] + np.uint32(right)
-            for r in range(TOGETHER):
+            for r in range(BLOCK_ROWS):
                 vector = leaf[at[r]]
                 for t in range(targets):
                     sums[r, t] += values[vector, t]
         for r in range(n):
             for t in range(targets):
-                answer[first + r, t] = sums[r, t]
+                margins[first + r, t] = sums[r, t]

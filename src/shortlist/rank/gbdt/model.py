@@ -123,9 +123,9 @@ class TreeEnsemble:
         kind = "joint" if self.joint else "separate"
         return f"TreeEnsemble({kind}, {len(self.models)} models, {len(self.feature_names)} features)"
 
-    def raw(self, features: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    def raw(self, features: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         """Return predictions before calibration, in units of the labels; only of objectives that have a model."""
-        values: dict[str, NDArray[np.float64]] = {}
+        values: dict[str, NDArray[np.floating]] = {}
         margins = self._margins(features)
         for head in self.heads:
             if head.name in margins:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.objectives import Objective
 from shortlist.errors import DataError
-from shortlist.rank.censoring import base_chance, observation_weights
+from shortlist.rank.censoring import base_rate, observation_weights
 from shortlist.rank.gbdt.losses import LOSSES, Loss
 from shortlist.rank.training_set import TrainingSet
 
@@ -98,19 +98,19 @@ class Target:
         """Whether some positive outcomes may not have been observed."""
         return bool((self.observed < 0.999).any())
 
-    def weighted(self, chance: NDArray[np.float64] | float | None = None) -> NDArray[np.float64]:
+    def weighted(self, probability: NDArray[np.floating] | float | None = None) -> NDArray[np.float64]:
         """Return the example weights after correction for unobserved outcomes.
 
         Parameters
         ----------
-        chance
+        probability
             Probability of a true positive, per row or for all (default: the base rate).
         """
         if not self.censored:
             return self.weight
-        if chance is None:
-            chance = base_chance(self.label, self.observed, self.weight)
-        return self.weight * observation_weights(self.label, self.observed, chance)
+        if probability is None:
+            probability = base_rate(self.label, self.observed, self.weight)
+        return np.asarray(self.weight * observation_weights(self.label, self.observed, probability))
 
 
 def make_target(

@@ -9,7 +9,7 @@ request, because refitting a source changes its raw scores.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numba
@@ -87,7 +87,7 @@ def blend(
     retrievers: Mapping[str, Retriever],
     requests: Requests,
     k: int,
-    must: list[NDArray[np.integer]] | None = None,
+    required: Sequence[NDArray[np.integer]] | None = None,
     each: int | None = None,
     proposers: Collection[str] | None = None,
 ) -> Blended:
@@ -101,7 +101,7 @@ def blend(
         B requests.
     k
         Number of candidates of each request.
-    must
+    required
         For each request, items that are candidates in any case (the items that were shown, when training on
         impressions). They come first, and filters do not apply to them.
     each
@@ -120,7 +120,7 @@ def blend(
         lists[:, at, : found.item.shape[1]] = found.item
         _measure_spans(found.item, found.score, spans[:, at])
     item, ranks = np.full((n, k), -1, np.int32), np.full((n, k, len(sources)), np.nan, np.float32)
-    run_rows(n, _union_rows, lists, *_ragged(must), item, ranks)
+    run_rows(n, _union_rows, lists, *_ragged(required), item, ranks)
     scores = np.empty(ranks.shape, np.float32)
     for at, (name, retriever) in enumerate(retrievers.items()):
         raw = retriever.score_items(requests, item)
@@ -159,13 +159,13 @@ def _normalise(raw, spans, scores):  # type: ignore[no-untyped-def]
 
 
 def _ragged(
-    must: list[NDArray[np.integer]] | None,
+    required: Sequence[NDArray[np.integer]] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Return lists of items as indptr and items; empty arrays for none."""
-    if not must:
+    if not required:
         return np.empty(0, np.int64), np.empty(0, np.int32)
-    indptr = np.concatenate([[0], np.cumsum([len(m) for m in must])]).astype(np.int64)
-    return indptr, np.concatenate(must).astype(np.int32)
+    indptr = np.concatenate([[0], np.cumsum([len(part) for part in required])]).astype(np.int64)
+    return indptr, np.concatenate(required).astype(np.int32)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -18,11 +18,11 @@ from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.errors import BundleError
-from shortlist.metrics.ranking import hit_matrix, ndcg
+from shortlist.metrics.ranking import hit_matrix
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.fusion.blend import Blended, blend
-from shortlist.retrieve.fusion.weights import masked, search_weights, source_values
+from shortlist.retrieve.fusion.weights import masked, mean_ndcg_of, search_weights, source_values
 from shortlist.retrieve.item_item import ItemItem
 from shortlist.retrieve.registry import load_retriever
 from shortlist.retrieve.requests import Candidates, Requests
@@ -165,7 +165,7 @@ class Fuse(Retriever):
         """
         blended = self._candidates(requests, k)
         hits = hit_matrix(blended.item, truth)
-        mean_ndcg = partial(_mean_ndcg, np.array([len(t) for t in truth]), k)
+        mean_ndcg = partial(mean_ndcg_of, np.array([len(t) for t in truth]), k)
         some = slice(0, len(truth), max(1, len(truth) // SEARCH_REQUESTS))
         found: dict[str, tuple[float, NDArray[np.float64]]] = {}
         for rule in ("ranks", "scores"):
@@ -388,15 +388,3 @@ class Fuse(Retriever):
     @override
     def _saved_items(self, meta: object) -> int:
         return len(self.counts_)
-
-
-def _mean_ndcg(
-    n_relevant: NDArray[np.integer],
-    k: int,
-    values: NDArray[np.floating],
-    hits: NDArray[np.bool_],
-    among: NDArray[np.bool_] | slice,
-) -> float:
-    """Return the mean NDCG@k of lists by falling value, over some of the requests."""
-    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
-    return float(np.nanmean(ndcg(np.take_along_axis(hits[among], order, 1), n_relevant[among], k)))

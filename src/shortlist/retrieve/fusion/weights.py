@@ -1,4 +1,4 @@
-"""Weights of sources: what they multiply, and how they are found."""
+"""Weights of sources: the values that they multiply, and the search for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.metrics.ranking import ndcg
 from shortlist.retrieve.fusion.blend import RRF_CONSTANT, Blended
 
 STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
@@ -14,7 +15,7 @@ STEPS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
 
 
 def source_values(blended: Blended, rule: str) -> NDArray[np.floating]:
-    """Return what the weights of a rule multiply, float (B, K, sources): reciprocal ranks or normalised scores."""
+    """Return the values that the weights of a rule multiply, float (B, K, sources): reciprocal ranks or normalised scores."""
     if rule == "ranks":
         return np.asarray(np.nan_to_num(RRF_CONSTANT / (RRF_CONSTANT + blended.ranks), nan=0.0))
     return np.asarray(np.clip(np.nan_to_num(blended.scores, nan=-1.0), -3.0, None))
@@ -23,6 +24,18 @@ def source_values(blended: Blended, rule: str) -> NDArray[np.floating]:
 def masked(values: NDArray[np.floating], item: NDArray[np.int32]) -> NDArray[np.floating]:
     """Return the values, −inf where there is no item."""
     return np.where(item >= 0, values, -np.inf)
+
+
+def mean_ndcg_of(
+    n_relevant: NDArray[np.integer],
+    k: int,
+    values: NDArray[np.floating],
+    hits: NDArray[np.bool_],
+    among: NDArray[np.bool_] | slice,
+) -> float:
+    """Return the mean NDCG@k of lists by falling value, over some of the requests."""
+    order = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    return float(np.nanmean(ndcg(np.take_along_axis(hits[among], order, 1), n_relevant[among], k)))
 
 
 def search_weights(

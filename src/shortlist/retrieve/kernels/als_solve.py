@@ -1,9 +1,10 @@
-"""Kernels of ALS: the equations of each row, and the candidates of its index under filters."""
+"""Kernels of ALS: the equations of each row, the rotation between half-steps, and the candidates of its index under filters."""
 
 from __future__ import annotations
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.retrieve.kernels.select import radix_top_k
 
@@ -93,3 +94,12 @@ def filter_found(found, scores, filters, items, best, short):  # type: ignore[no
         radix_top_k(values, fit, n, best[row], items[row])
         lost = n < found.shape[1]
         short[row] = lost and n < items.shape[1]
+
+
+def rotated(
+    Y: NDArray[np.float32], X: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the eigenvalues of YᵀY, and Y and X in its eigenvectors. No score X·Yᵀ changes."""
+    values, vectors = np.linalg.eigh((Y.T @ Y).astype(np.float64))
+    turn = vectors.astype(np.float32)
+    return np.maximum(values, 0).astype(np.float32), Y @ turn, X @ turn

@@ -1,4 +1,4 @@
-"""Users: histories for the page, and erasure and export of what is held of a person."""
+"""Routes about users: histories for the page, and erasure and export of the data of a person."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from shortlist.serve.routes.operations import wait_until_landed
 from shortlist.serve.service import Service
 from shortlist.store.event_store import EventStore
 
-MIDDLING = 5
-"""Least number of events of the users that the page suggests."""
-MOST = 200
-"""Users or events of one answer at most."""
+MIN_EVENTS = 5
+"""The page suggests users with at least this many events."""
+MAX_ROWS = 200
+"""Largest number of users or events in one answer."""
 
 
 def add(app: FastAPI, service: Service) -> None:
@@ -27,35 +27,13 @@ def add(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/users", tags=["page"])
     async def users(n: int = 50) -> dict[str, Any]:
-        """Some users with a history of middling length, to try the page with."""
-        recommender = service.live.serving.recommender
-        dataset, erased = recommender.dataset, recommender.state.erased
-        sizes = np.diff(dataset.histories.indptr)
-        size = max(1, min(n, MOST))
-        fit = [int(u) for u in (sizes >= MIDDLING).nonzero()[0][: 5 * size]]
-        step = max(1, len(fit) // size)
-        shown = [(dataset.users.ids.id(u), int(sizes[u])) for u in fit[::step][: max(n, 0)]]
-        return {"users": [{"user": user, "events": events} for user, events in shown if user not in erased]}
+        """Some users with enough events to try the page with."""
+        return {"users": _example_users(service.live.serving.recommender, n)}
 
     @app.get("/v1/users/{user}/history", tags=["page"])
     async def history(user: str, n: int = 30) -> Response:
         """The latest events of a user, newest first."""
-        recommender = service.live.serving.recommender
-        state, ids = recommender.state, recommender.dataset.users.ids
-        code, own = ids.code(user), ids.own(user)
-        h = state.histories.of(np.array([code], np.int32), [own])
-        kinds, items = recommender.dataset.log.kinds, state.catalogue.items
-        latest = range(len(h.item) - 1, max(len(h.item) - 1 - min(max(n, 0), MOST), -1), -1)
-        shown = [
-            {
-                **describe(items, int(h.item[row])),
-                "kind": kinds[h.kind[row]],
-                "value": None if np.isnan(h.value[row]) else float(h.value[row]),
-            }
-            for row in latest
-        ]
-        known = state.knows(own, code)
-        return Json({"user": user, "known": known, "events": len(h.item), "history": shown})
+        return Json(_history(service.live.serving.recommender, user, n))
 
     @app.delete("/v1/users/{user}", responses=ERRORS, tags=["people"])
     async def erase(user: str, request: Request) -> Response:
@@ -87,8 +65,37 @@ def add(app: FastAPI, service: Service) -> None:
         )
 
 
+def _example_users(recommender: Recommender, n: int) -> list[dict[str, Any]]:
+    """Return some users with at least `MIN_EVENTS` events, spread over the users table, without erased ones."""
+    dataset, erased = recommender.dataset, recommender.state.erased
+    sizes = np.diff(dataset.histories.indptr)
+    size = max(1, min(n, MAX_ROWS))
+    active = [int(u) for u in (sizes >= MIN_EVENTS).nonzero()[0][: 5 * size]]
+    step = max(1, len(active) // size)
+    shown = [(dataset.users.ids.id(u), int(sizes[u])) for u in active[::step][: max(n, 0)]]
+    return [{"user": user, "events": events} for user, events in shown if user not in erased]
+
+
+def _history(recommender: Recommender, user: str, n: int) -> dict[str, Any]:
+    """Return the latest n events of a user, newest first."""
+    state, ids = recommender.state, recommender.dataset.users.ids
+    code, own = ids.code(user), ids.own(user)
+    h = state.histories.of(np.array([code], np.int32), [own])
+    kinds, items = recommender.dataset.log.kinds, state.catalogue.items
+    latest = range(len(h.item) - 1, max(len(h.item) - 1 - min(max(n, 0), MAX_ROWS), -1), -1)
+    shown = [
+        {
+            **describe(items, int(h.item[row])),
+            "kind": kinds[h.kind[row]],
+            "value": None if np.isnan(h.value[row]) else float(h.value[row]),
+        }
+        for row in latest
+    ]
+    return {"user": user, "known": state.knows(own, code), "events": len(h.item), "history": shown}
+
+
 def _of_model(recommender: Recommender, user: Any) -> dict[str, Any]:
-    """What the model's log and users table hold of a person; nothing after an erasure."""
+    """Return the events and attributes of a person in the model's log and users table; nothing after an erasure."""
     dataset = recommender.dataset
     code = dataset.users.ids.code(user)
     if code < 0 or user in recommender.state.erased:
