@@ -1,4 +1,4 @@
-"""Every command of the recipes runs as written: shell blocks line by line, servers included, in an empty folder."""
+"""Every shell command of the recipes runs in an empty folder, servers included."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def commands(page: Path) -> list[str]:
 
 
 class Shell:
-    """Runs lines as a person would, with the installed command on the path; a server stays up until the end."""
+    """Runs shell commands with the installed `shortlist` on the path; servers run until `end`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port, self.servers = folder, free_port(), list[subprocess.Popen[bytes]]()
@@ -68,7 +68,7 @@ class Shell:
             except OSError:
                 assert server.poll() is None, line
                 time.sleep(0.1)
-        raise AssertionError(f"{line}: it did not come up")
+        raise AssertionError(f"{line}: the server did not start")
 
     def end(self) -> None:
         for server in self.servers:
@@ -76,11 +76,11 @@ class Shell:
             server.wait(20)
 
 
-def test_there_is_a_recipe_for_every_world() -> None:
+def test_every_world_has_a_recipe() -> None:
     assert {page.stem for page in RECIPES} == set(WORLDS)
     for page in RECIPES:
         text = page.read_text(encoding="utf-8")
-        for part in ("## The decisions", "## What to measure", "## What goes wrong", "## Your own data"):
+        for part in ("## Decisions", "## Measures", "## Common mistakes", "## Your own data"):
             assert part in text, f"{page.name}: {part}"
         for link in re.findall(r"\]\(([^)#]+)", text):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
@@ -96,14 +96,14 @@ def test_every_command_runs(page: Path, tmp_path: Path, full: bool) -> None:
         if full and (DATA / name).exists():
             (tmp_path / name).symlink_to(DATA / name)
         else:
-            missing.append(name)  # public data: only in the full form, and where it is
+            missing.append(name)  # public data sets are used by the full tests only, and only where they exist
     skipped = [f"{name}.toml" for name in missing] + (["ml.toml"] if "movielens-100k" in missing else [])
     try:
         for line in lines:
             if not any(word in line for word in (*missing, *skipped)):
-                said = shell.run(line)
+                output = shell.run(line)
                 if line.startswith("curl"):
-                    assert said.startswith("{"), said[:200]
+                    assert output.startswith("{"), output[:200]
     finally:
         shell.end()
     assert (tmp_path / f"{page.stem}.html").read_text().startswith("<!doctype html>")
