@@ -111,7 +111,7 @@ benchmark-rerank: $(VENV)/.tested
 	$(BIN)/python benchmarks/rerank.py
 
 screenshot: $(VENV)/.tested
-	SHORTLIST_SCREENSHOT=docs/page.png $(BIN)/pytest tests/e2e
+	SHORTLIST_SCREENSHOT=docs/assets/page.png $(BIN)/pytest tests/e2e
 
 docs: $(VENV)/.tested
 	$(BIN)/mkdocs build --strict --site-dir build/site

@@ -155,7 +155,7 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
         print_labelled(
             "warning",
             "the log has impressions, but the ranker learns from candidates; retrained on its own log, it imitates itself and gets "
-            'worse. Set [rank] examples = "impressions" (docs/objectives.md).',
+            'worse. Set [rank] examples = "impressions" (docs/how-to/objectives.md).',
         )
     with progress_bars() as progress:
         # train first: the gate moves the serving model's live state to another time

@@ -18,7 +18,7 @@ COMMENTS = {
     "objectives": "What a shown item should achieve. probability: will an event follow? amount: how much value follows?\n"
     "grade: what value does the event have, if it happens? Requests can change the weights without training.",
     "features": "What the ranker sees of each candidate. One declaration is SQL in training and counters in serving.\n"
-    "docs/features.md has an example of every kind.",
+    "docs/how-to/features.md has an example of every kind.",
     "retrieve": "Retrieval: from the whole catalogue to a few hundred candidates, from several sources.",
     "utility": "How objectives become one number (sum or product), and the guard-rails of a slate.",
     "rank": "Ranking: boosted trees, one head per objective, calibrated.",
@@ -112,7 +112,7 @@ def write_toml(settings: Mapping[str, Any], title: str) -> str:
 
     document = tomlkit.document()
     document.add(tomlkit.comment(title))
-    document.add(tomlkit.comment("Every omitted setting has a default; see docs/project-file.md."))
+    document.add(tomlkit.comment("Every omitted setting has a default; see docs/reference/project-file.md."))
     plain = {k: v for k, v in settings.items() if v is not None and not isinstance(v, (dict, list))}
     if plain:
         document.add(tomlkit.nl())

@@ -45,7 +45,7 @@ def report_experiments(project: Project, store: EventStore) -> list[ExperimentRe
     """Every experiment of a project. Raises `DataError` where the project has none."""
     if not project.experiments:
         raise DataError(
-            "the project has no experiment; add [experiments.NAME] with arms and a metric (docs/experiments.md)",
+            "the project has no experiment; add [experiments.NAME] with arms and a metric (docs/how-to/experiments.md)",
             field="experiments",
         )
     return [

@@ -12,7 +12,7 @@ only if an integer differs; tests replay whole logs to show that none does.
     event = "play"
     window = "30d"                   # or "all"
 
-docs/features.md has an example of every kind. `validate` checks declarations against the data's columns.
+docs/how-to/features.md has an example of every kind. `validate` checks declarations against the data's columns.
 """
 
 from __future__ import annotations
