@@ -38,7 +38,7 @@ def test_slow_store_refuses_events_and_loses_none(tmp_path: Path, monkeypatch: p
     async def go() -> list[int | str]:
         store = Slow(tmp_path / "e.sqlite")
         one = Writer(tmp_path, lambda _: store)
-        one.follow(lambda news: landed.extend(e.event_id for _, e in news.events), 0, 0)
+        one.follow(lambda news, _: landed.extend(e.event_id for _, e in news.events), 0, 0)
         one.start()
         batches = [[StoredEvent(f"{b}-{i}", "u", "i", "play", 1) for i in range(10)] for b in range(12)]
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -55,6 +56,18 @@ class Clock:
     def __setstate__(self, state: dict[str, int]) -> None:
         self._behind, self._latest = state["_behind"], state["_latest"]
         self._lock = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PreparedChanges:
+    """A catalogue that was computed ahead: what some changes make of `base`."""
+
+    changes: tuple[ItemChange, ...]
+    base: Catalogue
+    result: Catalogue
+
+    def __repr__(self) -> str:
+        return f"PreparedChanges({len(self.changes):,} changes of {self.base!r})"
 
 
 class LiveState:
@@ -152,21 +165,32 @@ class LiveState:
             unusable += self.observe(batch)
         return unusable
 
-    def change_items(self, changes: Sequence[ItemChange]) -> None:
-        """Add, change or retire items. Check them first with `check_changes`; what is wrong raises here too."""
+    def prepare_changes(self, changes: Sequence[ItemChange]) -> PreparedChanges:
+        """Compute the next catalogue on any thread, while requests go on with the present one."""
+        base = self.catalogue
+        return PreparedChanges(tuple(changes), base, base.with_changes(changes, self.now()))
+
+    def change_items(self, changes: Sequence[ItemChange], prepared: PreparedChanges | None = None) -> None:
+        """Add, change or retire items. Check them first with `check_changes`; what is wrong raises here too.
+
+        `prepared` is used if it was made of the same changes and the catalogue is still the one it started from.
+        """
         if not changes:
             return
         with self._lock.write():
-            fresh = self.catalogue.with_changes(changes, self.now())
+            if prepared and prepared.base is self.catalogue and prepared.changes == tuple(changes):
+                fresh = prepared.result
+            else:
+                fresh = self.catalogue.with_changes(changes, self.now())
             codes = np.unique(fresh.items.ids.codes([change.item for change in changes]))
             self.item_features.update(codes.astype(np.int64), fresh.items)
             if self.cold_start is not None:
                 self.cold_start.grow(len(fresh.items))
             self.catalogue = fresh
 
-    def check_changes(self, changes: Sequence[ItemChange], where: str = "") -> None:
-        """Raise `RequestError` naming the field where one of the changes cannot be made."""
-        for number, change in enumerate(changes):
+    def check_changes(self, changes: Sequence[ItemChange], where: str = "", start: int = 0) -> None:
+        """Raise `RequestError` naming the field where one of the changes, numbered from `start`, cannot be made."""
+        for number, change in enumerate(changes, start):
             self.catalogue.items.check_change(change.entity, where.format(number))
 
     def forget(self, user: Any) -> None:

@@ -7,12 +7,14 @@ requests that are being answered keep the one they began with. So no request wai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shortlist.cascade.catalogue import ItemChange
+from shortlist.cascade.state import PreparedChanges
+from shortlist.errors import DataError
 from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
 from shortlist.serve.writer import StoreNews, Writer
@@ -41,8 +43,25 @@ class LoadedModel:
         """Version of the model."""
         return self.recommender.version
 
+    def prepare(self, operations: Sequence[tuple[int, Operation]]) -> PreparedChanges | None:
+        """Compute ahead, on any thread, what the item changes among some rows make of the catalogue."""
+        changes = [
+            ItemChange.of(o.about, o.body)
+            for row, o in operations
+            if row > self.operation and o.what == "item"
+        ]
+        if not changes:
+            return None
+        try:
+            return self.recommender.state.prepare_changes(changes)
+        except DataError:  # reported by `take`
+            return None
+
     def take(
-        self, events: Iterable[tuple[int, StoredEvent]], operations: Iterable[tuple[int, Operation]]
+        self,
+        events: Iterable[tuple[int, StoredEvent]],
+        operations: Iterable[tuple[int, Operation]],
+        prepared: PreparedChanges | None = None,
     ) -> None:
         """Fold rows into the live state; those that it has already are passed over."""
         batch = [(row, event) for row, event in events if row > self.row]
@@ -58,7 +77,7 @@ class LoadedModel:
                 changes.append(ItemChange.of(operation.about, operation.body))
             elif operation.what == "erase":
                 self.recommender.state.forget(operation.about)
-        self.recommender.state.change_items(changes)
+        self.recommender.state.change_items(changes, prepared)
 
 
 def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:
@@ -90,6 +109,10 @@ def warm_up(recommender: Recommender) -> None:
     recommender.recommend(history=[], n=1)
 
 
+CatalogueUpdates = Sequence[tuple[LoadedModel, PreparedChanges]]
+"""What news make of the catalogues of models, computed ahead."""
+
+
 @dataclass
 class LiveModels:
     """Which recommender answers whom.
@@ -109,10 +132,16 @@ class LiveModels:
         """Every model that is held."""
         return [one for one in (self.serving, self.canary, self.shadow) if one is not None]
 
-    def land(self, news: StoreNews) -> None:
+    def prepare(self, news: StoreNews) -> CatalogueUpdates:
+        """Compute ahead, on the store's thread, what news make of the models' catalogues: requests do not wait for it."""
+        made = [(loaded, loaded.prepare(news.operations)) for loaded in self.all]
+        return [(loaded, prepared) for loaded, prepared in made if prepared is not None]
+
+    def land(self, news: StoreNews, prepared: CatalogueUpdates | None = None) -> None:
         """Fold new rows of the store into every model."""
         for loaded in self.all:
-            loaded.take(news.events, news.operations)
+            ahead = next((changes for model, changes in prepared or () if model is loaded), None)
+            loaded.take(news.events, news.operations, ahead)
         self.erased += sum(operation.what == "erase" for _, operation in news.operations)
 
     def of(self, user: Any) -> Recommender:

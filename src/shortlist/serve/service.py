@@ -9,7 +9,7 @@ from pathlib import Path
 from shortlist.bundle.registry import BundleRegistry
 from shortlist.serve.batching import RequestBatcher
 from shortlist.serve.keys import Keyring
-from shortlist.serve.live_models import LiveModels
+from shortlist.serve.live_models import CatalogueUpdates, LiveModels
 from shortlist.serve.model_watcher import ModelWatcher, first_model
 from shortlist.serve.slates import SlateService
 from shortlist.serve.telemetry import Metrics
@@ -54,8 +54,8 @@ def make_service(bundle: str | Path, store: str | Path) -> Service:
         live = LiveModels(serving)
         metrics.start_serving(serving.recommender)
 
-        def land(news: StoreNews) -> None:
-            live.land(news)
+        def land(news: StoreNews, prepared: CatalogueUpdates | None) -> None:
+            live.land(news, prepared)
             now = live.serving.recommender.now()
             if news.events:
                 metrics.activity.stored(len(news.events))
@@ -64,7 +64,7 @@ def make_service(bundle: str | Path, store: str | Path) -> Service:
                 metrics.lag.set(max(now - event.time, 0) / 1000)
 
         keyring = Keyring()
-        writer.follow(land, serving.row, serving.operation)
+        writer.follow(land, serving.row, serving.operation, live.prepare)
         writer.run(keyring.refresh)
         writer.also.append(keyring.refresh)
         slates = SlateService(live, writer, metrics)

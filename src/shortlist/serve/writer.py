@@ -104,7 +104,8 @@ class Writer:
         self.fault: str | None = None
         self.seconds = 0.0
         self.also: list[Callable[[EventStore], None]] = []
-        self._land: Callable[[StoreNews], None] | None = None
+        self._prepare: Callable[[StoreNews], Any] | None = None
+        self._land: Callable[[StoreNews, Any], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[_Waiting] = []
         self._slates: list[StoredSlate] = []
@@ -149,9 +150,18 @@ class Writer:
 
     # ---------------------------------------------------------------- on the event loop
 
-    def follow(self, land: Callable[[StoreNews], None], row: int, operation: int) -> None:
-        """Hand news beyond these rows to `land`, on the event loop, in order and each row once; from `start` on."""
-        self._land, self.row, self.operation = land, row, operation
+    def follow(
+        self,
+        land: Callable[[StoreNews, T | None], None],
+        row: int,
+        operation: int,
+        prepare: Callable[[StoreNews], T] | None = None,
+    ) -> None:
+        """Hand news beyond these rows to `land`, on the event loop, in order and each row once; from `start` on.
+
+        `prepare` is called before, on the store's thread, for work that would hold up requests; `land` gets its result.
+        """
+        self._prepare, self._land, self.row, self.operation = prepare, land, row, operation
 
     def start(self) -> None:
         """Begin to write and to read, for the event loop that runs."""
@@ -268,7 +278,14 @@ class Writer:
         if news.operations:
             self.operation = news.operations[-1][0]
         if batch or news.events or news.operations:
-            self._on_loop(self._landed, batch, new, news)
+            self._on_loop(self._landed, batch, new, news, self._prepared(news))
+
+    def _prepared(self, news: StoreNews) -> Any:
+        try:
+            return None if self._prepare is None else self._prepare(news)
+        except Exception:
+            log.exception("news of the store could not be prepared; the event loop does all of the work")
+            return None
 
     def _poll_due(self) -> bool:
         """Whether to read what operators did: some times a second is enough."""
@@ -298,9 +315,9 @@ class Writer:
 
     # ---------------------------------------------------------------- on the event loop again
 
-    def _landed(self, batch: list[_Waiting], new: set[str], news: StoreNews) -> None:
+    def _landed(self, batch: list[_Waiting], new: set[str], news: StoreNews, prepared: Any) -> None:
         assert self._land is not None
-        self._land(news)
+        self._land(news, prepared)
         for waiting in batch:
             fresh = {e.event_id for e in waiting.events} & new
             new -= fresh  # an event that two batches hold counts for the first
