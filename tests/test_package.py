@@ -55,6 +55,12 @@ def test_stub_lists_the_names_that_it_imports() -> None:
     assert imported == set(listed) == set(shortlist.__all__)
 
 
+def test_registration_of_own_models_is_public() -> None:
+    assert {"Ranker", "register_ranker", "register_retriever"} <= set(dir(shortlist))
+    python("import shortlist; assert callable(shortlist.register_retriever)")
+    python("import shortlist; assert callable(shortlist.register_ranker)")
+
+
 def test_completion_and_help_show_the_public_classes() -> None:
     shown = dir(shortlist)
     assert {"Dataset", "Project", "Recommender", "RecommendRequest", "ALS", "evaluate", "metrics"} <= set(

@@ -250,5 +250,8 @@ class Recommender:
         """Read a bundle. Raises `BundleError` where it is damaged or of another version; runs nothing from it."""
         return cls.of(*read_bundle(Path(folder)))
 
+    def __sklearn_clone__(self) -> Self:
+        return type(self)(self.project)
+
     def __repr__(self) -> str:
         return f"Recommender({self._model or f'{self.project.name}, not fitted'})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,9 @@ class Model:
         """Code of the event kind that items of a given history are taken to be: the first of the first objective."""
         first = next(iter(self.project.objectives.values()))
         return self.dataset.log.kinds.index(first.events[0])
+
+    def __deepcopy__(self, _memo: dict[int, object]) -> Self:
+        return self  # immutable: copies of a recommender share it, as live states do
 
     def __repr__(self) -> str:
         data = self.dataset

@@ -8,6 +8,7 @@ are therefore integers and do not depend on the order of summation: SQL and the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numba
@@ -52,8 +53,9 @@ class ItemVectors(ABC):
 
     def _set_width(self, width: int) -> None:
         self._width = max(width, 1)
-        size = self._width
-        self._scratch = ScratchPool(lambda: np.zeros(size, np.int64))
+        self._scratch = ScratchPool(
+            partial(np.zeros, self._width, np.int64)
+        )  # a function that can be pickled
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._width:,} dimensions)"
