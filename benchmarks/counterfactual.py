@@ -1,10 +1,10 @@
-"""Off-policy estimators against the truth, beside obp's on the same logs (`make benchmark-counterfactual`).
+"""Off-policy estimators compared with the true value, and with obp on the same logs (`make benchmark-counterfactual`).
 
-People of the video world are shown items by a logging policy (Plackett–Luce over the older engine's weights), and the value of
-another policy is estimated from that log alone. What the other policy truly brings is computed from the world: exactly for
-single choices, from 480,000 slates of expected (not drawn) outcomes for slates. The error is |estimate − truth| / truth; medians
-over 20 logs a scenario, 100 where a log has 2,000 rows (there 20 logs order the estimators by luck). obp's estimators run on the
-same files, in its own environment. The difference of both bests has an interval: logs are redrawn, the same for both.
+A logging policy (Plackett–Luce over the weights of the world's logging policy) shows items to the users of the video world, and the
+value of another policy is estimated from that log. The true value is computed from the world: exactly for single items, and from the
+expected outcomes of 480,000 slates. The error is |estimate − truth| / truth, as the median of 20 logs per scenario, or of 100 logs where
+a log has 2,000 rows (20 such logs are too few to order the estimators). obp runs on the same files, in its own environment. The
+interval of the difference between the best estimators resamples the logs, the same ones for both.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FOLDER = HERE / ".counterfactual"
 RUNS, SHORT_RUNS, SHORT = 20, 100, 2_000
 SLOTS = 4
 SINGLE = {
-    # name: items, rows, sharpness of the new policy, what is counted
+    # name: items, rows, sharpness of the new policy, reward
     "60 items, near": (60, 2_000, 2.0, "click"),
     "60 items, far": (60, 2_000, 6.0, "click"),
     "60 items, far, more rows": (60, 20_000, 6.0, "click"),
@@ -50,7 +50,7 @@ SLATES = {"slates of 4, near": (60, 5_000, 2.0), "slates of 4, far": (60, 5_000,
 
 
 class Setting:
-    """A world, a logging policy by group and a new one by person."""
+    """A world, a logging policy per group of users, and a new policy per user."""
 
     def __init__(self, items: int, sharp: float) -> None:
         world = make_video(users=1500, items=items, sessions=4000, days=20, seed=1)
@@ -66,7 +66,7 @@ class Setting:
         return who, self.people.draw_contexts(rng, who)
 
     def known(self, who: np.ndarray) -> np.ndarray:
-        """What a model may know of a person: the topics that the older engine shows them."""
+        """Return the features of users for reward models: the topics that the logging policy shows them."""
         return self.logging[self.people.groups[who]] @ self.people.item_topics
 
     def chance(self, who: np.ndarray, device: np.ndarray, slates: np.ndarray) -> np.ndarray:
@@ -114,7 +114,7 @@ def single(name: str) -> None:
         direct = fit_reward_model(log, context, about, weight=weight)
         found = estimate_bandit(log, new[at, action], outcome, new, resamples=200, direct_prediction=direct)
         found |= estimate_mips(log, new, own, about.argmax(1), outcome, resamples=200)
-        answer["runs"].append(_said(found, time.perf_counter() - started))
+        answer["runs"].append(_summary(found, time.perf_counter() - started))
     (FOLDER / f"{_file(name)}.json").write_text(json.dumps(answer))
 
 
@@ -170,7 +170,7 @@ def whole_slates(name: str) -> None:
         found["cascade-dr"] = cascade_dr(
             log, chance, policy, s.known(who), s.people.item_topics, resamples=200
         )
-        answer["runs"].append(_said(found, time.perf_counter() - started))
+        answer["runs"].append(_summary(found, time.perf_counter() - started))
     (FOLDER / f"{_file(name)}.json").write_text(json.dumps(answer))
 
 
@@ -185,7 +185,7 @@ def _at(slates: np.ndarray, items: int) -> np.ndarray:
 
 
 def _given(weight: np.ndarray, slates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The chance of each slot given those above, and of every item there."""
+    """Return the probability of each slot given those above, and of every item there."""
     left, rows = weight.copy(), np.arange(len(slates))
     policy = np.empty((len(slates), SLOTS, weight.shape[1]))
     for slot in range(SLOTS):
@@ -194,7 +194,7 @@ def _given(weight: np.ndarray, slates: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.take_along_axis(policy, slates[:, :, None], 2)[:, :, 0], policy
 
 
-def _said(found: dict[str, Any], seconds: float) -> dict[str, Any]:
+def _summary(found: dict[str, Any], seconds: float) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "points": {name: e.point for name, e in found.items()},
@@ -210,28 +210,28 @@ def _file(name: str) -> str:
 def table() -> list[str]:
     theirs = json.loads((FOLDER / "obp.json").read_text()) if (FOLDER / "obp.json").exists() else {}
     lines = [
-        "### Median relative error over 20 logs or more, beside obp 0.4.1 on the same logs",
+        "### Median relative error over 20 logs or more, compared with obp 0.4.1 on the same logs",
         "",
     ]
     lines += [
-        "| scenario | truth | logs | ours, best | obp, best | difference, 95 % | ours, all | obp, all | intervals that hold the truth | refused |",
+        "| scenario | true value | logs | Shortlist, best | obp, best | difference, 95 % | Shortlist, all | obp, all | intervals that contain the true value | refused |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in [*SINGLE, *SLATES]:
         path = FOLDER / f"{_file(name)}.json"
         if not path.exists():
             continue
-        said = json.loads(path.read_text())
-        truth = said["truth"]
+        found = json.loads(path.read_text())
+        truth = found["truth"]
         runs = [
-            theirs[key] for run in range(len(said["runs"])) if (key := f"{_file(name)}-{run:02d}") in theirs
+            theirs[key] for run in range(len(found["runs"])) if (key := f"{_file(name)}-{run:02d}") in theirs
         ]
-        _same_logs(name, said["runs"], runs)
-        if runs:  # of the logs that both were asked about
-            said["runs"] = said["runs"][: len(runs)]
+        _same_logs(name, found["runs"], runs)
+        if runs:  # the logs that both estimated
+            found["runs"] = found["runs"][: len(runs)]
         own = {
-            e: float(np.median([abs(r["points"][e] - truth) / truth for r in said["runs"]]))
-            for e in said["runs"][0]["points"]
+            e: float(np.median([abs(r["points"][e] - truth) / truth for r in found["runs"]]))
+            for e in found["runs"][0]["points"]
         }
         peers = {
             e: float(np.median([abs(r[e] - truth) / truth for r in runs])) for e in (runs[0] if runs else {})
@@ -239,32 +239,30 @@ def table() -> list[str]:
         best, rival = min(own, key=own.__getitem__), min(peers, key=peers.__getitem__) if peers else ""
         held = [
             low <= truth <= high
-            for r in said["runs"]
+            for r in found["runs"]
             for low, high in [r["low_high"].get(best, (0, 0))]
             if best in r["low_high"]
         ]
-        refused = sum(best in r["refused"] for r in said["runs"])
+        refused = sum(best in r["refused"] for r in found["runs"])
         lines.append(
-            f"| {name} | {truth:.4g} | {len(said['runs'])} | **{best} {own[best]:.1%}** | {rival} {peers.get(rival, float('nan')):.1%} | "
-            f"{_apart([r['points'][best] for r in said['runs']], [r[rival] for r in runs], truth)} | "
+            f"| {name} | {truth:.4g} | {len(found['runs'])} | **{best} {own[best]:.1%}** | {rival} {peers.get(rival, float('nan')):.1%} | "
+            f"{_apart([r['points'][best] for r in found['runs']], [r[rival] for r in runs], truth)} | "
             f"{', '.join(f'{e} {v:.1%}' for e, v in sorted(own.items(), key=lambda p: p[1]))} | "
             f"{', '.join(f'{e} {v:.1%}' for e, v in sorted(peers.items(), key=lambda p: p[1]))} | "
-            f"{sum(held)} of {len(held)} | {refused} of {len(said['runs'])} |"
+            f"{sum(held)} of {len(held)} | {refused} of {len(found['runs'])} |"
         )
     return [*lines, ""]
 
 
 def _same_logs(name: str, ours: list[dict[str, Any]], theirs: list[dict[str, float]]) -> None:
-    """Inverse propensity weighting has no choices in it: on the same logs both must say the same."""
+    """Check that both used the same logs: inverse propensity weighting has no free choices, so its values must be equal."""
     for run, (one, other) in enumerate(zip(ours, theirs, strict=False)):
         if "IPS" in other and abs(one["points"]["ips"] - other["IPS"]) > 1e-9 * abs(other["IPS"]):
-            raise SystemExit(
-                f"{name}, log {run}: obp was asked about another log; remove obp.json and run again"
-            )
+            raise SystemExit(f"{name}, log {run}: obp used another log; delete obp.json and run again")
 
 
 def _apart(ours: list[float], theirs: list[float], truth: float) -> str:
-    """The difference of two median errors with its interval: logs are redrawn, the same ones for both."""
+    """Return the difference of two median errors with its interval, by resampling the logs."""
     if len(ours) != len(theirs):
         return ""
     errors = np.abs(np.stack([ours, theirs]) - truth) / truth
@@ -276,31 +274,30 @@ def _apart(ours: list[float], theirs: list[float], truth: float) -> str:
 
 
 def open_bandit() -> list[str]:
-    """Thompson sampling's click rate, from the log of the random policy, beside its own log."""
+    """Estimate the click rate of Thompson sampling from the log of the random policy, and compare with its own log."""
     from shortlist.evaluate.offpolicy.open_bandit import thompson_from_random
 
     data = HERE.parents[1] / "shared" / "data" / "open-bandit"
     if not data.exists():
-        return ["Open Bandit: the data is not here.", ""]
-    lines = [
-        "### Open Bandit: what Thompson sampling would bring, from the random policy's log",
-        "",
-        "| campaign | estimator | from the random log | Thompson's own log | random's own log |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+        return ["Open Bandit: the data set is not available.", ""]
+    lines = ["### Open Bandit: Thompson sampling, estimated from the random policy's log", ""]
     for campaign in ("men", "women"):
-        said = thompson_from_random(data / f"random_{campaign}.parquet", data / f"bts_{campaign}.parquet")
-        for name, e in said.estimates.items():
+        found = thompson_from_random(data / f"random_{campaign}.parquet", data / f"bts_{campaign}.parquet")
+        lines += [
+            "| campaign | estimator | estimate from the random log | Thompson sampling's own log | random policy's own log |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        for name, e in found.estimates.items():
             value = (
                 e.refused
                 if e.value is None
                 else f"{e.value.value:.3%} ({e.value.low:.3%} to {e.value.high:.3%})"
             )
             lines.append(
-                f"| {campaign} | {name} | {value} | {said.thompson.value:.3%} ({said.thompson.low:.3%} to {said.thompson.high:.3%}) | "
-                f"{said.random.value:.3%} ({said.random.low:.3%} to {said.random.high:.3%}) |"
+                f"| {campaign} | {name} | {value} | {found.thompson.value:.3%} ({found.thompson.low:.3%} to {found.thompson.high:.3%}) | "
+                f"{found.random.value:.3%} ({found.random.low:.3%} to {found.random.high:.3%}) |"
             )
-        lines += ["", said.sentence(campaign), ""]
+        lines += ["", found.sentence(campaign), ""]
     return lines
 
 
@@ -316,7 +313,7 @@ def main() -> None:
         peers = HERE / ".obp" / "bin" / "python"
         subprocess.run([str(peers), str(HERE / "peers_counterfactual.py"), str(FOLDER)], check=True)
     lines = [
-        "## From logs (`make benchmark-counterfactual`)",
+        "## Estimates from logs (`make benchmark-counterfactual`)",
         "",
         results.machine("shortlist", "numpy", "xgboost-cpu"),
         "",

@@ -1,9 +1,8 @@
-"""What a competent engineer would build without Shortlist: XGBoost or LightGBM on hand-made features, scoring every item.
+"""Baseline without Shortlist: XGBoost or LightGBM on manual features, scoring every item of the catalogue.
 
-Same split and people as `shortlist.evaluate` on the same data set: learnt from what came before the test (features from
-its first 80 %, labels from the rest), 50 random negatives for each label (drawn by popularity, both scored far lower), a LambdaMART ranker, early stopping
-on a part of the people, and every item of the catalogue scored for each person. Straightforward code: NumPy and pandas-like
-counting, no retrieval stage, no calibration.
+It uses the same split and users as `shortlist.evaluate` on the same data set. Features are computed from the first 80 % of the
+training events, labels from the rest. Each label has 50 uniform random negatives (drawn by popularity, both libraries scored far
+lower). The ranker is LambdaMART with early stopping on a part of the users. There is no retrieval stage and no calibration.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from shortlist.data.dataset import Dataset
 
 
 class Direct:
-    """`fit(train)`, then `slates(people, k, contexts)`."""
+    """The baseline: `fit(train)`, then `slates(people, k, contexts)`."""
 
     def __init__(self, library: str, relevant: Any, show_seen: bool, seed: int = 0) -> None:
         self.library, self.relevant, self.show_seen, self.seed = library, relevant, show_seen, seed
@@ -45,7 +44,7 @@ class Direct:
         return self
 
     def _count(self, past: Dataset) -> None:
-        """Hand-made features: popularity of several spans, likes, mean values, tastes by attribute."""
+        """Compute the features: popularity in several windows, likes, mean values, tastes by attribute."""
         log, n_items, n_users = past.log, len(past.items), len(past.users)
         good = past.positives(self.relevant).astype(float)
         value = np.nan_to_num(log.value)
@@ -74,7 +73,7 @@ class Direct:
             np.add.at(taste, log.user, spread[log.item])
             self.tastes.append((taste / np.maximum(taste.sum(1, keepdims=True), 1), spread))
         self.pairs = np.unique(log.user.astype(np.int64) * n_items + log.item, return_counts=True)
-        # what people took together with an item: the sum of co-occurrence with the person's history
+        # co-occurrence of the item with the user's history, summed
         import scipy.sparse as sp
 
         X = sp.csr_matrix((np.ones(len(log)), (log.user, log.item)), (n_users, n_items))

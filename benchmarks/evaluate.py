@@ -1,11 +1,11 @@
-"""From a table of recommendations to numbers, beside ranx and RecTools in the same run (`make benchmark-evaluate`).
+"""Metrics of a table of recommendations, compared with ranx and RecTools (`make benchmark-evaluate`).
 
-Gowalla: top-100 of a retriever for 29,858 people out of 40,981 items, as a Parquet table; the test and training tables likewise.
-Each library runs in a process of its own: it reads the tables, computes its metrics, and says how long that took and how much
-memory it had at most. Compiled code is warmed first on a hundred people, which is not counted for anybody. The peers give means
-alone, as they have no intervals of their own; Shortlist is timed with 1,000 bootstrap resamples, and once without.
+Gowalla: the top 100 of a retriever for 29,858 users out of 40,981 items, as a Parquet table, and the test and training tables. Each
+library runs in its own process: it reads the tables, computes its metrics, and reports time and peak memory. Code is compiled
+before, on a hundred users; this is not measured. ranx and RecTools compute means only, without intervals; Shortlist is
+measured with 1,000 bootstrap resamples, and without.
 
-Also here, by the same command: A/A tests that are read daily, the power of experiments, and the audit's verdicts.
+The same command measures A/A tests that are read daily, the power of experiments, and the verdicts of the audit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ K = 100
 
 
 def prepare() -> None:
-    """Tables: what training holds, what came true, and the lists of a neighbourhood model."""
+    """Write the tables: training events, test events, and the lists of a neighbourhood model."""
     from shortlist.evaluate.train_test import read_train_test
     from shortlist.retrieve import Requests
     from shortlist.retrieve.registry import RETRIEVERS
@@ -64,21 +64,21 @@ def timed() -> list[str]:
         ("RecTools, means", str(HERE / ".judges" / "bin" / "python"), "rectools"),
     ]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name, _, _ in ways}
-    for _ in range(RUNS):  # in turns, so that a noisy minute meets everybody
+    for _ in range(RUNS):  # alternating, so that noise affects all libraries
         for name, python, way in ways:
-            said = subprocess.run(
+            done = subprocess.run(
                 [python, str(HERE / "peers_evaluate.py"), way, str(FOLDER)],
                 check=True,
                 capture_output=True,
                 text=True,
             )
-            found[name].append(json.loads(said.stdout.strip().splitlines()[-1]))
+            found[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
     lines = [
-        "### Gowalla, top-100: tables in, numbers out",
+        "### Gowalla, top 100: from tables to metrics",
         "",
-        f"29,858 people, {K} of 40,981 items each; median of {RUNS} runs in turns.",
+        f"29,858 users, {K} of 40,981 items each; median of {RUNS} alternating runs.",
         "",
-        "| | seconds | peak memory, GB | numbers | ndcg@100 | recall@100 |",
+        "| | seconds | peak memory, GB | metrics | ndcg@100 | recall@100 |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, runs in found.items():
@@ -91,7 +91,7 @@ def timed() -> list[str]:
 
 
 def experiments() -> list[str]:
-    """The simulation of `tests/support/peeking.py`: 14 days, 120 new people a day, few of whom do most."""
+    """Simulate experiments (`tests/support/peeking.py`): 14 days, 120 new users per day, with skewed activity."""
     sys.path.insert(0, str(HERE.parent / "tests"))
     from shortlist.experiments.analyse import analyse
     from shortlist.experiments.sequential import difference
@@ -99,9 +99,9 @@ def experiments() -> list[str]:
 
     n = DAYS * USERS_PER_DAY
     lines = [
-        "### Experiments read every day for 14 days (1,680 people)",
+        "### Experiments that are read daily for 14 days (1,680 users)",
         "",
-        "| true effect | tests | ordinary intervals | always valid | always valid, with the past (CUPED) |",
+        "| true effect | experiments | ordinary intervals | confidence sequences | confidence sequences with CUPED |",
         "| --- | --- | --- | --- | --- |",
     ]
     for effect, tests in ((0.0, 1000), (0.1, 200), (0.2, 200), (0.3, 200)):
@@ -119,16 +119,16 @@ def experiments() -> list[str]:
                 if abs(gap) > 1.96 * np.sqrt(variance):
                     plain += 1
                     break
-        said = "false alarms" if effect == 0 else "found"
+        outcome = "false alarms" if effect == 0 else "detected"
         lines.append(
-            f"| {effect:+.0%} | {tests:,} | {plain / tests:.1%} {said} | {safe / tests:.1%} | {past / tests:.1%} |"
+            f"| {effect:+.0%} | {tests:,} | {plain / tests:.1%} {outcome} | {safe / tests:.1%} | {past / tests:.1%} |"
         )
     return [*lines, ""]
 
 
 def audits() -> list[str]:
-    """What `shortlist audit` says of both worlds, as it comes; delete the JSON files to run it again."""
-    lines = ["### Which metric should I believe? (`shortlist audit video`, `shortlist audit movies`)", ""]
+    """Return the results of `shortlist audit` in two worlds. Delete the JSON files to run it again."""
+    lines = ["### Which metric to trust (`shortlist audit video`, `shortlist audit movies`)", ""]
     for name in ("video", "movies"):
         path = FOLDER / f"audit-{name}.json"
         if not path.exists():
@@ -136,7 +136,7 @@ def audits() -> list[str]:
             subprocess.run([*command, "--html", str(FOLDER / f"audit-{name}.html")], check=True)
         found = json.loads(path.read_text(encoding="utf-8"))
         lines += [f"**{name}**: " + " ".join(found["sentences"]), ""]
-        lines += ["| metric | rank correlation | would pick | costs |", "| --- | --- | --- | --- |"]
+        lines += ["| metric | rank correlation | selected policy | regret |", "| --- | --- | --- | --- |"]
         for a in found["agreements"]:
             rho = a["rank_correlation"]
             if rho is not None:
@@ -146,7 +146,7 @@ def audits() -> list[str]:
         true = sorted(found["truth"].items(), key=lambda pair: -pair[1]["value"])
         lines += [
             "",
-            "True seconds a person: " + ", ".join(f"{n} {e['value']:,.0f}" for n, e in true) + ".",
+            "True seconds per user: " + ", ".join(f"{n} {e['value']:,.0f}" for n, e in true) + ".",
             "",
         ]
     return lines

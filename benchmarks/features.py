@@ -1,4 +1,4 @@
-"""`make benchmark-features`: what the features cost, offline and live. Writes its part of benchmarks/RESULTS.md."""
+"""Cost of features in training and in serving (`make benchmark-features`); written to benchmarks/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WINDOWS = ("1h", "1d", "7d", "30d")
 
 
 def declared() -> list[dict[str, Any]]:
-    """30 features of the kinds that projects have."""
+    """Return 30 typical feature declarations."""
     features: list[dict[str, Any]] = []
     for window in WINDOWS:
         features.append(
@@ -221,18 +221,18 @@ def main() -> None:
     results.write(
         "features",
         [
-            "## Features",
+            "## Features (`make benchmark-features`)",
             "",
             (
                 f"30 features (counts, rates, means, extremes, distinct counts, trends, affinities; four windows; by item, user, brand, "
-                f"category and user × category) for {ROWS:,} rows; {USERS:,} users, {ITEMS:,} items, generated log. {os.cpu_count()} cores, shared."
+                f"category and user × category) for {ROWS:,} rows; {USERS:,} users, {ITEMS:,} items, generated log; {os.cpu_count()} shared cores."
             ),
             "",
-            "| what | measured | asked |",
+            "| measurement | result | target |",
             "| --- | --- | --- |",
-            f"| offline, 10 M events | {offline['seconds']:.0f} s, peak {offline['memory_gb']:.1f} GB (of it {offline['before_gb']:.1f} GB making the log) | 90 s, 6 GB |",
-            f"| live, one event at a time | {live['events_1']:,.0f} events/s on one thread | 20,000 |",
-            f"| live, batches of 100 | {live['events_100']:,.0f} events/s on one thread | 20,000 |",
+            f"| training, 10 M events | {offline['seconds']:.0f} s, peak {offline['memory_gb']:.1f} GB ({offline['before_gb']:.1f} GB of it for the log) | 90 s, 6 GB |",
+            f"| serving, one event at a time | {live['events_1']:,.0f} events/s on one thread | 20,000 |",
+            f"| serving, batches of 100 | {live['events_100']:,.0f} events/s on one thread | 20,000 |",
             f"| rebuilding the counters from the log | {live['rebuild']:,.0f} events/s | |",
             f"| matrix of 500 candidates × 30 features | {live['matrix_ms']:.2f} ms (median of 300) | 1 ms |",
         ],

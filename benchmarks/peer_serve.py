@@ -1,8 +1,9 @@
-"""What a competent engineer would build from parts, in a day: FastAPI on Granian, faiss, features gathered with NumPy, three XGBoost
-heads. One source, no diversity, no reasons, no live counters, no experiments, nothing logged. Run by benchmarks/serve.py.
+"""Baseline for serving: FastAPI on Granian, faiss, features gathered with NumPy, three XGBoost models.
 
-With PEER_WORK=same it does what Shortlist is measured doing, in straightforward NumPy and SciPy: three sources fused by reciprocal ranks,
-diversity by categories, a reason for every item, each slate kept in SQLite by a thread of its own. Its features stay still all the same.
+It has one source, and no diversity, reasons, live counters, experiments or logging. benchmarks/serve.py runs it. With
+PEER_WORK=same it does the same work as Shortlist in the benchmark, in NumPy and SciPy: three sources fused by reciprocal
+ranks, diversity by categories, a reason for every item, and each slate stored in SQLite by a separate thread. Its features do not
+change with events.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ async def healthz() -> dict[str, str]:
 
 
 def ranked(user: int, candidates: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Predictions float32 (candidates, 3)."""
+    """Return predictions, float32 (candidates, 3)."""
     rows = np.empty((len(candidates), FEATURES), np.float32)
     rows[:, : FEATURES - 12] = of_item[candidates]
     rows[:, FEATURES - 12 : FEATURES - 2] = of_user[user]
@@ -80,7 +81,7 @@ def ranked(user: int, candidates: np.ndarray, score: np.ndarray) -> np.ndarray:
 
 
 def nearest(history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates by factors, best first, without those of the history, and their scores."""
+    """Return candidates by inner product, best first and without the history, and their scores."""
     scores, found = index.search(items[history].mean(0, keepdims=True), CANDIDATES + len(history))
     kept = ~np.isin(found[0], history) & (found[0] >= 0)
     return found[0][kept][:CANDIDATES], scores[0][kept][:CANDIDATES]
@@ -94,10 +95,10 @@ async def recommend(asked: Asked) -> ORJSONResponse:
     candidates, score = nearest(history)
     predicted = ranked(asked.user, candidates, score)
     best = np.argsort(-(predicted @ weights))[: asked.n]
-    return ORJSONResponse({"items": [said(candidates[i], predicted[i]) for i in best]})
+    return ORJSONResponse({"items": [described(candidates[i], predicted[i]) for i in best]})
 
 
-def said(item: int, predicted: np.ndarray) -> dict[str, object]:
+def described(item: int, predicted: np.ndarray) -> dict[str, object]:
     return {"item": int(item), "title": titles[item], "predictions": [float(p) for p in predicted]}
 
 
@@ -155,7 +156,7 @@ def everything(asked: Asked, history: np.ndarray) -> dict[str, object]:
     answer = {
         "slate_id": uuid.uuid4().hex,
         "items": [
-            said(one, p) | {"reason": f"Because you took {titles[why]}"}
+            described(one, p) | {"reason": f"Because you took {titles[why]}"}
             for one, p, why in zip(shown, predicted[chosen], speaks, strict=True)
         ],
     }

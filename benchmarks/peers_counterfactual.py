@@ -1,6 +1,6 @@
-"""obp's estimators on logs that the benchmark has written: run by benchmarks/counterfactual.py in obp's own environment.
+"""Run obp's estimators on the logs of benchmarks/counterfactual.py, in a separate environment.
 
-Reads every .npz of a folder and writes obp.json: file → estimator → value. The direct method and its kin get obp's own
+Reads every .npz file of a folder and writes obp.json: file → estimator → value. Model-based estimators use obp's
 RegressionModel with three-fold cross-fitting, once with a logistic (or ridge) model and once with boosted trees.
 """
 
@@ -92,7 +92,7 @@ def slates(log: dict[str, np.ndarray]) -> dict[str, float]:
 def main() -> None:
     folder = Path(sys.argv[1])
     kept = folder / "obp.json"
-    # what was answered for the same logs before is kept: they are made from seeds, and the table checks that they are the same
+    # earlier estimates are reused: logs are generated from seeds, and the table checks that they are the same
     answer = json.loads(kept.read_text()) if kept.exists() else {}
     for file in sorted(folder.glob("*.npz")):
         if file.stem in answer:

@@ -1,4 +1,4 @@
-"""One library, one run: reads the tables of `benchmarks/evaluate.py`, prints time, memory and numbers as one line of JSON."""
+"""Compute metrics with one library on the tables of `benchmarks/evaluate.py`; prints time, memory and metrics as JSON."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def main() -> None:
     started = time.perf_counter()
     found = ways[way](None)
     seconds = time.perf_counter() - started
-    # of this process alone: getrusage would count the parent's memory before exec
+    # the memory of this process only; getrusage would include the parent's memory before exec
     status = Path("/proc/self/status").read_text().split("VmHWM:")[1]
     memory = int(status.split()[0]) / 1e6
     print(json.dumps({"seconds": seconds, "memory": memory, "numbers": len(found), **found}))

@@ -1,11 +1,11 @@
-"""The peers' side of `make benchmark-retrieve`: run in benchmarks/.peers, which has no Shortlist.
+"""Other libraries in `make benchmark-retrieve`; runs in the environment benchmarks/.peers, without Shortlist.
 
-    python peers_retrieve.py tuned TRAIN TEST OUT BUDGET    each peer at its own best settings, found on a hold-out of TRAIN
+    python peers_retrieve.py tuned TRAIN TEST OUT BUDGET    each peer with its best settings on a hold-out of TRAIN
     python peers_retrieve.py als TRAIN TEST OUT BUDGET      implicit's ALS only, at 128 and 256 factors
     python peers_retrieve.py index OUT ITEMS                hnswlib and faiss HNSW on generated factors
 
-Peers: implicit's ALS (the settings that matter: confidence, regularisation, factors, iterations), EASE (its closed form,
-where the catalogue fits into memory), GF-CF (written down from the paper: no library has it) and item neighbours (implicit's
+Peers: implicit's ALS (tuned: confidence, regularisation, factors, iterations), EASE (closed form, if the catalogue fits
+into memory), GF-CF (implemented from the paper, because no library has it) and item neighbours (implicit's
 cosine, TF-IDF and BM25). Lists and metrics are computed by the same code for all of them.
 """
 
@@ -167,7 +167,7 @@ def tune(
 ) -> dict[str, Any]:
     fit, grid = GRIDS[name]
     grid = [g for g in grid if only is None or all(g[k] == v for k, v in only.items())]
-    if len(grid) > budget:  # the same number of trials as the other side has
+    if len(grid) > budget:  # the same number of trials as Shortlist has
         grid = [grid[i] for i in np.sort(np.random.default_rng(0).permutation(len(grid))[:budget])]
     A, V = hold_out(X)
     tried = [(judge(fit(A, **g), A, V, 4000)["ndcg@20"], g) for g in grid]
@@ -187,7 +187,7 @@ def tuned(train: str, test: str, out: str, budget: str) -> None:
             continue
         if (
             X.nnz > 500_000 and name in LARGE
-        ):  # a trial takes a minute or more: fewer of them, around what is known to suit
+        ):  # a trial takes a minute or more: fewer trials, near settings that are known to be good
             found[name] = tune(name, X, T, LARGE[name][0], LARGE[name][1])
             continue
         found[name] = tune(name, X, T, int(budget))
@@ -200,7 +200,7 @@ def als(train: str, test: str, out: str, budget: str) -> None:
     found = {}
     for factors in (128, 256):
         found[str(factors)] = tune("implicit ALS", X, T, int(budget), {"factors": factors})
-        # the time of a fit is of three, on a warm machine
+        # fit time: median of three, after warm-up
         times = []
         for _ in range(3):
             started = time.perf_counter()
@@ -212,7 +212,7 @@ def als(train: str, test: str, out: str, budget: str) -> None:
 
 
 def index(out: str, path: str) -> None:
-    """path: an npz with items (n, d) and requests (q, d)."""
+    """Measure HNSW indexes. path: an npz file with items (n, d) and requests (q, d)."""
     import faiss
     import hnswlib
 

@@ -1,5 +1,7 @@
-"""`make benchmark-rank`: the cascade against its own retrievers and against XGBoost and LightGBM used directly, joint heads
-against separate ones, what scoring costs, calibration, and the video world's two objectives. Writes its part of RESULTS.md.
+"""Benchmark of ranking (`make benchmark-rank`); written to benchmarks/RESULTS.md.
+
+It compares the cascade with its retrievers and with XGBoost and LightGBM used directly, and joint with separate models, and measures
+calibration, scoring time, and the Pareto front of two objectives in the video world.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ CONTEXT = ("daytime", "weekday", "isweekend", "homework", "cost", "weather", "co
 
 
 def frappe() -> Dataset:
-    """Uses of apps, each in its context. The file has no time; the order of its rows stands for it."""
+    """Read Frappe: uses of apps with their context. The file has no times; the order of its rows is used."""
     events = pq.read_table(DATA / "frappe" / "events.parquet")
     events = events.set_column(
         events.schema.get_field_index("cnt"), "uses", [np.log1p(events.column("cnt").to_numpy())]
@@ -109,36 +111,39 @@ def with_heads(dataset: Dataset, heads: str) -> Dataset:
 
 
 def compare(name: str, dataset: Dataset) -> list[str]:
-    """One table: the cascade, its retrievers, the rivals, with differences on the same people."""
+    """Return a table of the cascade, its retrievers and the baselines, with paired differences."""
     report = shortlist.evaluate(dataset.project, dataset, others=rivals(dataset))
     apart = shortlist.evaluate(with_heads(dataset, "separate").project, with_heads(dataset, "separate"))
     k = report.k
     lines = [
         f"### {name}",
         "",
-        f"{report.facts['people']:,} people, {report.facts['requests']:,} requests, whole catalogue of {report.facts['items']:,}.",
+        f"{report.facts['people']:,} users, {report.facts['requests']:,} requests, whole catalogue of {report.facts['items']:,} items.",
         "",
     ]
-    lines += [f"| | ndcg@{k} | 95 % | recall@{k} | cascade minus it |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| | ndcg@{k} | 95 % | recall@{k} | difference of shortlist |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for policy, metrics in report.metrics.items():
         main, recall = metrics[report.main_metric], metrics[f"recall@{k}"]
         d = report.differences.get(policy)
-        said = "" if d is None else f"{d.value:+.4f} ({d.low:+.4f} to {d.high:+.4f})"
+        gap = "" if d is None else f"{d.value:+.4f} ({d.low:+.4f} to {d.high:+.4f})"
         lines.append(
-            f"| {policy} | {main.value:.4f} | {main.low:.4f} – {main.high:.4f} | {recall.value:.4f} | {said} |"
+            f"| {policy} | {main.value:.4f} | {main.low:.4f} – {main.high:.4f} | {recall.value:.4f} | {gap} |"
         )
-    main = apart.metrics["shortlist"][apart.main]
+    main = apart.metrics["shortlist"][apart.main_metric]
     lines.append(
-        f"| shortlist, separate heads | {main.value:.4f} | {main.low:.4f} – {main.high:.4f} | {apart.metrics['shortlist'][f'recall@{k}'].value:.4f} | |"
+        f"| shortlist, separate models | {main.value:.4f} | {main.low:.4f} – {main.high:.4f} | {apart.metrics['shortlist'][f'recall@{k}'].value:.4f} | |"
     )
     errors = ", ".join(f"{o} {r.error:.4f}" for o, r in report.calibration.items() if r.kind == "probability")
     return [*lines, "", f"Expected calibration error on the test: {errors}.", ""]
 
 
 def worlds() -> list[str]:
-    lines = ["### Joint or separate heads, in worlds whose truth is known", ""]
+    lines = ["### Joint and separate models, in simulated worlds", ""]
     lines += [
-        "| world, seed | heads | true value of the slates | expected calibration error (probabilities) |",
+        "| world, seed | models | true value of the slates | expected calibration error (probabilities) |",
         "| --- | --- | --- | --- |",
     ]
     for name in ("movies", "video"):
@@ -157,12 +162,12 @@ def worlds() -> list[str]:
                     f"{o} {r.error:.4f}" for o, r in report.calibration.items() if r.kind == "probability"
                 )
                 lines.append(f"| {name}, {seed} | {heads} | {true} | {errors} |")
-    said = (
-        "Intervals are over people, for one model each: two trainings differ by more than that where objectives are rare. On "
-        "the movies world both kinds of heads are the same within the noise; on the video world one seed goes each way. `auto` "
-        "takes the joint heads only where they explain as much of the validation slice."
+    summary = (
+        "Intervals are over users, for one trained model; two trainings differ by more than the interval if objectives are rare. In "
+        "the movies world, the difference is within the noise; in the video world, each is better for one seed. `auto` "
+        "selects the joint model only if it explains as much of the validation slice."
     )
-    return [*lines, "", said, ""]
+    return [*lines, "", summary, ""]
 
 
 def weightings() -> list[str]:
@@ -171,7 +176,7 @@ def weightings() -> list[str]:
     world = make_world("video")
     dataset = world.dataset()
     front = pareto(dataset.project, dataset, ("click", "seconds"), 11, truths=world.truths)
-    lines = ["### Two objectives in conflict: the video world", "", front.sentence(), ""]
+    lines = ["### Pareto front of two objectives in the video world", "", front.sentence(), ""]
     lines += [
         "| click : seconds | replayed click | replayed seconds | predicted click | predicted seconds | true click | true seconds |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -187,7 +192,7 @@ def weightings() -> list[str]:
 
 
 def scoring() -> list[str]:
-    """500 candidates × 30 features × 3 objectives on one thread."""
+    """Measure the time to score 500 candidates × 30 features × 3 objectives on one thread."""
     from shortlist.rank.gbdt.ranker import GBDTRanker
     from shortlist.rank.training_set import TrainingSet
 
@@ -217,7 +222,7 @@ def scoring() -> list[str]:
     lines = [
         "### Scoring 500 candidates × 30 features × 3 objectives, one thread",
         "",
-        "| heads | trees kept | p50 ms | p99 ms |",
+        "| models | trees | p50 ms | p99 ms |",
         "| --- | --- | --- | --- |",
     ]
     for heads in ("joint", "separate"):
@@ -244,10 +249,10 @@ def scoring() -> list[str]:
 
 PARTS = {
     "movielens": lambda: compare(
-        "MovieLens-100K: a like is a rating of 4 or more; the rating is a second objective", movielens()
+        "MovieLens-100K: likes (ratings of 4 or more), and the rating as a second objective", movielens()
     ),
     "frappe": lambda: compare(
-        "Frappe: which app is used, in which context (each use of the test is a request)", frappe()
+        "Frappe: the app that is used in a context (one request per test event)", frappe()
     ),
     "worlds": worlds,
     "weightings": weightings,

@@ -1,4 +1,4 @@
-"""What each re-ranker costs: 500 candidates, slates of 20 (`make benchmark-rerank`)."""
+"""Time of each re-ranker for 500 candidates and slates of 20 (`make benchmark-rerank`)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def main() -> None:
             lambda _rule: met,
             N,
         ),
-        "page: 6 rows of 10 from 30 themes": lambda: assemble_page(
+        "page: 6 rows of 10 from 30 topics": lambda: assemble_page(
             utility, topics, themes, PageLimits(6, 10, {"t": 30})
         ),
     }
@@ -70,9 +70,9 @@ def main() -> None:
         "",
         results.machine("shortlist", "numpy", "numba"),
         "",
-        f"{POOL} candidates, slates of {N}; one thread, {RUNS} runs each. Asked: 1 ms.",
+        f"{POOL} candidates, slates of {N}; one thread, {RUNS} runs each. Target: 1 ms.",
         "",
-        "| | median, ms | 99 %, ms |",
+        "| re-ranker | p50, ms | p99, ms |",
         "| --- | --- | --- |",
     ]
     for name, run in runs.items():

@@ -1,4 +1,4 @@
-"""benchmarks/RESULTS.md, of which each benchmark rewrites its own part and leaves the others."""
+"""Write benchmarks/RESULTS.md: each benchmark replaces its own section."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 
 PATH = Path(__file__).parent / "RESULTS.md"
-HEAD = "# Results\n\nEach part is written by the command it names. Times are of whole processes on a shared machine; medians where several runs are named.\n"
+HEAD = "# Results\n\nEach section is written by the command that it names. Times are wall times of whole processes on a shared machine, and medians if several runs are stated.\n"
 
 
 def write(part: str, lines: list[str]) -> None:
+    """Replace one section of RESULTS.md, or append it."""
     text = PATH.read_text(encoding="utf-8") if PATH.exists() else HEAD
     if "<!-- " not in text:
         text = HEAD
@@ -23,5 +24,6 @@ def write(part: str, lines: list[str]) -> None:
 
 
 def machine(*names: str) -> str:
+    """Describe the machine, Python, and the versions of packages."""
     versions = ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names)
     return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; {versions}."

@@ -1,6 +1,6 @@
-"""`make benchmark`: the numbers of this version on this machine, written to benchmarks/RESULTS.md.
+"""Benchmark of training, latency and accuracy of the whole cascade (`make benchmark`); written to benchmarks/RESULTS.md.
 
-Each part runs in a process of its own, so that times include imports and peak memory is its own.
+Each part runs in its own process, so that times include imports and peak memory is that of the part.
 """
 
 from __future__ import annotations
@@ -69,9 +69,13 @@ def part_world_train(out: str) -> None:
     started = time.perf_counter()
     world = make_movies()
     dataset = world.dataset()
-    made = time.perf_counter() - started
+    generated = time.perf_counter() - started
     Recommender(world.project()).fit(dataset).save(out)
-    finish(events=len(dataset.log), world_seconds=made, train_seconds=time.perf_counter() - started - made)
+    finish(
+        events=len(dataset.log),
+        world_seconds=generated,
+        train_seconds=time.perf_counter() - started - generated,
+    )
 
 
 def part_world_evaluate(examples: str) -> None:
@@ -86,7 +90,7 @@ def part_world_evaluate(examples: str) -> None:
 
 
 def latency(bundle: str, requests: int = 600) -> dict[str, Any]:
-    """One worker, one connection on loopback; the times a client sees, ms."""
+    """Measure client-side latency in ms with one worker and one connection on loopback."""
     import socket
 
     import numpy as np
@@ -140,7 +144,7 @@ def main() -> None:
     lines = [
         "# The cascade",
         "",
-        "Written by `make benchmark`. Times are of whole processes, imports included; medians of the runs named.",
+        "Written by `make benchmark`. Times are of whole processes, including imports; medians of the stated runs.",
         "",
     ]
     names = (
@@ -175,7 +179,7 @@ def main() -> None:
         run = child("world_train", world)
         rows.append(
             (
-                f"movies world, {run['events']:,} events: make the log",
+                f"movies world, {run['events']:,} events: generate the log",
                 f"{run['world_seconds']:.1f} s",
                 "",
                 "1 run",
@@ -203,22 +207,22 @@ def main() -> None:
         lines += [
             "## Speed and size",
             "",
-            "| what | measured | asked | how often |",
+            "| measurement | result | target | runs |",
             "| --- | --- | --- | --- |",
             *(f"| {' | '.join(r)} |" for r in rows),
             "",
         ]
         if MOVIELENS.exists():
             lines += quality(
-                "MovieLens-100K, as `shortlist init` guesses it, no tuning",
+                "MovieLens-100K, with the settings of `shortlist init`, not tuned",
                 child("movielens_evaluate", "-")["report"],
             )
         lines += quality(
-            "movies world (simulated), its ranker learnt from candidates",
+            "movies world (simulated), ranker trained on candidates (the default)",
             child("world_evaluate", "candidates")["report"],
         )
         lines += quality(
-            "movies world (simulated), as its recipe is: learnt from impressions",
+            "movies world (simulated), ranker trained on impressions (the recipe)",
             child("world_evaluate", "impressions")["report"],
         )
     results.write("cascade", lines)
@@ -246,16 +250,16 @@ def quality(title: str, report: dict[str, Any]) -> list[str]:
             + " |"
         )
     (differences,) = report["differences"].values()
-    said = "; ".join(
+    gaps = "; ".join(
         f"{o} {d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f})" for o, d in differences.items()
     )
     facts = report["facts"]
     return [
         *lines,
         "",
-        f"Shortlist minus the others: {said}.",
+        f"Shortlist minus each other recommender: {gaps}.",
         "",
-        f"{facts['people']:,} people ({facts['people_with_history']:,} with a history), {facts['items']:,} items, relevant: {facts['relevant']}, test from {facts['test_from']}, trained in {facts['fit_seconds']} s.",
+        f"{facts['people']:,} users ({facts['people_with_history']:,} with a history), {facts['items']:,} items, relevant: {facts['relevant']}, test from {facts['test_from']}, trained in {facts['fit_seconds']} s.",
         "",
     ]
 

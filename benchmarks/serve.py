@@ -1,9 +1,8 @@
-"""How fast is serving? (`make benchmark-serve`; needs wrk and, for its part, PostgreSQL, both from Debian's packages.)
+"""Benchmark of serving (`make benchmark-serve`); needs wrk and PostgreSQL from Debian's packages.
 
-One catalogue of 100,000 items and 200,000 people (`serve_world.py`): three sources, 500 candidates, 30 features, three objectives,
-diversity, reasons, JSON. wrk on loopback asks for people drawn at random; server and load share the machine's cores. Beside it, in
-turns, `peer_serve.py`: what a competent engineer would build from parts, once with one source, no diversity and no reasons, and once
-doing the same work.
+A catalogue of 100,000 items and 200,000 users (`serve_world.py`): three sources, 500 candidates, 30 features, three objectives,
+diversity, reasons, JSON. wrk requests slates for random users on loopback; server and wrk share the machine's cores. The baseline
+`peer_serve.py` alternates with it, once with one source and without diversity and reasons, and once doing the same work.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ end
 
 
 class Running:
-    """A server in a process group of its own."""
+    """A server in its own process group."""
 
     def __init__(self, command: list[str], port: int, environment: dict[str, str]) -> None:
         self.port, self.started = port, time.perf_counter()
@@ -81,7 +80,7 @@ class Running:
         return answer.status, text
 
     def memory(self) -> float:
-        """Resident, GB, of the largest process."""
+        """Return the resident memory of the largest process in GB."""
         import psutil
 
         family = [
@@ -112,7 +111,7 @@ def peer(bundle: Path, folder: Path, workers: int, trees: int, work: str = "less
 
 
 def loaded(port: int, connections: int, lua: Path) -> dict[str, float]:
-    """One run of wrk: p50 and p99 in ms, requests a second, failures."""
+    """Run wrk once: p50 and p99 in ms, requests per second, failures."""
     done = subprocess.run(
         [
             "wrk",
@@ -146,7 +145,7 @@ def loaded(port: int, connections: int, lua: Path) -> dict[str, float]:
 def race(
     bundle: Path, folder: Path, trees: int
 ) -> tuple[dict[tuple[str, str], list[dict[str, float]]], list[str]]:
-    """Both servers in turns, each load three times."""
+    """Measure the servers alternately, each load three times."""
     lua = folder / "ask.lua"
     lua.write_text(LUA % (USERS - 1))
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
@@ -174,8 +173,8 @@ def race(
 
 
 def against(found: dict[tuple[str, str], list[dict[str, float]]]) -> str:
-    """Requests a second against the peers', turn by turn."""
-    said = []
+    """Compare throughput with the peers', turn by turn."""
+    parts = []
     for load in LOADS:
         ratios = [
             np.median(
@@ -186,12 +185,12 @@ def against(found: dict[tuple[str, str], list[dict[str, float]]]) -> str:
             )
             for name in ("peer", "peer, same work")
         ]
-        said.append(f"{load}: {ratios[0]:.2f} and {ratios[1]:.2f}")
-    return f"Requests a second, times those of the peer and of the peer with the same work (medians of the turns): {'; '.join(said)}."
+        parts.append(f"{load}: {ratios[0]:.2f} and {ratios[1]:.2f}")
+    return f"Throughput ÷ throughput of the peer, and of the peer with the same work (medians of the turns): {'; '.join(parts)}."
 
 
 def stages(server: Running) -> list[str]:
-    """Where the time of one request goes, as `?debug=timing` says: medians of 300."""
+    """Return the time of each stage of a request (`?debug=timing`): medians of 300."""
     rng = np.random.default_rng(1)
     timings = []
     for user in rng.integers(0, USERS, 300).tolist():
@@ -202,7 +201,7 @@ def stages(server: Running) -> list[str]:
 
 
 def in_process(bundle: Path) -> list[str]:
-    """`recommend` for one person, and for a batch, in this process."""
+    """Measure `recommend` for one user and for a batch in this process."""
     from shortlist import Recommender
 
     recommender = Recommender.load(bundle)
@@ -222,14 +221,14 @@ def in_process(bundle: Path) -> list[str]:
         rates.append(2000 / (time.perf_counter() - started))
     return [
         (
-            f"In process: one person {np.median(took):.2f} ms (p50), {np.quantile(took, 0.99):.2f} ms (p99); "
-            f"batch {statistics.median(rates):,.0f} people a second."
+            f"In process: one user {np.median(took):.2f} ms (p50), {np.quantile(took, 0.99):.2f} ms (p99); "
+            f"batch {statistics.median(rates):,.0f} users per second."
         )
     ]
 
 
 def large(folder: Path) -> list[str]:
-    """A million items with 128 factors: start, memory, and what two cores answer."""
+    """Measure start, memory and throughput with a million items of 128 factors."""
     bundle = serve_world.bundle(*serve_world.LARGE)
     lua = folder / "ask.lua"
     lua.write_text(LUA % (USERS - 1))
@@ -252,8 +251,8 @@ def large(folder: Path) -> list[str]:
         "### A million items",
         "",
         (
-            f"1,000,000 items with 128 factors, 200,000 people, 5 M events, otherwise as above; the bundle has {size:.1f} GB on disk. Memory is "
-            f"that of one worker after the load; medians of {TURNS}."
+            f"1,000,000 items with 128 factors, 200,000 users, 5 M events, otherwise as above; the bundle takes {size:.1f} GB on disk. Memory is "
+            f"that of one worker after the load test; medians of {TURNS}."
         ),
         "",
         "| workers, connections | start to ready, s | resident, GB | p50 ms | p99 ms | requests/s | failed |",
@@ -266,7 +265,7 @@ def large(folder: Path) -> list[str]:
 
 
 def coded(bundle: Path) -> str:
-    """What factors in a byte each change: scores and lists of some people, against the factors as they were learnt."""
+    """Compare scores and lists by 8-bit factors with those by the trained factors."""
     from shortlist import Recommender
 
     recommender = Recommender.load(bundle)
@@ -282,13 +281,13 @@ def coded(bundle: Path) -> str:
     off = np.abs(np.take_along_axis(now - exact, best, 1) / np.take_along_axis(exact, best, 1))
     same = np.mean([len(np.intersect1d(a, b)) / 500 for a, b in zip(best, found, strict=True)])
     return (
-        f"Factors in a byte each: the scores of the exact best 500 items of {len(people)} people are off by {np.median(off):.2%} (median; 99 % "
-        f"of them by less than {np.quantile(off, 0.99):.1%}), and {same:.1%} of these items are the best 500 by the codes too."
+        f"8-bit factors: the scores of the exact best 500 items of {len(people)} users have an error of {np.median(off):.2%} (median; 99 % "
+        f"of them below {np.quantile(off, 0.99):.1%}), and {same:.1%} of these items are among the best 500 by 8-bit factors."
     )
 
 
 def events(bundle: Path, target: str) -> float:
-    """Events a second in batches of 100 from four connections, each batch durable before its answer."""
+    """Measure events per second in batches of 100 from four connections; each batch is durable before its answer."""
     port = free_port()
     command = [
         sys.executable,
@@ -308,7 +307,7 @@ def events(bundle: Path, target: str) -> float:
         rng = np.random.default_rng(which)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         for batch in range(100):
-            said = [
+            body = [
                 {
                     "user": u,
                     "item": i,
@@ -325,7 +324,7 @@ def events(bundle: Path, target: str) -> float:
                 )
             ]
             connection.request(
-                "POST", "/v1/events", json.dumps({"events": said}), {"Content-Type": "application/json"}
+                "POST", "/v1/events", json.dumps({"events": body}), {"Content-Type": "application/json"}
             )
             accepted.append(json.loads(connection.getresponse().read())["accepted"])
 
@@ -357,10 +356,10 @@ def main() -> None:
             results.machine("shortlist", "fastapi", "granian", "xgboost-cpu", "faiss-cpu"),
             "",
             (
-                f"100,000 items, 200,000 people, 5 M events; 500 candidates, {trees} trees an objective, slates of 20. Shortlist: three sources, "
-                "live features, diversity, reasons, every slate logged. Peer (`peer_serve.py`): one source, none of these; with the same work: all "
-                "but live features. wrk on the same "
-                f"cores, people at random; medians of {TURNS} runs of {SECONDS} s in turns."
+                f"100,000 items, 200,000 users, 5 M events; 500 candidates, {trees} trees per objective, slates of 20. Shortlist: three sources, "
+                "live features, diversity, reasons, logged slates. Peer (`peer_serve.py`): one source and none of these; with the same work: all "
+                "except live features. wrk runs on the same "
+                f"cores, with random users; medians of {TURNS} alternating runs of {SECONDS} s."
             ),
             "",
             "| load | | p50 ms | p99 ms | requests/s | failed |",
@@ -379,12 +378,12 @@ def main() -> None:
             "",
             *(f for f in facts if not f.startswith("|")),
             "",
-            "Where one request's time goes, inside the server:",
+            "Time of each stage of one request, inside the server:",
             "",
         ]
         lines += [f for f in facts if f.startswith("|")]
         lines += ["", *in_process(bundle)]
-        lines += ["", "### Events: batches of 100 over HTTP, four connections, durable before the answer", ""]
+        lines += ["", "### Events over HTTP: batches of 100, four connections, durable before the answer", ""]
         lines += ["| store | events/s |", "| --- | --- |"]
         lines.append(f"| SQLite | {events(bundle, str(folder / 'e.sqlite')):,.0f} |")
         own = Postgres()

@@ -1,6 +1,8 @@
-"""The catalogue, people and log that serving is measured with: 100,000 items, 200,000 people with histories, three sources, 30
-features, three objectives, diversity; and the same with a million items and 128 factors. Written and trained once, kept in
-benchmarks/.serve."""
+"""The data and the model of the serving benchmark.
+
+100,000 items, 200,000 users with histories, three sources, 30 features, three objectives and diversity; and the same with a million
+items of 128 factors. They are generated and trained once, and stored in benchmarks/.serve.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ TASTES = 100
 
 
 def tables(items: int, users: int, events: int, seed: int = 0) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Events, items and users: people have two tastes each, items are drawn by Zipf's law within a taste or from all."""
+    """Generate events, items and users. Each user has two tastes; items are drawn by Zipf's law within a taste or from all."""
     rng = np.random.default_rng(seed)
     taste = rng.integers(0, TASTES, items)
     rank = np.argsort(np.argsort(rng.random(items)))
@@ -114,12 +116,12 @@ in_stock = "stock"
 
 
 def features() -> str:
-    """30 declared features: counts by item, category, brand, person, device, and what is known as it is."""
-    said = []
+    """Return 30 feature declarations: counts by item, category, brand, user and device, and attributes."""
+    sections = []
 
     def add(name: str, **settings: str) -> None:
         lines = [f'name = "{name}"', *(f'{k} = "{v}"' for k, v in settings.items())]
-        said.append("[[features]]\n" + "\n".join(lines))
+        sections.append("[[features]]\n" + "\n".join(lines))
 
     for window in ("1d", "7d", "30d"):
         add(f"item_views_{window}", kind="count", by="item", event="view", window=window)
@@ -148,11 +150,11 @@ def features() -> str:
     add("age", kind="age", of="item.added")
     add("category", kind="attribute", of="item.category")
     add("hour", kind="moment", of="hour")
-    return "\n".join(said) + "\n"
+    return "\n".join(sections) + "\n"
 
 
 def bundle(items: int = 100_000, users: int = 200_000, events: int = 5_000_000, factors: int = 64) -> Path:
-    """The trained bundle, made if it is not there."""
+    """Return the trained bundle; it is trained if it does not exist."""
     folder = HERE / (f"{items}-{users}" + (f"-{factors}" if factors != 64 else ""))
     if not (folder / "bundle" / "manifest.json").exists():
         from shortlist import Dataset, Recommender
@@ -164,13 +166,16 @@ def bundle(items: int = 100_000, users: int = 200_000, events: int = 5_000_000, 
             pq.write_table(table, folder / f"{name}.parquet")
         (folder / "shortlist.toml").write_text(PROJECT.replace("FACTORS", str(factors)) + features())
         project = read_project(folder / "shortlist.toml")
-        print(f"training on {items:,} items for the benchmark of serving; minutes, once", file=sys.stderr)
+        print(
+            f"training a model of {items:,} items for the serving benchmark (once; takes minutes)",
+            file=sys.stderr,
+        )
         Recommender.from_project(project).fit(Dataset.from_project(project)).save(folder / "bundle")
     return folder / "bundle"
 
 
 LARGE = (1_000_000, 200_000, 5_000_000, 128)
-"""The same people and as many events, on ten times the items, with 128 factors."""
+"""The same numbers of users and events, ten times the items, 128 factors."""
 
 if __name__ == "__main__":
     print(bundle(*(int(a) for a in sys.argv[1:])))

@@ -1,8 +1,8 @@
-"""The four recipes, lived with (`make benchmark-simulate [PARTS="video shop"]`; an hour and more for all four).
+"""Closed-loop simulation of the four recipes (`make benchmark-simulate [PARTS="video shop"]`; takes over an hour for all).
 
-Each world with its own project against popular, matrix factorisation alone, random, what follows the first objective only, and itself
-without a first audience for new items: ten rounds of two days, trained anew before each, over five seeds. Settings of the recipes
-were looked at on other seeds (100 and up).
+Each recipe is compared with popularity, matrix factorisation alone, random items, a policy with all weight on the first objective, and
+itself without exposure for new items: ten rounds of two days, retrained before each, over five seeds. The settings of the recipes were
+chosen on other seeds (100 and above).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ HERE = Path(__file__).parent / ".simulate"
 ROUNDS, SEEDS, DAYS, LOG = 10, 5, 2, 30
 SIZES = {"shop": (600, 500, 8_000), "movies": (600, 500, 8_000)}
 USUAL = (400, 300, 5_000)
-"""People, items, sessions of the log that everybody begins with."""
+"""Users, items, and sessions of the first log."""
 
 
-def lived(name: str) -> LoopResult:
+def simulated(name: str) -> LoopResult:
     users, items, sessions = SIZES.get(name, USUAL)
     return simulate(
         lambda seed: make_world(name, users, items, sessions, seed, LOG, ROUNDS * DAYS),
@@ -47,32 +47,32 @@ def part(name: str, loop: LoopResult, took: float) -> list[str]:
 
     f = loop.facts
     lines = [
-        f"### {name} (simulated): {DESCRIPTIONS[OUTCOME].format(unit=loop.unit)} and round",
+        f"### {name} (simulated): {DESCRIPTIONS[OUTCOME].format(unit=loop.unit)} per round",
         "",
         *sentences(loop),
         "",
-        f"{f['users']:,} people, {f['items']:,} items, {f['events_of_the_log']:,} events in the log to begin with, {f['rounds']} rounds.",
+        f"{f['users']:,} users, {f['items']:,} items, {f['events_of_the_log']:,} events in the first log, {f['rounds']} rounds.",
         "",
     ]
     lines += [
-        "| policy | brings | a visit | recipe brings more | first → last round | mixed | shown of the catalogue | new items found |"
+        "| policy | outcome | outcome per visit | gain of the recipe | first → last round | diversity | coverage | new item discovery |"
     ]
     lines += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for policy in sorted(loop.values, key=lambda p: -loop.estimate(p).value):
         more = loop.relative_gain("recipe", policy)
-        said = "" if policy == "recipe" else f"{more.value:+.0%} ({more.low:+.0%} to {more.high:+.0%})"
+        gain = "" if policy == "recipe" else f"{more.value:+.0%} ({more.low:+.0%} to {more.high:+.0%})"
         rounds = loop.by_round(policy)
         rest = " | ".join(
             f"{loop.estimate(policy, m).value:.2f}" for m in ("diversity", "coverage", DISCOVERY)
         )
         lines.append(
-            f"| {policy} | {e(policy, OUTCOME)} | {e(policy, PER_VISIT)} | {said} | {short(rounds[0].value)} → {short(rounds[-1].value)} | {rest} |"
+            f"| {policy} | {e(policy, OUTCOME)} | {e(policy, PER_VISIT)} | {gain} | {short(rounds[0].value)} → {short(rounds[-1].value)} | {rest} |"
         )
     return [*lines, "", f"{took / 60:.0f} minutes.", ""]
 
 
 def speeds() -> list[str]:
-    """How fast the worlds' logs are made, at their usual sizes."""
+    """Measure how fast the logs of the worlds are generated, at their default sizes."""
     lines = ["| world | events | events/s, one process |", "| --- | --- | --- |"]
     for name in WORLDS:
         make_world(name, users=100, items=80, sessions=500)
@@ -87,20 +87,20 @@ def main() -> None:
     HERE.mkdir(exist_ok=True)
     for name in sys.argv[1:] or list(WORLDS):
         started = time.perf_counter()
-        loop = lived(name)
+        loop = simulated(name)
         lines = part(name, loop, time.perf_counter() - started)
         (HERE / f"{name}.json").write_text(json.dumps({**loop.to_json(), "lines": lines}), encoding="utf-8")
         (HERE / f"{name}.html").write_text(loop_page(loop), encoding="utf-8")
         print("\n".join(lines), flush=True)
     done = [json.loads((HERE / f"{n}.json").read_text()) for n in WORLDS if (HERE / f"{n}.json").exists()]
     head = [
-        "## The recipes, lived with (`make benchmark-simulate`)",
+        "## Closed-loop simulation of the recipes (`make benchmark-simulate`)",
         "",
         results.machine("shortlist", "xgboost-cpu", "numpy"),
         "",
         (
             f"Rounds of {DAYS} days, {SEEDS} seeds; 95 % intervals over "
-            f"seeds. Measures: {'; '.join(f'{m}: {DESCRIPTIONS[m]}' for m in MEASURES[2:]).format(unit='')}."
+            f"seeds. Measures: {'; '.join(f'{m}: {DESCRIPTIONS[m]}' for m in MEASURES[2:]).format(unit='')}. Durations are of one thread on a shared machine."
         ),
         "",
     ]
