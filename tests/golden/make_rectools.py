@@ -1,5 +1,6 @@
-"""Writes rectools.json: what RecTools says of a shared example. RecTools needs numpy below 2, so it lives in an environment of its
-own (`benchmarks/peers_evaluate.txt`) and its answers are kept here:
+"""Write rectools.json: the metrics of RecTools for an example that a test computes too.
+
+RecTools requires numpy below 2, so it has its own environment (`benchmarks/peers_evaluate.txt`), and its values are stored:
 
     benchmarks/.judges/bin/python tests/golden/make_rectools.py
 """

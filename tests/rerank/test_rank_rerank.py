@@ -282,7 +282,7 @@ def test_rules(dataset: Dataset) -> None:
     assert late is not None
     assert all(
         items.attributes["arrived"].show(i) >= "2026-01-10" and items.attributes["minutes"].show(i) <= 100
-        for i in np.flatnonzero(late)
+        for i in np.flatnonzero(late).tolist()
     )
     for bad, field in (
         ({"colour": {"any": []}}, "filters.colour"),

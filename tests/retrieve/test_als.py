@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,10 +14,14 @@ from support.interactions import make_requests, random_interactions
 
 def test_als_is_alternating_least_squares() -> None:
     """The same start and the same equations, solved densely in float64, give the same scores."""
-    X, config = (
-        random_interactions(0),
-        {"factors": 6, "iterations": 3, "unobserved": 0.2, "regularisation": 0.7, "scaling": 0.5},
-    )
+    X = random_interactions(0)
+    config: dict[str, Any] = {
+        "factors": 6,
+        "iterations": 3,
+        "unobserved": 0.2,
+        "regularisation": 0.7,
+        "scaling": 0.5,
+    }
     model = ALS(**config, steps=60).fit_matrix(X)
     dense, d = X.toarray().astype(np.float64), 6
     Y = (
@@ -97,6 +103,7 @@ def test_the_strongest_event_is_that_of_the_explanation(events: int) -> None:
     diagonal = model._diagonals(requests)[3]
     A = np.diag(diagonal) + (Y.T * weights) @ Y
     shares = model.explain(requests, 3, items[:4])
+    assert shares is not None
     np.testing.assert_allclose(
         shares, y @ np.linalg.solve(A, (Y * weights[:, None]).T), rtol=1e-8, atol=1e-12
     )

@@ -1,4 +1,4 @@
-"""Content: similar descriptions, and items that nobody has taken yet."""
+"""Content: similar descriptions, and items without events."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from shortlist.config.data import DataSettings
+from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
+from shortlist.data.guess import guess_project
 from shortlist.data.ids import IdMap
+from shortlist.data.tables import read_tables
 from shortlist.evaluate.cold_start import cold_start
 from shortlist.retrieve import Content, EventWeighting
+from shortlist.simulate.world import World
 from support.interactions import make_requests
 from support.retrievers import small_dataset
 
@@ -24,10 +29,12 @@ def test_content_finds_similar_and_new_items() -> None:
     assert model.score(make_requests([2]))[0, 3] == pytest.approx(
         1.0
     )  # d was taken by nobody and reads like c
-    assert model.similar(3).argmax() in {2, 3}  # type: ignore[union-attr]
+    similarity = model.similar(3)
+    assert similarity is not None
+    assert int(similarity.argmax()) in {2, 3}
 
 
-def test_a_described_new_item_is_found_without_refitting(world, dataset: Dataset) -> None:  # type: ignore[no-untyped-def]
+def test_a_described_new_item_is_found_without_refitting(world: World, dataset: Dataset) -> None:
     model = Content().fit(dataset)
     assert model.factor_map_.size, "the world has enough described items to learn a map"
     # a twin of item 0 that nobody has taken: the same description, so next to the same score
@@ -59,11 +66,7 @@ def test_cold_items_are_found_on_movielens(movielens: Path) -> None:
     assert found.recall.value >= 5 * found.random, (found.recall.value, found.random)
 
 
-def parse_project_of(folder: Path):  # type: ignore[no-untyped-def]
-    from shortlist.config.data import DataSettings
-    from shortlist.data.guess import guess_project
-    from shortlist.data.tables import read_tables
-
+def parse_project_of(folder: Path) -> Project:
     sources = {"events": str(folder / "events.parquet"), "items": str(folder / "items.parquet")}
     tables = read_tables(DataSettings(**sources))
     project = guess_project(tables.events, tables.items, tables.users)

@@ -100,16 +100,17 @@ def test_content_knows_appended_items_as_if_they_had_been_there(*, learned: bool
     requests = make_requests([1, 2, 3], [40, 310])
     for view in (Content.score, Content.similar):
         argument: Any = requests if view is Content.score else 305
-        np.testing.assert_allclose(view(chain, argument), view(at_once, argument), rtol=1e-4, atol=1e-5)
+        found, expected = view(chain, argument), view(at_once, argument)
+        assert found is not None
+        assert expected is not None
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert at_once.score(requests).shape[1] == len(items) == 348
     assert model.score(requests).shape[1] == 300
-    found = at_once.retrieve(requests, 400).item[0]
-    assert (found >= 300).any()
-    np.testing.assert_allclose(
-        at_once.explain(requests, 1, np.array([5, 320])),
-        chain.explain(requests, 1, np.array([5, 320])),
-        rtol=1e-5,
-    )
+    assert (at_once.retrieve(requests, 400).item[0] >= 300).any()
+    of_one, of_chain = (model.explain(requests, 1, np.array([5, 320])) for model in (at_once, chain))
+    assert of_one is not None
+    assert of_chain is not None
+    np.testing.assert_allclose(of_one, of_chain, rtol=1e-5)
 
 
 def test_appending_costs_the_appended_items() -> None:

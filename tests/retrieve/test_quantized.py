@@ -44,7 +44,10 @@ def test_with_an_index_requests_read_codes_alone() -> None:
     before, similarity = model.retrieve(requests[0], 20), model.similar(5)
     owner, items = np.repeat(np.arange(30), 20), before.item.ravel()
     spoke = model.strongest(requests[0], owner, items)
-    np.testing.assert_allclose(similarity, exact.similar(5), atol=0.02)
+    expected = exact.similar(5)
+    assert similarity is not None
+    assert expected is not None
+    np.testing.assert_allclose(similarity, expected, atol=0.02)
     assert (spoke == exact.strongest(requests[1], owner, items)).mean() > 0.95
     model.item_factors_ = np.full_like(model.item_factors_, np.nan)
     np.testing.assert_array_equal(model.retrieve(requests[2], 20).item, before.item)

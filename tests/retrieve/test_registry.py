@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,10 +31,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def only_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Classes registered by a test are gone after it."""
+def only_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the classes that a test registers after it."""
     monkeypatch.setattr(RETRIEVERS, "_classes", dict(RETRIEVERS._classes))
-    return
 
 
 def registered() -> type[Retriever]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -16,7 +18,13 @@ from support.interactions import random_interactions
 def test_slim_is_the_ridge_regression_of_each_item(power: float) -> None:
     """Both ways agree with one dense regression an item, computed in float64."""
     X = random_interactions(2)
-    given_ = {"regularisation": 1.5, "spread": 0.2, "power": power, "lift": 0.25, "support": 64}
+    given_: dict[str, Any] = {
+        "regularisation": 1.5,
+        "spread": 0.2,
+        "power": power,
+        "lift": 0.25,
+        "support": 64,
+    }
     R, counts = scaled(X, 0.2, power)
     dense, n = R.toarray().astype(np.float64), X.shape[1]
     W = np.zeros((n, n))

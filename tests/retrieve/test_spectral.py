@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -15,7 +17,7 @@ from support.interactions import random_interactions
 def test_spectral_is_the_filter_it_claims_to_be() -> None:
     """With room for everything, W is the low-pass plus one step on the graph, from a dense decomposition in float64."""
     X = random_interactions(5)
-    given_ = {
+    given_: dict[str, Any] = {
         "components": 6,
         "flatten": 0.7,
         "direct": 0.9,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -74,13 +76,14 @@ def test_baskets_are_cut_by_time(world: World) -> None:
     x, y, z = (dataset.items.ids.code(i) for i in "xyz")
     assert W[x, y] > 0
     assert W[x, z] == W[y, z] == 0
-    for settings, said in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"event": "cart"}, "no kind of event"),
         ({"apart": "colour"}, "no category attribute"),
-    ):
+    ]
+    for settings, message in cases:
         with pytest.raises(ProjectError) as error:
             Together(**settings).fit(dataset)
-        assert said in error.value.message
+        assert message in error.value.message
 
 
 def test_likeness_by_a_source_of_choice(recommender: Recommender, dataset: Dataset) -> None:
@@ -100,7 +103,7 @@ def test_what_is_used_up_may_come_back(world: World) -> None:
     settings = {**world.settings, "rerank": {**world.settings["rerank"], "show_again": "minutes"}}
     settings["rank"] = {"trees": 20, "heads": "separate"}
     dataset = Dataset.from_frames(world.events, world.items, world.users, parse_project(settings))
-    once = dataset.once(np.arange(len(dataset.items)))
+    once = dataset.once(np.arange(len(dataset.items), dtype=np.int32))
     assert not once.any()  # every film has minutes, so every film may come back
     recommender = Recommender(dataset.project).fit(dataset)
     people = recommender.some_users(30)
@@ -111,4 +114,4 @@ def test_what_is_used_up_may_come_back(world: World) -> None:
     shown = [{r.item for r in slate} for slate in recommender.recommend(users=people, n=20)]
     assert sum(len(a & b) for a, b in zip(had, shown, strict=True)) > 0
     plain = Dataset.from_frames(world.events, world.items, world.users, parse_project(world.settings))
-    assert plain.once(np.arange(len(plain.items))).all()
+    assert plain.once(np.arange(len(plain.items), dtype=np.int32)).all()

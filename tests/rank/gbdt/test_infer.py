@@ -89,7 +89,8 @@ def test_what_cannot_be_read_or_would_differ_is_left_to_the_booster() -> None:
     booster, _ = trained(1, 0, 4, 10, seed=1)
 
     def tree(model: dict[str, Any]) -> dict[str, Any]:
-        return model["learner"]["gradient_booster"]["model"]["trees"][0]
+        first: dict[str, Any] = model["learner"]["gradient_booster"]["model"]["trees"][0]
+        return first
 
     def turned(model: dict[str, Any]) -> None:
         tree(model)["default_left"] = [1 - int(d) for d in tree(model)["default_left"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -151,7 +151,7 @@ class Fuse(Retriever):
         self.counts_ = counts
         return self._finish(len(counts))
 
-    def learn(self, requests: Requests, truth: list[NDArray[np.integer]], k: int) -> FusionReport:
+    def learn(self, requests: Requests, truth: Sequence[NDArray[np.integer]], k: int) -> FusionReport:
         """Choose the rule and its weights on validation requests.
 
         Parameters

@@ -1,0 +1,71 @@
+"""Utility: sums, products, guard-rails, and the checks of requests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shortlist.errors import RequestError
+from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails
+from shortlist.recommender import Recommender
+
+
+def test_a_product_requires_every_objective_to_be_good() -> None:
+    predictions = np.array([[0.5, 1.0], [0.05, 30.0], [0.3, 9.0]], np.float32)
+    scales = np.array([0.1, 10.0])
+    by_sum = UtilityWeights(np.array([1.0, 2.0]), scales).utility(predictions)
+    by_product = UtilityWeights(np.array([1.0, 1.0]), scales, "product").utility(predictions)
+    assert np.argmax(by_sum) == 1
+    np.testing.assert_allclose(by_product, [5 * 0.1, 0.5 * 3, 3 * 0.9], rtol=1e-5)
+    assert np.argmax(by_product) == 2
+
+
+@given(st.integers(0, 2**31), st.floats(0.0, 0.9), st.integers(1, 20))
+def test_a_guard_rail_is_met_where_candidates_can_meet_it(seed: int, least: float, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    predictions = rng.random((60, 2)).astype(np.float32)
+    weights = UtilityWeights(np.array([1.0, 0.0]), np.array([0.5, 0.5]), "sum", ((1, least),))
+    utility = weights.utility(predictions)
+    order = np.argsort(-weights.guarded(utility, predictions, n), kind="stable")[:n]
+    possible = np.sort(predictions[:, 1])[::-1][:n].mean()
+    reached = predictions[order, 1].mean()
+    assert reached >= min(least, possible) - 1e-6
+    free = np.argsort(-utility, kind="stable")[:n]
+    if predictions[free, 1].mean() >= least:  # met without a multiplier
+        assert set(order.tolist()) == set(free.tolist())
+
+
+def test_two_guard_rails_at_once() -> None:
+    rng = np.random.default_rng(0)
+    predictions = rng.random((200, 3)).astype(np.float32)
+    weights = UtilityWeights(np.array([1.0, 0.0, 0.0]), np.full(3, 0.5), "sum", ((1, 0.6), (2, 0.6)))
+    order = np.argsort(-weights.guarded(weights.utility(predictions), predictions, 10), kind="stable")[:10]
+    assert (predictions[order].mean(0)[1:] >= 0.6 - 1e-6).all()
+    assert predictions[order, 0].mean() > 0.5
+
+
+def test_weights_of_requests_are_checked() -> None:
+    assert resolve_guard_rails({"b": 0.2}, {}, ["a", "b"]) == ((1, 0.2),)
+    assert resolve_guard_rails(None, {"a": 0.1}, ["a", "b"]) == ((0, 0.1),)
+    for call in (
+        lambda: resolve_guard_rails({"c": 1.0}, {}, ["a"]),
+        lambda: resolve_guard_rails({"a": float("nan")}, {}, ["a"]),
+        lambda: resolve_combine("max", "sum"),
+    ):
+        with pytest.raises(RequestError):
+            call()
+
+
+def test_guard_rails_act_on_slates(recommender: Recommender) -> None:
+    free = recommender.recommend(user="u00001", n=5)
+    rating = np.mean([r.predictions["rating"] for r in free])
+    least = float(rating) + 0.2
+    held = recommender.recommend(user="u00001", n=5, at_least={"rating": least})
+    assert held.guard_rails["rating"]["asked"] == least
+    assert held.guard_rails["rating"]["reached"] > rating
+    assert free.guard_rails == {}
+    product = recommender.recommend(user="u00001", n=5, combine="product")
+    assert len(product) == 5
+    assert product.items[0].score > 0
