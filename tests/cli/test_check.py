@@ -105,7 +105,7 @@ def test_an_error_is_a_sentence_with_exit_code_2(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert said.startswith("error: ")
-    assert "shortlist.toml, line 2: rerank.diversity_by: 'genre'" in said
-    assert "[items.attributes] has: none" in said  # brackets are not taken for markup
+    text = " ".join(capsys.readouterr().err.split())
+    assert text.startswith("error: ")
+    assert "shortlist.toml, line 2: rerank.diversity_by: 'genre'" in text
+    assert "[items.attributes] has: none" in text  # brackets are not markup

@@ -96,7 +96,9 @@ def test_every_command_runs(page: Path, tmp_path: Path, full: bool) -> None:
         if full and (DATA / name).exists():
             (tmp_path / name).symlink_to(DATA / name)
         else:
-            missing.append(name)  # public data sets are used by the full tests only, and only where they exist
+            missing.append(
+                name
+            )  # public data sets are used by the full tests only, and only where they exist
     skipped = [f"{name}.toml" for name in missing] + (["ml.toml"] if "movielens-100k" in missing else [])
     try:
         for line in lines:

@@ -1,4 +1,4 @@
-"""The page in a real Chromium: a click changes the slate, sliders re-rank, it fits a phone; screenshots are kept."""
+"""The page in Chromium: clicks change the slate, sliders re-rank, the layout fits a phone; screenshots are stored."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from support.servers import Server
 
 ARTIFACTS = ROOT / "artifacts"
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-"""axe-core, the accessibility checker, as that package brings it."""
+"""The script of axe-core, the accessibility checker."""
 
 pytestmark = pytest.mark.browser
 
 
 @contextmanager
 def visit(browser: Browser, server: Server, height: int) -> Iterator[Page]:
-    """The page in a window of its own, which must not have complained when it is closed."""
+    """Open the page in a new window; console errors fail the test."""
     page = browser.new_page(viewport={"width": 1280, "height": height})
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -61,7 +61,7 @@ def wait_for_new_slate(page: Page, act: object) -> None:
     page.wait_for_function("before => document.querySelector('#slate').dataset.slate !== before", arg=before)
 
 
-def test_a_visitor_clicks_and_the_slate_changes(page: Page) -> None:
+def test_a_click_of_a_visitor_changes_the_slate(page: Page) -> None:
     expect(page.locator("#simulated")).to_be_visible()
     wait_for_new_slate(page, page.locator("#visitor").click)
     expect(page.locator("#known")).to_contain_text("New here")
@@ -85,7 +85,7 @@ def test_sliders_rerank(page: Page) -> None:
     expect(page.locator(".predictions").first).to_contain_text("play")
 
 
-def test_keyboard_alone_is_enough(page: Page) -> None:
+def test_the_page_works_by_keyboard(page: Page) -> None:
     page.locator("#slate button").first.focus()
     wait_for_new_slate(page, lambda: page.keyboard.press("Enter"))
 
@@ -103,8 +103,8 @@ def test_screenshots_wide_and_narrow(page: Page) -> None:
     page.screenshot(path=ARTIFACTS / "page-phone.png")
 
 
-def test_why_an_item_is_not_here(page: Page) -> None:
-    """Followed through the stages, with the keyboard alone."""
+def test_why_an_item_is_missing(page: Page) -> None:
+    """The explanation names the stages; it is reached by keyboard."""
     mine = page.locator("#slate button").first
     page.locator("#why-item").fill(mine.get_attribute("data-item") or "")
     page.keyboard.press("Enter")
@@ -118,7 +118,7 @@ def test_why_an_item_is_not_here(page: Page) -> None:
     page.locator(".side").screenshot(path=str(ARTIFACTS / "why.png"))
 
 
-def test_a_locked_server_asks_for_a_key(browser: Browser, bundle: Path, tmp_path: Path) -> None:
+def test_a_server_with_keys_requires_a_key(browser: Browser, bundle: Path, tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
     secret = make_key(store, "page", ["recommend", "events"], 100)
     store.close()
@@ -147,7 +147,7 @@ TABS = ["try", "quality", "live", "experiments", "catalogue"]
 def shop_window(
     recommender: Recommender, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A server with all that its page can show: a report beside the bundle, an experiment that runs, traffic."""
+    """A server with a report, a running experiment and traffic."""
     folder = tmp_path_factory.mktemp("window")
     project = dataset.project.model_copy(
         update={
@@ -187,7 +187,7 @@ def window(browser: Browser, shop_window: Server) -> Iterator[Page]:
 
 
 def filled(page: Page, tab: str) -> None:
-    """Wait until a tab shows what it is there to show."""
+    """Wait until a tab has its content."""
     if tab == "try":
         expect(page.locator("#slate button")).to_have_count(12)
     elif tab == "quality":
@@ -208,14 +208,14 @@ def test_quality_shows_the_latest_report(window: Page) -> None:
     assert report.locator("table").count() >= 1
     assert report.locator("svg").count() >= 1
     expect(window.locator("#quality-note")).to_contain_text("Written")
-    # the report's own look came with it, without inline styles of the page
+    # the report brings its own style sheet, and the page has no inline styles
     assert report.locator(".verdict").first.evaluate("n => getComputedStyle(n).borderLeftWidth") != "0px"
     assert window.url.endswith("#quality")
     window.reload()
     expect(window.locator("#quality-report h1")).to_be_visible()
 
 
-def test_live_shows_what_happens(window: Page, shop_window: Server) -> None:
+def test_live_shows_the_traffic(window: Page, shop_window: Server) -> None:
     window.get_by_role("tab", name="Live").click()
     filled(window, "live")
     slates = window.locator(".tile", has_text="slates").first.locator("b")
@@ -232,14 +232,14 @@ def test_live_shows_what_happens(window: Page, shop_window: Server) -> None:
     assert window.locator("#live-sources tr").count() >= 2
 
 
-def test_experiments_say_where_they_stand(window: Page) -> None:
+def test_experiments_show_their_results(window: Page) -> None:
     window.get_by_role("tab", name="Experiments").click()
     filled(window, "experiments")
     expect(window.locator("#experiments-report")).to_contain_text("more-variety")
     expect(window.locator("#experiments-report")).to_contain_text("varied")
 
 
-def test_the_catalogue_is_searched_and_walked(window: Page, dataset: Dataset) -> None:
+def test_the_catalogue_can_be_searched_and_browsed(window: Page, dataset: Dataset) -> None:
     window.get_by_role("tab", name="Catalogue").click()
     filled(window, "catalogue")
     title = dataset.items.titles[7]
@@ -257,7 +257,7 @@ def test_the_catalogue_is_searched_and_walked(window: Page, dataset: Dataset) ->
     expect(window.locator("#search-note")).to_contain_text("0 items")
 
 
-def test_tabs_by_keyboard(window: Page) -> None:
+def test_tabs_are_reached_by_keyboard(window: Page) -> None:
     window.get_by_role("tab", name="Try it").focus()
     for tab in [*TABS[1:], "try"]:
         window.keyboard.press("ArrowRight")
@@ -272,8 +272,8 @@ def test_tabs_by_keyboard(window: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("tab", TABS)
-def test_everybody_can_use_it(window: Page, tab: str, scheme: Any) -> None:
-    """axe-core finds nothing against WCAG 2.1 A and AA: names, roles, contrast, order; on a phone too nothing runs over."""
+def test_tabs_are_accessible(window: Page, tab: str, scheme: Any) -> None:
+    """axe-core reports no violations of WCAG 2.1 A and AA, and nothing overflows on a phone."""
     window.emulate_media(color_scheme=scheme)
     window.locator(f"#tab-{tab}").click()
     filled(window, tab)
@@ -284,11 +284,11 @@ def test_everybody_can_use_it(window: Page, tab: str, scheme: Any) -> None:
     found = window.evaluate(
         "() => axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})"
     )
-    said = [
+    violations = [
         f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:120]} {v['nodes'][0]['failureSummary']}"
         for v in found["violations"]
     ]
-    assert said == []
+    assert violations == []
     assert len(found["passes"]) > 10
     ARTIFACTS.mkdir(exist_ok=True)
     window.screenshot(path=ARTIFACTS / f"tab-{tab}-{scheme}.png")

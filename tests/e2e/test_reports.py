@@ -1,5 +1,5 @@
-"""Every page that Shortlist writes, in a real Chromium: it opens offline, is readable light, dark, narrow and printed, and says the
-verdict first. Golden files hold the pages of a fixed example."""
+"""The report pages in Chromium: they load nothing from the network, are readable in light, dark, narrow and print, and begin
+with the verdict. Golden files hold the pages of a fixed example."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ARTIFACTS = ROOT / "artifacts"
 pytestmark = pytest.mark.browser
 
 
-def judged() -> shortlist.evaluate.Report:  # type: ignore[name-defined]
-    """A fixed example: 200 people, three recommenders, one of which is good."""
+def example_report() -> shortlist.evaluate.Report:  # type: ignore[name-defined]
+    """A fixed example: 200 users and three recommenders, one of which is good."""
     rng = np.random.default_rng(0)
     people, items = 200, 60
     popularity = 1 / np.arange(1, items + 1)
@@ -72,7 +72,7 @@ def judged() -> shortlist.evaluate.Report:  # type: ignore[name-defined]
 
 
 def steady(text: str) -> str:
-    """Without what differs from run to run: times, and the last digits of floats."""
+    """Remove times and the last digits of floats, which differ between runs."""
     text = re.sub(r"seconds: <b>[^<]*</b>", "seconds: <b>…</b>", text)
     text = re.sub(r'"seconds": [0-9.e-]+', '"seconds": 0', text)
     return re.sub(r"\d+\.\d{5,}", lambda m: f"{float(m[0]):.6g}", text)
@@ -111,7 +111,7 @@ def pages() -> dict[str, str]:
 
     audit = audit_history(pa.Table.from_pandas(history), resamples=300)
     return {
-        "report": evaluation_page(judged()),
+        "report": evaluation_page(example_report()),
         "experiments": experiments_page(
             project,
             [analyse("variety", people, "play", ["rating"], 900), analyse("broken", lost, "play", [])],
@@ -131,7 +131,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def compare(name: str, text: str) -> None:
-    """With SHORTLIST_GOLDEN set the files are written anew; look at the difference before committing it."""
+    """Compare with a golden file. With SHORTLIST_GOLDEN set, the file is rewritten; review the difference before committing."""
     path = GOLDEN / name
     if os.environ.get("SHORTLIST_GOLDEN"):
         path.write_text(text, encoding="utf-8")
@@ -147,24 +147,24 @@ def test_pages_are_well_formed(name: str, written: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("name", ["report", "experiments", "audit"])
-def test_pages_are_as_they_were(name: str, written: dict[str, Path]) -> None:
+def test_pages_equal_the_golden_files(name: str, written: dict[str, Path]) -> None:
     compare(f"{name}.html", steady(written[name].read_text(encoding="utf-8")))
 
 
-def test_the_json_is_as_it_was() -> None:
-    content = judged().to_json()
+def test_json_equals_the_golden_file() -> None:
+    content = example_report().to_json()
     text = json.dumps(content, indent=1, default=str, allow_nan=False)
     compare("report.json", steady(text))
 
 
 def open_(browser: Browser, path: Path, **look: object) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 900}, **look)  # type: ignore[arg-type]
-    asked: list[str] = []
-    page.on("request", lambda r: asked.append(r.url) if not r.url.startswith("file:") else None)
+    requested: list[str] = []
+    page.on("request", lambda r: requested.append(r.url) if not r.url.startswith("file:") else None)
     complaints: list[str] = []
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.goto(path.as_uri())
-    assert asked == []  # nothing from outside
+    assert requested == []  # nothing is loaded from the network
     assert complaints == []
     return page
 
@@ -177,7 +177,7 @@ const a = lum(parse(c.color)), b = lum(back(e)); return (Math.max(a,b)+.05)/(Mat
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["report", "experiments", "audit"])
-def test_pages_read_well(browser: Browser, written: dict[str, Path], name: str, scheme: str) -> None:
+def test_pages_are_readable(browser: Browser, written: dict[str, Path], name: str, scheme: str) -> None:
     page = open_(browser, written[name], color_scheme=scheme)
     ARTIFACTS.mkdir(exist_ok=True)
     page.screenshot(path=ARTIFACTS / f"{name}-{scheme}.png", full_page=True)
@@ -197,11 +197,11 @@ def test_pages_read_well(browser: Browser, written: dict[str, Path], name: str, 
 
 
 @pytest.mark.parametrize("name", ["report", "experiments", "audit"])
-def test_pages_fit_a_phone_and_print(browser: Browser, written: dict[str, Path], name: str) -> None:
+def test_pages_fit_a_phone_and_paper(browser: Browser, written: dict[str, Path], name: str) -> None:
     page = open_(browser, written[name])
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
-    page.set_viewport_size({"width": 720, "height": 1000})  # A4 less its margins
+    page.set_viewport_size({"width": 720, "height": 1000})  # A4 without its margins
     page.emulate_media(media="print", color_scheme="light")
     wide = page.evaluate(
         "[...document.querySelectorAll('table')].filter(t => t.getBoundingClientRect().right > innerWidth).length"

@@ -1,4 +1,4 @@
-"""Each setting as its product would look, in a real Chromium: a page of rows, a store, a feed, a shop with a basket."""
+"""The product views in Chromium: a page of rows, a store, a feed, a shop with a basket."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def history(server: Server, user: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_it_opens_as_the_product_and_axe_finds_nothing(look: Open, name: str) -> None:
+def test_views_open_and_are_accessible(look: Open, name: str) -> None:
     page, _ = look(name)
     tab = page.locator("#tab-product")
     expect(tab).to_have_text({"movies": "Home", "video": "Feed", "shop": "Shop", "apps": "Store"}[name])
@@ -100,7 +100,7 @@ def test_it_opens_as_the_product_and_axe_finds_nothing(look: Open, name: str) ->
         assert [(v["id"], [n["html"][:120] for n in v["nodes"][:2]]) for v in found["violations"]] == []
     page.emulate_media(color_scheme="light")
     shot(page, name)
-    # on a phone nothing runs over
+    # nothing overflows on a phone
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     # the arrow keys reach the other tabs
@@ -110,7 +110,7 @@ def test_it_opens_as_the_product_and_axe_finds_nothing(look: Open, name: str) ->
     expect(page.locator("#slate button").first).to_be_visible()
 
 
-def test_movies_are_a_page_of_rows_and_go_on_where_one_was(look: Open) -> None:
+def test_movies_have_rows_and_continue_watching(look: Open) -> None:
     page, server = look("movies")
     shown = items(page)
     assert len(shown) == len(set(shown)) >= 20
@@ -124,7 +124,7 @@ def test_movies_are_a_page_of_rows_and_go_on_where_one_was(look: Open) -> None:
     expect(page.locator("#product-said")).to_contain_text("Watched")
     expect(page.locator(f"#product-body .picks [data-item='{item}']")).to_have_count(0)
     assert (item, "play") in history(server, who)
-    # somebody stops a film in the middle: it is the first thing on the page
+    # a film that was stopped in the middle is the first item of the page
     half = call(f"{server.url}/v1/recommend", {"user": who, "n": 1})[1]["items"][0]
     minutes = call(f"{server.url}/v1/items", [half["item"]])[1][0]["facts"]["minutes"]
     event = {"user": who, "item": half["item"], "kind": "play", "value": minutes * 60 * 0.5}
@@ -137,7 +137,7 @@ def test_movies_are_a_page_of_rows_and_go_on_where_one_was(look: Open) -> None:
     expect(page.locator(".strip.because")).to_have_count(0)
 
 
-def test_apps_are_installed_from_a_shelf(look: Open) -> None:
+def test_apps_can_be_installed(look: Open) -> None:
     page, server = look("apps")
     who = person(page)
     install = page.locator(".strip.picks .icon button").first
@@ -147,7 +147,7 @@ def test_apps_are_installed_from_a_shelf(look: Open) -> None:
     expect(page.locator("#product-said")).to_contain_text("Installed")
     expect(page.locator(f"#product-body [data-item='{item}']")).to_have_count(0)
     assert (item, "install") in history(server, who)
-    # the moment counts: at another daytime another page
+    # another daytime gives another page
     before = items(page)
     page.locator("#product-daytime").select_option("night")
     for _ in range(100):
@@ -157,7 +157,7 @@ def test_apps_are_installed_from_a_shelf(look: Open) -> None:
     assert items(page) != before
 
 
-def test_a_feed_goes_on_and_on_and_has_something_up_next(look: Open) -> None:
+def test_a_feed_loads_more_and_has_up_next(look: Open) -> None:
     page, server = look("video")
     first = items(page)
     page.mouse.wheel(0, 20_000)
@@ -180,13 +180,13 @@ def test_a_feed_goes_on_and_on_and_has_something_up_next(look: Open) -> None:
     expect(page.locator(".feed [data-item]").first).to_be_visible()
 
 
-def test_a_feed_fills_a_tall_screen_and_starts_anew_for_somebody_else(look: Open) -> None:
+def test_a_feed_fills_a_tall_screen_and_restarts_for_another_user(look: Open) -> None:
     page, _ = look("video")
     page.set_viewport_size({"width": 1280, "height": 4_000})
     expect(page.locator(".feed li:nth-child(41) [data-item]")).to_be_attached()
     page.set_viewport_size({"width": 1280, "height": 900})
     page.locator("#product-user").select_option("3")
-    page.locator("#product-user").select_option("5")  # before the first answer is there
+    page.locator("#product-user").select_option("5")  # before the first answer
     expect(page.locator(".feed li:nth-child(9) [data-item]")).to_be_attached()
     shown = items(page)
     assert len(shown) == len(set(shown))
@@ -205,9 +205,9 @@ def test_a_shop_has_product_pages_and_a_basket(look: Open) -> None:
         shown = [b.get_attribute("data-item") for b in page.locator(f"{at} [data-item]").all()]
         kinds = [fact["facts"]["kind"] for fact in call(f"{server.url}/v1/items", shown)[1]]
         if same:
-            assert kinds.count(kind) >= len(kinds) / 2  # what could stand for it
+            assert kinds.count(kind) >= len(kinds) / 2  # substitutes
         else:
-            assert kind not in kinds  # what goes with it
+            assert kind not in kinds  # complements
     page.get_by_role("button", name="Add to basket").click()
     expect(page.locator(".basket h2").first).to_have_text("Basket (1)")
     shot(page, "shop-basket")

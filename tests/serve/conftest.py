@@ -14,7 +14,7 @@ from support.servers import Server
 
 @pytest.fixture(scope="module")
 def locked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A server with keys, one for each scope and a slow one."""
+    """A server with one key per scope, and a key with a low rate limit."""
     target = tmp_path_factory.mktemp("locked") / "e.sqlite"
     store = EventStore(target)
     keys = {

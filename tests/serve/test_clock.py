@@ -10,7 +10,9 @@ import pytest
 from shortlist.recommender import Recommender
 
 
-def test_clock_may_go_back(recommender: Recommender, monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:
+def test_recommendations_continue_when_the_clock_goes_back(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch, bundle: Path
+) -> None:
     fresh = Recommender.load(bundle)
     start = fresh.now()
     real = time.time

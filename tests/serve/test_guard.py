@@ -62,7 +62,7 @@ def test_headers_of_every_response(server: Server) -> None:
     assert "unsafe" not in policy
 
 
-def test_logs_hold_no_values(bundle: Path, tmp_path: Path) -> None:
+def test_logs_contain_no_values(bundle: Path, tmp_path: Path) -> None:
     import subprocess
 
     server = Server(bundle, tmp_path / "e.sqlite", environment={"SHORTLIST_LOG": "json"})
@@ -104,7 +104,7 @@ def test_logs_hold_no_values(bundle: Path, tmp_path: Path) -> None:
 
 
 async def messages_of(guard: Guard) -> list[Any]:
-    """The ASGI messages that answer one GET."""
+    """Return the ASGI messages that answer one GET request."""
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -128,12 +128,12 @@ async def messages_of(guard: Guard) -> list[Any]:
     "error",
     [
         ValueError("secret"),
-        UnicodeDecodeError("utf-8", b"secret", 0, 1, "secret"),  # cannot be made without arguments
+        UnicodeDecodeError("utf-8", b"secret", 0, 1, "secret"),  # its constructor has required arguments
         PydanticSerializationError("secret"),
     ],
 )
 def test_every_error_is_answered_in_json(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever error a route raises: the client gets a sentence in JSON, and the log the place without the message."""
+    """For any error of a route, the client gets a sentence in JSON, and the log the location without the message."""
 
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise error

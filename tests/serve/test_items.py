@@ -26,21 +26,21 @@ def test_items_are_added_changed_and_retired(bundle: Path, tmp_path: Path) -> No
             }
 
         def found() -> list[str]:
-            asked = {"history": history, "n": 1, "filters": {"items": {"any": ["new-film"]}}}
-            return [i["item"] for i in call(f"{server.url}/v1/recommend", asked)[1]["items"]]
+            request = {"history": history, "n": 1, "filters": {"items": {"any": ["new-film"]}}}
+            return [i["item"] for i in call(f"{server.url}/v1/recommend", request)[1]["items"]]
 
         first = call(f"{server.url}/v1/recommend", {"history": history, "n": 1})[1]["items"][0]["item"]
         assert call(f"{server.url}/v1/items/{first}", method="DELETE")[0] == 200
         assert first not in shown()
         assert call(f"{server.url}/v1/items/{first}", {"retired": False}, method="PUT")[0] == 200
         assert first in shown()
-        # a new item that is described like the best one is found by its description, at once
+        # a new item with the attributes of the best item is recommended at once
         like = Recommender.load(bundle).dataset.items
         code = like.ids.code(first)
-        said = {name: a.show(code) for name, a in like.attributes.items()}
+        attributes = {name: a.show(code) for name, a in like.attributes.items()}
         started = time.monotonic()
         status, answer = call(
-            f"{server.url}/v1/items/new-film", {"title": "A new film", "attributes": said}, method="PUT"
+            f"{server.url}/v1/items/new-film", {"title": "A new film", "attributes": attributes}, method="PUT"
         )
         assert (status, answer["added"]) == (200, True)
         assert found() == ["new-film"]

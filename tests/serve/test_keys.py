@@ -40,7 +40,7 @@ def test_scopes_allow_only_their_own_routes(locked: tuple[Server, dict[str, str]
 
 
 def test_every_route_requires_a_scope(locked: tuple[Server, dict[str, str]]) -> None:
-    """An address that somebody adds and forgets to guard is found here."""
+    """A new route without a scope fails this test."""
     server, _ = locked
     paths = call(f"{server.url}/openapi.json")[1]["paths"]
     open_ones = {

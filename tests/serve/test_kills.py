@@ -22,7 +22,7 @@ from support.waiting import wait_for
 
 
 class Sender(threading.Thread):
-    """Sends batches all the time, some of them twice, and remembers what was acknowledged."""
+    """Sends batches continuously, some of them twice, and records the acknowledged events."""
 
     def __init__(self, url: str, name: str) -> None:
         super().__init__(daemon=True)
@@ -38,7 +38,7 @@ class Sender(threading.Thread):
             try:
                 status, answer = call(f"{self.url}/v1/events", {"events": batch})
             except (OSError, urllib.error.URLError, ConnectionError):
-                time.sleep(0.01)  # dead at the moment: the same batch again
+                time.sleep(0.01)  # the server is down: send the same batch again
                 continue
             if status == 200:
                 assert answer["accepted"] + answer["repeated"] == len(batch)
@@ -122,7 +122,7 @@ def test_no_acknowledged_event_is_lost_when_killed_under_load(
     writer.stop()
     live = LoadedModel(Recommender.load(bundle), bundle)
     rows = store.events_since(0, 10**9)
-    while rows:  # as a server takes them: a few at a time
+    while rows:  # a few at a time, as a server does
         n = rng.randint(1, 9)
         live.take(rows[:n], [])
         rows = rows[n:]

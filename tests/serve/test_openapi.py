@@ -12,7 +12,7 @@ from support.servers import Server
 
 
 def test_responses_conform_to_the_openapi_schema(server: Server) -> None:
-    """schemathesis makes requests from the OpenAPI, right and wrong ones: no 5xx, and answers are as described."""
+    """For valid and invalid requests that schemathesis generates, no status is 5xx, and answers match the schema."""
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     operations = list(schema.get_all_operations())
     assert len(operations) >= 20

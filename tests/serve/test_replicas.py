@@ -20,14 +20,14 @@ def test_replicas_see_events_of_each_other(bundle: Path, postgres: Postgres) -> 
     try:
         slow = []
         for n in range(10):
-            asked, told = (one, two) if n % 2 else (two, one)
+            reader, writer = (one, two) if n % 2 else (two, one)
             person = f"wanderer{n}"
-            item = call(f"{asked.url}/v1/recommend", {"user": person})[1]["items"][0]["item"]
+            item = call(f"{reader.url}/v1/recommend", {"user": person})[1]["items"][0]["item"]
             event = {"user": person, "item": item, "kind": "play", "value": 5000}
-            assert call(f"{told.url}/v1/events", {"events": [event]})[1]["accepted"] == 1
+            assert call(f"{writer.url}/v1/events", {"events": [event]})[1]["accepted"] == 1
             started = time.monotonic()
             while item in {
-                i["item"] for i in call(f"{asked.url}/v1/recommend", {"user": person})[1]["items"]
+                i["item"] for i in call(f"{reader.url}/v1/recommend", {"user": person})[1]["items"]
             }:
                 assert time.monotonic() - started < 30
                 time.sleep(0.02)
@@ -67,9 +67,9 @@ def test_recommendations_continue_without_the_store(bundle: Path) -> None:
 
         assert wait_for(accepted, "the store is used again") == 1
         wait_for(lambda: call(f"{server.url}/readyz")[1]["status"] == "ready", "the server is ready")
-        kept = EventStore(server.store)
-        wait_for(lambda: len(list(kept.slates())) >= 20, "the slates that waited are stored")
-        kept.close()
+        store = EventStore(server.store)
+        wait_for(lambda: len(list(store.slates())) >= 20, "the slates that waited are stored")
+        store.close()
     finally:
         server.stop()
         own.remove()

@@ -1,4 +1,4 @@
-"""The real server over real HTTP: answers, live events, durability, bad input."""
+"""The server over HTTP: answers, live events, durability, invalid input."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_recommend(server: Server) -> None:
         "propensity",
     }
     assert set(slate["items"][0]["predictions"]) == {"play", "seconds", "rating"}
-    status, visitor = call(f"{server.url}/v1/recommend", {"history": ["m00003", "gone"], "n": 3})
-    assert (status, visitor["unknown_items"]) == (200, ["gone"])
+    status, visitor = call(f"{server.url}/v1/recommend", {"history": ["m00003", "unknown"], "n": 3})
+    assert (status, visitor["unknown_items"]) == (200, ["unknown"])
     assert call(f"{server.url}/v1/recommend", {"user": 12345})[1]["user_known"] is False
 
 
@@ -108,7 +108,7 @@ def test_the_next_request_reflects_an_event(server: Server) -> None:
         ({"user": "u", "diversity": 7}, "diversity"),
     ],
 )
-def test_bad_requests(server: Server, body: Any, field: str) -> None:
+def test_invalid_requests_are_refused(server: Server, body: Any, field: str) -> None:
     status, answer = call(f"{server.url}/v1/recommend", body)
     assert status == 422
     assert answer["field"] == field
@@ -125,7 +125,7 @@ def test_bad_requests(server: Server, body: Any, field: str) -> None:
         ({"item": "m00001", "kind": "play"}, "events.1.user"),
     ],
 )
-def test_a_bad_event_stores_nothing(server: Server, event: Any, field: str) -> None:
+def test_an_invalid_event_stores_nothing(server: Server, event: Any, field: str) -> None:
     def stored() -> int:
         with sqlite3.connect(server.store) as connection:
             return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
@@ -138,7 +138,7 @@ def test_a_bad_event_stores_nothing(server: Server, event: Any, field: str) -> N
     assert stored() == before
 
 
-def test_malformed_json_and_size(server: Server) -> None:
+def test_malformed_json_and_large_bodies_are_refused(server: Server) -> None:
     status, answer = call(f"{server.url}/v1/recommend", raw=b"{nope")
     assert status == 400
     assert "not valid JSON" in answer["error"]
@@ -146,7 +146,7 @@ def test_malformed_json_and_size(server: Server) -> None:
     assert call(f"{server.url}/v1/recommend", raw=b"[]")[0] == 422
 
 
-def test_similar_operations_and_docs(server: Server) -> None:
+def test_similar_items_operations_and_docs(server: Server) -> None:
     status, found = call(f"{server.url}/v1/items/m00001/similar?n=4")
     assert status == 200
     assert len(found["items"]) == 4

@@ -1,4 +1,4 @@
-"""What leaves the server for operators: traces to a real collector over HTTP, drift of features and scores."""
+"""Telemetry: traces to a collector over HTTP, drift of features and scores."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ def test_drift_is_measured(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         times = StageTimes()
         metrics.record_slates(list(recommender.answer([RecommendRequest(user, 20)], times)), times)
     metrics.record_drift(recommender, metrics.measure_drift(recommender))
-    told = generate_latest(metrics.registry).decode()
+    text = generate_latest(metrics.registry).decode()
     assert score_drift(metrics) < 0.1, "the same people's scores hardly drift"
     for name in recommender.model.ranker.feature_names_:
-        assert f'shortlist_feature_drift{{feature="{name}"}}' in told
+        assert f'shortlist_feature_drift{{feature="{name}"}}' in text
     for user in people:
         slate = recommender.recommend(user=user, n=20, weights={"play": 9.0})
         metrics.record_slates([slate], StageTimes())
     metrics.record_drift(recommender, metrics.measure_drift(recommender))
     assert score_drift(metrics) > 0.25, "scores of other weights do"
-    assert 'shortlist_permitted_cache{result="hit"}' in told
+    assert 'shortlist_permitted_cache{result="hit"}' in text
 
 
 def score_drift(metrics: Metrics) -> float:

@@ -30,8 +30,8 @@ def test_erase_and_export(bundle: Path, tmp_path: Path) -> None:
         assert len(held["log"]) >= 2
         before = call(f"{server.url}/v1/users/{person}/history")[1]["events"]
         assert before >= 3
-        status, gone = call(f"{server.url}/v1/users/{person}", method="DELETE")
-        assert (status, gone["erased"]) == (200, {"events": 1, "slates": 1})
+        status, answer = call(f"{server.url}/v1/users/{person}", method="DELETE")
+        assert (status, answer["erased"]) == (200, {"events": 1, "slates": 1})
         for restarted in (False, True):
             if restarted:
                 server.kill()
@@ -43,7 +43,7 @@ def test_erase_and_export(bundle: Path, tmp_path: Path) -> None:
         stranger = call(f"{server.url}/v1/recommend", {"n": 10})[1]["items"]
         erased = call(f"{server.url}/v1/recommend", {"user": person, "n": 10})[1]
         assert [i["item"] for i in erased["items"]] == [i["item"] for i in stranger], (
-            "who was erased is a stranger"
+            "an erased user is unknown"
         )
         audit = call(f"{server.url}/v1/admin/audit")[1]
         assert [(a["what"], a["about"]) for a in audit] == [("erase", person)]

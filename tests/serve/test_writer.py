@@ -16,7 +16,7 @@ from shortlist.store.event_store import EventStore
 from shortlist.store.records import StoredEvent, StoredSlate
 
 
-class Slow(EventStore):
+class SlowStore(EventStore):
     """A store whose writes take `pause` seconds, or fail while `down`."""
 
     pause, down = 0.3, False
@@ -36,7 +36,7 @@ def test_slow_store_refuses_events_and_loses_none(tmp_path: Path, monkeypatch: p
     landed: list[str] = []
 
     async def go() -> list[int | str]:
-        store = Slow(tmp_path / "e.sqlite")
+        store = SlowStore(tmp_path / "e.sqlite")
         one = Writer(tmp_path, lambda _: store)
         one.follow(lambda news, _: landed.extend(e.event_id for _, e in news.events), 0, 0)
         one.start()

@@ -1,4 +1,4 @@
-"""The event store, on real SQLite and real PostgreSQL: order, idempotence, operations, erasure, migrations, faults."""
+"""The event store on SQLite and PostgreSQL: order, idempotence, operations, erasure, migrations, faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_batch_is_stored_once_and_in_order(store_target: str) -> None:
     store.close()
 
 
-def test_ids_and_words_come_back_as_they_went_in(store_target: str) -> None:
+def test_ids_and_texts_are_read_back_unchanged(store_target: str) -> None:
     store = EventStore(store_target)
     odd = StoredEvent(
         "'; DROP TABLE events; --", 7, "ein Ümlaut \x00 😀", "play", -5, None, {"a": [1, {"b": None}]}
@@ -49,8 +49,8 @@ def test_ids_and_words_come_back_as_they_went_in(store_target: str) -> None:
     store.close()
 
 
-def test_writers_of_two_servers_take_turns(store_target: str) -> None:
-    """Rows become visible in their order: whoever has seen a row has seen all before it."""
+def test_two_servers_write_in_one_order(store_target: str) -> None:
+    """Rows become visible in their order: a reader that has seen a row has seen all earlier rows."""
     stores = [EventStore(store_target) for _ in range(3)]
     seen: list[int] = []
     done = threading.Event()
@@ -93,7 +93,7 @@ def test_operations_are_an_ordered_log(store_target: str) -> None:
     store.close()
 
 
-def test_erasing_takes_all_of_a_person_and_nobody_else(store_target: str) -> None:
+def test_erasure_removes_all_rows_of_one_user_only(store_target: str) -> None:
     store = EventStore(store_target)
     store.write([event(1, 7), event(2, "7"), event(3, 77), event(4, "other")])
     store.write(slates=[StoredSlate(f"s{u}", u, 1, "p", [], []) for u in (7, "x")])
@@ -103,7 +103,7 @@ def test_erasing_takes_all_of_a_person_and_nobody_else(store_target: str) -> Non
     assert [s.user for s in store.slates()] == ["x"]
     _, done = store.operations_since(0)[-1]
     assert (done.what, done.about, done.by) == ("erase", "7", "admin")
-    # a row that was given is never given again: a reader that has seen it would miss its successor
+    # row numbers are not reused: a reader that has seen one would miss its successor
     before = store.events_since(0)[-1][0]
     store.write([event(9)])
     assert store.events_since(0)[-1][0] > before
@@ -116,7 +116,7 @@ def keyring(store: EventStore) -> Keyring:
     return ring
 
 
-def test_keys_are_kept_as_hashes(store_target: str) -> None:
+def test_keys_are_stored_as_hashes(store_target: str) -> None:
     store = EventStore(store_target)
     assert not keyring(store).locked
     secret = make_key(store, "shop", ["recommend", "events"], 5)
@@ -143,7 +143,7 @@ def test_keys_are_kept_as_hashes(store_target: str) -> None:
     store.close()
 
 
-def test_a_key_has_a_rate(tmp_path: Path) -> None:
+def test_rate_limit_of_a_key(tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
     make_key(store, "slow", ["events"], 2)
     key = keyring(store).keys["slow"]
@@ -152,7 +152,7 @@ def test_a_key_has_a_rate(tmp_path: Path) -> None:
     store.close()
 
 
-def test_migrations_make_the_tables_that_the_code_reads(store_target: str) -> None:
+def test_migrations_create_the_tables_of_the_schema(store_target: str) -> None:
     store = EventStore(store_target)
     there = inspect(store.engine)
     for table in metadata.sorted_tables:
@@ -170,8 +170,8 @@ def test_migrations_make_the_tables_that_the_code_reads(store_target: str) -> No
     store.close()
 
 
-def test_an_old_store_is_brought_up_to_date(tmp_path: Path) -> None:
-    """As they were before their changes were numbered: no slates, no column for the slate of an event."""
+def test_an_old_store_is_migrated(tmp_path: Path) -> None:
+    """The store is of the time before migrations: without slates, and without the slate of an event."""
     path = tmp_path / "old.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute(
@@ -188,7 +188,7 @@ def test_an_old_store_is_brought_up_to_date(tmp_path: Path) -> None:
     assert len(list(EventStore(path).events())) == 2
 
 
-def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "new.sqlite"
     EventStore(path).close()
     with sqlite3.connect(path) as connection:
@@ -197,7 +197,7 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         EventStore(path)
 
 
-def test_what_cannot_be_a_store(tmp_path: Path) -> None:
+def test_invalid_stores_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="mysql://"):
         EventStore("mysql://somewhere/x")
     nothing = "postgresql://nobody:secret@127.0.0.1:9/none"
