@@ -59,11 +59,11 @@ def logged() -> Callable[[str], Logged]:
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_what_every_world_promises(name: str, logged: Callable[[str], Logged]) -> None:
+def test_properties_of_every_log(name: str, logged: Callable[[str], Logged]) -> None:
     found = logged(name)
     a, shown = found.population, found.of("impression")
     first = found.of(a.choice_kind)
-    # a slate has as many slots as there are, filled from the top, each item once
+    # slates are filled from the top, contain each item once, and have at most n_slots items
     order = np.lexsort((found.position[shown], found.slate[shown]))
     places, slates = found.position[shown][order], found.slate[shown][order]
     assert places.max() == a.n_slots - 1
@@ -71,10 +71,10 @@ def test_what_every_world_promises(name: str, logged: Callable[[str], Logged]) -
     assert np.bincount(slates).max() == a.n_slots
     pairs = found.slate[shown].astype(np.int64) * ITEMS + found.item[shown]
     assert len(np.unique(pairs)) == len(pairs)
-    # chances are chances, and known for what was shown alone
+    # impressions have propensities in (0, 1]; other events have none
     assert ((found.propensity[shown] > 0) & (found.propensity[shown] <= 1)).all()
     assert np.isnan(found.propensity[~shown]).all()
-    # lower slots are looked at as the world says: what was taken against what would have been, had all been looked at
+    # the ratio of choices to true choice probabilities falls by slot as the world's examination probability
     truth = found.world.truth(found.user[shown], found.item[shown])
     taken = np.isin(pairs, found.slate[first].astype(np.int64) * ITEMS + found.item[first])
     curve = np.array(
@@ -84,25 +84,25 @@ def test_what_every_world_promises(name: str, logged: Callable[[str], Logged]) -
         ]
     )
     np.testing.assert_allclose(curve / curve[0], a.examination, atol=0.1)
-    # a few people come often, a few items are taken often
+    # activity of users and popularity of items are skewed
     visits = np.sort(np.bincount(found.user[shown], minlength=2_000))[::-1]
     assert 0.4 < visits[:200].sum() / visits.sum() < 0.7
     taken_of = np.sort(np.bincount(found.item[first], minlength=ITEMS))[::-1]
     slope = np.polyfit(np.log(np.arange(10, 200)), np.log(taken_of[10:200] + 0.5), 1)[0]
     assert -1.2 < slope < -0.2, slope
-    # nothing is shown before it is there, or after the log has ended; some of the catalogue is still to come
+    # items are shown after their arrival only, events end with the log, and some items arrive after it
     day = (found.time[shown] - START) // DAY
     assert (a.arrival_day[found.item[shown]] <= day).all()
     assert found.time.max() < START + DAYS * DAY + 2 * DAY
     coming = a.arrival_day >= DAYS
     assert 0.01 < coming.mean() < 0.5
     assert not np.isin(np.flatnonzero(coming), found.item).any()
-    # events follow what was shown: nobody takes what they did not see
+    # every event follows an impression of the item in the same slate
     assert np.isin(found.slate[~shown].astype(np.int64) * ITEMS + found.item[~shown], pairs).all()
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_the_same_seed_is_the_same_world(name: str) -> None:
+def test_the_same_seed_gives_the_same_world(name: str) -> None:
     sizes = {"users": 120, "items": 80, "sessions": 600, "days": 12}
     one, two = (make_world(name, **sizes, seed=3) for _ in range(2))
     assert one.events.equals(two.events)
@@ -110,8 +110,8 @@ def test_the_same_seed_is_the_same_world(name: str) -> None:
     assert not one.events.equals(make_world(name, **sizes, seed=4).events)
 
 
-def test_people_in_a_world_do_what_its_log_says(logged: Callable[[str], Logged]) -> None:
-    """PopulationState shows slates and the log's engine shows slates: the chances are the same, so the same slates are taken as often."""
+def test_population_responds_as_in_the_log(logged: Callable[[str], Logged]) -> None:
+    """Users choose from slates of `PopulationState` with the probabilities of the log."""
     for name in WORLDS:
         found = logged(name)
         a = found.population
@@ -129,19 +129,19 @@ def test_people_in_a_world_do_what_its_log_says(logged: Callable[[str], Logged])
             * a.examination
         )
         assert session.chosen.sum() == pytest.approx(chance.sum(), rel=0.12)
-        # what follows is what was chosen
+        # outcomes follow chosen items only
         for kind, at, delay, value in a.model.outcome_events(rng, session):
             assert session.chosen.ravel()[at].all(), kind
             assert (delay > 0).all()
             assert len(value) == len(at)
 
 
-def test_apps_are_new_hyped_and_of_their_hour(logged: Callable[[str], Logged]) -> None:
+def test_apps_arrival_hype_and_daytime(logged: Callable[[str], Logged]) -> None:
     found = logged("apps")
     a = found.population
-    assert 0.55 < (a.arrival_day >= 0).mean() < 0.75  # two in three arrive while the log is written, or later
+    assert 0.55 < (a.arrival_day >= 0).mean() < 0.75  # two in three apps arrive during the log or later
     installs, kept = found.of("install"), found.of("retained")
-    # the last week's installs cannot have been used for a week
+    # installs of the last week have no `retained` event yet
     early = installs & (found.time < START + (DAYS - 8) * DAY)
     own = found.user.astype(np.int64) * ITEMS + found.item
     share = np.isin(own[early], own[kept]).mean()
@@ -161,9 +161,9 @@ def test_apps_are_new_hyped_and_of_their_hour(logged: Callable[[str], Logged]) -
         return float(of[found.item[kind]].sum() / of[found.item[per]].sum())
 
     shown = found.of("impression")
-    assert rate(installs, shown, loud) > 1.3 * rate(installs, shown, ~loud)  # hype wins installs
-    assert rate(kept, installs, loud) < 0.6 * rate(kept, installs, ~loud)  # and loses users
-    # what is wanted changes with the daytime: some category's share of installs is twice as large at one as at another
+    assert rate(installs, shown, loud) > 1.3 * rate(installs, shown, ~loud)  # hype increases installs
+    assert rate(kept, installs, loud) < 0.6 * rate(kept, installs, ~loud)  # and decreases retention
+    # the share of a category in the installs differs by daytime, at least by a factor of two
     main = np.array([CATEGORIES.index(c) for c in found.world.items["main"].to_pylist()])
     daytime = np.array(found.columns["daytime"])
     wanted = np.array(
@@ -176,7 +176,7 @@ def test_apps_are_new_hyped_and_of_their_hour(logged: Callable[[str], Logged]) -
     assert (wanted.max(0) / np.maximum(wanted.min(0), 1e-9)).max() > 2
 
 
-def test_a_shops_needs_move(logged: Callable[[str], Logged]) -> None:
+def test_purchases_change_needs(logged: Callable[[str], Logged]) -> None:
     found = logged("shop")
     a = found.population
     click, cart, bought, back = (found.of(k) for k in ("click", "cart", "purchase", "return"))
@@ -187,7 +187,7 @@ def test_a_shops_needs_move(logged: Callable[[str], Logged]) -> None:
     assert not {kinds[i] for i in found.item[back]} & CONSUMED or (
         np.isin([kinds[i] for i in found.item[back]], list(CONSUMED)).mean() < 0.1
     )
-    # after a camera: no second camera, but a tripod
+    # after a camera, the need for a camera falls and the need for a tripod rises
     life = PopulationState.start(a, 1)
     cameras = np.flatnonzero(np.array(kinds) == "Camera")
     who = np.arange(50)
@@ -199,12 +199,12 @@ def test_a_shops_needs_move(logged: Callable[[str], Logged]) -> None:
     assert {k for k, v in state.items() if v > 0} == set(COMPLEMENTS["Camera"])
     life.skip_round()
     assert -2.5 < life.needs[0].min() < life.needs[0].min() * 0.9  # needs fade
-    # what is used up is taken again, what lasts is not
+    # consumables are bought again, durable products are not
     assert isinstance(a.repeat_factor, np.ndarray)
     assert all((a.repeat_factor[i] > 1) == (kinds[i] in CONSUMED) for i in range(ITEMS))
 
 
-def test_who_shares_a_household_differs(logged: Callable[[str], Logged]) -> None:
+def test_members_of_a_household_differ(logged: Callable[[str], Logged]) -> None:
     a = logged("movies").population
     sizes = (a.context_probabilities > 0).sum(1)
     np.testing.assert_allclose([(sizes == n).mean() for n in (1, 2, 3)], [0.55, 0.3, 0.15], atol=0.04)
@@ -220,8 +220,8 @@ def test_who_shares_a_household_differs(logged: Callable[[str], Logged]) -> None
     assert np.median(apart) < 0.6
 
 
-def test_what_goes_with_what_is_found_in_a_shops_log() -> None:
-    """Complements, though no two people bought the same two things: from the kinds."""
+def test_together_finds_the_complements_of_a_shop() -> None:
+    """Complements are found from kinds, although few users bought the same pair of products."""
     world = make_world("shop", users=4_000, items=600, sessions=40_000, days=50, seed=2)
     dataset = world.dataset()
     model = Together(event="purchase", basket="14d", apart="kind").fit(dataset)
@@ -235,5 +235,5 @@ def test_what_goes_with_what_is_found_in_a_shops_log() -> None:
         alike += [kind.show(i) == own for i in best]
         if own in COMPLEMENTS:
             hits += [kind.show(i) in COMPLEMENTS[own] for i in best]
-    assert np.mean(hits) > 0.3  # chance: under a tenth
-    assert not any(alike)  # never what could stand for it
+    assert np.mean(hits) > 0.3  # below a tenth at random
+    assert not any(alike)  # no substitutes
