@@ -1,0 +1,83 @@
+"""Shell commands of documentation pages, run as a reader would run them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+from support.servers import free_port, wait_until_healthy
+
+
+def code_blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced code blocks of a page in one language, whose fence has no further options."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    return fence.findall(page.read_text(encoding="utf-8"))
+
+
+def command_lines(block: str) -> list[str]:
+    """Return the commands of a shell block, one per line; a line that ends in a backslash continues on the next."""
+    return [line for line in block.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+class Shell:
+    """Runs shell commands with the installed `shortlist` on the path; servers run until the end of the context.
+
+    Parameters
+    ----------
+    folder
+        Working directory of the commands.
+    columns
+        Width of the terminal.
+    """
+
+    def __init__(self, folder: Path, columns: int = 120) -> None:
+        self.folder, self.port, self.servers = folder, free_port(), list[subprocess.Popen[bytes]]()
+        own = str(Path(sys.executable).parent)
+        self.environment = {
+            **os.environ,
+            "PATH": f"{own}:{os.environ['PATH']}",
+            "COLUMNS": str(columns),
+        }
+
+    def run(self, line: str) -> str:
+        """Run a command and return its output. `shortlist serve` starts a server, and port 8000 becomes a free one."""
+        line = line.replace("8000", str(self.port)) if re.search(r"--port 8000|:8000", line) else line
+        if line.startswith("shortlist serve"):
+            self._serve(line)
+            return ""
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def _serve(self, line: str) -> None:
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec {line}"],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.servers.append(server)
+        wait_until_healthy(f"http://127.0.0.1:{self.port}", server)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for server in self.servers:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait(20)
