@@ -1,5 +1,8 @@
-"""The report pages in Chromium: they load nothing from the network, are readable in light, dark, narrow and print, and begin
-with the verdict. Golden files hold the pages of a fixed example."""
+"""The report pages in Chromium.
+
+They load nothing from the network, are readable in light, dark, narrow and print, and begin with the verdict. Golden files hold
+the pages of a fixed example.
+"""
 
 from __future__ import annotations
 
