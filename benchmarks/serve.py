@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+import catalogue_changes
 import results
 import serve_world
 
@@ -246,6 +247,9 @@ def large(folder: Path) -> list[str]:
             f"| {workers}, {connections} | {m['ready']:.1f} | {m['memory']:.2f} | {m['p50']:.1f} | {m['p99']:.1f} | {m['rate']:.0f} | "
             f"{m['failed']:.0f} |"
         )
+    server = ours(bundle, folder, 1)
+    changes = catalogue_changes.measure(server, serve_world.LARGE[0], USERS)
+    server.stop()
     size = sum(f.stat().st_size for f in bundle.rglob("*") if f.is_file()) / 1e9
     return [
         "### A million items",
@@ -260,6 +264,10 @@ def large(folder: Path) -> list[str]:
         *rows,
         "",
         coded(bundle),
+        "",
+        "Items added and changed while one connection requests slates:",
+        "",
+        *changes,
         "",
     ]
 
