@@ -68,7 +68,7 @@ def declared() -> list[dict[str, Any]]:
     return features
 
 
-def log(n: int) -> Any:
+def log(n: int) -> tuple[Any, Any]:
     from shortlist import Dataset
     from shortlist.config.project import parse_project
 
@@ -113,7 +113,7 @@ def log(n: int) -> Any:
             "features": declared(),
         }
     )
-    return Dataset.from_frames(events, items, None, project)
+    return project, Dataset.from_frames(events, items, None, project)
 
 
 def rows_of(
@@ -145,9 +145,9 @@ def rows_of(
 def part_offline(n: str) -> dict[str, Any]:
     from shortlist.features.feature_set import FeatureSet
 
-    dataset = log(int(n))
+    project, dataset = log(int(n))
     rng = np.random.default_rng(1)
-    features = FeatureSet.from_project(dataset.project, dataset).fit(dataset)
+    features = FeatureSet.from_project(project, dataset).fit(dataset)
     rows = rows_of(dataset, ROWS // 60, 60, rng)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
@@ -159,8 +159,8 @@ def part_live(n: str) -> dict[str, Any]:
     from shortlist.features.feature_set import FeatureSet
     from shortlist.features.keys import KeyRows, RequestKeys
 
-    dataset = log(int(n))
-    features = FeatureSet.from_project(dataset.project, dataset).fit(dataset)
+    project, dataset = log(int(n))
+    features = FeatureSet.from_project(project, dataset).fit(dataset)
     started = time.perf_counter()
     live = features.counters(dataset)
     rebuild = len(dataset.log) / (time.perf_counter() - started)

@@ -10,7 +10,6 @@ import json
 import statistics
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +19,25 @@ import pyarrow.parquet as pq
 import results
 import shortlist
 from direct import Direct
-from shortlist.config.project import parse_project
+from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.simulate.registry import make_world
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
-def movielens() -> Dataset:
-    tables = (pq.read_table(DATA / "movielens-100k" / f"{n}.parquet") for n in ("events", "items", "users"))
-    return Dataset.from_frames(*tables)
+def movielens() -> tuple[Project, Dataset]:
+    tables = tuple(
+        pq.read_table(DATA / "movielens-100k" / f"{n}.parquet") for n in ("events", "items", "users")
+    )
+    project = shortlist.guess_project(*tables)
+    return project, Dataset.from_frames(*tables, project)
 
 
 CONTEXT = ("daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city")
 
 
-def frappe() -> Dataset:
+def frappe() -> tuple[Project, Dataset]:
     """Read Frappe: uses of apps with their context. The file has no times; the order of its rows is used."""
     events = pq.read_table(DATA / "frappe" / "events.parquet")
     events = events.set_column(
@@ -88,11 +90,10 @@ def frappe() -> Dataset:
             "evaluate": {"requests": "events"},
         }
     )
-    return Dataset.from_frames(events, None, None, project)
+    return project, Dataset.from_frames(events, None, None, project)
 
 
-def rivals(dataset: Dataset) -> dict[str, Any]:
-    project = dataset.project
+def rivals(project: Project) -> dict[str, Any]:
     relevant = project.objectives[project.relevant]
 
     def fitted(library: str) -> Any:
@@ -105,15 +106,14 @@ def rivals(dataset: Dataset) -> dict[str, Any]:
     return {f"{library} directly": fitted(library) for library in ("xgboost", "lightgbm")}
 
 
-def with_heads(dataset: Dataset, heads: str) -> Dataset:
-    rank = dataset.project.rank.model_copy(update={"heads": heads})
-    return replace(dataset, project=dataset.project.model_copy(update={"rank": rank}))
+def with_heads(project: Project, heads: str) -> Project:
+    return project.model_copy(update={"rank": project.rank.model_copy(update={"heads": heads})})
 
 
-def compare(name: str, dataset: Dataset) -> list[str]:
+def compare(name: str, project: Project, dataset: Dataset) -> list[str]:
     """Return a table of the cascade, its retrievers and the baselines, with paired differences."""
-    report = shortlist.evaluate(dataset.project, dataset, others=rivals(dataset))
-    apart = shortlist.evaluate(with_heads(dataset, "separate").project, with_heads(dataset, "separate"))
+    report = shortlist.evaluate(project, dataset, others=rivals(project))
+    apart = shortlist.evaluate(with_heads(project, "separate"), dataset)
     k = report.k
     lines = [
         f"### {name}",
@@ -151,8 +151,8 @@ def worlds() -> list[str]:
             world = make_world(name, seed=seed)
             dataset = world.dataset()
             for heads in ("joint", "separate"):
-                own = with_heads(dataset, heads)
-                report = shortlist.evaluate(own.project, own, truth=world.truths)
+                project = with_heads(world.project(), heads)
+                report = shortlist.evaluate(project, dataset, truth=world.truths)
                 true = ", ".join(
                     f"{m.partition('@')[0][5:]} {e.value:.4g} ({e.low:.4g} – {e.high:.4g})"
                     for m, e in report.metrics["shortlist"].items()
@@ -175,7 +175,7 @@ def weightings() -> list[str]:
 
     world = make_world("video")
     dataset = world.dataset()
-    front = pareto(dataset.project, dataset, ("click", "seconds"), 11, truths=world.truths)
+    front = pareto(world.project(), dataset, ("click", "seconds"), 11, truths=world.truths)
     lines = ["### Pareto front of two objectives in the video world", "", front.sentence(), ""]
     lines += [
         "| click : seconds | replayed click | replayed seconds | predicted click | predicted seconds | true click | true seconds |",
@@ -249,10 +249,10 @@ def scoring() -> list[str]:
 
 PARTS = {
     "movielens": lambda: compare(
-        "MovieLens-100K: likes (ratings of 4 or more), and the rating as a second objective", movielens()
+        "MovieLens-100K: likes (ratings of 4 or more), and the rating as a second objective", *movielens()
     ),
     "frappe": lambda: compare(
-        "Frappe: the app that is used in a context (one request per test event)", frappe()
+        "Frappe: the app that is used in a context (one request per test event)", *frappe()
     ),
     "worlds": worlds,
     "weightings": weightings,

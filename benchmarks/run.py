@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,7 @@ def part_world_evaluate(examples: str) -> None:
     dataset = world.dataset()
     project = world.project()
     project = project.model_copy(update={"rank": project.rank.model_copy(update={"examples": examples})})
-    finish(report=shortlist.evaluate(project, replace(dataset, project=project), truth=world.truth).to_json())
+    finish(report=shortlist.evaluate(project, dataset, truth=world.truth).to_json())
 
 
 def latency(bundle: str, requests: int = 600) -> dict[str, Any]:

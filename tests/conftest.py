@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import World
@@ -47,6 +48,12 @@ def full() -> bool:
 def world() -> World:
     """A world of movies: 600 users, 300 items, 4,000 sessions."""
     return small_world()
+
+
+@pytest.fixture(scope="session")
+def project(world: World) -> Project:
+    """The project of `world`."""
+    return world.project()
 
 
 @pytest.fixture(scope="session")

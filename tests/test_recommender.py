@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 
 import shortlist
+from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.errors import BundleError, DataError, RequestError
 from shortlist.evaluate.report_page import evaluation_page
@@ -156,8 +157,9 @@ def test_a_user_is_one_person_however_the_id_is_spelt() -> None:
         {"user_id": int(u), "item_id": int(min(rng.zipf(1.4), 120)), "timestamp": 1.7e9 + 600.0 * at}
         for at, u in enumerate(rng.integers(0, 200, 4000))
     ]
-    dataset = Dataset.from_frames(events)
-    recommender = Recommender(dataset.project).fit(dataset)
+    project = shortlist.guess_project(events)
+    dataset = Dataset.from_frames(events, project=project)
+    recommender = Recommender(project).fit(dataset)
     for known, spelt in ((7, "7"), (9999, "9999")):
         taken = recommender.recommend(user=known, n=1).items[0].item
         recommender.observe(spelt, str(taken), "event")
@@ -305,17 +307,19 @@ def test_movielens_beats_its_parts(movielens: Path) -> None:
     tables = {
         name: pa.parquet.read_table(movielens / f"{name}.parquet") for name in ("events", "items", "users")
     }
-    dataset = Dataset.from_frames(**tables)
-    report = shortlist.evaluate(dataset.project, dataset)
+    project = shortlist.guess_project(**tables)
+    report = shortlist.evaluate(project, Dataset.from_frames(**tables, project=project))
     for other in ("popular", "neighbours", "als"):
         assert report.differences[other].low > 0, other
 
 
-def test_training_can_begin_from_an_earlier_bundle(recommender: Recommender, dataset: Dataset) -> None:
+def test_training_can_begin_from_an_earlier_bundle(
+    recommender: Recommender, dataset: Dataset, project: Project
+) -> None:
     """The same log again, warm: the factors end where they were, and the slates hardly move."""
     from shortlist.retrieve import ALS
 
-    warm = Recommender(dataset.project).fit(dataset, earlier=recommender)
+    warm = Recommender(project).fit(dataset, earlier=recommender)
     before = next(r for r in recommender.model.retrievers.values() if isinstance(r, ALS))
     after = next(r for r in warm.model.retrievers.values() if isinstance(r, ALS))
     taken = np.flatnonzero(before.item_weights_ > 0)[:10]  # an item that nobody took has no factor

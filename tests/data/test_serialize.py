@@ -15,7 +15,7 @@ from shortlist.errors import BundleError
 
 def test_a_data_set_comes_back_and_leaves_its_log_unread(dataset: Dataset, tmp_path: Path) -> None:
     save_dataset(dataset, tmp_path / "d")
-    again = load_dataset(tmp_path / "d", dataset.project)
+    again = load_dataset(tmp_path / "d")
     assert list(again.items.titles) == list(dataset.items.titles)
     np.testing.assert_array_equal(again.first, dataset.first)
     np.testing.assert_array_equal(again.log.item, dataset.log.item)
@@ -34,4 +34,4 @@ def test_a_data_set_comes_back_and_leaves_its_log_unread(dataset: Dataset, tmp_p
     assert (np.delete(dataset.first, list(earliest)) == np.iinfo(np.int64).min).all()
     np.save(tmp_path / "d" / "first.npy", dataset.first[:-1])
     with pytest.raises(BundleError, match="first event"):
-        load_dataset(tmp_path / "d", dataset.project)
+        load_dataset(tmp_path / "d")

@@ -149,14 +149,14 @@ def shop_window(
 ) -> Iterator[Server]:
     """A server with a report, a running experiment and traffic."""
     folder = tmp_path_factory.mktemp("window")
-    project = dataset.project.model_copy(
+    project = recommender.project.model_copy(
         update={
             "experiments": {
                 "more-variety": Experiment(
                     arms={"as now": Arm(), "varied": Arm(diversity=0.6)}, metric="play", people=500
                 )
             },
-            "evaluate": dataset.project.evaluate.model_copy(update={"bootstrap": 200, "people": 200}),
+            "evaluate": recommender.project.evaluate.model_copy(update={"bootstrap": 200, "people": 200}),
         }
     )
     other = Recommender.load(recommender.save(folder / "plain")).with_project(project)

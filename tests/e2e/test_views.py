@@ -29,8 +29,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         if name not in running:
             folder = tmp_path_factory.mktemp(name)
             world = make_world(name, users=400, items=250, sessions=6_000, days=30, seed=1)
-            dataset = world.dataset()
-            bundle = Recommender(dataset.project).fit(dataset).save(folder / "bundle")
+            bundle = Recommender(world.project()).fit(world.dataset()).save(folder / "bundle")
             running[name] = Server(bundle, folder / "events.sqlite")
         return running[name]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 import shortlist
 from shortlist.config.project import Project
@@ -30,8 +31,8 @@ def with_(project: Project, **settings: Any) -> Project:
     return project.model_copy(update={"evaluate": project.evaluate.model_copy(update=settings)})
 
 
-def relevant(dataset: Dataset) -> np.ndarray:
-    return np.flatnonzero(dataset.positives(dataset.project.objectives[dataset.project.relevant]))
+def relevant(project: Project, dataset: Dataset) -> NDArray[np.int64]:
+    return np.flatnonzero(dataset.positives(project.objectives[project.relevant]))
 
 
 def one(project: Project, dataset: Dataset) -> Fold:
@@ -43,10 +44,10 @@ def one(project: Project, dataset: Dataset) -> Fold:
 # ---------------------------------------------------------------- protocols
 
 
-def test_time_learns_from_before_and_asks_for_after(dataset: Dataset) -> None:
-    fold = one(dataset.project, dataset)
+def test_time_learns_from_before_and_asks_for_after(dataset: Dataset, project: Project) -> None:
+    fold = one(project, dataset)
     assert fold.train.log.time.max() < fold.moment
-    later = relevant(dataset)
+    later = relevant(project, dataset)
     later = later[dataset.log.time[later] >= fold.moment]
     n = len(dataset.items)
     wanted = np.unique(dataset.log.user[later].astype(np.int64) * n + dataset.log.item[later])
@@ -55,23 +56,23 @@ def test_time_learns_from_before_and_asks_for_after(dataset: Dataset) -> None:
     np.testing.assert_array_equal(fold.users[fold.truth.owner].astype(np.int64) * n + fold.truth.item, wanted)
 
 
-def test_rolling_cuts_follow_each_other(dataset: Dataset) -> None:
-    found = list(make_folds(with_(dataset.project, protocol="rolling", cuts=3), dataset))
+def test_rolling_cuts_follow_each_other(dataset: Dataset, project: Project) -> None:
+    found = list(make_folds(with_(project, protocol="rolling", cuts=3), dataset))
     assert len(found) == 3
     assert [f.moment for f in found] == sorted(f.moment for f in found)
     for fold, following in itertools.pairwise(found):
         assert fold.train.log.time.max() < fold.moment
         # the test of one cut is over where the next begins
-        later = relevant(dataset)
+        later = relevant(project, dataset)
         times = dataset.log.time[later]
         inside = set(dataset.log.user[later[(times >= fold.moment) & (times < following.moment)]].tolist())
         assert set(fold.users.tolist()) <= inside
 
 
-def test_leave_last_takes_each_persons_last(dataset: Dataset) -> None:
-    fold = one(with_(dataset.project, protocol="leave_last"), dataset)
+def test_leave_last_takes_each_persons_last(dataset: Dataset, project: Project) -> None:
+    fold = one(with_(project, protocol="leave_last"), dataset)
     log = dataset.log
-    rows = relevant(dataset)
+    rows = relevant(project, dataset)
     last = {int(log.user[r]): int(r) for r in rows}
     for row in range(0, len(fold.users), 17):
         user = int(fold.users[row])
@@ -83,8 +84,8 @@ def test_leave_last_takes_each_persons_last(dataset: Dataset) -> None:
     assert "of the log" in fold.facts["learnt_from_after_the_test"]
 
 
-def test_held_out_people_are_nowhere_in_training(dataset: Dataset) -> None:
-    fold = one(with_(dataset.project, protocol="users", test=0.1), dataset)
+def test_held_out_people_are_nowhere_in_training(dataset: Dataset, project: Project) -> None:
+    fold = one(with_(project, protocol="users", test=0.1), dataset)
     assert not np.isin(fold.users, fold.train.log.user).any()
     assert np.isin(fold.users, fold.known.log.user).mean() > 0.9  # but their earlier events are told
     h = fold.known.histories
@@ -95,7 +96,7 @@ def test_held_out_people_are_nowhere_in_training(dataset: Dataset) -> None:
         assert not np.isin(wanted, told).any()
 
 
-def test_a_given_test_table(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_given_test_table(dataset: Dataset, project: Project, tmp_path: Path) -> None:
     ids = dataset.items.ids
     table = pa.table(
         {
@@ -108,32 +109,31 @@ def test_a_given_test_table(dataset: Dataset, tmp_path: Path) -> None:
     )
     path = tmp_path / "test.parquet"
     pd.DataFrame(table.to_pydict()).to_parquet(path)
-    project = with_(dataset.project, protocol="given", given=str(path))
-    fold = one(project, dataset)
+    given = with_(project, protocol="given", given=str(path))
+    fold = one(given, dataset)
     assert fold.facts["test_people_unknown"] == 1
     assert fold.facts["test_items_unknown"] == 1
     assert (fold.users == -1).sum() == 1
     assert fold.truth.item.max() == len(dataset.items)
     with pytest.raises(ProjectError, match=r"evaluate\.given"):
-        one(with_(dataset.project, protocol="given"), dataset)
+        one(with_(project, protocol="given"), dataset)
     pd.DataFrame(table.to_pydict()).assign(kind="rating").to_parquet(path)
     with pytest.raises(DataError, match="no row of the test is relevant"):
-        one(project, dataset)
+        one(given, dataset)
 
 
-def test_sampled_candidates_are_refused_with_the_reason(dataset: Dataset) -> None:
+def test_sampled_candidates_are_refused_with_the_reason(dataset: Dataset, project: Project) -> None:
     with pytest.raises(ProjectError, match="whole catalogue") as caught:
-        evaluate(with_(dataset.project, candidates=100), dataset)
+        evaluate(with_(project, candidates=100), dataset)
     assert "Krichene & Rendle 2020" in str(caught.value)
     assert "people may be sampled, items may not" in str(caught.value)
 
 
 @pytest.fixture(scope="module")
-def small(dataset: Dataset) -> Project:
+def small(project: Project) -> Project:
     """Quick to train: few trees."""
-    settings = dataset.project.model_copy(deep=True)
-    rank = settings.rank.model_copy(update={"trees": 20})
-    return with_(settings.model_copy(update={"rank": rank}), people=200, bootstrap=100)
+    rank = project.rank.model_copy(update={"trees": 20})
+    return with_(project.model_copy(update={"rank": rank}), people=200, bootstrap=100)
 
 
 @pytest.mark.parametrize("protocol", ["rolling", "leave_last", "users"])
@@ -168,11 +168,11 @@ def names(leaks: list[Any]) -> set[str]:
     return {leak.name for leak in leaks}
 
 
-def test_clean_tables_are_not_accused(dataset: Dataset) -> None:
-    assert check_leaks(dataset, dataset.project.evaluate) == []
+def test_clean_tables_are_not_accused(dataset: Dataset, project: Project) -> None:
+    assert check_leaks(dataset, project.evaluate) == []
 
 
-def test_a_statistic_over_the_test_period_is_named(world: World, dataset: Dataset) -> None:
+def test_a_statistic_over_the_test_period_is_named(world: World, dataset: Dataset, project: Project) -> None:
     log = dataset.log
     plays = np.bincount(log.item[log.is_kind(["play"])], minlength=len(dataset.items))
     leaky = replace(world, items=world.items.append_column("plays", pa.array(plays)))
@@ -181,16 +181,16 @@ def test_a_statistic_over_the_test_period_is_named(world: World, dataset: Datase
         **settings["items"],
         "attributes": {**settings["items"]["attributes"], "plays": "number"},
     }
-    data = replace(leaky, settings=settings).dataset()
-    found = check_leaks(data, data.project.evaluate)
+    leaky = replace(leaky, settings=settings)
+    found = check_leaks(leaky.dataset(), leaky.project().evaluate)
     assert names(found) == {"statistic over the test period"}
     assert found[0].where == "items.plays"
     assert "the number of play events" in str(found[0])
     # the same column as of the cut is not accused
-    cut = one(dataset.project, dataset).moment
+    cut = one(project, dataset).moment
     before = np.bincount(log.item[log.is_kind(["play"]) & (log.time < cut)], minlength=len(dataset.items))
     clean = replace(world, items=world.items.append_column("plays", pa.array(before)), settings=settings)
-    assert check_leaks(clean.dataset(), dataset.project.evaluate) == []
+    assert check_leaks(clean.dataset(), project.evaluate) == []
 
 
 def _tables(dataset: Dataset, cut: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -211,8 +211,8 @@ def _lists(test: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"user_id": people, "item_id": test.item_id.iloc[0], "rank": 1})
 
 
-def test_duplicates_and_future_events_between_tables_are_named(dataset: Dataset) -> None:
-    cut = one(dataset.project, dataset).moment
+def test_duplicates_and_future_events_between_tables_are_named(dataset: Dataset, project: Project) -> None:
+    cut = one(project, dataset).moment
     train, test = _tables(dataset, cut)
     run = lambda a: shortlist.evaluate({"mine": _lists(test)}, test=test, train=a, draws=100)  # noqa: E731
     assert run(train).leaks == []
@@ -260,9 +260,10 @@ def test_the_target_in_a_feature_is_named() -> None:
         role: getattr(world, role).append_column("number", pa.array(np.arange(getattr(world, role).num_rows)))
         for role in ("items", "users")
     }
-    leaky = replace(world, **numbered, settings=settings).dataset()
-    recommender = Recommender(leaky.project).fit(leaky)
-    found = find_leaks(leaky.project, leaky, one(leaky.project, leaky), recommender, {})
+    leaky = replace(world, settings=settings, **numbered)
+    project, dataset = leaky.project(), leaky.dataset()
+    recommender = Recommender(project).fit(dataset)
+    found = find_leaks(project, dataset, one(project, dataset), recommender, {})
     assert names(found) == {"target in a feature"}
     assert found[0].where == "watched_before"
     assert "alone it predicts 'play'" in str(found[0])
@@ -303,7 +304,7 @@ def test_a_real_run_with_a_retriever_that_saw_too_much(
 def test_honest_columns_are_not_accused_whatever_the_world(seed: int) -> None:
     world = make_movies(users=400, items=250, sessions=2_500, days=40, seed=seed)
     data = world.dataset()
-    cut = one(data.project, data).moment
+    cut = one(world.project(), data).moment
     log, n = data.log, len(data.items)
     before = log.time < cut
     plays, shown = (
@@ -325,5 +326,5 @@ def test_honest_columns_are_not_accused_whatever_the_world(seed: int) -> None:
         **settings["items"],
         "attributes": {**settings["items"]["attributes"], **numbers},
     }
-    data = replace(world, items=items, settings=settings).dataset()
-    assert check_leaks(data, data.project.evaluate) == []
+    world = replace(world, items=items, settings=settings)
+    assert check_leaks(world.dataset(), world.project().evaluate) == []

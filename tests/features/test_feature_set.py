@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import shortlist
+from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import as_of
 from shortlist.simulate.video import make_video
-from support.feature_cases import FEATURES, assert_equal, feature_set, make, replay, requests_for_all_items
+from shortlist.simulate.world import World
+from support.feature_cases import assert_equal, feature_set, make, replay, requests_for_all_items
 
 
 def test_by_hand() -> None:
@@ -72,7 +74,7 @@ def test_online_equals_offline(events: list[Any], asked: list[tuple[int, int]], 
     rows, devices, delays = zip(*events, strict=True)
     more = [("u", "a", 900.0, "show", 1.0), ("v", "a", 901.0, "play", 1.0), ("w", "b", 902.0, "play", 1.0)]
     dataset = make(
-        [*rows, *more], FEATURES, [*devices, "tv", "phone", None], [*delays, 0.0, 0.0, 0.0] if late else None
+        [*rows, *more], [*devices, "tv", "phone", None], [*delays, 0.0, 0.0, 0.0] if late else None
     )
     asked = sorted(asked, key=lambda a: a[1])
     users, moments = (
@@ -83,14 +85,15 @@ def test_online_equals_offline(events: list[Any], asked: list[tuple[int, int]], 
 
 
 @pytest.mark.parametrize("name", ["movies", "video"])
-def test_online_equals_offline_in_worlds(name: str, dataset: Dataset) -> None:
+def test_online_equals_offline_in_worlds(name: str, world: World) -> None:
     """A million (row, feature) pairs of each world, no mismatch."""
     if name == "video":
-        dataset = make_video(users=400, items=300, sessions=3_000, days=20, seed=3).dataset()
+        world = make_video(users=400, items=300, sessions=3_000, days=20, seed=3)
+    dataset = world.dataset()
     rng = np.random.default_rng(0)
     moments = np.sort(rng.choice(dataset.log.time[len(dataset.log) // 4 :], 200))
     users = rng.integers(0, len(dataset.users), 200).astype(np.int32)
-    offline, online, names = replay(dataset, users, moments)
+    offline, online, names = replay(dataset, users, moments, world.project())
     assert offline.size >= 1_000_000
     assert_equal(offline, online, names)
 
@@ -98,7 +101,8 @@ def test_online_equals_offline_in_worlds(name: str, dataset: Dataset) -> None:
 def test_online_equals_offline_on_movielens(movielens: Path) -> None:
     """A million (row, feature) pairs of real ratings, no mismatch."""
     events, items, users = (pq.read_table(movielens / f"{n}.parquet") for n in ("events", "items", "users"))
-    dataset = Dataset.from_frames(events, items, users)
+    project = shortlist.guess_project(events, items, users)
+    dataset = Dataset.from_frames(events, items, users, project)
     rated = dataset.log.kinds[0]
     more = [
         {"name": "user_genre", "kind": "mean", "by": "user*item.genres", "event": rated},
@@ -121,19 +125,18 @@ def test_online_equals_offline_on_movielens(movielens: Path) -> None:
             "window": "60d",
         },
     ]
-    project = dataset.project.model_copy(update={"features": [*dataset.project.features, *more]})
-    dataset = replace(dataset, project=project)
+    project = project.model_copy(update={"features": [*project.features, *more]})
     rng = np.random.default_rng(0)
     moments = np.sort(rng.choice(dataset.log.time[len(dataset.log) // 4 :], 30))
     people = rng.integers(0, len(dataset.users), 30).astype(np.int32)
-    offline, online, names = replay(dataset, people, moments)
+    offline, online, names = replay(dataset, people, moments, project)
     assert offline.size >= 1_000_000
     assert_equal(offline, online, names)
 
 
-def test_a_visitor_counts_like_a_user(dataset: Dataset) -> None:
+def test_a_visitor_counts_like_a_user(dataset: Dataset, project: Project) -> None:
     """A history sent with a request gives the same features by user as the same events in the log."""
-    features = feature_set(dataset).fit(dataset)
+    features = feature_set(dataset, project=project).fit(dataset)
     counters, items = features.counters(dataset), features.item_features(dataset.items)
     user = int(np.diff(dataset.histories.indptr).argmax())
     moments = np.array([int(dataset.log.time[-1]) + 1])

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.features.aggregates import FOREVER, Aggregate
 from shortlist.features.keys import KeyEncoder, KeyRows, RequestKeys
@@ -18,8 +19,8 @@ from support.feature_cases import add_event, feature_set, make
 MINUTE = 60_000
 
 
-def test_a_restart_rebuilds_the_same_counters(dataset: Dataset) -> None:
-    features = feature_set(dataset).fit(dataset)
+def test_a_restart_rebuilds_the_same_counters(dataset: Dataset, project: Project) -> None:
+    features = feature_set(dataset, project=project).fit(dataset)
     log = dataset.log.rows(slice(0, 8_000))
     at_once, one_by_one = features.empty_counters(), features.empty_counters()
     at_once.add_log(log, dataset.items.attributes)

@@ -8,7 +8,7 @@ import pytest
 
 from shortlist.errors import ProjectError
 from shortlist.features.validate import FeatureSchema, parse_features
-from support.feature_cases import FEATURES, make
+from support.feature_cases import FEATURES, case_project, make
 
 SCHEMA = FeatureSchema(
     {"tags": "list", "shop": "category", "price": "number", "made": "time"},
@@ -71,4 +71,4 @@ def test_circular_dependency() -> None:
 
 def test_schema_of_a_data_set_and_of_its_project() -> None:
     dataset = make([("u", "a", 1.0, "play", 1.0), ("u", "a", 2.0, "show", 1.0)])
-    assert FeatureSchema.of_dataset(dataset) == FeatureSchema.of_project(dataset.project, dataset.log.kinds)
+    assert FeatureSchema.of_dataset(dataset) == FeatureSchema.of_project(case_project(), dataset.log.kinds)

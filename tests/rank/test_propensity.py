@@ -10,12 +10,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from shortlist.config.objectives import Objective
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.rank.propensity import estimate_examination
 from shortlist.simulate.video import EXAMINATION, make_video
 from shortlist.simulate.world import World
 from support.examples import examples_of, ranker_of
+
+CLICK = Objective(events=["click"], window="30s")
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +27,7 @@ def video() -> World:
 
 
 def test_examination_is_recovered_within_ten_percent(video: World) -> None:
-    dataset = video.dataset()
-    found = estimate_examination(dataset, dataset.project.objectives["click"])
+    found = estimate_examination(video.dataset(), video.project().objectives["click"])
     assert found.method == "swaps"
     assert len(found.share) == len(EXAMINATION)
     np.testing.assert_allclose(found.share, EXAMINATION, rtol=0.1)
@@ -43,7 +45,7 @@ def test_examination_is_recovered_without_propensities() -> None:
     truth = 1 / (1 + 0.5 * np.arange(slots))
     click = rng.random((n, slots)) < quality[shown] * truth
     dataset = make_log(shown, click)
-    found = estimate_examination(dataset, dataset.project.objectives["click"])
+    found = estimate_examination(dataset, CLICK)
     assert found.method == "harvest"
     np.testing.assert_allclose(found.share, truth, rtol=0.1)
     # the naive curve attributes the quality of items to their slots
@@ -68,12 +70,12 @@ def test_deterministic_slates_are_not_used_as_experiments() -> None:
         np.pad(chance, ((0, n), (0, 0)), constant_values=np.nan),
     ):
         dataset = make_log(shown, click, propensity)
-        found = estimate_examination(dataset, dataset.project.objectives["click"])
+        found = estimate_examination(dataset, CLICK)
         assert found.method == "swaps"
         np.testing.assert_allclose(found.share, truth, rtol=0.12)
     # without randomness, items that were shown in several slots are compared
     alone = make_log(certain, click[n:], np.ones((n, slots)))
-    assert estimate_examination(alone, alone.project.objectives["click"]).method == "harvest"
+    assert estimate_examination(alone, CLICK).method == "harvest"
 
 
 def make_log(shown: NDArray[Any], click: NDArray[Any], propensity: NDArray[Any] | None = None) -> Dataset:
@@ -97,9 +99,7 @@ def make_log(shown: NDArray[Any], click: NDArray[Any], propensity: NDArray[Any] 
         events = events.append_column("slate", [np.concatenate([row, np.full(len(at), -1)])])
         events = events.append_column("propensity", pa.array(chance, from_pandas=True))
         columns |= {"slate": "slate", "propensity": "propensity"}
-    project = parse_project(
-        {"data": {"columns": columns}, "objectives": {"click": {"events": ["click"], "window": "30s"}}}
-    )
+    project = parse_project({"data": {"columns": columns}, "objectives": {"click": CLICK.model_dump()}})
     return Dataset.from_frames(events, None, None, project)
 
 

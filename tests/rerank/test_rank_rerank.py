@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from shortlist.config.objectives import Objective
-from shortlist.config.project import parse_project
+from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.log import Log
 from shortlist.data.split import stage_cuts
@@ -89,15 +89,15 @@ def test_labels_against_a_loop(
     assert labels(log, Objective(kind="amount", events=["play"], window="30s"), *ask)[0] == sum(followed)
 
 
-def test_a_leak_is_an_error(dataset: Dataset, recommender: Recommender) -> None:
-    cuts = stage_cuts(dataset.log, dataset.project.evaluate)
+def test_a_leak_is_an_error(dataset: Dataset, project: Project, recommender: Recommender) -> None:
+    cuts = stage_cuts(dataset.log, project.evaluate)
     with pytest.raises(LeakError, match="would contain the labels"):
         make_training_set(
             dataset,
             recommender.model.retrievers,
-            FeatureSet.from_project(dataset.project, dataset),
+            FeatureSet.from_project(project, dataset),
             Window(cuts.ranker, cuts.validation, cuts.end),
-            ExampleSettings.of(dataset.project),
+            ExampleSettings.of(project),
         )
 
 
@@ -118,16 +118,17 @@ def _from_slates(
         "features": [{"name": "slot", "kind": "position"}],
     }
     items = pa.table({"item_id": ["a", "b", "c", "d"], "used_up": [1.0] * 4})
-    dataset = Dataset.from_frames(events, items, None, parse_project(settings))
+    project = parse_project(settings)
+    dataset = Dataset.from_frames(events, items, None, project)
     start = int(dataset.log.time[0]) + 500_000
     past = dataset.before(start)
     sources = {"popular": Popular().fit(past)}
     return make_training_set(
         dataset,
         sources,
-        FeatureSet.from_project(dataset.project, dataset).fit(past),
+        FeatureSet.from_project(project, dataset).fit(past),
         Window(start, start + 1_000_000, start),
-        ExampleSettings.of(dataset.project),
+        ExampleSettings.of(project),
     )
 
 
@@ -198,8 +199,10 @@ def test_isotonic_bends_where_platt_cannot_and_never_ties() -> None:
     assert expected_calibration_error(truth + 0.1, label, one) == pytest.approx(0.1, abs=0.01)
 
 
-def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recommender: Recommender) -> None:
-    cuts = stage_cuts(dataset.log, dataset.project.evaluate)
+def test_play_predictions_are_calibrated_on_validation(
+    dataset: Dataset, project: Project, recommender: Recommender
+) -> None:
+    cuts = stage_cuts(dataset.log, project.evaluate)
     fresh = {
         n: type(r)(r.config).fit(dataset.before(cuts.ranker)) for n, r in recommender.model.retrievers.items()
     }
@@ -208,7 +211,7 @@ def test_play_predictions_are_calibrated_on_validation(dataset: Dataset, recomme
         fresh,
         recommender.model.features,
         Window(cuts.validation, cuts.end, cuts.ranker),
-        ExampleSettings.of(dataset.project),
+        ExampleSettings.of(project),
     )
     predicted = recommender.model.ranker.predict(held.matrix)[:, 0]
     happened = np.average(held.labels["play"], weights=held.weights)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from shortlist.config.project import parse_project
+from shortlist.config.project import Project, parse_project
 from shortlist.config.rerank import FairShare, RerankSettings, Rule
 from shortlist.data.attributes import NumberAttribute
 from shortlist.data.dataset import Dataset
@@ -119,8 +119,8 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
     assert (answer["stage"], answer["sentence"]) == ("rules", "The rule 'no horror' hides it.")
 
 
-def test_invalid_settings_are_refused(dataset: Dataset) -> None:
-    base = dataset.project.model_dump()
+def test_invalid_settings_are_refused(project: Project) -> None:
+    base = project.model_dump()
     rule = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
     for change, message in (
         ({"rules": [rule, rule]}, "names must differ"),

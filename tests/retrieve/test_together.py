@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
+from shortlist.data.seen import hidden_once_seen
 from shortlist.errors import ProjectError, RequestError
 from shortlist.recommender import Recommender
 from shortlist.retrieve.together import Together
@@ -102,10 +103,13 @@ def test_likeness_by_a_source_of_choice(recommender: Recommender, dataset: Datas
 def test_what_is_used_up_may_come_back(world: World) -> None:
     settings = {**world.settings, "rerank": {**world.settings["rerank"], "show_again": "minutes"}}
     settings["rank"] = {"trees": 20, "heads": "separate"}
-    dataset = Dataset.from_frames(world.events, world.items, world.users, parse_project(settings))
-    once = dataset.once(np.arange(len(dataset.items), dtype=np.int32))
-    assert not once.any()  # every film has minutes, so every film may come back
-    recommender = Recommender(dataset.project).fit(dataset)
+    project = parse_project(settings)
+    dataset = Dataset.from_frames(world.events, world.items, world.users, project)
+    codes = np.arange(len(dataset.items))
+    assert not hidden_once_seen(
+        dataset.items, codes, project.rerank
+    ).any()  # every film has minutes, so every film may come back
+    recommender = Recommender(project).fit(dataset)
     people = recommender.some_users(30)
     had = [
         set(dataset.items.ids.ids(recommender.state.histories.of(dataset.users.ids.codes([p]), [p]).item))
@@ -113,5 +117,4 @@ def test_what_is_used_up_may_come_back(world: World) -> None:
     ]
     shown = [{r.item for r in slate} for slate in recommender.recommend(users=people, n=20)]
     assert sum(len(a & b) for a, b in zip(had, shown, strict=True)) > 0
-    plain = Dataset.from_frames(world.events, world.items, world.users, parse_project(world.settings))
-    assert plain.once(np.arange(len(plain.items), dtype=np.int32)).all()
+    assert hidden_once_seen(dataset.items, codes, world.project().rerank).all()

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 import shortlist
-from shortlist.config.project import parse_project
+from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories, as_of
 from shortlist.data.log import Log
@@ -84,23 +84,16 @@ FEATURES: list[dict[str, Any]] = [
 Row = tuple[str, str, float, str, float | None]
 
 
-def make(
-    events: Sequence[Row],
-    features: list[dict[str, Any]] = FEATURES,
-    devices: list[str | None] | None = None,
-    late: list[float] | None = None,
-) -> Dataset:
-    """A data set of (user, item, second, kind, value) rows, with a device each, and how late each became known."""
-    columns = list(map(list, zip(*events, strict=True)))
-    table = pa.table(dict(zip(["user_id", "item_id", "timestamp", "kind", "value"], columns, strict=True)))
-    table = table.append_column("device", pa.array(devices or ["tv"] * len(events), pa.string()))
-    names = {"timestamp": "timestamp", "kind": "kind", "value": "value"}
-    if late is not None:
-        arrival = np.array(columns[2]) + np.array(late)
-        table, names = table.append_column("arrival", pa.array(arrival)), {**names, "arrival": "arrival"}
-    project = parse_project(
+def case_project(arrival: bool = False) -> Project:
+    """The project of `make`: features of every kind."""
+    columns = ["timestamp", "kind", "value", *(["arrival"] if arrival else [])]
+    return parse_project(
         {
-            "data": {"duplicates": "keep", "columns": names, "context": {"device": "category"}},
+            "data": {
+                "duplicates": "keep",
+                "columns": {name: name for name in columns},
+                "context": {"device": "category"},
+            },
             "items": {
                 "id": "item_id",
                 "attributes": {
@@ -114,15 +107,31 @@ def make(
             },
             "users": {"id": "user_id", "attributes": {"land": "category", "likes": "list"}},
             "objectives": {"play": {"events": ["play"]}},
-            "features": features,
+            "features": FEATURES,
         }
     )
-    return Dataset.from_frames(table, ITEMS, USERS, project)
 
 
-def feature_set(dataset: Dataset, priors: dict[str, float] | None = None) -> FeatureSet:
-    """The features that the project of a data set declares."""
-    return FeatureSet.from_project(dataset.project, dataset, priors)
+def make(
+    events: Sequence[Row],
+    devices: list[str | None] | None = None,
+    late: list[float] | None = None,
+) -> Dataset:
+    """A data set of (user, item, second, kind, value) rows, with a device each, and how late each became known."""
+    columns = list(map(list, zip(*events, strict=True)))
+    table = pa.table(dict(zip(["user_id", "item_id", "timestamp", "kind", "value"], columns, strict=True)))
+    table = table.append_column("device", pa.array(devices or ["tv"] * len(events), pa.string()))
+    if late is not None:
+        arrival = np.array(columns[2]) + np.array(late)
+        table = table.append_column("arrival", pa.array(arrival))
+    return Dataset.from_frames(table, ITEMS, USERS, case_project(arrival=late is not None))
+
+
+def feature_set(
+    dataset: Dataset, priors: dict[str, float] | None = None, project: Project | None = None
+) -> FeatureSet:
+    """The features that a project (default: `case_project()`) declares."""
+    return FeatureSet.from_project(project or case_project(), dataset, priors)
 
 
 def requests_for_all_items(
@@ -150,10 +159,10 @@ def add_event(counters: OnlineCounters, log: Log, row: int, dataset: Dataset) ->
 
 
 def replay(
-    dataset: Dataset, users: NDArray[np.int32], moments: NDArray[np.int64]
+    dataset: Dataset, users: NDArray[np.int32], moments: NDArray[np.int64], project: Project | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[str]]:
     """The same requests by SQL over the whole log, and online, with events added one by one as they arrive."""
-    features = feature_set(dataset).fit(dataset)
+    features = feature_set(dataset, project=project).fit(dataset)
     rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
     items = features.item_features(dataset.items)
     offline = features.offline_matrix(rows, dataset)

@@ -12,8 +12,7 @@ from support.worlds import small_world
 
 def train_bundle(world: World, folder: Path) -> Path:
     """Train on a world and save the bundle into a folder that does not exist yet."""
-    dataset = world.dataset()
-    return Recommender(dataset.project).fit(dataset).save(folder)
+    return Recommender(world.project()).fit(world.dataset()).save(folder)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def rows_of(data: Dataset) -> list[tuple[object, ...]]:
 
 def test_tables_and_store_are_one_log(early: World, whole: Dataset, store: EventStore, cut: int) -> None:
     base = early.dataset()
-    more = merge_store(base, store, base.project.data)
+    more = merge_store(base, store, early.project().data)
     assert len(base.log) < len(more.dataset.log) == len(whole.log)
     assert sorted(map(repr, rows_of(more.dataset))) == sorted(map(repr, rows_of(whole)))
     assert (np.diff(more.dataset.log.time) >= 0).all()
@@ -131,9 +131,11 @@ def test_tables_and_store_are_one_log(early: World, whole: Dataset, store: Event
     assert sorted(np.unique(late, return_counts=True)[1]) == sorted(np.unique(then, return_counts=True)[1])
     assert not set(late.tolist()) & set(log.slate[log.time < cut].tolist())
     # from its own mark on there is nothing new; from another store's mark, everything is looked at again and found there already
-    again = merge_store(more.dataset, store, base.project.data, more.position)
+    again = merge_store(more.dataset, store, early.project().data, more.position)
     assert (again.new, again.position) == (0, more.position)
-    other = merge_store(more.dataset, store, base.project.data, StorePosition("another store", 10**6, 10**6))
+    other = merge_store(
+        more.dataset, store, early.project().data, StorePosition("another store", 10**6, 10**6)
+    )
     assert other.new == 0
     own = base.check.set_aside.get("duplicates", 0)  # of the tables themselves
     assert other.dataset.check.set_aside["duplicates"] == own + len(list(store.events()))
@@ -141,7 +143,7 @@ def test_tables_and_store_are_one_log(early: World, whole: Dataset, store: Event
 
 def test_what_cannot_be_used_is_counted(early: World, store: EventStore) -> None:
     base = early.dataset()
-    before = merge_store(base, store, base.project.data)
+    before = merge_store(base, store, early.project().data)
     someone, item = base.users.ids.id(0), base.items.ids.id(0)
     time = before.dataset.log.time[-1] + 1
     store.write(
@@ -151,7 +153,7 @@ def test_what_cannot_be_used_is_counted(early: World, store: EventStore) -> None
             StoredEvent("x3", "somebody new", item, "play", int(time), 100.0),
         ]
     )
-    more = merge_store(base, store, base.project.data)
+    more = merge_store(base, store, early.project().data)
     check = more.dataset.check
     assert check.set_aside["of unknown items"] == check.set_aside["of unknown kinds"] == 1
     assert check.read == check.kept + sum(check.set_aside.values())
@@ -168,7 +170,7 @@ def test_operators_changes_are_learnt_from(early: World, store: EventStore) -> N
     store.add_operation(Operation(2, "item", retired, {"retired": True}, "k"))
     store.erase(erased, 3, "k")
     store.write([StoredEvent("n1", base.users.ids.id(5), "m-new", "play", int(base.log.time[-1]), 50.0)])
-    more = merge_store(base, store, base.project.data)
+    more = merge_store(base, store, early.project().data)
     items = more.dataset.items
     code = items.ids.code("m-new")
     assert items.titles[code] == "A new one"
@@ -204,9 +206,9 @@ def test_a_server_counts_nothing_twice(
 ) -> None:
     base = early.dataset()
     store.add_operation(Operation(2, "item", base.items.ids.id(3), {"retired": True}, "k"))
-    first = Recommender(base.project).fit(base)
-    more = merge_store(base, store, base.project.data)
-    second = train_again(base.project, more, first)
+    first = Recommender(early.project()).fit(base)
+    more = merge_store(base, store, early.project().data)
+    second = train_again(early.project(), more, first)
     place = second.save(tmp_path / "again")
     loaded = load(place, store)
     assert loaded.row == more.position.row == len(list(store.events()))
@@ -237,9 +239,9 @@ def test_a_server_counts_nothing_twice(
 
 def test_the_gate(early: World, whole: Dataset, store: EventStore) -> None:
     base = early.dataset()
-    present = Recommender(base.project).fit(base)
-    more = merge_store(base, store, base.project.data)
-    same = pass_gate(base.project, more.dataset, present)
+    present = Recommender(early.project()).fit(base)
+    more = merge_store(base, store, early.project().data)
+    same = pass_gate(early.project(), more.dataset, present)
     assert same.passed
     assert same.comparison is not None
     assert same.comparison.people >= 100
@@ -252,16 +254,16 @@ def test_the_gate(early: World, whole: Dataset, store: EventStore) -> None:
             "rank": {"trees": 1, "learning_rate": 0.001},
         }
     )
-    worse = pass_gate(broken, more.dataset, Recommender(base.project).fit(base))
+    worse = pass_gate(broken, more.dataset, Recommender(early.project()).fit(base))
     assert not worse.passed, worse.said
     assert "worse" in worse.said
     # hardly anything new: settings are compared on the end of the log, which the present model must not have seen
-    seen_all = Recommender(base.project).fit(more.dataset)
-    settings = pass_gate(base.project, more.dataset, seen_all)
+    seen_all = Recommender(early.project()).fit(more.dataset)
+    settings = pass_gate(early.project(), more.dataset, seen_all)
     assert settings.comparison is not None
     assert "hardly anything is new" in settings.said
     assert settings.comparison.difference.value == pytest.approx(0, abs=0.02)
-    assert pass_gate(base.project, more.dataset, None).passed
+    assert pass_gate(early.project(), more.dataset, None).passed
 
 
 def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path) -> None:

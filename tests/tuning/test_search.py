@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import shortlist
-from shortlist.config.project import parse_project, read_project
+from shortlist.config.project import Project, parse_project, read_project
 from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
@@ -34,7 +34,7 @@ def video() -> Any:
 
 def test_the_front_trades_clicks_for_seconds_and_the_truth_agrees(video: Any) -> None:
     dataset = video.dataset()
-    front = pareto(dataset.project, dataset, ("click", "seconds"), 5, truths=video.truths)
+    front = pareto(video.project(), dataset, ("click", "seconds"), 5, truths=video.truths)
     assert len(front.points) == 5
     assert front.views() == ["replayed", "predicted", "true"]
     clicks, seconds = front.points[0], front.points[-1]
@@ -53,18 +53,16 @@ def test_the_front_trades_clicks_for_seconds_and_the_truth_agrees(video: Any) ->
 
 
 def test_fronts_name_what_is_wrong(video: Any, dataset: Dataset) -> None:
-    whole = video.dataset()
+    project, whole = video.project(), video.dataset()
     with pytest.raises(ProjectError, match="no objective 'sleep'"):
-        pareto(whole.project, whole, ("click", "sleep"))
-    lonely = whole.project.model_copy(update={"objectives": {"click": whole.project.objectives["click"]}})
+        pareto(project, whole, ("click", "sleep"))
+    lonely = project.model_copy(update={"objectives": {"click": project.objectives["click"]}})
     with pytest.raises(ProjectError, match="a trade-off needs two"):
         pareto(lonely, whole)
 
 
-def test_a_study_goes_on_where_it_stopped(dataset: Dataset, tmp_path: Path) -> None:
-    project = dataset.project.model_copy(
-        update={"rank": dataset.project.rank.model_copy(update={"trees": 20})}
-    )
+def test_a_study_goes_on_where_it_stopped(dataset: Dataset, project: Project, tmp_path: Path) -> None:
+    project = project.model_copy(update={"rank": project.rank.model_copy(update={"trees": 20})})
     seen: list[float] = []
     first = tune(project, dataset, 2, tmp_path / "s.sqlite", lambda what, share: seen.append(share))
     assert seen[-1] == 1.0
@@ -82,9 +80,9 @@ def test_a_study_goes_on_where_it_stopped(dataset: Dataset, tmp_path: Path) -> N
         tune(project, dataset.before(int(dataset.log.time[-1])), 1, tmp_path / "s.sqlite")
 
 
-def test_every_setting_that_is_searched_is_one_a_project_may_have(dataset: Dataset) -> None:
+def test_every_setting_that_is_searched_is_one_a_project_may_have(dataset: Dataset, project: Project) -> None:
     """Both ends of every range, through a project file and back."""
-    bench = _Bench(dataset.project, dataset)
+    bench = _Bench(project, dataset)
     start = bench.defaults()
     for name, (least, most, _) in bench._numbers().items():
         for value in (least, most):
@@ -92,9 +90,9 @@ def test_every_setting_that_is_searched_is_one_a_project_may_have(dataset: Datas
             assert bench.project_of({**start, name: int(value) if whole else value})
     for name, (_, values, _) in bench._axes().items():
         for at in (0, len(values) - 1):
-            project = bench.project_of({**start, name: at})
-            text = write_toml(json.loads(project.model_dump_json(exclude_defaults=True)), "tuned")
-            assert parse_project(tomllib.loads(text)).retrieve.sources == project.retrieve.sources
+            changed = bench.project_of({**start, name: at})
+            text = write_toml(json.loads(changed.model_dump_json(exclude_defaults=True)), "tuned")
+            assert parse_project(tomllib.loads(text)).retrieve.sources == changed.retrieve.sources
 
 
 def test_features_are_inspected(recommender: Recommender, dataset: Dataset) -> None:
@@ -123,7 +121,7 @@ def test_a_planted_leak_is_named(video: Any) -> None:
     )
     rows = zip(*(video.events[c].to_pylist() for c in ("user_id", "item_id", "slate")), strict=True)
     answers = pa.array([1.0 if row in clicked else 0.0 for row in rows])
-    project = video.settings | {
+    settings = video.settings | {
         "data": video.settings["data"] | {"context": {"device": "category", "outcome": "number"}},
         "features": [
             *video.settings["features"],
@@ -136,10 +134,9 @@ def test_a_planted_leak_is_named(video: Any) -> None:
         pa.compute.not_equal(video.events["kind"], "impression"),
         pa.compute.equal(video.events["position"], 0),
     )
-    dataset = Dataset.from_frames(
-        events.filter(first), video.items, video.users, shortlist.Project.model_validate(project)
-    )
-    report = inspect_features(Recommender(dataset.project).fit(dataset))
+    project = shortlist.Project.model_validate(settings)
+    dataset = Dataset.from_frames(events.filter(first), video.items, video.users, project)
+    report = inspect_features(Recommender(project).fit(dataset))
     leaks = [w for w in report.warnings if "may be a leak" in w]
     assert any(w.startswith("outcome may be a leak: alone it predicts 'click'") for w in leaks)
     assert not [w for w in leaks if not w.startswith("outcome")]

@@ -28,7 +28,7 @@ def read_bundle(folder: Path) -> tuple[Model, OnlineCounters]:
     try:
         project = read_bundled_project(folder)
         facts = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        dataset = load_dataset(folder / "data", project)
+        dataset = load_dataset(folder / "data")
         features = FeatureSet.from_project(project, dataset, facts["priors"])
         retired = np.zeros(len(dataset.items), bool)
         retired[facts["retired"]] = True

@@ -177,7 +177,7 @@ def _evaluate_recommendations(
         settings = read_project(project)
         dataset = read_dataset(settings)
         with console.status("evaluating"):
-            report = evaluate_recommendations(named, dataset, k=k, name=settings.name)
+            report = evaluate_recommendations(named, dataset, project=settings, k=k, name=settings.name)
     show_report(report, html, json_file)
 
 

@@ -135,7 +135,7 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
 
 def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]:
     from shortlist.data.dataset import Dataset
-    from shortlist.tuning.gate import Gate, grown, pass_gate, train_again
+    from shortlist.tuning.gate import Gate, extend_log, pass_gate, train_again
 
     present = _serving_model(out)
     store = existing_store(options.store, "from_store", "`shortlist serve --store` writes it")
@@ -146,7 +146,7 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
     else:
         check_settings(settings)
         log = Dataset.from_project(settings)
-    more = grown(log, store, present)
+    more = extend_log(log, store, settings.data, present)
     store.close()
     show_problems(more.dataset.check)
     erased = f"; {more.erased:,} users erased" if more.erased else ""

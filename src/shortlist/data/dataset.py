@@ -17,7 +17,6 @@ from shortlist.data.guess import guess_project
 from shortlist.data.histories import Histories
 from shortlist.data.lazy import lazy_property
 from shortlist.data.log import Log
-from shortlist.data.seen import hidden_once_seen
 from shortlist.data.tables import Tables, read_tables, to_arrow
 from shortlist.data.times import NO_TIME
 
@@ -45,15 +44,10 @@ class Dataset:
     Dataset(1 users, 2 items, 2 events)
     """
 
-    project: Project
     users: Entities
     items: Entities
     log: Log
     check: Check = field(default_factory=Check)
-
-    def once(self, items: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return which items are not shown again to a user who had them; see `hidden_once_seen`."""
-        return hidden_once_seen(self.items, items, self.project.rerank)
 
     @lazy_property
     def histories(self) -> Histories:
@@ -107,7 +101,7 @@ class Dataset:
         DataError
             Lists every error that was found in the tables.
         """
-        return cls._of(project, read_tables(project.data))
+        return cls(*build(project, read_tables(project.data)))
 
     @classmethod
     def from_frames(
@@ -134,11 +128,7 @@ class Dataset:
         )
         if project is None:
             project = guess_project(tables.events, tables.items, tables.users)
-        return cls._of(project, tables)
-
-    @classmethod
-    def _of(cls, project: Project, tables: Tables) -> Dataset:
-        return cls(project, *build(project, tables))
+        return cls(*build(project, tables))
 
     def __repr__(self) -> str:
         return f"Dataset({len(self.users):,} users, {len(self.items):,} items, {len(self.log):,} events)"

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.config.project import Project
 from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, TimeAttribute, encode
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
@@ -53,7 +52,7 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     save_arrays(folder, {"first": dataset.first})
 
 
-def load_dataset(folder: Path, project: Project) -> Dataset:
+def load_dataset(folder: Path) -> Dataset:
     """Read a data set that `save_dataset` wrote; large columns are mapped.
 
     Raises
@@ -89,7 +88,7 @@ def load_dataset(folder: Path, project: Project) -> Dataset:
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None
     log = Log(kinds=meta["kinds"], **arrays, context=context)
-    dataset = Dataset(project, sides["users"], sides["items"], log)
+    dataset = Dataset(sides["users"], sides["items"], log)
     _check_histories(histories, dataset)
     for checked in (histories.item, histories.kind):
         release_pages(checked)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
+from shortlist.config.project import Project
 from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, ListAttribute, encode
 from shortlist.data.dataset import Dataset
 from shortlist.data.guess import guess_project
@@ -42,6 +43,7 @@ def evaluate_recommendations(
     recommendations: dict[str, Any] | Any,
     dataset: Dataset | None = None,
     *,
+    project: Project | None = None,
     test: Any = None,
     train: Any = None,
     items: Any = None,
@@ -68,7 +70,11 @@ def evaluate_recommendations(
             raise DataError(
                 "give a data set, whose split says what the test is, or tables; not both", field="test"
             )
-        fold = next(iter(make_folds(dataset.project, dataset)))
+        if project is None:
+            raise DataError(
+                "a data set needs project=, whose [evaluate] section says how it is split", field="project"
+            )
+        fold = next(iter(make_folds(project, dataset)))
         bench = _from_fold(fold)
     elif test is None:
         raise DataError(
@@ -109,7 +115,7 @@ def evaluate_recommendations(
         judged,
         next(iter(given)),
         name=name,
-        simulated=dataset.project.simulated if dataset else False,
+        simulated=project is not None and project.simulated,
         k=k,
         main_metric=f"{main}@{k}",
         facts=facts,

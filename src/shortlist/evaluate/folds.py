@@ -167,7 +167,7 @@ def _fold(project: Project, split: _Split, positive: NDArray[np.int64] | None = 
         positive = np.flatnonzero(split.test.positives(project.objectives[project.relevant]))
     contexts: list[dict[str, Any]] | None = None
     if project.evaluate.requests == "events":
-        rows = sample(project, unseen_rows(split.known, log, positive))
+        rows = sample(project, unseen_rows(split.known, log, positive, project.rerank))
         contexts = [
             {name: value for name, a in log.context.items() if (value := a.show(row)) is not None}
             for row in rows.tolist()

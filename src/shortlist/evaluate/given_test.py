@@ -48,7 +48,8 @@ def given_fold(project: Project, dataset: Dataset) -> Fold:
     item_ids, user_ids = dataset.items.ids.extended(events.item), dataset.users.ids.extended(events.user)
     users = user_ids.codes(events.user)[rows].astype(np.int64)
     items = item_ids.codes(events.item)[rows].astype(np.int64)
-    pairs = np.setdiff1d(np.unique(users * len(item_ids) + items), history_pairs(dataset, len(item_ids)))
+    hidden = history_pairs(dataset, len(item_ids), project.rerank)
+    pairs = np.setdiff1d(np.unique(users * len(item_ids) + items), hidden)
     people = sample(project, np.unique(pairs // len(item_ids)))
     return Fold(
         "given",

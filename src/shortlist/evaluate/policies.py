@@ -103,9 +103,7 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
 
     def requests_of(rows: IntArray) -> Requests:
         moments = np.full(len(rows), fold.moment, np.int64)
-        requests = requests_as_of(
-            fold.known, project.retrieve, fold.users[rows], moments, exclude_seen=not project.rerank.show_seen
-        )
+        requests = requests_as_of(fold.known, project.retrieve, fold.users[rows], moments, project.rerank)
         return replace(requests, allowed=allowed)
 
     def batched(answer: Callable[[Requests, int], IntArray]) -> Policy:

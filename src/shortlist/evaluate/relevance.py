@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
+from shortlist.config.rerank import RerankSettings
 from shortlist.data.dataset import Dataset
 from shortlist.data.log import Log
+from shortlist.data.seen import hidden_once_seen
 from shortlist.evaluate.measures import IntArray, RelevantItems
 from shortlist.metrics.gains import ragged
 
@@ -37,21 +39,24 @@ def relevant_items(
     """
     n_items = len(known.items)
     pairs = np.unique(users.astype(np.int64) * n_items + items)
-    pairs = np.setdiff1d(pairs, history_pairs(known, n_items))
+    pairs = np.setdiff1d(pairs, history_pairs(known, n_items, project.rerank))
     people = sample(project, np.unique(pairs // n_items), limit)
     return people.astype(np.int32), by_person(pairs // n_items, pairs % n_items, people)
 
 
-def unseen_rows(known: Dataset, log: Log, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows of a log whose item is not in the history of its user."""
+def unseen_rows(
+    known: Dataset, log: Log, rows: NDArray[np.int64], rerank: RerankSettings
+) -> NDArray[np.int64]:
+    """Return the rows of a log whose item is not hidden because its user already had it."""
     n_items = len(known.items)
     pairs = log.user[rows].astype(np.int64) * n_items + log.item[rows]
-    return rows[~np.isin(pairs, history_pairs(known, n_items))]
+    return rows[~np.isin(pairs, history_pairs(known, n_items, rerank))]
 
 
-def history_pairs(known: Dataset, width: int) -> NDArray[np.int64]:
+def history_pairs(known: Dataset, width: int, rerank: RerankSettings) -> NDArray[np.int64]:
     """Return user · width + item for everything in the histories that is not shown again."""
-    histories = known.histories.only(known.once(known.histories.item))
+    whole = known.histories
+    histories = whole.only(hidden_once_seen(known.items, whole.item, rerank))
     return np.asarray(histories.owner * width + histories.item, np.int64)
 
 

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from shortlist.config.base import IMPRESSION
 from shortlist.config.rank import RankSettings
+from shortlist.config.rerank import RerankSettings
 from shortlist.config.retrieve import RetrieveSettings
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import as_of
+from shortlist.data.seen import hidden_once_seen
 from shortlist.retrieve import EventWeights, Requests
 
 POSITIVES_PER_REQUEST = 10
@@ -98,7 +100,7 @@ def requests_as_of(
     settings: RetrieveSettings,
     users: NDArray[np.int32],
     moments: NDArray[np.int64],
-    exclude_seen: bool,
+    rerank: RerankSettings | None = None,
 ) -> Requests:
     """Return the retrieval requests that users would have made at past moments, with their histories as of then.
 
@@ -112,15 +114,16 @@ def requests_as_of(
         User codes.
     moments : ndarray of shape (requests,), int64
         Times, ms.
-    exclude_seen
-        Whether items of the history are excluded from the candidates.
+    rerank
+        Items of the history are excluded from the candidates as these settings say (default: no item is excluded).
     """
+    exclude_seen = rerank is not None and not rerank.show_seen
     whole = as_of(dataset.histories, users, moments, None if exclude_seen else settings.history)
     recent = whole.last(settings.history)
     attributes = {name: a.take(users) for name, a in dataset.users.attributes.items()}
     indptr, seen = None, None
-    if exclude_seen:
-        excluded = whole.only(dataset.once(whole.item))
+    if rerank is not None and not rerank.show_seen:
+        excluded = whole.only(hidden_once_seen(dataset.items, whole.item, rerank))
         indptr, seen = excluded.indptr, excluded.item
     weights = EventWeights.of(settings, dataset.log)(recent)
     return Requests(recent, weights, moments, None, indptr, seen, attributes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from shortlist.config.objectives import Objective
 from shortlist.config.project import Project
 from shortlist.config.rank import RankSettings
+from shortlist.config.rerank import RerankSettings
 from shortlist.config.retrieve import RetrieveSettings
 from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
@@ -85,8 +86,8 @@ class ExampleSettings:
         What to label.
     retrieve
         Number of candidates and length of histories.
-    show_seen
-        Whether items of the history may be candidates.
+    rerank
+        Which items of the history may be candidates.
     seed
         Seed of the sampling.
     engine
@@ -96,7 +97,7 @@ class ExampleSettings:
     rank: RankSettings
     objectives: Mapping[str, Objective]
     retrieve: RetrieveSettings
-    show_seen: bool = False
+    rerank: RerankSettings = field(default_factory=RerankSettings)
     seed: int = 0
     engine: str = "duckdb"
 
@@ -107,7 +108,7 @@ class ExampleSettings:
             project.rank,
             project.objectives,
             project.retrieve,
-            project.rerank.show_seen,
+            project.rerank,
             project.seed,
             project.data.engine,
         )
@@ -238,9 +239,7 @@ def _rows(
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
         users, moments = past.users[start:end], past.moments[start:end]
-        requests = requests_as_of(
-            dataset, settings.retrieve, users, moments, exclude_seen=not settings.show_seen
-        )
+        requests = requests_as_of(dataset, settings.retrieve, users, moments, settings.rerank)
         if past.shown is None:
             blended = blend(retrievers, requests, settings.retrieve.candidates)
             positive = _positives(dataset, blended, users, moments, settings.objectives)
@@ -253,7 +252,7 @@ def _rows(
     request, item, ranks, scores, weights, position = (
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
-    requests = requests_as_of(dataset, settings.retrieve, past.users, past.moments, exclude_seen=False)
+    requests = requests_as_of(dataset, settings.retrieve, past.users, past.moments)
     rows = FeatureRows(
         RequestKeys(past.users, _context(dataset, past), requests.attributes),
         past.moments,

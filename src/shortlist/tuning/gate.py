@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shortlist.config.data import DataSettings
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
@@ -54,13 +55,26 @@ class Gate:
         return self.comparison is None or self.comparison.verdict != "worse"
 
 
-def grown(base: Dataset, store: EventStore, present: Recommender | None) -> MergedDataset:
-    """A log with what the store has added. present: where its own log is the base, what it has learnt already is left out."""
+def extend_log(
+    base: Dataset, store: EventStore, settings: DataSettings, present: Recommender | None
+) -> MergedDataset:
+    """Merge a log with the store.
+
+    Parameters
+    ----------
+    base
+        The project's tables, or the log of the present model. In the second case, only what was stored after that
+        model was trained is read.
+    store
+        The store of the server.
+    settings
+        The project's `[data]`.
+    present
+        The model that serves, if there is one.
+    """
     if present is not None and base is present.dataset:
-        return merge_store(
-            base, store, base.project.data, present.model.position, present.state.catalogue.retired
-        )
-    return merge_store(base, store, base.project.data)
+        return merge_store(base, store, settings, present.model.position, present.state.catalogue.retired)
+    return merge_store(base, store, settings)
 
 
 def train_again(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +180,9 @@ class _Bench:
 
     def __init__(self, project: Project, dataset: Dataset) -> None:
         self.project, self.dataset = project, dataset
-        self.cuts = stage_cuts(dataset.log, dataset.project.evaluate)
+        self.cuts = stage_cuts(dataset.log, project.evaluate)
         self.past, self.until = dataset.before(self.cuts.ranker), dataset.before(self.cuts.validation)
-        self.features = FeatureSet.from_project(dataset.project, dataset).fit(self.past)
+        self.features = FeatureSet.from_project(project, dataset).fit(self.past)
         self.curve = position_curve(self.until, project)
         slice_ = dataset.between(self.cuts.validation, self.cuts.end)
         positive = np.flatnonzero(slice_.positives(project.objectives[project.relevant]))
@@ -286,14 +286,13 @@ class _Bench:
         if project.rank.heads == "auto":  # one kind of heads a trial: both would double its time
             rank = project.rank.model_copy(update={"heads": "joint"})
             project = project.model_copy(update={"rank": rank})
-        past = replace(self.past, project=project)
         retrievers = {}
         for (name, retriever), source in zip(
             make_retrievers(project.retrieve).items(), project.retrieve.sources, strict=True
         ):
             key = json.dumps([name, source], sort_keys=True)
             if key not in self.fitted:
-                self.fitted[key] = retriever.fit(past)
+                self.fitted[key] = retriever.fit(self.past)
             retrievers[name] = self.fitted[key]
         rows, order = self._candidates(project, retrievers)
         self._report(trial, 0, self._ndcg(order))
@@ -333,9 +332,7 @@ class _Bench:
         self, project: Project, retrievers: dict[str, Retriever]
     ) -> tuple[FeatureRows, np.ndarray]:
         moments = np.full(len(self.people), self.cuts.validation, np.int64)
-        asked = requests_as_of(
-            self.until, project.retrieve, self.people, moments, exclude_seen=not project.rerank.show_seen
-        )
+        asked = requests_as_of(self.until, project.retrieve, self.people, moments, project.rerank)
         blended = blend(retrievers, asked, project.retrieve.candidates)
         rows = blended.feature_rows(RequestKeys(self.people, {}, asked.attributes), moments, asked.histories)
         return rows, blended.item[:, : project.evaluate.k]

@@ -13,6 +13,7 @@ from shortlist.config.base import IMPRESSION
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
+from shortlist.data.seen import hidden_once_seen
 from shortlist.recommender import Recommender
 from shortlist.rerank.filters import allowed_items
 from shortlist.retrieve import (
@@ -194,7 +195,7 @@ class RankerlessPolicy(LoopPolicy):
         users = self.dataset.users.ids.codes(batch.users)
         whole = histories.pick(histories.indptr[users], histories.indptr[users + 1])
         recent = whole.last(self.project.retrieve.history)
-        excluded = whole.only(self.dataset.once(whole.item))
+        excluded = whole.only(hidden_once_seen(self.dataset.items, whole.item, self.project.rerank))
         return Requests(
             histories=recent,
             weights=EventWeights.of(self.project.retrieve, self.dataset.log)(recent),
