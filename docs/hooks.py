@@ -119,21 +119,20 @@ def _describe(command: Any, path: str, lines: list[str]) -> None:
 
 
 def _row(parameter: Any) -> str:
-    names = (
-        [*parameter.opts, *parameter.secondary_opts]
-        if parameter.param_type_name == "option"
-        else [parameter.name.upper()]
-    )
-    default = parameter.default
-    shown = (
-        "required"
-        if parameter.required
-        else "–"
-        if default in (None, [], ()) or callable(default)
-        else f"`{default}`"
-    )
+    is_option = parameter.param_type_name == "option"
+    names = [*parameter.opts, *parameter.secondary_opts] if is_option else [parameter.name.upper()]
     text = _clean(getattr(parameter, "help", None) or "").replace("\n", " ").replace("|", "\\|")
-    return f"| {', '.join(f'`{name}`' for name in names)} | {shown} | {text} |"
+    return f"| {', '.join(f'`{name}`' for name in names)} | {_default(parameter)} | {text} |"
+
+
+def _default(parameter: Any) -> str:
+    default = parameter.default
+    if parameter.required:
+        return "required"
+    if isinstance(default, bool):
+        flags = parameter.opts if default else parameter.secondary_opts
+        return f"`{flags[0]}`" if flags else "–"
+    return "–" if default in (None, [], ()) or callable(default) else f"`{default}`"
 
 
 def _clean(text: str) -> str:
