@@ -114,7 +114,7 @@ screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/assets/page.png $(BIN)/pytest tests/e2e
 
 docs: $(VENV)/.tested
-	$(BIN)/mkdocs build --strict --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 clean:
 	rm -rf $(VENV) demo artifacts build dist

@@ -42,6 +42,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Point links that leave `docs/` to the added pages."""
     uri = page.file.src_uri
+    if uri == PAGES["benchmarks/RESULTS.md"]:
+        markdown = _one_title(markdown)
     sources = {site: source for source, site in PAGES.items()}
     written_in = sources.get(uri, f"docs/{uri}")
 
@@ -56,6 +58,20 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"{before}{posixpath.relpath(known, posixpath.dirname(uri) or '.')}{anchor}{after}"
 
     return LINK.sub(site_link, DIAGRAM.sub(_inline_diagram, markdown))
+
+
+def _one_title(markdown: str) -> str:
+    """Return a page in which only the first heading has level 1; sections that begin with level 1 move down by one."""
+    lines, seen, deeper, fenced = [], False, False, False
+    for line in markdown.splitlines():
+        fenced ^= line.startswith("```")
+        if line.startswith("# ") and not fenced:
+            deeper, seen = seen, True
+        elif line.startswith("<!-- end of"):
+            deeper = False
+        is_heading = line.startswith("#") and not fenced
+        lines.append(f"#{line}" if is_heading and deeper else line)
+    return "\n".join(lines)
 
 
 def _site_path(target: str) -> str | None:

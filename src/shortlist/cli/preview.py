@@ -34,7 +34,7 @@ def preview(
     n: Annotated[int, typer.Option("-n", help="Number of items per slate.", min=1, max=200)] = 10,
     json_file: JsonOption = None,
 ) -> None:
-    r"""RerankPreview the \[rerank] section of a project file on a trained bundle.
+    r"""Preview the \[rerank] section of a project file on a trained bundle.
 
     Reports which slates would change, and how much predicted utility each part of the settings costs. Nothing is trained or served.
     """
