@@ -1,12 +1,16 @@
-"""The Python blocks of the README and of the documentation run as written, and relative links lead to files."""
+"""Checks of the README and the documentation pages: Python blocks, relative links and names of commands."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from shortlist.cli.main import app
 from support.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -45,3 +49,36 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#\s]+)", text):
         if not link.startswith(("http://", "https://")) and not link.endswith(GENERATED):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def shell_commands() -> list[tuple[str, str]]:
+    """Return (page, command line) of every `shortlist` command in a shell block, and of those in tables and sentences."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        fenced = "\n".join(re.findall(r"^```(?:sh|console)[^\n]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+        inline = "\n".join(
+            re.findall(
+                r"`(shortlist [a-z][^`]*)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+            )
+        )
+        lines = re.findall(r"^ *(shortlist [^#\n|]+)", f"{fenced}\n{inline}", re.MULTILINE)
+        found += [(page.relative_to(ROOT).as_posix(), line.strip()) for line in lines]
+    return found
+
+
+def test_commands_of_the_pages_exist() -> None:
+    root: Any = typer.main.get_command(app)
+    commands = shell_commands()
+    assert len(commands) > 60
+    for page, line in commands:
+        command, words = root, shlex.split(line)[1:]
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        options = {
+            name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert command is not root or words[0] in {"--help", "COMMAND"}, f"{page}: {line}"
+        for word in words:
+            option = word.split("=")[0]
+            assert not option.startswith("--") or option in options | {"--help"}, f"{page}: {line}: {option}"
