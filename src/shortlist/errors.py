@@ -8,7 +8,9 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class ShortlistError(ValueError):
@@ -94,3 +96,10 @@ def import_extra(module: str, extra: str) -> Any:
         raise MissingExtraError(
             f"{module} is required and not installed; run: pip install 'shortlist[{extra}]'"
         ) from error
+
+
+def require_fitted(part: T | None, name: str) -> T:
+    """Return a part that training makes. Raises `NotFittedError` where there is none yet."""
+    if part is None:
+        raise NotFittedError(f"{name} is not fitted yet; call fit(dataset) first")
+    return part

@@ -24,7 +24,7 @@ from shortlist.config.project import Project, as_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Recommendation, Slate, Slates
-from shortlist.errors import NotFittedError
+from shortlist.errors import require_fitted
 from shortlist.features.online import OnlineCounters
 from shortlist.requests import RecommendRequest, RequestOptions, requests_of
 from shortlist.retrieve import parse_sources
@@ -76,7 +76,8 @@ class Recommender:
     @classmethod
     def of(cls, model: Model, counters: OnlineCounters | None = None) -> Self:
         """Make a recommender from a trained model, with a live state of its own."""
-        return cls(model.project)._take(model, counters)
+        recommender = cls(model.project)
+        return recommender._take(model, counters)
 
     def _take(self, model: Model, counters: OnlineCounters | None = None) -> Self:
         self._model, self._state = model, LiveState(model, counters)
@@ -90,16 +91,12 @@ class Recommender:
     @property
     def model(self) -> Model:
         """The trained half. Raises `NotFittedError` before `fit`."""
-        if self._model is None:
-            raise NotFittedError("this recommender is not fitted yet; call fit(dataset) first")
-        return self._model
+        return require_fitted(self._model, "this recommender")
 
     @property
     def state(self) -> LiveState:
         """The live half. Raises `NotFittedError` before `fit`."""
-        if self._state is None:
-            raise NotFittedError("this recommender is not fitted yet; call fit(dataset) first")
-        return self._state
+        return require_fitted(self._state, "this recommender")
 
     @property
     def dataset(self) -> Dataset:
@@ -130,10 +127,7 @@ class Recommender:
         return self._take(train(self.project, dataset, progress, before, position, retired))
 
     def with_project(self, project: Project) -> Self:
-        """Return a recommender of the same model under other settings, with a live state of its own.
-
-        `rerank`, `utility`, `page` and `experiments` have an effect at once, the others at the next `fit`.
-        """
+        """Return a recommender of the same model with other settings of how requests are answered, and a new live state."""
         return self.of(replace(self.model, project=project))
 
     def reset(self) -> None:
@@ -211,10 +205,7 @@ class Recommender:
         value: float | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take in one event; the next request reflects it. `timestamp` is in milliseconds (default: the clock).
-
-        Context names without a column are ignored. Raises `RequestError` for an unknown item or kind, or a bad value.
-        """
+        """Take in one event at a time in milliseconds (default: now). Raises `RequestError`; the next request reflects it."""
         moment = self.now() if timestamp is None else timestamp
         event = StoredEvent("", user, item, kind, moment, value, dict(context or {}))
         self.state.check_event(event)
@@ -233,8 +224,7 @@ class Recommender:
 
         Many changes at once are cheaper by `state.change_items`. Raises `RequestError` naming the field.
         """
-        changes = [ItemChange.of(item, change)]
-        self.state.check_changes(changes)
+        self.state.check_changes(changes := [ItemChange.of(item, change)])
         self.state.change_items(changes)
 
     def some_users(self, n: int) -> list[Any]:
