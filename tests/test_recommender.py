@@ -64,7 +64,7 @@ def test_results_turn_into_frames(recommender: Recommender) -> None:
     assert "nobody" in slates[1]._repr_html_()
 
 
-def test_unknown_user_is_new_and_said_so(recommender: Recommender) -> None:
+def test_an_unknown_user_is_new_and_reported(recommender: Recommender) -> None:
     slate = recommender.recommend(user="nobody", n=10)
     assert not slate.user_known
     assert len(slate) == 10

@@ -65,7 +65,7 @@ def test_it_is_immutable_and_can_be_copied() -> None:
     assert repr(request) == "RecommendRequest(user='u1', n=5, weights={'seconds': 2.0})"
 
 
-def test_defaults_fill_only_what_is_open() -> None:
+def test_defaults_fill_missing_fields_only() -> None:
     request = RecommendRequest("u1", weights={"play": 1.0}, diversity=0.0)
     merged = request.merged(
         {

@@ -231,7 +231,7 @@ def test_durations(text: str, ms: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0d", "-1d", "3 years", "d"])
-def test_what_is_not_a_duration_is_refused(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration"):
         duration_ms(text)
 

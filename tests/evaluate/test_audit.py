@@ -95,7 +95,7 @@ def _history() -> pd.DataFrame:
     )
 
 
-def test_a_history_says_which_metric_to_use(tmp_path: Path) -> None:
+def test_past_experiments_select_a_metric(tmp_path: Path) -> None:
     path = tmp_path / "past.csv"
     _history().to_csv(path, index=False)
     found = audit_history(path)

@@ -59,7 +59,7 @@ def test_files_and_scores(tmp_path: Path) -> None:
     assert report.metrics["recommendations"]["mrr@2"].value == pytest.approx(2 / 3)
 
 
-def test_who_has_no_list_counts_as_missed_and_is_told() -> None:
+def test_users_without_a_list_count_as_missed_and_are_reported() -> None:
     report = judged({"one": ONE[ONE.user_id != "b"], "two": TWO}, k=2)
     assert report.metrics["one"]["recall@2"].value == pytest.approx(0.5 / 3)
     assert report.facts["lists"]["one"]["people_without_a_list"] == 1
@@ -254,7 +254,7 @@ def test_a_gain_from_popularity_alone_is_planted_and_found() -> None:
     assert not any("popularity alone" in c for c in fair.warnings)
 
 
-def test_disagreement_is_told_with_what_each_hides() -> None:
+def test_disagreeing_metrics_are_reported_with_their_blind_spots() -> None:
     wanted = [[0, 1, 2, 3]] * 200
     first = [[0, 9, 8, 7]] * 200  # one hit, at once
     later = [[9, 0, 1, 2]] * 200  # three hits, one place lower
@@ -268,7 +268,7 @@ def test_disagreement_is_told_with_what_each_hides() -> None:
     assert any("hits after the first" in c for c in said)
 
 
-def test_not_better_than_popular_is_told() -> None:
+def test_a_recommender_not_better_than_popular_is_reported() -> None:
     wanted = [[p % 5] for p in range(100)]
     same = [[0, 1]] * 100
     report = compare_slates(
@@ -277,7 +277,7 @@ def test_not_better_than_popular_is_told() -> None:
     assert any("not significantly better than a list of popular items" in c for c in report.warnings)
 
 
-def test_the_luck_of_the_cut_is_told() -> None:
+def test_a_winner_that_depends_on_the_test_period_is_reported() -> None:
     wanted = [[0]] * 50
     rounds = [
         _round({"a": [[0, 1]] * 50, "b": [[1, 0]] * 50}, wanted, np.full(2, -1)),

@@ -161,7 +161,7 @@ def test_a_model_is_learnt_from_other_people() -> None:
     assert (part[~some] == 0).all()
 
 
-def test_marginal_weights_use_what_items_are() -> None:
+def test_marginal_weights_use_item_categories() -> None:
     """1,000 items of 5 categories, where only the category matters: mips knows, ips drowns."""
     rng = np.random.default_rng(1)
     a, n = 1000, 3000
@@ -200,7 +200,7 @@ def test_too_thin_an_overlap_is_refused_with_the_way_out() -> None:
     assert only.to_json()["value"] is None
 
 
-def test_what_the_log_never_shows_is_refused() -> None:
+def test_items_outside_the_log_are_refused() -> None:
     rng = np.random.default_rng(0)
     log = BanditLog.of(rng.integers(0, 2, 2000), rng.integers(0, 2, 2000).astype(float), np.full(2000, 0.5))
     # the new policy does a third thing in seven cases of ten
@@ -390,7 +390,7 @@ def test_logged_chances_are_the_real_ones() -> None:
 
 
 @pytest.mark.parametrize("campaign", ["men", "women"])
-def test_open_bandit_says_what_it_can_and_no_more(campaign: str) -> None:
+def test_open_bandit_conclusion(campaign: str) -> None:
     if not OPEN_BANDIT.exists():
         pytest.skip("Open Bandit is not there")
     found = thompson_from_random(
@@ -406,7 +406,7 @@ def test_open_bandit_says_what_it_can_and_no_more(campaign: str) -> None:
     assert "cannot say whether" in sentence
 
 
-def test_open_bandit_names_what_is_missing(tmp_path: Path) -> None:
+def test_open_bandit_names_a_missing_column(tmp_path: Path) -> None:
     pq.write_table(pa.table({"item_id": [1], "position": [0], "click": [0]}), tmp_path / "log.parquet")
     with pytest.raises(DataError, match="no column propensity_score"):
         thompson_from_random(tmp_path / "log.parquet", tmp_path / "log.parquet")

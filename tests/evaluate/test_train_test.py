@@ -83,7 +83,7 @@ def test_the_kind_of_split_follows_from_times(times: tuple[list[int], list[int]]
 
 
 @pytest.mark.parametrize("kind", ["time", "last", "random"])
-def test_a_hold_out_shares_nothing_with_what_is_learnt(kind: str, dataset: Dataset) -> None:
+def test_a_hold_out_is_disjoint_from_training(kind: str, dataset: Dataset) -> None:
     held = hold_out(dataset, kind, 0.2)  # type: ignore[arg-type]
     h = held.train.histories
     for user, truth in zip(held.users, held.truth, strict=True):
@@ -127,7 +127,7 @@ def test_auto_uses_order_only_where_there_is_time(dataset: Dataset) -> None:
     assert {t.model for t in choice.trials} == {"neighbours", "sequence"}
 
 
-def test_the_command_writes_what_it_promises(tmp_path: Path) -> None:
+def test_the_command_writes_its_results(tmp_path: Path) -> None:
     train, test = split(blocks(3, users=80))
     pq.write_table(train, tmp_path / "t.parquet")
     pq.write_table(test, tmp_path / "e.parquet")

@@ -166,7 +166,7 @@ def test_a_draft_takes_each_sides_best(a: list[int], b: list[int], n: int, seed:
     assert team_draft(a, b, n, seed) == (items, teams)
 
 
-def test_interleaving_finds_with_few_people_what_groups_need_many_for() -> None:
+def test_interleaving_needs_fewer_users_than_an_ab_test() -> None:
     """Ranking b has the wanted items somewhat higher. 400 people, each choosing a few times, in both designs."""
     rng = np.random.default_rng(4)
     found = {"interleaved": 0, "groups": 0}
@@ -260,7 +260,7 @@ def test_a_report_reads_the_store(world: World, tmp_path: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_who_was_shown_two_arms_is_left_out_and_told(world: World, tmp_path: Path) -> None:
+def test_users_of_two_arms_are_left_out_and_counted(world: World, tmp_path: Path) -> None:
     store, e = _store(tmp_path / "e.sqlite", people=200)
     other = {"now": "varied", "varied": "now"}
     mine = assign_arm("variety", e, "u00003")
@@ -280,7 +280,7 @@ def test_lost_exposures_are_a_mismatch(world: World, tmp_path: Path) -> None:
     assert "No result" in experiments_page(_project(world, e), [outcome])
 
 
-def test_nothing_to_report_says_so(world: World, tmp_path: Path) -> None:
+def test_experiments_without_arms_or_users(world: World, tmp_path: Path) -> None:
     store = EventStore(tmp_path / "e.sqlite")
     with pytest.raises(DataError, match="no experiment"):
         report_experiments(parse_project(world.settings), store)
@@ -330,7 +330,7 @@ def trial(recommender: Recommender, tmp_path_factory: pytest.TempPathFactory) ->
     server.stop()
 
 
-def test_what_is_served_is_logged_with_all_that_an_estimate_needs(trial: Server, tmp_path: Path) -> None:
+def test_served_slates_are_logged_for_off_policy_estimates(trial: Server, tmp_path: Path) -> None:
     shown = {}
     for n in range(40):
         status, slate = call(f"{trial.url}/v1/recommend", {"user": f"u{n:05d}", "n": 5})

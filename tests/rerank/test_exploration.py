@@ -37,7 +37,7 @@ def trial(share: float = 0.4, slot: int = 1) -> ColdStartSlot:
         ("plackett_luce", 1.0, 0, trial(0.5, 9)),
     ],
 )
-def test_what_is_logged_is_how_often_it_happens(
+def test_logged_propensities_equal_frequencies(
     way: ExplorationMethod, strength: float, first: int, newcomer: ColdStartSlot | None
 ) -> None:
     """For each beginning of a slate: how often each item comes next, against the chance that was logged for it."""
@@ -119,7 +119,7 @@ def test_beliefs_move_from_the_prediction_to_the_record() -> None:
     assert new.impressions(slice(3)).tolist() == [40, 40, 1]
 
 
-def test_the_first_audience_goes_to_those_who_are_liked_and_ends_with_the_budget() -> None:
+def test_exposure_goes_to_liked_items_and_ends_with_the_budget() -> None:
     rng = np.random.default_rng(1)
     true = np.array([0.02, 0.02, 0.02, 0.30])
     new = ColdStartExploration(NewItemSettings(share=1.0, budget=400), Objective(events=["play"]), 4)

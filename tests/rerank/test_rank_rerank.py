@@ -136,7 +136,7 @@ def _from_slates(
     ("rerank", "left_out"),
     [({}, {("u", "a")}), ({"show_seen": True}, set()), ({"show_again": "used_up"}, set())],
 )
-def test_what_a_request_never_asks_about_is_no_example(
+def test_items_that_requests_exclude_are_no_examples(
     rerank: dict[str, Any], left_out: set[tuple[str, str]]
 ) -> None:
     """An engine showed u what u had taken, and u passed it over: that says nothing of what u would take for the first time."""

@@ -65,7 +65,7 @@ def test_an_index_that_loses_too_much_is_refused() -> None:
         Index(IndexConfig(exact_items=100, recall=1.0)).build(factors(20_000))
 
 
-def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(module: str, extra: str) -> object:
         raise MissingExtraError(
             f"this needs {module}, which is not installed; run: pip install 'shortlist[{extra}]'"
@@ -127,7 +127,7 @@ def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.item, found.item)
 
 
-def test_a_project_that_asks_for_more_than_the_index_gives_is_told(tmp_path: Path) -> None:
+def test_a_recall_above_that_of_the_index_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("faiss")
 
     from shortlist.retrieve import ALS

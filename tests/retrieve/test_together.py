@@ -100,7 +100,7 @@ def test_likeness_by_a_source_of_choice(recommender: Recommender, dataset: Datas
     assert error.value.field == "by"
 
 
-def test_what_is_used_up_may_come_back(world: World) -> None:
+def test_consumables_may_be_shown_again(world: World) -> None:
     settings = {**world.settings, "rerank": {**world.settings["rerank"], "show_again": "minutes"}}
     settings["rank"] = {"trees": 20, "heads": "separate"}
     project = parse_project(settings)

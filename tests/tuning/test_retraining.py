@@ -141,7 +141,7 @@ def test_tables_and_store_are_one_log(early: World, whole: Dataset, store: Event
     assert other.dataset.check.set_aside["duplicates"] == own + len(list(store.events()))
 
 
-def test_what_cannot_be_used_is_counted(early: World, store: EventStore) -> None:
+def test_unusable_events_are_counted(early: World, store: EventStore) -> None:
     base = early.dataset()
     before = merge_store(base, store, early.project().data)
     someone, item = base.users.ids.id(0), base.items.ids.id(0)
@@ -312,7 +312,7 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
     assert len(last.dataset.log) == len(whole.log)
 
 
-def test_what_is_wrong_is_said(bundle: Path, tmp_path: Path) -> None:
+def test_problems_are_reported(bundle: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     store = tmp_path / "events.sqlite"
     EventStore(store)

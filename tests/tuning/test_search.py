@@ -52,7 +52,7 @@ def test_the_front_trades_clicks_for_seconds_and_the_truth_agrees(video: Any) ->
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_fronts_name_what_is_wrong(video: Any, dataset: Dataset) -> None:
+def test_invalid_objectives_of_a_front_are_named(video: Any, dataset: Dataset) -> None:
     project, whole = video.project(), video.dataset()
     with pytest.raises(ProjectError, match="no objective 'sleep'"):
         pareto(project, whole, ("click", "sleep"))

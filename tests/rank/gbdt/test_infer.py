@@ -43,7 +43,9 @@ def trained(
     ("targets", "categories", "depth", "rounds"),
     [(1, 0, 1, 1), (1, 0, 6, 40), (3, 0, 5, 30), (1, 4, 4, 20), (1, 90, 6, 30), (2, 0, 9, 10)],
 )
-def test_it_says_what_the_booster_says(targets: int, categories: int, depth: int, rounds: int) -> None:
+def test_predictions_equal_those_of_the_booster(
+    targets: int, categories: int, depth: int, rounds: int
+) -> None:
     booster, matrix = trained(targets, categories, depth, rounds, seed=depth)
     forest = Forest.of(booster)
     assert forest is not None
@@ -85,7 +87,7 @@ class Altered:
         return self.booster.inplace_predict(*a, **k)
 
 
-def test_what_cannot_be_read_or_would_differ_is_left_to_the_booster() -> None:
+def test_unsupported_models_are_left_to_the_booster() -> None:
     booster, _ = trained(1, 0, 4, 10, seed=1)
 
     def tree(model: dict[str, Any]) -> dict[str, Any]:

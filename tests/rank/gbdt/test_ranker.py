@@ -44,7 +44,7 @@ def fitted() -> GBDTRanker:
     return GBDTRanker(settings, OBJECTIVES).fit(training_set(0), training_set(1))
 
 
-def test_an_unfitted_ranker_says_so() -> None:
+def test_an_unfitted_ranker_raises() -> None:
     ranker = GBDTRanker(RankSettings(), OBJECTIVES)
     assert "not fitted" in repr(ranker)
     with pytest.raises(NotFittedError, match="call fit"):
