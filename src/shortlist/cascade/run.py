@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,7 +212,7 @@ def _candidates(model: Model, state: LiveState, catalogue: Catalogue, encoded: E
 
 def _forced(
     state: LiveState, catalogue: Catalogue, encoded: EncodedBatch
-) -> list[NDArray[np.integer[Any]]] | None:
+) -> list[NDArray[np.integer]] | None:
     """Items that are candidates in any case: the newest, while they have an exposure budget."""
     if state.cold_start is None:
         return None
@@ -222,7 +221,7 @@ def _forced(
     newest = state.cold_start.new_items(catalogue.first_seen, moment, requests.allowed)[: 4 * MAX_CANDIDATES]
     if requests.excluded_indptr is None or requests.excluded is None:
         return [newest[:MAX_CANDIDATES]] * len(requests)
-    found: list[NDArray[np.integer[Any]]] = []
+    found: list[NDArray[np.integer]] = []
     for row in range(len(requests)):
         low, high = requests.excluded_indptr[row : row + 2]
         found.append(newest[~np.isin(newest, requests.excluded[low:high])][:MAX_CANDIDATES])

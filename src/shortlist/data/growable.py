@@ -92,7 +92,7 @@ class GrowableArray(Generic[S]):
         buffer.rows[begin:end] = more
         return GrowableArray(buffer.rows[:end], buffer)
 
-    def with_rows(self, rows: NDArray[np.integer[Any]], values: NDArray[Any]) -> GrowableArray[S]:
+    def with_rows(self, rows: NDArray[np.integer], values: NDArray[Any]) -> GrowableArray[S]:
         """Return a copy in which some rows have other values; it has as much room as this one."""
         copy = self._copied(len(self) + self.room)
         copy.array[rows] = values

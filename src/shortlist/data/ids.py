@@ -176,7 +176,7 @@ class IdMap:
         """Return the id of one code."""
         return self.ids(np.array([code]))[0]
 
-    def ids(self, codes: NDArray[np.integer[Any]]) -> list[Any]:
+    def ids(self, codes: NDArray[np.integer]) -> list[Any]:
         """Return the ids of some codes, int (m,) from 0."""
         base, size = self._base, len(self._values)
         if self._added:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +11,7 @@ from shortlist.data.entities import Entities
 
 
 def hidden_once_seen(
-    items: Entities, codes: NDArray[np.integer[Any]], settings: RerankSettings
+    items: Entities, codes: NDArray[np.integer], settings: RerankSettings
 ) -> NDArray[np.bool_]:
     """Return which items are not shown again to a user who had them.
 

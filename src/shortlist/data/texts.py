@@ -87,7 +87,7 @@ class Texts(Sequence[str]):
                 texts[place - places.start] = text
         return texts
 
-    def some(self, places: NDArray[np.integer[Any]]) -> list[str]:
+    def some(self, places: NDArray[np.integer]) -> list[str]:
         """Return the texts at some places, int (m,) from 0."""
         if self._changed or self._added:
             return [self[at] for at in places.tolist()]

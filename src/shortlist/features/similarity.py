@@ -26,7 +26,7 @@ from shortlist.data.histories import Histories
 from shortlist.data.scratch import ScratchPool
 from shortlist.features.texts import TextVectorizer
 
-N = TypeVar("N", bound=np.integer[Any])
+N = TypeVar("N", bound=np.integer)
 UNIT = 1024.0
 TEXT_BUCKETS = 2**16
 WORDS_PER_TEXT = 64

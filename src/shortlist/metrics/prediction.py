@@ -6,8 +6,6 @@ row (default: 1). AUC, log loss and RMSE agree with scikit-learn to 1e-9 (tested
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -97,5 +95,5 @@ def _floats(values: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(values, np.float64)
 
 
-def _weights(rows: NDArray[np.generic], weight: ArrayLike | None) -> NDArray[Any]:
+def _weights(rows: NDArray[np.generic], weight: ArrayLike | None) -> NDArray[np.float64]:
     return np.ones(len(rows)) if weight is None else np.asarray(weight)

@@ -10,7 +10,6 @@ where `any` requires at least one of the values, `none` excludes them, and `min`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,7 @@ from shortlist.errors import RequestError, suggestion
 
 
 def allowed_items(
-    items: Entities, filters: Mapping[str, Any] | None, in_stock: str | None
+    items: Entities, filters: Mapping[str, object] | None, in_stock: str | None
 ) -> NDArray[np.bool_] | None:
     """Compute the items that may be shown.
 
@@ -73,7 +72,7 @@ def allowed_items(
     return None if allowed.all() else allowed
 
 
-def _by_id(items: Entities, condition: Mapping[str, Any], where: str) -> NDArray[np.bool_]:
+def _by_id(items: Entities, condition: Mapping[str, object], where: str) -> NDArray[np.bool_]:
     mask = np.ones(len(items), bool)
     if set(condition) - {"any", "none"}:
         raise RequestError(f"{where}: ids have no order; write any or none", field=where)
@@ -85,7 +84,7 @@ def _by_id(items: Entities, condition: Mapping[str, Any], where: str) -> NDArray
     return mask
 
 
-def _by_attribute(attribute: Attribute, condition: Mapping[str, Any], where: str) -> NDArray[np.bool_]:
+def _by_attribute(attribute: Attribute, condition: Mapping[str, object], where: str) -> NDArray[np.bool_]:
     if isinstance(attribute, CodedAttribute):
         return _by_value(attribute, condition, where)
     if not isinstance(attribute, (NumberAttribute, TimeAttribute)) or set(condition) - {"min", "max"}:
@@ -104,7 +103,7 @@ def _by_attribute(attribute: Attribute, condition: Mapping[str, Any], where: str
     return mask
 
 
-def _by_value(attribute: CodedAttribute, condition: Mapping[str, Any], where: str) -> NDArray[np.bool_]:
+def _by_value(attribute: CodedAttribute, condition: Mapping[str, object], where: str) -> NDArray[np.bool_]:
     if set(condition) - {"any", "none"}:
         raise RequestError(f"{where}: a {attribute.kind} has no order; write any or none", field=where)
     mask = np.ones(len(attribute), bool)
@@ -118,20 +117,20 @@ def _by_value(attribute: CodedAttribute, condition: Mapping[str, Any], where: st
     return mask
 
 
-def _number(bound: Any, where: str) -> float:
+def _number(bound: object, where: str) -> float:
     if isinstance(bound, bool) or not isinstance(bound, (int, float)):
         raise RequestError(f"{where} must be a number and is {bound!r}", field=where)
     return float(bound)
 
 
-def _time(bound: Any, where: str) -> float:
+def _time(bound: object, where: str) -> float:
     times, reading = to_milliseconds(pa.array([bound]))
     if reading.unreadable.any() or times[0] == NO_TIME:
         raise RequestError(f"{where} must be a time and is {bound!r}", field=where)
     return float(times[0])
 
 
-def _list(given: Any, where: str) -> list[Any]:
+def _list(given: object, where: str) -> list[object]:
     if not isinstance(given, list):
         raise RequestError(f"{where} must be a list and is {given!r}", field=where)
     return given

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +15,7 @@ DECAY = 0.98
 
 
 def taste_distribution(
-    values: NDArray[np.integer[Any]], indptr: NDArray[np.int64], size: int
+    values: NDArray[np.integer], indptr: NDArray[np.int64], size: int
 ) -> NDArray[np.float64]:
     """Compute the shares of genres in a history. Later events count more, by a factor of 1 / `DECAY` per event.
 

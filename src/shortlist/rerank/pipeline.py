@@ -225,7 +225,7 @@ class RerankPipeline:
         """Return the values of `calibration_by`, ragged."""
         return self.items.attribute(str(self.settings.calibration_by), CodedAttribute).take(items).ragged()
 
-    def vectors(self, items: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    def vectors(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the vectors that define similarity, float32 (rows, d): the values of `diversity_by`, or factors.
 
         Without either, items are pairwise dissimilar.
@@ -239,7 +239,7 @@ class RerankPipeline:
             return np.eye(len(values), dtype=np.float32)[at] * (values[at] >= 0)[:, None]
         return np.asarray(attribute.take(items).matrix().toarray())
 
-    def _factor_rows(self, items: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    def _factor_rows(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return factor rows; items that were added after training have zeros."""
         assert self.factors is not None
         known = items < len(self.factors)

@@ -155,7 +155,7 @@ class RecommendsById:
         return Slate(uuid.uuid4().hex, user, known, recommendations)
 
 
-def _check_n(n: Any) -> None:
+def _check_n(n: object) -> None:
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise RequestError(f"n must be a whole number from 1 and is {n!r}", field="n")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.data import AttributeKind
 
-Rows = NDArray[np.integer[Any]]
+Rows = NDArray[np.integer]
 
 
 class Attribute(ABC):

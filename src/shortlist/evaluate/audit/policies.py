@@ -54,7 +54,7 @@ class AuditRequest:
         The events since training.
     """
 
-    codes: NDArray[np.integer[Any]]
+    codes: NDArray[np.integer]
     ids: list[Any]
     contexts: list[dict[str, str]] | None
     moment: int
@@ -120,7 +120,7 @@ def _requests(recommender: Recommender, request: AuditRequest) -> Requests:
 
 
 def _by_score(
-    recommender: Recommender, score: Callable[[AuditRequest, Requests], NDArray[np.floating[Any]]]
+    recommender: Recommender, score: Callable[[AuditRequest, Requests], NDArray[np.floating]]
 ) -> MakeSlates:
     """Slates by a score: float (n_items,) for all users, or (n_requests, n_items)."""
     n = len(recommender.dataset.items)
@@ -165,7 +165,7 @@ def _scored_policies(recommender: Recommender, population: Population, seed: int
     def policy(
         name: str,
         description: str,
-        score: Callable[[AuditRequest, Requests], NDArray[np.floating[Any]]],
+        score: Callable[[AuditRequest, Requests], NDArray[np.floating]],
         bad: bool = False,
     ) -> AuditPolicy:
         return AuditPolicy(name, description, _by_score(recommender, score), bad)

@@ -103,11 +103,11 @@ class BanditLog:
 def estimate_bandit(
     log: BanditLog,
     target_propensity: FloatArray,
-    predicted_reward: NDArray[np.floating[Any]] | None = None,
+    predicted_reward: NDArray[np.floating] | None = None,
     target_policy: FloatArray | None = None,
     resamples: int = 500,
     seed: int = 0,
-    direct_prediction: NDArray[np.floating[Any]] | None = None,
+    direct_prediction: NDArray[np.floating] | None = None,
 ) -> dict[str, OffPolicyEstimate]:
     """Estimate the value of a target policy by every estimator that the arguments allow.
 
@@ -156,7 +156,7 @@ def estimate_bandit(
 def _doubly_robust(
     log: BanditLog,
     weight: FloatArray,
-    predicted_reward: NDArray[np.floating[Any]],
+    predicted_reward: NDArray[np.floating],
     target_policy: FloatArray,
     ratio: RatioEstimator,
 ) -> list[OffPolicyEstimate]:

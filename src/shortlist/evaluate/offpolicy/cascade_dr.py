@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +15,8 @@ def cascade_dr(
     log: SlateLog,
     target_propensity: NDArray[np.float64],
     target_policy: NDArray[np.float64],
-    context: NDArray[np.floating[Any]],
-    action_features: NDArray[np.floating[Any]],
+    context: NDArray[np.floating],
+    action_features: NDArray[np.floating],
     resamples: int = 500,
     seed: int = 0,
 ) -> OffPolicyEstimate:

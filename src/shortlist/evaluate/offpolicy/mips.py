@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,8 +15,8 @@ def estimate_mips(
     log: BanditLog,
     target_policy: FloatArray,
     logging_policy: FloatArray,
-    category: NDArray[np.integer[Any]],
-    predicted_reward: NDArray[np.floating[Any]] | None = None,
+    category: NDArray[np.integer],
+    predicted_reward: NDArray[np.floating] | None = None,
     resamples: int = 500,
     seed: int = 0,
 ) -> dict[str, OffPolicyEstimate]:
@@ -72,7 +70,7 @@ def estimate_mips(
 
 
 def category_weights(
-    target_policy: FloatArray, logging_policy: FloatArray, category: NDArray[np.integer[Any]]
+    target_policy: FloatArray, logging_policy: FloatArray, category: NDArray[np.integer]
 ) -> FloatArray:
     """Return the importance weight of every category in each row, float (n_rows, n_categories)."""
     member = np.zeros((len(category), int(category.max(initial=-1)) + 1))

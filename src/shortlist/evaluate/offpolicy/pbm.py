@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,9 +11,9 @@ from shortlist.evaluate.offpolicy.slates import SlateLog
 
 def estimate_pbm(
     log: SlateLog,
-    slates: NDArray[np.integer[Any]],
+    slates: NDArray[np.integer],
     examination: NDArray[np.float64],
-    predicted_reward: NDArray[np.floating[Any]] | None = None,
+    predicted_reward: NDArray[np.floating] | None = None,
     resamples: int = 500,
     seed: int = 0,
 ) -> dict[str, OffPolicyEstimate]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ MAX_ENUMERATED = 200_000
 
 def pseudo_inverse(
     log: SlateLog,
-    group: NDArray[np.integer[Any]],
+    group: NDArray[np.integer],
     gamma: FloatArray,
     marginals: FloatArray,
     resamples: int = 500,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ BATCH_CELLS = 2_000_000
 MIN_WEIGHT, WEIGHT_QUANTILE = 0.05, 0.99
 """Training weights are clipped to at least the first, and to this quantile of them."""
 
-Floats = NDArray[np.floating[Any]]
+Floats = NDArray[np.floating]
 
 
 def fit_reward_model(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,11 +133,11 @@ class TreeEnsemble:
                 values[head.name] = head.loss.value(margins[head.name], parent) * self.units[head.name]
         return values
 
-    def _margins(self, features: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    def _margins(self, features: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         if not len(features):
             return {name: np.empty(0, np.float32) for model in self.models for name in model.starts}
         encoded = encode_categories(features, self.codebooks)
-        found: dict[str, NDArray[Any]] = {}
+        found: dict[str, NDArray[np.floating]] = {}
         for model in self.models:
             margins = model.margins(encoded)
             for at, (name, start) in enumerate(model.starts.items()):

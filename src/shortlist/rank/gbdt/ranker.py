@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from shortlist.rank.gbdt.targets import (
     unit_of,
 )
 from shortlist.rank.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    from shortlist.rank.gbdt.train import BoostingData
 
 JOINT_SHARE = 0.97
 """heads = "auto" keeps the joint model if it explains at least this share of what separate models explain."""
@@ -281,7 +284,7 @@ def _boosting_data(
     targets: list[Target],
     heads: list[Head],
     ensemble: TreeEnsemble,
-) -> Any:
+) -> BoostingData:
     """Make one side's data; a model of one objective gets its parent's predictions from the models before it."""
     from shortlist.rank.gbdt.train import BoostingData
 

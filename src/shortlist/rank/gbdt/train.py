@@ -43,7 +43,7 @@ class BoostingData:
     types: list[str]
     request: NDArray[np.int64]
     targets: list[Target]
-    parent: NDArray[Any] | None = None
+    parent: NDArray[np.floating] | None = None
 
     def known(self) -> BoostingData:
         """Return the rows whose label is known. Only for a model of one objective."""
@@ -175,7 +175,7 @@ class Boosting:
             columns.append(target.weighted(chance))
         return np.stack(columns, axis=1)
 
-    def _parent(self, data: BoostingData, at: int, margins: NDArray[Any]) -> NDArray[Any]:
+    def _parent(self, data: BoostingData, at: int, margins: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the probability of the objective that a head requires; 1 if it requires none."""
         if data.parent is not None:
             return data.parent
