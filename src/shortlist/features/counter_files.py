@@ -124,7 +124,7 @@ def _restore_table(table: HashTable, saved: Arrays) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_valid(keys, slots, count):  # type: ignore[no-untyped-def]
+def _is_valid(keys: NDArray[np.int64], slots: NDArray[np.int32], count: int) -> bool:
     """Return whether each key has its own slot below count, and all other places are free: every search then ends."""
     taken = np.zeros(count, np.uint8)
     used = 0

@@ -25,7 +25,7 @@ def thousandths(values: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def formula(op, n, second, other, moment, x, y):  # type: ignore[no-untyped-def]
+def formula(op: int, n: float, second: float, other: float, moment: float, x: float, y: float) -> float:
     """Compute one value.
 
     | op | formula |
@@ -51,7 +51,13 @@ def formula(op, n, second, other, moment, x, y):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def apply_formula(op, integers, moments, x, y):  # type: ignore[no-untyped-def]
+def apply_formula(
+    op: int,
+    integers: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    moments: NDArray[np.float64],
+    x: float,
+    y: float,
+) -> NDArray[np.float64]:
     """Return float64 (rows,). integers: n, second, other, float64 (rows,); those that the formula does not read are empty."""
     n, second, other = integers
     values = np.empty(len(n))
@@ -69,7 +75,15 @@ def apply_formula(op, integers, moments, x, y):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_column(column, slots, op, integers, moments, x, y):  # type: ignore[no-untyped-def]
+def fill_column(
+    column: NDArray[np.float32],
+    slots: NDArray[np.int64],
+    op: int,
+    integers: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]],
+    moments: NDArray[np.int64],
+    x: float,
+    y: float,
+) -> None:
     """Write a feature into a column of the matrix, float32 (rows,), from the arrays of counters.
 
     slots: int64 (rows,), the slot of each row's key. integers: n int32, second int64, other int32, arrays by slot. An array

@@ -81,7 +81,7 @@ class HashTable:
 
 
 @numba.njit(cache=True, nogil=True)
-def _hash(key):  # type: ignore[no-untyped-def]
+def _hash(key: int) -> np.uint64:
     """Fibonacci hashing of blocks of 64 keys; the keys of a block stay adjacent.
 
     A request looks up one user with the categories of hundreds of items. These are adjacent keys, so the request reads
@@ -92,7 +92,7 @@ def _hash(key):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _place(table, key):  # type: ignore[no-untyped-def]
+def _place(table: NDArray[np.int64], key: int) -> np.uint64:
     """Return the place of a key, or the free place where it would be inserted."""
     mask = np.uint64(len(table) - 1)
     place = _hash(key) & mask
@@ -102,7 +102,7 @@ def _place(table, key):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _find(table, slots, keys):  # type: ignore[no-untyped-def]
+def _find(table: NDArray[np.int64], slots: NDArray[np.int32], keys: NDArray[np.int64]) -> NDArray[np.int64]:
     found = np.empty(len(keys), np.int64)
     for i in range(len(keys)):
         if keys[i] < 0:
@@ -116,7 +116,9 @@ def _find(table, slots, keys):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _insert(table, slots, keys, count):  # type: ignore[no-untyped-def]
+def _insert(
+    table: NDArray[np.int64], slots: NDArray[np.int32], keys: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int64], int]:
     found = np.empty(len(keys), np.int64)
     for i in range(len(keys)):
         place = _place(table, keys[i])

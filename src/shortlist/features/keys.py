@@ -218,7 +218,9 @@ def _is_of_item(part: str) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _append_digit(keys, codes, index, size):  # type: ignore[no-untyped-def]
+def _append_digit(
+    keys: NDArray[np.int64], codes: NDArray[np.integer], index: NDArray[np.int64], size: int
+) -> None:
     """Append a digit to each key in place: the code of its row. A key with an unknown code becomes −1."""
     for row in range(len(keys)):
         code = np.int64(codes[index[row]] if len(index) else codes[row])

@@ -33,6 +33,9 @@ WORDS_PER_TEXT = 64
 """Spare room for a text that is added after training. Memory that is not used is not taken from the system."""
 
 
+Integer = int | np.int64
+
+
 class SparseTable(NamedTuple):
     """Vectors in compressed rows: row i is `values[starts[i]:stops[i]]` with the weights at the same places."""
 
@@ -53,9 +56,7 @@ class ItemVectors(ABC):
 
     def _set_width(self, width: int) -> None:
         self._width = max(width, 1)
-        self._scratch = ScratchPool(
-            partial(np.zeros, self._width, np.int64)
-        )  # a function that can be pickled
+        self._scratch = ScratchPool(partial(_zeros, self._width))  # a function that can be pickled
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._width:,} dimensions)"
@@ -90,6 +91,10 @@ class ItemVectors(ABC):
         cosine
             The cosine of item and history; else the share of events with the item's values (`similarity_value`).
         """
+
+
+def _zeros(size: int) -> NDArray[np.int64]:
+    return np.zeros(size, np.int64)
 
 
 def make_vectors(attribute: Attribute, room: int) -> ItemVectors:
@@ -293,7 +298,7 @@ def squared_lengths(table: SparseTable) -> NDArray[np.int64]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _squared_lengths(table):  # type: ignore[no-untyped-def]
+def _squared_lengths(table: SparseTable) -> NDArray[np.int64]:
     starts, stops, _, weights = table
     lengths = np.zeros(len(starts), np.int64)
     for row in range(len(starts)):
@@ -303,7 +308,7 @@ def _squared_lengths(table):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def similarity_value(cosine, dot, events, square, own):  # type: ignore[no-untyped-def]
+def similarity_value(cosine: bool, dot: Integer, events: Integer, square: Integer, own: Integer) -> float:
     """Compute the similarity of an item and a history from integers.
 
     cosine: dot / √(square · own). Else: dot / (events · own), the share of events with the item's values.
@@ -316,14 +321,29 @@ def similarity_value(cosine, dot, events, square, own):  # type: ignore[no-untyp
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_from_integers(column, cosine, dot, events, square, own):  # type: ignore[no-untyped-def]
+def fill_from_integers(
+    column: NDArray[np.float32],
+    cosine: bool,
+    dot: NDArray[np.int64],
+    events: NDArray[np.int64],
+    square: NDArray[np.int64],
+    own: NDArray[np.int64],
+) -> None:
     """Write `similarity_value` of arrays int64 (rows,) into a column, float32 (rows,)."""
     for row in range(len(dot)):
         column[row] = similarity_value(cosine, dot[row], events[row], square[row], own[row])
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill_by_category(column, histories, request, item, codes, profile, cosine):  # type: ignore[no-untyped-def]
+def _fill_by_category(
+    column: NDArray[np.float32],
+    histories: tuple[NDArray[np.int64], NDArray[np.int32]],
+    request: NDArray[np.int64],
+    item: NDArray[np.int32],
+    codes: NDArray[np.int32],
+    profile: NDArray[np.int64],
+    cosine: bool,
+) -> None:
     """profile: int64 (values,), zeros; it holds one history at a time, and is zeros again at the end."""
     indptr, past = histories
     row = 0
@@ -349,7 +369,15 @@ def _fill_by_category(column, histories, request, item, codes, profile, cosine):
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill_by_table(column, histories, request, item, table, profile, cosine):  # type: ignore[no-untyped-def]
+def _fill_by_table(
+    column: NDArray[np.float32],
+    histories: tuple[NDArray[np.int64], NDArray[np.int32]],
+    request: NDArray[np.int64],
+    item: NDArray[np.int32],
+    table: SparseTable,
+    profile: NDArray[np.int64],
+    cosine: bool,
+) -> None:
     """profile: int64 (dimensions,), zeros; it holds one history at a time, and is zeros again at the end."""
     indptr, past = histories
     starts, stops, values, weights = table

@@ -275,7 +275,15 @@ class SlotCounts:
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(slots, times, values, step, head, totals, rings):  # type: ignore[no-untyped-def]
+def _add(
+    slots: NDArray[np.int64],
+    times: NDArray[np.int64],
+    values: NDArray[np.int64],
+    step: int,
+    head: int,
+    totals: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    rings: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+) -> None:
     n, total, value, last = totals
     ring_n, ring_total, ring_low, ring_high = rings
     extremes = ring_low.shape[0] > 0
@@ -302,7 +310,13 @@ def _add(slots, times, values, step, head, totals, rings):  # type: ignore[no-un
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_pairs(slots, pairs, times, window, arrays):  # type: ignore[no-untyped-def]
+def _add_pairs(
+    slots: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    times: NDArray[np.int64],
+    window: tuple[int, int],
+    arrays: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]],
+) -> None:
     step, head = window
     n, last, ring_n, seen = arrays
     for i in range(len(slots)):

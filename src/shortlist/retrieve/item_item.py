@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -165,3 +166,19 @@ class ItemItem(Retriever):
         total = (taken[:, None] == taken) @ weight  # over the events of the same item
         damped = np.divide(total**self.config.repeats, total, out=np.zeros_like(total), where=total > 0)
         return np.asarray(shares * (weight * damped))
+
+
+class MatrixItemItem(ItemItem):
+    """Base of item-item models that learn from a (users, items) matrix of interactions. Subclasses set `_fit_matrix`."""
+
+    def _fit(self, dataset: Dataset) -> None:
+        self._fit_matrix(self.interactions(dataset))
+
+    def fit_matrix(self, X: sp.csr_matrix) -> Self:
+        """Learn from a (users, items) matrix of weights."""
+        self._fit_matrix(X)
+        return self._finish(X.shape[1])
+
+    @abstractmethod
+    def _fit_matrix(self, X: sp.csr_matrix) -> None:
+        """Learn W from a matrix of weights."""

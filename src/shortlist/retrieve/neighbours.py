@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
 from pydantic import Field
 
-from shortlist.data.dataset import Dataset
-from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.item_item import ItemItemConfig, MatrixItemItem
 from shortlist.retrieve.kernels.cooccurrence import nearest, sparse_rows
 
 MAX_WEIGHTS = 50_000_000
@@ -33,7 +32,7 @@ class NeighboursConfig(ItemItemConfig):
     share."""
 
 
-class Neighbours(ItemItem):
+class Neighbours(MatrixItemItem):
     """Recommend the nearest neighbours of the items in a history.
 
         W_ij = c_ij / (c_i^(1 − power) · c_j^power + shrink),    c_ij = Σ_users x_ui · x_uj / (size of history)^spread
@@ -73,14 +72,6 @@ class Neighbours(ItemItem):
     Config = NeighboursConfig
     config: NeighboursConfig
     name = "neighbours"
-
-    def _fit(self, dataset: Dataset) -> None:
-        self._fit_matrix(self.interactions(dataset))
-
-    def fit_matrix(self, X: sp.csr_matrix) -> Self:
-        """Learn from a (users, items) matrix of weights."""
-        self._fit_matrix(X)
-        return self._finish(X.shape[1])
 
     def _fit_matrix(self, X: sp.csr_matrix) -> None:
         config = self.config

@@ -144,7 +144,15 @@ class Popular(Retriever):
 
 
 @numba.njit(cache=True, nogil=True)
-def _walk(ranking, segment, allowed, indptr, excluded, items, found):  # type: ignore[no-untyped-def]
+def _walk(
+    ranking: _Ranking,
+    segment: NDArray[np.integer],
+    allowed: NDArray[np.bool_],
+    indptr: NDArray[np.int64],
+    excluded: NDArray[np.int64],
+    items: NDArray[np.int32],
+    found: NDArray[np.float32],
+) -> None:
     """Walk down the ranking of each request, past what its filters remove, until its list is full."""
     scores, order = ranking
     for row in range(len(segment)):

@@ -169,7 +169,15 @@ class Requests:
 
 
 @numba.njit(cache=True, nogil=True)
-def _sum_rows(begin, item, weight, n_items, indptr, items, weights):  # type: ignore[no-untyped-def]
+def _sum_rows(
+    begin: NDArray[np.int64],
+    item: NDArray[np.int32],
+    weight: NDArray[np.float32],
+    n_items: int,
+    indptr: NDArray[np.int64],
+    items: NDArray[np.int32],
+    weights: NDArray[np.float32],
+) -> int:
     """Write each history's distinct items in rising order with their summed weights; return how many there are."""
     n = 0
     for row in range(len(begin) - 1):

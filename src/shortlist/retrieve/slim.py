@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
-from shortlist.data.dataset import Dataset
-from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.item_item import ItemItemConfig, MatrixItemItem
 from shortlist.retrieve.kernels.cooccurrence import csr_arrays, nearest, sparse_rows
 from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.slim_solve import mirror_rows, solve_support_rows
@@ -39,7 +36,7 @@ class SLIMConfig(ItemItemConfig):
     """Number of weights kept in each regression (exact), 1 or more."""
 
 
-class SLIM(ItemItem):
+class SLIM(MatrixItemItem):
     """Item-item regression: each item is predicted from all others.
 
         w_j = argmin ‖x_j − X w‖² + λ‖w‖²,    w_jj = 0
@@ -83,14 +80,6 @@ class SLIM(ItemItem):
     Config = SLIMConfig
     config: SLIMConfig
     name = "slim"
-
-    def _fit(self, dataset: Dataset) -> None:
-        self._fit_matrix(self.interactions(dataset))
-
-    def fit_matrix(self, X: sp.csr_matrix) -> Self:
-        """Learn from a (users, items) matrix of weights."""
-        self._fit_matrix(X)
-        return self._finish(X.shape[1])
 
     def _fit_matrix(self, X: sp.csr_matrix) -> None:
         config = self.config

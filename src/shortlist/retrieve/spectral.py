@@ -9,8 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
-from shortlist.data.dataset import Dataset
-from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.item_item import ItemItemConfig, MatrixItemItem
 from shortlist.retrieve.kernels.cooccurrence import csr_arrays, sparse_rows
 from shortlist.retrieve.kernels.factorise import leading
 from shortlist.retrieve.kernels.parallel import run_rows
@@ -50,7 +49,7 @@ class SpectralConfig(ItemItemConfig):
     """Seed of the random vectors that the decomposition starts from."""
 
 
-class Spectral(ItemItem):
+class Spectral(MatrixItemItem):
     """Graph signal filter: keep the low frequencies of a history on the graph of items.
 
     Items are joined by the users who took both, R = D_u^−spread X D_i^−power and C = RᵀR. A history is a signal on that
@@ -99,9 +98,6 @@ class Spectral(ItemItem):
     config: SpectralConfig
     name = "spectral"
     arrays: ClassVar = {"weights_": "weights", "broad_in_": "broad", "broad_out_": "broad_out"}
-
-    def _fit(self, dataset: Dataset) -> None:
-        self._fit_matrix(self.interactions(dataset))
 
     def fit_matrix(self, X: sp.csr_matrix, spectrum: Spectrum | None = None) -> Self:
         """Learn from a (users, items) matrix of weights, and from its spectrum where that is known."""

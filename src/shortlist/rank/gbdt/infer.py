@@ -261,7 +261,7 @@ def _category_sets(tree: dict[str, Any]) -> dict[int, Places]:
 
 
 @numba.njit(cache=True, nogil=True)
-def _lay_out_rows(matrix, start, n, block):  # type: ignore[no-untyped-def]
+def _lay_out_rows(matrix: NDArray[np.float32], start: int, n: int, block: NDArray[np.float32]) -> None:
     """Copy n rows into a block (2 × features, rows), column by column, twice: missing values as −∞ and as +∞.
 
     The last row is repeated where the block has more.
@@ -277,18 +277,35 @@ def _lay_out_rows(matrix, start, n, block):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _goes_right(x, words, begin, size):  # type: ignore[no-untyped-def]
+def _goes_right(x: float, words: Places, begin: int, size: int) -> bool:
     """Whether a category goes right: as its bit says; left without a bit. A missing value is ±∞ and goes to its side."""
     if not np.isfinite(x):
         return x > 0
     if not 0 <= x < size:
         return False
     code = np.uint32(x)
-    return (words[begin + (code >> np.uint32(5))] >> (code & np.uint32(31))) & np.uint32(1) == np.uint32(1)
+    return bool(
+        (words[begin + (code >> np.uint32(5))] >> (code & np.uint32(31))) & np.uint32(1) == np.uint32(1)
+    )
 
 
 @numba.njit(cache=True, nogil=True)
-def _walk(low, high, matrix, nodes, categories, outputs, margins):  # type: ignore[no-untyped-def]  # noqa: C901 - inner loops of one kernel
+def _walk(  # noqa: C901 - inner loops of one kernel
+    low: int,
+    high: int,
+    matrix: NDArray[np.float32],
+    nodes: tuple[
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+        NDArray[np.float32],
+        NDArray[np.uint32],
+        NDArray[np.uint32],
+    ],
+    categories: tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.uint32]],
+    outputs: tuple[NDArray[np.float32], NDArray[np.float32]],
+    margins: NDArray[np.float32],
+) -> None:
     """Fill the margins of the blocks low … high, of BLOCK_ROWS rows each."""
     roots, depths, column, threshold, left, leaf = nodes
     begins, sizes, words = categories

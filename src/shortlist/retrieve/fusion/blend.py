@@ -132,7 +132,7 @@ def blend(
 
 
 @numba.njit(cache=True, nogil=True)
-def _measure_spans(items, scores, spans):  # type: ignore[no-untyped-def]
+def _measure_spans(items: NDArray[np.int32], scores: NDArray[np.float32], spans: NDArray[np.float32]) -> None:
     """Write the score of a source's last proposal, and the distance of the mean of its best ones from it, (B, 2)."""
     for row in range(len(items)):
         low, top, n = np.float32(0), 0.0, 0
@@ -147,7 +147,7 @@ def _measure_spans(items, scores, spans):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _normalise(raw, spans, scores):  # type: ignore[no-untyped-def]
+def _normalise(raw: NDArray[np.float32], spans: NDArray[np.float32], scores: NDArray[np.float32]) -> None:
     """Write normalised scores. Clipped, because the unit is tiny where a source gives all proposals nearly one score."""
     for row in range(len(raw)):
         unit = max(spans[row, 1], np.float32(1e-12))
@@ -169,7 +169,15 @@ def _ragged(
 
 
 @numba.njit(cache=True, nogil=True)
-def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore[no-untyped-def]
+def _union_rows(
+    low: int,
+    high: int,
+    lists: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    forced: NDArray[np.int32],
+    items: NDArray[np.int32],
+    ranks: NDArray[np.float32],
+) -> None:
     """Write the distinct proposals of each row by reciprocal-rank fusion, and the rank of each source.
 
     Proposals are joined in a small hash table; no array is as long as the catalogue.
@@ -212,7 +220,7 @@ def _union_rows(low, high, lists, indptr, forced, items, ranks):  # type: ignore
 
 
 @numba.njit(cache=True, nogil=True)
-def _slot(table, found, item):  # type: ignore[no-untyped-def]
+def _slot(table: NDArray[np.int32], found: NDArray[np.int32], item: int) -> int:
     """Return the slot of an item in the hash table, or the free slot where it belongs."""
     mask = len(table) - 1
     at = (item * 2654435761 >> 7) & mask

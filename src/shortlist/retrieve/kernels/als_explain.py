@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: ignore[no-untyped-def]  # noqa: C901 - a compiled loop takes its arrays one by one
+def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
+    own: NDArray[np.float32],
+    taken: NDArray[np.int32],
+    held: NDArray[np.float32],
+    diagonal: NDArray[np.float64],
+    factors: NDArray[np.float32],
+    items: NDArray[np.int32],
+    shares: NDArray[np.float64],
+) -> None:
     """Write the contribution of each event to each item, float64 (items, events); events of no weight keep 0.
 
     taken, items: rows of the factors `own` and `factors`. A is a diagonal D plus one direction for each event, and
@@ -59,7 +68,7 @@ def shares_of(own, taken, held, diagonal, factors, items, shares):  # type: igno
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _cholesky(A):  # type: ignore[no-untyped-def]
+def _cholesky(A: NDArray[np.float64]) -> None:
     """Write L of A = L Lᵀ over the lower half of A."""
     for r in range(len(A)):
         for c in range(r + 1):
@@ -70,7 +79,7 @@ def _cholesky(A):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _solve_in_place(L, x):  # type: ignore[no-untyped-def]
+def _solve_in_place(L: NDArray[np.float64], x: NDArray[np.float64]) -> None:
     """Solve L Lᵀ y = x for y, in place of x."""
     n = len(x)
     for r in range(n):
@@ -86,7 +95,14 @@ def _solve_in_place(L, x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def strongest_of(events, bounds, diagonals, factors, items, found):  # type: ignore[no-untyped-def]
+def strongest_of(
+    events: tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]],
+    bounds: NDArray[np.int64],
+    diagonals: NDArray[np.float64],
+    factors: NDArray[np.float32],
+    items: NDArray[np.int32],
+    found: NDArray[np.int64],
+) -> None:
     """Write the event that contributes most to each item into `found`, int64 (items,); −1 stays where none does.
 
     events: factors, rows of them, weights, and the ragged bounds of each request's events. Request r has the items

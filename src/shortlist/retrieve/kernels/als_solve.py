@@ -10,7 +10,16 @@ from shortlist.retrieve.kernels.select import radix_top_k
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+def solve_rows(  # noqa: C901, PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+    low: int,
+    high: int,
+    rows: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    other: NDArray[np.float32],
+    diagonal: NDArray[np.float32],
+    ridge: NDArray[np.float32],
+    out: NDArray[np.float32],
+    steps: int,
+) -> None:
     """Improve each row x of `out` by preconditioned conjugate gradients on (diag + ridge·I + Σ c y yᵀ) x = Σ c y."""
     d = other.shape[1]
     r, p, q, inverse = (
@@ -70,7 +79,14 @@ def solve_rows(low, high, rows, other, diagonal, ridge, out, steps):  # type: ig
 
 
 @numba.njit(cache=True, nogil=True)
-def filter_found(found, scores, filters, items, best, short):  # type: ignore[no-untyped-def]
+def filter_found(
+    found: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    filters: tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]],
+    items: NDArray[np.int32],
+    best: NDArray[np.float32],
+    short: NDArray[np.bool_],
+) -> None:
     """Write the best items of those that an index found and the filters permit.
 
     `short` tells the requests whose filters removed so many that the list is not full.

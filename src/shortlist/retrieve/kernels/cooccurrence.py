@@ -21,7 +21,14 @@ CsrArrays = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 
 
 @numba.njit(cache=True, nogil=True)
-def walk(item, T, X, line, seen, touched):  # type: ignore[no-untyped-def]
+def walk(
+    item: int,
+    T: CsrArrays,
+    X: CsrArrays,
+    line: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+    touched: NDArray[np.int32],
+) -> int:
     """Gather row `item` of XᵀX into `line`, and return the number n of its non-zeros, `touched[:n]`. T is Xᵀ."""
     n = 0
     for at in range(T[0][item], T[0][item + 1]):
@@ -37,7 +44,17 @@ def walk(item, T, X, line, seen, touched):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest_rows(low, high, T, X, own, others, shrink, items, values):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+def _nearest_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+    low: int,
+    high: int,
+    T: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    X: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    own: NDArray[np.float32],
+    others: NDArray[np.float32],
+    shrink: float,
+    items: NDArray[np.int32],
+    values: NDArray[np.float32],
+) -> None:
     n_items = len(own)
     line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
     touched = np.empty(n_items, np.int32)

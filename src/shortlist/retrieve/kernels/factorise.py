@@ -82,7 +82,13 @@ def _product(A: CsrArrays, Q: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})
-def _product_rows(low, high, A, Q, out):  # type: ignore[no-untyped-def]
+def _product_rows(
+    low: int,
+    high: int,
+    A: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    Q: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
     for row in range(low, high):
         for at in range(A[0][row], A[0][row + 1]):
             weight, source = A[2][at], Q[A[1][at]]

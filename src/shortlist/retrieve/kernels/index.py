@@ -265,7 +265,12 @@ class Index:
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest_cells(inner, half_norms, cells, near):  # type: ignore[no-untyped-def]
+def _nearest_cells(
+    inner: NDArray[np.float32],
+    half_norms: NDArray[np.float32],
+    cells: NDArray[np.int64],
+    near: NDArray[np.float32],
+) -> None:
     """Write the most promising cells of each request (B, n), and its inner products with their centroids."""
     every, promise = np.arange(len(half_norms)).astype(np.int32), np.empty(len(half_norms), np.float32)
     best, chosen = np.empty(cells.shape[1], np.float32), np.empty(cells.shape[1], np.int32)

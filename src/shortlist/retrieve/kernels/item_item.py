@@ -26,7 +26,14 @@ def make_scratch(n_items: int) -> Scratch:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _gather(row, history, broad, W, line, touched):  # type: ignore[no-untyped-def]
+def _gather(
+    row: int,
+    history: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    broad: NDArray[np.float32],
+    W: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
+    line: NDArray[np.float32],
+    touched: NDArray[np.int32],
+) -> int:
     """Add the scores of one history into `line`, which is NaN; return the number of items that have one.
 
     These items are `touched[:n]`.
@@ -60,7 +67,17 @@ def _gather(row, history, broad, W, line, touched):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True, nogil=True)
-def top_k_scored_rows(low, high, scratch, history, broad, W, filters, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+def top_k_scored_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+    low: int,
+    high: int,
+    scratch: tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]],
+    history: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    broad: NDArray[np.float32],
+    W: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
+    filters: tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]],
+    items: NDArray[np.int32],
+    scores: NDArray[np.float32],
+) -> None:
     """Write the best items of each history among those that the filters permit."""
     n_items = len(W[0]) - 1
     allowed, indptr, excluded = filters
@@ -86,7 +103,14 @@ def top_k_scored_rows(low, high, scratch, history, broad, W, filters, items, sco
 
 
 @numba.njit(cache=True, nogil=True)
-def dense_rows(low, high, history, broad, W, scores):  # type: ignore[no-untyped-def]
+def dense_rows(
+    low: int,
+    high: int,
+    history: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    broad: NDArray[np.float32],
+    W: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
+    scores: NDArray[np.float32],
+) -> None:
     """Write the scores of all items; −inf where there is none."""
     n_items = len(W[0]) - 1
     touched = np.empty(n_items, np.int32)
@@ -99,7 +123,16 @@ def dense_rows(low, high, history, broad, W, scores):  # type: ignore[no-untyped
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def given_items_rows(low, high, scratch, history, broad, W, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+def given_items_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+    low: int,
+    high: int,
+    scratch: tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]],
+    history: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    broad: NDArray[np.float32],
+    W: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
+    items: NDArray[np.int32],
+    scores: NDArray[np.float32],
+) -> None:
     """Write the scores of given items; those without one keep what `scores` holds."""
     n_items = len(W[0]) - 1
     line, _, touched = scratch
@@ -123,7 +156,12 @@ def given_items_rows(low, high, scratch, history, broad, W, items, scores):  # t
 
 
 @numba.njit(cache=True, nogil=True)
-def event_shares(W, taken, items, shares):  # type: ignore[no-untyped-def]
+def event_shares(
+    W: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
+    taken: NDArray[np.int32],
+    items: NDArray[np.int32],
+    shares: NDArray[np.float32],
+) -> None:
     """Write what each item of a history says about some other items; reads each row of W once."""
     order = np.argsort(items)
     ordered = items[order]

@@ -77,7 +77,7 @@ class QuantizedFactors:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _dot(factor, code):  # type: ignore[no-untyped-def]
+def _dot(factor: NDArray[np.float32], code: NDArray[np.int8]) -> np.float32:
     total = np.float32(0)
     for c in range(len(factor)):
         total += factor[c] * np.float32(code[c])
@@ -85,7 +85,17 @@ def _dot(factor, code):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def dot_given_items(low, high, factors, codes, steps, weights, indptr, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+def dot_given_items(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+    low: int,
+    high: int,
+    factors: NDArray[np.float32],
+    codes: NDArray[np.float32 | np.int8],
+    steps: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    indptr: NDArray[np.int64],
+    items: NDArray[np.int32],
+    scores: NDArray[np.float32],
+) -> None:
     """Write inner products with given items int32 (B, m) into scores float32 (B, m).
 
     A score keeps its value where the history (indptr) is empty, the item is −1 or unknown, or its weight is 0. codes:
@@ -102,14 +112,21 @@ def dot_given_items(low, high, factors, codes, steps, weights, indptr, items, sc
 
 
 @numba.njit(cache=True, nogil=True)
-def _dot_all_items(low, high, factors, codes, steps, scores):  # type: ignore[no-untyped-def]
+def _dot_all_items(
+    low: int,
+    high: int,
+    factors: NDArray[np.float32],
+    codes: NDArray[np.int8],
+    steps: NDArray[np.float32],
+    scores: NDArray[np.float32],
+) -> None:
     for item in range(low, high):
         for row in range(len(factors)):
             scores[row, item] = _dot(factors[row], codes[item]) * steps[item]
 
 
 @numba.njit(cache=True, nogil=True)
-def _square_rows(low, high, codes, squares):  # type: ignore[no-untyped-def]
+def _square_rows(low: int, high: int, codes: NDArray[np.int8], squares: NDArray[np.float32]) -> None:
     for item in range(low, high):
         total = np.int32(0)
         for c in range(codes.shape[1]):

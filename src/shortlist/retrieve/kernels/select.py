@@ -26,7 +26,7 @@ ALL_ITEMS = np.empty(0, np.bool_)
 
 
 @numba.njit(cache=True, nogil=True)
-def heap_replace(score, item, scores, items):  # type: ignore[no-untyped-def]
+def heap_replace(score: float, item: int, scores: NDArray[np.float32], items: NDArray[np.int32]) -> None:
     """Put an item into the heap of the best so far, if it is better than the worst of them. NaN and −inf never are.
 
     The root of the heap is the worst of the best: a better item replaces it and sinks in log k steps. `heap_sort` orders
@@ -34,13 +34,19 @@ def heap_replace(score, item, scores, items):  # type: ignore[no-untyped-def]
     """
     if not (score > scores[0] or (score == scores[0] and item < items[0])):
         return
-    k, at = len(scores), 0
+    _sink(score, item, scores, items, len(scores))
+
+
+@numba.njit(cache=True, nogil=True)
+def _sink(score: float, item: int, scores: NDArray[np.float32], items: NDArray[np.int32], end: int) -> None:
+    """Put an item at the root of the heap scores[:end], and move it down until none below it is worse."""
+    at = 0
     while True:
         worse = 2 * at + 1
-        if worse >= k:
+        if worse >= end:
             break
         other = worse + 1
-        if other < k and (
+        if other < end and (
             scores[other] < scores[worse] or (scores[other] == scores[worse] and items[other] > items[worse])
         ):
             worse = other
@@ -52,27 +58,12 @@ def heap_replace(score, item, scores, items):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def heap_sort(scores, items):  # type: ignore[no-untyped-def]
+def heap_sort(scores: NDArray[np.float32], items: NDArray[np.int32]) -> None:
     """Order a heap of `heap_replace` in place, best first: the root, which is the worst, moves to the end, repeatedly."""
     for end in range(len(scores) - 1, 0, -1):
         score, item = scores[end], items[end]
         scores[end], items[end] = scores[0], items[0]
-        at = 0
-        while True:
-            worse = 2 * at + 1
-            if worse >= end:
-                break
-            other = worse + 1
-            if other < end and (
-                scores[other] < scores[worse]
-                or (scores[other] == scores[worse] and items[other] > items[worse])
-            ):
-                worse = other
-            if not (scores[worse] < score or (scores[worse] == score and items[worse] > item)):
-                break
-            scores[at], items[at] = scores[worse], items[worse]
-            at = worse
-        scores[at], items[at] = score, item
+        _sink(score, item, scores, items, end)
 
 
 SIGN = np.uint32(0x80000000)
@@ -81,7 +72,13 @@ DIGIT = np.uint32(255)
 
 
 @numba.njit(cache=True, nogil=True)
-def radix_top_k(scores, items, n, best, chosen):  # type: ignore[no-untyped-def]
+def radix_top_k(
+    scores: NDArray[np.float32],
+    items: NDArray[np.int32],
+    n: int,
+    best: NDArray[np.float32],
+    chosen: NDArray[np.int32],
+) -> None:
     """Write the best of the first n scores float32, and their items int32, into `best` and `chosen`.
 
     Both are as long as the list that is wanted, and keep what they hold where there are fewer scores. Each item occurs
@@ -128,7 +125,9 @@ def radix_top_k(scores, items, n, best, chosen):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _radix_sort(keys, items):  # type: ignore[no-untyped-def]
+def _radix_sort(
+    keys: NDArray[np.uint32], items: NDArray[np.int32]
+) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
     """Return keys uint32 in rising order, and their items; the given arrays are overwritten."""
     m = len(keys)
     other, others = np.empty(m, np.uint32), np.empty(m, np.int32)
@@ -156,7 +155,16 @@ def _radix_sort(keys, items):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _select_rows(low, high, lines, allowed, indptr, excluded, items, scores):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+def _select_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+    low: int,
+    high: int,
+    lines: NDArray[np.float32],
+    allowed: NDArray[np.bool_],
+    indptr: NDArray[np.int64],
+    excluded: NDArray[np.int64],
+    items: NDArray[np.int32],
+    scores: NDArray[np.float32],
+) -> None:
     """Write the best of each dense row low ≤ row < high. Filters may name items beyond the row."""
     n = lines.shape[1]
     blocked = np.zeros(n, np.bool_)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def solve_support_rows(low, high, T, n_users, support, ridge, values):  # type: ignore[no-untyped-def]  # noqa: C901 - a compiled loop takes its arrays one by one
+def solve_support_rows(  # noqa: C901 - a compiled loop takes its arrays one by one
+    low: int,
+    high: int,
+    T: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    n_users: int,
+    support: NDArray[np.int32],
+    ridge: float,
+    values: NDArray[np.float32],
+) -> None:
     """Build and solve the normal equations of each item over its support, from the users who took any of it.
 
     The entries of a user are a chain: `head[user]` is the latest entry, `link` the one before. As an item of the support is
@@ -59,7 +68,9 @@ def solve_support_rows(low, high, T, n_users, support, ridge, values):  # type: 
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _conjugate_gradients(G, b, m, x):  # type: ignore[no-untyped-def]
+def _conjugate_gradients(
+    G: NDArray[np.float32], b: NDArray[np.float32], m: int, x: NDArray[np.float32]
+) -> None:
     """G[:m, :m] x = b[:m], preconditioned by the diagonal, to the precision of float32."""
     r, p, q = b[:m].copy(), np.empty(m, np.float32), np.empty(m, np.float32)
     rz = 0.0
@@ -90,7 +101,7 @@ def _conjugate_gradients(G, b, m, x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def mirror_rows(low, high, P):  # type: ignore[no-untyped-def]
+def mirror_rows(low: int, high: int, P: NDArray[np.float32]) -> None:
     """Copy the lower triangle of P over the upper one, which LAPACK leaves unset."""
     n = len(P)
     for i in range(low, high):

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.retrieve.kernels.cooccurrence import walk
 from shortlist.retrieve.kernels.select import heap_replace, heap_sort
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def prune_rows(low, high, T, X, factors, scales, nearby, items, values):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+def prune_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
+    low: int,
+    high: int,
+    T: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    X: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    factors: tuple[NDArray[np.float32], NDArray[np.float32]],
+    scales: tuple[NDArray[np.float32], NDArray[np.float32]],
+    nearby: int,
+    items: NDArray[np.int32],
+    values: NDArray[np.float32],
+) -> None:
     """Write the largest entries of row i of W among the items that co-occur with i: one-step weight plus components."""
     left, right = factors
     own, others = scales
