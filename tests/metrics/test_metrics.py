@@ -125,8 +125,8 @@ def test_agrees_with_ranx(k: int) -> None:
     names = [f"{m}@{k}" for m in ("precision", "recall", "hit_rate", "mrr", "map", "ndcg", "ndcg_burges")]
     theirs = ranx.evaluate(qrels, run, names, return_mean=False)
     indptr, wanted = ragged(truth)
-    worth = np.concatenate(grades).astype(float)
-    gain = gains(slates, indptr, wanted, worth)
+    grade = np.concatenate(grades).astype(float)
+    gain = gains(slates, indptr, wanted, grade)
     hits, relevant = gain > 0, np.diff(indptr)
     ours = {
         "precision": ranking.precision(hits, relevant, k),
@@ -134,23 +134,23 @@ def test_agrees_with_ranx(k: int) -> None:
         "hit_rate": ranking.hit_rate(hits, relevant, k),
         "mrr": ranking.mrr(hits, relevant, k),
         "map": ranking.average_precision(hits, relevant, k),
-        "ndcg": ranking.graded_ndcg(gain, indptr, worth, k),
-        "ndcg_burges": ranking.graded_ndcg(gain, indptr, worth, k, exponential=True),
+        "ndcg": ranking.graded_ndcg(gain, indptr, grade, k),
+        "ndcg_burges": ranking.graded_ndcg(gain, indptr, grade, k, exponential=True),
     }
     order = [f"u{p}" for p in range(len(slates))]
     there = list(run.keys())
     for name, values in ours.items():
         by_user = dict(zip(there, theirs[f"{name}@{k}"], strict=True))
         np.testing.assert_allclose(values, [by_user[u] for u in order], atol=1e-9, err_msg=name)
-    # and binary NDCG, where every relevant item is worth the same
+    # and binary NDCG, where every relevant item has the same grade
     flat = ranx.Qrels({f"u{p}": {f"i{i}": 1 for i in t} for p, t in enumerate(truth)})
-    said = ranx.evaluate(flat, run, f"ndcg@{k}")
-    assert np.mean(ranking.ndcg(hits, relevant, k)) == pytest.approx(said, abs=1e-9)
+    expected = ranx.evaluate(flat, run, f"ndcg@{k}")
+    assert np.mean(ranking.ndcg(hits, relevant, k)) == pytest.approx(expected, abs=1e-9)
 
 
 def test_agrees_with_rectools_on_a_shared_example() -> None:
     shared = json.loads((Path(__file__).parents[1] / "golden" / "rectools.json").read_text())
-    k, said = shared["k"], shared["values"]
+    k, expected = shared["k"], shared["values"]
     slates = np.array(shared["lists"])
     truth = [np.array(t) for t in shared["test"]]
     hits, relevant = ranking.hit_matrix(slates, truth), np.array([len(t) for t in truth])
@@ -166,11 +166,11 @@ def test_agrees_with_rectools_on_a_shared_example() -> None:
         "coverage": exposure.coverage(slates, len(shared["genres"]), k),
     }
     for name, value in found.items():
-        assert value == pytest.approx(said[name], abs=1e-9), name
+        assert value == pytest.approx(expected[name], abs=1e-9), name
     # RecTools counts different genres (Hamming); on 0/1 rows in ±1 form the cosine is 1 − 2 · share that differs
     signs = 2.0 * np.array(shared["genres"]) - 1
     unlike = beyond_accuracy.intra_list_diversity(slates, signs, k).mean()
-    assert unlike == pytest.approx(2 * said["hamming"] / signs.shape[1], abs=1e-9)
+    assert unlike == pytest.approx(2 * expected["hamming"] / signs.shape[1], abs=1e-9)
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.errors import RequestError
-from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails
+from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
 from shortlist.recommender import Recommender
 
 
@@ -69,3 +69,23 @@ def test_guard_rails_act_on_slates(recommender: Recommender) -> None:
     product = recommender.recommend(user="u00001", n=5, combine="product")
     assert len(product) == 5
     assert product.items[0].score > 0
+
+
+def test_weights_of_a_request_replace_those_of_the_project() -> None:
+    assert resolve_weights({"b": 2}, {"a": 1.0, "b": 0.0}).tolist() == [1, 2]
+    np.testing.assert_allclose(
+        UtilityWeights(np.array([1.0, 0.5]), np.array([0.1, 20.0])).utility(
+            np.array([[0.1, 10.0]], np.float32)
+        ),
+        [1.25],
+        rtol=1e-6,
+    )
+    for bad, field in (
+        ({"c": 1}, "weights.c"),
+        ({"a": float("nan")}, "weights.a"),
+        ({"a": 0}, "weights"),
+        ({"a": True}, "weights.a"),
+    ):
+        with pytest.raises(RequestError) as error:
+            resolve_weights(bad, {"a": 1.0, "b": 0.0})
+        assert error.value.field == field

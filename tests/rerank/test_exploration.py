@@ -21,12 +21,12 @@ DAY = 86_400_000
 
 
 def trial(share: float = 0.4, slot: int = 1) -> ColdStartSlot:
-    """Two newcomers: one is a candidate already (row 2), one comes from outside (row 5)."""
+    """Two new items: one is a candidate already (row 2), one comes from outside (row 5)."""
     return ColdStartSlot(share, slot, np.array([2, 5]), np.array([0.10, 0.12]), np.array([0.03, 0.05]))
 
 
 @pytest.mark.parametrize(
-    ("way", "strength", "first", "newcomer"),
+    ("way", "strength", "first", "new_item"),
     [
         ("epsilon", 0.3, 0, None),
         ("plackett_luce", 0.8, 1, None),
@@ -37,21 +37,21 @@ def trial(share: float = 0.4, slot: int = 1) -> ColdStartSlot:
         ("plackett_luce", 1.0, 0, trial(0.5, 9)),
     ],
 )
-def test_logged_propensities_equal_frequencies(
-    way: ExplorationMethod, strength: float, first: int, newcomer: ColdStartSlot | None
+def test_propensities_equal_observed_frequencies(
+    way: ExplorationMethod, strength: float, first: int, new_item: ColdStartSlot | None
 ) -> None:
-    """For each beginning of a slate: how often each item comes next, against the chance that was logged for it."""
+    """For each beginning of a slate: the frequency of each next item equals the logged propensity."""
     seen: dict[tuple[int, ...], int] = defaultdict(int)
-    told: dict[tuple[int, ...], float] = {}
+    logged: dict[tuple[int, ...], float] = {}
     for seed in range(20_000):
-        rows, chance = explore(5, 3, ExplorationPolicy(strength, way, first), seed, newcomer)
+        rows, chance = explore(5, 3, ExplorationPolicy(strength, way, first), seed, new_item)
         assert len(set(rows.tolist())) == len(rows) == 3
         for slot in range(3):
             key = tuple(rows[: slot + 1].tolist())
             seen[key] += 1
-            assert told.setdefault(key, float(chance[slot])) == pytest.approx(float(chance[slot]), abs=1e-9)
+            assert logged.setdefault(key, float(chance[slot])) == pytest.approx(float(chance[slot]), abs=1e-9)
     checked = 0
-    for key, p in told.items():
+    for key, p in logged.items():
         before = 20_000 if len(key) == 1 else seen[key[:-1]]
         if before >= 500:
             checked += 1
@@ -61,24 +61,26 @@ def test_logged_propensities_equal_frequencies(
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 40), st.integers(1, 12), st.floats(0, 3), st.integers(0, 10**6), st.integers(0, 5))
-def test_slates_are_whole(ranked: int, n: int, strength: float, seed: int, first: int) -> None:
+def test_explored_slates_are_complete_and_repeatable(
+    ranked: int, n: int, strength: float, seed: int, first: int
+) -> None:
     for way in ("plackett_luce", "epsilon"):
-        for newcomer in (
+        for new_item in (
             None,
             ColdStartSlot(0.5, 2, np.array([0, ranked]), np.array([0.2, 0.1]), np.array([0.1, 0.1])),
         ):
-            rows, chance = explore(ranked, n, ExplorationPolicy(strength, way, first), seed, newcomer)
+            rows, chance = explore(ranked, n, ExplorationPolicy(strength, way, first), seed, new_item)
             assert len(set(rows.tolist())) == len(rows)
             assert min(ranked, n) <= len(rows) <= min(ranked + 1, n)
             assert ((chance >= 0) & (chance <= 1)).all()
-            again, same = explore(ranked, n, ExplorationPolicy(strength, way, first), seed, newcomer)
+            again, same = explore(ranked, n, ExplorationPolicy(strength, way, first), seed, new_item)
             assert rows.tolist() == again.tolist()
             assert chance.tolist() == same.tolist()
-            if newcomer is None:
+            if new_item is None:
                 assert rows[: min(first, len(rows))].tolist() == list(range(min(first, len(rows))))
 
 
-def test_the_chance_to_have_the_highest_draw() -> None:
+def test_the_probability_of_the_highest_draw() -> None:
     assert probability_of_maximum(np.array([0.3]), np.array([0.1])).tolist() == [1.0]
     assert probability_of_maximum(np.full(4, 0.2), np.full(4, 0.05)) == pytest.approx(
         np.full(4, 0.25), abs=1e-9
@@ -94,7 +96,7 @@ def test_the_chance_to_have_the_highest_draw() -> None:
     )
 
 
-def test_beliefs_move_from_the_prediction_to_the_record() -> None:
+def test_posteriors_move_from_the_prediction_to_the_observed_rate() -> None:
     new = ColdStartExploration(
         NewItemSettings(share=1.0, budget=100),
         Objective(events=["play"], at_least=10.0),
@@ -114,12 +116,12 @@ def test_beliefs_move_from_the_prediction_to_the_record() -> None:
         ]
     )
     assert deviation[2] > deviation[1]
-    # slates count where no events say that they were seen, and not twice where they do
+    # slates count as impressions unless impression events count them
     new.served(np.array([0, 2, -1]))
     assert new.impressions(slice(3)).tolist() == [40, 40, 1]
 
 
-def test_exposure_goes_to_liked_items_and_ends_with_the_budget() -> None:
+def test_new_items_that_are_liked_get_more_impressions_until_their_budget_is_spent() -> None:
     rng = np.random.default_rng(1)
     true = np.array([0.02, 0.02, 0.02, 0.30])
     new = ColdStartExploration(NewItemSettings(share=1.0, budget=400), Objective(events=["play"]), 4)
@@ -175,9 +177,9 @@ def test_a_new_item_is_shown_until_its_budget_is_spent(bundle: Path) -> None:
     # rules hold for new items too, and a request without chance has none of them
     fresh.change_item("m-newer", {"title": "Newer", "attributes": today})
     for given_filters, strength in (({"items": {"none": ["m-newer"]}}, None), (None, 0.0)):
-        asked = [
+        slates = [
             fresh.recommend(user=u, n=6, filters=given_filters, explore=strength, seed=1) for u in people[:30]
         ]
-        assert not any(r.item == "m-newer" for slate in asked for r in slate.items)
+        assert not any(r.item == "m-newer" for slate in slates for r in slate.items)
     fresh.change_item("m-newer", {"retired": True})
     assert not any(r.item == "m-newer" for u in people for r in fresh.recommend(user=u, n=6, seed=3).items)

@@ -28,7 +28,7 @@ def test_content_finds_similar_and_new_items() -> None:
     assert scores[1] > 0 > scores[2]  # "red" is shared with b, nothing with c
     assert model.score(make_requests([2]))[0, 3] == pytest.approx(
         1.0
-    )  # d was taken by nobody and reads like c
+    )  # d has no events and the description of c
     similarity = model.similar(3)
     assert similarity is not None
     assert int(similarity.argmax()) in {2, 3}
@@ -37,7 +37,7 @@ def test_content_finds_similar_and_new_items() -> None:
 def test_a_described_new_item_is_found_without_refitting(world: World, dataset: Dataset) -> None:
     model = Content().fit(dataset)
     assert model.factor_map_.size, "the world has enough described items to learn a map"
-    # a twin of item 0 that nobody has taken: the same description, so next to the same score
+    # a copy of item 0 without events: the same description, so nearly the same score
     n = len(dataset.items)
     twin = dataset.items.attributes
 
@@ -57,7 +57,7 @@ def test_a_described_new_item_is_found_without_refitting(world: World, dataset: 
     assert scores[0, n] == pytest.approx(scores[0, 0], rel=1e-4, abs=1e-4)
 
 
-def test_cold_items_are_found_on_movielens(movielens: Path) -> None:
+def test_new_items_are_found_on_movielens(movielens: Path) -> None:
     """A tenth of the films hidden from training: recall@50 of the hidden ones at least five times chance."""
 
     project = parse_project_of(movielens)

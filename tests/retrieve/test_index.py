@@ -65,7 +65,7 @@ def test_an_index_that_loses_too_much_is_refused() -> None:
         Index(IndexConfig(exact_items=100, recall=1.0)).build(factors(20_000))
 
 
-def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(module: str, extra: str) -> object:
         raise MissingExtraError(
             f"this needs {module}, which is not installed; run: pip install 'shortlist[{extra}]'"
@@ -115,7 +115,7 @@ def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
     narrow = np.zeros(900, bool)
     narrow[5:30] = True  # so strict that the index alone could not fill the list
     tight = model.retrieve(requests(allowed=narrow), 20)
-    # with an index factors take a byte each, so that what is nearly equal may change places
+    # with an index factors are quantised to a byte, so items of nearly equal scores may change places
     exactly = exact.retrieve(requests(allowed=narrow), 20)
     assert (tight.item >= 0).all()
     assert narrow[tight.item].all()
@@ -127,7 +127,7 @@ def test_als_uses_its_index_and_filters_still_hold(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.item, found.item)
 
 
-def test_a_recall_above_that_of_the_index_is_refused(tmp_path: Path) -> None:
+def test_a_recall_that_the_index_does_not_reach_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("faiss")
 
     from shortlist.retrieve import ALS

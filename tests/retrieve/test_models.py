@@ -26,7 +26,7 @@ def test_save_and_load_change_nothing(name: str, dataset: Dataset, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", list(RETRIEVERS))
-def test_filters_hold_and_a_strict_one_still_fills(name: str, dataset: Dataset) -> None:
+def test_a_strict_filter_still_fills_the_list(name: str, dataset: Dataset) -> None:
     model = RETRIEVERS[name]().fit(dataset)
     allowed = np.zeros(len(dataset.items), bool)
     allowed[:30] = True
@@ -55,14 +55,14 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", list(RETRIEVERS))
-def test_odd_shapes(name: str, shape: str) -> None:
+def test_unusual_data_sets_can_be_fitted(name: str, shape: str) -> None:
     dataset = frame(SHAPES[shape], ["a", "b", "c", "d", "never"])
     model = RETRIEVERS[name]().fit(dataset)
     check_lists(model, make_requests([], [0], [0, 0, 1], list(range(5))), 5)
 
 
 @pytest.mark.parametrize("name", list(RETRIEVERS))
-def test_the_pieces_agree(name: str, dataset: Dataset) -> None:
+def test_retrieve_score_and_score_items_agree(name: str, dataset: Dataset) -> None:
     """retrieve, score and score_items are three views of the same numbers."""
     model = RETRIEVERS[name]().fit(dataset)
     requests = make_requests([0, 1, 2], [5, 9], [])

@@ -14,7 +14,7 @@ from shortlist.retrieve.kernels.factorise import leading
 from support.interactions import random_interactions
 
 
-def test_spectral_is_the_filter_it_claims_to_be() -> None:
+def test_spectral_equals_the_dense_filter() -> None:
     """With room for everything, W is the low-pass plus one step on the graph, from a dense decomposition in float64."""
     X = random_interactions(5)
     given_: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Bought together: by hand, and the settings that cannot be."""
+"""Bought together: cases computed by hand, invalid settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_pairs_by_hand() -> None:
     assert once[2, 3] == pytest.approx(1 / 3 * np.log(max(1 * 8 / (2 * 4), 1)))
 
 
-def test_kinds_stand_behind_pairs_and_keep_substitutes_out() -> None:
+def test_kinds_follow_pairs_and_exclude_substitutes() -> None:
     kinds = np.array([0, 1, 0, 1])
     model = Together(shrink=0.0, fewest=1, back_off=0.5).fit_baskets(matrix(), kinds)
     W = model.weights_.toarray()
@@ -87,7 +87,7 @@ def test_baskets_are_cut_by_time(world: World) -> None:
         assert message in error.value.message
 
 
-def test_likeness_by_a_source_of_choice(recommender: Recommender, dataset: Dataset) -> None:
+def test_similar_items_by_a_named_source(recommender: Recommender, dataset: Dataset) -> None:
     item = dataset.items.ids.id(int(np.bincount(dataset.log.item).argmax()))
     lists = {
         by: [r.item for r in recommender.similar(item, 5, by)] for by in ("neighbours", "als", "content")
@@ -100,7 +100,7 @@ def test_likeness_by_a_source_of_choice(recommender: Recommender, dataset: Datas
     assert error.value.field == "by"
 
 
-def test_consumables_may_be_shown_again(world: World) -> None:
+def test_consumed_items_may_be_shown_again(world: World) -> None:
     settings = {**world.settings, "rerank": {**world.settings["rerank"], "show_again": "minutes"}}
     settings["rank"] = {"trees": 20, "heads": "separate"}
     project = parse_project(settings)

@@ -1,4 +1,4 @@
-"""Requests of the past: which users asked at which moments, and what was known of them then."""
+"""Past requests: users and moments of the log, with the histories known at that time."""
 
 from __future__ import annotations
 

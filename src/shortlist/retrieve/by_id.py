@@ -1,4 +1,4 @@
-"""The interface for people: recommendations in ids, from one retriever, without a ranker."""
+"""The interface in ids: recommendations from one retriever, without a ranker."""
 
 from __future__ import annotations
 

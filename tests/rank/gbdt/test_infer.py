@@ -1,4 +1,4 @@
-"""Trees scored by our own kernel say what XGBoost says, to the bit, whatever they are made of."""
+"""Predictions of the compiled kernel equal those of XGBoost to the bit, for every kind of tree."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ def trained(
     ("targets", "categories", "depth", "rounds"),
     [(1, 0, 1, 1), (1, 0, 6, 40), (3, 0, 5, 30), (1, 4, 4, 20), (1, 90, 6, 30), (2, 0, 9, 10)],
 )
-def test_predictions_equal_those_of_the_booster(
+def test_a_forest_predicts_exactly_what_the_booster_predicts(
     targets: int, categories: int, depth: int, rounds: int
 ) -> None:
     booster, matrix = trained(targets, categories, depth, rounds, seed=depth)
     forest = Forest.of(booster)
     assert forest is not None
-    asked = matrix.copy()
-    if categories:  # categories that training never saw, and such as cannot be
-        asked[:50, 8] = [categories + 3, -1, 1e9, 2.5, 0.0] * 10
-        asked[asked[:, 8] < 0, 8] = categories + 40
-    for rows in (asked, asked[:1], asked[:33], asked[:0]):
-        said = (
+    queried = matrix.copy()
+    if categories:  # categories that training did not have, and impossible ones
+        queried[:50, 8] = [categories + 3, -1, 1e9, 2.5, 0.0] * 10
+        queried[queried[:, 8] < 0, 8] = categories + 40
+    for rows in (queried, queried[:1], queried[:33], queried[:0]):
+        expected = (
             booster.inplace_predict(rows, predict_type="margin").reshape(len(rows), -1)
             if len(rows)
             else np.empty((0, targets))
         )
-        np.testing.assert_array_equal(forest.margins(rows), said)
+        np.testing.assert_array_equal(forest.margins(rows), expected)
 
 
 def test_a_base_score_and_fewer_trees_are_kept() -> None:
@@ -73,7 +73,7 @@ def test_a_base_score_and_fewer_trees_are_kept() -> None:
 
 
 class Altered:
-    """A booster whose file says something else than it does: another version's, say."""
+    """A booster whose file differs from its predictions, as that of another version may."""
 
     def __init__(self, booster: xgb.Booster, change: Any) -> None:
         self.booster, self.change = booster, change
@@ -87,7 +87,7 @@ class Altered:
         return self.booster.inplace_predict(*a, **k)
 
 
-def test_unsupported_models_are_left_to_the_booster() -> None:
+def test_the_booster_predicts_where_the_forest_would_differ() -> None:
     booster, _ = trained(1, 0, 4, 10, seed=1)
 
     def tree(model: dict[str, Any]) -> dict[str, Any]:

@@ -67,8 +67,8 @@ class Chain:
     """The probability of an outcome that requires another first: impression → click → purchase.
 
     The model is the conditional probability σ(margin), but it is fitted to the product parent · σ(margin) over all
-    examples. Fitted on clicked items only, it would be right for those and wrong for all others, which it is asked for
-    at request time (sample selection bias).
+    examples. Fitted on clicked items only, it would be right for those and wrong for all others, which are
+    scored at request time too (sample selection bias).
 
     References
     ----------

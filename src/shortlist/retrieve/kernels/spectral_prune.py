@@ -1,4 +1,4 @@
-"""Kernel of the spectral model: the entries of its dense filter that are kept."""
+"""Kernel of the spectral model: prune its dense filter to the largest entries."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""Training sets: leaks, shown slates, unshown candidates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from shortlist.config.project import Project, parse_project
+from shortlist.data.dataset import Dataset
+from shortlist.data.split import stage_cuts
+from shortlist.errors import LeakError
+from shortlist.features.feature_set import FeatureSet
+from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
+from shortlist.recommender import Recommender
+from shortlist.retrieve import Popular
+
+
+def test_retrievers_that_were_fitted_on_the_window_are_refused(
+    dataset: Dataset, project: Project, recommender: Recommender
+) -> None:
+    cuts = stage_cuts(dataset.log, project.evaluate)
+    with pytest.raises(LeakError, match="would contain the labels"):
+        make_training_set(
+            dataset,
+            recommender.model.retrievers,
+            FeatureSet.from_project(project, dataset),
+            Window(cuts.ranker, cuts.validation, cuts.end),
+            ExampleSettings.of(project),
+        )
+
+
+def make_from_slates(
+    rows: list[tuple[str, str, int, str, int, int]], rank: dict[str, Any], rerank: dict[str, Any]
+) -> TrainingSet:
+    """Examples of the log after its 500th second; rows: user, item, second, kind, slate, position."""
+    names = ("user_id", "item_id", "timestamp", "kind", "slate", "position")
+    late = [(user, item, 1_700_000_000 + at, *rest) for user, item, at, *rest in rows]
+    events = pa.table({n: list(column) for n, column in zip(names, zip(*late, strict=True), strict=True)})
+    settings = {
+        "data": {"columns": {name: name for name in names[2:]}},
+        "items": {"id": "item_id", "attributes": {"used_up": "number"}},
+        "objectives": {"play": {"events": ["play"], "window": "1m"}},
+        "retrieve": {"sources": [{"model": "popular"}]},
+        "rank": {"examples": "impressions", **rank},
+        "rerank": rerank,
+        "features": [{"name": "slot", "kind": "position"}],
+    }
+    items = pa.table({"item_id": ["a", "b", "c", "d"], "used_up": [1.0] * 4})
+    project = parse_project(settings)
+    dataset = Dataset.from_frames(events, items, None, project)
+    start = int(dataset.log.time[0]) + 500_000
+    past = dataset.before(start)
+    sources = {"popular": Popular().fit(past)}
+    return make_training_set(
+        dataset,
+        sources,
+        FeatureSet.from_project(project, dataset).fit(past),
+        Window(start, start + 1_000_000, start),
+        ExampleSettings.of(project),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rerank", "left_out"),
+    [({}, {("u", "a")}), ({"show_seen": True}, set()), ({"show_again": "used_up"}, set())],
+)
+def test_seen_items_that_requests_exclude_are_no_examples(
+    rerank: dict[str, Any], left_out: set[tuple[str, str]]
+) -> None:
+    """A repeated item that the user ignores says nothing about items that are new to the user."""
+    shown = [("u", "a"), ("u", "b"), ("v", "a"), ("v", "b")]
+    rows = [("u", "a", 10, "play", -1, -1), ("v", "c", 11, "play", -1, -1)]
+    rows += [
+        (user, item, 1_000 + 10 * n, "impression", 1 + n // 2, n % 2) for n, (user, item) in enumerate(shown)
+    ]
+    rows += [("u", "b", 1_020, "play", -1, -1), ("w", "a", 2_000, "play", -1, -1)]
+    found = make_from_slates(rows, {}, rerank)
+    expected = [pair for pair in shown if pair not in left_out]
+    assert len(found.weights) == len(expected)
+    assert found.labels["play"].sum() == 1  # u took b
+    slots = found.matrix[:, found.names.index("slot")].tolist()
+    assert sorted(slots) == sorted(float(shown.index(pair) % 2) for pair in expected)
+
+
+def test_unshown_candidates_are_added_to_slates() -> None:
+    rows = [("u", "a", 10, "play", -1, -1), ("v", "d", 11, "play", -1, -1), ("w", "c", 12, "play", -1, -1)]
+    rows += [("u", "b", 1_000, "impression", 1, 0), ("u", "c", 1_020, "play", -1, -1)]
+    rows += [("w", "a", 2_000, "play", -1, -1)]
+    found = make_from_slates(rows, {"unshown": 5}, {})
+    # u had a; b was shown; c and d were not, and c was played nevertheless
+    assert sorted(found.labels["play"].tolist()) == [0, 0, 1]
+    assert found.request.tolist() == [0, 0, 0]
+    assert found.weights.tolist() == [1, 1, 1]
+    assert len(make_from_slates(rows, {"unshown": 1}, {}).weights) == 2
