@@ -291,14 +291,9 @@ def _lengthened(array: NDArray[N], used: int, size: int) -> NDArray[N]:
     return longer
 
 
+@numba.njit(cache=True, nogil=True)
 def squared_lengths(table: SparseTable) -> NDArray[np.int64]:
     """Return the squared length of each vector, int64 (n,); for lists, the number of values."""
-    lengths: NDArray[np.int64] = _squared_lengths(table)
-    return lengths
-
-
-@numba.njit(cache=True, nogil=True)
-def _squared_lengths(table: SparseTable) -> NDArray[np.int64]:
     starts, stops, _, weights = table
     lengths = np.zeros(len(starts), np.int64)
     for row in range(len(starts)):

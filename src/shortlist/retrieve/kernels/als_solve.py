@@ -22,12 +22,9 @@ def solve_rows(  # noqa: C901, PLR0913, PLR0917 - a compiled loop takes its arra
 ) -> None:
     """Improve each row x of `out` by preconditioned conjugate gradients on (diag + ridge·I + Σ c y yᵀ) x = Σ c y."""
     d = other.shape[1]
-    r, p, q, inverse = (
-        np.empty(d, np.float32),
-        np.empty(d, np.float32),
-        np.empty(d, np.float32),
-        np.empty(d, np.float32),
-    )
+    # long: one loop over rows; functions of its steps would pass the same ten arrays
+    r, p = np.empty(d, np.float32), np.empty(d, np.float32)
+    q, inverse = np.empty(d, np.float32), np.empty(d, np.float32)
     for row in range(low, high):
         start, end = rows[0][row], rows[0][row + 1]
         x = out[row]
