@@ -31,7 +31,7 @@ K = 100
 
 def prepare() -> None:
     """Write the tables: training events, test events, and the lists of a neighbourhood model."""
-    from shortlist.evaluate.train_test import read_train_test
+    from shortlist.evaluate.train_test_tables import read_train_test
     from shortlist.retrieve import Requests
     from shortlist.retrieve.registry import RETRIEVERS
 

@@ -48,21 +48,10 @@ def limited(items: dict[str, int], allowed: dict[str, int]) -> None:
         warnings.warn(f"{name} is within the limit; take it off the list", stacklevel=2)
 
 
-LONG_FILES: dict[str, int] = {
-    "tests/evaluate/test_offpolicy.py": 412,
-    "tests/experiments/test_experiments.py": 432,
-}
-LONG_FUNCTIONS: dict[str, int] = {
-    "src/shortlist/evaluate/audit/simulation.py:audit_world": 69,
-    "src/shortlist/evaluate/external.py:_from_tables": 75,
-    "src/shortlist/evaluate/external.py:evaluate_recommendations": 79,
-}
-MANY_PARAMETERS: dict[str, int] = {
-    "src/shortlist/evaluate/external.py:evaluate_recommendations": 12,
-}
-REPEATED_CLASSES: dict[str, int] = {
-    "_Bench": 2,
-}
+LONG_FILES: dict[str, int] = {}
+LONG_FUNCTIONS: dict[str, int] = {}
+MANY_PARAMETERS: dict[str, int] = {}
+REPEATED_CLASSES: dict[str, int] = {}
 
 
 def test_files_have_at_most_400_lines() -> None:

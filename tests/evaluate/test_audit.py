@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from shortlist.cli.main import app
 from shortlist.errors import DataError
-from shortlist.evaluate.audit.agreement import MetricScore, agreement, agreements, spearman
+from shortlist.evaluate.audit.agreement import Direction, MetricScore, agreement, agreements, spearman
 from shortlist.evaluate.audit.past_experiments import audit_history
 from shortlist.evaluate.audit.report import audit_page
 from shortlist.evaluate.audit.result import AuditResult
@@ -27,11 +27,11 @@ NAMES = [f"p{n}" for n in range(12)]
 TRUE = np.arange(12, 0, -1.0)
 
 
-def score(metric: str, values: np.ndarray, better: str = "up") -> MetricScore:
+def score(metric: str, values: np.ndarray, better: Direction = "up") -> MetricScore:
     said = {n: None if v != v else Estimate(v, v, v) for n, v in zip(NAMES, values.tolist(), strict=True)}
     return MetricScore(
         metric, "offline", better, "", said, {}, {n: "thin" for n, e in said.items() if e is None}
-    )  # type: ignore[arg-type]
+    )
 
 
 TRUTH = score("truth", TRUE)

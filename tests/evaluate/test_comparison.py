@@ -291,4 +291,4 @@ def test_a_winner_that_depends_on_the_test_period_is_reported() -> None:
 def test_short_lists_stay_at_k() -> None:
     report = judged({"one": ONE}, k=10)
     assert report.metrics["one"]["precision@10"].value == pytest.approx((1 + 1 + 0) / 30)
-    assert any("lists of at most 2 items, and 10 are judged" in c for c in report.warnings)
+    assert any("lists of at most 2 items, but 10 are evaluated" in c for c in report.warnings)

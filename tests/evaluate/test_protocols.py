@@ -21,6 +21,7 @@ from shortlist.evaluate.fold import Fold
 from shortlist.evaluate.folds import make_folds
 from shortlist.evaluate.leaks import check_leaks, find_leaks, retriever_leaks
 from shortlist.evaluate.protocol import evaluate
+from shortlist.evaluate.report import Report
 from shortlist.features.custom import feature
 from shortlist.recommender import Recommender
 from shortlist.simulate.movies import make_movies
@@ -214,7 +215,10 @@ def _lists(test: pd.DataFrame) -> pd.DataFrame:
 def test_duplicates_and_future_events_between_tables_are_named(dataset: Dataset, project: Project) -> None:
     cut = one(project, dataset).moment
     train, test = _tables(dataset, cut)
-    run = lambda a: shortlist.evaluate({"mine": _lists(test)}, test=test, train=a, draws=100)  # noqa: E731
+
+    def run(train: pd.DataFrame) -> Report:
+        return shortlist.evaluate({"mine": _lists(test)}, test=test, train=train, draws=100)
+
     assert run(train).leaks == []
     twice = run(pd.concat([train, test.sample(40, random_state=0)]))
     assert "duplicates across the split" in names(twice.leaks)

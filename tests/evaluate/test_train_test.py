@@ -12,7 +12,8 @@ import pytest
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.train_test import evaluate_retriever, train_test_tables
+from shortlist.evaluate.train_test import evaluate_retriever
+from shortlist.evaluate.train_test_tables import train_test_tables
 from shortlist.retrieve import Fuse
 from shortlist.retrieve.fusion.auto import choose
 from shortlist.retrieve.fusion.holdout import hold_out, kind_of_split

@@ -23,7 +23,9 @@ from shortlist.evaluate.pareto_page import pareto_page
 from shortlist.features.validate import FeatureSchema, parse_features
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
-from shortlist.tuning.search import _Bench, tune, tuned_page
+from shortlist.tuning.page import tuning_page
+from shortlist.tuning.search import tune
+from shortlist.tuning.space import SettingSpace
 from support.cli import run
 
 
@@ -75,22 +77,22 @@ def test_a_study_goes_on_where_it_stopped(dataset: Dataset, project: Project, tm
     assert "on the validation slice" in second.sentence()
     # the tuned project is one that trains
     assert Recommender(second.project).fit(dataset).recommend(user="u00001", n=3).items
-    assert "The best settings" in tuned_page(second, project.name, True)
+    assert "The best settings" in tuning_page(second, project.name, True)
     with pytest.raises(ProjectError, match="another data set"):
         tune(project, dataset.before(int(dataset.log.time[-1])), 1, tmp_path / "s.sqlite")
 
 
 def test_every_setting_that_is_searched_is_one_a_project_may_have(dataset: Dataset, project: Project) -> None:
     """Both ends of every range, through a project file and back."""
-    bench = _Bench(project, dataset)
-    start = bench.defaults()
-    for name, (least, most, _) in bench._numbers().items():
-        for value in (least, most):
+    space = SettingSpace(project, len(dataset.items))
+    start = space.defaults()
+    for name, (low, high, _) in space.ranges.items():
+        for value in (low, high):
             whole = isinstance(start[name], int)
-            assert bench.project_of({**start, name: int(value) if whole else value})
-    for name, (_, values, _) in bench._axes().items():
-        for at in (0, len(values) - 1):
-            changed = bench.project_of({**start, name: at})
+            assert space.project_with({**start, name: int(value) if whole else value})
+    for name, axis in space.axes.items():
+        for at in (0, len(axis.values) - 1):
+            changed = space.project_with({**start, name: at})
             text = write_toml(json.loads(changed.model_dump_json(exclude_defaults=True)), "tuned")
             assert parse_project(tomllib.loads(text)).retrieve.sources == changed.retrieve.sources
 
@@ -198,6 +200,11 @@ BROKEN: list[tuple[str, str, str]] = [
 ]
 
 
+def check_features(project: Project) -> None:
+    schema = FeatureSchema.of_project(project, ["impression", "click", "watch", "like", "dismiss"])
+    parse_features(project.features, schema, project.where)
+
+
 @pytest.mark.parametrize(("before", "after", "words"), BROKEN)
 def test_errors_name_the_line(folder: Path, before: str, after: str, words: str) -> None:
     text = (folder / "shortlist.toml").read_text()
@@ -207,8 +214,7 @@ def test_errors_name_the_line(folder: Path, before: str, after: str, words: str)
     line = text[:at].count("\n") + 1
     project = read_project(path)
     with pytest.raises(ShortlistError) as error:
-        schema = FeatureSchema.of_project(project, ["impression", "click", "watch", "like", "dismiss"])
-        parse_features(project.features, schema, project.where)
+        check_features(project)
     assert words in str(error.value)
     assert f"broken.toml, line {line}: " in str(error.value)
 
@@ -222,12 +228,11 @@ def test_a_ring_of_derived_features(folder: Path) -> None:
         '[[features]]\nname = "b"\nkind = "custom"\nfunction = "half_"\ninputs = ["a"]\n\n[[features]]'
     )
     (folder / "ring.toml").write_text(text.replace("[[features]]", ring, 1))
+    project = read_project(folder / "ring.toml")
     with pytest.raises(
         ProjectError, match=r"ring\.toml, line \d+: .*circular dependency: (a → b → a|b → a → b)"
     ):
-        project = read_project(folder / "ring.toml")
-        schema = FeatureSchema.of_project(project, ["impression", "click", "watch", "like", "dismiss"])
-        parse_features(project.features, schema, project.where)
+        check_features(project)
 
 
 def test_weights_all_zero_and_an_objective_without_positives(folder: Path) -> None:

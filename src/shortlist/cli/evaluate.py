@@ -186,7 +186,8 @@ def _evaluate_tables(
 ) -> None:
     """Fit a retriever on one table and evaluate it on another."""
     from shortlist.evaluate.terminal import retriever_tables, tables_summary
-    from shortlist.evaluate.train_test import evaluate_retriever, read_train_test
+    from shortlist.evaluate.train_test import evaluate_retriever
+    from shortlist.evaluate.train_test_tables import read_train_test
 
     settings: dict[str, Any] = {}
     for text in given:

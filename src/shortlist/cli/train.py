@@ -28,7 +28,7 @@ from shortlist.errors import ShortlistError
 if TYPE_CHECKING:
     from shortlist.config.project import Project
     from shortlist.recommender import Recommender
-    from shortlist.tuning.gate import Gate
+    from shortlist.tuning.gate import GateResult
 
 REJECTED = 3
 """Exit code if the gate rejected the new model, so that a timer's log shows a failure."""
@@ -135,7 +135,7 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
 
 def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]:
     from shortlist.data.dataset import Dataset
-    from shortlist.tuning.gate import Gate, extend_log, pass_gate, train_again
+    from shortlist.tuning.gate import GateResult, extend_log, retrain, run_gate
 
     present = _serving_model(out)
     store = existing_store(options.store, "from_store", "`shortlist serve --store` writes it")
@@ -159,9 +159,11 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
         )
     with progress_bars() as progress:
         # train first: the gate moves the serving model's live state to another time
-        recommender = train_again(settings, more, present, progress)
+        recommender = retrain(settings, more, present, progress)
         judged = (
-            pass_gate(settings, more.dataset, present, progress) if options.gate else Gate(None, "No gate.")
+            run_gate(settings, more.dataset, present, progress)
+            if options.gate
+            else GateResult(None, "No gate.")
         )
     bundle, removed = _save(recommender, out, judged, options.keep)
     comparison = {} if judged.comparison is None else judged.comparison.to_json()
@@ -172,25 +174,25 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
         "from_store": more.new,
         "erased": more.erased,
         "turned_down": not judged.passed,
-        "gate": {"said": judged.said, **comparison},
+        "gate": {"said": judged.sentence, **comparison},
         "check": more.dataset.check.to_json(),
         "removed": [str(path) for path in removed],
     }
 
 
-def _save(recommender: Recommender, out: str, judged: Gate, keep: int) -> tuple[Path, list[Path]]:
+def _save(recommender: Recommender, out: str, judged: GateResult, keep: int) -> tuple[Path, list[Path]]:
     """Write the bundle into the folder. Returns it, and the old bundles that were removed."""
     from shortlist.bundle.registry import BundleRegistry, new_path
 
     if judged.passed:
-        print_text(judged.said)
+        print_text(judged.sentence)
     else:
-        print_labelled("rejected", judged.said, "red")
+        print_labelled("rejected", judged.sentence, "red")
     bundle = new_path(f"{out.rstrip('/')}/", recommender.version)
     bundle.parent.mkdir(parents=True, exist_ok=True)
     models = BundleRegistry(bundle.parent)
     if not judged.passed:  # before the bundle exists, since servers look at the folder every second
-        models.reject(recommender.version, judged.said)
+        models.reject(recommender.version, judged.sentence)
     recommender.save(bundle)
     removed = [model.path for model in models.prune(keep)]
     if removed:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shortlist.config.project import Project
     from shortlist.data.dataset import Dataset
     from shortlist.evaluate.pareto import ParetoFront
-    from shortlist.tuning.search import Tuned
+    from shortlist.tuning.search import TuningResult
 
 tune_app = typer.Typer(
     invoke_without_command=True,
@@ -66,8 +66,8 @@ def tune(
 
     from shortlist.config.project import read_project
     from shortlist.config.toml import write_toml
+    from shortlist.tuning.page import tuning_page
     from shortlist.tuning.search import tune as run
-    from shortlist.tuning.search import tuned_page
 
     load_functions(functions)
     settings = read_project(project)
@@ -80,12 +80,12 @@ def tune(
     best_project = json.loads(tuned.project.model_dump_json(exclude_defaults=True))
     title = f"{settings.name}, tuned by `shortlist tune` on the validation slice."
     out.write_text(write_toml(best_project, title), encoding="utf-8")
-    html.write_text(tuned_page(tuned, settings.name, settings.simulated), encoding="utf-8")
+    html.write_text(tuning_page(tuned, settings.name, settings.simulated), encoding="utf-8")
     print_text(f"Tuned project: {out}; report: {html}. Next: shortlist evaluate -p {out}", "dim")
     write_json(json_file, tuned.to_json())
 
 
-def _show_importance(tuned: Tuned) -> None:
+def _show_importance(tuned: TuningResult) -> None:
     rows = []
     for name, share in list(tuned.importance.items())[:10]:
         best = [v for n, v in tuned.best.items() if n == name or n.startswith(name.partition("+")[0])]

@@ -8,15 +8,13 @@ import numpy as np
 
 from shortlist.data.attributes import CategoryAttribute, CodedAttribute, ListAttribute
 from shortlist.data.times import NO_TIME
-from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.fold import REAL_TIME, Fold
 from shortlist.evaluate.measures import CatalogueStatistics
 from shortlist.evaluate.policies import histories_of
 from shortlist.recommender import Recommender
 from shortlist.retrieve import interactions
 
 DAY = 86_400_000
-REAL_TIME = 1e11
-"""Times below this are row numbers of a log without timestamps."""
 
 
 def catalogue_statistics(recommender: Recommender, fold: Fold) -> CatalogueStatistics:

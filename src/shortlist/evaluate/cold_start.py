@@ -1,4 +1,4 @@
-"""Cold start of items: does a content model find items without interactions?
+"""Cold start of items: how well a content model finds items without interactions.
 
 A share of the items is hidden from training, with their events. The content retriever is fitted on the other items and
 gets the attributes of the hidden items, as on the day they arrive. People ask with their remaining history, the whole

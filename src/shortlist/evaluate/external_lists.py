@@ -1,8 +1,8 @@
-"""Recommendations made by any library, as a table, become slates that can be judged.
+"""Read tables of recommendations, made by any library, as slates.
 
-A row is a user, an item, and a rank (1 is best) or a score (more is better); further columns are not looked at. People
-of the test for whom the table has nothing keep an empty slate and count as missed: a recommender that leaves out the
-difficult people must not look better for it. What cannot be judged (people who are not in the test) is counted and told.
+A row has a user, an item, and a rank (1 is best) or a score (higher is better); other columns are ignored. People of
+the test without rows get an empty slate and count as missed, because a recommender that omits difficult people must not
+get a better value. People who are not in the test are counted and ignored.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.tables import to_arrow
@@ -27,16 +28,33 @@ NAMES = {
     "timestamp": ("timestamp", "time", "ts"),
     "rank": ("rank", "position", "place"),
     "score": ("score", "prediction", "relevance_score"),
-    "worth": ("gain", "relevance", "grade"),
+    "gain": ("gain", "relevance", "grade"),
 }
-"""What the columns of a table may be called, by what they are."""
+"""The accepted names of a column, by role; capitals do not matter."""
 
 
-def column_of(table: pa.Table, role: str, name: str, needed: bool = True) -> str | None:
-    """The column that plays a role. Raises `DataError` naming the table and the columns it has."""
+def column_of(table: pa.Table, role: str, name: str, required: bool = True) -> str | None:
+    """Return the name of the column with a role.
+
+    Parameters
+    ----------
+    table
+        The table.
+    role
+        A key of `NAMES`.
+    name
+        The name of the table in error messages.
+    required
+        Whether a missing column is an error; otherwise the result is None.
+
+    Raises
+    ------
+    DataError
+        Names the table and its columns.
+    """
     lower = {column.lower(): column for column in table.column_names}
     found = next((lower[n] for n in NAMES[role] if n in lower), None)
-    if found is None and needed:
+    if found is None and required:
         raise DataError(
             f"{name}: there is no column {NAMES[role][0]}; it has: {', '.join(table.column_names)}",
             field=NAMES[role][0],
@@ -44,8 +62,14 @@ def column_of(table: pa.Table, role: str, name: str, needed: bool = True) -> str
     return found
 
 
-def read(source: Any, name: str) -> pa.Table:
-    """A table from a file name or a pandas, Polars or Arrow frame."""
+def read_rows(source: Any, name: str) -> pa.Table:
+    """Read a table from a file name or a pandas, Polars or Arrow frame.
+
+    Raises
+    ------
+    DataError
+        If the table has no rows.
+    """
     table = read_table(source) if isinstance(source, str) else to_arrow(source)
     if not table.num_rows:
         raise DataError(f"{name} has no rows")
@@ -53,13 +77,13 @@ def read(source: Any, name: str) -> pa.Table:
 
 
 def ids_of(table: pa.Table, role: str, name: str) -> pa.Array:
-    """The ids of a column. Raises `DataError` where one is missing."""
+    """Return the ids of a column. Raises `DataError` if one is missing."""
     column = str(column_of(table, role, name))
     ids = id_array(table.column(column), f"{name}: {column}")
     if ids.null_count:
         row = int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
         raise DataError(
-            f"{name}: {ids.null_count:,} rows have no {column} (the first is row {row + 1}); remove or mend them",
+            f"{name}: {ids.null_count:,} rows have no {column} (the first is row {row + 1}); remove or correct them",
             field=column,
         )
     return ids
@@ -67,51 +91,63 @@ def ids_of(table: pa.Table, role: str, name: str) -> pa.Array:
 
 @dataclass(frozen=True)
 class ExternalLists:
-    """`slates` int32 (people, K): item codes, best first, −1 where shorter. `items`: the ids that codes stand for, those of
-    the catalogue first. `missing`: people of the test without a list; `others`: listed people who are not in the test;
-    `outside`: items listed that neither training nor the items table knows.
+    """A table of recommendations as slates.
+
+    Attributes
+    ----------
+    slates : ndarray of int32, shape (people, K)
+        Item codes, best first; −1 where a list is shorter.
+    items : IdMap
+        The ids of the codes, those of the catalogue first.
+    missing : int
+        People of the test without a list.
+    others : int
+        People with a list who are not in the test.
+    outside : int
+        Listed items that neither training nor the table of items knows.
     """
 
-    slates: np.ndarray
+    slates: NDArray[np.int32]
     items: IdMap
     missing: int
     others: int
     outside: int
 
 
-def read_lists(source: Any, name: str, people: IdMap, items: IdMap, most: int = 1000) -> ExternalLists:
-    """A table of recommendations as slates for `people`, in their order. Raises `DataError` for an item twice on one list,
-    a missing id or number, or a table that has neither rank nor score.
+def read_lists(source: Any, name: str, people: IdMap, items: IdMap, longest: int = 1000) -> ExternalLists:
+    """Read a table of recommendations as slates.
+
+    Parameters
+    ----------
+    source
+        A file name or a frame.
+    name
+        The name of the recommender, in error messages.
+    people
+        The people of the test; the slates follow their order.
+    items
+        The items that have codes already; unknown items get the next codes.
+    longest
+        Longer lists are cut here.
+
+    Raises
+    ------
+    DataError
+        If an item is twice on one list, an id or number is missing, the table has neither rank nor score, or none of
+        its users is in the test.
     """
-    table = read(source, name)
-    by = column_of(table, "rank", name, False) or column_of(table, "score", name, False)
-    if by is None:
-        raise DataError(
-            f"{name}: there is neither a column rank (1 is best) nor score (more is better); it has: {', '.join(table.column_names)}",
-            field="rank",
-        )
+    table = read_rows(source, name)
     users, things = ids_of(table, "user", name), ids_of(table, "item", name)
-    _same_type(users, people, name, "user")
-    _same_type(things, items, name, "item")
-    column = table.column(by).combine_chunks()
-    try:
-        key = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        raise DataError(f"{name}: {by} must be numbers and is {column.type}", field=by) from None
-    bad = np.flatnonzero(~np.isfinite(key))
-    if len(bad):
-        raise DataError(
-            f"{name}: {len(bad):,} rows have no finite {by} (the first is row {bad[0] + 1}: user {users[bad[0]]}, item {things[bad[0]]})",
-            field=by,
-        )
-    if by.lower() in NAMES["score"]:
-        key = -key
+    _check_same_type(users, people, name, "user")
+    _check_same_type(things, items, name, "item")
+    key = _sort_key(table, name, users, things)
     owner = people.codes(users)
     code = items.codes(things)
     known = owner >= 0
     if not known.any():
         raise DataError(
-            f"{name}: none of its users is in the test; the first are {', '.join(map(str, users[:3].to_pylist()))}, the test's "
+            f"{name}: none of its users is in the test; its first users are "
+            f"{', '.join(map(str, users[:3].to_pylist()))}, those of the test "
             f"{', '.join(map(str, people.values[:3].to_pylist()))}",
             field="user",
         )
@@ -121,15 +157,14 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, most: int = 
         code[unknown] = items.codes(things.take(pa.array(unknown)))
     counts = np.bincount(owner[known], minlength=len(people))
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    slates = np.full((len(people), min(int(counts.max()), most)), -1, np.int32)
-    ordered, keys = _by_owner(owner, code, key, start)
-    twice = _place(chunk_bounds(len(people)), start, ordered, keys, len(items), slates)
-    if len(twice) and twice.max() >= 0:
-        at = int(twice.max())
-        who, what = divmod(at, len(items))
+    slates = np.full((len(people), min(int(counts.max()), longest)), -1, np.int32)
+    ordered, keys = _group_by_owner(owner, code, key, start)
+    repeated = _write_slates(chunk_bounds(len(people)), start, ordered, keys, len(items), slates)
+    if len(repeated) and repeated.max() >= 0:
+        person, item = divmod(int(repeated.max()), len(items))
         raise DataError(
-            f"{name}: item {items.id(what)} is more than once on the list of user {people.id(who)}; an item can be hit only "
-            "once: remove the repeated rows",
+            f"{name}: item {items.id(item)} is more than once on the list of user {people.id(person)}; remove the "
+            "repeated rows",
             field="item",
         )
     return ExternalLists(
@@ -141,17 +176,42 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, most: int = 
     )
 
 
-def _same_type(ids: pa.Array, others: IdMap, name: str, role: str) -> None:
+def _sort_key(table: pa.Table, name: str, users: pa.Array, items: pa.Array) -> NDArray[np.float64]:
+    """The rank, or the negative score, of each row."""
+    by = column_of(table, "rank", name, False) or column_of(table, "score", name, False)
+    if by is None:
+        raise DataError(
+            f"{name}: there is neither a column rank (1 is best) nor score (higher is better); it has: {', '.join(table.column_names)}",
+            field="rank",
+        )
+    column = table.column(by).combine_chunks()
+    try:
+        key = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        raise DataError(f"{name}: {by} must be numbers and is {column.type}", field=by) from None
+    numbers = np.asarray(key, np.float64)
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if len(bad):
+        raise DataError(
+            f"{name}: {len(bad):,} rows have no finite {by} (the first is row {bad[0] + 1}: user {users[bad[0]]}, item {items[bad[0]]})",
+            field=by,
+        )
+    if by.lower() in NAMES["score"]:
+        return np.negative(numbers)
+    return numbers
+
+
+def _check_same_type(ids: pa.Array, others: IdMap, name: str, role: str) -> None:
     if len(others) and ids.type != others.values.type:
         raise DataError(
-            f"{name}: {role} ids are {ids.type} here and {others.values.type} in the test: make them the same type",
+            f"{name}: {role} ids are {ids.type} here and {others.values.type} in the test; make them the same type",
             field=role,
         )
 
 
 @numba.njit(cache=True, nogil=True)
-def _by_owner(owner, code, key, start):  # type: ignore[no-untyped-def]
-    """Rows side by side for each person, in their order: one counting sort."""
+def _group_by_owner(owner, code, key, start):  # type: ignore[no-untyped-def]
+    """Group the rows by person, in their order: one counting sort."""
     free = start[:-1].copy()
     items, keys = np.empty(start[-1], np.int32), np.empty(start[-1], np.float64)
     for row in range(len(owner)):
@@ -163,9 +223,9 @@ def _by_owner(owner, code, key, start):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def _place(cuts, start, items, keys, n_items, out):  # type: ignore[no-untyped-def]
-    """Each person's items in order of key, ties in order of rows; a repeated item as person × items + item."""
-    twice = np.full(len(cuts) - 1, -1, np.int64)
+def _write_slates(cuts, start, items, keys, n_items, out):  # type: ignore[no-untyped-def]
+    """Write each person's items by key, ties by row. Returns a repeated item of each chunk as person · items + item, or −1."""
+    repeated = np.full(len(cuts) - 1, -1, np.int64)
     for part in numba.prange(len(cuts) - 1):
         seen = np.full(n_items, -1, np.int64)
         for row in range(cuts[part], cuts[part + 1]):
@@ -173,7 +233,7 @@ def _place(cuts, start, items, keys, n_items, out):  # type: ignore[no-untyped-d
             sorted_already = True
             for at in range(low, high):
                 if seen[items[at]] == row:
-                    twice[part] = row * n_items + items[at]
+                    repeated[part] = row * n_items + items[at]
                 seen[items[at]] = row
                 if at > low and keys[at] < keys[at - 1]:
                     sorted_already = False
@@ -184,4 +244,4 @@ def _place(cuts, start, items, keys, n_items, out):  # type: ignore[no-untyped-d
                 order = np.argsort(keys[low:high], kind="mergesort")
                 for place in range(min(high - low, out.shape[1])):
                     out[row, place] = items[low + order[place]]
-    return twice
+    return repeated

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.measures import RelevantItems
 
+REAL_TIME = 1e11
+"""Times below this are row numbers of a log without timestamps."""
 GivenEvents = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.int64] | None]
 """User codes, item codes and times of test events."""
 

@@ -28,13 +28,10 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.split import cut_for_test
 from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.fold import REAL_TIME, Fold
 from shortlist.evaluate.given_test import given_fold
 from shortlist.evaluate.measures import IntArray, RelevantItems
 from shortlist.evaluate.relevance import relevant_items, sample, unseen_rows
-
-REAL_TIME = 1e11
-"""Times below this are row numbers of a log without timestamps."""
 
 
 def make_folds(project: Project, dataset: Dataset) -> Iterator[Fold]:

@@ -1,14 +1,10 @@
-"""One retriever on two tables: fit on the one, judge on the other.
+"""Evaluate one retriever on a training table and a test table.
 
-This is the protocol of the collaborative-filtering papers (He et al. 2020, LightGCN, and those that compare with it):
-every person of the test table is asked for; what the person has in the training table is not recommended; the whole rest of
-the catalogue is ranked; all of the person's distinct test items count as relevant, also those that no training row
-knows and nobody could find. People who are only in the test table have no history and are given popular items; they
-count like everybody else.
-
-Ids carry no information here: rows are shuffled before ids become codes, so that no tie is broken by a numbering that a
-data set's maker derived from train and test together. Where there is a timestamp, order is time; where there is none, the
-order of rows means nothing.
+This is the protocol of the collaborative-filtering papers (He et al. 2020, "LightGCN", and those that compare with it).
+Every person of the test table makes one request. Items that the person has in the training table are not recommended;
+the whole rest of the catalogue is ranked. All distinct test items of the person count as relevant, also items that
+training does not know and that no model can find. People who are only in the test table have no history and get popular
+items; they count like all others.
 """
 
 from __future__ import annotations
@@ -17,34 +13,53 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from shortlist.config.project import parse_project
 from shortlist.config.validate import validate_settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
-from shortlist.data.times import to_milliseconds
-from shortlist.engines.duckdb import read_table
-from shortlist.errors import DataError, ProjectError
-from shortlist.evaluate.external_lists import column_of, ids_of
-from shortlist.evaluate.measures import RelevantItems, accuracy_metrics
+from shortlist.errors import ProjectError
+from shortlist.evaluate.measures import IntArray, RelevantItems, accuracy_metrics
+from shortlist.evaluate.train_test_tables import TrainTestTables
 from shortlist.metrics.gains import ragged
 from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.retrieve import RETRIEVERS, Popular, Requests, Retriever
 from shortlist.retrieve.fusion.auto import Choice, choose
-from shortlist.retrieve.fusion.holdout import Kind, kind_of_split
 from shortlist.retrieve.fusion.search_space import AXES, search_space
 
 BATCH = 2048
+"""Requests that are answered together."""
 
 
 @dataclass
 class RetrieverReport:
+    """Metrics and costs of one retriever.
+
+    Attributes
+    ----------
+    retriever : str
+        Its name.
+    k : int
+        The length of the lists.
+    metrics : dict of str to Estimate
+        Each metric with a 95 % bootstrap interval over people.
+    fit_seconds, recommend_seconds : float
+        The times of training and of all recommendations.
+    one_history_ms : float
+        The median time of a single request.
+    peak_memory_mb : float
+        The largest resident memory of the process.
+    facts : dict
+        Facts about the tables.
+    choice : Choice, optional
+        The trials, if the retriever chose its settings itself.
+    """
+
     retriever: str
     k: int
     metrics: dict[str, Estimate]
@@ -55,7 +70,12 @@ class RetrieverReport:
     facts: dict[str, Any] = field(default_factory=dict)
     choice: Choice | None = None
 
+    def __repr__(self) -> str:
+        main = ", ".join(f"{name} {e.value:.4f}" for name, e in list(self.metrics.items())[:2])
+        return f"RetrieverReport({self.retriever!r}: {main})"
+
     def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
         found = {
             "retriever": self.retriever,
             "k": self.k,
@@ -72,82 +92,6 @@ class RetrieverReport:
         return found
 
 
-@dataclass(frozen=True)
-class TrainTestTables:
-    """`train`: the data set. `users` int32 (P,): the test's people as codes, −1 where training does not know them.
-    `truth`: for each, item codes; those beyond the catalogue stand for items that training does not know.
-    """
-
-    train: Dataset
-    users: np.ndarray
-    truth: list[np.ndarray]
-    kind: Kind
-    share: float
-    facts: dict[str, Any]
-
-
-def read_train_test(train: str, test: str) -> TrainTestTables:
-    """Read both tables. Raises `DataError` naming the file and column that is wrong."""
-    return train_test_tables(read_table(train), read_table(test), train, test)
-
-
-def train_test_tables(
-    train: pa.Table, test: pa.Table, train_name: str = "train", test_name: str = "test"
-) -> TrainTestTables:
-    """Two tables of user_id, item_id[, timestamp] as a data set and what came true after it."""
-    roles = ("user", "item", "timestamp")
-    columns = {role: column_of(train, role, train_name, role != "timestamp") for role in roles}
-    theirs = {role: column_of(test, role, test_name, role != "timestamp") for role in roles}
-    timed = columns["timestamp"] is not None
-    train = train.take(pa.array(np.random.default_rng(0).permutation(train.num_rows)))
-    project = parse_project(
-        {"name": train_name, "data": {"columns": {k: v for k, v in columns.items() if v}}}
-    )
-    dataset = Dataset.from_frames(train, project=project)
-    ids = {role: ids_of(test, role, test_name) for role in ("user", "item")}
-    if not test.num_rows:
-        raise DataError(f"{test_name} has no rows: there is nothing to judge by")
-    people = pc.unique(ids["user"])
-    things = pc.unique(ids["item"])
-    person = pc.index_in(ids["user"], people).to_numpy().astype(np.int64)
-    known = dataset.items.ids.codes(things).astype(np.int64)
-    unknown = np.flatnonzero(known < 0)
-    known[unknown] = len(dataset.items) + np.arange(
-        len(unknown)
-    )  # each its own item that nobody can recommend
-    thing = known[pc.index_in(ids["item"], things).to_numpy()]
-    width = len(dataset.items) + len(unknown)
-    pairs = np.unique(person * width + thing)
-    bounds = np.searchsorted(pairs // width, np.arange(len(people) + 1))
-    truth = [pairs[low:high] % width for low, high in pairwise(bounds)]
-    users = dataset.users.ids.codes(people)
-    kind: Kind = "random"
-    if timed and theirs["timestamp"]:
-        moments, _ = to_milliseconds(test.column(theirs["timestamp"]).combine_chunks())
-        kind = kind_of_split(
-            dataset.log.user, dataset.log.time, users[person][users[person] >= 0], moments[users[person] >= 0]
-        )
-    h = dataset.histories
-    seen = np.unique(h.owner * np.int64(width) + h.item)
-    again = np.where(
-        users[pairs // width] >= 0, users[pairs // width].astype(np.int64) * width + pairs % width, -1
-    )
-    facts = {
-        "train_events": len(dataset.log),
-        "train_users": len(dataset.users),
-        "items": len(dataset.items),
-        "test_pairs": len(pairs),
-        "test_users": len(people),
-        "test_users_unknown_to_train": int((users < 0).sum()),
-        "test_items_unknown_to_train": len(unknown),
-        "test_pairs_already_in_train": int(np.isin(again, seen).sum()),
-        "split": kind,
-        "timestamps": timed,
-    }
-    share = len(pairs) / max(len(pairs) + len(dataset.log), 1)
-    return TrainTestTables(dataset, users, truth, kind, float(np.clip(share, 0.05, 0.3)), facts)
-
-
 def evaluate_retriever(
     tables: TrainTestTables,
     retriever: str = "auto",
@@ -156,87 +100,113 @@ def evaluate_retriever(
     progress: Progress = silent,
     draws: int = 1000,
 ) -> RetrieverReport:
-    """Fit one retriever by name, `blend` (the tuned families blended) or `auto` (the same, or a single one where that is
-    better), and judge it. Raises `ProjectError` for an unknown name or setting.
+    """Fit one retriever on the training table, and evaluate it on the test table.
+
+    Parameters
+    ----------
+    tables
+        The tables.
+    retriever
+        The name of a retriever; `tuned-NAME`, which chooses its settings; `blend`, the tuned families blended; or
+        `auto`, the blend or a single family if that is better.
+    k
+        The length of the lists.
+    settings
+        Settings of the retriever.
+    progress
+        Called with a description and the share that is done.
+    draws
+        Bootstrap resamples.
+
+    Raises
+    ------
+    ProjectError
+        For an unknown name or setting.
     """
     dataset = tables.train
-    _warm(retriever)
+    _compile_kernels(retriever)
     started = time.perf_counter()
-    choice: Choice | None = None
-    if retriever in {"auto", "blend"}:
-        if settings:
-            raise ProjectError(
-                f"{retriever} finds its settings itself; name a retriever to set them", field="set"
-            )
-        choice = choose(dataset, tables.kind, k, tables.share, progress)
-        model: Retriever = choice.retriever
-    elif retriever.startswith("tuned-") and retriever[6:] in RETRIEVERS and search_space(retriever[6:]):
-        choice = choose(dataset, tables.kind, k, tables.share, progress, [retriever[6:]], blend=False)
-        model = choice.retriever
-    elif retriever in RETRIEVERS:
-        kind = RETRIEVERS[retriever]
-        model = kind(validate_settings(kind.Config, settings or {}, lambda _: f"--set ({retriever}): "))
-        model.fit(dataset)
-    else:
-        names = ", ".join(["auto", "blend", *RETRIEVERS, *(f"tuned-{name}" for name in AXES)])
-        raise ProjectError(f"there is no retriever {retriever!r}; there are: {names}", field="retriever")
+    model, choice = _fit(tables, retriever, k, settings, progress)
     fit_seconds = time.perf_counter() - started
     fallback = Popular().fit(dataset)
     progress("recommending", 0.0)
     lists = []
     started = time.perf_counter()
     for start in range(0, len(tables.users), BATCH):
-        asked = _requests(dataset, tables.users[start : start + BATCH])
-        lists.append(_filled(model.retrieve(asked, k).item, fallback, asked, k))
+        requests = _requests(dataset, tables.users[start : start + BATCH])
+        lists.append(_filled(model.retrieve(requests, k).item, fallback, requests, k))
         progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
     recommend_seconds = time.perf_counter() - started
     found = np.concatenate(lists)
     values = accuracy_metrics(found, RelevantItems(*ragged(tables.truth)), k)
     estimates = Resamples(len(found), draws).estimates(np.stack(list(values.values()), axis=1))
-    metrics = {f"{name}@{k}": e for name, e in zip(values, estimates, strict=True)}
     return RetrieverReport(
         retriever,
         k,
-        metrics,
+        {f"{name}@{k}": e for name, e in zip(values, estimates, strict=True)},
         fit_seconds,
         recommend_seconds,
-        _one_by_one(model, dataset, tables.users, k),
-        _peak_mb(),
+        _median_request_ms(model, dataset, tables.users, k),
+        _peak_memory_mb(),
         tables.facts,
         choice,
     )
 
 
-def _requests(dataset: Dataset, users: np.ndarray) -> Requests:
+def _fit(
+    tables: TrainTestTables, retriever: str, k: int, settings: dict[str, Any] | None, progress: Progress
+) -> tuple[Retriever, Choice | None]:
+    """Fit a retriever by name; the choice is None unless it chooses its settings."""
+    tuned = retriever.removeprefix("tuned-")
+    choice: Choice | None = None
+    if retriever in {"auto", "blend"}:
+        if settings:
+            raise ProjectError(
+                f"{retriever} finds its settings itself; name a retriever to set them", field="set"
+            )
+        choice = choose(tables.train, tables.kind, k, tables.share, progress)
+    elif retriever != tuned and tuned in RETRIEVERS and search_space(tuned):
+        choice = choose(tables.train, tables.kind, k, tables.share, progress, [tuned], blend=False)
+    if choice is not None:
+        return choice.retriever, choice
+    if retriever not in RETRIEVERS:
+        names = ", ".join(["auto", "blend", *RETRIEVERS, *(f"tuned-{name}" for name in AXES)])
+        raise ProjectError(f"there is no retriever {retriever!r}; there are: {names}", field="retriever")
+    kind = RETRIEVERS[retriever]
+    model = kind(validate_settings(kind.Config, settings or {}, lambda _: f"--set ({retriever}): "))
+    return model.fit(tables.train), None
+
+
+def _requests(dataset: Dataset, users: IntArray) -> Requests:
     return Requests.of_users(dataset, users, np.full(len(users), int(dataset.log.time[-1]) + 1, np.int64))
 
 
-def _filled(items: np.ndarray, fallback: Popular, asked: Requests, k: int) -> np.ndarray:
-    """Lists of k: popular items follow where a model has fewer (a new person, a tiny catalogue)."""
+def _filled(items: IntArray, fallback: Popular, requests: Requests, k: int) -> NDArray[np.int64]:
+    """Fill lists up to k with popular items, for example for people without history."""
     full = np.full((len(items), k), -1, np.int64)
     full[:, : items.shape[1]] = items
     short = np.flatnonzero((full < 0).any(1))
     for row in short.tolist():
-        behind = fallback.retrieve(asked.rows(row, row + 1), 2 * k).item[0]
-        have = full[row][full[row] >= 0]
-        more = behind[(behind >= 0) & ~np.isin(behind, have)][: k - len(have)]
-        full[row, len(have) : len(have) + len(more)] = more
+        popular = fallback.retrieve(requests.rows(row, row + 1), 2 * k).item[0]
+        present = full[row][full[row] >= 0]
+        more = popular[(popular >= 0) & ~np.isin(popular, present)][: k - len(present)]
+        full[row, len(present) : len(present) + len(more)] = more
     return full
 
 
-def _one_by_one(model: Retriever, dataset: Dataset, users: np.ndarray, k: int, n: int = 200) -> float:
-    """The median of single requests, ms."""
-    took = []
+def _median_request_ms(model: Retriever, dataset: Dataset, users: IntArray, k: int, n: int = 200) -> float:
+    """The median time of single requests, ms."""
+    times = []
     for user in users[:: max(1, len(users) // n)][:n]:
-        asked = _requests(dataset, np.array([user]))
+        request = _requests(dataset, np.array([user]))
         started = time.perf_counter()
-        model.retrieve(asked, k)
-        took.append(time.perf_counter() - started)
-    return float(np.median(took) * 1000)
+        model.retrieve(request, k)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times) * 1000)
 
 
-def _warm(retriever: str) -> None:
-    """Compile the kernels on a toy, so that the first fit on a machine is timed like every other."""
+def _compile_kernels(retriever: str) -> None:
+    """Compile the kernels on small tables, so that the time of the first fit contains no compilation."""
     rng = np.random.default_rng(0)
     events = pa.table({"user_id": rng.integers(0, 40, 400), "item_id": rng.integers(0, 30, 400)})
     dataset = Dataset.from_frames(events, project=parse_project({}))
@@ -248,6 +218,6 @@ def _warm(retriever: str) -> None:
                     model.retrieve(_requests(dataset, np.arange(size)), 5)
 
 
-def _peak_mb() -> float:
+def _peak_memory_mb() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

@@ -84,7 +84,7 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        """ "better", "worse" or "can't tell"."""
+        """Return "better", "worse" or "can't tell"."""
         return verdict(self.difference)
 
     def sentence(self) -> str:

@@ -1,1 +1,1 @@
-"""Better settings, and the gate that a retrained model must pass."""
+"""Tuning: the search for better settings, and the gate that a retrained model must pass."""

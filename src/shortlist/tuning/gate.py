@@ -1,17 +1,17 @@
-"""Training again, from what a server's store has gathered, and the gate that a new model must pass.
+"""Retraining with the events of a server's store, and the gate that a new model must pass.
 
-    the present model's log          what the store has added
-    |------------------------------|---------------|··· slice ···|
+    log of the serving model         events that the store added
+    |------------------------------|---------------|--- slice ---|
                                    t₀              T             now
 
-The gate asks what would have happened on the newest slice, T to now, had either served then. The present model stands as it was, with
-its live state brought up to T; beside it stands a twin of the new one, the same settings trained on what was known before T. Both rank
-the whole catalogue for the same people, and are compared person by person. Where the twin is clearly worse, the new model is written
-but turned down, with the sentence as its reason; an operator can still promote it. "Can't tell" passes: a model that is trained again
-as usual is no better in a week than the one before, and its worth is in knowing the newest.
+The gate compares two models on the newest slice, from T to now. The serving model stays as it was trained, and its live
+state is brought up to T. Beside it stands a candidate: the settings of the new model, trained on everything before T.
+Both rank the whole catalogue for the same people and are compared person by person. If the candidate is significantly
+worse, the new model is saved but rejected, with the reason; an operator can still promote it. "Can't tell" passes: a
+regular retraining seldom improves the metric within a week, but the new model knows the newest items and events.
 
-Where the store has added too little to be judged by, the slice is the newest of the whole log, and the present model is trained on what
-came before it as well: then settings are compared, and nobody has seen the answers.
+If the store added too little, the slice is the end of the whole log, and the serving model's settings are trained on the
+events before it too. This compares settings, and neither model has seen the slice.
 """
 
 from __future__ import annotations
@@ -35,105 +35,145 @@ from shortlist.recommender import Recommender
 from shortlist.store.event_store import EventStore
 from shortlist.store.merge import MergedDataset, merge_store
 
-SHARE = 0.5
-"""Of the events that are new since the present model, the latest, are the slice."""
-USUAL = 0.1
-"""Of the whole log, where hardly anything is new."""
-PEOPLE = 100
-"""With fewer people in it, a slice says nothing."""
+NEW_SHARE = 0.5
+"""The slice is this share of the events that are new since the serving model: the latest."""
+LOG_SHARE = 0.1
+"""The slice is this share of the whole log if too little is new."""
+MIN_PEOPLE = 100
+"""The smallest number of people in a slice."""
 
 
 @dataclass(frozen=True)
-class Gate:
-    """`comparison`: new minus present on the newest slice; None where nothing could be compared, and `said` why."""
+class GateResult:
+    """The result of the gate.
+
+    Attributes
+    ----------
+    comparison : Comparison, optional
+        The new model minus the serving one on the newest slice; None if they could not be compared.
+    sentence : str
+        The result, or the reason why nothing was compared.
+    """
 
     comparison: Comparison | None
-    said: str
+    sentence: str
 
     @property
     def passed(self) -> bool:
+        """Whether the new model may serve: it is not significantly worse."""
         return self.comparison is None or self.comparison.verdict != "worse"
 
 
 def extend_log(
-    base: Dataset, store: EventStore, settings: DataSettings, present: Recommender | None
+    base: Dataset, store: EventStore, settings: DataSettings, serving: Recommender | None
 ) -> MergedDataset:
     """Merge a log with the store.
 
     Parameters
     ----------
     base
-        The project's tables, or the log of the present model. In the second case, only what was stored after that
+        The project's tables, or the log of the serving model. In the second case, only what was stored after that
         model was trained is read.
     store
         The store of the server.
     settings
         The project's `[data]`.
-    present
-        The model that serves, if there is one.
+    serving
+        The model that serves, or None.
     """
-    if present is not None and base is present.dataset:
-        return merge_store(base, store, settings, present.model.position, present.state.catalogue.retired)
+    if serving is not None and base is serving.dataset:
+        return merge_store(base, store, settings, serving.model.position, serving.state.catalogue.retired)
     return merge_store(base, store, settings)
 
 
-def train_again(
-    project: Project, more: MergedDataset, present: Recommender | None, progress: Progress = silent
+def retrain(
+    project: Project, merged: MergedDataset, serving: Recommender | None, progress: Progress = silent
 ) -> Recommender:
-    """A recommender of all that is known. present: the one before, whose factors it begins from."""
-    return Recommender(project).fit(more.dataset, progress, present, more.position, more.retired)
+    """Train on everything that is known.
+
+    Parameters
+    ----------
+    project
+        The project.
+    merged
+        The log with the events of the store.
+    serving
+        The model before, from whose factors the training starts.
+    progress
+        Called with a description and the share that is done.
+    """
+    return Recommender(project).fit(merged.dataset, progress, serving, merged.position, merged.retired)
 
 
-def pass_gate(
-    project: Project, dataset: Dataset, present: Recommender | None, progress: Progress = silent
-) -> Gate:
-    """Compare what would be trained with what serves, on the newest slice. Trains a twin, so takes about as long as training."""
-    if present is None:
-        return Gate(None, "There is no model to compare with: the first one passes.")
+def run_gate(
+    project: Project, dataset: Dataset, serving: Recommender | None, progress: Progress = silent
+) -> GateResult:
+    """Compare the settings of a new model with the model that serves, on the newest slice.
+
+    It trains one or two models, so it takes about as long as training. The live state of `serving` is moved to the
+    start of the slice.
+
+    Parameters
+    ----------
+    project
+        The project of the new model.
+    dataset
+        The log with the events of the store.
+    serving
+        The model that serves, or None.
+    progress
+        Called with a description and the share that is done.
+    """
+    if serving is None:
+        return GateResult(None, "There is no model to compare with: the first one passes.")
     project = project.model_copy(update={"experiments": {}})
-    own_end = int(present.dataset.log.time[-1])
-    fold = _slice(project, dataset, own_end)
-    fresh_only = fold is not None
+    trained_until = int(serving.dataset.log.time[-1])
+    fold = _newest_slice(project, dataset, trained_until)
+    enough_new = fold is not None
     if fold is None:
-        fold = _slice(project, dataset, None)
+        fold = _newest_slice(project, dataset, None)
     if fold is None:
-        return Gate(
-            None, f"Fewer than {PEOPLE} people could be asked for: too few to judge by, so it passes."
+        return GateResult(
+            None, f"Fewer than {MIN_PEOPLE} people are in the newest slice: too few to compare, so it passes."
         )
-    twin = Recommender(project).fit(fold.train, _named(progress, "gate: "))
-    if fresh_only:
-        rows = np.flatnonzero(fold.train.log.time > own_end)
-        present.replay(log_events(fold.train, rows))
+    candidate = Recommender(project).fit(fold.train, _prefixed(progress, "gate: "))
+    if enough_new:
+        rows = np.flatnonzero(fold.train.log.time > trained_until)
+        serving.replay(log_events(fold.train, rows))
     else:
-        present = Recommender(present.project).fit(fold.train, _named(progress, "gate, present: "))
-    people = np.arange(len(fold.truth))
-    k = project.evaluate.k
+        serving = Recommender(serving.project).fit(
+            fold.train, _prefixed(progress, "gate, serving settings: ")
+        )
+    compared = _compare(project, fold, candidate, serving)
+    where = "the newest slice" if enough_new else "the newest part of the log (hardly anything is new)"
+    return GateResult(compared, f"On {where}, from {fold.facts['test_from']}: {compared.sentence()}")
+
+
+def _compare(project: Project, fold: Fold, candidate: Recommender, serving: Recommender) -> Comparison:
+    people, k = np.arange(len(fold.truth)), project.evaluate.k
     slates = {
-        "new": recommender_policy(twin, fold)(people, k),
-        "present": recommender_policy(present, fold)(people, k),
+        "new": recommender_policy(candidate, fold)(people, k),
+        "present": recommender_policy(serving, fold)(people, k),
     }
-    one = FoldSlates(
-        "newest", slates, fold.truth, catalogue_statistics(twin, fold), fold.users.astype(np.int64)
-    )
-    compared = compare_slates([one], "new", k, project.evaluate.bootstrap, project.seed).comparisons[0]
-    what = "the newest slice" if fresh_only else "the newest part of the log (hardly anything is new)"
-    return Gate(compared, f"On {what}, from {fold.facts['test_from']}: {compared.sentence()}")
+    statistics = catalogue_statistics(candidate, fold)
+    folds = [FoldSlates("newest", slates, fold.truth, statistics, fold.users.astype(np.int64))]
+    return compare_slates(folds, "new", k, project.evaluate.bootstrap, project.seed).comparisons[0]
 
 
-def _slice(project: Project, dataset: Dataset, since: int | None) -> Fold | None:
-    """The newest slice as an experiment; None where too few people are in it. since: only of what came after that, ms."""
+def _newest_slice(project: Project, dataset: Dataset, after: int | None) -> Fold | None:
+    """The newest events as a fold, of those after a moment (ms) if given; None if it has too few people."""
     log = dataset.log
-    own = log.time[log.acted & (log.time > since)] if since is not None else log.time[log.acted]
-    if not len(own):
+    times = log.time[log.acted & (log.time > after)] if after is not None else log.time[log.acted]
+    if not len(times):
         return None
-    share = SHARE if since is not None else USUAL
-    cut = int(own[min(int(len(own) * (1 - share)), len(own) - 1)])
+    share = NEW_SHARE if after is not None else LOG_SHARE
+    cut = int(times[min(int(len(times) * (1 - share)), len(times) - 1)])
     try:
         fold = fold_between(project, dataset, cut, int(log.time[-1]) + 1)
-    except DataError:  # nobody in it has anything relevant
+    except DataError:  # the slice has no relevant items
         return None
-    return fold if len(np.unique(fold.users)) >= PEOPLE else None
+    return fold if len(np.unique(fold.users)) >= MIN_PEOPLE else None
 
 
-def _named(progress: Progress, before: str) -> Progress:
-    return lambda what, share: progress(before + what, share)
+def _prefixed(progress: Progress, prefix: str) -> Progress:
+    return lambda what, share: progress(prefix + what, share)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,11 +84,7 @@ def audit_world(
     fold = next(make_folds(project, dataset))
     recommender = Recommender(project).fit(fold.train, progress)
     policies = audit_policies(recommender, population, seed)
-    request = AuditRequest(fold.users, fold.ids, None, fold.moment)
-    slates: dict[str, NDArray[np.int64]] = {}
-    for number, policy in enumerate(policies):
-        slates[policy.name] = policy.slates(request, slots)
-        progress("slates for the test", (number + 1) / len(policies))
+    slates = _test_slates(policies, fold, slots, progress)
     offline = OfflineSettings(population.outcome_kind, slots, resamples, seed)
     scores = offline_scores(recommender, fold, dataset, slates, offline)
     pairs = _chosen_pairs(fold, population)
@@ -109,17 +106,34 @@ def audit_world(
         agreements=agreements(truth, scores, resamples, seed),
         descriptions={policy.name: policy.description for policy in policies},
         bad=[policy.name for policy in policies if policy.bad],
-        facts={
-            "policies": len(policies),
-            "users": population.n_users,
-            "items": len(dataset.items),
-            "days_served": rounds,
-            "randomised_sessions": explored,
-            "test_users": len(fold.users),
-            "trained_until": fold.facts.get("test_from", ""),
-        },
+        facts=_facts(population, fold, len(policies), rounds, explored),
         rounds=by_round,
     )
+
+
+def _facts(population: Population, fold: Fold, policies: int, rounds: int, explored: int) -> dict[str, Any]:
+    """The conditions of the audit."""
+    return {
+        "policies": policies,
+        "users": population.n_users,
+        "items": len(fold.train.items),
+        "days_served": rounds,
+        "randomised_sessions": explored,
+        "test_users": len(fold.users),
+        "trained_until": fold.facts.get("test_from", ""),
+    }
+
+
+def _test_slates(
+    policies: list[AuditPolicy], fold: Fold, slots: int, progress: Progress
+) -> dict[str, NDArray[np.int64]]:
+    """The slate of each policy for each test request."""
+    request = AuditRequest(fold.users, fold.ids, None, fold.moment)
+    slates = {}
+    for number, policy in enumerate(policies):
+        slates[policy.name] = policy.slates(request, slots)
+        progress("slates for the test", (number + 1) / len(policies))
+    return slates
 
 
 def true_outcomes(
