@@ -44,33 +44,24 @@ def evaluate_recommendations(  # noqa: PLR0913 - the public keywords of shortlis
     name: str = "recommendations",
     candidates: Any = "all",
 ) -> Report:
-    """Evaluate tables of recommendations.
+    """Evaluate tables of recommendations; the first is compared with all others on the same people.
 
     A table has a user, an item, and a rank (1 is best) or a score. Tables are file names or pandas, Polars or Arrow
-    frames. The first recommender is compared with all others on the same people: all people of the test. Training
-    events add novelty, popularity lift, and slices by activity and popularity; a table of items adds diversity by
-    genre, genre calibration and the exposure of providers.
+    frames. Training events add novelty, popularity lift and slices; a table of items adds diversity, genre calibration
+    and the exposure of providers.
 
     Parameters
     ----------
     recommendations : mapping of str to table, or a table
         The tables by name.
     dataset : Dataset, optional
-        A data set whose split makes the test; needs `project`.
-    project : Project, optional
-        The project of the data set; its `[evaluate]` makes the split.
+        A data set whose split makes the test; needs `project`, whose `[evaluate]` says how it is split.
     test : table, optional
-        Users and their relevant items, instead of a data set. A column gain (or relevance, grade) is optional.
+        Users and relevant items, instead of a data set; a column gain (or relevance, grade) is optional.
     train, items, users : table, optional
         Training events, items and users.
-    k : int, default 10
-        Length of the lists.
-    main : str, default "ndcg"
-        The metric of the comparisons.
-    draws : int, default 1000
-        Bootstrap resamples.
-    seed : int, default 0
-        Seed of the resamples.
+    k, main, draws, seed : int, str, int, int
+        Length of the lists, metric of the comparisons, and number and seed of the bootstrap resamples.
     name : str
         Name of the evaluation.
     candidates : "all"
@@ -82,45 +73,52 @@ def evaluate_recommendations(  # noqa: PLR0913 - the public keywords of shortlis
         Names the table, the row and the column that is wrong.
     """
     refuse_sampling(candidates)
-    started = time.perf_counter()
     tables = recommendations if isinstance(recommendations, Mapping) else {"recommendations": recommendations}
     if not tables:
         raise DataError("there are no recommendations: give at least one table", field="recommendations")
-    reference = _make_test(dataset, project, _Tables(test, train, items, users))
-    lists = _read_all(tables, reference)
-    subject = next(iter(tables))
-    slates = {one: _at_least_wide(found.slates, k) for one, found in lists.items()}
-    compared = compare_slates(
-        [
-            FoldSlates(
-                "test", slates, reference.relevant, reference.catalogue, reference.users, reference.groups
-            )
-        ],
-        subject,
-        k,
-        draws,
-        seed,
-        main,
-    )
+    options = _Options(name, project is not None and project.simulated, k, main, draws, seed)
+    started = time.perf_counter()
+    report = _report(tables, _make_test(dataset, project, _Tables(test, train, items, users)), options)
+    report.facts["seconds"] = round(time.perf_counter() - started, 2)
+    return report
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The name of the evaluation, and what is computed."""
+
+    name: str
+    simulated: bool
+    k: int
+    main: str
+    draws: int
+    seed: int
+
+
+def _report(tables: Mapping[str, Any], test: ExternalTest, options: _Options) -> Report:
+    """Read the tables and compare them."""
+    lists, k, subject = _read_all(tables, test), options.k, next(iter(tables))
+    slates = {name: _at_least_wide(found.slates, k) for name, found in lists.items()}
+    fold = FoldSlates("test", slates, test.relevant, test.catalogue, test.users, test.groups)
+    compared = compare_slates([fold], subject, k, options.draws, options.seed, options.main)
     report = Report.from_comparison(
         compared,
         subject,
-        name=name,
-        simulated=project is not None and project.simulated,
+        name=options.name,
+        simulated=options.simulated,
         k=k,
-        main_metric=f"{main}@{k}",
+        main_metric=f"{options.main}@{k}",
         facts={
             "people": compared.people,
-            "items": reference.catalogue.n,
-            "relevant_pairs": len(reference.relevant.item),
+            "items": test.catalogue.n,
+            "relevant_pairs": len(test.relevant.item),
             "protocol": "recommendations made elsewhere",
-            "seconds": round(time.perf_counter() - started, 2),
-            "lists": {one: _facts(found) for one, found in lists.items()},
+            "lists": {name: _facts(found) for name, found in lists.items()},
         },
-        leaks=reference.leaks,
+        leaks=test.leaks,
     )
-    for one, found in lists.items():
-        report.warnings += _list_warnings(one, found, reference, k)
+    for name, found in lists.items():
+        report.warnings += _list_warnings(name, found, test, k)
     return report
 
 
