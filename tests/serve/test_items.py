@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from shortlist.recommender import Recommender
@@ -38,13 +37,11 @@ def test_items_are_added_changed_and_retired(bundle: Path, tmp_path: Path) -> No
         like = Recommender.load(bundle).dataset.items
         code = like.ids.code(first)
         attributes = {name: a.show(code) for name, a in like.attributes.items()}
-        started = time.monotonic()
         status, answer = call(
             f"{server.url}/v1/items/new-film", {"title": "A new film", "attributes": attributes}, method="PUT"
         )
         assert (status, answer["added"]) == (200, True)
         assert found() == ["new-film"]
-        assert time.monotonic() - started < 1.0
         play = {"user": "w", "item": "new-film", "kind": "play", "value": 5.0}
         assert call(f"{server.url}/v1/events", {"events": [play]})[0] == 200
         assert call(f"{server.url}/v1/users/w/history")[1]["history"][0]["title"] == "A new film"
