@@ -14,8 +14,11 @@ import pyarrow as pa
 import pytest
 
 import shortlist
+from shortlist.config.project import Project
+from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
 from shortlist.evaluate.comparison import FoldSlates, compare_slates
+from shortlist.evaluate.folds import make_folds
 from shortlist.evaluate.measures import CatalogueStatistics, RelevantItems, mean_by_person
 from shortlist.evaluate.slices import Slice, SliceCodes
 from shortlist.evaluate.warnings import find_warnings
@@ -108,6 +111,17 @@ def test_bad_requests() -> None:
         judged({"one": ONE}, candidates=100)
     with pytest.raises(ShortlistError):
         judged({"one": "nowhere.parquet"})
+
+
+def test_the_split_of_a_data_set_is_the_projects(dataset: Dataset, project: Project) -> None:
+    people = dataset.users.ids.ids(np.arange(len(dataset.users)))
+    lists = pd.DataFrame({"user_id": people, "item_id": dataset.items.ids.id(0), "rank": 1})
+    with pytest.raises(DataError, match="needs project="):
+        shortlist.evaluate({"one": lists}, dataset)
+    report = shortlist.evaluate({"one": lists}, dataset, project=project, draws=100)
+    fold = next(make_folds(project, dataset))
+    assert report.simulated
+    assert report.facts["people"] == len(fold.users)
 
 
 def test_the_first_use_in_a_process() -> None:
