@@ -1,4 +1,4 @@
-"""Tuning, fronts and the look at features, in a small world; and errors that name the line of the project file."""
+"""Tuning in a small world, its commands, and errors that name the line of the project file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from shortlist.config.project import Project, parse_project, read_project
 from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
-from shortlist.evaluate.feature_report import features_page, inspect_features
-from shortlist.evaluate.pareto import pareto
-from shortlist.evaluate.pareto_page import pareto_page
 from shortlist.features.validate import FeatureSchema, parse_features
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
@@ -32,35 +29,6 @@ from support.cli import run
 @pytest.fixture(scope="module")
 def video() -> Any:
     return make_video(users=500, items=300, sessions=6_000, days=20, seed=2)
-
-
-def test_the_front_trades_clicks_for_seconds_and_the_truth_agrees(video: Any) -> None:
-    dataset = video.dataset()
-    front = pareto(video.project(), dataset, ("click", "seconds"), 5, truths=video.truths)
-    assert len(front.points) == 5
-    assert front.views() == ["replayed", "predicted", "true"]
-    clicks, seconds = front.points[0], front.points[-1]
-    for view in front.views():
-        assert clicks.values[view]["click"].value > seconds.values[view]["click"].value, view
-        assert clicks.values[view]["seconds"].value < seconds.values[view]["seconds"].value, view
-        estimate = seconds.values[view]["seconds"]
-        assert estimate.low < estimate.value < estimate.high
-        assert any(front.best(view))
-    told = json.loads(json.dumps(front.to_json()))
-    assert told["points"][0]["weights"]["click"] == 1
-    page = pareto_page(front)
-    assert page.count("<circle") == 15
-    assert "the people are not real" in page
-    assert "http" not in page.replace("http-equiv", "")
-
-
-def test_invalid_objectives_of_a_front_are_named(video: Any, dataset: Dataset) -> None:
-    project, whole = video.project(), video.dataset()
-    with pytest.raises(ProjectError, match="no objective 'sleep'"):
-        pareto(project, whole, ("click", "sleep"))
-    lonely = project.model_copy(update={"objectives": {"click": project.objectives["click"]}})
-    with pytest.raises(ProjectError, match="a trade-off needs two"):
-        pareto(lonely, whole)
 
 
 def test_a_study_goes_on_where_it_stopped(dataset: Dataset, project: Project, tmp_path: Path) -> None:
@@ -95,53 +63,6 @@ def test_every_setting_that_is_searched_is_one_a_project_may_have(dataset: Datas
             changed = space.project_with({**start, name: at})
             text = write_toml(json.loads(changed.model_dump_json(exclude_defaults=True)), "tuned")
             assert parse_project(tomllib.loads(text)).retrieve.sources == changed.retrieve.sources
-
-
-def test_features_are_inspected(recommender: Recommender, dataset: Dataset) -> None:
-    report = inspect_features(recommender)
-    assert [f.name for f in report.features] == recommender.model.ranker.feature_names_
-    assert report.rows_now > 0
-    assert all(f.known_now is not None and f.drift is not None for f in report.features)
-    assert not [w for w in report.warnings if "leak" in w]  # an honest world is not accused
-    page = features_page(report)
-    charts = 1 + len(recommender.model.objectives)  # the distribution, and the importance for each objective
-    assert page.count("<svg") == charts * len(report.features)
-    shares = sum(f.importance["play"] for f in report.features)
-    assert shares == pytest.approx(1, abs=1e-6)
-
-
-def test_a_planted_leak_is_named(video: Any) -> None:
-    """A column of the events that says how it went: known in the log, unknown when it is asked for."""
-    clicked = set(
-        zip(
-            *(
-                video.events.filter(pa.compute.equal(video.events["kind"], "click"))[c].to_pylist()
-                for c in ("user_id", "item_id", "slate")
-            ),
-            strict=True,
-        )
-    )
-    rows = zip(*(video.events[c].to_pylist() for c in ("user_id", "item_id", "slate")), strict=True)
-    answers = pa.array([1.0 if row in clicked else 0.0 for row in rows])
-    settings = video.settings | {
-        "data": video.settings["data"] | {"context": {"device": "category", "outcome": "number"}},
-        "features": [
-            *video.settings["features"],
-            {"name": "outcome", "kind": "attribute", "of": "context.outcome"},
-        ],
-        # the slate's first event speaks for the request, so one item a slate makes the plant exact
-    }
-    events = video.events.append_column("outcome", answers)
-    first = pa.compute.or_(
-        pa.compute.not_equal(video.events["kind"], "impression"),
-        pa.compute.equal(video.events["position"], 0),
-    )
-    project = shortlist.Project.model_validate(settings)
-    dataset = Dataset.from_frames(events.filter(first), video.items, video.users, project)
-    report = inspect_features(Recommender(project).fit(dataset))
-    leaks = [w for w in report.warnings if "may be a leak" in w]
-    assert any(w.startswith("outcome may be a leak: alone it predicts 'click'") for w in leaks)
-    assert not [w for w in leaks if not w.startswith("outcome")]
 
 
 # ---------------------------------------------------------------- the command line
