@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +75,15 @@ def recommendations(
 def policy_name(model: Model, resolved: ResolvedRequest) -> str:
     """Name the policy that chose a slate: the model's version and a digest of weights and re-ranking strengths."""
     weights = resolved.utility
-    facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{astuple(resolved.strengths)}"
+    s = resolved.strengths
+    strengths = (
+        s.diversity,
+        s.freshness,
+        s.calibration,
+        s.explore,
+        s.cold_start,
+    )  # astuple copies each value deeply
+    facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{strengths}"
     return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
 
 

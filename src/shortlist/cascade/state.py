@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -70,6 +69,29 @@ class PreparedChanges:
         return f"PreparedChanges({len(self.changes):,} changes of {self.base!r})"
 
 
+class ReadingAt:
+    """Holds a state still at a moment for the time of one `with` statement."""
+
+    __slots__ = ("_counters", "_lock", "_moment")
+
+    def __init__(self, lock: ReadWriteLock, counters: OnlineCounters, moment: int) -> None:
+        self._lock, self._counters, self._moment = lock, counters, moment
+
+    def __enter__(self) -> None:
+        self._lock.acquire_read()
+        while self._moment >= self._counters.next_step_at:
+            self._lock.release_read()
+            with self._lock.write():
+                self._counters.advance(self._moment)
+            self._lock.acquire_read()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release_read()
+
+    def __repr__(self) -> str:
+        return f"ReadingAt({self._moment})"
+
+
 class LiveState:
     """The mutable half of a recommender: histories, counters, catalogue, clock and exploration budgets.
 
@@ -113,16 +135,9 @@ class LiveState:
 
     # ---------------------------------------------------------------- reading
 
-    @contextmanager
-    def reading(self, moment: int) -> Iterator[None]:
+    def reading(self, moment: int) -> ReadingAt:
         """Hold the state still at a moment (ms) while a batch reads it; windowed counts end at that moment."""
-        while True:
-            with self._lock.read():
-                if moment < self.counters.next_step_at:
-                    yield
-                    return
-            with self._lock.write():
-                self.counters.advance(moment)
+        return ReadingAt(self._lock, self.counters, moment)
 
     def now(self) -> int:
         """Return the recommender's clock, in milliseconds."""

@@ -6,7 +6,7 @@ value of a feature (`formulas`), and it is the same formula for both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +54,20 @@ class Aggregate:
     window_ms: int | None
     distinct: str | None = None
     extremes: bool = False
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compute the hash once: a request looks up each aggregate several times."""
+        facts = (self.by, self.event, self.at_least, self.window_ms, self.distinct, self.extremes)
+        object.__setattr__(self, "_hash", hash(facts))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[Aggregate], tuple[object, ...]]:
+        """Copy by value: the hash of a text differs between processes."""
+        facts = (self.by, self.event, self.at_least, self.window_ms, self.distinct, self.extremes)
+        return type(self), facts
 
     @property
     def step_ms(self) -> int:

@@ -14,6 +14,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.features.aggregates import Aggregate
 from shortlist.features.encoders import AttributeEncoder
+from shortlist.features.formulas import SECOND_INTEGER
 from shortlist.features.keys import KeyEncoder
 from shortlist.features.spec import Feature
 
@@ -30,6 +31,8 @@ class DirectFeature:
         Its column.
     aggregates
         The aggregates that it reads.
+    second
+        The array that the formula reads beside the number of events.
     of_user
         Whether the user is a part of the key: then a visitor has no counters.
     """
@@ -37,6 +40,7 @@ class DirectFeature:
     feature: Any
     column: int
     aggregates: tuple[Aggregate, ...]
+    second: str
     of_user: bool
 
 
@@ -98,6 +102,7 @@ class FeatureLayout:
         self.history_features = [f for f in self.others if f.kind in {"affinity", "similarity"}]
         self.similar_by = list(dict.fromkeys(f.of.partition(".")[2] for f in self.history_features))
         """The attributes of items by which they are compared with histories."""
+        self._groups_without: dict[frozenset[str], dict[str, list[Aggregate]]] = {}
         self.direct = [self._direct(f) for f in self.others if self._is_direct(f)]
 
     def __repr__(self) -> str:
@@ -128,9 +133,9 @@ class FeatureLayout:
 
     def _direct(self, feature: Any) -> DirectFeature:
         aggregates = tuple(self.aggregates[feature.name])
-        return DirectFeature(
-            feature, self.columns[feature.name][0], aggregates, "user" in feature.by.split("*")
-        )
+        second = SECOND_INTEGER.get(feature.formula, "last")
+        of_user = "user" in feature.by.split("*")
+        return DirectFeature(feature, self.columns[feature.name][0], aggregates, second, of_user)
 
     @property
     def summed(self) -> set[Aggregate]:
@@ -141,6 +146,12 @@ class FeatureLayout:
         """Return `groups` of the aggregates that features outside `done` read."""
         if not done:
             return self.groups
+        key = frozenset(done)
+        if key not in self._groups_without:  # of a request with a visitor and without: two values
+            self._groups_without[key] = self._left(done)
+        return self._groups_without[key]
+
+    def _left(self, done: set[str]) -> dict[str, list[Aggregate]]:
         left = {a for name, every in self.aggregates.items() if name not in done for a in every}
         groups = {by: [a for a in every if a in left] for by, every in self.groups.items()}
         return {by: every for by, every in groups.items() if every}

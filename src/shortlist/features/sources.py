@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.histories import Histories
 from shortlist.features.aggregates import Aggregate, Counts
-from shortlist.features.formulas import SECOND_INTEGER, fill_column
+from shortlist.features.formulas import fill_column
 from shortlist.features.item_features import ItemFeatures
 from shortlist.features.keys import KeyRows
 from shortlist.features.layout import DirectFeature, FeatureLayout
@@ -154,21 +154,22 @@ class OnlineSource:
         slots: dict[str, NDArray[np.int64]] = {}
         done: set[str] = set()
         key_rows = rows.key_rows(self._items.attributes)
+        of_requests = key_rows.per_request()
         for direct in self._layout.direct:
             if visitors and direct.of_user:
                 continue
             by = direct.feature.by
             if by not in slots:
-                slots[by] = self._slots(by, direct.aggregates[0], key_rows)
+                slots[by] = self._slots(by, direct.aggregates[0], key_rows, of_requests)
             self._fill_column(matrix[:, direct.column], direct, slots[by], moments)
             done.add(direct.feature.name)
         return done
 
-    def _slots(self, by: str, aggregate: Aggregate, rows: KeyRows) -> NDArray[np.int64]:
+    def _slots(self, by: str, aggregate: Aggregate, rows: KeyRows, of_requests: KeyRows) -> NDArray[np.int64]:
         """Return the slot of each row's key in the counters by this key."""
         encoder, counter = self._layout.encoder, self._counters.counters[aggregate]
         if encoder.is_of_request(by):  # once a request, not once a row
-            return counter.slots(encoder.encode_single(by, rows.per_request()))[rows.request]
+            return counter.slots(encoder.encode_single(by, of_requests))[rows.request]
         return counter.slots(encoder.encode_single(by, rows))
 
     def _fill_column(
@@ -181,6 +182,6 @@ class OnlineSource:
         feature = direct.feature
         one = self._counters.counters[direct.aggregates[0]]
         other = self._counters.counters[direct.aggregates[-1]]
-        second = getattr(one, SECOND_INTEGER.get(feature.formula, "last"))
+        second = getattr(one, direct.second)
         x, y = feature.parameters(self._priors.get(feature.name, 0.0))
         fill_column(column, slots, feature.formula, (one.n, second, other.n), moments, x, y)

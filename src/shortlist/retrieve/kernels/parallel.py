@@ -69,8 +69,7 @@ def run_rows(
     scratch
         Where given, each call leases a buffer and passes it after `high`.
     """
-    threads = numba.get_num_threads()
-    if n <= serial_rows or threads == 1:
+    if n <= serial_rows or (threads := numba.get_num_threads()) == 1:
         _run(kernel, 0, n, arguments, scratch)
         return
     cuts = np.linspace(0, n, min(n, PARTS_PER_THREAD * threads) + 1).astype(np.int64).tolist()
