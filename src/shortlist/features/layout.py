@@ -43,6 +43,11 @@ class DirectFeature:
     second: str
     of_user: bool
 
+    @property
+    def by(self) -> str:
+        """The key that it counts by."""
+        return self.aggregates[0].by
+
 
 class FeatureLayout:
     """Columns of the matrix in order: fixed columns of items, the other features, then ranks and scores of the sources.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.histories import Histories
 from shortlist.features.aggregates import Aggregate, Counts
-from shortlist.features.formulas import fill_column
+from shortlist.features.formulas import COLUMNS_TOGETHER, fill_columns
 from shortlist.features.item_features import ItemFeatures
 from shortlist.features.keys import KeyRows
 from shortlist.features.layout import DirectFeature, FeatureLayout
@@ -149,21 +149,19 @@ class OnlineSource:
 
     def _fill_direct(self, matrix: NDArray[np.float32]) -> set[str]:
         rows = self._rows
-        visitors = bool((rows.users < 0).any())
         moments = rows.moments[rows.request]
+        directs = self._layout.direct
+        if bool((rows.users < 0).any()):
+            directs = [direct for direct in directs if not direct.of_user]
         slots: dict[str, NDArray[np.int64]] = {}
-        done: set[str] = set()
         key_rows = rows.key_rows(self._items.attributes)
         of_requests = key_rows.per_request()
-        for direct in self._layout.direct:
-            if visitors and direct.of_user:
-                continue
-            by = direct.feature.by
-            if by not in slots:
-                slots[by] = self._slots(by, direct.aggregates[0], key_rows, of_requests)
-            self._fill_column(matrix[:, direct.column], direct, slots[by], moments)
-            done.add(direct.feature.name)
-        return done
+        for direct in directs:
+            if direct.by not in slots:
+                slots[direct.by] = self._slots(direct.by, direct.aggregates[0], key_rows, of_requests)
+        for start in range(0, len(directs), COLUMNS_TOGETHER):
+            self._fill_columns(matrix, directs[start : start + COLUMNS_TOGETHER], slots, moments)
+        return {direct.feature.name for direct in directs}
 
     def _slots(self, by: str, aggregate: Aggregate, rows: KeyRows, of_requests: KeyRows) -> NDArray[np.int64]:
         """Return the slot of each row's key in the counters by this key."""
@@ -172,16 +170,24 @@ class OnlineSource:
             return counter.slots(encoder.encode_single(by, of_requests))[rows.request]
         return counter.slots(encoder.encode_single(by, rows))
 
-    def _fill_column(
+    def _fill_columns(
         self,
-        column: NDArray[np.float32],
-        direct: DirectFeature,
-        slots: NDArray[np.int64],
+        matrix: NDArray[np.float32],
+        directs: list[DirectFeature],
+        slots: Mapping[str, NDArray[np.int64]],
         moments: NDArray[np.int64],
     ) -> None:
-        feature = direct.feature
-        one = self._counters.counters[direct.aggregates[0]]
-        other = self._counters.counters[direct.aggregates[-1]]
-        second = getattr(one, direct.second)
-        x, y = feature.parameters(self._priors.get(feature.name, 0.0))
-        fill_column(column, slots, feature.formula, (one.n, second, other.n), moments, x, y)
+        counters = self._counters.counters
+        plan, parameters = [], []
+        for direct in directs:
+            plan.append((direct.column, direct.feature.formula))
+            parameters.append(direct.feature.parameters(self._priors.get(direct.feature.name, 0.0)))
+        padded = directs + directs[-1:] * (COLUMNS_TOGETHER - len(directs))
+        ones = [counters[direct.aggregates[0]] for direct in padded]
+        integers = (
+            tuple([one.n for one in ones]),
+            tuple([getattr(one, direct.second) for one, direct in zip(ones, padded, strict=True)]),
+            tuple([counters[direct.aggregates[-1]].n for direct in padded]),
+        )
+        at = tuple([slots[direct.by] for direct in padded])
+        fill_columns(matrix, np.array(plan), np.array(parameters, np.float64), at, integers, moments)
