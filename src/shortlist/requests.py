@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
+from shortlist.data.ids import id_fault
+from shortlist.data.values import text_fault, value_fault
 from shortlist.errors import RequestError, suggestion
 
 MAX_N = 200
@@ -113,10 +115,13 @@ class RecommendRequest:
         self._set("n", int(self.n))
         if self.history is not None:
             self._set("history", _history(self.history))
+        check_id(self.user, "user")
+        check_id(self.after, "after")
         for name in ("context", "weights", "filters", "at_least"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Mapping):
                 raise RequestError(f"{name} must be a mapping (a JSON object) and is {value!r}", field=name)
+            check_values(value, name)
         for name, most in NUMBERS.items():
             value = getattr(self, name)
             if value is not None:
@@ -236,7 +241,31 @@ def _history(given: Any) -> tuple[Any, ...]:
             raise RequestError(
                 f'history must be a list of item ids, for example ["i3"], and is {given!r}', field="history"
             )
-    return tuple(given)
+    history = tuple(given)
+    for at, item in enumerate(history):
+        check_id(item, "history", f"history.{at}")
+    return history
+
+
+def check_id(value: Any, name: str, where: str = "") -> None:
+    """Raise `RequestError` naming the field where a value cannot be an id. None is allowed: no id is given."""
+    fault = None if value is None else id_fault(value)
+    if fault is not None:
+        raise RequestError(f"{where or name}: {fault}", field=name)
+
+
+def check_values(value: Mapping[str, Any] | None, name: str) -> None:
+    """Raise `RequestError` naming the first entry of a mapping whose value cannot be accepted."""
+    for key, entry in (value or {}).items():
+        fault = text_fault(key) if isinstance(key, str) else "a name is a text"
+        fault = fault or value_fault(entry)
+        if fault is not None:
+            raise RequestError(f"{name}.{_short(key)}: {fault}", field=f"{name}.{_short(key)}")
+
+
+def _short(key: Any) -> str:
+    text = str(key)
+    return ascii(text[:40])[1:-1] + ("…" if len(text) > 40 else "")
 
 
 def _strength(value: Any, name: str, most: float) -> float:

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from shortlist.data.attributes import Attribute
-from shortlist.data.ids import IdMap
+from shortlist.data.ids import IdMap, id_fault
 from shortlist.data.texts import Texts
+from shortlist.data.values import MAX_ITEM_TEXT, text_fault, value_fault
 from shortlist.errors import DataError, RequestError, suggestion
 
 A = TypeVar("A", bound=Attribute)
@@ -95,6 +96,8 @@ class Entities:
         where
             The path of the change in a request, for example "items.3.".
         """
+        if change.title is not None and (fault := text_fault(change.title)) is not None:
+            raise RequestError(f"{where}title: {fault}", field=f"{where}title")
         for name, value in change.attributes.items():
             attribute = self.attributes.get(name)
             if attribute is None:
@@ -106,15 +109,18 @@ class Entities:
                 )
             if value is not None:
                 try:
+                    if (fault := value_fault(value, MAX_ITEM_TEXT)) is not None:
+                        raise DataError(fault)
                     attribute.parse(value)
                 except (DataError, ValueError, OverflowError) as error:
                     field_name = f"{where}attributes.{name}"
                     raise RequestError(f"{field_name}: {error}", field=field_name) from None
         if not self.ids.fits(change.id):
-            raise RequestError(
-                f"{where}item: {change.id!r} cannot be an id here: the others are of type {self.ids.type}",
-                field=f"{where}item",
+            fault = (
+                id_fault(change.id)
+                or f"{change.id!r} cannot be an id here: the others are of type {self.ids.type}"
             )
+            raise RequestError(f"{where}item: {fault}", field=f"{where}item")
 
     def with_changes(self, changes: Sequence[EntityChange]) -> Entities:
         """Return the catalogue after some changes, in their order. This catalogue stays as it is.

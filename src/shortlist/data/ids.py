@@ -16,6 +16,49 @@ from shortlist.data.growable import GROWTH, GrowableIndex
 from shortlist.data.lazy import lazy_property
 from shortlist.errors import DataError
 
+MAX_ID_LENGTH = 512
+"""Characters of a text id at most."""
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+
+
+def id_fault(value: Any) -> str | None:
+    """Say why a value cannot be the id of a user or an item; None if it can be one.
+
+    An id is a whole number of 64 bits or a text of 1 to 512 characters that can be written as UTF-8 and contains no NUL
+    character, which PostgreSQL cannot store. Every entrance (HTTP, Python, command line) uses this rule, so that each
+    id that is accepted can be stored, replayed and trained on.
+    """
+    if hasattr(value, "item") and not isinstance(value, (int, str)):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return f"an id is a whole number or a text, not {type(value).__name__}"
+    if isinstance(value, int):
+        return (
+            None
+            if MIN_INTEGER <= value <= MAX_INTEGER
+            else "a whole number that is an id has at most 64 bits"
+        )
+    if not value:
+        return "an id is not empty"
+    if len(value) > MAX_ID_LENGTH:
+        return f"a text id has at most {MAX_ID_LENGTH} characters, not {len(value):,}"
+    if "\0" in value:
+        return "a text id has no NUL character"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "the text contains half of a character (a lone surrogate)"
+    return None
+
+
+def _integer(text: str) -> int | None:
+    """The whole number that a text spells in the usual way; None for every other text, such as "--5", "007" or "１"."""
+    digits = text.removeprefix("-")
+    if not (1 <= len(digits) <= 19 and digits.isascii() and digits.isdigit()):
+        return None
+    number = int(text)
+    return number if str(number) == text and MIN_INTEGER <= number <= MAX_INTEGER else None
+
 
 def id_array(column: Any, where: str) -> pa.Array:
     """Return a column as an array of ids: 64-bit integers or strings.
@@ -125,16 +168,13 @@ class IdMap:
             return value
         if self.python_type is str:
             return str(value)
-        if isinstance(value, str) and value.removeprefix("-").isdecimal():
-            return int(value)
+        if isinstance(value, str) and (number := _integer(value)) is not None:
+            return number
         return value
 
     def fits(self, value: Any) -> bool:
         """Whether a value can be an id of this map."""
-        own = self.own(value)
-        if isinstance(own, bool) or not isinstance(own, self.python_type):
-            return False
-        return not isinstance(own, int) or -(2**63) <= own < 2**63
+        return id_fault(value) is None and isinstance(self.own(value), self.python_type)
 
     def code(self, value: Any) -> int:
         """Return the code of one id, −1 where it is unknown."""
