@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.cascade.catalogue import Catalogue, ItemChange
 from shortlist.cascade.context import ContextEncoder
@@ -19,7 +20,7 @@ from shortlist.cascade.model import Model
 from shortlist.config.base import IMPRESSION
 from shortlist.data.slates import Slate
 from shortlist.data.values import text_fault
-from shortlist.errors import RequestError, suggestion
+from shortlist.errors import RequestError, ShortlistError, suggestion
 from shortlist.features.keys import SPARE_ITEMS, KeyRows, RequestKeys
 from shortlist.features.online import OnlineCounters
 from shortlist.requests import check_id, check_values
@@ -237,46 +238,60 @@ class LiveState:
     # ---------------------------------------------------------------- the fold
 
     def _observe(self, events: Sequence[StoredEvent]) -> int:
-        unusable = 0
+        """Encode all events before any has an effect; where one of them cannot be encoded, each is tried alone."""
+        try:
+            encoded = self._encoded(events)
+        except (ShortlistError, ValueError, OverflowError, TypeError):  # stored by another version or project
+            return 1 if len(events) == 1 else sum(self._observe([event]) for event in events)
+        for one in encoded:
+            self.counters.add_many(one.kind, one.acted_on, one.times, one.values)
+            if self.cold_start is not None:
+                self.cold_start.record(one.kind, one.items, one.values)
+            for user, event in one.histories:
+                self.histories.add(user, event)
         self.observed += len(events)
+        return len(events) - sum(len(one.times) for one in encoded)
+
+    def _encoded(self, events: Sequence[StoredEvent]) -> list[_EncodedEvents]:
+        """The usable events by kind, in codes: of items, kinds and contexts that the model knows."""
         data, kinds = self.model.dataset, self.model.dataset.log.kinds
         items = self.catalogue.items.ids.codes([e.item for e in events])
         users = data.users.ids.codes([e.user for e in events])
         by_kind: dict[str, list[int]] = {}
         for row, event in enumerate(events):
-            if items[row] < 0 or event.kind not in kinds:
-                unusable += 1
-            else:
+            if items[row] >= 0 and event.kind in kinds:
                 by_kind.setdefault(event.kind, []).append(row)
+        encoded = []
         for kind, places in by_kind.items():
-            try:
-                context = self.context.of_events([events[row].context for row in places])
-            except RequestError:  # stored under another project: the bad ones are found one by one
-                if len(places) == 1:
-                    unusable += 1
-                else:
-                    self.observed -= len(places)
-                    unusable += sum(self._observe([events[row]]) for row in places)
-                continue
+            context = self.context.of_events([events[row].context for row in places])
             rows = np.array(places)
             times = np.array([events[row].time for row in places], np.int64)
             values = np.array([_amount(events[row].value) for row in places], np.float32)
             keys = RequestKeys(users[rows], context)
             acted_on = KeyRows.one_each(keys, items[rows], self.catalogue.items.attributes)
-            self.counters.add_many(kind, acted_on, times, values)
-            if self.cold_start is not None:
-                self.cold_start.record(kind, items[rows], values)
-            if kind != IMPRESSION:
-                code = kinds.index(kind)
-                for row, item, value in zip(places, items[rows].tolist(), values.tolist(), strict=True):
-                    event = events[row]
-                    self.histories.add(
-                        data.users.ids.own(event.user), HistoryEvent(item, event.time, code, value)
-                    )
-        return unusable
+            code = kinds.index(kind)
+            histories = [
+                (data.users.ids.own(events[row].user), HistoryEvent(item, events[row].time, code, value))
+                for row, item, value in zip(places, items[rows].tolist(), values.tolist(), strict=True)
+                if kind != IMPRESSION
+            ]
+            encoded.append(_EncodedEvents(kind, acted_on, items[rows], times, values, histories))
+        return encoded
 
     def __repr__(self) -> str:
         return f"LiveState({self.observed:,} events since training, {self.catalogue!r})"
+
+
+@dataclass(frozen=True, eq=False)
+class _EncodedEvents:
+    """Events of one kind, ready to be folded in."""
+
+    kind: str
+    acted_on: KeyRows
+    items: NDArray[np.int32]
+    times: NDArray[np.int64]
+    values: NDArray[np.float32]
+    histories: list[tuple[Any, HistoryEvent]]
 
 
 def _cold_start(model: Model) -> ColdStartExploration | None:

@@ -26,6 +26,7 @@ from shortlist.serve.answers import add_error_handlers
 from shortlist.serve.logs import set_up_logs, tracer
 from shortlist.serve.middleware.fast_path import FastPath, recommend_route
 from shortlist.serve.middleware.guard import Guard
+from shortlist.serve.middleware.paths import EncodedPaths
 from shortlist.serve.routes import catalogue, events, items, live, models, operations, page, recommend, users
 from shortlist.serve.service import make_service
 from shortlist.store.event_store import path_beside
@@ -74,6 +75,7 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
         routes.add(app, service)
     app.add_middleware(FastPath, service=service, route=recommend_route(app))
     app.add_middleware(Guard, keyring=service.keyring, metrics=service.metrics, tracer=tracer())
+    app.add_middleware(EncodedPaths)
     return app
 
 

@@ -7,6 +7,7 @@ requests that are being answered keep the one they began with. So no request wai
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import Any
 
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.state import PreparedChanges
-from shortlist.errors import DataError
+from shortlist.errors import DataError, ShortlistError
 from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
 from shortlist.serve.writer import StoreNews, Writer
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import Operation, StoredEvent
 
+log = logging.getLogger("shortlist.serve")
 CANARY_SALT = "canary"
 
 
@@ -29,7 +31,7 @@ class LoadedModel:
     """A recommender and how far into the store it has read.
 
     `row` and `operation` are the last rows it has taken; `not_replayed` counts events of items, kinds or contexts that
-    it does not know.
+    it does not know, `not_applied` changes of items that this model's catalogue cannot hold.
     """
 
     recommender: Recommender
@@ -37,6 +39,7 @@ class LoadedModel:
     row: int = 0
     operation: int = 0
     not_replayed: int = 0
+    not_applied: int = 0
 
     @property
     def version(self) -> str:
@@ -68,16 +71,26 @@ class LoadedModel:
         if batch:
             self.not_replayed += self.recommender.state.observe([event for _, event in batch])
             self.row = batch[-1][0]
-        changes: list[ItemChange] = []
+        changes: list[tuple[int, ItemChange]] = []
         for row, operation in operations:
             if row <= self.operation:
                 continue
             self.operation = row
             if operation.what == "item":
-                changes.append(ItemChange.of(operation.about, operation.body))
+                changes.append((row, ItemChange.of(operation.about, operation.body)))
             elif operation.what == "erase":
                 self.recommender.state.forget(operation.about)
-        self.recommender.state.change_items(changes, prepared)
+        state = self.recommender.state
+        try:
+            state.change_items([change for _, change in changes], prepared)
+        except (ShortlistError, ValueError, OverflowError, TypeError):
+            for row, change in changes:
+                try:
+                    state.check_changes([change])
+                    state.change_items([change])
+                except (ShortlistError, ValueError, OverflowError, TypeError) as error:
+                    self.not_applied += 1
+                    log.warning("operation %d of the store is set aside: %s", row, type(error).__name__)
 
 
 def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:

@@ -317,7 +317,10 @@ class Writer:
 
     def _landed(self, batch: list[_Waiting], new: set[str], news: StoreNews, prepared: Any) -> None:
         assert self._land is not None
-        self._land(news, prepared)
+        try:
+            self._land(news, prepared)
+        except Exception:
+            log.exception("rows %d and before could not be folded into the live state", self.row)
         for waiting in batch:
             fresh = {e.event_id for e in waiting.events} & new
             new -= fresh  # an event that two batches hold counts for the first

@@ -91,7 +91,7 @@ class Guard:
             faults.error(
                 "%s while answering %s",
                 type(error).__name__,
-                getattr(scope.get("route"), "path", "?"),
+                getattr(scope.get("route"), "path_format", "?"),
                 exc_info=_without_values(error),
                 extra={"facts": {"request_id": exchange.request_id.decode()}},
             )
@@ -130,7 +130,7 @@ class Guard:
         """Metrics, trace and access log of one request."""
         scope, status = exchange.scope, exchange.status
         seconds = time.perf_counter() - exchange.started
-        path = getattr(scope.get("route"), "path", "other")
+        path = getattr(scope.get("route"), "path_format", "other")
         self.metrics.seconds.labels(path).observe(seconds)
         self.metrics.answers.labels(path, str(status)).inc()
         if path == "/v1/recommend":

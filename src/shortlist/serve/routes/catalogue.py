@@ -14,6 +14,7 @@ from shortlist.cascade.inspect import visitor_features
 from shortlist.data.entities import Entities
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json, no_such_item
+from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.routes.describe import describe
 from shortlist.serve.service import Service
 
@@ -53,8 +54,8 @@ def add(app: FastAPI, service: Service) -> None:
         items = service.live.serving.recommender.state.catalogue.items
         return Json([describe(items, int(code)) for code in items.ids.codes(ids[:200]) if code >= 0])
 
-    @app.get("/v1/items/{item}", responses=ERRORS, tags=["page"])
-    async def one(item: str) -> Response:
+    @app.get("/v1/items/{item:id}", responses=ERRORS, tags=["page"])
+    async def one(item: PathId) -> Response:
         """All that is known of an item: attributes, counts, and the features the ranker sees for a new visitor."""
         recommender = service.live.serving.recommender
         catalogue = recommender.state.catalogue

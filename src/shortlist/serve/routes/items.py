@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.serve.answers import ERRORS, Json, no_such_item
+from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.routes.operations import record_operations, wait_until_landed
 from shortlist.serve.schema import ItemBody, ItemsBody
 from shortlist.serve.service import Service
@@ -32,8 +33,8 @@ def add(app: FastAPI, service: Service) -> None:
         await wait_until_landed(service, row)
         return row
 
-    @app.put("/v1/items/{item}", responses=ERRORS, tags=["items"])
-    async def put(item: str, body: ItemBody, request: Request) -> Response:
+    @app.put("/v1/items/{item:id}", responses=ERRORS, tags=["items"])
+    async def put(item: PathId, body: ItemBody, request: Request) -> Response:
         """Add an item, or change its title and attributes.
 
         It counts from the next request on, on every replica within a second.
@@ -48,8 +49,8 @@ def add(app: FastAPI, service: Service) -> None:
         changes = [(one.item, one.model_dump(exclude_unset=True, exclude={"item"})) for one in body.items]
         return Json({"items": len(changes), "row": await change(request, changes, "items.{}.")})
 
-    @app.delete("/v1/items/{item}", responses=ERRORS, tags=["items"])
-    async def retire(item: str, request: Request) -> Response:
+    @app.delete("/v1/items/{item:id}", responses=ERRORS, tags=["items"])
+    async def retire(item: PathId, request: Request) -> Response:
         """Retire an item: it is not shown any more; its events stay. `PUT` with `retired: false` brings it back."""
         if service.live.serving.recommender.state.catalogue.items.ids.code(item) < 0:
             return no_such_item(item)

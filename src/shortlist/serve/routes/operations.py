@@ -35,6 +35,7 @@ def add(app: FastAPI, service: Service) -> None:
             "model_version": serving.version,
             "items": len(serving.recommender.state.catalogue.items),
             "events_not_replayed": serving.not_replayed,
+            "item_changes_not_applied": serving.not_applied,
         }
 
     @app.get("/readyz", tags=["operations"])
@@ -53,6 +54,7 @@ def add(app: FastAPI, service: Service) -> None:
             "items": len(serving.recommender.state.catalogue.items),
             "events_waiting": service.writer.size,
             "events_not_replayed": serving.not_replayed,
+            "item_changes_not_applied": serving.not_applied,
             "row": serving.row,
         }
 

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from shortlist.errors import RequestError, ShortlistError
 from shortlist.requests import RecommendRequest
 from shortlist.serve.answers import ERRORS, Json, no_such_item
+from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.schema import PageAnswer, PageBody, RecommendAnswer, RecommendBody, SimilarAnswer
 from shortlist.serve.service import Service
 from shortlist.serve.slates import ServedSlate
@@ -28,8 +29,10 @@ def add(app: FastAPI, service: Service) -> None:
         """A slate. `?debug=timing` adds what each stage took, in milliseconds, for this request by itself."""
         return Json(await recommendation(service, body, request.scope, debug))
 
-    @app.get("/v1/items/{item}/similar", response_model=SimilarAnswer, responses=ERRORS, tags=["recommend"])
-    async def similar(item: str, n: int = 10, by: str | None = None) -> Response:
+    @app.get(
+        "/v1/items/{item:id}/similar", response_model=SimilarAnswer, responses=ERRORS, tags=["recommend"]
+    )
+    async def similar(item: PathId, n: int = 10, by: str | None = None) -> Response:
         """Items similar to one; `?by=together` gives what is bought with it, where the project has that source."""
         recommender = service.live.serving.recommender
         if recommender.state.catalogue.items.ids.code(item) < 0:

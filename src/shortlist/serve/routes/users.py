@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json
+from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.routes.describe import describe
 from shortlist.serve.routes.operations import wait_until_landed
 from shortlist.serve.service import Service
@@ -30,13 +31,13 @@ def add(app: FastAPI, service: Service) -> None:
         """Some users with enough events to try the page with."""
         return {"users": _example_users(service.live.serving.recommender, n)}
 
-    @app.get("/v1/users/{user}/history", tags=["page"])
-    async def history(user: str, n: int = 30) -> Response:
+    @app.get("/v1/users/{user:id}/history", tags=["page"])
+    async def history(user: PathId, n: int = 30) -> Response:
         """The latest events of a user, newest first."""
         return Json(_history(service.live.serving.recommender, user, n))
 
-    @app.delete("/v1/users/{user}", responses=ERRORS, tags=["people"])
-    async def erase(user: str, request: Request) -> Response:
+    @app.delete("/v1/users/{user:id}", responses=ERRORS, tags=["people"])
+    async def erase(user: PathId, request: Request) -> Response:
         """Erase a person: stored events and slates, and the live state; the model's log of them is not read any more.
 
         The next training from the store leaves them out; a table of slates is cleaned by `shortlist erase --export`.
@@ -49,8 +50,8 @@ def add(app: FastAPI, service: Service) -> None:
             await wait_until_landed(service, rows[-1][0])
         return Json({"user": own, "erased": removed})
 
-    @app.get("/v1/users/{user}/export", responses=ERRORS, tags=["people"])
-    async def export(user: str) -> Response:
+    @app.get("/v1/users/{user:id}/export", responses=ERRORS, tags=["people"])
+    async def export(user: PathId) -> Response:
         """All that is held of a person: stored events and slates, the model's log, attributes."""
         recommender = service.live.serving.recommender
         own = recommender.dataset.users.ids.own(user)
