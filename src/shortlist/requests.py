@@ -129,9 +129,9 @@ class RecommendRequest:
         for name in ("seed", "now"):
             value = getattr(self, name)
             if value is not None and (
-                isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 0
+                isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 <= value < 2**63
             ):
-                raise RequestError(f"{name} must be a whole number from 0 and is {value!r}", field=name)
+                raise RequestError(f"{name} must be a whole number from 0 to 2^63 - 1", field=name)
 
     def _set(self, name: str, value: Any) -> None:
         """Store a normalised value while the instance is being made."""

@@ -26,7 +26,7 @@ from shortlist.features.online import OnlineCounters
 from shortlist.requests import check_id, check_values
 from shortlist.rerank.cold_start import ColdStartExploration
 from shortlist.rerank.pipeline import first_seen_times
-from shortlist.store.records import StoredEvent
+from shortlist.store.records import LAST_MOMENT, StoredEvent
 
 DAY = 86_400_000
 REPLAY = 5_000
@@ -259,7 +259,7 @@ class LiveState:
         users = data.users.ids.codes([e.user for e in events])
         by_kind: dict[str, list[int]] = {}
         for row, event in enumerate(events):
-            if items[row] >= 0 and event.kind in kinds:
+            if items[row] >= 0 and event.kind in kinds and 0 <= event.time < LAST_MOMENT:
                 by_kind.setdefault(event.kind, []).append(row)
         encoded = []
         for kind, places in by_kind.items():

@@ -11,7 +11,7 @@ import numpy as np
 from shortlist.data.attributes import Attribute
 from shortlist.data.ids import IdMap, id_fault
 from shortlist.data.texts import Texts
-from shortlist.data.values import MAX_ITEM_TEXT, text_fault, value_fault
+from shortlist.data.values import MAX_ITEM_TEXT, check_value, text_fault
 from shortlist.errors import DataError, RequestError, suggestion
 
 A = TypeVar("A", bound=Attribute)
@@ -109,8 +109,7 @@ class Entities:
                 )
             if value is not None:
                 try:
-                    if (fault := value_fault(value, MAX_ITEM_TEXT)) is not None:
-                        raise DataError(fault)
+                    check_value(value, MAX_ITEM_TEXT)
                     attribute.parse(value)
                 except (DataError, ValueError, OverflowError) as error:
                     field_name = f"{where}attributes.{name}"

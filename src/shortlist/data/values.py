@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shortlist.errors import DataError
+
 MAX_TEXT = 1_000
 """Characters of a text at most."""
 MAX_NUMBER = 2**63
@@ -54,3 +56,10 @@ def value_fault(value: Any, longest: int = MAX_TEXT) -> str | None:
         if fault is not None:
             return fault
     return None
+
+
+def check_value(value: Any, longest: int = MAX_TEXT) -> None:
+    """Raise `DataError` with the reason where `value_fault` finds one."""
+    fault = value_fault(value, longest)
+    if fault is not None:
+        raise DataError(fault)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -125,7 +125,7 @@ class EventBody(Body):
     user: Id
     item: Id
     kind: str
-    timestamp: float | str | None = None
+    timestamp: float | Annotated[str, Field(max_length=64)] | None = None
     """Seconds or milliseconds since 1970, or an ISO 8601 text (default: now)."""
     value: float | None = None
     context: dict[str, Any] | None = None

@@ -18,8 +18,9 @@ from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Log, repeated_rows
 from shortlist.data.texts import Texts
+from shortlist.errors import RequestError
 from shortlist.store.event_store import EventStore
-from shortlist.store.records import Operation, StoredEvent
+from shortlist.store.records import LAST_MOMENT, Operation, StoredEvent
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def merge_store(
     """
     position = (position or StorePosition()).within(store)
     operations = store.operations_since(position.operation)
-    items, retired = _with_operations(base.items, [operation for _, operation in operations], retired)
+    check = Check(base.check.read, 0, dict(base.check.set_aside), list(base.check.problems))
+    items, retired = _with_operations(base.items, operations, retired, check)
     erased = [operation.about for _, operation in operations if operation.what == "erase"]
     remaining = _without_users(base, erased)
     stored: list[StoredEvent] = []
@@ -121,7 +123,7 @@ def merge_store(
     while page := store.events_since(row):
         stored += (event for _, event in page)
         row = page[-1][0]
-    check = Check(base.check.read + len(stored), 0, dict(base.check.set_aside), list(base.check.problems))
+    check.read += len(stored)
     usable = _usable(stored, remaining, items, check)
     users = remaining.users.with_changes([EntityChange(event.user) for event in usable])
     log = _joined(remaining.log, users.ids, items.ids, usable, store)
@@ -145,13 +147,27 @@ def _problem(what: str, count: int) -> Problem:
 
 
 def _with_operations(
-    items: Entities, operations: Sequence[Operation], retired: NDArray[np.bool_] | None
+    items: Entities,
+    operations: Sequence[tuple[int, Operation]],
+    retired: NDArray[np.bool_] | None,
+    check: Check,
 ) -> tuple[Entities, NDArray[np.bool_]]:
-    """The catalogue after operators' changes, and which of its items are retired."""
-    changes = [operation for operation in operations if operation.what == "item"]
-    changed = items.with_changes(
-        [EntityChange(o.about, o.body.get("title"), o.body.get("attributes") or {}) for o in changes]
-    )
+    """The catalogue after operators' changes, and which of its items are retired; impossible changes are reported."""
+    changes, impossible = [], []
+    for row, operation in operations:
+        if operation.what != "item":
+            continue
+        try:
+            items.check_change(_entity_change(operation))
+            changes.append(operation)
+        except RequestError as error:
+            impossible.append(f"row {row}: {error.message}")
+    if impossible:
+        what = "changes of items that cannot be applied"
+        check.problems.append(
+            Problem("set aside", "the event store", "operations", what, len(impossible), impossible[:3])
+        )
+    changed = items.with_changes([_entity_change(operation) for operation in changes])
     out = np.zeros(len(changed), bool)
     if retired is not None:
         out[: len(retired)] = retired
@@ -159,6 +175,11 @@ def _with_operations(
         if operation.body.get("retired") is not None:
             out[changed.ids.code(operation.about)] = bool(operation.body["retired"])
     return changed, out
+
+
+def _entity_change(operation: Operation) -> EntityChange:
+    body = operation.body
+    return EntityChange(operation.about, body.get("title"), body.get("attributes") or {})
 
 
 def _without_users(base: Dataset, erased: Sequence[Any]) -> Dataset:
@@ -192,6 +213,11 @@ def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Ch
             "of unknown items",
             "the catalogue no longer has such an item",
             lambda e: items.ids.code(e.item) >= 0,
+        ),
+        (
+            "at impossible times",
+            "the time is before 1970 or after 2255",
+            lambda e: 0 <= e.time < LAST_MOMENT,
         ),
         (
             "of unknown kinds",

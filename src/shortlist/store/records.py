@@ -6,6 +6,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+LAST_MOMENT = 9_000_000_000_000
+"""Times of events, ms since 1970, are below this: the year 2255."""
+
 
 @dataclass(frozen=True)
 class StoredEvent:
