@@ -35,7 +35,7 @@ def test_scopes_allow_only_their_own_routes(locked: tuple[Server, dict[str, str]
         for name in ("recommend", "events", "admin", "metrics"):
             status = call(server.url + path, body, method=method, headers=bearer(keys[name]))[0]
             assert status == (200 if name == scope else 403), (path, name)
-    for path in ("/", "/healthz", "/readyz", "/page/page.js", "/openapi.json"):
+    for path in ("/", "/healthz", "/readyz", "/page/main.js", "/openapi.json"):
         assert call(server.url + path)[0] == 200
 
 

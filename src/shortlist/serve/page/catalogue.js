@@ -1,14 +1,31 @@
-"use strict";
-// Catalogue: search, and all that is known of one item.
-views.catalogue = () => { if (!$("found").children.length) search(); };
+// The tab "Catalogue": search, and all that is known of one item.
+import { call } from "./api.js";
+import { table } from "./charts.js";
+import { $, element } from "./dom.js";
+import { shown } from "./format.js";
+import { similarPath } from "./requests.js";
+
+const PAUSE = 150;  // ms without a key before a search
+let turn = 0;
+
+// Which part of the hits is shown.
+export function countOf(listed, total) {
+  const all = total.toLocaleString("en");
+  return listed < total ? `the first ${listed} of ${all}` : `${all} items`;
+}
+
+export function catalogueView() {
+  let timer = null;
+  $("search").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, PAUSE); });
+  return () => { if (!$("found").children.length) search(); };
+}
 
 async function search() {
-  const turn = state.search = (state.search || 0) + 1;
+  const mine = ++turn;
   try {
     const answer = await call(`/v1/items?q=${encodeURIComponent($("search").value)}&n=50`);
-    if (turn !== state.search) return;
-    const all = answer.total.toLocaleString("en");
-    $("search-note").textContent = answer.items.length < answer.total ? `the first ${answer.items.length} of ${all}` : `${all} items`;
+    if (mine !== turn) return;  // a later search has begun
+    $("search-note").textContent = countOf(answer.items.length, answer.total);
     $("found").replaceChildren(...answer.items.map((row) => {
       const line = element("li"), button = element("button", "", row.title);
       button.type = "button";
@@ -23,24 +40,21 @@ async function search() {
 async function show(id) {
   const place = $("item");
   try {
-    const [known, like] = await Promise.all([call(`/v1/items/${encodeURIComponent(id)}`), call(`/v1/items/${encodeURIComponent(id)}/similar?n=12`)]);
+    const [known, similar] = await Promise.all([call(`/v1/items/${encodeURIComponent(id)}`), call(similarPath(id, 12, "", []))]);
     const near = element("div", "neighbours");
-    near.append(...like.items.map((row) => {
+    near.append(...similar.items.map((row) => {
       const button = element("button", "", row.title);
       button.type = "button";
       button.addEventListener("click", () => show(row.item));
       return button;
     }));
-    const parts = [["What it is", known.attributes], ["What happened to it", known.counts], ["What the ranker sees, for a new visitor", known.features]];
     place.replaceChildren(element("h3", "", `${known.title} (${known.item})${known.retired ? ": retired" : ""}`));
-    for (const [title, values] of parts) {
+    const parts = { Attributes: known.attributes, Events: known.counts, "Features for a new visitor": known.features };
+    for (const [title, values] of Object.entries(parts)) {
       const box = element("div");
       place.append(element("h4", "", title), box);
-      table(box, ["", ""], Object.entries(values).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value === null ? "not known" : String(value)]));
+      table(box, ["", ""], Object.entries(values).map(([name, value]) => [name, shown(value)]));
     }
-    place.append(element("h4", "", "Its neighbours"), like.items.length ? near : element("p", "quiet", "none yet: nobody took it with others"));
+    place.append(element("h4", "", "Similar items"), similar.items.length ? near : element("p", "quiet", "none yet: it has no events together with other items"));
   } catch (error) { place.replaceChildren(element("p", "", error.message)); }
 }
-
-$("search").addEventListener("input", () => { clearTimeout(state.wait); state.wait = setTimeout(search, 150); });
-if (location.hash && $(location.hash.slice(1)) && views[location.hash.slice(1)]) open(location.hash.slice(1), false);

@@ -1,0 +1,109 @@
+// The tab "Try it": a slate with reasons and predictions, and sliders for the weights.
+import { call, loadFacts, loadPeople, loadProject } from "./api.js";
+import { $, element, itemButton } from "./dom.js";
+import { coverClass, prediction } from "./format.js";
+import { pickPerson } from "./person_picker.js";
+import { slateRequest } from "./requests.js";
+
+const MAX_WEIGHT = 3;
+const tab = { user: null, turn: 0, project: null };
+
+export function showError(message) {
+  $("error").textContent = message;
+  $("error").hidden = false;
+}
+
+export async function startTryIt() {
+  const project = tab.project = await loadProject();
+  for (const [name, objective] of Object.entries(project.objectives)) addWeight(name, objective.weight);
+  for (const name of ["diversity", "freshness"]) addStrength(name, project[name]);
+  const people = await loadPeople();
+  const choose = (user) => { tab.user = user; refresh(); };
+  tab.user = pickPerson({ select: $("user"), visitorButton: $("visitor") }, people, choose);
+  $("why-form").addEventListener("submit", explain);
+  await refresh();
+}
+
+function request() {
+  const inputs = [...document.querySelectorAll("#weights input")];
+  const weights = Object.fromEntries(inputs.map((input) => [input.dataset.name, Number(input.value)]));
+  return slateRequest(tab.user, { weights, diversity: Number($("diversity").value), freshness: Number($("freshness").value) });
+}
+
+async function refresh() {
+  const mine = ++tab.turn;
+  $("error").hidden = true;
+  const started = performance.now();
+  try {
+    const slate = await call("/v1/recommend", request());
+    if (mine !== tab.turn) return;  // a later request has begun
+    const took = (performance.now() - started).toFixed(0);
+    const [facts, past] = await Promise.all([loadFacts(slate.items), call(`/v1/users/${encodeURIComponent(tab.user)}/history`)]);
+    if (mine !== tab.turn) return;
+    $("slate").replaceChildren(...slate.items.map((row) => card(row, facts.get(row.item)?.tags ?? [])));
+    $("slate").dataset.slate = slate.slate_id;
+    $("took").textContent = `${slate.items.length} of ${tab.project.items.toLocaleString("en")} items in ${took} ms`;
+    $("known").textContent = slate.user_known ? "Known from the log or from clicks here." : "New here: nothing is known yet. Click what you like.";
+    $("history-count").textContent = `${past.events} events`;
+    $("history").replaceChildren(...past.history.map((event) => {
+      const line = element("li");
+      line.append(element("span", "", event.title), element("span", "quiet", event.kind));
+      return line;
+    }));
+  } catch (error) { showError(error.message); }
+}
+
+function card(row, tags) {
+  const item = element("li"), button = itemButton(row.item, `Choose ${row.title}`, () => choose(row), showError);
+  const body = element("span", "body"), predictions = element("span", "predictions");
+  for (const [name, value] of Object.entries(row.predictions)) {
+    predictions.append(element("span", "", `${name} ${prediction(value, tab.project.objectives[name].kind)}`));
+  }
+  body.append(element("span", "reason", row.reason), element("span", "tags", tags.join(" · ")), predictions);
+  button.append(element("span", `cover ${coverClass(row.title)}`, row.title), body);
+  item.append(button);
+  return item;
+}
+
+async function choose(row) {
+  const event = { user: tab.user, item: row.item, kind: tab.project.choose };
+  if (tab.project.choose_value !== null) event.value = tab.project.choose_value;
+  await call("/v1/events", { events: [event] });
+  await refresh();
+}
+
+async function explain(event) {
+  event.preventDefault();
+  const sentence = $("why-sentence"), steps = $("why-steps");
+  try {
+    const found = await call("/v1/why", { ...request(), item: $("why-item").value.trim() });
+    sentence.textContent = `${found.title}: ${found.shown ? "it is on the slate." : found.sentence}`;
+    steps.replaceChildren(...found.steps.map((step) => {
+      const line = element("li", step.passed ? "passed" : "stopped");
+      line.append(element("b", "", `${step.passed ? "✓" : "✗"} ${step.stage}`), element("span", "quiet", step.sentence));
+      return line;
+    }));
+  } catch (error) {
+    sentence.textContent = error.message;
+    steps.replaceChildren();
+  }
+}
+
+function addWeight(name, value) {
+  const label = element("label", "", name), output = element("output", "", value.toFixed(1)), input = element("input");
+  Object.assign(input, { type: "range", min: value < 0 ? -MAX_WEIGHT : 0, max: MAX_WEIGHT, step: 0.1, value, id: `weight-${name}` });
+  input.dataset.name = name;
+  label.htmlFor = input.id;
+  label.append(output);
+  input.addEventListener("input", () => { output.textContent = Number(input.value).toFixed(1); });
+  input.addEventListener("change", refresh);
+  $("weights").append(label, input);
+}
+
+function addStrength(name, value) {
+  const input = $(name), show = () => { $(`${name}-out`).textContent = Number(input.value).toFixed(2); };
+  input.value = value;
+  show();
+  input.addEventListener("input", show);
+  input.addEventListener("change", refresh);
+}
