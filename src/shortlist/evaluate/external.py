@@ -113,6 +113,7 @@ def _report(tables: Mapping[str, Any], test: ExternalTest, options: _Options) ->
             "items": test.catalogue.n,
             "relevant_pairs": len(test.relevant.item),
             "protocol": "recommendations made elsewhere",
+            "seconds": 0.0,
             "lists": {name: _facts(found) for name, found in lists.items()},
         },
         leaks=test.leaks,
