@@ -1,0 +1,33 @@
+// Bodies of requests.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eventsOf, feedRequest, similarPath, slateRequest, viewRequest } from "../../src/shortlist/serve/page/requests.js";
+
+test("a slate request has weights and strengths", () => {
+  const settings = { weights: { play: 2 }, diversity: 0.5, freshness: 1 };
+  assert.deepEqual(slateRequest("u1", settings), { user: "u1", n: 12, weights: { play: 2 }, diversity: 0.5, freshness: 1 });
+});
+
+test("a view sends a context only where there is one", () => {
+  assert.deepEqual(viewRequest("u1", {}, { n: 8 }), { user: "u1", n: 8 });
+  assert.deepEqual(viewRequest("u1", { device: "tv" }, {}), { user: "u1", context: { device: "tv" } });
+});
+
+test("events: kinds that the log lacks are left out, values and slates are sent where given", () => {
+  const viewer = { user: "u1", context: { device: "tv" }, kinds: ["click", "watch"] };
+  assert.deepEqual(eventsOf(viewer, "i1", "s1", [["click"], ["watch", 30], ["like"]]), [
+    { user: "u1", item: "i1", kind: "click", slate_id: "s1", context: { device: "tv" } },
+    { user: "u1", item: "i1", kind: "watch", value: 30, slate_id: "s1", context: { device: "tv" } },
+  ]);
+  assert.deepEqual(eventsOf({ user: "u1", context: {}, kinds: ["click"] }, "i1", "", [["click"]]), [{ user: "u1", item: "i1", kind: "click" }]);
+});
+
+test("the next part of a feed excludes what is shown", () => {
+  assert.deepEqual(feedRequest([]), { n: 8 });
+  assert.deepEqual(feedRequest(["a", 7]), { n: 8, filters: { items: { none: ["a", 7] } } });
+});
+
+test("an id of an address is encoded, and a source is named where the project has it", () => {
+  assert.equal(similarPath("shop/7 é", 8, "together", ["als", "together"]), "/v1/items/shop%2F7%20%C3%A9/similar?n=8&by=together");
+  assert.equal(similarPath("a", 8, "together", ["als"]), "/v1/items/a/similar?n=8");
+});
