@@ -27,7 +27,7 @@ HOSTILE = "<script>alert('x')</script>\" onload=\"x"
 
 def document() -> Document:
     estimate = Estimate(0.5, 0.4, 0.6)
-    cells = [
+    cells: list[TableCell | str] = [
         estimate_cell(estimate, highlighted=True),
         TableCell(HOSTILE, HOSTILE, "worse", tooltip=HOSTILE),
         TableCell(HOSTILE, wraps=True, strong=True, chart=charts.share_bar(0.5)),
