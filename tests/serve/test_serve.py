@@ -161,3 +161,12 @@ def test_similar_items_operations_and_docs(server: Server) -> None:
     assert {"/v1/recommend", "/v1/events", "/v1/items/{item}/similar", "/healthz"} <= set(paths)
     assert call(f"{server.url}/docs")[0] == 200
     assert call(f"{server.url}/page/../api.py")[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_checks_answer_head(server: Server, path: str) -> None:
+    """HEAD has the status of GET, and no body."""
+    request = urllib.request.Request(server.url + path, method="HEAD")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+        assert answer.read() == b""

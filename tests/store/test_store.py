@@ -240,3 +240,15 @@ def test_a_store_and_a_merge_have_short_reprs(tmp_path: Path) -> None:
     assert merged.dataset.check.set_aside == {"of unknown items": 1}
     assert merged.position == StorePosition(store.id, 2, 0)
     store.close()
+
+
+def test_a_store_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    """Also the files that SQLite keeps beside it; the mode of a store that exists stays as it is."""
+    store = EventStore(tmp_path / "e.sqlite")
+    store.write([StoredEvent("e1", "u1", "m1", "play", 1)])
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert len(list(tmp_path.iterdir())) > 1
+    store.close()
+    (tmp_path / "e.sqlite").chmod(0o640)
+    EventStore(tmp_path / "e.sqlite").close()
+    assert (tmp_path / "e.sqlite").stat().st_mode & 0o777 == 0o640

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def _sqlite(target: str) -> Engine:
             f"the event store ({target}) cannot be used: its folder cannot be made: {error.strerror}",
             field="store",
         ) from None
+    _create_private(target)
     engine = create_engine(f"sqlite:///{target}")
 
     @event.listens_for(engine, "connect")
@@ -66,6 +68,12 @@ def _sqlite(target: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _create_private(target: str) -> None:
+    """Make the file, readable by its owner alone: it holds what people did. SQLite gives its other files the same mode."""
+    with suppress(OSError):  # there is one already, or SQLite reports why there can be none
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 @contextmanager

@@ -4,6 +4,10 @@ FastAPI finds the route, resolves its parameters and passes some ten layers, whi
 the candidates. A POST to /v1/recommend without a query needs none of that: its body is validated by the same schema,
 and the same function answers. Every other request, and every error, takes FastAPI's way from the start, so that errors
 are reported in one place.
+
+It stays because it is measured: with 8 to 32 connections a server answers 10 % more requests a second with it (one
+worker, 8 connections: 322 against 292; two workers, 32 connections: 389 against 354; medians of four runs in turns on
+two cores). With one connection there is no difference.
 """
 
 from __future__ import annotations

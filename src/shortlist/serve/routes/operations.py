@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -58,6 +58,8 @@ def add(app: FastAPI, service: Service) -> None:
             "row": serving.row,
         }
 
+    _answer_head(app, {"/healthz": healthz, "/readyz": readyz})
+
     @app.get("/metrics", tags=["operations"])
     async def prometheus() -> Response:
         """Metrics in the text format of Prometheus."""
@@ -82,6 +84,12 @@ def add(app: FastAPI, service: Service) -> None:
         recommender = service.live.of(body.user)
         request = RecommendRequest.of(body.model_dump(exclude={"item"}))
         return Json(why_not(recommender, body.item, request))
+
+
+def _answer_head(app: FastAPI, endpoints: Mapping[str, Callable[[], Any]]) -> None:
+    """Answer HEAD, which load balancers and uptime checks send, as GET is answered."""
+    for path, endpoint in endpoints.items():
+        app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 async def record_operations(
