@@ -27,7 +27,9 @@ def add_key(
     """Create a key and print it once; the store keeps only its hash."""
     from shortlist.serve.keys import make_key
 
-    secret = make_key(open_store(store), name, [s.strip() for s in scopes.split(",") if s.strip()], rate)
+    secret = make_key(
+        open_store(store, create=True), name, [s.strip() for s in scopes.split(",") if s.strip()], rate
+    )
     print_text(secret, "bold")
     print_text("Save it now; it is not shown again. Send it as Authorization: Bearer …", "dim")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,8 +28,8 @@ StoreFileOption = Annotated[
 ]
 
 
-def open_store(store: str | None) -> EventStore:
-    """Open the store that --store or SHORTLIST_STORE names."""
+def open_store(store: str | None, create: bool = False) -> EventStore:
+    """Open the store that --store or SHORTLIST_STORE names; one that does not exist is refused, unless it is to be made."""
     from shortlist.store.event_store import EventStore
 
     target = store or os.environ.get("SHORTLIST_STORE")
@@ -36,7 +38,9 @@ def open_store(store: str | None) -> EventStore:
             "no event store is named; give --store, with the value that `shortlist serve --store` got",
             field="store",
         )
-    return EventStore(target)
+    if create:
+        return EventStore(target)
+    return existing_store(target, "store", "give the value that `shortlist serve --store` got")
 
 
 def store_beside(store: Path | None, bundle: Path) -> EventStore:
@@ -87,24 +91,60 @@ def erase(
 
 
 def _erase_from(path: Path, user: str) -> int:
-    """Rewrite a table of slates without a user. Returns the number of erased rows."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-    from pyarrow import csv
-
+    """Rewrite a table of slates without a user; the other rows stay as they are. Returns the number of erased rows."""
     if path.suffix not in {".parquet", ".csv"} or not path.exists():
         raise DataError(
             f"{path}: no such .parquet or .csv file; name a file that `shortlist batch` wrote", field="export"
         )
-    table = pq.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
+    temporary = path.with_name(f".{path.name}.fresh")
+    erase_user = _erase_from_parquet if path.suffix == ".parquet" else _erase_from_csv
+    erased = erase_user(path, temporary, user)
+    temporary.replace(path)
+    return erased
+
+
+def _erase_from_parquet(path: Path, fresh: Path, user: str) -> int:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
     if "user" not in table.column_names:
         raise DataError(f"{path}: there is no column user", field="export")
-    rest = table.filter(pc.not_equal(table.column("user").cast(pa.string()), user))
-    temporary = path.with_name(f".{path.name}.fresh")
-    if path.suffix == ".parquet":
-        pq.write_table(rest, temporary)
-    else:
-        csv.write_csv(rest, temporary)
-    temporary.replace(path)
+    is_user = pc.fill_null(pc.equal(table.column("user").cast(pa.string()), user), False)
+    rest = table.filter(pc.invert(is_user))
+    pq.write_table(rest, fresh)
     return int(table.num_rows - rest.num_rows)
+
+
+def _erase_from_csv(path: Path, fresh: Path, user: str) -> int:
+    """Copy the text of the other records: reading values as numbers would change ids such as 007 and 1e5."""
+    erased = 0
+    with path.open(encoding="utf-8-sig", newline="") as source:
+        records = _csv_records(source)
+        head = next(records, "")
+        names = next(csv.reader([head]), [])
+        if "user" not in names:
+            raise DataError(f"{path}: there is no column user", field="export")
+        place = names.index("user")
+        with fresh.open("w", encoding="utf-8", newline="") as sink:
+            sink.write(head)
+            for record in records:
+                row = next(csv.reader([record]), [])
+                if len(row) > place and row[place] == user:
+                    erased += 1
+                else:
+                    sink.write(record)
+    return erased
+
+
+def _csv_records(lines: Iterable[str]) -> Iterator[str]:
+    """The text of each record: one line, or several where a quoted value contains line ends."""
+    record = ""
+    for line in lines:
+        record += line
+        if record.count('"') % 2 == 0:
+            yield record
+            record = ""
+    if record:
+        yield record
