@@ -130,6 +130,8 @@ class Resolver:
         return self._masks[key]
 
     def _utility(self, request: RecommendRequest) -> UtilityWeights:
+        if not request.weights and request.combine is None and request.at_least is None:
+            return self.model.default_utility
         key: Any = (_items(request.weights), request.combine, _items(request.at_least))
         try:
             if key in self._utilities:

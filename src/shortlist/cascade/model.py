@@ -15,6 +15,7 @@ from shortlist.data.lazy import lazy_property
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
 from shortlist.rank.profile import Profile
+from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
 from shortlist.retrieve import EventWeights, Retriever
 from shortlist.store.merge import StorePosition
 
@@ -62,6 +63,17 @@ class Model:
     def objectives(self) -> list[str]:
         """Names of the objectives, in the order of the ranker's columns."""
         return list(self.project.objectives)
+
+    @lazy_property
+    def default_utility(self) -> UtilityWeights:
+        """The utility of requests that set neither weights nor guard-rails."""
+        objectives = self.project.objectives
+        return UtilityWeights(
+            resolve_weights({}, {name: objective.weight for name, objective in objectives.items()}),
+            self.scales,
+            resolve_combine(None, self.project.utility.combine),
+            resolve_guard_rails(None, self.project.utility.at_least, self.objectives),
+        )
 
     @lazy_property
     def event_weights(self) -> EventWeights:
