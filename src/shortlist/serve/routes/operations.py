@@ -63,9 +63,8 @@ def add(app: FastAPI, service: Service) -> None:
     @app.get("/metrics", tags=["operations"])
     async def prometheus() -> Response:
         """Metrics in the text format of Prometheus."""
-        metrics = service.metrics
-        metrics.record_writer(service.writer)
-        return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
+        service.metrics.record_writer(service.writer)
+        return Response(generate_latest(service.metrics.registry), media_type="text/plain; version=0.0.4")
 
     @app.get("/v1/admin/audit", responses=ERRORS, tags=["operations"])
     async def audit(after: Annotated[int, Query(ge=0, lt=2**62)] = 0) -> Response:
