@@ -38,10 +38,12 @@ def init(
     from shortlist.config.toml import write_toml
     from shortlist.data.guess import guess_project
     from shortlist.data.tables import read_tables
+    from shortlist.engines.confined import QueryFiles
 
     if out.exists() and not force:
         raise ShortlistError(f"{out} exists; --force overwrites it, --out writes elsewhere", field="out")
-    tables = read_tables(DataSettings(events=events, items=items, users=users))
+    files = QueryFiles.of_project(out.parent, (events, items, users))
+    tables = read_tables(DataSettings(events=events, items=items, users=users), files)
     name = "shortlist" if is_query(events) else Path(events).resolve().stem
     settings = guess_project(tables.events, tables.items, tables.users, name).model_dump(exclude_unset=True)
     settings["data"]["events"] = _relative(out, events)

@@ -102,6 +102,11 @@ class Project(Settings):
         """The name of the objective that defines the relevant items of an evaluation."""
         return self.evaluate.relevant or next(iter(self.objectives))
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the project file; None if the project was not read from a file."""
+        return Path(self._source[0]).parent if self._source is not None else None
+
     def where(self, field: str) -> str:
         """Return where a setting is written, as the beginning of a sentence.
 

@@ -17,7 +17,7 @@ from shortlist.data.guess import guess_project
 from shortlist.data.histories import Histories
 from shortlist.data.lazy import lazy_property
 from shortlist.data.log import Log
-from shortlist.data.tables import Tables, read_tables, to_arrow
+from shortlist.data.tables import Tables, query_files, read_tables, to_arrow
 from shortlist.data.times import NO_TIME
 
 
@@ -101,7 +101,7 @@ class Dataset:
         DataError
             Lists every error that was found in the tables.
         """
-        return cls(*build(project, read_tables(project.data)))
+        return cls(*build(project, read_tables(project.data, query_files(project))))
 
     @classmethod
     def from_frames(

@@ -9,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from shortlist.config.data import DataSettings, is_query
+from shortlist.config.project import Project
 from shortlist.data.public import read_public, read_recbole_file
+from shortlist.engines.confined import QueryFiles
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
 
@@ -53,8 +55,23 @@ def to_arrow(frame: Any) -> pa.Table:
     )
 
 
-def read_tables(data: DataSettings) -> Tables:
+def query_files(project: Project) -> QueryFiles:
+    """Return the files that the queries of a project may read: those of its folder, and those that it names as tables."""
+    data = project.data
+    return QueryFiles.of_project(
+        project.folder, (data.events, data.items, data.users, project.evaluate.given)
+    )
+
+
+def read_tables(data: DataSettings, files: QueryFiles | None = None) -> Tables:
     """Read the tables of a project (`project.data`).
+
+    Parameters
+    ----------
+    data
+        Names the tables.
+    files
+        The files that queries may read (default: any file).
 
     Raises
     ------
@@ -70,11 +87,11 @@ def read_tables(data: DataSettings) -> Tables:
         "items": _short(data.items or "items"),
         "users": _short(data.users or "users"),
     }
-    items = _read(data.items, data.database) if data.items else None
-    users = _read(data.users, data.database) if data.users else None
+    items = _read(data.items, data.database, files) if data.items else None
+    users = _read(data.users, data.database, files) if data.users else None
     public = None if is_query(data.events) else read_public(data.events)
     if public is None:
-        return Tables(_read(data.events, data.database), items, users, names)
+        return Tables(_read(data.events, data.database, files), items, users, names)
     names |= {role: f"{names['events']} ({role})" for role in ("items", "users")}
     return Tables(
         public.events,
@@ -84,9 +101,9 @@ def read_tables(data: DataSettings) -> Tables:
     )
 
 
-def _read(source: str, database: str | None) -> pa.Table:
+def _read(source: str, database: str | None, files: QueryFiles | None) -> pa.Table:
     atomic = None if is_query(source) else read_recbole_file(source)
-    return read_table(source, database) if atomic is None else atomic
+    return read_table(source, database, files) if atomic is None else atomic
 
 
 def _short(source: str) -> str:

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from shortlist.config.data import is_query
+from shortlist.engines.confined import QueryFiles, check_select, confine, refusal
 from shortlist.errors import DataError
 
 FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db"}
@@ -48,15 +49,18 @@ def connect(database: str | None = None) -> duckdb.DuckDBPyConnection:
         ) from None
 
 
-def read_table(source: str, database: str | None = None) -> pa.Table:
+def read_table(source: str, database: str | None = None, files: QueryFiles | None = None) -> pa.Table:
     """Read a table as Arrow.
 
     Parameters
     ----------
     source
-        A file (.parquet, .csv, .tsv, .txt), a folder of Parquet files, a table of `database`, or a SQL query.
+        A file (.parquet, .csv, .tsv, .txt), a folder of Parquet files, a table of `database`, or a SQL query: one SELECT
+        statement.
     database
         A DuckDB file.
+    files
+        The files that a query or a view of the database may read, for sources of a project file (default: any file).
 
     Raises
     ------
@@ -65,13 +69,14 @@ def read_table(source: str, database: str | None = None) -> pa.Table:
     """
     with connect(database) as connection:
         if is_query(source):
-            return _fetch(connection, source, [], source)
+            check_select(connection, source)
+            return _fetch_confined(connection, source, source, files)
         path = Path(source)
         if not path.exists():
             if database is not None and path.suffix.lower() not in FILES:
                 quoted = ".".join('"' + part.replace('"', '""') + '"' for part in source.split("."))
                 sql = f"SELECT * FROM {quoted}"  # noqa: S608 - each part of the name is quoted
-                return _fetch(connection, sql, [], f"{database}: table {source}")
+                return _fetch_confined(connection, sql, f"{database}: table {source}", files)
             raise DataError(f"{source}: no such file")
         return _read_file(connection, path, source)
 
@@ -95,10 +100,28 @@ def _read_file(connection: duckdb.DuckDBPyConnection, path: Path, source: str) -
     )
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[str], source: str) -> pa.Table:
+def _fetch_confined(
+    connection: duckdb.DuckDBPyConnection, sql: str, source: str, files: QueryFiles | None
+) -> pa.Table:
+    """Run a query that a project file holds; `files` are those that it may read."""
+    if files is not None:
+        confine(connection, files)
+    return _fetch(connection, sql, [], source, files)
+
+
+def _fetch(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: list[str],
+    source: str,
+    files: QueryFiles | None = None,
+) -> pa.Table:
     try:
         return connection.sql(sql, params=parameters or None).to_arrow_table()
     except (duckdb.Error, pa.ArrowInvalid) as error:
+        refused = refusal(error, files)
+        if refused is not None:
+            raise DataError(f"{source}: {refused}", field="data") from None
         raise DataError(f"{source}: DuckDB cannot read it: {_first_line(error)}") from None
 
 

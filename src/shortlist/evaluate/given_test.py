@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.event_check import check_events
+from shortlist.data.tables import query_files
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.fold import Fold
@@ -36,7 +37,11 @@ def given_fold(project: Project, dataset: Dataset) -> Fold:
     )
     data = project.data.model_copy(update={"columns": columns, "context": {}})
     events, check = check_events(
-        read_table(source), project.model_copy(update={"data": data}), source, None, None
+        read_table(source, files=query_files(project)),
+        project.model_copy(update={"data": data}),
+        source,
+        None,
+        None,
     )
     check.raise_errors()
     assert events is not None
