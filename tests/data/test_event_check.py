@@ -81,4 +81,4 @@ def test_missing_column_names_the_likely_one() -> None:
 def test_wrong_type_is_an_error_with_rows() -> None:
     table = EVENTS.append_column("value", pa.array(["1", "two", "3"]))
     _, check = check_events(table, project(value="value"), "e.csv", None, None, NOW)
-    assert "row 2: 'two'" in str(check.errors[0])
+    assert "row 2: value=two" in str(check.errors[0])

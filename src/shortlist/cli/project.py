@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ def init(
     """Guess a project from its tables and write a commented shortlist.toml."""
     from shortlist.config.data import DataSettings, is_query
     from shortlist.config.toml import write_toml
-    from shortlist.data.guess import guess_project
+    from shortlist.data.guess import guess
     from shortlist.data.tables import read_tables
     from shortlist.engines.confined import QueryFiles
 
@@ -45,7 +46,8 @@ def init(
     files = QueryFiles.of_project(out.parent, (events, items, users))
     tables = read_tables(DataSettings(events=events, items=items, users=users), files)
     name = "shortlist" if is_query(events) else Path(events).resolve().stem
-    settings = guess_project(tables.events, tables.items, tables.users, name).model_dump(exclude_unset=True)
+    guessed = guess(tables.events, tables.items, tables.users, name)
+    settings = guessed.project.model_dump(exclude_unset=True)
     settings["data"]["events"] = _relative(out, events)
     for role, source in (("items", items), ("users", users)):
         settings["data"].pop(role, None)
@@ -53,8 +55,8 @@ def init(
             settings["data"][role] = _relative(out, source)
     out.parent.mkdir(parents=True, exist_ok=True)
     title = f"A recommender for {Path(events).name}. Guessed by `shortlist init`; review and edit it."
-    out.write_text(write_toml(settings, title), encoding="utf-8")
-    _show_guess(out, settings)
+    out.write_text(write_toml(settings, title, guessed.notes), encoding="utf-8")
+    _show_guess(out, settings, guessed.notes)
     console.print(
         "Next: [bold]shortlist check[/], then [bold]shortlist train[/] and [bold]shortlist evaluate[/]."
     )
@@ -69,7 +71,7 @@ def _relative(out: Path, source: str) -> str:
     return os.path.relpath(source, out.parent)
 
 
-def _show_guess(out: Path, settings: dict[str, Any]) -> None:
+def _show_guess(out: Path, settings: dict[str, Any], notes: Mapping[str, str]) -> None:
     rows = [("columns", ", ".join(f"{role} = {name}" for role, name in settings["data"]["columns"].items()))]
     for role in ("items", "users"):
         if role in settings:
@@ -78,6 +80,9 @@ def _show_guess(out: Path, settings: dict[str, Any]) -> None:
     rows.append(("objectives", ", ".join(settings["objectives"])))
     rows.append(("features", ", ".join(feature["name"] for feature in settings["features"])))
     console.print(make_table(f"Guessed settings in {out}", ("section", "guess"), rows))
+    for note in notes.values():
+        for line in note.splitlines():
+            print_text(line, "dim")
 
 
 def check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ COMMENTS = {
 
 WIDTH = 100
 """A list that would make its line longer is written with one value a line."""
+COMMENT_WIDTH = 130
+"""Comments are wrapped at this width."""
 _MARK = "\x1b@"
 """A text that no TOML document contains, since TOML forbids control characters."""
 
@@ -93,7 +96,7 @@ def _written(item: Any) -> Iterator[Item]:
         yield from _written(inner)
 
 
-def write_toml(settings: Mapping[str, Any], title: str) -> str:
+def write_toml(settings: Mapping[str, Any], title: str, notes: Mapping[str, str] | None = None) -> str:
     """Write settings as commented TOML text.
 
     Parameters
@@ -102,6 +105,8 @@ def write_toml(settings: Mapping[str, Any], title: str) -> str:
         The settings, as TOML would have them. None values and empty sections are left out.
     title
         The first line's comment.
+    notes
+        Section → what to say about its settings, after the comment that every file has.
 
     Returns
     -------
@@ -120,27 +125,38 @@ def write_toml(settings: Mapping[str, Any], title: str) -> str:
         document.add(key, tomlkit.item(value))
     sections = [key for key, value in settings.items() if isinstance(value, (dict, list)) and value]
     for key in [k for k in COMMENTS if k in sections] + [k for k in sections if k not in COMMENTS]:
-        _add_section(document, key, key, settings[key])
+        _add_section(document, key, key, settings[key], notes or {})
     return document.as_string()
 
 
 def _add_section(
-    parent: Any, path: str, key: str, value: Mapping[str, Any] | list[Mapping[str, Any]]
+    parent: Any,
+    path: str,
+    key: str,
+    value: Mapping[str, Any] | list[Mapping[str, Any]],
+    notes: Mapping[str, str],
 ) -> None:
     """Add a table or an array of tables, with its comment."""
     import tomlkit
 
-    comment = COMMENTS.get(path, "")
+    comment = "\n".join(filter(None, (COMMENTS.get(path), notes.get(path))))
     if isinstance(value, Mapping):
-        section: Table | AoT = (first := _table(path, value))
+        section: Table | AoT = (first := _table(path, value, notes))
     else:
         section, first = _array(value)
     if comment or not first.is_super_table():
         parent.add(tomlkit.nl())
-    for line in comment.splitlines():
+    for line in _wrapped(comment):
         parent.add(tomlkit.comment(line))
     parent.add(key, section)
     first.trivia.indent = ""  # tomlkit adds an empty line, which would part the comment from its table
+
+
+def _wrapped(comment: str) -> Iterator[str]:
+    """Yield the lines of a comment. A column's name may hold a line break or a control character, which no comment can."""
+    for line in comment.splitlines():
+        plain = "".join(character if character.isprintable() else " " for character in line)
+        yield from textwrap.wrap(plain, COMMENT_WIDTH, break_long_words=False) or [""]
 
 
 def _array(values: list[Mapping[str, Any]]) -> tuple[AoT, Table]:
@@ -157,7 +173,7 @@ def _array(values: list[Mapping[str, Any]]) -> tuple[AoT, Table]:
     return array, array[0]
 
 
-def _table(path: str, values: Mapping[str, Any]) -> Table:
+def _table(path: str, values: Mapping[str, Any], notes: Mapping[str, str]) -> Table:
     import tomlkit
 
     plain = {k: v for k, v in values.items() if v is not None and not _is_section(v)}
@@ -168,7 +184,7 @@ def _table(path: str, values: Mapping[str, Any]) -> Table:
         inner = f"{path}.{name}"
         # an empty section that has a comment is a section of settings, and has defaults; an empty arm of an experiment counts
         if value is not None and name not in plain and (value or inner not in COMMENTS):
-            _add_section(table, inner, name, value)
+            _add_section(table, inner, name, value, notes)
     return table
 
 

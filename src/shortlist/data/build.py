@@ -12,6 +12,7 @@ from shortlist.config.data import TableSettings
 from shortlist.config.project import Project
 from shortlist.data.attributes import encode
 from shortlist.data.check import Check, Problem, missing_column
+from shortlist.data.contradictions import warn_of_contradictions
 from shortlist.data.entities import Entities
 from shortlist.data.event_check import UsableEvents, check_events
 from shortlist.data.ids import IdMap, id_array
@@ -40,6 +41,7 @@ def build(project: Project, tables: Tables) -> tuple[Entities, Entities, Log, Ch
     users = IdMap.of(user_ids, events.user) if user_ids is not None else IdMap.of(events.user)
     log = _log(project, tables, events, users, items)
     _check_objectives(project, log)
+    warn_of_contradictions(project, tables.events, log, tables.names["events"], check)
     return (
         _entities(tables.users, project.users, users, user_ids),
         _entities(tables.items, project.items, items, item_ids),

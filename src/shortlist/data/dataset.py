@@ -13,7 +13,7 @@ from shortlist.config.project import Project
 from shortlist.data.build import build
 from shortlist.data.check import Check
 from shortlist.data.entities import Entities
-from shortlist.data.guess import guess_project
+from shortlist.data.guess import guess
 from shortlist.data.histories import Histories
 from shortlist.data.lazy import lazy_property
 from shortlist.data.log import Log
@@ -126,9 +126,13 @@ class Dataset:
             None if items is None else to_arrow(items),
             None if users is None else to_arrow(users),
         )
-        if project is None:
-            project = guess_project(tables.events, tables.items, tables.users)
-        return cls(*build(project, tables))
+        if project is not None:
+            return cls(*build(project, tables))
+        guessed = guess(tables.events, tables.items, tables.users)
+        dataset = cls(*build(guessed.project, tables))
+        lines = [line for note in guessed.notes.values() for line in note.splitlines()]
+        dataset.check.notes.extend(f"guessed: {line}" for line in lines)
+        return dataset
 
     def __repr__(self) -> str:
         return f"Dataset({len(self.users):,} users, {len(self.items):,} items, {len(self.log):,} events)"

@@ -16,6 +16,7 @@ from shortlist.config.project import Project
 from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.ids import IdMap, id_array
 from shortlist.data.log import repeated_rows
+from shortlist.data.numbers import NumberReading, is_numeric, read_numbers
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import DataError
 
@@ -226,8 +227,11 @@ class _EventChecker:
         name = self.columns.value
         if not name:
             return np.full(self.table.num_rows, np.nan, np.float32)
-        column = _flat(self.table.column(name))
-        numbers = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+        reading = read_numbers(self.table.column(name))
+        assert reading is not None  # _check_numbers has seen to it
+        if reading.how:
+            self.check.notes.append(f"{name} read as {reading.how}")
+        numbers = reading.numbers
         infinite = np.isinf(numbers)
         if infinite.any():
             where = self.project.where("data.columns.value")
@@ -293,13 +297,29 @@ def _check_numbers(table: pa.Table, columns: ColumnNames, role: str, file: str, 
     if not name or name not in table.column_names:
         return
     kind = table.schema.field(name).type
-    types = pa.types
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
+    if is_numeric(kind):
+        return
+    reading = read_numbers(table.column(name)) if role == "value" else None
+    if reading is not None:
+        _check_texts(table, name, reading, file, check)
         return
     values = table.column(name).slice(0, 100_000).to_pylist()
     examples = [f"row {row + 1}: {v!r}" for row, v in enumerate(values) if not _is_number(v)][:3]
     fix = f"Correct the column, or name another one in data.columns.{role}"
     check.add_error(file, name, f"must be numbers and is {kind}", fix, examples=examples)
+
+
+def _check_texts(table: pa.Table, name: str, reading: NumberReading, file: str, check: Check) -> None:
+    """Record an error where texts of a column of values are no numbers."""
+    count = int(reading.unreadable.sum())
+    if not count:
+        return
+    examples = _examples(table, reading.unreadable, [name])
+    fix = (
+        "Write numbers, true and false, or nothing; or name another column in data.columns.value. Texts that are kinds of events "
+        "(like, dislike) belong into data.columns.kind"
+    )
+    check.add_error(file, name, "the value is no number", fix, count=count, examples=examples)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,147 @@
+"""Warnings where the log contradicts what a project takes it for: unwanted events that count as wanted, and values that nobody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from shortlist.config.objectives import Objective
+from shortlist.config.project import Project
+from shortlist.data.check import Check, Problem
+from shortlist.data.guess.columns import ValueColumn, value_columns, value_meaning
+from shortlist.data.guess.kinds import meaning_of
+from shortlist.data.guess.value import Meaning, Shape, ValueReading, read_values
+from shortlist.data.log import Log
+
+LOWER_HALF = 0.5
+
+
+def warn_of_contradictions(project: Project, events: pa.Table, log: Log, file: str, check: Check) -> None:
+    """Add a warning for each contradiction between a project and its log.
+
+    Parameters
+    ----------
+    project
+        Its objectives and columns.
+    events
+        The events table, for the columns that the project does not use.
+    log
+        The events that are used.
+    file
+        What to call the table.
+    check
+        Takes the warnings, and a note on how the values are read.
+    """
+    columns = project.data.columns
+    value = columns.value
+    used = {name for name in columns.model_dump().values() if name}
+    others = value_columns(events, frozenset(used))
+    if value is not None:
+        meaning = value_meaning(value) or Meaning.GENERIC
+        whole = read_values(log.value.astype(np.float64), meaning)
+        what = "nothing" if whole is None else whole.sentence.partition(":")[0]
+        check.notes.append(f"{value} is the value of an event: {what}")
+    check.problems += _unread_values(project, others, file)
+    check.problems += _unwanted_columns(others, file)
+    for name, objective in project.objectives.items():
+        if objective.weight > 0:
+            where = project.where(f"objectives.{name}")
+            check.problems += _unwanted_kinds(name, objective, where, file, columns.kind, log)
+            if value is not None:
+                check.problems += _unwanted_values(name, objective, where, file, value, log, meaning)
+
+
+def _unread_values(project: Project, others: list[ValueColumn], file: str) -> Iterator[Problem]:
+    """Warn of a column that looks like the value where none is the value."""
+    wanted = [one for one in others if one.wanted]
+    if project.data.columns.value is not None or not wanted:
+        return
+    likely = wanted[0]
+    reading = read_values(likely.numbers, likely.meaning)
+    if reading is None or reading.shape is Shape.CONSTANT:
+        return
+    context = project.data.context
+    role = f" (data.context has it as {context[likely.name]})" if likely.name in context else ""
+    what = (
+        f"no column is taken as the value of an event, and this one looks like it{role}: {reading.sentence}"
+    )
+    yield Problem("warning", file, likely.name, what, 0, [], f'Set data.columns.value = "{likely.name}"')
+
+
+def _unwanted_columns(others: list[ValueColumn], file: str) -> Iterator[Problem]:
+    """Warn of a column such as `hate` that says of some events that the item was not wanted, and is not used."""
+    for one in others:
+        count = int((one.numbers == 1).sum()) if not one.wanted else 0
+        if count:
+            what = "the item was not wanted, by the name of this column, which the project does not use"
+            fix = (
+                "If such events count as wanted, make this column a kind of event, with a query in data.events that has CASE WHEN "
+                f"\"{one.name}\" = 1 THEN '{one.name}' ELSE 'event' END AS kind"
+            )
+            yield Problem("warning", file, one.name, what, count, [], fix)
+
+
+def _unwanted_kinds(
+    name: str, objective: Objective, where: str, file: str, column: str | None, log: Log
+) -> Iterator[Problem]:
+    """Warn of an objective that wants a kind of event by which an item was turned down."""
+    for kind in objective.events:
+        count = int(log.is_kind([kind]).sum())
+        if column is not None and count and not meaning_of(kind).wanted:
+            what = f"{kind!r} says that the item was not wanted, and objective {name} has a weight above 0"
+            fix = (
+                f"{where}give objectives.{name} a weight below 0, or leave the kind out of its events; "
+                f'retrieve.weights = {{"{kind}" = 0}} keeps it out of histories'
+            )
+            yield Problem("warning", file, column, what, count, [], fix)
+
+
+def _unwanted_values(
+    name: str, objective: Objective, where: str, file: str, column: str, log: Log, meaning: Meaning
+) -> Iterator[Problem]:
+    """Warn of an objective that counts events whose values say that the item was not wanted."""
+    if objective.kind == "grade":
+        return
+    values = log.value[log.is_kind(objective.events)].astype(np.float64)
+    reading = read_values(values, meaning)
+    if reading is None:
+        return
+    counted = values if objective.at_least is None else values[values >= objective.at_least]
+    found = _counted_unwanted(counted, reading, objective.kind)
+    if found is None:
+        return
+    what, count = found
+    least = "" if reading.at_least is None else f"; at_least = {reading.at_least:g} counts the rest only"
+    limit = "every event" if objective.at_least is None else f"every event from {objective.at_least:g} on"
+    what = f"{what}, and objective {name} takes {limit} as wanted"
+    fix = f"{where}set objectives.{name}.at_least, or name another column in data.columns.value{least}"
+    if objective.kind == "amount":
+        fix = (
+            f"{where}leave these rows out with a query in data.events, or predict a probability with at_least"
+        )
+    yield Problem("warning", file, column, what, count, [], fix)
+
+
+def _counted_unwanted(
+    counted: NDArray[np.float64], reading: ValueReading, kind: str
+) -> tuple[str, int] | None:
+    """Return what is wrong with values that an objective counts, and how many there are; None if nothing is."""
+    negative = int((counted < 0).sum())
+    if negative:
+        return "values below 0 stand for what was undone, returned or disliked", negative
+    if kind == "amount":
+        return None
+    if reading.shape is Shape.TRUTH and (counted == 0).any():
+        return "the values are 0 and 1, and 0 says no", int((counted == 0).sum())
+    if reading.shape is Shape.SCALE:
+        middle = reading.low + LOWER_HALF * (reading.high - reading.low)
+        low = int((counted < middle).sum())
+        if low:
+            return (
+                f"the values are a scale from {reading.low:g} to {reading.high:g}, and these are in its lower half",
+                low,
+            )
+    return None

@@ -1,0 +1,111 @@
+"""The kinds of events of a log, with what each says and what its values say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shortlist.config.base import IMPRESSION
+from shortlist.data.guess.columns import ValueColumn
+from shortlist.data.guess.kinds import KindMeaning, Stage, meaning_of
+from shortlist.data.guess.value import Shape, ValueReading, read_values
+
+RARE = 50
+SHARE = 0.005
+"""The main kind of event has at least this many events, and at least this share of all, so that an evaluation can use it."""
+
+
+@dataclass(frozen=True)
+class EventKind:
+    """A kind of event: its name, how many there are, and what name and values say."""
+
+    name: str
+    count: int
+    meaning: KindMeaning
+    values: ValueReading | None
+
+    @property
+    def wants(self) -> bool:
+        """Whether such an event can say that the item was wanted."""
+        return self.meaning.wanted and self.meaning.about_item and self.meaning.stage is not Stage.SHOWN
+
+    @property
+    def at_least(self) -> float | None:
+        """From this value on, the item was wanted."""
+        return None if self.values is None else self.values.at_least
+
+    @property
+    def is_scale(self) -> bool:
+        """Whether its values are grades."""
+        return self.values is not None and self.values.shape is Shape.SCALE
+
+
+@dataclass(frozen=True)
+class EventKinds:
+    """The kinds of events of a log.
+
+    Attributes
+    ----------
+    all
+        Every kind but impressions, the most frequent first.
+    has_impressions
+        Whether there are impressions.
+    value
+        The column of values, if there is one.
+    """
+
+    all: tuple[EventKind, ...]
+    has_impressions: bool
+    value: ValueColumn | None = None
+
+    @classmethod
+    def of(cls, events: pa.Table, columns: Mapping[str, str | None], value: ValueColumn | None) -> EventKinds:
+        """Read the kinds of events and their values from a table; columns: role → column."""
+        name = columns["kind"]
+        if name is None:
+            return cls((_kind("event", events.num_rows, None, value, None),), False, value)
+        column = events.column(name).cast(pa.string())
+        counts = {
+            c["values"]: c["counts"] for c in pc.value_counts(column).to_pylist() if c["values"] is not None
+        }
+        order = sorted(counts, key=lambda kind: (-counts[kind], kind))
+        acted = [kind for kind in order if kind != IMPRESSION] or order or ["event"]
+        kinds = tuple(_kind(kind, counts.get(kind, 0), column, value, meaning_of(kind)) for kind in acted)
+        return cls(kinds, IMPRESSION in counts, value)
+
+    @property
+    def wanted(self) -> list[EventKind]:
+        """The kinds that can say that an item was wanted, the main one first, then by stage; all kinds if none can."""
+        wanted = [kind for kind in self.all if kind.wants] or list(self.all)
+        by_stage = sorted(wanted, key=lambda kind: (-kind.meaning.stage, -kind.count))
+        least = max(RARE, SHARE * sum(kind.count for kind in wanted))
+        main = next(
+            (kind for kind in by_stage if kind.count >= least), max(by_stage, key=lambda kind: kind.count)
+        )
+        return [main, *(kind for kind in by_stage if kind is not main)]
+
+    @property
+    def unwanted(self) -> list[EventKind]:
+        """The kinds that say that an item was turned down; none if no kind says that one was wanted."""
+        return [kind for kind in self.all if not kind.meaning.wanted and kind not in self.wanted]
+
+
+def _kind(
+    name: str,
+    count: int,
+    column: pa.ChunkedArray | None,
+    value: ValueColumn | None,
+    meaning: KindMeaning | None,
+) -> EventKind:
+    reading = None
+    if value is not None:
+        numbers = value.numbers
+        if column is not None:
+            mask = pc.fill_null(pc.equal(column, name), False)
+            numbers = numbers[np.asarray(mask.combine_chunks().to_numpy(zero_copy_only=False), bool)]
+        reading = read_values(numbers, value.meaning)
+    return EventKind(name, count, meaning or KindMeaning(Stage.UNKNOWN), reading)

@@ -1,0 +1,99 @@
+"""Guess features that fit the kinds of events of a log, its attributes and its context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from shortlist.config.base import IMPRESSION
+from shortlist.data.guess.events import EventKind, EventKinds
+from shortlist.data.guess.value import Shape
+
+COUNTED = 3
+"""Kinds of events that are counted for each item, beside the main one and the unwanted ones."""
+
+
+def guess_features(
+    kinds: EventKinds, attributes: Mapping[str, Mapping[str, str]], context: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Guess features: counts, recencies and rates of the events, attributes, and affinities to their values.
+
+    Parameters
+    ----------
+    kinds
+        The kinds of events.
+    attributes
+        "items" and "users" → attribute → kind.
+    context
+        Context columns.
+    """
+    wanted = kinds.wanted
+    main = wanted[0].name
+    features = [_count(f"item_{main}s_{window}", main, "item", window) for window in ("7d", "30d", "all")]
+    features.append({"name": "item_last_seen", "kind": "recency", "by": "item", "event": main})
+    features.append(_count(f"user_{main}s", main, "user", "all"))
+    features.append({"name": "user_last_seen", "kind": "recency", "by": "user", "event": main})
+    features += _of_values(wanted[0])
+    others = (*wanted[1 : 1 + COUNTED], *kinds.unwanted[:COUNTED])
+    features += [_count(f"item_{kind.name}s", kind.name, "item", "all") for kind in others]
+    if kinds.has_impressions:
+        features += [_rate(kind.name) for kind in wanted[:2] if kind.name != IMPRESSION]
+        features.append({"name": "position", "kind": "position"})
+    for role, side in (("items", "item"), ("users", "user")):
+        for name, kind in attributes.get(role, {}).items():
+            features += _of_attribute(name, kind, side, main)
+    features += [{"name": name, "kind": "attribute", "of": f"context.{name}"} for name in context]
+    return _distinct(features)
+
+
+def _of_values(main: EventKind) -> list[dict[str, Any]]:
+    """Return mean values, and counts of the events that were wanted, where values say what was wanted."""
+    if main.values is None or main.at_least is None or main.values.shape is Shape.AMOUNT:
+        return []
+    features: list[dict[str, Any]] = [
+        {"name": f"{side}_mean", "kind": "mean", "by": side, "event": main.name, "window": "all"}
+        for side in ("item", "user")
+    ]
+    for window in ("30d", "all"):
+        count = _count(f"item_likes_{window}", main.name, "item", window)
+        features.append({**count, "at_least": main.at_least})
+    return features
+
+
+def _distinct(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give features different names: an attribute can be called as a count is."""
+    seen: set[str] = set()
+    for feature in features:
+        name, number = feature["name"], 2
+        while feature["name"] in seen:
+            feature["name"] = f"{name}_{number}"
+            number += 1
+        seen.add(feature["name"])
+    return features
+
+
+def _count(name: str, event: str, by: str, window: str) -> dict[str, Any]:
+    return {"name": name, "kind": "count", "by": by, "event": event, "window": window}
+
+
+def _rate(event: str) -> dict[str, Any]:
+    return {
+        "name": f"item_{event}_rate",
+        "kind": "rate",
+        "by": "item",
+        "event": event,
+        "per": IMPRESSION,
+        "window": "30d",
+    }
+
+
+def _of_attribute(name: str, kind: str, side: str, event: str) -> list[dict[str, Any]]:
+    features: list[dict[str, Any]] = []
+    if kind in {"number", "category"}:
+        features.append({"name": name, "kind": "attribute", "of": f"{side}.{name}"})
+    elif kind == "time" and side == "item":
+        features.append({"name": f"{name}_age", "kind": "age", "of": f"item.{name}"})
+    if side == "item" and kind in {"list", "category"}:
+        features.append({"name": f"{name}_affinity", "kind": "affinity", "of": f"item.{name}", "last": 50})
+        features.append(_count(f"{name}_popularity", event, f"item.{name}", "30d"))
+    return features

@@ -1,0 +1,106 @@
+"""Read the values of events as numbers: also decimal commas, true and false, and `5 stars`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+NUMBER = r"^\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?\s*(?:stars?)?\s*$"
+DECIMAL_COMMA = r"^\s*[-+]?\d+,\d+\s*(?:stars?)?\s*$"
+THOUSANDS = r"^\s*[-+]?[1-9]\d{0,2}(?:,\d{3})+\s*$"
+_UNIT = r"\s*(?:stars?)?\s*$"
+TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+"""Texts that stand for 1 and 0."""
+MISSING = frozenset({"", "null", "none", "n/a", "na", "nan", r"\n", "-"})
+"""Texts that stand for no value."""
+
+
+@dataclass(frozen=True, eq=False)
+class NumberReading:
+    """A column as numbers.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (n,), float64
+        NaN where there is none.
+    unreadable : ndarray of shape (n,), bool
+        The rows that hold something, and no number.
+    how : str
+        How it was read, where the column holds no plain numbers: `decimal commas`.
+    """
+
+    numbers: NDArray[np.float64]
+    unreadable: NDArray[np.bool_]
+    how: str = ""
+
+    def __repr__(self) -> str:
+        return f"NumberReading({len(self.numbers):,} rows, {int(self.unreadable.sum()):,} unreadable)"
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Return whether a type holds numbers; a column without any value counts."""
+    types = pa.types
+    return bool(
+        types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind)
+    )
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a type holds texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def read_numbers(array: pa.Array | pa.ChunkedArray) -> NumberReading | None:
+    """Read a column as numbers; None where its type holds neither numbers, truth values nor texts.
+
+    Texts with a comma are read as decimals (`4,5`), unless all of them could be thousands (`1,250`), which is ambiguous.
+    The work is done once for each distinct text.
+    """
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    none = np.zeros(len(array), bool)
+    if is_numeric(array.type):
+        numbers = pc.fill_null(array.cast(pa.float64(), safe=False), np.nan)
+        return NumberReading(numbers.to_numpy(zero_copy_only=False), none)
+    if pa.types.is_boolean(array.type):
+        numbers = pc.fill_null(array.cast(pa.int8()).cast(pa.float64()), np.nan)
+        return NumberReading(numbers.to_numpy(zero_copy_only=False), none, "true as 1, false as 0")
+    if not is_text(array.type):
+        return None
+    coded = array.cast(pa.string()).dictionary_encode()
+    words = coded.dictionary
+    values, unreadable, how = _read_words([word.strip().lower() for word in words.to_pylist()], words)
+    codes = pc.fill_null(coded.indices, len(words)).to_numpy(zero_copy_only=False)
+    return NumberReading(np.append(values, np.nan)[codes], np.append(unreadable, False)[codes], how)
+
+
+def _read_words(lower: list[str], words: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
+    """Return the numbers of distinct texts, which of them are no numbers, and how they were read."""
+    missing = np.array([word in MISSING for word in lower], bool)
+    present = [word for word, none in zip(lower, missing, strict=True) if not none]
+    if present and all(word in TRUTH for word in present):
+        values = np.array([TRUTH.get(word, np.nan) for word in lower])
+        how = ", ".join(
+            f"{word} as {TRUTH[word]:.0f}" for word in sorted(set(present), key=lambda w: -TRUTH[w])
+        )
+        return values, np.zeros(len(lower), bool), how
+    plain = _matches(words, NUMBER)
+    comma = _matches(words, DECIMAL_COMMA) & ~plain
+    ambiguous = bool(comma.any()) and bool((~comma | _matches(words, THOUSANDS)).all())
+    readable = plain if ambiguous else plain | comma
+    text = pc.replace_substring(pc.replace_substring_regex(words, _UNIT, ""), ",", ".")
+    numbers = pc.utf8_trim_whitespace(pc.if_else(pa.array(readable), text, None))
+    values = pc.fill_null(numbers.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
+    how = "decimal commas" if comma.any() and not ambiguous else "numbers written as text"
+    return values, ~readable & ~missing, how
+
+
+def _matches(words: pa.Array, pattern: str) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = pc.match_substring_regex(words, pattern).to_numpy(zero_copy_only=False)
+    return found.astype(bool)
