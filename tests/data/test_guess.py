@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
 
+from shortlist.cli.main import app
+from shortlist.config.project import read_project
+from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
-from shortlist.data.guess import guess_project
+from shortlist.data.guess import guess, guess_project
 from shortlist.data.public import read_public
 
 
@@ -29,3 +37,195 @@ def test_a_guess_takes_frames_of_any_library() -> None:
     assert project.items is not None
     assert project.items.attributes == {"title": "text", "genres": "list"}
     assert repr(Dataset.from_frames(events, items, project=project)) == "Dataset(1 users, 1 items, 1 events)"
+
+
+def table(kinds: dict[str, int] | None = None, **columns: list[Any]) -> pa.Table:
+    """A log with this many events of each kind, or of 60 events; further columns repeat the given values."""
+    names = [kind for kind, count in (kinds or {}).items() for _ in range(count)]
+    n = len(names) or 60
+    made: dict[str, Any] = {"user_id": [k % 7 for k in range(n)], "item_id": [k % 11 for k in range(n)]}
+    if names:
+        made["kind"] = names
+    return pa.table(
+        {**made, **{name: [values[k % len(values)] for k in range(n)] for name, values in columns.items()}}
+    )
+
+
+def objectives(events: pa.Table) -> dict[str, tuple[list[str], float | None, float]]:
+    """Name → kinds of events, at_least and weight of the guessed objectives."""
+    guessed = guess_project(events).objectives
+    return {name: (one.events, one.at_least, one.weight) for name, one in guessed.items()}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "least"),
+    [
+        ("rating", [1, -1], 1),
+        ("rating", [0, 1], 1),
+        ("liked", [True, False], 1),
+        ("rating", ["True", "False"], 1),
+        ("rating", ["4,5", "1,0"], 4),
+        ("rating", [1, 10], 8),
+        ("rating", [5, 100], 75),
+        ("Book-Rating", [0, 5, 10], 8),
+        ("overall", [1.0, 5.0], 4),
+        ("EVENT_VALUE", [1, 5], 4),
+        ("quantity", [2, -1], 2),
+        ("amount", [19.5, -19.5], 19.5),
+        ("voted_up", [True, False], 1),
+        ("action", [1, 0], 1),
+        ("vote", [1, -1], 1),
+    ],
+)
+def test_values_say_what_was_wanted(column: str, values: list[Any], least: float) -> None:
+    events = table(None, **{column: values})
+    project = guess_project(events)
+    assert project.data.columns.value == column
+    assert next(iter(project.objectives.values())).at_least == least
+    assert not project.data.context
+    assert not Dataset.from_frames(events).check.problems
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("plays", [1, 40, 889]),
+        ("weight", [1, 300]),
+        ("ms_played", [200, 30_000]),
+        ("EVENT_VALUE", [0, 6, 3]),
+        ("price", [9.5, 2]),
+    ],
+)
+def test_amounts_are_the_value_and_limit_nothing(column: str, values: list[float]) -> None:
+    project = guess_project(table(None, **{column: values}))
+    assert project.data.columns.value == column
+    assert next(iter(project.objectives.values())).at_least is None
+    assert not project.data.context
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (
+            {"view": 900, "remove_from_cart": 60, "cart": 200, "purchase": 60},
+            {"purchase": 1.0, "cart": 0.5, "view": 0.1},
+        ),
+        (
+            {"view": 900, "addtocart": 70, "transaction": 60},
+            {"transaction": 1.0, "addtocart": 0.5, "view": 0.1},
+        ),
+        ({"click": 300, "install": 60, "uninstall": 60}, {"install": 1.0, "click": 0.25, "uninstall": -0.5}),
+        ({"like": 60, "dislike": 60}, {"like": 1.0, "dislike": -0.5}),
+        ({"Purchase": 100, "Return": 60}, {"Purchase": 1.0, "Return": -0.5}),
+        ({"play": 300, "skip": 200, "search": 90}, {"play": 1.0, "skip": -0.5}),
+        ({"play": 300, "skip": 100, "ban": 60}, {"play": 1.0, "unwanted": -0.5}),
+        (
+            {"view_item_list": 500, "view_item": 300, "add_to_cart": 90},
+            {"add_to_cart": 1.0, "view_item": 0.2},
+        ),
+        (
+            {"view": 800, "click": 400, "like": 90, "cart": 200, "order": 100},
+            {"order": 1.0, "cart": 0.5, "view": 0.1},
+        ),
+        (
+            {"view": 2000, "purchase": 3},
+            {"view": 0.1, "purchase": 1.0},
+        ),  # too few purchases for an evaluation
+        ({"foo": 60, "bar": 80}, {"bar": 1.0, "foo": 1.0}),
+    ],
+)
+def test_funnels_and_unwanted_kinds(kinds: dict[str, int], expected: dict[str, float]) -> None:
+    project = guess_project(table(kinds))
+    assert {name: one.weight for name, one in project.objectives.items()} == expected
+    assert list(project.objectives) == list(expected)  # the first is what an evaluation calls relevant
+    bad = {"remove_from_cart", "uninstall", "dislike", "Return", "skip", "ban", "view_item_list"}
+    assert dict(project.retrieve.weights) == dict.fromkeys(
+        sorted(bad & set(kinds), key=list(project.retrieve.weights).index), 0.0
+    )
+
+
+def test_texts_of_an_answer_are_kinds() -> None:
+    project = guess_project(table(feedback=["good", "bad"]))
+    assert (project.data.columns.kind, project.data.columns.value) == ("feedback", None)
+    assert objectives(table(feedback=["good", "bad"]))["good"] == (["good"], None, 1.0)
+
+
+def test_returns_are_seen_in_whichever_column_has_them() -> None:
+    project = guess_project(table(UnitPrice=[2.5, 3.0, 7.25], Quantity=[1, 2, -1]))
+    assert project.data.columns.value == "Quantity"
+
+
+def test_what_came_of_an_event_is_no_context() -> None:
+    events = table(
+        value=[3.5, 120.25], like=[1, 0], hate=[0, 1], coupon_disc=[0.5, 0], hour=[1, 2], device=["a", "b"]
+    )
+    project = guess_project(events)
+    assert dict(project.data.context) == {"hour": "number", "device": "category"}
+    assert project.data.columns.value == "like"  # where hate is a column, seconds say less than likes
+
+
+def test_ratings_beside_views() -> None:
+    events = table({"view": 100, "rating": 60}, value=[5.0, 1.0, 4.0])
+    assert objectives(events)["rating"][1] == 4.0
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("visitorid", "itemid", "event"),  # RetailRocket
+        ("USER_ID", "ITEM_ID", "EVENT_TYPE"),  # Amazon Personalize
+        ("user_pseudo_id", "item_id", "event_name"),  # Google Analytics 4
+        ("Customer ID", "StockCode", "type"),  # an online shop
+        ("User-ID", "ISBN", "action"),
+        ("reviewerID", "asin", "interaction"),  # Amazon reviews
+        ("userId", "movieId", "kind"),
+        ("steamid", "appid", "verb"),
+    ],
+)
+def test_names_of_columns_of_common_exports(columns: tuple[str, str, str]) -> None:
+    user, item, kind = columns
+    found = guess_project(pa.table({user: ["u"], item: ["i"], kind: ["view"]})).data.columns
+    assert (found.user, found.item, found.kind) == columns
+
+
+def test_the_reasons_are_comments_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    events = table(
+        {"view": 100, "purchase": 60, "refund": 55, "remove_from_cart": 5}, price=[2.5, 7.25, 3], city=[[1]]
+    )
+    pq.write_table(events, "events.parquet")
+    done = CliRunner().invoke(app, ["init", "events.parquet"])
+    assert done.exit_code == 0, done.exception
+    text = Path("shortlist.toml").read_text()
+    for comment, section in (
+        (
+            "# purchase (60 events): it was bought, installed or booked. Its value is an amount",
+            "[objectives.purchase]",
+        ),
+        ("# view (100 events): it was looked at.", "[objectives.view]"),
+        ("# refund (55 events): the item was turned down, so the weight is negative.", "[objectives.refund]"),
+        ("# price is the value of an event: an amount of money from 2.5 to 7.25.", "[data.columns]"),
+        ("# Not used: city (of type list<", "[data.columns]"),
+        (
+            "left out of the histories that retrieval learns from: refund, remove_from_cart.",
+            "[retrieve.weights]",
+        ),
+        ("# Undoes an earlier event, and is no objective: remove_from_cart (5).", "[objectives]"),
+    ):
+        assert comment in text
+        assert "\n\n" not in text[text.index(comment) : text.index(section)]
+        assert comment.lstrip("# ")[:30] in " ".join(done.output.split())
+    assert not CliRunner().invoke(app, ["check"]).exception
+
+
+def test_a_name_with_a_line_break_stays_inside_its_comment(tmp_path: Path) -> None:
+    events = table({"like": 60, "a\n[rank]\x1b[31m": 60})
+    guessed = guess(events)
+    text = write_toml(guessed.project.model_dump(exclude_unset=True), "x\n[rank]", guessed.notes)
+    (tmp_path / "shortlist.toml").write_text(text)
+    assert read_project(tmp_path).objectives == guessed.project.objectives
+
+
+def test_a_guess_of_frames_says_its_reasons() -> None:
+    notes = Dataset.from_frames(table(rating=[1, 5])).check.notes
+    assert "guessed: rating is a scale from 1 to 5: 4 or more counts as wanted." in notes

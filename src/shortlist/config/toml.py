@@ -116,7 +116,8 @@ def write_toml(settings: Mapping[str, Any], title: str, notes: Mapping[str, str]
     import tomlkit
 
     document = tomlkit.document()
-    document.add(tomlkit.comment(title))
+    for line in _wrapped(title):
+        document.add(tomlkit.comment(line))
     document.add(tomlkit.comment("Every omitted setting has a default; see docs/reference/project-file.md."))
     plain = {k: v for k, v in settings.items() if v is not None and not isinstance(v, (dict, list))}
     if plain:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.config.objectives import Objective
@@ -15,6 +16,7 @@ from shortlist.data.guess.columns import ValueColumn, value_columns, value_meani
 from shortlist.data.guess.kinds import meaning_of
 from shortlist.data.guess.value import Meaning, Shape, ValueReading, read_values
 from shortlist.data.log import Log
+from shortlist.data.numbers import read_numbers
 
 LOWER_HALF = 0.5
 
@@ -45,7 +47,7 @@ def warn_of_contradictions(project: Project, events: pa.Table, log: Log, file: s
         what = "nothing" if whole is None else whole.sentence.partition(":")[0]
         check.notes.append(f"{value} is the value of an event: {what}")
     check.problems += _unread_values(project, others, file)
-    check.problems += _unwanted_columns(others, file)
+    check.problems += _unwanted_columns(project, events, others, file)
     for name, objective in project.objectives.items():
         if objective.weight > 0:
             where = project.where(f"objectives.{name}")
@@ -71,17 +73,37 @@ def _unread_values(project: Project, others: list[ValueColumn], file: str) -> It
     yield Problem("warning", file, likely.name, what, 0, [], f'Set data.columns.value = "{likely.name}"')
 
 
-def _unwanted_columns(others: list[ValueColumn], file: str) -> Iterator[Problem]:
-    """Warn of a column such as `hate` that says of some events that the item was not wanted, and is not used."""
+def _unwanted_columns(
+    project: Project, events: pa.Table, others: list[ValueColumn], file: str
+) -> Iterator[Problem]:
+    """Warn of a column such as `hate` that says of events that count as wanted that the item was not wanted."""
     for one in others:
-        count = int((one.numbers == 1).sum()) if not one.wanted else 0
+        count = 0 if one.wanted else int((_counted(project, events) & (one.numbers == 1)).sum())
         if count:
-            what = "the item was not wanted, by the name of this column, which the project does not use"
+            what = "the item was not wanted, by the name of this column, which the project does not use, and the event counts as wanted"
             fix = (
-                "If such events count as wanted, make this column a kind of event, with a query in data.events that has CASE WHEN "
+                "Make it a kind of event, with a query in data.events that has CASE WHEN "
                 f"\"{one.name}\" = 1 THEN '{one.name}' ELSE 'event' END AS kind"
             )
             yield Problem("warning", file, one.name, what, count, [], fix)
+
+
+def _counted(project: Project, events: pa.Table) -> NDArray[np.bool_]:
+    """Return which rows of the events an objective with a weight above 0 counts, bool (n,)."""
+    columns = project.data.columns
+    counted = np.zeros(events.num_rows, bool)
+    reading = None if columns.value is None else read_numbers(events.column(columns.value))
+    for objective in project.objectives.values():
+        if objective.weight <= 0:
+            continue
+        rows = np.ones(events.num_rows, bool)
+        if columns.kind is not None:
+            kinds = events.column(columns.kind).cast(pa.string())
+            rows &= pc.is_in(kinds, value_set=pa.array(objective.events)).to_numpy()
+        if objective.at_least is not None and reading is not None:
+            rows &= np.nan_to_num(reading.numbers, nan=-np.inf) >= objective.at_least
+        counted |= rows
+    return counted
 
 
 def _unwanted_kinds(
@@ -93,10 +115,10 @@ def _unwanted_kinds(
         if column is not None and count and not meaning_of(kind).wanted:
             what = f"{kind!r} says that the item was not wanted, and objective {name} has a weight above 0"
             fix = (
-                f"{where}give objectives.{name} a weight below 0, or leave the kind out of its events; "
+                f"give objectives.{name} a weight below 0, or leave the kind out of its events; "
                 f'retrieve.weights = {{"{kind}" = 0}} keeps it out of histories'
             )
-            yield Problem("warning", file, column, what, count, [], fix)
+            yield Problem("warning", file, column, what, count, [], _sentence(where, fix))
 
 
 def _unwanted_values(
@@ -114,15 +136,20 @@ def _unwanted_values(
     if found is None:
         return
     what, count = found
-    least = "" if reading.at_least is None else f"; at_least = {reading.at_least:g} counts the rest only"
-    limit = "every event" if objective.at_least is None else f"every event from {objective.at_least:g} on"
-    what = f"{what}, and objective {name} takes {limit} as wanted"
-    fix = f"{where}set objectives.{name}.at_least, or name another column in data.columns.value{least}"
     if objective.kind == "amount":
-        fix = (
-            f"{where}leave these rows out with a query in data.events, or predict a probability with at_least"
-        )
-    yield Problem("warning", file, column, what, count, [], fix)
+        what = f"{what}, and objective {name} adds them up"
+        fix = "leave these rows out with a query in data.events, or predict a probability with at_least"
+    else:
+        limit = "every event" if objective.at_least is None else f"every event from {objective.at_least:g} on"
+        what = f"{what}, and objective {name} takes {limit} as wanted"
+        least = "at_least" if reading.at_least is None else f"at_least = {reading.at_least:g}"
+        fix = f"set {least} in objectives.{name}, or name another column in data.columns.value"
+    yield Problem("warning", file, column, what, count, [], _sentence(where, fix))
+
+
+def _sentence(where: str, fix: str) -> str:
+    """Return a sentence that begins with the place in the project file, where there is one."""
+    return where + fix if where else fix[0].upper() + fix[1:]
 
 
 def _counted_unwanted(

@@ -17,16 +17,34 @@ from shortlist.data.guess.value import Shape, ValueReading, read_values
 RARE = 50
 SHARE = 0.005
 """The main kind of event has at least this many events, and at least this share of all, so that an evaluation can use it."""
+MOST_VALUED = 0.5
+"""A limit on the value needs at least this share of events with a value."""
 
 
 @dataclass(frozen=True)
 class EventKind:
-    """A kind of event: its name, how many there are, and what name and values say."""
+    """A kind of event.
+
+    Attributes
+    ----------
+    name, count
+        Its name, and how many events there are.
+    meaning
+        What its name says.
+    values
+        What its values say.
+    valued
+        The share of its events that have a value.
+    named
+        Whether the log names kinds of events.
+    """
 
     name: str
     count: int
     meaning: KindMeaning
     values: ValueReading | None
+    valued: float = 1.0
+    named: bool = True
 
     @property
     def wants(self) -> bool:
@@ -35,8 +53,8 @@ class EventKind:
 
     @property
     def at_least(self) -> float | None:
-        """From this value on, the item was wanted."""
-        return None if self.values is None else self.values.at_least
+        """From this value on, the item was wanted; None where many events have no value, which a limit would leave out."""
+        return None if self.values is None or self.valued < MOST_VALUED else self.values.at_least
 
     @property
     def is_scale(self) -> bool:
@@ -101,11 +119,12 @@ def _kind(
     value: ValueColumn | None,
     meaning: KindMeaning | None,
 ) -> EventKind:
-    reading = None
+    reading, valued = None, 1.0
     if value is not None:
         numbers = value.numbers
         if column is not None:
             mask = pc.fill_null(pc.equal(column, name), False)
             numbers = numbers[np.asarray(mask.combine_chunks().to_numpy(zero_copy_only=False), bool)]
         reading = read_values(numbers, value.meaning)
-    return EventKind(name, count, meaning or KindMeaning(Stage.UNKNOWN), reading)
+        valued = float(np.isfinite(numbers).mean()) if len(numbers) else 1.0
+    return EventKind(name, count, meaning or KindMeaning(Stage.UNKNOWN), reading, valued, meaning is not None)

@@ -94,11 +94,11 @@ def _add_valued(guess: ObjectiveGuess, kinds: EventKinds, kind: EventKind) -> No
     values, column = kind.values, kinds.value
     assert values is not None
     assert column is not None
-    if values.at_least is None or column.meaning in {Meaning.TIME, Meaning.COUNT, Meaning.MONEY}:
+    if kind.at_least is None or column.meaning in {Meaning.TIME, Meaning.COUNT, Meaning.MONEY}:
         _add_kind(guess, kind, {})
         return
     name = normal(flag_name(column.name)) if column.meaning is Meaning.OUTCOME else "like"
-    settings = {"events": [kind.name], "at_least": values.at_least, "window": "30d"}
+    settings = {"events": [kind.name], "at_least": kind.at_least, "window": "30d"}
     guess.add(name, settings, f"{column.name} is {values.sentence}.")
     if values.shape is Shape.SCALE:
         grade = {"kind": "grade", "events": [kind.name], "window": "30d", "weight": 0.0}
@@ -109,6 +109,8 @@ def _add_kind(guess: ObjectiveGuess, kind: EventKind, more: dict[str, Any]) -> N
     """Add the objective of a kind of event; its value limits what counts, where it says what was wanted."""
     settings: dict[str, Any] = {"events": [kind.name]}
     note = f"{kind.name} ({_events(kind.count)}): {_WORDS[kind.meaning.stage]}."
+    if not kind.named:
+        note = "There is no column of kinds of events."
     if not kind.meaning.wanted:
         note = f"{kind.name} ({_events(kind.count)}) is not wanted by its name, and there is no other kind of event. Review this."
     if kind.at_least is not None:

@@ -115,8 +115,9 @@ def _with_negatives(distinct: NDArray[np.float64], meaning: Meaning) -> ValueRea
 
 
 def _plain(value: float) -> float:
-    """Return the decimal number that a value of 24 bits stands for."""
-    return float(f"{value:.6g}")
+    """Return a short decimal number for a value; as a number of 24 bits, which values are stored as, it is not above the value."""
+    short = (float(f"{value:.{digits}g}") for digits in range(6, 10))
+    return next((number for number in short if np.float32(number) <= np.float32(value)), value)
 
 
 def _is_scale(values: NDArray[np.float64], distinct: NDArray[np.float64], meaning: Meaning) -> bool:
