@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.text import Text
 
 from shortlist.cli.terminal import (
@@ -69,9 +68,9 @@ def inspect(
 
 def _inspect_bundle(recommender: Recommender, json_file: Path | None) -> None:
     dataset, ranker = recommender.dataset, recommender.model.ranker
+    sizes = f"{len(dataset.items):,} items, {len(dataset.users):,} users, {len(dataset.log):,} events"
     console.print(
-        f"[bold]{escape(recommender.project.name)}[/] {recommender.version}: {len(dataset.items):,} items, "
-        f"{len(dataset.users):,} users, {len(dataset.log):,} events"
+        Text.assemble((recommender.project.name, "bold"), f" {recommender.version}: {sizes}"), soft_wrap=True
     )
     importance = {name: ranker.importance(name) for name in recommender.project.objectives}
     by_importance = sorted(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import typer
-from rich.console import Console
 
 from shortlist.cli.audit import audit
 from shortlist.cli.demo import demo
@@ -20,7 +19,7 @@ from shortlist.cli.recommend import batch, recommend
 from shortlist.cli.serve import serve
 from shortlist.cli.simulate import simulate
 from shortlist.cli.store import erase, export
-from shortlist.cli.terminal import paragraphs, print_labelled
+from shortlist.cli.terminal import TextConsole, paragraphs, print_labelled
 from shortlist.cli.train import train
 from shortlist.cli.tune import tune_app
 from shortlist.errors import ShortlistError
@@ -52,7 +51,7 @@ def main() -> None:
     try:
         app()
     except ShortlistError as error:
-        print_labelled("error", error.message, "red", Console(stderr=True))
+        print_labelled("error", error.message, "red", TextConsole(stderr=True))
         sys.exit(2)
 
 

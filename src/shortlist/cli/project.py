@@ -57,9 +57,7 @@ def init(
     title = f"A recommender for {Path(events).name}. Guessed by `shortlist init`; review and edit it."
     out.write_text(write_toml(settings, title, guessed.notes), encoding="utf-8")
     _show_guess(out, settings, guessed.notes)
-    console.print(
-        "Next: [bold]shortlist check[/], then [bold]shortlist train[/] and [bold]shortlist evaluate[/]."
-    )
+    print_text("Next: shortlist check, then shortlist train and shortlist evaluate.")
 
 
 def _relative(out: Path, source: str) -> str:

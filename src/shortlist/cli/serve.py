@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli.terminal import BundleArgument, FunctionsOption, console, load_functions
+from shortlist.cli.terminal import BundleArgument, FunctionsOption, load_functions, print_text
 from shortlist.errors import ShortlistError
 
 
@@ -103,8 +103,8 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
         os.environ["SHORTLIST_FUNCTIONS"] = str(options.functions)
     active = len([key for key in keys if key.revoked is None])
     access = f"{active} API keys" if keys else "no API keys (local access only)"
-    console.print(
-        f"model {model.version} at [bold]http://{options.host}:{options.port}[/] · API docs at /docs · {access} · Ctrl-C stops"
+    print_text(
+        f"model {model.version} at http://{options.host}:{options.port} · API docs at /docs · {access} · Ctrl-C stops"
     )
     Server(
         "shortlist.serve.app:app_from_environment",

@@ -1,12 +1,14 @@
 """Terminal output and options that several commands share.
 
-Texts that come from data (titles, file names, error messages) are printed as `Text`, since Rich would take a part in brackets, such as
-`[rerank]`, for markup and drop it.
+Texts that come from data (titles, file names, error messages) are printed as they are. The console of this module interprets no
+markup, since Rich would take a part in brackets, such as `[rerank]`, for markup, drop it or fail; style is given by `Text`. Control
+characters are shown as �: a title cannot move the cursor, change the window's title or reverse the direction of writing.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import cleandoc
@@ -15,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -31,7 +34,24 @@ if TYPE_CHECKING:
     from shortlist.evaluate.report import Report
     from shortlist.store.event_store import EventStore
 
-console = Console()
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line feed, and those that change the direction of writing."""
+
+
+class TextConsole(Console):
+    """A console that prints texts as they are: no markup, no emoji codes, no control characters of a text."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Render as Rich does, and replace control characters. Styles are added later, so none of them is touched."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(_CONTROL.sub("�", text), style)
+
+
+console = TextConsole()
 
 ProjectOption = Annotated[
     Path, typer.Option("--project", "-p", help="The project file, or the folder that contains it.")

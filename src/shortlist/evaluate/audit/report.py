@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from shortlist.evaluate.audit.agreement import MetricScore
 from shortlist.evaluate.audit.result import AuditResult
@@ -49,30 +49,29 @@ def text_tables(audit: AuditResult) -> list[Table]:
     chosen = trusted_metric(audit)
     for a in audit.agreements:
         if a.correlation is not None:
-            pick, metric = escape(str(a.pick)), escape(a.metric)
             table.add_row(
-                f"[bold]{metric}[/]" if a is chosen else metric,
+                Text(a.metric, "bold" if a is chosen else ""),
                 f"{a.correlation.value:+.2f}",
                 f"{a.correlation.low:+.2f} {a.correlation.high:+.2f}",
-                f"[red]{pick}[/]" if a.pick in audit.bad else pick,
+                Text(str(a.pick), "red" if a.pick in audit.bad else ""),
                 f"{a.regret:.0%}",
             )
     unknown = [a.metric for a in audit.agreements if a.correlation is None]
     if unknown:
-        table.caption = escape(f"too few values to be judged: {'; '.join(unknown)}")
+        table.caption = Text(f"too few values to be judged: {'; '.join(unknown)}")
         table.caption_justify = "left"
     outcomes = _terminal_table(f"True outcome: {audit.truth.description}")
     for name in ("policy", "outcome", "95 %"):
         outcomes.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
     for name, e in _ordered(audit).items():
-        shown = f"[red]{escape(name)} ({BAD})[/]" if name in audit.bad else escape(name)
+        shown = Text(f"{name} ({BAD})", "red") if name in audit.bad else Text(name)
         outcomes.add_row(shown, f"{e.value:,.4g}", f"{e.low:,.4g} to {e.high:,.4g}")
     return [table, outcomes]
 
 
 def _terminal_table(title: str) -> Table:
     return Table(
-        title=escape(title), box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left"
+        title=Text(title), box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), title_justify="left"
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from shortlist.metrics.significance import Estimate
 from shortlist.report.charts import bands, bars
@@ -97,7 +97,7 @@ def text_tables(result: LoopResult) -> list[Table]:
     for name in sorted(result.values, key=lambda policy: -result.estimate(policy).value):
         estimate, series = result.estimate(name), result.by_round(name)
         outcomes.add_row(
-            f"[bold]{escape(name)}[/]" if name == RECIPE else escape(name),
+            Text(name, "bold" if name == RECIPE else ""),
             number(estimate.value),
             f"{number(estimate.low)} to {number(estimate.high)}",
             _gain_text(result.recipe_gain(name)),
@@ -109,13 +109,13 @@ def text_tables(result: LoopResult) -> list[Table]:
     for name in ("policy", *measures):
         effects.add_column(name, justify="left" if name == "policy" else "right")
     for name in result.values:
-        effects.add_row(escape(name), *(f"{result.estimate(name, m).value:.2f}" for m in measures))
+        effects.add_row(Text(name), *(f"{result.estimate(name, m).value:.2f}" for m in measures))
     return [outcomes, effects]
 
 
 def _terminal_table(title: str) -> Table:
     return Table(
-        title=escape(title),
+        title=Text(title),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         padding=(0, 1, 0, 0),
