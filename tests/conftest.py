@@ -63,15 +63,15 @@ def dataset(world: World) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def recommender(world: World, dataset: Dataset) -> Recommender:
+def recommender(bundle: Path) -> Recommender:
     """A recommender trained on `dataset`; tests that change its live state load their own from `bundle`."""
-    return Recommender(world.project()).fit(dataset)
+    return Recommender.load(bundle)
 
 
 @pytest.fixture(scope="session")
-def bundle(request: pytest.FixtureRequest) -> Path:
+def bundle(world: World, dataset: Dataset) -> Path:
     """The saved form of `recommender`, shared by all workers; tests that write copy it first."""
-    return cached_folder("bundle", lambda folder: request.getfixturevalue("recommender").save(folder))
+    return cached_folder("bundle", lambda folder: Recommender(world.project()).fit(dataset).save(folder))
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def test_a_class_must_extend_the_base_class(registry: PluginRegistry[Settings]) 
 
 def test_an_unknown_name_is_answered_with_a_suggestion(registry: PluginRegistry[Settings]) -> None:
     with pytest.raises(ProjectError, match="there is no section 'rnak'; did you mean 'rank'") as error:
-        registry.find("rnak", "shortlist.toml, line 3: ", "sources.0.model")
+        registry.find("rnak", lambda _: "shortlist.toml, line 3: ", "sources.0.model")
     assert error.value.field == "sources.0.model"
     assert "shortlist.toml, line 3: " in error.value.message
     with pytest.raises(ProjectError, match="there is no section 3"):

@@ -50,9 +50,14 @@ class ResolvedRequest:
     allowed: NDArray[np.bool_] | None
 
     @property
-    def batch_key(self) -> tuple[int, int, int]:
-        """What requests of one batch have in common: the moment, the catalogue, and what may be shown of it."""
-        return self.moment, id(self.catalogue), id(self.allowed)
+    def candidates(self) -> int:
+        """Number of candidates: the project's setting, or `n` where more items are requested."""
+        return max(self.catalogue.project.retrieve.candidates, self.request.n)
+
+    @property
+    def batch_key(self) -> tuple[int, int, int, int]:
+        """What requests of one batch have in common: the moment, the catalogue, what may be shown, and how many candidates."""
+        return self.moment, id(self.catalogue), id(self.allowed), self.candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,7 @@ def encode(model: Model, state: LiveState, batch: Sequence[ResolvedRequest]) -> 
         batch[0].allowed,
         *_excluded(whole, batch[0].catalogue, model.project.rerank, np.array([r.after for r in batch])),
         state.context.user_attributes(contexts, codes),
+        batch[0].catalogue.allowed_by_default,
     )
     return EncodedBatch(codes, requests, whole, state.context.of_requests(contexts))
 

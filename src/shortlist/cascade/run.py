@@ -168,7 +168,7 @@ class Cascade:
             catalogue = batch[0].catalogue
             encoded = encode(model, state, batch)
             lap("request")
-            rows = _candidates(model, state, catalogue, encoded)
+            rows = _candidates(model, state, encoded, batch[0])
             lap("retrieve")
             matrix = model.features.online_matrix(rows, state.counters, state.item_features)
             known = [
@@ -190,7 +190,7 @@ def _parts(resolved: Sequence[ResolvedRequest]) -> list[list[int]]:
     """Positions of requests that are answered together."""
     if len(resolved) == 1:
         return [[0]]
-    groups: dict[tuple[int, int, int], list[int]] = {}
+    groups: dict[tuple[int, int, int, int], list[int]] = {}
     for at, one in enumerate(resolved):
         groups.setdefault(one.batch_key, []).append(at)
     return [
@@ -198,13 +198,17 @@ def _parts(resolved: Sequence[ResolvedRequest]) -> list[list[int]]:
     ]
 
 
-def _candidates(model: Model, state: LiveState, catalogue: Catalogue, encoded: EncodedBatch) -> FeatureRows:
-    requests = encoded.requests
+def _candidates(
+    model: Model, state: LiveState, encoded: EncodedBatch, first: ResolvedRequest
+) -> FeatureRows:
+    requests, catalogue = encoded.requests, first.catalogue
     blended = blend(
         catalogue.retrievers,
         requests,
-        model.project.retrieve.candidates,
+        first.candidates,
         _forced(state, catalogue, encoded),
+        model.project.retrieve.candidates,
+        n_items=len(catalogue.items),
     )
     keys = RequestKeys(encoded.codes, encoded.context, requests.attributes)
     return blended.feature_rows(keys, requests.moments, encoded.histories)
@@ -258,6 +262,7 @@ def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> Ran
         shares = genre_shares(scored, row)
     size = request.n if strengths.explore <= 0 else min(POOL * request.n, len(items))
     order = scored.catalogue.pipeline.rerank(items, utility, size, resolved.moment, strengths, shares)
+    order = scored.catalogue.pipeline.beyond_exposure_cap(order, items, utility, request.n)
     ranked, trial = len(order), None
     if strengths.cold_start and state.cold_start is not None:
         order, trial = _trial(model, state, scored, row, order)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
 
+from shortlist.config.validate import Place
 from shortlist.errors import ProjectError, suggestion
 
 T = TypeVar("T")
@@ -73,8 +74,10 @@ class PluginRegistry(Mapping[str, type[T]], Generic[T]):
 
         return decorate
 
-    def find(self, name: object, where: str = "", field: str = "model") -> type[T]:
+    def find(self, name: object, where: Place = lambda _: "", field: str = "model") -> type[T]:
         """Return the class of a name.
+
+        `where(field)` is the beginning of an error message; it is computed only where there is an error.
 
         Raises
         ------
@@ -84,7 +87,7 @@ class PluginRegistry(Mapping[str, type[T]], Generic[T]):
         if isinstance(name, str) and name in self:
             return self[name]
         raise ProjectError(
-            f"{where}there is no {self.kind} {name!r}{suggestion(str(name), self)}; there are: {', '.join(self)}. "
+            f"{where(field)}there is no {self.kind} {name!r}{suggestion(str(name), self)}; there are: {', '.join(self)}. "
             f"A {self.kind} of another package must be installed (entry point group {self.group!r}) or its module imported",
             field=field,
         )

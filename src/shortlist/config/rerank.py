@@ -77,7 +77,8 @@ class RerankSettings(Settings):
     exposure_by: str | None = None
     """A category attribute that names the provider (studio, seller, channel)."""
     exposure_cap: int | None = Field(None, ge=1)
-    """Maximum number of items of one provider per slate (default: no limit)."""
+    """Maximum number of items of one provider per slate (default: no limit). Further ones come last, and only where a slate
+    would be shorter without them, as with a filter on one provider."""
     fair: list[FairShare] = Field(default_factory=list)
     """Minimum shares of slots for some providers, at a bounded cost."""
     rules: list[Rule] = Field(default_factory=list)

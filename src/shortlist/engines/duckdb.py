@@ -16,14 +16,21 @@ FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db"}
 
 
 class DuckDBEngine:
-    """Runs queries over Arrow tables in memory, on all cores."""
+    """Runs queries over Arrow tables in memory, on all cores.
+
+    The database is made once, because that takes longer than a query over a small table. Each query has a connection
+    of its own, so that several threads can run queries.
+    """
+
+    def __init__(self) -> None:
+        self._database = duckdb.connect(config={"preserve_insertion_order": "false"})
 
     def __repr__(self) -> str:
         return "DuckDBEngine()"
 
     def run(self, sql: str, tables: dict[str, pa.Table]) -> pa.Table:
         """Return the result of a query over named tables. Its rows have no defined order."""
-        with duckdb.connect(config={"preserve_insertion_order": "false"}) as connection:
+        with self._database.cursor() as connection:
             for name, table in tables.items():
                 connection.register(name, table)
             return connection.sql(sql).to_arrow_table()

@@ -104,7 +104,7 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
     def requests_of(rows: IntArray) -> Requests:
         moments = np.full(len(rows), fold.moment, np.int64)
         requests = requests_as_of(fold.known, project.retrieve, fold.users[rows], moments, project.rerank)
-        return replace(requests, allowed=allowed)
+        return replace(requests, allowed=allowed, available=allowed)
 
     def batched(answer: Callable[[Requests, int], IntArray]) -> Policy:
         def policy(rows: IntArray, k: int) -> IntArray:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.metrics.prediction import auc
 from shortlist.rank.training_set import TrainingSet
 
 BINS = 10
@@ -193,8 +194,6 @@ def _auc(
     half: NDArray[np.bool_],
 ) -> float:
     """Return the AUC of the positive rate of each bin, fitted on one half and measured on the other, averaged over both ways."""
-    from sklearn.metrics import roc_auc_score  # takes a second to import, and a server does not need it
-
     values = column[~np.isnan(column)]
     if not len(values) or positive.sum() < MIN_LABELS or (~positive).sum() < MIN_LABELS:
         return 0.5
@@ -216,5 +215,5 @@ def _auc(
         rate = (hits[fit] + 5 * mean) / (total[fit] + 5)
         counts = np.concatenate([hits[test], total[test] - hits[test]])
         if 0 < hits[test].sum() < total[test].sum():
-            aucs.append(roc_auc_score(label, np.tile(rate, 2), sample_weight=counts))
+            aucs.append(auc(np.tile(rate, 2), label, counts))
     return float(np.mean(aucs)) if aucs else 0.5

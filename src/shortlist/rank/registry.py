@@ -40,11 +40,11 @@ def register_ranker(name: str) -> Callable[[type[R]], type[R]]:
 
 def make_ranker(project: Project) -> Ranker:
     """Construct the ranker that a project names. Raises `ProjectError` for an unknown name."""
-    cls = RANKERS.find(project.rank.model, project.where("rank.model"), "rank.model")
+    cls = RANKERS.find(project.rank.model, project.where, "rank.model")
     return cls(project.rank, project.objectives, project.seed)
 
 
 def load_ranker(folder: Path, project: Project) -> Ranker:
     """Read a ranker that was saved with this project."""
-    cls = RANKERS.find(project.rank.model, project.where("rank.model"), "rank.model")
+    cls = RANKERS.find(project.rank.model, project.where, "rank.model")
     return cls.load(folder, project.rank, project.objectives, project.seed)

@@ -11,8 +11,8 @@ def cap_exposure(
 ) -> NDArray[np.int64]:
     """Return the first n candidates of an order that respect the limit per provider.
 
-    The limit is strict: a candidate above it is left out even if the slate becomes shorter than n. Items of an unknown
-    provider are not limited. Cost: O(pool).
+    A candidate above the limit is left out even if fewer than n remain (`RerankPipeline.beyond_exposure_cap` fills them
+    up). Items of an unknown provider are not limited. Cost: O(pool).
 
     Parameters
     ----------

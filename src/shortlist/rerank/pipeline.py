@@ -161,6 +161,29 @@ class RerankPipeline:
             selected = mmr(utility[head], features, strengths.diversity, n)
         return np.concatenate([head[selected], rest])
 
+    def beyond_exposure_cap(
+        self, order: NDArray[np.int64], items: NDArray[np.int32], utility: NDArray[np.float64], n: int
+    ) -> NDArray[np.int64]:
+        """Return an order that the exposure cap made shorter than n, with the best of the others at its end.
+
+        A person who filters on one provider gets a whole slate of it.
+
+        Parameters
+        ----------
+        order : ndarray of shape (rows,), int64
+            What `rerank` returned.
+        items, utility : ndarray of shape (candidates,)
+            What `rerank` was given.
+        n
+            Number of slots.
+        """
+        if self.settings.exposure_cap is None or len(order) >= min(n, len(items)):
+            return order
+        hidden = adjust_utility(utility, items, self.settings.rules, self._rule_mask) == -np.inf
+        others = np.flatnonzero(~hidden & ~np.isin(np.arange(len(items)), order))
+        best = others[np.argsort(-utility[others], kind="stable")]
+        return np.concatenate([order, best[: n - len(order)]])
+
     def within_exposure_cap(self, items: NDArray[np.int32], ordered: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return which items can join any slate drawn from a pool without exceeding the exposure limit.
 

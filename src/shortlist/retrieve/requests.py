@@ -41,6 +41,10 @@ class Requests:
         int64 ms (B,): when each request is made.
     allowed
         bool (items,): the items that may be returned, for the whole batch; None for all. May be longer than the model.
+    available
+        bool (items,): the items that could be returned if the requests had no filters of their own; None for all. Always
+        a superset of `allowed`. The ranks and scores of candidates are measured among these, so that they do not depend
+        on a filter.
     excluded_indptr, excluded
         Ragged item codes that must not be returned (seen, blocked): request b excludes
         `excluded[excluded_indptr[b]:excluded_indptr[b + 1]]`; None for none.
@@ -55,6 +59,7 @@ class Requests:
     excluded_indptr: NDArray[np.int64] | None = None
     excluded: NDArray[np.integer] | None = None
     attributes: dict[str, Attribute] = field(default_factory=dict)
+    available: NDArray[np.bool_] | None = None
     # results that several models of one batch share; a batch belongs to one call
     _sums: dict[int, Rows] = field(default_factory=dict, repr=False)
     _folded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list, repr=False)
@@ -97,6 +102,15 @@ class Requests:
     def filters(self) -> FilterArrays:
         """Return the filters in the form that kernels take."""
         return filter_arrays(self.allowed, self.excluded_indptr, self.excluded)
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the requests have filters of their own."""
+        return self.allowed is not self.available
+
+    def without_filters(self) -> Requests:
+        """Return the same requests without filters of their own; what models computed of the histories is shared."""
+        return replace(self, allowed=self.available) if self.is_filtered else self
 
     def with_weights(self, weights: NDArray[np.float32]) -> Requests:
         """Return the same requests with other weights of their events."""
@@ -164,7 +178,14 @@ class Requests:
             excluded, indptr = excluded[indptr[start] : indptr[end]], indptr[start : end + 1] - indptr[start]
         attributes = {name: a.take(np.arange(start, end)) for name, a in self.attributes.items()}
         return Requests(
-            part, self.weights[low:high], self.moments[start:end], self.allowed, indptr, excluded, attributes
+            part,
+            self.weights[low:high],
+            self.moments[start:end],
+            self.allowed,
+            indptr,
+            excluded,
+            attributes,
+            self.available,
         )
 
 

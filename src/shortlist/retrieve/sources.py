@@ -48,7 +48,7 @@ def parse_sources(sources: Sequence[Mapping[str, Any]], where: Place | None = No
             )
         model = given["model"]
         at = f"{field}.model"
-        kind = RETRIEVERS.find(model, f"{where(at)}{at}: ", at)
+        kind = RETRIEVERS.find(model, lambda at: f"{where(at)}{at}: ", at)
         name = str(given.get("name", model))
         if name in {source.name for source in found}:
             at = f"{field}.name" if "name" in given else f"{field}.model"

@@ -5,6 +5,10 @@ Each source proposes its best items. The union is ordered by reciprocal-rank fus
 and cut. Every candidate keeps the rank that each source gave it, and the score of each source whether that source proposed
 it or not, so that the ranker, or `Fuse`, can weight the sources better than a fixed rule. Scores are normalised per
 request, because refitting a source changes its raw scores.
+
+Ranks and scores are properties of a person, an item and a moment: they are measured among the items that the sources
+propose without the filters of the request. Otherwise an item would have a better rank, and a higher prediction, the fewer
+other items a filter leaves.
 """
 
 from __future__ import annotations
@@ -41,9 +45,10 @@ class Blended:
     item
         int32 (B, K): item codes, best first, −1 where there are fewer.
     ranks
-        float32 (B, K, sources): rank from 0, NaN where a source did not propose the item.
+        float32 (B, K, sources): rank from 0 among the proposals without filters, NaN where a source did not propose the
+        item.
     scores
-        float32 (B, K, sources): normalised per request, NaN where a source has no score of the item.
+        float32 (B, K, sources): normalised by the proposals without filters, NaN where a source has no score of the item.
     sources
         Names of the sources.
     """
@@ -102,6 +107,7 @@ def blend(
     required: Sequence[NDArray[np.integer]] | None = None,
     each: int | None = None,
     proposers: Collection[str] | None = None,
+    n_items: int | None = None,
 ) -> Blended:
     """Return the best k candidates of all sources together.
 
@@ -110,7 +116,7 @@ def blend(
     retrievers
         The sources by name.
     requests
-        B requests.
+        B requests. With filters, the sources are asked twice: with them for the candidates, without them for their ranks.
     k
         Number of candidates of each request.
     required
@@ -120,27 +126,59 @@ def blend(
         Number of items that each source proposes (default: k).
     proposers
         The sources that propose (default: all); the others only score what those propose.
+    n_items
+        Size of the catalogue. Where it is given, requests for which the sources propose fewer than k items are filled
+        with other items that are allowed, those with the highest codes (added last) first.
     """
     n, sources = len(requests), list(retrievers)
     each = each or k
-    lists = np.full((n, len(sources), each), -1, np.int32)
-    spans = np.zeros((n, len(sources), 2), np.float32)  # origin and unit of each source's normalised scores
-    for at, (name, retriever) in enumerate(retrievers.items()):
-        if proposers is not None and name not in proposers:
-            continue
-        found = retriever.retrieve(requests, each)
-        lists[:, at, : found.item.shape[1]] = found.item
-        _measure_spans(found.item, found.score, spans[:, at])
+    asked = {name: r for name, r in retrievers.items() if proposers is None or name in proposers}
+    unfiltered = requests.without_filters()
     item, ranks = np.full((n, k), -1, np.int32), np.full((n, k, len(sources)), np.nan, np.float32)
-    run_rows(n, _union_rows, lists, *_ragged(required), item, ranks)
+    spans = np.zeros((n, len(sources), 2), np.float32)  # origin and unit of each source's normalised scores
+    lists = _propose(asked, sources, unfiltered, each, spans)
+    measured = item  # what the spans of sources that do not propose are measured on
+    if not requests.is_filtered:
+        run_rows(n, _union_rows, lists, *_ragged(required), item, ranks)
+    else:
+        if len(asked) < len(sources):
+            measured = np.full((n, k), -1, np.int32)
+            run_rows(n, _union_rows, lists, *_ragged(None), measured, np.empty_like(ranks))
+        # where every allowed item can be a candidate, the sources need not choose
+        few = n_items is not None and requests.allowed is not None and np.count_nonzero(requests.allowed) <= k
+        filtered = np.full((n, 0, 0), -1, np.int32) if few else _propose(asked, sources, requests, each)
+        run_rows(n, _union_rows, filtered, *_ragged(required), item, np.empty((n, k, filtered.shape[1]), np.float32))
+    if n_items is not None and k and bool((item[:, -1] < 0).any()):
+        run_rows(n, _fill_rows, *requests.filters(), n_items, item)
+    if requests.is_filtered:
+        run_rows(n, _rank_rows, lists, item, ranks)
     scores = np.empty(ranks.shape, np.float32)
     for at, (name, retriever) in enumerate(retrievers.items()):
-        raw = retriever.score_items(requests, item)
-        if proposers is not None and name not in proposers:
-            falling = -np.sort(-np.where(np.isfinite(raw), raw, np.float32(-np.inf)), axis=1)
-            _measure_spans(item, falling, spans[:, at])
+        raw = retriever.score_items(unfiltered, item)
+        if name not in asked:
+            whole = raw if measured is item else retriever.score_items(unfiltered, measured)
+            falling = -np.sort(-np.where(np.isfinite(whole), whole, np.float32(-np.inf)), axis=1)
+            _measure_spans(measured, falling, spans[:, at])
         _normalise(raw, spans[:, at], scores[:, :, at])
     return Blended(item, ranks, scores, sources)
+
+
+def _propose(
+    asked: Mapping[str, Retriever],
+    sources: Sequence[str],
+    requests: Requests,
+    each: int,
+    spans: NDArray[np.float32] | None = None,
+) -> NDArray[np.int32]:
+    """Return the proposals of the sources that are asked, int32 (B, sources, each); write their spans where wanted."""
+    lists = np.full((len(requests), len(sources), each), -1, np.int32)
+    for at, name in enumerate(sources):
+        if name in asked:
+            found = asked[name].retrieve(requests, each)
+            lists[:, at, : found.item.shape[1]] = found.item
+            if spans is not None:
+                _measure_spans(found.item, found.score, spans[:, at])
+    return lists
 
 
 @numba.njit(cache=True, nogil=True)
@@ -229,6 +267,62 @@ def _union_rows(
         for to in range(min(n, k)):
             items[row, to] = chosen[to]
             ranks[row, to] = place[table[_slot(table, found, chosen[to])]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _rank_rows(
+    low: int, high: int, lists: NDArray[np.int32], items: NDArray[np.int32], ranks: NDArray[np.float32]
+) -> None:
+    """Write the rank of each row's candidates in the lists of the sources; NaN stays where a list does not hold them."""
+    k = items.shape[1]
+    size = 16
+    while size < 2 * k:
+        size *= 2
+    for row in range(low, high):
+        table = np.full(size, -1, np.int32)
+        for at in range(k):
+            if items[row, at] >= 0:
+                table[_slot(table, items[row], items[row, at])] = at
+        for source in range(lists.shape[1]):
+            for rank in range(lists.shape[2]):
+                item = lists[row, source, rank]
+                if item < 0:
+                    break
+                at = table[_slot(table, items[row], item)]
+                if at >= 0:
+                    ranks[row, at, source] = rank
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_rows(
+    low: int,
+    high: int,
+    allowed: NDArray[np.bool_],
+    indptr: NDArray[np.int64],
+    excluded: NDArray[np.int64],
+    n_items: int,
+    items: NDArray[np.int32],
+) -> None:
+    """Fill the free places of each row with other permitted items, the highest codes first."""
+    k = items.shape[1]
+    for row in range(low, high):
+        n = k
+        while n > 0 and items[row, n - 1] < 0:
+            n -= 1
+        if n == k:
+            continue
+        blocked = {np.int64(-1)}
+        for at in range(n):
+            blocked.add(np.int64(items[row, at]))
+        if len(indptr):
+            for at in range(indptr[row], indptr[row + 1]):
+                blocked.add(np.int64(excluded[at]))
+        for code in range(n_items - 1, -1, -1):
+            if (len(allowed) == 0 or allowed[code]) and np.int64(code) not in blocked:
+                items[row, n] = code
+                n += 1
+                if n == k:
+                    break
 
 
 @numba.njit(cache=True, nogil=True)

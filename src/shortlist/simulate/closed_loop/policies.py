@@ -201,6 +201,7 @@ class RankerlessPolicy(LoopPolicy):
             weights=EventWeights.of(self.project.retrieve, self.dataset.log)(recent),
             moments=np.full(len(users), batch.now, np.int64),
             allowed=self.allowed,
+            available=self.allowed,
             excluded_indptr=excluded.indptr,
             excluded=excluded.item,
             attributes={name: a.take(users) for name, a in self.dataset.users.attributes.items()},
