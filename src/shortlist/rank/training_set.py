@@ -236,6 +236,7 @@ def _rows(
     """Return the candidates of all requests as feature rows, and their weights."""
     n = len(past)
     parts: list[Part] = []
+    known = _known_items(dataset, past)
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
         users, moments = past.users[start:end], past.moments[start:end]
@@ -247,7 +248,8 @@ def _rows(
                 parts.append(_sampled(blended, row, start + row, positive[row], settings.rank.negatives, rng))
         else:
             shown = _without_seen(dataset.log.item, past.shown[start:end], requests)
-            parts += _shown_parts(dataset, retrievers, requests, (shown, start), settings, rng)
+            others = _outside_candidates(known, shown, dataset, settings, rng)
+            parts += _shown_parts(dataset, retrievers, requests, (shown, others, start), settings, rng)
         progress("candidates", end / n)
     request, item, ranks, scores, weights, position = (
         np.concatenate(column) for column in zip(*parts, strict=True)
@@ -271,13 +273,16 @@ def _shown_parts(
     dataset: Dataset,
     retrievers: Mapping[str, Retriever],
     requests: Requests,
-    shown: tuple[list[NDArray[np.int64]], int],
+    shown: tuple[list[NDArray[np.int64]], list[NDArray[np.int32]], int],
     settings: ExampleSettings,
     rng: np.random.Generator,
 ) -> list[Part]:
-    """Return the shown items of slates and some candidates that were not shown. shown: rows of the log, number of the first request."""
-    log, (slates, start) = dataset.log, shown
-    required = [np.unique(log.item[part]) for part in slates]
+    """Return the shown items of slates and some items that were not shown.
+
+    shown: rows of the log, further items of each slate (`_outside_candidates`), number of the first request.
+    """
+    log, (slates, others, start) = dataset.log, shown
+    required = [np.union1d(log.item[part], more) for part, more in zip(slates, others, strict=True)]
     blended = blend(retrievers, requests, settings.retrieve.candidates, required)
     parts: list[Part] = []
     for at, part in enumerate(slates):
@@ -285,12 +290,44 @@ def _shown_parts(
         found = _find(blended.item[at], items)
         if settings.rank.unshown:
             rest = np.flatnonzero((blended.item[at] >= 0) & ~np.isin(blended.item[at], items))
-            drawn = rng.permutation(rest)[: settings.rank.unshown]
+            drawn = np.union1d(
+                rng.permutation(rest)[: settings.rank.unshown],
+                rest[np.isin(blended.item[at][rest], others[at])],
+            )
             position = np.full(len(drawn), -1)
             parts.append(_part(blended, at, start + at, drawn, (np.ones(len(drawn)), position)))
         position = log.position[part][first]
         parts.append(_part(blended, at, start + at, found, (np.ones(len(found)), position)))
     return parts
+
+
+def _known_items(dataset: Dataset, past: PastRequests) -> NDArray[np.int32]:
+    """Return the items with an event before the first of the requests."""
+    end = np.searchsorted(dataset.log.time, past.moments.min())
+    return np.unique(dataset.log.item[:end]).astype(np.int32)
+
+
+def _outside_candidates(
+    known: NDArray[np.int32],
+    slates: list[NDArray[np.int64]],
+    dataset: Dataset,
+    settings: ExampleSettings,
+    rng: np.random.Generator,
+) -> list[NDArray[np.int32]]:
+    """Draw a few items of the catalogue for each slate, beside the candidates that were not shown.
+
+    A filter can leave only items that no source proposes. The ranker must have seen such items that were not shown as
+    often as it saw candidates, otherwise it learns of them only from those that an earlier system chose to show.
+    """
+    unshown, candidates = settings.rank.unshown, settings.retrieve.candidates
+    mean = min(unshown * max(len(known) - candidates, 0) / candidates, unshown)
+    counts = (mean + rng.random(len(slates))).astype(np.int64)
+    return [
+        np.setdiff1d(rng.choice(known, count), dataset.log.item[part]).astype(np.int32)
+        if count
+        else np.empty(0, np.int32)
+        for count, part in zip(counts.tolist(), slates, strict=True)
+    ]
 
 
 def _without_seen(
