@@ -65,7 +65,9 @@ def test_more_items_than_candidates(world: Any, dataset: Dataset, recommender: R
     project = recommender.project
     few = replace(
         recommender.model,
-        project=project.model_copy(update={"retrieve": project.retrieve.model_copy(update={"candidates": 20})}),
+        project=project.model_copy(
+            update={"retrieve": project.retrieve.model_copy(update={"candidates": 20})}
+        ),
     )
     small = Recommender.of(few)
     now = small.now()

@@ -117,6 +117,7 @@ async def messages_of(guard: Guard) -> list[Any]:
         "type": "http",
         "method": "GET",
         "path": "/v1/recommend",
+        "query_string": b"",
         "headers": [],
         "client": ("127.0.0.1", 1),
     }

@@ -113,7 +113,7 @@ def test_models_change_under_load_without_failed_requests(bundle: Path, tmp_path
     folder = tmp_path / "models"
     folder.mkdir()
     copy_bundle(bundle, folder / "b1", "v1", 1_000)
-    server = Server(folder, tmp_path / "e.sqlite")
+    server = Server(folder, tmp_path / "e.sqlite", "--admin-without-key")
     load = Load(server.url)
     try:
         change_models(server, folder, bundle, load)

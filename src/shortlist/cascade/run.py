@@ -198,9 +198,7 @@ def _parts(resolved: Sequence[ResolvedRequest]) -> list[list[int]]:
     ]
 
 
-def _candidates(
-    model: Model, state: LiveState, encoded: EncodedBatch, first: ResolvedRequest
-) -> FeatureRows:
+def _candidates(model: Model, state: LiveState, encoded: EncodedBatch, first: ResolvedRequest) -> FeatureRows:
     requests, catalogue = encoded.requests, first.catalogue
     blended = blend(
         catalogue.retrievers,

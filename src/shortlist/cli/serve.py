@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,25 @@ import typer
 
 from shortlist.cli.terminal import BundleArgument, FunctionsOption, load_functions, print_text
 from shortlist.errors import ShortlistError
+from shortlist.serve.settings import ServerSettings
+
+HEADER_MS = 10_000
+"""Longest time in which the headers of a request must arrive, milliseconds."""
+
+
+AllowedHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Further host name that requests may be addressed to, or * for any; repeat it for several (default: this machine; "
+        "with API keys any name)."
+    ),
+]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Origin whose pages may call the server from a browser (CORS), such as https://shop.example; repeat it for several."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,10 @@ class ServerOptions:
         Python file that registers custom features.
     report
         Evaluation report that the page shows (default: `report.html` beside the bundle).
+    settings
+        What the server answers and how long it waits; `workers` is set from above.
+    grace
+        Seconds that requests have to finish when the server is stopped.
     """
 
     store: str | None = None
@@ -38,6 +61,8 @@ class ServerOptions:
     workers: int = 1
     functions: Path | None = None
     report: Path | None = None
+    settings: ServerSettings = field(default_factory=ServerSettings)
+    grace: int = 10
 
 
 def serve(
@@ -64,18 +89,38 @@ def serve(
         ),
     ] = None,
     functions: FunctionsOption = None,
+    allowed_host: AllowedHosts = None,
+    cors_origin: Origins = None,
+    root_path: Annotated[
+        str, typer.Option(help="Path prefix below which a reverse proxy serves this server, such as /recs.")
+    ] = "",
+    admin_without_key: Annotated[
+        bool, typer.Option(help="Let anyone on this machine change models while there are no API keys.")
+    ] = False,
+    grace: Annotated[
+        int,
+        typer.Option(min=1, max=600, help="Seconds that requests have to finish when the server is stopped."),
+    ] = 10,
 ) -> None:
     """Serve recommendations, events and the page over HTTP.
 
     Given a folder of bundles (`shortlist train --out models/`), the newest bundle serves, and newer ones replace it without a restart.
     """
     load_functions(functions)
-    run_server(bundle, ServerOptions(store, host, port, workers, functions, report))
+    settings = ServerSettings(
+        hosts=tuple(allowed_host or ()),
+        origins=tuple(cors_origin or ()),
+        root_path=root_path,
+        admin_without_key=admin_without_key,
+        workers=workers,
+    )
+    run_server(bundle, ServerOptions(store, host, port, workers, functions, report, settings, grace))
 
 
 def run_server(bundle: Path, options: ServerOptions) -> None:
     """Serve until interrupted. Workers are separate processes and get their options through environment variables."""
     from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
 
@@ -88,7 +133,7 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
     read_manifest(model.path, thorough=False)  # report a damaged bundle here rather than in a worker
     target = options.store or os.environ.get("SHORTLIST_STORE") or str(path_beside(bundle))
     opened = EventStore(target)
-    shown, keys = opened.shown_target, all_keys(opened)
+    shown, keys, store_id = opened.shown_target, all_keys(opened), opened.id
     opened.close()
     if not keys and not is_loopback(options.host):
         raise ShortlistError(
@@ -97,6 +142,7 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
             field="host",
         )
     os.environ["SHORTLIST_BUNDLE"], os.environ["SHORTLIST_STORE"] = str(bundle), target
+    options.settings.model_copy(update={"store_id": store_id}).to_environment()
     if options.report is not None:
         os.environ["SHORTLIST_REPORT"] = str(options.report)
     if options.functions is not None:
@@ -114,6 +160,8 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
         interface=Interfaces.ASGI,
         factory=True,
         respawn_failed_workers=True,
+        workers_kill_timeout=options.grace,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
         log_level=LogLevels.warning,
     ).serve()
 

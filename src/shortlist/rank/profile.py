@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.metrics.prediction import auc
+from shortlist.metrics import prediction
 from shortlist.rank.training_set import TrainingSet
 
 BINS = 10
@@ -215,5 +215,5 @@ def _auc(
         rate = (hits[fit] + 5 * mean) / (total[fit] + 5)
         counts = np.concatenate([hits[test], total[test] - hits[test]])
         if 0 < hits[test].sum() < total[test].sum():
-            aucs.append(auc(np.tile(rate, 2), label, counts))
+            aucs.append(prediction.auc(np.tile(rate, 2), label, counts))
     return float(np.mean(aucs)) if aucs else 0.5

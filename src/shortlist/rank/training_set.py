@@ -26,6 +26,7 @@ from shortlist.rank.censoring import share_arrived
 from shortlist.rank.labels import labels, outcomes
 from shortlist.rank.past_requests import PastRequests, moments_of_action, requests_as_of, shown_slates
 from shortlist.rank.propensity import Examination
+from shortlist.rank.unshown import known_items, outside_candidates, without_seen
 from shortlist.retrieve import Requests, Retriever
 from shortlist.retrieve.fusion.blend import Blended, blend
 
@@ -236,7 +237,9 @@ def _rows(
     """Return the candidates of all requests as feature rows, and their weights."""
     n = len(past)
     parts: list[Part] = []
-    known = _known_items(dataset, past)
+    known = known_items(dataset, past)
+    unshown, candidates = settings.rank.unshown, settings.retrieve.candidates
+    mean = min(unshown * max(len(known) - candidates, 0) / candidates, unshown)
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
         users, moments = past.users[start:end], past.moments[start:end]
@@ -247,8 +250,8 @@ def _rows(
             for row in range(len(users)):
                 parts.append(_sampled(blended, row, start + row, positive[row], settings.rank.negatives, rng))
         else:
-            shown = _without_seen(dataset.log.item, past.shown[start:end], requests)
-            others = _outside_candidates(known, shown, dataset, settings, rng)
+            shown = without_seen(dataset.log.item, past.shown[start:end], requests)
+            others = outside_candidates(known, shown, dataset, mean, rng)
             parts += _shown_parts(dataset, retrievers, requests, (shown, others, start), settings, rng)
         progress("candidates", end / n)
     request, item, ranks, scores, weights, position = (
@@ -279,7 +282,7 @@ def _shown_parts(
 ) -> list[Part]:
     """Return the shown items of slates and some items that were not shown.
 
-    shown: rows of the log, further items of each slate (`_outside_candidates`), number of the first request.
+    shown: rows of the log, further items of each slate (`outside_candidates`), number of the first request.
     """
     log, (slates, others, start) = dataset.log, shown
     required = [np.union1d(log.item[part], more) for part, more in zip(slates, others, strict=True)]
@@ -299,52 +302,6 @@ def _shown_parts(
         position = log.position[part][first]
         parts.append(_part(blended, at, start + at, found, (np.ones(len(found)), position)))
     return parts
-
-
-def _known_items(dataset: Dataset, past: PastRequests) -> NDArray[np.int32]:
-    """Return the items with an event before the first of the requests."""
-    end = np.searchsorted(dataset.log.time, past.moments.min())
-    return np.unique(dataset.log.item[:end]).astype(np.int32)
-
-
-def _outside_candidates(
-    known: NDArray[np.int32],
-    slates: list[NDArray[np.int64]],
-    dataset: Dataset,
-    settings: ExampleSettings,
-    rng: np.random.Generator,
-) -> list[NDArray[np.int32]]:
-    """Draw a few items of the catalogue for each slate, beside the candidates that were not shown.
-
-    A filter can leave only items that no source proposes. The ranker must have seen such items that were not shown as
-    often as it saw candidates, otherwise it learns of them only from those that an earlier system chose to show.
-    """
-    unshown, candidates = settings.rank.unshown, settings.retrieve.candidates
-    mean = min(unshown * max(len(known) - candidates, 0) / candidates, unshown)
-    counts = (mean + rng.random(len(slates))).astype(np.int64)
-    return [
-        np.setdiff1d(rng.choice(known, count), dataset.log.item[part]).astype(np.int32)
-        if count
-        else np.empty(0, np.int32)
-        for count, part in zip(counts.tolist(), slates, strict=True)
-    ]
-
-
-def _without_seen(
-    item: NDArray[np.int32], slates: list[NDArray[np.int64]], requests: Requests
-) -> list[NDArray[np.int64]]:
-    """Remove items that the user already had, which requests exclude.
-
-    A previous system may have shown them again and users passed over them; the ranker would learn that the items that fit
-    best are negatives.
-    """
-    if requests.excluded is None or requests.excluded_indptr is None:
-        return slates
-    ends = requests.excluded_indptr
-    return [
-        part[~np.isin(item[part], requests.excluded[ends[at] : ends[at + 1]])]
-        for at, part in enumerate(slates)
-    ]
 
 
 def _part(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ BISECTIONS = 24
 DOUBLINGS = 40
 FLOOR = 1e-9
 """Predictions are at least this share of their scale in a product."""
+LARGEST_EXPONENT = 300.0
+LARGEST = 1e6
+"""Largest absolute weight or limit: larger ones would make every other objective vanish, and sums infinite."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,7 +60,10 @@ class UtilityWeights:
         """Return the utility of each row, float64 (rows,). predictions: float32 (rows, objectives)."""
         if self.combine == "product":
             shares = np.log(np.maximum(predictions.astype(np.float64), FLOOR * self.scales) / self.scales)
-            return np.asarray(np.exp(shares @ self.weights))
+            exponents = shares @ self.weights
+            # large weights: the order stays, and no utility becomes infinite
+            exponents *= min(1.0, LARGEST_EXPONENT / max(float(np.abs(exponents).max(initial=0.0)), 1e-9))
+            return np.asarray(np.exp(exponents))
         return np.asarray(predictions.astype(np.float64) @ (self.weights / self.scales))
 
     def guarded(
@@ -162,8 +169,16 @@ def _number(name: str, value: object, setting: str, objectives: Mapping[str, flo
             f"{setting}: there is no objective {name!r}; there are: {', '.join(objectives)}",
             field=f"{setting}.{name}",
         )
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+    number = not isinstance(value, bool) and isinstance(value, (int, float))
+    if not number or not -LARGEST <= cast("float", value) <= LARGEST:
         raise RequestError(
-            f"{setting}.{name} must be a finite number and is {value!r}", field=f"{setting}.{name}"
+            f"{setting}.{name} must be a number from {-LARGEST:g} to {LARGEST:g} and is {_shown(value)}",
+            field=f"{setting}.{name}",
         )
-    return float(value)
+    return float(cast("float", value))
+
+
+def _shown(value: object) -> str:
+    """Return a value as an error can show it: a whole number may have too many digits to be written."""
+    large = isinstance(value, int) and value.bit_length() > 128
+    return "larger" if large else repr(value)[:40]

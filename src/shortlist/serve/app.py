@@ -19,6 +19,7 @@ from pathlib import Path
 import numba
 import pyarrow as pa
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
 from shortlist.features.custom import load_functions
@@ -27,8 +28,20 @@ from shortlist.serve.logs import set_up_logs, tracer
 from shortlist.serve.middleware.fast_path import FastPath, recommend_route
 from shortlist.serve.middleware.guard import Guard
 from shortlist.serve.middleware.paths import EncodedPaths
-from shortlist.serve.routes import catalogue, events, items, live, models, operations, page, recommend, users
+from shortlist.serve.routes import (
+    catalogue,
+    docs,
+    events,
+    items,
+    live,
+    models,
+    operations,
+    page,
+    recommend,
+    users,
+)
 from shortlist.serve.service import make_service
+from shortlist.serve.settings import ServerSettings
 from shortlist.store.event_store import path_beside
 from shortlist.version import __version__
 
@@ -37,14 +50,15 @@ SWITCH_INTERVAL = 0.0005
 long for it where the store's thread took it (5 ms by default)."""
 
 
-def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
+def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | None = None) -> FastAPI:
     """Make the application.
 
     Events that are in the store are replayed. Raises `BundleError` where the bundle cannot be loaded, `StoreError`
     where the store cannot be opened.
     """
     set_up_logs()
-    service = make_service(bundle, store)
+    settings = settings or ServerSettings()
+    service = make_service(bundle, store, settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -66,6 +80,8 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
         version=__version__,
         summary="Recommendations, live events and similar items.",
         lifespan=lifespan,
+        root_path=settings.root_path,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
@@ -73,8 +89,19 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
     add_error_handlers(app)
     for routes in (recommend, events, operations, items, users, models, page, catalogue, live):
         routes.add(app, service)
+    docs.add(app)
     app.add_middleware(FastPath, service=service, route=recommend_route(app))
-    app.add_middleware(Guard, keyring=service.keyring, metrics=service.metrics, tracer=tracer())
+    app.add_middleware(
+        Guard, keyring=service.keyring, metrics=service.metrics, settings=settings, tracer=tracer()
+    )
+    if settings.origins:  # outside the guard, because browsers send no key with a preflight
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.origins,
+            allow_methods=("GET", "POST", "PUT", "DELETE"),
+            allow_headers=("authorization", "content-type", "x-request-id"),
+            expose_headers=("x-request-id",),
+        )
     app.add_middleware(EncodedPaths)
     return app
 
@@ -82,12 +109,14 @@ def make_app(bundle: str | Path, store: str | Path) -> FastAPI:
 def app_from_environment() -> FastAPI:
     """Make the application for a server that loads it by name.
 
-    SHORTLIST_BUNDLE, SHORTLIST_STORE and SHORTLIST_FUNCTIONS name the bundle, the store and a file of custom features.
+    SHORTLIST_BUNDLE, SHORTLIST_STORE and SHORTLIST_FUNCTIONS name the bundle, the store and a file of custom features;
+    SHORTLIST_SERVER holds `ServerSettings` as JSON.
     """
     bundle = os.environ["SHORTLIST_BUNDLE"]
     if os.environ.get("SHORTLIST_FUNCTIONS"):
         load_functions(Path(os.environ["SHORTLIST_FUNCTIONS"]))
-    return make_app(bundle, os.environ.get("SHORTLIST_STORE") or path_beside(bundle))
+    store = os.environ.get("SHORTLIST_STORE") or path_beside(bundle)
+    return make_app(bundle, store, ServerSettings.from_environment())
 
 
 def _release_memory() -> None:

@@ -11,7 +11,7 @@ import hmac
 import json
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select, update
 
@@ -30,7 +30,7 @@ PREFIX = "sl_"
 
 @dataclass
 class Key:
-    """One key. `rate` is in requests a second; a burst of two seconds' worth passes."""
+    """One key. `rate` is in requests a second, of one process; a burst of two seconds' worth passes."""
 
     name: str
     digest: str
@@ -111,7 +111,13 @@ def digest_of(secret: str) -> str:
 class Keyring:
     """The keys that are valid now.
 
-    Without any key the server is open, which only a server on loopback may be. The store's thread calls `refresh`.
+    Without any key the server is open, which only a server on loopback may be. The store's thread calls `refresh`. Worker
+    processes do not know of each other's requests, so each has its share of a key's rate.
+
+    Parameters
+    ----------
+    workers
+        Number of processes that share the rate of each key.
 
     Attributes
     ----------
@@ -124,7 +130,8 @@ class Keyring:
     REFRESH = 1.0
     """Least seconds between two reads of the store."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
         self.keys: dict[str, Key] = {}
         self.locked = False
         self._read = 0.0
@@ -134,7 +141,7 @@ class Keyring:
         now = time.monotonic()
         if self._read and now - self._read < self.REFRESH:
             return
-        found = all_keys(store)
+        found = [replace(key, rate=key.rate / self.workers) for key in all_keys(store)]
         fresh = {key.name: self._kept(key) for key in found if key.revoked is None}
         self.keys, self.locked, self._read = fresh, self.locked or bool(found), now
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from shortlist.bundle.registry import BundleRegistry
@@ -11,9 +12,11 @@ from shortlist.serve.batching import RequestBatcher
 from shortlist.serve.keys import Keyring
 from shortlist.serve.live_models import CatalogueUpdates, LiveModels
 from shortlist.serve.model_watcher import ModelWatcher, first_model
+from shortlist.serve.settings import ServerSettings
 from shortlist.serve.slates import SlateService
 from shortlist.serve.telemetry import Metrics
 from shortlist.serve.writer import StoreNews, Writer
+from shortlist.store.event_store import EventStore
 
 
 @dataclass
@@ -36,7 +39,10 @@ class Service:
     @property
     def faults(self) -> list[str]:
         """Why the server is degraded; empty where it is not."""
-        return [fault for fault in (self.writer.fault, self.watcher.fault) if fault]
+        found = ["the event store cannot be used; the server's log says why"] if self.writer.fault else []
+        if self.watcher.fault:  # it names a bundle; where bundles lie is no business of clients
+            found.append(self.watcher.fault.replace(f"{self.registry.folder}{os.sep}", ""))
+        return found
 
 
 def report_path(bundle: str | Path) -> Path:
@@ -45,10 +51,11 @@ def report_path(bundle: str | Path) -> Path:
     return (folder.parent if (folder / "manifest.json").exists() else folder) / "report.html"
 
 
-def make_service(bundle: str | Path, store: str | Path) -> Service:
+def make_service(bundle: str | Path, store: str | Path, settings: ServerSettings | None = None) -> Service:
     """Load the model that should serve and bring it to where the store is. Raises `BundleError`, `StoreError`."""
+    settings = settings or ServerSettings()
     registry, metrics = BundleRegistry(bundle), Metrics()
-    writer = Writer(store)
+    writer = Writer(store, partial(EventStore, expected=settings.store_id))
     try:
         serving = first_model(registry, writer)
         live = LiveModels(serving)
@@ -63,7 +70,7 @@ def make_service(bundle: str | Path, store: str | Path) -> Service:
                 metrics.events.labels(event.kind).inc()
                 metrics.lag.set(max(now - event.time, 0) / 1000)
 
-        keyring = Keyring()
+        keyring = Keyring(settings.workers)
         writer.follow(land, serving.row, serving.operation, live.prepare)
         writer.run(keyring.refresh)
         writer.also.append(keyring.refresh)

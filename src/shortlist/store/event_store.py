@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from shortlist.data.lazy import lazy_property
+from shortlist.errors import StoreError
 from shortlist.store.connection import database_errors, open_engine
 from shortlist.store.migrate import migrate
 from shortlist.store.read import read_events, read_identity, read_operations, read_slates, read_user
@@ -44,11 +45,17 @@ class EventStore:
     target
         The path of a SQLite file, which is made where it does not exist, or a `postgresql://` address. The tables of
         an earlier version are migrated.
+    expected
+        The id that the store must have; it must then exist. A worker that starts again does not take another store for
+        the one that its server was started with.
+
+    A SQLite file that is deleted or replaced while it is open can still be written, and everything would be lost with the
+    last process that has it open. Every use therefore checks that the file at the path is the one that was opened.
 
     Raises
     ------
     StoreError
-        The store cannot be reached, or was written by a newer version.
+        The store cannot be reached, is not the expected one, or was written by a newer version.
 
     Examples
     --------
@@ -56,11 +63,42 @@ class EventStore:
     >>> store.write([StoredEvent("e1", "u1", "i1", "play", 1_700_000_000_000)])  # doctest: +SKIP
     """
 
-    def __init__(self, target: str | Path) -> None:
+    def __init__(self, target: str | Path, expected: str | None = None) -> None:
         self.target = str(target)
+        self._file: tuple[int, int] | None = None
+        if expected is not None and "://" not in self.target and not Path(self.target).exists():
+            raise StoreError(
+                f"the event store ({self.target}) was removed while its server ran", field="store"
+            )
         self.engine = open_engine(self.target)
         with database_errors(self.target):
             migrate(self.engine)
+        self._file = self._file_now()
+        if expected is not None and self.id != expected:
+            raise StoreError(
+                f"the event store ({self.shown_target}) is another one than the server was started with; restart the "
+                "server to use it",
+                field="store",
+            )
+
+    def _file_now(self) -> tuple[int, int] | None:
+        """Device and inode of the SQLite file; None for PostgreSQL."""
+        if self.engine.dialect.name != "sqlite" or self.target == ":memory:":
+            return None
+        try:
+            found = Path(self.target).stat()
+        except OSError:
+            return 0, 0
+        return found.st_dev, found.st_ino
+
+    def _check_file(self) -> None:
+        """Raise `StoreError` where the file was removed or replaced since it was opened."""
+        if self._file is not None and self._file_now() != self._file:
+            raise StoreError(
+                f"the event store's file ({self.target}) was removed or replaced; put it back, or restart the server to "
+                "use the present one",
+                field="store",
+            )
 
     @property
     def shown_target(self) -> str:
@@ -76,6 +114,7 @@ class EventStore:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Open a transaction that excludes other writers; it is committed at the end."""
+        self._check_file()
         with database_errors(self.target), self.engine.connect() as opened:
             connection = opened.execution_options(writes=True)
             with connection.begin():
@@ -86,6 +125,7 @@ class EventStore:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a connection for reading."""
+        self._check_file()
         with database_errors(self.target), self.engine.connect() as connection:
             yield connection
 

@@ -134,33 +134,38 @@ def blend(
     each = each or k
     asked = {name: r for name, r in retrievers.items() if proposers is None or name in proposers}
     unfiltered = requests.without_filters()
-    item, ranks = np.full((n, k), -1, np.int32), np.full((n, k, len(sources)), np.nan, np.float32)
     spans = np.zeros((n, len(sources), 2), np.float32)  # origin and unit of each source's normalised scores
     lists = _propose(asked, sources, unfiltered, each, spans)
-    measured = item  # what the spans of sources that do not propose are measured on
-    if not requests.is_filtered:
-        run_rows(n, _union_rows, lists, *_ragged(required), item, ranks)
-    else:
-        if len(asked) < len(sources):
-            measured = np.full((n, k), -1, np.int32)
-            run_rows(n, _union_rows, lists, *_ragged(None), measured, np.empty_like(ranks))
+    whole, ranks = _union(lists, k, required)
+    item = whole
+    if requests.is_filtered:
         # where every allowed item can be a candidate, the sources need not choose
-        few = n_items is not None and requests.allowed is not None and np.count_nonzero(requests.allowed) <= k
-        filtered = np.full((n, 0, 0), -1, np.int32) if few else _propose(asked, sources, requests, each)
-        run_rows(n, _union_rows, filtered, *_ragged(required), item, np.empty((n, k, filtered.shape[1]), np.float32))
+        few = n_items is not None and np.count_nonzero(requests.filters()[0]) <= k
+        item, _ = _union(lists[:, :, :0] if few else _propose(asked, sources, requests, each), k, required)
     if n_items is not None and k and bool((item[:, -1] < 0).any()):
         run_rows(n, _fill_rows, *requests.filters(), n_items, item)
     if requests.is_filtered:
+        ranks = np.full(ranks.shape, np.nan, np.float32)
         run_rows(n, _rank_rows, lists, item, ranks)
     scores = np.empty(ranks.shape, np.float32)
     for at, (name, retriever) in enumerate(retrievers.items()):
         raw = retriever.score_items(unfiltered, item)
         if name not in asked:
-            whole = raw if measured is item else retriever.score_items(unfiltered, measured)
-            falling = -np.sort(-np.where(np.isfinite(whole), whole, np.float32(-np.inf)), axis=1)
-            _measure_spans(measured, falling, spans[:, at])
+            of_all = raw if whole is item else retriever.score_items(unfiltered, whole)
+            falling = -np.sort(-np.where(np.isfinite(of_all), of_all, np.float32(-np.inf)), axis=1)
+            _measure_spans(whole, falling, spans[:, at])
         _normalise(raw, spans[:, at], scores[:, :, at])
     return Blended(item, ranks, scores, sources)
+
+
+def _union(
+    lists: NDArray[np.int32], k: int, required: Sequence[NDArray[np.integer]] | None
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the best k items of the lists by reciprocal-rank fusion, int32 (B, k), and their ranks, (B, k, sources)."""
+    n, sources = lists.shape[:2]
+    item, ranks = np.full((n, k), -1, np.int32), np.full((n, k, sources), np.nan, np.float32)
+    run_rows(n, _union_rows, np.ascontiguousarray(lists), *_ragged(required), item, ranks)
+    return item, ranks
 
 
 def _propose(

@@ -1,30 +1,41 @@
 """Access control and measurement around the application.
 
-A plain ASGI layer: it counts bytes as they arrive (whatever a header claims), asks for a key where there are keys,
-holds each key to its rate, gives every request an id, and measures. Errors become a sentence and a field; no stack
+A plain ASGI layer: it counts bytes as they arrive (whatever a header claims) and waits for them a limited time, asks for
+a key where there are keys, holds each key to its rate, keeps pages of other sites out (`origin.py`), gives every request
+an id, and measures. Errors become a sentence and a field; no stack
 trace, and nothing that a client sent, leaves the server or reaches its logs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
 from shortlist.serve.keys import Key, Keyring
 from shortlist.serve.middleware.asgi import App, Message, Receive, Scope, Send
+from shortlist.serve.middleware.origin import SAFE, OriginPolicy
+from shortlist.serve.settings import ServerSettings
 from shortlist.serve.telemetry import Metrics
 
 MAX_BODY = 1_000_000
 """Bytes of a body at most."""
 DRAIN = 8 * MAX_BODY
 """Bytes of a refused body that are still taken in."""
-OPEN = {"/", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
+DRAIN_SECONDS = 2.0
+"""Seconds for which the rest of a refused body is waited for."""
+OPEN = {"/", "/healthz", "/readyz", "/docs", "/openapi.json"}
+NO_ADMIN = (
+    "models cannot be changed while the server has no keys: make one with `shortlist keys add NAME --scopes admin`, or "
+    "start the server with --admin-without-key"
+)
 ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -40,9 +51,13 @@ class TooLargeError(Exception):
     """The body of a request is larger than allowed."""
 
 
-def required_scope(method: str, path: str) -> str | None:
+class TooSlowError(Exception):
+    """The body of a request did not arrive in time."""
+
+
+def required_scope(method: str, path: str, query: bytes = b"") -> str | None:
     """The scope a request needs; None where it is open to all."""
-    if path in OPEN or path.startswith("/page/"):
+    if path in OPEN or path.startswith(("/page/", "/docs/")):
         return None
     if path == "/metrics":
         return "metrics"
@@ -51,6 +66,10 @@ def required_scope(method: str, path: str) -> str | None:
     if path.startswith("/v1/admin/") or path == "/v1/why" or path.endswith("/export"):
         return "admin"
     if method in {"PUT", "DELETE", "PATCH"}:
+        return "admin"
+    if query and any(
+        name == "debug" for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    ):
         return "admin"
     return "recommend"
 
@@ -67,15 +86,24 @@ class Refusal:
 class Guard:
     """ASGI layer around the application: keys, rates, sizes, ids, metrics, traces and the access log."""
 
-    def __init__(self, app: App, keyring: Keyring, metrics: Metrics, tracer: Any = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        keyring: Keyring,
+        metrics: Metrics,
+        settings: ServerSettings | None = None,
+        tracer: Any = None,
+    ) -> None:
         self.app, self.keyring, self.metrics, self.tracer = app, keyring, metrics, tracer
+        self.settings = settings or ServerSettings()
+        self.policy = OriginPolicy(self.settings.hosts, self.settings.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        exchange = _Exchange(scope, receive, send, self.settings.body_seconds)
         span = self.tracer.start_span(f"{scope['method']} {scope['path']}") if self.tracer else None
         key: Key | None = None
         try:
@@ -87,6 +115,9 @@ class Guard:
                 await self.app(scope, exchange.receive, exchange.send)
         except TooLargeError:
             await exchange.refuse(Refusal(413, f"the body is larger than {MAX_BODY:,} bytes"))
+        except TooSlowError:
+            sentence = f"the body did not arrive within {self.settings.body_seconds:g} seconds"
+            await exchange.refuse(Refusal(408, sentence, ((b"connection", b"close"),)))
         except Exception as error:  # noqa: BLE001 - the client gets a sentence, the log the place
             faults.error(
                 "%s while answering %s",
@@ -104,15 +135,24 @@ class Guard:
 
     def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[Refusal | None, Key | None]:
         """Whether a request is refused, and the key it came with."""
+        refusal = self._origin_refusal(scope, headers)
+        if refusal is not None:
+            return refusal, None
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY:
             return Refusal(413, f"the body is larger than {MAX_BODY:,} bytes"), None
-        if length != b"0" or b"transfer-encoding" in headers:
+        changes = scope["method"] in {"POST", "PUT", "PATCH"}
+        if changes or length != b"0" or b"transfer-encoding" in headers:
             kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if kind != b"application/json":
                 return Refusal(415, "the body must be JSON, sent as Content-Type: application/json"), None
-        wanted = required_scope(scope["method"], scope["path"])
-        if wanted is None or not self.keyring.locked:
+        wanted = required_scope(scope["method"], scope["path"], scope["query_string"])
+        if wanted is None:
+            return None, None
+        if not self.keyring.locked:
+            admin = scope["method"] == "POST" and scope["path"].startswith("/v1/admin/")
+            if admin and not self.settings.admin_without_key:
+                return Refusal(403, NO_ADMIN), None
             return None, None
         kind, _, secret = headers.get(b"authorization", b"").partition(b" ")
         key = self.keyring.find(secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
@@ -125,6 +165,17 @@ class Guard:
             sentence = f"more than {key.rate:g} requests a second with this key"
             return Refusal(429, sentence, ((b"retry-after", b"1"),)), key
         return None, key
+
+    def _origin_refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:
+        """Refuse a request to a foreign host name, and a change by a page of another origin."""
+        fault = self.policy.host_fault(headers, self.keyring.locked)
+        if fault is not None:
+            return Refusal(421, fault)
+        if scope["method"] not in SAFE:
+            fault = self.policy.change_fault(headers)
+            if fault is not None:
+                return Refusal(403, fault)
+        return None
 
     def _record(self, exchange: _Exchange, key: Key | None, span: Any) -> None:
         """Metrics, trace and access log of one request."""
@@ -156,29 +207,41 @@ class Guard:
 class _Exchange:
     """One request and its answer, as they pass through the guard."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, body_seconds: float) -> None:
         self.scope, self._receive, self._send = scope, receive, send
+        self._body_seconds = body_seconds
         self.started = time.perf_counter()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
         self.request_id = given if ID.fullmatch(given) else uuid.uuid4().hex.encode()
         self.status, self.begun = 500, False
-        self._received, self._too_large = 0, False
+        self._received, self._complete = 0, False
+        self._broken: TooLargeError | TooSlowError | None = None
 
     async def receive(self) -> Message:
-        """Pass on what the client sends, up to the largest body."""
-        message = await self._receive()
+        """Pass on what the client sends, up to the largest body and the longest time."""
+        try:
+            async with asyncio.timeout(self._left()):
+                message = await self._receive()
+        except TimeoutError:
+            self._broken = TooSlowError()
+            raise self._broken from None
         self._received += len(message.get("body", b""))
         if self._received > MAX_BODY:
-            self._too_large = True
-            raise TooLargeError
+            self._broken = TooLargeError()
+            raise self._broken
+        self._complete = not message.get("more_body", False)
         return message
+
+    def _left(self) -> float | None:
+        """Seconds that are left for the body; None after its end, where a client is only watched for leaving."""
+        return None if self._complete else self.started + self._body_seconds - time.perf_counter()
 
     async def send(self, message: Message) -> None:
         """Pass on the answer, with the headers that every answer has."""
         if message["type"] == "http.response.start":
-            if self._too_large and not self.begun:
-                raise TooLargeError  # the application's answer to a body that broke off is not the right one
+            if self._broken is not None and not self.begun:
+                raise self._broken  # the application's answer to a body that broke off is not the right one
             self.status, self.begun = message["status"], True
             headers = [*message["headers"], *HEADERS, (b"x-request-id", self.request_id)]
             if self.scope["path"].startswith("/v1/"):
@@ -188,7 +251,7 @@ class _Exchange:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with a refusal, unless an answer has begun."""
-        self._too_large = False
+        self._broken = None
         await self._drain()
         if not self.begun:
             await _answer(self.send, refusal)
@@ -196,11 +259,14 @@ class _Exchange:
     async def _drain(self) -> None:
         """Take in the rest of a refused body, within bounds: the client would otherwise see a broken connection."""
         received = 0
-        while received < DRAIN:
-            message = await self._receive()
-            received += len(message.get("body", b""))
-            if message["type"] != "http.request" or not message.get("more_body"):
-                return
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while received < DRAIN and not self._complete:
+                    message = await self._receive()
+                    received += len(message.get("body", b""))
+                    self._complete = message["type"] != "http.request" or not message.get("more_body")
+        except TimeoutError:
+            return
 
 
 async def _answer(send: Send, refusal: Refusal) -> None:
