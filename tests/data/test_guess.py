@@ -229,3 +229,41 @@ def test_a_name_with_a_line_break_stays_inside_its_comment(tmp_path: Path) -> No
 def test_a_guess_of_frames_says_its_reasons() -> None:
     notes = Dataset.from_frames(table(rating=[1, 5])).check.notes
     assert "guessed: rating is a scale from 1 to 5: 4 or more counts as wanted." in notes
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (
+            {"skipped": [False, True], "ms_played": [200, 9000, 30]},
+            {"event": (None, 1.0), "skipped": (1.0, -1.0)},
+        ),
+        ({"is_hate": [0, 1]}, {"event": (None, 1.0), "hate": (1.0, -1.0)}),
+        ({"returned": ["no", "yes"], "price": [9.5, 2.25]}, {"event": (None, 1.0), "returned": (1.0, -1.0)}),
+        ({"is_click": [1, 0], "is_like": [0]}, {"click": (1.0, 1.0)}),
+        ({"is_click": [1, 0], "is_like": [1, 1, 0]}, {"like": (1.0, 1.0)}),
+        ({"rating": [1, 5], "returned": [0, 1]}, {"like": (4.0, 1.0), "rating": (None, 0.0)}),
+    ],
+)
+def test_columns_of_0_and_1(
+    columns: dict[str, list[Any]], expected: dict[str, tuple[float | None, float]]
+) -> None:
+    made = {name: [values[n // 3 % len(values)] for n in range(240)] for name, values in columns.items()}
+    events = pa.table(
+        {**made, "user_id": [n % 7 for n in range(240)], "item_id": [n % 11 for n in range(240)]}
+    )
+    assert {name: rest for name, (_, *rest) in objectives(events).items()} == {
+        name: list(rest) for name, rest in expected.items()
+    }
+    warnings = Dataset.from_frames(events).check.problems
+    assert [problem.column for problem in warnings] == (["returned"] if "rating" in columns else [])
+
+
+def test_a_returned_purchase_of_a_funnel() -> None:
+    events = table({"view": 120, "purchase": 120}, refunded=[0, 1])
+    assert objectives(events) == {
+        "purchase": (["purchase"], None, 1.0),
+        "view": (["view"], None, 0.1),
+        "refunded": (["purchase", "view"], 1.0, -1.0),
+    }
+    assert not Dataset.from_frames(events).check.problems

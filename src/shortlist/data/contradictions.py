@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shortlist.config.objectives import Objective
 from shortlist.config.project import Project
 from shortlist.data.check import Check, Problem
-from shortlist.data.guess.columns import ValueColumn, value_columns, value_meaning
+from shortlist.data.guess.columns import ValueColumn, flag_name, value_columns, value_meaning
 from shortlist.data.guess.kinds import meaning_of
 from shortlist.data.guess.value import Meaning, Shape, ValueReading, read_values
 from shortlist.data.log import Log
@@ -43,6 +43,7 @@ def warn_of_contradictions(project: Project, events: pa.Table, log: Log, file: s
     others = value_columns(events, frozenset(used))
     if value is not None:
         meaning = value_meaning(value) or Meaning.GENERIC
+        says_no = value_meaning(value) is None and not meaning_of(flag_name(value)).wanted
         whole = read_values(log.value.astype(np.float64), meaning)
         what = "nothing" if whole is None else whole.sentence.partition(":")[0]
         check.notes.append(f"{value} is the value of an event: {what}")
@@ -53,7 +54,10 @@ def warn_of_contradictions(project: Project, events: pa.Table, log: Log, file: s
             where = project.where(f"objectives.{name}")
             check.problems += _unwanted_kinds(name, objective, where, file, columns.kind, log)
             if value is not None:
-                check.problems += _unwanted_values(name, objective, where, file, value, log, meaning)
+                if says_no:
+                    check.problems += _flagged_values(project, name, objective, where, file, value, log)
+                else:
+                    check.problems += _unwanted_values(name, objective, where, file, value, log, meaning)
 
 
 def _unread_values(project: Project, others: list[ValueColumn], file: str) -> Iterator[Problem]:
@@ -145,6 +149,21 @@ def _unwanted_values(
         least = "at_least" if reading.at_least is None else f"at_least = {reading.at_least:g}"
         fix = f"set {least} in objectives.{name}, or name another column in data.columns.value"
     yield Problem("warning", file, column, what, count, [], _sentence(where, fix))
+
+
+def _flagged_values(
+    project: Project, name: str, objective: Objective, where: str, file: str, column: str, log: Log
+) -> Iterator[Problem]:
+    """Warn where the value is a column such as `skipped`, and no objective with a negative weight takes it for that."""
+    counted = log.is_kind(objective.events, objective.at_least) & (log.value == 1)
+    for other in project.objectives.values():
+        if other.weight < 0 and other.at_least is not None and 0 < other.at_least <= 1:
+            counted &= ~log.is_kind(other.events)
+    count = int(counted.sum())
+    if count:
+        what = f"1 says that the item was not wanted, by the name of this column, and objective {name} counts it as wanted"
+        fix = "add an objective with at_least = 1 and a weight below 0, or name another column in data.columns.value"
+        yield Problem("warning", file, column, what, count, [], _sentence(where, fix))
 
 
 def _sentence(where: str, fix: str) -> str:

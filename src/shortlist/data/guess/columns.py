@@ -118,6 +118,11 @@ class ValueColumn:
     numbers: NDArray[np.float64]
     wanted: bool = True
 
+    @property
+    def true(self) -> int:
+        """The number of events with the value 1."""
+        return int((self.numbers == 1).sum())
+
 
 def value_columns(table: pa.Table, others: frozenset[str] = frozenset()) -> list[ValueColumn]:
     """Return the columns that look like the value of an event, the likeliest first: by name, and readable as numbers.
@@ -147,7 +152,7 @@ def value_columns(table: pa.Table, others: frozenset[str] = frozenset()) -> list
 
 def _rank(column: ValueColumn) -> int:
     if column.meaning is Meaning.OUTCOME:
-        return -int(meaning_of(flag_name(column.name)).stage)
+        return -int(meaning_of(flag_name(column.name)).stage)  # the furthest stage first
     names = _VALUE_NAMES[column.meaning]
     return names.index(normal(column.name)) if normal(column.name) in names else len(names)
 

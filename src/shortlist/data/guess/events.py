@@ -14,11 +14,20 @@ from shortlist.data.guess.columns import ValueColumn
 from shortlist.data.guess.kinds import KindMeaning, Stage, meaning_of
 from shortlist.data.guess.value import Shape, ValueReading, read_values
 
-RARE = 50
-SHARE = 0.005
-"""The main kind of event has at least this many events, and at least this share of all, so that an evaluation can use it."""
+ENOUGH = 50
+"""So many events of a kind are enough to learn from, and to evaluate by."""
+ENOUGH_SHARE = (0.005, 0.05)
+"""Of a large log, they have to be at least the first share; of a small one, the second share is enough."""
+MOST_KINDS = 100
+"""The most frequent kinds are read; a column with more of them holds something else."""
 MOST_VALUED = 0.5
 """A limit on the value needs at least this share of events with a value."""
+
+
+def is_enough(count: int, total: int) -> bool:
+    """Return whether so many of all events are enough to learn from."""
+    low, high = ENOUGH_SHARE
+    return count >= max(1, low * total, min(ENOUGH, high * total))
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class EventKinds:
             c["values"]: c["counts"] for c in pc.value_counts(column).to_pylist() if c["values"] is not None
         }
         order = sorted(counts, key=lambda kind: (-counts[kind], kind))
-        acted = [kind for kind in order if kind != IMPRESSION] or order or ["event"]
+        acted = [kind for kind in order if kind != IMPRESSION][:MOST_KINDS] or order or ["event"]
         kinds = tuple(_kind(kind, counts.get(kind, 0), column, value, meaning_of(kind)) for kind in acted)
         return cls(kinds, IMPRESSION in counts, value)
 
@@ -100,10 +109,9 @@ class EventKinds:
         """The kinds that can say that an item was wanted, the main one first, then by stage; all kinds if none can."""
         wanted = [kind for kind in self.all if kind.wants] or list(self.all)
         by_stage = sorted(wanted, key=lambda kind: (-kind.meaning.stage, -kind.count))
-        least = max(RARE, SHARE * sum(kind.count for kind in wanted))
-        main = next(
-            (kind for kind in by_stage if kind.count >= least), max(by_stage, key=lambda kind: kind.count)
-        )
+        total = sum(kind.count for kind in wanted)
+        frequent = max(by_stage, key=lambda kind: kind.count)
+        main = next((kind for kind in by_stage if is_enough(kind.count, total)), frequent)
         return [main, *(kind for kind in by_stage if kind is not main)]
 
     @property
@@ -120,7 +128,7 @@ def _kind(
     meaning: KindMeaning | None,
 ) -> EventKind:
     reading, valued = None, 1.0
-    if value is not None:
+    if value is not None and value.wanted:
         numbers = value.numbers
         if column is not None:
             mask = pc.fill_null(pc.equal(column, name), False)

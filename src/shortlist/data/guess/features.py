@@ -33,7 +33,7 @@ def guess_features(
     features.append({"name": "item_last_seen", "kind": "recency", "by": "item", "event": main})
     features.append(_count(f"user_{main}s", main, "user", "all"))
     features.append({"name": "user_last_seen", "kind": "recency", "by": "user", "event": main})
-    features += _of_values(wanted[0])
+    features += _of_values(wanted[0], None if kinds.value is None or kinds.value.wanted else 1.0)
     others = (*wanted[1 : 1 + COUNTED], *kinds.unwanted[:COUNTED])
     features += [_count(f"item_{kind.name}s", kind.name, "item", "all") for kind in others]
     if kinds.has_impressions:
@@ -46,17 +46,19 @@ def guess_features(
     return _distinct(features)
 
 
-def _of_values(main: EventKind) -> list[dict[str, Any]]:
-    """Return mean values, and counts of the events that were wanted, where values say what was wanted."""
-    if main.values is None or main.at_least is None or main.values.shape is Shape.AMOUNT:
+def _of_values(main: EventKind, unwanted: float | None) -> list[dict[str, Any]]:
+    """Return mean values, and counts of the events that were wanted or not, where values say it."""
+    graded = main.values is not None and main.values.shape is not Shape.AMOUNT
+    least = main.at_least if graded else unwanted
+    if least is None:
         return []
     features: list[dict[str, Any]] = [
         {"name": f"{side}_mean", "kind": "mean", "by": side, "event": main.name, "window": "all"}
         for side in ("item", "user")
     ]
     for window in ("30d", "all"):
-        count = _count(f"item_likes_{window}", main.name, "item", window)
-        features.append({**count, "at_least": main.at_least})
+        name = f"item_likes_{window}" if unwanted is None else f"item_unwanted_{window}"
+        features.append({**_count(name, main.name, "item", window), "at_least": least})
     return features
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shortlist.data.guess.columns import flag_name, normal
-from shortlist.data.guess.events import EventKind, EventKinds
+from shortlist.data.guess.events import EventKind, EventKinds, is_enough
 from shortlist.data.guess.kinds import Stage
 from shortlist.data.guess.value import Meaning, Shape
 
@@ -22,8 +22,6 @@ WEIGHTS = {
 }
 """Stage → weight, in proportion to the furthest stage that is weighed."""
 UNWANTED_WEIGHT = -0.5
-LEAST_UNWANTED = 50
-"""An objective needs about so many events to be learnt."""
 _UNDONE = frozenset({Stage.CART, Stage.LIKE})
 """Taking something out of the cart or off a list undoes an event of that stage; it says little against the item."""
 _WORDS = {
@@ -74,6 +72,7 @@ def guess_objectives(kinds: EventKinds) -> ObjectiveGuess:
             weight = WEIGHTS.get(kind.meaning.stage, 1.0) / top
             _add_kind(guess, kind, {"weight": round(weight, 2)} if weight < 1 else {})
     _add_unwanted(guess, kinds)
+    _add_unwanted_flag(guess, kinds, wanted)
     guess.notes["objectives"] = _summary(kinds, wanted)
     return guess
 
@@ -132,13 +131,24 @@ def _add_unwanted(guess: ObjectiveGuess, kinds: EventKinds) -> None:
         f"Not taken for a wish, and left out of the histories that retrieval learns from: {names}."
     )
     against = [kind for kind in kinds.unwanted if kind.meaning.stage not in _UNDONE]
-    if sum(kind.count for kind in against) < LEAST_UNWANTED:
+    if not is_enough(sum(kind.count for kind in against), sum(kind.count for kind in kinds.all)):
         return
     name = against[0].name if len(against) == 1 else "unwanted"
     settings = {"events": [kind.name for kind in against], "window": "30d", "weight": UNWANTED_WEIGHT}
     words = ", ".join(f"{kind.name} ({_events(kind.count)})" for kind in against)
     if name not in guess.objectives:
         guess.add(name, settings, f"{words}: the item was turned down, so the weight is negative.")
+
+
+def _add_unwanted_flag(guess: ObjectiveGuess, kinds: EventKinds, wanted: list[EventKind]) -> None:
+    """Add the objective of a column such as `skipped`, which is 1 where an item was not wanted, with a negative weight."""
+    value = kinds.value
+    if value is None or value.wanted:
+        return
+    name = normal(flag_name(value.name))
+    settings = {"events": [kind.name for kind in wanted], "at_least": 1.0, "window": "30d", "weight": -1.0}
+    note = f"{value.name} is 1 in {_events(value.true)}: the item was not wanted, so the weight is negative."
+    guess.add("unwanted" if name in guess.objectives else name, settings, note)
 
 
 def _summary(kinds: EventKinds, wanted: list[EventKind]) -> str:

@@ -18,6 +18,7 @@ from shortlist.data.guess.columns import (
     value_columns,
     value_meaning,
 )
+from shortlist.data.guess.events import is_enough
 from shortlist.data.guess.value import Meaning, Shape, read_values
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
 from shortlist.errors import DataError
@@ -146,15 +147,25 @@ def _pick(candidates: list[ValueColumn], kinds: int) -> ValueColumn | None:
         return reading is not None and reading.shape is shape
 
     varied = [one for one in wanted if not is_shape(one, Shape.CONSTANT)] or wanted
+    unwanted = [one for one in candidates if not one.wanted and is_enough(one.true, len(one.numbers))]
+    against = max(unwanted, key=lambda one: one.true, default=None)
     if not varied:
-        return None
-    if varied[0].meaning in {Meaning.RATING, Meaning.OUTCOME}:
+        return against
+    if varied[0].meaning is Meaning.RATING:
         return varied[0]
+    if varied[0].meaning is Meaning.OUTCOME:
+        return _furthest([one for one in varied if one.meaning is Meaning.OUTCOME])
     # negative quantities or amounts are returns, whichever of the columns says it
     signed = next((one for one in varied if is_shape(one, Shape.SIGNS)), None)
     if signed is not None or is_shape(varied[0], Shape.SCALE):
         return signed or varied[0]
-    return _answer_to([one for one in candidates if not one.wanted], varied) or varied[0]
+    return _answer_to(unwanted, varied) or against or varied[0]
+
+
+def _furthest(outcomes: list[ValueColumn]) -> ValueColumn:
+    """Return the first of some outcomes, which are ordered by stage, that is true often enough to be learnt."""
+    enough = (one for one in outcomes if is_enough(one.true, len(one.numbers)))
+    return next(enough, max(outcomes, key=lambda one: one.true))
 
 
 def _answer_to(unwanted: list[ValueColumn], wanted: list[ValueColumn]) -> ValueColumn | None:
@@ -167,7 +178,7 @@ def _answer_to(unwanted: list[ValueColumn], wanted: list[ValueColumn]) -> ValueC
         for one in wanted
         if one.meaning is Meaning.OUTCOME and (one.numbers[hated] == 1).mean() < DISJOINT
     ]
-    return max(answers, key=lambda one: int((one.numbers == 1).sum()), default=None) if hated.any() else None
+    return max(answers, key=lambda one: one.true, default=None)
 
 
 def _explain(roles: Roles, events: pa.Table) -> None:
@@ -178,6 +189,8 @@ def _explain(roles: Roles, events: pa.Table) -> None:
     how = f", read as numbers ({reading.how})" if reading is not None and reading.how else ""
     found = read_values(value.numbers, value.meaning)
     what = "" if found is None else f" {found.sentence.partition(':')[0]}"
+    if not value.wanted:
+        what = " 1 says that the item was not wanted"
     roles.lines.append(f"{value.name} is the value of an event:{what}{how}.")
     others = [one.name for one in roles.outcomes if one.wanted]
     if others:
