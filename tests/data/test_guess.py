@@ -267,3 +267,20 @@ def test_a_returned_purchase_of_a_funnel() -> None:
         "refunded": (["purchase", "view"], 1.0, -1.0),
     }
     assert not Dataset.from_frames(events).check.problems
+
+
+def test_what_describes_the_item_or_the_time_is_no_context() -> None:
+    made: dict[str, list[Any]] = {
+        "user_id": [n % 7 for n in range(240)],
+        "item_id": [n % 12 for n in range(240)],
+        "brand": [f"b{n % 12 % 5}" for n in range(240)],
+        "release_date": [f"2025-01-{n % 20 + 1:02}" for n in range(240)],
+        "device": [n % 5 % 2 for n in range(240)],
+    }
+    guessed = guess(pa.table(made))
+    assert dict(guessed.project.data.context) == {"device": "number"}
+    assert (
+        "Not used: brand (always the same for an item, so it belongs into the items table)."
+        in guessed.notes["data.columns"]
+    )
+    assert "Not used: release_date (a time)." in guessed.notes["data.columns"]

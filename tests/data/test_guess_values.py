@@ -46,7 +46,8 @@ RATING, GENERIC, TIME, COUNT, MONEY = (
         ([1, 889], COUNT, Shape.AMOUNT, None),
         ([1] * 9 + [10], GENERIC, Shape.AMOUNT, None),
         ([0, 612.5], GENERIC, Shape.AMOUNT, None),
-        ([0, 5, 120], TIME, Shape.AMOUNT, 5),
+        ([0, 5, 60, 120], TIME, Shape.AMOUNT, 5),
+        ([0, 0, 60, 120], TIME, Shape.AMOUNT, None),  # 0: not measured
         ([1, 1], GENERIC, Shape.CONSTANT, None),
     ],
 )

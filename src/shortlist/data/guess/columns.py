@@ -24,7 +24,7 @@ NAMES: dict[str, str] = {
     "podcast_id ad_id aid offer_id doc_id document_id photo_id restaurant_id track artist book article app game object_id",
     "timestamp": "timestamp time ts event_time datetime date created_at occurred_at event_timestamp unix_review_time review_time "
     "original_timestamp sent_at received_at invoice_date order_date purchase_date transaction_date t_dat event_date rating_timestamp "
-    "tstamp unix_time unixtime",
+    "tstamp unix_time time_ms time_stamp",
     "kind": "kind event event_type event_name type action action_type behavior behaviour behavior_type interaction interaction_type "
     "activity activity_type verb reaction feedback_type",
     "event_id": "event_id eventid insert_id message_id",
@@ -39,7 +39,7 @@ VALUES: dict[Meaning, str] = {
     Meaning.GENERIC: "value event_value val weight strength points interaction_value event_weight",
     Meaning.TIME: "seconds watch_seconds watch_time watched_seconds play_time play_duration played_seconds play_seconds ms_played dwell_time "
     "dwell time_spent minutes hours hours_played playtime_forever listen_time view_time read_time watch_ratio play_ratio completion "
-    "percent_watched watch_duration listened_seconds played_ms duration",
+    "percent_watched watch_duration listened_seconds played_ms play_time_ms progress completion_rate percent_complete duration duration_ms",
     Meaning.COUNT: "plays play_count listens listen_count listening_count scrobbles cnt count freq frequency quantity qty units num_plays "
     "line_item_quantity order_quantity visits times",
     Meaning.MONEY: "amount revenue sales sales_value total total_price spend price unit_price gmv purchase_amount transaction_amount paid",
@@ -53,7 +53,7 @@ _OF_ITEM = frozenset(
     {"item", "product", "video", "movie", "user", "avg", "mean", "average", "total", "list", "age", "num"}
 )
 """A longer name that begins so describes the item or a summary: `item_price`, `avg_rating`."""
-_PART_OF_EVENT = frozenset({"disc", "discount", "tax", "fee", "profit", "margin", "refund"})
+_PART_OF_EVENT = frozenset({"disc", "discount", "tax", "fee", "profit", "margin", "refund", "reordered"})
 _FLAG_PREFIX = re.compile(r"^(?:is|has|did|was)[\W_]+", re.IGNORECASE)
 
 
@@ -168,7 +168,7 @@ def is_outcome(name: str) -> bool:
     words = re.findall(r"[a-z]+", name.lower())
     if not 0 < len(words) <= 3 or words[0] in _OF_ITEM or words[-1] == "id" or not meaning.about_item:
         return False
-    return not meaning.wanted or meaning.stage is not Stage.UNKNOWN
+    return "reordered" not in words and (not meaning.wanted or meaning.stage is not Stage.UNKNOWN)
 
 
 def _flag(name: str, column: pa.ChunkedArray) -> ValueColumn | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +26,8 @@ from shortlist.errors import DataError
 
 MOST_WORDS = 1000
 """A context column has at most this many distinct texts."""
+REPEATED = 50
+"""An attribute of items is recognised from this many repeated events on."""
 MOST_KINDS = 20
 """A column of answers (`feedback`: good, bad) has at most this many distinct texts."""
 
@@ -218,6 +221,8 @@ def guess_context(events: pa.Table, roles: Roles) -> dict[str, str]:
         kind, reason = None, "what came of the event, which a request cannot know"
         if column not in outcomes and not comes_with_event(column):
             kind, reason = _context_kind(column, events.column(column))
+            if kind is not None and _describes_item(events, column, str(roles.columns["item"])):
+                kind, reason = None, "always the same for an item, so it belongs into the items table"
         if kind is None:
             left.setdefault(reason, []).append(column)
         else:
@@ -226,8 +231,25 @@ def guess_context(events: pa.Table, roles: Roles) -> dict[str, str]:
     return context
 
 
+def _describes_item(events: pa.Table, column: str, item: str) -> bool:
+    """Return whether a column has different values, and one value for each item, in many repeated events: the item's brand."""
+    if pc.count_distinct(events.column(column)).as_py() < 2:
+        return False
+    items = pc.count_distinct(events.column(item)).as_py()
+    if events.num_rows - items < REPEATED:
+        return False
+    return bool(len(events.group_by([item, column]).aggregate([])) <= items)
+
+
 def _context_kind(name: str, column: pa.ChunkedArray) -> tuple[str | None, str]:
     """Return the kind of a context column, or None and the reason."""
+    words = re.findall(r"[a-z]+", name.lower())
+    if (
+        pa.types.is_temporal(column.type)
+        or {"date", "datetime", "timestamp"}.intersection(words)
+        or words[-1:] == ["at"]
+    ):
+        return None, "a time"
     if (is_numeric(column.type) and not pa.types.is_null(column.type)) or pa.types.is_boolean(column.type):
         if normal(name).endswith("id") and pc.count_distinct(column).as_py() > MOST_WORDS:
             return None, f"an id with more than {MOST_WORDS:,} values"

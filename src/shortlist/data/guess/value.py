@@ -62,6 +62,8 @@ USUAL_TOPS = {5: 11, 10: 21, 100: 101}
 """Highest grades that also mark a scale where the name of the column does not, and how many grades there are at most."""
 WANTED_FROM = 0.75
 """Grades from this part of a scale on count as wanted: 4 of 1 to 5, 8 of 1 to 10, 75 of 0 to 100."""
+ZEROS = (0.01, 0.3)
+"""Of the times and counts, such a share of zeros says that nothing came of an event; more of them stand for no value."""
 GRADES = 101
 """A scale has at most this many distinct grades."""
 
@@ -105,7 +107,7 @@ def _with_negatives(distinct: NDArray[np.float64], meaning: Meaning) -> ValueRea
             found.shape, found.at_least, f"{found.sentence}; −1 stands for no grade", found.low, found.high
         )
     graded = meaning is Meaning.RATING and high > 1
-    least = _threshold(low, high, distinct) if graded else _plain(float(above[0]))
+    least = _threshold(-high, high, distinct) if graded else _plain(float(above[0]))
     why = (
         "a scale around 0"
         if meaning in {Meaning.RATING, Meaning.GENERIC}
@@ -147,8 +149,10 @@ def _threshold(low: float, top: float, distinct: NDArray[np.float64]) -> float:
         if top - low > 2 and not (distinct / step % 1).any():
             exact = float(np.floor(exact / step + 0.5) * step)
             break
-    else:  # a few grades, or fractions: the next one that occurs
-        exact = float(distinct[distinct >= exact - 1e-9][0]) if (distinct >= exact - 1e-9).any() else exact
+    else:
+        if len(distinct) <= GRADES and (distinct >= exact - 1e-9).any():
+            exact = float(distinct[distinct >= exact - 1e-9][0])  # the next grade that occurs
+        exact = float(f"{exact:.3g}")
     return _plain(min(exact, distinct[-1]))
 
 
@@ -156,7 +160,7 @@ def _amount(values: NDArray[np.float64], meaning: Meaning) -> ValueReading:
     low, high = float(values.min()), float(values.max())
     words = {Meaning.TIME: "a time", Meaning.COUNT: "a count", Meaning.MONEY: "an amount of money"}
     sentence = f"{words.get(meaning, 'an amount')} from {low:g} to {high:g}"
-    if meaning in {Meaning.TIME, Meaning.COUNT} and float((values == 0).mean()) >= 0.01:
+    if meaning in {Meaning.TIME, Meaning.COUNT} and ZEROS[0] <= float((values == 0).mean()) <= ZEROS[1]:
         least = _plain(float(values[values > 0].min()))
         return ValueReading(Shape.AMOUNT, least, f"{sentence}: above 0 counts as wanted")
     return ValueReading(
