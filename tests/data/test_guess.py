@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,8 +71,6 @@ def objectives(events: pa.Table) -> dict[str, tuple[list[str], float | None, flo
         ("Book-Rating", [0, 5, 10], 8),
         ("overall", [1.0, 5.0], 4),
         ("EVENT_VALUE", [1, 5], 4),
-        ("quantity", [2, -1], 2),
-        ("amount", [19.5, -19.5], 19.5),
         ("voted_up", [True, False], 1),
         ("action", [1, 0], 1),
         ("vote", [1, -1], 1),
@@ -114,9 +113,9 @@ def test_amounts_are_the_value_and_limit_nothing(column: str, values: list[float
             {"view": 900, "addtocart": 70, "transaction": 60},
             {"transaction": 1.0, "addtocart": 0.5, "view": 0.1},
         ),
-        ({"click": 300, "install": 60, "uninstall": 60}, {"install": 1.0, "click": 0.25, "uninstall": -0.5}),
+        ({"click": 300, "install": 60, "uninstall": 60}, {"install": 1.0, "click": 0.25, "uninstall": -1.0}),
         ({"like": 60, "dislike": 60}, {"like": 1.0, "dislike": -0.5}),
-        ({"Purchase": 100, "Return": 60}, {"Purchase": 1.0, "Return": -0.5}),
+        ({"Purchase": 100, "Return": 60}, {"Purchase": 1.0, "Return": -1.0}),
         ({"play": 300, "skip": 200, "search": 90}, {"play": 1.0, "skip": -0.5}),
         ({"play": 300, "skip": 100, "ban": 60}, {"play": 1.0, "unwanted": -0.5}),
         (
@@ -284,3 +283,15 @@ def test_what_describes_the_item_or_the_time_is_no_context() -> None:
         in guessed.notes["data.columns"]
     )
     assert "Not used: release_date (a time)." in guessed.notes["data.columns"]
+
+
+@pytest.mark.parametrize(("kinds", "kind"), [(None, "event"), ({"order": 60}, "order")])
+def test_negative_quantities_are_returns(kinds: dict[str, int] | None, kind: str) -> None:
+    events = table(kinds, quantity=[2, 1, -1])
+    project = guess_project(events)
+    assert project.data.negative_kind == "return"
+    assert objectives(events) == {kind: ([kind], None, 1.0), "return": (["return"], None, -1.0)}
+    assert dict(project.retrieve.weights) == {"return": 0.0}
+    log = Dataset.from_frames(events).log
+    assert dict(zip(log.kinds, np.bincount(log.kind).tolist(), strict=True)) == {kind: 40, "return": 20}
+    assert not (log.value[log.is_kind([kind])] < 0).any()

@@ -43,10 +43,20 @@ def bought_and_returned() -> pa.Table:
     return pa.concat_tables([bought, back])
 
 
+def negative_lines() -> pa.Table:
+    """Everything is bought; the bait comes back the next day, as a line with a negative quantity."""
+    bought = log("quantity", 2, 2)
+    bait = pa.array([item.startswith("bait") for item in bought.column("item_id").to_pylist()])
+    back = bought.filter(bait)
+    back = back.set_column(2, "timestamp", pa.array(back.column("timestamp").to_numpy() + 86_400))
+    back = back.set_column(3, "quantity", pa.array([-2] * len(back)))
+    return pa.concat_tables([bought, back])
+
+
 @pytest.mark.parametrize(
     "events",
-    [log("rating", 1, -1), log("kind", "like", "dislike"), bought_and_returned()],
-    ids=["thumbs", "kinds", "returns"],
+    [log("rating", 1, -1), log("kind", "like", "dislike"), bought_and_returned(), negative_lines()],
+    ids=["thumbs", "kinds", "returns", "lines"],
 )
 def test_hated_items_are_not_in_the_top_five(events: pa.Table) -> None:
     recommender = Recommender(guess_project(events)).fit(Dataset.from_frames(events))

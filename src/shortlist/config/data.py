@@ -66,6 +66,8 @@ class DataSettings(Settings):
     """Event column → kind, for columns that describe the situation of the event (device, time of day, …)."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """Which engine runs the SQL of the features in training: DuckDB in this process, or Spark (extra `spark`)."""
+    negative_kind: str | None = None
+    """The kind that events with a value below 0 get, for logs that write returns as negative quantities or amounts."""
     duplicates: Literal["keep", "drop"] = "drop"
     """Whether a second identical event (same user, item, kind and time) is dropped."""
 

@@ -129,25 +129,21 @@ def _unwanted_values(
     name: str, objective: Objective, where: str, file: str, column: str, log: Log, meaning: Meaning
 ) -> Iterator[Problem]:
     """Warn of an objective that counts events whose values say that the item was not wanted."""
-    if objective.kind == "grade":
+    if objective.kind != "probability":
         return
     values = log.value[log.is_kind(objective.events)].astype(np.float64)
     reading = read_values(values, meaning)
     if reading is None:
         return
     counted = values if objective.at_least is None else values[values >= objective.at_least]
-    found = _counted_unwanted(counted, reading, objective.kind)
+    found = _counted_unwanted(counted, reading)
     if found is None:
         return
     what, count = found
-    if objective.kind == "amount":
-        what = f"{what}, and objective {name} adds them up"
-        fix = "leave these rows out with a query in data.events, or predict a probability with at_least"
-    else:
-        limit = "every event" if objective.at_least is None else f"every event from {objective.at_least:g} on"
-        what = f"{what}, and objective {name} takes {limit} as wanted"
-        least = "at_least" if reading.at_least is None else f"at_least = {reading.at_least:g}"
-        fix = f"set {least} in objectives.{name}, or name another column in data.columns.value"
+    limit = "every event" if objective.at_least is None else f"every event from {objective.at_least:g} on"
+    what = f"{what}, and objective {name} takes {limit} as wanted"
+    least = "at_least" if reading.at_least is None else f"at_least = {reading.at_least:g}"
+    fix = f"set {least} in objectives.{name}, or name another column in data.columns.value"
     yield Problem("warning", file, column, what, count, [], _sentence(where, fix))
 
 
@@ -171,15 +167,11 @@ def _sentence(where: str, fix: str) -> str:
     return where + fix if where else fix[0].upper() + fix[1:]
 
 
-def _counted_unwanted(
-    counted: NDArray[np.float64], reading: ValueReading, kind: str
-) -> tuple[str, int] | None:
+def _counted_unwanted(counted: NDArray[np.float64], reading: ValueReading) -> tuple[str, int] | None:
     """Return what is wrong with values that an objective counts, and how many there are; None if nothing is."""
     negative = int((counted < 0).sum())
     if negative:
         return "values below 0 stand for what was undone, returned or disliked", negative
-    if kind == "amount":
-        return None
     if reading.shape is Shape.TRUTH and (counted == 0).any():
         return "the values are 0 and 1, and 0 says no", int((counted == 0).sum())
     if reading.shape is Shape.SCALE:

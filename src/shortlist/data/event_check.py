@@ -127,7 +127,7 @@ class _EventChecker:
         times = self._times(now_ms)
         arrival = self._arrival(times)
         value = self._values()
-        kind = self._kinds()
+        kind = self._kinds(value)
         self._duplicates(user, item, times, kind)
         if items is not None:
             self._set_aside(
@@ -248,14 +248,22 @@ class _EventChecker:
         values: NDArray[np.float32] = numbers.astype(np.float32)
         return values
 
-    def _kinds(self) -> pa.Array:
+    def _kinds(self, value: NDArray[np.float32]) -> pa.Array:
         name, n = self.columns.kind, self.table.num_rows
         if name is None:
-            return pa.array(np.repeat("event", n)) if n else pa.array([], pa.string())
-        kind = _flat(self.table.column(name)).cast(pa.string())
-        fix = "Give the kind of each event"
-        self._set_aside(_mask(kind.is_null()), name, "without kind", "the kind is missing", fix)
-        return kind
+            kind = pa.array(np.repeat("event", n)) if n else pa.array([], pa.string())
+        else:
+            kind = _flat(self.table.column(name)).cast(pa.string())
+            fix = "Give the kind of each event"
+            self._set_aside(_mask(kind.is_null()), name, "without kind", "the kind is missing", fix)
+        negative = self.project.data.negative_kind
+        if negative is None or not self.columns.value:
+            return kind
+        below = value < 0
+        self.check.notes.append(
+            f"{int(below.sum()):,} events with {self.columns.value} below 0 have the kind {negative}"
+        )
+        return pc.if_else(pa.array(below), negative, kind)
 
     def _duplicates(self, user: pa.Array, item: pa.Array, times: NDArray[np.int64], kind: pa.Array) -> None:
         name = self.columns.event_id

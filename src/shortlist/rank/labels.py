@@ -19,7 +19,7 @@ class Outcomes:
     ----------
     label : ndarray of shape (rows,), float32
         A probability is 1 if an event of the objective followed. An amount is the sum of what followed, 0 if nothing
-        did. A grade is the value of the first event that followed, and NaN if none did, so that it is learnt only from
+        did or if more was returned than taken. A grade is the value of the first event that followed, and NaN if none did, so that it is learnt only from
         what was graded.
     delay : ndarray of shape (rows,), int64
         Time from the request to the first event that followed, ms; −1 if none did.
@@ -70,7 +70,8 @@ def outcomes(
         label[followed] = 1.0
     elif objective.kind == "amount":
         sums = np.concatenate([[0.0], np.cumsum(value, dtype=np.float64)])
-        label[followed] = (sums[after] - sums[first])[followed]
+        # values below 0 are returns, which are subtracted; one cannot keep less than nothing
+        label[followed] = np.maximum(sums[after] - sums[first], 0.0)[followed]
     else:
         label[followed] = value[at][followed]
     return Outcomes(label, delay)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from shortlist.config.data import AttributeKind
 from shortlist.config.project import Project, parse_project
 from shortlist.data.guess.columns import find_column
-from shortlist.data.guess.events import EventKinds
+from shortlist.data.guess.events import EventKinds, negative_kind
 from shortlist.data.guess.features import guess_features
 from shortlist.data.guess.objectives import guess_objectives
 from shortlist.data.guess.roles import guess_context, guess_roles
@@ -93,12 +93,19 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
         data[role] = role
     attributes = {role: settings.get(role, {}).get("attributes", {}) for role in ("items", "users")}
     kinds = EventKinds.of(events, columns, roles.value)
+    negative = negative_kind(roles.value)
+    if negative is not None:
+        data["negative_kind"] = negative
     objectives = guess_objectives(kinds)
     settings["objectives"] = objectives.objectives
     settings["features"] = guess_features(kinds, attributes, list(context))
     if objectives.retrieve:
         settings["retrieve"] = objectives.retrieve
     settings["rerank"] = _rerank(attributes["items"])
+    if negative is not None and roles.value is not None:
+        roles.lines.append(
+            f"Events with {roles.value.name} below 0 get the kind {negative} (data.negative_kind)."
+        )
     notes = {"data.columns": roles.note(), **objectives.notes}
     return Guess(
         parse_project(settings, "the guess"), {section: note for section, note in notes.items() if note}

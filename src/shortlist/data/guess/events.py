@@ -12,12 +12,14 @@ import pyarrow.compute as pc
 from shortlist.config.base import IMPRESSION
 from shortlist.data.guess.columns import ValueColumn
 from shortlist.data.guess.kinds import KindMeaning, Stage, meaning_of
-from shortlist.data.guess.value import Shape, ValueReading, read_values
+from shortlist.data.guess.value import Meaning, Shape, ValueReading, read_values
 
 ENOUGH = 50
 """So many events of a kind are enough to learn from, and to evaluate by."""
 ENOUGH_SHARE = (0.005, 0.05)
 """Of a large log, they have to be at least the first share; of a small one, the second share is enough."""
+RETURN = "return"
+"""The kind that events with a quantity or an amount below 0 get."""
 MOST_KINDS = 100
 """The most frequent kinds are read; a column with more of them holds something else."""
 MOST_VALUED = 0.5
@@ -93,15 +95,21 @@ class EventKinds:
     def of(cls, events: pa.Table, columns: Mapping[str, str | None], value: ValueColumn | None) -> EventKinds:
         """Read the kinds of events and their values from a table; columns: role → column."""
         name = columns["kind"]
-        if name is None:
+        negative = negative_kind(value)
+        if name is None and negative is None:
             return cls((_kind("event", events.num_rows, None, value, None),), False, value)
-        column = events.column(name).cast(pa.string())
+        column = (
+            pa.array(["event"] * events.num_rows) if name is None else events.column(name).cast(pa.string())
+        )
+        if value is not None and negative is not None:
+            column = pc.if_else(pa.array(value.numbers < 0), negative, column)
         counts = {
             c["values"]: c["counts"] for c in pc.value_counts(column).to_pylist() if c["values"] is not None
         }
         order = sorted(counts, key=lambda kind: (-counts[kind], kind))
         acted = [kind for kind in order if kind != IMPRESSION][:MOST_KINDS] or order or ["event"]
-        kinds = tuple(_kind(kind, counts.get(kind, 0), column, value, meaning_of(kind)) for kind in acted)
+        named = {kind: None if name is None and kind == "event" else meaning_of(kind) for kind in acted}
+        kinds = tuple(_kind(kind, counts.get(kind, 0), column, value, named[kind]) for kind in acted)
         return cls(kinds, IMPRESSION in counts, value)
 
     @property
@@ -120,10 +128,17 @@ class EventKinds:
         return [kind for kind in self.all if not kind.meaning.wanted and kind not in self.wanted]
 
 
+def negative_kind(value: ValueColumn | None) -> str | None:
+    """Return the kind of events with a value below 0, where quantities or amounts below 0 are returns."""
+    if value is None or not value.wanted or value.meaning not in {Meaning.COUNT, Meaning.MONEY}:
+        return None
+    return RETURN if (value.numbers < 0).any() and (value.numbers > 0).any() else None
+
+
 def _kind(
     name: str,
     count: int,
-    column: pa.ChunkedArray | None,
+    column: pa.Array | pa.ChunkedArray | None,
     value: ValueColumn | None,
     meaning: KindMeaning | None,
 ) -> EventKind:
@@ -131,8 +146,7 @@ def _kind(
     if value is not None and value.wanted:
         numbers = value.numbers
         if column is not None:
-            mask = pc.fill_null(pc.equal(column, name), False)
-            numbers = numbers[np.asarray(mask.combine_chunks().to_numpy(zero_copy_only=False), bool)]
+            numbers = numbers[np.asarray(pc.fill_null(pc.equal(column, name), False)).astype(bool)]
         reading = read_values(numbers, value.meaning)
         valued = float(np.isfinite(numbers).mean()) if len(numbers) else 1.0
     return EventKind(name, count, meaning or KindMeaning(Stage.UNKNOWN), reading, valued, meaning is not None)

@@ -43,11 +43,14 @@ class KindMeaning:
         False: the item was turned down (dislike, return, removal from the cart).
     about_item
         False: it says nothing about the item (search, login).
+    taken_back
+        It takes back what an earlier event did: return, refund, cancel, uninstall.
     """
 
     stage: Stage
     wanted: bool = True
     about_item: bool = True
+    taken_back: bool = False
 
 
 _STEMS: dict[str, str] = {
@@ -84,6 +87,24 @@ _STAGES = {
 }
 _STAGE_OF = {word: _STAGES[name] for name, words in _STEMS.items() for word in words.split()}
 _UNWANTED_WORDS = frozenset(_UNWANTED.split())
+_TAKEN_BACK = frozenset(
+    [
+        "return",
+        "refund",
+        "cancel",
+        "cancellation",
+        "canceled",
+        "cancelled",
+        "uninstall",
+        "unsubscribe",
+        "chargeback",
+        "churn",
+        "unfollow",
+        "unlike",
+        "withdraw",
+        "void",
+    ]
+)
 _NO_ITEM_WORDS = frozenset(_NO_ITEM.split())
 _ALL_WORDS = frozenset(_STAGE_OF) | _UNWANTED_WORDS | _NO_ITEM_WORDS
 _NOT = frozenset({"not", "no", "non", "never", "un", "dis", "de", "without", "dont"})
@@ -122,7 +143,8 @@ def meaning_of(kind: str) -> KindMeaning:
         return KindMeaning(Stage.UNKNOWN)
     stage = _stage(words)
     if _is_unwanted(words, "".join(_words(kind))):
-        return KindMeaning(stage, wanted=False)
+        back = bool(_TAKEN_BACK.intersection(words)) or any(word.startswith("un-") for word in words)
+        return KindMeaning(stage, wanted=False, taken_back=back)
     return KindMeaning(stage, about_item=not _NO_ITEM_WORDS.intersection(words))
 
 

@@ -21,7 +21,8 @@ WEIGHTS = {
     Stage.VIEW: 0.1,
 }
 """Stage → weight, in proportion to the furthest stage that is weighed."""
-UNWANTED_WEIGHT = -0.5
+UNWANTED_WEIGHT, TAKEN_BACK_WEIGHT = -0.5, -1.0
+"""A return takes back a whole purchase; a skip says less than a play."""
 _UNDONE = frozenset({Stage.CART, Stage.LIKE})
 """Taking something out of the cart or off a list undoes an event of that stage; it says little against the item."""
 _WORDS = {
@@ -125,7 +126,7 @@ def _add_unwanted(guess: ObjectiveGuess, kinds: EventKinds) -> None:
     shown = [kind for kind in kinds.all if kind.meaning.stage is Stage.SHOWN and kind not in kinds.wanted]
     if not kinds.unwanted and not shown:
         return
-    guess.retrieve = {"weights": {kind.name: 0.0 for kind in (*kinds.unwanted, *shown)}}
+    guess.retrieve["weights"] = {kind.name: 0.0 for kind in (*kinds.unwanted, *shown)}
     names = ", ".join(kind.name for kind in (*kinds.unwanted, *shown))
     guess.notes["retrieve.weights"] = (
         f"Not taken for a wish, and left out of the histories that retrieval learns from: {names}."
@@ -134,7 +135,8 @@ def _add_unwanted(guess: ObjectiveGuess, kinds: EventKinds) -> None:
     if not is_enough(sum(kind.count for kind in against), sum(kind.count for kind in kinds.all)):
         return
     name = against[0].name if len(against) == 1 else "unwanted"
-    settings = {"events": [kind.name for kind in against], "window": "30d", "weight": UNWANTED_WEIGHT}
+    weight = TAKEN_BACK_WEIGHT if any(kind.meaning.taken_back for kind in against) else UNWANTED_WEIGHT
+    settings = {"events": [kind.name for kind in against], "window": "30d", "weight": weight}
     words = ", ".join(f"{kind.name} ({_events(kind.count)})" for kind in against)
     if name not in guess.objectives:
         guess.add(name, settings, f"{words}: the item was turned down, so the weight is negative.")
