@@ -295,3 +295,20 @@ def test_negative_quantities_are_returns(kinds: dict[str, int] | None, kind: str
     log = Dataset.from_frames(events).log
     assert dict(zip(log.kinds, np.bincount(log.kind).tolist(), strict=True)) == {kind: 40, "return": 20}
     assert not (log.value[log.is_kind([kind])] < 0).any()
+
+
+@pytest.mark.parametrize(
+    ("item", "columns", "key"),
+    [
+        ("item_id", ["artist", "title", "item_id"], "item_id"),
+        ("track_id", ["id", "artist", "title"], "id"),
+        ("item_id", ["title", "movieId"], "movieId"),
+        ("item_id", ["code", "title"], "code"),
+        ("song", ["album_id", "SONG"], "SONG"),
+    ],
+)
+def test_the_id_of_an_items_table(item: str, columns: list[str], key: str) -> None:
+    events = pa.table({"user_id": ["u"], item: ["i"]})
+    settings = guess_project(events, pa.table({name: ["i"] for name in columns})).items
+    assert settings is not None
+    assert settings.id == key

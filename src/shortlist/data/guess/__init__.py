@@ -89,7 +89,7 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
     settings: dict[str, Any] = {"name": name, "data": data}
     data["context"] = context
     for role, table in tables.items():
-        settings[role] = _entity(table, role)
+        settings[role] = _entity(table, role, str(columns["item" if role == "items" else "user"]))
         data[role] = role
     attributes = {role: settings.get(role, {}).get("attributes", {}) for role in ("items", "users")}
     kinds = EventKinds.of(events, columns, roles.value)
@@ -112,10 +112,16 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
     )
 
 
-def _entity(table: pa.Table, role: str) -> dict[str, Any]:
+def _entity(table: pa.Table, role: str, in_events: str) -> dict[str, Any]:
+    """Guess the settings of an items or users table; `in_events`: the column of the events that holds its ids."""
     singular = "item" if role == "items" else "user"
-    key = find_column(table, singular, ("id",)) or table.column_names[0]
     known = {column.lower(): column for column in table.column_names}
+    key = (
+        known.get(in_events.lower())
+        or known.get("id")
+        or find_column(table, singular)
+        or table.column_names[0]
+    )
     title = next((known[name] for name in TITLES if name in known), None) if role == "items" else None
     attributes: dict[str, AttributeKind] = {}
     for column in table.column_names:
