@@ -1,4 +1,4 @@
-"""Metrics against hand-worked values, scikit-learn, ranx, RecTools, brute force and their own bounds."""
+"""Metrics against hand-worked values, scikit-learn, trec_eval, RecTools, brute force and their own bounds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
+import pytrec_eval
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,16 +115,22 @@ def _lists(
 
 
 @pytest.mark.parametrize("k", [1, 5, 15])
-def test_agrees_with_ranx(k: int) -> None:
-    ranx = pytest.importorskip("ranx")
+def test_agrees_with_trec_eval(k: int) -> None:
     slates, truth = _lists(np.random.default_rng(k))
     grades = [np.random.default_rng(p).integers(1, 5, len(t)) for p, t in enumerate(truth)]
-    qrels = ranx.Qrels(
-        {f"u{p}": {f"i{i}": int(g) for i, g in zip(t, grades[p], strict=True)} for p, t in enumerate(truth)}
-    )
-    run = ranx.Run({f"u{p}": {f"i{i}": 100.0 - r for r, i in enumerate(s)} for p, s in enumerate(slates)})
-    names = [f"{m}@{k}" for m in ("precision", "recall", "hit_rate", "mrr", "map", "ndcg", "ndcg_burges")]
-    theirs = ranx.evaluate(qrels, run, names, return_mean=False)
+    qrels = {
+        f"u{p}": {f"i{i}": int(g) for i, g in zip(t, grades[p], strict=True)} for p, t in enumerate(truth)
+    }
+    run = {f"u{p}": {f"i{i}": 100.0 - r for r, i in enumerate(s[:k])} for p, s in enumerate(slates)}
+    names = {
+        "precision": "P",
+        "recall": "recall",
+        "hit_rate": "success",
+        "map": "map_cut",
+        "ndcg": "ndcg_cut",
+    }
+    measures = {f"{name}.{k}" for name in names.values()} | {"recip_rank"}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
     indptr, wanted = ragged(truth)
     grade = np.concatenate(grades).astype(float)
     gain = gains(slates, indptr, wanted, grade)
@@ -132,20 +139,25 @@ def test_agrees_with_ranx(k: int) -> None:
         "precision": ranking.precision(hits, relevant, k),
         "recall": ranking.recall(hits, relevant, k),
         "hit_rate": ranking.hit_rate(hits, relevant, k),
-        "mrr": ranking.mrr(hits, relevant, k),
         "map": ranking.average_precision(hits, relevant, k),
         "ndcg": ranking.graded_ndcg(gain, indptr, grade, k),
-        "ndcg_burges": ranking.graded_ndcg(gain, indptr, grade, k, exponential=True),
+        "mrr": ranking.mrr(hits, relevant, k),
     }
-    order = [f"u{p}" for p in range(len(slates))]
-    there = list(run.keys())
+    users = [f"u{p}" for p in range(len(slates))]
     for name, values in ours.items():
-        by_user = dict(zip(there, theirs[f"{name}@{k}"], strict=True))
-        np.testing.assert_allclose(values, [by_user[u] for u in order], atol=1e-9, err_msg=name)
-    # and binary NDCG, where every relevant item has the same grade
-    flat = ranx.Qrels({f"u{p}": {f"i{i}": 1 for i in t} for p, t in enumerate(truth)})
-    expected = ranx.evaluate(flat, run, f"ndcg@{k}")
-    assert np.mean(ranking.ndcg(hits, relevant, k)) == pytest.approx(expected, abs=1e-9)
+        key = "recip_rank" if name == "mrr" else f"{names[name]}_{k}"
+        np.testing.assert_allclose(values, [theirs[u][key] for u in users], atol=1e-9, err_msg=name)
+    # binary NDCG, where every relevant item has the same grade, and exponential gains, as linear gains of 2^grade - 1
+    for flat, values in (
+        (np.ones_like(grade), ranking.ndcg(hits, relevant, k)),
+        (2**grade - 1, ranking.graded_ndcg(gain, indptr, grade, k, exponential=True)),
+    ):
+        parts = np.split(flat.astype(int), indptr[1:-1])
+        other = {
+            f"u{p}": {f"i{i}": int(g) for i, g in zip(t, parts[p], strict=True)} for p, t in enumerate(truth)
+        }
+        found = pytrec_eval.RelevanceEvaluator(other, {f"ndcg_cut.{k}"}).evaluate(run)
+        np.testing.assert_allclose(values, [found[u][f"ndcg_cut_{k}"] for u in users], atol=1e-9)
 
 
 def test_agrees_with_rectools_on_a_shared_example() -> None:

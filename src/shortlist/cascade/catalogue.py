@@ -29,17 +29,22 @@ from shortlist.retrieve import Retriever
 
 @dataclass(frozen=True)
 class ItemChange:
-    """A change of one item: title, attributes and whether it is retired; what is None stays."""
+    """A change of one item: title, attributes and whether it is retired; what is None stays.
+
+    `at` is the moment of the change, ms by the recommender's clock (default: when it is applied): the age of an added
+    item counts from it.
+    """
 
     item: Any
     title: str | None = None
     attributes: Mapping[str, Any] | None = None
     retired: bool | None = None
+    at: int | None = None
 
     @classmethod
     def of(cls, item: Any, body: Mapping[str, Any]) -> ItemChange:
         """From the stored form of a change."""
-        return cls(item, body.get("title"), body.get("attributes"), body.get("retired"))
+        return cls(item, body.get("title"), body.get("attributes"), body.get("retired"), body.get("at"))
 
     @property
     def entity(self) -> EntityChange:
@@ -133,6 +138,9 @@ class Catalogue:
             first_seen = items.attribute(by, TimeAttribute).times
         elif added:
             first_seen = np.append(first_seen, np.full(added, now, np.int64))
+            for code, change in reversed(list(zip(codes.tolist(), changes, strict=True))):
+                if code >= len(self.items) and change.at is not None:
+                    first_seen[code] = change.at  # of several changes of an added item, the first one counts
         retrievers = self.retrievers
         if added:
             retrievers = {name: r.with_items(items) for name, r in self.retrievers.items()}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.cascade.catalogue import Catalogue, ItemChange
+from shortlist.cascade.clock import Clock
 from shortlist.cascade.context import ContextEncoder
 from shortlist.cascade.histories import HistoryEvent, LiveHistories
 from shortlist.cascade.locks import ReadWriteLock
@@ -28,36 +28,8 @@ from shortlist.rerank.cold_start import ColdStartExploration
 from shortlist.rerank.pipeline import first_seen_times
 from shortlist.store.records import LAST_MOMENT, StoredEvent
 
-DAY = 86_400_000
 REPLAY = 5_000
 """Events that are folded in at once when a store is replayed."""
-
-
-class Clock:
-    """The recommender's time, in milliseconds since 1970; it never goes back.
-
-    A log that ended over a day ago (a public data set, a simulated world) keeps its own clock: its "last 7 days" end
-    when the log ends, and time goes on from there.
-    """
-
-    def __init__(self, end_of_log: int) -> None:
-        now = int(time.time() * 1000)
-        self._behind = now - end_of_log if now - end_of_log > DAY else 0
-        self._latest = 0
-        self._lock = threading.Lock()
-
-    def now(self) -> int:
-        """Return the present moment; it stands still while the machine's clock is behind an earlier answer."""
-        with self._lock:
-            self._latest = max(self._latest, int(time.time() * 1000) - self._behind)
-            return self._latest
-
-    def __getstate__(self) -> dict[str, int]:
-        return {"_behind": self._behind, "_latest": self._latest}
-
-    def __setstate__(self, state: dict[str, int]) -> None:
-        self._behind, self._latest = state["_behind"], state["_latest"]
-        self._lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -247,8 +219,9 @@ class LiveState:
             self.counters.add_many(one.kind, one.acted_on, one.times, one.values)
             if self.cold_start is not None:
                 self.cold_start.record(one.kind, one.items, one.values)
-            for user, event in one.histories:
-                self.histories.add(user, event)
+        # in the order of the rows, whatever their kind: events of one moment keep it
+        for _, user, event in sorted(chain(*(one.histories for one in encoded)), key=itemgetter(0)):
+            self.histories.add(user, event)
         self.observed += len(events)
         return len(events) - sum(len(one.times) for one in encoded)
 
@@ -271,7 +244,7 @@ class LiveState:
             acted_on = KeyRows.one_each(keys, items[rows], self.catalogue.items.attributes)
             code = kinds.index(kind)
             histories = [
-                (data.users.ids.own(events[row].user), HistoryEvent(item, events[row].time, code, value))
+                (row, data.users.ids.own(events[row].user), HistoryEvent(item, events[row].time, code, value))
                 for row, item, value in zip(places, items[rows].tolist(), values.tolist(), strict=True)
                 if kind != IMPRESSION
             ]
@@ -291,7 +264,7 @@ class _EncodedEvents:
     items: NDArray[np.int32]
     times: NDArray[np.int64]
     values: NDArray[np.float32]
-    histories: list[tuple[Any, HistoryEvent]]
+    histories: list[tuple[int, Any, HistoryEvent]]
 
 
 def _cold_start(model: Model) -> ColdStartExploration | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +67,40 @@ class LoadedModel:
         operations: Iterable[tuple[int, Operation]],
         prepared: PreparedChanges | None = None,
     ) -> None:
-        """Fold rows into the live state; those that it has already are passed over."""
-        batch = [(row, event) for row, event in events if row > self.row]
-        if batch:
-            self.not_replayed += self.recommender.state.observe([event for _, event in batch])
-            self.row = batch[-1][0]
+        """Fold rows into the live state, in the order in which they were stored; rows that it has are passed over."""
+        rows = [(row, event) for row, event in events if row > self.row]
+        at = 0
         changes: list[tuple[int, ItemChange]] = []
         for row, operation in operations:
             if row <= self.operation:
                 continue
+            before = at
+            while at < len(rows) and rows[at][0] <= operation.after:
+                at += 1
+            if at > before or operation.what != "item":  # successive changes of items are applied together
+                self._change(changes, prepared)
+                changes = []
+            self._observe(rows[before:at])
             self.operation = row
             if operation.what == "item":
                 changes.append((row, ItemChange.of(operation.about, operation.body)))
             elif operation.what == "erase":
                 self.recommender.state.forget(operation.about)
+        self._change(changes, prepared)
+        self._observe(rows[at:])
+
+    def _observe(self, rows: Sequence[tuple[int, StoredEvent]]) -> None:
+        """Fold events in. One that was stored with a time in the future is set aside: it would empty every window."""
+        if not rows:
+            return
+        state = self.recommender.state
+        now = state.now()
+        usable = [e for _, e in rows if e.time <= now or state.clock.accepts(e.time)]
+        self.not_replayed += len(rows) - len(usable) + state.observe(usable)
+        self.row = rows[-1][0]
+
+    def _change(self, changes: Sequence[tuple[int, ItemChange]], prepared: PreparedChanges | None) -> None:
+        """Change items, all at once, or one by one where one of them cannot be made."""
         state = self.recommender.state
         try:
             state.change_items([change for _, change in changes], prepared)
@@ -93,15 +114,20 @@ class LoadedModel:
                     log.warning("operation %d of the store is set aside: %s", row, type(error).__name__)
 
 
+def _before(operations: Sequence[tuple[int, Operation]], row: int) -> Iterable[tuple[int, Operation]]:
+    """Return the first operations, those that were stored before an event."""
+    return takewhile(lambda one: one[1].after < row, operations)
+
+
 def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:
     """Load a bundle with all that the store holds, ready to serve. It takes seconds: call it off the event loop."""
     recommender = Recommender.load(path)
     position = writer.run(recommender.model.position.within)  # rows it was trained from are not counted again
     loaded = LoadedModel(recommender, path, position.row, position.operation)
-    # items first: events can be about items that were added
-    loaded.take([], writer.run(EventStore.operations_since, loaded.operation))
+    operations = writer.run(EventStore.operations_since, loaded.operation)
     while page := writer.run(EventStore.events_since, loaded.row):
-        loaded.take(page, [])
+        loaded.take(page, _before(operations, page[-1][0]))
+    loaded.take([], operations)
     if warm:
         warm_up(recommender)
     return loaded
@@ -109,9 +135,10 @@ def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:
 
 async def catch_up(loaded: LoadedModel, writer: Writer) -> None:
     """On the event loop: take the rows that came in since the model was loaded."""
-    loaded.take([], await writer.call(EventStore.operations_since, loaded.operation))
     while page := await writer.call(EventStore.events_since, loaded.row):
-        loaded.take(page, [])
+        operations = await writer.call(EventStore.operations_since, loaded.operation)
+        loaded.take(page, _before(operations, page[-1][0]))
+    loaded.take([], await writer.call(EventStore.operations_since, loaded.operation))
 
 
 def warm_up(recommender: Recommender) -> None:

@@ -260,7 +260,9 @@ class Writer:
                 fresh = list(zip(range(self.row + 1, last + 1), stored, strict=True))
             else:
                 fresh = store.events_since(self.row)
-            news = StoreNews(fresh, store.operations_since(self.operation) if self._poll_due() else [])
+            # after the events: an operation that stands before one of them has been stored by now, and is read too
+            due = self._poll_due() or bool(fresh)
+            news = StoreNews(fresh, store.operations_since(self.operation) if due else [])
             for function in self.also:
                 function(store)
         except StoreError as error:

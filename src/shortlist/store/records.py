@@ -95,6 +95,8 @@ class Operation:
         The change.
     by
         The name of the key that was used.
+    after
+        Row of the last event that was stored before it; set when it is stored.
     """
 
     time: int
@@ -102,6 +104,7 @@ class Operation:
     about: Any
     body: dict[str, Any]
     by: str
+    after: int = 0
 
 
 def event_row(event: StoredEvent) -> dict[str, Any]:
@@ -175,7 +178,7 @@ def operation_row(operation: Operation) -> dict[str, Any]:
 
 def read_operation(row: Any) -> Operation:
     """Return a row of the table `operations` as a record."""
-    return Operation(row.time, row.what, json.loads(row.about), json.loads(row.body), row.by)
+    return Operation(row.time, row.what, json.loads(row.about), json.loads(row.body), row.by, row.after or 0)
 
 
 def user_forms(user: Any) -> list[str]:

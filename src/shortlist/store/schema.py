@@ -50,6 +50,7 @@ operations = Table(
     Column("about", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("by", String, nullable=False),
+    Column("after", BigInteger),
     sqlite_autoincrement=True,
 )
 keys = Table(

@@ -44,8 +44,9 @@ def write_events(connection: Connection, batch: Sequence[StoredEvent]) -> tuple[
 
 
 def write_operation(connection: Connection, operation: Operation) -> int:
-    """Store an operation and return its row."""
-    done = connection.execute(operations.insert().returning(operations.c.row), operation_row(operation))
+    """Store an operation, with its place among the events, and return its row."""
+    row = {**operation_row(operation), "after": connection.scalar(select(func.max(events.c.row))) or 0}
+    done = connection.execute(operations.insert().returning(operations.c.row), row)
     return int(done.scalar_one())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from datetime import UTC, datetime
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 from fastapi import FastAPI
 from fastapi.responses import Response
 
+from shortlist.cascade.clock import Clock
 from shortlist.data.times import NO_TIME, to_milliseconds
 from shortlist.errors import RequestError, StoreError
 from shortlist.recommender import Recommender
@@ -19,8 +19,6 @@ from shortlist.serve.service import Service
 from shortlist.serve.writer import BusyError
 from shortlist.store.records import StoredEvent
 
-AHEAD = 86_400_000
-"""How far ahead of now an event may be, ms."""
 LARGEST = 1e12
 """Values of events are below this size."""
 
@@ -52,7 +50,7 @@ def stored_event(recommender: Recommender, given: EventBody, where: str) -> Stor
         )
     moment = recommender.now()
     if given.timestamp is not None:
-        moment = _moment(given.timestamp, moment, where)
+        moment = _moment(given.timestamp, recommender.state.clock, where)
     event = StoredEvent(
         given.event_id or uuid.uuid4().hex,
         given.user,
@@ -67,13 +65,16 @@ def stored_event(recommender: Recommender, given: EventBody, where: str) -> Stor
     return event
 
 
-def _moment(given: float | str, now: int, where: str) -> int:
+def _moment(given: float | str, clock: Clock, where: str) -> int:
     read = _milliseconds(given)
     if read is None:
         raise RequestError(f"{where}timestamp is not a time: {given!r}", field=f"{where}timestamp")
-    if read > max(now, int(time.time() * 1000)) + AHEAD:
-        raise RequestError(f"{where}timestamp is more than a day ahead of now", field=f"{where}timestamp")
-    return read
+    moment = clock.reading(read)
+    if moment is None:
+        raise RequestError(
+            f"{where}timestamp is more than five minutes ahead of now", field=f"{where}timestamp"
+        )
+    return moment
 
 
 def _milliseconds(given: float | str) -> int | None:

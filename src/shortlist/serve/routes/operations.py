@@ -96,7 +96,8 @@ async def record_operations(
 ) -> int:
     """Store what an operator did to some subjects, in one transaction, and return the row of the last one."""
     now, by = int(time.time() * 1000), request.scope.get("key", "anybody")
-    done = [Operation(now, what, about, dict(body), by) for about, body in changes]
+    at = {"at": service.live.serving.recommender.now()} if what == "item" else {}
+    done = [Operation(now, what, about, {**body, **at}, by) for about, body in changes]
     return await service.writer.call(EventStore.add_operations, done)
 
 
