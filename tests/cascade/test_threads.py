@@ -47,8 +47,9 @@ def background_check(recommender: Recommender, bundle: Path) -> Iterator[list[li
     stop = threading.Event()
 
     def check() -> None:
+        fresh = Recommender.load(bundle)
         while not stop.is_set():
-            found.append(faults_of(Recommender.load(bundle), recommender))
+            found.append(faults_of(fresh, recommender))
 
     thread = threading.Thread(target=check)
     thread.start()

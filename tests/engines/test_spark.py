@@ -11,7 +11,7 @@ from shortlist.data.histories import as_of
 from support.feature_cases import assert_equal, feature_set, make, requests_for_all_items
 
 
-def test_spark_finds_the_same_rows() -> None:
+def test_spark_finds_the_same_rows(full: bool) -> None:
     pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'shortlist[spark]'")
     if shutil.which("java") is None:
         pytest.skip("Java is not installed: apt-get install openjdk-17-jre-headless")
@@ -30,7 +30,8 @@ def test_spark_finds_the_same_rows() -> None:
         for _ in range(n)
     ]
     devices = [None if rng.random() < 0.1 else str(rng.choice(["tv", "phone"])) for _ in range(n)]
-    for late in (None, [float(x) for x in rng.choice([0, 0, 5, 900], n)]):
+    delays = [float(x) for x in rng.choice([0, 0, 5, 900], n)]
+    for late in (delays, None) if full else (delays,):
         dataset = make(events, devices=devices, late=late)
         users = rng.integers(0, 3, 40).astype(np.int32)
         moments = np.sort(rng.integers(1_000_000, 7_000_000, 40))
