@@ -69,6 +69,33 @@ def test_users_without_a_list_count_as_missed_and_are_reported() -> None:
     assert any("no list for 1 of 3" in c for c in report.warnings)
 
 
+def test_ties_are_named_with_what_they_decide() -> None:
+    lists = {"a": ["x", "p", "q"], "b": ["p", "q", "z"], "c": ["p", "x", "q"]}
+
+    def table(scores: dict[str, list[float]]) -> pd.DataFrame:
+        rows = [(u, i, s) for u, items in lists.items() for i, s in zip(items, scores[u], strict=True)]
+        return pd.DataFrame(rows, columns=["user_id", "item_id", "score"])
+
+    constant = table({user: [1.0, 1.0, 1.0] for user in lists})
+    # a: the first two places; b: the second and the third; c: none
+    some = table({"a": [2.0, 2.0, 1.0], "b": [3.0, 1.0, 1.0], "c": [3.0, 2.0, 1.0]})
+    report = judged({"constant": constant, "some": some}, k=2)
+    # the order of the rows decides: read backwards, the constant scorer has other values
+    backwards = judged({"constant": constant[::-1]}, k=2)
+    assert report.metrics["constant"]["ndcg@2"].value != backwards.metrics["constant"]["ndcg@2"].value
+    ties = {c.split(" ")[0]: c for c in report.cautions if "has ties" in c}
+    assert "on 3 of 3 lists" in ties["constant"]
+    assert "On 3 of them every item has the same score" in ties["constant"]
+    assert "on 2 of 3 lists" in ties["some"]
+    assert "every item" not in ties["some"]
+    # only the first place counts: of b it has no tie
+    assert any("some has ties: on 1 of 3 lists" in c for c in judged({"some": some}, k=1).warnings)
+    # ranks can be tied too, and lists without ties are not named
+    same = judged({"ranked": some.assign(rank=[1, 1, 2, 1, 2, 3, 1, 2, 3]).drop(columns="score")}, k=2)
+    assert any("ranked has ties: on 1 of 3 lists" in c for c in same.warnings)
+    assert not any("ties" in c for c in judged({"one": ONE, "two": TWO}, k=2).warnings)
+
+
 def test_graded_and_past(tmp_path: Path) -> None:
     test = TEST.assign(gain=[3.0, 1.0, 1.0, 2.0])
     train = pd.DataFrame({"user_id": ["a", "b", "d", "d"], "item_id": ["z", "x", "x", "y"]})

@@ -15,7 +15,7 @@ from shortlist.cli.main import app
 from shortlist.errors import ShortlistError
 from shortlist.simulate.closed_loop.loop import simulate
 from shortlist.simulate.closed_loop.measures import MEASURES
-from shortlist.simulate.closed_loop.report import loop_page, sentences
+from shortlist.simulate.closed_loop.report import loop_page, sentences, text_tables
 from shortlist.simulate.closed_loop.result import LoopResult, over_seeds
 from shortlist.simulate.registry import WORLDS, make_world
 from shortlist.simulate.world import World
@@ -88,11 +88,38 @@ def test_intervals_equal_those_computed_by_hand() -> None:
     low, high = stats.t.interval(0.95, 3, loc=3.0, scale=values.std(ddof=1) / 2)
     assert (found.value, found.low, found.high) == pytest.approx((3.0, low, high))
     alone = over_seeds(np.array([2.0]))
-    assert (alone.value, alone.low, alone.high) == (2.0, 2.0, 2.0)
+    assert alone.value == 2.0
+    assert not alone.has_interval
     loop = LoopResult("w", "seconds", {n: {m: np.array(v, float)[:, None] for m in MEASURES} for n, v in {"recipe": [4, 9], "other": [2, 3]}.items()}, {"recipe": "", "other": ""})  # fmt: skip
     # ratios of 2 and 3 in two worlds: their geometric mean is √6
     assert loop.relative_gain("recipe", "other").value == pytest.approx(np.sqrt(6) - 1)
     assert loop.relative_gain("other", "recipe").high > 0
+
+
+def test_one_world_has_no_interval_anywhere() -> None:
+    measures = {
+        n: {m: np.array([[v, v + 1]]) for m in MEASURES} for n, v in {"recipe": 4.0, "other": 2.0}.items()
+    }
+    loop = LoopResult("w", "seconds", measures, {"recipe": "", "other": ""}, {"seeds": 1, "rounds": 2})
+    said = sentences(loop)
+    assert said == ["Gain of the recipe in seconds per user: +80% over other (one world, no interval)."]
+    outcomes = text_tables(loop)[0]
+    assert [column.header for column in outcomes.columns] == [
+        "policy",
+        "outcome",
+        "gain of recipe",
+        "first",
+        "last",
+    ]
+    page = loop_page(loop)
+    assert "There is one world, so there are no intervals" in page
+    assert "nan" not in page.lower()
+    assert 'class="band' not in page
+    assert 'class="whisker"' not in page
+    # without an interval no difference is called better
+    assert "better" not in page.partition("<body")[2]
+    outcome = loop.to_json()["policies"]["recipe"]["outcome"]
+    assert outcome == {"value": 4.5, "low": None, "high": None}
 
 
 def test_page_and_json(result: LoopResult) -> None:

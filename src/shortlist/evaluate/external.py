@@ -187,6 +187,7 @@ def _list_warnings(name: str, lists: ExternalLists, test: ExternalTest, k: int) 
         )
     if lists.slates.shape[1] < k:
         found.append(f"{name} has lists of at most {lists.slates.shape[1]} items, but {k} are evaluated.")
+    found += _tie_warnings(name, lists, k)
     c = test.catalogue
     if c.indptr is not None and c.taken is not None:
         slates = lists.slates[:, :k]
@@ -203,3 +204,19 @@ def _list_warnings(name: str, lists: ExternalLists, test: ExternalTest, k: int) 
                 "not count them."
             )
     return found
+
+
+def _tie_warnings(name: str, lists: ExternalLists, k: int) -> list[str]:
+    """Return how many lists have ties, because the order of the table's rows decides about them."""
+    tied = int(lists.tied(k).sum())
+    if not tied:
+        return []
+    people = int((lists.slates[:, 0] >= 0).sum())
+    constant = int(lists.constant.sum())
+    whole = f" On {constant:,} of them every item has the same score." if constant else ""
+    text = (
+        f"{name} has ties: on {tied:,} of {people:,} lists, items among the first {k} have the same score or rank as "
+        f"the next item.{whole} The order of the table's rows decides between them, so the metrics of {name} depend on "
+        "that order. Give each item of a list a rank of its own, or break the ties at random."
+    )
+    return [text]

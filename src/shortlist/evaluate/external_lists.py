@@ -105,6 +105,10 @@ class ExternalLists:
         People with a list who are not in the test.
     outside : int
         Listed items that neither training nor the table of items knows.
+    first_tie : ndarray of int64, shape (people,)
+        The first place (from 0) whose rank or score equals that of the next place; −1 without a tie.
+    constant : ndarray of bool, shape (people,)
+        Whether all entries of a list, at least two, have the same rank or score.
     """
 
     slates: NDArray[np.int32]
@@ -112,6 +116,12 @@ class ExternalLists:
     missing: int
     others: int
     outside: int
+    first_tie: NDArray[np.int64]
+    constant: NDArray[np.bool_]
+
+    def tied(self, k: int) -> NDArray[np.bool_]:
+        """Return for which people the order of the table's rows decides about the first k places."""
+        return np.asarray((self.first_tie >= 0) & (self.first_tie < k))
 
 
 def read_lists(source: Any, name: str, people: IdMap, items: IdMap, longest: int = 1000) -> ExternalLists:
@@ -141,8 +151,7 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, longest: int
     _check_same_type(users, people, name, "user")
     _check_same_type(things, items, name, "item")
     key = _sort_key(table, name, users, things)
-    owner = people.codes(users)
-    code = items.codes(things)
+    owner, code = people.codes(users), items.codes(things)
     known = owner >= 0
     if not known.any():
         raise DataError(
@@ -153,8 +162,9 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, longest: int
         )
     unknown = np.flatnonzero(known & (code < 0))
     if len(unknown):
-        items = items.extended(things.take(pa.array(unknown)))
-        code[unknown] = items.codes(things.take(pa.array(unknown)))
+        new = things.take(pa.array(unknown))
+        items = items.extended(new)
+        code[unknown] = items.codes(new)
     counts = np.bincount(owner[known], minlength=len(people))
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     slates = np.full((len(people), min(int(counts.max()), longest)), -1, np.int32)
@@ -173,6 +183,7 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, longest: int
         int((counts == 0).sum()),
         len(pc.unique(users.filter(pa.array(~known)))) if not known.all() else 0,
         len(np.unique(code[unknown])),
+        *_find_ties(start, keys),
     )
 
 
@@ -220,6 +231,20 @@ def _group_by_owner(owner, code, key, start):  # type: ignore[no-untyped-def]
             keys[free[owner[row]]] = key[row]
             free[owner[row]] += 1
     return items, keys
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_ties(start, keys):  # type: ignore[no-untyped-def]
+    """Return the first place of each list whose key the next place repeats, or −1, and whether all keys are equal."""
+    first, constant = np.full(len(start) - 1, -1, np.int64), np.zeros(len(start) - 1, np.bool_)
+    for row in range(len(start) - 1):
+        own = np.sort(keys[start[row] : start[row + 1]])
+        for place in range(len(own) - 1):
+            if own[place] == own[place + 1]:
+                first[row] = place
+                break
+        constant[row] = len(own) > 1 and own[0] == own[-1]
+    return first, constant
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)

@@ -109,6 +109,11 @@ class Report:
             **facts,
         )
 
+    @property
+    def cautions(self) -> list[str]:
+        """The warnings, by their name in the JSON."""
+        return self.warnings
+
     def verdict(self) -> str:
         """State the result in sentences: better, worse or undecided; for a simulated world also the true values."""
         if self.leaks:

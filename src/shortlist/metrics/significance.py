@@ -40,6 +40,11 @@ class Estimate:
     low: float
     high: float
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether the interval is known; a single value has none, and its ends are NaN."""
+        return self.low == self.low and self.high == self.high
+
     def to_json(self) -> dict[str, float | None]:
         """Return a dictionary for JSON, which has neither NaN nor infinity: they become null."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}

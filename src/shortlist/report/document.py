@@ -174,10 +174,10 @@ class Document:
 
 
 def estimate_cell(estimate: Estimate, highlighted: bool = False) -> TableCell:
-    """Make a cell with a number and its interval under it; a dash if there is no number."""
+    """Make a cell with a number and its interval under it; a dash if there is no number, no interval if it is unknown."""
     if estimate.value != estimate.value:
         return TableCell(NO_VALUE, highlighted=highlighted)
-    detail = f"{number(estimate.low)} to {number(estimate.high)}"
+    detail = f"{number(estimate.low)} to {number(estimate.high)}" if estimate.has_interval else ""
     return TableCell(number(estimate.value), detail, highlighted=highlighted)
 
 

@@ -22,8 +22,8 @@ def bars(values: Mapping[str, Estimate], highlighted: str = "shortlist") -> Mark
         The name of the bar in the accent colour.
     """
     known = [e for e in values.values() if e.value == e.value]
-    high = max([e.high for e in known] + [0.0])
-    low = min([e.low for e in known] + [0.0])
+    high = max([max(e.value, e.high) for e in known] + [0.0])
+    low = min([min(e.value, e.low) for e in known] + [0.0])
     left = 12 + 7 * max([len(name) for name in values] + [8])
     width, row_height = 300, 24
     scale = width / ((high - low) or 1.0)
@@ -40,7 +40,7 @@ def bars(values: Mapping[str, Estimate], highlighted: str = "shortlist") -> Mark
         if e.high > e.low:
             ends = f"M{zero + e.low * scale:.1f} {y + 7.5}H{zero + e.high * scale:.1f}"
             parts.append(element("path", class_="whisker", d=ends))
-        parts.append(text(zero + max(e.high, 0) * scale + 6, y + 12, number(e.value)))
+        parts.append(text(zero + max(e.value, e.high, 0.0) * scale + 6, y + 12, number(e.value)))
     description = "Bars: " + ", ".join(f"{name} {number(e.value)}" for name, e in values.items())
     return drawing(left + width + 70, len(values) * row_height + 6, parts, description)
 

@@ -38,9 +38,10 @@ TARGETS = {"als alone": 0.1, "random": 1.0}
 """Baseline → by which share a recipe must at least exceed it."""
 METHOD = (
     "Every policy starts with the same users and the same log of the logging policy. Before each round it is retrained on all "
-    "events that it has caused, and it observes every event as it happens. Bands and intervals are over worlds (seeds); "
-    "comparisons of two policies are paired by world."
+    "events that it has caused, and it observes every event as it happens."
 )
+INTERVALS = "Bands and intervals are over worlds (seeds); comparisons of two policies are paired by world."
+ONE_WORLD = "There is one world, so there are no intervals: chance alone can explain a difference. Simulate more worlds (--seeds)."
 
 
 def sentences(result: LoopResult) -> list[str]:
@@ -71,16 +72,17 @@ def _exploration_sentence(result: LoopResult) -> str:
     explored, plain = (result.estimate(policy, DISCOVERY).value for policy in (RECIPE, NO_EXPLORATION))
     gain = result.relative_gain(RECIPE, NO_EXPLORATION)
     effect = "costs" if gain.value < 0 else "gains"
+    interval = f" ({gain.low:+.1%} to {gain.high:+.1%})" if gain.has_interval else ""
     return (
         f"With reserved exposure, {explored:.0%} of the new items were shown {DISCOVERED} times or more ({plain:.0%} without); "
-        f"it {effect} {abs(gain.value):.1%} of the outcome ({gain.low:+.1%} to {gain.high:+.1%}) over these rounds."
+        f"it {effect} {abs(gain.value):.1%} of the outcome{interval} over these rounds."
     )
 
 
 def _gain_text(gain: Estimate | None) -> str:
     if gain is None:
         return ""
-    if gain.high > gain.low:
+    if gain.has_interval:
         return f"{gain.value:+.0%} ({gain.low:+.0%} to {gain.high:+.0%})"
     return f"{gain.value:+.0%}"
 
@@ -92,14 +94,16 @@ def _description(result: LoopResult, measure: str) -> str:
 def text_tables(result: LoopResult) -> list[Table]:
     """Return the outcomes and the effects of feedback as tables for a terminal of 80 columns."""
     outcomes = _terminal_table(f"{result.name} (simulated): {_description(result, OUTCOME)} in each round")
-    for name in ("policy", "outcome", "95 %", "gain of recipe", "first", "last"):
+    several = int(result.facts.get("seeds", 1)) > 1
+    interval = ("95 %",) if several else ()
+    for name in ("policy", "outcome", *interval, "gain of recipe", "first", "last"):
         outcomes.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
     for name in sorted(result.values, key=lambda policy: -result.estimate(policy).value):
         estimate, series = result.estimate(name), result.by_round(name)
         outcomes.add_row(
             Text(name, "bold" if name == RECIPE else ""),
             number(estimate.value),
-            f"{number(estimate.low)} to {number(estimate.high)}",
+            *((f"{number(estimate.low)} to {number(estimate.high)}",) if several else ()),
             _gain_text(result.recipe_gain(name)),
             number(series[0].value),
             number(series[-1].value),
@@ -132,7 +136,7 @@ def loop_document(result: LoopResult) -> Document:
             FigureGrid(_figures(result)),
             Heading("Policies"),
             _policy_table(result),
-            Paragraph(METHOD),
+            Paragraph(f"{METHOD} {INTERVALS if int(result.facts.get('seeds', 1)) > 1 else ONE_WORLD}"),
             FactList(result.facts),
         ],
         simulated=True,

@@ -94,9 +94,9 @@ class LoopResult:
 
 
 def over_seeds(values: FloatArray) -> Estimate:
-    """Return the mean with its 95 % t-interval over seeds; a single seed has no interval."""
+    """Return the mean with its 95 % t-interval over seeds; of a single seed the ends are NaN."""
     mean, n = float(values.mean()), len(values)
     if n < 2:
-        return Estimate(mean, mean, mean)
+        return Estimate(mean, float("nan"), float("nan"))
     half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return Estimate(mean, mean - half, mean + half)
