@@ -154,12 +154,7 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, longest: int
     owner, code = people.codes(users), items.codes(things)
     known = owner >= 0
     if not known.any():
-        raise DataError(
-            f"{name}: none of its users is in the test; its first users are "
-            f"{', '.join(map(str, users[:3].to_pylist()))}, those of the test "
-            f"{', '.join(map(str, people.values[:3].to_pylist()))}",
-            field="user",
-        )
+        raise _no_shared_user(name, users, people)
     unknown = np.flatnonzero(known & (code < 0))
     if len(unknown):
         new = things.take(pa.array(unknown))
@@ -184,6 +179,15 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, longest: int
         len(pc.unique(users.filter(pa.array(~known)))) if not known.all() else 0,
         len(np.unique(code[unknown])),
         *_find_ties(start, keys),
+    )
+
+
+def _no_shared_user(name: str, users: pa.Array, people: IdMap) -> DataError:
+    return DataError(
+        f"{name}: none of its users is in the test; its first users are "
+        f"{', '.join(map(str, users[:3].to_pylist()))}, those of the test "
+        f"{', '.join(map(str, people.values[:3].to_pylist()))}",
+        field="user",
     )
 
 
