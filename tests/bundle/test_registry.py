@@ -36,5 +36,5 @@ def test_versions_in_a_folder(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="is one bundle"):
         BundleRegistry(bundle).set_shadow(None)
     (folder / "models.json").write_text("{")
-    with pytest.raises(BundleError, match="cannot be read"):
+    with pytest.raises(BundleError, match="is damaged"):
         models.current()

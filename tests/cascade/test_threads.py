@@ -48,7 +48,7 @@ def background_check(recommender: Recommender, bundle: Path) -> Iterator[list[li
 
     def check() -> None:
         fresh = Recommender.load(bundle)
-        while not stop.is_set():
+        while not stop.wait(0.05):
             found.append(faults_of(fresh, recommender))
 
     thread = threading.Thread(target=check)

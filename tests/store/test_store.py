@@ -252,3 +252,25 @@ def test_a_store_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     (tmp_path / "e.sqlite").chmod(0o640)
     EventStore(tmp_path / "e.sqlite").close()
     assert (tmp_path / "e.sqlite").stat().st_mode & 0o777 == 0o640
+
+
+def test_an_erased_person_is_not_in_the_bytes_of_the_store(store_target: str) -> None:
+    """After many rows of many users, no file of the store contains the id, but for the operation that names it."""
+    store = EventStore(store_target)
+    name = "zebra-person-4711"
+    for at in range(40):
+        batch = [
+            StoredEvent(f"e{at}-{n}", name if n % 3 == 0 else f"u{n}", f"i{n}", "play", at * 1000 + n)
+            for n in range(20)
+        ]
+        slate = StoredSlate(f"s{at}", name, at, "p", ["i1"], [1.0])
+        store.write(batch, [slate])
+    assert store.erase(name, 5, "test") == {"events": 280, "slates": 40}
+    if "://" not in store_target:
+        files = Path(store_target).parent.glob(f"{Path(store_target).name}*")
+        assert sum(path.read_bytes().count(name.encode()) for path in files) == 1, (
+            "only the operation names it"
+        )
+    assert store.of_user(name) == {"events": [], "slates": []}
+    assert len(list(store.events())) == 40 * 13
+    store.close()

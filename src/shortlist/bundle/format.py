@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from shortlist.bundle.atomic import replace_folder
 from shortlist.config.project import Project, parse_project
 from shortlist.errors import BundleError
 
@@ -32,22 +31,15 @@ def write_folder(folder: Path, fill: Callable[[Path], None], facts: dict[str, An
     """
     if folder.exists() and not (folder / "manifest.json").exists() and any(folder.iterdir()):
         raise BundleError(f"{folder} exists and is no bundle; it is left as it is; choose another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
-    old = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}-old"
-    fresh.mkdir()
-    try:
+
+    def fill_whole(fresh: Path) -> None:
         fill(fresh)
         files = {str(f.relative_to(fresh)): file_digest(f) for f in sorted(fresh.rglob("*")) if f.is_file()}
         (fresh / "manifest.json").write_text(
             json.dumps({"format": FORMAT, **facts, "files": files}, indent=2), encoding="utf-8"
         )
-        if folder.exists():
-            folder.rename(old)
-        fresh.rename(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+    replace_folder(folder, fill_whole)
 
 
 def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:

@@ -18,12 +18,36 @@ from shortlist.rank.registry import load_ranker
 from shortlist.retrieve import load_retriever, parse_sources
 from shortlist.store.merge import StorePosition
 
+ATTEMPTS = 5
+"""How often a bundle is read that is being replaced."""
+
 
 def read_bundle(folder: Path) -> tuple[Model, OnlineCounters]:
     """Read a model and the counters as they stood after its log.
 
-    Raises `BundleError` where the bundle is damaged, incomplete or of another version. Nothing in it can run.
+    A bundle that is replaced while it is read is read again. Raises `BundleError` where the bundle is damaged, incomplete
+    or of another version. Nothing in it can run.
     """
+    for attempt in range(1, ATTEMPTS + 1):
+        before = _identity(folder)
+        try:
+            return _read(folder)
+        except (BundleError, ProjectError):
+            if attempt == ATTEMPTS or _identity(folder) == before:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder it is at the moment; None for none."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _read(folder: Path) -> tuple[Model, OnlineCounters]:
     manifest = read_manifest(folder)
     try:
         project = read_bundled_project(folder)

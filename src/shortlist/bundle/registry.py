@@ -13,19 +13,47 @@ servers can follow one folder.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from filelock import FileLock, Timeout
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from shortlist.bundle.atomic import replace_file
 from shortlist.errors import BundleError
 
 FILE = "models.json"
 KEPT = 50
 """Number of models that served before which `models.json` remembers."""
+LOCK = ".models.lock"
+LOCK_SECONDS = 10
+"""Seconds for which a change of the decisions waits for another one."""
+
+
+class Canary(TypedDict, total=False):
+    """A bundle that answers a share of the users."""
+
+    version: str
+    share: Annotated[float, Field(ge=0, le=1)]
+
+
+class Decisions(TypedDict, total=False):
+    """What `models.json` holds."""
+
+    pinned: str | None
+    rejected: dict[str, str]
+    canary: Canary
+    shadow: str | None
+    served: list[str]
+
+
+DECISIONS = TypeAdapter(Decisions)
 
 
 @dataclass(frozen=True)
@@ -59,6 +87,7 @@ class BundleRegistry:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.single = (self.folder / "manifest.json").exists()
+        self._lock = FileLock(self.folder / LOCK, timeout=LOCK_SECONDS)
 
     def list(self) -> list[BundleVersion]:
         """All bundles, oldest first; a folder that is no bundle is left out."""
@@ -105,12 +134,35 @@ class BundleRegistry:
     def decisions(self) -> dict[str, Any]:
         """What was decided: `pinned`, `rejected` (version → reason), `canary`, `shadow`, and `served`, oldest first."""
         empty: dict[str, Any] = {"pinned": None, "rejected": {}, "canary": {}, "shadow": None, "served": []}
+        path = self.folder / FILE
         try:
-            return {**empty, **json.loads((self.folder / FILE).read_text(encoding="utf-8"))}
+            return {**empty, **DECISIONS.validate_json(path.read_bytes())}
         except FileNotFoundError:
             return empty
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise BundleError(
+                f"{path} is damaged: {f'{place}: ' if place else ''}{first['msg']}; correct it, or remove it to follow the "
+                "newest bundle",
+                field=place or None,
+            ) from None
         except (OSError, ValueError) as error:
-            raise BundleError(f"{self.folder / FILE} cannot be read: {error}") from None
+            raise BundleError(f"{path} cannot be read: {error}") from None
+
+    @contextmanager
+    def _deciding(self) -> Iterator[None]:
+        """Hold the decisions while they are read and changed: servers and commands change them at the same time."""
+        if self.single:
+            yield
+            return
+        try:
+            with self._lock:
+                yield
+        except Timeout:
+            raise BundleError(
+                f"{self.folder / LOCK} is held by another process for more than {LOCK_SECONDS} seconds"
+            ) from None
 
     def _decide(self, **changes: Any) -> None:
         if self.single:
@@ -119,29 +171,31 @@ class BundleRegistry:
                 "have versions of it",
                 field="bundle",
             )
-        fresh = self.folder / f".{FILE}-{uuid.uuid4().hex[:8]}"
-        fresh.write_text(json.dumps({**self.decisions(), **changes}, indent=2), encoding="utf-8")
-        os.replace(fresh, self.folder / FILE)  # noqa: PTH105
+        with self._deciding():
+            replace_file(self.folder / FILE, json.dumps({**self.decisions(), **changes}, indent=2))
 
     def promote(self, version: str) -> BundleVersion:
         """Pin a bundle: it serves until another is promoted or the pin is released. An earlier rejection is removed."""
-        bundle, decisions = self.find(version), self.decisions()
-        rejected = {v: why for v, why in decisions["rejected"].items() if v != bundle.version}
-        canary = {} if decisions["canary"].get("version") == bundle.version else decisions["canary"]
-        shadow = None if decisions["shadow"] == bundle.version else decisions["shadow"]
-        self._decide(pinned=bundle.version, rejected=rejected, canary=canary, shadow=shadow)
+        with self._deciding():
+            bundle, decisions = self.find(version), self.decisions()
+            rejected = {v: why for v, why in decisions["rejected"].items() if v != bundle.version}
+            canary = {} if decisions["canary"].get("version") == bundle.version else decisions["canary"]
+            shadow = None if decisions["shadow"] == bundle.version else decisions["shadow"]
+            self._decide(pinned=bundle.version, rejected=rejected, canary=canary, shadow=shadow)
         return bundle
 
     def rollback(self) -> BundleVersion:
         """Pin the bundle that served before the present one, and reject the present one."""
-        now, served = self.current(), self.decisions()["served"]
-        earlier = [v for v in served if v != now.version and any(m.version == v for m in self.list())]
-        if not earlier:
-            raise BundleError(
-                f"no model served before {now.version} here, so there is none to go back to", field="version"
-            )
-        self.reject(now.version, "rolled back by an operator")
-        return self.promote(earlier[-1])
+        with self._deciding():
+            now, served = self.current(), self.decisions()["served"]
+            earlier = [v for v in served if v != now.version and any(m.version == v for m in self.list())]
+            if not earlier:
+                raise BundleError(
+                    f"no model served before {now.version} here, so there is none to go back to",
+                    field="version",
+                )
+            self.reject(now.version, "rolled back by an operator")
+            return self.promote(earlier[-1])
 
     def release(self) -> None:
         """Follow the newest bundle again."""
@@ -149,7 +203,8 @@ class BundleRegistry:
 
     def reject(self, version: str, why: str) -> None:
         """Keep a bundle from serving, with the reason."""
-        self._decide(rejected={**self.decisions()["rejected"], version: why})
+        with self._deciding():
+            self._decide(rejected={**self.decisions()["rejected"], version: why})
 
     def set_canary(self, version: str, share: float) -> BundleVersion:
         """Let a bundle answer a share of the users, 0 to 1; 0 ends it."""
@@ -180,9 +235,10 @@ class BundleRegistry:
 
     def record_serving(self, version: str) -> None:
         """Remember that a bundle began to serve."""
-        served = self.decisions()["served"]
-        if not self.single and (not served or served[-1] != version):
-            self._decide(served=[*served[1 - KEPT :], version])
+        if self.single or self.decisions()["served"][-1:] == [version]:  # a folder may be read-only
+            return
+        with self._deciding():
+            self._decide(served=[*self.decisions()["served"][1 - KEPT :], version])
 
     def __repr__(self) -> str:
         return f"BundleRegistry({str(self.folder)!r}, {len(self.list())} bundles)"

@@ -26,7 +26,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from shortlist.errors import StoreError
 from shortlist.store.event_store import EventStore
-from shortlist.store.records import Operation, StoredEvent, StoredSlate
+from shortlist.store.records import Operation, StoredEvent, StoredSlate, user_forms
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -205,6 +205,19 @@ class Writer:
             elif len(self._slates) == SLATE_BATCH:
                 self._wake.notify()
 
+    async def erase(self, user: Any, time: int, by: str) -> dict[str, int]:
+        """Erase a user from the store, and the user's slates that wait to be written; see `EventStore.erase`."""
+
+        def erased(store: EventStore) -> dict[str, int]:
+            forms = set(user_forms(user))
+            with self._wake:
+                kept = [slate for slate in self._slates if forms.isdisjoint(user_forms(slate.user))]
+                waiting, self._slates = len(self._slates) - len(kept), kept
+            found = store.erase(user, time, by)
+            return {**found, "slates": found["slates"] + waiting}
+
+        return await self.call(erased)
+
     # ---------------------------------------------------------------- on the thread
 
     def _main(self, opened: Future[None]) -> None:
@@ -228,10 +241,12 @@ class Writer:
                 self._wake.wait(POLL)
             stopped, calls, self._calls = self._stopped, self._calls, []
             batch, slates = ([], []) if self._loop is None else self._due_rows(stopped)
-        for call in calls:
-            call(store)
         if self._loop is not None:
             self._transaction(store, batch, slates)
+        for (
+            call
+        ) in calls:  # after what was taken above: an erasure must not be followed by rows from before it
+            call(store)
         return not stopped or bool(self._waiting)
 
     def _due_rows(self, stopped: bool) -> tuple[list[_Waiting], list[StoredSlate]]:

@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shortlist.errors import StoreError, import_extra
 
-PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000")
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000", "secure_delete = ON")
+"""`secure_delete` overwrites deleted rows with zeros: an erased person must not be readable in the file."""
 
 
 def open_engine(target: str) -> Engine:

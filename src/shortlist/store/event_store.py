@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from shortlist.store.read import read_events, read_identity, read_operations, re
 from shortlist.store.records import Operation, StoredEvent, StoredSlate
 from shortlist.store.write import erase_user, write_events, write_operation, write_slates
 
+log = logging.getLogger("shortlist.store")
 LOCK = 7_301_955
 """Number of the advisory lock that PostgreSQL's writers take in turn."""
 PAGE = 20_000
@@ -163,6 +166,10 @@ class EventStore:
     def erase(self, user: Any, time: int, by: str) -> dict[str, int]:
         """Delete all that is stored of a user, and store the operation, so that earlier models hide the user.
 
+        The bytes go too. SQLite writes the store anew (VACUUM) and empties its write-ahead log, which takes about a
+        second a gigabyte; PostgreSQL marks the space as free and overwrites it later. The id itself remains once, in the
+        operation.
+
         Parameters
         ----------
         user
@@ -180,7 +187,28 @@ class EventStore:
         with self.writing() as connection:
             deleted = erase_user(connection, user)
             write_operation(connection, Operation(time, "erase", user, deleted, by))
+        self._clean()
         return deleted
+
+    def _clean(self) -> None:
+        """Remove the bytes of deleted rows."""
+        if self.engine.dialect.name == "postgresql":
+            with database_errors(self.target), self.engine.connect() as opened:
+                opened.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
+                    "VACUUM events, slates"
+                )
+            return
+        connection = self.engine.raw_connection()  # VACUUM runs outside of transactions
+        try:
+            connection.cursor().execute("VACUUM")
+        except sqlite3.OperationalError:  # another process uses the store for longer than the time-out
+            log.warning(
+                "the store is in use: deleted rows are overwritten, but the store is not written anew"
+            )
+        finally:
+            with suppress(sqlite3.OperationalError):
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.close()
 
     def events_since(self, row: int, limit: int = PAGE) -> list[tuple[int, StoredEvent]]:
         """Return at most `limit` events after a row, in order, each with its row."""

@@ -40,15 +40,17 @@ def add(app: FastAPI, service: Service) -> None:
     async def erase(user: PathId, request: Request) -> Response:
         """Erase a person: stored events and slates, and the live state; the model's log of them is not read any more.
 
-        The next training from the store leaves them out; a table of slates is cleaned by `shortlist erase --export`.
+        `train_again` names the models whose log holds the person: train them again from the store, which leaves the person
+        out, and remove their bundles. A table of slates is cleaned by `shortlist erase --export`.
         """
         own = service.live.serving.recommender.dataset.users.ids.own(user)
         by = request.scope.get("key", "anybody")
-        removed = await service.writer.call(EventStore.erase, own, int(time.time() * 1000), by)
+        removed = await service.writer.erase(own, int(time.time() * 1000), by)
         rows = await service.writer.call(EventStore.operations_since, service.live.serving.operation)
         if rows:
             await wait_until_landed(service, rows[-1][0])
-        return Json({"user": own, "erased": removed})
+        trained = [m.version for m in service.live.all if m.recommender.dataset.users.ids.code(own) >= 0]
+        return Json({"user": own, "erased": removed, "train_again": trained})
 
     @app.get("/v1/users/{user:id}/export", responses=ERRORS, tags=["people"])
     async def export(user: PathId) -> Response:
