@@ -8,7 +8,7 @@ WORKERS := -n 2 --dist worksteal --durations=20
 # each of the two workers uses one thread of BLAS and of XGBoost
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-full check coverage lint programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank screenshot clean
+.PHONY: demo test test-full check coverage lint programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -115,6 +115,36 @@ screenshot: $(VENV)/.tested
 
 docs: $(VENV)/.tested
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
+
+build/tools/.installed: pyproject.toml
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
+	build/tools/bin/pip install -q --disable-pip-version-check --group tools
+	@touch $@
+
+# the packages of the image, with hashes
+lock: build/tools/.installed
+	build/tools/bin/uv pip compile -q pyproject.toml --extra postgres --extra index --extra tracing --generate-hashes \
+	  --python-version 3.11 --no-header --no-annotate -o deploy/requirements.lock
+	sed -i '1i # The packages of the image, with hashes. Written by: make lock' deploy/requirements.lock
+
+# the lowest versions that pyproject.toml allows, in an environment of their own, and the fast tests
+LOWEST := tests/test_requests.py tests/metrics tests/retrieve tests/rank tests/rerank tests/store tests/serve/test_origin.py
+lowest: build/tools/.installed
+	build/tools/bin/uv pip compile -q pyproject.toml --group dev --extra frames --resolution lowest-direct \
+	  --python-version 3.11 -o build/lowest.txt
+	build/tools/bin/uv venv -q --allow-existing --python 3.11 build/lowest
+	build/tools/bin/uv pip install -q --python build/lowest/bin/python -r build/lowest.txt
+	build/tools/bin/uv pip install -q --python build/lowest/bin/python --no-deps -e .
+	$(THREADS) build/lowest/bin/python -m pytest $(WORKERS) $(LOWEST)
+
+# known vulnerabilities of the image's packages; needs the network
+audit: build/tools/.installed
+	build/tools/bin/pip-audit --disable-pip --require-hashes -r deploy/requirements.lock
+
+# the image's packages as a CycloneDX document
+sbom: build/tools/.installed
+	build/tools/bin/cyclonedx-py requirements deploy/requirements.lock --pyproject pyproject.toml -o build/sbom.json
 
 clean:
 	rm -rf $(VENV) demo artifacts build dist

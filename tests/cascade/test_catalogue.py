@@ -109,3 +109,16 @@ def test_memory_returns_after_many_changes_and_a_model_swap(bundle: Path) -> Non
     gc.collect()
     assert model() is None
     assert snapshots[-1]() is None
+
+
+def test_room_for_added_items(state: LiveState, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More items than there is room for are refused before they are stored; changes of present items never are."""
+    monkeypatch.setattr("shortlist.cascade.catalogue.SPARE_ITEMS", 3)
+    state.change_items([ADDED])
+    state.catalogue.check_room(["a", "b", "a", "new", "m00001"])
+    with pytest.raises(RequestError, match="1 items were added since training, and there is room for 3"):
+        state.catalogue.check_room(["a", "b", "c"])
+    state.change_items([ItemChange("a"), ItemChange("b")])
+    state.catalogue.check_room(["a", "m00001"])
+    with pytest.raises(RequestError, match="train again to add 1 more"):
+        state.catalogue.check_room(["c"])

@@ -20,7 +20,7 @@ from shortlist.config.project import Project
 from shortlist.data.attributes import TimeAttribute
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.lazy import lazy_property
-from shortlist.errors import DataError
+from shortlist.errors import DataError, RequestError
 from shortlist.features.keys import SPARE_ITEMS
 from shortlist.rerank.filters import allowed_items
 from shortlist.rerank.pipeline import RerankPipeline
@@ -115,6 +115,18 @@ class Catalogue:
             if excluded is not None and excluded.any():
                 allowed = ~excluded if allowed is None else allowed & ~excluded
         return allowed
+
+    def check_room(self, items: Sequence[Any]) -> None:
+        """Raise `RequestError` where the catalogue has no room for those of some items (ids) that it does not have."""
+        codes = self.items.ids.codes(list(items))
+        added = len({item for item, code in zip(items, codes.tolist(), strict=True) if code < 0})
+        there = len(self.items) - self.trained_items
+        if added and there + added > SPARE_ITEMS:
+            raise RequestError(
+                f"item: {there:,} items were added since training, and there is room for {SPARE_ITEMS:,}; train again to add "
+                f"{added:,} more",
+                field="item",
+            )
 
     def with_changes(self, changes: Sequence[ItemChange], now: int) -> Catalogue:
         """Return the catalogue after some changes, in their order. Raises `DataError` where no room is left.

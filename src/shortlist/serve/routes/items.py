@@ -26,6 +26,7 @@ def add(app: FastAPI, service: Service) -> None:
     async def change(request: Request, changes: Sequence[tuple[Any, Mapping[str, Any]]], where: str) -> int:
         checked = [ItemChange.of(item, body) for item, body in changes]
         state = service.live.serving.recommender.state
+        state.catalogue.check_room([one.item for one in checked])
         for start in range(0, len(checked), TOGETHER):  # all, before any is stored
             state.check_changes(checked[start : start + TOGETHER], where, start)
             await asyncio.sleep(0)  # requests are answered in between
