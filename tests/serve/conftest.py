@@ -14,7 +14,7 @@ from support.servers import Server
 
 @pytest.fixture(scope="module")
 def locked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, dict[str, str]]]:
-    """A server with one key per scope, and a key with a low rate limit."""
+    """A server below the path prefix /recs, with one key per scope, and a key with a low rate limit."""
     target = tmp_path_factory.mktemp("locked") / "e.sqlite"
     store = EventStore(target)
     keys = {
@@ -22,6 +22,6 @@ def locked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     }
     keys["slow"] = make_key(store, "slow", ["recommend"], 1)
     store.close()
-    server = Server(bundle, target, environment={"SHORTLIST_LOG": "json"})
+    server = Server(bundle, target, "--root-path", "/recs", environment={"SHORTLIST_LOG": "json"})
     yield server, keys
     server.stop()

@@ -44,6 +44,18 @@ def test_bodies_that_are_not_json_or_too_large_are_refused(server: Server) -> No
     assert call(f"{server.url}/v1/recommend", raw=deep)[0] in {400, 422}
 
 
+@pytest.mark.parametrize(
+    "value", ["[" * 3000 + "]" * 3000, '{"a":' * 3000 + "1" + "}" * 3000, "9" * 6000, "\xff", "{", "", "nul"]
+)
+def test_a_body_that_cannot_be_parsed_is_refused_like_others(server: Server, value: str) -> None:
+    for path in ("/v1/recommend", "/v1/page", "/v1/events", "/v1/why", "/v1/items"):
+        for body in (value, f'{{"user": {value}}}'):
+            status, answer = call(server.url + path, raw=body.encode("latin-1"))
+            assert status in {400, 422}
+            assert set(answer) == {"error", "field"}
+            assert answer["error"]
+
+
 def test_headers_of_every_response(server: Server) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port)
     for path in ("/", "/healthz", "/v1/project", "/nowhere"):

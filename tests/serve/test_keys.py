@@ -6,6 +6,7 @@ import http.client
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from shortlist.cli.main import app
@@ -20,7 +21,9 @@ from support.waiting import wait_for
 PLAY = {"user": "u00002", "item": "m00001", "kind": "play", "value": 7.0}
 
 
-def test_scopes_allow_only_their_own_routes(locked: tuple[Server, dict[str, str]]) -> None:
+@pytest.mark.parametrize("prefix", ["", "/recs", "/%72ecs"])
+def test_scopes_allow_only_their_own_routes(locked: tuple[Server, dict[str, str]], prefix: str) -> None:
+    """Also where a proxy leaves its path prefix: access control and routes see the same path."""
     server, keys = locked
     doors: dict[str, tuple[str, str, Any]] = {
         "recommend": ("POST", "/v1/recommend", {"user": "u00001", "n": 2}),
@@ -28,6 +31,7 @@ def test_scopes_allow_only_their_own_routes(locked: tuple[Server, dict[str, str]
         "admin": ("GET", "/v1/admin/audit", None),
         "metrics": ("GET", "/metrics", None),
     }
+    doors = {scope: (method, prefix + path, body) for scope, (method, path, body) in doors.items()}
     for scope, (method, path, body) in doors.items():
         assert call(server.url + path, body, method=method)[0] == 401
         assert call(server.url + path, body, method=method, headers=bearer("sl_wrong"))[0] == 401
@@ -36,7 +40,11 @@ def test_scopes_allow_only_their_own_routes(locked: tuple[Server, dict[str, str]
             status = call(server.url + path, body, method=method, headers=bearer(keys[name]))[0]
             assert status == (200 if name == scope else 403), (path, name)
     for path in ("/", "/healthz", "/readyz", "/page/main.js", "/openapi.json"):
-        assert call(server.url + path)[0] == 200
+        assert call(server.url + prefix + path)[0] == 200
+    assert (
+        call(f"{server.url}/recs{prefix or '/recs'}/v1/admin/audit", headers=bearer(keys["recommend"]))[0]
+        == 404
+    )
 
 
 def test_every_route_requires_a_scope(locked: tuple[Server, dict[str, str]]) -> None:

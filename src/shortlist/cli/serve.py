@@ -92,7 +92,10 @@ def serve(
     allowed_host: AllowedHosts = None,
     cors_origin: Origins = None,
     root_path: Annotated[
-        str, typer.Option(help="Path prefix below which a reverse proxy serves this server, such as /recs.")
+        str,
+        typer.Option(
+            help="Path prefix below which a reverse proxy serves this server, such as /recs; the proxy may remove it or leave it."
+        ),
     ] = "",
     admin_without_key: Annotated[
         bool, typer.Option(help="Let anyone on this machine change models while there are no API keys.")
@@ -107,7 +110,7 @@ def serve(
     Given a folder of bundles (`shortlist train --out models/`), the newest bundle serves, and newer ones replace it without a restart.
     """
     load_functions(functions)
-    settings = ServerSettings(
+    settings = ServerSettings.of(
         hosts=tuple(allowed_host or ()),
         origins=tuple(cors_origin or ()),
         root_path=root_path,
@@ -119,7 +122,7 @@ def serve(
 
 def run_server(bundle: Path, options: ServerOptions) -> None:
     """Serve until interrupted. Workers are separate processes and get their options through environment variables."""
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
@@ -158,6 +161,8 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
         port=options.port,
         workers=options.workers,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # while it waits for the version of HTTP, Granian waits without end
+        websockets=False,
         factory=True,
         respawn_failed_workers=True,
         workers_kill_timeout=options.grace,

@@ -10,6 +10,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from shortlist.errors import RequestError, ShortlistError, StoreError, suggestion
 from shortlist.requests import FIELDS
@@ -81,6 +82,15 @@ def add_error_handlers(app: FastAPI) -> None:
     async def not_found(_request: Request, error: Any) -> Response:
         detail = getattr(error, "detail", "Not Found")
         return failure(detail if detail != "Not Found" else "there is nothing here", 404)
+
+    @app.exception_handler(HTTPException)
+    async def not_readable(_request: Request, error: HTTPException) -> Response:
+        if error.status_code == 400 and error.__cause__ is not None:  # raised where FastAPI reads a body
+            return failure(
+                "the body cannot be read: it broke off, is nested too deeply, or has a number of too many digits",
+                400,
+            )
+        return failure(str(error.detail), error.status_code)
 
     @app.exception_handler(405)
     async def method_not_allowed(_request: Request, error: Any) -> Response:

@@ -19,15 +19,16 @@ from pathlib import Path
 import numba
 import pyarrow as pa
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
 from shortlist.features.custom import load_functions
 from shortlist.serve.answers import add_error_handlers
 from shortlist.serve.logs import set_up_logs, tracer
+from shortlist.serve.middleware.cors import AllowedOrigins
 from shortlist.serve.middleware.fast_path import FastPath, recommend_route
 from shortlist.serve.middleware.guard import Guard
 from shortlist.serve.middleware.paths import EncodedPaths
+from shortlist.serve.middleware.prefix import PathPrefix
 from shortlist.serve.routes import (
     catalogue,
     docs,
@@ -80,7 +81,8 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
         version=__version__,
         summary="Recommendations, live events and similar items.",
         lifespan=lifespan,
-        root_path=settings.root_path,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
+        redirect_slashes=not settings.root_path,  # redirects would lead to addresses without the prefix
         docs_url=None,
         redoc_url=None,
     )
@@ -95,13 +97,9 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
         Guard, keyring=service.keyring, metrics=service.metrics, settings=settings, tracer=tracer()
     )
     if settings.origins:  # outside the guard, because browsers send no key with a preflight
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.origins,
-            allow_methods=("GET", "POST", "PUT", "DELETE"),
-            allow_headers=("authorization", "content-type", "x-request-id"),
-            expose_headers=("x-request-id",),
-        )
+        app.add_middleware(AllowedOrigins, origins=settings.origins)
+    if settings.root_path:
+        app.add_middleware(PathPrefix, prefix=settings.root_path)
     app.add_middleware(EncodedPaths)
     return app
 

@@ -22,6 +22,7 @@ import orjson
 from shortlist.serve.keys import Key, Keyring
 from shortlist.serve.middleware.asgi import App, Message, Receive, Scope, Send
 from shortlist.serve.middleware.origin import SAFE, OriginPolicy
+from shortlist.serve.middleware.unfinished import Unfinished
 from shortlist.serve.settings import ServerSettings
 from shortlist.serve.telemetry import Metrics
 
@@ -53,6 +54,10 @@ class TooLargeError(Exception):
 
 class TooSlowError(Exception):
     """The body of a request did not arrive in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 def required_scope(method: str, path: str, query: bytes = b"") -> str | None:
@@ -97,13 +102,14 @@ class Guard:
         self.app, self.keyring, self.metrics, self.tracer = app, keyring, metrics, tracer
         self.settings = settings or ServerSettings()
         self.policy = OriginPolicy(self.settings.hosts, self.settings.origins)
+        self.unfinished = Unfinished(self.settings.body_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self.settings.body_seconds)
+        exchange = _Exchange(scope, receive, send, self.unfinished)
         span = self.tracer.start_span(f"{scope['method']} {scope['path']}") if self.tracer else None
         key: Key | None = None
         try:
@@ -115,8 +121,8 @@ class Guard:
                 await self.app(scope, exchange.receive, exchange.send)
         except TooLargeError:
             await exchange.refuse(Refusal(413, f"the body is larger than {MAX_BODY:,} bytes"))
-        except TooSlowError:
-            sentence = f"the body did not arrive within {self.settings.body_seconds:g} seconds"
+        except TooSlowError as error:
+            sentence = f"the body did not arrive within {error.seconds:g} seconds"
             await exchange.refuse(Refusal(408, sentence, ((b"connection", b"close"),)))
         except Exception as error:  # noqa: BLE001 - the client gets a sentence, the log the place
             faults.error(
@@ -207,9 +213,9 @@ class Guard:
 class _Exchange:
     """One request and its answer, as they pass through the guard."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, body_seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, unfinished: Unfinished) -> None:
         self.scope, self._receive, self._send = scope, receive, send
-        self._body_seconds = body_seconds
+        self._unfinished, self._seconds = unfinished, 0.0
         self.started = time.perf_counter()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
@@ -220,22 +226,24 @@ class _Exchange:
 
     async def receive(self) -> Message:
         """Pass on what the client sends, up to the largest body and the longest time."""
+        if self._complete:
+            return await self._receive()  # a client is only watched for leaving
+        self._unfinished.enter()
         try:
-            async with asyncio.timeout(self._left()):
+            self._seconds = self._seconds or self._unfinished.limit()
+            async with asyncio.timeout(self.started + self._seconds - time.perf_counter()):
                 message = await self._receive()
         except TimeoutError:
-            self._broken = TooSlowError()
+            self._broken = TooSlowError(self._seconds)
             raise self._broken from None
+        finally:
+            self._unfinished.leave()
         self._received += len(message.get("body", b""))
         if self._received > MAX_BODY:
             self._broken = TooLargeError()
             raise self._broken
         self._complete = not message.get("more_body", False)
         return message
-
-    def _left(self) -> float | None:
-        """Seconds that are left for the body; None after its end, where a client is only watched for leaving."""
-        return None if self._complete else self.started + self._body_seconds - time.perf_counter()
 
     async def send(self, message: Message) -> None:
         """Pass on the answer, with the headers that every answer has."""
@@ -251,22 +259,26 @@ class _Exchange:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with a refusal, unless an answer has begun."""
+        if not isinstance(self._broken, TooSlowError):  # nothing more can be expected of it
+            await self._drain()
         self._broken = None
-        await self._drain()
         if not self.begun:
             await _answer(self.send, refusal)
 
     async def _drain(self) -> None:
         """Take in the rest of a refused body, within bounds: the client would otherwise see a broken connection."""
         received = 0
+        self._unfinished.enter()
         try:
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(min(DRAIN_SECONDS, self._unfinished.limit())):
                 while received < DRAIN and not self._complete:
                     message = await self._receive()
                     received += len(message.get("body", b""))
                     self._complete = message["type"] != "http.request" or not message.get("more_body")
         except TimeoutError:
             return
+        finally:
+            self._unfinished.leave()
 
 
 async def _answer(send: Send, refusal: Refusal) -> None:

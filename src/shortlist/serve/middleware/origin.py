@@ -14,10 +14,13 @@ W3C, "Fetch Metadata Request Headers". OWASP, "Cross-Site Request Forgery Preven
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
+HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d*)?")
+"""A Host header: an IPv6 address in brackets or a name, and a port."""
 REMEMBERED = 1_000
 """Host headers whose check is remembered."""
 
@@ -74,16 +77,18 @@ class OriginPolicy:
 
 
 def _name(host: bytes) -> str:
-    """Return the name of a Host header, without port and brackets, in lower case."""
+    """Return the name of a Host header, in lower case, without port, brackets and a dot at its end.
+
+    A header of another form is returned as it is: it can be an IPv6 address without brackets, and nothing else matches.
+    """
     text = host.decode("latin-1").lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.rpartition(":")[0] if text.count(":") == 1 else text
+    match = HOST.fullmatch(text)
+    return text if match is None else (match[1] or match[2] or "").rstrip(".")
 
 
 def _is_this_machine(name: str) -> bool:
     """Whether a name cannot have been resolved by an attacker: localhost, or an address that needs no resolution."""
-    if name in {"localhost", "localhost."} or name.endswith(".localhost"):
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
         ipaddress.ip_address(name)
