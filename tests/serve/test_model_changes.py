@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,35 @@ def test_models_change_under_load_without_failed_requests(bundle: Path, tmp_path
     assert len(list(store.events())) == len({e.event_id for e in store.events()}) >= load.answered - 3
     changes = [o.body["version"] for _, o in store.operations_since(0) if o.what == "model"]
     assert changes == ["v1", "v2", "v4"]
+
+
+def test_answers_do_not_say_where_bundles_lie(bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    copy_bundle(bundle, folder / "a", "a", 1000)
+    broken = copy_bundle(bundle, folder / "b", "b", 500)
+    server = Server(folder, tmp_path / "e.sqlite", "--admin-without-key")
+
+    def texts() -> str:
+        answers = [
+            call(f"{server.url}/v1/admin/models/{what}", {"version": "c", **more})
+            for what, more in (("promote", {}), ("shadow", {}), ("canary", {"share": 0.5}))
+        ]
+        assert [status for status, _ in answers] == [422] * 3
+        places = ("/readyz", "/v1/admin/models", "/v1/admin/live", "/v1/admin/report")
+        return json.dumps([answers, *(call(server.url + place) for place in places)])
+
+    try:
+        assert "no model 'c'" in texts()
+        assert str(tmp_path) not in texts()
+        BundleRegistry(folder).reject("b", f"{broken}/items.arrow is damaged")
+        assert "b/items.arrow is damaged" in texts()
+        assert str(tmp_path) not in texts()
+        (folder / "models.json").write_text("{")
+        wait_for(lambda: call(f"{server.url}/readyz")[1]["status"] == "degraded", "the damage to be noticed")
+        assert "models.json is damaged" in texts()
+        assert str(tmp_path) not in texts()
+    finally:
+        server.stop()
 
 
 def test_canary_serves_its_share_of_users(recommender: Recommender, bundle: Path) -> None:

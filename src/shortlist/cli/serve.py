@@ -16,6 +16,8 @@ from shortlist.serve.settings import ServerSettings
 
 HEADER_MS = 10_000
 """Longest time in which the headers of a request must arrive, milliseconds."""
+CONNECTIONS = 1_024
+"""Connections of a worker; further ones wait to be accepted."""
 
 
 AllowedHosts = Annotated[
@@ -163,6 +165,7 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,  # while it waits for the version of HTTP, Granian waits without end
         websockets=False,
+        backpressure=CONNECTIONS,
         factory=True,
         respawn_failed_workers=True,
         workers_kill_timeout=options.grace,

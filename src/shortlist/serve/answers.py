@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -50,8 +51,11 @@ def no_such_item(item: Any) -> Json:
     return failure(f"the catalogue has no item {item!r}", 404, "item")
 
 
-def add_error_handlers(app: FastAPI) -> None:
-    """Turn every exception that a request can cause into an answer with a sentence and a field."""
+def add_error_handlers(app: FastAPI, shown: Callable[[str], str]) -> None:
+    """Turn every exception that a request can cause into an answer with a sentence and a field.
+
+    `shown` returns a message as clients may see it.
+    """
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> Response:
@@ -76,7 +80,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ShortlistError)
     async def refused(_request: Request, error: ShortlistError) -> Response:
-        return failure(error.message, 422 if isinstance(error, RequestError) else 400, error.field)
+        return failure(shown(error.message), 422 if isinstance(error, RequestError) else 400, error.field)
 
     @app.exception_handler(404)
     async def not_found(_request: Request, error: Any) -> Response:

@@ -88,7 +88,7 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
     )
     app.state.service = service
     _release_memory()
-    add_error_handlers(app)
+    add_error_handlers(app, service.without_folder)
     for routes in (recommend, events, operations, items, users, models, page, catalogue, live):
         routes.add(app, service)
     docs.add(app)

@@ -40,9 +40,14 @@ class Service:
     def faults(self) -> list[str]:
         """Why the server is degraded; empty where it is not."""
         found = ["the event store cannot be used; the server's log says why"] if self.writer.fault else []
-        if self.watcher.fault:  # it names a bundle; where bundles lie is no business of clients
-            found.append(self.watcher.fault.replace(f"{self.registry.folder}{os.sep}", ""))
+        if self.watcher.fault:
+            found.append(self.without_folder(self.watcher.fault))
         return found
+
+    def without_folder(self, text: str) -> str:
+        """Return a message about bundles without the folder: where bundles lie is no business of clients."""
+        folder = str(self.registry.folder)
+        return text.replace(f"{folder}{os.sep}", "").replace(folder, "the folder of models")
 
 
 def report_path(bundle: str | Path) -> Path:

@@ -42,7 +42,10 @@ def add(app: FastAPI, service: Service) -> None:
         """The latest evaluation report, as `shortlist evaluate` or `shortlist demo` wrote it."""
         path = service.report
         if not path.is_file():
-            note = f"There is no report yet. `shortlist evaluate --html {path}` writes one; --report names another place."
+            note = (
+                f"There is no report yet. `shortlist evaluate --html {path.name}` writes one. The server looks for it beside the "
+                "bundle; `shortlist serve --report` names another place."
+            )
             return Json({"html": None, "note": note})
         text = await asyncio.to_thread(path.read_text, encoding="utf-8")
         made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(path.stat().st_mtime))
@@ -135,7 +138,8 @@ def _models(service: Service) -> list[list[str]]:
             "shadow": live.shadow is not None and model.version == live.shadow.version,
         }
         made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(model.made / 1000))
-        rows.append([model.version, made, ", ".join(r for r, has in roles.items() if has), model.rejected])
+        rejected = service.without_folder(model.rejected)
+        rows.append([model.version, made, ", ".join(r for r, has in roles.items() if has), rejected])
     return rows
 
 

@@ -36,8 +36,14 @@ def add(app: FastAPI, service: Service) -> None:
     async def models() -> Response:
         """All models of the folder, and what was decided about them."""
         decisions, serving = registry.decisions(), service.live.serving.version
+        shown = service.without_folder
         found = [
-            {"version": m.version, "made": m.made, "rejected": m.rejected, "serving": m.version == serving}
+            {
+                "version": m.version,
+                "made": m.made,
+                "rejected": shown(m.rejected),
+                "serving": m.version == serving,
+            }
             for m in registry.list()
         ]
         return Json({"models": found, **{k: decisions[k] for k in ("pinned", "canary", "shadow", "served")}})
