@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import takewhile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from shortlist.errors import DataError, ShortlistError
 from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
 from shortlist.serve.writer import StoreNews, Writer
-from shortlist.store.event_store import EventStore
+from shortlist.store.event_store import PAGE, EventStore
 from shortlist.store.records import Operation, StoredEvent
 
 log = logging.getLogger("shortlist.serve")
@@ -114,31 +113,19 @@ class LoadedModel:
                     log.warning("operation %d of the store is set aside: %s", row, type(error).__name__)
 
 
-def _before(operations: Sequence[tuple[int, Operation]], row: int) -> Iterable[tuple[int, Operation]]:
-    """Return the first operations, those that were stored before an event."""
-    return takewhile(lambda one: one[1].after < row, operations)
-
-
 def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:
     """Load a bundle with all that the store holds, ready to serve. It takes seconds: call it off the event loop."""
     recommender = Recommender.load(path)
     position = writer.run(recommender.model.position.within)  # rows it was trained from are not counted again
     loaded = LoadedModel(recommender, path, position.row, position.operation)
-    operations = writer.run(EventStore.operations_since, loaded.operation)
-    while page := writer.run(EventStore.events_since, loaded.row):
-        loaded.take(page, _before(operations, page[-1][0]))
-    loaded.take([], operations)
+    more = True
+    while more:
+        events, operations = writer.run(EventStore.rows_since, loaded.row, loaded.operation)
+        loaded.take(events, operations)
+        more = len(events) == PAGE  # what comes in now is read by `LiveModels.catch_up`
     if warm:
         warm_up(recommender)
     return loaded
-
-
-async def catch_up(loaded: LoadedModel, writer: Writer) -> None:
-    """On the event loop: take the rows that came in since the model was loaded."""
-    while page := await writer.call(EventStore.events_since, loaded.row):
-        operations = await writer.call(EventStore.operations_since, loaded.operation)
-        loaded.take(page, _before(operations, page[-1][0]))
-    loaded.take([], await writer.call(EventStore.operations_since, loaded.operation))
 
 
 def warm_up(recommender: Recommender) -> None:
@@ -166,6 +153,7 @@ class LiveModels:
     canary_share: float = 0.0
     shadow: LoadedModel | None = None
     erased: int = 0
+    _joining: list[StoreNews] | None = field(default=None, repr=False)
 
     @property
     def all(self) -> list[LoadedModel]:
@@ -177,8 +165,28 @@ class LiveModels:
         made = [(loaded, loaded.prepare(news.operations)) for loaded in self.all]
         return [(loaded, prepared) for loaded, prepared in made if prepared is not None]
 
+    async def catch_up(self, fresh: LoadedModel, writer: Writer) -> None:
+        """Give a model that was loaded aside the rows that it has missed; the caller puts it in place at once.
+
+        Rows that land while the store is read are kept and given to it last: it misses none, however fast they come, and
+        does not wait for rows that were deleted.
+        """
+        self._joining = []
+        try:
+            more = True
+            while more:
+                events, operations = await writer.call(EventStore.rows_since, fresh.row, fresh.operation)
+                fresh.take(events, operations)
+                more = len(events) == PAGE
+            for news in self._joining:
+                fresh.take(news.events, news.operations)
+        finally:
+            self._joining = None
+
     def land(self, news: StoreNews, prepared: CatalogueUpdates | None = None) -> None:
         """Fold new rows of the store into every model."""
+        if self._joining is not None:
+            self._joining.append(news)
         for loaded in self.all:
             ahead = next((changes for model, changes in prepared or () if model is loaded), None)
             loaded.take(news.events, news.operations, ahead)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from shortlist.bundle.registry import BundleRegistry, BundleVersion
 from shortlist.errors import ShortlistError
-from shortlist.serve.live_models import LiveModels, LoadedModel, catch_up, load_model
+from shortlist.serve.live_models import LiveModels, LoadedModel, load_model
 from shortlist.serve.model_check import faults_of
 from shortlist.serve.telemetry import Metrics
 from shortlist.serve.writer import Writer
@@ -128,7 +128,7 @@ class ModelWatcher:
 
     async def _place(self, fresh: LoadedModel) -> None:
         """Between two requests: take the rows that came in since it was loaded, and serve."""
-        await self._catch_up(fresh)
+        await self.live.catch_up(fresh, self.writer)
         self.live.serve(fresh)
         self.metrics.start_serving(fresh.recommender)
         gc.collect()
@@ -152,10 +152,5 @@ class ModelWatcher:
         fresh = await self._prepared(self.registry.find(version))
         if fresh is None:
             return now
-        await self._catch_up(fresh)
+        await self.live.catch_up(fresh, self.writer)
         return fresh
-
-    async def _catch_up(self, fresh: LoadedModel) -> None:
-        """Read on until the model is where the serving one is; nothing can land between the last look and the return."""
-        while fresh.row < self.live.serving.row or fresh.operation < self.live.serving.operation:
-            await catch_up(fresh, self.writer)

@@ -110,7 +110,7 @@ class Writer:
         self._waiting: list[_Waiting] = []
         self._slates: list[StoredSlate] = []
         self._calls: list[Callable[[EventStore], None]] = []
-        self._since = self._looked = 0.0
+        self._since = 0.0
         self._wake = threading.Condition()
         self._stopped = False
         opened: Future[None] = Future()
@@ -271,13 +271,7 @@ class Writer:
             if batch or slates:
                 self.seconds = time.monotonic() - started
             slates = []
-            if stored and last - len(stored) == self.row:  # no other replica has written since the last read
-                fresh = list(zip(range(self.row + 1, last + 1), stored, strict=True))
-            else:
-                fresh = store.events_since(self.row)
-            # after the events: an operation that stands before one of them has been stored by now, and is read too
-            due = self._poll_due() or bool(fresh)
-            news = StoreNews(fresh, store.operations_since(self.operation) if due else [])
+            news = self._news(store, stored, last)
             for function in self.also:
                 function(store)
         except StoreError as error:
@@ -297,20 +291,21 @@ class Writer:
         if batch or news.events or news.operations:
             self._on_loop(self._landed, batch, new, news, self._prepared(news))
 
+    def _news(self, store: EventStore, stored: list[StoredEvent], last: int) -> StoreNews:
+        """What is new, after a transaction that stored some events, the last of them in row `last`."""
+        if stored and last - len(stored) == self.row:  # no other replica has written since the last read
+            # an operation that stands before one of the events has been stored by now, and is read too
+            operations = store.operations_since(self.operation)
+            if all(operation.after <= last for _, operation in operations):
+                return StoreNews(list(zip(range(self.row + 1, last + 1), stored, strict=True)), operations)
+        return StoreNews(*store.rows_since(self.row, self.operation))
+
     def _prepared(self, news: StoreNews) -> Any:
         try:
             return None if self._prepare is None else self._prepare(news)
         except Exception:
             log.exception("news of the store could not be prepared; the event loop does all of the work")
             return None
-
-    def _poll_due(self) -> bool:
-        """Whether to read what operators did: some times a second is enough."""
-        now = time.monotonic()
-        if now - self._looked < POLL:
-            return False
-        self._looked = now
-        return True
 
     def _fail(self, batch: list[_Waiting], slates: list[StoredSlate], error: StoreError) -> None:
         if self.fault is None:

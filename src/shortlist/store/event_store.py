@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,12 @@ class EventStore:
                 yield connection
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Open a connection for reading."""
+    def reading(self, one_moment: bool = False) -> Iterator[Connection]:
+        """Open a connection for reading; `one_moment`: all of its queries see the store as it is at one moment."""
         self._check_file()
         with database_errors(self.target), self.engine.connect() as connection:
+            if one_moment and self.engine.dialect.name == "postgresql":  # transactions of SQLite always do
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     def write(
@@ -219,6 +222,22 @@ class EventStore:
         """Return the operations after a row, in order, each with its row."""
         with self.reading() as connection:
             return read_operations(connection, row)
+
+    def rows_since(
+        self, row: int, operation: int, limit: int = PAGE
+    ) -> tuple[list[tuple[int, StoredEvent]], list[tuple[int, Operation]]]:
+        """Return the next events and operations after two rows, as they are at one moment.
+
+        All events that were stored before one of the operations are among those returned or before `row`, and all
+        operations that were stored before one of the events are returned or before `operation`. Both lists are empty
+        where nothing is new.
+        """
+        with self.reading(one_moment=True) as connection:
+            events = read_events(connection, row, limit)
+            operations = read_operations(connection, operation)
+        if len(events) == limit:  # operations after the page wait for the events before them
+            operations = list(takewhile(lambda one: one[1].after <= events[-1][0], operations))
+        return events, operations
 
     def events(self) -> Iterator[StoredEvent]:
         """Iterate over all events in order, a page at a time."""

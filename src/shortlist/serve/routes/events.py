@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
-import pyarrow as pa
 from fastapi import FastAPI
 from fastapi.responses import Response
 
 from shortlist.cascade.clock import Clock
-from shortlist.data.times import NO_TIME, to_milliseconds
+from shortlist.data.times import NO_TIME, moment
 from shortlist.errors import RequestError, StoreError
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json
@@ -48,15 +47,15 @@ def stored_event(recommender: Recommender, given: EventBody, where: str) -> Stor
         raise RequestError(
             f"{where}value must be a finite number and is {given.value!r}", field=f"{where}value"
         )
-    moment = recommender.now()
+    happened = recommender.now()
     if given.timestamp is not None:
-        moment = _moment(given.timestamp, recommender.state.clock, where)
+        happened = _moment(given.timestamp, recommender.state.clock, where)
     event = StoredEvent(
         given.event_id or uuid.uuid4().hex,
         given.user,
         given.item,
         given.kind,
-        moment,
+        happened,
         given.value,
         given.context or {},
         given.slate_id,
@@ -69,25 +68,25 @@ def _moment(given: float | str, clock: Clock, where: str) -> int:
     read = _milliseconds(given)
     if read is None:
         raise RequestError(f"{where}timestamp is not a time: {given!r}", field=f"{where}timestamp")
-    moment = clock.reading(read)
-    if moment is None:
+    happened = clock.reading(read)
+    if happened is None:
         raise RequestError(
             f"{where}timestamp is more than five minutes ahead of now", field=f"{where}timestamp"
         )
-    return moment
+    return happened
 
 
 def _milliseconds(given: float | str) -> int | None:
-    """Milliseconds since 1970, read as a log's column is; the usual forms without the tools that columns need."""
+    """Milliseconds since 1970, read as a log's column is; the usual forms first."""
     if isinstance(given, str):
         try:
-            moment = datetime.fromisoformat(given)
-            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+            read = datetime.fromisoformat(given)
+            return int((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp() * 1000)
         except (ValueError, OverflowError):
             pass
     elif 1e8 <= given < 1e11:
         return round(given * 1000)
     elif 1e11 <= given < 1e14:
         return round(given)
-    times, reading = to_milliseconds(pa.array([given]))
-    return None if reading.unreadable.any() or times[0] == NO_TIME else int(times[0])
+    time = moment(given)
+    return None if time == NO_TIME else time
