@@ -147,7 +147,7 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
             field="host",
         )
     os.environ["SHORTLIST_BUNDLE"], os.environ["SHORTLIST_STORE"] = str(bundle), target
-    options.settings.model_copy(update={"store_id": store_id}).to_environment()
+    options.settings.model_copy(update={"store_id": store_id, "keyed": bool(keys)}).to_environment()
     if options.report is not None:
         os.environ["SHORTLIST_REPORT"] = str(options.report)
     if options.functions is not None:

@@ -118,22 +118,25 @@ class Keyring:
     ----------
     workers
         Number of processes that share the rate of each key.
+    locked
+        Whether there were keys when the server was started.
 
     Attributes
     ----------
     keys
         Valid keys by name.
     locked
-        Whether there is any key, revoked ones included: revoking the last one does not open the server.
+        Whether there is any key, revoked ones included, or was one: neither revoking the last one nor a store that has
+        lost its keys opens the server.
     """
 
     REFRESH = 1.0
     """Least seconds between two reads of the store."""
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int = 1, locked: bool = False) -> None:
         self.workers = workers
         self.keys: dict[str, Key] = {}
-        self.locked = False
+        self.locked = locked
         self._read = 0.0
 
     def refresh(self, store: EventStore) -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from shortlist.bundle.registry import BundleRegistry, BundleVersion
-from shortlist.errors import ShortlistError
+from shortlist.errors import ShortlistError, StoreError
 from shortlist.serve.live_models import LiveModels, LoadedModel, load_model
 from shortlist.serve.model_check import faults_of
 from shortlist.serve.telemetry import Metrics
@@ -36,6 +36,8 @@ def first_model(registry: BundleRegistry, writer: Writer) -> LoadedModel:
         bundle = registry.current()
         try:
             return load_model(bundle.path, writer)
+        except StoreError:  # no fault of the bundle
+            raise
         except ShortlistError as error:
             failures += 1
             log.error("model %s cannot be loaded: %s", bundle.version, error.message)  # noqa: TRY400
@@ -105,6 +107,8 @@ class ModelWatcher:
         try:
             fresh = await self._on_thread(load_model, wanted.path, self.writer)
             found = await self._on_thread(faults_of, fresh.recommender, self.live.serving.recommender)
+        except StoreError:  # no fault of the bundle: it is tried again
+            raise
         except ShortlistError as error:
             found = [error.message]
         if not found:

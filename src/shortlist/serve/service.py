@@ -75,7 +75,7 @@ def make_service(bundle: str | Path, store: str | Path, settings: ServerSettings
                 metrics.events.labels(event.kind).inc()
                 metrics.lag.set(max(now - event.time, 0) / 1000)
 
-        keyring = Keyring(settings.workers)
+        keyring = Keyring(settings.workers, settings.keyed)
         writer.follow(land, serving.row, serving.operation, live.prepare)
         writer.run(keyring.refresh)
         writer.also.append(keyring.refresh)

@@ -75,6 +75,8 @@ class ServerSettings(Settings):
     """Number of worker processes, among which the rate of a key is divided."""
     store_id: str | None = None
     """Id of the event store that the server was started with; a worker that starts again refuses another one."""
+    keyed: bool = False
+    """Whether the server was started with API keys; a worker that starts again and finds none answers nobody."""
     body_seconds: float = Field(10.0, gt=0)
     """Longest time in which the body of a request must arrive, seconds."""
 

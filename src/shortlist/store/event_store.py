@@ -12,11 +12,17 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from shortlist.data.lazy import lazy_property
 from shortlist.errors import StoreError
 from shortlist.store.connection import database_errors, open_engine
 from shortlist.store.migrate import migrate
-from shortlist.store.read import read_events, read_identity, read_operations, read_slates, read_user
+from shortlist.store.read import (
+    read_events,
+    read_identity,
+    read_last_row,
+    read_operations,
+    read_slates,
+    read_user,
+)
 from shortlist.store.records import Operation, StoredEvent, StoredSlate
 from shortlist.store.write import erase_user, write_events, write_operation, write_slates
 
@@ -54,7 +60,13 @@ class EventStore:
         the one that its server was started with.
 
     A SQLite file that is deleted or replaced while it is open can still be written, and everything would be lost with the
-    last process that has it open. Every use therefore checks that the file at the path is the one that was opened.
+    last process that has it open. Every use therefore checks that the file at the path is the one that was opened, and that
+    the database still holds this store, with all rows that were there before.
+
+    Attributes
+    ----------
+    id
+        The id of this store; it stays when the file is moved or the server gets another name.
 
     Raises
     ------
@@ -69,6 +81,7 @@ class EventStore:
 
     def __init__(self, target: str | Path, expected: str | None = None) -> None:
         self.target = str(target)
+        self.id, self._seen = "", 0
         self._file: tuple[int, int] | None = None
         if expected is not None and "://" not in self.target and not Path(self.target).exists():
             raise StoreError(
@@ -78,6 +91,8 @@ class EventStore:
         with database_errors(self.target):
             migrate(self.engine)
         self._file = self._file_now()
+        with self.reading() as connection:
+            self.id = read_identity(connection)
         if expected is not None and self.id != expected:
             raise StoreError(
                 f"the event store ({self.shown_target}) is another one than the server was started with; restart the "
@@ -86,20 +101,20 @@ class EventStore:
             )
 
     def _file_now(self) -> tuple[int, int] | None:
-        """Device and inode of the SQLite file; None for PostgreSQL."""
+        """Device and inode of the SQLite file, zeros where it is gone or empty; None for PostgreSQL."""
         if self.engine.dialect.name != "sqlite" or self.target == ":memory:":
             return None
         try:
             found = Path(self.target).stat()
         except OSError:
             return 0, 0
-        return found.st_dev, found.st_ino
+        return (found.st_dev, found.st_ino) if found.st_size else (0, 0)
 
     def _check_file(self) -> None:
         """Raise `StoreError` where the file was removed or replaced since it was opened."""
         if self._file is not None and self._file_now() != self._file:
             raise StoreError(
-                f"the event store's file ({self.target}) was removed or replaced; put it back, or restart the server to "
+                f"the event store's file ({self.target}) was removed, emptied or replaced; put it back, or restart the server to "
                 "use the present one",
                 field="store",
             )
@@ -109,11 +124,22 @@ class EventStore:
         """The address without its password."""
         return self.engine.url.render_as_string(hide_password=True)
 
-    @lazy_property
-    def id(self) -> str:
-        """The id of this store; it stays when the file is moved or the server gets another name."""
+    def _check_content(self, connection: Connection) -> None:
+        """Raise `StoreError` where the database at the address holds another store now, or an earlier copy of this one.
+
+        Row numbers would be given a second time: events would be acknowledged and never counted.
+        """
+        if self.id and (read_identity(connection) != self.id or read_last_row(connection) < self._seen):
+            raise StoreError(
+                f"the event store ({self.shown_target}) was replaced by another one or by an earlier copy; put it back, or "
+                "restart the server to use the present one",
+                field="store",
+            )
+
+    def last_row(self) -> int:
+        """Return the highest number that a row of an event has had; it stays when the event is deleted."""
         with self.reading() as connection:
-            return read_identity(connection)
+            return read_last_row(connection)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -124,6 +150,7 @@ class EventStore:
             with connection.begin():
                 if self.engine.dialect.name == "postgresql":
                     connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+                self._check_content(connection)
                 yield connection
 
     @contextmanager
@@ -132,7 +159,8 @@ class EventStore:
         self._check_file()
         with database_errors(self.target), self.engine.connect() as connection:
             if one_moment and self.engine.dialect.name == "postgresql":  # transactions of SQLite always do
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            self._check_content(connection)
             yield connection
 
     def write(
@@ -151,7 +179,9 @@ class EventStore:
         with self.writing() as connection:
             if slates:
                 write_slates(connection, slates)
-            return write_events(connection, events)
+            stored, last = write_events(connection, events)
+        self._seen = max(self._seen, last)
+        return stored, last
 
     def add_operation(self, operation: Operation) -> int:
         """Store an operation and return its row."""
@@ -235,6 +265,7 @@ class EventStore:
         with self.reading(one_moment=True) as connection:
             events = read_events(connection, row, limit)
             operations = read_operations(connection, operation)
+        self._seen = max(self._seen, events[-1][0] if events else 0)
         if len(events) == limit:  # operations after the page wait for the events before them
             operations = list(takewhile(lambda one: one[1].after <= events[-1][0], operations))
         return events, operations

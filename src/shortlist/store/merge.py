@@ -18,7 +18,7 @@ from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Log, repeated_rows
 from shortlist.data.texts import Texts
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, StoreError
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import LAST_MOMENT, Operation, StoredEvent
 
@@ -49,8 +49,23 @@ class StorePosition:
         return asdict(self)
 
     def within(self, store: EventStore) -> StorePosition:
-        """Return this position where it is one of that store, else the beginning of that store."""
-        return self if self.store == store.id else StorePosition(store.id)
+        """Return this position where it is one of that store, else the beginning of that store.
+
+        Raises
+        ------
+        StoreError
+            The store has not got that far: it is an earlier copy. New events would get rows that count as read.
+        """
+        if self.store != store.id:
+            return StorePosition(store.id)
+        last = store.last_row()
+        if last < self.row:
+            raise StoreError(
+                f"the bundle was trained from {self.row:,} rows of the event store ({store.shown_target}), which has had only "
+                f"{last:,}: it is an earlier copy. Use the later one, or train again from the tables",
+                field="store",
+            )
+        return self
 
 
 @dataclass(frozen=True, repr=False)

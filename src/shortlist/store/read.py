@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from shortlist.store.records import (
     Operation,
@@ -50,3 +50,13 @@ def read_user(connection: Connection, user: Any) -> dict[str, list[Any]]:
 def read_identity(connection: Connection) -> str:
     """Return the id of the store."""
     return str(connection.scalar(select(identity.c.id)))
+
+
+def read_last_row(connection: Connection) -> int:
+    """Return the highest number that a row of an event has had; it stays when the event is deleted."""
+    numbered = (
+        "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+        if connection.dialect.name == "sqlite"
+        else "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM events_row_seq"
+    )
+    return int(connection.scalar(text(numbered)) or 0)
