@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from shortlist.errors import StoreError
+from shortlist.errors import RequestError, ShortlistError, StoreError
+from shortlist.store.connection import RowError
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import Operation, StoredEvent, StoredSlate, user_forms
 
@@ -266,7 +267,10 @@ class Writer:
         """Write once, then read the news."""
         started = time.monotonic()
         try:
-            stored, last = store.write([e for waiting in batch for e in waiting.events], slates)
+            try:
+                stored, last = store.write([e for waiting in batch for e in waiting.events], slates)
+            except RowError:
+                stored, last, batch = self._one_by_one(store, batch, slates)
             new = {e.event_id for e in stored}
             if batch or slates:
                 self.seconds = time.monotonic() - started
@@ -290,6 +294,37 @@ class Writer:
             self.operation = news.operations[-1][0]
         if batch or news.events or news.operations:
             self._on_loop(self._landed, batch, new, news, self._prepared(news))
+
+    def _one_by_one(
+        self, store: EventStore, batch: list[_Waiting], slates: list[StoredSlate]
+    ) -> tuple[list[StoredEvent], int, list[_Waiting]]:
+        """Write the batches and slates of a transaction, each alone, because the database refuses a value of one of them.
+
+        Nobody waits for a row that can never be written: its batch is refused, a slate is dropped and counted.
+
+        Returns
+        -------
+        tuple
+            The new events, the row of the last one, and the batches that were written.
+        """
+        for slate in slates:
+            try:
+                store.write((), [slate])
+            except RowError as error:
+                self.dropped_slates += 1
+                log.warning("a slate is dropped: %s", error.message)
+        stored, last, written = [], 0, []
+        for waiting in batch:
+            try:
+                new, row = store.write(waiting.events)
+            except RowError as error:
+                log.warning("a batch of events is refused: %s", error.message)
+                self._on_loop(
+                    self._refuse, [waiting], RequestError(f"events: {error.message}", field="events")
+                )
+            else:
+                stored, last, written = stored + new, row or last, [*written, waiting]
+        return stored, last, written
 
     def _news(self, store: EventStore, stored: list[StoredEvent], last: int) -> StoreNews:
         """What is new, after a transaction that stored some events, the last of them in row `last`."""
@@ -340,7 +375,7 @@ class Writer:
             if not waiting.done.done():
                 waiting.done.set_result(len(fresh))
 
-    def _refuse(self, batch: list[_Waiting], error: StoreError) -> None:
+    def _refuse(self, batch: list[_Waiting], error: ShortlistError) -> None:
         for waiting in batch:
             self.size -= len(waiting.events)
             if not waiting.done.done():

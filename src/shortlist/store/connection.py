@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from shortlist.errors import StoreError, import_extra
 
@@ -77,11 +77,21 @@ def _create_private(target: str) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
+class RowError(StoreError):
+    """The database works, and refuses a value of the rows that were to be written."""
+
+
 @contextmanager
 def database_errors(target: str) -> Iterator[None]:
-    """Turn every database error into a `StoreError` that shows neither SQL, values nor a password."""
+    """Turn every database error into a `StoreError` that shows neither SQL, values nor a password.
+
+    A value that cannot be written, such as a text that is no UTF-8 or a number that is too large, is a `RowError`.
+    """
     try:
         yield
+    except (DataError, IntegrityError, OverflowError, UnicodeError) as error:
+        what = type(getattr(error, "orig", None) or error).__name__
+        raise RowError(f"a value cannot be stored ({what})", field="store") from error
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         shown = target if "://" not in target else target.rpartition("@")[2]
