@@ -205,8 +205,12 @@ class Recommender:
         value: float | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take in one event at a time in milliseconds (default: now). Raises `RequestError`; the next request reflects it."""
-        moment = self.now() if timestamp is None else timestamp
+        """Take in one event at a time in milliseconds (default: now). Raises `RequestError`; the next request reflects it.
+
+        A time that is more than five minutes ahead of `now()` is refused, because windows never move back; for a log that
+        ended long ago, a time of the machine's clock is converted.
+        """
+        moment = self.now() if timestamp is None else self.state.clock.checked(timestamp)
         event = StoredEvent("", user, item, kind, moment, value, dict(context or {}))
         self.state.check_event(event)
         self.state.observe([event])

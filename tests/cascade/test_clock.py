@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 
 from shortlist.cascade import clock as module
-from shortlist.cascade.clock import AHEAD, BELIEVED, DAY, Clock
+from shortlist.cascade.clock import BELIEVED, DAY, Clock
+from shortlist.errors import RequestError
+from shortlist.store.records import AHEAD, LAST_MOMENT
 
 
 class Machine:
@@ -67,6 +70,22 @@ def test_times_of_clients(machine: Machine) -> None:
     assert clock.reading(now - 5 * DAY) == now - 5 * DAY
     assert clock.reading(now + AHEAD) == now, "a clock that is a little ahead: the event happened now"
     assert clock.reading(now + AHEAD + 1) is None
+
+
+@pytest.mark.parametrize("moment", [-1, 1.5, "now", True, None, LAST_MOMENT, 2**70])
+def test_times_of_callers_are_checked(machine: Machine, moment: object) -> None:
+    with pytest.raises(RequestError, match="timestamp must be a whole number"):
+        Clock(machine.wall).checked(moment)
+
+
+def test_times_of_callers(machine: Machine) -> None:
+    """In Python a time is kept as it is, unless it lies in the future or is one of another clock."""
+    present, past = Clock(machine.wall - 1000), Clock(machine.wall - 90 * DAY)
+    assert present.checked(np.int64(machine.wall + 10)) == machine.wall + 10
+    with pytest.raises(RequestError, match="five minutes ahead"):
+        present.checked(machine.wall + AHEAD + 1)
+    assert past.checked(machine.wall) == past.now(), "a time of the machine's clock empties no window"
+    assert past.checked(machine.wall - 90 * DAY + 5) == machine.wall - 90 * DAY + 5
 
 
 def test_a_log_that_ended_long_ago(machine: Machine) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from shortlist.recommender import Recommender
-from shortlist.serve import live_models
 from shortlist.serve.live_models import LiveModels, LoadedModel, load_model
 from shortlist.serve.writer import Writer
 from shortlist.store.event_store import EventStore
@@ -31,7 +30,7 @@ def base(bundle: Path) -> Recommender:
 @pytest.fixture(autouse=True)
 def _loads_at_once(base: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loading gives a new live state of one model, so that many loads take no time."""
-    monkeypatch.setattr(live_models.Recommender, "load", lambda _: Recommender.of(base.model))
+    monkeypatch.setattr(Recommender, "load", lambda _: Recommender.of(base.model))
 
 
 def content(loaded: LoadedModel) -> dict[str, Any]:

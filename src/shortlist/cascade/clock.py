@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
+
+import numpy as np
+
+from shortlist.errors import RequestError
+from shortlist.store.records import AHEAD, LAST_MOMENT
 
 DAY = 86_400_000
 JUMP = 300_000
 """Milliseconds by which the machine's clock may move against the time that has passed."""
 BELIEVED = 3_600_000
 """Milliseconds after which a clock that jumped, and stayed there, is believed."""
-AHEAD = 300_000
-"""Milliseconds by which the clock of a client may be ahead."""
 
 
 class Clock:
@@ -68,6 +72,24 @@ class Clock:
         if moment > now + AHEAD and self.keeps_own_time:
             moment -= self._behind
         return min(moment, now) if moment <= now + AHEAD else None
+
+    def checked(self, moment: Any) -> int:
+        """Return a time that a caller gave, ms, in this clock. Raises `RequestError` where it is none, or in the future."""
+        if (
+            isinstance(moment, bool)
+            or not isinstance(moment, (int, np.integer))
+            or not 0 <= moment < LAST_MOMENT
+        ):
+            raise RequestError(
+                f"timestamp must be a whole number of milliseconds since 1970 and is {moment!r}",
+                field="timestamp",
+            )
+        if moment <= self.now() + AHEAD:
+            return int(moment)
+        read = self.reading(int(moment))
+        if read is None:
+            raise RequestError("timestamp is more than five minutes ahead of now", field="timestamp")
+        return read
 
     def accepts(self, moment: int) -> bool:
         """Return whether a stored time, ms, can be counted now.

@@ -30,7 +30,7 @@ class ContextEncoder:
 
     def __init__(self, columns: Mapping[str, Attribute], users: Mapping[str, Attribute]) -> None:
         self.columns, self.users = columns, users
-        self._cache: dict[tuple[tuple[str, Any], ...], dict[str, Attribute]] = {}
+        self._cache: dict[tuple[tuple[str, type, Any], ...], dict[str, Attribute]] = {}
 
     def check_names(self, context: Context) -> None:
         """Raise `RequestError` for a name that is neither a context column nor a user attribute."""
@@ -72,7 +72,9 @@ class ContextEncoder:
         if not known:
             return {}
         try:
-            key = tuple(known.items())
+            key = tuple(
+                (name, type(value), value) for name, value in known.items()
+            )  # True equals 1, and is none
             if key in self._cache:
                 return self._cache[key]
         except TypeError:  # a value that is not hashable is not valid either: reported below

@@ -61,7 +61,7 @@ def inspect(
         )
     recommender = Recommender.load(bundle or Path(what))
     if bundle is not None:
-        _inspect_features(recommender, store, html, json_file)
+        _inspect_features(recommender, bundle, store, html, json_file)
     else:
         _inspect_bundle(recommender, json_file)
 
@@ -92,9 +92,10 @@ def _inspect_bundle(recommender: Recommender, json_file: Path | None) -> None:
 
 
 def _inspect_features(
-    recommender: Recommender, store: Path | None, html: Path, json_file: Path | None
+    recommender: Recommender, bundle: Path, store: Path | None, html: Path, json_file: Path | None
 ) -> None:
     from shortlist.evaluate.feature_report import features_page, inspect_features
+    from shortlist.serve.live_models import LoadedModel
     from shortlist.store.event_store import EventStore
 
     if store is not None:
@@ -103,11 +104,16 @@ def _inspect_features(
                 f"{store}: no such file; `shortlist serve` writes its event store beside the bundle",
                 field="store",
             )
-        unknown = recommender.replay(EventStore(store).events())
-        if unknown:
+        opened = EventStore(store)
+        position = recommender.model.position.within(opened)
+        loaded = LoadedModel(recommender, bundle, position.row, position.operation)
+        loaded.read(opened.rows_since)
+        opened.close()
+        if loaded.not_replayed:
             print_labelled(
                 "warning",
-                f"{unknown:,} stored events are of items that are not in this bundle; they are ignored",
+                f"{loaded.not_replayed:,} stored events are of items that are not in this bundle, or in the future; they are "
+                "ignored",
             )
     report = inspect_features(recommender)
     _show_features(report, list(recommender.project.objectives)[:3])

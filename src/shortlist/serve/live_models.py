@@ -8,7 +8,7 @@ requests that are being answered keep the one they began with. So no request wai
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from shortlist.store.records import Operation, StoredEvent
 
 log = logging.getLogger("shortlist.serve")
 CANARY_SALT = "canary"
+NewRows = tuple[list[tuple[int, StoredEvent]], list[tuple[int, Operation]]]
 
 
 @dataclass
@@ -88,6 +89,14 @@ class LoadedModel:
         self._change(changes, prepared)
         self._observe(rows[at:])
 
+    def read(self, rows_since: Callable[[int, int], NewRows]) -> None:
+        """Take what a store holds beyond the rows that were taken, by `EventStore.rows_since`."""
+        more = True
+        while more:
+            events, operations = rows_since(self.row, self.operation)
+            self.take(events, operations)
+            more = len(events) == PAGE
+
     def _observe(self, rows: Sequence[tuple[int, StoredEvent]]) -> None:
         """Fold events in. One that was stored with a time in the future is set aside: it would empty every window."""
         if not rows:
@@ -118,11 +127,8 @@ def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:
     recommender = Recommender.load(path)
     position = writer.run(recommender.model.position.within)  # rows it was trained from are not counted again
     loaded = LoadedModel(recommender, path, position.row, position.operation)
-    more = True
-    while more:
-        events, operations = writer.run(EventStore.rows_since, loaded.row, loaded.operation)
-        loaded.take(events, operations)
-        more = len(events) == PAGE  # what comes in now is read by `LiveModels.catch_up`
+    # what comes in now is read by `LiveModels.catch_up`
+    loaded.read(lambda row, operation: writer.run(EventStore.rows_since, row, operation))
     if warm:
         warm_up(recommender)
     return loaded

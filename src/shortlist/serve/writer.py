@@ -313,7 +313,9 @@ class Writer:
             except RowError as error:
                 self.dropped_slates += 1
                 log.warning("a slate is dropped: %s", error.message)
-        stored, last, written = [], 0, []
+        stored: list[StoredEvent] = []
+        written: list[_Waiting] = []
+        last = 0
         for waiting in batch:
             try:
                 new, row = store.write(waiting.events)
@@ -323,7 +325,9 @@ class Writer:
                     self._refuse, [waiting], RequestError(f"events: {error.message}", field="events")
                 )
             else:
-                stored, last, written = stored + new, row or last, [*written, waiting]
+                stored += new
+                last = row or last
+                written.append(waiting)
         return stored, last, written
 
     def _news(self, store: EventStore, stored: list[StoredEvent], last: int) -> StoreNews:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,7 +21,7 @@ from shortlist.data.log import Log, repeated_rows
 from shortlist.data.texts import Texts
 from shortlist.errors import RequestError, StoreError
 from shortlist.store.event_store import EventStore
-from shortlist.store.records import LAST_MOMENT, Operation, StoredEvent
+from shortlist.store.records import AHEAD, LAST_MOMENT, Operation, StoredEvent
 
 
 @dataclass(frozen=True)
@@ -218,6 +219,7 @@ def _without_users(base: Dataset, erased: Sequence[Any]) -> Dataset:
 
 def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Check) -> list[StoredEvent]:
     """The events that can be used; the others are counted."""
+    latest = max(int(time.time() * 1000), int(base.log.time.max(initial=0))) + AHEAD
     rules: tuple[tuple[str, str, Callable[[StoredEvent], bool]], ...] = (
         (
             "with an id of another type",
@@ -235,6 +237,11 @@ def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Ch
             lambda e: 0 <= e.time < LAST_MOMENT,
         ),
         (
+            "in the future",
+            "the time is after now: windows that end there would hold nothing else",
+            lambda e: e.time <= latest,
+        ),
+        (
             "of unknown kinds",
             f"the log has only {', '.join(base.log.kinds)}",
             lambda e: e.kind in base.log.kinds,
@@ -249,7 +256,7 @@ def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Ch
 
 def _joined(old: Log, users: IdMap, items: IdMap, stored: Sequence[StoredEvent], store: EventStore) -> Log:
     """The log and the stored events, in the order in which they became known."""
-    time = np.array([e.time for e in stored], np.int64)
+    times = np.array([e.time for e in stored], np.int64)
     kinds = {name: code for code, name in enumerate(old.kinds)}
     slates, position, propensity = _as_shown(stored, store, int(old.slate.max(initial=-1)) + 1)
     rows = np.arange(len(old), len(old) + len(stored))
@@ -258,7 +265,7 @@ def _joined(old: Log, users: IdMap, items: IdMap, stored: Sequence[StoredEvent],
         old.kinds,
         np.concatenate([old.user, users.codes([e.user for e in stored])]),
         np.concatenate([old.item, items.codes([e.item for e in stored])]),
-        np.concatenate([old.time, time]),
+        np.concatenate([old.time, times]),
         np.concatenate([old.kind, np.array([kinds[e.kind] for e in stored], np.int16)]),
         np.concatenate([old.value, values]),
         np.concatenate([old.slate, slates]),
@@ -268,7 +275,7 @@ def _joined(old: Log, users: IdMap, items: IdMap, stored: Sequence[StoredEvent],
             name: attribute.with_rows(rows, [e.context.get(name) for e in stored])
             for name, attribute in old.context.items()
         },
-        None if old.arrival is None else np.concatenate([old.arrival, time]),
+        None if old.arrival is None else np.concatenate([old.arrival, times]),
     )
     by = (log.time,) if log.arrival is None else (log.arrival, log.time)
     return log.rows(np.lexsort(by))

@@ -8,6 +8,8 @@ from typing import Any
 
 LAST_MOMENT = 9_000_000_000_000
 """Times of events, ms since 1970, are below this: the year 2255."""
+AHEAD = 300_000
+"""Milliseconds by which the clock of a client may be ahead."""
 
 
 @dataclass(frozen=True)
