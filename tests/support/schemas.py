@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
@@ -36,32 +36,30 @@ class SchemaValues:
         The schemas that others refer to, by name.
     known
         Field → values that a client sends; for a field that holds a mapping, the mapping's own fields.
-    always
-        Whether fields that are in `known` have none but these values.
+    odd
+        The field of `known` that has any value that the schema allows; the others have sensible ones, because a request
+        with several faults is refused for the first.
     """
 
-    def __init__(
-        self, definitions: Mapping[str, Any], known: Mapping[str, Any], always: bool = False
-    ) -> None:
-        self.definitions, self.known, self.always = definitions, known, always
+    def __init__(self, definitions: Mapping[str, Any], known: Mapping[str, Any], odd: str = "") -> None:
+        self.definitions, self.known, self.odd = definitions, known, odd
 
     def of(self, schema: Mapping[str, Any], name: str = "") -> st.SearchStrategy[Any]:
         """Return a strategy for a schema; `name` is the field that it describes."""
         if "$ref" in schema:
             return self.of(self.definitions[schema["$ref"].rsplit("/", 1)[1]], name)
-        made = self._made(schema, name)
         known = self.known.get(name)
-        if isinstance(known, Mapping):
-            sensible: st.SearchStrategy[Any] = st.dictionaries(
-                st.sampled_from([*known, HALF]),
-                st.one_of(*map(st.sampled_from, known.values()), odd),
-                max_size=3,
-            )
-        elif isinstance(known, Sequence):
-            sensible = st.sampled_from(known)
-        else:
-            return made
-        return sensible if self.always else st.one_of(sensible, sensible, sensible, made)
+        if known is None:
+            return self._made(schema, name)
+        if not isinstance(known, Mapping):
+            return self._made(schema, name) if name == self.odd else st.sampled_from(known)
+        entries = {field: st.sampled_from(values) for field, values in known.items()}
+        if name != self.odd:
+            return st.fixed_dictionaries({}, optional=entries)
+        return st.one_of(
+            st.fixed_dictionaries({}, optional=dict.fromkeys(known, odd)),
+            st.dictionaries(st.one_of(st.sampled_from(list(known)), texts), odd, max_size=3),
+        )
 
     def _made(self, schema: Mapping[str, Any], name: str) -> st.SearchStrategy[Any]:
         if "anyOf" in schema:
