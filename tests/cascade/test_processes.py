@@ -6,6 +6,11 @@ import asyncio
 import multiprocessing
 import os
 import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,35 @@ from shortlist.recommender import Recommender
 from support.processes import HELD, Answer, answers, inherited_answers, loaded_answers
 
 USERS = 12
+FORKED_TRAINING = """
+import os, signal
+import numpy as np, xgboost
+from shortlist.data import forks
+
+def train():
+    rng = np.random.default_rng(0)
+    data = xgboost.DMatrix(rng.normal(size=(5_000, 8)), rng.random(5_000))
+    return xgboost.train({"tree_method": "hist"}, data, 3).save_raw()
+
+expected = train()
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    os._exit(0 if train() == expected else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0)
+"""
+
+
+def exit_code_of_fork(work: Callable[[], bool], seconds: int = 60) -> int:
+    """Fork, and return 0 where `work` returned true in the child in time."""
+    child = os.fork()
+    if not child:
+        signal.alarm(seconds)  # the child is ended where it waits for ever
+        try:
+            os._exit(0 if work() else 1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +76,50 @@ def test_preloaded_and_forked_by_hand(bundle: Path, asked: tuple[list[Any], int,
     """As a server that loads the model once and forks its workers from it."""
     users, now, expected = asked
     preloaded = Recommender.load(bundle)
-    children = []
-    for _ in range(3):
-        child = os.fork()
-        if not child:
-            try:
-                os._exit(0 if answers(preloaded, users, now) == expected else 1)
-            finally:
-                os._exit(2)
-        children.append(child)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+    codes = [exit_code_of_fork(lambda: answers(preloaded, users, now) == expected) for _ in range(3)]
+    assert codes == [0, 0, 0]
     assert answers(preloaded, users, now) == expected
+
+
+def test_forked_beside_busy_threads(bundle: Path, asked: tuple[list[Any], int, Answer]) -> None:
+    """Other threads answer, take in events and change items: the child inherits no lock that they hold, and no half change."""
+    users, now, _ = asked
+    recommender = Recommender.load(bundle)
+    item, kind = recommender.dataset.items.ids.id(0), recommender.dataset.log.kinds[0]
+    stop = threading.Event()
+
+    def repeat(call: Callable[[], object]) -> None:
+        while not stop.is_set():
+            call()
+
+    def observe() -> None:
+        recommender.observe(users[0], item, kind)
+
+    def change() -> None:
+        recommender.change_item(item, {"title": "changed"})
+
+    def works() -> bool:
+        observe()
+        change()
+        return len(answers(recommender, users, now)) == USERS
+
+    calls: list[Callable[[], object]] = [observe, change, lambda: recommender.recommend(users=users, n=5)]
+    threads = [threading.Thread(target=repeat, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    try:
+        codes = [exit_code_of_fork(works, 20) for _ in range(5)]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert codes == [0] * 5
+
+
+def test_training_in_a_forked_process() -> None:
+    """OpenMP has used two threads in the parent; the child must not wait for them."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", FORKED_TRAINING], check=True, env=environment, timeout=60)
 
 
 def test_spawned_with_a_pickled_recommender(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -10,6 +9,8 @@ import numpy as np
 
 from shortlist.errors import RequestError
 from shortlist.store.records import AHEAD, LAST_MOMENT
+
+from shortlist.data.forks import fork_guard
 
 DAY = 86_400_000
 JUMP = 300_000
@@ -41,7 +42,7 @@ class Clock:
         """Whether the log keeps its own clock."""
         self._behind = wall - end_of_log if self.keeps_own_time else 0
         self._latest = 0
-        self._lock = threading.Lock()
+        self._lock = fork_guard.leaf_lock()
 
     def now(self) -> int:
         """Return the present moment; it stands still while the machine's clock is behind an earlier answer."""
@@ -106,7 +107,7 @@ class Clock:
 
     def __setstate__(self, state: dict[str, int]) -> None:
         vars(self).update(state)
-        self._lock = threading.Lock()
+        self._lock = fork_guard.leaf_lock()
 
 
 def _wall() -> int:

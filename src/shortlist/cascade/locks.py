@@ -8,18 +8,27 @@ from contextlib import contextmanager
 
 from threadpoolctl import ThreadpoolController
 
+from shortlist.data.forks import fork_guard
+
 
 class ReadWriteLock:
     """Many readers or one writer; a waiting writer goes before new readers.
 
     Taking and releasing it without contention costs about a microsecond. It is not re-entrant: a thread that reads
     must not ask to write before it has finished reading.
+
+    A fork waits for readers and writers, so that a child never inherits a half-made change.
     """
 
     def __init__(self) -> None:
+        self.begin_in_child()
+        fork_guard.add(self)
+
+    def begin_in_child(self) -> None:
+        """Make the lock free, whoever held it."""
         self._condition = threading.Condition(threading.Lock())
         self._readers = 0
-        self._writing = False
+        self._writing = self._forking = False
         self._writers_waiting = 0
 
     def read(self) -> Reading:
@@ -45,16 +54,37 @@ class ReadWriteLock:
         """Hold the lock alone."""
         with self._condition:
             self._writers_waiting += 1
-            while self._writing or self._readers:
+            while self._writing or self._readers or self._forking:
                 self._condition.wait()
             self._writers_waiting -= 1
             self._writing = True
         try:
             yield
         finally:
-            with self._condition:
-                self._writing = False
+            self._end_writing()
+
+    def _end_writing(self) -> None:
+        with self._condition:
+            self._writing = False
+            self._condition.notify_all()
+
+    def take_for_fork(self, seconds: float) -> bool:
+        """Wait, before all other writers, until nobody reads or writes. False after some seconds."""
+        with self._condition:
+            self._forking = True
+            self._writers_waiting += 1
+            free = self._condition.wait_for(lambda: not (self._writing or self._readers), seconds)
+            self._writers_waiting -= 1
+            self._forking = False
+            if free:
+                self._writing = True
+            else:
                 self._condition.notify_all()
+            return free
+
+    def leave_after_fork(self) -> None:
+        """Let others read and write again."""
+        self._end_writing()
 
     def __getstate__(self) -> dict[str, object]:
         """Copies and pickles begin unlocked."""
@@ -95,6 +125,7 @@ class SingleThreadedBlas:
         self._running = 0
         self._limit: object = None
         self._controller: ThreadpoolController | None = None
+        fork_guard.add(self)
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -109,9 +140,29 @@ class SingleThreadedBlas:
             yield
         finally:
             with self._lock:
-                self._running -= 1
+                self._running = max(
+                    self._running - 1, 0
+                )  # 0 already in a child that was forked inside of a batch
                 if self._running == 0:
-                    self._limit.restore_original_limits()  # type: ignore[attr-defined]
+                    self._restore()
+
+    def _restore(self) -> None:
+        self._limit.restore_original_limits()  # type: ignore[attr-defined]
+
+    def take_for_fork(self, seconds: float) -> bool:
+        """Wait until no call is changing the limit. False after some seconds."""
+        return self._lock.acquire(timeout=seconds)
+
+    def leave_after_fork(self) -> None:
+        """Let calls change the limit again."""
+        self._lock.release()
+
+    def begin_in_child(self) -> None:
+        """Take back the limit of batches that run in the parent's threads."""
+        self._lock = threading.Lock()
+        if self._running:
+            self._running = 0
+            self._restore()
 
 
 single_threaded_blas = SingleThreadedBlas()

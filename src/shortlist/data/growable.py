@@ -11,31 +11,33 @@ therefore costs O(m) on average, as `list.append` does.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from threading import Lock
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shortlist.data.forks import fork_guard
 
 S = TypeVar("S", bound=np.generic)
 K = TypeVar("K")
 
 GROWTH = 8
 """A full buffer is replaced by one that is longer by at least 1/GROWTH."""
+_EXTENDING = fork_guard.leaf_lock()
+"""Held while room is reserved. One lock serves all sequences, because it is held for microseconds."""
 
 
 class _Buffer(Generic[S]):
     """Memory that several views share. `used`: how many rows belong to the newest view."""
 
-    __slots__ = ("_lock", "rows", "used")
+    __slots__ = ("rows", "used")
 
     def __init__(self, rows: NDArray[S], used: int) -> None:
         self.rows, self.used = rows, used
-        self._lock = Lock()
 
     def claim(self, begin: int, end: int) -> bool:
         """Reserve rows `begin` to `end` for one view; False where another has them or they are too many."""
-        with self._lock:
+        with _EXTENDING:
             if self.used != begin or end > len(self.rows):
                 return False
             self.used = end
@@ -128,12 +130,11 @@ class GrowableList(Sequence[K]):
         The elements.
     """
 
-    __slots__ = ("_length", "_lock", "_values")
+    __slots__ = ("_length", "_values")
 
     def __init__(self, values: Iterable[K] = ()) -> None:
         self._values = list(values)
         self._length = len(self._values)
-        self._lock = Lock()
 
     def __len__(self) -> int:
         return self._length
@@ -155,12 +156,11 @@ class GrowableList(Sequence[K]):
     def extended(self, values: Iterable[K]) -> GrowableList[K]:
         """Return the list with more elements at its end. This one stays as it is."""
         new = list(values)
-        with self._lock:
+        with _EXTENDING:
             if len(self._values) == self._length:
                 self._values.extend(new)
                 longer = GrowableList.__new__(GrowableList)
-                longer._values, longer._lock = self._values, self._lock
-                longer._length = self._length + len(new)
+                longer._values, longer._length = self._values, self._length + len(new)
                 return longer
         return GrowableList([*self, *new])
 
@@ -179,21 +179,21 @@ class GrowableList(Sequence[K]):
 class _Words(Generic[K]):
     """Distinct values and where each stands, shared by several views; built up to the newest view's length."""
 
-    __slots__ = ("lock", "places", "values")
+    __slots__ = ("places", "values")
 
     def __init__(self, values: list[K]) -> None:
         self.values = values
         self.places: dict[K, int] | None = None
-        self.lock = Lock()
 
     def indexed(self) -> dict[K, int]:
         """Value → place, made on first use: most vocabularies are only read by place."""
         places = self.places
         if places is None:
-            with self.lock:
+            made = {value: place for place, value in enumerate(self.values)}
+            with _EXTENDING:
+                if self.places is None:  # else another thread was first, and values may have been added since
+                    self.places = made
                 places = self.places
-                if places is None:
-                    places = self.places = {value: place for place, value in enumerate(self.values)}
         return places
 
 
@@ -270,7 +270,7 @@ class GrowableIndex(Sequence[K]):
             return self
         words, length = self._words, self._length
         places = words.indexed()
-        with words.lock:
+        with _EXTENDING:
             if len(words.values) == length:
                 words.values.extend(new)
                 for place, value in enumerate(new, length):

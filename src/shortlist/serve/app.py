@@ -21,6 +21,7 @@ import pyarrow as pa
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
+from shortlist.errors import ShortlistError
 from shortlist.features.custom import load_functions
 from shortlist.serve.answers import add_error_handlers
 from shortlist.serve.logs import set_up_logs, tracer
@@ -59,10 +60,15 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
     """
     set_up_logs()
     settings = settings or ServerSettings()
-    service = make_service(bundle, store, settings)
+    service, made_in = make_service(bundle, store, settings), os.getpid()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if os.getpid() != made_in:  # the thread of the store did not survive the fork
+            raise ShortlistError(
+                "the application was made in another process (preloaded) and cannot serve in this one; let each worker make "
+                "its own, for example with the factory shortlist.serve.app:app_from_environment"
+            )
         _one_thread()
         service.writer.start()
         tasks = [asyncio.create_task(service.watcher.run()), asyncio.create_task(_end_with_parent())]
