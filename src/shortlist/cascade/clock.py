@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.data.forks import fork_guard
 from shortlist.errors import RequestError
 from shortlist.store.records import AHEAD, LAST_MOMENT
-
-from shortlist.data.forks import fork_guard
 
 DAY = 86_400_000
 JUMP = 300_000

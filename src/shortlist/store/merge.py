@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from shortlist.config.base import IMPRESSION
@@ -16,9 +15,9 @@ from shortlist.config.data import DataSettings
 from shortlist.data.check import Check, Problem
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities, EntityChange
+from shortlist.data.erasure import without_users
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Log, repeated_rows
-from shortlist.data.texts import Texts
 from shortlist.errors import RequestError, StoreError
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import AHEAD, LAST_MOMENT, Operation, StoredEvent
@@ -133,7 +132,7 @@ def merge_store(
     check = Check(base.check.read, 0, dict(base.check.set_aside), list(base.check.problems))
     items, retired = _with_operations(base.items, operations, retired, check)
     erased = [operation.about for _, operation in operations if operation.what == "erase"]
-    remaining = _without_users(base, erased)
+    remaining = without_users(base, erased)
     stored: list[StoredEvent] = []
     row = position.row
     while page := store.events_since(row):
@@ -196,25 +195,6 @@ def _with_operations(
 def _entity_change(operation: Operation) -> EntityChange:
     body = operation.body
     return EntityChange(operation.about, body.get("title"), body.get("attributes") or {})
-
-
-def _without_users(base: Dataset, erased: Sequence[Any]) -> Dataset:
-    """The data set without some users: neither their events nor their ids, titles and attributes."""
-    codes = base.users.ids.codes(erased)
-    codes = codes[codes >= 0]
-    if not len(codes):
-        return base
-    keep = np.ones(len(base.users), bool)
-    keep[codes] = False
-    rows = np.flatnonzero(keep)
-    users = Entities(
-        IdMap(base.users.ids.values.take(pa.array(rows))),
-        Texts(base.users.titles.some(rows)),
-        {name: a.take(rows) for name, a in base.users.attributes.items()},
-    )
-    log = base.log.rows(np.flatnonzero(keep[base.log.user]))
-    place = np.cumsum(keep) - 1
-    return replace(base, users=users, log=replace(log, user=place[log.user].astype(np.int32)))
 
 
 def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Check) -> list[StoredEvent]:
