@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 import shortlist
 from shortlist.recommender import Recommender
@@ -55,7 +56,7 @@ KNOWN: dict[str, Any] = {
     "event_id": ["e1", "e2", None],
     "slate_id": ["s1", None],
 }
-BODIES = {
+BODIES: dict[str, tuple[str, type[BaseModel]]] = {
     "/v1/recommend": ("POST", RecommendBody),
     "/v1/page": ("POST", PageBody),
     "/v1/why": ("POST", WhyBody),
