@@ -160,15 +160,19 @@ class Cascade:
         state: LiveState,
         batch: Sequence[ResolvedRequest],
         times: StageTimes | None = None,
+        required: Sequence[NDArray[np.integer]] | None = None,
     ) -> ScoredBatch:
-        """Candidates of one batch (at most 128 requests of one batch key) with predictions and utility."""
+        """Candidates of one batch (at most 128 requests of one batch key) with predictions and utility.
+
+        `required`: for each request, item codes that are candidates in any case, for example what another model showed.
+        """
         lap = StageTimes() if times is None else times
         moment = batch[0].moment
         with single_threaded_blas() if len(batch) > 1 else nullcontext(), state.reading(moment):
             catalogue = batch[0].catalogue
             encoded = encode(model, state, batch)
             lap("request")
-            rows = _candidates(model, state, encoded, batch[0])
+            rows = _candidates(model, state, encoded, batch[0], required)
             lap("retrieve")
             matrix = model.features.online_matrix(rows, state.counters, state.item_features)
             known = [
@@ -198,13 +202,19 @@ def _parts(resolved: Sequence[ResolvedRequest]) -> list[list[int]]:
     ]
 
 
-def _candidates(model: Model, state: LiveState, encoded: EncodedBatch, first: ResolvedRequest) -> FeatureRows:
+def _candidates(
+    model: Model,
+    state: LiveState,
+    encoded: EncodedBatch,
+    first: ResolvedRequest,
+    required: Sequence[NDArray[np.integer]] | None,
+) -> FeatureRows:
     requests, catalogue = encoded.requests, first.catalogue
     blended = blend(
         catalogue.retrievers,
         requests,
-        first.candidates,
-        _forced(state, catalogue, encoded),
+        max([first.candidates, *(len(items) for items in required or ())]),
+        _forced(state, catalogue, encoded) if required is None else required,
         model.project.retrieve.candidates,
         n_items=len(catalogue.items),
     )

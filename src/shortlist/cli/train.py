@@ -166,7 +166,6 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
             else GateResult(None, "No gate.")
         )
     bundle, removed = _save(recommender, out, judged, options.keep)
-    comparison = {} if judged.comparison is None else judged.comparison.to_json()
     return {
         "model_version": recommender.version,
         "bundle": str(bundle),
@@ -174,7 +173,7 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
         "from_store": more.new,
         "erased": more.erased,
         "turned_down": not judged.passed,
-        "gate": {"said": judged.sentence, **comparison},
+        "gate": judged.to_json(),
         "check": more.dataset.check.to_json(),
         "removed": [str(path) for path in removed],
     }
