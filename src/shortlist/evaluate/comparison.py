@@ -83,6 +83,8 @@ class ComparisonResult:
         The main metric of each recommender in each fold.
     people : int
         The number of people.
+    weighed : list of Comparison
+        The same comparisons in `utility_ndcg`; empty if it was not computed.
     """
 
     metrics: dict[str, dict[str, Estimate]]
@@ -91,6 +93,7 @@ class ComparisonResult:
     warnings: list[str]
     by_cut: dict[str, list[float]]
     people: int
+    weighed: list[Comparison] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return f"ComparisonResult({', '.join(self.metrics)}; {self.people} people, {len(self.slices)} slices)"
@@ -147,13 +150,15 @@ def compare_slates(
     warnings = find_warnings(
         measured, slices, metrics, main_metric, subject, by_cut if len(folds) > 1 else None
     )
+    pairs, utility = [(subject, name) for name in names if name != subject], f"utility_ndcg@{k}"
     return ComparisonResult(
         {name: {m: _bounded(measured.estimate(name, m), m) for m in metrics} for name in names},
-        measured.compare([(subject, name) for name in names if name != subject], main_metric),
+        measured.compare(pairs, main_metric),
         slices,
         warnings,
         by_cut,
         len(np.unique(people)),
+        measured.compare(pairs, utility) if utility in metrics else [],
     )
 
 

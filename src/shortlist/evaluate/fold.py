@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.log import Log
 from shortlist.evaluate.measures import RelevantItems
 
 REAL_TIME = 1e11
@@ -43,6 +44,8 @@ class Fold:
         Rows of `known.log` that training has not seen; they are replayed before the requests.
     facts : dict
         Facts for the report.
+    test : Log, optional
+        The events of the test, if they say what followed for each person: from them come gains by value.
     given : tuple of arrays, optional
         User, item and time of a test table that comes from outside; its codes continue those of training.
     """
@@ -57,6 +60,7 @@ class Fold:
     contexts: list[dict[str, Any]] | None = None
     replayed: NDArray[np.integer] = field(default_factory=lambda: np.empty(0, np.int64))
     facts: dict[str, Any] = field(default_factory=dict)
+    test: Log | None = None
     given: GivenEvents | None = None
 
     def __repr__(self) -> str:

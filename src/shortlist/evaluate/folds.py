@@ -160,6 +160,7 @@ def _fold(project: Project, split: _Split, positive: NDArray[np.int64] | None = 
     positive: the rows of the test that are relevant; default: those that fulfil the relevant objective.
     """
     log = split.test.log
+    whole = positive is None
     if positive is None:
         positive = np.flatnonzero(split.test.positives(project.objectives[project.relevant]))
     contexts: list[dict[str, Any]] | None = None
@@ -179,9 +180,8 @@ def _fold(project: Project, split: _Split, positive: NDArray[np.int64] | None = 
             field="evaluate.test",
         )
     ids = split.train.users.ids.ids(users)
-    return Fold(
-        split.name, split.train, split.known, users, ids, split.moment, truth, contexts, facts=split.facts
-    )
+    fold = Fold(split.name, split.train, split.known, users, ids, split.moment, truth, contexts)
+    return replace(fold, facts=split.facts, test=log if whole and contexts is None else None)
 
 
 def _date(moment: int) -> str:

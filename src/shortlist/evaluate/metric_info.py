@@ -33,6 +33,12 @@ METRICS = {
     for info in (
         MetricInfo("ndcg", "up", "Are relevant items near the top?", "whether a missed item was ever seen"),
         MetricInfo("graded_ndcg", "up", "Are the best items near the top?", "how much one grade is worth"),
+        MetricInfo(
+            "utility_ndcg",
+            "up",
+            "Is what brought the most utility, as the project weighs it, near the top?",
+            "what an item that was never shown would have brought",
+        ),
         MetricInfo("recall", "up", "Which share of the relevant items is on the slate?", "their positions"),
         MetricInfo(
             "debiased_recall",

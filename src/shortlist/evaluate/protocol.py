@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
@@ -23,12 +24,14 @@ from shortlist.evaluate.comparison import ComparisonResult, FoldSlates, compare_
 from shortlist.evaluate.fold import Fold
 from shortlist.evaluate.folds import make_folds, refuse_sampling
 from shortlist.evaluate.leaks import Leak, find_leaks
-from shortlist.evaluate.measures import FloatArray, IntArray
+from shortlist.evaluate.measures import FloatArray, IntArray, RelevantItems
 from shortlist.evaluate.policies import Policy, baselines, recommender_policy, replay_known_events
+from shortlist.evaluate.relevance import history_pairs
 from shortlist.evaluate.reliability import Reliability, evaluate_calibration
 from shortlist.evaluate.report import Report
 from shortlist.evaluate.rerank_cost import rerank_costs
 from shortlist.evaluate.slice_groups import default_slices
+from shortlist.evaluate.weighed import utility_ndcg, weighed_items, weighs_more_than_relevant
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import TrueOutcome
 
@@ -177,6 +180,8 @@ class _Evaluation:
             facts |= self.fold_facts
         return facts | {
             "relevant": self.project.relevant,
+            "weighed": _weights(self.project),
+            "logged_slates": bool(train.log.is_kind([IMPRESSION]).any()),
             "fit_seconds": round(self.fit_seconds, 2),
             "recommend_seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
         }
@@ -199,6 +204,7 @@ def _fold_slates(
 ) -> FoldSlates:
     k = recommender.project.evaluate.k
     catalogue = catalogue_statistics(recommender, fold)
+    weighed = _weighed(recommender, fold)
     # people whom training does not know get numbers of their own, below zero
     _, number = np.unique(np.array([str(i) for i in fold.ids]), return_inverse=True)
     people: NDArray[np.int64] = np.where(fold.users >= 0, fold.users, -1 - number)
@@ -207,6 +213,7 @@ def _fold_slates(
             f"true_{objective}@{k}": true_means(values, fold.users, made)
             for objective, values in truths.items()
         }
+        | ({} if weighed is None else {f"utility_ndcg@{k}": utility_ndcg(made, weighed, k)})
         for name, made in slates.items()
     }
     groups = default_slices(
@@ -217,6 +224,23 @@ def _fold_slates(
         with_bounds=recommender.project.evaluate.protocol != "rolling",
     )
     return FoldSlates(fold.name, slates, fold.truth, catalogue, people, groups, extra)
+
+
+def _weights(project: Project) -> dict[str, float]:
+    """The weights of the objectives that count; empty if they are the relevant items alone."""
+    if not weighs_more_than_relevant(project):
+        return {}
+    return {name: objective.weight for name, objective in project.objectives.items() if objective.weight}
+
+
+def _weighed(recommender: Recommender, fold: Fold) -> RelevantItems | None:
+    """The items by what they brought; None where NDCG judges the same, or the fold cannot say it."""
+    project = recommender.project
+    if fold.test is None or project.utility.combine != "sum" or not weighs_more_than_relevant(project):
+        return None
+    n, scales = len(fold.train.items), dict(zip(project.objectives, recommender.model.scales, strict=True))
+    hidden = history_pairs(fold.known, n, project.rerank)
+    return weighed_items(project, fold.test, fold.users, hidden, n, scales)
 
 
 def true_means(truth: TrueOutcome, people: IntArray, slates: IntArray) -> FloatArray:

@@ -50,6 +50,8 @@ class Report:
         The metric of the comparisons; default: `ndcg@k`.
     comparisons : list of Comparison
         `subject` against each other recommender, corrected for their number.
+    weighed : list of Comparison
+        The same in `utility_ndcg@k`, if the project weighs more than its relevant items.
     slices : list of Slice
         The main metric within groups of people and of items.
     warnings : list of str
@@ -74,6 +76,7 @@ class Report:
     subject: str = "shortlist"
     main_metric: str = ""
     comparisons: list[Comparison] = field(default_factory=list)
+    weighed: list[Comparison] = field(default_factory=list)
     slices: list[Slice] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
@@ -103,6 +106,7 @@ class Report:
             differences=result.differences,
             subject=subject,
             comparisons=result.comparisons,
+            weighed=result.weighed,
             slices=result.slices,
             warnings=result.warnings,
             cuts=cuts,
@@ -119,26 +123,55 @@ class Report:
         if self.leaks:
             more = f" (and {len(self.leaks) - 1} more)" if len(self.leaks) > 1 else ""
             return f"Do not trust these numbers yet: {self.leaks[0]}{more}"
-        by_result: dict[str, list[str]] = {}
-        for comparison in self.comparisons:
-            by_result.setdefault(comparison.verdict, []).append(comparison.b)
-        if not by_result:
+        if not self.comparisons:
             main = self.metrics[self.subject][self.main_metric]
             return (
                 f"{self.subject} reaches {self.main_metric} {main.value:.4f} ({main.low:.4f} to {main.high:.4f}). "
                 "There is no recommender to compare it with: add a baseline."
             )
+        return (
+            f"{self._utility()}{self._result(self.comparisons, self.main_metric)}"
+            f"{self._people_needed()}{self._spread()}{self._true_values()}{self._exposure()}"
+        )
+
+    def _result(self, comparisons: list[Comparison], metric: str) -> str:
+        """The outcome of a family of comparisons, as one sentence."""
         words = {
             "better": "better than",
             "worse": "worse than",
             "can't tell": "not significantly different from",
         }
+        by_result: dict[str, list[str]] = {}
+        for comparison in comparisons:
+            by_result.setdefault(comparison.verdict, []).append(comparison.b)
         parts = [f"{words[result]} {', '.join(by_result[result])}" for result in words if result in by_result]
-        intervals = "simultaneous intervals of the differences" if len(self.comparisons) > 1 else "interval"
+        intervals = "simultaneous intervals of the differences" if len(comparisons) > 1 else "interval"
         return (
-            f"On {self.main_metric}, {self.subject} is {'; '.join(parts)} "
-            f"(95 % {intervals}, {self.facts['people']:,} people)."
-            f"{self._people_needed()}{self._spread()}{self._true_values()}"
+            f"On {metric}, {self.subject} is {'; '.join(parts)} "
+            f"(95 % {intervals}, {comparisons[0].people:,} people)."
+        )
+
+    def _utility(self) -> str:
+        """What the project weighs, before what is relevant; empty if both are the same."""
+        weighed = self.facts.get("weighed")
+        if not weighed:
+            return ""
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in weighed.items())
+        relevant = self.facts["relevant"]
+        if not self.weighed:
+            return f"The project weighs {weights}; this evaluation has no metric of that, and judges {relevant} alone. "
+        return (
+            f"By the utility as the project weighs it ({weights}): "
+            f"{self._result(self.weighed, f'utility_ndcg@{self.k}')} {self.main_metric} counts {relevant} alone, "
+            "which is not what is weighed. "
+        )
+
+    def _exposure(self) -> str:
+        if not self.facts.get("logged_slates"):
+            return ""
+        return (
+            " People could only take what the engine of this log had shown them, so the log favours recommenders that "
+            "show the same items; an experiment, or exploration with logged propensities, decides."
         )
 
     def _people_needed(self) -> str:
@@ -197,6 +230,7 @@ class Report:
             },
             "differences": {self.main_metric: differences},
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "weighed": [comparison.to_json() for comparison in self.weighed],
             "slices": [part.to_json() for part in self.slices],
             "cuts": self.cuts,
             "importance": self.importance,
