@@ -95,52 +95,56 @@ def item_recency(dataset: Dataset) -> NDArray[np.float32]:
     return np.argsort(np.argsort(latest)).astype(np.float32)
 
 
+Scorer = Callable[[Requests], NDArray[np.float32]]
+"""(requests) → a score of every item, float32 (requests, items)."""
+
+
+def baseline_scorers(recommender: Recommender, train: Dataset) -> dict[str, Scorer]:
+    """Return how each retriever alone (filled up with popular items), popular, recent and random score items."""
+    fallback = Popular().fit(train)
+    recent = item_recency(train)
+    rng = np.random.default_rng(recommender.project.seed)
+    scorers = {
+        name: retriever_scorer(retriever, fallback)
+        for name, retriever in recommender.model.retrievers.items()
+    }
+    if "popular" not in scorers:
+        scorers["popular"] = retriever_scorer(fallback, fallback)
+    scorers["recent"] = lambda requests: np.tile(recent, (len(requests), 1))
+    scorers["random"] = lambda requests: rng.random((len(requests), len(train.items)), np.float32)
+    return scorers
+
+
 def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
     """Return the policies of each retriever alone (filled up with popular items), popular, recent and random."""
     project, train = recommender.project, fold.train
     allowed = allowed_items(train.items, None, project.rerank.in_stock)
-    fallback = Popular().fit(train)
 
     def requests_of(rows: IntArray) -> Requests:
         moments = np.full(len(rows), fold.moment, np.int64)
         requests = requests_as_of(fold.known, project.retrieve, fold.users[rows], moments, project.rerank)
         return replace(requests, allowed=allowed, available=allowed)
 
-    def batched(answer: Callable[[Requests, int], IntArray]) -> Policy:
+    def batched(scorer: Scorer) -> Policy:
         def policy(rows: IntArray, k: int) -> IntArray:
-            parts = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-            return np.concatenate([answer(requests_of(part), k) for part in parts]).astype(np.int64)
+            parts = [requests_of(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)]
+            return np.concatenate([top_k(scorer(part), part, k).item for part in parts]).astype(np.int64)
 
         return policy
 
-    recent = item_recency(train)
-    rng = np.random.default_rng(project.seed)
-    policies = {
-        name: batched(single_retriever(retriever, fallback))
-        for name, retriever in recommender.model.retrievers.items()
-    }
-    if "popular" not in policies:
-        policies["popular"] = batched(single_retriever(fallback, fallback))
-    policies["recent"] = batched(
-        lambda requests, k: top_k(np.tile(recent, (len(requests), 1)), requests, k).item
-    )
-    policies["random"] = batched(
-        lambda requests, k: top_k(rng.random((len(requests), len(train.items)), np.float32), requests, k).item
-    )
-    return policies
+    return {name: batched(scorer) for name, scorer in baseline_scorers(recommender, train).items()}
 
 
-def single_retriever(retriever: Retriever, fallback: Popular) -> Callable[[Requests, int], IntArray]:
-    """Return a function (requests, k) → item codes (B, k) of one retriever; popular items fill short lists."""
+def retriever_scorer(retriever: Retriever, fallback: Popular) -> Scorer:
+    """Return the scores of one retriever; popular items come after everything that it scores."""
 
-    def answer(requests: Requests, k: int) -> IntArray:
+    def score(requests: Requests) -> NDArray[np.float32]:
         scores, popular = retriever.score(requests), fallback.score(requests)
-        # popular items come after everything that the retriever scores
         floor = np.where(np.isneginf(scores), np.inf, scores).min(1, keepdims=True)
         floor = np.where(np.isinf(floor), 0, floor)
-        return top_k(np.where(np.isneginf(scores), floor - 2 + popular, scores), requests, k).item
+        return np.where(np.isneginf(scores), floor - 2 + popular, scores)
 
-    return answer
+    return score
 
 
 def histories_of(fold: Fold) -> Histories:

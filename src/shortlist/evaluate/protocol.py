@@ -30,6 +30,8 @@ from shortlist.evaluate.relevance import history_pairs
 from shortlist.evaluate.reliability import Reliability, evaluate_calibration
 from shortlist.evaluate.report import Report
 from shortlist.evaluate.rerank_cost import rerank_costs
+from shortlist.evaluate.shown.judgement import ShownResult
+from shortlist.evaluate.shown.policy_answers import judge_evaluation
 from shortlist.evaluate.slice_groups import default_slices
 from shortlist.evaluate.weighed import utility_ndcg, weighed_items, weighs_more_than_relevant
 from shortlist.recommender import Recommender
@@ -86,7 +88,7 @@ def evaluate(
     evaluation = _Evaluation(project, dataset, truths, others or {})
     for fold in make_folds(project, dataset):
         evaluation.add(fold, progress)
-    return evaluation.report()
+    return evaluation.report(progress)
 
 
 class _Evaluation:
@@ -139,7 +141,7 @@ class _Evaluation:
             progress("evaluation", (number + 1) / len(policies))
         return slates
 
-    def report(self) -> Report:
+    def report(self, progress: Progress) -> Report:
         """Compare over all folds; the model's own numbers come from the last one."""
         assert self.last is not None
         recommender, fold = self.last
@@ -160,8 +162,15 @@ class _Evaluation:
             calibration=self.calibration,
             top_objective=max(project.objectives, key=lambda name: project.objectives[name].weight),
             leaks=list(self.leaks.values()),
+            shown=self._shown(*self.last, progress),
             rerank_costs=rerank_costs(recommender, fold.ids[:RERANK_PEOPLE], settings.k),
         )
+
+    def _shown(self, recommender: Recommender, fold: Fold, progress: Progress) -> ShownResult | None:
+        """The comparison by what was shown in the last test; other protocols have no slates of later events."""
+        if self.project.evaluate.protocol not in {"time", "rolling"}:
+            return None
+        return judge_evaluation(recommender, SUBJECT, self.dataset, fold, progress)
 
     def _facts(self, result: ComparisonResult, train: Dataset) -> dict[str, Any]:
         folds = self.folds

@@ -11,7 +11,9 @@ from shortlist.evaluate.leaks import Leak
 from shortlist.evaluate.metric_info import metric_info
 from shortlist.evaluate.reliability import Reliability
 from shortlist.evaluate.rerank_cost import RerankCost
+from shortlist.evaluate.shown.judgement import ShownResult
 from shortlist.evaluate.slices import Slice
+from shortlist.evaluate.verdict import verdict_of
 from shortlist.metrics.significance import Comparison, Estimate, verdict
 from shortlist.report.document import Document, TableBlock, TableCell, TableRow, estimate_cell
 from shortlist.report.render import render_fragment
@@ -52,6 +54,8 @@ class Report:
         `subject` against each other recommender, corrected for their number.
     weighed : list of Comparison
         The same in `utility_ndcg@k`, if the project weighs more than its relevant items.
+    shown : ShownResult, optional
+        `subject` against its baselines by the slates that were shown in the test, if any were logged.
     slices : list of Slice
         The main metric within groups of people and of items.
     warnings : list of str
@@ -77,6 +81,7 @@ class Report:
     main_metric: str = ""
     comparisons: list[Comparison] = field(default_factory=list)
     weighed: list[Comparison] = field(default_factory=list)
+    shown: ShownResult | None = None
     slices: list[Slice] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
@@ -120,95 +125,7 @@ class Report:
 
     def verdict(self) -> str:
         """State the result in sentences: better, worse or undecided; for a simulated world also the true values."""
-        if self.leaks:
-            more = f" (and {len(self.leaks) - 1} more)" if len(self.leaks) > 1 else ""
-            return f"Do not trust these numbers yet: {self.leaks[0]}{more}"
-        if not self.comparisons:
-            main = self.metrics[self.subject][self.main_metric]
-            return (
-                f"{self.subject} reaches {self.main_metric} {main.value:.4f} ({main.low:.4f} to {main.high:.4f}). "
-                "There is no recommender to compare it with: add a baseline."
-            )
-        return (
-            f"{self._utility()}{self._result(self.comparisons, self.main_metric)}"
-            f"{self._people_needed()}{self._spread()}{self._true_values()}{self._exposure()}"
-        )
-
-    def _result(self, comparisons: list[Comparison], metric: str) -> str:
-        """The outcome of a family of comparisons, as one sentence."""
-        words = {
-            "better": "better than",
-            "worse": "worse than",
-            "can't tell": "not significantly different from",
-        }
-        by_result: dict[str, list[str]] = {}
-        for comparison in comparisons:
-            by_result.setdefault(comparison.verdict, []).append(comparison.b)
-        parts = [f"{words[result]} {', '.join(by_result[result])}" for result in words if result in by_result]
-        intervals = "simultaneous intervals of the differences" if len(comparisons) > 1 else "interval"
-        return (
-            f"On {metric}, {self.subject} is {'; '.join(parts)} "
-            f"(95 % {intervals}, {comparisons[0].people:,} people)."
-        )
-
-    def _utility(self) -> str:
-        """What the project weighs, before what is relevant; empty if both are the same."""
-        weighed = self.facts.get("weighed")
-        if not weighed:
-            return ""
-        weights = ", ".join(f"{name} {weight:g}" for name, weight in weighed.items())
-        relevant = self.facts["relevant"]
-        if not self.weighed:
-            return f"The project weighs {weights}; this evaluation has no metric of that, and judges {relevant} alone. "
-        return (
-            f"By the utility as the project weighs it ({weights}): "
-            f"{self._result(self.weighed, f'utility_ndcg@{self.k}')} {self.main_metric} counts {relevant} alone, "
-            "which is not what is weighed. "
-        )
-
-    def _exposure(self) -> str:
-        if not self.facts.get("logged_slates"):
-            return ""
-        return (
-            " People could only take what the engine of this log had shown them, so the log favours recommenders that "
-            "show the same items; an experiment, or exploration with logged propensities, decides."
-        )
-
-    def _people_needed(self) -> str:
-        undecided = [c for c in self.comparisons if c.verdict == "can't tell" and c.people_needed]
-        if not undecided:
-            return ""
-        nearest = min(undecided, key=lambda c: c.people_needed or 0)
-        people = _two_digits(nearest.people_needed or 0)
-        return f" A difference from {nearest.b} of this size needs about {people} people."
-
-    def _spread(self) -> str:
-        if not self.cuts:
-            return ""
-        values = self.cuts[self.subject]
-        return f" Over {len(values)} test periods it ranges from {min(values):.4f} to {max(values):.4f}."
-
-    def _true_values(self) -> str:
-        """For a simulated world: the true value of a shown item, and whether the log shows the same order."""
-        metric = f"true_{self.top_objective}@{self.k}"
-        if metric not in self.metrics[self.subject] or len(self.metrics) < 2:
-            return ""
-        own = self.metrics[self.subject][metric].value
-        others = [name for name in self.metrics if name != self.subject]
-        best = max(others, key=lambda name: self.metrics[name][metric].value)
-        best_value = self.metrics[best][metric].value
-        text = (
-            f" The true value, known only in a simulated world: an item it shows brings {own:.3g} "
-            f"{self.top_objective}, {own / best_value - 1:+.0%} compared with {best}, the best of the others "
-            f"({best_value:.3g})."
-        )
-        first_in_log = max(self.metrics, key=lambda name: self.metrics[name][self.main_metric].value)
-        if own > best_value and first_in_log != self.subject:
-            text += (
-                f" By the log alone, {first_in_log} would have been chosen: the log holds only items that an "
-                "older engine had shown."
-            )
-        return text
+        return verdict_of(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON values."""
@@ -231,6 +148,7 @@ class Report:
             "differences": {self.main_metric: differences},
             "comparisons": [comparison.to_json() for comparison in self.comparisons],
             "weighed": [comparison.to_json() for comparison in self.weighed],
+            "shown": None if self.shown is None else self.shown.to_json(),
             "slices": [part.to_json() for part in self.slices],
             "cuts": self.cuts,
             "importance": self.importance,
@@ -252,8 +170,3 @@ def metrics_table(
         heading = TableCell(f"{name}{ARROWS[info.better]}", tooltip=info.question)
         rows.append(TableRow(heading, cells, highlighted=name == main_metric))
     return TableBlock(["", *metrics], rows)
-
-
-def _two_digits(number: int) -> str:
-    """Round to two significant digits."""
-    return f"{round(number, -max(len(str(number)) - 2, 0)):,}"

@@ -20,7 +20,7 @@ from shortlist.cascade.inspect import encode_requests
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import ListAttribute
 from shortlist.data.dataset import Dataset
-from shortlist.evaluate.policies import item_recency, recommended_codes, single_retriever
+from shortlist.evaluate.policies import item_recency, recommended_codes, retriever_scorer
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest, context_of_each
 from shortlist.retrieve import Popular, Requests, Retriever, top_k
@@ -206,8 +206,13 @@ def _filter_bubble(recommender: Recommender, topics: ListAttribute) -> AuditPoli
 
 
 def _retriever_slates(recommender: Recommender, retriever: Retriever, popular: Popular) -> MakeSlates:
-    answer = single_retriever(retriever, popular)
-    return lambda request, k: np.asarray(answer(_requests(recommender, request), k), np.int64)
+    scorer = retriever_scorer(retriever, popular)
+
+    def slates(request: AuditRequest, k: int) -> Codes:
+        requests = _requests(recommender, request)
+        return np.asarray(top_k(scorer(requests), requests, k).item, np.int64)
+
+    return slates
 
 
 def _cascade_policies(recommender: Recommender) -> list[AuditPolicy]:

@@ -212,19 +212,20 @@ def judge_shown(
     people = len(np.unique(logged.users))
     if len(logged) < MIN_SLATES or people < MIN_PEOPLE:
         return None
-    known = [name for name in objectives if all(name in one.predictions[SHOWN] for one in answers.values())]
+    models = {name: one for name, one in answers.items() if one.predictions}
+    known = [name for name in objectives if all(name in one.predictions[SHOWN] for one in models.values())]
     weights = {name: objectives[name].weight for name in known if objectives[name].weight}
     if not weights:
         return None
     judged = _Judged(logged, answers, weights, scales, draws, seed)
     errors = {
-        name: prediction_errors(logged, answers, name)
+        name: prediction_errors(logged, models, name)
         for name in known
         if objectives[name].kind == "probability"
     }
     more: dict[str, Any] = {
         "errors": {name: of for name, of in errors.items() if of},
-        "losses": [one for name in errors for one in compare_losses(logged, answers, name, draws, seed)],
+        "losses": [one for name in errors for one in compare_losses(logged, models, name, draws, seed)],
     }
     order = judged.compared("order", judged.by_order(), np.arange(len(logged)))
     drawn = np.flatnonzero(logged.drawn)
@@ -253,6 +254,7 @@ class _Judged:
         seed: int,
     ) -> None:
         self.logged, self.answers = logged, answers
+        self.models = [one for one in answers.values() if one.predictions]
         self.weights, self.scales = weights, scales
         self.draws, self.seed = draws, seed
         self.per_look = logged.utility(weights, scales) / logged.examined
@@ -281,8 +283,8 @@ class _Judged:
         """
         logged, fitted = self.logged, {}
         for name in self.weights:
-            both = _together([one.predictions[of][name][rows] for one in self.answers.values()])
-            own = _together([one.predictions[SHOWN][name][rows] for one in self.answers.values()])
+            both = _together([one.predictions[of][name][rows] for one in self.models])
+            own = _together([one.predictions[SHOWN][name][rows] for one in self.models])
             outcome = np.nan_to_num(logged.outcomes[name][rows]) / logged.examined
             known = ~np.isnan(logged.outcomes[name][rows])
             predicted = float((weight * own * known).sum())
@@ -296,7 +298,9 @@ class _Judged:
             name: order_values(
                 logged.items,
                 self.per_look,
-                combine(one.predictions[SHOWN], self.weights, self.scales),
+                combine(one.predictions[SHOWN], self.weights, self.scales)
+                if one.scores is None
+                else one.scores,
                 logged.examined,
             )
             for name, one in self.answers.items()

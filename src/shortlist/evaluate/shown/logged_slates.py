@@ -83,7 +83,9 @@ def combine(
     return np.asarray(np.sum(parts, axis=0), np.float64)
 
 
-def read_logged_slates(project: Project, dataset: Dataset, start: int, end: int) -> LoggedSlates | None:
+def read_logged_slates(
+    project: Project, dataset: Dataset, start: int, end: int, most: int = MAX_SLATES
+) -> LoggedSlates | None:
     """Read the slates that a log shows in start ≤ time < end (ms); None if it has none with positions.
 
     Parameters
@@ -94,6 +96,8 @@ def read_logged_slates(project: Project, dataset: Dataset, start: int, end: int)
         The log; outcomes after `end` count too.
     start, end
         The time of the slates.
+    most
+        More slates are thinned out evenly over time.
     """
     log = dataset.log
     rng = np.random.default_rng(project.seed)
@@ -103,8 +107,8 @@ def read_logged_slates(project: Project, dataset: Dataset, start: int, end: int)
     if not parts:
         return None
     parts.sort(key=lambda part: int(log.time[part[0]]))
-    if len(parts) > MAX_SLATES:
-        parts = [parts[at] for at in np.linspace(0, len(parts) - 1, MAX_SLATES).astype(int)]
+    if len(parts) > most:
+        parts = [parts[at] for at in np.linspace(0, len(parts) - 1, most).astype(int)]
     rows = np.concatenate(parts)
     slate = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     slot = log.position[rows].astype(np.int64)

@@ -28,11 +28,14 @@ class ModelAnswers:
         Item codes of the data set that it would have shown, −1 for an empty slot.
     predictions : dict of str to dict of str to ndarray of float, shape (n_slates, n_slots)
         Name of a slate ("shown", or the name of a recommender for its target) → objective → prediction of each item; NaN for
-        an empty slot or an item that this model does not know.
+        an empty slot or an item that this model does not know. Empty for a recommender that predicts nothing.
+    scores : ndarray of float, shape (n_slates, n_slots), optional
+        Scores by which it orders the items that were shown. Default: the utility of its predictions.
     """
 
     target: IntArray
     predictions: dict[str, dict[str, FloatArray]]
+    scores: FloatArray | None = None
 
     def __repr__(self) -> str:
         return f"ModelAnswers({len(self.target):,} slates)"
@@ -47,6 +50,7 @@ def ask_models(
     logged: LoggedSlates,
     since: int,
     progress: Progress = silent,
+    others: Mapping[str, IntArray] | None = None,
 ) -> dict[str, ModelAnswers]:
     """Ask recommenders for a slate at each logged one, without exploration, and for predictions of all items concerned.
 
@@ -65,11 +69,14 @@ def ask_models(
         The moment until which the live states know the log, ms.
     progress
         Called with a description and the share that is done.
+    others
+        Name → targets of further recommenders, int (n_slates, n_slots), of which predictions are needed.
     """
     asked = {name: _Asked(recommender, dataset) for name, recommender in models.items()}
     n, slots = logged.items.shape
     targets = {name: np.full((n, slots), -1, np.int64) for name in models}
-    sets = [SHOWN, *models]
+    given = dict(others or {})
+    sets = [SHOWN, *models, *given]
     predictions = {
         name: {of: {o: np.full((n, slots), np.nan) for o in one.objectives} for of in sets}
         for name, one in asked.items()
@@ -85,7 +92,7 @@ def ask_models(
             resolved[name] = one.resolve(dataset, logged, batch, moment)
             targets[name][batch] = one.slates(resolved[name], slots)
         known_until = moment
-        lists = np.hstack([logged.items[batch], *(targets[name][batch] for name in models)])
+        lists = np.hstack([logged.items[batch], *({**targets, **given}[of][batch] for of in sets[1:])])
         for name, one in asked.items():
             for objective, values in one.predict(resolved[name], lists).items():
                 for at, of in enumerate(sets):
