@@ -35,7 +35,7 @@ def test_the_verdict_leads_with_what_is_weighed_among_what_was_shown(report: Rep
     )
     assert report.shown is not None
     assert report.shown.decides("popular")[1].verdict == "better"
-    assert "brings more than popular (+" in said
+    assert " more than popular (+" in said
     assert "worse than" not in said
     assert "On ndcg@10, shortlist is lower than popular" in said
     assert "counts click alone, which is not what is weighed" in said
@@ -45,9 +45,12 @@ def test_the_verdict_leads_with_what_is_weighed_among_what_was_shown(report: Rep
 def test_the_numbers_are_in_the_json(report: Report) -> None:
     shown = report.to_json()["shown"]
     assert set(shown["order"]["values"]) == set(report.metrics)
-    assert shown["decided_by"]["popular"] == "order"
+    assert set(shown["decided_by"]) == set(report.metrics) - {"shortlist"}
     assert set(shown["predictions"]["click"]) == {"shortlist"}
-    assert "the log covers only" in shown["refused"]["shortlist"]
+    assert set(shown["overlap"]) == set(report.metrics)  # the world's log has propensities
+    covered = set(report.metrics) - set(shown["refused"])
+    assert "random" not in covered
+    assert shown["chance"] is None or set(shown["chance"]["values"]) == covered
 
 
 def test_without_slates_the_utility_of_what_people_took_leads(world: World) -> None:
@@ -58,7 +61,7 @@ def test_without_slates_the_utility_of_what_people_took_leads(world: World) -> N
         if name not in {"slate", "position", "propensity"}
     }
     settings = {**world.settings, "data": {**world.settings["data"], "columns": columns}}
-    settings["rank"] = {"trees": 5}
+    settings |= {"rank": {"trees": 5}, "features": []}
     plain = replace(world, events=events, settings=settings)
     report = evaluate(plain.project(), plain.dataset())
     assert report.shown is None

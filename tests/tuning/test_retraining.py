@@ -284,6 +284,21 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
     assert run()[0] == 0
     first = BundleRegistry(models).current()
     number = fill(EventStore(target), whole, cut)
+    # a project that is clearly worse: written, turned down, and the present one goes on
+    worse = {
+        **early.settings,
+        "retrieve": {"candidates": 10, "sources": [{"model": "popular"}]},
+        "rank": {"trees": 1, "learning_rate": 0.001, "examples": "impressions"},
+    }
+    right = project.read_text(encoding="utf-8")
+    project.write_text(write_toml(worse, "worse"), encoding="utf-8")
+    code, said = run("--from-store", str(target))
+    assert code == 3, said
+    assert "rejected" in said
+    assert "copy itself" not in said
+    assert BundleRegistry(models).current().version == first.version
+    assert [m.rejected != "" for m in BundleRegistry(models).list()] == [False, True]
+    project.write_text(right, encoding="utf-8")
     code, said = run("--from-store", str(target), "--json", str(tmp_path / "o.json"))
     assert code == 0, said
     facts = json.loads((tmp_path / "o.json").read_text())
@@ -292,19 +307,6 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
     assert '[rank] examples = "impressions"' in said  # it learns from candidates, and the log has impressions
     second = BundleRegistry(models).current()
     assert second.version == facts["model_version"] != first.version
-    # a project that is clearly worse: written, turned down, and the present one goes on
-    worse = {
-        **early.settings,
-        "retrieve": {"candidates": 10, "sources": [{"model": "content"}]},
-        "rank": {"trees": 1, "learning_rate": 0.001, "examples": "impressions"},
-    }
-    project.write_text(write_toml(worse, "worse"), encoding="utf-8")
-    code, said = run("--from-store", str(target))
-    assert code == 3
-    assert "rejected" in said
-    assert "copy itself" not in said
-    assert BundleRegistry(models).current().version == second.version
-    assert [m.rejected != "" for m in BundleRegistry(models).list()] == [False, False, True]
     # without tables, from the bundle's own log; old bundles go
     project.unlink()
     code, said = run("--from-store", str(target), "--base", "bundle", "--no-gate", "--keep", "1")

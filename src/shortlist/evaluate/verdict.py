@@ -43,7 +43,7 @@ def verdict_of(report: Report) -> str:
             "There is no recommender to compare it with: add a baseline."
         )
     lead = _by_shown(report) or _by_utility(report)
-    words = FOLLOWS if report.shown or report.weighed else LEADS
+    words = FOLLOWS if lead and (report.shown or report.weighed) else LEADS
     return (
         f"{lead}{_result(report.subject, report.comparisons, report.main_metric, words)}{_not_weighed(report)}"
         f"{_people_needed(report.comparisons)}{_spread(report)}{_true_values(report)}{_exposure(report)}"
