@@ -37,6 +37,7 @@ def test_the_verdict_leads_with_what_is_weighed_among_what_was_shown(report: Rep
     assert report.shown.decides("popular")[1].verdict == "better"
     assert " more than popular (+" in said
     assert "worse than" not in said
+    assert not any("not significantly better than a list of popular items" in one for one in report.warnings)
     assert "On ndcg@10, shortlist is lower than popular" in said
     assert "counts click alone, which is not what is weighed" in said
     assert "People could only take what the engine of this log had shown them" in said

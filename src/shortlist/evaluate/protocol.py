@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from shortlist.evaluate.rerank_cost import rerank_costs
 from shortlist.evaluate.shown.judgement import ShownResult
 from shortlist.evaluate.shown.policy_answers import judge_evaluation
 from shortlist.evaluate.slice_groups import default_slices
+from shortlist.evaluate.warnings import NOT_BETTER_THAN_POPULAR
 from shortlist.evaluate.weighed import utility_ndcg, weighed_items, weighs_more_than_relevant
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import TrueOutcome
@@ -147,6 +149,11 @@ class _Evaluation:
         recommender, fold = self.last
         project, settings = self.project, self.project.evaluate
         result = compare_slates(self.folds, SUBJECT, settings.k, settings.bootstrap, project.seed)
+        shown = self._shown(recommender, fold, progress)
+        if shown is not None and shown.decides("popular")[1].verdict == "better":
+            # the log's own clicks favour popular items, which is not the project's aim
+            kept = [warning for warning in result.warnings if NOT_BETTER_THAN_POPULAR not in warning]
+            result = replace(result, warnings=kept)
         importance = {
             name: dict(list(recommender.model.ranker.importance(name).items())[:FEATURES_REPORTED])
             for name in project.objectives
@@ -162,7 +169,7 @@ class _Evaluation:
             calibration=self.calibration,
             top_objective=max(project.objectives, key=lambda name: project.objectives[name].weight),
             leaks=list(self.leaks.values()),
-            shown=self._shown(*self.last, progress),
+            shown=shown,
             rerank_costs=rerank_costs(recommender, fold.ids[:RERANK_PEOPLE], settings.k),
         )
 

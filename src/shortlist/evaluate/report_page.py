@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shortlist.evaluate.metric_info import metric_info
 from shortlist.evaluate.report import Report, metrics_table
+from shortlist.evaluate.shown.judgement import Judgement
 from shortlist.metrics.significance import Comparison, Estimate
 from shortlist.report import charts
 from shortlist.report.document import (
@@ -36,6 +37,7 @@ def evaluation_page(report: Report) -> str:
         Heading("All metrics"),
         Paragraph(_conditions(report)),
         metrics_table(report.metrics, report.subject, report.main_metric),
+        *_shown(report),
         *_comparisons(report),
         *_cuts(report),
         *_slices(report),
@@ -63,11 +65,65 @@ def _conditions(report: Report) -> str:
 
 
 def _comparisons(report: Report) -> list[Block]:
-    if not report.comparisons:
+    blocks: list[Block] = []
+    for metric, comparisons in (
+        (f"utility_ndcg@{report.k}", report.weighed),
+        (report.main_metric, report.comparisons),
+    ):
+        blocks += _difference_table(metric, comparisons)
+    return blocks
+
+
+def _difference_table(metric: str, comparisons: list[Comparison]) -> list[Block]:
+    if not comparisons:
         return []
     columns = ["", "difference", "95 % alone", "95 % simultaneous", "p, corrected", "", "people needed"]
-    rows = [_comparison_row(comparison) for comparison in report.comparisons]
-    return [Heading(f"Differences in {report.main_metric}"), TableBlock(columns, rows)]
+    rows = [_comparison_row(comparison) for comparison in comparisons]
+    return [Heading(f"Differences in {metric}"), TableBlock(columns, rows)]
+
+
+def _shown(report: Report) -> list[Block]:
+    """By the slates that were shown: each way, and which of them decides."""
+    shown = report.shown
+    if shown is None:
+        return []
+    rows = []
+    for one in shown.order.comparisons:
+        judgement, decisive = shown.decides(one.b)
+        covered = shown.overlaps.get(one.b)
+        rows.append(
+            TableRow(
+                f"{one.a} − {one.b}",
+                [
+                    _relative(shown.chance, one.b),
+                    "" if covered is None else f"{covered.mean_weight.value:.0%}",
+                    _relative(shown.order, one.b),
+                    judgement.way,
+                    TableCell(decisive.verdict, tone=tone_of(decisive.simultaneous)),
+                ],
+            )
+        )
+    text = (
+        f"{shown.order.slates:,} slates of the test, shown to {shown.order.people:,} people, in utility as the project weighs "
+        "it. By chance: the slates that each recommender would have shown, from the chances with which the slates of the log were "
+        "drawn. By order: the items that were shown, in the order that each recommender would give them. 95 %, simultaneous. "
+        "Covered: how much of a recommender's slates the log covers."
+    )
+    own = shown.refused.get(shown.subject)
+    refused = (
+        [] if own is None else [Paragraph(f"By chance, nothing can be told about {shown.subject}: {own}")]
+    )
+    columns = ["", "by chance", "covered", "by order", "decided by", ""]
+    return [Heading("By what was shown"), Paragraph(text), *refused, TableBlock(columns, rows)]
+
+
+def _relative(judgement: Judgement | None, other: str) -> str:
+    """A difference as a share of the other's utility; empty if it was not measured."""
+    one = None if judgement is None else judgement.against(other)
+    if judgement is None or one is None:
+        return ""
+    unit, d = max(abs(judgement.values[other]), 1e-12), one.simultaneous
+    return f"{d.value / unit:+.1%} ({d.low / unit:+.1%} to {d.high / unit:+.1%})"
 
 
 def _comparison_row(comparison: Comparison) -> TableRow:

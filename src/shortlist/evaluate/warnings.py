@@ -17,6 +17,7 @@ from shortlist.evaluate.slices import Slice
 from shortlist.metrics.significance import PairedMetrics, verdict
 
 BASELINES = {"popular", "recent", "random"}
+NOT_BETTER_THAN_POPULAR = "is not significantly better than a list of popular items"
 
 
 def find_warnings(
@@ -55,8 +56,7 @@ def find_warnings(
         comparison = measured.compare([(subject, "popular")], main)[0]
         if comparison.verdict != "better":
             found.append(
-                f"{subject} is not significantly better than a list of popular items that is the same for everybody. "
-                f"{comparison.sentence()}"
+                f"{subject} {NOT_BETTER_THAN_POPULAR} that is the same for everybody. {comparison.sentence()}"
             )
     if by_cut:
         periods = len(by_cut[subject])

@@ -59,7 +59,7 @@ def judged(seed: int, error: float, explored: bool = True) -> ShownResult:
 
     def model(size: float) -> np.ndarray:
         noise = 0.45 * common + np.sqrt(max(size**2 - 0.45**2, 0)) * rng.standard_normal(truth.shape)
-        return np.clip(truth * np.exp(noise), 1e-4, 0.95)
+        return np.asarray(np.clip(truth * np.exp(noise), 1e-4, 0.95))
 
     present, new = model(0.5), model(error)
     logged = logged_by(present, truth, explored, rng)
