@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 
 from shortlist.config.project import Project
@@ -19,6 +20,9 @@ from support.paths import MOVIELENS
 from support.postgres import Postgres
 from support.servers import Server
 from support.worlds import small_world
+
+settings.register_profile("shared machine", deadline=None)  # other processes may run at the same time
+settings.load_profile("shared machine")
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

@@ -7,16 +7,13 @@ import sys
 
 import pytest
 
-unfinished = pytest.mark.xfail(
-    reason="shortlist.rank.training_set is still imported with the ranker", strict=False
-)
 NOT_WHILE_SERVING = [
     "shortlist.evaluate",
     "shortlist.simulate",
     "shortlist.tuning",
     "shortlist.distributed",
     "shortlist.cascade.train",
-    pytest.param("shortlist.rank.training_set", marks=unfinished),
+    "shortlist.rank.training_set",
     "shortlist.rank.gbdt.train",
     "shortlist.experiments.analyse",
     "shortlist.experiments.report",

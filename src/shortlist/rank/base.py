@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from shortlist.config.objectives import Objective
 from shortlist.config.rank import RankSettings
 from shortlist.errors import NotFittedError
 from shortlist.rank.calibration import Calibration
-from shortlist.rank.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    from shortlist.rank.training_set import TrainingSet
 
 
 class Ranker(ABC):

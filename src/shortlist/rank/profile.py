@@ -6,13 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.metrics import prediction
-from shortlist.rank.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    from shortlist.rank.training_set import TrainingSet
 
 BINS = 10
 """Bins of a feature for drift; a category has up to this many common values."""

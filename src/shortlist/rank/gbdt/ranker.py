@@ -24,10 +24,10 @@ from shortlist.rank.gbdt.targets import (
     make_target,
     unit_of,
 )
-from shortlist.rank.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from shortlist.rank.gbdt.train import BoostingData
+    from shortlist.rank.training_set import TrainingSet
 
 JOINT_SHARE = 0.97
 """heads = "auto" keeps the joint model if it explains at least this share of what separate models explain."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from shortlist.config.objectives import Objective
 from shortlist.errors import DataError
 from shortlist.rank.censoring import base_rate, observation_weights
 from shortlist.rank.gbdt.losses import LOSSES, Loss
-from shortlist.rank.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    from shortlist.rank.training_set import TrainingSet
 
 AUTO = {"probability": "logistic", "amount": "tweedie", "grade": "squared"}
 """Kind of objective → loss if `loss = "auto"`."""
