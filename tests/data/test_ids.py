@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shortlist.data.ids import IdMap, id_array
+from shortlist.data.id_columns import id_array
+from shortlist.data.ids import IdMap
 from shortlist.errors import DataError
 
 
@@ -23,7 +24,7 @@ def test_ids_keep_their_type_and_text_finds_integers() -> None:
     )
     words = IdMap.of(id_array(["10", "x"], "x"))
     assert (words.code(10), words.code("x"), words.own(7), ids.own("7"), ids.own("x")) == (0, 1, "7", 7, "x")
-    with pytest.raises(DataError, match="fractions"):
+    with pytest.raises(DataError, match="a fraction"):
         id_array([1.5], "events: user")
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.data import times
-from shortlist.data.times import NO_TIME, moment, to_milliseconds
+from shortlist.data.no_time import NO_TIME
+from shortlist.data.times import moment, to_milliseconds
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shortlist.data.times import NO_TIME
+from shortlist.data.no_time import NO_TIME
 from shortlist.rerank.freshness import boost_fresh
 
 

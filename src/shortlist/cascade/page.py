@@ -18,8 +18,8 @@ from shortlist.cascade.state import LiveState
 from shortlist.config.base import duration_ms
 from shortlist.config.page import RowSettings
 from shortlist.data.attributes import CodedAttribute, NumberAttribute
+from shortlist.data.no_time import NO_TIME
 from shortlist.data.slates import Recommendation
-from shortlist.data.times import NO_TIME
 from shortlist.errors import RequestError
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.page_rows import PageLimits, Theme, assemble_page

@@ -68,6 +68,9 @@ class DataSettings(Settings):
     """Which engine runs the SQL of the features in training: DuckDB in this process, or Spark (extra `spark`)."""
     negative_kind: str | None = None
     """The kind that events with a value below 0 get, for logs that write returns as negative quantities or amounts."""
+    user_ids: Literal["given", "text"] = "given"
+    """Whether ids of users that are whole numbers stay numbers, or become texts. With `text`, events of guests whose ids are texts
+    are trained on, too; requests may still send numbers."""
     duplicates: Literal["keep", "drop"] = "drop"
     """Whether a second identical event (same user, item, kind and time) is dropped."""
 

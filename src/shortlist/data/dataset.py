@@ -13,12 +13,13 @@ from shortlist.config.project import Project
 from shortlist.data.build import build
 from shortlist.data.check import Check
 from shortlist.data.entities import Entities
+from shortlist.data.frames import to_arrow
 from shortlist.data.guess import guess
 from shortlist.data.histories import Histories
 from shortlist.data.lazy import lazy_property
 from shortlist.data.log import Log
-from shortlist.data.tables import Tables, query_files, read_tables, to_arrow
-from shortlist.data.times import NO_TIME
+from shortlist.data.no_time import NO_TIME
+from shortlist.data.tables import Tables, query_files, read_tables, verbatim_columns
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +37,8 @@ class Dataset:
         The events, ordered by time.
     check : Check
         The findings of reading the tables.
+    project : Project or None
+        The project that names the columns, given or guessed; None for a data set of a bundle.
 
     Examples
     --------
@@ -48,6 +51,7 @@ class Dataset:
     items: Entities
     log: Log
     check: Check = field(default_factory=Check)
+    project: Project | None = None
 
     @lazy_property
     def histories(self) -> Histories:
@@ -101,7 +105,8 @@ class Dataset:
         DataError
             Lists every error that was found in the tables.
         """
-        return cls(*build(project, read_tables(project.data, query_files(project))))
+        tables = read_tables(project.data, query_files(project), verbatim_columns(project))
+        return cls(*build(project, tables), project=project)
 
     @classmethod
     def from_frames(
@@ -122,14 +127,14 @@ class Dataset:
             Lists every error that was found in the tables.
         """
         tables = Tables(
-            to_arrow(events),
-            None if items is None else to_arrow(items),
-            None if users is None else to_arrow(users),
+            to_arrow(events, "events"),
+            None if items is None else to_arrow(items, "items"),
+            None if users is None else to_arrow(users, "users"),
         )
         if project is not None:
-            return cls(*build(project, tables))
+            return cls(*build(project, tables), project=project)
         guessed = guess(tables.events, tables.items, tables.users)
-        dataset = cls(*build(guessed.project, tables))
+        dataset = cls(*build(guessed.project, tables), project=guessed.project)
         lines = [line for note in guessed.notes.values() for line in note.splitlines()]
         dataset.check.notes.extend(f"guessed: {line}" for line in lines)
         return dataset

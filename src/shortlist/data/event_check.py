@@ -4,35 +4,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shortlist.config.data import ColumnNames
 from shortlist.config.project import Project
-from shortlist.data.check import Check, Problem, missing_column
-from shortlist.data.ids import IdMap, id_array
+from shortlist.data.check import Check, Problem
+from shortlist.data.event_columns import check_columns, examples, flat
+from shortlist.data.event_times import DAY_MS, EventTimes
+from shortlist.data.id_columns import IdReading, id_array, read_ids
+from shortlist.data.ids import MAX_ID_LENGTH, IdMap
 from shortlist.data.log import repeated_rows
-from shortlist.data.numbers import NumberReading, is_numeric, read_numbers
-from shortlist.data.times import NO_TIME, to_milliseconds
+from shortlist.data.no_time import NO_TIME
+from shortlist.data.numbers import read_numbers
 from shortlist.errors import DataError
-
-DAY_MS = 86_400_000
-ROLES = (
-    "user",
-    "item",
-    "timestamp",
-    "arrival",
-    "kind",
-    "value",
-    "event_id",
-    "slate",
-    "position",
-    "propensity",
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,7 +108,7 @@ class _EventChecker:
         self.shown = [column for column in shown if column]
 
     def run(self, items: pa.Array | None, users: pa.Array | None, now_ms: int | None) -> UsableEvents:
-        _check_columns(self.table, self.project, self.file, self.check)
+        check_columns(self.table, self.project, self.file, self.check)
         self._stop_on_errors()
         user, item = self._ids(items, users)
         times = self._times(now_ms)
@@ -130,8 +117,9 @@ class _EventChecker:
         kind = self._kinds(value)
         self._duplicates(user, item, times, kind)
         if items is not None:
+            known = pc.is_in(item, value_set=items if len(items) else items.cast(item.type))
             self._set_aside(
-                _mask(pc.invert(pc.is_in(item, value_set=items))),
+                _mask(pc.invert(known)),
                 self.columns.item,
                 "of unknown items",
                 "the items table has no such item",
@@ -139,9 +127,7 @@ class _EventChecker:
             )
         self.check.kept = int(self.keep.sum())
         if not self.check.kept:
-            column, what = self.columns.user, "no usable event is left"
-            self.check.add_error(self.file, column, what, "See the findings above", count=self.check.read)
-            raise _UnusableError
+            self._no_event()
         rows = np.flatnonzero(self.keep)
         by = (times[rows],) if arrival is None else (arrival[rows], times[rows])
         rows = rows[np.lexsort(by)]
@@ -160,68 +146,89 @@ class _EventChecker:
         bad = bad & self.keep
         count = int(bad.sum())
         if count:
-            examples = _examples(self.table, bad, self.shown)
-            problem = Problem("set aside", self.file, column, what, count, examples, fix)
+            problem = Problem(
+                "set aside", self.file, column, what, count, examples(self.table, bad, self.shown), fix
+            )
             self.check.set_rows_aside(reason, problem)
             self.keep[bad] = False
+
+    def _no_event(self) -> None:
+        """Record an error that says why each row is set aside, and stop."""
+        column, what = self.columns.user, "no usable event is left"
+        reasons = [str(problem) for problem in self.check.problems if problem.level == "set aside"]
+        fix = "\n".join(["Rows are set aside:", *reasons]) if reasons else "The table has no rows"
+        self.check.add_error(self.file, column, what, fix, count=self.check.read)
+        raise _UnusableError
 
     def _ids(self, items: pa.Array | None, users: pa.Array | None) -> tuple[pa.Array, pa.Array]:
         columns, file = self.columns, self.file
         try:
-            user = id_array(self.table.column(columns.user), f"{file}: {columns.user}")
-            item = id_array(self.table.column(columns.item), f"{file}: {columns.item}")
+            as_text = self.project.data.user_ids == "text"
+            user = read_ids(self.table.column(columns.user), f"{file}: {columns.user}", as_text)
+            item = read_ids(self.table.column(columns.item), f"{file}: {columns.item}")
         except DataError as error:
             self.check.add_error(file, "ids", error.message)
             raise _UnusableError from None
         for name, ids, others, role in (
-            (columns.user, user, users, "users"),
-            (columns.item, item, items, "items"),
+            (columns.user, user.ids, users, "users"),
+            (columns.item, item.ids, items, "items"),
         ):
             if others is not None and len(ids) and len(others) and ids.type != others.type:
                 what = f"ids are {ids.type} here and {others.type} in the {role} table"
                 fix = f"Make them the same type, for example with a query in data.{role}"
                 self.check.add_error(file, name, what, fix)
         self._stop_on_errors()
-        for name, ids in ((columns.user, user), (columns.item, item)):
-            fix = (
-                "Every event needs a user and an item; correct the export, or remove these rows with a query"
-            )
-            self._set_aside(_mask(ids.is_null()), name, f"without {name}", "the id is missing", fix)
-            if pa.types.is_string(ids.type):
-                empty = _mask(pc.equal(pc.fill_null(ids, "?"), ""))
-                self._set_aside(empty, name, f"with empty {name}", "the id is an empty text", fix)
-        return user, item
+        for name, reading in ((columns.user, user), (columns.item, item)):
+            self._set_missing_ids_aside(name, reading)
+        return user.ids, item.ids
+
+    def _set_missing_ids_aside(self, name: str, reading: IdReading) -> None:
+        self.check.notes += reading.notes
+        fix = "Every event needs a user and an item; correct the export, or remove these rows with a query"
+        no_id = "the text says that there is no id"
+        self._set_aside(reading.no_id, name, f"without {name}", no_id, fix)
+        self._set_aside(_mask(reading.ids.is_null()), name, f"without {name}", "the id is missing", fix)
+        if pa.types.is_string(reading.ids.type):
+            empty = _mask(pc.equal(pc.fill_null(reading.ids, "?"), ""))
+            self._set_aside(empty, name, f"with empty {name}", "the id is an empty text", fix)
+        what = f"a text id has at most {MAX_ID_LENGTH} characters and no NUL character"
+        self._set_aside(reading.faulty, name, f"with impossible {name}", what, "Write shorter ids")
+        for warning in reading.warnings:
+            fix = "Leave those rows out with a query if there is no id"
+            self.check.problems.append(Problem("warning", self.file, name, warning, 0, [], fix))
 
     def _times(self, now_ms: int | None) -> NDArray[np.int64]:
         name = self.columns.timestamp
         if not name:
             self.check.notes.append("no timestamp column: the order of the rows is taken as time")
             return np.arange(self.table.num_rows, dtype=np.int64) * 1000
-        times, reading = to_milliseconds(_flat(self.table.column(name)))
+        read = EventTimes.of(flat(self.table.column(name)))
         now = int(time.time() * 1000) if now_ms is None else now_ms
-        formats = "Write epoch numbers, dates or ISO texts"
-        unit = f"most times are in {reading.unit}, these are not"
+        unit = f"most times are in {read.unit}, these are not"
         future = "the time is more than a day ahead of now"
-        self._set_aside(reading.unreadable, name, "with unreadable time", "not a time", formats)
+        self._set_aside(read.unreadable, name, "with unreadable time", read.fault, read.fix)
         missing = "the time is missing"
-        self._set_aside(times == NO_TIME, name, "without time", missing, "Every event needs a time")
+        self._set_aside(read.missing, name, "without time", missing, "Every event needs a time")
         self._set_aside(
-            reading.other_unit, name, "with time in another unit", unit, "Convert the column to one unit"
+            read.other_unit, name, "with time in another unit", unit, "Convert the column to one unit"
         )
         fix = "Check the clock or the unit of the source"
-        self._set_aside(times > now + DAY_MS, name, "in the future", future, fix)
-        self.check.notes.append(f"times read as {reading.unit}")
-        return times
+        self._set_aside(read.times > now + DAY_MS, name, "in the future", future, fix)
+        self.check.notes.append(read.note(self.keep))
+        for doubt in read.doubts(self.keep):
+            fix = "If they mean other times, convert the column with a query in data.events"
+            self.check.problems.append(Problem("warning", self.file, name, doubt, 0, [], fix))
+        return read.times
 
     def _arrival(self, times: NDArray[np.int64]) -> NDArray[np.int64] | None:
         name = self.columns.arrival
         if not name:
             return None
-        arrival, reading = to_milliseconds(_flat(self.table.column(name)))
-        fix = "Write epoch numbers, dates or ISO texts"
-        self._set_aside(reading.unreadable, name, "with unreadable arrival", "not a time", fix)
+        read = EventTimes.of(flat(self.table.column(name)))
+        bad = read.unreadable | read.other_unit
+        self._set_aside(bad, name, "with unreadable arrival", read.fault, read.fix)
         # an event cannot be known before it happened; without an arrival it was known at once
-        return np.maximum(np.where(arrival == NO_TIME, times, arrival), times)
+        return np.maximum(np.where(read.times == NO_TIME, times, read.times), times)
 
     def _values(self) -> NDArray[np.float32]:
         name = self.columns.value
@@ -231,21 +238,18 @@ class _EventChecker:
         assert reading is not None  # _check_numbers has seen to it
         if reading.how:
             self.check.notes.append(f"{name} read as {reading.how}")
-        numbers = reading.numbers
-        infinite = np.isinf(numbers)
+        with np.errstate(over="ignore"):
+            values: NDArray[np.float32] = reading.numbers.astype(np.float32)
+        infinite = np.isinf(values)
         if infinite.any():
             where = self.project.where("data.columns.value")
             fix = (
                 f"{where}data.columns.value names this column; values must be finite numbers: correct the export, or "
                 "leave those rows out with a query"
             )
-            examples = _examples(self.table, infinite, self.shown)
-            count = int(infinite.sum())
-            self.check.add_error(
-                self.file, name, "the value is infinite", fix, count=count, examples=examples
-            )
+            what, shown = "the value is infinite or above 3e38", examples(self.table, infinite, self.shown)
+            self.check.add_error(self.file, name, what, fix, count=int(infinite.sum()), examples=shown)
             raise _UnusableError
-        values: NDArray[np.float32] = numbers.astype(np.float32)
         return values
 
     def _kinds(self, value: NDArray[np.float32]) -> pa.Array:
@@ -253,7 +257,7 @@ class _EventChecker:
         if name is None:
             kind = pa.array(np.repeat("event", n)) if n else pa.array([], pa.string())
         else:
-            kind = _flat(self.table.column(name)).cast(pa.string())
+            kind = flat(self.table.column(name)).cast(pa.string())
             fix = "Give the kind of each event"
             self._set_aside(_mask(kind.is_null()), name, "without kind", "the kind is missing", fix)
         negative = self.project.data.negative_kind
@@ -284,74 +288,6 @@ class _EventChecker:
                 "an earlier row has the same user, item, time and kind",
                 'The first was kept; data.duplicates = "keep" keeps all',
             )
-
-
-def _check_columns(table: pa.Table, project: Project, file: str, check: Check) -> None:
-    """Record columns that are missing, and columns of numbers that hold something else."""
-    columns = project.data.columns
-    for role in ROLES:
-        name = getattr(columns, role)
-        if name and name not in table.column_names:
-            check.problems.append(missing_column(file, name, table.column_names, f"data.columns.{role}"))
-    for name in project.data.context:
-        if name not in table.column_names:
-            check.problems.append(missing_column(file, name, table.column_names, "data.context"))
-    for role in ("value", "position", "propensity"):
-        _check_numbers(table, columns, role, file, check)
-
-
-def _check_numbers(table: pa.Table, columns: ColumnNames, role: str, file: str, check: Check) -> None:
-    name = getattr(columns, role)
-    if not name or name not in table.column_names:
-        return
-    kind = table.schema.field(name).type
-    if is_numeric(kind):
-        return
-    reading = read_numbers(table.column(name)) if role == "value" else None
-    if reading is not None:
-        _check_texts(table, name, reading, file, check)
-        return
-    values = table.column(name).slice(0, 100_000).to_pylist()
-    examples = [f"row {row + 1}: {v!r}" for row, v in enumerate(values) if not _is_number(v)][:3]
-    fix = f"Correct the column, or name another one in data.columns.{role}"
-    check.add_error(file, name, f"must be numbers and is {kind}", fix, examples=examples)
-
-
-def _check_texts(table: pa.Table, name: str, reading: NumberReading, file: str, check: Check) -> None:
-    """Record an error where texts of a column of values are no numbers."""
-    count = int(reading.unreadable.sum())
-    if not count:
-        return
-    examples = _examples(table, reading.unreadable, [name])
-    fix = (
-        "Write numbers, true and false, or nothing; or name another column in data.columns.value. Texts that are kinds of events "
-        "(like, dislike) belong into data.columns.kind"
-    )
-    check.add_error(file, name, "the value is no number", fix, count=count, examples=examples)
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return value is None
-    return True
-
-
-def _examples(table: pa.Table, bad: NDArray[np.bool_], columns: list[str]) -> list[str]:
-    rows = np.flatnonzero(bad)[:3]
-    taken = table.select(columns).take(pa.array(rows)).to_pylist()
-    return [
-        f"row {row + 1}: " + ", ".join(f"{k}={v}" for k, v in values.items())
-        for row, values in zip(rows, taken, strict=True)
-    ]
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def _mask(array: pa.Array) -> NDArray[np.bool_]:

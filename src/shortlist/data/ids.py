@@ -60,48 +60,6 @@ def _integer(text: str) -> int | None:
     return number if str(number) == text and MIN_INTEGER <= number <= MAX_INTEGER else None
 
 
-def id_array(column: Any, where: str) -> pa.Array:
-    """Return a column as an array of ids: 64-bit integers or strings.
-
-    Whole floats (pandas' integers with missing values) become integers.
-
-    Parameters
-    ----------
-    column
-        An Arrow column or anything that Arrow can read.
-    where
-        The file and column, for error messages.
-
-    Raises
-    ------
-    DataError
-        The type cannot identify anything, such as lists or fractions.
-    """
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else pa.array(column)
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    kind = array.type
-    if pa.types.is_integer(kind):
-        return array.cast(pa.int64())
-    if pa.types.is_floating(kind):
-        array = pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
-        whole = pc.all(pc.equal(pc.floor(array), array)).as_py()
-        if whole is False:
-            raise DataError(f"{where}: ids are fractions ({kind}); use whole numbers or text")
-        return array.cast(pa.int64())
-    if pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return array.cast(pa.string())
-    fault = f"{where}: a column of type {kind} cannot hold ids; use whole numbers or text"
-    if pa.types.is_nested(kind):
-        raise DataError(fault)
-    try:
-        return array.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise DataError(fault) from None
-
-
 class IdMap:
     """Ids ↔ codes from 0 to n − 1. Immutable; `extended` returns a longer map in which old codes keep their meaning.
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from shortlist.engines.missing import MISSING
+
 NUMBER = r"^\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?\s*(?:stars?)?\s*$"
 DECIMAL_COMMA = r"^\s*[-+]?\d+,\d+\s*(?:stars?)?\s*$"
 THOUSANDS = r"^\s*[-+]?[1-9]\d{0,2}(?:,\d{3})+\s*$"
 _UNIT = r"\s*(?:stars?)?\s*$"
 TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 """Texts that stand for 1 and 0."""
-MISSING = frozenset({"", "null", "none", "n/a", "na", "nan", r"\n", "-"})
-"""Texts that stand for no value."""
 
 
 @dataclass(frozen=True, eq=False)

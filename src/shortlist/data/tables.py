@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from shortlist.config.data import DataSettings, is_query
 from shortlist.config.project import Project
-from shortlist.data.public import read_public, read_recbole_file
+from shortlist.data.public import find_plain_files, read_public, read_recbole_file
 from shortlist.engines.confined import QueryFiles
-from shortlist.engines.duckdb import read_table
-from shortlist.errors import DataError, ProjectError
+from shortlist.engines.delimited import Verbatim, identifies
+from shortlist.engines.duckdb import read_source
+from shortlist.engines.reading import Reading
+from shortlist.errors import ProjectError
+
+WORDS = frozenset({"category", "list", "text"})
+"""Kinds of attributes that hold words."""
 
 
 @dataclass(frozen=True, repr=False)
 class Tables:
-    """The events, items and users tables as Arrow, and what to call each in a message."""
+    """The events, items and users tables as Arrow, what to call each in a message, and how those of files were read."""
 
     events: pa.Table
     items: pa.Table | None = None
@@ -26,33 +30,13 @@ class Tables:
     names: dict[str, str] = field(
         default_factory=lambda: {"events": "events", "items": "items", "users": "users"}
     )
+    readings: dict[str, Reading] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         parts = (("events", self.events), ("items", self.items), ("users", self.users))
         return (
             f"Tables({', '.join(f'{table.num_rows:,} {name}' for name, table in parts if table is not None)})"
         )
-
-
-def to_arrow(frame: Any) -> pa.Table:
-    """Return a pandas, Polars or Arrow frame, or a list of dictionaries, as an Arrow table.
-
-    Raises
-    ------
-    DataError
-        It is none of these.
-    """
-    if isinstance(frame, pa.Table):
-        return frame
-    if type(frame).__module__.startswith("pandas"):
-        return pa.Table.from_pandas(frame, preserve_index=False)
-    if hasattr(frame, "__arrow_c_stream__"):
-        return pa.table(frame)
-    if isinstance(frame, list):
-        return pa.Table.from_pylist(frame)
-    raise DataError(
-        f"a {type(frame).__name__} is no table; give a pandas, Polars or Arrow table or a list of dictionaries"
-    )
 
 
 def query_files(project: Project) -> QueryFiles:
@@ -63,7 +47,21 @@ def query_files(project: Project) -> QueryFiles:
     )
 
 
-def read_tables(data: DataSettings, files: QueryFiles | None = None) -> Tables:
+def verbatim_columns(project: Project) -> Verbatim:
+    """Return which columns of text files are read as they are written: those of ids, kinds, titles, categories, lists and texts."""
+    columns = project.data.columns
+    names = {columns.user, columns.item, columns.kind, columns.event_id, columns.slate}
+    names |= {name for name, kind in project.data.context.items() if kind in WORDS}
+    for settings in (project.items, project.users):
+        if settings is not None:
+            names |= {settings.id, settings.title}
+            names |= {name for name, kind in settings.attributes.items() if kind in WORDS}
+    return lambda name: name in names or identifies(name)
+
+
+def read_tables(
+    data: DataSettings, files: QueryFiles | None = None, verbatim: Verbatim = identifies
+) -> Tables:
     """Read the tables of a project (`project.data`).
 
     Parameters
@@ -72,6 +70,8 @@ def read_tables(data: DataSettings, files: QueryFiles | None = None) -> Tables:
         Names the tables.
     files
         The files that queries may read (default: any file).
+    verbatim
+        Which columns of text files are read as they are written (default: those whose names say that they hold ids).
 
     Raises
     ------
@@ -82,28 +82,28 @@ def read_tables(data: DataSettings, files: QueryFiles | None = None) -> Tables:
     """
     if not data.events:
         raise ProjectError("data.events is not set: name the events table", field="data.events")
-    names = {
-        "events": _short(data.events),
-        "items": _short(data.items or "items"),
-        "users": _short(data.users or "users"),
-    }
-    items = _read(data.items, data.database, files) if data.items else None
-    users = _read(data.users, data.database, files) if data.users else None
     public = None if is_query(data.events) else read_public(data.events)
-    if public is None:
-        return Tables(_read(data.events, data.database, files), items, users, names)
-    names |= {role: f"{names['events']} ({role})" for role in ("items", "users")}
-    return Tables(
-        public.events,
-        public.items if items is None else items,
-        public.users if users is None else users,
-        names,
-    )
+    sources = {"events": data.events, "items": data.items, "users": data.users}
+    sources = {role: source for role, source in sources.items() if source}
+    names = {role: _short(sources.get(role) or role) for role in ("events", "items", "users")}
+    tables: dict[str, pa.Table | None] = {}
+    if public is not None:
+        del sources["events"]
+        tables = {"events": public.events, "items": public.items, "users": public.users}
+        names |= {role: f"{names['events']} ({role})" for role in ("items", "users")}
+    elif not is_query(data.events):
+        found = find_plain_files(data.events)
+        sources = sources | found | {role: source for role, source in sources.items() if role != "events"}
+    readings = {role: _read(source, data.database, files, verbatim) for role, source in sources.items()}
+    tables |= {role: reading.table for role, reading in readings.items()}
+    events = tables["events"]
+    assert events is not None
+    return Tables(events, tables.get("items"), tables.get("users"), names, readings)
 
 
-def _read(source: str, database: str | None, files: QueryFiles | None) -> pa.Table:
+def _read(source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim) -> Reading:
     atomic = None if is_query(source) else read_recbole_file(source)
-    return read_table(source, database, files) if atomic is None else atomic
+    return read_source(source, database, files, verbatim) if atomic is None else Reading(atomic)
 
 
 def _short(source: str) -> str:

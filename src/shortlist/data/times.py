@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shortlist.engines.duckdb import connect
+from shortlist.data.compact_dates import DIGITS as COMPACT
+from shortlist.data.compact_dates import read_compact
+from shortlist.data.date_texts import missing_texts, read_dates
+from shortlist.data.no_time import NO_TIME
+from shortlist.data.numbers import is_text
+from shortlist.engines.plain_types import plain_array
 
-NO_TIME: int = int(np.iinfo(np.int64).min)
-"""The value of a missing time."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+DAY = 86_400_000
+LAST = 253_402_300_800_000
+"""Milliseconds at the end of the year 9999, the last one that calendars of Python know."""
+YEARS = (1500, 2200)
+FIRST_NANOSECONDS = 788_918_400_000
+"""The year 1995: smaller numbers of nanoseconds are ticks of another clock."""
 UNITS = {"seconds": 1e3, "milliseconds": 1.0, "microseconds": 1e-3, "nanoseconds": 1e-6}
 """Unit → its length in milliseconds."""
 
@@ -29,16 +38,20 @@ class TimeReading:
     Attributes
     ----------
     unit : str
-        "seconds", "milliseconds", "microseconds", "nanoseconds", "years", "dates" or "unknown".
+        "seconds", "milliseconds", "microseconds", "nanoseconds", "years", "dates", "dates written as numbers", "dates with the
+        day first", "dates with the month first", or "unknown".
     unreadable : ndarray of shape (n,), bool
         Values that are not a time; nulls are not counted.
     other_unit : ndarray of shape (n,), bool
         Numbers so much larger or smaller than most that they are in another unit.
+    fault : str
+        Why values are not read, where more than the single value is at fault.
     """
 
     unit: str
     unreadable: NDArray[np.bool_]
     other_unit: NDArray[np.bool_]
+    fault: str = ""
 
     def __repr__(self) -> str:
         return (
@@ -107,16 +120,20 @@ def _moment_of_float(value: float) -> int:
 
 
 def _moment_of_integer(value: int) -> int:
-    if 1500 <= value <= 2200:
+    if YEARS[0] <= value <= YEARS[1]:
         return (datetime(value, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
     size = abs(value)
+    if len(str(size)) in COMPACT:
+        written = read_compact(np.array([float(value)]))
+        if written is not None:
+            return int(written[0])
     if size < 1e11:
         return value * 1000
     if size < 1e14:
         return value
     if size < 1e17:
         return value // 1000
-    return value // 1_000_000 if size < 2**63 else NO_TIME
+    return value // 1_000_000 if size < 2**63 and value // 1_000_000 >= FIRST_NANOSECONDS else NO_TIME
 
 
 def to_milliseconds(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
@@ -124,47 +141,73 @@ def to_milliseconds(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
 
     Integers are seconds, milliseconds, microseconds or nanoseconds by their size: 1e9 seconds is the year 2001, and no
     two units overlap between 1973 and 2286. Small integers (under 1e8, as in synthetic logs) are seconds. A column of
-    whole numbers between 1500 and 2200 holds years.
+    whole numbers between 1500 and 2200 holds years, and one of 8, 12 or 14 digits that are dates of the calendar,
+    such as 20250401, holds those dates. Times without a zone are UTC.
 
     Parameters
     ----------
     array
-        Numbers, dates, timestamps or texts.
+        Numbers, dates, timestamps or texts; for texts, see `read_dates`.
 
     Returns
     -------
     tuple of ndarray of shape (n,), int64, and TimeReading
         Milliseconds, `NO_TIME` where there is no time; and how they were read.
     """
-    n = len(array)
+    array = plain_array(array)
+    n, kind = len(array), array.type
     none = np.zeros(n, bool)
-    kind = array.type
-    if pa.types.is_dictionary(kind):
-        return to_milliseconds(array.dictionary_decode())
+    if pa.types.is_null(kind):
+        return np.full(n, NO_TIME), TimeReading("dates", none, none)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        stamps = array.cast(pa.timestamp("us", getattr(kind, "tz", None)), safe=False)
-        micros = pc.fill_null(stamps.cast(pa.int64()), NO_TIME).to_numpy(zero_copy_only=False)
-        return np.where(micros == NO_TIME, NO_TIME, micros // 1000), TimeReading("dates", none, none)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return _from_text(array.cast(pa.string()))
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        return np.full(n, NO_TIME), TimeReading("unknown", ~np.asarray(array.is_null()), none)
-    return _from_numbers(array)
+        return _from_stamps(array)
+    if is_text(kind):
+        return _from_text(array)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _from_numbers(array)
+    fault = f"values of type {kind} are no moments"
+    return np.full(n, NO_TIME), TimeReading("unknown", ~np.asarray(array.is_null()), none, fault)
+
+
+def _from_stamps(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
+    kind = array.type
+    if pa.types.is_date32(kind):
+        whole, unit = array.cast(pa.int32()).cast(pa.int64()), "D"
+    else:
+        whole, unit = array.cast(pa.int64()), getattr(kind, "unit", "ms")
+    missing = np.asarray(whole.is_null())
+    values = pc.fill_null(whole, 0).to_numpy(zero_copy_only=False)
+    length = {"D": DAY, "s": 1_000, "ms": 1}.get(unit)
+    if length is None:
+        times, beyond = values // {"us": 1_000, "ns": 1_000_000}[unit], np.zeros(len(values), bool)
+    else:
+        beyond = np.abs(values) > LAST // length
+        times = np.where(beyond, 0, values) * length
+    # an infinite timestamp of a database is the largest number
+    beyond |= np.abs(times) > LAST
+    return np.where(missing | beyond, NO_TIME, times), TimeReading(
+        "dates", beyond & ~missing, np.zeros(len(values), bool)
+    )
 
 
 def _from_numbers(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
     none = np.zeros(len(array), bool)
     exact = pc.fill_null(array, 0).to_numpy(zero_copy_only=False)
-    missing = np.asarray(array.is_null())
     numbers = exact.astype(np.float64)
+    missing = np.asarray(array.is_null()) | np.isnan(numbers)
     infinite = ~missing & ~np.isfinite(numbers)
     present = ~(missing | infinite)
     if not present.any():
         return np.full(len(array), NO_TIME), TimeReading("seconds", infinite, none)
-    if ((numbers >= 1500) & (numbers <= 2200) & (numbers == np.floor(numbers)))[present].all():
+    known = numbers[present]
+    if ((known >= YEARS[0]) & (known <= YEARS[1]) & (known == np.floor(known))).all():
         years = np.where(present, numbers, 1970).astype(np.int64) - 1970
         starts = years.astype("datetime64[Y]").astype("datetime64[ms]").astype(np.int64)
         return np.where(present, starts, NO_TIME), TimeReading("years", infinite, none)
+    written = read_compact(np.where(present, numbers, 0))
+    if written is not None:
+        times = np.where(present, written, NO_TIME)
+        return times, TimeReading("dates written as numbers", ~missing & (times == NO_TIME), none)
     size = np.abs(np.where(present, numbers, 0))
     if pa.types.is_integer(array.type) and (size[present] < 1e8).mean() > 0.5:
         unit_of = np.where(size < 1e11, 0, np.where(size < 1e14, 1, np.where(size < 1e17, 2, 3)))
@@ -172,32 +215,35 @@ def _from_numbers(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
         unit_of = np.select([size < 1e8, size < 1e11, size < 1e14, size < 1e17], [4, 0, 1, 2], 3)
     main = int(np.bincount(unit_of[present], minlength=5).argmax())
     unit = list(UNITS)[main if main < 4 else 0]
+    other = present & (unit_of != main)
     if np.issubdtype(exact.dtype, np.integer):
-        whole = exact.astype(np.int64)
+        whole = np.where(present & ~other, exact, 0).astype(np.int64)
         times = whole * 1000 if unit == "seconds" else whole // int(1 / UNITS[unit])
     else:
-        times = np.round(np.where(present, numbers, 0) * UNITS[unit]).astype(np.int64)
-    other = present & (unit_of != main)
-    return np.where(present, times, NO_TIME), TimeReading(unit, infinite, other)
+        times = np.round(np.where(present & ~other, numbers, 0) * UNITS[unit]).astype(np.int64)
+    ticks = (present & ~other & (times < FIRST_NANOSECONDS)) if unit == "nanoseconds" else none
+    fault = (
+        "numbers of this size are ticks of another clock (.NET, Windows), and no nanoseconds since 1970"
+        if ticks.any()
+        else ""
+    )
+    times = np.where(present & ~other & ~ticks, times, NO_TIME)
+    return times, TimeReading(unit, infinite | ticks, other, fault)
 
 
 def _from_text(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
-    n = len(array)
-    none = np.zeros(n, bool)
-    missing = np.asarray(pc.or_kleene(array.is_null(), pc.equal(pc.fill_null(array, ""), "")))
-    as_number = pc.if_else(pc.match_substring_regex(pc.fill_null(array, ""), r"^-?\d+(\.\d+)?$"), array, None)
-    if as_number.null_count < n and as_number.null_count <= missing.sum():
-        whole = not pc.any(pc.match_substring(pc.fill_null(as_number, ""), ".")).as_py()
-        return to_milliseconds(as_number.cast(pa.int64() if whole else pa.float64()))
-    # DuckDB reads ISO dates and times, with or without a zone; then MovieLens' format and month/day/year
-    table = pa.table({"t": array})
-    with connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("given", table)
-        rows = connection.sql(
-            "SELECT epoch_ms(coalesce(CAST(TRY_CAST(t AS TIMESTAMPTZ) AS TIMESTAMP), "
-            "try_strptime(t, '%d-%b-%Y'), try_strptime(t, '%m/%d/%Y'))) AS ms FROM given"
-        ).to_arrow_table()
-    column = rows.column("ms").combine_chunks()
-    times = pc.fill_null(column, NO_TIME).to_numpy(zero_copy_only=False)
-    return times, TimeReading("dates", ~missing & (times == NO_TIME), none)
+    missing = missing_texts(array)
+    given = pc.if_else(pa.array(missing), None, pc.utf8_trim_whitespace(array))
+    numeric = pc.fill_null(pc.match_substring_regex(given, r"^-?\d+(\.\d+)?$"), False)
+    count = pc.sum(numeric).as_py() or 0
+    if count and 2 * count >= int((~missing).sum()):
+        whole = pc.if_else(numeric, given, None)
+        exact = not pc.any(pc.match_substring_regex(whole, r"\.|\d{19}")).as_py()
+        times, reading = _from_numbers(whole.cast(pa.int64() if exact else pa.float64()))
+        texts = ~missing & ~np.asarray(numeric)
+        return times, replace(reading, unreadable=reading.unreadable | texts)
+    found = read_dates(given)
+    unreadable = ~missing & (found.times == NO_TIME)
+    return found.times, TimeReading(
+        found.how, unreadable, np.zeros(len(array), bool), found.fault if unreadable.any() else ""
+    )

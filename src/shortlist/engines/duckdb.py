@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -9,10 +11,15 @@ import pyarrow as pa
 
 from shortlist.config.data import is_query
 from shortlist.engines.confined import QueryFiles, check_select, confine, refusal
+from shortlist.engines.delimited import Verbatim, identifies, read_delimited
+from shortlist.engines.parquet import read_parquet
+from shortlist.engines.plain_types import plain_table
+from shortlist.engines.reading import Reading
 from shortlist.errors import DataError
 
 FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db"}
 """Suffixes of file names. With a database, any other name that is not a file is a table, such as `schema.table`."""
+_TEXT_FILE = re.compile(r"read_csv|\.(?:csv|tsv|txt)\b", re.IGNORECASE)
 
 
 class DuckDBEngine:
@@ -52,12 +59,28 @@ def connect(database: str | None = None) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(database, read_only=True)
     except duckdb.Error as error:
         raise DataError(
-            f"{database}: DuckDB cannot open it: {_first_line(error)}", field="data.database"
+            f"{database}: DuckDB cannot open it: {_in_one_line(error)}", field="data.database"
         ) from None
 
 
 def read_table(source: str, database: str | None = None, files: QueryFiles | None = None) -> pa.Table:
-    """Read a table as Arrow.
+    """Read a table as Arrow, as `read_source` does, where every line of it can be read.
+
+    Raises
+    ------
+    DataError
+        If the source does not exist, or a part of it cannot be read.
+    """
+    return read_source(source, database, files).complete(source)
+
+
+def read_source(
+    source: str,
+    database: str | None = None,
+    files: QueryFiles | None = None,
+    verbatim: Verbatim = identifies,
+) -> Reading:
+    """Read a table as Arrow, with what its report has to say.
 
     Parameters
     ----------
@@ -68,43 +91,51 @@ def read_table(source: str, database: str | None = None, files: QueryFiles | Non
         A DuckDB file.
     files
         The files that a query or a view of the database may read, for sources of a project file (default: any file).
+    verbatim
+        Which columns of a text table hold ids, by name (default: those whose names say so).
 
     Raises
     ------
     DataError
         If the source does not exist, or cannot be read.
     """
+    reading = _read(source, database, files, verbatim)
+    return replace(reading, table=plain_table(reading.table, source))
+
+
+def _read(source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim) -> Reading:
     with connect(database) as connection:
         if is_query(source):
             check_select(connection, source)
-            return _fetch_confined(connection, source, source, files)
+            return Reading(_fetch_confined(connection, source, source, files), _of_query(source))
         path = Path(source)
         if not path.exists():
             if database is not None and path.suffix.lower() not in FILES:
                 quoted = ".".join('"' + part.replace('"', '""') + '"' for part in source.split("."))
                 sql = f"SELECT * FROM {quoted}"  # noqa: S608 - each part of the name is quoted
-                return _fetch_confined(connection, sql, f"{database}: table {source}", files)
+                return Reading(_fetch_confined(connection, sql, f"{database}: table {source}", files))
             raise DataError(f"{source}: no such file")
-        return _read_file(connection, path, source)
-
-
-def _read_file(connection: duckdb.DuckDBPyConnection, path: Path, source: str) -> pa.Table:
-    suffix = "".join(path.suffixes[-2:]).lower()
-    if suffix.endswith(".parquet") or path.is_dir():
-        pattern = f"{source}/**/*.parquet" if path.is_dir() else source
-        return _fetch(connection, "SELECT * FROM read_parquet(?)", [pattern], source)
-    # sample_size = -1: types are inferred from all rows, so that an odd value in a late row changes its column's type rather
-    # than failing the read
-    if ".tsv" in suffix:
-        sql = "SELECT * FROM read_csv(?, sample_size = -1, delim = ?)"
-        return _fetch(connection, sql, [source, "\t"], source)
-    if ".csv" in suffix or ".txt" in suffix:
-        return _fetch(connection, "SELECT * FROM read_csv(?, sample_size = -1)", [source], source)
+        suffix = "".join(path.suffixes[-2:]).lower()
+        if suffix.endswith(".parquet") or path.is_dir():
+            return read_parquet(connection, path, source)
+        if any(kind in suffix for kind in (".csv", ".tsv", ".txt")):
+            return read_delimited(connection, path, source, verbatim)
     if suffix.endswith((".duckdb", ".db")):
         raise DataError(f"{source} is a database: name it in data.database, and the table in data.events")
     raise DataError(
         f"{source}: this kind of file cannot be read; use .parquet, .csv, .tsv, .inter, or a MovieLens folder"
     )
+
+
+def _of_query(query: str) -> tuple[str, ...]:
+    """Return a note where a query reads text files with the types that DuckDB infers."""
+    if not _TEXT_FILE.search(query) or "all_varchar" in query.lower():
+        return ()
+    note = (
+        "a query reads a text file with the types that DuckDB infers, which changes ids such as 007 and 1e2; "
+        "read_csv('…', all_varchar = true) keeps values as they are written"
+    )
+    return (note,)
 
 
 def _fetch_confined(
@@ -129,8 +160,8 @@ def _fetch(
         refused = refusal(error, files)
         if refused is not None:
             raise DataError(f"{source}: {refused}", field="data") from None
-        raise DataError(f"{source}: DuckDB cannot read it: {_first_line(error)}") from None
+        raise DataError(f"{source}: DuckDB cannot read it: {_in_one_line(error)}") from None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

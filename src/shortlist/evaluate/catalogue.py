@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from shortlist.data.attributes import CategoryAttribute, CodedAttribute, ListAttribute
-from shortlist.data.times import NO_TIME
+from shortlist.data.no_time import NO_TIME
 from shortlist.evaluate.fold import REAL_TIME, Fold
 from shortlist.evaluate.measures import CatalogueStatistics
 from shortlist.evaluate.policies import histories_of

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shortlist.data.ids import IdMap, id_array
-from shortlist.data.tables import to_arrow
+from shortlist.data.frames import to_arrow
+from shortlist.data.id_columns import id_array
+from shortlist.data.ids import IdMap
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
 from shortlist.metrics.gains import chunk_bounds
@@ -70,7 +71,7 @@ def read_rows(source: Any, name: str) -> pa.Table:
     DataError
         If the table has no rows.
     """
-    table = read_table(source) if isinstance(source, str) else to_arrow(source)
+    table = read_table(source) if isinstance(source, str) else to_arrow(source, name)
     if not table.num_rows:
         raise DataError(f"{name} has no rows")
     return table

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, ListAttribute, encode
 from shortlist.data.guess import guess_project
-from shortlist.data.ids import IdMap, id_array
+from shortlist.data.id_columns import id_array
+from shortlist.data.ids import IdMap
 from shortlist.data.times import to_milliseconds
 from shortlist.errors import DataError
 from shortlist.evaluate.external_lists import column_of, ids_of, read_rows

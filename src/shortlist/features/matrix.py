@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shortlist.data.attributes import CategoryAttribute, TimeAttribute
-from shortlist.data.times import NO_TIME
+from shortlist.data.no_time import NO_TIME
 from shortlist.features.aggregates import Aggregate, Counts
 from shortlist.features.custom import call_function
 from shortlist.features.encoders import hash_codes

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shortlist.config.base import IMPRESSION, duration_ms
 from shortlist.config.objectives import Objective
 from shortlist.config.rerank import NewItemSettings
-from shortlist.data.times import NO_TIME
+from shortlist.data.no_time import NO_TIME
 from shortlist.rerank.thompson import probability_of_maximum
 
 PRIOR_IMPRESSIONS = 20.0

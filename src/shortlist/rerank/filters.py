@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute, CodedAttribute, NumberAttribute, TimeAttribute
 from shortlist.data.entities import Entities
-from shortlist.data.times import NO_TIME, to_milliseconds
+from shortlist.data.no_time import NO_TIME
+from shortlist.data.times import to_milliseconds
 from shortlist.errors import RequestError, suggestion
 
 

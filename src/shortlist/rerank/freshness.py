@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.times import NO_TIME
+from shortlist.data.no_time import NO_TIME
 
 
 def boost_fresh(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute, NumberAttribute, TextAttribute, TimeAttribute
 from shortlist.data.entities import Entities
-from shortlist.data.times import NO_TIME
+from shortlist.data.no_time import NO_TIME
 
 BINS = 10
 """Number of bins of a number or time attribute."""

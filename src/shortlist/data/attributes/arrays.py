@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from shortlist.config.data import AttributeKind
 from shortlist.data.attributes.base import Attribute, Rows
 from shortlist.data.growable import GrowableArray
-from shortlist.data.times import NO_TIME, moment
+from shortlist.data.no_time import NO_TIME
+from shortlist.data.times import moment
 from shortlist.errors import DataError
 
 NUMERIC = frozenset({int, float})

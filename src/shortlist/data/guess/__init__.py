@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 
 from shortlist.config.data import AttributeKind
 from shortlist.config.project import Project, parse_project
+from shortlist.data.frames import to_arrow
 from shortlist.data.guess.columns import find_column
 from shortlist.data.guess.events import EventKinds, negative_kind
 from shortlist.data.guess.features import guess_features
 from shortlist.data.guess.objectives import guess_objectives
 from shortlist.data.guess.roles import guess_context, guess_roles
 from shortlist.data.numbers import is_numeric, is_text
-from shortlist.data.tables import to_arrow
 
 TITLES = ("title", "name", "item_name", "product_name", "label")
 
@@ -80,8 +80,8 @@ def guess_project(events: Any, items: Any = None, users: Any = None, name: str =
 
 def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortlist") -> Guess:
     """Guess a project as `guess_project` does, with the reasons."""
-    events = to_arrow(events)
-    tables = {r: to_arrow(t) for r, t in (("items", items), ("users", users)) if t is not None}
+    events = to_arrow(events, "events")
+    tables = {r: to_arrow(t, r) for r, t in (("items", items), ("users", users)) if t is not None}
     roles = guess_roles(events)
     columns = roles.columns
     context = guess_context(events, roles)

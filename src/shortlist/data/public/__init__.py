@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
-
 from shortlist.data.public.movielens import read_movielens
 from shortlist.data.public.recbole import read_recbole, read_recbole_file
 from shortlist.data.public.tables import PublicTables
-from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
 
-__all__ = ["PublicTables", "read_public", "read_recbole_file"]
+__all__ = ["PublicTables", "find_plain_files", "read_public", "read_recbole_file"]
 
 
 def read_public(path: str) -> PublicTables | None:
     """Read a folder in a public format, or one `.inter` file with its neighbours.
-
-    A folder may also contain `events`, `items` and `users` as .parquet, .csv or .tsv.
 
     Returns
     -------
@@ -43,17 +38,14 @@ def read_public(path: str) -> PublicTables | None:
         raise DataError(f"{path}: more than one .inter file: {', '.join(p.name for p in inter)}; name one")
     if inter:
         return read_recbole(inter[0])
-    for suffix in (".parquet", ".csv", ".tsv"):
-        if (folder / f"events{suffix}").exists():
-            return _read_plain(folder, suffix)
     return None
 
 
-def _read_plain(folder: Path, suffix: str) -> PublicTables:
-    def table(name: str) -> pa.Table | None:
-        file = folder / f"{name}{suffix}"
-        return read_table(str(file)) if file.exists() else None
-
-    events = table("events")
-    assert events is not None
-    return PublicTables(events, table("items"), table("users"))
+def find_plain_files(path: str) -> dict[str, str]:
+    """Return the files `events`, `items` and `users` of a folder, .parquet, .csv or .tsv; empty for any other path."""
+    folder = Path(path)
+    for suffix in (".parquet", ".csv", ".tsv"):
+        files = {role: folder / f"{role}{suffix}" for role in ("events", "items", "users")}
+        if files["events"].exists():
+            return {role: str(file) for role, file in files.items() if file.exists()}
+    return {}

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from shortlist.data.public.tables import PublicTables
+from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
 
 GENRES_100K = [
@@ -95,18 +96,21 @@ def _movielens_dat(folder: Path) -> PublicTables:
 
 
 def _movielens_csv(folder: Path) -> PublicTables:
-    events = csv.read_csv(folder / "ratings.csv").rename_columns({"userId": "user_id", "movieId": "item_id"})
+    events = read_table(str(folder / "ratings.csv")).rename_columns(
+        {"userId": "user_id", "movieId": "item_id"}
+    )
     items = None
     if (folder / "movies.csv").exists():
-        items = _with_genres(csv.read_csv(folder / "movies.csv").rename_columns({"movieId": "item_id"}))
+        items = _with_genres(read_table(str(folder / "movies.csv")).rename_columns({"movieId": "item_id"}))
     return PublicTables(events, items, None)
 
 
 def _with_genres(items: pa.Table) -> pa.Table:
     genres = [
-        [] if text.startswith("(no") else text.split("|") for text in items.column("genres").to_pylist()
+        [] if not text or text.startswith("(no") else str(text).split("|")
+        for text in items.column("genres").to_pylist()
     ]
-    years = [re.search(r"\((\d{4})\)\s*$", title or "") for title in items.column("title").to_pylist()]
+    years = [re.search(r"\((\d{4})\)\s*$", str(title or "")) for title in items.column("title").to_pylist()]
     released = pa.array([int(year.group(1)) if year else None for year in years], pa.int64())
     items = items.drop_columns(["genres"]).append_column("genres", pa.array(genres, pa.list_(pa.string())))
     return items.append_column("released", released)

@@ -68,7 +68,7 @@ def read_recbole_file(path: str) -> pa.Table | None:
             path,
             csv.ReadOptions(column_names=[column.partition(":")[0] for column in header], skip_rows=1),
             csv.ParseOptions(delimiter="\t", quote_char=False),
-            csv.ConvertOptions(column_types=columns, strings_can_be_null=True),
+            csv.ConvertOptions(column_types=columns, strings_can_be_null=True, null_values=[""]),
         )
     except pa.ArrowInvalid as error:
         raise DataError(f"{path}: {error}") from None

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from shortlist.cascade.clock import Clock
-from shortlist.data.times import NO_TIME, moment
+from shortlist.data.no_time import NO_TIME
+from shortlist.data.times import moment
 from shortlist.errors import RequestError, StoreError
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json

@@ -1,0 +1,157 @@
+"""The columns of an events table: that they are there, and that those of numbers hold numbers that mean something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from shortlist.config.data import ColumnNames
+from shortlist.config.project import Project
+from shortlist.data.check import Check, Problem, missing_column
+from shortlist.data.numbers import NumberReading, is_numeric, is_text, read_numbers
+from shortlist.engines.plain_types import plain_array
+
+ROLES = (
+    "user",
+    "item",
+    "timestamp",
+    "arrival",
+    "kind",
+    "value",
+    "event_id",
+    "slate",
+    "position",
+    "propensity",
+)
+LAST_POSITION = int(np.iinfo(np.int16).max)
+
+
+def check_columns(table: pa.Table, project: Project, file: str, check: Check) -> None:
+    """Record columns that are missing, and columns of numbers or kinds that hold something else."""
+    columns = project.data.columns
+    for role in ROLES:
+        name = getattr(columns, role)
+        if name and name not in table.column_names:
+            check.problems.append(missing_column(file, name, table.column_names, f"data.columns.{role}"))
+    for name in project.data.context:
+        if name not in table.column_names:
+            check.problems.append(missing_column(file, name, table.column_names, "data.context"))
+    for role in ("value", "position", "propensity"):
+        _check_numbers(table, columns, role, file, check)
+    kind = columns.kind
+    if kind and kind in table.column_names:
+        given = flat(table.column(kind)).type
+        if pa.types.is_nested(given) or pa.types.is_binary(given):
+            fix = "Name a column of texts in data.columns.kind"
+            check.add_error(file, kind, f"the kinds of events must be texts and the column is {given}", fix)
+
+
+def _check_numbers(table: pa.Table, columns: ColumnNames, role: str, file: str, check: Check) -> None:
+    name = getattr(columns, role)
+    if not name or name not in table.column_names:
+        return
+    kind = table.schema.field(name).type
+    if is_numeric(kind):
+        return
+    reading = read_numbers(table.column(name)) if role == "value" or is_text(kind) else None
+    if reading is not None:
+        _check_texts(table, name, reading, (file, role), check)
+        return
+    fix = f"Correct the column, or name another one in data.columns.{role}"
+    check.add_error(
+        file, name, f"must be numbers and is {kind}", fix, examples=examples(table, _first(table), [name])
+    )
+
+
+def _first(table: pa.Table) -> NDArray[np.bool_]:
+    return np.arange(table.num_rows) < 3
+
+
+def _check_texts(
+    table: pa.Table, name: str, reading: NumberReading, place: tuple[str, str], check: Check
+) -> None:
+    """Record an error where texts of a column of numbers are no numbers."""
+    count = int(reading.unreadable.sum())
+    if not count:
+        return
+    file, role = place
+    kinds = (
+        " Texts that are kinds of events (like, dislike) belong into data.columns.kind"
+        if role == "value"
+        else ""
+    )
+    fix = f"Write numbers, true and false, or nothing; or name another column in data.columns.{role}.{kinds}"
+    shown = examples(table, reading.unreadable, [name])
+    check.add_error(file, name, f"the {role} is no number", fix.rstrip("."), count=count, examples=shown)
+
+
+def read_positions(
+    table: pa.Table, name: str | None, file: str, rows: NDArray[np.int64], check: Check
+) -> NDArray[np.int16]:
+    """Return the position of some events, −1 where it is unknown; positions that cannot be are reported and unknown."""
+    numbers = _numbers(table, name, rows)
+    if name is None or numbers is None:
+        return np.full(len(rows), -1, np.int16)
+    known = ~np.isnan(numbers)
+    bad = known & ~((numbers >= 0) & (numbers <= LAST_POSITION) & (numbers == np.floor(numbers)))
+    what = f"a position is a whole number from 0 to {LAST_POSITION:,}; these are taken for unknown"
+    _warn(
+        check,
+        Problem(
+            "warning", file, name, what, int(bad.sum()), _shown(table, name, rows[bad]), "Correct the export"
+        ),
+    )
+    return np.where(known & ~bad, numbers, -1).astype(np.int16)
+
+
+def read_propensities(
+    table: pa.Table, name: str | None, file: str, rows: NDArray[np.int64], check: Check
+) -> NDArray[np.float32]:
+    """Return the propensity of some events, NaN where it is unknown; those that cannot be are reported and unknown."""
+    numbers = _numbers(table, name, rows)
+    if name is None or numbers is None:
+        return np.full(len(rows), np.nan, np.float32)
+    known = ~np.isnan(numbers)
+    bad = known & ~((numbers > 0) & (numbers <= 1))
+    what = "a propensity is a probability above 0 and at most 1; these are taken for unknown"
+    percent = bool(bad.any()) and bool((numbers[bad] > 1).all()) and bool((numbers[bad] <= 100).all())
+    fix = "Divide per cent by 100, with a query in data.events" if percent else "Correct the export"
+    _warn(check, Problem("warning", file, name, what, int(bad.sum()), _shown(table, name, rows[bad]), fix))
+    return np.where(bad, np.nan, numbers).astype(np.float32)
+
+
+def _numbers(table: pa.Table, name: str | None, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    reading = None if name is None else read_numbers(table.column(name))
+    return None if reading is None else reading.numbers[rows]
+
+
+def _warn(check: Check, problem: Problem) -> None:
+    if problem.count:
+        check.problems.append(problem)
+
+
+def _shown(table: pa.Table, name: str, rows: NDArray[np.int64]) -> list[str]:
+    mask = np.zeros(table.num_rows, bool)
+    mask[rows] = True
+    return examples(table, mask, [name])
+
+
+def examples(table: pa.Table, bad: NDArray[np.bool_], columns: list[str]) -> list[str]:
+    """Return a few rows that are marked, with the values of some columns."""
+    rows = np.flatnonzero(bad)[:3]
+    taken: list[dict[str, Any]] = table.select(columns).take(pa.array(rows)).to_pylist()
+    return [
+        f"row {row + 1}: " + ", ".join(f"{k}={v}" for k, v in values.items())
+        for row, values in zip(rows, taken, strict=True)
+    ]
+
+
+def flat(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array of a plain type."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    return plain_array(array)
