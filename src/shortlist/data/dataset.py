@@ -37,8 +37,6 @@ class Dataset:
         The events, ordered by time.
     check : Check
         The findings of reading the tables.
-    project : Project or None
-        The project that names the columns, given or guessed; None for a data set of a bundle.
 
     Examples
     --------
@@ -51,7 +49,6 @@ class Dataset:
     items: Entities
     log: Log
     check: Check = field(default_factory=Check)
-    project: Project | None = None
 
     @lazy_property
     def histories(self) -> Histories:
@@ -106,7 +103,7 @@ class Dataset:
             Lists every error that was found in the tables.
         """
         tables = read_tables(project.data, query_files(project), verbatim_columns(project))
-        return cls(*build(project, tables), project=project)
+        return cls(*build(project, tables))
 
     @classmethod
     def from_frames(
@@ -132,9 +129,9 @@ class Dataset:
             None if users is None else to_arrow(users, "users"),
         )
         if project is not None:
-            return cls(*build(project, tables), project=project)
+            return cls(*build(project, tables))
         guessed = guess(tables.events, tables.items, tables.users)
-        dataset = cls(*build(guessed.project, tables), project=guessed.project)
+        dataset = cls(*build(guessed.project, tables))
         lines = [line for note in guessed.notes.values() for line in note.splitlines()]
         dataset.check.notes.extend(f"guessed: {line}" for line in lines)
         return dataset

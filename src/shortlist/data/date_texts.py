@@ -143,7 +143,7 @@ def _numeric(parts: pa.Array, order: str) -> NDArray[np.int64]:
         + ((hour * 60 + minute) * 60 + second_of) * 1000
         + milli
     )
-    return np.where(good, time)
+    return np.where(good, time, NO_TIME)
 
 
 def _half(parts: pa.Array) -> NDArray[np.int64]:

@@ -206,8 +206,9 @@ def _unknown(attribute: Attribute) -> NDArray[np.bool_] | None:
     if isinstance(attribute, NumberAttribute):
         return np.isnan(attribute.values)
     if isinstance(attribute, TimeAttribute):
-        return attribute.times == NO_TIME
+        without: NDArray[np.bool_] = attribute.times == NO_TIME
+        return without
     if isinstance(attribute, EmbeddingAttribute):
-        found: NDArray[np.bool_] = np.isnan(attribute.values).any(1)
-        return found
+        damaged: NDArray[np.bool_] = np.asarray(np.isnan(attribute.values).any(axis=1))
+        return damaged
     return None

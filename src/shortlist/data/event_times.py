@@ -52,7 +52,8 @@ class EventTimes:
     @property
     def missing(self) -> NDArray[np.bool_]:
         """Rows without a time, bool (n,)."""
-        return (self.times == NO_TIME) & ~self.unreadable & ~self.other_unit
+        missing: NDArray[np.bool_] = (self.times == NO_TIME) & ~self.unreadable & ~self.other_unit
+        return missing
 
     @property
     def fix(self) -> str:

@@ -83,8 +83,8 @@ def read_tables(
     if not data.events:
         raise ProjectError("data.events is not set: name the events table", field="data.events")
     public = None if is_query(data.events) else read_public(data.events)
-    sources = {"events": data.events, "items": data.items, "users": data.users}
-    sources = {role: source for role, source in sources.items() if source}
+    given = {"events": data.events, "items": data.items, "users": data.users}
+    sources: dict[str, str] = {role: source for role, source in given.items() if source}
     names = {role: _short(sources.get(role) or role) for role in ("events", "items", "users")}
     tables: dict[str, pa.Table | None] = {}
     if public is not None:

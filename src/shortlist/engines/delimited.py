@@ -144,8 +144,8 @@ def _load(
 ) -> tuple[BadLine, ...]:
     """Load the file as texts into the table `loaded`; return the lines that cannot be read."""
     columns = ", ".join(f"'c{at}': 'VARCHAR'" for at in range(len(dialect.names)))
-    sql = (
-        "CREATE OR REPLACE TEMP TABLE loaded AS SELECT * FROM read_csv(?, delim = ?, header = ?, skip = ?, quote = '\"', "
+    sql = (  # the names of columns are c0, c1, …
+        "CREATE OR REPLACE TEMP TABLE loaded AS SELECT * FROM read_csv(?, delim = ?, header = ?, skip = ?, quote = '\"', "  # noqa: S608
         f"escape = '\"', auto_detect = false, columns = {{{columns}}}, store_rejects = true, max_line_size = 20000000)"
     )
     try:
@@ -169,7 +169,7 @@ def _load(
                 f"{source}: line {line}: a quote is opened and not closed, or there is text beside a quoted value. Write a quote "
                 'within a quoted value twice ("")'
             )
-    return tuple(_bad_line(*row[:3], str(row[3])) for row in found)
+    return tuple(_bad_line(line, fault, text, str(message)) for line, fault, text, message in found)
 
 
 def _bad_line(line: int, fault: str, text: str | None, message: str) -> BadLine:

@@ -102,7 +102,8 @@ def plain_array(array: pa.Array) -> pa.Array:
     """Return an array with its plain type."""
     kind, types = array.type, pa.types
     if types.is_dictionary(kind):
-        return plain_array(array.dictionary_decode())
+        words = plain_array(array.dictionary)  # Arrow cannot decode a dictionary of views
+        return pa.DictionaryArray.from_arrays(array.indices, words).dictionary_decode()
     if types.is_run_end_encoded(kind):
         return plain_array(pc.run_end_decode(array))
     if isinstance(kind, pa.BaseExtensionType):

@@ -7,26 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from shortlist.config.data import AttributeKind
 from shortlist.config.project import Project, parse_project
 from shortlist.data.frames import to_arrow
+from shortlist.data.guess.attributes import guess_attributes
 from shortlist.data.guess.columns import find_column
 from shortlist.data.guess.events import EventKinds, negative_kind
 from shortlist.data.guess.features import guess_features
 from shortlist.data.guess.objectives import guess_objectives
 from shortlist.data.guess.roles import guess_context, guess_roles
-from shortlist.data.numbers import is_numeric, is_text
 
 TITLES = ("title", "name", "item_name", "product_name", "label")
-
-
-TIMES = frozenset(
-    {"released", "release_date", "published", "published_at", "created_at", "arrived", "added", "added_at"}
-)
-"""Names of columns that are read as times even where they hold numbers or text."""
-TEXTS = frozenset({"description", "text", "overview", "summary"})
 STOCK = frozenset({"in_stock", "stock", "available"})
 
 
@@ -88,8 +79,11 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
     data: dict[str, Any] = {"events": "events", "columns": {r: c for r, c in columns.items() if c}}
     settings: dict[str, Any] = {"name": name, "data": data}
     data["context"] = context
+    about: dict[str, str] = {}
     for role, table in tables.items():
-        settings[role] = _entity(table, role, str(columns["item" if role == "items" else "user"]))
+        settings[role], about[role] = _entity(
+            table, role, str(columns["item" if role == "items" else "user"])
+        )
         data[role] = role
     attributes = {role: settings.get(role, {}).get("attributes", {}) for role in ("items", "users")}
     kinds = EventKinds.of(events, columns, roles.value)
@@ -106,14 +100,14 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
         roles.lines.append(
             f"Events with {roles.value.name} below 0 get the kind {negative} (data.negative_kind)."
         )
-    notes = {"data.columns": roles.note(), **objectives.notes}
+    notes = {"data.columns": roles.note(), **about, **objectives.notes}
     return Guess(
         parse_project(settings, "the guess"), {section: note for section, note in notes.items() if note}
     )
 
 
-def _entity(table: pa.Table, role: str, in_events: str) -> dict[str, Any]:
-    """Guess the settings of an items or users table; `in_events`: the column of the events that holds its ids."""
+def _entity(table: pa.Table, role: str, in_events: str) -> tuple[dict[str, Any], str]:
+    """Guess the settings of an items or users table, with reasons; `in_events`: the column of the events that holds its ids."""
     singular = "item" if role == "items" else "user"
     known = {column.lower(): column for column in table.column_names}
     key = (
@@ -123,34 +117,8 @@ def _entity(table: pa.Table, role: str, in_events: str) -> dict[str, Any]:
         or table.column_names[0]
     )
     title = next((known[name] for name in TITLES if name in known), None) if role == "items" else None
-    attributes: dict[str, AttributeKind] = {}
-    for column in table.column_names:
-        kind = None if column == key else _attribute_kind(column, table.column(column))
-        if kind:
-            attributes[column] = kind
-    return {"id": key, **({"title": title} if title else {}), "attributes": attributes}
-
-
-def _attribute_kind(name: str, column: pa.ChunkedArray) -> AttributeKind | None:
-    kind = column.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return "list"
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return "time"
-    lower = name.lower()
-    if lower in TIMES:
-        return "time"
-    if is_numeric(kind) or pa.types.is_boolean(kind):
-        return "number"
-    if not (is_text(kind)):
-        return None
-    words = column.cast(pa.string())
-    if (pc.mean(pc.cast(pc.match_substring(pc.fill_null(words, ""), "|"), pa.float64())).as_py() or 0) > 0.1:
-        return "list"
-    distinct = pc.count_distinct(words).as_py()
-    if lower in TITLES or lower in TEXTS:
-        return "text"
-    return "category" if distinct <= max(50, len(words) // 4) else None
+    attributes, lines = guess_attributes(table, frozenset({key}))
+    return {"id": key, **({"title": title} if title else {}), "attributes": attributes}, "\n".join(lines)
 
 
 def _rerank(attributes: dict[str, str]) -> dict[str, str]:

@@ -1,0 +1,102 @@
+"""Guess which columns of an items or users table are attributes, and of which kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shortlist.config.data import AttributeKind
+from shortlist.data.event_columns import flat
+from shortlist.data.numbers import is_numeric, is_text
+
+TIMES = frozenset(
+    {"released", "release_date", "published", "published_at", "created_at", "arrived", "added", "added_at"}
+)
+"""Names of columns that are read as times even where they hold numbers or text."""
+TEXTS = frozenset({"title", "name", "item_name", "product_name", "label"}) | {
+    "description",
+    "text",
+    "overview",
+    "summary",
+}
+"""Names of columns that hold texts in which each word matters."""
+LISTED = 0.1
+"""A column of texts holds lists where this share of them contains `|`."""
+VECTOR = 16
+"""Lists of whole numbers are vectors from this length on, if all of them have it; shorter ones can be lists of ids."""
+FEW, OF_ROWS = 50, 4
+"""A category has at most so many words, or one for so many rows."""
+_FRACTIONS = r"^\s*[\[(]?\s*[-+]?\d*\.\d+(?:[eE][-+]?\d+)?(?:\s*[|,; ]\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)+\s*[\])]?\s*$"
+"""Texts of several numbers that are not whole."""
+
+
+def guess_attributes(table: pa.Table, others: frozenset[str]) -> tuple[dict[str, AttributeKind], list[str]]:
+    """Return attribute → kind, and a line for each reason why columns are left out.
+
+    Parameters
+    ----------
+    table
+        The table of items or users.
+    others
+        Columns that are no attributes, such as the id.
+    """
+    attributes: dict[str, AttributeKind] = {}
+    left: dict[str, list[str]] = {}
+    for name in table.column_names:
+        if name in others:
+            continue
+        kind, reason = _kind(name, flat(table.column(name)))
+        if kind is None:
+            left.setdefault(reason, []).append(name)
+        else:
+            attributes[name] = kind
+    return attributes, [f"Not used: {', '.join(names)} ({reason})." for reason, names in left.items()]
+
+
+def _kind(name: str, column: pa.Array) -> tuple[AttributeKind | None, str]:
+    """Return the kind of a column, or None and the reason why it is left out."""
+    kind, lower = column.type, name.lower()
+    if column.null_count == len(column):
+        return None, "without any value"
+    if pa.types.is_list(kind):
+        return _list_kind(column)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or lower in TIMES:
+        return "time", ""
+    if is_numeric(kind) or pa.types.is_boolean(kind):
+        return "number", ""
+    if not is_text(kind):
+        return None, f"of type {kind}"
+    return _text_kind(lower, column)
+
+
+def _list_kind(column: pa.Array) -> tuple[AttributeKind | None, str]:
+    """Tell vectors from lists of words."""
+    inner = column.type.value_type
+    if is_text(inner) or pa.types.is_null(inner):
+        return "list", ""
+    if pa.types.is_boolean(inner) or not is_numeric(inner):
+        return None, f"of type {column.type}"
+    sizes = pc.unique(pc.list_value_length(column).drop_null()).to_pylist()
+    same = len(sizes) == 1 and sizes[0] > 1
+    if pa.types.is_integer(inner):
+        return ("embedding" if same and sizes[0] >= VECTOR else "list"), ""
+    return (
+        ("embedding", "")
+        if same
+        else (None, "lists of numbers that differ in length, so they are no vectors")
+    )
+
+
+def _text_kind(lower: str, words: pa.Array) -> tuple[AttributeKind | None, str]:
+    present = words.drop_null()
+    if pc.all(pc.match_substring_regex(present, _FRACTIONS)).as_py():
+        return None, "numbers in a text; write a list of numbers to a Parquet file for an embedding"
+    if np.mean(pc.match_substring(present, "|").to_numpy(zero_copy_only=False)) * len(present) > LISTED * len(
+        words
+    ):
+        return "list", ""
+    if lower in TEXTS:
+        return "text", ""
+    few = pc.count_distinct(words).as_py() <= max(FEW, len(words) // OF_ROWS)
+    return ("category", "") if few else (None, "texts that nearly all differ")
