@@ -82,7 +82,7 @@ class EntityTable:
         try:
             reading = read_ids(table.column(settings.id), f"{file}: {settings.id}", as_text)
         except DataError as error:
-            check.add_error(file, settings.id, error.message)
+            check.add_error(file, settings.id, error.message.removeprefix(f"{file}: {settings.id}: "))
             return None
         ids = _usable_ids(reading, file, settings.id, check)
         return cls(table, settings, file, ids, IdMap.of(ids).values)

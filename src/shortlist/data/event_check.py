@@ -162,13 +162,8 @@ class _EventChecker:
 
     def _ids(self, items: pa.Array | None, users: pa.Array | None) -> tuple[pa.Array, pa.Array]:
         columns, file = self.columns, self.file
-        try:
-            as_text = self.project.data.user_ids == "text"
-            user = read_ids(self.table.column(columns.user), f"{file}: {columns.user}", as_text)
-            item = read_ids(self.table.column(columns.item), f"{file}: {columns.item}")
-        except DataError as error:
-            self.check.add_error(file, "ids", error.message)
-            raise _UnusableError from None
+        user = self._read_ids(columns.user, self.project.data.user_ids == "text")
+        item = self._read_ids(columns.item, as_text=False)
         for name, ids, others, role in (
             (columns.user, user.ids, users, "users"),
             (columns.item, item.ids, items, "items"),
@@ -181,6 +176,14 @@ class _EventChecker:
         for name, reading in ((columns.user, user), (columns.item, item)):
             self._set_missing_ids_aside(name, reading)
         return user.ids, item.ids
+
+    def _read_ids(self, name: str, as_text: bool) -> IdReading:
+        where = f"{self.file}: {name}"
+        try:
+            return read_ids(self.table.column(name), where, as_text)
+        except DataError as error:
+            self.check.add_error(self.file, name, error.message.removeprefix(f"{where}: "))
+            raise _UnusableError from None
 
     def _set_missing_ids_aside(self, name: str, reading: IdReading) -> None:
         self.check.notes += reading.notes
@@ -211,6 +214,14 @@ class _EventChecker:
         self._set_aside(read.missing, name, "without time", missing, "Every event needs a time")
         self._set_aside(
             read.other_unit, name, "with time in another unit", unit, "Convert the column to one unit"
+        )
+        sentinel = "the time is of 1970 or earlier, unlike most, as where an export writes a date for none"
+        self._set_aside(
+            read.long_before,
+            name,
+            "with a time long before the others",
+            sentinel,
+            "Leave missing times empty",
         )
         fix = "Check the clock or the unit of the source"
         self._set_aside(read.times > now + DAY_MS, name, "in the future", future, fix)

@@ -87,7 +87,8 @@ def read_ids(column: Any, where: str, as_text: bool = False) -> IdReading:
             notes.append(f"{where}: ids are stored as {stored.type} and read as {as_what}")
     if not pa.types.is_string(array.type):
         none = np.zeros(len(array), bool)
-        return IdReading(array.cast(pa.string()) if as_text else array, none, none, notes, [])
+        ids = array.cast(pa.string()) if as_text else array
+        return IdReading(ids, none, none, notes, _perhaps_missing(array))
     return _stripped(array, where, notes)
 
 
@@ -130,6 +131,7 @@ def _whole_or_text(array: pa.Array, where: str) -> pa.Array:
 
 def _from_floats(array: pa.Array, where: str) -> pa.Array:
     array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    _refuse(array, pc.is_inf(array), where, "is infinite")
     _refuse(array, pc.not_equal(pc.floor(array), array), where, "is a fraction")
     exact = EXACT[array.type.bit_width]
     _refuse(
@@ -139,6 +141,14 @@ def _from_floats(array: pa.Array, where: str) -> pa.Array:
         f"has lost digits: a floating-point number of {array.type.bit_width} bits cannot tell whole numbers from {exact:,} on apart",
     )
     return array.cast(pa.int64())
+
+
+def _perhaps_missing(array: pa.Array) -> list[str]:
+    """Warn of -1 where it is the only negative number."""
+    negative = pc.value_counts(array.filter(pc.fill_null(pc.less(array, 0), False))).to_pylist()
+    if len(negative) != 1 or negative[0]["values"] != -1:
+        return []
+    return [f"{negative[0]['counts']:,} rows have the id -1"]
 
 
 def _refuse(array: pa.Array, bad: pa.Array, where: str, what: str) -> None:

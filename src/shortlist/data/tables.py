@@ -13,7 +13,7 @@ from shortlist.data.public import find_plain_files, read_public, read_recbole_fi
 from shortlist.engines.confined import QueryFiles
 from shortlist.engines.delimited import Verbatim, identifies
 from shortlist.engines.duckdb import read_source
-from shortlist.engines.reading import Reading
+from shortlist.engines.reading import TableReading
 from shortlist.errors import ProjectError
 
 WORDS = frozenset({"category", "list", "text"})
@@ -30,7 +30,7 @@ class Tables:
     names: dict[str, str] = field(
         default_factory=lambda: {"events": "events", "items": "items", "users": "users"}
     )
-    readings: dict[str, Reading] = field(default_factory=dict)
+    readings: dict[str, TableReading] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         parts = (("events", self.events), ("items", self.items), ("users", self.users))
@@ -101,9 +101,9 @@ def read_tables(
     return Tables(events, tables.get("items"), tables.get("users"), names, readings)
 
 
-def _read(source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim) -> Reading:
+def _read(source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim) -> TableReading:
     atomic = None if is_query(source) else read_recbole_file(source)
-    return read_source(source, database, files, verbatim) if atomic is None else Reading(atomic)
+    return read_source(source, database, files, verbatim) if atomic is None else TableReading(atomic)
 
 
 def _short(source: str) -> str:

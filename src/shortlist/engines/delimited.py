@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from shortlist.engines.dialect import Dialect, read_dialect
 from shortlist.engines.missing import MISSING
-from shortlist.engines.reading import BadLine, Reading, bad_lines_error
+from shortlist.engines.reading import BadLine, TableReading, bad_lines_error
 from shortlist.errors import DataError
 
 Verbatim = Callable[[str], bool]
@@ -101,7 +101,7 @@ def identifies(name: str) -> bool:
 
 def read_delimited(
     connection: duckdb.DuckDBPyConnection, path: Path, source: str, verbatim: Verbatim = identifies
-) -> Reading:
+) -> TableReading:
     """Read a text table.
 
     Parameters
@@ -117,7 +117,7 @@ def read_delimited(
 
     Returns
     -------
-    Reading
+    TableReading
         Lines that do not have the columns of the header are left out and named.
 
     Raises
@@ -136,7 +136,7 @@ def read_delimited(
         columns.append(f"{sql} AS c{at}")
         notes += remarks
     table: pa.Table = connection.sql(f"SELECT {', '.join(columns)} FROM loaded").to_arrow_table()  # noqa: S608 - names are c0, c1, …
-    return Reading(table.rename_columns(list(dialect.names)), tuple(notes), bad)
+    return TableReading(table.rename_columns(list(dialect.names)), tuple(notes), bad)
 
 
 def _load(

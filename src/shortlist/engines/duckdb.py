@@ -14,7 +14,7 @@ from shortlist.engines.confined import QueryFiles, check_select, confine, refusa
 from shortlist.engines.delimited import Verbatim, identifies, read_delimited
 from shortlist.engines.parquet import read_parquet
 from shortlist.engines.plain_types import plain_table
-from shortlist.engines.reading import Reading
+from shortlist.engines.reading import TableReading
 from shortlist.errors import DataError
 
 FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db"}
@@ -79,7 +79,7 @@ def read_source(
     database: str | None = None,
     files: QueryFiles | None = None,
     verbatim: Verbatim = identifies,
-) -> Reading:
+) -> TableReading:
     """Read a table as Arrow, with what its report has to say.
 
     Parameters
@@ -103,17 +103,17 @@ def read_source(
     return replace(reading, table=plain_table(reading.table, source))
 
 
-def _read(source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim) -> Reading:
+def _read(source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim) -> TableReading:
     with connect(database) as connection:
         if is_query(source):
             check_select(connection, source)
-            return Reading(_fetch_confined(connection, source, source, files), _of_query(source))
+            return TableReading(_fetch_confined(connection, source, source, files), _of_query(source))
         path = Path(source)
         if not path.exists():
             if database is not None and path.suffix.lower() not in FILES:
                 quoted = ".".join('"' + part.replace('"', '""') + '"' for part in source.split("."))
                 sql = f"SELECT * FROM {quoted}"  # noqa: S608 - each part of the name is quoted
-                return Reading(_fetch_confined(connection, sql, f"{database}: table {source}", files))
+                return TableReading(_fetch_confined(connection, sql, f"{database}: table {source}", files))
             raise DataError(f"{source}: no such file")
         suffix = "".join(path.suffixes[-2:]).lower()
         if suffix.endswith(".parquet") or path.is_dir():

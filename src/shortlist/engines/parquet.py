@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shortlist.engines.plain_types import plain_array
-from shortlist.engines.reading import Reading
+from shortlist.engines.reading import TableReading
 from shortlist.errors import DataError
 
 SHOWN = 3
@@ -19,7 +19,7 @@ _NO_DATA = {".crc", ".md", ".txt", ".json", ".log"}
 """Suffixes of files that exports write beside their tables."""
 
 
-def read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, source: str) -> Reading:
+def read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, source: str) -> TableReading:
     """Read a Parquet file, or all of a folder, with the columns of all of them.
 
     A column that some files lack has no value in their rows, and one that has several types gets a type for all of them; the notes
@@ -45,7 +45,7 @@ def read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, source: str)
     others = _others(path) if path.is_dir() else []
     if others:
         notes.append(f"{source}: only .parquet files are read; not {_some(others)}")
-    return Reading(table, tuple(notes))
+    return TableReading(table, tuple(notes))
 
 
 def _differences(table: pa.Table, folder: Path, files: list[Path]) -> list[str]:

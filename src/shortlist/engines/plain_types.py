@@ -65,6 +65,7 @@ def is_plain(kind: pa.DataType) -> bool:
         or types.is_large_string(kind)
         or types.is_binary_view(kind)
         or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
         or types.is_float16(kind)
         or _is_list(kind)
         or isinstance(kind, pa.BaseExtensionType)
@@ -111,7 +112,7 @@ def plain_array(array: pa.Array) -> pa.Array:
         return _texts_of_uuids(storage) if kind.extension_name == "arrow.uuid" else storage
     if types.is_string_view(kind) or types.is_large_string(kind):
         return array.cast(pa.string())
-    if types.is_binary_view(kind) or types.is_large_binary(kind):
+    if types.is_binary_view(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
         return array.cast(pa.binary())
     if types.is_float16(kind):
         return array.cast(pa.float32())

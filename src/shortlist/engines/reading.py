@@ -37,7 +37,7 @@ class BadLine:
 
 
 @dataclass(frozen=True, repr=False)
-class Reading:
+class TableReading:
     """A table as it was read.
 
     Attributes
@@ -55,7 +55,7 @@ class Reading:
     bad_lines: tuple[BadLine, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Reading({self.table.num_rows:,} rows, {len(self.bad_lines):,} bad lines)"
+        return f"TableReading({self.table.num_rows:,} rows, {len(self.bad_lines):,} bad lines)"
 
     def complete(self, source: str) -> pa.Table:
         """Return the table where every line could be read. Raises `DataError` that names the others."""
