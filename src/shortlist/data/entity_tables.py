@@ -97,14 +97,14 @@ def _usable_ids(reading: IdReading, file: str, column: str, check: Check) -> pa.
 
     check.notes += reading.notes
     for warning in reading.warnings:
-        fix = "Leave those rows out with a query if there is no id"
+        fix = "If they are not what the source wrote, correct the export, or leave the rows out with a query"
         check.problems.append(Problem("warning", file, column, warning, 0, [], fix))
     report(reading.no_id, "the text says that there is no id", "Each row needs an id")
     ids = reading.ids
     null = np.asarray(ids.is_null())
     report(null & ~reading.no_id, "the id is missing", "Each row needs an id")
     limit = f"a text id has at most {MAX_ID_LENGTH} characters and no NUL character"
-    report(reading.faulty, limit, "Write shorter ids")
+    report(reading.faulty, limit, "Write other ids")
     bad = null | reading.faulty
     if pa.types.is_string(ids.type):
         empty = np.asarray(pc.equal(pc.fill_null(ids, "?"), "")).astype(bool)

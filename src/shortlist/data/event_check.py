@@ -195,9 +195,9 @@ class _EventChecker:
             empty = _mask(pc.equal(pc.fill_null(reading.ids, "?"), ""))
             self._set_aside(empty, name, f"with empty {name}", "the id is an empty text", fix)
         what = f"a text id has at most {MAX_ID_LENGTH} characters and no NUL character"
-        self._set_aside(reading.faulty, name, f"with impossible {name}", what, "Write shorter ids")
+        self._set_aside(reading.faulty, name, f"with impossible {name}", what, "Write other ids")
         for warning in reading.warnings:
-            fix = "Leave those rows out with a query if there is no id"
+            fix = "If they are not what the source wrote, correct the export, or leave the rows out with a query"
             self.check.problems.append(Problem("warning", self.file, name, warning, 0, [], fix))
 
     def _times(self, now_ms: int | None) -> NDArray[np.int64]:

@@ -194,4 +194,19 @@ def _stripped(array: pa.Array, where: str, notes: list[str]) -> IdReading:
         f"{int((codes == at).sum()):,} rows have the id {words[at].as_py()!r}"
         for at in np.flatnonzero(perhaps.to_numpy(zero_copy_only=False)).tolist()
     ]
-    return IdReading(array, no_id, faulty, notes, warnings)
+    return IdReading(array, no_id, faulty, notes, warnings + _rewritten(words))
+
+
+def _rewritten(words: pa.Array) -> list[str]:
+    """Warn of ids that another program has written as decimal numbers."""
+    present = words.filter(pc.not_equal(words, ""))
+    if not len(present):
+        return []
+    example = present[0].as_py()
+    if pc.all(pc.match_substring_regex(present, r"^\d+\.0$")).as_py():
+        return [
+            f"the ids are whole numbers with a fraction, such as {example}, as pandas writes a column in which some are missing"
+        ]
+    if pc.all(pc.match_substring_regex(present, r"^\d(\.\d+)?[eE]\+\d+$")).as_py():
+        return [f"the ids are rounded numbers, such as {example}, as spreadsheets write long ones"]
+    return []

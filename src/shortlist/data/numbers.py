@@ -37,6 +37,12 @@ class NumberReading:
     unreadable: NDArray[np.bool_]
     how: str = ""
 
+    @property
+    def mostly_numbers(self) -> bool:
+        """Whether at least half of the values are numbers; the others are then faults of the export rather than words."""
+        found = int(np.isfinite(self.numbers).sum())
+        return found > 0 and found >= int(self.unreadable.sum())
+
     def __repr__(self) -> str:
         return f"NumberReading({len(self.numbers):,} rows, {int(self.unreadable.sum()):,} unreadable)"
 

@@ -7,6 +7,7 @@ their usual form, and, where the column does not identify anything, other number
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -152,7 +153,7 @@ def _load(
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(sql, [str(path), dialect.delimiter, dialect.has_header, dialect.skip])
     except duckdb.Error as error:
-        raise DataError(f"{source}: {' '.join(str(error).split())}") from None
+        raise DataError(f"{source}: {_line_ends(path) or ' '.join(str(error).split())}") from None
     found = connection.sql(
         "SELECT line, any_value(error_type), any_value(csv_line), any_value(error_message) FROM reject_errors "
         "GROUP BY line ORDER BY line"
@@ -170,6 +171,21 @@ def _load(
                 'within a quoted value twice ("")'
             )
     return tuple(_bad_line(line, fault, text, str(message)) for line, fault, text, message in found)
+
+
+def _line_ends(path: Path) -> str:
+    """Say where the ends of lines change, which the reader refuses; empty where they do not."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        first = None
+        for number, line in enumerate(file, 1):
+            ends_in_return = line.endswith(b"\r\n")
+            first = ends_in_return if first is None else first
+            if line.endswith(b"\n") and ends_in_return != first:
+                return (
+                    f"line {number} ends in another way than the lines before it (in \\n or in \\r\\n); make them the same, for "
+                    "example with dos2unix"
+                )
+    return ""
 
 
 def _bad_line(line: int, fault: str, text: str | None, message: str) -> BadLine:

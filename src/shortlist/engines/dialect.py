@@ -17,6 +17,13 @@ SAMPLE_BYTES = 1 << 18
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"}
 _WIDE = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 _VALUE = re.compile(r"[-+]?\d+([.,:]\d+)*|\d{4}-\d\d-\d\d.*|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}.*")
+_HINT = re.compile(r"sep=([,;|\t])\r?\n", re.IGNORECASE)
+"""A first line that tells Excel the delimiter."""
+_MAGIC = {
+    b"PK\x03\x04": "a ZIP file, as spreadsheets are; save the table as CSV",
+    b"PAR1": "a Parquet file; call it .parquet",
+    b"\x1f\x8b": "compressed; call it .csv.gz",
+}
 _USUAL = re.compile(r"id$|user|item|customer|product|time|date|event|rating|title|name", re.IGNORECASE)
 
 
@@ -55,10 +62,13 @@ def read_dialect(path: Path, source: str) -> Dialect:
     """
     text = _beginning(path, source)
     usual = "\t" if ".tsv" in "".join(path.suffixes[-2:]).lower() else None
+    hint = _HINT.match(text)
+    if hint is not None:
+        usual, text = hint[1], text[hint.end() :]
     delimiter = usual or max(DELIMITERS, key=lambda one: _fit(text, one))
     lines = _parse(text, delimiter)
     names = tuple(name.strip() for name in lines[0])
-    skip = next(at for at, line in enumerate(text.splitlines()) if line.strip())
+    skip = next(at for at, line in enumerate(text.splitlines()) if line.strip()) + (hint is not None)
     _check_names(text, names, source, skip)
     values = [name for name in names if _VALUE.fullmatch(name)]
     if values and not any(_USUAL.search(name) for name in names):
@@ -94,6 +104,9 @@ def _beginning(path: Path, source: str) -> str:
             whole = len(start) < SAMPLE_BYTES
     except (OSError, EOFError) as error:
         raise DataError(f"{source}: cannot be read ({error})") from None
+    for magic, fault in _MAGIC.items():
+        if start.startswith(magic):
+            raise DataError(f"{source}: the file is {fault}")
     wide = next((name for mark, name in _WIDE.items() if start.startswith(mark)), None)
     if wide is None and b"\0" in start[:1000]:
         wide = (

@@ -125,9 +125,9 @@ class ValueColumn:
 
 
 def value_columns(table: pa.Table, others: frozenset[str] = frozenset()) -> list[ValueColumn]:
-    """Return the columns that look like the value of an event, the likeliest first: by name, and readable as numbers.
+    """Return the columns that look like the value of an event, the likeliest first: by name, and mostly readable as numbers.
 
-    others: columns that have another role.
+    others: columns that have another role. Values that are no numbers are reported when the events are checked.
     """
     found: list[ValueColumn] = []
     for name in table.column_names:
@@ -137,7 +137,7 @@ def value_columns(table: pa.Table, others: frozenset[str] = frozenset()) -> list
             found.append(flag)
         elif meaning is not None:
             reading = read_numbers(table.column(name))
-            if reading is not None and not reading.unreadable.any() and np.isfinite(reading.numbers).any():
+            if reading is not None and reading.mostly_numbers:
                 found.append(ValueColumn(name, meaning, reading.numbers))
     order = list(Meaning)
     return sorted(

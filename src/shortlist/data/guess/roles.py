@@ -80,7 +80,7 @@ def guess_roles(events: pa.Table) -> Roles:
         if columns[role] is None:
             raise DataError(
                 f"no column of the events looks like the {role} (there are: {', '.join(events.column_names)}); "
-                f"rename one to {role}_id, or write shortlist.toml by hand",
+                f"rename one to {role}_id, or write shortlist.toml by hand{_hint(events.column_names)}",
                 field=f"data.columns.{role}",
             )
     roles = Roles({**columns, "value": None})
@@ -94,6 +94,15 @@ def guess_roles(events: pa.Table) -> Roles:
     else:
         roles.lines.append("No column is the value of an event (rating, seconds, price).")
     return roles
+
+
+def _hint(names: list[str]) -> str:
+    """Say what is probably wrong with a text file that was read without an error."""
+    if len(names) == 1:
+        return ". There is one column only: separate the values of a text file with commas, semicolons, tabs or vertical bars"
+    if all(re.fullmatch(r"column\d+", name) for name in names):
+        return ". The first line of a text file must hold the names of the columns"
+    return ""
 
 
 def _take_kind(roles: Roles, events: pa.Table) -> ValueColumn | None:
@@ -120,6 +129,7 @@ def _take_kind(roles: Roles, events: pa.Table) -> ValueColumn | None:
             words is not None
             and reading is not None
             and reading.unreadable.any()
+            and not reading.mostly_numbers
             and len(words) <= MOST_KINDS
         ):
             roles.columns["kind"] = column
@@ -190,6 +200,8 @@ def _explain(roles: Roles, events: pa.Table) -> None:
     assert value is not None
     reading = read_numbers(events.column(value.name))
     how = f", read as numbers ({reading.how})" if reading is not None and reading.how else ""
+    if reading is not None and reading.unreadable.any():
+        how += f"; {int(reading.unreadable.sum()):,} of its values are no numbers and have to be corrected"
     found = read_values(value.numbers, value.meaning)
     what = "" if found is None else f" {found.sentence.partition(':')[0]}"
     if not value.wanted:
@@ -244,6 +256,8 @@ def _describes_item(events: pa.Table, column: str, item: str) -> bool:
 def _context_kind(name: str, column: pa.ChunkedArray) -> tuple[str | None, str]:
     """Return the kind of a context column, or None and the reason."""
     words = re.findall(r"[a-z]+", name.lower())
+    if column.null_count == len(column):
+        return None, "without any value"
     if (
         pa.types.is_temporal(column.type)
         or {"date", "datetime", "timestamp"}.intersection(words)
