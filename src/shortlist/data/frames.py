@@ -44,8 +44,9 @@ def to_arrow(frame: Any, name: str = "the table") -> pa.Table:
     elif isinstance(frame, list):
         table = _from_rows(frame, name)
     else:
+        collect = "call collect() on it, or " if hasattr(frame, "collect") else ""
         raise DataError(
-            f"{name}: a {type(frame).__name__} is no table; give a pandas, Polars or Arrow table or a list of dictionaries"
+            f"{name}: a {type(frame).__name__} is no table; {collect} give a pandas, Polars or Arrow table or a list of dictionaries"
         )
     return plain_table(table, name)
 
@@ -57,6 +58,11 @@ def _from_rows(rows: list[Any], name: str) -> pa.Table:
                 f"{name}: row {number + 1} is a {type(row).__name__}; each row must be a dictionary"
             )
     keys = dict.fromkeys(key for row in rows for key in row)
+    twice = next((key for key in keys if not isinstance(key, str) and str(key) in keys), None)
+    if twice is not None:
+        raise DataError(
+            f"{name}: there are two keys {str(twice)!r}: a text and a {type(twice).__name__}; rename one"
+        )
     values = {str(key): [row.get(key) for row in rows] for key in keys}
     return pa.table({key: _column(column, pa.array, f"{name}: {key}", key) for key, column in values.items()})
 
@@ -74,6 +80,7 @@ def _from_pandas(frame: Any, name: str) -> pa.Table:
             f"{name}: there are {names.count(twice)} columns {twice!r}; rename or remove all but one",
             field=twice,
         )
+    frame = _without_odd_types(frame)
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except _REFUSED:
@@ -82,6 +89,22 @@ def _from_pandas(frame: Any, name: str) -> pa.Table:
             for at, column in enumerate(names)
         ]
         return pa.table(arrays, names)
+
+
+def _without_odd_types(frame: Any) -> Any:
+    """Write periods as the moments at which they begin, and sparse columns in full: Arrow has no such types."""
+    changed = {}
+    for at, dtype in enumerate(frame.dtypes):
+        if str(dtype).startswith("period"):
+            changed[at] = frame.iloc[:, at].dt.to_timestamp()
+        elif str(dtype).startswith("Sparse"):
+            changed[at] = frame.iloc[:, at].sparse.to_dense()
+    if not changed:
+        return frame
+    frame = frame.copy(deep=False)
+    for at, column in changed.items():
+        frame.isetitem(at, column)
+    return frame
 
 
 def _column(values: Sequence[Any], convert: Callable[[Any], pa.Array], where: str, field: str) -> pa.Array:

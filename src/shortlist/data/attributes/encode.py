@@ -16,6 +16,7 @@ from shortlist.data.attributes.base import Attribute
 from shortlist.data.attributes.coded import CategoryAttribute, ListAttribute
 from shortlist.data.attributes.text import TextAttribute
 from shortlist.data.growable import Vocabulary
+from shortlist.data.numbers import read_numbers
 from shortlist.data.texts import Texts
 from shortlist.data.times import to_milliseconds
 from shortlist.errors import DataError
@@ -61,9 +62,12 @@ def encode(
 
 
 def _number(name: str, array: pa.Array, _: Sequence[str] | None) -> NumberAttribute:
-    if pa.types.is_boolean(array.type):
-        array = array.cast(pa.int8())
-    return NumberAttribute(name, _numpy(array.cast(pa.float64()), np.nan).astype(np.float32))
+    reading = read_numbers(array)
+    if reading is None:
+        raise DataError(f"attribute {name!r} cannot be of kind number: the column is {array.type}", name)
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float32] = reading.numbers.astype(np.float32)
+    return NumberAttribute(name, np.where(np.isfinite(values), values, np.float32(np.nan)))
 
 
 def _time(name: str, array: pa.Array, _: Sequence[str] | None) -> TimeAttribute:
@@ -75,7 +79,8 @@ def _text(name: str, array: pa.Array, _: Sequence[str] | None) -> TextAttribute:
 
 
 def _embedding(name: str, array: pa.Array, _: Sequence[str] | None) -> EmbeddingAttribute:
-    """Lists of numbers as float32 (n, d), NaN where there is none."""
+    """Lists of numbers as float32 (n, d), NaN where there is none; an empty list is none."""
+    array = pc.if_else(pc.equal(pc.list_value_length(array), 0), pa.scalar(None, array.type), array)
     sizes = pc.unique(pc.list_value_length(array).drop_null()).to_pylist()
     if len(sizes) != 1 or not sizes[0]:
         raise DataError(

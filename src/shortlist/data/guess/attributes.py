@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from shortlist.config.data import AttributeKind
 from shortlist.data.event_columns import flat
-from shortlist.data.numbers import is_numeric, is_text
+from shortlist.data.numbers import is_numeric, is_text, read_numbers
 
 TIMES = frozenset(
     {"released", "release_date", "published", "published_at", "created_at", "arrived", "added", "added_at"}
@@ -77,7 +77,7 @@ def _list_kind(column: pa.Array) -> tuple[AttributeKind | None, str]:
         return "list", ""
     if pa.types.is_boolean(inner) or not is_numeric(inner):
         return None, f"of type {column.type}"
-    sizes = pc.unique(pc.list_value_length(column).drop_null()).to_pylist()
+    sizes = [size for size in pc.unique(pc.list_value_length(column).drop_null()).to_pylist() if size]
     same = len(sizes) == 1 and sizes[0] > 1
     if pa.types.is_integer(inner):
         return ("embedding" if same and sizes[0] >= VECTOR else "list"), ""
@@ -86,6 +86,15 @@ def _list_kind(column: pa.Array) -> tuple[AttributeKind | None, str]:
         if same
         else (None, "lists of numbers that differ in length, so they are no vectors")
     )
+
+
+def _are_decimals(texts: pa.Array) -> bool:
+    """Return whether texts are numbers, and at least one has a fraction: texts of whole numbers can be codes."""
+    if not pc.any(pc.match_substring_regex(texts, r"^\s*-?\d+[.,]\d+\s*$")).as_py():
+        return False
+    codes = pc.any(pc.match_substring_regex(texts, r"^\s*0\d")).as_py()
+    reading = read_numbers(texts)
+    return not codes and reading is not None and not reading.unreadable.any()
 
 
 def _text_kind(lower: str, words: pa.Array) -> tuple[AttributeKind | None, str]:
@@ -98,5 +107,7 @@ def _text_kind(lower: str, words: pa.Array) -> tuple[AttributeKind | None, str]:
         return "list", ""
     if lower in TEXTS:
         return "text", ""
+    if _are_decimals(present):
+        return "number", ""
     few = pc.count_distinct(words).as_py() <= max(FEW, len(words) // OF_ROWS)
     return ("category", "") if few else (None, "texts that nearly all differ")

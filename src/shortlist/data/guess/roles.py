@@ -100,7 +100,7 @@ def _hint(names: list[str]) -> str:
     """Say what is probably wrong with a text file that was read without an error."""
     if len(names) == 1:
         return ". There is one column only: separate the values of a text file with commas, semicolons, tabs or vertical bars"
-    if all(re.fullmatch(r"column\d+", name) for name in names):
+    if names and all(re.fullmatch(r"column\d+", name) for name in names):
         return ". The first line of a text file must hold the names of the columns"
     return ""
 
