@@ -22,7 +22,7 @@ from shortlist.data.attributes import (
 from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.date_texts import missing_texts
 from shortlist.data.entities import Entities
-from shortlist.data.event_columns import flat
+from shortlist.data.event_columns import flat, shown
 from shortlist.data.id_columns import IdReading, read_ids
 from shortlist.data.ids import MAX_ID_LENGTH, IdMap
 from shortlist.data.no_time import NO_TIME
@@ -195,9 +195,9 @@ def read_attribute(name: str, kind: AttributeKind, column: pa.Array, file: str, 
     lost = np.flatnonzero(unknown & given)
     if len(lost):
         what = f"the value cannot be read as {kind}, and is unknown"
-        shown = [f"row {row + 1}: {str(column[row].as_py())[:60]}" for row in lost[:3].tolist()]
+        rows = [f"row {row + 1}: {str(shown(column[row]))[:60]}" for row in lost[:3].tolist()]
         fix = "Correct the export, or give the attribute another kind"
-        check.problems.append(Problem("warning", file, name, what, len(lost), shown, fix))
+        check.problems.append(Problem("warning", file, name, what, len(lost), rows, fix))
     return attribute
 
 

@@ -142,11 +142,18 @@ def _shown(table: pa.Table, name: str, rows: NDArray[np.int64]) -> list[str]:
 def examples(table: pa.Table, bad: NDArray[np.bool_], columns: list[str]) -> list[str]:
     """Return a few rows that are marked, with the values of some columns."""
     rows = np.flatnonzero(bad)[:3]
-    taken: list[dict[str, Any]] = table.select(columns).take(pa.array(rows)).to_pylist()
     return [
-        f"row {row + 1}: " + ", ".join(f"{k}={v}" for k, v in values.items())
-        for row, values in zip(rows, taken, strict=True)
+        f"row {row + 1}: " + ", ".join(f"{name}={shown(table.column(name)[row])}" for name in columns)
+        for row in rows.tolist()
     ]
+
+
+def shown(value: pa.Scalar) -> Any:
+    """Return a value as Python has it; a moment that Python has no type for, such as `infinity` of a database, as its number."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return f"{getattr(value, 'value', 'a value')} ({value.type})"
 
 
 def flat(column: pa.ChunkedArray) -> pa.Array:

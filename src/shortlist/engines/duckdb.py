@@ -19,7 +19,10 @@ from shortlist.errors import DataError
 
 FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db"}
 """Suffixes of file names. With a database, any other name that is not a file is a table, such as `schema.table`."""
-_TEXT_FILE = re.compile(r"read_csv|\.(?:csv|tsv|txt)\b", re.IGNORECASE)
+_TEXT_FILE = re.compile(
+    r"read_csv|read_json|read_ndjson|\.(?:csv|tsv|txt|json|jsonl|ndjson)\b", re.IGNORECASE
+)
+_TYPED = re.compile(r"\b(?:all_varchar|columns|types)\s*=", re.IGNORECASE)
 
 
 class DuckDBEngine:
@@ -129,11 +132,11 @@ def _read(source: str, database: str | None, files: QueryFiles | None, verbatim:
 
 def _of_query(query: str) -> tuple[str, ...]:
     """Return a note where a query reads text files with the types that DuckDB infers."""
-    if not _TEXT_FILE.search(query) or "all_varchar" in query.lower():
+    if not _TEXT_FILE.search(query) or _TYPED.search(query):
         return ()
     note = (
-        "a query reads a text file with the types that DuckDB infers, which changes ids such as 007 and 1e2; "
-        "read_csv('…', all_varchar = true) keeps values as they are written"
+        "a query reads a text file with the types that DuckDB infers, which changes ids such as 007, 1e2 and 10:15; "
+        "read_csv('…', all_varchar = true) and read_json('…', columns = {user_id: 'VARCHAR', …}) keep values as they are written"
     )
     return (note,)
 

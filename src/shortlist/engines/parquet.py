@@ -13,6 +13,7 @@ from shortlist.engines.plain_types import plain_array
 from shortlist.engines.reading import TableReading
 from shortlist.errors import DataError
 
+Types = dict[str, dict[pa.DataType, list[str]]]
 SHOWN = 3
 """Files that a note names."""
 _NO_DATA = {".crc", ".md", ".txt", ".json", ".log"}
@@ -30,46 +31,77 @@ def read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, source: str)
     DataError
         There is no such file, or it cannot be read.
     """
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    others = _others(path) if path.is_dir() else []
+    files = sorted(file for file in path.rglob("*") if _is_parquet(file)) if path.is_dir() else [path]
     if not files:
-        raise DataError(f"{source}: there is no .parquet file in the folder")
+        there = f"; there are {_some(others)}: name one file, or read several with a query" if others else ""
+        raise DataError(f"{source}: there is no .parquet file in the folder{there}")
+    types = _types(path, files, source)
     options = "union_by_name = true, hive_types_autocast = false"
     try:
         table = connection.sql(
             f"SELECT * FROM read_parquet(?, {options})",  # noqa: S608 - options are constants
             params=[[str(file) for file in files]],
         ).to_arrow_table()
-        notes = [] if len(files) == 1 else _differences(table, path, files)
+        notes = [] if len(files) == 1 else _differences(table, types, len(files))
     except (duckdb.Error, pa.ArrowInvalid) as error:
-        raise DataError(f"{source}: DuckDB cannot read it: {' '.join(str(error).split())}") from None
-    others = _others(path) if path.is_dir() else []
+        several = "; ".join(f"{name}: {_kinds(found)}" for name, found in types.items() if len(found) > 1)
+        fix = (
+            f". Columns that have several types: {several}; write each with one type in all files"
+            if several
+            else ""
+        )
+        raise DataError(f"{source}: DuckDB cannot read it: {' '.join(str(error).split())}{fix}") from None
     if others:
         notes.append(f"{source}: only .parquet files are read; not {_some(others)}")
     return TableReading(table, tuple(notes))
 
 
-def _differences(table: pa.Table, folder: Path, files: list[Path]) -> list[str]:
-    """Say which columns are missing from files, or have other types there."""
-    types: dict[str, dict[pa.DataType, list[str]]] = defaultdict(lambda: defaultdict(list))
+def _is_parquet(file: Path) -> bool:
+    return file.suffix.lower() == ".parquet" and file.is_file()
+
+
+def _types(path: Path, files: list[Path], source: str) -> Types:
+    """Return column → its types → the files. Raises `DataError` where a file has a column twice, which DuckDB would rename."""
+    types: Types = defaultdict(lambda: defaultdict(list))
     for file in files:
-        for field in pq.read_schema(file):
-            types[field.name][_plain(field.type)].append(str(file.relative_to(folder)))
+        name = str(file.relative_to(path)) if file != path else file.name
+        try:
+            schema = pq.read_schema(file)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{source}: {name} cannot be read: {' '.join(str(error).split())}") from None
+        known: dict[str, str] = {}
+        for field in schema:
+            other = known.setdefault(field.name.lower(), field.name)
+            types[field.name][_plain(field.type)].append(name)
+            if types[field.name][_plain(field.type)].count(name) > 1 or other != field.name:
+                raise DataError(
+                    f"{source}: {name}: the columns {other!r} and {field.name!r} have the same name but for upper and lower case; "
+                    "rename or remove one",
+                    field=field.name,
+                )
+    return types
+
+
+def _differences(table: pa.Table, types: Types, count: int) -> list[str]:
+    """Say which columns are missing from some of the files, or have several types."""
+    every = dict.fromkeys(file for found in types.values() for names in found.values() for file in names)
     notes = []
     for name, found in types.items():
         having = {file for names in found.values() for file in names}
-        lacking = [
-            str(file.relative_to(folder)) for file in files if str(file.relative_to(folder)) not in having
-        ]
+        lacking = [file for file in every if file not in having]
         if lacking:
             notes.append(
-                f"{name}: missing from {len(lacking):,} of {len(files):,} files ({_some(lacking)}); no value in their rows"
+                f"{name}: missing from {len(lacking):,} of {count:,} files ({_some(lacking)}); no value in their rows"
             )
-        if len(found) > 1:
-            kinds = "; ".join(f"{kind} in {_some(names)}" for kind, names in found.items())
-            notes.append(
-                f"{name}: has several types ({kinds}) and is read as {_plain(table.schema.field(name).type)}"
-            )
+        if len(found) > 1 and name in table.column_names:
+            read_as = _plain(table.schema.field(name).type)
+            notes.append(f"{name}: has several types ({_kinds(found)}) and is read as {read_as}")
     return notes
+
+
+def _kinds(found: dict[pa.DataType, list[str]]) -> str:
+    return "; ".join(f"{kind} in {_some(names)}" for kind, names in found.items())
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -81,7 +113,7 @@ def _others(folder: Path) -> list[str]:
     return sorted(
         str(file.relative_to(folder))
         for file in folder.rglob("*")
-        if file.is_file() and file.suffix not in {".parquet", *_NO_DATA} and file.name[0] not in "._"
+        if file.is_file() and file.suffix.lower() not in {".parquet", *_NO_DATA} and file.name[0] not in "._"
     )
 
 

@@ -52,7 +52,10 @@ def read_movielens(folder: Path) -> PublicTables | None:
 
 def _columns(path: Path, names: list[str], delimiter: str, encoding: str = "utf-8") -> pa.Table:
     """Read a text table without a header. A delimiter of two characters (`::`) is replaced by a tab first."""
-    text = path.read_text(encoding=encoding)
+    try:
+        text = path.read_text(encoding=encoding)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: the encoding must be {encoding.upper()} ({error})") from None
     if len(delimiter) > 1:
         text, delimiter = text.replace("\t", " ").replace(delimiter, "\t"), "\t"
     try:

@@ -49,8 +49,13 @@ def read_recbole_file(path: str) -> pa.Table | None:
         return None
     if not Path(path).exists():
         raise DataError(f"{path}: no such file")
-    with Path(path).open(encoding="utf-8") as handle:
-        header = handle.readline().rstrip("\n\r").split("\t")
+    try:
+        with Path(path).open(encoding="utf-8-sig") as handle:
+            header = handle.readline().rstrip("\n\r").split("\t")
+    except UnicodeDecodeError:
+        raise DataError(
+            f"{path}: the encoding must be UTF-8; convert the file, for example with iconv"
+        ) from None
     columns: dict[str, pa.DataType] = {}
     sequences: list[str] = []
     for column in header:
