@@ -192,7 +192,7 @@ class IdMap:
             A value cannot be an id of this map.
         """
         if isinstance(ids, pa.Array):
-            ids = pc.unique(ids.cast(self.type)).drop_null().to_pylist()
+            ids = pc.unique(ids).drop_null().to_pylist()
         distinct = list(dict.fromkeys(map(self.own, ids)))
         if self.python_type is int or set(map(type, distinct)) != {str}:
             for value in distinct:

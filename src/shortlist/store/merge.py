@@ -16,11 +16,14 @@ from shortlist.data.check import Check, Problem
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.erasure import without_users
-from shortlist.data.ids import IdMap
+from shortlist.data.ids import IdMap, id_fault
 from shortlist.data.log import Log, repeated_rows
 from shortlist.errors import RequestError, StoreError
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import AHEAD, LAST_MOMENT, Operation, StoredEvent
+
+GUESTS = 'data.user_ids = "text" in the project makes all ids of users texts; then these events are trained on, too'
+"""How to keep the events of guests."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def merge_store(
     store
         The store.
     settings
-        The project's `[data]`: whether duplicates are dropped.
+        The project's `[data]`: whether duplicates are dropped, and whether the ids of users become texts.
     position
         The position up to which the base contains that store (default: its beginning).
     retired
@@ -128,6 +131,8 @@ def merge_store(
         Stored events that cannot be used are counted in `dataset.check`.
     """
     position = (position or StorePosition()).within(store)
+    if settings.user_ids == "text":
+        base = _with_text_ids(base)
     operations = store.operations_since(position.operation)
     check = Check(base.check.read, 0, dict(base.check.set_aside), list(base.check.problems))
     items, retired = _with_operations(base.items, operations, retired, check)
@@ -197,13 +202,27 @@ def _entity_change(operation: Operation) -> EntityChange:
     return EntityChange(operation.about, body.get("title"), body.get("attributes") or {})
 
 
+def _with_text_ids(base: Dataset) -> Dataset:
+    """The data set with the ids of users as texts, so that guests can be among them."""
+    ids = base.users.ids
+    if ids.python_type is str:
+        return base
+    titles, attributes = base.users.titles, base.users.attributes
+    return replace(base, users=Entities(IdMap(ids.values.cast(pa.string())), titles, attributes))
+
+
 def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Check) -> list[StoredEvent]:
     """The events that can be used; the others are counted."""
     latest = max(int(time.time() * 1000), int(base.log.time.max(initial=0))) + AHEAD
     rules: tuple[tuple[str, str, Callable[[StoredEvent], bool]], ...] = (
         (
-            "with an id of another type",
-            f"user ids are {base.users.ids.type}",
+            "with an impossible user id",
+            "an id is a whole number of 64 bits, or a text of 1 to 512 characters",
+            lambda e: id_fault(e.user) is None,
+        ),
+        (
+            "of guests",
+            "the ids of users are whole numbers, and these are texts",
             lambda e: base.users.ids.fits(e.user),
         ),
         (
@@ -229,7 +248,10 @@ def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Ch
     )
     for reason, what, fits in rules:
         kept = [event for event in stored if fits(event)]
-        check.set_rows_aside(reason, _problem(what, len(stored) - len(kept)))
+        lost = [event for event in stored if not fits(event)] if len(kept) < len(stored) else []
+        examples = list(dict.fromkeys(f"user {e.user!r}, item {e.item!r}, kind {e.kind!r}" for e in lost))[:3]
+        fix = GUESTS if reason == "of guests" else ""
+        check.set_rows_aside(reason, replace(_problem(what, len(lost)), examples=examples, fix=fix))
         stored = kept
     return stored
 

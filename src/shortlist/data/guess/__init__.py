@@ -16,8 +16,14 @@ from shortlist.data.guess.events import EventKinds, negative_kind
 from shortlist.data.guess.features import guess_features
 from shortlist.data.guess.objectives import guess_objectives
 from shortlist.data.guess.roles import guess_context, guess_roles
+from shortlist.data.numbers import is_numeric
 
 TITLES = ("title", "name", "item_name", "product_name", "label")
+GUESTS = (
+    "The ids of users are whole numbers. To train also on visitors without such an id, who send texts (guest-7f3a), "
+    'add user_ids = "text" to this section.'
+)
+"""What to say about a log whose users have whole numbers as ids."""
 STOCK = frozenset({"in_stock", "stock", "available"})
 
 
@@ -100,7 +106,8 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
         roles.lines.append(
             f"Events with {roles.value.name} below 0 get the kind {negative} (data.negative_kind)."
         )
-    notes = {"data.columns": roles.note(), **about, **objectives.notes}
+    guests = GUESTS if is_numeric(events.schema.field(str(columns["user"])).type) else ""
+    notes = {"data": guests, "data.columns": roles.note(), **about, **objectives.notes}
     return Guess(
         parse_project(settings, "the guess"), {section: note for section, note in notes.items() if note}
     )
