@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -116,6 +117,8 @@ def plain_array(array: pa.Array) -> pa.Array:
         return array.cast(pa.binary())
     if types.is_float16(kind):
         return array.cast(pa.float32())
+    if types.is_list_view(kind) or types.is_large_list_view(kind):
+        return plain_array(_list_of_view(array))
     if _is_list(kind):
         return plain_array(array.cast(pa.list_(kind.value_type)))
     if types.is_list(kind) and not is_plain(kind.value_type):
@@ -125,6 +128,13 @@ def plain_array(array: pa.Array) -> pa.Array:
         offsets, values = whole.offsets, plain_array(whole.values)
         return pa.ListArray.from_arrays(offsets, values, mask=whole.is_null())
     return array
+
+
+def _list_of_view(array: pa.Array) -> pa.Array:
+    """Lists that name their place and size as lists one after the other. Arrow's own cast empties lists after a null."""
+    sizes = np.where(np.asarray(array.is_null()), 0, array.sizes.to_numpy(zero_copy_only=False))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, array.flatten(), mask=array.is_null())
 
 
 def _texts_of_uuids(storage: pa.Array) -> pa.Array:
