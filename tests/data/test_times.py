@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -30,6 +32,82 @@ from shortlist.data.times import moment, to_milliseconds
 def test_times(values: list[object], unit: str, expected: int) -> None:
     read, reading = to_milliseconds(pa.array(values))
     assert (read.tolist(), reading.unit) == ([expected], unit)
+
+
+def days(form: str) -> list[str]:
+    """The days from 10 April to 13 May 2025 in a form of `strftime`."""
+    return [(date(2025, 4, 10) + timedelta(k)).strftime(form) for k in range(34)]
+
+
+@pytest.mark.parametrize(
+    ("form", "unit"),
+    [
+        ("%d/%m/%Y", "dates with the day first"),
+        ("%m/%d/%Y", "dates with the month first"),
+        ("%d.%m.%Y", "dates with the day first"),
+        ("%m-%d-%Y", "dates with the month first"),
+        ("%d/%m/%Y 00:00", "dates with the day first"),
+        ("%m/%d/%Y 12:00:00 AM", "dates with the month first"),
+        ("%Y%m%d", "dates written as numbers"),
+        ("%Y%m%d0000", "dates written as numbers"),
+        ("%Y%m%d000000", "dates written as numbers"),
+        ("%Y/%m/%d", "dates"),
+        ("%Y-%m-%dT00:00:00Z", "dates"),
+    ],
+)
+def test_every_date_of_a_column_is_read_in_the_same_order(form: str, unit: str) -> None:
+    wanted = [(date(2025, 4, 10) + timedelta(k) - date(1970, 1, 1)).days * 86_400_000 for k in range(34)]
+    times, reading = to_milliseconds(pa.array(days(form)))
+    assert (times.tolist(), reading.unit) == (wanted, unit)
+    if unit == "dates written as numbers":
+        for kind in (pa.int64(), pa.float64()):
+            assert (
+                to_milliseconds(pa.array([int(day) for day in days(form)]).cast(kind))[0].tolist() == wanted
+            )
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        (["04/05/2025", "06/07/2025"], "no date says whether the day or the month comes first"),
+        (["13/04/2025", "04/13/2025"], "some dates have the day first, others the month"),
+        (["13/04/25", "04/05/25"], "the year can be the first or the last number"),
+    ],
+)
+def test_dates_that_can_be_read_in_two_ways_are_not_read(values: list[str], fault: str) -> None:
+    times, reading = to_milliseconds(pa.array(values))
+    assert times.tolist() == [NO_TIME] * 2
+    assert reading.unreadable.all()
+    assert fault in reading.fault
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([timedelta(1)]),
+        pa.array([time(10, 15)]),
+        pa.array([True]),
+        pa.array([[1]]),
+        pa.array(["2025-02-30"]),
+        pa.array(["0000-00-00 00:00:00"]),
+        pa.array([638_791_074_150_000_000]),  # .NET
+        pa.array([float("inf")]),
+    ],
+    ids=lambda array: str(array.type),
+)
+def test_what_is_no_moment_is_unreadable(array: pa.Array) -> None:
+    times, reading = to_milliseconds(array)
+    assert times.tolist() == [NO_TIME]
+    assert reading.unreadable.tolist() == [True]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_timestamps_of_every_unit_and_zone(unit: str) -> None:
+    moments = pa.array([datetime(2025, 4, 1, 12, tzinfo=UTC), None])
+    for zone in (None, "UTC", "Asia/Tokyo"):
+        times, reading = to_milliseconds(moments.cast(pa.timestamp(unit, zone)))
+        assert times.tolist() == [1_743_508_800_000, NO_TIME]
+        assert not reading.unreadable.any()
 
 
 def test_unreadable_times_are_reported() -> None:

@@ -46,7 +46,7 @@ def to_arrow(frame: Any, name: str = "the table") -> pa.Table:
     else:
         collect = "call collect() on it, or " if hasattr(frame, "collect") else ""
         raise DataError(
-            f"{name}: a {type(frame).__name__} is no table; {collect} give a pandas, Polars or Arrow table or a list of dictionaries"
+            f"{name}: a {type(frame).__name__} is no table; {collect}give a pandas, Polars or Arrow table or a list of dictionaries"
         )
     return plain_table(table, name)
 

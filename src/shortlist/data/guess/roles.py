@@ -108,6 +108,9 @@ def _hint(names: list[str]) -> str:
 def _take_kind(roles: Roles, events: pa.Table) -> ValueColumn | None:
     """Settle the column of kinds. Returns it as the value where it holds −1, 0 and 1 rather than kinds of events."""
     name = roles.columns["kind"]
+    if name is not None and _cannot_be_kinds(events.column(name)):
+        roles.columns["kind"] = None
+        return None
     if name is not None:
         reading = None if is_text(events.schema.field(name).type) else read_numbers(events.column(name))
         if reading is None:
@@ -136,6 +139,11 @@ def _take_kind(roles: Roles, events: pa.Table) -> ValueColumn | None:
             roles.lines.append(f"{column} holds the texts {', '.join(words[:5])}: kinds of events.")
             return None
     return None
+
+
+def _cannot_be_kinds(column: pa.ChunkedArray) -> bool:
+    kind = column.type
+    return bool(pa.types.is_nested(kind) or pa.types.is_binary(kind) or column.null_count == len(column) > 0)
 
 
 def _words(column: pa.ChunkedArray) -> list[str] | None:

@@ -1,0 +1,198 @@
+"""Every column is used or named, and every row that is not used is counted: the report of `check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from shortlist.cli.main import app
+from shortlist.data.dataset import Dataset
+from shortlist.errors import DataError
+
+ROWS = 30
+EVENTS = {
+    "user_id": [f"u{k % 5}" for k in range(ROWS)],
+    "item_id": [f"i{k % 7}" for k in range(ROWS)],
+    "timestamp": [1_750_000_000 + 600 * k for k in range(ROWS)],
+}
+IDS = [f"i{k}" for k in range(7)]
+
+
+def events(**columns: object) -> pa.Table:
+    return pa.table({**EVENTS, **columns})
+
+
+def warnings(dataset: Dataset) -> list[tuple[str, str, int, str]]:
+    return [(p.column, p.what, p.count, p.fix) for p in dataset.check.problems if p.level == "warning"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "kept", "fix"),
+    [
+        ("propensity", [33.3, 0.5], 0.5, "Divide per cent by 100, with a query in data.events"),
+        ("propensity", [0.0, 1.0], 1.0, "Correct the export"),
+        ("propensity", [-0.1, 0.25], 0.25, "Correct the export"),
+        ("propensity", [float("inf"), 0.25], 0.25, "Correct the export"),
+        ("position", [40_000, 7], 7, "Correct the export"),
+        ("position", [-5, 0], 0, "Correct the export"),
+        ("position", [1.5, 2.0], 2, "Correct the export"),
+    ],
+)
+def test_impossible_propensities_and_positions_are_unknown_and_named(
+    name: str, values: list[float], kept: float, fix: str
+) -> None:
+    dataset = Dataset.from_frames(events(**{name: values * (ROWS // 2)}))
+    [(column, what, count, how)] = warnings(dataset)
+    assert (column, count, how) == (name, ROWS // 2, fix)
+    assert "taken for unknown" in what
+    read = dataset.log.propensity if name == "propensity" else dataset.log.position
+    unknown = read != read if name == "propensity" else read == -1
+    assert unknown.tolist() == [True, False] * (ROWS // 2)
+    assert read[1] == pytest.approx(kept)
+
+
+def test_every_column_that_is_not_used_is_named() -> None:
+    odd = {"seen": [{"a": 1}] * ROWS, "blob": [b"x"] * ROWS, "empty": [None] * ROWS, "tags": [["a"]] * ROWS}
+    notes = Dataset.from_frames(events(**odd), pa.table({"item_id": IDS, "of": [[1.0]] * 7})).check.notes
+    assert (
+        "events: the project does not use seen (of type struct<a: int64>), blob (of type binary), empty, "
+        "tags (of type list<item: string>)" in notes
+    )
+    assert "items: the project does not use of (of type list<item: double>)" in notes
+    assert "guessed: Not used: empty (without any value)." in notes
+
+
+def test_values_that_an_attribute_cannot_hold_are_named() -> None:
+    items = pa.table(
+        {
+            "item_id": IDS,
+            "price": [1.0, float("inf"), 1e300, None, float("nan"), 2.0, 3.0],
+            "released": ["2025-04-01", "soon", "", None, "2025-04-02", "2025-04-03", "2025-04-04"],
+            "vector": [[1.0, 2.0], [], None, [float("nan"), 1.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]],
+        }
+    )
+    found = {
+        column: (what, count) for column, what, count, _ in warnings(Dataset.from_frames(EVENTS_TABLE, items))
+    }
+    assert found == {
+        "price": ("the value cannot be read as number, and is unknown", 2),
+        "released": ("the value cannot be read as time, and is unknown", 1),
+        "vector": ("the value cannot be read as embedding, and is unknown", 2),
+    }
+
+
+EVENTS_TABLE = events()
+
+
+def test_titles_must_be_texts() -> None:
+    with pytest.raises(
+        DataError, match=r"items: title: a column of type list.* cannot hold titles \(e\.g\. \['a'\]"
+    ):
+        Dataset.from_frames(EVENTS_TABLE, pa.table({"item_id": IDS, "title": [["a"]] * 7}))
+
+
+def test_ids_of_items_are_checked_as_those_of_events_are() -> None:
+    items = pa.table({"item_id": [*IDS, "NULL", None, "", "x" * 600, "i1"]})
+    problems = {p.what: p.count for p in Dataset.from_frames(EVENTS_TABLE, items).check.problems}
+    assert problems == {
+        "the text says that there is no id": 1,
+        "the id is missing": 1,
+        "the id is an empty text": 1,
+        "a text id has at most 512 characters and no NUL character": 1,
+        "an earlier row has the same id; the first row was kept": 1,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> tuple[bool, str]:
+    """Whether a command succeeds, and what it says."""
+    result = CliRunner().invoke(app, list(arguments))
+    error = "" if result.exception is None else str(result.exception)
+    return result.exit_code == 0, " ".join(f"{result.output} {error}".split())
+
+
+def write(path: Path, times: list[str], more: str = "") -> None:
+    rows = [f"u{k % 5},i{k % 7},{time}" for k, time in enumerate(times)]
+    path.write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n" + more)
+
+
+def test_the_report_of_a_file_says_how_times_and_lines_were_read(folder: Path) -> None:
+    write(folder / "e.csv", [f"202504{k + 1:02}" for k in range(ROWS)], "(30 rows)\n")
+    assert run("init", "e.csv")[0]
+    done, said = run("check")
+    assert done
+    assert (
+        "e.csv: lines: the line cannot be read (1 row); for example line 32: 1 value where there are 3 columns"
+        in said
+    )
+    assert "times read as dates written as numbers, without a zone as UTC: 2025-04-01 to 2025-04-30" in said
+    assert "31 events read, 30 kept, 1 set aside (1 on unreadable lines)" in said
+
+
+def test_the_reasons_are_shown_where_no_event_is_left(folder: Path) -> None:
+    write(folder / "e.csv", ["Sun 15 Jun 2025 15:06:40 GMT"] * ROWS)
+    assert run("init", "e.csv")[0]
+    done, said = run("check")
+    assert not done
+    assert (
+        "no usable event is left (30 rows). Rows are set aside: e.csv: timestamp: not a time (30 rows)"
+        in said
+    )
+    assert "row 1: user_id=u0, item_id=i0, timestamp=Sun 15 Jun 2025 15:06:40 GMT" in said
+    with pytest.raises(DataError, match="not a time"):
+        Dataset.from_frames(events().set_column(2, "timestamp", pa.array(["soon"] * ROWS)))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("user_id item_id timestamp\nu1 i1 1750000000\n", "one column only: separate the values"),
+        ("1,2,1750000000\n3,4,1750000001\n", "The first line of a text file must hold the names"),
+        ("user_id,item_id,timestamp\n", "The table has no rows"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_by_init_or_check(folder: Path, content: str, words: str) -> None:
+    (folder / "e.csv").write_text(content)
+    done, said = run("init", "e.csv")
+    if done:
+        done, said = run("check")
+    assert not done
+    assert words in said
+
+
+def test_values_with_a_few_typing_errors_stay_the_value_and_are_named(folder: Path) -> None:
+    rows = [f"u{k % 5},i{k % 7},{1_750_000_000 + k},{'five' if k == 9 else k % 5 + 1}" for k in range(ROWS)]
+    (folder / "e.csv").write_text("\n".join(["user_id,item_id,timestamp,rating", *rows]))
+    assert run("init", "e.csv")[0]
+    done, said = run("check")
+    assert not done
+    assert "e.csv: rating: the value is no number (1 row); for example row 10: rating=five" in said
+
+
+@pytest.mark.parametrize(
+    "role", ["kind", "event_id", "slate", "position", "propensity", "timestamp", "rating"]
+)
+@pytest.mark.parametrize("values", [[{"a": 1}], [["a"]], [b"\xff"]], ids=["struct", "list", "binary"])
+def test_a_column_with_a_role_and_an_odd_type_is_an_error_of_ours_or_named(
+    role: str, values: list[object]
+) -> None:
+    table = pa.table({**EVENTS, role: values * ROWS})
+    said = []
+    try:
+        said = Dataset.from_frames(table).check.notes
+    except DataError as error:
+        said = [error.message]
+    assert any(role in line for line in said)
+
+
+def test_a_column_of_kinds_without_any_value_is_not_used() -> None:
+    notes = Dataset.from_frames(events(kind=pa.nulls(ROWS))).check.notes
+    assert "events: the project does not use kind" in notes
