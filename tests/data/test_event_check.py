@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from shortlist.config.project import Project, parse_project
@@ -84,7 +86,7 @@ def test_wrong_type_is_an_error_with_rows() -> None:
     assert "row 2: value=two" in str(check.errors[0])
 
 
-def findings(times: list[object], kind: pa.DataType | None = None) -> tuple[dict[str, int], list[str]]:
+def findings(times: Sequence[object], kind: pa.DataType | None = None) -> tuple[dict[str, int], list[str]]:
     """What is set aside, and the warnings, of events at these times."""
     n = len(times)
     table = pa.table({"user_id": ["a"] * n, "item_id": list(range(n)), "timestamp": pa.array(times, kind)})
