@@ -19,6 +19,7 @@ from shortlist.data.ids import MAX_ID_LENGTH, IdMap
 from shortlist.data.log import repeated_rows
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.numbers import read_numbers
+from shortlist.engines.missing import NO_ID
 from shortlist.errors import DataError
 
 
@@ -270,7 +271,9 @@ class _EventChecker:
         else:
             kind = flat(self.table.column(name)).cast(pa.string())
             fix = "Give the kind of each event"
-            self._set_aside(_mask(kind.is_null()), name, "without kind", "the kind is missing", fix)
+            words = pc.utf8_lower(pc.utf8_trim_whitespace(kind))
+            none = pc.or_kleene(kind.is_null(), pc.is_in(words, value_set=pa.array(["", *sorted(NO_ID)])))
+            self._set_aside(_mask(none), name, "without kind", "the kind is missing", fix)
         negative = self.project.data.negative_kind
         if negative is None or not self.columns.value:
             return kind

@@ -13,6 +13,7 @@ from shortlist.config.base import IMPRESSION
 from shortlist.data.guess.columns import ValueColumn
 from shortlist.data.guess.kinds import KindMeaning, Stage, meaning_of
 from shortlist.data.guess.value import Meaning, Shape, ValueReading, read_values
+from shortlist.engines.missing import NO_ID
 
 ENOUGH = 50
 """So many events of a kind are enough to learn from, and to evaluate by."""
@@ -104,7 +105,9 @@ class EventKinds:
         if value is not None and negative is not None:
             column = pc.if_else(pa.array(value.numbers < 0), negative, column)
         counts = {
-            c["values"]: c["counts"] for c in pc.value_counts(column).to_pylist() if c["values"] is not None
+            found["values"]: found["counts"]
+            for found in pc.value_counts(column).to_pylist()
+            if found["values"] is not None and found["values"].strip().lower() not in NO_ID
         }
         order = sorted(counts, key=lambda kind: (-counts[kind], kind))
         acted = [kind for kind in order if kind != IMPRESSION][:MOST_KINDS] or order or ["event"]

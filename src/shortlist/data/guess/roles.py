@@ -238,7 +238,7 @@ def guess_context(events: pa.Table, roles: Roles) -> dict[str, str]:
     for column in events.column_names:
         if column in roles.used:
             continue
-        kind, reason = None, "what came of the event, which a request cannot know"
+        kind, reason = None, _no_value(events.column(column))
         if column not in outcomes and not comes_with_event(column):
             kind, reason = _context_kind(column, events.column(column))
             if kind is not None and _describes_item(events, column, str(roles.columns["item"])):
@@ -249,6 +249,16 @@ def guess_context(events: pa.Table, roles: Roles) -> dict[str, str]:
             context[column] = kind
     roles.lines += [f"Not used: {', '.join(names)} ({reason})." for reason, names in left.items()]
     return context
+
+
+def _no_value(column: pa.ChunkedArray) -> str:
+    """Say why a column that its name makes part of the outcome of an event is no context."""
+    reading = None if column.null_count == len(column) else read_numbers(column)
+    if reading is None and column.null_count < len(column):
+        return f"of type {column.type}, which cannot be read as numbers"
+    if reading is not None and not reading.mostly_numbers:
+        return "texts that cannot be read as numbers"
+    return "what came of the event, which a request cannot know"
 
 
 def _describes_item(events: pa.Table, column: str, item: str) -> bool:
