@@ -72,6 +72,11 @@ def test_what_is_left_out_has_a_reason(column: pa.Array, reason: str) -> None:
     assert reason in said
 
 
+def test_a_column_without_a_name_is_left_out() -> None:
+    table = pa.table({"": range(N)})
+    assert guess_attributes(table, frozenset()) == ({}, ["Not used:  (without a name)."])
+
+
 def test_texts_that_nearly_all_differ_are_left_out() -> None:
     table = pa.table({"x": [f"text {k}" for k in range(500)]})
     assert guess_attributes(table, frozenset()) == ({}, ["Not used: x (texts that nearly all differ)."])

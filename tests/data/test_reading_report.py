@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shortlist.cli.main import app
+from shortlist.config.project import read_project
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 
@@ -196,3 +198,34 @@ def test_a_column_with_a_role_and_an_odd_type_is_an_error_of_ours_or_named(
 def test_a_column_of_kinds_without_any_value_is_not_used() -> None:
     notes = Dataset.from_frames(events(kind=pa.nulls(ROWS))).check.notes
     assert "events: the project does not use kind" in notes
+
+
+def test_kinds_that_say_that_there_is_none_are_missing() -> None:
+    kinds = ["play", "play", "NULL", "\\N", "", None] * (ROWS // 6)
+    dataset = Dataset.from_frames(events(kind=kinds))
+    assert dataset.log.kinds == ["play"]
+    assert dataset.check.set_aside == {"without kind": ROWS * 4 // 6}
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (pa.array([timedelta(seconds=5)] * ROWS), "of type duration[us], which cannot be read as numbers"),
+        (pa.array([f"about {k}" for k in range(ROWS)]), "texts that cannot be read as numbers"),
+    ],
+    ids=["duration", "texts"],
+)
+def test_a_value_that_is_no_number_is_left_out_with_the_reason(column: pa.Array, reason: str) -> None:
+    notes = Dataset.from_frames(events(watch_time=column)).check.notes
+    assert f"guessed: Not used: watch_time ({reason})." in notes
+    assert any(note.startswith("events: the project does not use watch_time") for note in notes)
+
+
+def test_the_numbers_of_the_rows_and_a_column_without_a_name_are_no_context(folder: Path) -> None:
+    rows = [f"{k},u{k % 5},i{k % 7},{1_750_000_000 + k},{k * 7 % 24}" for k in range(100)]
+    (folder / "e.csv").write_text("\n".join([",user_id,item_id,timestamp,hour", *rows]))
+    assert run("init", "e.csv")[0]
+    assert "column0" not in read_project(folder / "shortlist.toml").data.context
+    said = run("check")[1]
+    assert "e.csv: columns without a name in line 1 are called column0" in said
+    assert "e.csv: the project does not use column0" in said

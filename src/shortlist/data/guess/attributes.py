@@ -59,6 +59,8 @@ def _kind(name: str, column: pa.Array) -> tuple[AttributeKind | None, str]:
     kind, lower = column.type, name.lower()
     if column.null_count == len(column):
         return None, "without any value"
+    if not name.strip():
+        return None, "without a name"
     if pa.types.is_list(kind):
         return _list_kind(column)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or lower in TIMES:

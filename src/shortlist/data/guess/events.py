@@ -107,7 +107,7 @@ class EventKinds:
         counts = {
             found["values"]: found["counts"]
             for found in pc.value_counts(column).to_pylist()
-            if found["values"] is not None and found["values"].strip().lower() not in NO_ID
+            if found["values"] is not None and found["values"].strip().lower() not in {"", *NO_ID}
         }
         order = sorted(counts, key=lambda kind: (-counts[kind], kind))
         acted = [kind for kind in order if kind != IMPRESSION][:MOST_KINDS] or order or ["event"]

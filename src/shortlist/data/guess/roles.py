@@ -271,11 +271,23 @@ def _describes_item(events: pa.Table, column: str, item: str) -> bool:
     return bool(len(events.group_by([item, column]).aggregate([])) <= items)
 
 
+def _numbers_rows(column: pa.ChunkedArray) -> bool:
+    """Return whether a column counts the rows from 0 or 1, as the index that pandas writes into a file."""
+    if not pa.types.is_integer(column.type) or column.null_count or len(column) < REPEATED:
+        return False
+    numbers = column.to_numpy()
+    return int(numbers[0]) in {0, 1} and bool((np.diff(numbers) == 1).all())
+
+
 def _context_kind(name: str, column: pa.ChunkedArray) -> tuple[str | None, str]:
     """Return the kind of a context column, or None and the reason."""
     words = re.findall(r"[a-z]+", name.lower())
     if column.null_count == len(column):
         return None, "without any value"
+    if not name.strip():
+        return None, "without a name"
+    if _numbers_rows(column):
+        return None, "the numbers of the rows"
     if (
         pa.types.is_temporal(column.type)
         or {"date", "datetime", "timestamp"}.intersection(words)
