@@ -229,3 +229,21 @@ def test_the_numbers_of_the_rows_and_a_column_without_a_name_are_no_context(fold
     said = run("check")[1]
     assert "e.csv: columns without a name in line 1 are called column0" in said
     assert "e.csv: the project does not use column0" in said
+
+
+def test_how_attributes_are_read_is_said() -> None:
+    days = {
+        "released": [f"{k + 10}/04/2025" for k in range(7)],
+        "added": [f"0{k + 1}/04/2025" for k in range(7)],
+    }
+    items = pa.table({"item_id": IDS, "price": [f"{k},5" for k in range(7)], **days})
+    dataset = Dataset.from_frames(EVENTS_TABLE, items)
+    assert dataset.items.attributes["price"].show(1) == 1.5
+    assert dataset.items.attributes["released"].show(0) == "2025-04-10"
+    assert {
+        "items: price: read as decimal commas",
+        "items: released: read as dates with the day first",
+    } <= set(dataset.check.notes)
+    [(column, what, count, _)] = warnings(dataset)
+    assert (column, count) == ("added", 7)
+    assert "no date says whether the day or the month comes first" in what

@@ -22,6 +22,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n")
     (tmp_path / "t.tsv").write_text("a\tb\n1\tx\n2\ty\n")
     (tmp_path / "t.bin").write_text("a")
+    (tmp_path / "t.jsonl").write_text('{"a": 1}')
     (tmp_path / "parts").mkdir()
     pq.write_table(TABLE, tmp_path / "parts" / "0.parquet")
     with duckdb.connect(str(tmp_path / "t.duckdb")) as connection:
@@ -51,6 +52,7 @@ def test_an_odd_value_in_a_late_row_changes_the_type(tmp_path: Path) -> None:
     [
         ("none.csv", None, "none.csv: no such file"),
         ("t.bin", None, "this kind of file cannot be read"),
+        ("t.jsonl", None, r"name the query SELECT \* FROM read_json\('t.jsonl'\)"),
         ("t.duckdb", None, "name it in data.database"),
         ("none", "t.duckdb", "table none: DuckDB cannot read it"),
         ("SELECT x", None, "SELECT x: DuckDB cannot read it"),

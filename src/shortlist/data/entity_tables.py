@@ -26,9 +26,10 @@ from shortlist.data.event_columns import flat, shown
 from shortlist.data.id_columns import IdReading, read_ids
 from shortlist.data.ids import MAX_ID_LENGTH, IdMap
 from shortlist.data.no_time import NO_TIME
-from shortlist.data.numbers import is_text
+from shortlist.data.numbers import is_numeric, is_text, read_numbers
 from shortlist.data.tables import Tables
 from shortlist.data.texts import Texts
+from shortlist.data.times import to_milliseconds
 from shortlist.errors import DataError
 
 
@@ -184,6 +185,8 @@ def read_attribute(name: str, kind: AttributeKind, column: pa.Array, file: str, 
         what = "lists of fractions are taken for lists of words, a word for each different number"
         fix = 'Write kind = "embedding" for vectors, or leave the attribute out'
         check.problems.append(Problem("warning", file, name, what, 0, [], fix))
+    how, fault = _how(kind, column)
+    check.notes += [f"{file}: {name}: {how}"] if how else []
     unknown = _unknown(attribute)
     if unknown is None:
         return attribute
@@ -194,11 +197,22 @@ def read_attribute(name: str, kind: AttributeKind, column: pa.Array, file: str, 
         given = given & ~np.asarray(pc.fill_null(pc.is_nan(column), True))
     lost = np.flatnonzero(unknown & given)
     if len(lost):
-        what = f"the value cannot be read as {kind}, and is unknown"
+        what = f"the value cannot be read as {kind}, and is unknown{fault}"
         rows = [f"row {row + 1}: {str(shown(column[row]))[:60]}" for row in lost[:3].tolist()]
         fix = "Correct the export, or give the attribute another kind"
         check.problems.append(Problem("warning", file, name, what, len(lost), rows, fix))
     return attribute
+
+
+def _how(kind: AttributeKind, column: pa.Array) -> tuple[str, str]:
+    """Say how numbers and times that are stored as something else are read, and why some are not."""
+    if kind == "number" and not is_numeric(column.type):
+        reading = read_numbers(column)
+        return ("" if reading is None or not reading.how else f"read as {reading.how}"), ""
+    if kind == "time" and not pa.types.is_temporal(column.type):
+        times = to_milliseconds(column)[1]
+        return f"read as {times.unit}", f" ({times.fault})" if times.fault else ""
+    return "", ""
 
 
 def _unknown(attribute: Attribute) -> NDArray[np.bool_] | None:
