@@ -126,7 +126,7 @@ def _read(source: str, database: str | None, files: QueryFiles | None, verbatim:
     if suffix.endswith((".duckdb", ".db")):
         raise DataError(f"{source} is a database: name it in data.database, and the table in data.events")
     if suffix.endswith((".json", ".jsonl", ".ndjson")):
-        raise DataError(f"{source}: name the query SELECT * FROM read_json('{source}') instead of the file")
+        raise DataError(f"{source}: name the query SELECT * FROM read_json('{source}') instead of the file")  # noqa: S608 - a message
     raise DataError(
         f"{source}: this kind of file cannot be read; use .parquet, .csv, .tsv, .inter, or a MovieLens folder"
     )
