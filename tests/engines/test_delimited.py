@@ -113,6 +113,22 @@ def test_a_line_that_cannot_be_read_is_left_out_and_named(
         read_table(str(tmp_path / "t.csv"))
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (HEADER + ROWS + "x\n", 22),
+        (HEADER + '"a\nb",i,1750000000\n' + ROWS + "x", 24),
+        ("\n\n" + HEADER + ROWS.replace("\n", "\n\n") + "x\n", 44),
+        ("sep=,\n" + HEADER + ROWS + "x\n", 23),
+        ((HEADER + ROWS + "x\n").replace("\n", "\r\n"), 22),
+        ((HEADER + ROWS + "x\n").replace("\n", "\r"), 22),
+    ],
+    ids=["plain", "quoted line break", "empty lines", "sep", "crlf", "cr"],
+)
+def test_a_bad_line_has_the_number_that_an_editor_shows(tmp_path: Path, content: str, line: int) -> None:
+    assert [bad.line for bad in read(tmp_path, content).bad_lines] == [line]
+
+
 def test_many_bad_lines_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 2: 2 values where there are 3 columns: u1,i1;.*and 2 more"):
         read(tmp_path, HEADER + "u1,i1\n" * 5 + ROWS)
@@ -175,7 +191,7 @@ def test_a_file_without_names_gets_some(tmp_path: Path) -> None:
 
 
 def test_identifiers_are_known_by_name() -> None:
-    ids = ["user_id", "userId", "USERID", "product_id", "sku", "zip_code", "uuid"]
+    ids = ["user_id", "userId", "USERID", "product_id", "sku", "zip_code", "uuid", "customer", "Product"]
     assert [name for name in [*ids, "paid", "valid", "price", "rating", "day"] if identifies(name)] == ids
 
 

@@ -12,6 +12,7 @@ from shortlist.cli.main import app
 from shortlist.config.data import DataSettings
 from shortlist.config.project import read_project
 from shortlist.data.dataset import Dataset
+from shortlist.data.guess import guess_project
 from shortlist.recommender import Recommender
 from shortlist.store.event_store import EventStore
 from shortlist.store.merge import merge_store
@@ -56,6 +57,15 @@ def test_where_ids_are_texts_guests_are_kept(store: EventStore) -> None:
     assert users.code(5) == users.code("5") == 1
     of_guest = merged.dataset.log.user == users.code("guest-7f3a")
     assert merged.dataset.items.ids.ids(merged.dataset.log.item[of_guest]) == [1, 2]
+
+
+def test_a_users_table_of_whole_numbers_follows_the_setting() -> None:
+    events, users = log(), [{"user_id": k, "age": 30 + k} for k in (4, 5, 6, 7)]
+    project = guess_project(events, users=users)
+    data = project.data.model_copy(update={"user_ids": "text"})
+    dataset = Dataset.from_frames(events, users=users, project=project.model_copy(update={"data": data}))
+    assert dataset.users.ids.values.to_pylist() == ["4", "5", "6", "7"]
+    assert dataset.users.attributes["age"].show(dataset.users.ids.code(7)) == 37
 
 
 def run(*arguments: str) -> str:

@@ -8,6 +8,7 @@ their usual form, and, where the column does not identify anything, other number
 from __future__ import annotations
 
 import gzip
+import mmap
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ Verbatim = Callable[[str], bool]
 MOST_BAD = 0.1
 """The share of lines that may be unreadable; with more of them the file has another form than was assumed."""
 SAMPLE = 2_000
+PART = 1 << 24
+"""Bytes of a file that are searched at a time."""
 _IDENTIFIERS = frozenset(
     {
         "uid",
@@ -46,6 +49,30 @@ _IDENTIFIERS = frozenset(
         "phone",
     }
 )
+_OF_IDS = frozenset(
+    [
+        "user",
+        "customer",
+        "visitor",
+        "member",
+        "client",
+        "person",
+        "buyer",
+        "reader",
+        "player",
+        "household",
+        "item",
+        "product",
+        "movie",
+        "video",
+        "article",
+        "song",
+        "track",
+        "book",
+        "game",
+    ]
+)
+"""Whole names of columns that hold ids."""
 _NO_IDENTIFIERS = re.compile(r"(paid|valid|bid|grid|avid|void|liquid|solid|kid|hybrid|covid|mid|rapid)$")
 _BLANKS = " \t\u00a0"
 
@@ -95,6 +122,7 @@ def identifies(name: str) -> bool:
     plain = re.sub(r"[\W_]+", "", name).lower()
     return bool(words) and (
         words[-1] == "id"
+        or plain in _OF_IDS
         or words[-1] in _IDENTIFIERS
         or (plain.endswith("id") and not _NO_IDENTIFIERS.search(plain))
     )
@@ -155,11 +183,12 @@ def _load(
     except duckdb.Error as error:
         raise DataError(f"{source}: {_line_ends(path) or ' '.join(str(error).split())}") from None
     found = connection.sql(
-        "SELECT line, any_value(error_type), any_value(csv_line), any_value(error_message) FROM reject_errors "
-        "GROUP BY line ORDER BY line"
+        "SELECT line, any_value(error_type), any_value(csv_line), any_value(error_message), any_value(line_byte_position) "
+        "FROM reject_errors GROUP BY line ORDER BY line"
     ).fetchall()
+    numbers = _line_numbers(path, [row[4] for row in found]) or [row[0] for row in found]
     connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-    for line, fault, _, message in found:
+    for line, (_, fault, _, message, _) in zip(numbers, found, strict=True):
         if fault == "INVALID ENCODING":
             raise DataError(
                 f"{source}: line {line} is not UTF-8. Convert the file, for example "
@@ -170,7 +199,29 @@ def _load(
                 f"{source}: line {line}: a quote is opened and not closed, or there is text beside a quoted value. Write a quote "
                 'within a quoted value twice ("")'
             )
-    return tuple(_bad_line(line, fault, text, str(message)) for line, fault, text, message in found)
+    return tuple(
+        _bad_line(line, fault, text, str(message))
+        for line, (_, fault, text, message, _) in zip(numbers, found, strict=True)
+    )
+
+
+def _line_numbers(path: Path, positions: list[int]) -> list[int]:
+    """The number of the line at each position (from 1, ascending) of a file; none where its lines are not ended by line feeds.
+
+    The reader counts records, and a quoted value can hold line breaks.
+    """
+    if path.suffix.lower() == ".gz" or not positions:
+        return []
+    numbers, line, at = [], 1, 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for position in positions:
+            start = position - 1
+            while data[start : start + 1] in {b"\r", b"\n"}:  # it can be the position of the line end before
+                start += 1
+            line += sum(data[part : min(part + PART, start)].count(b"\n") for part in range(at, start, PART))
+            at = start
+            numbers.append(line)
+    return numbers if numbers[-1] > 1 else []
 
 
 def _line_ends(path: Path) -> str:
