@@ -132,7 +132,9 @@ class Dataset:
             return cls(*build(project, tables))
         guessed = guess(tables.events, tables.items, tables.users)
         dataset = cls(*build(guessed.project, tables))
-        lines = [line for note in guessed.notes.values() for line in note.splitlines()]
+        # what is said of the section `data` is advice for a project file
+        notes = [note for section, note in guessed.notes.items() if section != "data"]
+        lines = [line for note in notes for line in note.splitlines()]
         dataset.check.notes.extend(f"guessed: {line}" for line in lines)
         return dataset
 
