@@ -22,7 +22,7 @@ from shortlist.data.attributes import (
 from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.date_texts import missing_texts
 from shortlist.data.entities import Entities
-from shortlist.data.event_columns import flat, shown
+from shortlist.data.event_columns import flat
 from shortlist.data.id_columns import IdReading, read_ids
 from shortlist.data.ids import MAX_ID_LENGTH, IdMap
 from shortlist.data.no_time import NO_TIME
@@ -30,6 +30,7 @@ from shortlist.data.numbers import is_numeric, is_text, read_numbers
 from shortlist.data.tables import Tables
 from shortlist.data.texts import Texts
 from shortlist.data.times import to_milliseconds
+from shortlist.engines.plain_types import examples_of, shown
 from shortlist.errors import DataError
 
 
@@ -160,9 +161,8 @@ def _titles(source: EntityTable, name: str) -> list[str | None]:
     try:
         titles: list[str | None] = column.cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        examples = ", ".join(repr(value) for value in column.drop_null().slice(0, 2).to_pylist())
         raise DataError(
-            f"{source.file}: {name}: a column of type {column.type} cannot hold titles (e.g. {examples}); name a column of texts as "
+            f"{source.file}: {name}: a column of type {column.type} cannot hold titles (e.g. {examples_of(column)}); name a column of texts as "
             "title",
             field=name,
         ) from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -12,7 +10,7 @@ from shortlist.config.data import ColumnNames
 from shortlist.config.project import Project
 from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.numbers import NumberReading, is_numeric, is_text, read_numbers
-from shortlist.engines.plain_types import plain_array
+from shortlist.engines.plain_types import plain_array, shown
 
 ROLES = (
     "user",
@@ -146,14 +144,6 @@ def examples(table: pa.Table, bad: NDArray[np.bool_], columns: list[str]) -> lis
         f"row {row + 1}: " + ", ".join(f"{name}={shown(table.column(name)[row])}" for name in columns)
         for row in rows.tolist()
     ]
-
-
-def shown(value: pa.Scalar) -> Any:
-    """Return a value as Python has it; a moment that Python has no type for, such as `infinity` of a database, as its number."""
-    try:
-        return value.as_py()
-    except (OverflowError, ValueError):
-        return f"{getattr(value, 'value', 'a value')} ({value.type})"
 
 
 def flat(column: pa.ChunkedArray) -> pa.Array:

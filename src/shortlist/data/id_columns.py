@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shortlist.data.ids import MAX_ID_LENGTH, MAX_INTEGER
 from shortlist.data.numbers import is_text
 from shortlist.engines.missing import NO_ID, PERHAPS_NO_ID
-from shortlist.engines.plain_types import plain_array
+from shortlist.engines.plain_types import examples_of, plain_array
 from shortlist.errors import DataError
 
 EXACT = {32: 2**24, 64: 2**53}
@@ -122,9 +122,8 @@ def _whole_or_text(array: pa.Array, where: str) -> pa.Array:
             raise DataError(
                 f"{where}: the bytes are no text in UTF-8; write ids as text, for example as hexadecimal"
             ) from None
-    examples = ", ".join(repr(value) for value in array.drop_null().slice(0, 2).to_pylist())
     raise DataError(
-        f"{where}: a column of type {kind} cannot hold ids (e.g. {examples}); use whole numbers or text",
+        f"{where}: a column of type {kind} cannot hold ids (e.g. {examples_of(array)}); use whole numbers or text",
         field=where,
     )
 

@@ -220,7 +220,10 @@ def _from_numbers(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
         whole = np.where(present & ~other, exact, 0).astype(np.int64)
         times = whole * 1000 if unit == "seconds" else whole // int(1 / UNITS[unit])
     else:
-        times = np.round(np.where(present & ~other, numbers, 0) * UNITS[unit]).astype(np.int64)
+        scaled = np.round(np.where(present & ~other, numbers, 0) * UNITS[unit])
+        infinite |= np.abs(scaled) > LAST
+        present &= ~infinite
+        times = np.where(infinite, 0, scaled).astype(np.int64)
     ticks = (present & ~other & (times < FIRST_NANOSECONDS)) if unit == "nanoseconds" else none
     fault = (
         "numbers of this size are ticks of another clock (.NET, Windows), and no nanoseconds since 1970"

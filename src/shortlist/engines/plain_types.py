@@ -6,6 +6,7 @@ categorical. Everything after the reading of a table sees the plain type.
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -52,6 +53,19 @@ def plain_table(table: pa.Table, source: str) -> pa.Table:
             ) from None
         table = table.set_column(at, field.name, column)
     return table
+
+
+def shown(value: pa.Scalar) -> Any:
+    """Return a value as Python has it; a moment that Python has no type for, such as `infinity` of a database, as its number."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return f"{getattr(value, 'value', 'a value')} ({value.type})"
+
+
+def examples_of(array: pa.Array, count: int = 2) -> str:
+    """Return a few values of an array, for a message."""
+    return ", ".join(repr(shown(value)) for value in array.drop_null().slice(0, count))
 
 
 def is_plain(kind: pa.DataType) -> bool:

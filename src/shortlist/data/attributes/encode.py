@@ -19,6 +19,7 @@ from shortlist.data.growable import Vocabulary
 from shortlist.data.numbers import read_numbers
 from shortlist.data.texts import Texts
 from shortlist.data.times import to_milliseconds
+from shortlist.engines.plain_types import examples_of
 from shortlist.errors import DataError
 
 
@@ -54,9 +55,8 @@ def encode(
     try:
         return ENCODERS[kind](name, array, vocabulary)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        examples = ", ".join(repr(v) for v in array.drop_null().slice(0, 3).to_pylist())
         raise DataError(
-            f"attribute {name!r} cannot be of kind {kind}: the column is {array.type}, e.g. {examples} ({error})",
+            f"attribute {name!r} cannot be of kind {kind}: the column is {array.type}, e.g. {examples_of(array, 3)} ({error})",
             name,
         ) from None
 

@@ -173,7 +173,7 @@ def is_outcome(name: str) -> bool:
 
 def _flag(name: str, column: pa.ChunkedArray) -> ValueColumn | None:
     """Return a column of 0 and 1 whose name is an outcome."""
-    if not is_outcome(name) or pa.types.is_nested(column.type):
+    if not is_outcome(name) or pa.types.is_nested(column.type) or column.null_count == len(column):
         return None
     if (
         not (pa.types.is_boolean(column.type) or pa.types.is_integer(column.type))
