@@ -128,7 +128,9 @@ def write(path: Path, times: list[str], more: str = "") -> None:
 
 def test_the_report_of_a_file_says_how_times_and_lines_were_read(folder: Path) -> None:
     write(folder / "e.csv", [f"202504{k + 1:02}" for k in range(ROWS)], "(30 rows)\n")
-    assert run("init", "e.csv")[0]
+    done, said = run("init", "e.csv")
+    assert done
+    assert "set aside: e.csv: lines: the line cannot be read (1 row)" in said
     done, said = run("check")
     assert done
     assert (

@@ -37,8 +37,10 @@ def init(
     """Guess a project from its tables and write a commented shortlist.toml."""
     from shortlist.config.data import DataSettings, is_query
     from shortlist.config.toml import write_toml
+    from shortlist.data.check import Check
     from shortlist.data.guess import guess
     from shortlist.data.tables import read_tables
+    from shortlist.data.unused import report_reading
     from shortlist.engines.confined import QueryFiles
 
     if out.exists() and not force:
@@ -57,6 +59,9 @@ def init(
     title = f"A recommender for {Path(events).name}. Guessed by `shortlist init`; review and edit it."
     out.write_text(write_toml(settings, title, guessed.notes), encoding="utf-8")
     _show_guess(out, settings, guessed.notes)
+    report = Check()
+    report_reading(tables, guessed.project, report)
+    show_problems(report)
     print_text("Next: shortlist check, then shortlist train and shortlist evaluate.")
 
 
