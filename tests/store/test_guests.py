@@ -59,6 +59,12 @@ def test_where_ids_are_texts_guests_are_kept(store: EventStore) -> None:
     assert merged.dataset.items.ids.ids(merged.dataset.log.item[of_guest]) == [1, 2]
 
 
+def test_an_erased_number_is_erased_where_ids_are_texts(store: EventStore) -> None:
+    store.erase(5, START * 1000, "test")
+    merged = merge_store(Dataset.from_frames(log()), store, DataSettings(user_ids="text"))
+    assert merged.dataset.users.ids.values.to_pylist() == ["4", "6", "guest-7f3a"]
+
+
 def test_a_users_table_of_whole_numbers_follows_the_setting() -> None:
     events, users = log(), [{"user_id": k, "age": 30 + k} for k in (4, 5, 6, 7)]
     project = guess_project(events, users=users)
