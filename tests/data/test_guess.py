@@ -17,13 +17,13 @@ from shortlist.config.project import read_project
 from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
 from shortlist.data.guess import guess, guess_project
-from shortlist.data.public import read_public
+from shortlist.data.public import find_plain_files
+from shortlist.engines.duckdb import read_table
 
 
 def test_guess_is_a_working_project(movielens: Path) -> None:
-    tables = read_public(str(movielens))
-    assert tables is not None
-    guess = guess_project(tables.events, tables.items, tables.users)
+    tables = {role: read_table(file) for role, file in find_plain_files(str(movielens)).items()}
+    guess = guess_project(tables["events"], tables["items"], tables["users"])
     assert guess.data.columns.value == "rating"
     assert guess.items is not None
     assert guess.items.attributes == {"title": "text", "released": "time", "genres": "list"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shortlist.data import times
+from shortlist.data import date_texts
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.times import moment, to_milliseconds
 
@@ -122,6 +122,8 @@ def test_unreadable_times_are_reported() -> None:
         st.integers(1400, 2300),
         st.datetimes().map(lambda t: t.isoformat(timespec="milliseconds")),
         st.dates().map(str),
+        st.dates(date(1900, 1, 1), date(2100, 1, 1)).map(lambda day: day.strftime("%m/%d/%Y")),
+        st.dates(date(1900, 1, 1), date(2100, 1, 1)).map(lambda day: day.strftime("%d/%m/%Y")),
         st.floats(0, 1e18, allow_nan=False),
         st.sampled_from(
             [
@@ -140,7 +142,7 @@ def test_unreadable_times_are_reported() -> None:
         ),
     )
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 def test_one_time_is_read_as_a_column_of_one(value: float | str) -> None:
     assert moment(value) == to_milliseconds(pa.array([value]))[0][0]
 
@@ -150,12 +152,15 @@ def test_one_time_is_read_as_a_column_of_one(value: float | str) -> None:
     [
         ("01-Jan-1995", 788_918_400_000),
         ("12/31/1999", 946_598_400_000),
+        ("31/12/1999", 946_598_400_000),
+        ("04/05/2025", NO_TIME),
+        ("04/04/2025", 1_743_724_800_000),
         ("soon", NO_TIME),
         ("9" * 64, NO_TIME),
     ],
 )
 def test_one_time_costs_microseconds(monkeypatch: pytest.MonkeyPatch, text: str, expected: int) -> None:
     """A thousand odd times in one request hold up nobody: none of them starts DuckDB, which takes 30 ms."""
-    monkeypatch.setattr(times, "connect", None)
+    monkeypatch.setattr(date_texts, "connect", None)
     assert moment(text) == expected
     assert moment(float("nan")) == moment(float("inf")) == NO_TIME

@@ -171,7 +171,7 @@ def test_any_request(every_kind: Path, tmp_path: Path) -> None:
     stored = sum(1 for _ in store.events())
     store.close()
     repeated = merged.dataset.check.set_aside.get("duplicates", 0)
-    guests = merged.dataset.check.set_aside.get("with an id of another type", 0)
+    guests = merged.dataset.check.set_aside.get("of guests", 0)
     assert merged.new == stored - repeated - guests, merged.dataset.check.summary()
     trained = Recommender(model.project).fit(merged.dataset)
     for user in (1, "a guest", None):

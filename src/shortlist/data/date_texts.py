@@ -113,6 +113,8 @@ def _order(parts: pa.Array) -> tuple[str, str, str]:
     months_first = bool((second > MONTHS).any())
     if days_first and months_first:
         return "", "dates", "some dates have the day first, others the month; write all of them as 2025-04-13"
+    if not days_first and not months_first and bool(((first == second) & (digits != 2)).all()):
+        return "dm", "dates", ""  # 04/04/2025 is one day in either order
     if not days_first and not months_first:
         return "", "dates", "no date says whether the day or the month comes first; write them as 2025-04-13"
     years_first = (digits == 2) & (year <= MOST_DAYS)

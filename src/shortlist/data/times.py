@@ -68,7 +68,8 @@ def moment(value: Any) -> int:
     """Return one number, date or text as milliseconds, `NO_TIME` where it is not a time.
 
     It is read as a column of one value is by `to_milliseconds`, in microseconds: a thousand of them in one request must not
-    hold up the others. Of the texts that a column may hold, it reads numbers, ISO 8601, `01-Jan-1995` and `12/31/1999`.
+    hold up the others. Of the texts that a column may hold, it reads numbers, ISO 8601, `01-Jan-1995`, and `12/31/1999` or
+    `31/12/1999` where the day and the month cannot be mistaken.
     """
     if isinstance(value, bool) or value is None:
         return NO_TIME
@@ -90,15 +91,16 @@ def _moment_of_text(text: str) -> int:
     elif _NUMBER.fullmatch(text):
         return _moment_of_float(float(text)) if "." in text else _moment_of_integer(int(text))
     else:
-        formats = ("%d-%b-%Y", "%m/%d/%Y")
+        formats = ("%d-%b-%Y", "%m/%d/%Y", "%d/%m/%Y")
+    found = set()
     for form in formats:
         try:
             stamp = datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007 - below
         except ValueError:
             continue
         stamp = stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp
-        return (stamp - EPOCH) // timedelta(milliseconds=1)
-    return NO_TIME
+        found.add((stamp - EPOCH) // timedelta(milliseconds=1))
+    return found.pop() if len(found) == 1 else NO_TIME  # 04/05/2025 is two dates
 
 
 def _moment_of_float(value: float) -> int:
@@ -116,7 +118,8 @@ def _moment_of_float(value: float) -> int:
         if size < 1e17
         else "nanoseconds"
     )
-    return round(value * UNITS[unit])
+    scaled = round(value * UNITS[unit])
+    return NO_TIME if unit == "nanoseconds" and scaled < FIRST_NANOSECONDS else scaled
 
 
 def _moment_of_integer(value: int) -> int:
