@@ -5,7 +5,7 @@
 | future events in training | training has events from after the start of the test | times of both |
 | duplicates across the split | the same event is in training and in the test | user, item and time of both |
 | target in a feature | a feature by itself predicts the answer | its AUC alone (`rank/profile.py`) |
-| statistic over the test period | an attribute counts events that had not happened yet | it follows the whole log better than the past |
+| statistic over the test period | an attribute counts events that had not happened yet | it knows the chance in later events (`later_statistics.py`) |
 | retriever saw the ranker's window | the ranker learned from scores that knew the answers | a source predicts the answers far better in training than in the test |
 
 Evidence is measured, so a leak is found whatever caused it. Each rule asks for a difference that is large and
@@ -14,25 +14,19 @@ significant, so that a clean evaluation is not reported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from shortlist.config.base import IMPRESSION
 from shortlist.config.evaluate import EvaluateSettings
 from shortlist.config.project import Project
-from shortlist.data.attributes import NumberAttribute
 from shortlist.data.dataset import Dataset
-from shortlist.data.log import Log
 from shortlist.data.split import cut_for_test
 from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.later_statistics import find_later_statistics
 from shortlist.recommender import Recommender
 
-FOLLOWS = 0.9
-"""A column follows a count if their rank correlation is at least this."""
-FEWEST = 50
 FELL = 0.12
 KNEW = 0.8
 
@@ -185,119 +179,16 @@ def _paired(code: np.ndarray, time: np.ndarray) -> np.ndarray:
 
 
 def statistic_leaks(dataset: Dataset, cut: int) -> list[Leak]:
-    """Return number attributes that follow the whole log, or the test, better than the log before the test."""
-    found = []
-    for role, entities, codes in (
-        ("items", dataset.items, dataset.log.item),
-        ("users", dataset.users, dataset.log.user),
-    ):
-        numbers = {n: a for n, a in entities.attributes.items() if isinstance(a, NumberAttribute)}
-        if not numbers:
-            continue
-        whole, after = dataset.log, dataset.log.time >= cut
-        for name, attribute in numbers.items():
-            evidence = _follows(attribute, whole, after, codes, len(entities))
-            if evidence:
-                found.append(
-                    Leak(
-                        "statistic over the test period",
-                        f"{role}.{name}",
-                        evidence,
-                        "Compute it as of the cut, or declare it as a feature (count, mean, rate), which is computed as of each moment",
-                    )
-                )
-    return found
-
-
-def _follows(
-    attribute: NumberAttribute, log: Log, after: np.ndarray, codes: np.ndarray, n: int
-) -> str | None:
-    """Return the evidence that a column was computed from later events, or None.
-
-    A column is clean if some statistic of the past explains it as well: items that are popular before the cut are shown
-    more after it, so a clean count follows the later counts too.
-    """
-    values = attribute.values.astype(np.float64)
-    statistics = list(_statistics(log, after, codes, n))
-    known_value = ~np.isnan(values)
-    if known_value.sum() < FEWEST or len(np.unique(values[known_value])) < 10:
-        return None
-    clean = [np.nan_to_num(past) for _, past, _, _ in statistics]
-    for what, past, whole, test in statistics:
-        known = known_value & ~np.isnan(whole) & (np.nan_to_num(whole) != 0)
-        if known.sum() < FEWEST or len(np.unique(values[known])) < 10:
-            continue
-        for period, other in (("the whole log", whole), ("the test period", test)):
-            against = np.nan_to_num(other)[known]
-            if len(np.unique(against)) < 5:
-                continue
-            own = _correlation(values[known], against)
-            if abs(own) < FOLLOWS:
-                continue
-            before = _correlation(values[known], np.nan_to_num(past)[known])
-            best = max((v[known] for v in clean), key=lambda v: abs(_correlation(values[known], v)))
-            if abs(own) <= abs(_correlation(values[known], best)):
-                continue
-            if np.quantile(_redrawn(values[known], against, best), 0.005) > 0:
-                return (
-                    f"it follows {what} over {period} (rank correlation {own:.3f}) more closely than before the test "
-                    f"({before:.3f}), so it counts later events"
-                )
-    return None
-
-
-def _statistics(
-    log: Log, after: np.ndarray, codes: np.ndarray, n: int
-) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield candidate statistics: name; then before the test, over all and within the test, float64 (n,) each."""
-
-    def counts(rows: np.ndarray) -> np.ndarray:
-        return np.bincount(codes[rows], minlength=n).astype(np.float64)
-
-    def means(rows: np.ndarray) -> np.ndarray:
-        rows = rows & ~np.isnan(log.value)
-        total = np.bincount(codes[rows], log.value[rows].astype(np.float64), n)
-        size = np.bincount(codes[rows], minlength=n)
-        return np.where(size > 0, total / np.maximum(size, 1), np.nan)
-
-    everything = np.ones(len(log), bool)
-    shown = log.is_kind([IMPRESSION])
-    for kind in log.kinds:
-        of = log.is_kind([kind])
-        yield f"the number of {kind} events", counts(of & ~after), counts(of), counts(of & after)
-        if not np.isnan(log.value[of]).all():
-            yield f"the mean value of {kind} events", means(of & ~after), means(of), means(of & after)
-        if shown.any() and kind != IMPRESSION:
-            rates = [
-                np.where(counts(shown & r) >= 5, counts(of & r) / np.maximum(counts(shown & r), 1), np.nan)
-                for r in (~after, everything, after)
-            ]
-            yield f"the rate of {kind} per impression", rates[0], rates[1], rates[2]
-    if len(log.kinds) > 1:
-        acted = log.acted
-        yield "the number of events", counts(acted & ~after), counts(acted), counts(acted & after)
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return 0.0
-    from scipy.stats import rankdata  # slow to import, and rarely needed
-
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
-
-
-def _redrawn(values: np.ndarray, whole: np.ndarray, past: np.ndarray, draws: int = 200) -> np.ndarray:
-    """Return how much closer the column is to `whole` than to `past`, in bootstrap resamples of the rows."""
-    rng = np.random.default_rng(0)
-    from scipy.stats import rankdata
-
-    ranks = np.stack([rankdata(v) for v in (values, whole, past)])
-    rows = rng.integers(0, len(values), (draws, len(values)))
-    answer = np.empty(draws)
-    for at, row in enumerate(rows):
-        table = np.corrcoef(ranks[:, row])
-        answer[at] = abs(table[0, 1]) - abs(table[0, 2])
-    return np.nan_to_num(answer)
+    """Return attributes that count events from after the cut."""
+    return [
+        Leak(
+            "statistic over the test period",
+            column,
+            evidence,
+            "Compute it as of the cut, or declare it as a feature (count, mean, rate), which is computed as of each moment",
+        )
+        for column, evidence in find_later_statistics(dataset, cut)
+    ]
 
 
 def retriever_leaks(recommender: Recommender, feature_auc: dict[str, dict[str, float]]) -> list[Leak]:

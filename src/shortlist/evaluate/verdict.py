@@ -33,21 +33,28 @@ BY_WAY: dict[Way, tuple[str, dict[str, str]]] = {
 
 def verdict_of(report: Report) -> str:
     """State whether the subject of a report is better, worse or undecided; for a simulated world also the true values."""
-    if report.leaks:
-        more = f" (and {len(report.leaks) - 1} more)" if len(report.leaks) > 1 else ""
-        return f"Do not trust these numbers yet: {report.leaks[0]}{more}"
+    doubt = _doubt(report)
     if not report.comparisons:
         main = report.metrics[report.subject][report.main_metric]
         return (
-            f"{report.subject} reaches {report.main_metric} {main.value:.4f} ({main.low:.4f} to {main.high:.4f}). "
+            f"{doubt}{report.subject} reaches {report.main_metric} {main.value:.4f} ({main.low:.4f} to {main.high:.4f}). "
             "There is no recommender to compare it with: add a baseline."
         )
     lead = _by_shown(report) or _by_utility(report)
     words = FOLLOWS if lead and (report.shown or report.weighed) else LEADS
     return (
-        f"{lead}{_result(report.subject, report.comparisons, report.main_metric, words)}{_not_weighed(report)}"
+        f"{doubt}{lead}{_result(report.subject, report.comparisons, report.main_metric, words)}{_not_weighed(report)}"
         f"{_people_needed(report.comparisons)}{_spread(report)}{_true_values(report)}{_exposure(report)}"
     )
+
+
+def _doubt(report: Report) -> str:
+    """Say that there are leaks, before the verdict; they are described beside it."""
+    if not report.leaks:
+        return ""
+    first, more = report.leaks[0], len(report.leaks) - 1
+    others = f", and {more} more" if more else ""
+    return f"Do not trust these numbers yet: a leak was found ({first.name}: {first.where}{others}). "
 
 
 def _result(subject: str, comparisons: Sequence[Comparison], metric: str, words: dict[str, str]) -> str:
