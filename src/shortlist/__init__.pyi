@@ -16,6 +16,7 @@ from .errors import ProjectError as ProjectError
 from .errors import RequestError as RequestError
 from .errors import ShortlistError as ShortlistError
 from .errors import StoreError as StoreError
+from .errors import TrainingWarning as TrainingWarning
 from .evaluate import evaluate as evaluate
 from .features.custom import feature as feature
 from .rank.base import Ranker as Ranker
@@ -60,6 +61,7 @@ __all__ = [
     "Slates",
     "Spectral",
     "StoreError",
+    "TrainingWarning",
     "Together",
     "__version__",
     "errors",

@@ -69,6 +69,10 @@ class NotFittedError(ShortlistError, AttributeError):
     """
 
 
+class TrainingWarning(UserWarning):
+    """Training succeeded, and something about the result should be known: an objective that was hardly learnt."""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'als'?"` if a known name is similar, else an empty string."""
     near = difflib.get_close_matches(str(name), [str(k) for k in known], 1, 0.6)

@@ -44,6 +44,16 @@ RULE = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
             "must be 'slate', 'shelf', 'feed', 'shop' or 'rows'; did you mean 'shelf'?",
         ),
         ({"rank": {"trees": 0}}, "rank.trees", "must be greater than or equal to 1"),
+        ({"rank": {"trees": "many"}}, "rank.trees", "rank.trees: must be a whole number and is 'many'"),
+        ({"rerank": {"diversity": "x"}}, "rerank.diversity", "must be a number and is 'x'"),
+        ({"retrieve": {"sources": 3}}, "retrieve.sources", "must be a list and is 3"),
+        ({"rank": []}, "rank", "must be a table of settings and is []"),
+        ({"name": 3}, "name", "must be a text in quotes and is 3"),
+        (
+            {"experiments": {"x": {"arms": {"a": {}}, "metric": "e"}}},
+            "experiments.x.arms",
+            "must have at least 2 entries and has 1",
+        ),
         (
             {"objectives": {"x": {"events": ["e"], "window": "soon"}}},
             "objectives.x.window",

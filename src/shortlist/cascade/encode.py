@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.cascade.answer_warnings import filter_warnings, history_warning
 from shortlist.cascade.catalogue import Catalogue
 from shortlist.cascade.histories import HistoryEvent
 from shortlist.cascade.model import Model
@@ -35,6 +36,7 @@ class ResolvedRequest:
     `user` is the id in the type of the log, `code` its code (−1: not in the log). `history` holds item codes where the
     request gave a history; `unknown_items` are its items that the catalogue does not have. `after` is an item code or
     −1, `moment` milliseconds. `allowed` is what may be shown of the `catalogue`, bool (items,), None for everything.
+    `warnings` say what of the filters and the history was not found.
     """
 
     request: RecommendRequest
@@ -48,6 +50,7 @@ class ResolvedRequest:
     strengths: RerankStrengths
     catalogue: Catalogue
     allowed: NDArray[np.bool_] | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> int:
@@ -93,7 +96,7 @@ class Resolver:
         self.catalogue = state.catalogue
         self.moment = state.now()  # one moment for all, so that they can be answered together
         self._utilities: dict[Any, UtilityWeights] = {}
-        self._masks: dict[str, NDArray[np.bool_] | None] = {}
+        self._masks: dict[str, tuple[NDArray[np.bool_] | None, tuple[str, ...]]] = {}
 
     def __call__(self, request: RecommendRequest) -> ResolvedRequest:
         """Check one request. Raises `RequestError` naming the field."""
@@ -113,6 +116,7 @@ class Resolver:
                 raise RequestError(f"after: the catalogue has no item {request.after!r}", field="after")
         if request.context:
             self.state.context.check(request.context)
+        allowed, doubts = self._allowed(request)
         return ResolvedRequest(
             request,
             user,
@@ -124,14 +128,16 @@ class Resolver:
             self._utility(request),
             self._strengths(request),
             self.catalogue,
-            self._allowed(request),
+            allowed,
+            (*doubts, *history_warning(unknown, ids)),
         )
 
-    def _allowed(self, request: RecommendRequest) -> NDArray[np.bool_] | None:
-        """What may be shown, computed once for equal filters. Raises `RequestError` for a filter that is wrong."""
+    def _allowed(self, request: RecommendRequest) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+        """What may be shown, and warnings; computed once for equal filters. Raises `RequestError` for a filter that is wrong."""
         key = repr(request.filters) if request.filters else ""
         if key not in self._masks:
-            self._masks[key] = self.catalogue.allowed(request.filters)
+            allowed = self.catalogue.allowed(request.filters)
+            self._masks[key] = allowed, filter_warnings(self.catalogue.items, request.filters, allowed)
         return self._masks[key]
 
     def _utility(self, request: RecommendRequest) -> UtilityWeights:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shortlist.cascade.model import Model
 from shortlist.cascade.reasons import VERBS
-from shortlist.cascade.respond import recommendations
+from shortlist.cascade.respond import recommendations, warnings_of
 from shortlist.cascade.run import Cascade, ScoredBatch, genre_shares
 from shortlist.cascade.state import LiveState
 from shortlist.config.base import duration_ms
@@ -61,6 +61,7 @@ class PageOfRows:
     rows: list[PageRow]
     model_version: str = ""
     kinds: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 def make_page(model: Model, state: LiveState, request: RecommendRequest, rows: int = 6) -> PageOfRows:
@@ -75,7 +76,8 @@ def make_page(model: Model, state: LiveState, request: RecommendRequest, rows: i
     kinds: dict[str, int] = {}
     for row in made:
         kinds[row.kind] = kinds.get(row.kind, 0) + 1
-    return PageOfRows(uuid.uuid4().hex, request.user, scored.known[0], made, model.version, kinds)
+    doubts = warnings_of(model, scored.requests[0], scored.known[0])
+    return PageOfRows(uuid.uuid4().hex, request.user, scored.known[0], made, model.version, kinds, doubts)
 
 
 Found = list[tuple[Theme, Any]]

@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.cascade.answer_warnings import user_warning
 from shortlist.cascade.encode import ResolvedRequest
 from shortlist.cascade.model import Model
 from shortlist.cascade.reasons import reasons
@@ -34,12 +35,21 @@ def respond(model: Model, ranked: Ranked) -> list[Slate]:
                     list(resolved.unknown_items),
                     _guard_rails(model, resolved, scored.predictions[slate.chosen]),
                     policy_name(model, resolved),
+                    warnings_of(model, resolved, known),
                 )
             )
         found.append(made)
     slates = [found[batch][row] for batch, row in ranked.places]
     ranked.times("slate")
     return slates
+
+
+def warnings_of(model: Model, resolved: ResolvedRequest, known: bool) -> list[str]:
+    """What in a request had no effect, in words."""
+    request = resolved.request
+    if known or request.user is None or request.history is not None:
+        return list(resolved.warnings)
+    return [*resolved.warnings, *user_warning(request.user, model.dataset.users.ids)]
 
 
 def recommendations(

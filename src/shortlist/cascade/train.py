@@ -11,6 +11,7 @@ refitting does not move.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.split import Cuts, stage_cuts
-from shortlist.errors import DataError
+from shortlist.errors import DataError, TrainingWarning
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
 from shortlist.rank.profile import profile_of
@@ -31,6 +32,9 @@ from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.store.merge import StorePosition
+
+EQUAL = 1e-3
+"""Predictions that differ by at most this share of their mean are equal."""
 
 
 def train(
@@ -76,7 +80,7 @@ def train(
     training = examples.make(until, (cuts.ranker, cuts.validation), "training", curve)
     validation = examples.make(dataset, (cuts.validation, cuts.end), "validation", curve)
     ranker = _fit_ranker(project, training, validation, progress, earlier)
-    predictions = ranker.predict(validation.matrix)
+    predictions = _checked(project, training, ranker.predict(validation.matrix))
     scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=validation.weights)), 1e-9)
     if earlier is not None:
         _warm_start(retrievers, earlier, dataset)
@@ -135,6 +139,25 @@ def _fit_ranker(
     except DataError as error:
         where = project.where(error.field) if error.field else ""
         raise DataError(f"{where}{error.message}", error.field) from None
+
+
+def _checked(
+    project: Project, training: TrainingSet, predictions: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Warn of objectives whose predictions are the same for every item, so that they cannot order anything."""
+    for name, column in zip(project.objectives, predictions.T, strict=True):
+        mean = float(np.abs(column).mean()) if len(column) else 0.0
+        if not len(column) or float(np.ptp(column)) > EQUAL * mean:
+            continue
+        labels = training.labels[name]
+        fulfilled = int((np.nan_to_num(labels) != 0).sum())
+        warnings.warn(
+            f"objective {name!r} is hardly learnt: its prediction is {float(column.mean()):.3g} for every item. {fulfilled:,} of "
+            f"{len(labels):,} examples fulfil it; it needs more events, or features that tell them apart",
+            TrainingWarning,
+            stacklevel=4,
+        )
+    return predictions
 
 
 def _version(project: Project, dataset: Dataset, predictions: NDArray[np.float32]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Annotated, Any
 
 import typer
 
@@ -22,14 +24,32 @@ from shortlist.cli.store import erase, export
 from shortlist.cli.terminal import TextConsole, paragraphs, print_labelled
 from shortlist.cli.train import train
 from shortlist.cli.tune import tune_app
-from shortlist.errors import ShortlistError
+from shortlist.errors import ShortlistError, TrainingWarning
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="A recommender system: from an event log to a served slate.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"shortlist {version('shortlist')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A recommender system: from an event log to a served slate."""
+
+
 PANELS = {
     "Start": (demo, init, check),
     "Train and evaluate": (train, evaluate, audit, simulate, preview),
@@ -48,6 +68,15 @@ app.add_typer(experiment_app, name="experiment", rich_help_panel="Operate")
 
 def main() -> None:
     """Run a command. An error that the user can correct is printed as a sentence, without a traceback; exit code 2."""
+    show_other = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+        if issubclass(category, TrainingWarning):
+            print_labelled("warning", str(message))
+        else:
+            show_other(message, category, *rest, **options)
+
+    warnings.showwarning = show
     try:
         app()
     except ShortlistError as error:

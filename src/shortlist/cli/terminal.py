@@ -212,8 +212,8 @@ def show_slate(slate: Slate, project: Project) -> None:
         )
         rows.append((item.title, *predictions, item.reason))
     console.print(make_table(title, ("item", *objectives, "reason"), rows, right=objectives))
-    if slate.unknown_items:
-        print_labelled("not in the catalogue, ignored", ", ".join(map(str, slate.unknown_items)))
+    for warning in slate.warnings:
+        print_labelled("warning", warning)
 
 
 def format_time(moment: int | None) -> str:

@@ -73,6 +73,22 @@ def validate_settings(
     raise ProjectError("\n".join(lines), field=named[0][0] or None)
 
 
+KINDS = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a table of settings"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    "string_type": "a text in quotes",
+}
+"""Type of an error of pydantic → what the setting must be."""
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
 def _join(*parts: str) -> str:
     return ".".join(part for part in parts if part)
 
@@ -100,6 +116,12 @@ def _problem(detail: ErrorDetails, schema: _Schema) -> tuple[str, str]:
             message = "this setting is required"
         case "literal_error":
             message = f"{detail['msg'].replace('Input should be', 'must be')}{suggestion(str(detail['input']), context['expected'].split(chr(39))[1::2])}"
+        case kind if kind in KINDS:
+            message = f"must be {KINDS[kind]} and is {_shown(detail['input'])}"
+        case "too_short" | "too_long":
+            most = detail["type"] == "too_long"
+            count = context["max_length" if most else "min_length"]
+            message = f"must have at {'most' if most else 'least'} {count} entries and has {context['actual_length']}"
         case _:
             message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     cause = context.get("error")

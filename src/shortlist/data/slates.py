@@ -66,6 +66,8 @@ class Slate:
     policy : str
         The version of everything that chose the slate: model, weights, re-ranking. Slates of one policy are
         comparable.
+    warnings : list[str]
+        What in the request had no effect: filter values that do not occur, items and users that are not known.
     """
 
     slate_id: str
@@ -76,6 +78,7 @@ class Slate:
     unknown_items: list[Any] = field(default_factory=list)
     guard_rails: dict[str, dict[str, float]] = field(default_factory=dict)
     policy: str = ""
+    warnings: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.items)

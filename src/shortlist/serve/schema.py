@@ -90,6 +90,8 @@ class RecommendAnswer(BaseModel):
     """For each guard-rail, the least mean that was asked for and the mean of the slate."""
     policy: str
     """Version of everything that chose the slate: model, weights, re-ranking."""
+    warnings: list[str]
+    """What in the request had no effect: filter values that do not occur, items and users that are not known."""
     experiments: dict[str, str]
     """Experiment → arm of this user."""
     items: list[ItemAnswer]
@@ -117,6 +119,8 @@ class PageAnswer(BaseModel):
     user_known: bool
     rows: list[RowAnswer]
     """From top to bottom; no item is on the page twice."""
+    warnings: list[str]
+    """What in the request had no effect, as in a slate."""
 
 
 class EventBody(Body):

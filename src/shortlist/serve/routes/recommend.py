@@ -47,6 +47,7 @@ def add(app: FastAPI, service: Service) -> None:
         return Json(
             {
                 "page_id": page.page_id,
+                "warnings": page.warnings,
                 "model_version": page.model_version,
                 "user_known": page.user_known,
                 "rows": [
@@ -87,6 +88,7 @@ async def recommendation(
         "unknown_items": slate.unknown_items,
         "guard_rails": slate.guard_rails,
         "policy": slate.policy,
+        "warnings": slate.warnings,
         "experiments": served.arms,
         "items": slate.items,
     }

@@ -1,0 +1,108 @@
+"""What in a request has no effect, in words: values that do not occur, ids that nobody has, filters that leave little.
+
+A request that asks for a genre that no item has is answered, because catalogues change; but an empty or strange slate
+without a word hides a typing error. So an answer says what was not found, with the nearest known value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.attributes import CodedAttribute
+from shortlist.data.entities import Entities
+from shortlist.data.ids import IdMap
+from shortlist.errors import suggestion
+
+NAMED = 3
+"""At most so many values of a condition are named."""
+COMPARED = 5_000
+"""Similar words are sought in vocabularies of at most this size: comparing takes microseconds a word."""
+LONGEST = 20
+"""Ids of digits are tried with leading zeros up to this length."""
+
+
+def filter_warnings(
+    items: Entities, filters: Mapping[str, Any] | None, allowed: NDArray[np.bool_] | None
+) -> tuple[str, ...]:
+    """Say which values of valid filters do not occur, and that nothing is left where nothing is.
+
+    Parameters
+    ----------
+    items
+        The catalogue.
+    filters
+        Filters that `allowed_items` has accepted.
+    allowed
+        What they leave, bool (items,); None for everything.
+    """
+    found: list[str] = []
+    for name, condition in (filters or {}).items():
+        attribute = None if name == "items" else items.attributes[name]
+        for key in ("any", "none"):
+            values = list(dict.fromkeys(str(value) for value in condition.get(key, ())))
+            if attribute is None:
+                unknown = [value for value in condition.get(key, ()) if items.ids.code(value) < 0]
+                nearest = [_as_hint(known_spelling(items.ids, value)) for value in unknown[:NAMED]]
+                what = "the catalogue has no item"
+            elif isinstance(attribute, CodedAttribute):
+                unknown = [value for value in values if value not in attribute.vocabulary]
+                words: Sequence[str] = attribute.vocabulary if len(attribute.vocabulary) <= COMPARED else ()
+                nearest = [suggestion(value, words) for value in unknown[:NAMED]]
+                what = "no item has the value"
+            else:
+                continue
+            said = [f"{value!r}{near}" for value, near in zip(unknown, nearest, strict=False)]
+            more = f" (and {len(unknown) - NAMED} more)" if len(unknown) > NAMED else ""
+            if said:
+                found.append(f"filters.{name}.{key}: {what} {', '.join(said)}{more}")
+    if filters and allowed is not None and not allowed.any():
+        found.append(f"filters: none of the {len(items):,} items is allowed")
+    return tuple(found)
+
+
+def history_warning(unknown: Sequence[Any], ids: IdMap) -> tuple[str, ...]:
+    """Say which items of a given history the catalogue does not have."""
+    if not unknown:
+        return ()
+    said = [f"{item!r}{_as_hint(known_spelling(ids, item))}" for item in unknown[:NAMED]]
+    more = f" (and {len(unknown) - NAMED} more)" if len(unknown) > NAMED else ""
+    return (f"history: ignored, because the catalogue has no item {', '.join(said)}{more}",)
+
+
+def user_warning(user: Any, users: IdMap) -> tuple[str, ...]:
+    """Say that a user is not known where another spelling of the id is: the leading zeros were lost, or the case changed."""
+    near = known_spelling(users, user)
+    if near is None:
+        return ()
+    return (f"user: {user!r} is not known, and answered as a new user{_as_hint(near)}",)
+
+
+def known_spelling(ids: IdMap, value: Any) -> Any:
+    """Return the id that an unknown one is another spelling of, None where there is none."""
+    for variant in _variants(str(value)):
+        code = ids.code(variant)
+        if code >= 0:
+            return ids.id(code)
+    return None
+
+
+def _variants(text: str) -> Iterator[str]:
+    plain = text.strip()
+    yield plain
+    if plain.endswith(".0"):  # a number that was a float once
+        plain = plain[:-2]
+        yield plain
+    yield plain.lower()
+    yield plain.upper()
+    if plain.isascii() and plain.isdigit():
+        short = plain.lstrip("0")
+        yield short or "0"
+        yield from (short.zfill(width) for width in range(len(short) + 1, LONGEST))
+
+
+def _as_hint(near: Any) -> str:
+    return "" if near is None else f"; did you mean {near!r}?"
