@@ -19,6 +19,7 @@ from .errors import StoreError as StoreError
 from .errors import TrainingWarning as TrainingWarning
 from .evaluate import evaluate as evaluate
 from .features.custom import feature as feature
+from .fitting import fit as fit
 from .rank.base import Ranker as Ranker
 from .rank.registry import register_ranker as register_ranker
 from .recommender import Recommender as Recommender
@@ -61,12 +62,13 @@ __all__ = [
     "Slates",
     "Spectral",
     "StoreError",
-    "TrainingWarning",
     "Together",
+    "TrainingWarning",
     "__version__",
     "errors",
     "evaluate",
     "feature",
+    "fit",
     "guess_project",
     "metrics",
     "read_project",

@@ -7,12 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
 from shortlist.bundle.read import read_bundle
 from shortlist.bundle.write import write_bundle
 from shortlist.cascade.catalogue import ItemChange
+from shortlist.cascade.given_items import rank_items
 from shortlist.cascade.inspect import similar_items, some_users
 from shortlist.cascade.model import Model
 from shortlist.cascade.page import PageOfRows, make_page
@@ -20,6 +18,7 @@ from shortlist.cascade.respond import respond
 from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
+from shortlist.cascade.why import why_not
 from shortlist.config.project import Project, as_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
@@ -28,7 +27,7 @@ from shortlist.errors import require_fitted
 from shortlist.features.online import OnlineCounters
 from shortlist.requests import RecommendRequest, RequestOptions, requests_of
 from shortlist.retrieve import parse_sources
-from shortlist.store.merge import StorePosition
+from shortlist.store.merge import MergedDataset
 from shortlist.store.records import StoredEvent
 
 
@@ -41,7 +40,7 @@ class Recommender:
     Parameters
     ----------
     project
-        Settings, as parsed from `shortlist.toml`.
+        Settings, as parsed from `shortlist.toml`; None: `fit` guesses them from tables.
 
     Attributes
     ----------
@@ -54,16 +53,11 @@ class Recommender:
     ------
     ProjectError
         Where the project names an unknown retriever or setting.
-
-    Examples
-    --------
-    >>> recommender = Recommender.from_project("shortlist.toml").fit(dataset)  # doctest: +SKIP
-    >>> recommender.recommend(user="u42", n=10)  # doctest: +SKIP
-    >>> recommender.save("bundle/")  # doctest: +SKIP
     """
 
-    def __init__(self, project: Project) -> None:
-        parse_sources(project.retrieve.sources, project.where)
+    def __init__(self, project: Project | None = None) -> None:
+        if project is not None:
+            parse_sources(project.retrieve.sources, project.where)
         self._project = project
         self._model: Model | None = None
         self._state: LiveState | None = None
@@ -85,8 +79,8 @@ class Recommender:
 
     @property
     def project(self) -> Project:
-        """Settings; `with_project` returns a recommender with others."""
-        return self._project
+        """Settings; `with_project` returns a recommender with others. Raises `NotFittedError` before they are guessed."""
+        return self._model.project if self._model else require_fitted(self._project, "this recommender")
 
     @property
     def model(self) -> Model:
@@ -110,21 +104,23 @@ class Recommender:
 
     def fit(
         self,
-        dataset: Dataset,
+        data: Dataset | MergedDataset | Any,
+        items: Any = None,
+        users: Any = None,
+        *,
         progress: Progress = silent,
         earlier: Recommender | None = None,
-        position: StorePosition | None = None,
-        retired: NDArray[np.bool_] | None = None,
     ) -> Self:
-        """Train on a data set; the live state begins anew.
+        """Train; the live state begins anew.
 
-        `earlier` is a recommender trained before: training starts from its factors and trees. `position` and `retired`
-        come with a log merged from an event store. Raises `DataError` if the log is too short for the project.
+        `data` is a data set, one merged with an event store, or a table of events (as in `Dataset.from_frames`) with the tables of
+        items and users. `earlier` was trained before: training starts from its factors and trees. Raises `DataError`.
         """
         from shortlist.cascade.train import train  # serving starts without the modules of training
+        from shortlist.cascade.training_data import training_data
 
-        before = earlier.model if earlier else None
-        return self._take(train(self.project, dataset, progress, before, position, retired))
+        log, project = training_data(data, items, users, self._project)
+        return self._take(train(project, log, progress, earlier.model if earlier else None))
 
     def with_project(self, project: Project) -> Self:
         """Return a recommender of the same model with other settings of how requests are answered, and a new live state."""
@@ -154,21 +150,9 @@ class Recommender:
     ) -> Slate | Slates:
         """Recommend n items to a user, to a history, or to each of several users (then returns `Slates`).
 
-        Parameters
-        ----------
-        user
-            User id, or a whole `RecommendRequest`. An unknown user is treated as new, and the slate reports it.
-        n
-            Number of items, 1 to 200.
-        users
-            User ids of a batch, instead of `user`.
-        **options
-            The other fields of `RecommendRequest`. For a batch, `context` can be a list with one context a user.
-
-        Raises
-        ------
-        RequestError
-            With the name of the wrong argument in `error.field`.
+        `user` is an id or a whole `RecommendRequest`; an unknown user is treated as new, and the slate reports it. `n` is 1 to
+        200. `options` are the other fields of `RecommendRequest`; for a batch, `context` can be a list with one context a user.
+        Raises `RequestError` with the name of the wrong argument in `error.field`.
         """
         slates = self.answer(requests_of(user, n, users, options))
         return slates[0] if users is None else slates
@@ -186,11 +170,18 @@ class Recommender:
         return make_page(self.model, self.state, request, rows)
 
     def similar(self, item: Any, n: int = 10, by: str | None = None) -> list[Recommendation]:
-        """Return the items most similar to one, by the first retriever that finds any or by the source named in `by`.
-
-        `together` gives the items bought with it. Raises `RequestError` for an unknown item or source.
-        """
+        """Return the items most similar to one, by the first retriever that finds any or by the source `by`. Raises `RequestError`."""
         return similar_items(self.state, item, n, by)
+
+    def rank(self, user: Any, items: Sequence[Any], **options: Unpack[RequestOptions]) -> Slate:
+        """Order given items for a user (or for a `history`; then `user` is None), best first; `options` as for `recommend`."""
+        [request] = requests_of(user, 10, None, options)
+        return rank_items(self.model, self.state, request, items)
+
+    def why(self, user: Any, item: Any, n: int = 10, **options: Unpack[RequestOptions]) -> dict[str, Any]:
+        """Follow an item through the stages of a request: the stage that kept it off the slate, a sentence, and all steps."""
+        [request] = requests_of(user, n, None, options)
+        return why_not(self.model, self.state, item, request)
 
     def now(self) -> int:
         """Return the recommender's clock, milliseconds since 1970; it stands at its end for a log that ended long ago."""
@@ -205,10 +196,9 @@ class Recommender:
         value: float | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take in one event at a time in milliseconds (default: now). Raises `RequestError`; the next request reflects it.
+        """Take in one event at a time in ms (default: now), for the next request. Raises `RequestError`.
 
-        A time that is more than five minutes ahead of `now()` is refused, because windows never move back; for a log that
-        ended long ago, a time of the machine's clock is converted.
+        A time over five minutes ahead of `now()` is refused, because windows never move back.
         """
         moment = self.now() if timestamp is None else self.state.clock.checked(timestamp)
         event = StoredEvent("", user, item, kind, moment, value, dict(context or {}))
@@ -226,7 +216,7 @@ class Recommender:
     def change_item(self, item: Any, change: Mapping[str, Any]) -> None:
         """Add, change or retire one item: `title`, `attributes` (name → value; None: unknown), `retired`.
 
-        Many changes at once are cheaper by `state.change_items`. Raises `RequestError` naming the field.
+        Many at once are cheaper by `state.change_items`. Raises `RequestError` naming the field.
         """
         self.state.check_changes(changes := [ItemChange.of(item, change)])
         self.state.change_items(changes)
@@ -244,8 +234,18 @@ class Recommender:
         """Read a bundle. Raises `BundleError` where it is damaged or of another version; runs nothing from it."""
         return cls.of(*read_bundle(Path(folder)))
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as in scikit-learn
+        """Return the settings, as scikit-learn's estimators do."""
+        return {"project": self._project}
+
+    def set_params(self, project: Project | None) -> Self:
+        """Replace the settings; a fitted recommender answers by the earlier ones until the next `fit`."""
+        self._project = project
+        return self
+
     def __sklearn_clone__(self) -> Self:
-        return type(self)(self.project)
+        return type(self)(self._project)
 
     def __repr__(self) -> str:
-        return f"Recommender({self._model or f'{self.project.name}, not fitted'})"
+        name = self._project.name if self._project else "no project"
+        return f"Recommender({self._model or f'{name}, not fitted'})"

@@ -21,7 +21,6 @@ from shortlist.evaluate.rerank_cost import preview_rerank, rerank_costs, rerank_
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.rules import adjust_utility, pin_items
-from shortlist.serve.why import why_not
 
 UTILITY = hnp.arrays(np.float64, 14, elements=st.floats(-5, 5))
 
@@ -115,7 +114,7 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
     for item in [r.item for row in page.rows for r in row.items] + [r.item for r in near]:
         assert "Horror" not in genres.show(dataset.items.ids.code(item))
     scary = next(i for i in range(len(dataset.items)) if "Horror" in genres.show(i))
-    answer = why_not(ruled, dataset.items.ids.id(scary), RecommendRequest(people[0], 8))
+    answer = ruled.why(people[0], dataset.items.ids.id(scary), n=8)
     assert (answer["stage"], answer["sentence"]) == ("rules", "The rule 'no horror' hides it.")
 
 

@@ -64,13 +64,13 @@ def filter_warnings(
     return tuple(found)
 
 
-def history_warning(unknown: Sequence[Any], ids: IdMap) -> tuple[str, ...]:
-    """Say which items of a given history the catalogue does not have."""
+def known_items_warning(field: str, unknown: Sequence[Any], ids: IdMap) -> tuple[str, ...]:
+    """Say which of the items that a field of the request names the catalogue does not have."""
     if not unknown:
         return ()
     said = [f"{item!r}{_as_hint(known_spelling(ids, item))}" for item in unknown[:NAMED]]
     more = f" (and {len(unknown) - NAMED} more)" if len(unknown) > NAMED else ""
-    return (f"history: ignored, because the catalogue has no item {', '.join(said)}{more}",)
+    return (f"{field}: ignored, because the catalogue has no item {', '.join(said)}{more}",)
 
 
 def user_warning(user: Any, users: IdMap) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.cascade.answer_warnings import filter_warnings, history_warning
+from shortlist.cascade.answer_warnings import filter_warnings, known_items_warning
 from shortlist.cascade.catalogue import Catalogue
 from shortlist.cascade.histories import HistoryEvent
 from shortlist.cascade.model import Model
@@ -129,7 +129,7 @@ class Resolver:
             self._strengths(request),
             self.catalogue,
             allowed,
-            (*doubts, *history_warning(unknown, ids)),
+            (*doubts, *known_items_warning("history", unknown, ids)),
         )
 
     def _allowed(self, request: RecommendRequest) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:

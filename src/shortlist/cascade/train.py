@@ -31,7 +31,7 @@ from shortlist.rank.propensity import Examination, position_curve
 from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever, make_retrievers
-from shortlist.store.merge import StorePosition
+from shortlist.store.merge import MergedDataset
 
 EQUAL = 1e-3
 """Predictions that differ by at most this share of their mean are equal."""
@@ -39,11 +39,9 @@ EQUAL = 1e-3
 
 def train(
     project: Project,
-    dataset: Dataset,
+    log: MergedDataset,
     progress: Progress = silent,
     earlier: Model | None = None,
-    position: StorePosition | None = None,
-    retired: NDArray[np.bool_] | None = None,
 ) -> Model:
     """Train every stage of a project on a log.
 
@@ -51,24 +49,21 @@ def train(
     ----------
     project
         Settings.
-    dataset
-        Catalogue, users and log.
+    log
+        Catalogue, users and log, and up to which row of which event store the log reaches.
     progress
         Called with the step and the share of it that is done.
     earlier
         A model trained before. The final fit of its retrievers begins from its factors where a source of the same name
         can, and its trees are kept and added to. Candidates for training do not come from it: it has seen the
         ranker's window.
-    position
-        Up to which row of which event store the log reaches.
-    retired
-        bool (items,): items that are not recommended.
 
     Raises
     ------
     DataError
         Where the log is too short, or an objective never happens.
     """
+    dataset = log.dataset
     retrievers = make_retrievers(project.retrieve, project.where)
     cuts = stage_cuts(dataset.log, project.evaluate)
     past = dataset.before(cuts.ranker)
@@ -94,8 +89,8 @@ def train(
         profile=profile_of(training),
         scales=scales.astype(np.float64),
         version=_version(project, dataset, predictions),
-        position=position or StorePosition(),
-        retired=np.zeros(len(dataset.items), bool) if retired is None else retired.copy(),
+        position=log.position,
+        retired=log.retired.copy(),
     )
 
 

@@ -61,7 +61,7 @@ def demo(
     show_report(report, files / "report.html", json_file)
     console.rule("Training on all data, for serving")
     with progress_bars() as progress:
-        recommender = Recommender.from_project(project).fit(dataset, progress)
+        recommender = Recommender.from_project(project).fit(dataset, progress=progress)
         bundle = recommender.save(files / "bundle")
     sizes = dataset.histories.indptr[1:] - dataset.histories.indptr[:-1]
     long = sizes >= ENOUGH

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from shortlist.data import progress
 from shortlist.errors import ShortlistError
 
 if TYPE_CHECKING:
@@ -107,21 +107,8 @@ def make_table(
 
 @contextmanager
 def progress_bars() -> Iterator[ProgressCallback]:
-    """Return a progress callback (stage, fraction done) that draws one bar per stage."""
-    columns = (
-        TextColumn("{task.description:<34}", markup=False),
-        BarColumn(30),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-    )
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console) as bars:
-
-        def report(stage: str, fraction: float) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=1.0)
-            bars.update(tasks[stage], completed=fraction)
-
+    """Yield a progress callback (stage, fraction done) that draws one bar per stage on the terminal."""
+    with progress.progress_bars(console) as report:
         yield report
 
 

@@ -123,7 +123,7 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
     dataset = read_dataset(settings)
     with progress_bars() as progress:
         earlier = Recommender.load(warm) if warm is not None else None
-        recommender = Recommender.from_project(settings).fit(dataset, progress, earlier)
+        recommender = Recommender.from_project(settings).fit(dataset, progress=progress, earlier=earlier)
     bundle = new_path(out, recommender.version)
     recommender.save(bundle)
     return {

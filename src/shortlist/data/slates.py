@@ -90,6 +90,9 @@ class Slate:
         """Return the slate as an Arrow table; see `Slates.to_arrow`."""
         return Slates([self]).to_arrow()
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
     def to_pandas(self) -> Any:
         """Return the slate as a pandas frame. Requires the extra `frames`."""
         return Slates([self]).to_pandas()
@@ -149,6 +152,10 @@ class Slates:
             columns[f"prediction_{name}"] = [r.predictions[name] for _, _, r in rows]
         columns["reason"] = pa.array([r.reason for _, _, r in rows], pa.string())
         return pa.table(columns)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        # any library with the Arrow interface reads slates: polars.DataFrame(slates), duckdb, pyarrow.table(slates)
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_pandas(self) -> Any:
         """Return the table as a pandas frame. Requires the extra `frames`."""

@@ -178,7 +178,7 @@ def pareto(
     cut = cut_for_test(dataset.log, project.evaluate)
     end = int(dataset.log.time[-1]) + 1
     train, test = dataset.before(cut), dataset.between(cut, end)
-    recommender = Recommender(project).fit(train, progress)
+    recommender = Recommender(project).fit(train, progress=progress)
     examples = _examples(recommender, dataset, Window(cut, end, cut))
     predictions = recommender.model.ranker.predict(examples.matrix)
     people = np.unique(test.log.user[test.log.acted])

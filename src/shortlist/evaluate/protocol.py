@@ -116,7 +116,7 @@ class _Evaluation:
         """Train and test on one fold."""
         project = self.project
         started = time.perf_counter()
-        recommender = Recommender(project).fit(fold.train, progress)
+        recommender = Recommender(project).fit(fold.train, progress=progress)
         self.fit_seconds += time.perf_counter() - started
         replay_known_events(recommender, fold)
         slates = self._slates(recommender, fold, progress)

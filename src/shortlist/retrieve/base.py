@@ -81,8 +81,12 @@ class Retriever(RecommendsById, ABC):
 
     # ---------------------------------------------------------------- training
 
-    def fit(self, dataset: Dataset) -> Self:
-        """Learn from every event of the data set except impressions, and keep a reference to the data set for its ids."""
+    def fit(self, data: Dataset | Any) -> Self:
+        """Learn from every event of a data set except impressions, and keep a reference to the data set for its ids.
+
+        `data` can be a table of events in any form that `Dataset.from_frames` takes; its columns are guessed.
+        """
+        dataset = data if isinstance(data, Dataset) else Dataset.from_frames(data)
         self._fit(dataset)
         self.attach(dataset)
         return self._finish(len(dataset.items))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +43,19 @@ class RecommendsById:
         """Give a loaded model the data set whose ids it speaks. The codes must be those of the data set it was fitted on."""
         self._dataset = dataset
 
-    def recommend(self, users: Sequence[Any], n: int = 10, *, exclude_seen: bool = True) -> Slates:
+    @overload
+    def recommend(self, users: int | str, n: int = 10, *, exclude_seen: bool = True) -> Slate: ...
+    @overload
+    def recommend(self, users: Iterable[Any], n: int = 10, *, exclude_seen: bool = True) -> Slates: ...
+    def recommend(
+        self, users: int | str | Iterable[Any], n: int = 10, *, exclude_seen: bool = True
+    ) -> Slate | Slates:
         """Recommend items to users, from all that the data set holds of them.
 
         Parameters
         ----------
         users
-            User ids. For an unknown user the history is empty.
+            User ids, or one user id. For an unknown user the history is empty.
         n
             Length of each slate (default: 10).
         exclude_seen
@@ -58,15 +64,20 @@ class RecommendsById:
         Returns
         -------
         Slates
-            One slate a user, in the order of `users`; shorter than n where the model has no more to propose.
+            One slate a user, in the order of `users`; shorter than n where the model has no more to propose. For one user, its
+            `Slate`.
 
         Examples
         --------
         >>> model = ALS().fit(dataset)  # doctest: +SKIP
+        >>> model.recommend("u1", n=5)  # doctest: +SKIP
         >>> model.recommend(["u1", "u2"], n=5).to_pandas()  # doctest: +SKIP
         """
-        if isinstance(users, (str, bytes)) or not isinstance(users, Sequence):
-            raise RequestError("users: a list of user ids is expected, even for one user", field="users")
+        if isinstance(users, (int, str)):
+            return self.recommend([users], n, exclude_seen=exclude_seen)[0]
+        if isinstance(users, bytes) or not isinstance(users, Iterable):
+            raise RequestError("users: a user id or a list of user ids is expected", field="users")
+        users = list(users)
         _check_n(n)
         slates: list[Slate] = []
         for start in range(0, len(users), BATCH):

@@ -129,7 +129,7 @@ def retrain(
     progress
         Called with a description and the share that is done.
     """
-    return Recommender(project).fit(merged.dataset, progress, serving, merged.position, merged.retired)
+    return Recommender(project).fit(merged, progress=progress, earlier=serving)
 
 
 def run_gate(
@@ -163,14 +163,13 @@ def run_gate(
         return GateResult(
             None, f"Fewer than {MIN_PEOPLE} people are in the newest slice: too few to compare, so it passes."
         )
-    candidate = Recommender(project).fit(fold.train, _prefixed(progress, "gate: "))
+    candidate = Recommender(project).fit(fold.train, progress=_prefixed(progress, "gate: "))
     if enough_new:
         rows = np.flatnonzero(fold.train.log.time > trained_until)
         serving.replay(log_events(fold.train, rows))
     else:
-        serving = Recommender(serving.project).fit(
-            fold.train, _prefixed(progress, "gate, serving settings: ")
-        )
+        settings_progress = _prefixed(progress, "gate, serving settings: ")
+        serving = Recommender(serving.project).fit(fold.train, progress=settings_progress)
     where = "the newest slice" if enough_new else "the newest part of the log (hardly anything is new)"
     on = f"On {where}, from {fold.facts['test_from']}: "
     shown = _compare_shown(project, dataset, fold, {NEW: candidate, PRESENT: serving}, progress)

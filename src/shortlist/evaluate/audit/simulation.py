@@ -82,7 +82,7 @@ def audit_world(
     project = parse_project(settings, f"the {world.name} world")
     dataset = world.dataset()
     fold = next(make_folds(project, dataset))
-    recommender = Recommender(project).fit(fold.train, progress)
+    recommender = Recommender(project).fit(fold.train, progress=progress)
     policies = audit_policies(recommender, population, seed)
     slates = _test_slates(policies, fold, slots, progress)
     offline = OfflineSettings(population.outcome_kind, slots, resamples, seed)

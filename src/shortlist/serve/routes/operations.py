@@ -15,7 +15,6 @@ from shortlist.requests import RecommendRequest
 from shortlist.serve.answers import ERRORS, Json
 from shortlist.serve.schema import WhyBody
 from shortlist.serve.service import Service
-from shortlist.serve.why import why_not
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import Operation
 
@@ -82,7 +81,7 @@ def add(app: FastAPI, service: Service) -> None:
         """Why an item is not on a user's slate: followed through the stages, to the one that dropped it."""
         recommender = service.live.of(body.user)
         request = RecommendRequest.of(body.model_dump(exclude={"item"}))
-        return Json(why_not(recommender, body.item, request))
+        return Json(recommender.why(request, body.item))
 
 
 def _answer_head(app: FastAPI, endpoints: Mapping[str, Callable[[], Any]]) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from shortlist.cascade.catalogue import Catalogue
+from shortlist.cascade.model import Model
 from shortlist.cascade.run import Cascade, ScoredBatch, rerank
+from shortlist.cascade.state import LiveState
 from shortlist.data.attributes import NumberAttribute
 from shortlist.errors import RequestError
-from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
 
 DEPTH = 10_000
@@ -41,7 +42,7 @@ class _Trail:
         }
 
 
-def why_not(recommender: Recommender, item: Any, request: RecommendRequest) -> dict[str, Any]:
+def why_not(model: Model, state: LiveState, item: Any, request: RecommendRequest) -> dict[str, Any]:
     """Follow an item through the stages of a request.
 
     Returns
@@ -49,32 +50,31 @@ def why_not(recommender: Recommender, item: Any, request: RecommendRequest) -> d
     The `stage` that decided, a `sentence`, and the `steps` in order, each with whether the item passed and what was
     found. Raises `RequestError` for an item that is not in the catalogue.
     """
-    model, state = recommender.model, recommender.state
     catalogue = state.catalogue
     code = catalogue.items.ids.code(item)
     if code < 0:
         raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
     trail = _Trail(catalogue.items.ids.id(code), catalogue.items.titles[code])
-    dropped = _dropped_by_rules(trail, recommender, catalogue, code, request)
+    dropped = _dropped_by_rules(trail, model, catalogue, code, request)
     if dropped:
         return trail.answer()
     # exploration would make the answer a matter of chance
     resolved = Cascade.resolve(model, state, [replace(request, explore=0.0, seed=None)])
     scored = Cascade.score(model, state, resolved)
-    if _dropped_by_retrieval(trail, recommender, scored, code):
+    if _dropped_by_retrieval(trail, model, scored, code):
         return trail.answer()
-    _ranking(trail, recommender, scored, code)
+    _ranking(trail, model, state, scored, code)
     return trail.answer()
 
 
 def _dropped_by_rules(
-    trail: _Trail, recommender: Recommender, catalogue: Catalogue, code: int, request: RecommendRequest
+    trail: _Trail, model: Model, catalogue: Catalogue, code: int, request: RecommendRequest
 ) -> bool:
     if catalogue.retired[code]:
         trail.step("catalogue", "It was retired from the catalogue.", False)
         return True
     trail.step("catalogue", "It is in the catalogue.")
-    stock = recommender.project.rerank.in_stock
+    stock = model.project.rerank.in_stock
     if stock and catalogue.items.attribute(stock, NumberAttribute).values[code] == 0:
         trail.step("rules", f"It is out of stock: its {stock} is 0.", False)
         return True
@@ -91,7 +91,7 @@ def _dropped_by_rules(
     return False
 
 
-def _dropped_by_retrieval(trail: _Trail, recommender: Recommender, scored: ScoredBatch, code: int) -> bool:
+def _dropped_by_retrieval(trail: _Trail, model: Model, scored: ScoredBatch, code: int) -> bool:
     requests = scored.encoded.requests
     if requests.excluded is not None and code in requests.excluded:
         trail.step(
@@ -109,24 +109,24 @@ def _dropped_by_retrieval(trail: _Trail, recommender: Recommender, scored: Score
     if code in scored.rows.item:
         trail.step("retrieve", f"It is a candidate, proposed by {proposed or 'no source alone'}.")
         return False
-    k = recommender.project.retrieve.candidates
+    k = model.project.retrieve.candidates
     others = f"Sources would propose it: {proposed}." if ranks else "No source proposes it for this history."
     trail.step("retrieve", f"It is not among the {k:,} candidates. {others}", False)
     return True
 
 
-def _ranking(trail: _Trail, recommender: Recommender, scored: ScoredBatch, code: int) -> None:
+def _ranking(trail: _Trail, model: Model, state: LiveState, scored: ScoredBatch, code: int) -> None:
     resolved = scored.requests[0]
     n = resolved.request.n
     utility = resolved.utility.guarded(scored.utility, scored.predictions, n)
     at = int(np.flatnonzero(scored.rows.item == code)[0])
     place = int((utility > utility[at]).sum())
     predicted = ", ".join(
-        f"{name} {scored.predictions[at, j]:.3g}" for j, name in enumerate(recommender.model.objectives)
+        f"{name} {scored.predictions[at, j]:.3g}" for j, name in enumerate(model.objectives)
     )
     threshold = float(np.sort(utility)[::-1][min(n, len(utility)) - 1])
-    with recommender.state.reading(resolved.moment):
-        slate = rerank(recommender.model, recommender.state, scored, 0)
+    with state.reading(resolved.moment):
+        slate = rerank(model, state, scored, 0)
     ranked = f"It is ranked {place + 1:,} of {len(utility):,} by utility"
     if at in slate.chosen:
         trail.step("rank", f"{ranked} ({predicted}).")
