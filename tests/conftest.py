@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from support.cache import cached_folder
 from support.paths import MOVIELENS
 from support.postgres import Postgres
 from support.servers import Server
+from support.sizes import FULL
 from support.worlds import small_world
 
 settings.register_profile("shared machine", deadline=None)  # other processes may run at the same time
@@ -35,7 +35,7 @@ CHROMIUM_FLAGS = [
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip tests marked `slow` unless `SHORTLIST_TEST_FULL` is set."""
-    if not os.environ.get("SHORTLIST_TEST_FULL"):
+    if not FULL:
         skip = pytest.mark.skip(reason="takes minutes; run it with: make test-full")
         for item in items:
             if "slow" in item.keywords:
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def full() -> bool:
     """Whether the long form of a test is wanted (`make test-full`)."""
-    return bool(os.environ.get("SHORTLIST_TEST_FULL"))
+    return FULL
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,11 @@ import ast
 import re
 import warnings
 from collections import defaultdict
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -29,15 +31,38 @@ def sources() -> dict[str, str]:
     return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted(paths)}
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What the limits are about, of one function: its file, name, lines, source text and arguments."""
+
+    path: str
+    name: str
+    lines: int
+    text: str
+    arguments: list[str]
+
+    @classmethod
+    def of(cls, path: str, node: Function, lines: list[str]) -> Self:
+        """Take the outline from a node and the lines of its file."""
+        end = node.end_lineno or node.lineno
+        arguments = [a.arg for a in chain(node.args.posonlyargs, node.args.args, node.args.kwonlyargs)]
+        text = "\n".join(lines[node.lineno - 1 : end])
+        return cls(path, node.name, end - node.lineno + 1, text, arguments)
+
+
 @cache
-def functions() -> list[tuple[str, str, Function]]:
-    """Path, source text and node of each function, nested ones included."""
-    return [
-        (path, ast.get_source_segment(text, node) or "", node)
-        for path, text in sources().items()
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, Function)
-    ]
+def outlines() -> tuple[list[Outline], dict[str, list[str]]]:
+    """Each function, nested ones included, and the files of each class of the source by name; syntax trees are not kept."""
+    functions: list[Outline] = []
+    classes: dict[str, list[str]] = defaultdict(list)
+    for path, text in sources().items():
+        tree, lines = ast.parse(text), text.split("\n")
+        functions += [Outline.of(path, node, lines) for node in ast.walk(tree) if isinstance(node, Function)]
+        if path.startswith("src/"):
+            for node in tree.body:
+                if isinstance(node, ast.ClassDef):
+                    classes[node.name].append(path)
+    return functions, classes
 
 
 def limited(items: dict[str, int], allowed: dict[str, int]) -> None:
@@ -60,33 +85,27 @@ def test_files_have_at_most_400_lines() -> None:
 
 
 def test_functions_have_at_most_60_lines() -> None:
-    found = {}
-    for path, text, node in functions():
-        lines = (node.end_lineno or node.lineno) - node.lineno + 1
-        if lines > FUNCTION_LINES and LONG not in text:
-            found[f"{path}:{node.name}"] = lines
+    found = {
+        f"{one.path}:{one.name}": one.lines
+        for one in outlines()[0]
+        if one.lines > FUNCTION_LINES and LONG not in one.text
+    }
     limited(found, LONG_FUNCTIONS)
 
 
 def test_functions_have_at_most_seven_parameters() -> None:
     found = {}
-    for path, text, node in functions():
-        if path.startswith(("tests/", "src/shortlist/cli/")):
+    for one in outlines()[0]:
+        if one.path.startswith(("tests/", "src/shortlist/cli/")):
             continue  # fixtures are parameters of a test; each option of a command is a parameter
-        names = [a.arg for a in chain(node.args.posonlyargs, node.args.args, node.args.kwonlyargs)]
-        count = len([name for name in names if name not in {"self", "cls"}])
-        if count > PARAMETERS and not MANY.search(text.split('"""')[0]):
-            found[f"{path}:{node.name}"] = count
+        count = len([name for name in one.arguments if name not in {"self", "cls"}])
+        if count > PARAMETERS and not MANY.search(one.text.split('"""')[0]):
+            found[f"{one.path}:{one.name}"] = count
     limited(found, MANY_PARAMETERS)
 
 
 def test_class_names_are_unique() -> None:
-    where = defaultdict(list)
-    for path, text in sources().items():
-        if path.startswith("src/"):
-            for node in ast.parse(text).body:
-                if isinstance(node, ast.ClassDef):
-                    where[node.name].append(path)
+    where = outlines()[1]
     limited({name: len(paths) for name, paths in where.items() if len(paths) > 1}, REPEATED_CLASSES)
 
 

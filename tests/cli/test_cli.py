@@ -1,4 +1,4 @@
-"""The command line in a child process: init, check, train, evaluate, recommend, batch, inspect, demo, and errors."""
+"""The command line: init, check, train, evaluate, recommend, batch, inspect, demo, and errors in a child process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from shortlist.config.project import read_project
 from shortlist.config.toml import write_toml
 from shortlist.simulate.world import World
 from support.cli import run
+from support.sizes import FULL, size
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,9 @@ def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("events", "items", "users"):
         pq.write_table(getattr(world, name), folder / f"{name}.parquet")
     run("init", "events.parquet", "--items", "items.parquet", "--users", "users.parquet", cwd=folder)
+    if not FULL:  # the commands are tested here, not the model
+        with (folder / "shortlist.toml").open("a", encoding="utf-8") as project:
+            project.write("\n[rank]\ntrees = 20\n")
     return folder
 
 
@@ -37,7 +41,7 @@ def test_init_writes_a_commented_project(folder: Path) -> None:
         "minutes": "number",
         "arrived": "time",
     }
-    assert "exists" in run("init", "events.parquet", cwd=folder, ok=False)
+    assert "exists" in run("init", "events.parquet", cwd=folder, ok=False, child=True)
 
 
 def test_commands_from_check_to_inspect(folder: Path) -> None:
@@ -72,7 +76,7 @@ def test_commands_from_check_to_inspect(folder: Path) -> None:
     ],
 )
 def test_errors_are_sentences(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
-    assert words in " ".join(run(*arguments, cwd=tmp_path, ok=False).split())
+    assert words in " ".join(run(*arguments, cwd=tmp_path, ok=False, child=True).split())
 
 
 def test_demo_end_to_end(tmp_path: Path) -> None:
@@ -80,11 +84,11 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
         "demo",
         "--no-serve",
         "--users",
-        400,
+        size(200, 400),
         "--items",
-        200,
+        size(100, 200),
         "--sessions",
-        3000,
+        size(1500, 3000),
         "--json",
         "demo.json",
         cwd=tmp_path,

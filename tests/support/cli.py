@@ -1,25 +1,67 @@
-"""The command line as a child process."""
+"""The command line, in this process or as a child process."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import subprocess
 import sys
+import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from unittest.mock import patch
+
+from shortlist.cli.main import main
+from support.sizes import FULL
 
 
-def run(*arguments: object, cwd: Path, ok: bool = True) -> str:
+def run(*arguments: object, cwd: Path, ok: bool = True, child: bool = FULL) -> str:
     """Run `shortlist` with these arguments and return its output, stdout before stderr.
 
     `ok` says whether the command has to succeed. A traceback on stderr fails the test either way.
+
+    A child process takes two seconds to start, so the short form of the tests runs the same `main` in this process. `child` asks
+    for a process nevertheless.
     """
+    words = [str(argument) for argument in arguments]
+    code, out, err = in_child(words, cwd) if child else in_process(words, cwd)
+    assert (code == 0) is ok, out + err
+    assert "Traceback" not in err
+    return out + err
+
+
+def in_child(words: list[str], cwd: Path) -> tuple[int, str, str]:
+    """Run `shortlist` as a child process; return its exit status, stdout and stderr."""
     done = subprocess.run(
-        [sys.executable, "-m", "shortlist.cli", *map(str, arguments)],
+        [sys.executable, "-m", "shortlist.cli", *words],
         cwd=cwd,
         check=False,
         capture_output=True,
         text=True,
         timeout=900,
     )
-    assert (done.returncode == 0) is ok, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def in_process(
+    words: list[str], cwd: Path, environment: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run `main` of the command line here, as a process of its own would run it; return the same three."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        patch.object(sys, "argv", ["shortlist", *words]),
+        patch.dict(os.environ, environment or {}),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except Exception:
+            code = 1
+            traceback.print_exc()
+    return code, out.getvalue(), err.getvalue()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from shortlist.evaluate.offpolicy.bandit import BanditLog
 from shortlist.evaluate.offpolicy.estimate import owners_of
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 FOLDS = 3
 TREES = 80
@@ -90,6 +94,8 @@ def _fit_trees(
     inputs: NDArray[np.float32],
     seed: int,
 ) -> xgb.Booster:
+    import xgboost as xgb  # takes a second to import, and most evaluations need no reward model
+
     reward, weight = log.reward[rows], weights[rows] / weights[rows].mean()
     binary = bool(np.isin(log.reward, (0, 1)).all())
     base = float(np.clip(np.average(reward, weights=weight), 1e-6, 1 - 1e-6 if binary else np.inf))
