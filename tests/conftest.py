@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import World
 from support.cache import cached_folder
+from support.order import longest_first
 from support.paths import MOVIELENS
 from support.postgres import Postgres
 from support.servers import Server
@@ -24,6 +26,7 @@ from support.worlds import small_world
 settings.register_profile("shared machine", deadline=None)  # other processes may run at the same time
 settings.load_profile("shared machine")
 
+TESTS = Path(__file__).parent
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,7 +37,10 @@ CHROMIUM_FLAGS = [
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip tests marked `slow` unless `SHORTLIST_TEST_FULL` is set."""
+    """Let the workers begin with the longest files; skip tests marked `slow` unless `SHORTLIST_TEST_FULL` is set."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        items[:] = longest_first(items, lambda item: item.path.relative_to(TESTS).as_posix(), workers)
     if not FULL:
         skip = pytest.mark.skip(reason="takes minutes; run it with: make test-full")
         for item in items:

@@ -25,7 +25,9 @@ def smaller(line: str) -> str:
 
 def test_the_sizes_of_a_command_are_divided() -> None:
     line = "shortlist simulate shop --rounds 2 --seeds 1 --users 300 --items 150 --sessions 5000"
-    assert smaller(line) == "shortlist simulate shop --rounds 1 --seeds 1 --users 100 --items 75 --sessions 1666"
+    assert (
+        smaller(line) == "shortlist simulate shop --rounds 1 --seeds 1 --users 100 --items 75 --sessions 1666"
+    )
 
 
 def test_every_world_has_a_recipe() -> None:

@@ -157,6 +157,7 @@ def shop_window(
                 )
             },
             "evaluate": recommender.project.evaluate.model_copy(update={"bootstrap": 200, "people": 200}),
+            "rank": recommender.project.rank.model_copy(update={"trees": 20}),
         }
     )
     other = Recommender.load(recommender.save(folder / "plain")).with_project(project)

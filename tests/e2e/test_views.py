@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from shortlist.simulate.registry import WORLDS, make_world
 from support.http import call
 from support.paths import ROOT
 from support.servers import Server
+from support.sizes import FULL, size
 
 ARTIFACTS = ROOT / "artifacts"
 pytestmark = pytest.mark.browser
@@ -28,7 +30,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
     def one(name: str) -> Server:
         if name not in running:
             folder = tmp_path_factory.mktemp(name)
-            world = make_world(name, users=400, items=250, sessions=6_000, days=30, seed=1)
+            users, sessions = size(200, 400), size(3_000, 6_000)
+            world = make_world(name, users=users, items=250, sessions=sessions, days=30, seed=1)
+            if not FULL:  # the pages are tested here, not the model
+                quick = {**world.settings["rank"], "trees": 20}
+                world = replace(world, settings={**world.settings, "rank": quick})
             bundle = Recommender(world.project()).fit(world.dataset()).save(folder / "bundle")
             running[name] = Server(bundle, folder / "events.sqlite")
         return running[name]

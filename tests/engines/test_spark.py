@@ -9,6 +9,7 @@ import pytest
 
 from shortlist.data.histories import as_of
 from support.feature_cases import assert_equal, feature_set, make, requests_for_all_items
+from support.sizes import size
 
 
 def test_spark_finds_the_same_rows(full: bool) -> None:
@@ -18,7 +19,7 @@ def test_spark_finds_the_same_rows(full: bool) -> None:
     from shortlist.engines.spark import SparkEngine
 
     rng = np.random.default_rng(0)
-    n = 400
+    n = size(150, 400)
     events = [
         (
             str(rng.choice(["u", "v", "w"])),

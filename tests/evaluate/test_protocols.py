@@ -26,6 +26,7 @@ from shortlist.features.custom import feature
 from shortlist.recommender import Recommender
 from shortlist.simulate.movies import make_movies
 from shortlist.simulate.world import World
+from support.sizes import size
 
 
 def with_(project: Project, **settings: Any) -> Project:
@@ -133,7 +134,7 @@ def test_sampled_candidates_are_refused_with_the_reason(dataset: Dataset, projec
 @pytest.fixture(scope="module")
 def small(project: Project) -> Project:
     """Quick to train: few trees."""
-    rank = project.rank.model_copy(update={"trees": 20})
+    rank = project.rank.model_copy(update={"trees": size(10, 20)})
     return with_(project.model_copy(update={"rank": rank}), people=200, bootstrap=100)
 
 

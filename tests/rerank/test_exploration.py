@@ -16,8 +16,10 @@ from shortlist.recommender import Recommender
 from shortlist.rerank.cold_start import PRIOR_IMPRESSIONS, ColdStartExploration, ColdStartSlot
 from shortlist.rerank.exploration import ExplorationMethod, ExplorationPolicy, explore
 from shortlist.rerank.thompson import probability_of_maximum
+from support.sizes import size
 
 DAY = 86_400_000
+DRAWS = size(5_000, 20_000)
 
 
 def trial(share: float = 0.4, slot: int = 1) -> ColdStartSlot:
@@ -43,7 +45,7 @@ def test_propensities_equal_observed_frequencies(
     """For each beginning of a slate: the frequency of each next item equals the logged propensity."""
     seen: dict[tuple[int, ...], int] = defaultdict(int)
     logged: dict[tuple[int, ...], float] = {}
-    for seed in range(20_000):
+    for seed in range(DRAWS):
         rows, chance = explore(5, 3, ExplorationPolicy(strength, way, first), seed, new_item)
         assert len(set(rows.tolist())) == len(rows) == 3
         for slot in range(3):
@@ -52,7 +54,7 @@ def test_propensities_equal_observed_frequencies(
             assert logged.setdefault(key, float(chance[slot])) == pytest.approx(float(chance[slot]), abs=1e-9)
     checked = 0
     for key, p in logged.items():
-        before = 20_000 if len(key) == 1 else seen[key[:-1]]
+        before = DRAWS if len(key) == 1 else seen[key[:-1]]
         if before >= 500:
             checked += 1
             assert abs(seen[key] / before - p) < 5 * np.sqrt(p * (1 - p) / before) + 1e-9, (key, p)

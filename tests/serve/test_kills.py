@@ -79,7 +79,7 @@ def same_counters(one: Recommender, other: Recommender) -> None:
         assert one.state.histories.since(user) == other.state.histories.since(user)
 
 
-@pytest.mark.parametrize(("where", "kills"), [("sqlite", 6), ("postgresql", 3)])
+@pytest.mark.parametrize(("where", "kills"), [("sqlite", 4), ("postgresql", 2)])
 def test_no_acknowledged_event_is_lost_when_killed_under_load(
     bundle: Path, tmp_path: Path, request: pytest.FixtureRequest, full: bool, where: str, kills: int
 ) -> None:

@@ -9,6 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from support.servers import Server
+from support.sizes import size
 
 
 def test_responses_conform_to_the_openapi_schema(server: Server) -> None:
@@ -32,7 +33,7 @@ def test_responses_conform_to_the_openapi_schema(server: Server) -> None:
 
         given(case=strategy)(
             settings(
-                max_examples=int(os.environ.get("SHORTLIST_FUZZ", "12")),
+                max_examples=int(os.environ.get("SHORTLIST_FUZZ", size(6, 12))),
                 derandomize=True,
                 deadline=None,
                 database=None,

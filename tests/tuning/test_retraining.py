@@ -56,6 +56,12 @@ def early(long_world: World, cut: int) -> World:
     return replace(long_world, events=then)
 
 
+@pytest.fixture(scope="module")
+def present(early: World) -> Recommender:
+    """The model of the tables as they were, which a server has."""
+    return Recommender(early.project()).fit(early.dataset())
+
+
 def fill(store: EventStore, whole: Dataset, cut: int) -> int:
     """What happened since, as a server stored it: slates with their chances, and events that name them."""
     log = whole.log
@@ -202,13 +208,12 @@ def load(place: Path, store: EventStore) -> LoadedModel:
 
 
 def test_a_server_counts_nothing_twice(
-    early: World, whole: Dataset, store: EventStore, tmp_path: Path
+    early: World, whole: Dataset, present: Recommender, store: EventStore, tmp_path: Path
 ) -> None:
     base = early.dataset()
     store.add_operation(Operation(2, "item", base.items.ids.id(3), {"retired": True}, "k"))
-    first = Recommender(early.project()).fit(base)
     more = merge_store(base, store, early.project().data)
-    second = retrain(early.project(), more, first)
+    second = retrain(early.project(), more, present)
     place = second.save(tmp_path / "again")
     loaded = load(place, store)
     assert loaded.row == more.position.row == len(list(store.events()))
@@ -241,9 +246,8 @@ def test_a_server_counts_nothing_twice(
     assert len(of_them.item) == len(histories[1].item) + 1
 
 
-def test_the_gate(early: World, whole: Dataset, store: EventStore) -> None:
+def test_the_gate(early: World, present: Recommender, store: EventStore) -> None:
     base = early.dataset()
-    present = Recommender(early.project()).fit(base)
     more = merge_store(base, store, early.project().data)
     same = run_gate(early.project(), more.dataset, present)
     assert same.passed
@@ -258,7 +262,7 @@ def test_the_gate(early: World, whole: Dataset, store: EventStore) -> None:
             "rank": {"trees": 1, "learning_rate": 0.001},
         }
     )
-    worse = run_gate(broken, more.dataset, Recommender(early.project()).fit(base))
+    worse = run_gate(broken, more.dataset, present)
     assert not worse.passed, worse.sentence
     assert "worse" in worse.sentence
     # hardly anything new: settings are compared on the end of the log, which the present model must not have seen

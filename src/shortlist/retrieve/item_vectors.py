@@ -86,7 +86,8 @@ def bin_edges(items: Entities, names: Collection[str] | None) -> NDArray[np.floa
 def normalised(matrix: sp.csr_matrix, idf: NDArray[np.float32] | None = None) -> sp.csr_matrix:
     """Return rows of length 1, multiplied by inverse document frequencies before where they are given."""
     if idf is not None:
-        matrix = matrix.multiply(idf).tocsr().astype(np.float32)
+        matrix = matrix.multiply(idf).astype(np.float32)
+    matrix = matrix.tocsr()
     # as scikit-learn's normalize, which takes a second to import; sums and quotients are float64
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     length = np.sqrt(np.bincount(row, matrix.data * matrix.data, matrix.shape[0]))
