@@ -7,7 +7,6 @@ import io
 import os
 import subprocess
 import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from unittest.mock import patch
@@ -47,7 +46,7 @@ def in_child(words: list[str], cwd: Path) -> tuple[int, str, str]:
 def in_process(
     words: list[str], cwd: Path, environment: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
-    """Run `main` of the command line here, as a process of its own would run it; return the same three."""
+    """Run `main` of the command line here, as a process of its own would; return the same three. What ends a process with a traceback is raised."""
     out, err = io.StringIO(), io.StringIO()
     code = 0
     with (
@@ -61,7 +60,4 @@ def in_process(
             main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except Exception:
-            code = 1
-            traceback.print_exc()
     return code, out.getvalue(), err.getvalue()
