@@ -7,9 +7,24 @@ import shutil
 import numpy as np
 import pytest
 
+from shortlist.config.project import Project
 from shortlist.data.histories import as_of
-from support.feature_cases import assert_equal, feature_set, make, requests_for_all_items
+from support.feature_cases import (
+    FEATURES,
+    assert_equal,
+    case_project,
+    feature_set,
+    make,
+    requests_for_all_items,
+)
 from support.sizes import size
+
+
+def one_of_each_kind(project: Project) -> Project:
+    """A project with the first feature of each kind, and those of several keys at once."""
+    kinds = {feature["kind"]: feature["name"] for feature in reversed(FEATURES)}
+    kept = {*kinds.values(), "n_1m", "n_tag", "n_user_tag", "n_land_shop", "last_tag"}
+    return project.model_copy(update={"features": [f for f in project.features if f["name"] in kept]})
 
 
 def test_spark_finds_the_same_rows(full: bool) -> None:
@@ -36,7 +51,8 @@ def test_spark_finds_the_same_rows(full: bool) -> None:
         dataset = make(events, devices=devices, late=late)
         users = rng.integers(0, 3, 40).astype(np.int32)
         moments = np.sort(rng.integers(1_000_000, 7_000_000, 40))
-        features = feature_set(dataset).fit(dataset)
+        project = case_project(arrival=late is not None)
+        features = feature_set(dataset, project=project if full else one_of_each_kind(project)).fit(dataset)
         rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
         spark = features.offline_matrix(rows, dataset, engine=SparkEngine())
         assert_equal(features.offline_matrix(rows, dataset), spark, features.names([]))

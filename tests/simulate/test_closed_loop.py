@@ -19,18 +19,20 @@ from shortlist.simulate.closed_loop.report import loop_page, sentences, text_tab
 from shortlist.simulate.closed_loop.result import LoopResult, over_seeds
 from shortlist.simulate.registry import WORLDS, make_world
 from shortlist.simulate.world import World
+from support.sizes import size
 
 
-def small(name: str, seed: int = 0) -> World:
+def small(name: str, seed: int = 0, sessions: int = 4_000, trees: int = 40) -> World:
     """Make a small world whose ranker has few trees."""
-    world = make_world(name, users=250, items=150, sessions=4_000, days=30, seed=seed, later=6)
-    rank = {**world.settings["rank"], "heads": "separate", "trees": 40}
+    world = make_world(name, users=250, items=150, sessions=sessions, days=30, seed=seed, later=6)
+    rank = {**world.settings["rank"], "heads": "separate", "trees": trees}
     return replace(world, settings={**world.settings, "rank": rank})
 
 
 @pytest.fixture(scope="module")
 def result() -> LoopResult:
-    return simulate(lambda seed: small("video", seed), rounds=2, seeds=2, days=3)
+    sessions, trees = size(3_000, 4_000), size(20, 40)
+    return simulate(lambda seed: small("video", seed, sessions, trees), rounds=2, seeds=2, days=3)
 
 
 def test_the_recipe_beats_its_baselines(result: LoopResult) -> None:
