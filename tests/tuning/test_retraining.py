@@ -57,9 +57,10 @@ def early(long_world: World, cut: int) -> World:
 
 
 @pytest.fixture(scope="module")
-def present(early: World) -> Recommender:
-    """The model of the tables as they were, which a server has."""
-    return Recommender(early.project()).fit(early.dataset())
+def trained(early: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle of the tables as they were; each comparison loads it, since answering changes its live state."""
+    folder = tmp_path_factory.mktemp("early") / "bundle"
+    return Recommender(early.project()).fit(early.dataset()).save(folder)
 
 
 def fill(store: EventStore, whole: Dataset, cut: int) -> int:
@@ -208,12 +209,12 @@ def load(place: Path, store: EventStore) -> LoadedModel:
 
 
 def test_a_server_counts_nothing_twice(
-    early: World, whole: Dataset, present: Recommender, store: EventStore, tmp_path: Path
+    early: World, whole: Dataset, trained: Path, store: EventStore, tmp_path: Path
 ) -> None:
     base = early.dataset()
     store.add_operation(Operation(2, "item", base.items.ids.id(3), {"retired": True}, "k"))
     more = merge_store(base, store, early.project().data)
-    second = retrain(early.project(), more, present)
+    second = retrain(early.project(), more, Recommender.load(trained))
     place = second.save(tmp_path / "again")
     loaded = load(place, store)
     assert loaded.row == more.position.row == len(list(store.events()))
@@ -246,10 +247,10 @@ def test_a_server_counts_nothing_twice(
     assert len(of_them.item) == len(histories[1].item) + 1
 
 
-def test_the_gate(early: World, present: Recommender, store: EventStore) -> None:
+def test_the_gate(early: World, trained: Path, store: EventStore) -> None:
     base = early.dataset()
     more = merge_store(base, store, early.project().data)
-    same = run_gate(early.project(), more.dataset, present)
+    same = run_gate(early.project(), more.dataset, Recommender.load(trained))
     assert same.passed
     assert same.comparison is not None
     assert same.comparison.people >= 100
@@ -262,7 +263,7 @@ def test_the_gate(early: World, present: Recommender, store: EventStore) -> None
             "rank": {"trees": 1, "learning_rate": 0.001},
         }
     )
-    worse = run_gate(broken, more.dataset, present)
+    worse = run_gate(broken, more.dataset, Recommender.load(trained))
     assert not worse.passed, worse.sentence
     assert "worse" in worse.sentence
     # hardly anything new: settings are compared on the end of the log, which the present model must not have seen
