@@ -173,3 +173,9 @@ def test_the_test_table_of_an_evaluation_is_confined(project: Path) -> None:
     done = CliRunner().invoke(app, ["evaluate", "-p", str(project)])
     assert isinstance(done.exception, DataError)
     assert FOLDERS_VARIABLE in done.exception.message
+
+
+def test_a_query_can_be_longer_than_the_name_of_a_file(project: Path) -> None:
+    query = f"SELECT * FROM 'events.csv' WHERE item_id <> '{'x' * 300}'"
+    done = CliRunner().invoke(app, ["init", query])
+    assert done.exit_code == 0, done.output

@@ -202,3 +202,8 @@ def test_types_do_not_depend_on_the_first_rows(tmp_path: Path) -> None:
         read(tmp_path, "n\n" + "\n".join(map(str, range(5_000))) + "\n1.5\n").table.schema.field("n").type
         == pa.float64()
     )
+
+
+def test_a_name_with_wildcards_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "log2.csv").write_text("x\n2\n")
+    assert read(tmp_path, "x\n1\n", "log*.csv").table.to_pydict() == {"x": [1]}

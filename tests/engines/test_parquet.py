@@ -76,3 +76,23 @@ def test_a_query_over_a_text_file_is_warned_of(tmp_path: Path) -> None:
     assert "changes ids such as 007" in read_source(f"SELECT * FROM read_csv('{path}')").notes[0]
     kept = read_source(f"SELECT * FROM read_csv('{path}', all_varchar = true)")
     assert (kept.table.to_pydict(), kept.notes) == ({"a": ["1e2"]}, ())
+
+
+def test_a_column_of_the_files_is_not_replaced_by_the_names_of_folders(tmp_path: Path) -> None:
+    part = pa.table({"user_id": ["u1", "u2"]})
+    reading = read_source(write(tmp_path, user_id_eq_5__a=part))
+    assert reading.table.to_pydict() == {"user_id": ["u1", "u2"]}
+    assert reading.notes == ("user_id: read from the files, and not from the names of folders",)
+    source = write(tmp_path / "more", day_eq_1__user_id_eq_5__a=part)
+    with pytest.raises(DataError, match=r"'user_id' is in the files and in the names of folders"):
+        read_source(source)
+
+
+def test_columns_that_differ_in_upper_and_lower_case_are_one(tmp_path: Path) -> None:
+    reading = read_source(write(tmp_path, a=pa.table({"user_id": [1]}), b=pa.table({"User_ID": [2]})))
+    assert (reading.table.to_pydict(), reading.notes) == ({"user_id": [1, 2]}, ())
+
+
+def test_a_name_with_brackets_is_one_file(tmp_path: Path) -> None:
+    source = write(tmp_path, **{"a[1]": pa.table({"x": [1]}), "a1": pa.table({"x": [2]})})
+    assert read_source(f"{source}/a[1].parquet").table.to_pydict() == {"x": [1]}

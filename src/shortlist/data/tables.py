@@ -10,7 +10,7 @@ import pyarrow as pa
 from shortlist.config.data import DataSettings, is_query
 from shortlist.config.project import Project
 from shortlist.data.public import find_plain_files, read_public, read_recbole_file
-from shortlist.engines.confined import QueryFiles
+from shortlist.engines.confined import QueryFiles, is_file
 from shortlist.engines.delimited import Verbatim, identifies
 from shortlist.engines.duckdb import read_source
 from shortlist.engines.reading import TableReading
@@ -82,7 +82,8 @@ def read_tables(
     """
     if not data.events:
         raise ProjectError("data.events is not set: name the events table", field="data.events")
-    public = None if is_query(data.events) else read_public(data.events)
+    local = not is_query(data.events) and is_file(data.events)
+    public = read_public(data.events) if local else None
     given = {"events": data.events, "items": data.items, "users": data.users}
     sources: dict[str, str] = {role: source for role, source in given.items() if source}
     names = {role: _short(sources.get(role) or role) for role in ("events", "items", "users")}
@@ -91,7 +92,7 @@ def read_tables(
         del sources["events"]
         tables = {"events": public.events, "items": public.items, "users": public.users}
         names |= {role: f"{names['events']} ({role})" for role in ("items", "users")}
-    elif not is_query(data.events):
+    elif local:
         found = find_plain_files(data.events)
         sources = sources | found | {role: source for role, source in sources.items() if role != "events"}
     readings = {role: _read(source, data.database, files, verbatim) for role, source in sources.items()}

@@ -7,6 +7,7 @@ are extensions and the network, and the settings are locked. Symbolic links are 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,23 @@ import duckdb
 
 from shortlist.errors import DataError
 
+WILDCARDS = re.compile(r"[*?\[]")
 FOLDERS_VARIABLE = "SHORTLIST_DATA_FOLDERS"
 """Environment variable with more folders that queries may read, separated as in PATH."""
 _REFUSED = ("file system operations are disabled", "extensions is disabled", "automatically install")
+
+
+def is_file(source: str) -> bool:
+    """Return whether a source is the name of a file or folder. A query is none; it can be longer than a name may be."""
+    try:
+        return Path(source).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def exact_name(path: Path) -> str:
+    """Return the name of one file for DuckDB, which reads `[1]`, `*` and `?` as the names of several."""
+    return WILDCARDS.sub(lambda found: f"[{found[0]}]", str(path))
 
 
 @dataclass(frozen=True)
@@ -40,7 +55,7 @@ class QueryFiles:
         """Return the files of a project: its folder (default: the working directory), and the sources that are files."""
         return cls(
             folder or Path.cwd(),
-            tuple(Path(source) for source in sources if source and Path(source).exists()),
+            tuple(Path(source) for source in sources if source and is_file(source)),
         )
 
     def folders(self) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from shortlist.engines.confined import exact_name
 from shortlist.engines.dialect import Dialect, read_dialect
 from shortlist.engines.missing import MISSING
 from shortlist.engines.reading import BadLine, TableReading, bad_lines_error
@@ -179,7 +180,7 @@ def _load(
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(sql, [str(path), dialect.delimiter, dialect.has_header, dialect.skip])
+        connection.execute(sql, [exact_name(path), dialect.delimiter, dialect.has_header, dialect.skip])
     except duckdb.Error as error:
         raise DataError(f"{source}: {_line_ends(path) or ' '.join(str(error).split())}") from None
     found = connection.sql(

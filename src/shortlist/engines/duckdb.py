@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from shortlist.config.data import is_query
-from shortlist.engines.confined import QueryFiles, check_select, confine, refusal
+from shortlist.engines.confined import QueryFiles, check_select, confine, is_file, refusal
 from shortlist.engines.delimited import Verbatim, identifies, read_delimited
 from shortlist.engines.parquet import read_parquet
 from shortlist.engines.plain_types import plain_table
@@ -112,7 +112,7 @@ def _read(source: str, database: str | None, files: QueryFiles | None, verbatim:
             check_select(connection, source)
             return TableReading(_fetch_confined(connection, source, source, files), _of_query(source))
         path = Path(source)
-        if not path.exists():
+        if not is_file(source):
             if database is not None and path.suffix.lower() not in FILES:
                 quoted = ".".join('"' + part.replace('"', '""') + '"' for part in source.split("."))
                 sql = f"SELECT * FROM {quoted}"  # noqa: S608 - each part of the name is quoted

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shortlist.engines.confined import exact_name
 from shortlist.engines.plain_types import plain_array
 from shortlist.engines.reading import TableReading
 from shortlist.errors import DataError
@@ -37,13 +38,17 @@ def read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, source: str)
         there = f"; there are {_some(others)}: name one file, or read several with a query" if others else ""
         raise DataError(f"{source}: there is no .parquet file in the folder{there}")
     types = _types(path, files, source)
-    options = "union_by_name = true, hive_types_autocast = false"
+    folders = _in_names_of_folders(files, types, source)
+    options = "union_by_name = true, hive_types_autocast = false" + (
+        ", hive_partitioning = false" if folders else ""
+    )
     try:
         table = connection.sql(
             f"SELECT * FROM read_parquet(?, {options})",  # noqa: S608 - options are constants
-            params=[[str(file) for file in files]],
+            params=[[exact_name(file) for file in files]],
         ).to_arrow_table()
         notes = [] if len(files) == 1 else _differences(table, types, len(files))
+        notes += [f"{name}: read from the files, and not from the names of folders" for name in folders]
     except (duckdb.Error, pa.ArrowInvalid) as error:
         several = "; ".join(f"{name}: {_kinds(found)}" for name, found in types.items() if len(found) > 1)
         fix = (
@@ -57,6 +62,23 @@ def read_parquet(connection: duckdb.DuckDBPyConnection, path: Path, source: str)
     return TableReading(table, tuple(notes))
 
 
+def _in_names_of_folders(files: list[Path], types: Types, source: str) -> list[str]:
+    """Return the columns that the files hold and the names of folders give, too, such as `day=2025-01-01`.
+
+    Raises `DataError` where other columns are only in names of folders: DuckDB reads those of all or of none, and prefers them.
+    """
+    folders = {part.partition("=")[0] for file in files for part in file.parts[:-1] if "=" in part}
+    known = {name.lower() for name in types}
+    both = sorted(name for name in folders if name.lower() in known)
+    if both and len(both) < len(folders):
+        raise DataError(
+            f"{source}: the column {both[0]!r} is in the files and in the names of folders ({both[0]}=…), and they can differ; rename the "
+            "folders, or leave the column out of the files",
+            field=both[0],
+        )
+    return both
+
+
 def _is_parquet(file: Path) -> bool:
     return file.suffix.lower() == ".parquet" and file.is_file()
 
@@ -64,6 +86,9 @@ def _is_parquet(file: Path) -> bool:
 def _types(path: Path, files: list[Path], source: str) -> Types:
     """Return column → its types → the files. Raises `DataError` where a file has a column twice, which DuckDB would rename."""
     types: Types = defaultdict(lambda: defaultdict(list))
+    spelled: dict[
+        str, str
+    ] = {}  # DuckDB takes columns of several files for one where only upper and lower case differ
     for file in files:
         name = str(file.relative_to(path)) if file != path else file.name
         try:
@@ -73,8 +98,9 @@ def _types(path: Path, files: list[Path], source: str) -> Types:
         known: dict[str, str] = {}
         for field in schema:
             other = known.setdefault(field.name.lower(), field.name)
-            types[field.name][_plain(field.type)].append(name)
-            if types[field.name][_plain(field.type)].count(name) > 1 or other != field.name:
+            column = types[spelled.setdefault(field.name.lower(), field.name)]
+            column[_plain(field.type)].append(name)
+            if column[_plain(field.type)].count(name) > 1 or other != field.name:
                 raise DataError(
                     f"{source}: {name}: the columns {other!r} and {field.name!r} have the same name but for upper and lower case; "
                     "rename or remove one",
