@@ -111,7 +111,7 @@ def test_dates_that_stand_for_none_are_set_aside() -> None:
 
 def test_times_that_lost_their_order_are_warned_of() -> None:
     [warning] = findings([1_743_508_800.0, 1_743_508_900.0], pa.float32())[1]
-    assert "floating-point numbers of 32 bits, 128 seconds apart" in warning
+    assert "floating-point numbers of too few bits, 128 seconds apart" in warning
 
 
 def test_a_moment_that_python_has_no_type_for_is_shown_as_its_number() -> None:

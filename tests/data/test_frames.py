@@ -111,6 +111,14 @@ def test_types_that_arrow_would_make_one_of_in_silence_are_refused(
         to_arrow(make(values), "t")
 
 
+def test_a_column_of_texts_that_are_not_utf8_is_refused() -> None:
+    bad = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.array([0, 1], pa.int32()).buffers()[1], pa.py_buffer(b"\xff")]
+    )
+    with pytest.raises(DataError, match=r"t: x: the column is damaged .*UTF"):
+        to_arrow(pa.table({"x": bad}), "t")
+
+
 def test_what_pandas_writes_for_missing_is_missing_in_rows() -> None:
     rows = [{"x": pd.NA, "y": "a"}, {"x": 1, "y": float("nan")}, {"x": pd.NaT, "y": None}]
     assert to_arrow(rows).to_pydict() == {"x": [None, 1, None], "y": ["a", None, None]}

@@ -83,3 +83,10 @@ def test_impossible_texts_are_marked() -> None:
 
 def test_whole_numbers_can_be_read_as_texts() -> None:
     assert read_ids(pa.array([7, None]), "t", as_text=True).ids.to_pylist() == ["7", None]
+
+
+def test_ids_that_were_rounded_to_16_bits_are_refused() -> None:
+    exact = pa.array([float(n) for n in range(3000, 3100)], pa.float32())
+    assert id_array(exact, "t").to_pylist() == list(range(3000, 3100))
+    with pytest.raises(DataError, match=r"lost digits: a floating-point number of 16 bits .* from 2,048 on"):
+        id_array(exact.cast(pa.float16()), "t")

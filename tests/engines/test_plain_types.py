@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from uuid import UUID
 
 import pyarrow as pa
@@ -64,3 +65,9 @@ def test_uuids_become_texts() -> None:
 def test_a_column_twice_is_refused() -> None:
     with pytest.raises(DataError, match="t: there are 2 columns 'x'; rename or remove all but one"):
         plain_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["x", "x"]), "t")
+
+
+def test_decimals_of_a_negative_scale() -> None:
+    array = pa.array([Decimal(500), None], pa.decimal128(5, -2))
+    column = plain_table(pa.table({"x": array}), "t").column("x")
+    assert (column.type.scale, column.to_pylist()) == (0, [Decimal(500), None])

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from shortlist.data.no_time import NO_TIME
+from shortlist.data.numbers import float_bits
 from shortlist.data.times import UNITS, to_milliseconds
 
 DAY_MS = 86_400_000
@@ -39,7 +40,7 @@ class EventTimes:
     fault
         Why rows are unreadable.
     step
-        The least distance in ms between two such times, where numbers of 32 bits do not hold them exactly.
+        The least distance in ms between two such times, where numbers of 16 or 32 bits do not hold them exactly.
     """
 
     times: NDArray[np.int64]
@@ -101,7 +102,7 @@ class EventTimes:
         if self.step > RESOLUTION:
             seconds = f"{self.step / 1000:,.0f} seconds"
             return [
-                f"the times are floating-point numbers of 32 bits, {seconds} apart, and events have lost their order"
+                f"the times are floating-point numbers of too few bits, {seconds} apart, and events have lost their order"
             ]
         return []
 
@@ -111,7 +112,8 @@ def _step(column: pa.Array, unit: str) -> float:
     if not pa.types.is_float32(column.type) or unit not in UNITS or column.null_count == len(column):
         return 0.0
     middle = np.nanmedian(np.abs(column.drop_null().to_numpy().astype(np.float64)))
-    return float(np.spacing(np.float32(middle))) * UNITS[unit]
+    rounded = np.float16(middle) if float_bits(column) == 16 else np.float32(middle)
+    return float(np.spacing(rounded)) * UNITS[unit]
 
 
 def _day(moment: np.int64) -> str:

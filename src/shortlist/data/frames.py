@@ -35,7 +35,7 @@ def to_arrow(frame: Any, name: str = "the table") -> pa.Table:
     Raises
     ------
     DataError
-        It is none of these, a column holds values of several types, or two columns have the same name.
+        It is none of these, a column holds values of several types, two columns have the same name, or a column is damaged.
     """
     if isinstance(frame, pa.Table):
         table = frame
@@ -54,7 +54,21 @@ def to_arrow(frame: Any, name: str = "the table") -> pa.Table:
         raise DataError(
             f"{name}: a {type(frame).__name__} is no table; {collect}give a pandas, Polars or Arrow table or a list of dictionaries"
         )
+    if not _is_polars(frame) and not isinstance(frame, list):
+        _refuse_damaged(table, name)
     return plain_table(table, name)
+
+
+def _refuse_damaged(table: pa.Table, name: str) -> None:
+    """Raise `DataError` for a column that breaks the rules of Arrow, such as texts that are not UTF-8."""
+    for column, field in zip(table.columns, table.schema, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowException as error:
+            raise DataError(
+                f"{name}: {field.name}: the column is damaged ({error}); make it anew, with texts in UTF-8",
+                field=field.name,
+            ) from None
 
 
 def _from_stream(frame: Any, name: str) -> pa.Table:

@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.data.ids import MAX_ID_LENGTH, MAX_INTEGER
-from shortlist.data.numbers import is_text
+from shortlist.data.numbers import float_bits, is_text
 from shortlist.engines.missing import NO_ID, PERHAPS_NO_ID
 from shortlist.engines.plain_types import examples_of, plain_array
 from shortlist.errors import DataError
 
-EXACT = {32: 2**24, 64: 2**53}
+EXACT = {16: 2**11, 32: 2**24, 64: 2**53}
 """Bits of a floating-point number → the whole numbers below this size are exact."""
 _BLANKS = " \t\r\n\u00a0"
 
@@ -124,7 +124,7 @@ def _whole_or_text(array: pa.Array, where: str) -> pa.Array:
             ) from None
     raise DataError(
         f"{where}: a column of type {kind} cannot hold ids (e.g. {examples_of(array)}); use whole numbers or text",
-        field=where,
+        field=where.rpartition(": ")[2],
     )
 
 
@@ -132,12 +132,13 @@ def _from_floats(array: pa.Array, where: str) -> pa.Array:
     array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
     _refuse(array, pc.is_inf(array), where, "is infinite")
     _refuse(array, pc.not_equal(pc.floor(array), array), where, "is a fraction")
-    exact = EXACT[array.type.bit_width]
+    bits = float_bits(array)
+    exact = EXACT[bits]
     _refuse(
         array,
         pc.greater_equal(pc.abs(array), float(exact)),
         where,
-        f"has lost digits: a floating-point number of {array.type.bit_width} bits cannot tell whole numbers from {exact:,} on apart",
+        f"has lost digits: a floating-point number of {bits} bits cannot tell whole numbers from {exact:,} on apart",
     )
     return array.cast(pa.int64())
 
@@ -158,7 +159,7 @@ def _refuse(array: pa.Array, bad: pa.Array, where: str, what: str) -> None:
         raise DataError(
             f"{where}: an id {what} ({len(rows):,} rows; for example {examples}). The column is {array.type}; "
             "write ids as whole numbers of 64 bits or as text (in pandas: dtype str or Int64 when reading the file)",
-            field=where,
+            field=where.rpartition(": ")[2],
         )
 
 

@@ -15,6 +15,8 @@ NUMBER = r"^\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?\s*(?:stars?)?\s*$"
 DECIMAL_COMMA = r"^\s*[-+]?\d+,\d+\s*(?:stars?)?\s*$"
 THOUSANDS = r"^\s*[-+]?[1-9]\d{0,2}(?:,\d{3})+\s*$"
 _UNIT = r"\s*(?:stars?)?\s*$"
+HALF_EXACT, ENOUGH_HALVES = 2**11, 10
+"""Numbers of 16 bits are not exact from the first size on; so many different ones cannot all be such numbers by chance."""
 TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 """Texts that stand for 1 and 0."""
 
@@ -58,6 +60,20 @@ def is_numeric(kind: pa.DataType) -> bool:
 def is_text(kind: pa.DataType) -> bool:
     """Return whether a type holds texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def float_bits(array: pa.Array) -> int:
+    """Return how many bits the numbers of a floating-point column were rounded to: 64, 32, or 16.
+
+    Arrow, Parquet and DuckDB pass numbers of 16 bits on as those of 32: they are known by all large ones being such numbers.
+    """
+    if not pa.types.is_float32(array.type):
+        return 64
+    values = np.abs(array.drop_null().to_numpy(zero_copy_only=False))
+    large = np.unique(values[values >= HALF_EXACT])
+    if len(large) < ENOUGH_HALVES or not large[-1] <= np.finfo(np.float16).max:
+        return 32
+    return 16 if (large.astype(np.float16) == large).all() else 32
 
 
 def read_numbers(array: pa.Array | pa.ChunkedArray) -> NumberReading | None:

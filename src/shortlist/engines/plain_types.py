@@ -82,6 +82,7 @@ def is_plain(kind: pa.DataType) -> bool:
         or types.is_large_binary(kind)
         or types.is_fixed_size_binary(kind)
         or types.is_float16(kind)
+        or (types.is_decimal(kind) and kind.scale < 0)
         or _is_list(kind)
         or isinstance(kind, pa.BaseExtensionType)
     )
@@ -131,6 +132,8 @@ def plain_array(array: pa.Array) -> pa.Array:
         return array.cast(pa.binary())
     if types.is_float16(kind):
         return array.cast(pa.float32())
+    if types.is_decimal(kind) and kind.scale < 0:
+        return array.cast(pa.decimal256(76, 0))  # most functions know no negative scale
     if types.is_list_view(kind) or types.is_large_list_view(kind):
         return plain_array(_list_of_view(array))
     if _is_list(kind):
