@@ -113,7 +113,17 @@ def test_graded_and_past(tmp_path: Path) -> None:
         (lambda t: t.drop(columns="rank"), "neither a column rank"),
         (lambda t: t.rename(columns={"item_id": "thing"}), "no column item_id"),
         (lambda t: t.assign(rank=[1, 2, None, 1]), "row 3: user b, item z"),
-        (lambda t: t.assign(rank=["1", "2", "x", "1"]), "must be numbers"),
+        (
+            lambda t: t.assign(rank=["1", "2", "x", "1"]),
+            "rank: must be numbers, and this is none (1 row; the first is row 3: x)",
+        ),
+        (lambda t: t.assign(rank=[{"a": 1}] * 4), "rank must be numbers and is struct"),
+        (lambda t: t.assign(rank=[True] * 4), "rank must be numbers and is bool"),
+        (lambda t: t.assign(item_id=["x", "", "z", "y"]), "the first is row 2"),
+        (
+            lambda t: t.assign(item_id=["x", "z" * 600, "z", "y"]),
+            "item_id: a text id has at most 512 characters",
+        ),
         (lambda t: t.assign(item_id=["x", "x", "z", "y"]), "item x is more than once on the list of user a"),
         (lambda t: t.assign(user_id=["A", "A", "B", "C"]), "none of its users is in the test"),
         (lambda t: t.assign(user_id=[1, 1, 2, 3]), "make them the same type"),
@@ -125,6 +135,29 @@ def test_bad_tables_are_named(change: Any, said: str) -> None:
     with pytest.raises(DataError, match="mine") as caught:
         judged({"mine": change(ONE)})
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"test": TEST.assign(gain=["a"] * 4)}, "test: gain: must be numbers, and this is none (4 rows; the first is row 1: a)"),
+        ({"test": TEST.assign(gain=0)}, "test: no row has a gain above 0"),
+        ({"test": TEST.assign(time=["2025-04-01", "soon", "", ""])}, "test: time: not a time (1 row; the first is row 2: soon)"),
+        ({"train": ONE.assign(time=[1_750_000_000_000, None, 1_750_000_000_000, 1.0])}, "train: time: most times are in milliseconds"),
+        ({"train": ONE.assign(time=[1, None, 2, 3])}, "train: time: the time is missing (1 row; the first is row 2: "),
+        ({"train": ONE.assign(user_id=[1, 1, 2, 3])}, "train: user ids are int64 here (e.g. 1) and string in the test (e.g. 'a')"),
+        ({"items": pd.DataFrame({"item_id": [1], "genre": ["a"]})}, "items: item ids are int64 here (e.g. 1)"),
+    ],
+)  # fmt: skip
+def test_bad_tests_and_training_tables_are_named(tables: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        judged({"one": ONE}, **tables)
+    assert said in str(caught.value)
+
+
+def test_columns_are_found_by_their_exact_names_first() -> None:
+    more = judged({"one": ONE.assign(User_ID="nobody")}, k=2)
+    assert more.metrics["one"]["recall@2"].value == judged({"one": ONE}, k=2).metrics["one"]["recall@2"].value
 
 
 def test_bad_requests() -> None:

@@ -13,7 +13,7 @@ import pytest
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.train_test import evaluate_retriever
-from shortlist.evaluate.train_test_tables import train_test_tables
+from shortlist.evaluate.train_test_tables import read_train_test, train_test_tables
 from shortlist.retrieve import Fuse
 from shortlist.retrieve.fusion.auto import choose
 from shortlist.retrieve.fusion.holdout import hold_out, kind_of_split
@@ -162,11 +162,30 @@ def test_bad_tables_are_named() -> None:
         train_test_tables(train, pa.table({"user_id": ["u", "v"], "item_id": ["a", None]}), "t", "e")
     with pytest.raises(DataError, match="e has no rows"):
         train_test_tables(train, train.slice(0, 0), "t", "e")
+    for column, values, said in (
+        ("item_id", ["a", "b", "a", "", "a"], r"t: 1 rows have no item_id \(the first is row 4\)"),
+        ("timestamp", ["2025-04-13", "x", "", "", ""], "t: timestamp: not a time .* row 2: x"),
+    ):
+        with pytest.raises(DataError, match=said):
+            train_test_tables(pa.table({**TRAIN, column: values}), train, "t", "e")
     tables = train_test_tables(pa.table({"user_id": ["u"], "item_id": ["a"]}), train)
     with pytest.raises(DataError, match="too small to hold out"):
         evaluate_retriever(tables, "auto")
     with pytest.raises(ProjectError, match="there is no retriever"):
         evaluate_retriever(tables, "tuned-magic")
+
+
+def test_rows_that_training_sets_aside_are_counted() -> None:
+    times = [1_750_000_000, 1_750_000_001, 1_750_000_002, 1_750_000_003, 9_750_000_000]
+    tables = train_test_tables(pa.table({**TRAIN, "timestamp": times}), pa.table(TRAIN))
+    assert tables.facts["train_set_aside"] == {"in the future": 1}
+
+
+def test_ids_of_text_files_are_read_as_they_are_written(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.csv").write_text("user_idx,item_idx\n1e2,1.50\n100,1.5\n")
+    tables = read_train_test(str(tmp_path / "train.csv"), str(tmp_path / "test.csv"))
+    assert sorted(tables.train.users.ids.values.to_pylist()) == ["100", "1e2"]
 
 
 GOWALLA = Path(__file__).parents[3] / "shared" / "data" / "gowalla"

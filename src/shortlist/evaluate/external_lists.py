@@ -16,78 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shortlist.data.frames import to_arrow
-from shortlist.data.id_columns import id_array
 from shortlist.data.ids import IdMap
-from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
+from shortlist.evaluate.external_columns import (
+    NAMES,
+    column_of,
+    ids_of,
+    numbers_of,
+    read_rows,
+    refuse_other_type,
+)
 from shortlist.metrics.gains import chunk_bounds
-
-NAMES = {
-    "user": ("user_id", "user", "userid", "user_idx", "query_id", "q_id"),
-    "item": ("item_id", "item", "itemid", "item_idx", "doc_id"),
-    "timestamp": ("timestamp", "time", "ts"),
-    "rank": ("rank", "position", "place"),
-    "score": ("score", "prediction", "relevance_score"),
-    "gain": ("gain", "relevance", "grade"),
-}
-"""The accepted names of a column, by role; capitals do not matter."""
-
-
-def column_of(table: pa.Table, role: str, name: str, required: bool = True) -> str | None:
-    """Return the name of the column with a role.
-
-    Parameters
-    ----------
-    table
-        The table.
-    role
-        A key of `NAMES`.
-    name
-        The name of the table in error messages.
-    required
-        Whether a missing column is an error; otherwise the result is None.
-
-    Raises
-    ------
-    DataError
-        Names the table and its columns.
-    """
-    lower = {column.lower(): column for column in table.column_names}
-    found = next((lower[n] for n in NAMES[role] if n in lower), None)
-    if found is None and required:
-        raise DataError(
-            f"{name}: there is no column {NAMES[role][0]}; it has: {', '.join(table.column_names)}",
-            field=NAMES[role][0],
-        )
-    return found
-
-
-def read_rows(source: Any, name: str) -> pa.Table:
-    """Read a table from a file name or a pandas, Polars or Arrow frame.
-
-    Raises
-    ------
-    DataError
-        If the table has no rows.
-    """
-    table = read_table(source) if isinstance(source, str) else to_arrow(source, name)
-    if not table.num_rows:
-        raise DataError(f"{name} has no rows")
-    return table
-
-
-def ids_of(table: pa.Table, role: str, name: str) -> pa.Array:
-    """Return the ids of a column. Raises `DataError` if one is missing."""
-    column = str(column_of(table, role, name))
-    ids = id_array(table.column(column), f"{name}: {column}")
-    if ids.null_count:
-        row = int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(
-            f"{name}: {ids.null_count:,} rows have no {column} (the first is row {row + 1}); remove or correct them",
-            field=column,
-        )
-    return ids
 
 
 @dataclass(frozen=True)
@@ -149,8 +88,8 @@ def read_lists(source: Any, name: str, people: IdMap, items: IdMap, longest: int
     """
     table = read_rows(source, name)
     users, things = ids_of(table, "user", name), ids_of(table, "item", name)
-    _check_same_type(users, people, name, "user")
-    _check_same_type(things, items, name, "item")
+    refuse_other_type(users, name, people.values, "the test", "user")
+    refuse_other_type(things, name, items.values, "the test", "item")
     key = _sort_key(table, name, users, things)
     owner, code = people.codes(users), items.codes(things)
     known = owner >= 0
@@ -200,12 +139,7 @@ def _sort_key(table: pa.Table, name: str, users: pa.Array, items: pa.Array) -> N
             f"{name}: there is neither a column rank (1 is best) nor score (higher is better); it has: {', '.join(table.column_names)}",
             field="rank",
         )
-    column = table.column(by).combine_chunks()
-    try:
-        key = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        raise DataError(f"{name}: {by} must be numbers and is {column.type}", field=by) from None
-    numbers = np.asarray(key, np.float64)
+    numbers = numbers_of(table, by, name)
     bad = np.flatnonzero(~np.isfinite(numbers))
     if len(bad):
         raise DataError(
@@ -215,14 +149,6 @@ def _sort_key(table: pa.Table, name: str, users: pa.Array, items: pa.Array) -> N
     if by.lower() in NAMES["score"]:
         return np.negative(numbers)
     return numbers
-
-
-def _check_same_type(ids: pa.Array, others: IdMap, name: str, role: str) -> None:
-    if len(others) and ids.type != others.values.type:
-        raise DataError(
-            f"{name}: {role} ids are {ids.type} here and {others.values.type} in the test; make them the same type",
-            field=role,
-        )
 
 
 @numba.njit(cache=True, nogil=True)

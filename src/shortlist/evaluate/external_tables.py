@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
@@ -16,9 +15,15 @@ from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribu
 from shortlist.data.guess import guess_project
 from shortlist.data.id_columns import id_array
 from shortlist.data.ids import IdMap
-from shortlist.data.times import to_milliseconds
 from shortlist.errors import DataError
-from shortlist.evaluate.external_lists import column_of, ids_of, read_rows
+from shortlist.evaluate.external_columns import (
+    column_of,
+    ids_of,
+    numbers_of,
+    read_rows,
+    refuse_other_type,
+    times_of,
+)
 from shortlist.evaluate.fold import REAL_TIME, Fold
 from shortlist.evaluate.leaks import Leak, split_leaks
 from shortlist.evaluate.measures import CatalogueStatistics, FloatArray, IntArray, RelevantItems
@@ -117,6 +122,11 @@ def test_of_tables(test: Any, train: Any, items: Any, users: Any) -> ExternalTes
     rows = _EventTable.read(test, "test")
     about_items = None if items is None else _EntityTable.read(items, "item", "items")
     past = None if train is None else _EventTable.read(train, "train")
+    if past is not None:
+        refuse_other_type(past.users, "train", rows.users, "the test", "user")
+        refuse_other_type(past.items, "train", rows.items, "the test", "item")
+    if about_items is not None:
+        refuse_other_type(about_items.ids, "items", rows.items, "the test", "item")
     people = IdMap.of(rows.users)
     known = [ids for ids in (about_items and about_items.ids, past and past.items) if ids is not None]
     in_catalogue = IdMap.of(*known) if known else IdMap.of(rows.items)
@@ -140,6 +150,8 @@ def test_of_tables(test: Any, train: Any, items: Any, users: Any) -> ExternalTes
         statistics.age,
     )
     about_users = None if users is None else _EntityTable.read(users, "user", "users")
+    if about_users is not None:
+        refuse_other_type(about_users.ids, "users", rows.users, "the test", "user")
     user_attributes = {} if about_users is None else about_users.attributes(people)
     groups = default_slices(catalogue, np.arange(len(people)), user_attributes, item_attributes)
     relevant = _relevant_items(owner, item, _gains(rows.table), len(people))
@@ -150,21 +162,17 @@ def test_of_tables(test: Any, train: Any, items: Any, users: Any) -> ExternalTes
 
 @dataclass(frozen=True)
 class _EventTable:
-    """A table of events and its ids."""
+    """A table of events, its ids, and its times, ms (rows,); None without a column of times."""
 
     table: pa.Table
     users: pa.Array
     items: pa.Array
+    times: NDArray[np.int64] | None
 
     @classmethod
     def read(cls, source: Any, name: str) -> _EventTable:
         table = read_rows(source, name)
-        return cls(table, ids_of(table, "user", name), ids_of(table, "item", name))
-
-    def times(self) -> NDArray[np.int64] | None:
-        """The times, ms (rows,); None without a column of times."""
-        column = column_of(self.table, "timestamp", "", False)
-        return None if column is None else to_milliseconds(self.table.column(column).combine_chunks())[0]
+        return cls(table, ids_of(table, "user", name), ids_of(table, "item", name), times_of(table, name))
 
 
 @dataclass(frozen=True)
@@ -229,7 +237,7 @@ def _past_statistics(past: _EventTable, test: _CodedTest, n: int) -> _PastStatis
     user, item = users.codes(past.users).astype(np.int64), test.items.codes(past.items).astype(np.int64)
     pairs = np.unique(user * n + item)
     pair_user, pair_item = pairs // n, pairs % n
-    time, test_time = past.times(), test.rows.times()
+    time, test_time = past.times, test.rows.times
     timed = time is not None and test_time is not None
     age = None
     if time is not None and test_time is not None:
@@ -266,13 +274,14 @@ def _gains(table: pa.Table) -> FloatArray:
     column = column_of(table, "gain", "test", False)
     if column is None:
         return np.ones(table.num_rows)
-    filled = pc.fill_null(table.column(column).combine_chunks().cast(pa.float64()), np.nan)
-    gain = np.asarray(filled.to_numpy(zero_copy_only=False), np.float64)
+    gain = numbers_of(table, column, "test", truth=True)
     bad = np.flatnonzero(~(gain >= 0) | np.isinf(gain))
     if len(bad):
         raise DataError(
             f"test: {column} must be 0 or more; row {bad[0] + 1} has {gain[bad[0]]}", field=column
         )
+    if not (gain > 0).any():
+        raise DataError(f"test: no row has a {column} above 0, so nothing is relevant", field=column)
     return gain
 
 

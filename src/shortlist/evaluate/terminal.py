@@ -97,10 +97,12 @@ def retriever_tables(report: RetrieverReport, test: str) -> Iterator[Table | Tex
 
 
 def tables_summary(facts: dict[str, Any]) -> Text:
-    """Return one line about the sizes of a training table and a test table."""
+    """Return a line about the sizes of a training table and a test table, and one about rows that are not used."""
+    aside = ", ".join(f"{count:,} {reason}" for reason, count in facts["train_set_aside"].items())
     return Text(
         f"{facts['train_events']:,} events of {facts['train_users']:,} people on {facts['items']:,} items; "
-        f"test: {facts['test_pairs']:,} pairs of {facts['test_users']:,} people",
+        f"test: {facts['test_pairs']:,} pairs of {facts['test_users']:,} people"
+        + (f"\nset aside in the training table: {aside}" if aside else ""),
         "dim",
     )
 

@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.ids import IdMap
-from shortlist.data.times import to_milliseconds
-from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
-from shortlist.evaluate.external_lists import column_of, ids_of
+from shortlist.evaluate.external_columns import column_of, ids_of, read_file, times_of
 from shortlist.retrieve.fusion.holdout import Kind, kind_of_split
 
 ROLES = ("user", "item", "timestamp")
@@ -69,7 +67,7 @@ def read_train_test(train: str, test: str) -> TrainTestTables:
     DataError
         Names the file and the column that is wrong.
     """
-    return train_test_tables(read_table(train), read_table(test), train, test)
+    return train_test_tables(read_file(train), read_file(test), train, test)
 
 
 def train_test_tables(
@@ -89,7 +87,8 @@ def train_test_tables(
     DataError
         Names the table and the column that is wrong.
     """
-    columns, test_columns = _columns(train, train_name), _columns(test, test_name)
+    columns = _columns(train, train_name)
+    _columns(test, test_name)
     dataset = _dataset(train, columns, train_name)
     ids = {role: ids_of(test, role, test_name) for role in ("user", "item")}
     if not test.num_rows:
@@ -102,14 +101,14 @@ def train_test_tables(
     bounds = np.searchsorted(pairs // width, np.arange(len(people) + 1))
     truth = [pairs[low:high] % width for low, high in pairwise(bounds)]
     users = dataset.users.ids.codes(people)
-    timed = columns["timestamp"] is not None
+    timed, moments = columns["timestamp"] is not None, times_of(test, test_name)
     kind: Kind = "random"
-    if timed and test_columns["timestamp"]:
-        moments, _ = to_milliseconds(test.column(test_columns["timestamp"]).combine_chunks())
+    if timed and moments is not None:
         known = users[row_person] >= 0
         kind = kind_of_split(dataset.log.user, dataset.log.time, users[row_person][known], moments[known])
     facts = {
         "train_events": len(dataset.log),
+        "train_set_aside": dict(dataset.check.set_aside),
         "train_users": len(dataset.users),
         "items": len(dataset.items),
         "test_pairs": len(pairs),
@@ -129,7 +128,12 @@ def _columns(table: pa.Table, name: str) -> dict[str, str | None]:
 
 
 def _dataset(train: pa.Table, columns: dict[str, str | None], name: str) -> Dataset:
-    """The shuffled training table as a data set."""
+    """The shuffled training table as a data set. Rows that it would set aside for their id or time are named before."""
+    if not train.num_rows:
+        raise DataError(f"{name} has no rows")
+    for role in ("user", "item"):
+        ids_of(train, role, name)
+    times_of(train, name)
     train = train.take(pa.array(np.random.default_rng(0).permutation(train.num_rows)))
     given = {role: column for role, column in columns.items() if column}
     return Dataset.from_frames(train, project=parse_project({"name": name, "data": {"columns": given}}))
