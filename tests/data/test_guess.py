@@ -312,3 +312,27 @@ def test_the_id_of_an_items_table(item: str, columns: list[str], key: str) -> No
     settings = guess_project(events, pa.table({name: ["i"] for name in columns})).items
     assert settings is not None
     assert settings.id == key
+
+
+def test_a_line_of_totals_says_nothing_about_the_others() -> None:
+    events = {"user_id": ["u1", "u2", "Total"], "item_id": ["i1", "i2", None], "rating": [5, 1, 900]}
+    assert guess_project(pa.table(events)).objectives["like"].at_least == 4
+
+
+def test_the_context_is_named() -> None:
+    events = {
+        "user_id": ["u1", "u2"],
+        "item_id": ["i1", "i2"],
+        "device": ["web", "tv"],
+        "price": [np.inf, np.inf],
+    }
+    lines = guess(pa.table(events)).notes["data.columns"].splitlines()
+    assert "Context of an event, which a request gives, too: device (category)." in lines
+    assert "Not used: price (without a finite number)." in lines
+
+
+def test_the_id_of_an_items_table_has_the_exact_name_first() -> None:
+    events = pa.table({"user_id": ["u1"], "item_id": ["i1"]})
+    items = guess_project(events, pa.table({"item_id": ["i1"], "Item_ID": ["x"]})).items
+    assert items is not None
+    assert items.id == "item_id"

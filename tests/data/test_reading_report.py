@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from shortlist.cli.main import app
-from shortlist.config.project import read_project
+from shortlist.config.project import parse_project, read_project
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 
@@ -60,7 +60,7 @@ def test_every_column_that_is_not_used_is_named() -> None:
     odd = {"seen": [{"a": 1}] * ROWS, "blob": [b"x"] * ROWS, "empty": [None] * ROWS, "tags": [["a"]] * ROWS}
     notes = Dataset.from_frames(events(**odd), pa.table({"item_id": IDS, "of": [[1.0]] * 7})).check.notes
     assert (
-        "events: the project does not use seen (of type struct<a: int64>), blob (of type binary), empty, "
+        "events: the project does not use seen (of type struct<a: int64>), blob (of type binary), empty (without any value), "
         "tags (of type list<item: string>)" in notes
     )
     assert "items: the project does not use of (of type list<item: double>)" in notes
@@ -199,7 +199,7 @@ def test_a_column_with_a_role_and_an_odd_type_is_an_error_of_ours_or_named(
 
 def test_a_column_of_kinds_without_any_value_is_not_used() -> None:
     notes = Dataset.from_frames(events(kind=pa.nulls(ROWS))).check.notes
-    assert "events: the project does not use kind" in notes
+    assert "events: the project does not use kind (without any value)" in notes
 
 
 def test_kinds_that_say_that_there_is_none_are_missing() -> None:
@@ -244,8 +244,58 @@ def test_how_attributes_are_read_is_said() -> None:
     assert dataset.items.attributes["released"].show(0) == "2025-04-10"
     assert {
         "items: price: read as decimal commas",
-        "items: released: read as dates with the day first",
+        "items: released: read as dates with the day first, without a zone as UTC: 2025-04-10 to 2025-04-16",
     } <= set(dataset.check.notes)
     [(column, what, count, _)] = warnings(dataset)
     assert (column, count) == ("added", 7)
     assert "no date says whether the day or the month comes first" in what
+
+
+def test_times_of_attributes_that_are_unlikely_are_warned_of() -> None:
+    items = pa.table({"item_id": IDS, "released": [45_000 + k for k in range(7)]})
+    dataset = Dataset.from_frames(events(), items)
+    assert "items: released: read as seconds: 1970-01-01 to 1970-01-01" in dataset.check.notes
+    [(column, what, _, _)] = warnings(dataset)
+    assert (column, "the day numbers of a spreadsheet" in what) == ("released", True)
+
+
+def test_rows_of_items_that_are_not_used_are_named() -> None:
+    items = pa.table({"item_id": [None, *IDS, "i3", ""], "genre": ["a", "b"] * 5})
+    found = {
+        problem.what: problem.examples for problem in Dataset.from_frames(events(), items).check.problems
+    }
+    assert found == {
+        "the id is missing": ["row 1"],
+        "an earlier row has the same id; the first row was kept": ["row 9: i3"],
+        "the id is an empty text": ["row 10"],
+    }
+
+
+def test_rows_of_context_have_the_numbers_of_the_file() -> None:
+    times = EVENTS["timestamp"][::-1]
+    project = parse_project(
+        {
+            "data": {
+                "columns": {"user": "user_id", "item": "item_id", "timestamp": "timestamp"},
+                "context": {"n": "number"},
+            }
+        }
+    )
+    values = ["x", *["1"] * (ROWS - 1)]
+    dataset = Dataset.from_frames(events(timestamp=times, n=values), project=project)
+    assert [problem.examples for problem in dataset.check.problems] == [["row 1: x"]]
+
+
+def test_empty_event_ids_and_slates_are_missing() -> None:
+    keys = ["", "NULL", " k "] + [f"k{k}" for k in range(ROWS - 3)]
+    check = (
+        dataset := Dataset.from_frames(events(event_id=keys * 1, slate_id=["", *["s"] * (ROWS - 1)]))
+    ).check
+    assert (check.kept, dataset.log.slate.tolist().count(-1)) == (ROWS, 1)
+    assert "events: event_id: 1 texts are no keys, such as NULL, and are taken for missing" in check.notes
+    assert any("event_id: blanks around 1 ids are left out" in note for note in check.notes)
+
+
+def test_a_long_value_is_cut_in_the_report() -> None:
+    [problem] = Dataset.from_frames(events(user_id=["x" * 600, *["u1"] * (ROWS - 1)])).check.problems
+    assert len(str(problem)) < 400

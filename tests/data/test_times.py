@@ -164,3 +164,11 @@ def test_one_time_costs_microseconds(monkeypatch: pytest.MonkeyPatch, text: str,
     monkeypatch.setattr(date_texts, "connect", None)
     assert moment(text) == expected
     assert moment(float("nan")) == moment(float("inf")) == NO_TIME
+
+
+def test_years_followed_by_days_are_refused() -> None:
+    times, reading = to_milliseconds(pa.array(["2025/04/05", "2025/13/04", "soon"]))
+    assert (times == NO_TIME).all()
+    assert "the second number is a day" in reading.fault
+    times, reading = to_milliseconds(pa.array(["2025-04-15", "2025-13-04"]))  # 15 says that months are second
+    assert ((times == NO_TIME).tolist(), reading.fault) == ([False, True], "")

@@ -12,7 +12,7 @@ from shortlist.data.entities import Entities
 from shortlist.data.entity_tables import EntityTable, make_entities, read_attribute
 from shortlist.data.event_check import UsableEvents, check_events
 from shortlist.data.event_columns import flat, read_positions, read_propensities
-from shortlist.data.id_columns import id_array
+from shortlist.data.id_columns import read_keys
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Log
 from shortlist.data.tables import Tables
@@ -59,7 +59,7 @@ def _log(
     file = tables.names["events"]
     slate = np.full(len(events.rows), -1, np.int32)
     if columns.slate:
-        ids = id_array(table.column(columns.slate), f"{file}: {columns.slate}").take(rows)
+        ids = read_keys(table.column(columns.slate), f"{file}: {columns.slate}", check.notes).take(rows)
         slate = IdMap.of(ids).codes(ids)
     kinds = sorted(set(events.kind.unique().to_pylist()))
     return Log(
@@ -73,7 +73,7 @@ def _log(
         read_positions(table, columns.position, file, events.rows, check),
         read_propensities(table, columns.propensity, file, events.rows, check),
         {
-            name: read_attribute(name, kind, flat(table.column(name)).take(rows), file, check)
+            name: read_attribute(name, kind, flat(table.column(name)).take(rows), file, check, events.rows)
             for name, kind in project.data.context.items()
         },
         events.arrival,

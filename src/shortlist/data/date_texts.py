@@ -14,6 +14,10 @@ from shortlist.engines.duckdb import connect
 from shortlist.engines.missing import MISSING
 
 ISO = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$"
+YEAR_FIRST = r"^\d{4}[-/](?P<b>\d{1,2})[-/](?P<c>\d{1,2})"
+DAYS_SECOND = (
+    "in some dates the second number is a day, and no date says that it is a month; write them as 2025-04-13"
+)
 NUMERIC = (
     r"^(?P<a>\d{1,2})(?P<s>[/.\-])(?P<b>\d{1,2})[/.\-](?P<c>\d{2}|\d{4})"
     r"(?:[ T,]+(?P<h>\d{1,2}):(?P<m>\d{2})(?::(?P<x>\d{2})(?:[.,](?P<f>\d{1,6})\d*)?)?\s*(?P<p>[AaPp]\.?[Mm]\.?)?)?"
@@ -70,6 +74,9 @@ def read_dates(array: pa.Array) -> TextTimes:
     )
     named = pc.if_else(pc.match_substring_regex(pc.fill_null(other, ""), NAMED), other, None)
     times = _cast(iso, named)
+    if _days_before_months(iso, times):
+        times = np.where(np.asarray(iso.is_valid()), NO_TIME, times)
+        return TextTimes(times, "dates", DAYS_SECOND)
     if parts.null_count == len(parts):
         return TextTimes(times, "dates")
     order, how, fault = _order(parts)
@@ -77,6 +84,16 @@ def read_dates(array: pa.Array) -> TextTimes:
         read = _numeric(parts, order)
         times = np.where(read == NO_TIME, times, read)
     return TextTimes(times, how, fault)
+
+
+def _days_before_months(iso: pa.Array, times: NDArray[np.int64]) -> bool:
+    """Return whether dates that begin with a year go on with the day: some have a second number above 12, and none a third one."""
+    if not (np.asarray(iso.is_valid()) & (times == NO_TIME)).any():
+        return False
+    numbers = pc.extract_regex(iso, YEAR_FIRST).drop_null()
+    second, third = (pc.struct_field(numbers, name).cast(pa.int64()).to_numpy() for name in "bc")
+    days = (second > MONTHS) & (second <= MOST_DAYS) & (third >= 1)
+    return bool(days.any()) and not bool((third > MONTHS).any())
 
 
 def _cast(iso: pa.Array, named: pa.Array) -> NDArray[np.int64]:

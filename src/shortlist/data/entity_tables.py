@@ -23,13 +23,14 @@ from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.date_texts import missing_texts
 from shortlist.data.entities import Entities
 from shortlist.data.event_columns import flat
+from shortlist.data.event_times import EventTimes
 from shortlist.data.id_columns import IdReading, read_ids
 from shortlist.data.ids import MAX_ID_LENGTH, IdMap
+from shortlist.data.log import repeated_rows
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
 from shortlist.data.tables import Tables
 from shortlist.data.texts import Texts
-from shortlist.data.times import to_milliseconds
 from shortlist.engines.plain_types import examples_of, shown
 from shortlist.errors import DataError
 
@@ -95,7 +96,8 @@ def _usable_ids(reading: IdReading, file: str, column: str, check: Check) -> pa.
 
     def report(bad: NDArray[np.bool_], what: str, fix: str) -> None:
         if bad.any():
-            check.problems.append(Problem("set aside", file, column, what, int(bad.sum()), [], fix))
+            told = [f"row {row + 1}" for row in np.flatnonzero(bad)[:3].tolist()]
+            check.problems.append(Problem("set aside", file, column, what, int(bad.sum()), told, fix))
 
     check.notes += reading.notes
     for warning in reading.warnings:
@@ -113,10 +115,11 @@ def _usable_ids(reading: IdReading, file: str, column: str, check: Check) -> pa.
         report(empty, "the id is an empty text", "Each row needs an id")
         bad = bad | empty
     ids = pc.if_else(pa.array(bad), pa.scalar(None, ids.type), ids)
-    repeated = len(ids) - int(bad.sum()) - len(pc.unique(ids).drop_null())
-    if repeated:
+    again = repeated_rows([IdMap.of(ids).codes(ids)]) & ~bad if len(ids) else bad
+    if again.any():
         what, fix = "an earlier row has the same id; the first row was kept", "Ids must be unique"
-        check.problems.append(Problem("set aside", file, column, what, repeated, [], fix))
+        told = [f"row {row + 1}: {ids[row].as_py()}" for row in np.flatnonzero(again)[:3].tolist()]
+        check.problems.append(Problem("set aside", file, column, what, int(again.sum()), told, fix))
     return ids
 
 
@@ -169,8 +172,15 @@ def _titles(source: EntityTable, name: str) -> list[str | None]:
     return titles
 
 
-def read_attribute(name: str, kind: AttributeKind, column: pa.Array, file: str, check: Check) -> Attribute:
-    """Make an attribute, and warn of values that it cannot hold, which become unknown.
+def read_attribute(
+    name: str,
+    kind: AttributeKind,
+    column: pa.Array,
+    file: str,
+    check: Check,
+    rows: NDArray[np.int64] | None = None,
+) -> Attribute:
+    """Make an attribute, and warn of values that it cannot hold, which become unknown; `rows`: those of the file, if not all.
 
     Raises
     ------
@@ -185,8 +195,11 @@ def read_attribute(name: str, kind: AttributeKind, column: pa.Array, file: str, 
         what = "lists of fractions are taken for lists of words, a word for each different number"
         fix = 'Write kind = "embedding" for vectors, or leave the attribute out'
         check.problems.append(Problem("warning", file, name, what, 0, [], fix))
-    how, fault = _how(kind, column)
+    how, fault, doubts = _how(kind, column)
     check.notes += [f"{file}: {name}: {how}"] if how else []
+    for doubt in doubts:
+        fix = "If they mean other times, convert the column with a query"
+        check.problems.append(Problem("warning", file, name, doubt, 0, [], fix))
     unknown = _unknown(attribute)
     if unknown is None:
         return attribute
@@ -198,21 +211,24 @@ def read_attribute(name: str, kind: AttributeKind, column: pa.Array, file: str, 
     lost = np.flatnonzero(unknown & given)
     if len(lost):
         what = f"the value cannot be read as {kind}, and is unknown{fault}"
-        rows = [f"row {row + 1}: {str(shown(column[row]))[:60]}" for row in lost[:3].tolist()]
+        place = np.arange(len(column)) if rows is None else rows
+        told = [f"row {place[row] + 1}: {str(shown(column[row]))[:60]}" for row in lost[:3].tolist()]
         fix = "Correct the export, or give the attribute another kind"
-        check.problems.append(Problem("warning", file, name, what, len(lost), rows, fix))
+        check.problems.append(Problem("warning", file, name, what, len(lost), told, fix))
     return attribute
 
 
-def _how(kind: AttributeKind, column: pa.Array) -> tuple[str, str]:
-    """Say how numbers and times that are stored as something else are read, and why some are not."""
+def _how(kind: AttributeKind, column: pa.Array) -> tuple[str, str, list[str]]:
+    """Say how numbers and times that are stored as something else are read, why some are not, and what makes it unlikely."""
     if kind == "number" and not is_numeric(column.type):
         reading = read_numbers(column)
-        return ("" if reading is None or not reading.how else f"read as {reading.how}"), ""
+        return ("" if reading is None or not reading.how else f"read as {reading.how}"), "", []
     if kind == "time" and not pa.types.is_temporal(column.type):
-        times = to_milliseconds(column)[1]
-        return f"read as {times.unit}", f" ({times.fault})" if times.fault else ""
-    return "", ""
+        read = EventTimes.of(column)
+        known = read.times != NO_TIME
+        fault = read.fault.removeprefix("not a time").removeprefix(": ")
+        return read.note(known).removeprefix("times "), f" ({fault})" if fault else "", read.doubts(known)
+    return "", "", []
 
 
 def _unknown(attribute: Attribute) -> NDArray[np.bool_] | None:

@@ -14,7 +14,7 @@ from shortlist.config.project import Project
 from shortlist.data.check import Check, Problem
 from shortlist.data.event_columns import check_columns, examples, flat
 from shortlist.data.event_times import DAY_MS, EventTimes
-from shortlist.data.id_columns import IdReading, id_array, read_ids
+from shortlist.data.id_columns import IdReading, read_ids, read_keys
 from shortlist.data.ids import MAX_ID_LENGTH, IdMap
 from shortlist.data.log import repeated_rows
 from shortlist.data.no_time import NO_TIME
@@ -147,9 +147,9 @@ class _EventChecker:
         bad = bad & self.keep
         count = int(bad.sum())
         if count:
-            problem = Problem(
-                "set aside", self.file, column, what, count, examples(self.table, bad, self.shown), fix
-            )
+            columns = list(dict.fromkeys([*self.shown, column]))
+            shown = examples(self.table, bad, columns)
+            problem = Problem("set aside", self.file, column, what, count, shown, fix)
             self.check.set_rows_aside(reason, problem)
             self.keep[bad] = False
 
@@ -286,7 +286,7 @@ class _EventChecker:
     def _duplicates(self, user: pa.Array, item: pa.Array, times: NDArray[np.int64], kind: pa.Array) -> None:
         name = self.columns.event_id
         if name:
-            ids = id_array(self.table.column(name), f"{self.file}: {name}")
+            ids = read_keys(self.table.column(name), f"{self.file}: {name}", self.check.notes)
             self._set_aside(
                 repeated_rows([_codes(ids)]) & ~_mask(ids.is_null()),
                 name,

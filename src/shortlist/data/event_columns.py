@@ -24,6 +24,8 @@ ROLES = (
     "position",
     "propensity",
 )
+LONGEST = 80
+"""Characters of a value that a finding shows."""
 LAST_POSITION = int(np.iinfo(np.int16).max)
 
 
@@ -141,9 +143,14 @@ def examples(table: pa.Table, bad: NDArray[np.bool_], columns: list[str]) -> lis
     """Return a few rows that are marked, with the values of some columns."""
     rows = np.flatnonzero(bad)[:3]
     return [
-        f"row {row + 1}: " + ", ".join(f"{name}={shown(table.column(name)[row])}" for name in columns)
+        f"row {row + 1}: " + ", ".join(f"{name}={_short(shown(table.column(name)[row]))}" for name in columns)
         for row in rows.tolist()
     ]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def flat(column: pa.ChunkedArray) -> pa.Array:

@@ -92,6 +92,19 @@ def read_ids(column: Any, where: str, as_text: bool = False) -> IdReading:
     return _stripped(array, where, notes)
 
 
+def read_keys(column: Any, where: str, notes: list[str]) -> pa.Array:
+    """Return the keys of a column in which rows may have none, such as those of slates; what was not taken as it is goes to `notes`."""
+    reading = read_ids(column, where)
+    notes += reading.notes
+    none = reading.faulty
+    if pa.types.is_string(reading.ids.type):
+        none = none | np.asarray(pc.equal(pc.fill_null(reading.ids, ""), "")).astype(bool)
+    lost = int((reading.no_id | reading.faulty).sum())
+    if lost:
+        notes.append(f"{where}: {lost:,} texts are no keys, such as NULL, and are taken for missing")
+    return pc.if_else(pa.array(none), pa.scalar(None, reading.ids.type), reading.ids)
+
+
 def _given(column: Any, where: str) -> pa.Array:
     try:
         return column if isinstance(column, pa.Array) else pa.array(column)

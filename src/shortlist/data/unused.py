@@ -54,5 +54,9 @@ def _named(field: pa.Field) -> str:
         or pa.types.is_binary(kind)
         or pa.types.is_duration(kind)
         or pa.types.is_time(kind)
+        or pa.types.is_interval(kind)
     )
-    return f"{field.name} (of type {kind})" if odd else field.name
+    name = field.name if field.name.strip() else repr(field.name)
+    if pa.types.is_null(kind):
+        return f"{name} (without any value)"
+    return f"{name} (of type {kind})" if odd else name

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shortlist.config.project import Project, parse_project
 from shortlist.data.frames import to_arrow
@@ -80,6 +81,9 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
     events = to_arrow(events, "events")
     tables = {r: to_arrow(t, r) for r, t in (("items", items), ("users", users)) if t is not None}
     roles = guess_roles(events)
+    told = _with_ids(events, roles.columns)
+    if told is not events:
+        events, roles = told, guess_roles(told)
     columns = roles.columns
     context = guess_context(events, roles)
     data: dict[str, Any] = {"events": "events", "columns": {r: c for r, c in columns.items() if c}}
@@ -113,12 +117,20 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
     )
 
 
+def _with_ids(events: pa.Table, columns: Mapping[str, str | None]) -> pa.Table:
+    """Leave out rows without a user or an item, such as a line of totals: their values say nothing about the others."""
+    user, item = (events.column(str(columns[role])) for role in ("user", "item"))
+    both = pc.and_(user.is_valid(), item.is_valid())
+    count = pc.sum(both).as_py() or 0
+    return events.filter(both) if 0 < count < events.num_rows else events
+
+
 def _entity(table: pa.Table, role: str, in_events: str) -> tuple[dict[str, Any], str]:
     """Guess the settings of an items or users table, with reasons; `in_events`: the column of the events that holds its ids."""
     singular = "item" if role == "items" else "user"
-    known = {column.lower(): column for column in table.column_names}
+    known = {column.lower(): column for column in reversed(table.column_names)}
     key = (
-        known.get(in_events.lower())
+        (in_events if in_events in table.column_names else known.get(in_events.lower()))
         or known.get("id")
         or find_column(table, singular)
         or table.column_names[0]

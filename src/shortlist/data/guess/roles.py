@@ -247,6 +247,9 @@ def guess_context(events: pa.Table, roles: Roles) -> dict[str, str]:
             left.setdefault(reason, []).append(column)
         else:
             context[column] = kind
+    if context:
+        named = ", ".join(f"{column} ({kind})" for column, kind in context.items())
+        roles.lines.append(f"Context of an event, which a request gives, too: {named}.")
     roles.lines += [f"Not used: {', '.join(names)} ({reason})." for reason, names in left.items()]
     return context
 
@@ -256,6 +259,8 @@ def _no_value(column: pa.ChunkedArray) -> str:
     reading = None if column.null_count == len(column) else read_numbers(column)
     if reading is None and column.null_count < len(column):
         return f"of type {column.type}, which cannot be read as numbers"
+    if reading is not None and is_numeric(column.type) and not np.isfinite(reading.numbers).any():
+        return "without a finite number"
     if reading is not None and not reading.mostly_numbers:
         return "texts that cannot be read as numbers"
     return "what came of the event, which a request cannot know"
