@@ -30,3 +30,8 @@ def test_cuts_are_in_order_and_split_no_instant(dataset: Dataset) -> None:
 def test_too_short_a_log_is_refused() -> None:
     with pytest.raises(DataError, match="too few"):
         stage_cuts(Dataset.from_frames(EVENTS).log, EvaluateSettings())
+
+
+def test_an_empty_past_is_not_called_one_of_impressions() -> None:
+    with pytest.raises(DataError, match="no event is left before the test"):
+        stage_cuts(Dataset.from_frames(EVENTS).before(0).log, EvaluateSettings())

@@ -63,6 +63,11 @@ def stage_cuts(log: Log, settings: EvaluateSettings) -> Cuts:
 def _moment(log: Log, fraction: float) -> int:
     """The time of the event (without impressions) at a fraction of the log."""
     times = log.time[log.acted]
+    if not len(log):
+        raise DataError(
+            "no event is left before the test: the log has too few events, or all of them at one moment; a data set needs some hundred "
+            "events over time"
+        )
     if not len(times):
         raise DataError("the log has impressions only; a model cannot learn from it")
     return int(times[min(int(len(times) * fraction), len(times) - 1)])
