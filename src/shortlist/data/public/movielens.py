@@ -9,9 +9,8 @@ import re
 from pathlib import Path
 
 import pyarrow as pa
-from pyarrow import csv
 
-from shortlist.data.public.tables import PublicTables
+from shortlist.data.public.tables import PublicTables, read_lines, renamed
 from shortlist.engines.duckdb import read_table
 from shortlist.errors import DataError
 
@@ -58,14 +57,7 @@ def _columns(path: Path, names: list[str], delimiter: str, encoding: str = "utf-
         raise DataError(f"{path}: the encoding must be {encoding.upper()} ({error})") from None
     if len(delimiter) > 1:
         text, delimiter = text.replace("\t", " ").replace(delimiter, "\t"), "\t"
-    try:
-        return csv.read_csv(
-            pa.BufferReader(text.encode()),
-            csv.ReadOptions(column_names=names),
-            csv.ParseOptions(delimiter=delimiter, quote_char=False),
-        )
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: {error}") from None
+    return read_lines(text.encode(), path, names, delimiter, {"zip": pa.string(), "title": pa.string()})
 
 
 def _movielens_100k(folder: Path) -> PublicTables:
@@ -99,12 +91,12 @@ def _movielens_dat(folder: Path) -> PublicTables:
 
 
 def _movielens_csv(folder: Path) -> PublicTables:
-    events = read_table(str(folder / "ratings.csv")).rename_columns(
-        {"userId": "user_id", "movieId": "item_id"}
-    )
+    ratings, movies = folder / "ratings.csv", folder / "movies.csv"
+    events = renamed(read_table(str(ratings)), {"userId": "user_id", "movieId": "item_id"}, ratings)
     items = None
-    if (folder / "movies.csv").exists():
-        items = _with_genres(read_table(str(folder / "movies.csv")).rename_columns({"movieId": "item_id"}))
+    if movies.exists():
+        names = {"movieId": "item_id", "title": "title", "genres": "genres"}
+        items = _with_genres(renamed(read_table(str(movies)), names, movies))
     return PublicTables(events, items, None)
 
 

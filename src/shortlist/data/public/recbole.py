@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
-from shortlist.data.public.tables import PublicTables
+from shortlist.data.public.tables import PublicTables, read_lines
 from shortlist.errors import DataError
 
 TYPES = ("token", "token_seq", "float", "float_seq")
@@ -65,18 +64,12 @@ def read_recbole_file(path: str) -> pa.Table | None:
                 f"{path}: header field {column!r} should be name:type with a type of {', '.join(TYPES)}",
                 field=name,
             )
+        if name in columns:
+            raise DataError(f"{path}: there are two columns {name!r}; rename or remove one", field=name)
         columns[name] = pa.float64() if kind == "float" else pa.string()
         if kind.endswith("_seq"):
             sequences.append(name)
-    try:
-        table = csv.read_csv(
-            path,
-            csv.ReadOptions(column_names=[column.partition(":")[0] for column in header], skip_rows=1),
-            csv.ParseOptions(delimiter="\t", quote_char=False),
-            csv.ConvertOptions(column_types=columns, strings_can_be_null=True, null_values=[""]),
-        )
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path}: {error}") from None
+    table = read_lines(Path(path).read_bytes(), Path(path), list(columns), "\t", columns, skip=1)
     for name in sequences:
         words = pc.split_pattern(pc.fill_null(table.column(name), ""), " ")
         table = table.set_column(table.column_names.index(name), name, words)
