@@ -319,6 +319,16 @@ def test_a_line_of_totals_says_nothing_about_the_others() -> None:
     assert guess_project(pa.table(events)).objectives["like"].at_least == 4
 
 
+def test_an_answer_in_mixed_words_is_no_context() -> None:
+    events = {"user_id": ["u1", "u2", "u3"], "item_id": ["i1", "i2", "i3"], "liked": ["true", "1", "0"]}
+    found = guess(pa.table(events))
+    assert dict(found.project.data.context) == {}
+    assert (
+        "Not used: liked (what came of the event, which a request cannot know)."
+        in found.notes["data.columns"]
+    )
+
+
 def test_the_context_is_named() -> None:
     events = {
         "user_id": ["u1", "u2"],

@@ -239,7 +239,8 @@ def guess_context(events: pa.Table, roles: Roles) -> dict[str, str]:
         if column in roles.used:
             continue
         kind, reason = None, _no_value(events.column(column))
-        if column not in outcomes and not comes_with_event(column):
+        text = is_text(events.schema.field(column).type)
+        if column not in outcomes and not comes_with_event(column) and not (text and is_outcome(column)):
             kind, reason = _context_kind(column, events.column(column))
             if kind is not None and _describes_item(events, column, str(roles.columns["item"])):
                 kind, reason = None, "always the same for an item, so it belongs into the items table"
