@@ -114,7 +114,7 @@ def test_a_retriever_alone(rows: list[dict[str, Any]]) -> None:
     assert one.items == model.recommend(["u1"], n=4)[0].items
     assert len(model.recommend(pd.Series(["u1", "u2"]), n=4)) == 2
     with pytest.raises(RequestError, match="a user id or a list of user ids"):
-        model.recommend(b"u1")  # type: ignore[call-overload]
+        model.recommend(b"u1")
 
 
 def test_slates_become_frames_without_pandas(fitted: shortlist.Recommender) -> None:

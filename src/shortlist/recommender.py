@@ -214,10 +214,7 @@ class Recommender:
         self.state.forget(user)
 
     def change_item(self, item: Any, change: Mapping[str, Any]) -> None:
-        """Add, change or retire one item: `title`, `attributes` (name → value; None: unknown), `retired`.
-
-        Many at once are cheaper by `state.change_items`. Raises `RequestError` naming the field.
-        """
+        """Add, change or retire one item: `title`, `attributes` (None: unknown), `retired`; many at once: `state.change_items`."""
         self.state.check_changes(changes := [ItemChange.of(item, change)])
         self.state.change_items(changes)
 
