@@ -55,6 +55,7 @@ def test_what_was_guessed_is_told(rows: list[dict[str, Any]], capsys: pytest.Cap
     recommender = shortlist.fit(rows, titles)
     told = capsys.readouterr().out
     assert "Dataset(80 users, 40 items, 3,000 events)" in told
+    assert "Columns: user_id is the user, item_id is the item, timestamp is the timestamp" in told
     assert "guessed: No column is the value of an event" in told
     assert "Objectives: event (probability)" in told
     assert recommender.recommend(user="u1", n=1).items[0].title.startswith("Item ")

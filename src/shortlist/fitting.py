@@ -58,6 +58,10 @@ def _tell(recommender: Recommender) -> None:
 
     console, check = Console(markup=False, emoji=False), recommender.dataset.check
     console.print(f"{recommender.dataset!r}", highlight=False)
+    columns = recommender.project.data.columns.model_dump(exclude_none=True)
+    console.print(
+        f"Columns: {', '.join(f'{c} is the {role}' for role, c in columns.items())}", highlight=False
+    )
     for line in (*check.notes, *map(str, check.problems)):
         console.print(line, style="dim", highlight=False)
     objectives = ", ".join(f"{name} ({o.kind})" for name, o in recommender.project.objectives.items())

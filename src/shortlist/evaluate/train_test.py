@@ -71,7 +71,10 @@ class RetrieverReport:
     choice: Choice | None = None
 
     def __repr__(self) -> str:
-        main = ", ".join(f"{name} {e.value:.4f}" for name, e in list(self.metrics.items())[:2])
+        main = ", ".join(
+            f"{name} {e.value:.4f} ({e.low:.4f} to {e.high:.4f})"
+            for name, e in list(self.metrics.items())[:2]
+        )
         return f"RetrieverReport({self.retriever!r}: {main})"
 
     def to_json(self) -> dict[str, Any]:
