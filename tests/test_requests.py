@@ -94,3 +94,12 @@ def test_a_batch_is_one_request_a_user() -> None:
         with pytest.raises(RequestError) as error:
             requests_for(users, 3, contexts, options)  # type: ignore[arg-type]
         assert error.value.field == field
+
+
+def test_a_moment_can_lie_before_1970() -> None:
+    """A log of 1950 is evaluated as of its own time."""
+    assert RecommendRequest(now=-631_152_000_000).now == -631_152_000_000
+    with pytest.raises(RequestError, match="now must be a whole number from -2"):
+        RecommendRequest(now=-(2**63))
+    with pytest.raises(RequestError, match="seed must be a whole number from 0"):
+        RecommendRequest(seed=-1)

@@ -126,12 +126,12 @@ class RecommendRequest:
             value = getattr(self, name)
             if value is not None:
                 self._set(name, _strength(value, name, most))
-        for name in ("seed", "now"):
+        for name, least, low in (("seed", "0", 0), ("now", "-2^62", -(2**62))):  # a log can lie before 1970
             value = getattr(self, name)
             if value is not None and (
-                isinstance(value, bool) or not isinstance(value, numbers.Integral) or not 0 <= value < 2**63
+                isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value < 2**63
             ):
-                raise RequestError(f"{name} must be a whole number from 0 to 2^63 - 1", field=name)
+                raise RequestError(f"{name} must be a whole number from {least} to 2^63 - 1", field=name)
 
     def _set(self, name: str, value: Any) -> None:
         """Store a normalised value while the instance is being made."""
