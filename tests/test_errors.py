@@ -11,7 +11,9 @@ from shortlist import errors
 
 def test_all_errors_have_one_base_class() -> None:
     classes = [
-        value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning)
     ]
     assert len(classes) >= 9
     assert all(issubclass(cls, errors.ShortlistError) for cls in classes)

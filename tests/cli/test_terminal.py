@@ -30,7 +30,7 @@ def output(monkeypatch: pytest.MonkeyPatch) -> Console:
 
 def test_titles_in_brackets_are_shown(output: Console) -> None:
     item = SimpleNamespace(title="[rec] 2", predictions={"event": 0.25}, reason="Because you saw [/red]")
-    slate: Any = SimpleNamespace(user="[u]", user_known=False, items=[item], unknown_items=["[x]"])
+    slate: Any = SimpleNamespace(user="[u]", user_known=False, items=[item], warnings=["no item [x]"])
     terminal.show_slate(slate, parse_project({}))
     text = output.export_text()
     for words in (
@@ -38,7 +38,7 @@ def test_titles_in_brackets_are_shown(output: Console) -> None:
         "[rec] 2",
         "25.0%",
         "Because you saw [/red]",
-        "ignored: [x]",
+        "warning: no item [x]",
     ):
         assert words in text
 

@@ -42,7 +42,7 @@ def test_experiments_are_checked_with_the_project(world: World) -> None:
     assert list(project().experiments["x"].arms) == ["now", "varied"]
     for bad, said in (
         ({"metric": "sleep"}, "sleep"),
-        ({"arms": {"now": {}}}, "at least 2 items"),
+        ({"arms": {"now": {}}}, "at least 2 entries"),
         ({"arms": {"now": {}, "b": {"weights": {"sleep": 1}}}}, "sleep"),
         ({"guard_rails": ["sleep"]}, "sleep"),
     ):

@@ -105,8 +105,9 @@ def test_answers_in_ids(name: str, dataset: Dataset, models: dict[str, Retriever
         assert item not in {r.item for r in near}
     with pytest.raises(RequestError, match="no item"):
         model.rank_items(user, ["no such item"])
-    with pytest.raises(RequestError, match="list of user ids"):
-        model.recommend("u1")
+    assert model.recommend(user, 3).items == model.recommend([user], 3)[0].items
+    with pytest.raises(RequestError, match="a user id or a list of user ids"):
+        model.recommend(b"u1")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.guess import guess_project
-from shortlist.errors import ProjectError
+from shortlist.data.waiting import leave_out_waiting
+from shortlist.errors import ProjectError, TrainingWarning
 from shortlist.store.merge import MergedDataset, StorePosition
 
 
@@ -17,6 +19,8 @@ def training_data(
     data: Any, items: Any, users: Any, project: Project | None
 ) -> tuple[MergedDataset, Project]:
     """Return the log to train on, and the project: the given one, or one that is guessed from tables.
+
+    Objectives that wait for events are left out, with a `TrainingWarning`.
 
     Raises
     ------
@@ -34,10 +38,15 @@ def training_data(
             raise ProjectError(
                 "a project is guessed from tables of events, not from a data set; write Recommender(project).fit(dataset)"
             )
-        return (data if isinstance(data, MergedDataset) else alone(data)), project
-    if project is not None:
-        return alone(Dataset.from_frames(data, items, users, project)), project
-    return alone(Dataset.from_frames(data, items, users)), guess_project(data, items, users)
+        log = data if isinstance(data, MergedDataset) else alone(data)
+    elif project is not None:
+        log = alone(Dataset.from_frames(data, items, users, project))
+    else:
+        log, project = alone(Dataset.from_frames(data, items, users)), guess_project(data, items, users)
+    ready = leave_out_waiting(project, log.dataset.log)
+    for reason in ready.waiting.values():
+        warnings.warn(reason, TrainingWarning, stacklevel=3)
+    return log, ready.project
 
 
 def alone(dataset: Dataset) -> MergedDataset:

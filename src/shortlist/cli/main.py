@@ -68,6 +68,16 @@ app.add_typer(experiment_app, name="experiment", rich_help_panel="Operate")
 
 def main() -> None:
     """Run a command. An error that the user can correct is printed as a sentence, without a traceback; exit code 2."""
+    with warnings.catch_warnings():
+        _show_warnings_as_sentences()
+        try:
+            app()
+        except ShortlistError as error:
+            print_labelled("error", error.message, "red", TextConsole(stderr=True))
+            sys.exit(2)
+
+
+def _show_warnings_as_sentences() -> None:
     show_other = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
@@ -77,11 +87,6 @@ def main() -> None:
             show_other(message, category, *rest, **options)
 
     warnings.showwarning = show
-    try:
-        app()
-    except ShortlistError as error:
-        print_labelled("error", error.message, "red", TextConsole(stderr=True))
-        sys.exit(2)
 
 
 if __name__ == "__main__":

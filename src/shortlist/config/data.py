@@ -66,6 +66,9 @@ class DataSettings(Settings):
     """Event column → kind, for columns that describe the situation of the event (device, time of day, …)."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """Which engine runs the SQL of the features in training: DuckDB in this process, or Spark (extra `spark`)."""
+    kinds: dict[str, str] = Field(default_factory=dict)
+    """Kind of event → what it is, for kinds that the log does not hold yet. The server takes events of these kinds, and objectives
+    on them wait until there are enough. `impression` is always taken."""
     negative_kind: str | None = None
     """The kind that events with a value below 0 get, for logs that write returns as negative quantities or amounts."""
     user_ids: Literal["given", "text"] = "given"

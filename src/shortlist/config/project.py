@@ -57,6 +57,8 @@ class Project(Settings):
     users: TableSettings | None = None
     objectives: dict[str, Objective] = Field(default_factory=dict, validate_default=True)
     """Name → objective (default: `event`, the probability of an event of kind `event`)."""
+    waiting: dict[str, Objective] = Field(default_factory=dict)
+    """Objectives that wait for events of their kinds; training moves them here from `objectives`, and back."""
     features: list[dict[str, Any]] = Field(default_factory=list)
     """The features of the ranker, as tables with `name`, `kind` and the kind's own settings."""
     retrieve: RetrieveSettings = Field(default_factory=RetrieveSettings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project
 from shortlist.data.check import Check
 from shortlist.data.contradictions import warn_of_contradictions
@@ -17,6 +18,7 @@ from shortlist.data.ids import IdMap
 from shortlist.data.log import Log
 from shortlist.data.tables import Tables
 from shortlist.data.unused import report_reading
+from shortlist.data.waiting import can_wait
 from shortlist.errors import DataError
 
 
@@ -61,7 +63,7 @@ def _log(
     if columns.slate:
         ids = read_keys(table.column(columns.slate), f"{file}: {columns.slate}", check.notes).take(rows)
         slate = IdMap.of(ids).codes(ids)
-    kinds = sorted(set(events.kind.unique().to_pylist()))
+    kinds = sorted({*events.kind.unique().to_pylist(), *project.data.kinds, IMPRESSION})
     return Log(
         kinds,
         users.codes(events.user),
@@ -88,9 +90,11 @@ def _check_objectives(project: Project, log: Log) -> None:
         if unknown:
             raise DataError(
                 f"{project.where(f'{field}.events')}{field}: no event is of kind {', '.join(unknown)}; "
-                f"the log has: {', '.join(log.kinds)}",
+                f"the log has: {', '.join(log.kinds)}. Kinds that do not occur yet are declared in [data.kinds]",
                 field=f"{field}.events",
             )
+        if can_wait(project, objective):
+            continue
         if not log.is_kind(objective.events, objective.at_least).any():
             raise DataError(
                 f"{project.where(field)}{field}: no event fulfils it "

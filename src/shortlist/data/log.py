@@ -72,6 +72,11 @@ class Log:
         context = {name: attribute.take(index) for name, attribute in self.context.items()}
         return replace(self, **arrays, context=context, arrival=arrival)
 
+    def with_kinds(self, names: Iterable[str]) -> Log:
+        """Return the log with further kinds of events, which may not occur yet; codes stay as they are."""
+        more = [name for name in dict.fromkeys(names) if name not in self.kinds]
+        return replace(self, kinds=[*self.kinds, *more]) if more else self
+
     def is_kind(self, names: Iterable[str], at_least: float | None = None) -> NDArray[np.bool_]:
         """Return which events are of these kinds, and have at least this value where one is given; bool (n,)."""
         names = set(names)

@@ -20,6 +20,8 @@ from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
+from shortlist.data.split import cut_for_test
+from shortlist.data.waiting import leave_out_waiting
 from shortlist.evaluate.catalogue import catalogue_statistics
 from shortlist.evaluate.comparison import ComparisonResult, FoldSlates, compare_slates
 from shortlist.evaluate.fold import Fold
@@ -85,6 +87,9 @@ def evaluate(
         If the test has no relevant items.
     """
     project = recommender.project if isinstance(recommender, Recommender) else recommender
+    if project.data.kinds:
+        past = dataset.before(cut_for_test(dataset.log, project.evaluate))
+        project = leave_out_waiting(project, past.log).project
     refuse_sampling(project.evaluate.candidates)
     truths = truth if isinstance(truth, Mapping) else {project.relevant: truth} if truth is not None else {}
     evaluation = _Evaluation(project, dataset, truths, others or {})

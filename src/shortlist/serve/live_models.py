@@ -140,6 +140,10 @@ def warm_up(recommender: Recommender) -> None:
     for size in (1, 3):
         recommender.recommend(users=[None, *users][:size], n=10)
     recommender.recommend(history=[], n=1)
+    # the first added item would load libraries while others wait; this one is never taken into the catalogue
+    state = recommender.state
+    unused: int | str = -1 if state.catalogue.items.ids.python_type is int else "an item that is never added"
+    state.prepare_changes([ItemChange(unused)])
 
 
 CatalogueUpdates = Sequence[tuple[LoadedModel, PreparedChanges]]

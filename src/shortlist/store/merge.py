@@ -132,6 +132,7 @@ def merge_store(
         Stored events that cannot be used are counted in `dataset.check`.
     """
     position = (position or StorePosition()).within(store)
+    base = replace(base, log=base.log.with_kinds([*settings.kinds, IMPRESSION]))
     base = _with_text_ids(base) if settings.user_ids == "text" else base
     operations = store.operations_since(position.operation)
     check = Check(base.check.read, 0, dict(base.check.set_aside), list(base.check.problems))

@@ -41,6 +41,7 @@ def add(app: FastAPI, service: Service) -> None:
             "events": len(data.log),
             "max_n": MAX_N,
             "objectives": {n: {"kind": o.kind, "weight": o.weight} for n, o in project.objectives.items()},
+            "waiting": list(project.waiting),
             "view": project.view,
             "context": {
                 n: list(a.vocabulary) for n, a in data.log.context.items() if isinstance(a, CategoryAttribute)
