@@ -28,7 +28,8 @@ def orders(clicks: int = 0) -> list[dict[str, Any]]:
         rows.append(
             {"user_id": f"u{user}", "item_id": f"i{item}", "timestamp": START + 600 * k, "kind": "order"}
         )
-    for row in rng.choice(rows, clicks).tolist():
+    for at in rng.integers(0, len(rows), clicks).tolist():
+        row = rows[at]
         rows.append({**row, "timestamp": row["timestamp"] - 60, "kind": "click"})
     return sorted(rows, key=lambda row: row["timestamp"])
 

@@ -99,7 +99,7 @@ def _check_uses(project: Project, reasons: Mapping[str, str], ready: Mapping[str
         for arm_name, arm in experiment.arms.items():
             uses += [(f"{field}.arms.{arm_name}", name) for name in (*arm.weights, *arm.at_least)]
     for field, name in uses:
-        if name in reasons:
+        if name is not None and name in reasons:
             raise DataError(
                 f"{project.where(field)}{field}: objective {name!r} waits ({reasons[name]}); take it out until it is learnt",
                 field=field,

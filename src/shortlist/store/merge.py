@@ -132,8 +132,7 @@ def merge_store(
         Stored events that cannot be used are counted in `dataset.check`.
     """
     position = (position or StorePosition()).within(store)
-    base = replace(base, log=base.log.with_kinds([*settings.kinds, IMPRESSION]))
-    base = _with_text_ids(base) if settings.user_ids == "text" else base
+    base = _as_set(base, settings)
     operations = store.operations_since(position.operation)
     check = Check(base.check.read, 0, dict(base.check.set_aside), list(base.check.problems))
     items, retired = _with_operations(base.items, operations, retired, check)
@@ -203,10 +202,11 @@ def _entity_change(operation: Operation) -> EntityChange:
     return EntityChange(operation.about, body.get("title"), body.get("attributes") or {})
 
 
-def _with_text_ids(base: Dataset) -> Dataset:
-    """The data set with the ids of users as texts, so that guests can be among them."""
+def _as_set(base: Dataset, settings: DataSettings) -> Dataset:
+    """The data set with the declared kinds of events, and with ids of users as texts where guests are to be among them."""
+    base = replace(base, log=base.log.with_kinds([*settings.kinds, IMPRESSION]))
     ids = base.users.ids
-    if ids.python_type is str:
+    if settings.user_ids != "text" or ids.python_type is str:
         return base
     titles, attributes = base.users.titles, base.users.attributes
     return replace(base, users=Entities(IdMap(ids.values.cast(pa.string())), titles, attributes))
