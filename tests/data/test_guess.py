@@ -293,7 +293,8 @@ def test_negative_quantities_are_returns(kinds: dict[str, int] | None, kind: str
     assert objectives(events) == {kind: ([kind], None, 1.0), "return": (["return"], None, -1.0)}
     assert dict(project.retrieve.weights) == {"return": 0.0}
     log = Dataset.from_frames(events).log
-    assert dict(zip(log.kinds, np.bincount(log.kind).tolist(), strict=True)) == {kind: 40, "return": 20}
+    counts = dict(zip(log.kinds, np.bincount(log.kind, minlength=len(log.kinds)).tolist(), strict=True))
+    assert counts == {kind: 40, "return": 20, "impression": 0}
     assert not (log.value[log.is_kind([kind])] < 0).any()
 
 

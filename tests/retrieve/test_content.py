@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from shortlist.config.data import DataSettings
 from shortlist.config.project import Project
@@ -17,6 +20,7 @@ from shortlist.data.ids import IdMap
 from shortlist.data.tables import read_tables
 from shortlist.evaluate.cold_start import cold_start
 from shortlist.retrieve import Content, EventWeighting
+from shortlist.retrieve.item_vectors import hashed_counts
 from shortlist.simulate.world import World
 from support.interactions import make_requests
 from support.retrievers import small_dataset
@@ -71,3 +75,13 @@ def parse_project_of(folder: Path) -> Project:
     tables = read_tables(DataSettings(**sources))
     project = guess_project(tables.events, tables.items, tables.users)
     return project.model_copy(update={"data": project.data.model_copy(update=sources)})
+
+
+@given(st.lists(st.lists(st.text(min_size=1), max_size=6), min_size=1, max_size=6), st.integers(4, 16))
+def test_tokens_are_counted_where_scikit_learn_counts_them(texts: list[list[str]], bits: int) -> None:
+    reference = HashingVectorizer(
+        n_features=2**bits, analyzer=lambda tokens: tokens, alternate_sign=False, norm=None, dtype=np.float32
+    ).transform(texts)
+    found = hashed_counts(texts, bits)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found.toarray(), reference.toarray())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+import mmh3
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
@@ -49,16 +50,23 @@ class ItemVectorizer:
         for attribute in chosen_attributes(items, self.attributes):
             part = attribute.take(rows)
             columns.append(_bin_tokens(part, next(edges)) if is_measured(part) else _value_tokens(part))
-        from sklearn.feature_extraction.text import HashingVectorizer  # takes a second to import
-
-        hashing = HashingVectorizer(
-            n_features=2**self.bits,
-            analyzer=lambda tokens: tokens,
-            alternate_sign=False,
-            norm=None,
-            dtype=np.float32,
+        return hashed_counts(
+            [[token for column in columns for token in column[row]] for row in range(n)], self.bits
         )
-        return hashing.transform([[token for column in columns for token in column[row]] for row in range(n)])
+
+
+def hashed_counts(texts: Sequence[Sequence[str]], bits: int) -> sp.csr_matrix:
+    """Count tokens by their hash, float32 (texts, 2^bits) (Weinberger et al. 2009).
+
+    The places are those of scikit-learn's HashingVectorizer, whose import takes longer than all else that a server does at its
+    start.
+    """
+    places = np.fromiter((mmh3.hash(token) for tokens in texts for token in tokens), np.int64)
+    indptr = np.concatenate([[0], np.cumsum([len(tokens) for tokens in texts])])
+    shape = len(texts), 2**bits
+    counts = sp.csr_matrix((np.ones(len(places), np.float32), np.abs(places) % 2**bits, indptr), shape=shape)
+    counts.sum_duplicates()
+    return counts
 
 
 def chosen_attributes(items: Entities, names: Collection[str] | None) -> list[Attribute]:
