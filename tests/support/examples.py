@@ -32,6 +32,7 @@ def examples_of(
         types or ["q"] * matrix.shape[1],
         arrived or {name: np.ones(n) for name in labels},
         np.ones(n) if examined is None else examined,
+        np.ones(n, bool),
     )
 
 

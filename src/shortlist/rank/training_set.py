@@ -55,6 +55,9 @@ class TrainingSet:
         Objective → share of its outcomes that have been observed by the end of the data, float64 (rows,).
     examined : ndarray of shape (rows,), float64
         Probability that a user looks at the row's slot, relative to the top slot.
+    shown : ndarray of shape (rows,), bool
+        Whether the item was shown, or may have been. False for `rank.unshown` items: they help to order, but what would have
+        come of showing them is not known, so calibration leaves them out.
     """
 
     matrix: NDArray[np.float32]
@@ -65,6 +68,7 @@ class TrainingSet:
     types: list[str]
     arrived: dict[str, NDArray[np.float64]]
     examined: NDArray[np.float64]
+    shown: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -179,7 +183,7 @@ def make_training_set(
         )
     rng = np.random.default_rng(settings.seed)
     past = _past_requests(dataset, window, settings.rank, rng)
-    rows, weights = _rows(dataset, retrievers, past, settings, rng, progress)
+    rows, weights, shown = _rows(dataset, retrievers, past, settings, rng, progress)
     engine = make_engine(settings.engine)
     matrix = features.offline_matrix(rows, dataset, lambda share: progress("features", share), engine)
     targets, arrived = _labels(dataset, rows, window.end, settings.objectives)
@@ -188,7 +192,7 @@ def make_training_set(
     if weighted and rows.position is not None and examination is not None:
         examined = examination.at(rows.position)
     names, types = features.names(rows.sources), features.types(rows.sources)
-    return TrainingSet(matrix, targets, weights, rows.request, names, types, arrived, examined)
+    return TrainingSet(matrix, targets, weights, rows.request, names, types, arrived, examined, shown)
 
 
 def _past_requests(
@@ -233,8 +237,8 @@ def _rows(
     settings: ExampleSettings,
     rng: np.random.Generator,
     progress: Progress,
-) -> tuple[FeatureRows, NDArray[np.float32]]:
-    """Return the candidates of all requests as feature rows, and their weights."""
+) -> tuple[FeatureRows, NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the candidates of all requests as feature rows, their weights, and which of them may have been shown."""
     n = len(past)
     parts: list[Part] = []
     known = known_items(dataset, past)
@@ -269,7 +273,7 @@ def _rows(
         scores,
         np.maximum(position, 0).astype(np.float32),
     )
-    return rows, weights.astype(np.float32)
+    return rows, weights.astype(np.float32), position >= 0
 
 
 def _shown_parts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ def training_set(seed: int, n: int = 600) -> TrainingSet:
         ["q"] * 4,
         {"click": np.ones(n), "seconds": np.ones(n)},
         np.ones(n),
+        np.ones(n, bool),
     )
 
 
@@ -75,3 +77,20 @@ def test_eight_threads_get_the_answers_of_one(fitted: GBDTRanker) -> None:
         for _ in range(5):
             for expected, found in zip(alone, pool.map(fitted.predict, batches), strict=True):
                 np.testing.assert_array_equal(expected, found)
+
+
+def test_predictions_are_calibrated_on_what_was_shown() -> None:
+    """Items that were not shown count as refused when trees are grown; they must not lower the predictions."""
+
+    def with_unshown(seed: int) -> TrainingSet:
+        made = training_set(seed, 3_000)
+        shown = np.random.default_rng(seed).random(3_000) < 0.5
+        labels = {name: np.where(shown, label, 0).astype(np.float32) for name, label in made.labels.items()}
+        return replace(made, labels=labels, shown=shown)
+
+    validation, test = with_unshown(1), training_set(2, 3_000)
+    ranker = GBDTRanker(RankSettings(trees=30, depth=3, heads="separate"), OBJECTIVES)
+    predicted = ranker.fit(with_unshown(0), validation).predict(test.matrix)[:, 0]
+    assert predicted.mean() == pytest.approx(test.labels["click"].mean(), abs=0.03)
+    likely = predicted > 0.6
+    assert predicted[likely].mean() == pytest.approx(test.labels["click"][likely].mean(), abs=0.05)

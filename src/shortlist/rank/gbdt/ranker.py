@@ -212,7 +212,7 @@ class GBDTRanker(Ranker):
         raw = ensemble.raw(validation.matrix)
         found = {}
         for head, target in zip(ensemble.heads, targets, strict=True):
-            known = target.weight > 0
+            known = (target.weight > 0) & validation.shown
             # The margins of a listwise loss define an order only, so they are no probabilities yet.
             usable = head.kind == "probability" and head.loss_name != "listwise"
             weight = target.weighted(raw[head.name] if usable else None)
@@ -233,7 +233,7 @@ class GBDTRanker(Ranker):
         for column, name in enumerate(names):
             head = Head.of(name, self.objectives[name])
             target = make_target(head, validation, position_weights=self.settings.position_bias == "weights")
-            known = target.weight > 0
+            known = (target.weight > 0) & validation.shown
             label, predicted = target.label[known], predictions[known, column]
             weight = target.weighted()[known]
             if not len(label):
