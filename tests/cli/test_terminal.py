@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from shortlist.cli import inspect as inspect_command
 from shortlist.cli import terminal
 from shortlist.cli.serve import is_loopback
 from shortlist.config.project import parse_project
@@ -165,3 +166,12 @@ def test_times() -> None:
 )
 def test_loopback_addresses(host: str, local: bool) -> None:
     assert is_loopback(host) is local
+
+
+def test_joint_objectives_share_one_column_of_importance() -> None:
+    joint = {"click": {"a": 0.7, "b": 0.3}, "buy": {"a": 0.7, "b": 0.3}}
+    assert inspect_command._joined(joint) == {"all objectives": joint["click"]}
+    separate = {**joint, "buy": {"a": 0.2, "b": 0.8}}
+    assert inspect_command._joined(separate) == separate
+    alone = {"click": joint["click"]}
+    assert inspect_command._joined(alone) == alone

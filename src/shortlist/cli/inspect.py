@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,22 +74,34 @@ def _inspect_bundle(recommender: Recommender, json_file: Path | None) -> None:
         Text.assemble((recommender.project.name, "bold"), f" {recommender.version}: {sizes}"), soft_wrap=True
     )
     importance = {name: ranker.importance(name) for name in recommender.project.objectives}
+    columns = _joined(importance)
     by_importance = sorted(
         ranker.feature_names_,
         key=lambda column: -max(shares.get(column, 0) for shares in importance.values()),
     )
     rows = [
-        (column, *(f"{shares.get(column, 0):.1%}" for shares in importance.values()))
-        for column in by_importance
+        (column, *(f"{shares.get(column, 0):.1%}" for shares in columns.values())) for column in by_importance
     ]
     console.print(
-        make_table("Feature importance (share of gain)", ("feature", *importance), rows, right=importance)
+        make_table("Feature importance (share of gain)", ("feature", *columns), rows, right=columns)
     )
+    if len(columns) < len(importance):
+        print_text(
+            f"One model predicts {', '.join(importance)} jointly, so they share the importance.", "dim"
+        )
     calibration = {name: c.to_json() for name, c in ranker.calibration_.items()}
     write_json(
         json_file,
         {"model_version": recommender.version, "importance": importance, "calibration": calibration},
     )
+
+
+def _joined(importance: Mapping[str, Mapping[str, float]]) -> Mapping[str, Mapping[str, float]]:
+    """One column for all objectives where one model predicts them jointly, else one for each."""
+    shares = list(importance.values())
+    if len(shares) > 1 and all(share == shares[0] for share in shares):
+        return {"all objectives": shares[0]}
+    return importance
 
 
 def _inspect_features(
