@@ -4,8 +4,8 @@ SERVE ?= 1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS := -n 4 --dist worksteal --durations=20
-# four workers on two cores, because tests also wait for servers; each uses one thread of BLAS and of XGBoost
+WORKERS := -n 3 --dist worksteal --durations=20
+# three workers on two cores, because tests also wait for servers; each uses one thread of BLAS and of XGBoost
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: demo test test-full check coverage lint programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate lock lowest audit sbom screenshot clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ class OtherServer(threading.Thread):
             if n % 3 == 0:
                 body = {"attributes": {"genres": [random_.choice(["Drama", "Horror"])]}, "at": self.begin}
                 store.add_operation(Operation(self.begin, "item", random_.choice(ITEMS), body, "test"))
+            time.sleep(
+                0.005
+            )  # SQLite's lock goes to whoever asks next: without a pause, the others never get it
         store.close()
 
 
