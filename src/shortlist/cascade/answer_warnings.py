@@ -43,22 +43,19 @@ def filter_warnings(
     for name, condition in (filters or {}).items():
         attribute = None if name == "items" else items.attributes[name]
         for key in ("any", "none"):
-            values = list(dict.fromkeys(str(value) for value in condition.get(key, ())))
+            given = condition.get(key, ())
             if attribute is None:
-                unknown = [value for value in condition.get(key, ()) if items.ids.code(value) < 0]
-                nearest = [_as_hint(known_spelling(items.ids, value)) for value in unknown[:NAMED]]
-                what = "the catalogue has no item"
+                unknown = [value for value in given if items.ids.code(value) < 0]
+                said = _unknown_items(unknown, items.ids)
             elif isinstance(attribute, CodedAttribute):
+                values = dict.fromkeys(str(value) for value in given)
                 unknown = [value for value in values if value not in attribute.vocabulary]
                 words: Sequence[str] = attribute.vocabulary if len(attribute.vocabulary) <= COMPARED else ()
-                nearest = [suggestion(value, words) for value in unknown[:NAMED]]
-                what = "no item has the value"
+                said = f"no item has the value {_listed(unknown, [suggestion(v, words) for v in unknown[:NAMED]])}"
             else:
                 continue
-            said = [f"{value!r}{near}" for value, near in zip(unknown, nearest, strict=False)]
-            more = f" (and {len(unknown) - NAMED} more)" if len(unknown) > NAMED else ""
-            if said:
-                found.append(f"filters.{name}.{key}: {what} {', '.join(said)}{more}")
+            if unknown:
+                found.append(f"filters.{name}.{key}: {said}")
     if filters and allowed is not None and not allowed.any():
         found.append(f"filters: none of the {len(items):,} items is allowed")
     return tuple(found)
@@ -68,9 +65,7 @@ def known_items_warning(field: str, unknown: Sequence[Any], ids: IdMap) -> tuple
     """Say which of the items that a field of the request names the catalogue does not have."""
     if not unknown:
         return ()
-    said = [f"{item!r}{_as_hint(known_spelling(ids, item))}" for item in unknown[:NAMED]]
-    more = f" (and {len(unknown) - NAMED} more)" if len(unknown) > NAMED else ""
-    return (f"{field}: ignored, because the catalogue has no item {', '.join(said)}{more}",)
+    return (f"{field}: ignored, because {_unknown_items(unknown, ids)}",)
 
 
 def user_warning(user: Any, users: IdMap) -> tuple[str, ...]:
@@ -106,3 +101,15 @@ def _variants(text: str) -> Iterator[str]:
 
 def _as_hint(near: Any) -> str:
     return "" if near is None else f"; did you mean {near!r}?"
+
+
+def _unknown_items(unknown: Sequence[Any], ids: IdMap) -> str:
+    hints = [_as_hint(known_spelling(ids, item)) for item in unknown[:NAMED]]
+    return f"the catalogue has no item {_listed(unknown, hints)}"
+
+
+def _listed(unknown: Sequence[Any], hints: Sequence[str]) -> str:
+    """The first unknown values, each with its hint, and how many more there are."""
+    said = [f"{value!r}{hint}" for value, hint in zip(unknown, hints, strict=False)]
+    more = f" (and {len(unknown) - NAMED} more)" if len(unknown) > NAMED else ""
+    return f"{', '.join(said)}{more}"

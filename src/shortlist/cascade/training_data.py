@@ -9,7 +9,6 @@ import numpy as np
 
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
-from shortlist.data.guess import guess_project
 from shortlist.data.waiting import leave_out_waiting
 from shortlist.errors import ProjectError, TrainingWarning
 from shortlist.store.merge import MergedDataset, StorePosition
@@ -42,7 +41,8 @@ def training_data(
     elif project is not None:
         log = alone(Dataset.from_frames(data, items, users, project))
     else:
-        log, project = alone(Dataset.from_frames(data, items, users)), guess_project(data, items, users)
+        dataset, project = Dataset.with_guess(data, items, users)
+        log = alone(dataset)
     ready = leave_out_waiting(project, log.dataset.log)
     for reason in ready.waiting.values():
         warnings.warn(reason, TrainingWarning, stacklevel=3)

@@ -123,20 +123,29 @@ class Dataset:
         DataError
             Lists every error that was found in the tables.
         """
-        tables = Tables(
-            to_arrow(events, "events"),
-            None if items is None else to_arrow(items, "items"),
-            None if users is None else to_arrow(users, "users"),
-        )
-        if project is not None:
-            return cls(*build(project, tables))
+        if project is None:
+            return cls.with_guess(events, items, users)[0]
+        return cls(*build(project, _arrow_tables(events, items, users)))
+
+    @classmethod
+    def with_guess(cls, events: Any, items: Any = None, users: Any = None) -> tuple[Dataset, Project]:
+        """Make a data set from frames, and return it with the project that was guessed for them."""
+        tables = _arrow_tables(events, items, users)
         guessed = guess(tables.events, tables.items, tables.users)
         dataset = cls(*build(guessed.project, tables))
         # what is said of the section `data` is advice for a project file
         notes = [note for section, note in guessed.notes.items() if section != "data"]
         lines = [line for note in notes for line in note.splitlines()]
         dataset.check.notes.extend(f"guessed: {line}" for line in lines)
-        return dataset
+        return dataset, guessed.project
 
     def __repr__(self) -> str:
         return f"Dataset({len(self.users):,} users, {len(self.items):,} items, {len(self.log):,} events)"
+
+
+def _arrow_tables(events: Any, items: Any, users: Any) -> Tables:
+    return Tables(
+        to_arrow(events, "events"),
+        None if items is None else to_arrow(items, "items"),
+        None if users is None else to_arrow(users, "users"),
+    )

@@ -64,8 +64,9 @@ def find_later_statistics(dataset: Dataset, cut: int) -> Iterator[tuple[str, str
         if not numbers:
             continue
         statistics = list(_statistics(log, codes, len(entities)))
+        past = [statistic.of(~after) for statistic in statistics]
         for name, attribute in numbers.items():
-            evidence = _evidence(attribute.values.astype(np.float64), statistics, after)
+            evidence = _evidence(attribute.values.astype(np.float64), statistics, past, after)
             if evidence:
                 yield f"{role}.{name}", evidence
 
@@ -104,17 +105,16 @@ def _statistics(log: Log, codes: NDArray[np.int32], n: int) -> Iterator[Statisti
         yield Statistic("the number of events", counts_of(log.acted))
 
 
-def _evidence(values: Floats, statistics: list[Statistic], after: Mask) -> str | None:
+def _evidence(values: Floats, statistics: list[Statistic], past: list[Floats], after: Mask) -> str | None:
     """Return the evidence that a column was computed from later events, or None.
 
     A column is clean if some statistic of the past explains it as well: items that are popular before the cut are shown
-    more after it, so a clean count follows the later counts, too.
+    more after it, so a clean count follows the later counts, too. `past`: each statistic before the cut.
     """
     known_value = ~np.isnan(values)
     if known_value.sum() < FEWEST or len(np.unique(values[known_value])) < DISTINCT:
         return None
     everything = np.ones(len(after), bool)
-    past = [one.of(~after) for one in statistics]
     for statistic, own_past in zip(statistics, past, strict=True):
         whole = statistic.of(everything)
         known = known_value & (np.nan_to_num(whole) != 0) & ~np.isnan(own_past)
