@@ -8,7 +8,7 @@ WORKERS := -n 3 --dist worksteal --durations=20
 # three workers on two cores, because tests also wait for servers; each uses one thread of BLAS and of XGBoost
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-full check coverage lint programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full check coverage lint programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -112,6 +112,12 @@ benchmark-rerank: $(VENV)/.tested
 
 benchmark-gate: $(VENV)/.tested
 	$(BIN)/python benchmarks/gate_power.py
+
+benchmark-threads: $(VENV)/.tested
+	$(BIN)/python benchmarks/threads.py
+
+benchmark-sizes: $(VENV)/.tested
+	$(BIN)/python benchmarks/sizes.py
 
 screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/assets/page.png $(BIN)/pytest tests/e2e

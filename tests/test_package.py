@@ -75,7 +75,12 @@ def test_completion_and_help_show_the_public_classes() -> None:
 def test_import_loads_no_numerical_library() -> None:
     loaded = python("import sys, shortlist; print(*sys.modules)").split()
     assert not set(HEAVY) & set(loaded)
-    assert [name for name in loaded if name.startswith("shortlist.")] in ([], ["shortlist.version"])
+    own = {name for name in loaded if name.startswith("shortlist.")}
+    assert own <= {
+        "shortlist.version",
+        "shortlist.errors",
+        "shortlist.threads",
+    }  # threads: before a library is loaded
 
 
 def test_import_is_fast() -> None:

@@ -19,6 +19,10 @@ from typing import Any
 
 import lazy_loader
 
+from shortlist.threads import wait_passively
+
+wait_passively()  # before a library with threads is loaded
+
 _load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 

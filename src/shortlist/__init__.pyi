@@ -34,6 +34,7 @@ from .retrieve.sequence import Sequence as Sequence
 from .retrieve.slim import SLIM as SLIM
 from .retrieve.spectral import Spectral as Spectral
 from .retrieve.together import Together as Together
+from .threads import set_threads as set_threads
 from .version import __version__ as __version__
 
 __all__ = [
@@ -74,4 +75,5 @@ __all__ = [
     "read_project",
     "register_ranker",
     "register_retriever",
+    "set_threads",
 ]

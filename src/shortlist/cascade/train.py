@@ -32,6 +32,7 @@ from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.store.merge import MergedDataset
+from shortlist.threads import apply_thread_limit
 
 EQUAL = 1e-3
 """Predictions that differ by at most this share of their mean are equal."""
@@ -63,6 +64,7 @@ def train(
     DataError
         Where the log is too short, or an objective never happens.
     """
+    apply_thread_limit()
     dataset = log.dataset
     retrievers = make_retrievers(project.retrieve, project.where)
     cuts = stage_cuts(dataset.log, project.evaluate)
@@ -129,6 +131,7 @@ def _fit_ranker(
     def report(share: float) -> None:
         progress("ranker", share)
 
+    report(0.0)
     try:
         return make_ranker(project).fit(training, validation, report, earlier.ranker if earlier else None)
     except DataError as error:
@@ -162,6 +165,7 @@ def _version(project: Project, dataset: Dataset, predictions: NDArray[np.float32
 
 
 def _fit(retrievers: Mapping[str, Retriever], dataset: Dataset, progress: Progress, step: str) -> None:
+    progress(step, 0.0)
     for number, retriever in enumerate(retrievers.values()):
         retriever.fit(dataset)
         progress(step, (number + 1) / len(retrievers))

@@ -7,8 +7,17 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli.terminal import JsonOption, console, print_text, progress_bars, write_json
+from shortlist.cli.terminal import (
+    JsonOption,
+    ThreadsOption,
+    console,
+    print_text,
+    progress_bars,
+    step,
+    write_json,
+)
 from shortlist.errors import ShortlistError
+from shortlist.threads import set_threads
 
 
 def audit(
@@ -32,12 +41,14 @@ def audit(
     ] = 20_000,
     seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     json_file: JsonOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Audit which offline metrics predict the true outcome of a policy.
 
     A dozen policies, good and bad ones, are measured offline and from the log's propensities. Then each of them serves the same
     simulated users for days, which gives the true outcome. With --history, the audit uses your own past experiments.
     """
+    set_threads(threads)
     from shortlist.evaluate.audit.past_experiments import audit_history
     from shortlist.evaluate.audit.report import audit_page, text_tables
     from shortlist.evaluate.audit.sentences import sentences
@@ -49,7 +60,7 @@ def audit(
             raise ShortlistError(f"{history}: no such file", field="history")
         found = audit_history(history)
     else:
-        with console.status("simulating"):
+        with step("simulating"):
             made = make_world(world, users, items, sessions, seed)
         console.rule(f"Simulated data: world {world}")
         with progress_bars() as progress:

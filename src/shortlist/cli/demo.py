@@ -10,13 +10,16 @@ import typer
 from shortlist.cli.serve import ServerOptions, run_server
 from shortlist.cli.terminal import (
     JsonOption,
+    ThreadsOption,
     console,
     print_text,
     progress_bars,
     read_dataset,
     show_report,
     show_slate,
+    step,
 )
+from shortlist.threads import set_threads
 
 ENOUGH = 8
 """The slate that is printed is for the first user with a history at least this long."""
@@ -36,18 +39,20 @@ def demo(
         typer.Option(help="Number of sessions in the log, about 11 events each (default: set by the world)."),
     ] = None,
     json_file: JsonOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Simulate data, then train, evaluate and serve a recommender on it."""
+    set_threads(threads)
     from shortlist.config.project import read_project
     from shortlist.evaluate.protocol import evaluate
     from shortlist.recommender import Recommender
     from shortlist.simulate.registry import make_world
 
-    with console.status("simulating"):
+    with step("simulating"):
         world = make_world(name, users, items, sessions)
     console.rule(f"Simulated data: world {name}")
     files = folder / name
-    with console.status("writing tables"):
+    with step("writing tables"):
         path = world.write(files)
     print_text(
         f"{world.events.num_rows:,} events, {world.items.num_rows:,} items, {world.users.num_rows:,} users → {files}",

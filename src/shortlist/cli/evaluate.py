@@ -12,14 +12,17 @@ from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
+    ThreadsOption,
     console,
     load_functions,
     progress_bars,
     read_dataset,
     show_report,
+    step,
     write_json,
 )
 from shortlist.errors import ProjectError, ShortlistError, suggestion
+from shortlist.threads import set_threads
 
 if TYPE_CHECKING:
     from shortlist.config.project import Project
@@ -79,12 +82,14 @@ def evaluate(
     items: Annotated[str | None, typer.Option(help="With --recommendations: the items table.")] = None,
     users: Annotated[str | None, typer.Option(help="With --recommendations: the users table.")] = None,
     functions: FunctionsOption = None,
+    threads: ThreadsOption = None,
 ) -> None:  # fmt: skip
     """Train on the past, test on the future, and compare with the baselines.
 
     With --recommendations, evaluate tables of recommendations that any library made. With --train and --test, fit one retriever (or
     the automatic blend) on a table and evaluate it on another.
     """
+    set_threads(threads)
     load_functions(functions)
     if recommendations:
         _refuse(context, "recommendations")
@@ -162,7 +167,7 @@ def _evaluate_recommendations(
     if tables["test"] is None and tables["train"] is not None:
         raise ShortlistError("--train needs --test, the table of test events", field="test")
     if tables["test"] is not None:
-        with console.status("evaluating"):
+        with step("evaluating"):
             report = evaluate_recommendations(
                 named,
                 test=tables["test"],
@@ -176,7 +181,7 @@ def _evaluate_recommendations(
 
         settings = read_project(project)
         dataset = read_dataset(settings)
-        with console.status("evaluating"):
+        with step("evaluating"):
             report = evaluate_recommendations(named, dataset, project=settings, k=k, name=settings.name)
     show_report(report, html, json_file)
 

@@ -25,6 +25,7 @@ from shortlist.cli.terminal import TextConsole, paragraphs, print_labelled
 from shortlist.cli.train import train
 from shortlist.cli.tune import tune_app
 from shortlist.errors import ShortlistError, TrainingWarning
+from shortlist.threads import set_threads
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -75,6 +76,8 @@ def main() -> None:
         except ShortlistError as error:
             print_labelled("error", error.message, "red", TextConsole(stderr=True))
             sys.exit(2)
+        finally:
+            set_threads(None)
 
 
 def _show_warnings_as_sentences() -> None:

@@ -11,12 +11,15 @@ from shortlist.cli.terminal import (
     BundleArgument,
     JsonOption,
     ProjectOption,
+    ThreadsOption,
     console,
     make_table,
     print_text,
+    step,
     write_json,
 )
 from shortlist.errors import ShortlistError
+from shortlist.threads import set_threads
 
 if TYPE_CHECKING:
     from shortlist.evaluate.rerank_cost import RerankPreview
@@ -33,11 +36,13 @@ def preview(
     ] = 300,
     n: Annotated[int, typer.Option("-n", help="Number of items per slate.", min=1, max=200)] = 10,
     json_file: JsonOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     r"""Preview the \[rerank] section of a project file on a trained bundle.
 
     Reports which slates would change, and how much predicted utility each part of the settings costs. Nothing is trained or served.
     """
+    set_threads(threads)
     from shortlist.bundle.registry import BundleRegistry
     from shortlist.config.project import read_project
     from shortlist.evaluate.rerank_cost import preview_rerank as run
@@ -54,7 +59,7 @@ def preview(
                 field=name,
             )
     users = recommender.some_users(people)
-    with console.status("making slates"):
+    with step("making slates"):
         found = run(recommender, settings.rerank, users, n)
     _show(found)
     write_json(json_file, found.to_json())

@@ -13,6 +13,7 @@ from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
+    ThreadsOption,
     check_settings,
     console,
     load_functions,
@@ -20,9 +21,11 @@ from shortlist.cli.terminal import (
     print_labelled,
     print_text,
     show_problems,
+    step,
     write_json,
 )
 from shortlist.errors import ShortlistError
+from shortlist.threads import set_threads
 
 
 def init(
@@ -92,8 +95,10 @@ def check(
     project: ProjectOption = Path("shortlist.toml"),
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Validate the project file and its tables, and report all problems."""
+    set_threads(threads)
     load_functions(functions)
     from shortlist.config.project import read_project
     from shortlist.data.dataset import Dataset
@@ -102,10 +107,12 @@ def check(
 
     settings = read_project(project)
     check_settings(settings)
-    dataset = Dataset.from_project(settings)
+    with step("reading tables"):
+        dataset = Dataset.from_project(settings)
     parse_features(settings.features, FeatureSchema.of_dataset(dataset), settings.where)
     report = dataset.check
-    leaks = check_leaks(dataset, settings.evaluate)
+    with step("looking for leaks"):
+        leaks = check_leaks(dataset, settings.evaluate)
     for leak in leaks:
         print_labelled("leak", str(leak), "red")
     show_problems(report)

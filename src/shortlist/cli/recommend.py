@@ -12,6 +12,7 @@ from shortlist.cli.terminal import (
     BundleArgument,
     FunctionsOption,
     JsonOption,
+    ThreadsOption,
     load_functions,
     print_text,
     progress_bars,
@@ -19,6 +20,7 @@ from shortlist.cli.terminal import (
     write_json,
 )
 from shortlist.errors import DataError
+from shortlist.threads import set_threads
 
 BATCH = 500
 """Users per request of `shortlist batch`."""
@@ -52,8 +54,10 @@ def batch(
     n: Annotated[int, typer.Option("-n", help="Number of items per user.")] = 10,
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Recommend items to all users and write the slates as a table."""
+    set_threads(threads)
     load_functions(functions)
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -13,6 +13,7 @@ import typer
 from shortlist.cli.terminal import BundleArgument, FunctionsOption, load_functions, print_text
 from shortlist.errors import ShortlistError
 from shortlist.serve.settings import ServerSettings
+from shortlist.threads import VARIABLE as THREADS_VARIABLE
 
 HEADER_MS = 10_000
 """Longest time in which the headers of a request must arrive, milliseconds."""
@@ -31,6 +32,14 @@ Origins = Annotated[
     list[str] | None,
     typer.Option(
         help="Origin whose pages may call the server from a browser (CORS), such as https://shop.example; repeat it for several."
+    ),
+]
+LoadingThreads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of threads with which a worker loads models (default: SHORTLIST_THREADS, or the cores that it may use). A request "
+        "uses one core.",
     ),
 ]
 
@@ -106,12 +115,15 @@ def serve(
         int,
         typer.Option(min=1, max=600, help="Seconds that requests have to finish when the server is stopped."),
     ] = 10,
+    threads: LoadingThreads = None,
 ) -> None:
     """Serve recommendations, events and the page over HTTP.
 
     Given a folder of bundles (`shortlist train --out models/`), the newest bundle serves, and newer ones replace it without a restart.
     """
     load_functions(functions)
+    if threads is not None:
+        os.environ[THREADS_VARIABLE] = str(threads)  # for the workers
     settings = ServerSettings.of(
         hosts=tuple(allowed_host or ()),
         origins=tuple(cors_origin or ()),

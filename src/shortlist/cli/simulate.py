@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli.terminal import JsonOption, console, print_text, progress_bars, write_json
+from shortlist.cli.terminal import JsonOption, ThreadsOption, console, print_text, progress_bars, write_json
 from shortlist.errors import ShortlistError, suggestion
+from shortlist.threads import set_threads
 
 
 def simulate(
@@ -30,12 +31,14 @@ def simulate(
     ] = None,
     html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("loop.html"),
     json_file: JsonOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Simulate the closed loop of a recipe against baselines.
 
     In every round the policies serve, the users respond, and the policies are retrained on the events. The baselines are popularity,
     matrix factorisation alone, random, and a policy that maximises clicks; the recipe runs with and without exposure for new items.
     """
+    set_threads(threads)
     from shortlist.simulate.closed_loop.loop import simulate as run
     from shortlist.simulate.closed_loop.report import loop_page, sentences, text_tables
     from shortlist.simulate.registry import WORLDS, make_world

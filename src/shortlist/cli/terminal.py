@@ -57,6 +57,14 @@ ProjectOption = Annotated[
     Path, typer.Option("--project", "-p", help="The project file, or the folder that contains it.")
 ]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result to this JSON file.")]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        help="Number of threads (default: SHORTLIST_THREADS, or the cores that this process may use).",
+    ),
+]
 BundleArgument = Annotated[Path, typer.Argument(help="The bundle: the folder that `shortlist train` wrote.")]
 FunctionsOption = Annotated[
     Path | None,
@@ -112,6 +120,15 @@ def progress_bars() -> Iterator[ProgressCallback]:
         yield report
 
 
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Show the name of a step that has no finer progress while it runs, and its time afterwards."""
+    with progress_bars() as report:
+        report(name, 0.0)
+        yield
+        report(name, 1.0)
+
+
 def write_json(path: Path | None, content: object) -> None:
     """Write a result as JSON, if a file is given."""
     if path is not None:
@@ -140,7 +157,8 @@ def read_dataset(project: Project) -> Dataset:
     from shortlist.data.dataset import Dataset
 
     check_settings(project)
-    dataset = Dataset.from_project(project)
+    with step("reading tables"):
+        dataset = Dataset.from_project(project)
     print_text(dataset.check.summary(), "dim")
     show_problems(dataset.check)
     return dataset

@@ -13,6 +13,7 @@ from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
+    ThreadsOption,
     check_settings,
     existing_store,
     load_functions,
@@ -21,9 +22,11 @@ from shortlist.cli.terminal import (
     progress_bars,
     read_dataset,
     show_problems,
+    step,
     write_json,
 )
 from shortlist.errors import ShortlistError
+from shortlist.threads import set_threads
 
 if TYPE_CHECKING:
     from shortlist.config.project import Project
@@ -91,12 +94,14 @@ def train(
     ] = 10,
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Train on the whole log and write a bundle.
 
     With --from-store, train again on the log and on what a server has stored since; run it from a timer or cron. Exit code 3: the new
     model was rejected.
     """
+    set_threads(threads)
     load_functions(functions)
     if base not in {"tables", "bundle"}:
         raise ShortlistError(f"--base {base}: must be tables or bundle", field="base")
@@ -125,7 +130,8 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
         earlier = Recommender.load(warm) if warm is not None else None
         recommender = Recommender.from_project(settings).fit(dataset, progress=progress, earlier=earlier)
     bundle = new_path(out, recommender.version)
-    recommender.save(bundle)
+    with step("writing the bundle"):
+        recommender.save(bundle)
     return {
         "model_version": recommender.version,
         "bundle": str(bundle),
@@ -145,8 +151,10 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
         log = present.dataset
     else:
         check_settings(settings)
-        log = Dataset.from_project(settings)
-    more = extend_log(log, store, settings.data, present)
+        with step("reading tables"):
+            log = Dataset.from_project(settings)
+    with step("reading the store"):
+        more = extend_log(log, store, settings.data, present)
     store.close()
     show_problems(more.dataset.check)
     erased = f"; {more.erased:,} users erased" if more.erased else ""

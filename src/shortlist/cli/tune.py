@@ -12,6 +12,7 @@ from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
+    ThreadsOption,
     console,
     load_functions,
     make_table,
@@ -21,6 +22,7 @@ from shortlist.cli.terminal import (
     write_json,
 )
 from shortlist.errors import ShortlistError
+from shortlist.threads import set_threads
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,11 +57,13 @@ def tune(
     html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("tuning.html"),
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Tune the hyperparameters of retrievers, ranker and re-rankers together, on the validation slice.
 
     `shortlist tune weights` reports the trade-off between two objectives.
     """
+    set_threads(threads)
     if context.invoked_subcommand is not None:
         return
     import json
@@ -108,8 +112,10 @@ def weights(
     html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("front.html"),
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Compute the Pareto front of two objectives: the value of both under each weighting, with intervals."""
+    set_threads(threads)
     from shortlist.evaluate.pareto import pareto
     from shortlist.evaluate.pareto_page import pareto_page
 

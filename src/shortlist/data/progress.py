@@ -2,39 +2,143 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
+    from rich.progress import Progress as Bars
+    from rich.progress import Task, TaskID
+    from rich.text import Text
 
 Progress = Callable[[str, float], None]
-"""A function that is called with the name of the step and the fraction that is done, 0 to 1."""
+"""A function that is called with the name of the step and the fraction that is done, 0 to 1. A step begins with 0 and ends with 1."""
+Share = Callable[[float], None]
+"""A function that is called with the fraction of one step that is done."""
+LINE_SECONDS = 10.0
+"""Seconds between two lines about one step, where lines are written."""
+KNOWN = 0.02
+"""Fraction that has to be done before the remaining time is estimated from it."""
 
 
 def silent(step: str, fraction: float) -> None:
     """Report nothing: the default of functions that accept a `Progress`."""
 
 
+def part_of(report: Share, number: int, of: int) -> Share:
+    """Return a function that takes the fraction of one of several equal parts and reports that of the whole."""
+    return lambda fraction: report((number + fraction) / of)
+
+
 @contextmanager
 def progress_bars(console: Console | None = None) -> Iterator[Progress]:
-    """Yield a `Progress` that draws one bar a step, in a terminal or in a notebook."""
-    from rich import progress as rich  # slow to import, and only needed where somebody looks
+    """Yield a `Progress` that shows each step with its remaining time.
 
-    columns = (
-        rich.TextColumn("{task.description:<34}", markup=False),
-        rich.BarColumn(30),
-        rich.TextColumn("{task.percentage:>3.0f}%"),
-        rich.TimeElapsedColumn(),
-    )
+    In a terminal and in a notebook there is one bar a step. Elsewhere, as in a pipe or a log file, there is one line when a step
+    begins, one when it ends and, for long steps, one every ten seconds; each is written at once.
+    """
+    from rich.console import Console as RichConsole  # slow to import, and only needed where somebody looks
+
+    out = console or RichConsole(markup=False, emoji=False)
+    if not (out.is_terminal or out.is_jupyter):
+        yield StepLines(lambda line: out.print(line, highlight=False, soft_wrap=True))
+        return
     tasks: dict[str, TaskID] = {}
-    with rich.Progress(*columns, console=console) as bars:
+    with _bars(out) as bars:
 
         def report(step: str, fraction: float) -> None:
             if step not in tasks:
                 tasks[step] = bars.add_task(step, total=1.0)
-            bars.update(tasks[step], completed=fraction)
+            elif fraction < bars.tasks[bars.task_ids.index(tasks[step])].completed:  # the step begins again
+                bars.reset(tasks[step])
+            took = bars.tasks[bars.task_ids.index(tasks[step])].elapsed or 0.0
+            bars.update(tasks[step], completed=fraction, total_seconds=_total(took, fraction))
 
         yield report
+
+
+class StepLines:
+    """Writes the progress of steps, one after the other, as lines.
+
+    Parameters
+    ----------
+    write
+        Called with each line.
+    clock
+        Seconds.
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._clock = write, clock
+        self._step: str | None = None
+        self._ended: str | None = None
+        self._began = self._told = self._last = clock()
+
+    def __call__(self, step: str, fraction: float) -> None:
+        """Report a step."""
+        now = self._clock()
+        if step != self._step:
+            if step == self._ended and fraction >= 1:  # said already
+                return
+            # a step that is reported late has begun where the one before it ended
+            self._began, self._step = now if fraction <= 0 else self._last, step
+            self._told = now
+            if fraction < 1:
+                self._write(f"{step} …")
+        took = now - self._began
+        if fraction >= 1:
+            self._write(f"{step}: {format_seconds(took)}")
+            self._step, self._ended = None, step
+        elif now - self._told >= LINE_SECONDS:
+            self._write(f"{step} … {fraction:.0%} after {_times(took, _total(took, fraction))}")
+            self._told = now
+        self._last = now
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration in words: `0.4 s`, `36 s`, `3 min`, `2 h 10 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _total(took: float, fraction: float) -> float | None:
+    """Return the seconds that a step is expected to take, or None while too little of it is done."""
+    return took / fraction if fraction >= KNOWN and took > 0 else None
+
+
+def _times(took: float, total: float | None) -> str:
+    """Return the elapsed time of a step and, where it is known, the remaining time."""
+    if total is None or total <= took:
+        return format_seconds(took)
+    return f"{format_seconds(took)}, about {format_seconds(total - took)} left"
+
+
+def _bars(console: Console) -> Bars:
+    from rich import progress as rich
+    from rich.text import Text as RichText
+
+    class Time(rich.ProgressColumn):
+        """Elapsed and remaining time. Rich's own column needs several reports within half a minute."""
+
+        def render(self, task: Task) -> Text:
+            if task.finished_time is not None:
+                return RichText(format_seconds(task.finished_time), style="progress.elapsed")
+            return RichText(
+                _times(task.elapsed or 0.0, task.fields.get("total_seconds")), style="progress.elapsed"
+            )
+
+    columns = (
+        rich.TextColumn("{task.description:<34}", markup=False),
+        rich.BarColumn(24),
+        rich.TextColumn("{task.percentage:>3.0f}%"),
+        Time(),
+    )
+    return rich.Progress(*columns, console=console)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +17,7 @@ from shortlist.engines.parquet import read_parquet
 from shortlist.engines.plain_types import plain_table
 from shortlist.engines.reading import TableReading
 from shortlist.errors import DataError
+from shortlist.threads import thread_limit
 
 FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db"}
 """Suffixes of file names. With a database, any other name that is not a file is a table, such as `schema.table`."""
@@ -33,7 +35,7 @@ class DuckDBEngine:
     """
 
     def __init__(self) -> None:
-        self._database = duckdb.connect(config={"preserve_insertion_order": "false"})
+        self._database = duckdb.connect(config={"preserve_insertion_order": "false", **_threads()})
 
     def __repr__(self) -> str:
         return "DuckDBEngine()"
@@ -46,6 +48,12 @@ class DuckDBEngine:
             return connection.sql(sql).to_arrow_table()
 
 
+def _threads() -> dict[str, Any]:
+    """Return the configuration of DuckDB's threads; by default it uses all cores."""
+    limit = thread_limit()
+    return {} if limit is None else {"threads": str(limit)}
+
+
 def connect(database: str | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection to an in-memory DuckDB, or a read-only one to a DuckDB file.
 
@@ -55,11 +63,11 @@ def connect(database: str | None = None) -> duckdb.DuckDBPyConnection:
         If the file does not exist, or is not a DuckDB file.
     """
     if database is None:
-        return duckdb.connect()
+        return duckdb.connect(config=_threads())
     if not Path(database).exists():
         raise DataError(f"{database}: no such DuckDB file", field="data.database")
     try:
-        return duckdb.connect(database, read_only=True)
+        return duckdb.connect(database, read_only=True, config=_threads())
     except duckdb.Error as error:
         raise DataError(
             f"{database}: DuckDB cannot open it: {_in_one_line(error)}", field="data.database"

@@ -185,6 +185,7 @@ def pareto(
     people = np.sort(np.random.default_rng(project.seed).permutation(people)[:PEOPLE])
     ids = train.users.ids.ids(people)
     found = []
+    progress("weightings", 0.0)
     for number, share in enumerate(np.linspace(0, 1, points)):
         weights = {name: o.weight for name, o in project.objectives.items()}
         weights |= {a: float(1 - share), b: float(share)}

@@ -125,6 +125,7 @@ class _Evaluation:
         self.fit_seconds += time.perf_counter() - started
         replay_known_events(recommender, fold)
         slates = self._slates(recommender, fold, progress)
+        progress("checks", 0.0)
         self.folds.append(_fold_slates(recommender, fold, slates, self.truths))
         self.fold_facts |= fold.facts
         feature_auc: dict[str, dict[str, float]] = {}
@@ -132,6 +133,7 @@ class _Evaluation:
             self.calibration, feature_auc = evaluate_calibration(recommender, self.dataset, fold.moment)
         for leak in find_leaks(project, self.dataset, fold, recommender, feature_auc):
             self.leaks.setdefault(str(leak), leak)
+        progress("checks", 1.0)
         self.last = recommender, fold
 
     def _slates(self, recommender: Recommender, fold: Fold, progress: Progress) -> dict[str, IntArray]:
@@ -141,6 +143,7 @@ class _Evaluation:
             policies[name] = _by_row(other(fold.train, fold.contexts), fold)
         rows = np.arange(len(fold.truth))
         slates = {}
+        progress("evaluation", 0.0)
         for number, (name, policy) in enumerate(policies.items()):
             started = time.perf_counter()
             slates[name] = policy(rows, self.project.evaluate.k)
@@ -153,7 +156,9 @@ class _Evaluation:
         assert self.last is not None
         recommender, fold = self.last
         project, settings = self.project, self.project.evaluate
+        progress("comparison", 0.0)
         result = compare_slates(self.folds, SUBJECT, settings.k, settings.bootstrap, project.seed)
+        progress("comparison", 1.0)
         shown = self._shown(recommender, fold, progress)
         if shown is not None and shown.decides("popular")[1].verdict == "better":
             # the log's own clicks favour popular items, which is not the project's aim

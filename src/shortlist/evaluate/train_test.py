@@ -31,6 +31,7 @@ from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.retrieve import RETRIEVERS, Popular, Requests, Retriever
 from shortlist.retrieve.fusion.auto import Choice, choose
 from shortlist.retrieve.fusion.search_space import AXES, search_space
+from shortlist.threads import apply_thread_limit
 
 BATCH = 2048
 """Requests that are answered together."""
@@ -126,8 +127,9 @@ def evaluate_retriever(
     ProjectError
         For an unknown name or setting.
     """
+    apply_thread_limit()
     dataset = tables.train
-    _compile_kernels(retriever)
+    _compile_kernels(retriever, progress)
     started = time.perf_counter()
     model, choice = _fit(tables, retriever, k, settings, progress)
     fit_seconds = time.perf_counter() - started
@@ -177,7 +179,10 @@ def _fit(
         raise ProjectError(f"there is no retriever {retriever!r}; there are: {names}", field="retriever")
     kind = RETRIEVERS[retriever]
     model = kind(validate_settings(kind.Config, settings or {}, lambda _: f"--set ({retriever}): "))
-    return model.fit(tables.train), None
+    progress("fitting", 0.0)
+    model.fit(tables.train)
+    progress("fitting", 1.0)
+    return model, None
 
 
 def _requests(dataset: Dataset, users: IntArray) -> Requests:
@@ -208,8 +213,9 @@ def _median_request_ms(model: Retriever, dataset: Dataset, users: IntArray, k: i
     return float(np.median(times) * 1000)
 
 
-def _compile_kernels(retriever: str) -> None:
+def _compile_kernels(retriever: str, progress: Progress) -> None:
     """Compile the kernels on small tables, so that the time of the first fit contains no compilation."""
+    progress("preparing", 0.0)
     rng = np.random.default_rng(0)
     events = pa.table({"user_id": rng.integers(0, 40, 400), "item_id": rng.integers(0, 30, 400)})
     dataset = Dataset.from_frames(events, project=parse_project({}))
@@ -219,6 +225,7 @@ def _compile_kernels(retriever: str) -> None:
                 model = RETRIEVERS[name](RETRIEVERS[name].Config.model_validate(settings)).fit(dataset)
                 for size in (1, 40):
                     model.retrieve(_requests(dataset, np.arange(size)), 5)
+    progress("preparing", 1.0)
 
 
 def _peak_memory_mb() -> float:

@@ -185,7 +185,9 @@ def make_training_set(
     past = _past_requests(dataset, window, settings.rank, rng)
     rows, weights, shown = _rows(dataset, retrievers, past, settings, rng, progress)
     engine = make_engine(settings.engine)
+    progress("features", 0.0)
     matrix = features.offline_matrix(rows, dataset, lambda share: progress("features", share), engine)
+    progress("features", 1.0)
     targets, arrived = _labels(dataset, rows, window.end, settings.objectives)
     examined = np.ones(len(rows.item))
     weighted = settings.rank.examples == "impressions" and settings.rank.position_bias == "weights"
@@ -244,6 +246,7 @@ def _rows(
     known = known_items(dataset, past)
     unshown, candidates = settings.rank.unshown, settings.retrieve.candidates
     mean = min(unshown * max(len(known) - candidates, 0) / candidates, unshown)
+    progress("candidates", 0.0)
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
         users, moments = past.users[start:end], past.moments[start:end]

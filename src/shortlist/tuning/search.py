@@ -24,6 +24,7 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.errors import ProjectError, import_extra
+from shortlist.threads import apply_thread_limit
 from shortlist.tuning.trial import TrialEvaluator
 
 MIN_COMPLETE = 6
@@ -123,7 +124,10 @@ def tune(
     optuna: Any = import_extra("optuna", "tune")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    apply_thread_limit()
+    progress("features", 0.0)
     evaluator = TrialEvaluator(project, dataset)
+    progress("features", 1.0)
     study = _open_study(optuna, project, study_file)
     _check_fingerprint(study, _fingerprint(project, dataset), study_file)
     if not study.trials:
@@ -133,6 +137,7 @@ def tune(
     def finished(_study: Any, trial: Any) -> None:
         progress("trials", min((trial.number + 1 - before) / trials, 1.0))
 
+    progress("trials", 0.0)
     study.optimize(evaluator.evaluate, n_trials=trials, callbacks=[finished])
     best, default = study.best_trial, study.trials[0].value
     return TuningResult(

@@ -122,6 +122,7 @@ def off_policy_scores(
     slots = np.arange(population.n_slots)
     examined = np.maximum(curve.at(slots), MIN_EXAMINATION) if len(curve.share) else np.ones(len(slots))
     scores = []
+    progress("off-policy estimates", 0.0)
     for number, reward in enumerate(log.rewards):
         predicted = _predict_rewards(recommender.dataset, log, reward, examined, slates)
         scores += _reward_scores(log, reward, slates, examined, predicted, settings)
@@ -167,6 +168,7 @@ def _policy_slates(
     ids = recommender.dataset.users.ids.ids(codes)
     request = AuditRequest(codes, ids, population.request_contexts(contexts), moment)
     slates = {}
+    progress("slates for the randomised sessions", 0.0)
     for number, policy in enumerate(policies):
         slates[policy.name] = policy.slates(request, population.n_slots)[row_of]
         progress("slates for the randomised sessions", (number + 1) / len(policies))

@@ -130,6 +130,7 @@ def _test_slates(
     """The slate of each policy for each test request."""
     request = AuditRequest(fold.users, fold.ids, None, fold.moment)
     slates = {}
+    progress("slates for the test", 0.0)
     for number, policy in enumerate(policies):
         slates[policy.name] = policy.slates(request, slots)
         progress("slates for the test", (number + 1) / len(policies))
@@ -158,6 +159,7 @@ def true_outcomes(
     values: dict[str, Estimate | None] = {}
     resampled: dict[str, FloatArray] = {}
     by_round: dict[str, list[float]] = {}
+    progress("serving with each policy", 0.0)
     for number, policy in enumerate(policies):
         state = PopulationState.start(population, settings.seed, chosen_pairs)
         _serve(recommender, policy, state, moment, settings)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shortlist.evaluate.offpolicy.bandit import BanditLog
 from shortlist.evaluate.offpolicy.estimate import owners_of
+from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -106,7 +107,7 @@ def _fit_trees(
         "min_child_weight": 5.0 if binary else 20.0,
         "subsample": 0.8,
         "base_score": base,
-        "nthread": 0,
+        "nthread": openmp_threads(),
         "seed": seed,
     }
     return xgb.train(settings, xgb.DMatrix(inputs, label=reward, weight=weight), TREES)

@@ -82,6 +82,7 @@ def ask_models(
         for name, one in asked.items()
     }
     known_until = since
+    progress("slates that were shown", 0.0)
     for start in range(0, n, BATCH):
         batch = slice(start, min(start + BATCH, n))
         moment = max(int(logged.moments[start]), known_until)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.objectives import Objective
 from shortlist.config.rank import RankSettings
+from shortlist.data.progress import Share, part_of
 from shortlist.errors import NotFittedError
 from shortlist.rank.base import Ranker
 from shortlist.rank.calibration import Calibration, fit_calibration
@@ -150,9 +151,10 @@ class GBDTRanker(Ranker):
         explained: dict[str, dict[str, float]] = {}
         for number, kind in enumerate(("separate", "joint")):
             base = before if before is not None and before.joint == (kind == "joint") else None
-            made[kind] = self._fit_heads(kind == "joint", (examples, validation), base, lambda _share: None)
+            made[kind] = self._fit_heads(
+                kind == "joint", (examples, validation), base, part_of(report, number, 2)
+            )
             explained[kind] = self._explained(made[kind], validation)
-            report((number + 1) / 2)
         weighted = [name for name, objective in self.objectives.items() if objective.weight]
         separate, joint = explained["separate"], explained["joint"]
         equal = all(joint[n] >= JOINT_SHARE * separate[n] for n in weighted if separate[n] > 0)
@@ -165,7 +167,7 @@ class GBDTRanker(Ranker):
         joint: bool,
         parts: tuple[TrainingSet, TrainingSet],
         before: TreeEnsemble | None,
-        report: Callable[[float], None],
+        report: Share,
     ) -> TreeEnsemble:
         from shortlist.rank.gbdt.train import Boosting
 
@@ -197,13 +199,15 @@ class GBDTRanker(Ranker):
             boosting = Boosting(own, self.settings, self.seed, *data)
             start = before.models[number].load_booster() if before else None
             starts = before.models[number].starts if before else None
-            boosted = boosting.boost(start, starts)
-            if any(targets[0][at].censored for at in group) and own[0].loss_name != "listwise":
+            own_report = part_of(report, number, len(groups))
+            twice = any(targets[0][at].censored for at in group) and own[0].loss_name != "listwise"
+            boosted = boosting.boost(start, starts, report=part_of(own_report, 0, 2 if twice else 1))
+            if twice:
                 # The first pass estimates each row's probability of a positive outcome, by which the second is weighted.
-                boosted = boosting.boost(start, starts, boosted)
+                boosted = boosting.boost(start, starts, boosted, part_of(own_report, 1, 2))
             model = TreeModel.of(boosted.booster, boosted.starts)
             ensemble = replace(ensemble, models=(*ensemble.models, model))
-            report((number + 1) / len(groups))
+            own_report(1.0)
         return replace(ensemble, calibration=self._calibration(ensemble, validation, targets[1]))
 
     def _calibration(

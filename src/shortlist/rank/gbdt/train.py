@@ -11,7 +11,9 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from shortlist.config.rank import RankSettings
+from shortlist.data.progress import Share
 from shortlist.rank.gbdt.targets import Head, Target
+from shortlist.threads import openmp_threads
 
 PATIENCE = 20
 """Rounds without a better validation loss after which boosting stops."""
@@ -62,6 +64,19 @@ class Boosted:
     starts: dict[str, float]
 
 
+class _Rounds(xgb.callback.TrainingCallback):
+    """Reports the rounds that are done."""
+
+    def __init__(self, report: Share, rounds: int) -> None:
+        super().__init__()
+        self._report, self._rounds = report, rounds
+
+    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: object) -> bool:  # noqa: ARG002 - XGBoost's interface
+        """Report a round; False lets the training go on."""
+        self._report(min((epoch + 1) / self._rounds, 1.0))
+        return False
+
+
 class Boosting:
     """Boosts one model for some objectives.
 
@@ -88,6 +103,7 @@ class Boosting:
         start: xgb.Booster | None,
         starts: Mapping[str, float] | None,
         first_pass: Boosted | None = None,
+        report: Share | None = None,
     ) -> Boosted:
         """Train.
 
@@ -99,6 +115,8 @@ class Boosting:
             Its start margins.
         first_pass
             A model fitted to the same data, which estimates each row's probability of a true positive.
+        report
+            Called with the fraction done. Early stopping may end before 1.
         """
         weights, held_weights = (self._weights(data, first_pass) for data in (self.train, self.validation))
         own = {
@@ -118,15 +136,17 @@ class Boosting:
                 "custom_metric": self._metric(held_weights, scale),
             }
         stops = all((w > 0).sum() >= MIN_VALIDATION_ROWS for w in held_weights.T)
+        rounds = self.settings.trees if start is None else max(self.settings.trees // 3, 1)
         model = xgb.train(
             parameters,
             train,
-            self.settings.trees if start is None else max(self.settings.trees // 3, 1),
+            rounds,
             evals=[(held, "validation")] if stops else [],
             early_stopping_rounds=PATIENCE if stops else None,
             maximize=self.listwise,
             verbose_eval=False,
             xgb_model=start,
+            callbacks=[_Rounds(report, rounds)] if report else None,
             **extra,
         )
         return Boosted(model[: model.best_iteration + 1] if stops else model, begin)
@@ -143,6 +163,7 @@ class Boosting:
             "lambda": 5.0,
             "tree_method": "hist",
             "max_cat_to_onehot": 8,
+            "nthread": openmp_threads(),
             "seed": self.seed,
             "verbosity": 0,
         }

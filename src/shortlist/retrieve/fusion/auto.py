@@ -12,13 +12,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
-from shortlist.data.progress import Progress, silent
+from shortlist.data.progress import Progress, Share, silent
 from shortlist.metrics.ranking import hit_matrix, ndcg
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
@@ -147,13 +148,18 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
         timed = ["sequence"] if kind in {"time", "last"} else []
         families = ["neighbours", "als", "slim", "spectral", *timed]
     budget = _trials(len(holdout.train.log))
-    for number, family in enumerate(families):
-        progress("choosing", number / len(families))
-        tuner.search(family, budget)
+    for family in families:
+        step = f"tuning {family}"
+        progress(step, 0.0)
+        tuner.search(family, budget, partial(progress, step))
+        progress(step, 1.0)
+    progress("choosing", 0.0)
     chosen, fusion = _best(tuner, families, k, blend=blend)
     progress("choosing", 1.0)
     tuner.fitted.clear()
+    progress("fitting the choice", 0.0)
     chosen.fit(dataset)
+    progress("fitting the choice", 1.0)
     return Choice(chosen, holdout.kind, tuner.trials, fusion)
 
 
@@ -229,8 +235,11 @@ class Tuner:
         """Return the best trial of a family."""
         return max((t for t in self.trials if t.model == family), key=lambda t: t.ndcg)
 
-    def search(self, family: str, budget: int) -> None:  # noqa: C901 - one loop of pattern search
-        """Pattern search: each axis in turn, a step up or down as long as it helps, within a number of trials."""
+    def search(self, family: str, budget: int, report: Share) -> None:  # noqa: C901 - one loop of pattern search
+        """Pattern search: each axis in turn, a step up or down as long as it helps, within a number of trials.
+
+        `report` is called with the fraction of the budget that is used; the search often ends before.
+        """
         axes = search_space(family)
         current: dict[str, Any] = {}
         for names, values in axes:
@@ -246,6 +255,7 @@ class Tuner:
                 if len(known) >= budget:
                     return -1.0
                 known[key] = self.measure(family, settings)
+                report(len(known) / (budget + 1))
             return known[key]
 
         score = measure(current)

@@ -26,6 +26,7 @@ from shortlist.retrieve.fusion.weights import masked, mean_ndcg_of, search_weigh
 from shortlist.retrieve.item_item import ItemItem
 from shortlist.retrieve.registry import load_retriever
 from shortlist.retrieve.requests import Candidates, Requests
+from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -227,6 +228,7 @@ class Fuse(Retriever):
             "eta": config.learning_rate,
             "min_child_weight": 20,
             "tree_method": "hist",
+            "nthread": openmp_threads(),
             "seed": 0,
         }
         return xgb.train(settings, data, config.trees)

@@ -15,6 +15,7 @@ from shortlist.config.base import Settings
 from shortlist.data.mapped import load_array
 from shortlist.errors import BundleError, IndexRecallError, import_extra
 from shortlist.retrieve.kernels.select import radix_top_k, top_k_rows
+from shortlist.threads import apply_thread_limit
 
 Found = tuple[NDArray[np.int32], NDArray[np.float32]]
 """Items (B, k), −1 where there are fewer, and their inner products (B, k)."""
@@ -102,6 +103,7 @@ class Index:
             self._exact = items
             return self
         faiss: Any = import_extra("faiss", "index")
+        apply_thread_limit()
         n, d = items.shape
         cells = min(self.config.cells or int(4 * np.sqrt(n)), n)
         rng = np.random.default_rng(self.config.seed)

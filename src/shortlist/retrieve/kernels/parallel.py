@@ -4,12 +4,13 @@ A kernel here has the signature `kernel(low, high, *arguments)`, works on the ro
 interpreter lock (`nogil`) and writes nothing that another range of rows reads. Few rows run on the caller's thread,
 because handing them to another thread costs more than they do. Many are cut into parts for a pool of threads. One
 compiled kernel serves both, so that nothing is compiled twice; and unlike Numba's own parallel loops, the pool may be
-entered by several threads at once.
+entered by several threads at once. A call uses as many threads of the pool as the limit of the moment allows.
 """
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -19,6 +20,7 @@ import numba
 import numpy as np
 
 from shortlist.data.scratch import ScratchPool
+from shortlist.threads import thread_limit
 
 SERIAL_ROWS = 8
 """Up to this many rows run on the caller's thread."""
@@ -34,7 +36,7 @@ class _Threads:
 
     def pool(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(numba.get_num_threads(), "shortlist-kernel")
+            self._pool = ThreadPoolExecutor(os.cpu_count(), "shortlist-kernel")
         return self._pool
 
     def forget(self) -> None:
@@ -69,14 +71,29 @@ def run_rows(
     scratch
         Where given, each call leases a buffer and passes it after `high`.
     """
-    if n <= serial_rows or (threads := numba.get_num_threads()) == 1:
+    if n <= serial_rows or (threads := _threads()) == 1:
         _run(kernel, 0, n, arguments, scratch)
         return
     cuts = np.linspace(0, n, min(n, PARTS_PER_THREAD * threads) + 1).astype(np.int64).tolist()
+    parts = deque(pairwise(cuts))
+
+    def work() -> None:
+        while parts:
+            try:
+                low, high = parts.popleft()
+            except IndexError:  # another thread took the last part
+                return
+            _run(kernel, low, high, arguments, scratch)
+
     pool = _THREADS.pool()
-    running = [pool.submit(_run, kernel, low, high, arguments, scratch) for low, high in pairwise(cuts)]
-    for part in running:
-        part.result()
+    for running in [pool.submit(work) for _ in range(threads)]:
+        running.result()
+
+
+def _threads() -> int:
+    """Return the number of threads for one call; requests of a server are limited to one by Numba's number for their thread."""
+    threads: int = numba.get_num_threads()
+    return threads if threads == 1 else min(threads, thread_limit() or threads)
 
 
 def _run(

@@ -79,6 +79,7 @@ def simulate(
         for number, (name, spec) in enumerate(chosen.items()):
             part = ProgressPart(progress, (seed + number / len(chosen)) / seeds, 1 / len(chosen) / seeds)
             descriptions[name] = spec.description
+            part(0.0)
             measured = _run_policy(world, spec.make(world), rounds, days, seed, part)
             for measure, series in measured.items():
                 values.setdefault(name, {m: [] for m in MEASURES})[measure].append(series)
