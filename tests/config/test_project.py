@@ -13,6 +13,7 @@ from shortlist.config.base import SettingError, Settings, duration_ms
 from shortlist.config.project import Project, parse_project, read_project
 from shortlist.errors import ProjectError
 
+ITEMS = {"items": {"id": "i", "attributes": {"price": "number", "photo": "link"}}}
 RULE = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
 
 
@@ -78,6 +79,25 @@ RULE = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
             "uses 'colour', which is not an attribute of items",
         ),
         ({"page": {"rows": [{"kind": "attribute"}]}}, "page.rows.0.of", "a row of kind attribute needs of"),
+        ({"page": {"price": "cost"}}, "page.price", "'cost' must be an item attribute of kind number"),
+        ({"page": {"currency": "EUR"}}, "page.currency", "a currency needs price"),
+        (
+            {**ITEMS, "page": {"price": "price", "currency": "Euro"}},
+            "page.currency",
+            "'Euro' must be an item attribute of kind category",
+        ),
+        ({**ITEMS, "page": {"image": "price"}}, "page.image", "of kind category or link or text"),
+        (
+            {**ITEMS, "page": {"image": "photo", "image_hosts": ["https://a.example; script-src *"]}},
+            "page.image_hosts.0",
+            "is not the origin of a server",
+        ),
+        (
+            {**ITEMS, "page": {"image": "photo", "image_hosts": ["https://a.example/photos"]}},
+            "page.image_hosts.0",
+            "without a path",
+        ),
+        ({"page": {"image_hosts": ["https://a.example"]}}, "page.image_hosts", "image_hosts needs image"),
         ({"retrieve": {"weights": {"play": -1}}}, "retrieve.weights", "play has weight -1"),
         ({"retrieve": {"values": {"play": 2}}}, "retrieve.values", "play has exponent 2"),
         (
@@ -182,6 +202,22 @@ def project(tmp_path: Path) -> Project:
         "[[features]]\nshape = 'sqare'\n\n[[features]]\nwidth = 1\n\n[[features]]\nshape = 'square'\nwidth = 0\n"
     )
     return read_project(path)
+
+
+def test_prices_and_pictures_of_the_page() -> None:
+    page = {
+        "price": "price",
+        "currency": "EUR",
+        "image": "photo",
+        "image_hosts": ["https://*.a.example:8443"],
+    }
+    assert parse_project({**ITEMS, "page": page}).page.currency_attribute is None
+    attributes = {**ITEMS["items"]["attributes"], "money": "category"}  # type: ignore[dict-item]
+    by_item = {
+        "items": {"id": "i", "attributes": attributes},
+        "page": {"price": "price", "currency": "money"},
+    }
+    assert parse_project(by_item).page.currency_attribute == "money"
 
 
 def test_a_typed_table_is_parsed(project: Project) -> None:

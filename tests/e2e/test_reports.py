@@ -215,6 +215,25 @@ def test_pages_fit_a_phone_and_paper(browser: Browser, written: dict[str, Path],
     page.close()
 
 
+def test_a_phone_shows_the_subject_beside_a_chosen_recommender(
+    browser: Browser, written: dict[str, Path]
+) -> None:
+    page = open_(browser, written["report"])
+    table = page.locator(".narrow").first
+    assert not table.is_visible()
+    page.set_viewport_size({"width": 390, "height": 800})
+    heads = "e => [...e.querySelectorAll('thead th')].filter(t => t.offsetWidth).map(t => t.innerText)"
+    assert table.evaluate(heads) == ["mine <new>", "popular"]
+    table.get_by_label("Beside it").select_option("random")
+    assert table.evaluate(heads) == ["mine <new>", "random"]
+    assert not page.locator(".broad").first.is_visible()
+    # a table that compares no recommenders is a list, and texts of charts are at least 9 pixels high
+    assert page.locator(".stack td[data-label]").first.evaluate("e => getComputedStyle(e).display") == "block"
+    sizes = "[...document.querySelectorAll('figure svg')].map(s => 11 * s.getBoundingClientRect().width / s.viewBox.baseVal.width)"
+    assert min(page.evaluate(sizes)) >= 9
+    page.close()
+
+
 def test_names_are_escaped(written: dict[str, Path]) -> None:
     text = written["report"].read_text(encoding="utf-8")
     assert "mine &lt;new&gt;" in text

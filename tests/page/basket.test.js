@@ -7,9 +7,10 @@ test("a basket holds each item once", () => {
   const basket = new Basket();
   basket.add("a", { title: "Pan" });
   basket.add("a", { title: "Pan" });
-  basket.add("b", { title: "Lid" });
+  basket.add("b", { title: "Lid", price: 2, currency: "EUR" });
   assert.equal(basket.size, 2);
   assert.deepEqual(basket.titles, ["Pan", "Lid"]);
+  assert.deepEqual(basket.prices, [{ price: undefined, currency: undefined }, { price: 2, currency: "EUR" }]);
   basket.remove("a");
   basket.remove("x");
   assert.deepEqual(basket.titles, ["Lid"]);

@@ -1,11 +1,13 @@
 // Bodies of requests.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { eventsOf, feedRequest, similarPath, slateRequest, viewRequest } from "../../src/shortlist/serve/page/requests.js";
+import { eventsOf, feedRequest, similarPath, slateRequest, usualContext, viewRequest } from "../../src/shortlist/serve/page/requests.js";
 
 test("a slate request has weights and strengths", () => {
   const settings = { weights: { play: 2 }, diversity: 0.5, freshness: 1 };
-  assert.deepEqual(slateRequest("u1", settings), { user: "u1", n: 12, weights: { play: 2 }, diversity: 0.5, freshness: 1 });
+  assert.deepEqual(slateRequest("u1", {}, settings), { user: "u1", n: 12, weights: { play: 2 }, diversity: 0.5, freshness: 1 });
+  assert.deepEqual(slateRequest("u1", { device: "tv" }, settings).context, { device: "tv" });
+  assert.deepEqual(usualContext({ device: ["phone", "tv"], daytime: [] }), { device: "phone" });
 });
 
 test("a view sends a context only where there is one", () => {
@@ -13,13 +15,15 @@ test("a view sends a context only where there is one", () => {
   assert.deepEqual(viewRequest("u1", { device: "tv" }, {}), { user: "u1", context: { device: "tv" } });
 });
 
-test("events: kinds that the log lacks are left out, values and slates are sent where given", () => {
-  const viewer = { user: "u1", context: { device: "tv" }, kinds: ["click", "watch"] };
+test("events: actions that the log has no kind for are left out, values and slates are sent where given", () => {
+  const viewer = { user: "u1", context: { device: "tv" }, actions: { click: "view_item", watch: "watch" } };
   assert.deepEqual(eventsOf(viewer, "i1", "s1", [["click"], ["watch", 30], ["like"]]), [
-    { user: "u1", item: "i1", kind: "click", slate_id: "s1", context: { device: "tv" } },
+    { user: "u1", item: "i1", kind: "view_item", slate_id: "s1", context: { device: "tv" } },
     { user: "u1", item: "i1", kind: "watch", value: 30, slate_id: "s1", context: { device: "tv" } },
   ]);
-  assert.deepEqual(eventsOf({ user: "u1", context: {}, kinds: ["click"] }, "i1", "", [["click"]]), [{ user: "u1", item: "i1", kind: "click" }]);
+  const buyer = { user: "u1", context: {}, actions: { click: "event", buy: "event" } };
+  assert.deepEqual(eventsOf(buyer, "i1", "", [["click", null]]), [{ user: "u1", item: "i1", kind: "event" }]);
+  assert.deepEqual(eventsOf(buyer, "i1", "", [["click"], ["buy", 2]]), [{ user: "u1", item: "i1", kind: "event", value: 2 }]);
 });
 
 test("the next part of a feed excludes what is shown", () => {

@@ -55,6 +55,30 @@ def test_rows_selected_by_hand() -> None:
     assert order == {0.0: ["Left", "More left"], 1.0: ["Left", "Right"]}
 
 
+def test_no_row_is_of_one_kind_of_thing_by_hand() -> None:
+    """Two places of four at most go to knives; a row of knives only is not shown, unless it is about them."""
+    utility = np.array([9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0])
+    knife, pan, unknown = 0, 1, -1
+    things = np.array([knife, knife, knife, pan, unknown, unknown, knife, knife])
+    limits = PageLimits(3, 4, {"because": 3}, 2)
+
+    def rows(theme: Theme, of: NDArray[Any] | None = things) -> list[list[int]]:
+        page = assemble_page(utility, np.eye(8), [theme], limits, things=of)
+        return [chosen.tolist() for _, chosen in page]
+
+    all_rows = np.arange(8)
+    assert rows(Theme("because", "Because", all_rows)) == [[0, 1, 3, 4]]
+    assert rows(Theme("because", "Because", all_rows), None) == [[0, 1, 2, 3]]
+    assert rows(Theme("because", "Because", all_rows, mixed=False)) == [[0, 1, 2, 3]]
+    knives = np.array([0, 1, 2, 6])
+    assert rows(Theme("because", "Because", knives)) == []
+    assert rows(Theme("because", "Knives", knives, mixed=False)) == [[0, 1, 2, 6]]
+    assert rows(Theme("because", "Because", knives), np.zeros(8, int)) == [
+        [0, 1, 2, 6]
+    ]  # there is nothing else
+    assert rows(Theme("because", "Because", np.array([4, 5]))) == [[4, 5]]  # unknown: not the same kind
+
+
 @settings(deadline=None)
 @given(
     hnp.arrays(np.float64, 30, elements=st.floats(-3, 3)),
@@ -62,12 +86,19 @@ def test_rows_selected_by_hand() -> None:
     st.integers(1, 6),
     st.integers(1, 8),
     st.floats(0, 1),
+    hnp.arrays(np.int64, 30, elements=st.integers(-1, 3)),
 )
 def test_no_item_appears_twice_on_a_page(
-    utility: NDArray[Any], lists: list[list[int]], rows: int, n: int, diversity: float
+    utility: NDArray[Any],
+    lists: list[list[int]],
+    rows: int,
+    n: int,
+    diversity: float,
+    things: NDArray[Any],
 ) -> None:
     themes = [Theme("k", str(at), np.array(own, np.int64)) for at, own in enumerate(lists)]
-    page = assemble_page(utility, np.eye(30)[:, :5], themes, PageLimits(rows, n, {"k": 3}, 1), diversity)
+    limits = PageLimits(rows, n, {"k": 3}, 1)
+    page = assemble_page(utility, np.eye(30)[:, :5], themes, limits, diversity, things)
     shown = list(itertools.chain.from_iterable(r.tolist() for _, r in page))
     assert len(shown) == len(set(shown))
     assert len(page) <= min(rows, 3)
@@ -76,6 +107,8 @@ def test_no_item_appears_twice_on_a_page(
         own = theme.rows.tolist()
         places = [own.index(row) for row in chosen.tolist()]
         assert places == sorted(places)  # a row keeps its order
+        kinds = Counter(things[chosen[things[chosen] >= 0]].tolist())
+        assert all(count <= max(1, -(-n // 2)) for count in kinds.values()) or len(set(things.tolist())) == 1
 
 
 def test_a_page_of_a_user_with_a_history(recommender: Recommender, dataset: Dataset) -> None:
@@ -96,6 +129,9 @@ def test_a_page_of_a_user_with_a_history(recommender: Recommender, dataset: Data
             assert all(row.about in dataset.items.attributes["genres"].show(int(c)) for c in codes)
         if row.kind == "because":
             assert row.about in had
+            assert {r.reason for r in row.items} == {row.title}
+        if row.kind == "trending":
+            assert {r.reason for r in row.items} == {"Popular right now"}
         if row.kind == "continue":
             assert {r.item for r in row.items} <= had
         else:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
-from shortlist.data.attributes import TimeAttribute
+from shortlist.data.attributes import CodedAttribute, TimeAttribute
+from shortlist.data.category_names import CategoryNames
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.lazy import lazy_property
 from shortlist.errors import DataError, RequestError
@@ -95,6 +96,14 @@ class Catalogue:
     def factors(self) -> NDArray[np.float32] | None:
         """float32 (trained items, d): factors of the first source that has some; similarity for diversity."""
         return next((f for r in self.retrievers.values() if (f := r.item_factors) is not None), None)
+
+    @lazy_property
+    def category_names(self) -> dict[str, CategoryNames]:
+        """Short names of the words of each category and list of items."""
+        attributes = self.items.attributes
+        return {
+            n: CategoryNames(a.vocabulary) for n, a in attributes.items() if isinstance(a, CodedAttribute)
+        }
 
     @lazy_property
     def allowed_by_default(self) -> NDArray[np.bool_] | None:

@@ -48,7 +48,10 @@ def encode_requests(model: Model, state: LiveState, requests: Sequence[Recommend
 
 
 def visitor_features(model: Model, state: LiveState, item: int) -> dict[str, float | None]:
-    """The feature values of an item (code) for a new visitor, but for what sources say of it; None where unknown."""
+    """The feature values of an item (code) for a new visitor, but for what sources say of it; None where unknown.
+
+    Codes of categories say nothing to people and are left out; the attributes of the item name them.
+    """
     resolved = Cascade.resolve(model, state, [RecommendRequest()])
     names = list(model.retrievers)
     unknown = np.full((1, len(names)), np.nan, np.float32)
@@ -65,10 +68,11 @@ def visitor_features(model: Model, state: LiveState, item: int) -> dict[str, flo
             unknown,
         )
         matrix = model.features.online_matrix(rows, state.counters, state.item_features)
-    declared = model.features.names([])
+    declared, types = model.features.names([]), model.features.types([])
     return {
         name: None if np.isnan(value) else round(float(value), 5)
-        for name, value in zip(declared, matrix[0, : len(declared)].tolist(), strict=True)
+        for name, kind, value in zip(declared, types, matrix[0, : len(declared)].tolist(), strict=True)
+        if kind != "c"
     }
 
 
@@ -78,6 +82,21 @@ def some_users(dataset: Dataset, n: int) -> list[Any]:
     eligible = np.flatnonzero(sizes >= min(5, sizes.max(initial=1)))
     chosen = eligible[:: max(1, len(eligible) // n)][:n] if n and len(eligible) else eligible[:0]
     return dataset.users.ids.ids(chosen)
+
+
+def last_contexts(dataset: Dataset, users: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the context of each user's last event in the log."""
+    log, ids = dataset.log, dataset.users.ids
+    last = np.full(len(dataset.users), -1, np.int64)
+    last[log.user] = np.arange(len(log))  # the later event overwrites
+    return [
+        {
+            name: value
+            for name, a in log.context.items()
+            if code >= 0 and (value := a.show(int(last[code]))) is not None
+        }
+        for code in ids.codes(users).tolist()
+    ]
 
 
 def similar_items(state: LiveState, item: Any, n: int, source: str | None = None) -> list[Recommendation]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ FINISHED = 0.9
 """Share of an item's length from which it counts as finished."""
 BEGUN = 0.02
 """Share of an item's length from which it counts as begun."""
+REASONS = {"trending": "Popular right now", "new": "New here", "again": "You chose it before"}
+"""Kind of row → the reason of all its items."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,33 @@ class _Rows:
         vectors = self.catalogue.pipeline.vectors(self.items) if len(self.items) else np.zeros((0, 1))
         themes = [theme for theme, _ in found]
         limits = PageLimits(most_rows - len(head), self.n, most)
-        page = assemble_page(self.utility, np.asarray(vectors, np.float64), themes, limits)
+        page = assemble_page(
+            self.utility, np.asarray(vectors, np.float64), themes, limits, things=self._things()
+        )
         return head + [
-            PageRow(theme.kind, theme.title, self._recommendations(chosen), about[id(theme)])
+            PageRow(theme.kind, theme.title, self._recommendations(theme, chosen), about[id(theme)])
             for theme, chosen in page
         ]
 
-    def _recommendations(self, chosen: NDArray[np.int64]) -> list[Recommendation]:
-        return recommendations(self.model, self.scored, chosen, np.ones(len(chosen)))
+    def _recommendations(self, theme: Theme, chosen: NDArray[np.int64]) -> list[Recommendation]:
+        """The items of a row. In a row with a reason of its own, the items have that reason."""
+        found = recommendations(self.model, self.scored, chosen, np.ones(len(chosen)))
+        reason = theme.title if theme.kind == "because" else REASONS.get(theme.kind)
+        return found if reason is None else [replace(one, reason=reason) for one in found]
+
+    def _things(self) -> NDArray[np.int32] | None:
+        """The kind of thing that each candidate is, −1 where unknown: by `diversity_by`, or else by the first category or list."""
+        attributes = self.catalogue.items.attributes
+        coded = [n for n, a in attributes.items() if isinstance(a, CodedAttribute)]
+        by = self.model.project.rerank.diversity_by or next(iter(coded), None)
+        attribute = attributes.get(by) if by else None
+        if not isinstance(attribute, CodedAttribute):
+            return None
+        indptr, codes = attribute.take(self.items).ragged()
+        things = np.full(len(self.items), -1, np.int32)
+        known = np.diff(indptr) > 0
+        things[known] = codes[indptr[:-1][known]]
+        return things
 
     def _by_utility(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return rows[np.argsort(-self.utility[rows], kind="stable")]
@@ -181,9 +202,15 @@ class _Rows:
         liked = np.bincount(attribute.take(self.history.item).ragged()[1], minlength=size)
         offered = np.bincount(values, minlength=size)
         best = np.lexsort((-offered, -liked))[:VALUES]
+        names = self.catalogue.category_names[str(row.of)]
         return [
             (
-                Theme("attribute", attribute.vocabulary[value], self._by_utility(owner[values == value])),
+                Theme(
+                    "attribute",
+                    names.short(attribute.vocabulary[value]),
+                    self._by_utility(owner[values == value]),
+                    mixed=False,
+                ),
                 attribute.vocabulary[value],
             )
             for value in best.tolist()
@@ -205,7 +232,7 @@ class _Rows:
 
     def _again(self, _row: RowSettings) -> Found:
         had = np.isin(self.items, self.history.item)
-        return [(Theme("again", "Again", self.order[had[self.order]]), None)]
+        return [(Theme("again", "Again", self.order[had[self.order]], mixed=False), None)]
 
     def _continue(self, row: RowSettings) -> PageRow | None:
         """Items that were begun and not finished, latest first."""

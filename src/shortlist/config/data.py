@@ -9,7 +9,7 @@ from pydantic import Field
 
 from shortlist.config.base import Settings
 
-AttributeKind = Literal["number", "category", "list", "text", "time", "embedding"]
+AttributeKind = Literal["number", "category", "list", "text", "time", "embedding", "link"]
 
 
 class ColumnNames(Settings):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shortlist.config.base import Duration, SettingError, Settings
 
 View = Literal["slate", "shelf", "feed", "shop", "rows"]
+_CODE = re.compile("[A-Z]{3}")
+_HOST = re.compile(r"https?://(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?")
 
 
 class RowSettings(Settings):
@@ -35,7 +38,17 @@ class RowSettings(Settings):
 
 
 class PageSettings(Settings):
-    """The rows of a page, from top to bottom (`[page]`)."""
+    """What the page shows of items, and the rows of a page, from top to bottom (`[page]`)."""
+
+    price: str | None = None
+    """Number attribute with the price of an item."""
+    currency: str | None = None
+    """Currency of the prices: an ISO 4217 code such as "EUR", or the category attribute of items that holds it."""
+    image: str | None = None
+    """Attribute with the address of an item's picture (kind link, text or category). Items without one get their initials."""
+    image_hosts: list[str] = Field(default_factory=list)
+    """Origins that the page may load pictures from, for example "https://images.example.com". The content security policy forbids all
+    others."""
 
     rows: list[RowSettings] = Field(
         default_factory=lambda: [
@@ -46,11 +59,45 @@ class PageSettings(Settings):
     )
     """The kinds of rows."""
 
+    @field_validator("image_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: list[str]) -> list[str]:
+        for number, host in enumerate(hosts):
+            if _HOST.fullmatch(host) is None:
+                raise SettingError(
+                    str(number),
+                    f'{host!r} is not the origin of a server; write for example "https://images.example.com", without a path',
+                )
+        return hosts
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> PageSettings:
+        if self.currency is not None and self.price is None:
+            raise SettingError(
+                "currency", "a currency needs price = the number attribute with the price of an item"
+            )
+        if self.image_hosts and self.image is None:
+            raise SettingError(
+                "image_hosts", "image_hosts needs image = the attribute with the address of an item's picture"
+            )
+        return self
+
+    @property
+    def currency_attribute(self) -> str | None:
+        """The attribute that holds the currency; None if there is no currency or it is the same for all items."""
+        return None if self.currency is None or _CODE.fullmatch(self.currency) else self.currency
+
     def attributes(self) -> list[tuple[str, str | None, set[str]]]:
         """Return the item attributes that the settings name: (setting, attribute, allowed kinds)."""
         kinds = {"attribute": {"category", "list"}, "continue": {"number"}}
-        return [
+        rows = [
             (f"page.rows.{n}.of", row.of, kinds[row.kind])
             for n, row in enumerate(self.rows)
             if row.kind in kinds
+        ]
+        return [
+            ("page.price", self.price, {"number"}),
+            ("page.currency", self.currency_attribute, {"category"}),
+            ("page.image", self.image, {"link", "text", "category"}),
+            *rows,
         ]

@@ -14,7 +14,7 @@ COMMENTS = {
     "Relative names are relative to this file. `shortlist check` reports what it finds in the tables.",
     "data.columns": "Column names of the events table. Only user and item are required.",
     "data.context": "Event columns that describe the situation (device, time of day). Requests may send them too.",
-    "items": "The items table. Kinds of attributes: number, category, list, text, time, embedding.",
+    "items": "The items table. Kinds of attributes: number, category, list, text, time, embedding, link.",
     "users": "The users table.",
     "objectives": "What a shown item should achieve. probability: will an event follow? amount: how much value follows?\n"
     "grade: what value does the event have, if it happens? Requests can change the weights without training.",
@@ -24,7 +24,7 @@ COMMENTS = {
     "utility": "How objectives become one number (sum or product), and the guard-rails of a slate.",
     "rank": "Ranking: boosted trees, one head per objective, calibrated.",
     "rerank": "Re-ranking: from ranked candidates to a slate (diversity, freshness, rules, exploration, …).",
-    "page": "A page of rows, from top to bottom: the kinds of rows, and the maximum number of each.",
+    "page": "What the page shows of items (price, currency, image), and its rows from top to bottom.",
     "evaluate": "How the log is split in time: past | ranker window | validation | test.",
 }
 """Section → the comment above it. The file's sections follow this order."""

@@ -16,7 +16,7 @@ from shortlist.engines.duckdb import read_source
 from shortlist.engines.reading import TableReading
 from shortlist.errors import ProjectError
 
-WORDS = frozenset({"category", "list", "text"})
+WORDS = frozenset({"category", "list", "text", "link"})
 """Kinds of attributes that hold words."""
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.cascade.inspect import candidates
+from shortlist.cascade.drift import NO_DRIFT, MissingColumn, missing_columns
+from shortlist.cascade.inspect import candidates, last_contexts
 from shortlist.recommender import Recommender
 from shortlist.report import charts
 from shortlist.report.document import (
@@ -113,11 +114,12 @@ def inspect_features(recommender: Recommender, context: dict[str, Any] | None = 
     """
     profile, names = recommender.model.profile, recommender.model.ranker.feature_names_
     people = _latest(recommender)
-    matrix = np.empty((0, len(names)), np.float32)
+    matrix, missing = np.empty((0, len(names)), np.float32), []
     if people:
-        contexts = context or _contexts(recommender, people)
+        contexts = context or last_contexts(recommender.dataset, people)
         batches = candidates(recommender.model, recommender.state, people, contexts)
         matrix = np.concatenate([batch.matrix for batch in batches])
+        missing = missing_columns(recommender.model, batches)
     drift = profile.drift(matrix, names)
     importance = {o: recommender.model.ranker.importance(o) for o in recommender.project.objectives}
     features = [
@@ -140,7 +142,7 @@ def inspect_features(recommender: Recommender, context: dict[str, Any] | None = 
         profile.rows,
         len(matrix),
         features,
-        _warnings(recommender, features),
+        _warnings(recommender, features, missing),
     )
 
 
@@ -154,31 +156,21 @@ def _latest(recommender: Recommender) -> list[Any]:
     return (people + [i for i in ids.ids(codes) if ids.own(i) not in known])[:PEOPLE]
 
 
-def _contexts(recommender: Recommender, people: list[Any]) -> list[dict[str, Any]]:
-    """Return the context of each user's last event in the log."""
-    log, ids = recommender.dataset.log, recommender.dataset.users.ids
-    last = np.full(len(recommender.dataset.users), -1, np.int64)
-    last[log.user] = np.arange(len(log))  # the later event overwrites
-    return [
-        {
-            name: value
-            for name, a in log.context.items()
-            if code >= 0 and (value := a.show(int(last[code]))) is not None
-        }
-        for code in ids.codes(people).tolist()
-    ]
-
-
-def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[str]:
-    found = [
+def _warnings(
+    recommender: Recommender, features: list[FeatureSummary], missing: list[MissingColumn]
+) -> list[str]:
+    found = [f"{column}." for column in missing]
+    explained = {name for column in missing for name in column.features}
+    found += [
         f"{name} may be a leak: alone it predicts {objective!r} with an AUC of {auc:.3f}. Check that it is known before the "
         "item is shown and is not computed from the outcome."
         for name, objective, auc in recommender.model.profile.suspects()
     ]
-    # all requests have the same moment and slot here, so these features differ from training by design
-    by_design = {f.name for f in recommender.model.features.features if f.kind in {"moment", "position"}}
+    by_design = {f.name for f in recommender.model.features.features if f.kind in NO_DRIFT}
     moved = [
-        f for f in features if f.drift is not None and f.drift > STRONG_DRIFT and f.name not in by_design
+        f
+        for f in features
+        if f.drift is not None and f.drift > STRONG_DRIFT and f.name not in by_design | explained
     ]
     if moved:
         names = ", ".join(f"{f.name} ({f.drift:.2f})" for f in sorted(moved, key=lambda f: -(f.drift or 0)))
@@ -195,7 +187,12 @@ def _warnings(recommender: Recommender, features: list[FeatureSummary]) -> list[
     for f in features:
         if f.known == 0:
             found.append(f"{f.name} has no value in training: the ranker cannot use it.")
-        elif f.known_now is not None and f.known_now < f.known / 2 and f.known > SPARSE:
+        elif (
+            f.known_now is not None
+            and f.known_now < f.known / 2
+            and f.known > SPARSE
+            and f.name not in explained
+        ):
             found.append(
                 f"{f.name} has a value for {f.known:.0%} of the training rows and for {f.known_now:.0%} of the rows now."
             )

@@ -169,4 +169,4 @@ def metrics_table(
         ]
         heading = TableCell(f"{name}{ARROWS[info.better]}", tooltip=info.question)
         rows.append(TableRow(heading, cells, highlighted=name == main_metric))
-    return TableBlock(["", *metrics], rows)
+    return TableBlock(["", *metrics], rows, subject)

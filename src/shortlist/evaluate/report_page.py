@@ -173,7 +173,7 @@ def _slices(report: Report) -> list[Block]:
         "people for whom such an item is relevant, and counts only those items as relevant. Bold: the best. Colour: "
         f"significantly better (green) or worse (red) than {report.subject} in that slice (95 %, uncorrected)."
     )
-    return [Heading("Slices"), Paragraph(text), TableBlock(["", "people", *names], rows)]
+    return [Heading("Slices"), Paragraph(text), TableBlock(["", "people", *names], rows, report.subject, 1)]
 
 
 def _tone(ahead: Estimate | None) -> Tone:

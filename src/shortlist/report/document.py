@@ -24,6 +24,8 @@ from markupsafe import Markup
 from shortlist.metrics.significance import Estimate, verdict
 from shortlist.report.formats import NO_VALUE, number
 
+STACKED = 4
+"""Tables of more columns do not fit a narrow screen."""
 Tone = Literal["", "better", "worse", "caution"]
 """How a text is coloured; also the name of its CSS class."""
 
@@ -104,11 +106,41 @@ class Verdict:
 
 @dataclass(frozen=True)
 class TableBlock:
-    """A table. `columns` are the headings, the first one of the column of row headings; "" is no heading."""
+    """A table.
+
+    Attributes
+    ----------
+    columns : sequence of TableCell or str
+        The headings, the first one of the column of row headings; "" is no heading.
+    rows : sequence of TableRow
+        The rows.
+    subject : str
+        The heading of the recommender that the report is about, if the columns are recommenders. On a narrow screen, the table
+        shows this one beside another one, which readers choose.
+    about_all : int
+        How many of the first cells of a row are about all recommenders.
+    """
 
     kind: ClassVar[str] = "table"
     columns: Sequence[TableCell | str]
     rows: Sequence[TableRow]
+    subject: str = ""
+    about_all: int = 0
+
+    @property
+    def fixed(self) -> list[int]:
+        """The positions (of cells in a row) of the columns that a narrow screen always shows."""
+        return [at for at, name in enumerate(self.columns[1:]) if at < self.about_all or name == self.subject]
+
+    @property
+    def choices(self) -> list[int]:
+        """The positions of the columns of which readers choose one on a narrow screen; none where columns are no recommenders."""
+        return [at for at in range(len(self.columns) - 1) if self.subject and at not in self.fixed]
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether each row becomes a list on a narrow screen: the table is too wide for one, and its columns are no recommenders."""
+        return not self.subject and len(self.columns) > STACKED
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shortlist.report import formats
-from shortlist.report.document import Document
+from shortlist.report.document import Document, TableBlock
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -25,7 +25,9 @@ def render_page(document: Document) -> str:
     str
         The page. It adapts to light and dark colour schemes, to narrow screens and to print.
     """
-    return render_template("page.html", document=document)
+    tables = [block for block in document.blocks if isinstance(block, TableBlock)]
+    most_choices = max((len(table.choices) for table in tables), default=0)
+    return render_template("page.html", document=document, most_choices=most_choices)
 
 
 def render_fragment(document: Document) -> str:

@@ -23,12 +23,15 @@ class Theme:
         Candidates that the row could show, in its own order, best first.
     first
         Whether it comes before all themes that are selected by value, in the order of the list.
+    mixed
+        Whether the row shows several kinds of things, if the page has some. A row about one category does not.
     """
 
     kind: str
     title: str
     rows: NDArray[np.int64]
     first: bool = False
+    mixed: bool = True
 
     def __repr__(self) -> str:
         return f"Theme({self.kind!r}, {self.title!r}, {len(self.rows)} candidates)"
@@ -48,12 +51,15 @@ class PageLimits:
         Kind of theme → maximum number of its rows.
     min_items
         A row with fewer items is not shown.
+    alike
+        Largest share of one kind of thing in a mixed row.
     """
 
     rows: int
     items: int
     per_kind: Mapping[str, int]
     min_items: int = 3
+    alike: float = 0.5
 
 
 def assemble_page(
@@ -62,6 +68,7 @@ def assemble_page(
     themes: Sequence[Theme],
     limits: PageLimits,
     diversity: float = 0.5,
+    things: NDArray[np.integer] | None = None,
 ) -> list[tuple[Theme, NDArray[np.int64]]]:
     """Select themes one by one and assign each item to at most one row.
 
@@ -82,6 +89,9 @@ def assemble_page(
         Size of the page.
     diversity
         0 to 1: how much a row loses if its topics are those of the page so far.
+    things : ndarray of shape (candidates,), int
+        The kind of thing that each candidate is, such as its category; −1 where it is unknown. In a mixed row, at most the share
+        `limits.alike` of its places goes to one kind; a row of one kind only is not shown. None: items do not have kinds.
 
     Returns
     -------
@@ -94,7 +104,8 @@ def assemble_page(
 
     Gruson et al. (2019). Offline evaluation to make decisions about playlist recommendation algorithms. WSDM.
     """
-    state = _Page(utility, topics, themes, limits)
+    several = things is not None and len(np.unique(things)) > 1
+    state = _Page(utility, topics, themes, limits, things if several else None)
     page: list[tuple[Theme, NDArray[np.int64]]] = []
     while state.remaining and len(page) < limits.rows:
         best = state.best_theme(diversity)
@@ -112,6 +123,7 @@ class _Page:
     topics: NDArray[np.floating]
     themes: Sequence[Theme]
     limits: PageLimits
+    things: NDArray[np.integer] | None = None
     offers: dict[int, tuple[NDArray[np.int64], float, NDArray[np.floating]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -128,10 +140,27 @@ class _Page:
         known = self.offers.get(at)
         if known is None or not self.free[known[0]].all():
             rows = self.themes[at].rows
-            rows = rows[self.free[rows]][: self.limits.items]
+            rows = rows[self.free[rows]]
+            rows = (self._mixed(rows) if self.themes[at].mixed else rows)[: self.limits.items]
             value = float(self.gain[rows] @ self.discount[: len(rows)])
             known = self.offers[at] = rows, value, self.topics[rows].sum(0)
         return known
+
+    def _mixed(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows without those that exceed the share of their kind of thing; none if all are of one kind."""
+        if self.things is None or len(rows) < self.limits.min_items:
+            return rows
+        things = np.asarray(self.things[rows], np.int64)
+        things = np.where(things < 0, -1 - np.arange(len(rows)), things)  # unknown: each is a kind of its own
+        order = np.argsort(things, kind="stable")
+        _, starts, counts = np.unique(things[order], return_index=True, return_counts=True)
+        if len(counts) == 1:
+            return rows[:0]
+        before = np.empty(len(rows), np.int64)  # how many earlier rows are of the same kind
+        before[order] = np.arange(len(rows)) - np.repeat(starts, counts)
+        places = min(self.limits.items, len(rows))
+        kept = before < max(1, int(np.ceil(self.limits.alike * places)))
+        return rows[kept]
 
     def best_theme(self, diversity: float) -> int | None:
         """Return the theme of the next row: a `first` theme, otherwise the one of the highest value."""

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from shortlist.data.attributes import Attribute, NumberAttribute, TextAttribute, TimeAttribute
+from shortlist.data.attributes import Attribute, LinkAttribute, NumberAttribute, TextAttribute, TimeAttribute
 from shortlist.data.entities import Entities
 from shortlist.data.no_time import NO_TIME
 
@@ -70,8 +70,12 @@ def hashed_counts(texts: Sequence[Sequence[str]], bits: int) -> sp.csr_matrix:
 
 
 def chosen_attributes(items: Entities, names: Collection[str] | None) -> list[Attribute]:
-    """Return the attributes with these names, in the catalogue's order; all for None."""
-    return [a for n, a in items.attributes.items() if names is None or n in names]
+    """Return the attributes with these names, in the catalogue's order; all but links for None."""
+    return [
+        a
+        for n, a in items.attributes.items()
+        if (n in names if names is not None else not isinstance(a, LinkAttribute))
+    ]
 
 
 def is_measured(attribute: Attribute) -> TypeGuard[NumberAttribute | TimeAttribute]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shortlist.cascade.inspect import candidates
+from shortlist.cascade.drift import Drift, measure_drift
+from shortlist.cascade.inspect import candidates, last_contexts
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.data.slates import Slate
 from shortlist.rank.profile import stability
@@ -24,8 +26,8 @@ SCORES = 4_000
 
 LEAST_SCORES = 200
 """Scores from which their drift is measured."""
-DRIFT_USERS = 8
-"""Users whose candidates are compared with those of training."""
+DRIFT_USERS, DRIFT_TURNS = 8, 16
+"""Users whose candidates are compared with those of training at a time, and how many measurements count together."""
 
 
 class Metrics:
@@ -77,6 +79,12 @@ class Metrics:
         self.drift = Gauge(
             "shortlist_feature_drift", "Stability index of each feature since training", ["feature"], **r
         )
+        self.missing = Gauge(
+            "shortlist_column_missing",
+            "1 for a column that had values in training and has few now; features that read it are left out of the drift",
+            ["column"],
+            **r,
+        )
         self.score_drift = Gauge(
             "shortlist_score_drift", "Stability index of the scores since the model took over", **r
         )
@@ -87,6 +95,13 @@ class Metrics:
             **r,
         )
         self.activity = Activity()
+        self.found: Drift | None = None
+        """The latest measurement of drift; None before the first one."""
+        self.contexts: deque[Mapping[str, Any] | None] = deque(maxlen=DRIFT_USERS)
+        """Contexts of the latest requests, with which drift is measured."""
+        self._measured: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=DRIFT_TURNS - 1)
+        """Number of users and matrix of the latest measurements."""
+        self._turn = 0
         self._first: list[float] = []
         self._latest: deque[float] = deque(maxlen=SCORES)
 
@@ -95,6 +110,7 @@ class Metrics:
         self.model.clear()
         self.model.labels(recommender.version, recommender.project.name).set(1)
         self._first, self._latest = [], deque(maxlen=SCORES)
+        self._measured, self._turn, self.found = deque(maxlen=DRIFT_TURNS - 1), 0, None
 
     def record_slates(self, slates: Sequence[Slate], times: StageTimes) -> None:
         """Count slates that were made together, and how long each stage took."""
@@ -123,23 +139,36 @@ class Metrics:
         self.store.set(writer.fault is None)
         self.lost.set(writer.dropped_slates)
 
-    @staticmethod
-    def measure_drift(recommender: Recommender) -> dict[str, float]:
-        """Stability index of each feature since training: some ten milliseconds, on a thread of its own."""
-        users = recommender.some_users(DRIFT_USERS)
-        if not users:
-            return {}
-        model = recommender.model
-        matrix = candidates(model, recommender.state, users)[0].matrix
-        return model.profile.drift(matrix, model.ranker.feature_names_)
+    def measure_drift(self, recommender: Recommender) -> Drift:
+        """Features that differ from training, in the contexts of the latest requests: some ten milliseconds, on a thread of its own.
 
-    def record_drift(self, recommender: Recommender, drift: dict[str, float]) -> None:
+        Each call takes other users; the index is that of the last calls together.
+        """
+        every = list(recommender.some_users(DRIFT_USERS * DRIFT_TURNS))
+        if not every:
+            return Drift((), {}, 0)
+        users = [every[(self._turn + at) % len(every)] for at in range(min(DRIFT_USERS, len(every)))]
+        self._turn += DRIFT_USERS
+        contexts = list(self.contexts) or last_contexts(recommender.dataset, users)
+        each = [contexts[at % len(contexts)] for at in range(len(users))]
+        batches = candidates(recommender.model, recommender.state, users, each)
+        earlier = list(self._measured)
+        found = measure_drift(recommender.model, batches, [m for _, m in earlier], sum(n for n, _ in earlier))
+        self._measured.append((len(users), np.concatenate([batch.matrix for batch in batches])))
+        return found
+
+    def record_drift(self, recommender: Recommender, drift: Drift) -> None:
         """Take over the drift of features and the cache's lookups, and measure the drift of scores."""
         lookups = recommender.state.catalogue.lookups
         self.cache.labels("hit").set(lookups.hits)
         self.cache.labels("miss").set(lookups.misses)
-        for name, value in drift.items():
+        self.found = drift
+        self.drift.clear()
+        for name, value in drift.features.items():
             self.drift.labels(name).set(value)
+        self.missing.clear()
+        for column in drift.missing:
+            self.missing.labels(column.column).set(1)
         if len(self._first) >= LEAST_SCORES and len(self._latest) >= LEAST_SCORES:
             edges = np.unique(np.quantile(self._first, np.arange(1, 10) / 10))
             shares = [

@@ -138,12 +138,14 @@ def settings() -> dict[str, Any]:
             "new_items": {"share": 0.2, "slot": 5, "budget": 40, "window": "14d"},
         },
         "page": {
+            "price": "price",
+            "currency": "EUR",
             "rows": [
                 {"kind": "again"},
                 {"kind": "picks"},
                 {"kind": "because", "most": 2},
                 {"kind": "trending"},
-            ]
+            ],
         },
         "evaluate": {"relevant": "click", "ranker_window": 0.35},
     }

@@ -1,4 +1,4 @@
-"""The interface that the six kinds of attributes share."""
+"""The interface that the seven kinds of attributes share."""
 
 # ruff: noqa: SLF001 - methods that make another instance of their own class set its private attributes
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Attribute(ABC):
     Attributes
     ----------
     kind : str
-        "number", "category", "list", "text", "time" or "embedding", as in `shortlist.toml`.
+        "number", "category", "list", "text", "time", "embedding" or "link", as in `shortlist.toml`.
     """
 
     kind: ClassVar[AttributeKind]

@@ -14,7 +14,7 @@ from shortlist.config.data import AttributeKind
 from shortlist.data.attributes.arrays import EmbeddingAttribute, NumberAttribute, TimeAttribute
 from shortlist.data.attributes.base import Attribute
 from shortlist.data.attributes.coded import CategoryAttribute, ListAttribute
-from shortlist.data.attributes.text import TextAttribute
+from shortlist.data.attributes.text import LinkAttribute, TextAttribute
 from shortlist.data.growable import Vocabulary
 from shortlist.data.numbers import read_numbers
 from shortlist.data.texts import Texts
@@ -36,7 +36,7 @@ def encode(
     name
         The name of the attribute.
     kind
-        One of the six kinds.
+        One of the seven kinds.
     column
         The values. A list may also be text with "|" between its words, as in "Action|Comedy".
     vocabulary
@@ -76,6 +76,10 @@ def _time(name: str, array: pa.Array, _: Sequence[str] | None) -> TimeAttribute:
 
 def _text(name: str, array: pa.Array, _: Sequence[str] | None) -> TextAttribute:
     return TextAttribute(name, Texts(pc.fill_null(_strings(array), "")))
+
+
+def _link(name: str, array: pa.Array, _: Sequence[str] | None) -> LinkAttribute:
+    return LinkAttribute(name, Texts(pc.fill_null(_strings(array), "")))
 
 
 def _embedding(name: str, array: pa.Array, _: Sequence[str] | None) -> EmbeddingAttribute:
@@ -147,4 +151,5 @@ ENCODERS: dict[AttributeKind, Callable[[str, pa.Array, Sequence[str] | None], At
     "text": _text,
     "time": _time,
     "embedding": _embedding,
+    "link": _link,
 }

@@ -1,4 +1,4 @@
-"""Texts as an attribute."""
+"""Texts and addresses as attributes."""
 
 from __future__ import annotations
 
@@ -69,3 +69,18 @@ class TextAttribute(Attribute):
     def with_room(self, n: int) -> Self:  # noqa: ARG002 - texts always have room
         """Return the attribute itself: appending texts copies nothing."""
         return self
+
+
+class LinkAttribute(TextAttribute):
+    """Addresses, for example of pictures: the page shows them, no model reads them.
+
+    Parameters
+    ----------
+    name
+        The name of the column.
+    text
+        n addresses; the empty text where unknown.
+    """
+
+    kind: ClassVar[AttributeKind] = "link"
+    __slots__ = ()

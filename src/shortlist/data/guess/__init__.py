@@ -16,6 +16,7 @@ from shortlist.data.guess.columns import find_column
 from shortlist.data.guess.events import EventKinds, negative_kind
 from shortlist.data.guess.features import guess_features
 from shortlist.data.guess.objectives import guess_objectives
+from shortlist.data.guess.page import guess_page
 from shortlist.data.guess.roles import guess_context, guess_roles
 from shortlist.data.numbers import is_numeric
 
@@ -106,12 +107,14 @@ def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortl
     if objectives.retrieve:
         settings["retrieve"] = objectives.retrieve
     settings["rerank"] = _rerank(attributes["items"])
+    look = guess_page(tables.get("items"), attributes["items"], events, kinds)
+    settings |= look.settings
     if negative is not None and roles.value is not None:
         roles.lines.append(
             f"Events with {roles.value.name} below 0 get the kind {negative} (data.negative_kind)."
         )
     guests = GUESTS if is_numeric(events.schema.field(str(columns["user"])).type) else ""
-    notes = {"data": guests, "data.columns": roles.note(), **about, **objectives.notes}
+    notes = {"data": guests, "data.columns": roles.note(), **about, **objectives.notes, "page": look.note}
     return Guess(
         parse_project(settings, "the guess"), {section: note for section, note in notes.items() if note}
     )

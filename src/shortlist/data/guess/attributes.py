@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from shortlist.config.data import AttributeKind
 from shortlist.data.event_columns import flat
+from shortlist.data.guess.page import is_picture
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
 
 TIMES = frozenset(
@@ -69,7 +70,7 @@ def _kind(name: str, column: pa.Array) -> tuple[AttributeKind | None, str]:
         return "number", ""
     if not is_text(kind):
         return None, f"of type {kind}"
-    return _text_kind(lower, column)
+    return ("link", "") if is_picture(name, column) else _text_kind(lower, column)
 
 
 def _list_kind(column: pa.Array) -> tuple[AttributeKind | None, str]:

@@ -12,7 +12,9 @@ from shortlist.report.formats import number
 
 
 def bars(values: Mapping[str, Estimate], highlighted: str = "shortlist") -> Markup:
-    """Draw horizontal bars with their intervals; negative values go to the left.
+    """Draw horizontal bars with their intervals, each below its name; negative values go to the left.
+
+    The drawing is as wide as a phone, so that its texts are readable there.
 
     Parameters
     ----------
@@ -24,14 +26,13 @@ def bars(values: Mapping[str, Estimate], highlighted: str = "shortlist") -> Mark
     known = [e for e in values.values() if e.value == e.value]
     high = max([max(e.value, e.high) for e in known] + [0.0])
     low = min([min(e.value, e.low) for e in known] + [0.0])
-    left = 12 + 7 * max([len(name) for name in values] + [8])
-    width, row_height = 300, 24
+    left, width, row_height = 4, 290, 36
     scale = width / ((high - low) or 1.0)
     zero = left - low * scale
     parts: list[Markup] = []
     for row, (name, e) in enumerate(values.items()):
-        y = row * row_height + 4
-        parts.append(text(left - 8, y + 12, name, "end"))
+        y = row * row_height + 18
+        parts.append(text(left, y - 5, name))
         if e.value != e.value:
             continue
         start, size = min(zero, zero + e.value * scale), abs(e.value) * scale

@@ -1,4 +1,4 @@
-// A basket: item → { title, price, margin, slate }.
+// A basket: item → { title, price, currency, value, slate, facts }.
 
 export class Basket {
   constructor() { this.items = new Map(); }
@@ -12,6 +12,8 @@ export class Basket {
   clear() { this.items.clear(); }
 
   get titles() { return [...this.items.values()].map((one) => one.title); }
+
+  get prices() { return [...this.items.values()].map(({ price, currency }) => ({ price, currency })); }
 }
 
 // The items that go with most of a basket: their scores are summed over the lists of all its items.

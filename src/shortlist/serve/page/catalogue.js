@@ -1,8 +1,9 @@
 // The tab "Catalogue": search, and all that is known of one item.
-import { call } from "./api.js";
+import { call, loadProject } from "./api.js";
+import { art } from "./art.js";
 import { table } from "./charts.js";
 import { $, element } from "./dom.js";
-import { shown } from "./format.js";
+import { money, shown } from "./format.js";
 import { similarPath } from "./requests.js";
 
 const PAUSE = 150;  // ms without a key before a search
@@ -25,7 +26,8 @@ async function search() {
   try {
     const answer = await call(`/v1/items?q=${encodeURIComponent($("search").value)}&n=50`);
     if (mine !== turn) return;  // a later search has begun
-    $("search-note").textContent = countOf(answer.items.length, answer.total);
+    $("search-note").textContent = answer.total ? countOf(answer.items.length, answer.total)
+      : "0 items: no title or id contains all these words.";
     $("found").replaceChildren(...answer.items.map((row) => {
       const line = element("li"), button = element("button", "", row.title);
       button.type = "button";
@@ -48,12 +50,17 @@ async function show(id) {
       button.addEventListener("click", () => show(row.item));
       return button;
     }));
-    place.replaceChildren(element("h3", "", `${known.title} (${known.item})${known.retired ? ": retired" : ""}`));
+    const head = element("div", "item-head"), words = element("div"), about = [known.item, known.retired ? "retired" : ""];
+    words.append(element("h3", "", known.title), element("p", "quiet", about.filter(Boolean).join(" · ")));
+    if (known.price !== null) words.append(element("p", "price", money(known.price, known.currency)));
+    head.append(art(known, (await loadProject()).image_hosts, "thumb"), words);
+    place.replaceChildren(head);
     const parts = { Attributes: known.attributes, Events: known.counts, "Features for a new visitor": known.features };
     for (const [title, values] of Object.entries(parts)) {
       const box = element("div");
       place.append(element("h4", "", title), box);
-      table(box, ["", ""], Object.entries(values).map(([name, value]) => [name, shown(value)]));
+      const known = Object.entries(values).map(([name, value]) => [name, shown(value)]).filter(([, text]) => text !== null);
+      table(box, ["", ""], known, "nothing is known");
     }
     place.append(element("h4", "", "Similar items"), similar.items.length ? near : element("p", "quiet", "none yet: it has no events together with other items"));
   } catch (error) { place.replaceChildren(element("p", "", error.message)); }

@@ -16,34 +16,40 @@ function rectangle(svg, x, y, width, height, name) {
   svg.append(bar);
 }
 
-// A bar a second.
-export function sparkline(place, values, what) {
-  const most = Math.max(...values, 1), now = values[values.length - 1];
-  const svg = drawing("spark", values.length, 40, { role: "img", "aria-label": `${what} a second: now ${now}, at most ${most}` });
-  values.forEach((value, at) => rectangle(svg, at + 0.1, 40 - (40 * value) / most, 0.8, (40 * value) / most, "bar"));
-  place.replaceChildren(svg, element("p", "quiet", `now ${now} · at most ${most}`));
+// The end of a scale from 0: 1, 2 or 5 times a power of ten, so that bars keep their length while values change a little.
+export function scaleEnd(most) {
+  if (!(most > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(most));
+  return [1, 2, 5, 10].map((step) => step * power).find((end) => end >= most * (1 - 1e-9));
 }
 
-// A meter for each name, relative to the largest value.
-export function meters(place, values, format) {
-  const most = Math.max(...Object.values(values), 1e-9);
-  const body = element("table");
+// A bar a second.
+export function sparkline(place, values, what) {
+  const end = scaleEnd(Math.max(...values, 1)), now = values[values.length - 1], most = Math.max(...values);
+  const svg = drawing("spark", values.length, 40, { role: "img", "aria-label": `${what} a second: now ${now}, at most ${most}` });
+  values.forEach((value, at) => rectangle(svg, at + 0.1, 40 - (40 * value) / end, 0.8, (40 * value) / end, "bar"));
+  place.replaceChildren(svg, element("p", "quiet", `now ${now} · at most ${most} · scale 0 to ${end}`));
+}
+
+// A meter for each name, on a scale from 0 to `end` (default: the next round number above all values). `format`: a value as text.
+export function meters(place, values, format, { end = scaleEnd(Math.max(...Object.values(values), 0)), empty = "nothing yet" } = {}) {
+  const body = element("table", "meters");
   for (const [name, value] of Object.entries(values)) {
     const line = element("tr"), cell = element("td");
     const svg = drawing("meter", 100, 8, { "aria-hidden": "true" });
     rectangle(svg, 0, 0, 100, 8, "rest");
-    rectangle(svg, 0, 0, (100 * value) / most, 8, "bar");
+    rectangle(svg, 0, 0, Math.min((100 * value) / end, 100), 8, "bar");
     cell.append(svg);
     const head = element("th", "", name);
     head.scope = "row";
     line.append(head, cell, element("td", "n", format(value)));
     body.append(line);
   }
-  place.replaceChildren(Object.keys(values).length ? body : element("p", "quiet", "nothing yet"));
+  place.replaceChildren(...(Object.keys(values).length ? [body, element("p", "quiet", `scale 0 to ${format(end)}`)] : [element("p", "quiet", empty)]));
 }
 
-export function table(place, head, rows) {
-  if (!rows.length) { place.replaceChildren(element("p", "quiet", "nothing yet")); return; }
+export function table(place, head, rows, empty = "nothing yet") {
+  if (!rows.length) { place.replaceChildren(element("p", "quiet", empty)); return; }
   const body = element("table"), top = element("tr");
   for (const name of head) {
     const cell = element(name ? "th" : "td", "", name);

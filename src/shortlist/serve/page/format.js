@@ -1,4 +1,4 @@
-// Numbers, times and pictures of titles.
+// Numbers, times and money for people.
 
 // A prediction: probabilities in percent, long durations in minutes.
 export function prediction(value, kind) {
@@ -12,24 +12,39 @@ export function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-export function money(value) {
-  return value === undefined || value === null ? "" : value.toLocaleString("en", { style: "currency", currency: "EUR" });
+// A price. `currency`: a code such as EUR; anything else is written behind the number. "" for an unknown price.
+export function money(value, currency) {
+  if (value === undefined || value === null) return "";
+  try {
+    if (currency) return value.toLocaleString("en", { style: "currency", currency: currency.toUpperCase() });
+  } catch { /* no code of a currency */ }
+  const number = value.toLocaleString("en", { minimumFractionDigits: Number.isInteger(value) ? 0 : 2, maximumFractionDigits: 2 });
+  return currency ? `${number} ${currency}` : number;
 }
 
-// The class of a title's cover: six colours, the same one each time.
-export function coverClass(title) {
-  let hash = 0;
-  for (const letter of title) hash = (hash * 31 + letter.codePointAt(0)) % 9973;
-  return `c${hash % 6}`;
+// The sum of prices, if all are known and in one currency; otherwise "".
+export function total(prices) {
+  const currencies = new Set(prices.map((one) => one.currency));
+  if (!prices.length || currencies.size > 1 || prices.some((one) => typeof one.price !== "number")) return "";
+  return money(prices.reduce((sum, one) => sum + one.price, 0), prices[0].currency);
 }
 
-// The first letters of the first two words.
-export function initials(title) {
-  return title.split(" ").map((word) => word[0]).join("").slice(0, 2);
+// A number with two decimals from 100 on, and with four digits that count below: 0.01234, 12.35, 131.95, 12,350. Years stay as they are.
+export function rounded(value) {
+  if (!Number.isFinite(value)) return "";
+  if (Number.isInteger(value) && Math.abs(value) < 10_000) return String(value);
+  if (Math.abs(value) >= 100) return value.toLocaleString("en", { maximumFractionDigits: 2, useGrouping: Math.abs(value) >= 1000 });
+  return String(Number(value.toPrecision(4)));
 }
 
-// An attribute, a count or a feature of an item, for people.
+// An attribute, a count or a feature of an item, for people; null where nothing is known of it.
 export function shown(value) {
-  if (Array.isArray(value)) return value.join(", ");
-  return value === null ? "not known" : String(value);
+  if (value === null || value === undefined || value === "") return null;
+  if (Array.isArray(value)) return value.length ? value.map((one) => shown(one) ?? "–").join(", ") : null;
+  return typeof value === "number" ? rounded(value) : String(value);
+}
+
+// What a tile says below its title: its reason, in rows whose heading is none.
+export function caption(reason, line) {
+  return reason === line.title || !["picks", "attribute"].includes(line.kind) ? "" : reason;
 }

@@ -4,6 +4,7 @@ import { meters, sparkline, table } from "./charts.js";
 import { $, element } from "./dom.js";
 
 const INTERVAL = 2000;
+const NO_SLATE = "No slate yet: choose a person in another tab, or send requests to POST /v1/recommend.";
 
 // Returns the view; `isOpen` tells whether the tab is still open.
 export function liveView(isOpen) {
@@ -17,6 +18,7 @@ export function liveView(isOpen) {
 
 function draw(now) {
   $("live-note").textContent = now.note;
+  $("live-note").dataset.state = now.state;
   $("live-tiles").replaceChildren(...Object.entries(now.tiles).map(([name, value]) => {
     const tile = element("div", "tile");
     tile.append(element("b", "", value), element("span", "quiet", name));
@@ -24,8 +26,8 @@ function draw(now) {
   }));
   sparkline($("live-requests"), now.requests, "requests");
   sparkline($("live-events"), now.events, "events");
-  meters($("live-stages"), now.stages, (value) => `${value.toFixed(2)} ms`);
-  meters($("live-sources"), now.sources, (value) => `${(100 * value).toFixed(0)} %`);
+  meters($("live-stages"), now.stages, (value) => `${Number(value.toPrecision(3))} ms`, { empty: NO_SLATE });
+  meters($("live-sources"), now.sources, (value) => `${(100 * value).toFixed(0)} %`, { end: 1, empty: NO_SLATE });
   table($("live-models"), ["model", "trained", "", "reason"], now.models);
-  table($("live-drift"), ["feature", "stability index", ""], now.drift);
+  table($("live-drift"), ["feature", "stability index", ""], now.drift, "Measured a minute after the start, and then once a minute.");
 }

@@ -1,9 +1,9 @@
 // The product tab: the page as a person would see it. A `Product` holds who looks and what every view needs.
 import { call, loadPeople, loadProject } from "./api.js";
+import { art } from "./art.js";
 import { $, actionButton, element, option } from "./dom.js";
-import { coverClass } from "./format.js";
 import { pickPerson } from "./person_picker.js";
-import { eventsOf, viewRequest } from "./requests.js";
+import { eventsOf, usualContext, viewRequest } from "./requests.js";
 
 export class Product {
   // `view`: draws the product into a body.
@@ -25,14 +25,28 @@ export class Product {
 
   request(more) { return viewRequest(this.user, this.context, more); }
 
-  // Send what the user did, as the product would.
+  // Whether the log has a kind of event for an action.
+  can(action) { return action in this.project.actions; }
+
+  // Send what the user did, as the product would: pairs of an action and a value.
   async record(item, slate, ...done) {
-    const { user, context, project: { kinds } } = this;
-    const events = eventsOf({ user, context, kinds }, item, slate, done);
+    const { user, context, project: { actions } } = this;
+    const events = eventsOf({ user, context, actions }, item, slate, done);
     if (events.length) await call("/v1/events", { events });
   }
 
+  // The picture of an item. `facts`: as the server describes it, if it is known.
+  art(row, facts, className) {
+    return art({ item: row.item, title: row.title, image: facts?.image, tags: facts?.tags }, this.project.image_hosts, className);
+  }
+
   button(label, className, run) { return actionButton(label, className, run, this.say); }
+
+  // Show nodes, or how to fill the tab where there is nothing to show.
+  fill(nodes) {
+    this.body.replaceChildren(...(nodes.length ? nodes : [element("p", "empty card",
+      "Nothing to show for this person: no row of the page has three items. [page] in the project file lists the rows; filters and stock may leave nothing.")]));
+  }
 
   // Fill the bar above the product: who looks, and each column of the context.
   async start() {
@@ -42,8 +56,9 @@ export class Product {
       this.say(isNew ? "New here: nothing is known yet." : "");
       this.show();
     });
+    this.context = usualContext(this.project.context);
     for (const [name, values] of Object.entries(this.project.context)) {
-      this.context[name] = values[0];
+      if (values.length < 2) continue;  // nothing to choose
       const label = element("label", "", `${name} `), choice = element("select");
       choice.id = `product-${name}`;
       choice.append(...values.map((value) => option(value)));
@@ -64,21 +79,4 @@ export async function startProduct(views, tabs) {
   tabs.reveal("product", names[project.view], product.show);
   if (!location.hash || location.hash === "#product") tabs.open("product");
   return product;
-}
-
-// A picture that stands for an item.
-export function cover(title, className = "") {
-  const node = element("span", `art ${coverClass(title)} ${className}`);
-  node.setAttribute("aria-hidden", "true");
-  return node;
-}
-
-// A row of tiles. A row that is wider than the window can be scrolled by keyboard, too.
-export function strip(title, tiles, className = "") {
-  const row = element("section", `strip ${className}`), list = element("ol", "tiles-row");
-  list.tabIndex = 0;
-  list.setAttribute("aria-label", title);
-  list.append(...tiles);
-  row.append(element("h2", "", title), list);
-  return row;
 }

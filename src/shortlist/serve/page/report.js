@@ -11,11 +11,21 @@ export function splitStyles(html) {
   return { text, rules: scoped + reset };
 }
 
+// A command or settings to copy, below the note.
+function showExample(note, example) {
+  note.parentNode.querySelector("pre")?.remove();
+  if (!example) return;
+  const code = element("pre", "card", example.trim());
+  code.tabIndex = 0;
+  note.after(code);
+}
+
 export async function showReport(name, path) {
   const note = $(`${name}-note`), place = $(`${name}-report`);
   try {
     const found = await call(path);
     note.textContent = found.note;
+    showExample(note, found.example);
     const root = place.shadowRoot || place.attachShadow({ mode: "open" });
     root.replaceChildren();
     if (!found.html) return;

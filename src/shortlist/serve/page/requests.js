@@ -1,8 +1,13 @@
 // Bodies of requests.
 
 // A request of the tab "Try it".
-export function slateRequest(user, { weights, diversity, freshness }, n = 12) {
-  return { user, n, weights, diversity, freshness };
+export function slateRequest(user, context, { weights, diversity, freshness }, n = 12) {
+  return viewRequest(user, context, { n, weights, diversity, freshness });
+}
+
+// The context that requests of the page begin with: the first value of each column.
+export function usualContext(columns) {
+  return Object.fromEntries(Object.entries(columns).filter(([, values]) => values.length).map(([name, values]) => [name, values[0]]));
 }
 
 // A request of the product tab: the user, the context if there is one, and what the view adds.
@@ -12,15 +17,20 @@ export function viewRequest(user, context, more) {
   return request;
 }
 
-// Events of one item, as the product would send them. `done`: [kind, value] pairs; kinds that the log lacks are left out.
-export function eventsOf({ user, context, kinds }, item, slate, done) {
-  return done.filter(([kind]) => kinds.includes(kind)).map(([kind, value]) => {
+// Events of one item, as the product would send them. `actions`: action → kind of event. `done`: [action, value] pairs; actions
+// that the log has no kind for are left out, and of two actions with one kind the last is sent.
+export function eventsOf({ user, context, actions }, item, slate, done) {
+  const events = new Map();
+  for (const [action, value] of done) {
+    const kind = actions[action];
+    if (kind === undefined) continue;
     const event = { user, item, kind };
-    if (value !== undefined) event.value = value;
+    if (value !== undefined && value !== null) event.value = value;
     if (slate) event.slate_id = slate;
     if (Object.keys(context).length) event.context = context;
-    return event;
-  });
+    events.set(kind, event);
+  }
+  return [...events.values()];
 }
 
 // The next part of a feed: nothing that it shows already.

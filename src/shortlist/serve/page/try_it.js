@@ -1,9 +1,11 @@
 // The tab "Try it": a slate with reasons and predictions, and sliders for the weights.
 import { call, loadFacts, loadPeople, loadProject } from "./api.js";
+import { art } from "./art.js";
 import { $, element, itemButton } from "./dom.js";
-import { coverClass, prediction } from "./format.js";
+import { money, prediction } from "./format.js";
 import { pickPerson } from "./person_picker.js";
-import { slateRequest } from "./requests.js";
+import { slateRequest, usualContext } from "./requests.js";
+import { startWhy } from "./why.js";
 
 const MAX_WEIGHT = 3;
 const tab = { user: null, turn: 0, project: null };
@@ -20,14 +22,14 @@ export async function startTryIt() {
   const people = await loadPeople();
   const choose = (user) => { tab.user = user; refresh(); };
   tab.user = pickPerson({ select: $("user"), visitorButton: $("visitor") }, people, choose);
-  $("why-form").addEventListener("submit", explain);
+  startWhy(request);
   await refresh();
 }
 
 function request() {
   const inputs = [...document.querySelectorAll("#weights input")];
   const weights = Object.fromEntries(inputs.map((input) => [input.dataset.name, Number(input.value)]));
-  return slateRequest(tab.user, { weights, diversity: Number($("diversity").value), freshness: Number($("freshness").value) });
+  return slateRequest(tab.user, usualContext(tab.project.context), { weights, diversity: Number($("diversity").value), freshness: Number($("freshness").value) });
 }
 
 async function refresh() {
@@ -40,12 +42,13 @@ async function refresh() {
     const took = (performance.now() - started).toFixed(0);
     const [facts, past] = await Promise.all([loadFacts(slate.items), call(`/v1/users/${encodeURIComponent(tab.user)}/history`)]);
     if (mine !== tab.turn) return;
-    $("slate").replaceChildren(...slate.items.map((row) => card(row, facts.get(row.item)?.tags ?? [])));
+    $("slate").replaceChildren(...slate.items.map((row) => card(row, facts.get(row.item))));
+    if (!slate.items.length) showError(["No item can be shown to this person.", ...slate.warnings].join(" "));
     $("slate").dataset.slate = slate.slate_id;
     $("took").textContent = `${slate.items.length} of ${tab.project.items.toLocaleString("en")} items in ${took} ms`;
     $("known").textContent = slate.user_known ? "Known from the log or from clicks here." : "New here: nothing is known yet. Click what you like.";
     $("history-count").textContent = `${past.events} events`;
-    $("history").replaceChildren(...past.history.map((event) => {
+    $("history").replaceChildren(...(past.history.length ? [] : [element("li", "quiet", "Nothing yet: choose an item.")]), ...past.history.map((event) => {
       const line = element("li");
       line.append(element("span", "", event.title), element("span", "quiet", event.kind));
       return line;
@@ -53,14 +56,16 @@ async function refresh() {
   } catch (error) { showError(error.message); }
 }
 
-function card(row, tags) {
+function card(row, facts) {
   const item = element("li"), button = itemButton(row.item, `Choose ${row.title}`, () => choose(row), showError);
-  const body = element("span", "body"), predictions = element("span", "predictions");
+  const body = element("span", "body"), predictions = element("span", "predictions"), tags = (facts?.tags ?? []).join(" · ");
   for (const [name, value] of Object.entries(row.predictions)) {
-    predictions.append(element("span", "", `${name} ${prediction(value, tab.project.objectives[name].kind)}`));
+    const text = `${name} ${prediction(value, tab.project.objectives[name].kind)}`;
+    predictions.append(element("span", "", text));
   }
-  body.append(element("span", "reason", row.reason), element("span", "tags", tags.join(" · ")), predictions);
-  button.append(element("span", `cover ${coverClass(row.title)}`, row.title), body);
+  const lines = [["price", money(facts?.price, facts?.currency)], ["reason", row.reason], ["tags", tags]];
+  body.append(element("b", "name", row.title), ...lines.filter(([, text]) => text).map(([name, text]) => element("span", name, text)), predictions);
+  button.append(art({ ...row, image: facts?.image, tags: facts?.tags }, tab.project.image_hosts, "cover"), body);
   item.append(button);
   return item;
 }
@@ -70,23 +75,6 @@ async function choose(row) {
   if (tab.project.choose_value !== null) event.value = tab.project.choose_value;
   await call("/v1/events", { events: [event] });
   await refresh();
-}
-
-async function explain(event) {
-  event.preventDefault();
-  const sentence = $("why-sentence"), steps = $("why-steps");
-  try {
-    const found = await call("/v1/why", { ...request(), item: $("why-item").value.trim() });
-    sentence.textContent = `${found.title}: ${found.shown ? "it is on the slate." : found.sentence}`;
-    steps.replaceChildren(...found.steps.map((step) => {
-      const line = element("li", step.passed ? "passed" : "stopped");
-      line.append(element("b", "", `${step.passed ? "✓" : "✗"} ${step.stage}`), element("span", "quiet", step.sentence));
-      return line;
-    }));
-  } catch (error) {
-    sentence.textContent = error.message;
-    steps.replaceChildren();
-  }
 }
 
 function addWeight(name, value) {

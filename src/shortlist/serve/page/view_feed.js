@@ -3,11 +3,9 @@ import { call, loadFacts } from "./api.js";
 import { element, itemButton } from "./dom.js";
 import { Feed } from "./feed.js";
 import { clock } from "./format.js";
-import { cover } from "./product.js";
 import { feedRequest } from "./requests.js";
 
 const RETRY = 3000;  // ms until the feed is tried again after an error
-const DEFAULT_LENGTH = 60;  // seconds of a video without a length
 let present = null;
 
 export async function feedView(product) {
@@ -36,21 +34,22 @@ export async function feedView(product) {
 function clip(product, row, facts, slate, className = "") {
   const item = element("li", `clip ${className}`);
   const button = itemButton(row.item, `Watch ${row.title}`, () => watch(product, row, facts, slate), product.say);
-  const art = cover(row.title, "wide");
+  const art = product.art(row, facts, "wide");
   if (facts?.facts.length) art.append(element("span", "time", clock(facts.facts.length)));
-  const line = [facts?.facts.channel, row.reason].filter(Boolean).join(" · ");
-  button.append(art, element("b", "", row.title), element("span", "quiet", line));
+  const line = [facts?.facts.channel ?? facts?.tags[0], row.reason].filter(Boolean).join(" · ");
+  button.append(art, element("b", "name", row.title), element("span", "quiet", line));
   item.append(button);
   return item;
 }
 
 async function watch(product, row, facts, slate) {
-  await product.record(row.item, slate, ["click"], ["watch", facts?.facts.length || DEFAULT_LENGTH]);
+  await product.record(row.item, slate, ["click"], ["watch", facts?.facts.length ?? product.project.choose_value]);
   const next = await call("/v1/recommend", product.request({ n: 6, after: row.item }));
   const about = await loadFacts(next.items);
   const page = element("div", "watching"), main = element("section"), side = element("section");
-  const screen = cover(row.title, "screen");
-  screen.append(element("span", "", "▶"));
+  const screen = product.art(row, facts, "screen"), sign = element("span", "sign", "▶");
+  sign.setAttribute("aria-hidden", "true");
+  screen.append(sign);
   main.append(screen, element("h2", "", row.title), element("p", "quiet", (facts?.tags ?? []).join(" · ")), buttons(product, row, slate));
   const list = element("ol", "next");
   list.append(...next.items.map((one) => clip(product, one, about.get(one.item), next.slate_id, "small")));
@@ -66,7 +65,7 @@ function buttons(product, row, slate) {
   const bar = element("div", "buttons");
   const answers = { like: ["Like", "You will see more like it."], dismiss: ["Not interested", "You will see less like it."] };
   for (const [kind, [label, said]] of Object.entries(answers)) {
-    if (!product.project.kinds.includes(kind)) continue;
+    if (!product.can(kind)) continue;
     bar.append(product.button(label, "", async () => { await product.record(row.item, slate, [kind]); product.say(said); }));
   }
   bar.append(product.button("Back to the feed", "", product.show));

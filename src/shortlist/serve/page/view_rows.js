@@ -1,10 +1,8 @@
-// Pages of rows: posters (movies), and icons with a button (apps).
+// Pages of rows: posters (films), and icons with a button (apps).
 import { call, loadFacts } from "./api.js";
 import { element, itemButton } from "./dom.js";
-import { initials } from "./format.js";
-import { cover, strip } from "./product.js";
-
-const DEFAULT_MINUTES = 90;  // of a film without a length
+import { money, rounded } from "./format.js";
+import { shelf } from "./shelf.js";
 
 export const posterView = (product) => pageOfRows(product, poster);
 export const iconView = (product) => pageOfRows(product, icon);
@@ -13,35 +11,39 @@ async function pageOfRows(product, tile) {
   const page = await call("/v1/page", product.request({ rows: 7, n: 10 }));
   const facts = await loadFacts(page.rows.flatMap((line) => line.items));
   const tiles = (line) => line.items.map((row) => tile(product, row, line, facts.get(row.item)));
-  product.body.replaceChildren(...page.rows.map((line) => strip(line.title, tiles(line), line.kind)));
+  product.fill(page.rows.map((line) => shelf(line.title, tiles(line), line.kind)));
+}
+
+// How long an item is used in whole, in the unit of the events' values; undefined where it is not known.
+function wholeOf(facts, project) {
+  if (facts?.facts.minutes) return Math.round(facts.facts.minutes * 60);
+  return facts?.facts.length ?? project.choose_value ?? undefined;
 }
 
 function poster(product, row, line, facts) {
   const item = element("li", "poster"), started = line.kind === "continue";
   const button = itemButton(row.item, `Play ${row.title}`, async () => {
-    const minutes = facts?.facts.minutes || DEFAULT_MINUTES;
-    await product.record(row.item, line.slate_id, ["play", Math.round(minutes * 60)]);
+    await product.record(row.item, line.slate_id, ["use", wholeOf(facts, product.project)]);
     product.say(`Watched ${row.title}`);
     await product.show();
   }, product.say);
-  const art = cover(row.title, "tall");
-  art.append(element("span", "", row.title));
-  button.append(art, element("span", "quiet", started ? row.reason : (facts?.tags ?? []).join(" · ")));
+  const about = started ? row.reason : (facts?.tags ?? []).join(" · ");
+  button.append(product.art(row, facts, "tall"), element("b", "name", row.title));
   if (started) {
     const bar = element("progress");
     Object.assign(bar, { max: 1, value: row.score });
     bar.setAttribute("aria-label", row.reason);
     button.append(bar);
   }
+  button.append(element("span", "quiet", about));
   item.append(button);
   return item;
 }
 
 function icon(product, row, line, facts) {
-  const item = element("li", "icon"), art = cover(row.title, "square");
-  art.append(element("span", "", initials(row.title)));
-  const size = facts?.facts.megabytes ? `${facts.facts.megabytes.toFixed(0)} MB` : "";
-  const about = [facts?.tags[0], size].filter(Boolean).join(" · ");
+  const item = element("li", "icon");
+  const size = facts?.facts.megabytes ? `${rounded(facts.facts.megabytes)} MB` : "";
+  const about = [facts?.tags[0], size, money(facts?.price, facts?.currency)].filter(Boolean).join(" · ");
   const install = product.button("Install", "primary", async () => {
     await product.record(row.item, line.slate_id, ["install"]);
     product.say(`Installed ${row.title}`);
@@ -49,6 +51,6 @@ function icon(product, row, line, facts) {
   });
   install.dataset.item = row.item;
   install.setAttribute("aria-label", `Install ${row.title}`);
-  item.append(art, element("b", "", row.title), element("span", "quiet", about), install);
+  item.append(product.art(row, facts, "square"), element("b", "name", row.title), element("span", "quiet", about), install);
   return item;
 }

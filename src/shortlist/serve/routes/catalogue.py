@@ -10,12 +10,13 @@ from fastapi import FastAPI, Query
 from fastapi.responses import Response
 from numpy.typing import NDArray
 
+from shortlist.cascade.catalogue import Catalogue
 from shortlist.cascade.inspect import visitor_features
 from shortlist.data.entities import Entities
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json, no_such_item
 from shortlist.serve.middleware.paths import PathId
-from shortlist.serve.routes.describe import describe
+from shortlist.serve.routes.describe import describe, plain
 from shortlist.serve.service import Service
 
 SHOWN_NUMBERS = 8
@@ -27,17 +28,15 @@ def add(app: FastAPI, service: Service) -> None:
     popularity: dict[str, NDArray[np.int64]] = {}
     """Model version → events of each item in its log; only of the serving model, counted once."""
 
-    def search_items(recommender: Recommender, words: str) -> tuple[Entities, list[int]]:
+    def search_items(recommender: Recommender, words: str) -> tuple[Catalogue, list[int]]:
         counts = popularity.get(recommender.version)
         if counts is None:
             log = recommender.dataset.log
             counts = np.bincount(log.item[log.acted], minlength=len(recommender.dataset.items))
             popularity.clear()
             popularity[recommender.version] = counts
-        items = (
-            recommender.state.catalogue.items
-        )  # one snapshot: items that are added meanwhile are not in it
-        return items, _search(items, words, counts)
+        catalogue = recommender.state.catalogue  # one snapshot: items that are added meanwhile are not in it
+        return catalogue, _search(catalogue.items, words, counts)
 
     @app.get("/v1/items", responses=ERRORS, tags=["page"])
     async def search(
@@ -45,14 +44,15 @@ def add(app: FastAPI, service: Service) -> None:
     ) -> Response:
         """Items whose title or id contains all words, the most popular ones first; all items without words."""
         recommender = service.live.serving.recommender
-        items, codes = await asyncio.to_thread(search_items, recommender, q)
-        return Json({"total": len(codes), "items": [describe(items, code) for code in codes[:n]]})
+        catalogue, codes = await asyncio.to_thread(search_items, recommender, q)
+        return Json({"total": len(codes), "items": [describe(catalogue, code) for code in codes[:n]]})
 
     @app.post("/v1/items", responses=ERRORS, tags=["page"])
     async def describe_many(ids: list[int | str]) -> Response:
         """Some items as the page shows them; unknown ids are left out."""
-        items = service.live.serving.recommender.state.catalogue.items
-        return Json([describe(items, int(code)) for code in items.ids.codes(ids[:200]) if code >= 0])
+        catalogue = service.live.serving.recommender.state.catalogue
+        codes = catalogue.items.ids.codes(ids[:200])
+        return Json([describe(catalogue, int(code)) for code in codes if code >= 0])
 
     @app.get("/v1/items/{item:id}", responses=ERRORS, tags=["page"])
     async def one(item: PathId) -> Response:
@@ -65,7 +65,7 @@ def add(app: FastAPI, service: Service) -> None:
         attributes = {name: _short(a.show(code)) for name, a in catalogue.items.attributes.items()}
         return Json(
             {
-                **describe(catalogue.items, code),
+                **describe(catalogue, code),
                 "retired": bool(catalogue.retired[code]),
                 "attributes": attributes,
                 "counts": _counts(recommender, code),
@@ -100,4 +100,4 @@ def _short(value: Any) -> Any:
     """An attribute's value for people: the first numbers of a vector."""
     if isinstance(value, list) and value and isinstance(value[0], float):
         return [round(v, 3) for v in value[:SHOWN_NUMBERS]]
-    return value
+    return plain(value)

@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from shortlist.config.project import Project
 from shortlist.errors import ShortlistError
 from shortlist.serve.answers import ERRORS, Json
+from shortlist.serve.live_state import Traffic, drift_table, state_of
 from shortlist.serve.service import Service
 from shortlist.store.event_store import EventStore
 
@@ -29,8 +30,6 @@ STAGES = {
 }
 MODELS = 10
 """Models that are listed."""
-DRIFTS = 8
-"""Features that are listed, those that drift most."""
 
 
 def add(app: FastAPI, service: Service) -> None:
@@ -43,10 +42,10 @@ def add(app: FastAPI, service: Service) -> None:
         path = service.report
         if not path.is_file():
             note = (
-                f"There is no report yet. `shortlist evaluate --html {path.name}` writes one. The server looks for it beside the "
-                "bundle; `shortlist serve --report` names another place."
+                "There is no report yet. This command writes one; the server looks for it beside the bundle, and "
+                "`shortlist serve --report` names another place."
             )
-            return Json({"html": None, "note": note})
+            return Json({"html": None, "note": note, "example": f"shortlist evaluate --html {path.name}"})
         text = await asyncio.to_thread(path.read_text, encoding="utf-8")
         made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(path.stat().st_mtime))
         note = f"Written {made} UTC. It judges the project's settings, trained on the past of its log."
@@ -59,11 +58,8 @@ def add(app: FastAPI, service: Service) -> None:
             return Json(kept["answer"])
         project = service.live.serving.recommender.project
         if not project.experiments:
-            note = (
-                "No experiment is running. Add [experiments.NAME] with arms and a metric to the project file and "
-                "train again."
-            )
-            return Json({"html": None, "note": note})
+            note = "No experiment is running. Add one to the project file, for example this one, and train again."
+            return Json({"html": None, "note": note, "example": _example(project)})
         try:
             html = await asyncio.to_thread(_experiments, project, service.writer.path)
             answer: dict[str, Any] = {
@@ -79,6 +75,14 @@ def add(app: FastAPI, service: Service) -> None:
     async def live() -> Response:
         """What this process did in the last minute, and what it holds."""
         return Json(_now(service))
+
+
+def _example(project: Project) -> str:
+    """An experiment that this project can run."""
+    return (
+        f'[experiments.more-variety]\nmetric = "{project.relevant}"\n\n[experiments.more-variety.arms."as now"]\n\n'
+        "[experiments.more-variety.arms.varied]\ndiversity = 0.6\n"
+    )
 
 
 def _experiments(project: Project, path: Any) -> str:
@@ -110,19 +114,18 @@ def _now(service: Service) -> dict[str, Any]:
     }
     shown = {labels["source"]: value for labels, value in _values(metrics.sources)}
     stages = {STAGES.get(name, name): 1e3 * value for name, value in _means(metrics.stages)}
-    drift = sorted(
-        ((labels["feature"], value) for labels, value in _values(metrics.drift)), key=lambda p: -p[1]
-    )
-    faults = service.faults
+    traffic = Traffic(sum(requests), int(activity.errors.sum()), slates, empty)
+    state, note = state_of(service.faults, traffic, metrics.found)
     return {
-        "note": f"Degraded: {'; '.join(faults)}" if faults else "This process, the last minute. All is well.",
+        "state": state,
+        "note": note,
         "tiles": tiles,
         "requests": requests,
         "events": events,
         "stages": stages,
         "sources": {name: value / max(sum(shown.values()), 1) for name, value in shown.items()},
         "models": _models(service),
-        "drift": [[name, f"{value:.3f}", _stability(value)] for name, value in drift[:DRIFTS]],
+        "drift": drift_table(metrics.found),
     }
 
 
@@ -141,13 +144,6 @@ def _models(service: Service) -> list[list[str]]:
         rejected = service.without_folder(model.rejected)
         rows.append([model.version, made, ", ".join(r for r, has in roles.items() if has), rejected])
     return rows
-
-
-def _stability(index: float) -> str:
-    """A population stability index in words, by the usual thresholds 0.1 and 0.25."""
-    if index < 0.1:
-        return "as in training"
-    return "a little different" if index < 0.25 else "different: train again"
 
 
 def _values(metric: Counter | Gauge) -> Iterable[tuple[dict[str, str], float]]:

@@ -84,11 +84,11 @@ def _history(recommender: Recommender, user: str, n: int) -> dict[str, Any]:
     state, ids = recommender.state, recommender.dataset.users.ids
     code, own = ids.code(user), ids.own(user)
     h = state.histories.of(np.array([code], np.int32), [own])
-    kinds, items = recommender.dataset.log.kinds, state.catalogue.items
+    kinds, catalogue = recommender.dataset.log.kinds, state.catalogue
     latest = range(len(h.item) - 1, max(len(h.item) - 1 - min(max(n, 0), MAX_ROWS), -1), -1)
     shown = [
         {
-            **describe(items, int(h.item[row])),
+            **describe(catalogue, int(h.item[row])),
             "kind": kinds[h.kind[row]],
             "value": None if np.isnan(h.value[row]) else float(h.value[row]),
         }

@@ -1,0 +1,180 @@
+"""Guess what the page shows: prices, currency, pictures, and the look of its first tab."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shortlist.data.guess.events import EventKinds
+from shortlist.data.guess.kinds import Stage
+from shortlist.data.numbers import is_text
+
+PRICE = frozenset({"price", "preis", "prix", "precio", "prezzo", "preco", "prijs", "msrp", "rrp", "uvp"})
+"""Words in the names of columns that hold prices, without accents."""
+_OTHER_PRICE = "old was previous original former purchase buying cost wholesale einkauf einkaufs range level tier change drop discount per"
+OTHER_PRICE = frozenset(_OTHER_PRICE.split())
+"""Words that make it another price, or none."""
+CURRENCY = frozenset({"currency", "waehrung", "wahrung", "devise", "moneda", "valuta", "moeda", "divisa"})
+_PICTURE = (
+    "image images img picture pictures pic photo photos thumbnail thumbnails thumb thumbs poster cover artwork bild bilder foto fotos "
+    "imagen immagine imagem afbeelding"
+)
+PICTURE = frozenset(_PICTURE.split())
+CODES = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY", "zł": "PLN"}
+CURRENCIES = frozenset(CODES.values()) | {"USD", "CHF", "CNY", "CAD", "AUD", "SEK", "NOK", "DKK", "CZK", "BRL", "MXN", "HUF", "RON"}
+CODE = r"^[A-Za-z]{3}$"
+ADDRESS = r"^(?:https?:)?//[^\s/]+/|^/[^\s/]"
+FILE = r"(?i)\.(?:jpe?g|png|webp|gif|avif|svg)(?:[?#]\S*)?$"
+MOST_HOSTS = 5
+"""So many hosts of pictures are written into a project at most."""
+MOST_WORDS, LEAST_WORDS = 200, 2
+"""A category has rows of its own if it has so many values."""
+
+
+def is_picture(name: str, texts: pa.Array) -> bool:
+    """Return whether a column of texts holds addresses of pictures: by file endings, or by its name."""
+    present = texts.drop_null()
+    addressed = pc.match_substring_regex(present, ADDRESS)
+    if not len(present) or pc.mean(addressed.cast(pa.float64())).as_py() < 0.9:
+        return False
+    files = pc.mean(pc.match_substring_regex(present, FILE).cast(pa.float64())).as_py()
+    return files >= 0.9 or bool(PICTURE.intersection(_words(name)))
+
+
+@dataclass(frozen=True)
+class PageGuess:
+    """The guessed settings `view` and `page`, those that differ from the defaults, and a note."""
+
+    settings: dict[str, Any]
+    note: str
+
+
+def guess_page(
+    items: pa.Table | None, attributes: Mapping[str, str], events: pa.Table, kinds: EventKinds
+) -> PageGuess:
+    """Guess prices, currency, pictures, rows, and the look of the first tab.
+
+    Parameters
+    ----------
+    items
+        The items table, if there is one.
+    attributes
+        Its attributes: name → kind.
+    events
+        The events table; a currency may stand there.
+    kinds
+        The kinds of its events.
+    """
+    page: dict[str, Any] = {}
+    lines: list[str] = []
+    price = _price(attributes)
+    if price is not None:
+        page["price"] = price
+        currency = _currency(price, attributes, [t for t in (items, events) if t is not None])
+        if currency is None:
+            lines.append(
+                f'Prices are those of {price}; no column says their currency: add currency = "EUR" (or another code).'
+            )
+        else:
+            page["currency"] = currency
+            lines.append(f"Prices are those of {price}, in {currency}.")
+    image = next((name for name, kind in attributes.items() if kind == "link"), None)
+    if image is not None and items is not None:
+        page["image"] = image
+        hosts = _hosts(items.column(image))
+        if 0 < len(hosts) <= MOST_HOSTS:
+            page["image_hosts"] = hosts
+            lines.append(
+                f"Pictures are those of {image}; the page may load them from the hosts named here only."
+            )
+        elif hosts:
+            lines.append(
+                f"Pictures are those of {image}, from {len(hosts)} hosts: name those to load from in image_hosts."
+            )
+    rows = _rows(items, attributes)
+    if rows and (page or kinds.wanted[0].named):
+        page["rows"] = rows
+    view = _view(kinds, attributes, priced=price is not None)
+    settings = {**({"page": page} if page else {}), **({"view": view} if view != "slate" else {})}
+    return PageGuess(settings, " ".join(lines))
+
+
+def _words(name: str) -> list[str]:
+    plain = name.replace("ä", "ae").replace("ç", "c")
+    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", plain)
+    return [part.lower() for part in parts]
+
+
+def _price(attributes: Mapping[str, str]) -> str | None:
+    """Return the number attribute with the price that people pay."""
+    found = [
+        name
+        for name, kind in attributes.items()
+        if kind == "number"
+        and PRICE.intersection(_words(name))
+        and not OTHER_PRICE.intersection(_words(name))
+    ]
+    return min(found, key=lambda name: len(_words(name))) if found else None
+
+
+def _currency(price: str, attributes: Mapping[str, str], tables: list[pa.Table]) -> str | None:
+    """Return the currency: a code that all rows have or that the name of the price says, or the attribute that holds it."""
+    for table in tables:
+        for name in table.column_names:
+            column = table.column(name)
+            if not CURRENCY.intersection(_words(name)) or not is_text(column.type):
+                continue
+            codes = [str(code).strip().upper() for code in pc.unique(column.drop_null()).to_pylist()]
+            if len(set(codes)) == 1 and re.match(CODE, codes[0]):
+                return codes[0]
+            if attributes.get(name) == "category" and table is tables[0]:
+                return name
+    signs = [code for sign, code in CODES.items() if sign in price]
+    if signs:
+        return signs[0]
+    ends = re.search(r"(?:^|[\W_])([A-Za-z]{3})\W*$", price)
+    known = ends[1].upper() if ends else ""
+    return known if known in CURRENCIES else None
+
+
+def _hosts(column: pa.ChunkedArray) -> list[str]:
+    """Return the origins of addresses, in alphabetical order."""
+    found = pc.extract_regex(column.drop_null().cast(pa.string()), r"^(?P<origin>https?://[A-Za-z0-9.:-]+)")
+    return sorted(pc.unique(pc.struct_field(found.drop_null(), "origin")).to_pylist())
+
+
+def _rows(items: pa.Table | None, attributes: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the rows of a page, with rows of the first category or list that has neither too few nor too many values."""
+    for name, kind in attributes.items():
+        if items is None or kind not in {"category", "list"} or CURRENCY.intersection(_words(name)):
+            continue
+        column = items.column(name)
+        flat = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+        if LEAST_WORDS <= pc.count_distinct(flat).as_py() <= MOST_WORDS:
+            return [
+                {"kind": "picks"},
+                {"kind": "because", "most": 2},
+                {"kind": "attribute", "of": name, "most": 2},
+                {"kind": "trending"},
+            ]
+    return []
+
+
+def _view(kinds: EventKinds, attributes: Mapping[str, str], priced: bool) -> str:
+    """Return the look of the page's first tab, by what users do."""
+    main = kinds.wanted[0]
+    name = main.name.lower()
+    if re.search(r"install|download", name):
+        return "shelf"
+    if main.meaning.stage in {Stage.BUY, Stage.CART} or (priced and not main.named):
+        return "shop"
+    if main.meaning.stage is Stage.USE and re.search(r"watch|play|listen|stream", name):
+        return (
+            "feed" if any(re.search(r"channel|creator|uploader", n.lower()) for n in attributes) else "rows"
+        )
+    return "slate"
