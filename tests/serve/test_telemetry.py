@@ -71,7 +71,7 @@ def test_drift_is_measured(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for user in people:
         times = StageTimes()
         metrics.record_slates(list(recommender.answer([RecommendRequest(user, 20)], times)), times)
-    metrics.record_drift(recommender, metrics.measure_drift(recommender))
+    metrics.record_drift(recommender, metrics.drifts.measure(recommender))
     text = generate_latest(metrics.registry).decode()
     assert score_drift(metrics) < 0.1, "the same people's scores hardly drift"
     by_design = {f.name for f in recommender.model.features.features if f.kind in NO_DRIFT}
@@ -82,7 +82,7 @@ def test_drift_is_measured(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for user in people:
         slate = recommender.recommend(user=user, n=20, weights={"play": 9.0})
         metrics.record_slates([slate], StageTimes())
-    metrics.record_drift(recommender, metrics.measure_drift(recommender))
+    metrics.record_drift(recommender, metrics.drifts.measure(recommender))
     assert score_drift(metrics) > 0.25, "scores of other weights do"
     assert 'shortlist_permitted_cache{result="hit"}' in text
 
@@ -91,11 +91,11 @@ def test_a_missing_column_is_one_alarm(bundle: Path) -> None:
     """Without genres, the features that read them change together: one finding names the column."""
     recommender, metrics = Recommender.load(bundle), Metrics()
     metrics.start_serving(recommender)
-    before = metrics.measure_drift(recommender)
+    before = metrics.drifts.measure(recommender)
     assert before.missing == ()
     ids = recommender.dataset.items.ids.ids(np.arange(len(recommender.dataset.items)))
     recommender.state.change_items([ItemChange(item, attributes={"genres": None}) for item in ids])
-    found = metrics.measure_drift(recommender)
+    found = metrics.drifts.measure(recommender)
     assert [column.column for column in found.missing] == ["item.genres"]
     column = found.missing[0]
     assert {"genre_affinity", "genre_play_rate"} <= set(column.features)

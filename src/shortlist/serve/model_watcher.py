@@ -95,7 +95,7 @@ class ModelWatcher:
         if time.monotonic() - self._measured > MEASURE:
             self._measured = time.monotonic()
             recommender = self.live.serving.recommender
-            drift = await self._on_thread(self.metrics.measure_drift, recommender)
+            drift = await self._on_thread(self.metrics.drifts.measure, recommender)
             self.metrics.record_drift(recommender, drift)
 
     async def _on_thread(self, function: Callable[..., T], *arguments: Any) -> T:

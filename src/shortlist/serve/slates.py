@@ -74,7 +74,7 @@ class SlateService:
         """A page of rows; each row is kept as a slate of its own."""
         recommender = self.live.of(request.user)
         page = recommender.page(request, rows)
-        self.metrics.contexts.append(request.context)
+        self.metrics.drifts.contexts.append(request.context)
         for number, row in enumerate(page.rows):
             self.writer.keep(
                 StoredSlate(
@@ -108,7 +108,7 @@ class SlateService:
         self.metrics.record_slates([slate for slate, _ in made], times)
         group[0].recommender.state.record_served(slate for slate, _ in made)
         for one, (slate, teams) in zip(group, made, strict=True):
-            self.metrics.contexts.append(one.request.context)
+            self.metrics.drifts.contexts.append(one.request.context)
             self._keep(one, slate, teams)
         return [ServedSlate(slate, one.arms, times) for one, (slate, _) in zip(group, made, strict=True)]
 

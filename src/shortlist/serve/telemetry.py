@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shortlist.cascade.drift import Drift, measure_drift
-from shortlist.cascade.inspect import candidates, last_contexts
+from shortlist.cascade.drift import Drift
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.data.slates import Slate
 from shortlist.rank.profile import stability
 from shortlist.recommender import Recommender
 from shortlist.serve.activity import Activity
+from shortlist.serve.drift_meter import DriftMeter
 from shortlist.serve.writer import Writer
 
 BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.04, 0.08, 0.2, 1.0)
@@ -26,8 +25,6 @@ SCORES = 4_000
 
 LEAST_SCORES = 200
 """Scores from which their drift is measured."""
-DRIFT_USERS, DRIFT_TURNS = 8, 16
-"""Users whose candidates are compared with those of training at a time, and how many measurements count together."""
 
 
 class Metrics:
@@ -76,15 +73,7 @@ class Metrics:
         self.swaps = Counter(
             "shortlist_model_swaps", "Models that took over, or were turned down", ["result"], **r
         )
-        self.drift = Gauge(
-            "shortlist_feature_drift", "Stability index of each feature since training", ["feature"], **r
-        )
-        self.missing = Gauge(
-            "shortlist_column_missing",
-            "1 for a column that had values in training and has few now; features that read it are left out of the drift",
-            ["column"],
-            **r,
-        )
+        self.drifts = DriftMeter(self.registry)
         self.score_drift = Gauge(
             "shortlist_score_drift", "Stability index of the scores since the model took over", **r
         )
@@ -95,13 +84,6 @@ class Metrics:
             **r,
         )
         self.activity = Activity()
-        self.found: Drift | None = None
-        """The latest measurement of drift; None before the first one."""
-        self.contexts: deque[Mapping[str, Any] | None] = deque(maxlen=DRIFT_USERS)
-        """Contexts of the latest requests, with which drift is measured."""
-        self._measured: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=DRIFT_TURNS - 1)
-        """Number of users and matrix of the latest measurements."""
-        self._turn = 0
         self._first: list[float] = []
         self._latest: deque[float] = deque(maxlen=SCORES)
 
@@ -110,7 +92,7 @@ class Metrics:
         self.model.clear()
         self.model.labels(recommender.version, recommender.project.name).set(1)
         self._first, self._latest = [], deque(maxlen=SCORES)
-        self._measured, self._turn, self.found = deque(maxlen=DRIFT_TURNS - 1), 0, None
+        self.drifts.reset()
 
     def record_slates(self, slates: Sequence[Slate], times: StageTimes) -> None:
         """Count slates that were made together, and how long each stage took."""
@@ -139,36 +121,12 @@ class Metrics:
         self.store.set(writer.fault is None)
         self.lost.set(writer.dropped_slates)
 
-    def measure_drift(self, recommender: Recommender) -> Drift:
-        """Features that differ from training, in the contexts of the latest requests: some ten milliseconds, on a thread of its own.
-
-        Each call takes other users; the index is that of the last calls together.
-        """
-        every = list(recommender.some_users(DRIFT_USERS * DRIFT_TURNS))
-        if not every:
-            return Drift((), {}, 0)
-        users = [every[(self._turn + at) % len(every)] for at in range(min(DRIFT_USERS, len(every)))]
-        self._turn += DRIFT_USERS
-        contexts = list(self.contexts) or last_contexts(recommender.dataset, users)
-        each = [contexts[at % len(contexts)] for at in range(len(users))]
-        batches = candidates(recommender.model, recommender.state, users, each)
-        earlier = list(self._measured)
-        found = measure_drift(recommender.model, batches, [m for _, m in earlier], sum(n for n, _ in earlier))
-        self._measured.append((len(users), np.concatenate([batch.matrix for batch in batches])))
-        return found
-
     def record_drift(self, recommender: Recommender, drift: Drift) -> None:
         """Take over the drift of features and the cache's lookups, and measure the drift of scores."""
         lookups = recommender.state.catalogue.lookups
         self.cache.labels("hit").set(lookups.hits)
         self.cache.labels("miss").set(lookups.misses)
-        self.found = drift
-        self.drift.clear()
-        for name, value in drift.features.items():
-            self.drift.labels(name).set(value)
-        self.missing.clear()
-        for column in drift.missing:
-            self.missing.labels(column.column).set(1)
+        self.drifts.publish(drift)
         if len(self._first) >= LEAST_SCORES and len(self._latest) >= LEAST_SCORES:
             edges = np.unique(np.quantile(self._first, np.arange(1, 10) / 10))
             shares = [

@@ -54,6 +54,10 @@ class Products(NamedTuple):
     arrival: IntArray
 
 
+MONEY = {"price": "price", "currency": "EUR"}
+"""What the page shows as prices."""
+
+
 def items_table(rng: np.random.Generator, ids: IdArray, products: Products) -> pa.Table:
     """Return the catalogue: kind, brand, price, margin, stock and the day of listing."""
     n = len(ids)
@@ -138,8 +142,7 @@ def settings() -> dict[str, Any]:
             "new_items": {"share": 0.2, "slot": 5, "budget": 40, "window": "14d"},
         },
         "page": {
-            "price": "price",
-            "currency": "EUR",
+            **MONEY,
             "rows": [
                 {"kind": "again"},
                 {"kind": "picks"},

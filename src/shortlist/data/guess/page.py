@@ -26,7 +26,21 @@ _PICTURE = (
 )
 PICTURE = frozenset(_PICTURE.split())
 CODES = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY", "zł": "PLN"}
-CURRENCIES = frozenset(CODES.values()) | {"USD", "CHF", "CNY", "CAD", "AUD", "SEK", "NOK", "DKK", "CZK", "BRL", "MXN", "HUF", "RON"}
+CURRENCIES = frozenset(CODES.values()) | {
+    "USD",
+    "CHF",
+    "CNY",
+    "CAD",
+    "AUD",
+    "SEK",
+    "NOK",
+    "DKK",
+    "CZK",
+    "BRL",
+    "MXN",
+    "HUF",
+    "RON",
+}
 CODE = r"^[A-Za-z]{3}$"
 ADDRESS = r"^(?:https?:)?//[^\s/]+/|^/[^\s/]"
 FILE = r"(?i)\.(?:jpe?g|png|webp|gif|avif|svg)(?:[?#]\S*)?$"
@@ -133,7 +147,7 @@ def _currency(price: str, attributes: Mapping[str, str], tables: list[pa.Table])
             if len(set(codes)) == 1 and re.match(CODE, codes[0]):
                 return codes[0]
             if attributes.get(name) == "category" and table is tables[0]:
-                return name
+                return str(name)
     signs = [code for sign, code in CODES.items() if sign in price]
     if signs:
         return signs[0]

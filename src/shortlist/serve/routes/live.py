@@ -115,7 +115,7 @@ def _now(service: Service) -> dict[str, Any]:
     shown = {labels["source"]: value for labels, value in _values(metrics.sources)}
     stages = {STAGES.get(name, name): 1e3 * value for name, value in _means(metrics.stages)}
     traffic = Traffic(sum(requests), int(activity.errors.sum()), slates, empty)
-    state, note = state_of(service.faults, traffic, metrics.found)
+    state, note = state_of(service.faults, traffic, metrics.drifts.found)
     return {
         "state": state,
         "note": note,
@@ -125,7 +125,7 @@ def _now(service: Service) -> dict[str, Any]:
         "stages": stages,
         "sources": {name: value / max(sum(shown.values()), 1) for name, value in shown.items()},
         "models": _models(service),
-        "drift": drift_table(metrics.found),
+        "drift": drift_table(metrics.drifts.found),
     }
 
 
