@@ -151,7 +151,9 @@ def test_texts_of_an_answer_are_kinds() -> None:
 
 def test_returns_are_seen_in_whichever_column_has_them() -> None:
     project = guess_project(table(UnitPrice=[2.5, 3.0, 7.25], Quantity=[1, 2, -1]))
-    assert project.data.columns.value == "Quantity"
+    columns = project.data.columns
+    assert (columns.value, columns.quantity) == ("UnitPrice", "Quantity")
+    assert project.data.negative_kind == "return"
 
 
 def test_what_came_of_an_event_is_no_context() -> None:
@@ -239,8 +241,8 @@ def test_a_guess_of_frames_says_its_reasons() -> None:
         ),
         ({"is_hate": [0, 1]}, {"event": (None, 1.0), "hate": (1.0, -1.0)}),
         ({"returned": ["no", "yes"], "price": [9.5, 2.25]}, {"event": (None, 1.0), "returned": (1.0, -1.0)}),
-        ({"is_click": [1, 0], "is_like": [0]}, {"click": (1.0, 1.0)}),
-        ({"is_click": [1, 0], "is_like": [1, 1, 0]}, {"like": (1.0, 1.0)}),
+        ({"is_click": [1, 0], "is_like": [0]}, {"click": (None, 1.0)}),
+        ({"is_click": [1, 0], "is_like": [1, 1, 0]}, {"like": (None, 1.0), "click": (None, 0.5)}),
         ({"rating": [1, 5], "returned": [0, 1]}, {"like": (4.0, 1.0), "rating": (None, 0.0)}),
     ],
 )
@@ -278,10 +280,9 @@ def test_what_describes_the_item_or_the_time_is_no_context() -> None:
     }
     guessed = guess(pa.table(made))
     assert dict(guessed.project.data.context) == {"device": "number"}
-    assert (
-        "Not used: brand (always the same for an item, so it belongs into the items table)."
-        in guessed.notes["data.columns"]
-    )
+    assert guessed.project.items is not None
+    assert guessed.project.items.from_events
+    assert guessed.project.items.attributes == {"brand": "category"}
     assert "Not used: release_date (a time)." in guessed.notes["data.columns"]
 
 

@@ -12,11 +12,12 @@ from shortlist.cli.audit import audit
 from shortlist.cli.demo import demo
 from shortlist.cli.evaluate import evaluate
 from shortlist.cli.experiment import experiment_app
+from shortlist.cli.init import init
 from shortlist.cli.inspect import inspect
 from shortlist.cli.keys import keys_app
 from shortlist.cli.models import models_app
 from shortlist.cli.preview import preview
-from shortlist.cli.project import check, init
+from shortlist.cli.project import check
 from shortlist.cli.recommend import batch, recommend
 from shortlist.cli.serve import serve
 from shortlist.cli.simulate import simulate

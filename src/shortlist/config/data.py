@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from shortlist.config.base import Settings
+from shortlist.config.base import SettingError, Settings
+from shortlist.config.rows import DerivedEvents, ExcludedRows, FilledDown, TimeFormat, column_format
 
 AttributeKind = Literal["number", "category", "list", "text", "time", "embedding", "link"]
 
@@ -29,6 +30,9 @@ class ColumnNames(Settings):
     """Column with the kind of event (play, click, …). Without it, every event has the kind `event`."""
     value: str | None = None
     """Column with the event's value: seconds, rating or price."""
+    quantity: str | None = None
+    """Column with the number of pieces of an order line. The value is multiplied by it (without `value`, it is the value), and a
+    negative number makes the value negative."""
     event_id: str | None = None
     """Column with a unique id of the event; it identifies duplicates."""
     slate: str | None = None
@@ -48,13 +52,18 @@ class TableSettings(Settings):
     """Column with the title that people read."""
     attributes: dict[str, AttributeKind] = Field(default_factory=dict)
     """Attribute → kind. An attribute's name is its column's name."""
+    from_events: bool = False
+    """Whether the columns of this section are those of the events table, where there is no table of its own. The most
+    frequent value counts."""
+    time_format: TimeFormat = None
+    """How attributes of kind time are written, as `data.time_format`."""
 
 
 class DataSettings(Settings):
     """The tables (`[data]`)."""
 
     events: str = ""
-    """A file (.parquet, .csv, .tsv, .inter), a table of `database`, a MovieLens folder, or a SQL query."""
+    """A file (.parquet, .csv, .tsv, .inter), a table of `database`, a MovieLens folder, a SQL query, or a .sql file with one."""
     items: str | None = None
     """The items table, in the same forms."""
     users: str | None = None
@@ -64,6 +73,26 @@ class DataSettings(Settings):
     columns: ColumnNames = Field(default_factory=ColumnNames)
     context: dict[str, Literal["number", "category"]] = Field(default_factory=dict)
     """Event column → kind, for columns that describe the situation of the event (device, time of day, …)."""
+    encoding: str | None = None
+    """Encoding of text files that are not UTF-8, for example `"cp1252"` or `"utf-16"`."""
+    time_format: TimeFormat = None
+    """How the text dates of events are written, for example `"%d/%m/%Y %H:%M"`; or a table with a format for each column. Dates in
+    another form are set aside. Default: found out from all dates of a column."""
+    whole_ids: list[str] = Field(default_factory=list)
+    """Columns of ids that another program has written as 17850.0; they are read as 17850."""
+    fill_down: FilledDown | None = None
+    """Columns that are blank in the further lines of an order (`[data.fill_down]`)."""
+    exclude: list[ExcludedRows] = Field(default_factory=list)
+    """Rows that are no events, such as lines of postage (`[[data.exclude]]`). They are set aside and counted."""
+    guests: str | None = None
+    """Column with the number of the order. Rows without a user belong to a guest: the user `guest-` and that number. Requires
+    `user_ids = "text"` where ids of users are whole numbers."""
+    default_kind: str = Field("event", min_length=1)
+    """The kind of all events of a log without a column of kinds."""
+    derive: list[DerivedEvents] = Field(default_factory=list)
+    """The events that a row of a wide log makes (`[[data.derive]]`); a row makes those only."""
+    first_position: int = Field(0, ge=0)
+    """The number of the first position in the log: 1 where slots are counted from 1."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """Which engine runs the SQL of the features in training: DuckDB in this process, or Spark (extra `spark`)."""
     kinds: dict[str, str] = Field(default_factory=dict)
@@ -76,6 +105,32 @@ class DataSettings(Settings):
     are trained on, too; requests may still send numbers."""
     duplicates: Literal["keep", "drop"] = "drop"
     """Whether a second identical event (same user, item, kind and time) is dropped."""
+
+    @model_validator(mode="after")
+    def _check_derived(self) -> DataSettings:
+        """Refuse a column of kinds beside derived events: a row has one kind, or makes events of several."""
+        if self.derive and self.columns.kind:
+            raise SettingError(
+                "columns.kind",
+                "data.derive says which events a row makes, so there can be no column of kinds; remove one of the two",
+            )
+        return self
+
+    def format_of(self, column: str) -> str | None:
+        """Return how the times of a column of the events are written; None: found out from them."""
+        return column_format(self.time_format, column)
+
+    @property
+    def used_columns(self) -> set[str]:
+        """The columns of the events table that some setting names."""
+        used = {name for name in self.columns.model_dump().values() if name} | {
+            *self.context,
+            *self.whole_ids,
+        }
+        used |= {rule.column for rule in self.exclude} | {self.guests} - {None}
+        if self.fill_down is not None:
+            used |= {*self.fill_down.columns, *filter(None, [self.fill_down.by])}
+        return used | {name for rule in self.derive for name in rule.columns}
 
 
 def is_query(source: str) -> bool:

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from tomlkit.items import AoT, Item, Table
 
 COMMENTS = {
-    "data": "Where the tables are: .parquet, .csv, .tsv, .inter, a MovieLens folder, or a SQL query.\n"
+    "data": "Where the tables are: .parquet, .csv, .tsv, .inter, a MovieLens folder, a SQL query, or a .sql file with one.\n"
     "Relative names are relative to this file. `shortlist check` reports what it finds in the tables.",
     "data.columns": "Column names of the events table. Only user and item are required.",
+    "data.fill_down": "Columns that are blank in the further lines of an order have the value of its first line.",
+    "data.exclude": "Rows that are no events. They are set aside and counted.",
+    "data.derive": "The events that a row makes: a row that says `clicked` makes a click.",
     "data.context": "Event columns that describe the situation (device, time of day). Requests may send them too.",
     "items": "The items table. Kinds of attributes: number, category, list, text, time, embedding, link.",
     "users": "The users table.",

@@ -16,6 +16,8 @@ from shortlist.data.event_columns import flat, read_positions, read_propensities
 from shortlist.data.id_columns import read_keys
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Log
+from shortlist.data.prepare import prepare
+from shortlist.data.row_marks import row_numbers
 from shortlist.data.tables import Tables
 from shortlist.data.unused import report_reading
 from shortlist.data.waiting import can_wait
@@ -31,6 +33,8 @@ def build(project: Project, tables: Tables) -> tuple[Entities, Entities, Log, Ch
         Lists every error that was found.
     """
     about_tables = Check()
+    given, declared = tables, project
+    project, tables = prepare(project, tables, about_tables)
     item_table = EntityTable.read(tables, project, "items", about_tables)
     user_table = EntityTable.read(tables, project, "users", about_tables)
     item_ids = None if item_table is None else item_table.distinct
@@ -38,14 +42,23 @@ def build(project: Project, tables: Tables) -> tuple[Entities, Entities, Log, Ch
     events, check = check_events(tables.events, project, tables.names["events"], item_ids, user_ids)
     check.problems[:0] = about_tables.problems
     check.notes[:0] = about_tables.notes
+    check.set_aside = {**about_tables.set_aside, **check.set_aside}
+    check.read += about_tables.read
     check.raise_errors()
     assert events is not None
-    report_reading(tables, project, check)
+    report_reading(given, declared, check)
     items = IdMap.of(item_ids) if item_ids is not None else IdMap.of(events.item)
     users = IdMap.of(user_ids, events.user) if user_ids is not None else IdMap.of(events.user)
     log = _log(project, tables, events, users, items, check)
     _check_objectives(project, log)
-    warn_of_contradictions(project, tables.events, log, tables.names["events"], check)
+    warn_of_contradictions(
+        project,
+        tables.events,
+        log,
+        tables.names["events"],
+        check,
+        declared.data.used_columns - {*declared.data.context},
+    )
     return (
         make_entities(user_table, users, check),
         make_entities(item_table, items, check),
@@ -72,10 +85,12 @@ def _log(
         IdMap(pa.array(kinds, pa.string())).codes(events.kind).astype(np.int16),
         events.value,
         slate,
-        read_positions(table, columns.position, file, events.rows, check),
+        read_positions(table, project.data, file, events.rows, check),
         read_propensities(table, columns.propensity, file, events.rows, check),
         {
-            name: read_attribute(name, kind, flat(table.column(name)).take(rows), file, check, events.rows)
+            name: read_attribute(
+                name, kind, flat(table.column(name)).take(rows), file, check, row_numbers(table)[events.rows]
+            )
             for name, kind in project.data.context.items()
         },
         events.arrival,

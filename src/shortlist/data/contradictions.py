@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,14 @@ from shortlist.data.numbers import read_numbers
 LOWER_HALF = 0.5
 
 
-def warn_of_contradictions(project: Project, events: pa.Table, log: Log, file: str, check: Check) -> None:
+def warn_of_contradictions(
+    project: Project,
+    events: pa.Table,
+    log: Log,
+    file: str,
+    check: Check,
+    used: AbstractSet[str] = frozenset(),
+) -> None:
     """Add a warning for each contradiction between a project and its log.
 
     Parameters
@@ -36,11 +44,12 @@ def warn_of_contradictions(project: Project, events: pa.Table, log: Log, file: s
         What to call the table.
     check
         Takes the warnings, and a note on how the values are read.
+    used
+        Columns that the project uses, beside those that have a role.
     """
     columns = project.data.columns
     value = columns.value
-    used = {name for name in columns.model_dump().values() if name}
-    others = value_columns(events, frozenset(used))
+    others = value_columns(events, frozenset(used | set(filter(None, columns.model_dump().values()))))
     if value is not None:
         meaning = value_meaning(value) or Meaning.GENERIC
         says_no = value_meaning(value) is None and not meaning_of(flag_name(value)).wanted

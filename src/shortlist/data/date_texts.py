@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from shortlist.data.no_time import NO_TIME
 from shortlist.engines.duckdb import connect
 from shortlist.engines.missing import MISSING
+from shortlist.errors import DataError
 
 ISO = r"^\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$"
 YEAR_FIRST = r"^\d{4}[-/](?P<b>\d{1,2})[-/](?P<c>\d{1,2})"
@@ -86,6 +88,31 @@ def read_dates(array: pa.Array) -> TextTimes:
     return TextTimes(times, how, fault)
 
 
+def read_format(array: pa.Array, form: str) -> NDArray[np.int64]:
+    """Read texts that are written in one format of strptime, without a zone as UTC; `NO_TIME` for the others.
+
+    Raises
+    ------
+    DataError
+        The format is none.
+    """
+    with connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("given", pa.table({"text": array}))
+        try:
+            rows = connection.sql(
+                "SELECT epoch_ms(CAST(CAST(try_strptime(text, ?) AS TIMESTAMPTZ) AS TIMESTAMP)) AS ms FROM given",
+                params=[form],
+            ).to_arrow_table()
+        except duckdb.Error as error:
+            raise DataError(
+                f"{form!r} is no format of dates: {' '.join(str(error).split())}", field="data.time_format"
+            ) from None
+    column = rows.column("ms").combine_chunks()
+    times: NDArray[np.int64] = pc.fill_null(column, NO_TIME).to_numpy(zero_copy_only=False)
+    return times
+
+
 def _days_before_months(iso: pa.Array, times: NDArray[np.int64]) -> bool:
     """Return whether dates that begin with a year go on with the day: some have a second number above 12, and none a third one."""
     if not (np.asarray(iso.is_valid()) & (times == NO_TIME)).any():
@@ -102,7 +129,8 @@ def _cast(iso: pa.Array, named: pa.Array) -> NDArray[np.int64]:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("given", pa.table({"iso": iso, "named": named}))
         rows = connection.sql(
-            "SELECT epoch_ms(coalesce(CAST(TRY_CAST(iso AS TIMESTAMPTZ) AS TIMESTAMP), try_strptime(named, '%d-%b-%Y'))) AS ms FROM given"
+            r"SELECT epoch_ms(coalesce(CAST(TRY_CAST(regexp_replace(iso, ' ?([-+]\d\d):?(\d\d)$', '\1:\2') AS TIMESTAMPTZ) AS TIMESTAMP), "
+            "try_strptime(named, '%d-%b-%Y'))) AS ms FROM given"
         ).to_arrow_table()
     column = rows.column("ms").combine_chunks()
     times: NDArray[np.int64] = pc.fill_null(column, NO_TIME).to_numpy(zero_copy_only=False)

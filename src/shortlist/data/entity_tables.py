@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.data import AttributeKind, TableSettings
 from shortlist.config.project import Project
+from shortlist.config.rows import column_format
 from shortlist.data.attributes import (
     Attribute,
     EmbeddingAttribute,
@@ -148,7 +149,7 @@ def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entit
     first = np.full(len(ids), -1, np.int64)
     first[codes[rows]] = rows
     attributes = {
-        name: read_attribute(name, kind, flat(source.table.column(name)), source.file, check).take(first)
+        name: read_attribute(name, kind, _column(source, name, kind, check), source.file, check).take(first)
         for name, kind in source.settings.attributes.items()
     }
     if source.settings.title:
@@ -157,6 +158,25 @@ def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entit
             given[row] or title if row >= 0 else title for row, title in zip(first, titles, strict=True)
         ]
     return Entities(ids, Texts(titles), attributes)
+
+
+def _column(source: EntityTable, name: str, kind: AttributeKind, check: Check) -> pa.Array:
+    """A column; that of an attribute of times is read in its format, if it has one."""
+    column = flat(source.table.column(name))
+    form = column_format(source.settings.time_format, name)
+    if kind != "time" or form is None or pa.types.is_temporal(column.type):
+        return column
+    read = EventTimes.of(column, form)
+    if read.unreadable.any():
+        told = [
+            f"row {row + 1}: {str(shown(column[row]))[:60]}"
+            for row in np.flatnonzero(read.unreadable)[:3].tolist()
+        ]
+        what, count = f"the time is not written as {form}, and is unknown", int(read.unreadable.sum())
+        check.problems.append(
+            Problem("warning", source.file, name, what, count, told, "Correct the export, or time_format")
+        )
+    return pa.array(read.times, pa.timestamp("ms"), mask=read.times == NO_TIME)
 
 
 def _titles(source: EntityTable, name: str) -> list[str | None]:

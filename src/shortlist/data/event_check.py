@@ -18,7 +18,8 @@ from shortlist.data.id_columns import IdReading, read_ids, read_keys
 from shortlist.data.ids import MAX_ID_LENGTH, IdMap
 from shortlist.data.log import repeated_rows
 from shortlist.data.no_time import NO_TIME
-from shortlist.data.numbers import read_numbers
+from shortlist.data.numbers import line_values, read_numbers
+from shortlist.data.row_marks import delays
 from shortlist.engines.missing import NO_ID
 from shortlist.errors import DataError
 
@@ -206,7 +207,7 @@ class _EventChecker:
         if not name:
             self.check.notes.append("no timestamp column: the order of the rows is taken as time")
             return np.arange(self.table.num_rows, dtype=np.int64) * 1000
-        read = EventTimes.of(flat(self.table.column(name)))
+        read = EventTimes.of(flat(self.table.column(name)), self.project.data.format_of(name))
         now = int(time.time() * 1000) if now_ms is None else now_ms
         unit = f"most times are in {read.unit}, these are not"
         future = "the time is more than a day ahead of now"
@@ -230,28 +231,28 @@ class _EventChecker:
         for doubt in read.doubts(self.keep):
             fix = "If they mean other times, convert the column with a query in data.events"
             self.check.problems.append(Problem("warning", self.file, name, doubt, 0, [], fix))
-        return read.times
+        return np.where(read.times == NO_TIME, NO_TIME, read.times + delays(self.table))
 
     def _arrival(self, times: NDArray[np.int64]) -> NDArray[np.int64] | None:
         name = self.columns.arrival
         if not name:
             return None
-        read = EventTimes.of(flat(self.table.column(name)))
+        read = EventTimes.of(flat(self.table.column(name)), self.project.data.format_of(name))
         bad = read.unreadable | read.other_unit
         self._set_aside(bad, name, "with unreadable arrival", read.fault, read.fix)
         # an event cannot be known before it happened; without an arrival it was known at once
         return np.maximum(np.where(read.times == NO_TIME, times, read.times), times)
 
     def _values(self) -> NDArray[np.float32]:
-        name = self.columns.value
+        name = self.columns.value or self.columns.quantity
         if not name:
             return np.full(self.table.num_rows, np.nan, np.float32)
-        reading = read_numbers(self.table.column(name))
-        assert reading is not None  # _check_numbers has seen to it
-        if reading.how:
-            self.check.notes.append(f"{name} read as {reading.how}")
+        numbers = self._numbers(name)
+        if self.columns.quantity and name != self.columns.quantity:
+            numbers = line_values(numbers, self._numbers(self.columns.quantity))
+            self.check.notes.append(f"the value of an event is {name} × {self.columns.quantity}")
         with np.errstate(over="ignore"):
-            values: NDArray[np.float32] = reading.numbers.astype(np.float32)
+            values: NDArray[np.float32] = numbers.astype(np.float32)
         infinite = np.isinf(values)
         if infinite.any():
             where = self.project.where("data.columns.value")
@@ -264,10 +265,17 @@ class _EventChecker:
             raise _UnusableError
         return values
 
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        reading = read_numbers(self.table.column(name))
+        assert reading is not None  # _check_numbers has seen to it
+        if reading.how:
+            self.check.notes.append(f"{name} read as {reading.how}")
+        return reading.numbers
+
     def _kinds(self, value: NDArray[np.float32]) -> pa.Array:
         name, n = self.columns.kind, self.table.num_rows
         if name is None:
-            kind = pa.array(np.repeat("event", n)) if n else pa.array([], pa.string())
+            kind = pa.array(np.repeat(self.project.data.default_kind, n)) if n else pa.array([], pa.string())
         else:
             kind = flat(self.table.column(name)).cast(pa.string())
             fix = "Give the kind of each event"
@@ -275,12 +283,11 @@ class _EventChecker:
             none = pc.or_kleene(kind.is_null(), pc.is_in(words, value_set=pa.array(["", *sorted(NO_ID)])))
             self._set_aside(_mask(none), name, "without kind", "the kind is missing", fix)
         negative = self.project.data.negative_kind
-        if negative is None or not self.columns.value:
+        column = self.columns.value or self.columns.quantity
+        if negative is None or not column:
             return kind
         below = value < 0
-        self.check.notes.append(
-            f"{int(below.sum()):,} events with {self.columns.value} below 0 have the kind {negative}"
-        )
+        self.check.notes.append(f"{int(below.sum()):,} events with {column} below 0 have the kind {negative}")
         return pc.if_else(pa.array(below), negative, kind)
 
     def _duplicates(self, user: pa.Array, item: pa.Array, times: NDArray[np.int64], kind: pa.Array) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shortlist.config.data import ColumnNames
+from shortlist.config.data import ColumnNames, DataSettings
 from shortlist.config.project import Project
 from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.numbers import NumberReading, is_numeric, is_text, read_numbers
+from shortlist.data.row_marks import row_numbers
 from shortlist.engines.plain_types import plain_array, shown
 
 ROLES = (
@@ -19,6 +20,7 @@ ROLES = (
     "arrival",
     "kind",
     "value",
+    "quantity",
     "event_id",
     "slate",
     "position",
@@ -39,7 +41,7 @@ def check_columns(table: pa.Table, project: Project, file: str, check: Check) ->
     for name in project.data.context:
         if name not in table.column_names:
             check.problems.append(missing_column(file, name, table.column_names, "data.context"))
-    for role in ("value", "position", "propensity"):
+    for role in ("value", "quantity", "position", "propensity"):
         _check_numbers(table, columns, role, file, check)
     kind = columns.kind
     if kind and kind in table.column_names:
@@ -56,7 +58,7 @@ def _check_numbers(table: pa.Table, columns: ColumnNames, role: str, file: str, 
     kind = table.schema.field(name).type
     if is_numeric(kind):
         return
-    reading = read_numbers(table.column(name)) if role == "value" or is_text(kind) else None
+    reading = read_numbers(table.column(name)) if role in {"value", "quantity"} or is_text(kind) else None
     if reading is not None:
         _check_texts(table, name, reading, (file, role), check)
         return
@@ -89,15 +91,20 @@ def _check_texts(
 
 
 def read_positions(
-    table: pa.Table, name: str | None, file: str, rows: NDArray[np.int64], check: Check
+    table: pa.Table, data: DataSettings, file: str, rows: NDArray[np.int64], check: Check
 ) -> NDArray[np.int16]:
-    """Return the position of some events, −1 where it is unknown; positions that cannot be are reported and unknown."""
+    """Return the position of some events from 0, −1 where it is unknown; positions that cannot be are reported and unknown."""
+    name = data.columns.position
     numbers = _numbers(table, name, rows)
     if name is None or numbers is None:
         return np.full(len(rows), -1, np.int16)
+    numbers = numbers - data.first_position
     known = ~np.isnan(numbers)
     bad = known & ~((numbers >= 0) & (numbers <= LAST_POSITION) & (numbers == np.floor(numbers)))
-    what = f"a position is a whole number from 0 to {LAST_POSITION:,}; these are taken for unknown"
+    first = data.first_position
+    what = (
+        f"a position is a whole number from {first} to {LAST_POSITION + first:,}; these are taken for unknown"
+    )
     _warn(
         check,
         Problem(
@@ -141,9 +148,10 @@ def _shown(table: pa.Table, name: str, rows: NDArray[np.int64]) -> list[str]:
 
 def examples(table: pa.Table, bad: NDArray[np.bool_], columns: list[str]) -> list[str]:
     """Return a few rows that are marked, with the values of some columns."""
-    rows = np.flatnonzero(bad)[:3]
+    rows, numbers = np.flatnonzero(bad)[:3], row_numbers(table)
     return [
-        f"row {row + 1}: " + ", ".join(f"{name}={_short(shown(table.column(name)[row]))}" for name in columns)
+        f"row {numbers[row] + 1}: "
+        + ", ".join(f"{name}={_short(shown(table.column(name)[row]))}" for name in columns)
         for row in rows.tolist()
     ]
 

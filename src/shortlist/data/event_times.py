@@ -51,9 +51,9 @@ class EventTimes:
     step: float = 0.0
 
     @classmethod
-    def of(cls, column: pa.Array) -> EventTimes:
-        """Read a column."""
-        times, reading = to_milliseconds(column)
+    def of(cls, column: pa.Array, form: str | None = None) -> EventTimes:
+        """Read a column; `form`: how texts are written (default: found out)."""
+        times, reading = to_milliseconds(column, form)
         fault = "not a time" if not reading.fault else f"not a time: {reading.fault}"
         step = _step(column, reading.unit)
         return cls(times, reading.unit, reading.unreadable, reading.other_unit, fault, step)

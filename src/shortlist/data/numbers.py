@@ -102,6 +102,18 @@ def read_numbers(array: pa.Array | pa.ChunkedArray) -> NumberReading | None:
     return NumberReading(np.append(values, np.nan)[codes], np.append(unreadable, False)[codes], how)
 
 
+def line_values(price: NDArray[np.float64], quantity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the amounts of order lines: price × quantity, below 0 where one of the two is.
+
+    Examples
+    --------
+    >>> line_values(np.array([2.5, 2.5, -2.5, -2.5]), np.array([2.0, -2.0, 1.0, -1.0])).tolist()
+    [5.0, -5.0, -2.5, -2.5]
+    """
+    amount = np.abs(price * quantity)
+    return np.where((price < 0) | (quantity < 0), -amount, amount)
+
+
 def _read_words(lower: list[str], words: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
     """Return the numbers of distinct texts, which of them are no numbers, and how they were read."""
     missing = np.array([word in MISSING for word in lower], bool)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from shortlist.config.data import DataSettings, is_query
 from shortlist.config.project import Project
+from shortlist.config.rows import column_format
 from shortlist.data.public import find_plain_files, read_public, read_recbole_file
 from shortlist.engines.confined import QueryFiles, is_file
 from shortlist.engines.delimited import Verbatim, identifies
@@ -49,13 +50,28 @@ def query_files(project: Project) -> QueryFiles:
 
 def verbatim_columns(project: Project) -> Verbatim:
     """Return which columns of text files are read as they are written: those of ids, kinds, titles, categories, lists and texts."""
-    columns = project.data.columns
-    names = {columns.user, columns.item, columns.kind, columns.event_id, columns.slate}
+    data, columns = project.data, project.data.columns
+    names = {
+        columns.user,
+        columns.item,
+        columns.kind,
+        columns.event_id,
+        columns.slate,
+        data.guests,
+        *data.whole_ids,
+    }
+    timed = {columns.timestamp, columns.arrival, *(rule.timestamp for rule in data.derive)}
+    names |= {name for name in timed if name and data.format_of(name)}
     names |= {name for name, kind in project.data.context.items() if kind in WORDS}
     for settings in (project.items, project.users):
         if settings is not None:
             names |= {settings.id, settings.title}
-            names |= {name for name, kind in settings.attributes.items() if kind in WORDS}
+            form = settings.time_format
+            names |= {
+                name
+                for name, kind in settings.attributes.items()
+                if kind in WORDS or (kind == "time" and column_format(form, name))
+            }
     return lambda name: name in names or identifies(name)
 
 
@@ -95,16 +111,18 @@ def read_tables(
     elif local:
         found = find_plain_files(data.events)
         sources = sources | found | {role: source for role, source in sources.items() if role != "events"}
-    readings = {role: _read(source, data.database, files, verbatim) for role, source in sources.items()}
+    readings = {role: _read(source, data, files, verbatim) for role, source in sources.items()}
     tables |= {role: reading.table for role, reading in readings.items()}
     events = tables["events"]
     assert events is not None
     return Tables(events, tables.get("items"), tables.get("users"), names, readings)
 
 
-def _read(source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim) -> TableReading:
+def _read(source: str, data: DataSettings, files: QueryFiles | None, verbatim: Verbatim) -> TableReading:
     atomic = None if is_query(source) else read_recbole_file(source)
-    return read_source(source, database, files, verbatim) if atomic is None else TableReading(atomic)
+    if atomic is not None:
+        return TableReading(atomic)
+    return read_source(source, data.database, files, verbatim, data.encoding)
 
 
 def _short(source: str) -> str:

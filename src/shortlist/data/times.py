@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.compact_dates import DIGITS as COMPACT
 from shortlist.data.compact_dates import read_compact
-from shortlist.data.date_texts import missing_texts, read_dates
+from shortlist.data.date_texts import missing_texts, read_dates, read_format
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.numbers import is_text
 from shortlist.engines.plain_types import plain_array
@@ -139,7 +139,7 @@ def _moment_of_integer(value: int) -> int:
     return value // 1_000_000 if size < 2**63 and value // 1_000_000 >= FIRST_NANOSECONDS else NO_TIME
 
 
-def to_milliseconds(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
+def to_milliseconds(array: pa.Array, form: str | None = None) -> tuple[NDArray[np.int64], TimeReading]:
     """Read a column of times.
 
     Integers are seconds, milliseconds, microseconds or nanoseconds by their size: 1e9 seconds is the year 2001, and no
@@ -151,6 +151,8 @@ def to_milliseconds(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
     ----------
     array
         Numbers, dates, timestamps or texts; for texts, see `read_dates`.
+    form
+        How texts and whole numbers are written (default: found out); dates and timestamps need none.
 
     Returns
     -------
@@ -164,6 +166,8 @@ def to_milliseconds(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
         return np.full(n, NO_TIME), TimeReading("dates", none, none)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _from_stamps(array)
+    if form is not None and (is_text(kind) or pa.types.is_integer(kind)):
+        return _from_format(array.cast(pa.string()), form)
     if is_text(kind):
         return _from_text(array)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -235,6 +239,14 @@ def _from_numbers(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:
     )
     times = np.where(present & ~other & ~ticks, times, NO_TIME)
     return times, TimeReading(unit, infinite | ticks, other, fault)
+
+
+def _from_format(array: pa.Array, form: str) -> tuple[NDArray[np.int64], TimeReading]:
+    missing = missing_texts(array)
+    times = read_format(pc.if_else(pa.array(missing), None, pc.utf8_trim_whitespace(array)), form)
+    unreadable = ~missing & (times == NO_TIME)
+    none = np.zeros(len(array), bool)
+    return times, TimeReading(f"dates written as {form}", unreadable, none, f"its format is not {form}")
 
 
 def _from_text(array: pa.Array) -> tuple[NDArray[np.int64], TimeReading]:

@@ -42,7 +42,11 @@ def _report_lines(role: str, file: str, lines: tuple[object, ...], check: Check)
 
 def _used(project: Project, role: str) -> set[str]:
     if role == "events":
-        return {*filter(None, project.data.columns.model_dump().values()), *project.data.context}
+        used = project.data.used_columns
+        for entity in (project.items, project.users):
+            if entity is not None and entity.from_events:
+                used |= {entity.title or entity.id, *entity.attributes}
+        return used
     settings = project.items if role == "items" else project.users
     return set() if settings is None else {settings.id, settings.title or settings.id, *settings.attributes}
 

@@ -79,8 +79,10 @@ def confine(connection: duckdb.DuckDBPyConnection, files: QueryFiles) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def check_select(connection: duckdb.DuckDBPyConnection, query: str, field: str = "data") -> None:
-    """Check that a query is one SELECT statement, by DuckDB's own parser. Nothing is executed.
+def check_select(
+    connection: duckdb.DuckDBPyConnection, query: str, source: str = "", field: str = "data"
+) -> None:
+    """Check that a query is one SELECT statement, by DuckDB's own parser. Nothing is executed. `source`: what to call it.
 
     Raises
     ------
@@ -90,17 +92,17 @@ def check_select(connection: duckdb.DuckDBPyConnection, query: str, field: str =
     try:
         statements = connection.extract_statements(query)
     except duckdb.Error as error:
-        raise DataError(f"{query}: DuckDB cannot read it: {error}", field=field) from None
+        raise DataError(f"{source or query}: DuckDB cannot read it: {error}", field=field) from None
     kinds = [statement.type.name for statement in statements]
     if kinds == ["SELECT"]:
         return
     if kinds == ["MULTI"]:
         raise DataError(
-            f"{query}: a PIVOT without a list of values is several statements; list them: PIVOT … ON column IN (…)",
+            f"{source or query}: a PIVOT without a list of values is several statements; list them: PIVOT … ON column IN (…)",
             field=field,
         )
     raise DataError(
-        f"{query}: a query of a project is one SELECT statement, and this is {len(kinds)} "
+        f"{source or query}: a query of a project is one SELECT statement, and this is {len(kinds)} "
         f"({', '.join(kinds)}). Prepare the table with another tool, or write it as one SELECT",
         field=field,
     )

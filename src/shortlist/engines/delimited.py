@@ -104,10 +104,12 @@ _NUMBER = _Type(
     "CAST({t} AS DOUBLE)",
 )
 _TRUTH = _Type("lower(t) IN ('true', 'false')", "CAST({t} AS BOOLEAN)")
+_WITH_COLON = r"regexp_replace({t}, ' ?([-+][0-9][0-9]):?([0-9][0-9])$', '\1:\2')"
+"""DuckDB reads zones as +02:00 and +02, and not as +0200."""
 _MOMENT = _Type(
     "regexp_full_match(t, '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?"
-    " ?(Z|UTC|[-+][0-9]{2}(:?[0-9]{2})?)?)?') AND TRY_CAST(t AS TIMESTAMPTZ) IS NOT NULL",
-    "CAST(CAST({t} AS TIMESTAMPTZ) AS TIMESTAMP)",
+    f" ?(Z|UTC|[-+][0-9]{{2}}(:?[0-9]{{2}})?)?)?') AND TRY_CAST({_WITH_COLON.format(t='t')} AS TIMESTAMPTZ) IS NOT NULL",
+    f"CAST(CAST({_WITH_COLON} AS TIMESTAMPTZ) AS TIMESTAMP)",
 )
 
 

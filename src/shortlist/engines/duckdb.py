@@ -13,13 +13,14 @@ import pyarrow as pa
 from shortlist.config.data import is_query
 from shortlist.engines.confined import QueryFiles, check_select, confine, is_file, refusal
 from shortlist.engines.delimited import Verbatim, identifies, read_delimited
+from shortlist.engines.encoding import in_utf8
 from shortlist.engines.parquet import read_parquet
 from shortlist.engines.plain_types import plain_table
 from shortlist.engines.reading import TableReading
 from shortlist.errors import DataError
 from shortlist.threads import thread_limit
 
-FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db"}
+FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db", ".sql"}
 """Suffixes of file names. With a database, any other name that is not a file is a table, such as `schema.table`."""
 _TEXT_FILE = re.compile(
     r"read_csv|read_json|read_ndjson|\.(?:csv|tsv|txt|json|jsonl|ndjson)\b", re.IGNORECASE
@@ -90,6 +91,7 @@ def read_source(
     database: str | None = None,
     files: QueryFiles | None = None,
     verbatim: Verbatim = identifies,
+    encoding: str | None = None,
 ) -> TableReading:
     """Read a table as Arrow, with what its report has to say.
 
@@ -97,28 +99,33 @@ def read_source(
     ----------
     source
         A file (.parquet, .csv, .tsv, .txt), a folder of Parquet files, a table of `database`, or a SQL query: one SELECT
-        statement.
+        statement, which can be the text of a .sql file.
     database
         A DuckDB file.
     files
         The files that a query or a view of the database may read, for sources of a project file (default: any file).
     verbatim
         Which columns of a text table hold ids, by name (default: those whose names say so).
+    encoding
+        The encoding of text files that are not UTF-8.
 
     Raises
     ------
     DataError
         If the source does not exist, or cannot be read.
     """
-    reading = _read(source, database, files, verbatim)
+    reading = _read(source, database, files, verbatim, encoding)
     return replace(reading, table=plain_table(reading.table, source))
 
 
-def _read(source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim) -> TableReading:
+def _read(
+    source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim, encoding: str | None
+) -> TableReading:
     with connect(database) as connection:
-        if is_query(source):
-            check_select(connection, source)
-            return TableReading(_fetch_confined(connection, source, source, files), _of_query(source))
+        query = source if is_query(source) else read_query_file(source)
+        if query is not None:
+            check_select(connection, query, source)
+            return TableReading(_fetch_confined(connection, query, source, files), _of_query(query))
         path = Path(source)
         if not is_file(source):
             if database is not None and path.suffix.lower() not in FILES:
@@ -130,7 +137,9 @@ def _read(source: str, database: str | None, files: QueryFiles | None, verbatim:
         if suffix.endswith(".parquet") or path.is_dir():
             return read_parquet(connection, path, source)
         if any(kind in suffix for kind in (".csv", ".tsv", ".txt")):
-            return read_delimited(connection, path, source, verbatim)
+            with in_utf8(path, source, encoding) as (readable, notes):
+                reading = read_delimited(connection, readable, source, verbatim)
+            return replace(reading, notes=(*notes, *reading.notes))
     if suffix.endswith((".duckdb", ".db")):
         raise DataError(f"{source} is a database: name it in data.database, and the table in data.events")
     if suffix.endswith((".json", ".jsonl", ".ndjson")):
@@ -138,6 +147,24 @@ def _read(source: str, database: str | None, files: QueryFiles | None, verbatim:
     raise DataError(
         f"{source}: this kind of file cannot be read; use .parquet, .csv, .tsv, .inter, or a MovieLens folder"
     )
+
+
+def read_query_file(source: str) -> str | None:
+    """Return the query of a .sql file without a semicolon at its end; None for every other source.
+
+    Raises
+    ------
+    DataError
+        The file is not there, or is not UTF-8.
+    """
+    if not source.lower().endswith(".sql") or is_query(source):
+        return None
+    try:
+        text = Path(source).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise DataError(f"{source}: {reason}") from None
+    return text.strip().rstrip(";")
 
 
 def _of_query(query: str) -> tuple[str, ...]:
@@ -155,6 +182,9 @@ def _fetch_confined(
     connection: duckdb.DuckDBPyConnection, sql: str, source: str, files: QueryFiles | None
 ) -> pa.Table:
     """Run a query that a project file holds; `files` are those that it may read."""
+    search = None if not source.lower().endswith(".sql") else Path(source).absolute().parent
+    if search is not None:  # names in a .sql file are relative to its folder
+        connection.execute("SET file_search_path = ?", [str(search)])
     if files is not None:
         confine(connection, files)
     return _fetch(connection, sql, [], source, files)

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
+from shortlist.data.check import Check
 from shortlist.data.dataset import Dataset
 from shortlist.data.event_check import check_events
+from shortlist.data.prepare import prepare_events
 from shortlist.data.tables import query_files
-from shortlist.engines.duckdb import read_table
+from shortlist.engines.duckdb import read_source
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.fold import Fold
 from shortlist.evaluate.relevance import by_person, history_pairs, sample
@@ -36,13 +38,9 @@ def given_fold(project: Project, dataset: Dataset) -> Fold:
         update=dict.fromkeys(("slate", "position", "propensity", "arrival", "event_id"))
     )
     data = project.data.model_copy(update={"columns": columns, "context": {}})
-    events, check = check_events(
-        read_table(source, files=query_files(project)),
-        project.model_copy(update={"data": data}),
-        source,
-        None,
-        None,
-    )
+    given = read_source(source, files=query_files(project), encoding=data.encoding).complete(source)
+    form, table = prepare_events(project.model_copy(update={"data": data}), given, source, Check())
+    events, check = check_events(table, form, source, None, None)
     check.raise_errors()
     assert events is not None
     rows = _relevant_rows(project, np.array(events.kind.to_pylist()), events.value)

@@ -6,26 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from shortlist.config.project import Project, parse_project
 from shortlist.data.frames import to_arrow
-from shortlist.data.guess.attributes import guess_attributes
-from shortlist.data.guess.columns import find_column
-from shortlist.data.guess.events import EventKinds, negative_kind
+from shortlist.data.guess.choices import Choices
+from shortlist.data.guess.draft import draft_log
+from shortlist.data.guess.entity import guess_entity
 from shortlist.data.guess.features import guess_features
 from shortlist.data.guess.objectives import guess_objectives
 from shortlist.data.guess.page import guess_page
-from shortlist.data.guess.roles import guess_context, guess_roles
-from shortlist.data.numbers import is_numeric
 
-TITLES = ("title", "name", "item_name", "product_name", "label")
-GUESTS = (
-    "The ids of users are whole numbers. To train also on visitors without such an id, who send texts (guest-7f3a), "
-    'add user_ids = "text" to this section.'
-)
-"""What to say about a log whose users have whole numbers as ids."""
 STOCK = frozenset({"in_stock", "stock", "available"})
 
 
@@ -77,70 +66,39 @@ def guess_project(events: Any, items: Any = None, users: Any = None, name: str =
     return guess(events, items, users, name).project
 
 
-def guess(events: Any, items: Any = None, users: Any = None, name: str = "shortlist") -> Guess:
-    """Guess a project as `guess_project` does, with the reasons."""
+def guess(
+    events: Any, items: Any = None, users: Any = None, name: str = "shortlist", choices: Choices | None = None
+) -> Guess:
+    """Guess a project as `guess_project` does, with the reasons; choices: what is given, and how to ask."""
     events = to_arrow(events, "events")
     tables = {r: to_arrow(t, r) for r, t in (("items", items), ("users", users)) if t is not None}
-    roles = guess_roles(events)
-    told = _with_ids(events, roles.columns)
-    if told is not events:
-        events, roles = told, guess_roles(told)
-    columns = roles.columns
-    context = guess_context(events, roles)
-    data: dict[str, Any] = {"events": "events", "columns": {r: c for r, c in columns.items() if c}}
-    settings: dict[str, Any] = {"name": name, "data": data}
-    data["context"] = context
+    choices = choices or Choices()
+    choices.check(events.column_names, tables.get("items", events).column_names)
+    log = draft_log(events, tables, choices)
+    settings: dict[str, Any] = {"name": name, "data": log.data}
     about: dict[str, str] = {}
     for role, table in tables.items():
-        settings[role], about[role] = _entity(
-            table, role, str(columns["item" if role == "items" else "user"])
-        )
-        data[role] = role
+        key = str(log.roles.columns["item" if role == "items" else "user"])
+        title = choices.title if role == "items" else None
+        settings[role], about[role] = guess_entity(table, role, log.evidence, key, title)
+        log.data[role] = role
+    if log.items is not None:
+        settings["items"], about["items"] = log.items[0], "\n".join(log.items[1])
     attributes = {role: settings.get(role, {}).get("attributes", {}) for role in ("items", "users")}
-    kinds = EventKinds.of(events, columns, roles.value)
-    negative = negative_kind(roles.value)
-    if negative is not None:
-        data["negative_kind"] = negative
+    kinds = log.kinds()
     objectives = guess_objectives(kinds)
     settings["objectives"] = objectives.objectives
-    settings["features"] = guess_features(kinds, attributes, list(context))
+    settings["features"] = guess_features(kinds, attributes, list(log.data["context"]))
     if objectives.retrieve:
         settings["retrieve"] = objectives.retrieve
     settings["rerank"] = _rerank(attributes["items"])
-    look = guess_page(tables.get("items"), attributes["items"], events, kinds)
+    # a log that has the attributes of its items is their table
+    look = guess_page(tables.get("items", log.events), attributes["items"], events, kinds)
     settings |= look.settings
-    if negative is not None and roles.value is not None:
-        roles.lines.append(
-            f"Events with {roles.value.name} below 0 get the kind {negative} (data.negative_kind)."
-        )
-    guests = GUESTS if is_numeric(events.schema.field(str(columns["user"])).type) else ""
-    notes = {"data": guests, "data.columns": roles.note(), **about, **objectives.notes, "page": look.note}
+    notes = {**log.notes(), **about, **objectives.notes, "page": look.note}
     return Guess(
         parse_project(settings, "the guess"), {section: note for section, note in notes.items() if note}
     )
-
-
-def _with_ids(events: pa.Table, columns: Mapping[str, str | None]) -> pa.Table:
-    """Leave out rows without a user or an item, such as a line of totals: their values say nothing about the others."""
-    user, item = (events.column(str(columns[role])) for role in ("user", "item"))
-    both = pc.and_(user.is_valid(), item.is_valid())
-    count = pc.sum(both).as_py() or 0
-    return events.filter(both) if 0 < count < events.num_rows else events
-
-
-def _entity(table: pa.Table, role: str, in_events: str) -> tuple[dict[str, Any], str]:
-    """Guess the settings of an items or users table, with reasons; `in_events`: the column of the events that holds its ids."""
-    singular = "item" if role == "items" else "user"
-    known = {column.lower(): column for column in reversed(table.column_names)}
-    key = (
-        (in_events if in_events in table.column_names else known.get(in_events.lower()))
-        or known.get("id")
-        or find_column(table, singular)
-        or table.column_names[0]
-    )
-    title = next((known[name] for name in TITLES if name in known), None) if role == "items" else None
-    attributes, lines = guess_attributes(table, frozenset({key}))
-    return {"id": key, **({"title": title} if title else {}), "attributes": attributes}, "\n".join(lines)
 
 
 def _rerank(attributes: dict[str, str]) -> dict[str, str]:

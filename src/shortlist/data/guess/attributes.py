@@ -8,6 +8,9 @@ import pyarrow.compute as pc
 
 from shortlist.config.data import AttributeKind
 from shortlist.data.event_columns import flat
+from shortlist.data.event_times import EventTimes
+from shortlist.data.guess.names import concepts, unknown_words, words
+from shortlist.data.no_time import NO_TIME
 from shortlist.data.guess.page import is_picture
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
 
@@ -15,6 +18,8 @@ TIMES = frozenset(
     {"released", "release_date", "published", "published_at", "created_at", "arrived", "added", "added_at"}
 )
 """Names of columns that are read as times even where they hold numbers or text."""
+DATED = 0.9
+"""Texts are read as times where this share of them are, and the name speaks of a time."""
 TEXTS = frozenset({"title", "name", "item_name", "product_name", "label"}) | {
     "description",
     "text",
@@ -67,10 +72,32 @@ def _kind(name: str, column: pa.Array) -> tuple[AttributeKind | None, str]:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind) or lower in TIMES:
         return "time", ""
     if is_numeric(kind) or pa.types.is_boolean(kind):
-        return "number", ""
+        return _number_kind(name, column)
     if not is_text(kind):
         return None, f"of type {kind}"
-    return ("link", "") if is_picture(name, column) else _text_kind(lower, column)
+    if concepts(name) & {"time", "born", "at"} and _are_dates(column):
+        return "time", ""
+    return ("link", "") if is_picture(name, column) else _text_kind(name, column)
+
+
+def _number_kind(name: str, column: pa.Array) -> tuple[AttributeKind | None, str]:
+    """Tell numbers from numbers that are ids: of few things, they are categories."""
+    if concepts(name) != {"id"} and not (
+        concepts(name) >= {"id"} and words(name)[-1] in {"id", "nr", "nummer", "code"}
+    ):
+        return "number", ""
+    if not pa.types.is_integer(column.type) or not len(column):
+        return "number", ""
+    distinct = pc.count_distinct(column).as_py()
+    if distinct > max(FEW, len(column) // OF_ROWS):
+        return None, "ids that nearly all differ"
+    return "category", ""
+
+
+def _are_dates(column: pa.Array) -> bool:
+    read = EventTimes.of(column)
+    known = int((read.times != NO_TIME).sum())
+    return known > 0 and known >= DATED * (len(column) - column.null_count)
 
 
 def _list_kind(column: pa.Array) -> tuple[AttributeKind | None, str]:
@@ -100,17 +127,26 @@ def _are_decimals(texts: pa.Array) -> bool:
     return not codes and reading is not None and not reading.unreadable.any()
 
 
-def _text_kind(lower: str, words: pa.Array) -> tuple[AttributeKind | None, str]:
-    present = words.drop_null()
+def _is_text_name(name: str) -> bool:
+    """Return whether a name says that each word of a text matters: a title, a description."""
+    return name.lower() in TEXTS or (
+        "name" in concepts(name)
+        and not concepts(name) & {"person", "address", "id", "country"}
+        and not unknown_words(name)
+    )
+
+
+def _text_kind(name: str, texts: pa.Array) -> tuple[AttributeKind | None, str]:
+    present = texts.drop_null()
     if pc.all(pc.match_substring_regex(present, _FRACTIONS)).as_py():
         return None, "numbers in a text; write a list of numbers to a Parquet file for an embedding"
     if np.mean(pc.match_substring(present, "|").to_numpy(zero_copy_only=False)) * len(present) > LISTED * len(
-        words
+        texts
     ):
         return "list", ""
-    if lower in TEXTS:
+    if _is_text_name(name):
         return "text", ""
     if _are_decimals(present):
         return "number", ""
-    few = pc.count_distinct(words).as_py() <= max(FEW, len(words) // OF_ROWS)
+    few = pc.count_distinct(texts).as_py() <= max(FEW, len(texts) // OF_ROWS)
     return ("category", "") if few else (None, "texts that nearly all differ")

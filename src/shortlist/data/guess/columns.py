@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.data.guess.kinds import Stage, meaning_of
+from shortlist.data.guess.names import concepts, unknown_words
 from shortlist.data.guess.value import Meaning
 from shortlist.data.numbers import read_numbers
 
@@ -54,6 +55,34 @@ _OF_ITEM = frozenset(
 )
 """A longer name that begins so describes the item or a summary: `item_price`, `avg_rating`."""
 _PART_OF_EVENT = frozenset({"disc", "discount", "tax", "fee", "profit", "margin", "refund", "reordered"})
+_NO_VALUES = frozenset({"id", "date", "at", "timestamp", "type", "name"})
+_OTHER_CONCEPTS = frozenset(
+    {
+        "id",
+        "person",
+        "session",
+        "name",
+        "time",
+        "at",
+        "status",
+        "currency",
+        "tax",
+        "shipping",
+        "discount",
+        "country",
+        "email",
+        "born",
+    }
+)
+_CONCEPT_MEANINGS = (
+    ("rating", Meaning.RATING),
+    ("duration", Meaning.TIME),
+    ("price", Meaning.MONEY),
+    ("amount", Meaning.MONEY),
+    ("quantity", Meaning.COUNT),
+)
+_OUTCOMES = frozenset({"tax", "shipping", "discount", "payment"})
+"""Concepts of columns that describe what came of an order."""
 _FLAG_PREFIX = re.compile(r"^(?:is|has|did|was)[\W_]+", re.IGNORECASE)
 
 
@@ -81,19 +110,32 @@ def value_meaning(name: str) -> Meaning | None:
         if plain in names:
             return meaning
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
-    if (
-        len(words) < 2
-        or words[0] in _OF_ITEM
-        or words[-1] in {"id", "date", "at", "timestamp", "type", "name"}
-    ):
+    if (words and words[0] in _OF_ITEM) or (words[-1:] and words[-1] in _NO_VALUES):
         return None
-    return next((meaning for meaning, names in _VALUE_NAMES.items() if words[-1] in names), None)
+    found = (
+        next((meaning for meaning, names in _VALUE_NAMES.items() if words[-1] in names), None)
+        if len(words) > 1
+        else None
+    )
+    return found or _meaning_of_concepts(name)
+
+
+def _meaning_of_concepts(name: str) -> Meaning | None:
+    """Return what the name of a column in another language says, or one whose words are in another order: `Prix unitaire`, `Menge`."""
+    found = concepts(name)
+    if unknown_words(name) or not found or found & _OTHER_CONCEPTS:
+        return None
+    return next((meaning for concept, meaning in _CONCEPT_MEANINGS if concept in found), None)
 
 
 def comes_with_event(name: str) -> bool:
     """Return whether a column describes what came of an event, which a request cannot know: a rating, a price, a discount."""
-    return value_meaning(name) is not None or bool(
-        _PART_OF_EVENT.intersection(re.findall(r"[a-z]+", name.lower()))
+    found = concepts(name)
+    return (
+        value_meaning(name) is not None
+        or bool(_PART_OF_EVENT.intersection(re.findall(r"[a-z]+", name.lower())))
+        or bool(found & _OUTCOMES)
+        or ("status" in found and not found & {"country", "person", "session"})
     )
 
 
@@ -168,6 +210,9 @@ def is_outcome(name: str) -> bool:
     words = re.findall(r"[a-z]+", name.lower())
     if not 0 < len(words) <= 3 or words[0] in _OF_ITEM or words[-1] == "id" or not meaning.about_item:
         return False
+    last = meaning_of(words[-1])
+    if last.wanted and last.about_item and last.stage is Stage.UNKNOWN:
+        return False  # the channel of sales, the page of a click
     return "reordered" not in words and (not meaning.wanted or meaning.stage is not Stage.UNKNOWN)
 
 

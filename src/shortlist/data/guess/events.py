@@ -19,6 +19,8 @@ ENOUGH = 50
 """So many events of a kind are enough to learn from, and to evaluate by."""
 ENOUGH_SHARE = (0.005, 0.05)
 """Of a large log, they have to be at least the first share; of a small one, the second share is enough."""
+UNNAMED = "event"
+"""The kind of the events of a log that names none."""
 RETURN = "return"
 """The kind that events with a quantity or an amount below 0 get."""
 MOST_KINDS = 100
@@ -93,14 +95,21 @@ class EventKinds:
     value: ValueColumn | None = None
 
     @classmethod
-    def of(cls, events: pa.Table, columns: Mapping[str, str | None], value: ValueColumn | None) -> EventKinds:
-        """Read the kinds of events and their values from a table; columns: role → column."""
+    def of(
+        cls,
+        events: pa.Table,
+        columns: Mapping[str, str | None],
+        value: ValueColumn | None,
+        default: str = UNNAMED,
+    ) -> EventKinds:
+        """Read the kinds of events and their values from a table; columns: role → column; default: the kind where there is no column."""
         name = columns["kind"]
         negative = negative_kind(value)
+        plain = meaning_of(default) if default != UNNAMED else None
         if name is None and negative is None:
-            return cls((_kind("event", events.num_rows, None, value, None),), False, value)
+            return cls((_kind(default, events.num_rows, None, value, plain),), False, value)
         column = (
-            pa.array(["event"] * events.num_rows) if name is None else events.column(name).cast(pa.string())
+            pa.array([default] * events.num_rows) if name is None else events.column(name).cast(pa.string())
         )
         if value is not None and negative is not None:
             column = pc.if_else(pa.array(value.numbers < 0), negative, column)
@@ -111,7 +120,7 @@ class EventKinds:
         }
         order = sorted(counts, key=lambda kind: (-counts[kind], kind))
         acted = [kind for kind in order if kind != IMPRESSION][:MOST_KINDS] or order or ["event"]
-        named = {kind: None if name is None and kind == "event" else meaning_of(kind) for kind in acted}
+        named = {kind: None if name is None and kind == UNNAMED else meaning_of(kind) for kind in acted}
         kinds = tuple(_kind(kind, counts.get(kind, 0), column, value, named[kind]) for kind in acted)
         return cls(kinds, IMPRESSION in counts, value)
 

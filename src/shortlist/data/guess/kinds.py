@@ -122,6 +122,22 @@ _JOINED = (
 """Parts of names that are written as one word, and say that the item was turned down."""
 _LISTS = (("item", "list"), ("product", "list"), ("collection",), ("search", "result"), ("promotion",))
 _STARTED = frozenset({"start", "begin", "initiate", "started", "begun"})
+_OF_APP = frozenset(
+    {
+        "view",
+        "detail",
+        "click",
+        "tap",
+        "install",
+        "download",
+        "visit",
+        "page",
+        "like",
+        "buy",
+        "rate",
+        "review",
+    }
+)
 _DONE = frozenset({"complete", "success", "succeed", "finish", "done", "confirm"})
 
 
@@ -145,7 +161,10 @@ def meaning_of(kind: str) -> KindMeaning:
     if _is_unwanted(words, "".join(_words(kind))):
         back = bool(_TAKEN_BACK.intersection(words)) or any(word.startswith("un-") for word in words)
         return KindMeaning(stage, wanted=False, taken_back=back)
-    return KindMeaning(stage, about_item=not _NO_ITEM_WORDS.intersection(words))
+    silent = _NO_ITEM_WORDS.intersection(words)
+    if silent == {"app"} and _OF_APP.intersection(words):
+        silent = frozenset()  # `app_view` is about an app of a store, `app_open` about the visitor's own
+    return KindMeaning(stage, about_item=not silent)
 
 
 _EMOJI = {

@@ -1,39 +1,41 @@
-"""Guess which column of the events table has which role, and which columns are context of the request."""
+"""Guess which column of the events table has which role."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shortlist.data.guess.choices import Choices, Question
 from shortlist.data.guess.columns import (
     NAMES,
     ValueColumn,
-    comes_with_event,
     find_column,
     is_outcome,
-    normal,
     value_columns,
     value_meaning,
 )
-from shortlist.data.guess.events import is_enough
-from shortlist.data.guess.value import Meaning, Shape, read_values
-from shortlist.data.numbers import is_numeric, is_text, read_numbers
+from shortlist.data.guess.evidence import Evidence
+from shortlist.data.guess.kinds import Stage, meaning_of
+from shortlist.data.guess.orders import OrderLines, find_lines, find_order
+from shortlist.data.guess.scores import MARGIN, SURE, ranked, score_item, score_time, score_user
+from shortlist.data.guess.value import Meaning
+from shortlist.data.guess.values import explain_value, pick_value
+from shortlist.data.numbers import is_text, line_values, read_numbers
 from shortlist.errors import DataError
 
-MOST_WORDS = 1000
-"""A context column has at most this many distinct texts."""
 REPEATED = 50
-"""An attribute of items is recognised from this many repeated events on."""
+"""Names are checked against values in tables of at least so many rows."""
+MOST_NAMED = 15
+"""So few different texts can be kinds of events although each item has one of them."""
+JOINED = 60.0
+"""Points of a column whose values are the ids of the items or users table."""
 MOST_KINDS = 20
 """A column of answers (`feedback`: good, bad) has at most this many distinct texts."""
-
-
-DISJOINT = 0.05
-"""An answer such as `like` is given with at most this share of the events that were unwanted."""
 
 
 @dataclass
@@ -50,12 +52,24 @@ class Roles:
         Other columns that look like values or outcomes of the event, which a request cannot know.
     lines
         Why columns have their roles.
+    candidates
+        All columns that look like the value of an event.
+    order
+        The column with the number of the order.
+    lines_of_orders
+        The columns of an order line.
+    evidence
+        What the values say.
     """
 
     columns: dict[str, str | None]
     value: ValueColumn | None = None
     outcomes: list[ValueColumn] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    candidates: list[ValueColumn] = field(default_factory=list)
+    order: str | None = None
+    lines_of_orders: OrderLines = field(default_factory=OrderLines)
+    evidence: Evidence | None = None
 
     @property
     def used(self) -> frozenset[str]:
@@ -67,33 +81,202 @@ class Roles:
         return "\n".join(self.lines)
 
 
-def guess_roles(events: pa.Table) -> Roles:
-    """Guess the role of each column: by name first, by values second.
+def guess_roles(
+    events: pa.Table,
+    choices: Choices | None = None,
+    items: pa.Table | None = None,
+    users: pa.Table | None = None,
+) -> Roles:
+    """Guess the role of each column: by its name, in any of several languages, and by its values.
+
+    Parameters
+    ----------
+    events
+        The events.
+    choices
+        What is given.
+    items, users
+        Their tables: a column whose values are in one of them is likely their id.
 
     Raises
     ------
     DataError
         No column can be the user or the item.
     """
-    columns: dict[str, str | None] = {role: find_column(events, role) for role in NAMES}
-    for role in ("user", "item"):
-        if columns[role] is None:
-            raise DataError(
-                f"no column of the events looks like the {role} (there are: {', '.join(events.column_names)}); "
-                f"rename one to {role}_id, or write shortlist.toml by hand{_hint(events.column_names)}",
-                field=f"data.columns.{role}",
-            )
-    roles = Roles({**columns, "value": None})
+    choices = choices or Choices()
+    evidence = Evidence(events)
+    roles = Roles(dict.fromkeys((*NAMES, "value")), evidence=evidence)
+    roles.columns.update(choices.columns)
+    chooser = _Chooser(roles, evidence, choices)
+    chooser.choose("user", lambda name: score_user(name, evidence), joined(evidence, users))
+    roles.order = choices.order or find_order(evidence)
+    chooser.choose("item", lambda name: score_item(name, evidence), joined(evidence, items))
+    item, user = str(roles.columns["item"]), str(roles.columns["user"])
+    chooser.choose("timestamp", lambda name: score_time(name, evidence, item, user))
+    for role in ("kind", "event_id", "slate", "position", "propensity"):
+        if role not in choices.columns:
+            found = find_column(events.select([n for n in events.column_names if n not in roles.used]), role)
+            roles.columns[role] = found if found is None or _can_be(role, found, evidence, item) else None
     answers = _take_kind(roles, events)
+    roles.lines_of_orders = find_lines(evidence, set(roles.used))
+    roles.lines_of_orders.order = roles.order
     candidates = value_columns(events, roles.used)
-    roles.value = answers or _pick(candidates, _distinct(events, roles.columns["kind"]))
-    roles.outcomes = [one for one in candidates if one is not roles.value]
-    if roles.value is not None:
-        roles.columns["value"] = roles.value.name
-        _explain(roles, events)
+    roles.candidates = candidates
+    return _with_value(roles, events, candidates, answers, choices)
+
+
+def _with_value(
+    roles: Roles,
+    events: pa.Table,
+    candidates: list[ValueColumn],
+    answers: ValueColumn | None,
+    choices: Choices,
+) -> Roles:
+    """Settle the column of values."""
+    given = choices.columns.get("value")
+    if given is not None:
+        reading = read_numbers(events.column(given))
+        if reading is None:
+            raise DataError(f"--value: {given} holds no numbers", field="value")
+        roles.value = ValueColumn(given, value_meaning(given) or Meaning.GENERIC, reading.numbers)
     else:
+        roles.value = (
+            answers
+            or _line_value(roles, events, choices)
+            or pick_value(candidates, _distinct(events, roles.columns["kind"]))
+        )
+    roles.outcomes = [one for one in candidates if one is not roles.value and one.name not in roles.used]
+    if roles.value is None:
         roles.lines.append("No column is the value of an event (rating, seconds, price).")
+    elif roles.columns.get("quantity") is None or roles.columns["quantity"] == roles.value.name:
+        roles.columns["value"] = roles.value.name
+        roles.columns["quantity"] = None
+        roles.lines += explain_value(roles.value, roles.outcomes, events)
     return roles
+
+
+def _line_value(roles: Roles, events: pa.Table, choices: Choices) -> ValueColumn | None:
+    """Return the amount of an order line: its own column, or price × pieces; None where the table holds no order lines."""
+    found = roles.lines_of_orders
+    rated = any(one.meaning is Meaning.RATING for one in roles.candidates)
+    if not found.is_one or roles.columns["kind"] is not None or rated:
+        return None
+    quantity = choices.columns.get("quantity") or found.quantity
+    price = found.price or found.total
+    if price is None and quantity is None:
+        return None
+    if quantity is None or (found.total is not None and found.price is None):
+        name = str(found.total or found.price or quantity)
+        reading = read_numbers(events.column(name))
+        assert reading is not None
+        pieces = None if quantity is None else read_numbers(events.column(quantity))
+        signed = (
+            pieces is not None and bool((pieces.numbers < 0).any()) and not bool((reading.numbers < 0).any())
+        )
+        if not signed:
+            return ValueColumn(name, Meaning.MONEY, reading.numbers)
+    if price is None:
+        reading = read_numbers(events.column(str(quantity)))
+        assert reading is not None
+        return ValueColumn(str(quantity), Meaning.COUNT, reading.numbers)
+    first, second = read_numbers(events.column(price)), read_numbers(events.column(str(quantity)))
+    assert first is not None
+    assert second is not None
+    roles.columns.update(value=price, quantity=str(quantity))
+    roles.lines.append(
+        f"The value of an event is {price} × {quantity}, the amount of the order line; it is below 0 where one of the two is."
+    )
+    return ValueColumn(price, Meaning.MONEY, line_values(first.numbers, second.numbers))
+
+
+def _can_be(role: str, name: str, evidence: Evidence, item: str) -> bool:
+    """Return whether the values of a column fit a role that its name says."""
+    if not evidence.is_plain(name):
+        return True  # said when the events are checked
+    if role == "event_id":
+        return evidence.is_unique(name) or evidence.rows < REPEATED
+    if role == "kind" and evidence.rows >= REPEATED and is_text(evidence.type_of(name)):
+        # names of many concerts are no kinds of events
+        return evidence.distinct(name) <= MOST_NAMED or not evidence.settles(item, name)
+    return True
+
+
+class _Chooser:
+    """Gives roles to columns, asks where it is unsure, and says what else came into question."""
+
+    def __init__(self, roles: Roles, evidence: Evidence, choices: Choices) -> None:
+        self.roles, self.evidence, self.choices = roles, evidence, choices
+
+    def choose(self, role: str, score: Callable[[str], float], bonus: dict[str, float] | None = None) -> None:
+        """Give a role to the likeliest column."""
+        if role in self.choices.columns:
+            self.roles.lines.append(f"{self.choices.columns[role]} is the {role}, as given.")
+            return
+        names = [
+            name
+            for name in self.evidence.table.column_names
+            if name not in self.roles.used and name != self.roles.order
+        ]
+        found = ranked(names, score, bonus)
+        if not found:
+            if role != "timestamp":
+                raise _no_column(role, self.evidence.table.column_names)
+            self.roles.lines.append(
+                "No column is the time of an event; the order of the rows is taken as time."
+            )
+            return
+        best = found[0][0]
+        others = [name for name, points in found[1:] if points >= found[0][1] - MARGIN]
+        if others or found[0][1] < SURE:
+            best = self._ask(role, [name for name, _ in found[:5]], bool(others)) or best
+        self.roles.columns[role] = best
+        others = [name for name in others if name != best]
+        if others:
+            self.roles.lines.append(
+                f"{best} is taken as the {role}; it could also be {', '.join(others)} (--{_flag(role)})."
+            )
+        elif found[0][1] < SURE:
+            self.roles.lines.append(
+                f"{best} is taken as the {role}, as the likeliest column; --{_flag(role)} names another."
+            )
+
+    def _ask(self, role: str, names: list[str], several: bool) -> str | None:
+        if self.choices.ask is None:
+            return None
+        why = "several columns come into question" if several else "no column is clearly this one"
+        return self.choices.ask(Question(role, names, why))
+
+
+def _flag(role: str) -> str:
+    return "time" if role == "timestamp" else role.replace("_", "-")
+
+
+def joined(evidence: Evidence, table: pa.Table | None) -> dict[str, float]:
+    """Return points for columns whose values are nearly all in a column of different values of another table."""
+    if table is None or not table.num_rows:
+        return {}
+    keys = [
+        name
+        for name in table.column_names
+        if not pa.types.is_nested(kind := table.schema.field(name).type)
+        and not pa.types.is_floating(kind)
+        and not pa.types.is_null(kind)
+        and pc.count_distinct(table.column(name)).as_py() >= 0.98 * table.num_rows
+    ]
+    points: dict[str, float] = {}
+    for name in evidence.table.column_names:
+        if evidence.is_plain(name) and evidence.distinct(name) >= 2:
+            share = max((evidence.overlap(name, table.column(key)) for key in keys), default=0.0)
+            points[name] = JOINED * share if share >= 0.8 else 0.0
+    return points
+
+
+def _no_column(role: str, names: list[str]) -> DataError:
+    return DataError(
+        f"no column of the events looks like the {role} (there are: {', '.join(names)}); "
+        f"name it with --{role}, or rename one to {role}_id{_hint(names)}",
+        field=f"data.columns.{role}",
+    )
 
 
 def _hint(names: list[str]) -> str:
@@ -134,11 +317,17 @@ def _take_kind(roles: Roles, events: pa.Table) -> ValueColumn | None:
             and reading.unreadable.any()
             and not reading.mostly_numbers
             and len(words) <= MOST_KINDS
+            and any(_says_something(word) for word in words)
         ):
             roles.columns["kind"] = column
             roles.lines.append(f"{column} holds the texts {', '.join(words[:5])}: kinds of events.")
             return None
     return None
+
+
+def _says_something(word: str) -> bool:
+    meaning = meaning_of(word)
+    return not meaning.wanted or meaning.stage is not Stage.UNKNOWN
 
 
 def _cannot_be_kinds(column: pa.ChunkedArray) -> bool:
@@ -156,155 +345,3 @@ def _words(column: pa.ChunkedArray) -> list[str] | None:
 
 def _distinct(events: pa.Table, name: str | None) -> int:
     return 1 if name is None else int(pc.count_distinct(events.column(name)).as_py())
-
-
-def _pick(candidates: list[ValueColumn], kinds: int) -> ValueColumn | None:
-    """Return the column that is the value, from the likeliest on; kinds: how many kinds of events there are."""
-    wanted = [one for one in candidates if one.wanted and not (kinds > 1 and one.meaning is Meaning.OUTCOME)]
-    readings = {one.name: read_values(one.numbers, one.meaning) for one in wanted}
-
-    def is_shape(one: ValueColumn, shape: Shape) -> bool:
-        reading = readings[one.name]
-        return reading is not None and reading.shape is shape
-
-    varied = [one for one in wanted if not is_shape(one, Shape.CONSTANT)] or wanted
-    unwanted = [one for one in candidates if not one.wanted and is_enough(one.true, len(one.numbers))]
-    against = max(unwanted, key=lambda one: one.true, default=None)
-    if not varied:
-        return against
-    if varied[0].meaning is Meaning.RATING:
-        return varied[0]
-    if varied[0].meaning is Meaning.OUTCOME:
-        return _furthest([one for one in varied if one.meaning is Meaning.OUTCOME])
-    # negative quantities or amounts are returns, whichever of the columns says it
-    signed = next((one for one in varied if is_shape(one, Shape.SIGNS)), None)
-    if signed is not None or is_shape(varied[0], Shape.SCALE):
-        return signed or varied[0]
-    return _answer_to(unwanted, varied) or against or varied[0]
-
-
-def _furthest(outcomes: list[ValueColumn]) -> ValueColumn:
-    """Return the first of some outcomes, which are ordered by stage, that is true often enough to be learnt."""
-    enough = (one for one in outcomes if is_enough(one.true, len(one.numbers)))
-    return next(enough, max(outcomes, key=lambda one: one.true))
-
-
-def _answer_to(unwanted: list[ValueColumn], wanted: list[ValueColumn]) -> ValueColumn | None:
-    """Return the outcome that is hardly ever true where an event was unwanted (`like` beside `hate`): it says more than an amount."""
-    if not unwanted:
-        return None
-    hated = np.any([one.numbers == 1 for one in unwanted], axis=0)
-    answers = [
-        one
-        for one in wanted
-        if one.meaning is Meaning.OUTCOME and (one.numbers[hated] == 1).mean() < DISJOINT
-    ]
-    return max(answers, key=lambda one: one.true, default=None)
-
-
-def _explain(roles: Roles, events: pa.Table) -> None:
-    """Say how the column of values was read, and which other columns could have been it."""
-    value = roles.value
-    assert value is not None
-    reading = read_numbers(events.column(value.name))
-    how = f", read as numbers ({reading.how})" if reading is not None and reading.how else ""
-    if reading is not None and reading.unreadable.any():
-        how += f"; {int(reading.unreadable.sum()):,} of its values are no numbers and have to be corrected"
-    found = read_values(value.numbers, value.meaning)
-    what = "" if found is None else f" {found.sentence.partition(':')[0]}"
-    if not value.wanted:
-        what = " 1 says that the item was not wanted"
-    roles.lines.append(f"{value.name} is the value of an event:{what}{how}.")
-    others = [one.name for one in roles.outcomes if one.wanted]
-    if others:
-        roles.lines.append(f"These could be the value, too: {', '.join(others)}.")
-    against = [one.name for one in roles.outcomes if not one.wanted]
-    if against:
-        roles.lines.append(
-            f"{', '.join(against)}: 1 says that the item was not wanted. This is not used; a query in data.events can make it a kind of "
-            f"event: CASE WHEN \"{against[0]}\" = 1 THEN '{normal(against[0])}' ELSE 'event' END AS kind"
-        )
-
-
-def guess_context(events: pa.Table, roles: Roles) -> dict[str, str]:
-    """Return the context columns with their kinds, and add to the reasons why columns are left out.
-
-    A column that describes what came of an event (its price, its quantity, whether it was liked) is no context: a request
-    cannot know it.
-    """
-    outcomes = {one.name for one in roles.outcomes}
-    context: dict[str, str] = {}
-    left: dict[str, list[str]] = {}
-    for column in events.column_names:
-        if column in roles.used:
-            continue
-        kind, reason = None, _no_value(events.column(column))
-        text = is_text(events.schema.field(column).type)
-        if column not in outcomes and not comes_with_event(column) and not (text and is_outcome(column)):
-            kind, reason = _context_kind(column, events.column(column))
-            if kind is not None and _describes_item(events, column, str(roles.columns["item"])):
-                kind, reason = None, "always the same for an item, so it belongs into the items table"
-        if kind is None:
-            left.setdefault(reason, []).append(column)
-        else:
-            context[column] = kind
-    if context:
-        named = ", ".join(f"{column} ({kind})" for column, kind in context.items())
-        roles.lines.append(f"Context of an event, which a request gives, too: {named}.")
-    roles.lines += [f"Not used: {', '.join(names)} ({reason})." for reason, names in left.items()]
-    return context
-
-
-def _no_value(column: pa.ChunkedArray) -> str:
-    """Say why a column that its name makes part of the outcome of an event is no context."""
-    reading = None if column.null_count == len(column) else read_numbers(column)
-    if reading is None and column.null_count < len(column):
-        return f"of type {column.type}, which cannot be read as numbers"
-    if reading is not None and is_numeric(column.type) and not np.isfinite(reading.numbers).any():
-        return "without a finite number"
-    if reading is not None and not reading.mostly_numbers:
-        return "texts that cannot be read as numbers"
-    return "what came of the event, which a request cannot know"
-
-
-def _describes_item(events: pa.Table, column: str, item: str) -> bool:
-    """Return whether a column has different values, and one value for each item, in many repeated events: the item's brand."""
-    if pc.count_distinct(events.column(column)).as_py() < 2:
-        return False
-    items = pc.count_distinct(events.column(item)).as_py()
-    if events.num_rows - items < REPEATED:
-        return False
-    return bool(len(events.group_by([item, column]).aggregate([])) <= items)
-
-
-def _numbers_rows(column: pa.ChunkedArray) -> bool:
-    """Return whether a column counts the rows from 0 or 1, as the index that pandas writes into a file."""
-    if not pa.types.is_integer(column.type) or column.null_count or len(column) < REPEATED:
-        return False
-    numbers = column.to_numpy()
-    return int(numbers[0]) in {0, 1} and bool((np.diff(numbers) == 1).all())
-
-
-def _context_kind(name: str, column: pa.ChunkedArray) -> tuple[str | None, str]:
-    """Return the kind of a context column, or None and the reason."""
-    words = re.findall(r"[a-z]+", name.lower())
-    if column.null_count == len(column):
-        return None, "without any value"
-    if not name.strip():
-        return None, "without a name"
-    if _numbers_rows(column):
-        return None, "the numbers of the rows"
-    if (
-        pa.types.is_temporal(column.type)
-        or {"date", "datetime", "timestamp"}.intersection(words)
-        or words[-1:] == ["at"]
-    ):
-        return None, "a time"
-    if (is_numeric(column.type) and not pa.types.is_null(column.type)) or pa.types.is_boolean(column.type):
-        if normal(name).endswith("id") and pc.count_distinct(column).as_py() > MOST_WORDS:
-            return None, f"an id with more than {MOST_WORDS:,} values"
-        return "number", ""
-    if is_text(column.type):
-        few = pc.count_distinct(column.cast(pa.string())).as_py() <= MOST_WORDS
-        return ("category", "") if few else (None, f"more than {MOST_WORDS:,} distinct texts")
-    return None, f"of type {column.type}"

@@ -1,0 +1,142 @@
+"""Guess which columns of the events describe the situation of a request, and say why the others do not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shortlist.data.guess.columns import comes_with_event, is_outcome, normal, value_meaning
+from shortlist.data.guess.evidence import Evidence
+from shortlist.data.guess.names import concepts
+from shortlist.data.guess.roles import Roles
+from shortlist.data.numbers import is_numeric, is_text, read_numbers
+
+MOST_WORDS = 1000
+"""A context column has at most this many distinct texts."""
+REPEATED = 50
+"""An attribute of items, and a column of one value, is recognised from this many repeated events on."""
+
+
+def guess_context(
+    events: pa.Table,
+    roles: Roles,
+    taken: AbstractSet[str] = frozenset(),
+    described: AbstractSet[str | None] = frozenset(),
+) -> dict[str, str]:
+    """Return the context columns with their kinds, and add to the reasons why columns are left out.
+
+    A column that describes what came of an event (its price, its quantity, whether it was liked) is no context: a request
+    cannot know it. Neither is the number of an order, nor an address.
+
+    Parameters
+    ----------
+    events
+        The events.
+    roles
+        The roles of their columns.
+    taken
+        Columns that rules of `[data]` use.
+    described
+        Columns that are attributes of items.
+    """
+    assert roles.evidence is not None
+    outcomes = {one.name for one in roles.outcomes}
+    context: dict[str, str] = {}
+    left: dict[str, list[str]] = {}
+    for column in events.column_names:
+        if column in roles.used or column in taken or column in described:
+            continue
+        kind, reason = None, _no_value(column, events.column(column), column in outcomes)
+        text = is_text(events.schema.field(column).type)
+        if column == roles.order:
+            reason = "the number of the order"
+        elif column not in outcomes and not comes_with_event(column) and not (text and is_outcome(column)):
+            kind, reason = _kind_of(events, column, roles, roles.evidence)
+        if kind is None:
+            left.setdefault(reason, []).append(column)
+        else:
+            context[column] = kind
+    if context:
+        named = ", ".join(f"{column} ({kind})" for column, kind in context.items())
+        roles.lines.append(f"Context of an event, which a request gives, too: {named}.")
+    roles.lines += [f"Not used: {', '.join(names)} ({reason})." for reason, names in left.items()]
+    return context
+
+
+def _kind_of(events: pa.Table, column: str, roles: Roles, evidence: Evidence) -> tuple[str | None, str]:
+    kind, reason = _context_kind(column, events.column(column))
+    found = concepts(column)
+    if kind is None:
+        return None, reason
+    if found & {"email", "address"} or (found >= {"person", "name"}):
+        return None, "about the person, and no situation of a request"
+    if found >= {"order", "id"} or found >= {"session", "id"}:
+        return None, "an id, and no situation of a request"
+    if "currency" in found and (evidence.distinct(column) < 2 or evidence.present(column) < 1):
+        return None, "the currency of the value"
+    if evidence.rows >= REPEATED and evidence.distinct(column) == 1 and evidence.present(column) == 1:
+        return None, "always the same"
+    if _describes_item(events, column, str(roles.columns["item"])):
+        return None, "always the same for an item, so it belongs into the items table"
+    return kind, ""
+
+
+def _no_value(name: str, column: pa.ChunkedArray, is_value: bool) -> str:
+    """Say why a column that its name makes part of the outcome of an event is no context; is_value: it could be the value."""
+    if not is_value and value_meaning(name) is None and column.null_count < len(column):
+        return "what came of the event, which a request cannot know"
+    reading = None if column.null_count == len(column) else read_numbers(column)
+    if reading is None and column.null_count < len(column):
+        return f"of type {column.type}, which cannot be read as numbers"
+    if reading is not None and is_numeric(column.type) and not np.isfinite(reading.numbers).any():
+        return "without a finite number"
+    if reading is not None and not reading.mostly_numbers:
+        return "texts that cannot be read as numbers"
+    return "what came of the event, which a request cannot know"
+
+
+def _describes_item(events: pa.Table, column: str, item: str) -> bool:
+    """Return whether a column has different values, and one value for each item, in many repeated events: the item's brand."""
+    if pc.count_distinct(events.column(column)).as_py() < 2:
+        return False
+    items = pc.count_distinct(events.column(item)).as_py()
+    if events.num_rows - items < REPEATED:
+        return False
+    return bool(len(events.group_by([item, column]).aggregate([])) <= items)
+
+
+def _numbers_rows(column: pa.ChunkedArray) -> bool:
+    """Return whether a column counts the rows from 0 or 1, as the index that pandas writes into a file."""
+    if not pa.types.is_integer(column.type) or column.null_count or len(column) < REPEATED:
+        return False
+    numbers = column.to_numpy()
+    return int(numbers[0]) in {0, 1} and bool((np.diff(numbers) == 1).all())
+
+
+def _context_kind(name: str, column: pa.ChunkedArray) -> tuple[str | None, str]:
+    """Return the kind of a context column, or None and the reason."""
+    words = re.findall(r"[a-z]+", name.lower())
+    if column.null_count == len(column):
+        return None, "without any value"
+    if not name.strip():
+        return None, "without a name"
+    if _numbers_rows(column):
+        return None, "the numbers of the rows"
+    if (
+        pa.types.is_temporal(column.type)
+        or {"date", "datetime", "timestamp"}.intersection(words)
+        or words[-1:] == ["at"]
+    ):
+        return None, "a time"
+    if (is_numeric(column.type) and not pa.types.is_null(column.type)) or pa.types.is_boolean(column.type):
+        if normal(name).endswith("id") and pc.count_distinct(column).as_py() > MOST_WORDS:
+            return None, f"an id with more than {MOST_WORDS:,} values"
+        return "number", ""
+    if is_text(column.type):
+        few = pc.count_distinct(column.cast(pa.string())).as_py() <= MOST_WORDS
+        return ("category", "") if few else (None, f"more than {MOST_WORDS:,} distinct texts")
+    return None, f"of type {column.type}"
