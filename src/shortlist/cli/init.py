@@ -160,7 +160,8 @@ def make_ask(events: pa.Table) -> Ask:
         rows = events.select(names).slice(0, SAMPLE_ROWS).to_pylist()
         shown = [[str(row[name])[:WIDEST] for name in names] for row in rows]
         role = "time" if question.role == "timestamp" else question.role
-        console.print(make_table(f"Which column is the {role}? ({question.why})", names, shown))
+        print_text(f"Which column is the {role}? ({question.why})")
+        console.print(make_table(None, names, shown))
         while True:
             answer = str(typer.prompt(f"The {role} is", default=names[0])).strip()
             if answer in events.column_names:

@@ -25,6 +25,11 @@ FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db", 
 _TEXT_FILE = re.compile(
     r"read_csv|read_json|read_ndjson|\.(?:csv|tsv|txt|json|jsonl|ndjson)\b", re.IGNORECASE
 )
+_LITERAL = re.compile(r"'((?:[^']|'')+)'")
+_FILE_READ = re.compile(
+    r"(\b(?:read_\w+|\w+_scan)\s*\(\s*|\b(?:from|join)\s+)(\[[^\]]*\]|'(?:[^']|'')+')", re.IGNORECASE
+)
+"""A name of a file, or a list of them, in a function that reads it or after FROM."""
 _TYPED = re.compile(r"\b(?:all_varchar|columns|types)\s*=", re.IGNORECASE)
 
 
@@ -164,7 +169,17 @@ def read_query_file(source: str) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise DataError(f"{source}: {reason}") from None
-    return text.strip().rstrip(";")
+    return _with_places(text.strip().rstrip(";"), Path(source).absolute().parent)
+
+
+def _with_places(query: str, folder: Path) -> str:
+    """Return a query in which names of files, where they are read from, are relative to a folder."""
+
+    def placed(name: re.Match[str]) -> str:
+        inside = folder / name[1].replace("''", "'")
+        return "'" + str(inside).replace("'", "''") + "'" if "://" not in name[1] else name[0]
+
+    return _FILE_READ.sub(lambda found: found[1] + _LITERAL.sub(placed, found[2]), query)
 
 
 def _of_query(query: str) -> tuple[str, ...]:
@@ -182,9 +197,6 @@ def _fetch_confined(
     connection: duckdb.DuckDBPyConnection, sql: str, source: str, files: QueryFiles | None
 ) -> pa.Table:
     """Run a query that a project file holds; `files` are those that it may read."""
-    search = None if not source.lower().endswith(".sql") else Path(source).absolute().parent
-    if search is not None:  # names in a .sql file are relative to its folder
-        connection.execute("SET file_search_path = ?", [str(search)])
     if files is not None:
         confine(connection, files)
     return _fetch(connection, sql, [], source, files)

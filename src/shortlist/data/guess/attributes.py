@@ -10,8 +10,8 @@ from shortlist.config.data import AttributeKind
 from shortlist.data.event_columns import flat
 from shortlist.data.event_times import EventTimes
 from shortlist.data.guess.names import concepts, unknown_words, words
-from shortlist.data.no_time import NO_TIME
 from shortlist.data.guess.page import is_picture
+from shortlist.data.no_time import NO_TIME
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
 
 TIMES = frozenset(

@@ -284,6 +284,19 @@ SERVICE_FILLERS = IGNORED | frozenset(
     ]
 )
 """Words that such a line may have beside one of them."""
+SERVICE_PAIRS = tuple(
+    map(
+        frozenset,
+        (
+            ("gift", "card"),
+            ("carte", "cadeau"),
+            ("bank", "charges"),
+            ("gift", "certificate"),
+            ("tarjeta", "regalo"),
+        ),
+    )
+)
+"""Words that make such a line together."""
 ODD_CODES = frozenset(
     ["m", "d", "s", "b", "c2", "pads", "cruk", "gift", "sample", "samples", "test", "manual"]
 )

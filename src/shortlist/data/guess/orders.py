@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from shortlist.data.event_columns import flat
 from shortlist.data.guess.columns import normal
 from shortlist.data.guess.evidence import Evidence
-from shortlist.data.guess.languages import ODD_CODES, SERVICE_FILLERS, SERVICES
+from shortlist.data.guess.languages import ODD_CODES, SERVICE_FILLERS, SERVICE_PAIRS, SERVICES
 from shortlist.data.guess.names import concepts, plain, unknown_words, words
 from shortlist.data.numbers import read_numbers
 
@@ -222,8 +222,4 @@ def is_service(title: str) -> bool:
         return False
     strong = [word for word in found if word in SERVICES or any(part in SERVICES for part in words(word))]
     rest = [word for word in found if word not in strong and word not in SERVICE_FILLERS]
-    return (bool(strong) and not rest) or found in (
-        ["gift", "card"],
-        ["carte", "cadeau"],
-        ["bank", "charges"],
-    )
+    return not rest and (bool(strong) or any(pair <= set(found) for pair in SERVICE_PAIRS))

@@ -21,6 +21,7 @@ from shortlist.data.guess.columns import (
 )
 from shortlist.data.guess.evidence import Evidence
 from shortlist.data.guess.kinds import Stage, meaning_of
+from shortlist.data.guess.names import concepts
 from shortlist.data.guess.orders import OrderLines, find_lines, find_order
 from shortlist.data.guess.scores import MARGIN, SURE, ranked, score_item, score_time, score_user
 from shortlist.data.guess.value import Meaning
@@ -32,6 +33,10 @@ REPEATED = 50
 """Names are checked against values in tables of at least so many rows."""
 MOST_NAMED = 15
 """So few different texts can be kinds of events although each item has one of them."""
+_NO_KEYS = frozenset({"quantity", "price", "amount", "time", "rating", "duration", "position", "kind"})
+"""Concepts of columns that hold no keys, though their numbers can occur among ids."""
+FEWEST_JOINED = 0.05
+"""A key of the events has at least so many values, in proportion to the rows of the other table."""
 JOINED = 60.0
 """Points of a column whose values are the ids of the items or users table."""
 MOST_KINDS = 20
@@ -265,7 +270,8 @@ def joined(evidence: Evidence, table: pa.Table | None) -> dict[str, float]:
     ]
     points: dict[str, float] = {}
     for name in evidence.table.column_names:
-        if evidence.is_plain(name) and evidence.distinct(name) >= 2:
+        enough = max(2, FEWEST_JOINED * table.num_rows)
+        if evidence.is_plain(name) and evidence.distinct(name) >= enough and not concepts(name) & _NO_KEYS:
             share = max((evidence.overlap(name, table.column(key)) for key in keys), default=0.0)
             points[name] = JOINED * share if share >= 0.8 else 0.0
     return points

@@ -194,7 +194,6 @@ def ranked(
     names: list[str], score: Callable[[str], float], bonus: dict[str, float] | None = None
 ) -> list[tuple[str, float]]:
     """Return the columns that can have a role, the likeliest first, with their scores."""
-    scores = [
-        (name, value + (bonus or {}).get(name, 0.0)) for name in names if (value := score(name)) >= LEAST
-    ]
+    more = bonus or {}
+    scores = [(name, value) for name in names if (value := score(name) + more.get(name, 0.0)) >= LEAST]
     return sorted(scores, key=lambda one: -one[1])
