@@ -28,6 +28,6 @@ function draw(now) {
   sparkline($("live-events"), now.events, "events");
   meters($("live-stages"), now.stages, (value) => `${Number(value.toPrecision(3))} ms`, { empty: NO_SLATE });
   meters($("live-sources"), now.sources, (value) => `${(100 * value).toFixed(0)} %`, { end: 1, empty: NO_SLATE });
-  table($("live-models"), ["model", "trained", "", "reason"], now.models);
-  table($("live-drift"), ["feature", "stability index", ""], now.drift, "Measured a minute after the start, and then once a minute.");
+  table($("live-models"), ["model", "trained", "role", "reason"], now.models);
+  table($("live-drift"), ["feature", "stability index", "meaning"], now.drift, "Measured a minute after the start, and then once a minute.");
 }

@@ -62,7 +62,7 @@ def add(app: FastAPI, service: Service) -> None:
             "diversity": project.rerank.diversity,
             "freshness": project.rerank.freshness,
             "kinds": [k for k in data.log.kinds if k != IMPRESSION],
-            "actions": _actions([k for k in data.log.kinds if k != IMPRESSION], relevant.events[0]),
+            "actions": actions_of([k for k in data.log.kinds if k != IMPRESSION], relevant.events[0]),
             "amounts": sorted(
                 {e for o in project.objectives.values() if o.kind == "amount" for e in o.events}
             ),
@@ -84,7 +84,7 @@ def add(app: FastAPI, service: Service) -> None:
         return FileResponse(PAGE / name)
 
 
-def _actions(kinds: list[str], main: str) -> dict[str, str]:
+def actions_of(kinds: list[str], main: str) -> dict[str, str]:
     """Action → the kind of event that records it. The main kind stands for the last step where the log has no kind of that name."""
     stages = {kind: meaning.stage for kind in kinds if (meaning := meaning_of(kind)).wanted}
     found: dict[str, str] = {}
