@@ -5,8 +5,8 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS := -n 3 --dist worksteal --durations=20
-# three workers on two cores, because tests also wait for servers; each uses one thread of BLAS and of XGBoost
-THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# three workers on two cores, because tests also wait for servers; each uses one thread of every library, and none spins while it waits
+THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
 .PHONY: demo test test-full check coverage lint programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo

@@ -15,6 +15,7 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import World
+from support import collector
 from support.cache import cached_folder
 from support.order import longest_first
 from support.paths import MOVIELENS
@@ -25,6 +26,8 @@ from support.worlds import small_world
 
 settings.register_profile("shared machine", deadline=None)  # other processes may run at the same time
 settings.load_profile("shared machine")
+
+collector.rest()
 
 TESTS = Path(__file__).parent
 CHROMIUM_FLAGS = [
@@ -46,6 +49,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector work again."""
+    collector.resume()
 
 
 @pytest.fixture(scope="session")

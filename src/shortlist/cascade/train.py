@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from shortlist.rank.base import Ranker
 from shortlist.rank.profile import profile_of
 from shortlist.rank.propensity import Examination, position_curve
 from shortlist.rank.registry import make_ranker
+from shortlist.rank.request_context import WITHOUT_CONTEXT
 from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.store.merge import MergedDataset
@@ -74,7 +75,7 @@ def train(
     examples = _Examples(project, retrievers, features, cuts, progress)
     until = dataset.before(cuts.validation)
     curve = position_curve(until, project)
-    training = examples.make(until, (cuts.ranker, cuts.validation), "training", curve)
+    training = examples.make(until, (cuts.ranker, cuts.validation), "training", curve, WITHOUT_CONTEXT)
     validation = examples.make(dataset, (cuts.validation, cuts.end), "validation", curve)
     ranker = _fit_ranker(project, training, validation, progress, earlier)
     predictions = _checked(project, training, ranker.predict(validation.matrix))
@@ -107,7 +108,12 @@ class _Examples:
     progress: Progress
 
     def make(
-        self, dataset: Dataset, span: tuple[int, int], name: str, curve: Examination | None
+        self,
+        dataset: Dataset,
+        span: tuple[int, int],
+        name: str,
+        curve: Examination | None,
+        without_context: float = 0.0,
     ) -> TrainingSet:
         """Make the examples of the requests in start ≤ time < end. dataset: reaches to the end."""
 
@@ -115,7 +121,7 @@ class _Examples:
             self.progress(f"{name}: {step}", share)
 
         window = Window(*span, fitted_until=self.cuts.ranker)
-        settings = ExampleSettings.of(self.project)
+        settings = replace(ExampleSettings.of(self.project), without_context=without_context)
         return make_training_set(dataset, self.retrievers, self.features, window, settings, report, curve)
 
 

@@ -170,7 +170,7 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
         f"model {model.version} at http://{options.host}:{options.port} · API docs at /docs · {access} · Ctrl-C stops"
     )
     Server(
-        "shortlist.serve.app:app_from_environment",
+        "shortlist.serve.worker:make_worker_app",
         address=options.host,
         port=options.port,
         workers=options.workers,

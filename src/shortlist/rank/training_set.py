@@ -14,7 +14,6 @@ from shortlist.config.project import Project
 from shortlist.config.rank import RankSettings
 from shortlist.config.rerank import RerankSettings
 from shortlist.config.retrieve import RetrieveSettings
-from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.engines import make_engine
@@ -26,6 +25,7 @@ from shortlist.rank.censoring import share_arrived
 from shortlist.rank.labels import labels, outcomes
 from shortlist.rank.past_requests import PastRequests, moments_of_action, requests_as_of, shown_slates
 from shortlist.rank.propensity import Examination
+from shortlist.rank.request_context import request_contexts
 from shortlist.rank.unshown import known_items, outside_candidates, without_seen
 from shortlist.retrieve import Requests, Retriever
 from shortlist.retrieve.fusion.blend import Blended, blend
@@ -97,6 +97,8 @@ class ExampleSettings:
         Seed of the sampling.
     engine
         The data engine that computes features.
+    without_context
+        Share of the requests whose context is taken away (`request_contexts`).
     """
 
     rank: RankSettings
@@ -105,6 +107,7 @@ class ExampleSettings:
     rerank: RerankSettings = field(default_factory=RerankSettings)
     seed: int = 0
     engine: str = "duckdb"
+    without_context: float = 0.0
 
     @classmethod
     def of(cls, project: Project) -> Self:
@@ -266,7 +269,11 @@ def _rows(
     )
     requests = requests_as_of(dataset, settings.retrieve, past.users, past.moments)
     rows = FeatureRows(
-        RequestKeys(past.users, _context(dataset, past), requests.attributes),
+        RequestKeys(
+            past.users,
+            request_contexts(dataset, past, settings.without_context, settings.seed),
+            requests.attributes,
+        ),
         past.moments,
         requests.histories,
         request,
@@ -372,17 +379,3 @@ def _sampled(
     chosen = np.concatenate([positives, top, rest[drawn]])
     weights = np.concatenate([np.ones(len(positives) + len(top)), np.full(len(drawn), weight)])
     return _part(blended, row, request, chosen, (weights, np.zeros(len(chosen))))
-
-
-def _context(dataset: Dataset, past: PastRequests) -> dict[str, Attribute]:
-    """Return the context columns of the event that each request is taken from."""
-    log = dataset.log
-    if not log.context:
-        return {}
-    low = np.searchsorted(log.time, past.moments)
-    high = np.searchsorted(log.time, past.moments, side="right")
-    rows = np.array(
-        [lo + int(np.argmax(log.user[lo:hi] == u)) for lo, hi, u in zip(low, high, past.users, strict=True)],
-        np.int64,
-    )
-    return {name: a.take(rows) for name, a in log.context.items()}
