@@ -1,7 +1,7 @@
 """How long each stage takes by the size of the log (`make benchmark-sizes`).
 
 The log is that of the movies world with three sizes; the project is the one that `shortlist init` guesses. Each size is a process of
-its own. The sums are the reference of the estimates that the commands print (`shortlist.data.expected_times`).
+its own with one thread, and its processor time is measured, which other work on the machine hardly changes. The sums are the reference of the estimates that the commands print (`shortlist.data.expected_times`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import results
 
 SIZES = {"10k": (900, 400, 300), "100k": (9_000, 2_500, 1_000), "1M": (90_000, 22_000, 5_000)}
 """Events → sessions, users and items of the world."""
+ONE_THREAD = ("SHORTLIST_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 STAGES = {
     "reading and checking the tables": ("read",),
     "leaks (`check`)": ("leaks",),
@@ -37,10 +38,10 @@ class StepTimes:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
-        self._last = time.perf_counter()
+        self._last = time.process_time()
 
     def __call__(self, step: str, fraction: float) -> None:
-        now = time.perf_counter()
+        now = time.process_time()
         if fraction > 0:
             self.seconds[step] += now - self._last
         self._last = now
@@ -69,23 +70,23 @@ def part_measure(name: str) -> None:
         times("read", 1.0)
         check_leaks(dataset, project.evaluate)
         times("leaks", 1.0)
-        started = time.perf_counter()
+        started = time.process_time()
         recommender = shortlist.Recommender(project).fit(dataset, progress=times)
         times("save", 0.0)
         recommender.save(f"{folder}/bundle")
         times("save", 1.0)
-        train = time.perf_counter() - started
-        started = time.perf_counter()
+        train = time.process_time() - started
+        started = time.process_time()
         shortlist.evaluate(project, dataset)
-        evaluate = time.perf_counter() - started
+        evaluate = time.process_time() - started
         ids = recommender.some_users(2_000)
-        started = time.perf_counter()
+        started = time.process_time()
         for at in range(0, len(ids), 500):
             recommender.recommend(users=ids[at : at + 500], n=10)
-        slates = len(ids) / (time.perf_counter() - started)
-        started = time.perf_counter()
+        slates = len(ids) / (time.process_time() - started)
+        started = time.process_time()
         tune(project, dataset, trials=3)
-        trial = (time.perf_counter() - started) / 3
+        trial = (time.process_time() - started) / 3
     kinds = [objective.kind for objective in project.objectives.values()]
     print(
         json.dumps(
@@ -111,11 +112,20 @@ def part_measure(name: str) -> None:
 def main() -> None:
     found: list[dict[str, Any]] = []
     for name in sys.argv[1:] or SIZES:
+        environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
         done = subprocess.run(
-            [sys.executable, __file__, "measure", name], capture_output=True, text=True, check=True
+            [sys.executable, __file__, "measure", name],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
         )
         found.append(json.loads(done.stdout.splitlines()[-1]))
         print(json.dumps(found[-1]), flush=True)
+    results.write("sizes", report(found))
+
+
+def report(found: list[dict[str, Any]]) -> list[str]:
     heads = [f"{one['events']:,} events" for one in found]
     rows = [
         f"| {title} | "
@@ -140,10 +150,10 @@ def main() -> None:
         f"({', '.join(last['sources'])}), {len(last['objectives'])} objectives, {last['features']} features. "
         f"Users: {sizes('users')}; items: {sizes('items')}."
     )
-    lines = [
+    return [
         "# Times by size",
         "",
-        "Written by `make benchmark-sizes`.",
+        "Written by `make benchmark-sizes`. Seconds of one core (`--threads 1`).",
         "",
         results.machine("xgboost-cpu", "duckdb", "numba"),
         "",
@@ -153,7 +163,6 @@ def main() -> None:
         "| --- |" + " ---: |" * len(found),
         *rows,
     ]
-    results.write("sizes", lines)
 
 
 if __name__ == "__main__":

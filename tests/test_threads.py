@@ -104,6 +104,42 @@ def test_a_container_with_less_time_than_cores_limits(monkeypatch: pytest.Monkey
     assert threads.thread_limit() is None
 
 
+@pytest.mark.parametrize(
+    ("cores", "busy", "threads_used"),
+    [
+        (2, 1.0, 0),
+        (4, 0.0, 4),
+        (4, 0.9, 3),
+        (4, 2.0, 0),
+        (16, 1.2, 15),
+        (16, 7.4, 9),
+        (16, 8.0, 0),
+        (16, 20.0, 0),
+    ],
+)
+def test_boosting_leaves_busy_cores_to_others(
+    cores: int, busy: float, threads_used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "available_cores", lambda: cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(threads, "_busy_cores", lambda: busy)
+    assert threads.openmp_threads() == threads_used
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert threads.openmp_threads() == 0  # as the user says
+
+
+def test_busy_cores_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = iter(
+        [
+            "cpu 0 0 0\ncpu0 100 5 50 900 7 1 2 3 0 0\ncpu1 10 0 0 900 0 0 0 0 0 0\ncpu9 0 0 0 0 0 0 0 0\nintr 1\n",
+            "cpu 0 0 0\ncpu0 105 9 52 900 9 1 2 3 0 0\ncpu1 10 9 0 901 0 0 1 0 0 0\ncpu9 90 0 0 0 0 0 0 0\nintr 1\n",
+        ]
+    )
+    monkeypatch.setattr(Path, "read_text", lambda _self, encoding: next(samples))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    assert threads._busy_cores() == pytest.approx(0.8)  # 7 and 1 of 10 ticks; core 9 is none of ours
+
+
 @pytest.mark.parametrize("limit", [1, 2])
 def test_kernels_use_as_many_threads_as_allowed(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba, "get_num_threads", lambda: 4)

@@ -12,10 +12,13 @@ and DuckDB read that limit from here, because each of them has a setting of its 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
+import time
 from collections.abc import MutableMapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from shortlist.errors import ShortlistError
@@ -24,6 +27,10 @@ VARIABLE = "SHORTLIST_THREADS"
 """Environment variable that limits the number of threads, also of the worker processes of a server."""
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """Variables by which users say themselves how OpenMP waits."""
+FEW_CORES = 2
+"""Up to this many cores are used whatever others do: with two, half of them is as slow as both shared."""
+SAMPLE_SECONDS, TICKS = 0.1, 100
+"""How long is measured which cores are busy, and the ticks of a second in which Linux counts."""
 _LIBRARIES = ("numpy", "scipy", "sklearn", "faiss", "xgboost", "pyarrow")
 """Modules that bring threads of their own: BLAS, OpenMP, Arrow."""
 
@@ -149,12 +156,43 @@ def thread_limit() -> int | None:
 
 
 def openmp_threads() -> int:
-    """Return what XGBoost and faiss take for the number of threads; 0: as OpenMP says, which reads OMP_NUM_THREADS."""
+    """Return what XGBoost and faiss take for the number of threads; 0: as OpenMP says, which reads OMP_NUM_THREADS.
+
+    Without a limit, cores on which others compute are left to them: each loop ends with its slowest thread, so that one thread that
+    shares its core doubles the time. Where more than half of the cores are busy, all are used, and shared.
+    """
     limit = thread_limit()
-    if limit is None:
-        return 0
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    return min(limit, int(first)) if first.isdigit() and int(first) else limit
+    own = int(first) if first.isdigit() else 0
+    if limit is not None:
+        return min(limit, own) if own else limit
+    if own or (cores := available_cores()) <= FEW_CORES:
+        return 0
+    free = cores - round(_busy_cores())
+    return free if 2 * free > cores else 0
+
+
+def _busy_cores() -> float:
+    """Return how many of the cores that this process may use are busy, while it waits for a moment; 0 where nobody says."""
+    before = _busy_ticks()
+    time.sleep(SAMPLE_SECONDS)
+    after = _busy_ticks()
+    return sum(ticks - before.get(core, ticks) for core, ticks in after.items()) / TICKS / SAMPLE_SECONDS
+
+
+def _busy_ticks() -> dict[int, int]:
+    """Return the time that each core has been busy, without processes of low priority, which make room for others."""
+    try:
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    except OSError:  # no Linux
+        return {}
+    busy = {}
+    for name, user, _nice, system, _idle, _waiting, *interrupts in (
+        line.split()[:9] for line in lines if re.match(r"cpu\d", line)
+    ):
+        busy[int(name[3:])] = sum(map(int, (user, system, *interrupts)))
+    allowed = os.sched_getaffinity(0)
+    return {core: ticks for core, ticks in busy.items() if core in allowed}
 
 
 def available_cores() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_an_option_without_effect_is_refused(arguments: tuple[str, ...], message
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[Project]:
     """The projects that an evaluation was started with."""
     projects: list[Project] = []
-    monkeypatch.setattr(command, "read_dataset", lambda project: project)
+    monkeypatch.setattr(command, "read_dataset", lambda _project: SimpleNamespace(log=()))
     monkeypatch.setattr(command, "show_report", lambda *_: None)
     monkeypatch.setattr("shortlist.evaluate.protocol.evaluate", lambda project, *_: projects.append(project))
     return projects

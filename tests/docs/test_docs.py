@@ -12,6 +12,7 @@ import typer
 
 from shortlist.cli.main import app
 from support.paths import ROOT
+from support.shell import code_blocks
 
 DOCS = ROOT / "docs"
 # Pages whose blocks are run by a test of their own, with fixtures.
@@ -19,11 +20,10 @@ TESTED_ELSEWHERE = {"first-hour.md", "own-ranker.md", "own-retriever.md"}
 # Pages that a hook of the site writes; the strict build checks links to them.
 GENERATED = ("command-line.md", "deploy.md")
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-PYTHON_BLOCK = re.compile(r"^```python[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def blocks(page: Path) -> list[str]:
-    return PYTHON_BLOCK.findall(page.read_text(encoding="utf-8"))
+    return code_blocks(page, "python", "[^\n]*")
 
 
 PAGES_WITH_BLOCKS = [page for page in PAGES if page.name not in TESTED_ELSEWHERE and blocks(page)]

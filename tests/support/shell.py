@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import dedent
 from typing import Self
 
 from support.cli import in_process
@@ -16,10 +17,20 @@ from support.servers import free_port, wait_until_healthy
 from support.sizes import FULL
 
 
-def code_blocks(page: Path, language: str) -> list[str]:
-    """Return the fenced code blocks of a page in one language, whose fence has no further options."""
-    fence = re.compile(rf"^```{language}\n(.*?)^```", re.DOTALL | re.MULTILINE)
-    return fence.findall(page.read_text(encoding="utf-8"))
+def code_blocks(page: Path, language: str, options: str = "") -> list[str]:
+    """Return the fenced code blocks of a page in one language, also those in tabs.
+
+    Parameters
+    ----------
+    page
+        A Markdown file.
+    language
+        As the fence names it.
+    options
+        Regular expression of what else the fence has (default: nothing).
+    """
+    fence = re.compile(rf"^( *)```{language}{options}\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+    return [dedent(block) for _, block in fence.findall(page.read_text(encoding="utf-8"))]
 
 
 def command_lines(block: str) -> list[str]:

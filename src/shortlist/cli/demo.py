@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from shortlist.cli.expected import tell_evaluation, tell_training
 from shortlist.cli.serve import ServerOptions, run_server
 from shortlist.cli.terminal import (
     JsonOption,
@@ -61,10 +62,12 @@ def demo(
     project = read_project(path)
     dataset = read_dataset(project)
     console.rule("Evaluation: train on the past, test on the future")
+    tell_evaluation(project, len(dataset.log))
     with progress_bars() as progress:
         report = evaluate(project, dataset, progress, world.truths)
     show_report(report, files / "report.html", json_file)
     console.rule("Training on all data, for serving")
+    tell_training(project, len(dataset.log))
     with progress_bars() as progress:
         recommender = Recommender.from_project(project).fit(dataset, progress=progress)
         bundle = recommender.save(files / "bundle")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from shortlist.cli.expected import tell_evaluation
 from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
@@ -122,6 +123,7 @@ def _evaluate_project(
 
     project = _with_overrides(read_project(path), protocol, k)
     dataset = read_dataset(project)
+    tell_evaluation(project, len(dataset.log))
     with progress_bars() as progress:
         report = run(project, dataset, progress)
     show_report(report, html, json_file)

@@ -14,6 +14,7 @@ from shortlist.cli.terminal import (
     JsonOption,
     console,
     load_functions,
+    load_recommender,
     make_table,
     print_labelled,
     print_text,
@@ -47,8 +48,6 @@ def inspect(
     `shortlist inspect BUNDLE`: sizes, and the importance of each feature per objective. `shortlist inspect features BUNDLE`: coverage,
     drift since training, importance and suspected leaks.
     """
-    from shortlist.recommender import Recommender
-
     load_functions(functions)
     if what != "features" and bundle is not None:
         raise ShortlistError(
@@ -60,7 +59,7 @@ def inspect(
             "inspect features: name the bundle, for example `shortlist inspect features bundle`",
             field="bundle",
         )
-    recommender = Recommender.load(bundle or Path(what))
+    recommender = load_recommender(bundle or Path(what))
     if bundle is not None:
         _inspect_features(recommender, bundle, store, html, json_file)
     else:

@@ -13,6 +13,7 @@ from shortlist.cli.terminal import (
     ProjectOption,
     ThreadsOption,
     console,
+    load_recommender,
     make_table,
     print_text,
     step,
@@ -43,13 +44,11 @@ def preview(
     Reports which slates would change, and how much predicted utility each part of the settings costs. Nothing is trained or served.
     """
     set_threads(threads)
-    from shortlist.bundle.registry import BundleRegistry
     from shortlist.config.project import read_project
     from shortlist.evaluate.rerank_cost import preview_rerank as run
-    from shortlist.recommender import Recommender
 
     settings = read_project(project)
-    recommender = Recommender.load(BundleRegistry(bundle).current().path)
+    recommender = load_recommender(bundle)
     attributes = recommender.dataset.items.attributes
     for name, attribute, _ in settings.rerank.attributes():
         if attribute is not None and attribute not in attributes:

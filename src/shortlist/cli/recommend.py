@@ -14,6 +14,7 @@ from shortlist.cli.terminal import (
     JsonOption,
     ThreadsOption,
     load_functions,
+    load_recommender,
     print_text,
     progress_bars,
     show_slate,
@@ -39,9 +40,7 @@ def recommend(
 ) -> None:
     """Recommend items to one user or for one history, with reasons."""
     load_functions(functions)
-    from shortlist.recommender import Recommender
-
-    recommender = Recommender.load(bundle)
+    recommender = load_recommender(bundle)
     items = [part.strip() for part in history.split(",") if part.strip()] if history is not None else None
     slate = recommender.recommend(user=user, n=n, history=items)
     show_slate(slate, recommender.project)
@@ -63,11 +62,9 @@ def batch(
     import pyarrow.parquet as pq
     from pyarrow import csv
 
-    from shortlist.recommender import Recommender
-
     if out.suffix not in {".parquet", ".csv"}:
         raise DataError(f"{out}: the file name must end in .parquet or .csv", field="out")
-    recommender = Recommender.load(bundle)
+    recommender = load_recommender(bundle)
     users = recommender.dataset.users.ids.values.to_pylist()
     started = time.perf_counter()
     parts = []

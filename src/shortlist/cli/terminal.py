@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shortlist.data.progress import Progress as ProgressCallback
     from shortlist.data.slates import Slate
     from shortlist.evaluate.report import Report
+    from shortlist.recommender import Recommender
     from shortlist.store.event_store import EventStore
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -65,7 +66,9 @@ ThreadsOption = Annotated[
         help="Number of threads (default: SHORTLIST_THREADS, or the cores that this process may use).",
     ),
 ]
-BundleArgument = Annotated[Path, typer.Argument(help="The bundle: the folder that `shortlist train` wrote.")]
+BundleArgument = Annotated[
+    Path, typer.Argument(help="The bundle that `shortlist train` wrote, or a folder of bundles.")
+]
 FunctionsOption = Annotated[
     Path | None,
     typer.Option("--functions", help="A Python file that registers custom features. It is executed."),
@@ -168,6 +171,21 @@ def show_problems(check: Check) -> None:
     """Print the problems of a data check."""
     for problem in check.problems:
         print_labelled(problem.level, str(problem))
+
+
+def load_recommender(bundle: Path) -> Recommender:
+    """Load a bundle or, from a folder of bundles, the one that serves.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or it cannot be read.
+    """
+    from shortlist.bundle.registry import BundleRegistry, bundles_in
+    from shortlist.recommender import Recommender
+
+    several = bundle.is_dir() and not (bundle / "manifest.json").exists() and bundles_in(bundle)
+    return Recommender.load(BundleRegistry(bundle).current().path if several else bundle)
 
 
 def existing_store(target: str, field: str, hint: str) -> EventStore:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shortlist.cli.expected import tell_evaluation, tell_training
 from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
@@ -126,6 +127,7 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
 
     settings = read_project(project)
     dataset = read_dataset(settings)
+    tell_training(settings, len(dataset.log))
     with progress_bars() as progress:
         earlier = Recommender.load(warm) if warm is not None else None
         recommender = Recommender.from_project(settings).fit(dataset, progress=progress, earlier=earlier)
@@ -165,6 +167,7 @@ def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]
             "the log has impressions, but the ranker learns from candidates; retrained on its own log, it imitates itself and gets "
             'worse. Set [rank] examples = "impressions" (docs/how-to/objectives.md).',
         )
+    (tell_evaluation if options.gate else tell_training)(settings, len(more.dataset.log))
     with progress_bars() as progress:
         # train first: the gate moves the serving model's live state to another time
         recommender = retrain(settings, more, present, progress)

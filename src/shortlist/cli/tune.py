@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from shortlist.cli.expected import tell_evaluation, tell_tuning
 from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
@@ -77,6 +78,7 @@ def tune(
     settings = read_project(project)
     dataset = read_dataset(settings)
     study.parent.mkdir(parents=True, exist_ok=True)
+    tell_tuning(settings, len(dataset.log), trials)
     with progress_bars() as progress:
         tuned = run(settings, dataset, trials, study, progress)
     _show_importance(tuned)
@@ -129,6 +131,7 @@ def weights(
                 f"--objectives {objectives}: name two objectives, separated by a comma", field="objectives"
             )
         named = (names[0], names[1])
+    tell_evaluation(settings, len(dataset.log))
     with progress_bars() as progress:
         front = pareto(settings, dataset, named, points, progress, truths)
     console.print(_front_table(front))

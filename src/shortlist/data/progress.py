@@ -50,11 +50,15 @@ def progress_bars(console: Console | None = None) -> Iterator[Progress]:
 
         def report(step: str, fraction: float) -> None:
             if step not in tasks:
-                tasks[step] = bars.add_task(step, total=1.0)
-            elif fraction < bars.tasks[bars.task_ids.index(tasks[step])].completed:  # the step begins again
-                bars.reset(tasks[step])
-            took = bars.tasks[bars.task_ids.index(tasks[step])].elapsed or 0.0
-            bars.update(tasks[step], completed=fraction, total_seconds=_total(took, fraction))
+                tasks[step] = bars.add_task(step, total=None, percent="", total_seconds=None)
+            task = bars.tasks[bars.task_ids.index(tasks[step])]
+            if fraction < task.completed:  # the step begins again
+                bars.reset(task.id, total=None, percent="", total_seconds=None)
+            if fraction > 0:  # until then the bar only moves
+                total = _total(task.elapsed or 0.0, fraction)
+                bars.update(
+                    task.id, total=1.0, completed=fraction, percent=f"{fraction:.0%}", total_seconds=total
+                )
 
         yield report
 
@@ -138,7 +142,7 @@ def _bars(console: Console) -> Bars:
     columns = (
         rich.TextColumn("{task.description:<34}", markup=False),
         rich.BarColumn(24),
-        rich.TextColumn("{task.percentage:>3.0f}%"),
+        rich.TextColumn("{task.fields[percent]:>4}"),
         Time(),
     )
     return rich.Progress(*columns, console=console)

@@ -1,0 +1,80 @@
+"""What a command will take: estimates from measurements of three sizes of log (`make benchmark-sizes`).
+
+They are printed before the work begins, so that nobody waits without knowing for what. Within a step, the progress shows the
+remaining time as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from shortlist.cli.terminal import print_text
+from shortlist.data.progress import format_seconds
+from shortlist.threads import available_cores, thread_limit
+
+if TYPE_CHECKING:
+    from shortlist.config.project import Project
+
+EVENTS = (10_000, 100_000, 1_000_000)
+SECONDS = {
+    "retrievers": (0.4, 0.6, 2.2),
+    "examples": (0.5, 2.8, 34.3),
+    "ranker": (2.0, 15.4, 96.1),
+    "testing": (0.5, 3.6, 26.0),
+    "trial": (2.3, 17.0, 106.0),
+}
+"""Part of the work → seconds of one core, by the number of events."""
+SOURCES, FEATURES, OBJECTIVES, TREES = 4, 22, 2, 150
+"""The project that was measured."""
+PARALLEL = 0.2
+"""Share of the work that threads divide among each other: boosting, which takes most of the time, gains little."""
+
+
+def tell_training(project: Project, events: int) -> None:
+    """Print what training will take."""
+    _tell("Training", training_seconds(project, events), events)
+
+
+def tell_evaluation(project: Project, events: int) -> None:
+    """Print what training and testing will take, in all test periods."""
+    periods = project.evaluate.cuts if project.evaluate.protocol == "rolling" else 1
+    seconds = training_seconds(project, events) + _measured("testing", events)
+    _tell("Training and testing", periods * seconds, events)
+
+
+def tell_tuning(project: Project, events: int, trials: int) -> None:
+    """Print what the trials will take, of which a part is pruned early."""
+    of_project = training_seconds(project, events) / training_seconds(None, events)
+    _tell(f"{trials:,} trials", trials * of_project * _measured("trial", events), events)
+
+
+def training_seconds(project: Project | None, events: int) -> float:
+    """Return the seconds of one core that training takes; without a project, those of the project that was measured."""
+    sources = features = heads = 1.0
+    if project is not None:
+        sources = len(project.retrieve.sources) / SOURCES
+        features = max(len(project.features), 1) / FEATURES
+        heads = len(project.objectives) / OBJECTIVES * project.rank.trees / TREES
+    return (
+        sources * _measured("retrievers", events)
+        + features * _measured("examples", events)
+        + features * heads * _measured("ranker", events)
+    )
+
+
+def _measured(part: str, events: int) -> float:
+    """Interpolate between the sizes that were measured, on logarithmic scales; beyond them, time grows as the events do."""
+    inside = min(max(events, EVENTS[0]), EVENTS[-1])
+    sizes = list(pairwise(zip(EVENTS, SECONDS[part], strict=True)))
+    (low, least), (high, most) = next(pair for pair in sizes if inside <= pair[1][0])
+    share = math.log(inside / low) / math.log(high / low)
+    return float(least * (most / least) ** share) * max(events / EVENTS[-1], 1.0)
+
+
+def _tell(what: str, seconds: float, events: int) -> None:
+    threads = thread_limit() or available_cores()
+    expected = seconds * (1 - PARALLEL + PARALLEL / threads)
+    with_threads = "one thread" if threads == 1 else f"{threads} threads"
+    print_text(f"{what}: about {format_seconds(round(expected))} ({events:,} events, {with_threads})", "dim")

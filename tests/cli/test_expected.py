@@ -1,0 +1,49 @@
+"""What commands say that they will take, before they begin."""
+
+from __future__ import annotations
+
+import pytest
+
+from shortlist.cli import expected
+from shortlist.config.project import Project, parse_project
+from shortlist.threads import set_threads
+
+
+def project(**sections: object) -> Project:
+    features = [{"name": f"f{n}", "kind": "count", "by": "item", "event": "event"} for n in range(22)]
+    objectives = {name: {"events": [name]} for name in ("a", "b")}
+    return parse_project(
+        {"data": {"events": "e.csv"}, "objectives": objectives, "features": features, **sections}
+    )
+
+
+def test_the_measured_project_takes_what_was_measured() -> None:
+    for at, events in enumerate(expected.EVENTS):
+        measured = sum(expected.SECONDS[part][at] for part in ("retrievers", "examples", "ranker"))
+        assert expected.training_seconds(project(), events) == pytest.approx(measured)
+        assert expected.training_seconds(None, events) == pytest.approx(measured)
+
+
+def test_time_grows_with_events_features_objectives_and_trees() -> None:
+    times = [
+        expected.training_seconds(project(), events) for events in (10, 10_000, 30_000, 100_000, 10**6, 10**7)
+    ]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(10 * times[-2])  # beyond what was measured
+    more = project(rank={"trees": 300})
+    assert expected.training_seconds(more, 10_000) - times[1] == pytest.approx(expected.SECONDS["ranker"][0])
+
+
+def test_it_is_said_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    set_threads(1)
+    try:
+        expected.tell_training(project(), 100_000)
+        expected.tell_evaluation(project(evaluate={"protocol": "rolling", "cuts": 3}), 100_000)
+        expected.tell_tuning(project(), 100_000, 40)
+    finally:
+        set_threads(None)
+    assert capsys.readouterr().out.splitlines() == [
+        "Training: about 19 s (100,000 events, one thread)",
+        "Training and testing: about 67 s (100,000 events, one thread)",
+        "40 trials: about 11 min (100,000 events, one thread)",
+    ]
