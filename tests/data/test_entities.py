@@ -34,6 +34,7 @@ KINDS: dict[str, AttributeKind] = {
     "about": "text",
     "added": "time",
     "vector": "embedding",
+    "photo": "link",
 }
 ROW = {
     "price": 1.5,
@@ -42,6 +43,7 @@ ROW = {
     "about": "x y",
     "added": "2026-01-10",
     "vector": [1, 0.5],
+    "photo": "https://a.example/1.png",
 }
 VALUES = st.fixed_dictionaries(
     {},
@@ -52,6 +54,7 @@ VALUES = st.fixed_dictionaries(
         "about": st.one_of(st.none(), st.sampled_from(["x y", "z"])),
         "added": st.one_of(st.none(), st.sampled_from(["2026-01-10", "1999-12-31"])),
         "vector": st.one_of(st.none(), st.just([0.0, 2.0])),
+        "photo": st.one_of(st.none(), st.just("/2.png")),
     },
 )
 
@@ -206,7 +209,7 @@ def test_adding_copies_no_column() -> None:
 def test_rows_and_kinds_are_shown() -> None:
     items = catalogue()
     assert repr(items) == (
-        "Entities(2 rows; price: number, brand: category, genres: list, about: text, added: time, vector: embedding)"
+        "Entities(2 rows; price: number, brand: category, genres: list, about: text, added: time, vector: embedding, photo: link)"
     )
     assert repr(items.attributes["vector"]) == "EmbeddingAttribute('vector', 2 rows)"
     assert repr(items.ids) == "IdMap(2 string ids)"

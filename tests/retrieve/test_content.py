@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from shortlist.config.data import DataSettings
-from shortlist.config.project import Project
+from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.guess import guess_project
 from shortlist.data.ids import IdMap
@@ -36,6 +36,25 @@ def test_content_finds_similar_and_new_items() -> None:
     similarity = model.similar(3)
     assert similarity is not None
     assert int(similarity.argmax()) in {2, 3}
+
+
+def test_no_model_reads_links() -> None:
+    """The host of all pictures makes no items similar; a link that is named is read, as a text."""
+    events = [{"user_id": "u", "item_id": "a"}]
+    items = [
+        {"item_id": k, "about": about, "photo": f"https://images.example.com/{k}.png"}
+        for k, about in (("a", "red pan"), ("b", "red lid"), ("c", "bike"))
+    ]
+    attributes = {"about": "text", "photo": "link"}
+    project = parse_project({"items": {"id": "item_id", "attributes": attributes}})
+    dataset = Dataset.from_frames(events, items, project=project)
+    assert dataset.items.attributes["photo"].show(0) == "https://images.example.com/a.png"
+    similarity = Content(learned=False).fit(dataset).similar(0)
+    assert similarity is not None
+    assert similarity[1] > 0 == similarity[2]
+    named = Content(attributes=["photo"], learned=False).fit(dataset).similar(0)
+    assert named is not None
+    assert named[2] > 0
 
 
 def test_a_described_new_item_is_found_without_refitting(world: World, dataset: Dataset) -> None:
