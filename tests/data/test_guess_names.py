@@ -179,3 +179,72 @@ def test_it_asks_where_two_columns_come_into_question() -> None:
         "customer_id is taken as the user; it could also be member_id (--user)."
         in quiet.notes["data.columns"]
     )
+
+
+def wide(**columns: list[Any]) -> pa.Table:
+    made: dict[str, list[Any]] = {
+        "user": [f"u{k % 17}" for k in range(N)],
+        "item": [f"p{k % 11}" for k in range(N)],
+        "shown_at": [1_750_000_000 + k for k in range(N)],
+    }
+    return pa.table({**made, **columns})
+
+
+@pytest.mark.parametrize(
+    ("columns", "kinds"),
+    [
+        ({"clicked": [0, 1] * 60, "watch_seconds": [0.0, 9.5] * 60}, ["impression", "click", "watch"]),
+        (
+            {"viewed": [1] * N, "added_to_cart": [0, 1] * 60, "purchased": [0, 0, 0, 1] * 30},
+            ["view", "add_to_cart", "purchase"],
+        ),
+        (
+            {"clicked_at": [None, 1_750_009_000] * 60, "liked": [False, True] * 60},
+            ["impression", "like", "click"],
+        ),
+        ({"liked": [0, 1] * 60}, []),
+    ],
+)
+def test_wide_logs(columns: dict[str, list[Any]], kinds: list[str]) -> None:
+    assert [rule.kind for rule in guess_project(wide(**columns)).data.derive] == kinds
+
+
+@pytest.mark.parametrize(
+    "kinds", [["Ansicht", "Warenkorb", "Kauf"], ["vue", "panier", "achat"], ["vista", "carrito", "compra"]]
+)
+def test_kinds_in_other_languages(kinds: list[str]) -> None:
+    table = wide(Ereignis=kinds * (N // 3))
+    project = guess_project(table)
+    assert project.data.columns.kind == "Ereignis"
+    assert {name: one.weight for name, one in project.objectives.items()} == {
+        kinds[2]: 1.0,
+        kinds[1]: 0.5,
+        kinds[0]: 0.1,
+    }
+
+
+def test_dates_and_times_of_day_in_two_columns() -> None:
+    table = orders(
+        order_date=[f"2025-03-{k % 28 + 1:02}" for k in range(N)], Uhrzeit=[f"{k % 24}:15" for k in range(N)]
+    )
+    columns = guess_project(table).data.columns
+    assert (columns.timestamp, columns.clock) == ("order_date", "Uhrzeit")
+
+
+def test_customer_0_is_a_guest() -> None:
+    data = guess_project(orders(customer=[0 if k % 4 == 0 else k % 17 + 1 for k in range(N)])).data
+    assert (data.guests, data.guest_ids, data.user_ids) == ("order_id", ["0"], "text")
+
+
+def test_a_flag_of_cancelled_orders_makes_returns() -> None:
+    rules = guess_project(orders(is_cancelled=[False, False, False, True] * (N // 4))).data.derive
+    assert {rule.kind: rule.values for rule in rules} == {"purchase": ["false"], "return": ["true"]}
+
+
+def test_columns_whose_names_say_nothing_are_the_likeliest() -> None:
+    table = pa.table(
+        {"x1": [f"a{k % 17}" for k in range(N)], "feature": [f"f {k % 13}" for k in range(N)], "n": [1.5] * N}
+    )
+    guessed = guess(table)
+    assert (guessed.project.data.columns.user, guessed.project.data.columns.item) == ("x1", "feature")
+    assert "x1 is taken as the user; it could also be feature (--user)." in guessed.notes["data.columns"]

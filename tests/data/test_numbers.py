@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shortlist.data.numbers import read_numbers
 
 NAN = math.nan
+MONEY = ", without signs of currencies and thousands"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,9 @@ NAN = math.nan
         (["Yes", "no", ""], [1, 0, NAN], "yes as 1, no as 0"),
         (["5 stars", "1 star"], [5, 1], "numbers written as text"),
         ([" 4 ", "-3.5", "+1", "1e3", ".5"], [4, -3.5, 1, 1000, 0.5], "numbers written as text"),
+        (["$3.37", "$1,250.00", "-$2,000"], [3.37, 1250, -2000], "numbers written as text" + MONEY),
+        (["1.250,00 €", "12,50 €", "2.000 €"], [1250, 12.5, 2000], "decimal commas" + MONEY),
+        (["CHF 1'250.50"], [1250.5], "numbers written as text" + MONEY),
         (["4", "N/A", "NULL", r"\N"], [4, NAN, NAN, NAN], "numbers written as text"),
     ],
 )
@@ -73,3 +77,10 @@ def test_decimal_commas_and_points_are_the_same(values: list[float]) -> None:
     assert with_points is not None
     assert with_commas is not None
     assert with_points.numbers.tolist() == with_commas.numbers.tolist() == [float(v) for v in values]
+
+
+@pytest.mark.parametrize("texts", [["EUR 5", "USD 5"], ["€1,250"], ["€1.250,00", "€1,250.00"]])
+def test_amounts_that_can_mean_two_things_are_no_numbers(texts: list[str]) -> None:
+    reading = read_numbers(pa.array(texts))
+    assert reading is not None
+    assert reading.unreadable.all()

@@ -293,3 +293,27 @@ def test_dates_in_another_form_are_set_aside() -> None:
 def test_times_with_a_zone_of_four_digits() -> None:
     table = pa.table({"u": ["a"], "i": ["x"], "t": ["2025-01-01 02:21:18 +0200"]})
     assert read(table).log.time.tolist() == [np.datetime64("2025-01-01T00:21:18", "ms").astype(np.int64)]
+
+
+def test_ids_of_nobody_are_guests() -> None:
+    table = pa.table({"u": [0, 0, 17], "i": ["x", "y", "x"], "t": [BASE] * 3, "order": ["a", "b", "c"]})
+    dataset = read(table, guests="order", guest_ids=["0"], user_ids="text")
+    assert set(dataset.users.ids.values.to_pylist()) == {"guest-a", "guest-b", "17"}
+    with pytest.raises(ProjectError, match="name the column that tells guests apart"):
+        parse_project({"data": {"guest_ids": ["0"]}})
+
+
+@pytest.mark.parametrize(
+    "clock", [["10:15:30", "1:05 PM", ""], pa.array([36_930, 47_100, None], pa.time32("s"))]
+)
+def test_a_date_and_its_time_of_day(clock: Any) -> None:
+    table = pa.table({"u": ["a"] * 3, "i": ["x", "y", "z"], "t": ["2025-03-14"] * 3, "at": clock})
+    day = np.datetime64("2025-03-14", "ms").astype(np.int64)
+    assert (read(table, {"clock": "at"}).log.time - day).tolist() == [0, 36_930_000, 47_100_000]
+
+
+def test_a_time_of_day_that_is_none_is_set_aside() -> None:
+    table = pa.table({"u": ["a", "b"], "i": ["x", "y"], "t": ["2025-03-14"] * 2, "at": ["25:00", "10:00"]})
+    check = read(table, {"clock": "at"}).check
+    assert check.set_aside == {"with unreadable time": 1}
+    assert "at=25:00" in check.problems[0].examples[0]

@@ -23,6 +23,8 @@ class ColumnNames(Settings):
     timestamp: str | None = None
     """Column with the time of the event: seconds, milliseconds, microseconds or nanoseconds since 1970, or a date type.
     Without it, the order of the rows is the order in time."""
+    clock: str | None = None
+    """Column with the time of day, where `timestamp` has the date only."""
     arrival: str | None = None
     """Column with the time at which the event became known, if that can be later than the event (offline phones, nightly
     imports). Features and histories use an event only from its arrival on."""
@@ -85,8 +87,10 @@ class DataSettings(Settings):
     exclude: list[ExcludedRows] = Field(default_factory=list)
     """Rows that are no events, such as lines of postage (`[[data.exclude]]`). They are set aside and counted."""
     guests: str | None = None
-    """Column with the number of the order. Rows without a user belong to a guest: the user `guest-` and that number. Requires
-    `user_ids = "text"` where ids of users are whole numbers."""
+    """Column with the number of the order, or with the id of a visitor. Rows without a user belong to a guest: the user `guest-` and
+    that number. Requires `user_ids = "text"` where ids of users are whole numbers."""
+    guest_ids: list[str] = Field(default_factory=list)
+    """Ids that stand for no user, such as 0 for orders without an account; their rows are those of guests."""
     default_kind: str = Field("event", min_length=1)
     """The kind of all events of a log without a column of kinds."""
     derive: list[DerivedEvents] = Field(default_factory=list)
@@ -107,8 +111,10 @@ class DataSettings(Settings):
     """Whether a second identical event (same user, item, kind and time) is dropped."""
 
     @model_validator(mode="after")
-    def _check_derived(self) -> DataSettings:
-        """Refuse a column of kinds beside derived events: a row has one kind, or makes events of several."""
+    def _check_rows(self) -> DataSettings:
+        """Refuse a column of kinds beside derived events (a row has one kind, or makes events of several), and guests without a number."""
+        if self.guest_ids and not self.guests:
+            raise SettingError("guest_ids", 'name the column that tells guests apart: guests = "…"')
         if self.derive and self.columns.kind:
             raise SettingError(
                 "columns.kind",

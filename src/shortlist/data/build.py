@@ -51,13 +51,15 @@ def build(project: Project, tables: Tables) -> tuple[Entities, Entities, Log, Ch
     users = IdMap.of(user_ids, events.user) if user_ids is not None else IdMap.of(events.user)
     log = _log(project, tables, events, users, items, check)
     _check_objectives(project, log)
+    # rules of derived events say what each row means; columns beside them are named by the report
+    used = set(tables.events.column_names) if declared.data.derive else declared.data.used_columns
     warn_of_contradictions(
         project,
         tables.events,
         log,
         tables.names["events"],
         check,
-        declared.data.used_columns - {*declared.data.context},
+        used - {*declared.data.context},
     )
     return (
         make_entities(user_table, users, check),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.project import Project
 from shortlist.data.check import Check, Problem
+from shortlist.data.clock import read_clock
 from shortlist.data.event_columns import check_columns, examples, flat
 from shortlist.data.event_times import DAY_MS, EventTimes
 from shortlist.data.id_columns import IdReading, read_ids, read_keys
@@ -231,7 +232,17 @@ class _EventChecker:
         for doubt in read.doubts(self.keep):
             fix = "If they mean other times, convert the column with a query in data.events"
             self.check.problems.append(Problem("warning", self.file, name, doubt, 0, [], fix))
-        return np.where(read.times == NO_TIME, NO_TIME, read.times + delays(self.table))
+        return np.where(read.times == NO_TIME, NO_TIME, read.times + self._clock() + delays(self.table))
+
+    def _clock(self) -> NDArray[np.int64]:
+        """The time of day of each event in ms, where it has a column of its own."""
+        name = self.columns.clock
+        if not name:
+            return np.zeros(self.table.num_rows, np.int64)
+        times, bad = read_clock(flat(self.table.column(name)))
+        what, fix = "not a time of day", 'Write "13:05" or "13:05:30"'
+        self._set_aside(bad, name, "with unreadable time", what, fix)
+        return times
 
     def _arrival(self, times: NDArray[np.int64]) -> NDArray[np.int64] | None:
         name = self.columns.arrival

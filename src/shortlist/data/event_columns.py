@@ -17,6 +17,7 @@ ROLES = (
     "user",
     "item",
     "timestamp",
+    "clock",
     "arrival",
     "kind",
     "value",

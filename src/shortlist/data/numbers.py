@@ -14,6 +14,15 @@ from shortlist.engines.missing import MISSING
 NUMBER = r"^\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?\s*(?:stars?)?\s*$"
 DECIMAL_COMMA = r"^\s*[-+]?\d+,\d+\s*(?:stars?)?\s*$"
 THOUSANDS = r"^\s*[-+]?[1-9]\d{0,2}(?:,\d{3})+\s*$"
+_SIGN = "(?:[€$£¥₹]|[A-Z]{3}|kr|zł|Kč|Fr[.]?)"
+_MONEY = f"^[-+]?{_SIGN}?[-+]?[\\d.,]*\\d{_SIGN}?$"
+_BLANKS = "[\\s\u00a0\u202f'’]"
+"""Amounts of money with the sign of their currency, and the marks between thousands that are no points and commas."""
+_DOTS = r"[.]\d{1,2}$"
+_COMMAS = r",\d{1,2}$"
+_DOT_THOUSANDS = r"^[-+]?\d{1,3}(?:[.]\d{3})+(?:,\d+)?$"
+_COMMA_THOUSANDS = r"^[-+]?\d{1,3}(?:,\d{3})+(?:[.]\d+)?$"
+"""One or two digits after the last mark are decimals; then the other mark parts thousands."""
 _UNIT = r"\s*(?:stars?)?\s*$"
 HALF_EXACT, ENOUGH_HALVES = 2**11, 10
 """Numbers of 16 bits are not exact from the first size on; so many different ones cannot all be such numbers by chance."""
@@ -124,6 +133,7 @@ def _read_words(lower: list[str], words: pa.Array) -> tuple[NDArray[np.float64],
             f"{word} as {TRUTH[word]:.0f}" for word in sorted(set(present), key=lambda w: -TRUTH[w])
         )
         return values, np.zeros(len(lower), bool), how
+    words, cleaned = _without_currency(words)
     plain = _matches(words, NUMBER)
     comma = _matches(words, DECIMAL_COMMA) & ~plain
     ambiguous = bool(comma.any()) and bool((~comma | _matches(words, THOUSANDS)).all())
@@ -132,7 +142,32 @@ def _read_words(lower: list[str], words: pa.Array) -> tuple[NDArray[np.float64],
     numbers = pc.utf8_trim_whitespace(pc.if_else(pa.array(readable), text, None))
     values = pc.fill_null(numbers.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False)
     how = "decimal commas" if comma.any() and not ambiguous else "numbers written as text"
+    how += ", without signs of currencies and thousands" if cleaned else ""
     return values, ~readable & ~missing, how
+
+
+def _without_currency(words: pa.Array) -> tuple[pa.Array, bool]:
+    """Return texts in which amounts such as `$1,250.00` and `1.250,00 €` are `1250.00` and `1250,00`, and whether there are any.
+
+    Amounts in several currencies, and columns in which points and commas have two meanings, stay as they are.
+    """
+    if (_matches(words, NUMBER) | _matches(words, DECIMAL_COMMA)).all():
+        return words, False
+    bare = pc.replace_substring_regex(words, _BLANKS, "")
+    money = _matches(bare, _MONEY)
+    signs = pc.extract_regex(bare.filter(pa.array(money)), f"(?P<sign>{_SIGN})").drop_null()
+    if len(pc.unique(pc.struct_field(signs, "sign"))) > 1:
+        return words, False
+    bare = pc.replace_substring_regex(bare, _SIGN, "")
+    dots = bool((_matches(bare, _DOTS) & money).any())
+    commas = bool((_matches(bare, _COMMAS) & money).any())
+    for only, grouped, mark in ((dots, _COMMA_THOUSANDS, ","), (commas, _DOT_THOUSANDS, ".")):
+        if only and not (dots and commas):
+            bare = pc.if_else(
+                pc.match_substring_regex(bare, grouped), pc.replace_substring(bare, mark, ""), bare
+            )
+    found = pc.if_else(pa.array(money), bare, words)
+    return found, bool(pc.any(pc.not_equal(found, words)).as_py())
 
 
 def _matches(words: pa.Array, pattern: str) -> NDArray[np.bool_]:

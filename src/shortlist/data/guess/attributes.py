@@ -120,7 +120,7 @@ def _list_kind(column: pa.Array) -> tuple[AttributeKind | None, str]:
 
 def _are_decimals(texts: pa.Array) -> bool:
     """Return whether texts are numbers, and at least one has a fraction: texts of whole numbers can be codes."""
-    if not pc.any(pc.match_substring_regex(texts, r"^\s*-?\d+[.,]\d+\s*$")).as_py():
+    if not pc.any(pc.match_substring_regex(texts, r"\d[.,]\d+\s*\D{0,4}$")).as_py():
         return False
     codes = pc.any(pc.match_substring_regex(texts, r"^\s*0\d")).as_py()
     reading = read_numbers(texts)

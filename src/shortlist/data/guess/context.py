@@ -72,10 +72,12 @@ def _kind_of(events: pa.Table, column: str, roles: Roles, evidence: Evidence) ->
     found = concepts(column)
     if kind is None:
         return None, reason
-    if found & {"email", "address"} or (found >= {"person", "name"}):
+    if (found & {"email", "address"} and "item" not in found) or (found >= {"person", "name"}):
         return None, "about the person, and no situation of a request"
     if found >= {"order", "id"} or found >= {"session", "id"}:
         return None, "an id, and no situation of a request"
+    if "time" in found and evidence.is_dated(column):
+        return None, "a time"
     if "currency" in found and (evidence.distinct(column) < 2 or evidence.present(column) < 1):
         return None, "the currency of the value"
     if evidence.rows >= REPEATED and evidence.distinct(column) == 1 and evidence.present(column) == 1:

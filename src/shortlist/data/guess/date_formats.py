@@ -12,6 +12,31 @@ import pyarrow.compute as pc
 from shortlist.data.date_texts import ISO, NUMERIC, missing_texts, read_dates, read_format
 from shortlist.data.no_time import NO_TIME
 
+NAMED_DATES = (
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d.%b.%Y",
+    "%b %d %Y",
+    "%a, %d %b %Y",
+    "%a %b %d %Y",
+)
+CLOCKS = (
+    "",
+    " %H:%M:%S",
+    " %H:%M",
+    " %I:%M:%S %p",
+    " %I:%M %p",
+    ", %I:%M:%S %p",
+    ", %I:%M %p",
+    ", %H:%M",
+    " %H:%M:%S %z",
+)
+"""Ways to write a date with the name of a month, and the time of day after it."""
+
 
 @dataclass(frozen=True)
 class FoundFormat:
@@ -32,7 +57,7 @@ def find_format(column: pa.Array, name: str) -> FoundFormat | None:
         return None
     forms = {order: form for order in ("dm", "md") if (form := _form(texts[0].as_py(), order)) is not None}
     if not forms:
-        return None
+        return _named(texts, name)
     read = {order: read_format(texts, form) for order, form in forms.items()}
     whole = [order for order, times in read.items() if not (times == NO_TIME).any()]
     plain = read_dates(texts)
@@ -59,6 +84,19 @@ def find_format(column: pa.Array, name: str) -> FoundFormat | None:
         first = "day" if sorted_[0] == "dm" else "month"
         why = f"{name}: no date says whether the day or the month comes first; with the {first} first, the rows are in order of time (data.time_format)."
         return FoundFormat(forms[sorted_[0]], why)
+    return None
+
+
+def _named(texts: pa.Array, name: str) -> FoundFormat | None:
+    """Return the format of dates with the name of a month."""
+    for date in NAMED_DATES:
+        for clock in CLOCKS:
+            form = date + clock
+            if (
+                read_format(texts.slice(0, 1), form)[0] != NO_TIME
+                and not (read_format(texts, form) == NO_TIME).any()
+            ):
+                return FoundFormat(form, f"{name} is written as {form} (data.time_format).")
     return None
 
 

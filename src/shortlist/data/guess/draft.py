@@ -24,7 +24,8 @@ from shortlist.data.guess.of_items import items_of_log
 from shortlist.data.guess.orders import FEW_BLANKS, blank_further_lines, find_order, find_services
 from shortlist.data.guess.roles import Roles, guess_roles
 from shortlist.data.guess.value import Meaning
-from shortlist.data.guess.wide import WideLog, find_slate, find_wide, rules_of_status
+from shortlist.data.guess.visitors import find_visitor, ids_of_nobody
+from shortlist.data.guess.wide import WideLog, find_slate, find_wide, rules_of_flag, rules_of_status
 from shortlist.data.numbers import is_numeric, is_text, line_values, read_numbers
 from shortlist.data.prepare import prepare_events
 from shortlist.data.prepare.rows import fill_down
@@ -133,6 +134,7 @@ def draft_log(events: pa.Table, tables: Mapping[str, pa.Table], choices: Choices
         )
     _fill(log, filled)
     _position(log)
+    _currencies(log)
     return log
 
 
@@ -164,7 +166,9 @@ def _fill(log: LogDraft, filled: FilledDown | None) -> None:
 def _with_ids(events: pa.Table, roles: Roles) -> pa.Table:
     """Leave out rows without a user or an item, such as a line of totals: their values say nothing about the others."""
     user, item = (events.column(str(roles.columns[role])) for role in ("user", "item"))
-    both = item.is_valid() if roles.order is not None else pc.and_(user.is_valid(), item.is_valid())
+    assert roles.evidence is not None
+    guests = roles.order or find_visitor(roles.evidence, str(roles.columns["user"]))
+    both = item.is_valid() if guests else pc.and_(user.is_valid(), item.is_valid())
     count = pc.sum(both).as_py() or 0
     return events.filter(both) if 0 < count < events.num_rows else events
 
@@ -197,6 +201,10 @@ def _derive(log: LogDraft) -> None:
         log.data["first_position"] = found.first_position
     elif roles.lines_of_orders.is_one and roles.lines_of_orders.status is not None:
         found = rules_of_status(log.evidence, roles.lines_of_orders.status)
+    elif roles.lines_of_orders.is_one:
+        found = next(
+            (rules for one in flags if (rules := rules_of_flag(log.evidence, one)) is not None), None
+        )
     if found is not None:
         _take_rules(log, found)
     if not log.data.get("derive") and _is_purchase(roles):
@@ -225,21 +233,27 @@ def _is_purchase(roles: Roles) -> bool:
 
 
 def _guests(log: LogDraft) -> None:
-    """Propose that orders without a user belong to guests."""
-    roles = log.roles
+    """Propose that rows without a user belong to guests: one for each order, or for each visitor."""
+    roles, evidence = log.roles, log.evidence
     user = str(roles.columns["user"])
-    missing = 1 - log.evidence.present(user)
-    kind = log.evidence.type_of(user)
-    if roles.order is not None and missing > FEW_BLANKS:
-        log.data["guests"] = roles.order
-        count = round(missing * log.evidence.rows)
+    numbers = is_numeric(evidence.type_of(user)) or _are_whole(log.events, user)
+    nobody = [] if roles.order is None else ids_of_nobody(evidence, user, roles.order)
+    missing = 1 - evidence.present(user)
+    known_by = roles.order or (find_visitor(evidence, user) if missing > FEW_BLANKS else None)
+    if known_by is not None and (missing > FEW_BLANKS or nobody):
+        log.data["guests"] = known_by
+        what = "orders" if known_by == roles.order else "visitors"
+        blank = f"{round(missing * evidence.rows):,} rows have no {user}" if missing > FEW_BLANKS else ""
+        zero = f"the {user} {', '.join(nobody)} has many orders and stands for no user" if nobody else ""
         log.say(
             "data",
-            f"{count:,} rows have no {user}: each of their orders ({roles.order}) is a guest, guest-… (guests).",
+            f"{' and '.join(filter(None, [blank, zero]))}: each of their {what} ({known_by}) is a guest, guest-… (guests).",
         )
-        if is_numeric(kind) or _are_whole(log.events, user):
+        if nobody:
+            log.data["guest_ids"] = nobody
+        if numbers:
             log.data["user_ids"] = "text"
-    elif is_numeric(kind):
+    elif is_numeric(evidence.type_of(user)):
         log.say("data", GUESTS)
 
 
@@ -288,6 +302,30 @@ def _time_format(log: LogDraft, choices: Choices) -> None:
         if found is not None:
             log.data["time_format"] = found.form
             log.say("data.columns", found.why)
+        elif log.evidence.times(name) is None:
+            log.say(
+                "data.columns",
+                f"{name}: the dates can be read in more than one way or in none; add time_format to [data], for example "
+                'time_format = "%d/%m/%Y" or "%m/%d/%Y" (--time-format). Until then, shortlist check refuses them.',
+            )
+
+
+def _currencies(log: LogDraft) -> None:
+    """Say where amounts are in several currencies."""
+    value = log.roles.value
+    if value is None or value.meaning is not Meaning.MONEY:
+        return
+    for name in log.events.column_names:
+        if (
+            "currency" in concepts(name)
+            and log.evidence.is_plain(name)
+            and 2 <= log.evidence.distinct(name) <= 200
+        ):
+            log.say(
+                "data.columns",
+                f"{value.name} is in {log.evidence.distinct(name)} currencies ({name}), and amounts are taken as they are: where an objective of kind "
+                "amount is wanted, convert them with a query.",
+            )
 
 
 def _position(log: LogDraft) -> None:

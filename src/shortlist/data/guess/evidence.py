@@ -112,7 +112,8 @@ class Evidence:
         if not len(some):
             return False
         dated = pc.match_substring_regex(
-            some, r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|^\s*\d{8,19}(\.\d+)?\s*$|\d{1,2}-[A-Za-z]{3}-\d{4}"
+            some,
+            r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|^\s*\d{8,19}(\.\d+)?\s*$|\d{1,2}[-. ][A-Za-z]{3,9}[-. ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4}",
         )
         return float(np.mean(dated.to_numpy(zero_copy_only=False))) >= READABLE
 

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
+from shortlist.data.guess.names import plain
+
 
 class Stage(IntEnum):
     """How strongly an event says that the item was wanted, from seen to bought."""
@@ -55,25 +57,27 @@ class KindMeaning:
 
 _STEMS: dict[str, str] = {
     "shown": "show shown display expose exposure impression recommend suggest deliver sent serve",
-    "view": "view pageview pv detail visit browse open see seen preview look hover land landing enter image info photo deal gallery",
-    "click": "click tap select clickout pick choose expand ctr",
-    "use": "play watch listen read stream complete finish scrobble start engage consume download run use launch checkin check review rate"
+    "view": "ansicht ansehen angesehen seitenaufruf produktansicht vue consulte consultation voir vista visto visualizzazione visualizacao visualizacion weergave bekeken view pageview pv detail visit browse open see seen preview look hover land landing enter image info photo deal gallery",
+    "click": "klick geklickt clic clique cliquer click tap select clickout pick choose expand ctr",
+    "use": "abgespielt gelesen wiedergabe ecoute lecture lu reproduccion reproducao riproduzione leitura ascolto afgespeeld play watch listen read stream complete finish scrobble start engage consume download run use launch checkin check review rate"
     " rating star long attend progress hear heard pause stop load seek resume",
-    "like": "like love heart favorite favourite fav wish wishlist bookmark save follow share comment upvote good positive"
+    "like": "favorit gemerkt merkliste merkzettel aime favori favoris favorito preferito gusta wunschliste like love heart favorite favourite fav wish wishlist bookmark save follow share comment upvote good positive"
     " pos up thumbsup recommended forward repost retweet pin collect superlike swiperight interested enjoy happy want accept yes"
     " subscribe approve relevant engagement",
-    "cart": "cart addtocart basket bag checkout payment shipping add contact inquiry enquiry lead quote bid",
-    "buy": "buy bought purchase transaction order pay paid install book reserve reservation rent borrow checkoutcompleted"
+    "cart": "warenkorb panier carrito carrello carrinho winkelwagen winkelmand kasse cart addtocart basket bag checkout payment shipping add contact inquiry enquiry lead quote bid",
+    "buy": "kauf gekauft bestellung bestellt achat achete commande compra comprado acquisto acquistato ordine pedido aankoop gekocht bestelling installiert installation gebucht buchung reserva prenotazione ausleihe ausgeliehen emprunt prestamo prestito lent buy bought purchase transaction order pay paid install book reserve reservation rent borrow checkoutcompleted"
     " conversion convert apply application enroll enrol hire donate donation sale sold trial signup acquire redeem contract loan reorder rebuy",
 }
 _UNWANTED = (
     "dislike hate downvote thumbsdown skip hide hidden notinterested uninterested report block ban unlike unfollow unsubscribe uninstall"
     " return refund cancel cancellation canceled cancelled delete dismiss reject refuse swipeleft bounce spam complain complaint"
     " chargeback churn mute abandon remove removed removal negative neg bad down no nope pass decline angry irrelevant unhappy boring"
+    " retoure rueckgabe zurueckgegeben storno storniert stornierung retour remboursement annule annulation devolucion devuelto reembolso"
+    " cancelado cancelacion reso rimborso annullato devolucao cancelamento terugbetaling geannuleerd uebersprungen ignore"
     " quit withdraw void exclude left lost dropped drop"
 )
 _NO_ITEM = (
-    "search filter sort login logout register session scroll ping heartbeat error app home homepage notification query filtering"
+    "suche recherche busqueda ricerca zoeken anmeldung abmeldung connexion search filter sort login logout register session scroll ping heartbeat error app home homepage notification query filtering"
     " sorting destination poi promotion profile account settings config coupon update"
 )
 _STAGES = {
@@ -89,6 +93,32 @@ _STAGE_OF = {word: _STAGES[name] for name, words in _STEMS.items() for word in w
 _UNWANTED_WORDS = frozenset(_UNWANTED.split())
 _TAKEN_BACK = frozenset(
     [
+        *[
+            "retoure",
+            "rueckgabe",
+            "zurueckgegeben",
+            "storno",
+            "storniert",
+            "stornierung",
+            "retour",
+            "remboursement",
+            "annule",
+            "annulation",
+            "devolucion",
+            "devuelto",
+        ],
+        *[
+            "reembolso",
+            "cancelado",
+            "cancelacion",
+            "reso",
+            "rimborso",
+            "annullato",
+            "devolucao",
+            "cancelamento",
+            "terugbetaling",
+            "geannuleerd",
+        ],
         "return",
         "refund",
         "cancel",
@@ -176,7 +206,7 @@ _EMOJI = {
 def _words(kind: str) -> list[str]:
     """Split a name into lower-case words: `removeFromCart` → remove, from, cart."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", kind)
-    return [word.lower() for word in re.findall(r"[^\W_]+", parted)]
+    return re.findall(r"[^\W_]+", plain(parted))
 
 
 def _stem(word: str) -> str:

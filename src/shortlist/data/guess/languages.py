@@ -12,19 +12,19 @@ CONCEPTS: dict[str, str] = {
     " visiteur besucher visitante visitatore bezoeker profile profil perfil profilo profiel subscriber abonne abonnent suscriptor"
     " abonado assinante viewer zuschauer spectateur listener hoerer reader leser lecteur lector lezer player spieler joueur jugador"
     " person personne patient student etudiant learner guest shopper household haushalt consumer consommateur consumidor reviewer"
-    " rater watcher attendee fan fahrgast passenger kd knd kdnr kundennr",
-    "session": "session sitzung sessao sesion sessione sessie device geraet geraete appareil dispositivo apparaat cookie anonymous browser",
+    " rater watcher attendee fan fahrgast passenger candidate candidates applicant bewerber candidat candidato cpf cnpj nif dni patron borrower kd knd kdnr kundennr",
+    "session": "session sitzung sessao sesion sessione sessie device geraet geraete appareil dispositivo apparaat cookie anonymous browser ausweis mitgliedsausweis card karte tarjeta kaart loyalty",
     "item": "item items product products produkt produkte produit produits producto productos prodotto prodotti produto produtos article"
     " artikel artikels articulo articulos articolo articoli artigo artigos sku stock ware waren goods movie movies film films pelicula"
     " video videos clip show serie series episode song songs lied chanson cancion canzone track tracks album artist book books buch"
     " livre libro livro boek game games spiel jeu juego gioco jogo app apps application anwendung package course kurs cours curso"
     " corso recipe rezept recette receta ricetta concert konzert hotel listing property immobilie offer angebot offre job news story"
     " post content contenu contenido page asset podcast station restaurant place dish gericht plat menu title lineitem isbn ean asin"
-    " gtin variant merchandise material anime manga playlist channel repo repository paper wine wein vin beer bier",
-    "name": "name names titel titre titulo titolo bezeichnung nom nombre nome naam designation denominacion denominazione denominacao libelle"
+    " gtin variant merchandise material anime manga playlist channel repo repository paper wine wein vin beer bier plu artnr artno medien media medium medio feature features",
+    "name": "name names title titles titel titre titulo titolo bezeichnung nom nombre nome naam designation denominacion denominazione denominacao libelle"
     " label description beschreibung descripcion descrizione descricao omschrijving desc headline caption artikeltext text",
     "id": "id ids nr no num number nummer numero numer n code kode codigo codice cod key schluessel clave chave ref reference referenz"
-    " referencia riferimento referentie identifier identifiant identificador kennung kenn uid uuid guid hash pk idx index",
+    " referencia riferimento referentie identifier identifiant identificador artnr artno uri urn kennung kenn uid uuid guid hash pk idx index",
     "email": "email mail emails courriel correo epost",
     "time": "date datum fecha data time zeit heure hora timestamp zeitpunkt zeitstempel datetime moment tijd tijdstip horodatage ts when"
     " uhrzeit jour dia giorno tag day",
@@ -37,9 +37,9 @@ CONCEPTS: dict[str, str] = {
     " ordered sold sale sales vente venta vendita verkauf verkaufs verkaufsdatum buy paid bezahlt",
     "created": "created erstellt cree creado creato criado aangemaakt placed occurred event ereignis evento evenement logged recorded"
     " interaction visit visited besuch watched viewed seen played listened read clicked shown rated server hit activity angesehen gesehen vu"
-    " regarde visto",
+    " regarde visto booked reserved applied enrolled rented borrowed installed subscribed downloaded submitted accessed consumed",
     "quantity": "quantity quantities qty quantite quantites qte cantidad cant quantita qta quantidade qtd qtde aantal menge anzahl mengen"
-    " stueckzahl stuckzahl pieces pcs stk units seats seat sitze sitzplaetze plaetze places platze tickets persons",
+    " stueckzahl stuckzahl pieces pcs stk units seats seat sitze sitzplaetze plaetze places platze tickets persons nights naechte nuits noches notti",
     "unit": "unit einzel stueck stuck unitaire unitario unitaria unitari eenheid einheit einheits each pu",
     "price": "price prices preis preise prix precio precios prezzo prezzi preco precos prijs cost kosten cout costo coste tarif fare",
     "amount": "total totals gesamt summe betrag amount montant importe importo valor bedrag revenue umsatz spend turnover gesamtpreis ca"
@@ -52,7 +52,7 @@ CONCEPTS: dict[str, str] = {
     "payment": "payment zahlung zahlungs zahlungsart paiement pago pagamento betaling gateway paid bezahlt paye pagado zahlart",
     "status": "status state zustand etat statut estado stato situacao bestelstatus",
     "address": "address adresse direccion indirizzo endereco adres street strasse rue calle via rua straat phone telefon telephone telefono"
-    " telefone tel zip plz postcode postal billing rechnungsadresse company firma firstname lastname vorname nachname surname prenom"
+    " telefone tel zip plz postcode postal billing rechnungsadresse firstname lastname vorname nachname surname prenom"
     " apellido cognome ip useragent referer lat lon latitude longitude notes note bemerkung remarque comment kommentar",
     "country": "country land pays pais paese region province city ville stadt ciudad citta cidade stad ort state",
     "rating": "rating ratings stars sterne etoiles estrellas stelle bewertung note calificacion valoracion voto valutazione avaliacao"
@@ -63,7 +63,7 @@ CONCEPTS: dict[str, str] = {
     "position": "position pos slot rank rang posicion posizione posicao positie",
     "born": "birth birthday geburtsdatum geburts naissance nacimiento nascita nascimento released release published publication"
     " veroeffentlicht publie publicado updated modified geaendert expires expiry due shipped delivered geliefert livre added registered"
-    " registriert signup joined inscrit start end starts ends begin doors faellig cancelled canceled storniert",
+    " registriert signup joined inscrit start end starts ends begin doors faellig return returned rueckgabe retour devolucion cancelled canceled storniert",
 }
 """Concept → words that stand for it. A word can stand for several concepts."""
 WORDS: dict[str, frozenset[str]] = {}

@@ -8,6 +8,10 @@ from functools import lru_cache
 
 from shortlist.data.guess.languages import IGNORED, WORDS
 
+_ABBREVIATED = re.compile(r"\bart\.[\s\-]*", re.IGNORECASE)
+"""Art.-Nr. is the number of an article."""
+_TAILS = ("datum", "nummer", "preis", "name", "zeit", "menge", "bezeichnung", "kennung", "betrag")
+"""Ends of compounds whose beginning can be any word: `ausleihdatum`."""
 _SIGNS = re.compile(r"(?:\bn\s*[°º]|[№#]|\bn[ro]?\.)", re.IGNORECASE)
 _WRITTEN = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "ø": "o", "œ": "oe"}
 SHORTEST = 3
@@ -32,7 +36,11 @@ def words(name: str) -> tuple[str, ...]:
     >>> words("N° client"), words("Kundennummer"), words("invoiceDate"), words("Lineitem quantity")
     (('nr', 'client'), ('kunden', 'nummer'), ('invoice', 'date'), ('lineitem', 'quantity'))
     """
-    parted = re.sub(r"(?<=[a-zß-ÿ0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", _SIGNS.sub(" nr ", name))
+    parted = re.sub(
+        r"(?<=[a-zß-ÿ0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])",
+        " ",
+        _SIGNS.sub(" nr ", _ABBREVIATED.sub("artikel ", name)),
+    )
     found = [word for word in re.findall(r"[^\W_]+", plain(parted)) if word]
     return tuple(part for word in found for part in _compound(word))
 
@@ -51,6 +59,9 @@ def _compound(word: str) -> tuple[str, ...]:
                 return (head, rest)
             if len(rest) > 2 * SHORTEST and len(parts := _compound(rest)) > 1:
                 return (head, *parts)
+    for end in _TAILS:
+        if word.endswith(end) and len(word) >= len(end) + SHORTEST:
+            return (word.removesuffix(end), end)
     return (word,)
 
 

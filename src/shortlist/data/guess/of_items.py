@@ -7,7 +7,7 @@ from typing import Any
 from shortlist.data.guess.attributes import guess_attributes
 from shortlist.data.guess.columns import normal
 from shortlist.data.guess.evidence import Evidence
-from shortlist.data.guess.names import concepts, plain, words
+from shortlist.data.guess.names import concepts, plain, unknown_words, words
 from shortlist.data.numbers import is_text
 
 SURE_TITLE, MOSTLY = 45.0, 0.5
@@ -31,10 +31,14 @@ def title_score(name: str, evidence: Evidence, item: str) -> float:
         score = 60.0
     elif "name" in found:
         score = 55.0 if found & {"item", "created"} else 50.0
+    elif found == {"item"} and not unknown_words(name):
+        score = 40.0  # `Item` beside its code
     if {"beschreibung", "description", "desc", "descripcion", "descrizione", "descricao", "text"} & set(
         words(name)
     ):
         score = min(score, 45.0)
+    if score and set(words(name)) & set(words(item)) - {"id"}:
+        score += 2.0  # the title of the episode rather than that of its show
     return score
 
 

@@ -47,9 +47,10 @@ class OrderLines:
     @property
     def is_one(self) -> bool:
         """Whether the table holds order lines: an order, or pieces or an amount beside it."""
-        return (
-            self.order is not None and bool(self.quantity or self.price or self.total or self.status)
-        ) or bool(self.quantity and (self.price or self.total))
+        paid = bool(self.price or self.total)
+        if self.order is None:
+            return paid and bool(self.quantity or self.status)
+        return paid or bool(self.quantity or self.status)
 
 
 def find_order(evidence: Evidence) -> str | None:
@@ -58,8 +59,9 @@ def find_order(evidence: Evidence) -> str | None:
     for name in evidence.table.column_names:
         found = concepts(name)
         score = 0.0
-        if "order" in found and found <= {"order", "id", "name", "bought"} and not unknown_words(name):
-            score = 3.0 if "id" in found else 2.0
+        unknown = len(unknown_words(name))
+        if "order" in found and found <= {"order", "id", "name", "bought"} and unknown <= ("id" in found):
+            score = (3.0 if "id" in found else 2.0) - 0.5 * unknown
         elif normal(name) in {"name", "number", "nummer", "numero", "reference"} and _are_numbers(
             evidence, name
         ):
@@ -104,7 +106,7 @@ def find_lines(evidence: Evidence, taken: set[str]) -> OrderLines:
             continue
         if "quantity" in about and "price" not in about and _counts(evidence, name):
             found.quantity = found.quantity or name
-        elif "price" in about and "amount" not in about:
+        elif ("price" in about and "amount" not in about) or about >= {"amount", "unit"}:
             better = "unit" in about and (found.price is None or "unit" not in concepts(found.price))
             found.price = name if found.price is None or better else found.price
         elif "amount" in about:

@@ -10,6 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shortlist.data.guess.by_values import (
+    MOST_KINDS,
+    clock_beside,
+    code_of,
+    joined,
+    kind_in_words,
+    place,
+    says_something,
+)
 from shortlist.data.guess.choices import Choices, Question
 from shortlist.data.guess.columns import (
     NAMES,
@@ -20,10 +29,8 @@ from shortlist.data.guess.columns import (
     value_meaning,
 )
 from shortlist.data.guess.evidence import Evidence
-from shortlist.data.guess.kinds import Stage, meaning_of
-from shortlist.data.guess.names import concepts
 from shortlist.data.guess.orders import OrderLines, find_lines, find_order
-from shortlist.data.guess.scores import MARGIN, SURE, ranked, score_item, score_time, score_user
+from shortlist.data.guess.scores import MARGIN, SURE, by_values, ranked, score_item, score_time, score_user
 from shortlist.data.guess.value import Meaning
 from shortlist.data.guess.values import explain_value, pick_value
 from shortlist.data.numbers import is_text, line_values, read_numbers
@@ -33,14 +40,6 @@ REPEATED = 50
 """Names are checked against values in tables of at least so many rows."""
 MOST_NAMED = 15
 """So few different texts can be kinds of events although each item has one of them."""
-_NO_KEYS = frozenset({"quantity", "price", "amount", "time", "rating", "duration", "position", "kind"})
-"""Concepts of columns that hold no keys, though their numbers can occur among ids."""
-FEWEST_JOINED = 0.05
-"""A key of the events has at least so many values, in proportion to the rows of the other table."""
-JOINED = 60.0
-"""Points of a column whose values are the ids of the items or users table."""
-MOST_KINDS = 20
-"""A column of answers (`feedback`: good, bad) has at most this many distinct texts."""
 
 
 @dataclass
@@ -116,12 +115,27 @@ def guess_roles(
     chooser.choose("user", lambda name: score_user(name, evidence), joined(evidence, users))
     roles.order = choices.order or find_order(evidence)
     chooser.choose("item", lambda name: score_item(name, evidence), joined(evidence, items))
+    if "item" not in choices.columns:
+        code = code_of(evidence, str(roles.columns["item"]), roles.used | {roles.order or ""})
+        if code is not None:
+            roles.lines.append(
+                f"{code} is the item, and {roles.columns['item']} its name: each has one of the other."
+            )
+            roles.columns["item"] = code
     item, user = str(roles.columns["item"]), str(roles.columns["user"])
     chooser.choose("timestamp", lambda name: score_time(name, evidence, item, user))
     for role in ("kind", "event_id", "slate", "position", "propensity"):
         if role not in choices.columns:
             found = find_column(events.select([n for n in events.column_names if n not in roles.used]), role)
             roles.columns[role] = found if found is None or _can_be(role, found, evidence, item) else None
+    roles.columns["kind"] = roles.columns["kind"] or kind_in_words(evidence, roles.used)
+    roles.columns["position"] = roles.columns["position"] or place(evidence, roles.used)
+    clock = clock_beside(evidence, roles.columns["timestamp"], roles.used)
+    if clock is not None:
+        roles.columns["clock"] = clock
+        roles.lines.append(
+            f"{clock} is the time of day of {roles.columns['timestamp']} (data.columns.clock)."
+        )
     answers = _take_kind(roles, events)
     roles.lines_of_orders = find_lines(evidence, set(roles.used))
     roles.lines_of_orders.order = roles.order
@@ -150,7 +164,8 @@ def _with_value(
             or _line_value(roles, events, choices)
             or pick_value(candidates, _distinct(events, roles.columns["kind"]))
         )
-    roles.outcomes = [one for one in candidates if one is not roles.value and one.name not in roles.used]
+    chosen = None if roles.value is None else roles.value.name
+    roles.outcomes = [one for one in candidates if one.name != chosen and one.name not in roles.used]
     if roles.value is None:
         roles.lines.append("No column is the value of an event (rating, seconds, price).")
     elif roles.columns.get("quantity") is None or roles.columns["quantity"] == roles.value.name:
@@ -224,6 +239,8 @@ class _Chooser:
         ]
         found = ranked(names, score, bonus)
         if not found:
+            found = ranked(names, lambda name: by_values(role, name, self.evidence))
+        if not found:
             if role != "timestamp":
                 raise _no_column(role, self.evidence.table.column_names)
             self.roles.lines.append(
@@ -254,27 +271,6 @@ class _Chooser:
 
 def _flag(role: str) -> str:
     return "time" if role == "timestamp" else role.replace("_", "-")
-
-
-def joined(evidence: Evidence, table: pa.Table | None) -> dict[str, float]:
-    """Return points for columns whose values are nearly all in a column of different values of another table."""
-    if table is None or not table.num_rows:
-        return {}
-    keys = [
-        name
-        for name in table.column_names
-        if not pa.types.is_nested(kind := table.schema.field(name).type)
-        and not pa.types.is_floating(kind)
-        and not pa.types.is_null(kind)
-        and pc.count_distinct(table.column(name)).as_py() >= 0.98 * table.num_rows
-    ]
-    points: dict[str, float] = {}
-    for name in evidence.table.column_names:
-        enough = max(2, FEWEST_JOINED * table.num_rows)
-        if evidence.is_plain(name) and evidence.distinct(name) >= enough and not concepts(name) & _NO_KEYS:
-            share = max((evidence.overlap(name, table.column(key)) for key in keys), default=0.0)
-            points[name] = JOINED * share if share >= 0.8 else 0.0
-    return points
 
 
 def _no_column(role: str, names: list[str]) -> DataError:
@@ -323,17 +319,12 @@ def _take_kind(roles: Roles, events: pa.Table) -> ValueColumn | None:
             and reading.unreadable.any()
             and not reading.mostly_numbers
             and len(words) <= MOST_KINDS
-            and any(_says_something(word) for word in words)
+            and any(says_something(word) for word in words)
         ):
             roles.columns["kind"] = column
             roles.lines.append(f"{column} holds the texts {', '.join(words[:5])}: kinds of events.")
             return None
     return None
-
-
-def _says_something(word: str) -> bool:
-    meaning = meaning_of(word)
-    return not meaning.wanted or meaning.stage is not Stage.UNKNOWN
 
 
 def _cannot_be_kinds(column: pa.ChunkedArray) -> bool:

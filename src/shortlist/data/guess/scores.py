@@ -15,6 +15,23 @@ SURE = 60.0
 """A column with at least this score has its role by its name."""
 LEAST = 15.0
 """With less than this, a column has no role at all: the day on which a film was released is not when it was seen."""
+_NO_ENTITY = frozenset(
+    {
+        "time",
+        "at",
+        "price",
+        "amount",
+        "quantity",
+        "rating",
+        "duration",
+        "status",
+        "currency",
+        "tax",
+        "shipping",
+        "discount",
+    }
+    | {"payment", "address", "country", "position", "kind", "born", "order"}
+)
 MARGIN = 8.0
 """The second column comes into question where its score is nearer to the first one's than this."""
 _PARTS_OF_ITEM = frozenset(
@@ -158,7 +175,9 @@ def score_time(name: str, evidence: Evidence, item: str, user: str) -> float:
         score = exact("timestamp", name)
     elif found & {"time", "at"}:
         score = _time_score(found, typed)
-    elif typed:
+    elif "created" in found and evidence.is_plain(name) and (typed or evidence.is_dated(name)):
+        score = 62.0  # `visited`, with a date
+    elif typed or (evidence.is_plain(name) and not found and evidence.is_dated(name)):
         score = 30.0
     if not score or not evidence.is_plain(name):
         return 0.0
@@ -186,8 +205,24 @@ def _time_score(found: frozenset[str], typed: bool) -> float:
     if "bought" in found:
         return 84.0 if "payment" not in found else 70.0
     if found <= {"time", "at"}:
-        return 80.0 if "time" in found else 0.0
+        return 80.0 if "time" in found else 65.0  # some verb and `at`
     return 45.0 if typed or "time" in found else 20.0
+
+
+def by_values(role: str, name: str, evidence: Evidence) -> float:
+    """Score a column whose name says nothing, as a last resort: repeated values of many, ids before other texts."""
+    kind = evidence.type_of(name)
+    if (
+        not evidence.is_plain(name)
+        or not (is_text(kind) or pa.types.is_integer(kind))
+        or concepts(name) & _NO_ENTITY
+    ):
+        return 0.0
+    distinct = evidence.distinct(name)
+    if evidence.rows < 50 or not 10 <= distinct <= 0.8 * evidence.rows or evidence.is_dated(name):
+        return 0.0
+    named = 2.0 if "id" in concepts(name) else 0.0
+    return LEAST + 1 + named + distinct / evidence.rows if role in {"user", "item"} else 0.0
 
 
 def ranked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,10 @@ from shortlist.data.guess.value import Meaning
 from shortlist.data.numbers import is_text
 
 MOST_KINDS = 8
+COSTS = frozenset({"cost", "costs", "cpc", "cpm", "bid", "spend", "kosten"})
+"""Amounts that the one pays who shows an item, and not the one who takes it."""
+MOSTLY_GIVEN = 0.95
+"""A time that more rows have is that of the row itself."""
 _VERBS = {
     "click": "click",
     "clicked": "click",
@@ -62,6 +67,8 @@ _VERBS = {
     "unsubscribed": "unsubscribe",
     "dismissed": "dismiss",
     "reported": "report",
+    "added": "add",
+    "removed": "remove",
     "downloaded": "download",
 }
 """Past form of a column's name → kind of event."""
@@ -120,8 +127,8 @@ class WideLog:
 
 def kind_of_flag(name: str) -> str:
     """Return the kind of event that a column of yes and no is called by: `is_liked` → `like`."""
-    flag = normal(flag_name(name))
-    return _VERBS.get(flag, flag)
+    first, *rest = words(flag_name(name)) or (normal(name),)
+    return "_".join((_VERBS.get(first, first), *rest))
 
 
 def find_wide(
@@ -145,33 +152,58 @@ def find_wide(
         Columns of the place at which an item was shown.
     """
     wanted = [one for one in flags if meaning_of(flag_name(one.name)).stage > Stage.SHOWN or not one.wanted]
+    always = [one for one in wanted if one.wanted and one.true == len(one.numbers)]
+    wanted = [one for one in wanted if one not in always]
     times = [one for one in values if one.meaning is Meaning.TIME]
-    clicked = any(
-        meaning_of(flag_name(one.name)).stage in {Stage.CLICK, Stage.VIEW, Stage.BUY} for one in wanted
-    )
+    stamps = _stamps(evidence)
+    acted = {Stage.CLICK, Stage.VIEW, Stage.CART, Stage.BUY}
+    clicked = bool(stamps) or any(meaning_of(flag_name(one.name)).stage in acted for one in wanted)
     shown = position is not None or (
-        clicked
-        and any(
-            word in {"shown", "impression", "exposed", "served"}
-            for n in evidence.table.column_names
-            for word in words(n)
-        )
+        clicked and any(_says_shown(name) for name in evidence.table.column_names)
     )
-    many = len(wanted) + len(times) >= 2
-    if not wanted or not (shown or (many and clicked)):
-        return None
-    if not _is_partial(wanted):
+    many = len(wanted) + len(always) + len(times) + len(stamps) >= 2
+    if not (wanted or stamps) or not (shown or (many and clicked)):
         return None
     found = WideLog(first_position=0 if position is None else _first_position(evidence, position))
-    place = {"slate": slate, "position": position}
-    found.rules.append({"kind": IMPRESSION, **{name: column for name, column in place.items() if column}})
-    found.lines.append("Each row is a showing of an item: an impression, whatever came of it.")
-    for one in sorted(wanted, key=lambda one: meaning_of(flag_name(one.name)).stage)[:MOST_KINDS]:
+    if not always and (stamps or _is_partial(wanted)):
+        place = {"slate": slate, "position": position}
+        found.rules.append({"kind": IMPRESSION, **{name: column for name, column in place.items() if column}})
+        found.lines.append("Each row is a showing of an item: an impression, whatever came of it.")
+    elif not always and not shown:
+        return None
+    money = next(
+        (one.name for one in values if one.meaning is Meaning.MONEY and not COSTS & set(words(one.name))),
+        None,
+    )
+    for one in sorted([*always, *wanted], key=lambda one: meaning_of(flag_name(one.name)).stage)[:MOST_KINDS]:
         kind = kind_of_flag(one.name)
-        found.rules.append({"kind": kind, "when": one.name})
-        found.lines.append(f"{kind}: the rows in which {one.name} is true ({one.true:,}).")
+        bought = meaning_of(flag_name(one.name)).stage is Stage.BUY and money is not None
+        found.rules.append({"kind": kind, "when": one.name, **({"value": money} if bought else {})})
+        also = f"; {money} is the value" if bought else ""
+        found.lines.append(f"{kind}: the rows in which {one.name} is true ({one.true:,}){also}.")
+    for name in stamps:
+        kind = kind_of_flag(words(name)[0])
+        found.rules.append({"kind": kind, "timestamp": name})
+        found.lines.append(f"{kind}: the rows that have a {name}, at that time.")
     _add_values(found, values)
     return found
+
+
+def _says_shown(name: str) -> bool:
+    return bool({"shown", "impression", "exposed", "served"} & set(words(name)))
+
+
+def _stamps(evidence: Evidence) -> list[str]:
+    """Return columns of times that only some rows have, and that are called by what a person did: `clicked_at`."""
+    return [
+        name
+        for name in evidence.table.column_names
+        if len(words(name)) == 2
+        and "at" in concepts(name)
+        and meaning_of(kind_of_flag(words(name)[0])).stage >= Stage.CLICK
+        and 0 < evidence.present(name) < MOSTLY_GIVEN
+        and evidence.times(name) is not None
+    ]
 
 
 def _add_values(found: WideLog, values: list[ValueColumn]) -> None:
@@ -233,6 +265,31 @@ def find_slate(evidence: Evidence, position: str, taken: AbstractSet[str]) -> st
     return None
 
 
+def _begins(state: str, beginnings: tuple[str, ...]) -> bool:
+    """Return whether a word of a state begins so: `wc-cancelled`."""
+    return any(part.startswith(beginnings) for part in re.findall(r"[^\W_]+", plain(state)))
+
+
+def rules_of_flag(evidence: Evidence, flag: ValueColumn) -> WideLog | None:
+    """Return rules for orders with a column that says whether they were cancelled or returned."""
+    if flag.wanted or not meaning_of(flag_name(flag.name)).taken_back or evidence.present(flag.name) < 1:
+        return None
+    texts = flat(evidence.table.column(flag.name)).cast(pa.string())
+    back = sorted(
+        {text for text, number in zip(texts.to_pylist(), flag.numbers, strict=False) if number == 1}
+    )
+    bought = sorted({*texts.unique().to_pylist()} - {*back})
+    if not back or not bought:
+        return None
+    rules = [
+        {"kind": "purchase", "when": flag.name, "values": bought},
+        {"kind": "return", "when": flag.name, "values": back},
+    ]
+    return WideLog(
+        rules, [f"{flag.name} ({flag.true:,} rows): taken back, so the event is a return and no purchase."]
+    )
+
+
 def rules_of_status(evidence: Evidence, status: str) -> WideLog | None:
     """Return rules for a column with the state of an order: taken back ones are returns, failed ones never were orders."""
     texts = flat(evidence.table.column(status)).cast(pa.string())
@@ -241,12 +298,8 @@ def rules_of_status(evidence: Evidence, status: str) -> WideLog | None:
         for row in pc.value_counts(texts).to_pylist()
         if row["values"] and row["values"].strip()
     }
-    back = [
-        word
-        for word in counts
-        if plain(word).replace(" ", "").startswith(_BACK) and "partial" not in plain(word)
-    ]
-    failed = [word for word in counts if plain(word).startswith(_FAILED)]
+    back = [word for word in counts if _begins(word, _BACK) and "partial" not in plain(word)]
+    failed = [word for word in counts if _begins(word, _FAILED)]
     bought = [word for word in counts if word not in {*back, *failed}]
     if not bought or not (back or failed):
         return None

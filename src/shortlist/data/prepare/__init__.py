@@ -74,7 +74,7 @@ def prepare_events(project: Project, events: pa.Table, file: str, check: Check) 
     check.raise_errors()
     plain: dict[str, Any] = {
         **dict.fromkeys(("fill_down", "guests")),
-        **{name: [] for name in ("whole_ids", "exclude", "derive")},
+        **{name: [] for name in ("whole_ids", "exclude", "derive", "guest_ids")},
         "columns": columns,
     }
     return project.model_copy(update={"data": data.model_copy(update=plain)}), events

@@ -69,7 +69,7 @@ def with_guests(events: pa.Table, data: DataSettings, file: str, check: Check) -
             field="data.user_ids",
         )
     check.notes += reading.notes
-    empty = pc.or_(reading.ids.is_null(), pc.equal(pc.fill_null(reading.ids, ""), ""))
+    empty = pc.or_(reading.ids.is_null(), pc.is_in(reading.ids, value_set=pa.array(["", *data.guest_ids])))
     numbers = read_keys(events.column(order), f"{file}: {order}", check.notes).cast(pa.string())
     guest = pc.and_(empty, numbers.is_valid())
     ids = pc.if_else(guest, pc.binary_join_element_wise(GUEST, pc.fill_null(numbers, ""), ""), reading.ids)
