@@ -19,9 +19,9 @@ from typing import Any
 
 import results
 
-SESSIONS = 12_000
+SESSIONS = 25_000
 REPEATS = 3
-LIMIT = 100.0
+LIMIT = 150.0
 """Seconds after which a measurement ends."""
 VARIANTS: dict[str, dict[str, str]] = {
     "active waiting (libgomp's default)": {"GOMP_SPINCOUNT": "300000"},

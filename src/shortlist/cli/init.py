@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shortlist.cli.terminal import console, make_table, print_text, show_problems
+from shortlist.cli.terminal import console, make_table, print_text, show_problems, step
 from shortlist.errors import ShortlistError
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def _read(folder: Path, sources: Mapping[str, str]) -> tuple[Tables, str | None]
 
     encoding = _encoding(sources.values())
     data = DataSettings.model_validate({**sources, "encoding": encoding})
-    return read_tables(data, QueryFiles.of_project(folder, sources.values())), encoding
+    with step("reading tables"):
+        return read_tables(data, QueryFiles.of_project(folder, sources.values())), encoding
 
 
 def _encoding(sources: Iterable[str]) -> str | None:
