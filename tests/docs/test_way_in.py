@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,31 +56,35 @@ def test_exports_are_read_as_they_are(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, world: World, bundle: Path) -> Path:
-    """A folder as the pages assume it: a project with its tables, a bundle, a folder of bundles."""
+    """A folder as the pages assume it: a project with its tables, a folder of bundles."""
     folder = tmp_path_factory.mktemp("shop")
     world.write(folder)
-    shutil.copytree(bundle, folder / "bundle")
     shutil.copytree(bundle, folder / "models" / Recommender.load(bundle).version)
     return folder
 
 
-def test_the_checklist_runs_from_top_to_bottom(folder: Path) -> None:
-    lines = [
-        line for block in code_blocks(HOW_TO / "before-production.md", "sh") for line in command_lines(block)
-    ]
-    assert len(lines) >= 7
+@pytest.fixture(scope="module")
+def shell(folder: Path) -> Iterator[Shell]:
+    """A shell in that folder, beside a server."""
     with Shell(folder) as shell:
         shell.run("shortlist serve models/ --store events.sqlite --port 8000")
-        answers = {line: shell.run(line) for line in lines}
+        yield shell
+
+
+def test_the_server_answers_as_those_who_come_from_gorse_expect(shell: Shell) -> None:
+    lines = [line for block in code_blocks(OTHERS, "sh") for line in command_lines(block)]
+    assert lines[0] == "shortlist serve bundle --port 8000"
+    accepted, recommended, similar = (shell.run(line) for line in lines[1:])
+    assert accepted == '{"accepted":1,"repeated":0}'
+    assert recommended.count('"item":') == similar.count('"title":') == 5
+
+
+def test_the_checklist_runs_from_top_to_bottom(shell: Shell) -> None:  # after the other: it makes keys
+    page = HOW_TO / "before-production.md"
+    lines = [line for block in code_blocks(page, "sh") for line in command_lines(block)]
+    assert len(lines) >= 7
+    answers = {line: shell.run(line) for line in lines}
     assert '"status"' in answers["curl -sf 127.0.0.1:8000/readyz"]
-
-
-def test_the_server_answers_as_those_who_come_from_gorse_expect(folder: Path) -> None:
-    with Shell(folder) as shell:
-        answers = [shell.run(line) for block in code_blocks(OTHERS, "sh") for line in command_lines(block)]
-    assert answers[1] == '{"accepted":1,"repeated":0}'
-    assert answers[2].count('"item":') == 5
-    assert answers[3].count('"title":') == 5
 
 
 def blocks_until(peer: str) -> list[str]:
