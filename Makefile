@@ -56,7 +56,6 @@ test: $(VENV)/.tested programs
 	$(MAKE) -j2 lint warm
 	$(THREADS) $(BIN)/pytest $(WORKERS)
 	@if ls tests/page/*.test.js >/dev/null 2>&1 && command -v node >/dev/null; then node --test tests/page/*.test.js; fi
-	@if [ -f mkdocs.yml ]; then $(MAKE) docs; fi
 
 # the tests in their long form: 50 kills under load, published data sets, full-size simulations
 test-full:

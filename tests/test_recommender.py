@@ -282,7 +282,7 @@ def test_propensities_are_the_policys_chances() -> None:
 def test_evaluation_report(dataset: Dataset, recommender: Recommender, world: World, full: bool) -> None:
     if not full:  # the report is tested here, not the model
         project = recommender.project
-        quick = project.rank.model_copy(update={"trees": 40})
+        quick = project.rank.model_copy(update={"trees": 40, "heads": "joint"})
         recommender = recommender.with_project(project.model_copy(update={"rank": quick}))
     report = shortlist.evaluate(recommender, dataset, truth=world.truth)
     told = report.to_json()

@@ -23,7 +23,7 @@ def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run("init", "events.parquet", "--items", "items.parquet", "--users", "users.parquet", cwd=folder)
     if not FULL:  # the commands are tested here, not the model
         with (folder / "shortlist.toml").open("a", encoding="utf-8") as project:
-            project.write("\n[rank]\ntrees = 20\n")
+            project.write('\n[rank]\ntrees = 20\nheads = "joint"\n')
     return folder
 
 

@@ -107,6 +107,14 @@ def test_graded_and_past(tmp_path: Path) -> None:
     assert any("go to items that the person already has" in c for c in report.warnings)
 
 
+def test_repeated_rows_of_the_items_table_are_named() -> None:
+    items = pd.DataFrame({"item_id": ["x", "y", "z", "y"], "genre": ["g", "h", "g", "k"]})
+    with pytest.raises(
+        DataError, match=r"items: 1 rows repeat an id in item_id \(for example rows 2 and 4: y\)"
+    ):
+        judged({"one": ONE}, items=items, k=2)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

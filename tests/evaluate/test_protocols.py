@@ -134,7 +134,7 @@ def test_sampled_candidates_are_refused_with_the_reason(dataset: Dataset, projec
 @pytest.fixture(scope="module")
 def small(project: Project) -> Project:
     """Quick to train: few trees."""
-    rank = project.rank.model_copy(update={"trees": size(10, 20)})
+    rank = project.rank.model_copy(update={"trees": size(10, 20), "heads": "joint"})
     return with_(project.model_copy(update={"rank": rank}), people=200, bootstrap=100)
 
 
@@ -264,7 +264,7 @@ def test_the_target_in_a_feature_is_named() -> None:
         *settings["features"],
         {"name": "watched_before", "kind": "custom", "function": "looked_up", "inputs": inputs},
     ]
-    settings["rank"] = {"examples": "impressions", "trees": 20}
+    settings["rank"] = {"examples": "impressions", "trees": 20, "heads": "joint"}
     numbered = {
         role: getattr(world, role).append_column("number", pa.array(np.arange(getattr(world, role).num_rows)))
         for role in ("items", "users")

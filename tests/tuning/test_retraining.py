@@ -33,7 +33,7 @@ from shortlist.tuning.gate import retrain, run_gate
 def long_world() -> World:
     world = make_movies(users=600, items=200, sessions=5_000, days=40, seed=5)
     quick = {
-        "rank": {"trees": 20},
+        "rank": {"trees": 20, "heads": "joint"},
         "evaluate": {"bootstrap": 200},
     }  # the mechanism is tested here, not the model
     return replace(world, settings={**world.settings, **quick})
@@ -260,7 +260,7 @@ def test_the_gate(early: World, trained: Path, store: EventStore) -> None:
         {
             **early.settings,
             "retrieve": {"candidates": 10, "sources": [{"model": "content"}]},
-            "rank": {"trees": 1, "learning_rate": 0.001},
+            "rank": {"trees": 1, "learning_rate": 0.001, "heads": "joint"},
         }
     )
     worse = run_gate(broken, more.dataset, Recommender.load(trained))
@@ -293,7 +293,7 @@ def test_from_a_terminal(early: World, whole: Dataset, cut: int, tmp_path: Path)
     worse = {
         **early.settings,
         "retrieve": {"candidates": 10, "sources": [{"model": "popular"}]},
-        "rank": {"trees": 1, "learning_rate": 0.001, "examples": "impressions"},
+        "rank": {"trees": 1, "learning_rate": 0.001, "heads": "joint", "examples": "impressions"},
     }
     right = project.read_text(encoding="utf-8")
     project.write_text(write_toml(worse, "worse"), encoding="utf-8")

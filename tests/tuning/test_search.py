@@ -35,7 +35,9 @@ def video() -> Any:
     if FULL:
         return make_video(users=500, items=300, sessions=6_000, days=20, seed=2)
     made = make_video(users=200, items=120, sessions=1_500, days=20, seed=2)
-    return replace(made, settings={**made.settings, "rank": {**made.settings["rank"], "trees": 20}})
+    return replace(
+        made, settings={**made.settings, "rank": {**made.settings["rank"], "trees": 20, "heads": "joint"}}
+    )
 
 
 def test_a_study_goes_on_where_it_stopped(full: bool, tmp_path: Path) -> None:
@@ -45,7 +47,9 @@ def test_a_study_goes_on_where_it_stopped(full: bool, tmp_path: Path) -> None:
         else deterministic(make_movies(users=200, items=120, sessions=1_500, days=60, seed=3))
     )
     project, dataset = world.project(), world.dataset()
-    project = project.model_copy(update={"rank": project.rank.model_copy(update={"trees": 20})})
+    project = project.model_copy(
+        update={"rank": project.rank.model_copy(update={"trees": 20, "heads": "joint"})}
+    )
     seen: list[float] = []
     first = tune(project, dataset, 2, tmp_path / "s.sqlite", lambda what, share: seen.append(share))
     assert seen[-1] == 1.0

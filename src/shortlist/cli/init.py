@@ -32,7 +32,7 @@ def _column(what: str) -> typer.models.OptionInfo:
 EventsArgument = Annotated[
     str,
     typer.Argument(
-        help="The export: a .parquet, .csv, .tsv or .inter file, a .sql file with a query, or a MovieLens folder."
+        help="The export: a .parquet, .csv, .tsv, .jsonl or .inter file, a .sql file with a query, or a MovieLens folder."
     ),
 ]
 TimeFormatOption = Annotated[

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tomlkit.items import AoT, Item, Table
 
 COMMENTS = {
-    "data": "Where the tables are: .parquet, .csv, .tsv, .inter, a MovieLens folder, a SQL query, or a .sql file with one.\n"
+    "data": "Where the tables are: .parquet, .csv, .tsv, .jsonl, .inter, a MovieLens folder, a SQL query, or a .sql file with one.\n"
     "Relative names are relative to this file. `shortlist check` reports what it finds in the tables.",
     "data.columns": "Column names of the events table. Only user and item are required.",
     "data.fill_down": "Columns that are blank in the further lines of an order have the value of its first line.",

@@ -14,13 +14,27 @@ from shortlist.config.data import is_query
 from shortlist.engines.confined import QueryFiles, check_select, confine, is_file, refusal
 from shortlist.engines.delimited import Verbatim, identifies, read_delimited
 from shortlist.engines.encoding import in_utf8
+from shortlist.engines.json_lines import is_json, read_json
 from shortlist.engines.parquet import read_parquet
 from shortlist.engines.plain_types import plain_table
 from shortlist.engines.reading import TableReading
 from shortlist.errors import DataError
 from shortlist.threads import thread_limit
 
-FILES = {".parquet", ".csv", ".tsv", ".txt", ".gz", ".inter", ".duckdb", ".db", ".sql"}
+FILES = {
+    ".parquet",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".gz",
+    ".inter",
+    ".duckdb",
+    ".db",
+    ".sql",
+}
 """Suffixes of file names. With a database, any other name that is not a file is a table, such as `schema.table`."""
 _TEXT_FILE = re.compile(
     r"read_csv|read_json|read_ndjson|\.(?:csv|tsv|txt|json|jsonl|ndjson)\b", re.IGNORECASE
@@ -103,7 +117,7 @@ def read_source(
     Parameters
     ----------
     source
-        A file (.parquet, .csv, .tsv, .txt), a folder of Parquet files, a table of `database`, or a SQL query: one SELECT
+        A file (.parquet, .csv, .tsv, .txt, .json, .jsonl), a folder of Parquet files, a table of `database`, or a SQL query: one SELECT
         statement, which can be the text of a .sql file.
     database
         A DuckDB file.
@@ -141,16 +155,16 @@ def _read(
         suffix = "".join(path.suffixes[-2:]).lower()
         if suffix.endswith(".parquet") or path.is_dir():
             return read_parquet(connection, path, source)
+        if is_json(path):
+            return read_json(connection, path, source, verbatim)
         if any(kind in suffix for kind in (".csv", ".tsv", ".txt")):
             with in_utf8(path, source, encoding) as (readable, notes):
                 reading = read_delimited(connection, readable, source, verbatim)
             return replace(reading, notes=(*notes, *reading.notes))
     if suffix.endswith((".duckdb", ".db")):
         raise DataError(f"{source} is a database: name it in data.database, and the table in data.events")
-    if suffix.endswith((".json", ".jsonl", ".ndjson")):
-        raise DataError(f"{source}: name the query SELECT * FROM read_json('{source}') instead of the file")  # noqa: S608 - a message
     raise DataError(
-        f"{source}: this kind of file cannot be read; use .parquet, .csv, .tsv, .inter, or a MovieLens folder"
+        f"{source}: this kind of file cannot be read; use .parquet, .csv, .tsv, .jsonl, .inter, or a MovieLens folder"
     )
 
 

@@ -148,6 +148,20 @@ def refuse_other_type(ids: pa.Array, name: str, others: pa.Array, other: str, ro
         )
 
 
+def refuse_repeated(ids: pa.Array, name: str, column: str) -> None:
+    """Raise `DataError` where two rows of a table of items or users have the same id: which of them counts is not known."""
+    codes = np.asarray(ids.dictionary_encode().indices)
+    order = np.argsort(codes, kind="stable")
+    again = np.flatnonzero(np.diff(codes[order]) == 0)
+    if len(again):
+        first, second = (int(row) for row in order[again[0] : again[0] + 2])
+        raise DataError(
+            f"{name}: {len(again):,} rows repeat an id in {column} (for example rows {first + 1} and {second + 1}: "
+            f"{shown(ids[first])}); keep one row for each",
+            field=column,
+        )
+
+
 def _refuse(table: pa.Table, column: str, name: str, rows: NDArray[np.intp], what: str) -> None:
     if len(rows):
         value = str(shown(table.column(column)[int(rows[0])]))

@@ -22,6 +22,7 @@ from shortlist.evaluate.external_columns import (
     numbers_of,
     read_rows,
     refuse_other_type,
+    refuse_repeated,
     times_of,
 )
 from shortlist.evaluate.fold import REAL_TIME, Fold
@@ -186,7 +187,9 @@ class _EntityTable:
     @classmethod
     def read(cls, source: Any, id_role: str, role: str) -> _EntityTable:
         table = read_rows(source, role)
-        return cls(table, id_array(table.column(str(column_of(table, id_role, role))), role), role)
+        ids = ids_of(table, id_role, role)
+        refuse_repeated(ids, role, str(column_of(table, id_role, role)))
+        return cls(table, ids, role)
 
     def attributes(self, codes: IdMap) -> dict[str, Attribute]:
         """The categories and lists, for the rows of `codes`."""
