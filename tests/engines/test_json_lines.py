@@ -23,7 +23,8 @@ def written(folder: Path, *lines: str, name: str = "events.jsonl") -> str:
 
 
 def rows(source: str) -> list[dict[str, Any]]:
-    return read_source(source).table.to_pylist()
+    found: list[dict[str, Any]] = read_source(source).table.to_pylist()
+    return found
 
 
 def test_values_keep_their_form(tmp_path: Path) -> None:

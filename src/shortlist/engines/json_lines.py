@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from shortlist.engines.confined import exact_name
 from shortlist.engines.delimited import Verbatim
-from shortlist.engines.parquet import exact_name
 from shortlist.engines.reading import BadLine, TableReading, bad_lines_error
 from shortlist.errors import DataError
 
@@ -32,9 +32,7 @@ _NUMBERS = _WHOLE | {"DOUBLE"}
 
 @dataclass(frozen=True)
 class _Column:
-    """A column: where its values are, as keys from the outermost on, the types that they have, and whether whole numbers fit into
-    64 bits.
-    """
+    """A column: the keys of its values from the outermost on, their types, and whether whole numbers fit into 64 bits."""
 
     keys: tuple[str, ...]
     types: frozenset[str]
@@ -115,10 +113,10 @@ def _objects(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[BadLine
     connection.execute(f"CREATE TEMP TABLE lines AS {_LINES}", [exact_name(path)])
     good = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
     connection.execute(
-        f"CREATE TEMP TABLE objects AS SELECT number, line::JSON AS value FROM lines WHERE {good}"
+        f"CREATE TEMP TABLE objects AS SELECT number, line::JSON AS value FROM lines WHERE {good}"  # noqa: S608 - a constant
     )
     rows = connection.sql(
-        f"SELECT number, line FROM lines WHERE trim(line) <> '' AND NOT ({good}) ORDER BY number"
+        f"SELECT number, line FROM lines WHERE trim(line) <> '' AND NOT ({good}) ORDER BY number"  # noqa: S608 - a constant
     ).fetchall()
     return tuple(BadLine(number, "no JSON object", line) for number, line in rows)
 
