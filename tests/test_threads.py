@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -138,6 +140,14 @@ def test_busy_cores_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Path, "read_text", lambda _self, encoding: next(samples))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert threads._busy_cores() == pytest.approx(0.8)  # 7 and 1 of 10 ticks; core 9 is none of ours
+
+
+def test_a_forked_process_boosts_with_one_thread() -> None:
+    importlib.import_module("xgboost")
+    shortlist.set_threads(2)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(threads.openmp_threads) == 1
+    assert threads.openmp_threads() == 2
 
 
 @pytest.mark.parametrize("limit", [1, 2])

@@ -31,6 +31,8 @@ FEW_CORES = 2
 """Up to this many cores are used whatever others do: with two, half of them is as slow as both shared."""
 SAMPLE_SECONDS, TICKS = 0.1, 100
 """How long is measured which cores are busy, and the ticks of a second in which Linux counts."""
+OPENMP = ("xgboost", "faiss")
+"""Modules that bring OpenMP and keep their threads."""
 _LIBRARIES = ("numpy", "scipy", "sklearn", "faiss", "xgboost", "pyarrow")
 """Modules that bring threads of their own: BLAS, OpenMP, Arrow."""
 
@@ -46,6 +48,7 @@ class _Limit:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.forked = False
         self._applied: tuple[int | None, tuple[bool, ...]] = None, ()
         self._pools: Any = None
         self._arrow_threads = 0
@@ -59,6 +62,10 @@ class _Limit:
             self._limit_numba(None)
         else:
             self.apply()
+
+    def begin_in_child(self) -> None:
+        """Remember that OpenMP would wait for threads that only the parent has."""
+        self.forked = any(module in sys.modules for module in OPENMP)
 
     def apply(self) -> None:
         """Limit the libraries that are loaded. Repeated calls cost microseconds."""
@@ -98,6 +105,8 @@ class _Limit:
 
 
 _LIMIT = _Limit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_LIMIT.begin_in_child)
 
 
 def set_threads(number: int | None) -> None:
@@ -159,8 +168,11 @@ def openmp_threads() -> int:
     """Return what XGBoost and faiss take for the number of threads; 0: as OpenMP says, which reads OMP_NUM_THREADS.
 
     Without a limit, cores on which others compute are left to them: each loop ends with its slowest thread, so that one thread that
-    shares its core doubles the time. Where more than half of the cores are busy, all are used, and shared.
+    shares its core doubles the time. Where more than half of the cores are busy, all are used, and shared. In a forked process it
+    is one.
     """
+    if _LIMIT.forked:
+        return 1
     limit = thread_limit()
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     own = int(first) if first.isdigit() else 0

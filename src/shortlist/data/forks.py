@@ -17,10 +17,10 @@ import time
 from typing import Protocol
 from weakref import WeakSet
 
+from shortlist.threads import OPENMP
+
 FORK_SECONDS = 10.0
 """Seconds for which a fork waits at most: the thread that forks may itself hold one of the locks."""
-OPENMP = ("xgboost", "faiss")
-"""Modules that bring OpenMP."""
 
 
 class ForkLock(Protocol):
