@@ -2,6 +2,7 @@
 import { element } from "./dom.js";
 
 const PATTERNS = 4;
+const HUES = 235, FIRST_HUE = 150;  // from green by blue and red to orange: between, dark colours are muddy
 const ARTICLES = new Set("a an the der die das ein eine le la les un une el los il lo gli o os as de het".split(" "));
 
 // A whole number from 0 that belongs to a text; the same one each time (FNV-1a).
@@ -14,8 +15,8 @@ export function hashOf(text) {
 // Hue (0 to 359), pattern and tilt of the fallback of an item. Items of one category have hues near each other.
 export function lookOf(item, category) {
   const own = hashOf(`item ${item}`);
-  const hue = category ? hashOf(category) % 360 + own % 41 - 20 : own % 360;
-  return { hue: (hue + 360) % 360, pattern: (own >>> 4) % PATTERNS, tilt: (own >>> 11) % 180 };
+  const hue = category ? hashOf(category) % HUES + own % 41 - 20 : own % HUES;
+  return { hue: (FIRST_HUE + hue) % 360, pattern: (own >>> 4) % PATTERNS, tilt: (own >>> 11) % 180 };
 }
 
 // The first letters of the first two words that say something: `Der große Rucksack` → `GR`.
