@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from shortlist.data.dataset import Dataset
 from shortlist.data.guess import guess, guess_project
 from shortlist.data.guess.choices import Choices, Question
 from shortlist.data.guess.names import words
@@ -248,3 +249,38 @@ def test_columns_whose_names_say_nothing_are_the_likeliest() -> None:
     guessed = guess(table)
     assert (guessed.project.data.columns.user, guessed.project.data.columns.item) == ("x1", "feature")
     assert "x1 is taken as the user; it could also be feature (--user)." in guessed.notes["data.columns"]
+
+
+def test_items_in_lists_of_structs() -> None:
+    rows = [
+        {
+            "user_pseudo_id": f"u{k % 17}",
+            "event_timestamp": 1_750_000_000_000_000 + k,
+            "event_name": ["view_item", "purchase", "page_view"][k % 3],
+            "device": {"category": ["mobile", "desktop"][k % 2]},
+            "items": []
+            if k % 3 == 2
+            else [
+                {
+                    "item_id": f"p{k % 11}",
+                    "item_name": f"Mug {k % 11}",
+                    "price": 2.5 + k % 11,
+                    "quantity": 1 + k % 2,
+                }
+            ],
+        }
+        for k in range(3 * N)
+    ]
+    project = guess_project(rows)
+    columns = project.data.columns
+    assert (project.data.unnest, columns.item, columns.value, columns.quantity) == (
+        "items",
+        "items.item_id",
+        "items.price",
+        "items.quantity",
+    )
+    assert dict(project.data.context) == {"device.category": "category"}
+    assert project.items is not None
+    assert project.items.title == "items.item_name"
+    dataset = Dataset.from_frames(rows, project=project)
+    assert (dataset.check.kept, dataset.check.set_aside) == (2 * N, {"without items": N})

@@ -317,3 +317,39 @@ def test_a_time_of_day_that_is_none_is_set_aside() -> None:
     check = read(table, {"clock": "at"}).check
     assert check.set_aside == {"with unreadable time": 1}
     assert "at=25:00" in check.problems[0].examples[0]
+
+
+NESTED = [
+    {
+        "u": "a",
+        "t": BASE,
+        "device": {"kind": "tv", "os": {"name": "x"}},
+        "items": [{"id": "p1", "n": 2}, {"id": "p2", "n": 1}],
+    },
+    {"u": "b", "t": BASE + 1, "device": {"kind": "web", "os": {"name": "y"}}, "items": []},
+    {
+        "u": "c",
+        "t": BASE + 2,
+        "device": {"kind": "tv", "os": {"name": "y"}},
+        "items": [{"id": "p1", "n": None}],
+    },
+]
+
+
+def test_elements_of_a_list_are_rows_and_fields_of_structs_are_columns() -> None:
+    context = {"device.kind": "category", "device.os.name": "category"}
+    columns = {"user": "u", "item": "items.id", "timestamp": "t", "value": "items.n"}
+    dataset = read(NESTED, columns, unnest="items", context=context)
+    nan = pytest.approx(float("nan"), nan_ok=True)
+    assert [(user, item, value) for user, item, _, _, value in told(dataset)] == [
+        ("a", "p1", 2),
+        ("a", "p2", 1),
+        ("c", "p1", nan),
+    ]
+    assert dataset.check.set_aside == {"without items": 1}
+    assert dataset.check.problems[0].examples == ["row 2"]
+    assert list(dataset.log.context) == list(context)
+    with pytest.raises(DataError, match=r"data\.unnest needs lists of structs"):
+        read(NESTED, columns, unnest="device")
+    with pytest.raises(DataError, match="did you mean 'items'"):
+        read(NESTED, columns, unnest="item")

@@ -82,6 +82,9 @@ class DataSettings(Settings):
     another form are set aside. Default: found out from all dates of a column."""
     whole_ids: list[str] = Field(default_factory=list)
     """Columns of ids that another program has written as 17850.0; they are read as 17850."""
+    unnest: str | None = None
+    """Column with a list of structs, such as the `items` of web analytics: each of its elements is a row, and their fields are columns
+    such as `items.item_id`. Rows with an empty list are set aside."""
     fill_down: FilledDown | None = None
     """Columns that are blank in the further lines of an order (`[data.fill_down]`)."""
     exclude: list[ExcludedRows] = Field(default_factory=list)
@@ -133,7 +136,7 @@ class DataSettings(Settings):
             *self.context,
             *self.whole_ids,
         }
-        used |= {rule.column for rule in self.exclude} | {self.guests} - {None}
+        used |= {rule.column for rule in self.exclude} | {*filter(None, [self.guests, self.unnest])}
         if self.fill_down is not None:
             used |= {*self.fill_down.columns, *filter(None, [self.fill_down.by])}
         return used | {name for rule in self.derive for name in rule.columns}

@@ -20,7 +20,9 @@ def report_reading(tables: Tables, project: Project, check: Check) -> None:
             check.notes += [note if note.startswith(file) else f"{file}: {note}" for note in reading.notes]
             _report_lines(role, file, reading.bad_lines, check)
         if table is not None:
-            unused = [field for field in table.schema if field.name not in _used(project, role)]
+            used = _used(project, role)
+            used |= {name.partition(".")[0] for name in used}  # the field of a struct
+            unused = [field for field in table.schema if field.name not in used]
             if unused:
                 names = ", ".join(_named(field) for field in unused)
                 check.notes.append(f"{file}: the project does not use {names}")

@@ -23,12 +23,15 @@ from shortlist.data.guess.names import concepts
 from shortlist.data.guess.of_items import items_of_log
 from shortlist.data.guess.orders import FEW_BLANKS, blank_further_lines, find_order, find_services
 from shortlist.data.guess.roles import Roles, guess_roles
+from shortlist.data.guess.scores import SURE, score_item
 from shortlist.data.guess.value import Meaning
 from shortlist.data.guess.visitors import find_visitor, ids_of_nobody
 from shortlist.data.guess.wide import WideLog, find_slate, find_wide, rules_of_flag, rules_of_status
 from shortlist.data.numbers import is_numeric, is_text, line_values, read_numbers
 from shortlist.data.prepare import prepare_events
+from shortlist.data.prepare.nested import is_list_of_structs, unnest, with_fields
 from shortlist.data.prepare.rows import fill_down
+from shortlist.data.row_marks import ROW
 
 GUESTS = (
     "The ids of users are whole numbers. To train also on visitors without such an id, who send texts (guest-7f3a), "
@@ -80,7 +83,8 @@ class LogDraft:
 
     def kinds(self) -> EventKinds:
         """Return the kinds of the events that the rows make."""
-        data = {**self.data, "context": {}, "fill_down": None}  # the cells of `events` are filled
+        # the cells of `events` are filled, and its lists are rows
+        data = {**self.data, "context": {}, "fill_down": None, "unnest": None}
         project, events = prepare_events(parse_project({"data": data}), self.events, "events", Check())
         columns = project.data.columns
         value = self.roles.value
@@ -105,13 +109,19 @@ def _value_of(events: pa.Table, name: str, quantity: str | None, log: LogDraft) 
 
 def draft_log(events: pa.Table, tables: Mapping[str, pa.Table], choices: Choices) -> LogDraft:
     """Guess `[data]` for events and the tables beside them."""
+    events, nested = _flattened(events)
     events, filled = _filled(events, choices)
     items, users = tables.get("items"), tables.get("users")
     roles = guess_roles(events, choices, items, users)
     told = _with_ids(events, roles)
     if told is not events:
         events, roles = told, guess_roles(told, choices, items, users)
-    log = LogDraft(events, roles, {"events": "events"})
+    log = LogDraft(events, roles, {"events": "events", **({"unnest": nested} if nested else {})})
+    if nested:
+        log.say(
+            "data",
+            f"Each element of {nested} is a row, and its fields are columns such as {nested}.… (unnest).",
+        )
     _derive(log)
     _guests(log)
     _whole_ids(log)
@@ -136,6 +146,27 @@ def draft_log(events: pa.Table, tables: Mapping[str, pa.Table], choices: Choices
     _position(log)
     _currencies(log)
     return log
+
+
+def _flattened(events: pa.Table) -> tuple[pa.Table, str | None]:
+    """Make columns of the fields of structs, and rows of the elements of a list that holds the items, if one does."""
+    events = _fields_only(events)
+    evidence = Evidence(events)
+    if any(score_item(name, evidence) >= SURE for name in events.column_names):
+        return events, None
+    for column in events.schema:
+        if is_list_of_structs(column.type):
+            names = [f"{column.name}.{one.name}" for one in column.type.value_type]
+            if any(concepts(name) >= {"item", "id"} for name in names):
+                rows = unnest(events, column.name, "events", Check()).drop_columns([ROW])
+                return _fields_only(rows), column.name
+    return events, None
+
+
+def _fields_only(events: pa.Table) -> pa.Table:
+    """Replace structs by their fields."""
+    structs = [column.name for column in events.schema if pa.types.is_struct(column.type)]
+    return with_fields(events).drop_columns(structs)
 
 
 def _filled(events: pa.Table, choices: Choices) -> tuple[pa.Table, FilledDown | None]:

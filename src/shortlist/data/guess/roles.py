@@ -179,7 +179,13 @@ def _line_value(roles: Roles, events: pa.Table, choices: Choices) -> ValueColumn
     """Return the amount of an order line: its own column, or price × pieces; None where the table holds no order lines."""
     found = roles.lines_of_orders
     rated = any(one.meaning is Meaning.RATING for one in roles.candidates)
-    if not found.is_one or roles.columns["kind"] is not None or rated:
+    named = any(one.meaning is Meaning.GENERIC for one in roles.candidates)
+    several = roles.columns["kind"] is not None
+    if (
+        not found.is_one
+        or rated
+        or (several and (named or not found.quantity or not found.price or found.total))
+    ):
         return None
     quantity = choices.columns.get("quantity") or found.quantity
     price = found.price or found.total

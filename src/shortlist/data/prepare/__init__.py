@@ -16,6 +16,7 @@ from shortlist.data.check import Check, missing_column
 from shortlist.data.prepare.derived import derive_events
 from shortlist.data.prepare.entities_of_events import entities_of_events
 from shortlist.data.prepare.guests import plain_ids, with_guests
+from shortlist.data.prepare.nested import unnest, with_fields
 from shortlist.data.prepare.rows import exclude_rows, fill_down
 from shortlist.data.tables import Tables
 
@@ -57,7 +58,10 @@ def prepare(project: Project, tables: Tables, check: Check) -> tuple[Project, Ta
 def prepare_events(project: Project, events: pa.Table, file: str, check: Check) -> tuple[Project, pa.Table]:
     """Return a project and an events table in which each row is one event; the arguments themselves where nothing is declared."""
     data = project.data
-    if not (data.whole_ids or data.fill_down or data.exclude or data.guests or data.derive):
+    if data.unnest:
+        events = unnest(events, data.unnest, file, check)
+    events = with_fields(events, _names(project))
+    if not (data.unnest or data.whole_ids or data.fill_down or data.exclude or data.guests or data.derive):
         return project, events
     _check_columns(data, events, file, check)
     if data.fill_down is not None:
@@ -73,11 +77,20 @@ def prepare_events(project: Project, events: pa.Table, file: str, check: Check) 
         events, columns = derive_events(events, data, file, check)
     check.raise_errors()
     plain: dict[str, Any] = {
-        **dict.fromkeys(("fill_down", "guests")),
+        **dict.fromkeys(("fill_down", "guests", "unnest")),
         **{name: [] for name in ("whole_ids", "exclude", "derive", "guest_ids")},
         "columns": columns,
     }
     return project.model_copy(update={"data": data.model_copy(update=plain)}), events
+
+
+def _names(project: Project) -> set[str]:
+    """The columns of the events that the project names."""
+    names = set(project.data.used_columns)
+    for settings in (project.items, project.users):
+        if settings is not None and settings.from_events:
+            names |= {settings.title or settings.id, *settings.attributes}
+    return names
 
 
 def _check_columns(data: DataSettings, events: pa.Table, file: str, check: Check) -> None:
