@@ -158,7 +158,12 @@ def test_returns_are_seen_in_whichever_column_has_them() -> None:
 
 def test_what_came_of_an_event_is_no_context() -> None:
     events = table(
-        value=[3.5, 120.25], like=[1, 0], hate=[0, 1], coupon_disc=[0.5, 0], hour=[1, 2], device=["a", "b"]
+        value=[3.5, 120.25],
+        like=[1, 0],
+        hate=[0, 1],
+        coupon_disc=[0.5, 0],
+        hour=[1, 2, 3],
+        device=["a", "b", "c"],
     )
     project = guess_project(events)
     assert dict(project.data.context) == {"hour": "number", "device": "category"}

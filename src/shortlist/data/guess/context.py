@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shortlist.data.guess.columns import comes_with_event, is_outcome, normal, value_meaning
-from shortlist.data.guess.evidence import Evidence
+from shortlist.data.guess.evidence import SETTLED, Evidence
 from shortlist.data.guess.names import concepts
 from shortlist.data.guess.roles import Roles
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
@@ -19,6 +19,13 @@ MOST_WORDS = 1000
 """A context column has at most this many distinct texts."""
 REPEATED = 50
 """An attribute of items, and a column of one value, is recognised from this many repeated events on."""
+
+MOST_RESULTS = 5
+"""A column with more values than this holds no results of events, but amounts."""
+MOST_REASONS = 50
+"""A column with more values than this is no reason of a result."""
+MOST_GUESSED = 0.95
+"""Where one result is as frequent as this, that a column goes with it says nothing."""
 
 
 def guess_context(
@@ -45,6 +52,7 @@ def guess_context(
     """
     assert roles.evidence is not None
     outcomes = {one.name for one in roles.outcomes}
+    results = _results_of(roles)
     context: dict[str, str] = {}
     left: dict[str, list[str]] = {}
     for column in events.column_names:
@@ -56,6 +64,8 @@ def guess_context(
             reason = "the number of the order"
         elif column not in outcomes and not comes_with_event(column) and not (text and is_outcome(column)):
             kind, reason = _kind_of(events, column, roles, roles.evidence)
+            told = next((name for name in results if kind and _tells(roles.evidence, column, name)), None)
+            kind, reason = (None, f"it tells {told}, which a request cannot know") if told else (kind, reason)
         if kind is None:
             left.setdefault(reason, []).append(column)
         else:
@@ -65,6 +75,28 @@ def guess_context(
         roles.lines.append(f"Context of an event, which a request gives, too: {named}.")
     roles.lines += [f"Not used: {', '.join(names)} ({reason})." for reason, names in left.items()]
     return context
+
+
+def _results_of(roles: Roles) -> list[str]:
+    """Return the columns with a few results of an event, such as `skipped`: the value, and others that could be it."""
+    assert roles.evidence is not None
+    value = [] if roles.value is None else [roles.value.name]
+    names = [
+        name for name in (*value, *(one.name for one in roles.outcomes)) if roles.evidence.is_plain(name)
+    ]
+    return [name for name in names if 2 <= roles.evidence.distinct(name) <= MOST_RESULTS]
+
+
+def _tells(evidence: Evidence, column: str, result: str) -> bool:
+    """Return whether the values of a column go with one result each, as the reason why a film ended tells whether it was skipped."""
+    first, second = evidence.codes(column), evidence.codes(result)
+    both = (first >= 0) & (second >= 0)
+    if both.sum() < REPEATED or not 2 <= evidence.distinct(column) <= MOST_REASONS:
+        return False
+    counts = np.zeros((evidence.distinct(column), evidence.distinct(result)))
+    np.add.at(counts, (first[both], second[both]), 1)
+    guessed, best = counts.sum(0).max() / counts.sum(), counts.max(1).sum() / counts.sum()
+    return bool(guessed < MOST_GUESSED and best >= SETTLED)
 
 
 def _kind_of(events: pa.Table, column: str, roles: Roles, evidence: Evidence) -> tuple[str | None, str]:

@@ -11,13 +11,15 @@ import pyarrow.compute as pc
 
 from shortlist.data.event_columns import flat
 from shortlist.data.guess.columns import normal
-from shortlist.data.guess.evidence import Evidence
+from shortlist.data.guess.evidence import REPEATED, SETTLED, Evidence
 from shortlist.data.guess.languages import ODD_CODES, SERVICE_FILLERS, SERVICE_PAIRS, SERVICES
 from shortlist.data.guess.names import concepts, plain, unknown_words, words
 from shortlist.data.numbers import read_numbers
 
 MOST_SERVICES = 60
 """A declaration of rows that are no items lists at most so many values."""
+MOST_SERVICE_LINES = 0.6
+"""More lines than this share are no services: a line of postage beside each article makes one half."""
 FEW_BLANKS = 0.002
 """Fewer blank cells than this share of the rows are faults rather than guests."""
 _NUMBERED = r"^[#A-Za-z\-_/]{0,8}\d{2,}[A-Za-z\d\-_/.]*$"
@@ -70,6 +72,22 @@ def find_order(evidence: Evidence) -> str | None:
         if better and evidence.is_plain(name) and evidence.distinct(name) > max(2, 0.02 * evidence.rows):
             best = (score, name)
     return None if best is None else best[1]
+
+
+def order_by_values(evidence: Evidence, user: str, time: str | None, taken: set[str]) -> str | None:
+    """Return the column whose values stand on several rows of one user and one moment: the number of the order, whatever its name."""
+    if time is None or evidence.rows < REPEATED:
+        return None
+    names: list[str] = evidence.table.column_names
+    for name in names:
+        if name in taken or not evidence.is_plain(name) or not _are_numbers(evidence, name):
+            continue
+        several = 0.02 * evidence.rows < evidence.distinct(name) < 0.98 * evidence.rows
+        if several and evidence.settles(name, time) and not evidence.settles(user, name):
+            known_user = evidence.settled(name, user)
+            if known_user >= SETTLED and not evidence.settles(user, time):
+                return name
+    return None
 
 
 def _are_numbers(evidence: Evidence, name: str) -> bool:
@@ -188,8 +206,9 @@ def find_services(events: pa.Table, item: str, title: str | None) -> ServiceLine
     rows = list(
         zip(pairs.column("code").to_pylist(), names, pairs.column("count_all").to_pylist(), strict=True)
     )
-    with_digits = sum(count for code, _, count in rows if code and re.search(r"\d", code)) > 0.9 * sum(
-        r[2] for r in rows
+    others = [(code, count) for code, _, count in rows if code and not is_service(code)]
+    with_digits = sum(count for code, count in others if re.search(r"\d", code)) > 0.9 * sum(
+        count for _, count in others
     )
     total: dict[str, int] = {}
     services: dict[str, int] = {}
@@ -205,7 +224,11 @@ def find_services(events: pa.Table, item: str, title: str | None) -> ServiceLine
         ):
             services[code] = services.get(code, 0) + count
     values = [code for code, count in services.items() if count >= 0.5 * total[code]]
-    if not values or sum(total[code] for code in values) > 0.3 * len(codes) or len(values) > MOST_SERVICES:
+    if (
+        not values
+        or sum(total[code] for code in values) > MOST_SERVICE_LINES * len(codes)
+        or len(values) > MOST_SERVICES
+    ):
         return None
     values.sort(key=lambda code: (-total[code], code))
     return ServiceLines(item, values, sum(total[code] for code in values))

@@ -29,7 +29,7 @@ from shortlist.data.guess.columns import (
     value_meaning,
 )
 from shortlist.data.guess.evidence import Evidence
-from shortlist.data.guess.orders import OrderLines, find_lines, find_order
+from shortlist.data.guess.orders import OrderLines, find_lines, find_order, order_by_values
 from shortlist.data.guess.scores import MARGIN, SURE, by_values, ranked, score_item, score_time, score_user
 from shortlist.data.guess.value import Meaning
 from shortlist.data.guess.values import explain_value, pick_value
@@ -138,6 +138,8 @@ def guess_roles(
         )
     answers = _take_kind(roles, events)
     roles.lines_of_orders = find_lines(evidence, set(roles.used))
+    if roles.order is None and roles.lines_of_orders.is_one:
+        roles.order = order_by_values(evidence, user, roles.columns["timestamp"], set(roles.used))
     roles.lines_of_orders.order = roles.order
     candidates = value_columns(events, roles.used)
     roles.candidates = candidates

@@ -1,0 +1,55 @@
+"""What the guess takes from values alone: numbers of orders, many lines of postage, reasons that tell the result of an event."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from shortlist.data.guess import guess_project
+
+
+def order_lines() -> pa.Table:
+    """200 orders of one or two articles, each with a line of postage; `increment` numbers the orders; one in ten has no user."""
+    rows: list[tuple[int, str, str, str, str, int, float]] = []
+    for order in range(200):
+        user = "" if order % 10 == 0 else f"u{order % 17}"
+        moment = (datetime(2025, 3, 1) + timedelta(hours=5 * order)).isoformat()
+        for line in range(1 + order % 2):
+            number = (order * 7 + line * 3) % 30
+            rows.append((100_000 + order, user, moment, f"SKU-{number:03d}", f"Lamp {number}", 1, 9.5))
+        rows.append((100_000 + order, user, moment, "shipping", "Shipping & Handling", 1, 4.9))
+    names = ("increment", "customer_email", "created_at", "sku", "name", "qty", "price")
+    return pa.table({name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
+
+
+def test_a_number_on_all_lines_of_one_user_and_moment_is_that_of_the_order() -> None:
+    project = guess_project(order_lines())
+    assert project.data.guests == "increment"
+    assert "increment" not in project.data.context
+    # without amounts the rows are no order lines
+    plain = guess_project(order_lines().drop_columns(["qty", "price"]))
+    assert plain.data.guests is None
+
+
+def test_postage_may_be_every_second_line() -> None:
+    rules = guess_project(order_lines()).data.exclude
+    assert [(rule.column, list(rule.values)) for rule in rules] == [("sku", ["shipping"])]
+
+
+def test_a_column_that_tells_the_result_is_no_context() -> None:
+    n = 400
+    skipped = [row % 3 == 0 for row in range(n)]
+    events = pa.table(
+        {
+            "user_id": [f"u{row % 23}" for row in range(n)],
+            "item_id": [f"i{row * 7 % 31}" for row in range(n)],
+            "timestamp": [1_750_000_000 + 60 * row for row in range(n)],
+            "skipped": skipped,
+            "reason_end": [
+                "fwdbtn" if no else ("trackdone", "remote")[row % 2] for row, no in enumerate(skipped)
+            ],
+            "platform": [("ios", "android")[row % 2] for row in range(n)],
+        }
+    )
+    assert dict(guess_project(events).data.context) == {"platform": "category"}
