@@ -19,7 +19,7 @@ from support.servers import Server
 from support.sizes import FULL
 
 Made = Callable[[str], tuple[Path, Export]]
-EVALUATED = tuple(EXPORTS) if FULL else ("video", "news", "german")
+EVALUATED = tuple(EXPORTS) if FULL else ("video", "german")
 SERVED = "shopify"
 
 

@@ -89,10 +89,11 @@ def init(
     guessed = guess(tables.events, tables.items, tables.users, name, choices)
     settings = guessed.project.model_dump(exclude_unset=True)
     settings["data"] = _with_sources(settings["data"], out, sources, encoding)
+    notes = _with_encoding(guessed.notes, encoding)
     out.parent.mkdir(parents=True, exist_ok=True)
     heading = f"A recommender for {Path(events).name}. Guessed by `shortlist init`; review and edit it."
-    out.write_text(write_toml(settings, heading, guessed.notes), encoding="utf-8")
-    _show_guess(out, settings, guessed.notes)
+    out.write_text(write_toml(settings, heading, notes), encoding="utf-8")
+    _show_guess(out, settings, notes)
     _show_asked(choices)
     report = Check()
     report_reading(tables, guessed.project, report)
@@ -141,6 +142,18 @@ def _with_sources(
     named = {role: _relative(out, source) for role, source in sources.items()}
     rest = {name: value for name, value in data.items() if name not in {"events", "items", "users"}}
     return {**named, **({"encoding": encoding} if encoding else {}), **rest}
+
+
+def _with_encoding(notes: Mapping[str, str], encoding: str | None) -> dict[str, str]:
+    """Return the reasons, with that of the encoding."""
+    about = (
+        "" if encoding is None else f"The text files are not UTF-8, and are read as {encoding} (encoding)."
+    )
+    data = "\n".join(filter(None, [about, notes.get("data")]))
+    return {
+        **({"data": data} if data else {}),
+        **{name: note for name, note in notes.items() if name != "data"},
+    }
 
 
 def _relative(out: Path, source: str) -> str:

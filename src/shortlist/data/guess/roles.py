@@ -137,6 +137,7 @@ def guess_roles(
             f"{clock} is the time of day of {roles.columns['timestamp']} (data.columns.clock)."
         )
     answers = _take_kind(roles, events)
+    roles.lines.insert(0, _chosen(roles, choices))
     roles.lines_of_orders = find_lines(evidence, set(roles.used))
     if roles.order is None and roles.lines_of_orders.is_one:
         roles.order = order_by_values(evidence, user, roles.columns["timestamp"], set(roles.used))
@@ -144,6 +145,16 @@ def guess_roles(
     candidates = value_columns(events, roles.used)
     roles.candidates = candidates
     return _with_value(roles, events, candidates, answers, choices)
+
+
+def _chosen(roles: Roles, choices: Choices) -> str:
+    """Say in one sentence which columns the main roles have."""
+    called = {"user": "the user", "item": "the item", "timestamp": "the time", "kind": "the kind of event"}
+    found = {
+        role: roles.columns[role] for role in called if roles.columns[role] and role not in choices.columns
+    }
+    named = [f"{column} is {called[role]}" for role, column in found.items()]
+    return f"By its name and its values, {', '.join(named)}." if named else "All roles are given."
 
 
 def _with_value(

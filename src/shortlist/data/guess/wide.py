@@ -169,6 +169,8 @@ def find_wide(
         place = {"slate": slate, "position": position}
         found.rules.append({"kind": IMPRESSION, **{name: column for name, column in place.items() if column}})
         found.lines.append("Each row is a showing of an item: an impression, whatever came of it.")
+        if found.first_position:
+            found.lines.append(f"{position} counts from 1 (data.first_position).")
     elif not always and not shown:
         return None
     money = next(
