@@ -22,6 +22,7 @@ MONEY = ", without signs of currencies and thousands"
         (["1,250", "2,5"], [1.25, 2.5], "decimal commas"),
         (["True", "False", "true"], [1, 0, 1], "true as 1, false as 0"),
         (["Yes", "no", ""], [1, 0, NAN], "yes as 1, no as 0"),
+        (["ja", "Nee", ""], [1, 0, NAN], "ja as 1, nee as 0"),
         (["5 stars", "1 star"], [5, 1], "numbers written as text"),
         ([" 4 ", "-3.5", "+1", "1e3", ".5"], [4, -3.5, 1, 1000, 0.5], "numbers written as text"),
         (["$3.37", "$1,250.00", "-$2,000"], [3.37, 1250, -2000], "numbers written as text" + MONEY),

@@ -144,9 +144,9 @@ def test_conditions(rule: dict[str, Any], kept: list[str]) -> None:
 
 
 def test_a_rule_that_cannot_be_read_names_row_and_way_out() -> None:
-    table = pa.table({**WIDE, "clicked": ["ja", "nein", "ja"]})
+    table = pa.table({**WIDE, "clicked": ["angeklickt", "-", "angeklickt"]})
     with pytest.raises(
-        DataError, match=r'clicked: the value is no number.*row 1: clicked=ja.*values = \["…"\]'
+        DataError, match=r'clicked: the value is no number.*row 1: clicked=angeklickt.*values = \["…"\]'
     ):
         read(table, derive=RULES)
     with pytest.raises(DataError, match=r"did you mean 'clicked'\? Set data.derive.0"):

@@ -26,7 +26,10 @@ _COMMA_THOUSANDS = r"^[-+]?\d{1,3}(?:,\d{3})+(?:[.]\d+)?$"
 _UNIT = r"\s*(?:stars?)?\s*$"
 HALF_EXACT, ENOUGH_HALVES = 2**11, 10
 """Numbers of 16 bits are not exact from the first size on; so many different ones cannot all be such numbers by chance."""
-TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+TRUTH = {
+    **dict.fromkeys(("true", "yes", "y", "ja", "oui", "si", "sí", "sì", "sim"), 1.0),
+    **dict.fromkeys(("false", "no", "n", "nein", "nee", "non", "não"), 0.0),
+}
 """Texts that stand for 1 and 0."""
 
 

@@ -210,6 +210,8 @@ def is_outcome(name: str) -> bool:
     words = re.findall(r"[a-z]+", name.lower())
     if not 0 < len(words) <= 3 or words[0] in _OF_ITEM or words[-1] == "id" or not meaning.about_item:
         return False
+    if "status" in concepts(name) or concepts(name) >= {"order", "id"}:
+        return False
     last = meaning_of(words[-1])
     if last.wanted and last.about_item and last.stage is Stage.UNKNOWN:
         return False  # the channel of sales, the page of a click

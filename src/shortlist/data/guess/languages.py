@@ -23,7 +23,7 @@ CONCEPTS: dict[str, str] = {
     " gtin variant merchandise material anime manga playlist channel repo repository paper wine wein vin beer bier plu artnr artno medien media medium medio feature features",
     "name": "name names title titles titel titre titulo titolo bezeichnung nom nombre nome naam designation denominacion denominazione denominacao libelle"
     " label description beschreibung descripcion descrizione descricao omschrijving desc headline caption artikeltext text",
-    "id": "id ids nr no num number nummer numero numer n code kode codigo codice cod key schluessel clave chave ref reference referenz"
+    "id": "id ids nr no num number nummer numero numer n code kode codigo codice cod key schluessel clave chave ref rif reference referenz"
     " referencia riferimento referentie identifier identifiant identificador artnr artno uri urn kennung kenn uid uuid guid hash pk idx index",
     "email": "email mail emails courriel correo epost",
     "time": "date datum fecha data time zeit heure hora timestamp zeitpunkt zeitstempel datetime moment tijd tijdstip horodatage ts when"
@@ -32,7 +32,7 @@ CONCEPTS: dict[str, str] = {
     "order": "order orders bestellung bestell bestel bestellungs auftrag auftrags commande commandes pedido pedidos ordine ordini encomenda invoice"
     " invoices rechnung rechnungs facture factura fattura fatura factuur receipt beleg bon recibo scontrino transaction transactions"
     " transaktion transaktions transaccion transazione transacao basket warenkorb cart panier carrito carrello booking buchung"
-    " buchungs reservation reserva prenotazione checkout bestelling purchaseorder basketid vorgang",
+    " buchungs reservation reservierung reservierungs reservering reserverings reserva prenotazione checkout bestelling purchaseorder basketid vorgang",
     "bought": "purchase purchased purchases kauf kaufs gekauft achat achete compra comprado compras acquisto acquistato aankoop gekocht bought"
     " ordered sold sale sales vente venta vendita verkauf verkaufs verkaufsdatum buy paid bezahlt",
     "created": "created erstellt cree creado creato criado aangemaakt placed occurred event ereignis evento evenement logged recorded"
@@ -72,6 +72,12 @@ for _concept, _words in CONCEPTS.items():
         WORDS[_word] = WORDS.get(_word, frozenset()) | {_concept}
 IGNORED = frozenset(
     [
+        "eur",
+        "euro",
+        "euros",
+        "usd",
+        "gbp",
+        "chf",
         "of",
         "de",
         "la",
@@ -149,6 +155,9 @@ SERVICES = frozenset(
         "taxes",
         "steuer",
         "voucher",
+        "buono",
+        "buoni",
+        "bono",
         "gutschein",
         "geschenkgutschein",
         "coupon",

@@ -8,6 +8,8 @@ from functools import lru_cache
 
 from shortlist.data.guess.languages import IGNORED, WORDS
 
+_DOTTED = re.compile(r"\b(\w)\.(\w{1,2})\b")
+"""Abbreviations such as `Q.tà` and `N.ro`."""
 _ABBREVIATED = re.compile(r"\bart\.[\s\-]*", re.IGNORECASE)
 """Art.-Nr. is the number of an article."""
 _TAILS = ("datum", "nummer", "preis", "name", "zeit", "menge", "bezeichnung", "kennung", "betrag")
@@ -39,7 +41,7 @@ def words(name: str) -> tuple[str, ...]:
     parted = re.sub(
         r"(?<=[a-zß-ÿ0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])",
         " ",
-        _SIGNS.sub(" nr ", _ABBREVIATED.sub("artikel ", name)),
+        _SIGNS.sub(" nr ", _ABBREVIATED.sub("artikel ", _DOTTED.sub(r"\1\2", name))),
     )
     found = [word for word in re.findall(r"[^\W_]+", plain(parted)) if word]
     return tuple(part for word in found for part in _compound(word))

@@ -13,6 +13,7 @@ from shortlist.data.numbers import is_text
 
 SURE = 60.0
 """A column with at least this score has its role by its name."""
+MANY_ROWS, FEW_ITEMS = 500, 12
 LEAST = 15.0
 """With less than this, a column has no role at all: the day on which a film was released is not when it was seen."""
 _NO_ENTITY = frozenset(
@@ -143,15 +144,19 @@ def score_item(name: str, evidence: Evidence) -> float:
             score = 75.0 if not unknown else 20.0
     elif found <= {"name"} and found and not unknown:
         score = 30.0
+    elif found == {"id"} and unknown:
+        score = 50.0  # the id of a thing that is not known here: `Fiets-ID`
     elif words(name)[:1] in {("event",), ("veranstaltung",), ("evento",), ("performance",)}:
         score = 58.0 if "id" in found else 35.0 if "name" in found else 0.0
+    if evidence.rows >= MANY_ROWS and evidence.distinct(name) <= FEW_ITEMS:
+        score -= 30.0  # a dozen things among many rows are shops or stations rather than what is chosen
     return _with_values(score, name, evidence)
 
 
 def _with_values(score: float, name: str, evidence: Evidence) -> float:
     """Take away from a score where the values cannot be repeated ids, or are hardly ever there."""
     kind = evidence.type_of(name)
-    if not score or not evidence.is_plain(name) or pa.types.is_boolean(kind):
+    if score <= 0 or not evidence.is_plain(name) or pa.types.is_boolean(kind):
         return 0.0
     if evidence.present(name) == 0:
         return LEAST if score > SURE else 0.0  # its name says it, and a report has to say that it is empty
