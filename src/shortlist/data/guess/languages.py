@@ -37,7 +37,7 @@ CONCEPTS: dict[str, str] = {
     " ordered sold sale sales vente venta vendita verkauf verkaufs verkaufsdatum buy paid bezahlt",
     "created": "created erstellt cree creado creato criado aangemaakt placed occurred event ereignis evento evenement logged recorded"
     " interaction visit visited besuch watched viewed seen played listened read clicked shown rated server hit activity angesehen gesehen vu"
-    " regarde visto booked reserved applied enrolled rented borrowed installed subscribed downloaded submitted accessed consumed",
+    " regarde visto vistos vistas vus vues gesehene bekeken assistidos assistido guardati visti booked reserved applied enrolled rented borrowed installed subscribed downloaded submitted accessed consumed",
     "quantity": "quantity quantities qty quantite quantites qte cantidad cant quantita qta quantidade qtd qtde aantal menge anzahl mengen"
     " stueckzahl stuckzahl pieces pcs stk units seats seat sitze sitzplaetze plaetze places platze tickets persons nights naechte nuits noches notti",
     "unit": "unit einzel stueck stuck unitaire unitario unitaria unitari eenheid einheit einheits each pu",
@@ -46,7 +46,7 @@ CONCEPTS: dict[str, str] = {
     " subtotal zwischensumme somme totale totaal gmv netto brutto brut bruto",
     "currency": "currency waehrung wahrung waehrungs devise moneda divisa valuta moeda munt",
     "tax": "tax taxes steuer mwst ust vat tva iva btw taxe impuesto imposta imposto moms",
-    "shipping": "shipping versand versandkosten delivery livraison envio spedizione verzending lieferung liefer freight porto postage fulfillment"
+    "shipping": "shipping ship versand versandkosten delivery livraison envio spedizione verzending lieferung liefer freight porto postage fulfillment"
     " fulfilment shipment entrega consegna levering tracking carrier",
     "discount": "discount discounts rabatt remise descuento sconto korting desconto coupon gutschein voucher promo promotion",
     "payment": "payment zahlung zahlungs zahlungsart paiement pago pagamento betaling gateway paid bezahlt paye pagado zahlart",
