@@ -57,10 +57,10 @@ def test_impossible_propensities_and_positions_are_unknown_and_named(
 
 
 def test_every_column_that_is_not_used_is_named() -> None:
-    odd = {"seen": [{"a": 1}] * ROWS, "blob": [b"x"] * ROWS, "empty": [None] * ROWS, "tags": [["a"]] * ROWS}
+    odd = {"seen": [{"a": [1]}] * ROWS, "blob": [b"x"] * ROWS, "empty": [None] * ROWS, "tags": [["a"]] * ROWS}
     notes = Dataset.from_frames(events(**odd), pa.table({"item_id": IDS, "of": [[1.0]] * 7})).check.notes
     assert (
-        "events: the project does not use seen (of type struct<a: int64>), blob (of type binary), empty (without any value), "
+        "events: the project does not use seen (of type struct<a: list<item: int64>>), blob (of type binary), empty (without any value), "
         "tags (of type list<item: string>)" in notes
     )
     assert "items: the project does not use of (of type list<item: double>)" in notes
