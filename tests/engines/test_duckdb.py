@@ -52,7 +52,6 @@ def test_an_odd_value_in_a_late_row_changes_the_type(tmp_path: Path) -> None:
     [
         ("none.csv", None, "none.csv: no such file"),
         ("t.bin", None, "this kind of file cannot be read"),
-        ("t.jsonl", None, r"name the query SELECT \* FROM read_json\('t.jsonl'\)"),
         ("t.duckdb", None, "name it in data.database"),
         ("none", "t.duckdb", "table none: DuckDB cannot read it"),
         ("SELECT x", None, "SELECT x: DuckDB cannot read it"),
