@@ -53,3 +53,33 @@ def test_a_column_that_tells_the_result_is_no_context() -> None:
         }
     )
     assert dict(guess_project(events).data.context) == {"platform": "category"}
+
+
+def bookings() -> pa.Table:
+    """600 bookings of 20 hotels, each of which has its stars; `depth` and `Total (USD)` differ from row to row."""
+    n = 600
+    hotel = [row * 7 % 20 for row in range(n)]
+    return pa.table(
+        {
+            "Guest": [f"g-{row * 11 % 53}" for row in range(n)],
+            "HotelCode": [f"H{at:03d}" for at in hotel],
+            "Wording": [f"Haus {chr(65 + at)}" for at in hotel],
+            "Booked On": [1_750_000_000 + 3600 * row for row in range(n)],
+            "Total (USD)": [80.0 + row * 13 % 400 for row in range(n)],
+            "Stars": [1 + at % 5 for at in hotel],
+            "depth": [f"{row * 17 % 101} %" for row in range(n)],
+            "device": [("phone", "tablet", "desktop")[row % 3] for row in range(n)],
+        }
+    )
+
+
+def test_stars_that_each_hotel_has_are_no_rating() -> None:
+    project = guess_project(bookings())
+    assert project.data.columns.value == "Total (USD)"
+    assert project.items is not None
+    assert project.items.attributes["Stars"] == "number"
+    assert project.items.title == "Wording"
+
+
+def test_measurements_are_no_context() -> None:
+    assert dict(guess_project(bookings()).data.context) == {"device": "category"}

@@ -83,6 +83,8 @@ _CONCEPT_MEANINGS = (
 )
 _OUTCOMES = frozenset({"tax", "shipping", "discount", "payment"})
 """Concepts of columns that describe what came of an order."""
+_UNIT = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*$")
+"""The unit behind a name: `Total (USD)`."""
 _FLAG_PREFIX = re.compile(r"^(?:is|has|did|was)[\W_]+", re.IGNORECASE)
 
 
@@ -105,6 +107,7 @@ def value_meaning(name: str) -> Meaning | None:
     >>> value_meaning("Book-Rating"), value_meaning("playCount"), value_meaning("device")
     (<Meaning.RATING: 'rating'>, <Meaning.COUNT: 'count'>, None)
     """
+    name = _UNIT.sub("", name) or name
     plain = normal(name)
     for meaning, names in _VALUE_NAMES.items():
         if plain in names:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shortlist.data.event_columns import flat
 from shortlist.data.guess.columns import comes_with_event, is_outcome, normal, value_meaning
 from shortlist.data.guess.evidence import SETTLED, Evidence
 from shortlist.data.guess.names import concepts
@@ -20,6 +21,9 @@ MOST_WORDS = 1000
 REPEATED = 50
 """An attribute of items, and a column of one value, is recognised from this many repeated events on."""
 
+MOST_NUMBERS = 60
+"""A column with more different numbers measures something; hours, weekdays and minutes have fewer."""
+_WITH_UNIT = r"^\s*[-+]?\d[\d.,]*\s*\D{0,4}$"
 MOST_RESULTS = 5
 """A column with more values than this holds no results of events, but amounts."""
 MOST_REASONS = 50
@@ -114,9 +118,24 @@ def _kind_of(events: pa.Table, column: str, roles: Roles, evidence: Evidence) ->
         return None, "the currency of the value"
     if evidence.rows >= REPEATED and evidence.distinct(column) == 1 and evidence.present(column) == 1:
         return None, "always the same"
+    if _varies(events, column, str(roles.columns["user"]), evidence):
+        return (
+            None,
+            "numbers that differ from event to event, which a request may not know; data.context takes them",
+        )
     if _describes_item(events, column, str(roles.columns["item"])):
         return None, "always the same for an item, so it belongs into the items table"
     return kind, ""
+
+
+def _varies(events: pa.Table, column: str, user: str, evidence: Evidence) -> bool:
+    """Return whether a column has many different numbers, and not one for each user: the depth of scrolling rather than the age."""
+    if evidence.distinct(column) <= MOST_NUMBERS or evidence.settles(user, column):
+        return False
+    if is_numeric(events.schema.field(column).type):
+        return True
+    some = flat(evidence.table.column(column)).cast(pa.string()).drop_null().slice(0, 500)
+    return bool(pc.all(pc.match_substring_regex(some, _WITH_UNIT)).as_py())
 
 
 def _no_value(name: str, column: pa.ChunkedArray, is_value: bool) -> str:

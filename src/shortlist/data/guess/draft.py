@@ -246,6 +246,10 @@ def _derive(log: LogDraft) -> None:
 
 
 def _take_rules(log: LogDraft, found: WideLog) -> None:
+    used = {str(rule.get("when")) for rule in found.rules}
+    log.roles.lines = [
+        line for line in log.roles.lines if not any(line.startswith(f"{name}: 1 says") for name in used)
+    ]
     if found.rules:
         log.data["derive"] = found.rules
         log.say("data.derive", *found.lines)

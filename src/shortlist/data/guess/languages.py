@@ -22,7 +22,7 @@ CONCEPTS: dict[str, str] = {
     " post content contenu contenido page asset podcast station restaurant place dish gericht plat menu title lineitem isbn ean asin"
     " gtin variant merchandise material anime manga playlist channel repo repository paper wine wein vin beer bier plu artnr artno medien media medium medio feature features",
     "name": "name names title titles titel titre titulo titolo bezeichnung nom nombre nome naam designation denominacion denominazione denominacao libelle"
-    " label description beschreibung descripcion descrizione descricao omschrijving desc headline caption artikeltext text",
+    " label description beschreibung descripcion descrizione descricao omschrijving desc headline caption ueberschrift schlagzeile titelzeile manchette titular artikeltext text",
     "id": "id ids nr no num number nummer numero numer n code kode codigo codice cod key schluessel clave chave ref rif reference referenz"
     " referencia riferimento referentie identifier identifiant identificador artnr artno uri urn kennung kenn uid uuid guid hash pk idx index",
     "email": "email mail emails courriel correo epost",

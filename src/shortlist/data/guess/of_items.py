@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from shortlist.data.event_columns import flat
 from shortlist.data.guess.attributes import guess_attributes
 from shortlist.data.guess.columns import normal
 from shortlist.data.guess.evidence import Evidence
@@ -12,6 +16,8 @@ from shortlist.data.numbers import is_text
 
 SURE_TITLE, MOSTLY = 45.0, 0.5
 """A column that is called a title is one, too, if at least this share of the items always have the same: titles are reworded."""
+_READABLE = r"^[^/:@]*\p{L}{2,}[^/:@]*$"
+"""Texts with words: no addresses and no numbers."""
 _TITLES = ("title", "name", "itemname", "productname", "label", "headline", "description")
 
 
@@ -74,7 +80,7 @@ def items_of_log(
         ((title_score(name, evidence, item), name) for name in [*names, *said_title, item]), reverse=True
     )
     if title is None:
-        title = next((name for score, name in titles if score > 0), None)
+        title = next((name for score, name in titles if score > 0), None) or _own_text(evidence, names, item)
     if title is None and not names:
         return None
     chosen = names if title is None or title in names or title == item else [title, *names]
@@ -93,6 +99,22 @@ def items_of_log(
     )
     said = [f"There is no items table; these columns of the events describe the item: {what}.", *lines]
     return {**settings, "attributes": order}, said
+
+
+def _own_text(evidence: Evidence, names: list[str], item: str) -> str | None:
+    """Return the first column of texts that differ from item to item, which people can read: its title, whatever the name."""
+    for name in names:
+        if (
+            is_text(evidence.type_of(name))
+            and evidence.settles(name, item)
+            and bool(pc.all(pc.match_substring_regex(_some(evidence, name), _READABLE)).as_py())
+        ):
+            return name
+    return None
+
+
+def _some(evidence: Evidence, name: str) -> pa.Array:
+    return flat(evidence.table.column(name)).cast(pa.string()).drop_null().slice(0, 200)
 
 
 def _describes(evidence: Evidence, name: str, item: str) -> bool:

@@ -142,9 +142,9 @@ def guess_roles(
     if roles.order is None and roles.lines_of_orders.is_one:
         roles.order = order_by_values(evidence, user, roles.columns["timestamp"], set(roles.used))
     roles.lines_of_orders.order = roles.order
-    candidates = value_columns(events, roles.used)
-    roles.candidates = candidates
-    return _with_value(roles, events, candidates, answers, choices)
+    found = value_columns(events, roles.used)
+    roles.candidates = [one for one in found if not _belongs_to_item(one, evidence, item)]
+    return _with_value(roles, events, answers, choices)
 
 
 def _chosen(roles: Roles, choices: Choices) -> str:
@@ -160,11 +160,11 @@ def _chosen(roles: Roles, choices: Choices) -> str:
 def _with_value(
     roles: Roles,
     events: pa.Table,
-    candidates: list[ValueColumn],
     answers: ValueColumn | None,
     choices: Choices,
 ) -> Roles:
     """Settle the column of values."""
+    candidates = roles.candidates
     given = choices.columns.get("value")
     if given is not None:
         reading = read_numbers(events.column(given))
@@ -226,6 +226,15 @@ def _line_value(roles: Roles, events: pa.Table, choices: Choices) -> ValueColumn
         f"The value of an event is {price} × {quantity}, the amount of the order line; it is below 0 where one of the two is."
     )
     return ValueColumn(price, Meaning.MONEY, line_values(first.numbers, second.numbers))
+
+
+def _belongs_to_item(value: ValueColumn, evidence: Evidence, item: str) -> bool:
+    """Return whether a column has one value for each item, as the stars of a hotel and the minutes of a film: no result of an event."""
+    return (
+        value.meaning in {Meaning.RATING, Meaning.TIME, Meaning.COUNT}
+        and evidence.distinct(value.name) > 2  # everybody can agree on a thumb
+        and evidence.settles(item, value.name)
+    )
 
 
 def _can_be(role: str, name: str, evidence: Evidence, item: str) -> bool:
