@@ -142,8 +142,8 @@ def guess_roles(
     if roles.order is None and roles.lines_of_orders.is_one:
         roles.order = order_by_values(evidence, user, roles.columns["timestamp"], set(roles.used))
     roles.lines_of_orders.order = roles.order
-    found = value_columns(events, roles.used)
-    roles.candidates = [one for one in found if not _belongs_to_item(one, evidence, item)]
+    numeric = value_columns(events, roles.used)
+    roles.candidates = [one for one in numeric if not _belongs_to_item(one, evidence, item)]
     return _with_value(roles, events, answers, choices)
 
 
