@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pytest
 
 from shortlist.data.guess import guess_project
+from shortlist.data.guess.columns import is_outcome, value_meaning
+from shortlist.data.guess.orders import is_service
+from shortlist.data.guess.value import Meaning
 
 
 def order_lines() -> pa.Table:
@@ -83,3 +87,23 @@ def test_stars_that_each_hotel_has_are_no_rating() -> None:
 
 def test_measurements_are_no_context() -> None:
     assert dict(guess_project(bookings()).data.context) == {"device": "category"}
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("Total (USD)", Meaning.MONEY),
+        ("Score (1-10)", Meaning.RATING),
+        ("Verweildauer (Sek.)", Meaning.TIME),
+        ("temps_lecture_sec", Meaning.TIME),
+        ("tempo_leitura", Meaning.TIME),
+        ("Fecha y tiempo", None),
+    ],
+)
+def test_units_and_other_languages_in_names_of_values(name: str, meaning: Meaning | None) -> None:
+    assert value_meaning(name) is meaning
+
+
+def test_outcomes_with_accents() -> None:
+    assert all(is_outcome(name) for name in ("cliqué", "aimé", "acheté", "geklickt"))
+    assert is_service("FRETE")

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.data.guess.kinds import Stage, meaning_of
-from shortlist.data.guess.names import concepts, unknown_words
+from shortlist.data.guess.names import concepts, plain, unknown_words
 from shortlist.data.guess.value import Meaning
 from shortlist.data.numbers import read_numbers
 
@@ -108,9 +108,9 @@ def value_meaning(name: str) -> Meaning | None:
     (<Meaning.RATING: 'rating'>, <Meaning.COUNT: 'count'>, None)
     """
     name = _UNIT.sub("", name) or name
-    plain = normal(name)
+    bare = normal(name)
     for meaning, names in _VALUE_NAMES.items():
-        if plain in names:
+        if bare in names:
             return meaning
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
     if (words and words[0] in _OF_ITEM) or (words[-1:] and words[-1] in _NO_VALUES):
@@ -210,7 +210,7 @@ def flag_name(name: str) -> str:
 def is_outcome(name: str) -> bool:
     """Return whether a name says what came of an event: `clicked`, `is_like`, `hate`."""
     meaning = meaning_of(flag_name(name))
-    words = re.findall(r"[a-z]+", name.lower())
+    words = re.findall(r"[a-z]+", plain(name))
     if not 0 < len(words) <= 3 or words[0] in _OF_ITEM or words[-1] == "id" or not meaning.about_item:
         return False
     if "status" in concepts(name) or concepts(name) >= {"order", "id"}:

@@ -46,7 +46,7 @@ CONCEPTS: dict[str, str] = {
     " subtotal zwischensumme somme totale totaal gmv netto brutto brut bruto",
     "currency": "currency waehrung wahrung waehrungs devise moneda divisa valuta moeda munt",
     "tax": "tax taxes steuer mwst ust vat tva iva btw taxe impuesto imposta imposto moms",
-    "shipping": "shipping ship versand versandkosten delivery livraison envio spedizione verzending lieferung liefer freight porto postage fulfillment"
+    "shipping": "shipping ship versand versandkosten delivery livraison envio spedizione verzending lieferung liefer freight frete flete porto postage fulfillment"
     " fulfilment shipment entrega consegna levering tracking carrier",
     "discount": "discount discounts rabatt remise descuento sconto korting desconto coupon gutschein voucher promo promotion",
     "payment": "payment zahlung zahlungs zahlungsart paiement pago pagamento betaling gateway paid bezahlt paye pagado zahlart",
@@ -58,7 +58,7 @@ CONCEPTS: dict[str, str] = {
     "rating": "rating ratings stars sterne etoiles estrellas stelle bewertung note calificacion valoracion voto valutazione avaliacao"
     " beoordeling waardering puntuacion",
     "duration": "seconds secs sec ms millis milliseconds minutes mins dwell duration dauer duree duracion durata duracao duur watchtime spent"
-    " verweildauer sekunden secondes segundos secondi minuten",
+    " verweildauer lesezeit lesedauer sehzeit sehdauer hoerzeit leestijd kijktijd temps tiempo tempo lecture lectura leitura lettura visionnage sekunden secondes segundos secondi minuten",
     "kind": "type typ tipo action aktion accion azione acao actie kind art verb",
     "position": "position pos slot rank rang posicion posizione posicao positie",
     "born": "birth birthday geburtsdatum geburts naissance nacimiento nascita nascimento released release published publication"
@@ -142,6 +142,8 @@ SERVICES = frozenset(
         "verzending",
         "verzendkosten",
         "freight",
+        "frete",
+        "flete",
         "delivery",
         "lieferung",
         "liefer",
