@@ -286,11 +286,13 @@ def test_a_retriever_that_saw_the_rankers_window_is_named(recommender: Recommend
     try:
         aucs_by_objective["play"] |= {"als_score": 0.97}
         found = retriever_leaks(recommender, {"play": {**clean["play"], "als_score": 0.62, "als_rank": 0.6}})
+        too_few = retriever_leaks(recommender, {"play": dict.fromkeys(clean["play"], 0.5)})
     finally:
         aucs_by_objective.clear()
         aucs_by_objective.update(before)
     assert names(found) == {"retriever saw the ranker's window"}
     assert found[0].where == "als"
+    assert too_few == []
 
 
 def test_a_real_run_with_a_retriever_that_saw_too_much(

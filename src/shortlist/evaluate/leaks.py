@@ -198,7 +198,8 @@ def retriever_leaks(recommender: Recommender, feature_auc: dict[str, dict[str, f
         columns = [f"{source}_rank", f"{source}_score"]
         for objective, aucs in feature_auc.items():
             then = max((recommender.model.profile.auc[objective].get(c, 0.5) for c in columns), default=0.5)
-            now = max((aucs.get(c, 0.5) for c in columns), default=0.5)
+            told = [aucs[c] for c in columns if aucs.get(c, 0.5) != 0.5]  # 0.5: too few labels to tell
+            now = max(told, default=then)
             if then >= KNEW and then - now >= FELL:
                 found.append(
                     Leak(
