@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,10 +29,28 @@ def one_of_each_kind(project: Project) -> Project:
     return project.model_copy(update={"features": [f for f in project.features if f["name"] in kept]})
 
 
-def test_spark_finds_the_same_rows(full: bool) -> None:
-    pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'shortlist[spark]'")
+@pytest.fixture(scope="module")
+def session() -> Iterator[Any]:
+    """A session for tables of a few hundred rows: compiling queries and the JVM's own optimiser take longer than these run."""
+    sql = pytest.importorskip("pyspark.sql", reason="PySpark is not installed: pip install 'shortlist[spark]'")
     if shutil.which("java") is None:
         pytest.skip("Java is not installed: apt-get install openjdk-17-jre-headless")
+    settings = {
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.default.parallelism": "1",
+        "spark.ui.enabled": "false",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+    }
+    made = sql.SparkSession.builder.master("local[1]").appName("tests").config(map=settings).getOrCreate()
+    yield made
+    made.stop()
+
+
+def test_spark_finds_the_same_rows(session: Any, full: bool) -> None:
     from shortlist.engines.spark import SparkEngine
 
     rng = np.random.default_rng(0)
@@ -54,5 +74,5 @@ def test_spark_finds_the_same_rows(full: bool) -> None:
         project = case_project(arrival=late is not None)
         features = feature_set(dataset, project=project if full else one_of_each_kind(project)).fit(dataset)
         rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
-        spark = features.offline_matrix(rows, dataset, engine=SparkEngine())
+        spark = features.offline_matrix(rows, dataset, engine=SparkEngine(session))
         assert_equal(features.offline_matrix(rows, dataset), spark, features.names([]))
