@@ -306,12 +306,16 @@ def test_evaluation_report(dataset: Dataset, recommender: Recommender, world: Wo
     assert "http" not in page.replace("http-equiv", "")  # nothing from outside
 
 
-def test_movielens_beats_its_parts(movielens: Path) -> None:
+def test_movielens_beats_its_parts(movielens: Path, full: bool) -> None:
     """On the time split the cascade's NDCG@10 is above popular, neighbours and ALS, clear of zero."""
     tables = {
         name: pa.parquet.read_table(movielens / f"{name}.parquet") for name in ("events", "items", "users")
     }
     project = shortlist.guess_project(**tables)
+    if not full:
+        rank = project.rank.model_copy(update={"trees": 60, "heads": "joint"})
+        tested = project.evaluate.model_copy(update={"bootstrap": 400})
+        project = project.model_copy(update={"rank": rank, "evaluate": tested})
     report = shortlist.evaluate(project, Dataset.from_frames(**tables, project=project))
     for other in ("popular", "neighbours", "als"):
         assert report.differences[other].low > 0, other

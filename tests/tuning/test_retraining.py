@@ -27,11 +27,12 @@ from shortlist.store.event_store import EventStore
 from shortlist.store.merge import StorePosition, merge_store
 from shortlist.store.records import Operation, StoredEvent, StoredSlate
 from shortlist.tuning.gate import retrain, run_gate
+from support.sizes import size
 
 
 @pytest.fixture(scope="module")
 def long_world() -> World:
-    world = make_movies(users=600, items=200, sessions=5_000, days=40, seed=5)
+    world = make_movies(users=600, items=200, sessions=size(3_500, 5_000), days=40, seed=5)
     quick = {
         "rank": {"trees": 20, "heads": "joint"},
         "evaluate": {"bootstrap": 200},
