@@ -32,7 +32,9 @@ def one_of_each_kind(project: Project) -> Project:
 @pytest.fixture(scope="module")
 def session() -> Iterator[Any]:
     """A session for tables of a few hundred rows: compiling queries and the JVM's own optimiser take longer than these run."""
-    sql = pytest.importorskip("pyspark.sql", reason="PySpark is not installed: pip install 'shortlist[spark]'")
+    sql = pytest.importorskip(
+        "pyspark.sql", reason="PySpark is not installed: pip install 'shortlist[spark]'"
+    )
     if shutil.which("java") is None:
         pytest.skip("Java is not installed: apt-get install openjdk-17-jre-headless")
     settings = {
