@@ -14,7 +14,7 @@ from support.shell import Shell, code_blocks, command_lines
 RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
 DATA = ROOT.parent / "shared" / "data"
 SIZE = re.compile(r"--(users|items|sessions|rounds) (\d+)")
-SHARES = {"users": 3, "items": 2, "sessions": 3, "rounds": 2}
+SHARES = {"users": 4, "items": 2, "sessions": 5, "rounds": 2}
 """By what the sizes of a world and of a simulation are divided in the short form."""
 
 
@@ -26,7 +26,7 @@ def smaller(line: str) -> str:
 def test_the_sizes_of_a_command_are_divided() -> None:
     line = "shortlist simulate shop --rounds 2 --seeds 1 --users 300 --items 150 --sessions 5000"
     assert (
-        smaller(line) == "shortlist simulate shop --rounds 1 --seeds 1 --users 100 --items 75 --sessions 1666"
+        smaller(line) == "shortlist simulate shop --rounds 1 --seeds 1 --users 75 --items 75 --sessions 1000"
     )
 
 

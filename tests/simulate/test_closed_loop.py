@@ -31,7 +31,7 @@ def small(name: str, seed: int = 0, sessions: int = 4_000, trees: int = 40) -> W
 
 @pytest.fixture(scope="module")
 def result() -> LoopResult:
-    sessions, trees = size(3_000, 4_000), size(20, 40)
+    sessions, trees = size(2_200, 4_000), size(15, 40)
     return simulate(lambda seed: small("video", seed, sessions, trees), rounds=2, seeds=2, days=3)
 
 
