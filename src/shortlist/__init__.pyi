@@ -3,7 +3,7 @@ from . import metrics as metrics
 from .config.project import Project as Project
 from .config.project import read_project as read_project
 from .data.dataset import Dataset as Dataset
-from .data.guess import guess_project as guess_project
+from .data.guess.project import guess_project as guess_project
 from .data.slates import Slate as Slate
 from .data.slates import Slates as Slates
 from .errors import BundleError as BundleError

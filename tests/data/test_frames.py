@@ -14,7 +14,7 @@ import pytest
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.frames import to_arrow
-from shortlist.data.guess import guess_project
+from shortlist.data.guess.project import guess_project
 from shortlist.errors import DataError
 
 ROWS = 40

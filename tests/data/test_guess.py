@@ -16,7 +16,7 @@ from shortlist.cli.main import app
 from shortlist.config.project import read_project
 from shortlist.config.toml import write_toml
 from shortlist.data.dataset import Dataset
-from shortlist.data.guess import guess, guess_project
+from shortlist.data.guess.project import guess, guess_project
 from shortlist.data.public import find_plain_files
 from shortlist.engines.duckdb import read_table
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from shortlist.data.guess import guess_project
 from shortlist.data.guess.columns import is_outcome, value_meaning
 from shortlist.data.guess.orders import is_service
+from shortlist.data.guess.project import guess_project
 from shortlist.data.guess.value import Meaning
 
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from shortlist.data.dataset import Dataset
-from shortlist.data.guess import guess, guess_project
 from shortlist.data.guess.choices import Choices, Question
 from shortlist.data.guess.names import words
 from shortlist.data.guess.orders import is_service
+from shortlist.data.guess.project import guess, guess_project
 from shortlist.errors import DataError
 
 N = 120

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from shortlist.data.guess import guess
 from shortlist.data.guess.page import is_picture
+from shortlist.data.guess.project import guess
 
 PHOTOS = [f"https://img{k % 2}.example.com/p/{k}.jpg?w=300" for k in range(12)]
 ORDERS = {"customer_id": ["a", "b"] * 6, "sku": list(range(12)), "currency": ["eur"] * 12}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from shortlist.data.dataset import Dataset
-from shortlist.data.guess import guess_project
+from shortlist.data.guess.project import guess_project
 from shortlist.recommender import Recommender
 
 USERS, EVENTS = 100, 3000

@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from shortlist.config.data import DataSettings
 from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
-from shortlist.data.guess import guess_project
+from shortlist.data.guess.project import guess_project
 from shortlist.data.ids import IdMap
 from shortlist.data.tables import read_tables
 from shortlist.evaluate.cold_start import cold_start

@@ -13,6 +13,8 @@ NOT_WHILE_SERVING = [
     "shortlist.tuning",
     "shortlist.distributed",
     "shortlist.cascade.train",
+    "shortlist.data.guess.project",
+    "shortlist.data.guess.draft",
     "shortlist.rank.training_set",
     "shortlist.rank.gbdt.train",
     "shortlist.experiments.analyse",

@@ -12,7 +12,7 @@ from shortlist.cli.main import app
 from shortlist.config.data import DataSettings
 from shortlist.config.project import read_project
 from shortlist.data.dataset import Dataset
-from shortlist.data.guess import guess_project
+from shortlist.data.guess.project import guess_project
 from shortlist.recommender import Recommender
 from shortlist.store.event_store import EventStore
 from shortlist.store.merge import merge_store

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
-import urllib.request
 from pathlib import Path
 
 from granian.constants import Interfaces
 from granian.server.embed import Server as Granian
 
 from shortlist.serve.app import make_app
-from support.servers import free_port
+from support.servers import free_port, wait_until_healthy
 
 
 class EmbeddedServer:
@@ -43,14 +41,7 @@ class EmbeddedServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        end = time.monotonic() + 60
-        while time.monotonic() < end and self._thread.is_alive():
-            try:
-                with urllib.request.urlopen(f"{self.url}/healthz", timeout=5):
-                    return
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError(f"the server at {self.url} did not start")
+        wait_until_healthy(self.url, self._thread.is_alive)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

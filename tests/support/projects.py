@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shortlist.config.data import DataSettings
 from shortlist.config.project import Project
-from shortlist.data.guess import guess_project
+from shortlist.data.guess.project import guess_project
 from shortlist.data.tables import read_tables
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -19,7 +20,7 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def wait_until_healthy(url: str, process: subprocess.Popen[bytes], timeout: float = 90.0) -> None:
+def wait_until_healthy(url: str, is_alive: Callable[[], bool], timeout: float = 90.0) -> None:
     """Wait until the server answers `/healthz`.
 
     Raises
@@ -28,7 +29,7 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes], timeout: floa
         If the process ends, or does not answer within `timeout` seconds.
     """
     end = time.monotonic() + timeout
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and is_alive():
         try:
             with urllib.request.urlopen(f"{url}/healthz", timeout=5):
                 return
@@ -67,7 +68,7 @@ class Server:
             start_new_session=True,
             env={**os.environ, **self.environment},
         )
-        wait_until_healthy(self.url, self.process)
+        wait_until_healthy(self.url, lambda: self.process.poll() is None)
 
     def kill(self) -> None:
         """Kill all processes of the server at once, as a power failure does."""

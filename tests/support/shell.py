@@ -94,7 +94,7 @@ class Shell:
             start_new_session=True,
         )
         self.servers.append(server)
-        wait_until_healthy(f"http://127.0.0.1:{self.port}", server)
+        wait_until_healthy(f"http://127.0.0.1:{self.port}", lambda: server.poll() is None)
 
     def __enter__(self) -> Self:
         return self

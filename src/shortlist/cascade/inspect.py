@@ -87,6 +87,8 @@ def some_users(dataset: Dataset, n: int) -> list[Any]:
 def last_contexts(dataset: Dataset, users: Sequence[Any]) -> list[dict[str, Any]]:
     """Return the context of each user's last event in the log."""
     log, ids = dataset.log, dataset.users.ids
+    if not log.context:
+        return [{} for _ in users]
     last = np.full(len(dataset.users), -1, np.int64)
     last[log.user] = np.arange(len(log))  # the later event overwrites
     return [

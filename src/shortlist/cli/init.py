@@ -64,8 +64,8 @@ def init(
     from shortlist.config.data import is_query
     from shortlist.config.toml import write_toml
     from shortlist.data.check import Check
-    from shortlist.data.guess import guess
     from shortlist.data.guess.choices import Choices
+    from shortlist.data.guess.project import guess
     from shortlist.data.unused import report_reading
 
     if out.exists() and not force:

@@ -14,7 +14,6 @@ from shortlist.data.build import build
 from shortlist.data.check import Check
 from shortlist.data.entities import Entities
 from shortlist.data.frames import to_arrow
-from shortlist.data.guess import guess
 from shortlist.data.histories import Histories
 from shortlist.data.lazy import lazy_property
 from shortlist.data.log import Log
@@ -131,6 +130,8 @@ class Dataset:
     def with_guess(cls, events: Any, items: Any = None, users: Any = None) -> tuple[Dataset, Project]:
         """Make a data set from frames, and return it with the project that was guessed for them."""
         tables = _arrow_tables(events, items, users)
+        from shortlist.data.guess.project import guess  # a server, which reads bundles, need not load it
+
         guessed = guess(tables.events, tables.items, tables.users)
         dataset = cls(*build(guessed.project, tables))
         # what is said of the section `data` is advice for a project file

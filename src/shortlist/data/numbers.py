@@ -126,6 +126,15 @@ def line_values(price: NDArray[np.float64], quantity: NDArray[np.float64]) -> ND
     return np.where((price < 0) | (quantity < 0), -amount, amount)
 
 
+def row_values(table: pa.Table, value: str, quantity: str | None) -> NDArray[np.float64] | None:
+    """Return a column as numbers, times that of the pieces where there is one; None where it holds no numbers."""
+    reading = read_numbers(table.column(value))
+    if reading is None or quantity is None or quantity == value:
+        return None if reading is None else reading.numbers
+    pieces = read_numbers(table.column(quantity))
+    return reading.numbers if pieces is None else line_values(reading.numbers, pieces.numbers)
+
+
 def _read_words(lower: list[str], words: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
     """Return the numbers of distinct texts, which of them are no numbers, and how they were read."""
     missing = np.array([word in MISSING for word in lower], bool)

@@ -7,7 +7,6 @@ their usual form, and, where the column does not identify anything, other number
 
 from __future__ import annotations
 
-import gzip
 import mmap
 import re
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import pyarrow as pa
 
 from shortlist.engines.confined import exact_name
 from shortlist.engines.dialect import Dialect, read_dialect
+from shortlist.engines.encoding import open_bytes
 from shortlist.engines.missing import MISSING
 from shortlist.engines.reading import BadLine, TableReading, bad_lines_error
 from shortlist.errors import DataError
@@ -229,7 +229,7 @@ def _line_numbers(path: Path, positions: list[int]) -> list[int]:
 
 def _line_ends(path: Path) -> str:
     """Say where the ends of lines change, which the reader refuses; empty where they do not."""
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+    with open_bytes(path) as file:
         first = None
         for number, line in enumerate(file, 1):
             ends_in_return = line.endswith(b"\r\n")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from shortlist.engines.encoding import open_bytes
 from shortlist.errors import DataError
 
 SAMPLE_BYTES = 1 << 18
@@ -99,7 +99,7 @@ def _check_names(text: str, names: tuple[str, ...], source: str, skip: int) -> N
 def _beginning(path: Path, source: str) -> str:
     """The first lines as text."""
     try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        with open_bytes(path) as file:
             start = file.read(SAMPLE_BYTES)
             whole = len(start) < SAMPLE_BYTES
     except (OSError, EOFError) as error:

@@ -19,7 +19,8 @@ USUAL = "cp1252"
 """The encoding of Western text files that are not UTF-8: Windows-1252, of which ISO 8859-1 is a part."""
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file for reading, decompressed where its name ends in .gz."""
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
@@ -30,7 +31,7 @@ def find_encoding(path: Path) -> str | None:
     reading it says what is wrong.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with _open(path) as file:
+    with open_bytes(path) as file:
         start = file.read(4)
         mark = next((name for mark, name in _MARKS if start.startswith(mark)), None)
         if mark is not None:
@@ -56,7 +57,7 @@ def find_encoding(path: Path) -> str | None:
 def is_utf8(path: Path) -> bool:
     """Return whether a whole file is UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with _open(path) as file:
+    with open_bytes(path) as file:
         try:
             while part := file.read(PART):
                 decoder.decode(part)
@@ -88,7 +89,7 @@ def in_utf8(path: Path, source: str, encoding: str | None) -> Iterator[tuple[Pat
     with tempfile.TemporaryDirectory(prefix="shortlist-") as folder:
         copy = Path(folder) / path.name.removesuffix(".gz")
         try:
-            with _open(path) as given, copy.open("w", encoding="utf-8", newline="") as made:
+            with open_bytes(path) as given, copy.open("w", encoding="utf-8", newline="") as made:
                 shutil.copyfileobj(codecs.getreader(encoding)(given), made, PART)
         except UnicodeError as error:
             raise DataError(

@@ -6,7 +6,6 @@ Here every value is taken from the JSON text: a column has a type if all of its 
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from shortlist.engines.confined import exact_name
 from shortlist.engines.delimited import Verbatim
+from shortlist.engines.encoding import open_bytes
 from shortlist.engines.reading import BadLine, TableReading, bad_lines_error
 from shortlist.errors import DataError
 
@@ -123,7 +123,7 @@ def _objects(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[BadLine
 
 def _is_array(path: Path) -> bool:
     """Return whether the file begins with an array."""
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+    with open_bytes(path) as file:
         return bool(file.read(4_096).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[")
 
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, ListAttribute, encode
-from shortlist.data.guess import guess_project
+from shortlist.data.guess.project import guess_project
 from shortlist.data.id_columns import id_array
 from shortlist.data.ids import IdMap
 from shortlist.errors import DataError

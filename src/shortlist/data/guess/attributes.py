@@ -20,7 +20,9 @@ TIMES = frozenset(
 """Names of columns that are read as times even where they hold numbers or text."""
 DATED = 0.9
 """Texts are read as times where this share of them are, and the name speaks of a time."""
-TEXTS = frozenset({"title", "name", "item_name", "product_name", "label"}) | {
+TITLES = ("title", "name", "item_name", "product_name", "label")
+"""Names of columns that hold titles, the likeliest first."""
+TEXTS = frozenset(TITLES) | {
     "description",
     "text",
     "overview",

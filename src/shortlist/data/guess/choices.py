@@ -74,10 +74,5 @@ def _check(role: str, column: str, names: Sequence[str], table: str) -> None:
         return
     lower = {name.lower(): name for name in names}
     near = difflib.get_close_matches(column.lower(), list(lower), 1, 0.4)
-    hint = f"; did you mean {lower[near[0]]!r}?" if near else ""
-    raise DataError(
-        f"--{role}: the {table} have no column {column!r}{hint} There are: {', '.join(names)}".replace(
-            "? There", "? There"
-        ),
-        field=role,
-    )
+    hint = f"; did you mean {lower[near[0]]!r}? There are" if near else "; there are"
+    raise DataError(f"--{role}: the {table} have no column {column!r}{hint}: {', '.join(names)}", field=role)

@@ -11,15 +11,13 @@ import pyarrow.compute as pc
 
 from shortlist.data.event_columns import flat
 from shortlist.data.guess.columns import comes_with_event, is_outcome, normal, value_meaning
-from shortlist.data.guess.evidence import SETTLED, Evidence
+from shortlist.data.guess.evidence import REPEATED, SETTLED, Evidence
 from shortlist.data.guess.names import concepts
 from shortlist.data.guess.roles import Roles
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
 
 MOST_WORDS = 1000
 """A context column has at most this many distinct texts."""
-REPEATED = 50
-"""An attribute of items, and a column of one value, is recognised from this many repeated events on."""
 
 MOST_NUMBERS = 60
 """A column with more different numbers measures something; hours, weekdays and minutes have fewer."""

@@ -27,7 +27,7 @@ from shortlist.data.guess.scores import SURE, score_item
 from shortlist.data.guess.value import Meaning
 from shortlist.data.guess.visitors import find_visitor, ids_of_nobody
 from shortlist.data.guess.wide import WideLog, find_slate, find_wide, rules_of_flag, rules_of_status
-from shortlist.data.numbers import is_numeric, is_text, line_values, read_numbers
+from shortlist.data.numbers import is_numeric, is_text, row_values
 from shortlist.data.prepare import prepare_events
 from shortlist.data.prepare.nested import is_list_of_structs, unnest, with_fields
 from shortlist.data.prepare.rows import fill_down
@@ -94,13 +94,9 @@ class LogDraft:
 
 
 def _value_of(events: pa.Table, name: str, quantity: str | None, log: LogDraft) -> ValueColumn | None:
-    reading = read_numbers(events.column(name))
-    if reading is None:
+    numbers = row_values(events, name, quantity)
+    if numbers is None:
         return None
-    numbers = reading.numbers
-    if quantity is not None and quantity != name:
-        pieces = read_numbers(events.column(quantity))
-        numbers = numbers if pieces is None else line_values(numbers, pieces.numbers)
     if log.roles.value is not None:
         return ValueColumn(name, log.roles.value.meaning, numbers, log.roles.value.wanted)
     source = next((rule["value"] for rule in log.data.get("derive", []) if rule.get("value")), name)

@@ -7,14 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shortlist.data.guess.attributes import guess_attributes
+from shortlist.data.guess.attributes import TITLES, guess_attributes
 from shortlist.data.guess.columns import find_column, normal
 from shortlist.data.guess.evidence import Evidence
 from shortlist.data.guess.of_items import title_score
 from shortlist.data.guess.scores import score_item, score_user
 from shortlist.data.numbers import is_text
 
-TITLES = ("title", "name", "item_name", "product_name", "label")
 OVERLAP = 0.5
 """A column of different values in which at least this share of the events' ids occur is the id of a table."""
 

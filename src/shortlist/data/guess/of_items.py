@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shortlist.data.event_columns import flat
-from shortlist.data.guess.attributes import guess_attributes
+from shortlist.data.guess.attributes import TITLES, guess_attributes
 from shortlist.data.guess.columns import normal
 from shortlist.data.guess.evidence import Evidence
 from shortlist.data.guess.names import concepts, plain, unknown_words, words
@@ -18,7 +18,7 @@ SURE_TITLE, MOSTLY = 45.0, 0.5
 """A column that is called a title is one, too, if at least this share of the items always have the same: titles are reworded."""
 _READABLE = r"^[^/:@]*\p{L}{2,}[^/:@]*$"
 """Texts with words: no addresses and no numbers."""
-_TITLES = ("title", "name", "itemname", "productname", "label", "headline", "description")
+_TITLES = (*map(normal, TITLES), "headline", "description")
 
 
 def title_score(name: str, evidence: Evidence, item: str) -> float:

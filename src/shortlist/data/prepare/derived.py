@@ -16,7 +16,7 @@ from shortlist.data.check import Check, Problem
 from shortlist.data.event_columns import examples, flat
 from shortlist.data.event_times import EventTimes
 from shortlist.data.no_time import NO_TIME
-from shortlist.data.numbers import is_text, line_values, read_numbers
+from shortlist.data.numbers import is_text, read_numbers, row_values
 from shortlist.data.prepare.rows import is_one_of
 from shortlist.data.row_marks import AFTER, take_rows
 
@@ -148,15 +148,12 @@ class _Source:
 
     def row_values(self, columns: ColumnNames) -> NDArray[np.float64]:
         """Return the value of each row by `data.columns`, for rules without one of their own."""
-        name = columns.value or columns.quantity
-        if name is None or name not in self.events.column_names:
+        name, quantity = columns.value or columns.quantity, columns.quantity
+        present = self.events.column_names
+        if name is None or name not in present:
             return np.full(self.events.num_rows, np.nan)
-        reading = read_numbers(self.events.column(name))
-        numbers = np.full(self.events.num_rows, np.nan) if reading is None else reading.numbers
-        if columns.quantity and columns.quantity in self.events.column_names and name != columns.quantity:
-            pieces = read_numbers(self.events.column(columns.quantity))
-            numbers = numbers if pieces is None else line_values(numbers, pieces.numbers)
-        return numbers
+        numbers = row_values(self.events, name, quantity if quantity in present else None)
+        return np.full(self.events.num_rows, np.nan) if numbers is None else numbers
 
     def times(self, name: str, form: str | None) -> NDArray[np.int64]:
         """Return a column as ms; values that are no times are an error."""

@@ -25,6 +25,7 @@ from shortlist.rank.gbdt.targets import (
     make_target,
     unit_of,
 )
+from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
     from shortlist.rank.gbdt.train import BoostingData
@@ -143,16 +144,21 @@ class GBDTRanker(Ranker):
         """
         before = earlier.ensemble_ if isinstance(earlier, GBDTRanker) else None
         report = progress or (lambda _share: None)
+        threads = (
+            openmp_threads()
+        )  # measures for a moment how busy the cores are: once, and not for each set of trees
         heads = self.settings.heads if len(self.objectives) > 1 else "separate"
         if heads != "auto":
-            self._ensemble = self._fit_heads(heads == "joint", (examples, validation), before, report)
+            self._ensemble = self._fit_heads(
+                heads == "joint", (examples, validation), before, threads, report
+            )
             return self
         made: dict[str, TreeEnsemble] = {}
         explained: dict[str, dict[str, float]] = {}
         for number, kind in enumerate(("separate", "joint")):
             base = before if before is not None and before.joint == (kind == "joint") else None
             made[kind] = self._fit_heads(
-                kind == "joint", (examples, validation), base, part_of(report, number, 2)
+                kind == "joint", (examples, validation), base, threads, part_of(report, number, 2)
             )
             explained[kind] = self._explained(made[kind], validation)
         weighted = [name for name, objective in self.objectives.items() if objective.weight]
@@ -167,6 +173,7 @@ class GBDTRanker(Ranker):
         joint: bool,
         parts: tuple[TrainingSet, TrainingSet],
         before: TreeEnsemble | None,
+        threads: int,
         report: Share,
     ) -> TreeEnsemble:
         from shortlist.rank.gbdt.train import Boosting
@@ -196,7 +203,7 @@ class GBDTRanker(Ranker):
                 _boosting_data(part, matrix, [side[at] for at in group], own, ensemble)
                 for part, matrix, side in zip(parts, features, targets, strict=True)
             ]
-            boosting = Boosting(own, self.settings, self.seed, *data)
+            boosting = Boosting(own, self.settings, self.seed, threads, *data)
             start = before.models[number].load_booster() if before else None
             starts = before.models[number].starts if before else None
             own_report = part_of(report, number, len(groups))

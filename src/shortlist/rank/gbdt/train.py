@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
 from shortlist.rank.gbdt.targets import Head, Target
-from shortlist.threads import openmp_threads
 
 PATIENCE = 20
 """Rounds without a better validation loss after which boosting stops."""
@@ -89,10 +88,11 @@ class Boosting:
         heads: Sequence[Head],
         settings: RankSettings,
         seed: int,
+        threads: int,
         train: BoostingData,
         validation: BoostingData,
     ) -> None:
-        self.heads, self.settings, self.seed = list(heads), settings, seed
+        self.heads, self.settings, self.seed, self.threads = list(heads), settings, seed, threads
         self.names = [head.name for head in heads]
         single = len(self.heads) == 1
         self.train, self.validation = (train.known(), validation.known()) if single else (train, validation)
@@ -163,7 +163,7 @@ class Boosting:
             "lambda": 5.0,
             "tree_method": "hist",
             "max_cat_to_onehot": 8,
-            "nthread": openmp_threads(),
+            "nthread": self.threads,
             "seed": self.seed,
             "verbosity": 0,
         }

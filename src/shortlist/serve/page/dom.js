@@ -10,6 +10,11 @@ export function element(tag, className, text) {
   return node;
 }
 
+// An element for each pair of a class and a text, without those whose text is empty.
+export function texts(tag, pairs) {
+  return pairs.filter(([, text]) => text).map(([className, text]) => element(tag, className, text));
+}
+
 // An `option` of a `select`.
 export function option(text, value) {
   const node = element("option", "", text);

@@ -1,7 +1,7 @@
 // The tab "Try it": a slate with reasons and predictions, and sliders for the weights.
 import { call, loadFacts, loadPeople, loadProject } from "./api.js";
 import { art } from "./art.js";
-import { $, element, itemButton } from "./dom.js";
+import { $, element, texts, itemButton } from "./dom.js";
 import { money, prediction } from "./format.js";
 import { pickPerson } from "./person_picker.js";
 import { slateRequest, usualContext } from "./requests.js";
@@ -64,7 +64,7 @@ function card(row, facts) {
     predictions.append(element("span", "", text));
   }
   const lines = [["price", money(facts?.price, facts?.currency)], ["reason", row.reason], ["tags", tags]];
-  body.append(element("b", "name", row.title), ...lines.filter(([, text]) => text).map(([name, text]) => element("span", name, text)), predictions);
+  body.append(element("b", "name", row.title), ...texts("span", lines), predictions);
   button.append(art({ ...row, image: facts?.image, tags: facts?.tags }, tab.project.image_hosts, "cover"), body);
   item.append(button);
   return item;

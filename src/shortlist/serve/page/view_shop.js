@@ -2,7 +2,7 @@
 import { call, loadFacts } from "./api.js";
 import { Basket } from "./basket.js";
 import { drawBasket, refreshBasket } from "./basket_view.js";
-import { element } from "./dom.js";
+import { element, texts } from "./dom.js";
 import { caption, money } from "./format.js";
 import { similarPath } from "./requests.js";
 import { shelf } from "./shelf.js";
@@ -77,7 +77,7 @@ function details(product, row, facts, slate) {
     ["price", money(facts.price, facts.currency)], ["quiet", facts.tags.join(" · ")],
     ["quiet", stock === undefined ? "" : stock > 0 ? `${stock} in stock` : "Out of stock"],
   ];
-  words.append(element("h2", "", row.title), ...lines.filter(([, text]) => text).map(([name, text]) => element("p", name, text)),
+  words.append(element("h2", "", row.title), ...texts("p", lines),
     add, product.button("Back to the shop", "", product.show));
   main.append(product.art(row, facts, "large"), words);
   return main;
