@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import shortlist
+from shortlist.config.data import ExcludedRows
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError
@@ -117,6 +118,12 @@ def test_a_given_test_table(dataset: Dataset, project: Project, tmp_path: Path) 
     assert fold.facts["test_items_unknown"] == 1
     assert (fold.users == -1).sum() == 1
     assert fold.truth.item.max() == len(dataset.items)
+    assert not fold.warnings
+    pd.DataFrame(table.to_pydict()).assign(timestamp=[1_772_000_000] * 3 + [None]).to_parquet(path)
+    rows = [ExcludedRows(column="item_id", values=[str(ids.id(5))])]
+    without = given.model_copy(update={"data": given.data.model_copy(update={"exclude": rows})})
+    said = "; ".join(one(without, dataset).warnings)
+    assert "timestamp" in said and "item_id" in said
     with pytest.raises(ProjectError, match=r"evaluate\.given"):
         one(with_(project, protocol="given"), dataset)
     pd.DataFrame(table.to_pydict()).assign(kind="rating").to_parquet(path)

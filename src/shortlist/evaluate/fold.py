@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,8 @@ class Fold:
         The events of the test, if they say what followed for each person: from them come gains by value.
     given : tuple of arrays, optional
         User, item and time of a test table that comes from outside; its codes continue those of training.
+    warnings : sequence of str
+        What the report warns of, for example rows of a test table that are not used.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Fold:
     facts: dict[str, Any] = field(default_factory=dict)
     test: Log | None = None
     given: GivenEvents | None = None
+    warnings: Sequence[str] = ()
 
     def __repr__(self) -> str:
         return f"Fold({self.name!r}, {len(self.train.log)} training events, {len(self.users)} requests)"

@@ -39,7 +39,8 @@ def given_fold(project: Project, dataset: Dataset) -> Fold:
     )
     data = project.data.model_copy(update={"columns": columns, "context": {}})
     given = read_source(source, files=query_files(project), encoding=data.encoding).complete(source)
-    form, table = prepare_events(project.model_copy(update={"data": data}), given, source, Check())
+    prepared = Check()
+    form, table = prepare_events(project.model_copy(update={"data": data}), given, source, prepared)
     events, check = check_events(table, form, source, None, None)
     check.raise_errors()
     assert events is not None
@@ -72,6 +73,7 @@ def given_fold(project: Project, dataset: Dataset) -> Fold:
             item_ids.codes(events.item),
             events.time if project.data.columns.timestamp else None,
         ),
+        warnings=[str(problem) for problem in (*prepared.problems, *check.problems)],
     )
 
 

@@ -164,6 +164,7 @@ class _Evaluation:
             # the log's own clicks favour popular items, which is not the project's aim
             kept = [warning for warning in result.warnings if NOT_BETTER_THAN_POPULAR not in warning]
             result = replace(result, warnings=kept)
+        result = replace(result, warnings=[*result.warnings, *fold.warnings])
         importance = {
             name: dict(list(recommender.model.ranker.importance(name).items())[:FEATURES_REPORTED])
             for name in project.objectives

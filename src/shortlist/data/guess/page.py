@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from shortlist.data.guess.events import EventKinds
 from shortlist.data.guess.kinds import Stage
+from shortlist.data.guess.names import words
 from shortlist.data.numbers import is_text
 
 PRICE = frozenset({"price", "preis", "prix", "precio", "prezzo", "preco", "prijs", "msrp", "rrp", "uvp"})
@@ -57,7 +58,7 @@ def is_picture(name: str, texts: pa.Array) -> bool:
     if not len(present) or pc.mean(addressed.cast(pa.float64())).as_py() < 0.9:
         return False
     files = pc.mean(pc.match_substring_regex(present, FILE).cast(pa.float64())).as_py()
-    return files >= 0.9 or bool(PICTURE.intersection(_words(name)))
+    return files >= 0.9 or bool(PICTURE.intersection(words(name)))
 
 
 @dataclass(frozen=True)
@@ -118,22 +119,16 @@ def guess_page(
     return PageGuess(settings, " ".join(lines))
 
 
-def _words(name: str) -> list[str]:
-    plain = name.replace("ä", "ae").replace("ç", "c")
-    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", plain)
-    return [part.lower() for part in parts]
-
-
 def _price(attributes: Mapping[str, str]) -> str | None:
     """Return the number attribute with the price that people pay."""
     found = [
         name
         for name, kind in attributes.items()
         if kind == "number"
-        and PRICE.intersection(_words(name))
-        and not OTHER_PRICE.intersection(_words(name))
+        and PRICE.intersection(words(name))
+        and not OTHER_PRICE.intersection(words(name))
     ]
-    return min(found, key=lambda name: len(_words(name))) if found else None
+    return min(found, key=lambda name: len(words(name))) if found else None
 
 
 def _currency(price: str, attributes: Mapping[str, str], tables: list[pa.Table]) -> str | None:
@@ -141,7 +136,7 @@ def _currency(price: str, attributes: Mapping[str, str], tables: list[pa.Table])
     for table in tables:
         for name in table.column_names:
             column = table.column(name)
-            if not CURRENCY.intersection(_words(name)) or not is_text(column.type):
+            if not CURRENCY.intersection(words(name)) or not is_text(column.type):
                 continue
             codes = [str(code).strip().upper() for code in pc.unique(column.drop_null()).to_pylist()]
             if len(set(codes)) == 1 and re.match(CODE, codes[0]):
@@ -165,7 +160,7 @@ def _hosts(column: pa.ChunkedArray) -> list[str]:
 def _rows(items: pa.Table | None, attributes: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the rows of a page, with rows of the first category or list that has neither too few nor too many values."""
     for name, kind in attributes.items():
-        if items is None or kind not in {"category", "list"} or CURRENCY.intersection(_words(name)):
+        if items is None or kind not in {"category", "list"} or CURRENCY.intersection(words(name)):
             continue
         column = items.column(name)
         flat = pc.list_flatten(column) if pa.types.is_list(column.type) else column
