@@ -124,9 +124,7 @@ def _price(attributes: Mapping[str, str]) -> str | None:
     found = [
         name
         for name, kind in attributes.items()
-        if kind == "number"
-        and PRICE.intersection(words(name))
-        and not OTHER_PRICE.intersection(words(name))
+        if kind == "number" and PRICE.intersection(words(name)) and not OTHER_PRICE.intersection(words(name))
     ]
     return min(found, key=lambda name: len(words(name))) if found else None
 
