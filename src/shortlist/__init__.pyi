@@ -8,6 +8,7 @@ from .data.slates import Slate as Slate
 from .data.slates import Slates as Slates
 from .errors import BundleError as BundleError
 from .errors import DataError as DataError
+from .errors import EngineError as EngineError
 from .errors import IndexRecallError as IndexRecallError
 from .errors import LeakError as LeakError
 from .errors import MissingExtraError as MissingExtraError
@@ -44,6 +45,7 @@ __all__ = [
     "Content",
     "DataError",
     "Dataset",
+    "EngineError",
     "Fuse",
     "IndexRecallError",
     "LeakError",

@@ -62,6 +62,10 @@ class MissingExtraError(ShortlistError):
     """An optional library is required and not installed."""
 
 
+class EngineError(ShortlistError):
+    """A data engine, such as a Spark cluster, cannot be reached, or a job on it failed."""
+
+
 class NotFittedError(ShortlistError, AttributeError):
     """A model was used before `fit` was called.
 

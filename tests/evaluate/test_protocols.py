@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 import shortlist
-from shortlist.config.data import ExcludedRows
 from shortlist.config.project import Project
+from shortlist.config.rows import ExcludedRows
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.fold import Fold

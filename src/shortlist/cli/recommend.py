@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,7 @@ from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ThreadsOption,
+    bundle_path,
     load_functions,
     load_recommender,
     print_text,
@@ -22,6 +24,11 @@ from shortlist.cli.terminal import (
 )
 from shortlist.errors import DataError
 from shortlist.threads import set_threads
+
+if TYPE_CHECKING:
+    from shortlist.data.progress import Progress
+    from shortlist.distributed.slate_parts import SlateFolder, SlateJob
+    from shortlist.recommender import Recommender
 
 BATCH = 500
 """Users per request of `shortlist batch`."""
@@ -47,26 +54,79 @@ def recommend(
     write_json(json_file, slate.to_arrow().to_pylist())
 
 
+class BatchEngine(StrEnum):
+    """What computes the slates."""
+
+    here = "here"
+    spark = "spark"
+
+
 def batch(
     bundle: BundleArgument,
-    out: Annotated[Path, typer.Option(help="The .parquet or .csv file to write.")],
-    n: Annotated[int, typer.Option("-n", help="Number of items per user.")] = 10,
+    out: Annotated[
+        str,
+        typer.Option(
+            help="The .parquet or .csv file to write, or a folder (also s3://…) of Parquet parts that a stopped job goes on with."
+        ),
+    ],
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of items per user.")] = 10,
+    engine: Annotated[
+        BatchEngine, typer.Option(help="here: this machine; spark: the executors of a Spark cluster.")
+    ] = BatchEngine.here,
+    master: Annotated[
+        str | None,
+        typer.Option(
+            help="The Spark master: local[*], spark://host:7077, yarn, k8s://… or sc://host:15002 (default: local[*])."
+        ),
+    ] = None,
+    users_per_part: Annotated[int, typer.Option(min=1, help="Users per part of a folder.")] = 10_000,
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Recommend items to all users and write the slates as a table."""
+    """Recommend items to all users and write the slates as a table, or as a folder of parts."""
     set_threads(threads)
     load_functions(functions)
+    path = bundle_path(bundle)
+    recommender = load_recommender(path)
+    started = time.perf_counter()
+    users = len(recommender.dataset.users)
+    if out.endswith((".parquet", ".csv")) and engine is BatchEngine.here:
+        done = _write_file(recommender, Path(out), n)
+    else:
+        if Path(out).suffix or Path(out).is_file():
+            raise DataError(
+                f"{out}: name a folder (or s3://…) for parts"
+                + (
+                    "; without --engine spark it may be a .parquet or .csv file"
+                    if engine is BatchEngine.spark
+                    else ""
+                ),
+                field="out",
+            )
+        from shortlist.distributed.slate_parts import SlateFolder, SlateJob
+
+        folder, job = SlateFolder(out), SlateJob.of(recommender, n, users_per_part)
+        with progress_bars() as progress:
+            if engine is BatchEngine.here:
+                done = _write_parts(recommender, folder, job, progress)
+            else:
+                from shortlist.distributed.batch import batch_on_spark
+                from shortlist.engines.spark_session import spark_session
+
+                done = batch_on_spark(spark_session(master), path, folder, job, functions, progress)
+    seconds = time.perf_counter() - started
+    before = f"; {users - done:,} were there" if done < users else ""
+    print_text(f"{done:,} slates ({done / seconds:,.0f} per second) → {out}{before}")
+    write_json(json_file, {"users": users, "written": done, "seconds": seconds})
+
+
+def _write_file(recommender: Recommender, out: Path, n: int) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import csv
 
-    if out.suffix not in {".parquet", ".csv"}:
-        raise DataError(f"{out}: the file name must end in .parquet or .csv", field="out")
-    recommender = load_recommender(bundle)
     users = recommender.dataset.users.ids.values.to_pylist()
-    started = time.perf_counter()
     parts = []
     with progress_bars() as progress:
         for start in range(0, len(users), BATCH):
@@ -78,6 +138,15 @@ def batch(
         csv.write_csv(table, out)
     else:
         pq.write_table(table, out)
-    seconds = time.perf_counter() - started
-    print_text(f"{len(users):,} slates ({len(users) / seconds:,.0f} per second) → {out}")
-    write_json(json_file, {"users": len(users), "rows": table.num_rows, "seconds": seconds})
+    return len(users)
+
+
+def _write_parts(recommender: Recommender, folder: SlateFolder, job: SlateJob, progress: Progress) -> int:
+    """Write the parts that are missing, one after the other, and return the number of users in them."""
+    done = 0
+    job, missing = folder.begin(job)
+    for part in missing:
+        done += folder.write_part(recommender, job, part)
+        progress("slates", (part + 1) / job.parts)
+    folder.end()
+    return done

@@ -91,10 +91,13 @@ def erase(
 
 
 def _erase_from(path: Path, user: str) -> int:
-    """Rewrite a table of slates without a user; the other rows stay as they are. Returns the number of erased rows."""
+    """Rewrite a table of slates, or each part of a folder of them, without a user. Returns the number of erased rows."""
+    if path.is_dir() and (parts := sorted(path.glob("part-*.parquet"))):
+        return sum(_erase_from(part, user) for part in parts)
     if path.suffix not in {".parquet", ".csv"} or not path.exists():
         raise DataError(
-            f"{path}: no such .parquet or .csv file; name a file that `shortlist batch` wrote", field="export"
+            f"{path}: no such .parquet or .csv file, and no folder of parts; name what `shortlist batch` wrote",
+            field="export",
         )
     temporary = path.with_name(f".{path.name}.fresh")
     erase_user = _erase_from_parquet if path.suffix == ".parquet" else _erase_from_csv

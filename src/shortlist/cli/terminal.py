@@ -181,11 +181,17 @@ def load_recommender(bundle: Path) -> Recommender:
     BundleError
         If there is none, or it cannot be read.
     """
-    from shortlist.bundle.registry import BundleRegistry, bundles_in
     from shortlist.recommender import Recommender
 
+    return Recommender.load(bundle_path(bundle))
+
+
+def bundle_path(bundle: Path) -> Path:
+    """Return the folder of a bundle or, for a folder of bundles, of the one that serves."""
+    from shortlist.bundle.registry import BundleRegistry, bundles_in
+
     several = bundle.is_dir() and not (bundle / "manifest.json").exists() and bundles_in(bundle)
-    return Recommender.load(BundleRegistry(bundle).current().path if several else bundle)
+    return BundleRegistry(bundle).current().path if several else bundle
 
 
 def existing_store(target: str, field: str, hint: str) -> EventStore:

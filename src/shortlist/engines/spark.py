@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import pyarrow as pa
 
-from shortlist.errors import import_extra
+from shortlist.engines.spark_session import spark_session
 
 
 class SparkEngine:
@@ -17,12 +15,11 @@ class SparkEngine:
     Parameters
     ----------
     session
-        A `pyspark.sql.SparkSession` (default: the active session, the one of `SPARK_REMOTE`, or a new one with the master
-        `SPARK_MASTER`, by default two local threads).
+        A `pyspark.sql.SparkSession` (default: the active session, else that of `spark_session`).
     """
 
     def __init__(self, session: Any = None) -> None:
-        self.session = _make_session() if session is None else session
+        self.session = spark_session() if session is None else session
 
     def __repr__(self) -> str:
         return "SparkEngine()"
@@ -32,19 +29,3 @@ class SparkEngine:
         for name, table in tables.items():
             self.session.createDataFrame(table).createOrReplaceTempView(name)
         return self.session.sql(sql).toArrow()
-
-
-def _make_session() -> Any:
-    sql = import_extra("pyspark.sql", "spark")
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = sql.SparkSession.builder
-    if not sql.SparkSession.getActiveSession() and "SPARK_REMOTE" not in os.environ:
-        builder = builder.master(os.environ.get("SPARK_MASTER", "local[2]"))
-    return (
-        builder.appName("shortlist")
-        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
-        .config("spark.sql.shuffle.partitions", "4")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.ansi.enabled", "true")
-        .getOrCreate()
-    )

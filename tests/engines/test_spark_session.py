@@ -1,0 +1,75 @@
+"""What can be wrong with Spark is said at once and in words."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from shortlist.engines.spark_session import check_java, first_line, job_error, spark_session
+from shortlist.errors import EngineError
+from support.servers import free_port
+
+pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'shortlist[spark]'")
+
+
+def fake_java(folder: Path, version: str) -> None:
+    program = folder / "bin" / "java"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2024-01-01' >&2\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+
+def test_java_is_missing_or_too_old(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "none"))
+    with pytest.raises(EngineError, match=r"there is none in JAVA_HOME=.*apt-get install openjdk-17"):
+        check_java()
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineError, match="there is none on this machine"):
+        check_java()
+    for version, old in (("11.0.22", "11"), ("1.8.0_402", "8")):
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path / old))
+        fake_java(tmp_path / old, version)
+        with pytest.raises(EngineError, match=rf"is Java {old}, and Spark 4 needs 17"):
+            check_java()
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "new"))
+    fake_java(tmp_path / "new", "21.0.1")
+    check_java()
+
+
+@pytest.mark.parametrize(
+    ("master", "words"),
+    [
+        ("spark://127.0.0.1:{port}", "nothing answers at spark://127.0.0.1"),
+        ("sc://127.0.0.1:{port}", "nothing answers at sc://127.0.0.1"),
+        ("sparks://somewhere", r"is no master; for example local\[\*\]"),
+        ("spark://127.0.0.1:port", "nothing answers"),
+    ],
+)
+def test_a_master_that_cannot_be_reached(master: str, words: str) -> None:
+    with pytest.raises(EngineError, match=words):
+        spark_session(master.format(port=free_port()))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("PythonException:\nModuleNotFoundError: No module named 'shortlist.recommender'\n", "no shortlist; install 'shortlist"),
+        ("PySparkImportError: [PACKAGE_NOT_INSTALLED] PyArrow >= 15 must be installed", "no pyarrow; install"),
+        ("ModuleNotFoundError: No module named 'mine'", "no mine; install 'mine'"),
+        ("shortlist.errors.BundleError: x is a bundle of format 5 and this version reads format 6", "cannot read the bundle: x is a"),
+        ("Traceback\n  File\nValueError: the last line\n\tat java.lang", "failed: the last line"),
+        ("An error occurred while calling o1.collect.\n: org.SparkException: Job aborted\n\tat org.", "Job aborted"),
+    ],
+)  # fmt: skip
+def test_errors_of_a_job_are_sentences(text: str, words: str) -> None:
+    assert words in str(job_error(RuntimeError(text)))
+
+
+def test_the_first_line_of_an_error_of_the_jvm_is_its_own() -> None:
+    said = first_line(
+        RuntimeError("An error occurred while calling None.X.\n: java.io.IOException: no route\n\tat x")
+    )
+    assert said == "java.io.IOException: no route"
