@@ -56,8 +56,9 @@ def test_commands_from_check_to_inspect(folder: Path) -> None:
     assert set(report["recommenders"]["als"]["ndcg@10"]) == {"value", "low", "high"}
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
     assert "Because you" in run("recommend", "bundle", "--history", "m00001,m00002,zzz", cwd=folder)
-    run("batch", "bundle", "--out", "recs.parquet", "-n", 3, cwd=folder)
+    run("batch", "bundle", "--out", "recs.parquet", "-n", 3, "--json", "batch.json", cwd=folder)
     table = pq.read_table(folder / "recs.parquet")
+    assert json.loads((folder / "batch.json").read_text())["rows"] == table.num_rows
     assert table.num_rows == 600 * 3
     assert set(table.column("rank").to_pylist()) == {1, 2, 3}
     run("inspect", "bundle", "--json", "inspect.json", cwd=folder)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,10 +23,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
     made = SparkCluster(tmp_path_factory.mktemp("cluster"))
     yield made
     made.stop()
-
-
-def slates(folder: Path) -> pa.Table:
-    return pq.read_table(folder)
 
 
 def batch(bundle: Path, out: Path, *options: str) -> list[str]:
@@ -53,7 +48,7 @@ def test_spark_connect_and_a_driver_that_is_killed(
         said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert "were there" in said.stdout
     assert (out / "_SUCCESS").exists()
-    assert slates(out).num_rows == 1_800
+    assert pq.read_table(out).num_rows == 1_800
     assert {name: (out / name).stat().st_mtime_ns for name in kept} == kept
 
 
@@ -82,5 +77,5 @@ def test_a_worker_dies_and_the_slates_are_those_of_one_machine(
     here.mkdir()
     (here / "_job.json").write_bytes((there / "_job.json").read_bytes())
     run(*batch(bundle, here)[3:], cwd=tmp_path)
-    assert slates(there).equals(slates(here))
+    assert pq.read_table(there).equals(pq.read_table(here))
     assert not list(there.glob(".part*"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from support.feature_cases import (
     requests_for_all_items,
 )
 from support.sizes import size
+from support.spark_cluster import require_spark
 
 
 def one_of_each_kind(project: Project) -> Project:
@@ -32,12 +32,10 @@ def one_of_each_kind(project: Project) -> Project:
 @pytest.fixture(scope="module")
 def session() -> Iterator[Any]:
     """A session for tables of a few hundred rows: compiling queries and the JVM's own optimiser take longer than these run."""
-    sql = pytest.importorskip(
-        "pyspark.sql", reason="PySpark is not installed: pip install 'shortlist[spark]'"
-    )
-    if shutil.which("java") is None:
-        pytest.skip("Java is not installed: apt-get install openjdk-17-jre-headless")
-    settings = {
+    require_spark()
+    from pyspark.sql import SparkSession
+
+    settings: dict[str, bool | float | int | str | None] = {
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -47,7 +45,7 @@ def session() -> Iterator[Any]:
         "spark.ui.enabled": "false",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
     }
-    made = sql.SparkSession.builder.master("local[1]").appName("tests").config(map=settings).getOrCreate()
+    made = SparkSession.builder.master("local[1]").appName("tests").config(map=settings).getOrCreate()
     yield made
     made.stop()
 

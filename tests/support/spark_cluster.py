@@ -19,6 +19,7 @@ from support.waiting import wait_for
 
 JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m"]
 """Start in half the time: the processes live for seconds."""
+LOCAL = ("--host", "127.0.0.1", "--webui-port", "0")
 
 
 def require_spark() -> Path:
@@ -54,43 +55,45 @@ class SparkCluster:
         }
         port = free_port()
         self.master = f"spark://127.0.0.1:{port}"
-        self._master = self._start("master.Master", "--port", str(port), "--webui-port", "0")
-        self._wait(self._master, "master.Master", "started at")
+        self._master = self._start("master", JAVA, "master.Master", *LOCAL, "--port", str(port))
+        self._wait(self._master, "master", "started at")
         self.workers = [self._worker(number) for number in range(2)]
         for number, worker in enumerate(self.workers):
-            self._wait(worker, f"worker.Worker-{number}", "Successfully registered with master")
+            self._wait(worker, f"worker-{number}", "Successfully registered with master")
 
     def _worker(self, number: int) -> subprocess.Popen[bytes]:
         work = self.folder / f"work-{number}"
-        options = ("--cores", "1", "--memory", "2g", "--work-dir", str(work), "--webui-port", "0")
-        return self._start("worker.Worker", *options, self.master, name=f"worker.Worker-{number}")
+        options = ("--cores", "1", "--memory", "2g", "--work-dir", str(work))
+        return self._start(f"worker-{number}", JAVA, "worker.Worker", *LOCAL, *options, self.master)
 
-    def _start(self, role: str, *options: str, name: str | None = None) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{name or role}.log").open("wb") as log:
+    def _start(self, name: str, java: list[str], role: str, *options: str) -> subprocess.Popen[bytes]:
+        """Start a process of Spark, with the options of Java before its class and its own after it."""
+        with (self.folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
-                ["java", *JAVA, "-cp", f"{self.home / 'jars'}/*", f"org.apache.spark.deploy.{role}", "--host", "127.0.0.1", *options],
+                [
+                    "java",
+                    *java,
+                    "-cp",
+                    f"{self.home / 'jars'}/*",
+                    f"org.apache.spark.deploy.{role}",
+                    *options,
+                ],
                 env={**os.environ, **self.environment},
                 stdout=log,
                 stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            )
 
     @contextmanager
     def connect(self) -> Iterator[str]:
         """Run a server of Spark Connect, which has all executors meanwhile, and yield its address."""
         port = free_port()
-        jars, opens = self.home / "jars", ("nio", "util", "lang", "lang.invoke")
-        options = [f"--add-opens=java.base/java.{one}=ALL-UNNAMED" for one in opens]
-        options.append("--add-opens=java.base/sun.nio.ch=ALL-UNNAMED")
+        packages = ("java.nio", "java.util", "java.lang", "java.lang.invoke", "sun.nio.ch")
+        opens = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in packages]
         name = "org.apache.spark.sql.connect.service.SparkConnectServer"
-        with (self.folder / "connect.log").open("wb") as log:
-            server = subprocess.Popen(
-                ["java", *options, "-cp", f"{jars}/*", "org.apache.spark.deploy.SparkSubmit", "--master", self.master,
-                 "--class", name, "--conf", f"spark.connect.grpc.binding.port={port}", "--conf", "spark.ui.enabled=false",
-                 "spark-internal"],
-                env={**os.environ, **self.environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )  # fmt: skip
+        settings = (f"spark.connect.grpc.binding.port={port}", "spark.ui.enabled=false")
+        options = [word for setting in settings for word in ("--conf", setting)]
+        master = ("--master", self.master, "--class", name)
+        server = self._start("connect", opens, "SparkSubmit", *master, *options, "spark-internal")
         try:
             self._wait(server, "connect", "Spark Connect server started")
             yield f"sc://127.0.0.1:{port}"

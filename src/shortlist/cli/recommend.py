@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from shortlist.data.progress import Progress
     from shortlist.distributed.slate_parts import SlateFolder, SlateJob
     from shortlist.recommender import Recommender
-
-BATCH = 500
-"""Users per request of `shortlist batch`."""
 
 
 def recommend(
@@ -87,23 +85,18 @@ def batch(
     """Recommend items to all users and write the slates as a table, or as a folder of parts."""
     set_threads(threads)
     load_functions(functions)
+    whole = engine is BatchEngine.here and out.endswith((".parquet", ".csv"))
+    if not whole:
+        _check_folder(out, engine)
     path = bundle_path(bundle)
     recommender = load_recommender(path)
     started = time.perf_counter()
     users = len(recommender.dataset.users)
-    if out.endswith((".parquet", ".csv")) and engine is BatchEngine.here:
-        done = _write_file(recommender, Path(out), n)
+    facts: dict[str, float] = {"users": users}
+    if whole:
+        done = users
+        facts["rows"] = _write_file(recommender, Path(out), n)
     else:
-        if Path(out).suffix or Path(out).is_file():
-            raise DataError(
-                f"{out}: name a folder (or s3://…) for parts"
-                + (
-                    "; without --engine spark it may be a .parquet or .csv file"
-                    if engine is BatchEngine.spark
-                    else ""
-                ),
-                field="out",
-            )
         from shortlist.distributed.slate_parts import SlateFolder, SlateJob
 
         folder, job = SlateFolder(out), SlateJob.of(recommender, n, users_per_part)
@@ -118,27 +111,36 @@ def batch(
     seconds = time.perf_counter() - started
     before = f"; {users - done:,} were there" if done < users else ""
     print_text(f"{done:,} slates ({done / seconds:,.0f} per second) → {out}{before}")
-    write_json(json_file, {"users": users, "written": done, "seconds": seconds})
+    write_json(json_file, {**facts, "written": done, "seconds": seconds})
+
+
+def _check_folder(out: str, engine: BatchEngine) -> None:
+    """Raise `DataError` where slates are to be written as parts, and `out` names a file."""
+    if Path(out).suffix or Path(out).is_file():
+        file = (
+            "; without --engine spark it may be a .parquet or .csv file"
+            if engine is BatchEngine.spark
+            else ", or a .parquet or .csv file"
+        )
+        raise DataError(f"{out}: name a folder (or s3://…) for parts{file}", field="out")
 
 
 def _write_file(recommender: Recommender, out: Path, n: int) -> int:
-    import pyarrow as pa
+    """Write the slates of all users as one table, and return the number of its rows."""
     import pyarrow.parquet as pq
     from pyarrow import csv
 
+    from shortlist.distributed.slate_parts import slate_table
+
     users = recommender.dataset.users.ids.values.to_pylist()
-    parts = []
     with progress_bars() as progress:
-        for start in range(0, len(users), BATCH):
-            parts.append(recommender.recommend(users=users[start : start + BATCH], n=n).to_arrow())
-            progress("slates", min(start + BATCH, len(users)) / len(users))
-    table = pa.concat_tables(parts)
+        table = slate_table(recommender, users, n, report=partial(progress, "slates"))
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".csv":
         csv.write_csv(table, out)
     else:
         pq.write_table(table, out)
-    return len(users)
+    return int(table.num_rows)
 
 
 def _write_parts(recommender: Recommender, folder: SlateFolder, job: SlateJob, progress: Progress) -> int:

@@ -40,10 +40,7 @@ def build(project: Project, tables: Tables) -> tuple[Entities, Entities, Log, Ch
     item_ids = None if item_table is None else item_table.distinct
     user_ids = None if user_table is None else user_table.distinct
     events, check = check_events(tables.events, project, tables.names["events"], item_ids, user_ids)
-    check.problems[:0] = about_tables.problems
-    check.notes[:0] = about_tables.notes
-    check.set_aside = {**about_tables.set_aside, **check.set_aside}
-    check.read += about_tables.read
+    check.begin_with(about_tables)
     check.raise_errors()
     assert events is not None
     report_reading(given, declared, check)

@@ -91,6 +91,13 @@ class Check:
             self.problems.append(problem)
             self.set_aside[reason] = self.set_aside.get(reason, 0) + problem.count
 
+    def begin_with(self, earlier: Check) -> None:
+        """Put the findings of an earlier step, which set rows aside before this one read the rest, before its own."""
+        self.problems[:0] = earlier.problems
+        self.notes[:0] = earlier.notes
+        self.set_aside = {**earlier.set_aside, **self.set_aside}
+        self.read += earlier.read
+
     def summary(self) -> str:
         """Return one line: how many events were read, kept and set aside."""
         aside = ", ".join(f"{count:,} {reason}" for reason, count in self.set_aside.items())

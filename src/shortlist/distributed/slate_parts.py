@@ -9,12 +9,16 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from shortlist.data.progress import Share
 from shortlist.errors import DataError
 from shortlist.recommender import Recommender
 
@@ -75,7 +79,9 @@ class SlateFolder:
     def __init__(self, target: str) -> None:
         self.target = target
         try:
-            self.files, self.path = fs.FileSystem.from_uri(target if "://" in target else _absolute(target))
+            self.files, self.path = fs.FileSystem.from_uri(
+                target if "://" in target else Path(target).expanduser().absolute().as_uri()
+            )
         except (pa.ArrowInvalid, OSError, ValueError) as error:
             raise DataError(f"{target}: no such place to write to: {error}", field="out") from None
 
@@ -124,14 +130,10 @@ class SlateFolder:
         """Write the slates of one part, in the place of an earlier attempt, and return the number of users."""
         first = part * job.users_per_part
         ids = recommender.dataset.users.ids.values[first : first + job.users_per_part].to_pylist()
-        tables = [
-            recommender.recommend(
-                users=ids[start : start + AT_ONCE], n=job.n, now=job.moment, seed=_seed(job, first + start)
-            ).to_arrow()
-            for start in range(0, len(ids), AT_ONCE)
-        ]
+        # another seed in each job, the same one where a part is written again
+        seed = job.moment % (1 << 31) + first
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.concat_tables(tables, promote_options="permissive"), sink)
+        pq.write_table(slate_table(recommender, ids, job.n, now=job.moment, seed=seed), sink)
         self._write_whole(f"part-{part:05d}.parquet", sink.getvalue())
         return len(ids)
 
@@ -161,12 +163,35 @@ class SlateFolder:
             self.files.move(written, f"{self.path}/{name}")
 
 
-def _absolute(path: str) -> str:
-    from pathlib import Path
+def slate_table(
+    recommender: Recommender,
+    users: Sequence[Any],
+    n: int,
+    now: int | None = None,
+    seed: int | None = None,
+    report: Share = lambda _share: None,
+) -> pa.Table:
+    """Return the slates of users as one table, one row an item.
 
-    return Path(path).expanduser().absolute().as_uri()
-
-
-def _seed(job: SlateJob, user: int) -> int:
-    """The seed of exploration for a user: another one in each job, the same one where a part is written again."""
-    return job.moment % (1 << 31) + user
+    Parameters
+    ----------
+    recommender
+        Answers for `AT_ONCE` users a call.
+    users
+        Their ids.
+    n
+        Items a slate.
+    now
+        The moment of the requests, ms (default: the recommender's time).
+    seed
+        Seed of exploration for the first user; each further user has the next one (default: random).
+    report
+        Called with the share of the users that is done.
+    """
+    tables = []
+    for start in range(0, len(users), AT_ONCE):
+        some = users[start : start + AT_ONCE]
+        own = None if seed is None else seed + start
+        tables.append(recommender.recommend(users=some, n=n, now=now, seed=own).to_arrow())
+        report((start + len(some)) / len(users))
+    return pa.concat_tables(tables, promote_options="permissive")

@@ -31,10 +31,10 @@ SETTINGS = {
     "spark.log.level": "ERROR",
 }
 _MISSING = re.compile(r"No module named '([\w.]+)'")
-_NOT_INSTALLED = re.compile(r"\[PACKAGE_NOT_INSTALLED\] (\w+)|PyArrow\b.* must be installed")
+_NOT_INSTALLED = re.compile(r"\[PACKAGE_NOT_INSTALLED\] \w+|PyArrow\b.* must be installed")
 
 
-def spark_session(master: str | None = None, settings: dict[str, str] | None = None) -> Any:
+def spark_session(master: str | None = None) -> Any:
     """Return the running session, or start one.
 
     Parameters
@@ -42,8 +42,6 @@ def spark_session(master: str | None = None, settings: dict[str, str] | None = N
     master
         `local[*]`, `spark://host:port`, `yarn`, `k8s://…`, or `sc://host:port` for Spark Connect (default: the variable
         `SPARK_REMOTE` or `SPARK_MASTER`, else `local[*]`).
-    settings
-        Settings of Spark, beside and before `SETTINGS`. Those of an installed `spark-defaults.conf` count, too.
 
     Returns
     -------
@@ -76,7 +74,7 @@ def spark_session(master: str | None = None, settings: dict[str, str] | None = N
         check_java()
         builder = builder.master(address)
     local = {"spark.sql.shuffle.partitions": "4"} if address.startswith("local") else {}
-    chosen = {**SETTINGS, **local, **(settings or {})}
+    chosen = {**SETTINGS, **local}
     if address.startswith("sc://"):  # the server's own settings are its operator's
         chosen = {name: value for name, value in chosen.items() if name.startswith("spark.sql.")}
     for name, value in chosen.items():
@@ -150,11 +148,10 @@ def job_error(error: BaseException) -> EngineError:
         return EngineError(
             f"the Python of an executor has no {name}; install {wanted} on every worker, or name another Python by PYSPARK_PYTHON"
         )
-    said = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
-    if "BundleError" in text:
-        found = re.search(r"BundleError: (.+)", text)
+    if found := re.search(r"BundleError: (.+)", text):
         return EngineError(
-            f"an executor cannot read the bundle: {found[1] if found else first_line(error)} "
+            f"an executor cannot read the bundle: {found[1]} "
             f"(the driver has Shortlist {__version__}; install the same version on every worker)"
         )
+    said = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
     return EngineError(f"the job on Spark failed: {said[-1] if said else first_line(error)}")

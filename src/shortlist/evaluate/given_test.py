@@ -42,6 +42,7 @@ def given_fold(project: Project, dataset: Dataset) -> Fold:
     prepared = Check()
     form, table = prepare_events(project.model_copy(update={"data": data}), given, source, prepared)
     events, check = check_events(table, form, source, None, None)
+    check.begin_with(prepared)
     check.raise_errors()
     assert events is not None
     rows = _relevant_rows(project, np.array(events.kind.to_pylist()), events.value)
@@ -73,7 +74,7 @@ def given_fold(project: Project, dataset: Dataset) -> Fold:
             item_ids.codes(events.item),
             events.time if project.data.columns.timestamp else None,
         ),
-        warnings=[str(problem) for problem in (*prepared.problems, *check.problems)],
+        warnings=[str(problem) for problem in check.problems],
     )
 
 

@@ -160,11 +160,11 @@ class _Evaluation:
         result = compare_slates(self.folds, SUBJECT, settings.k, settings.bootstrap, project.seed)
         progress("comparison", 1.0)
         shown = self._shown(recommender, fold, progress)
+        warnings = [*result.warnings, *fold.warnings]
         if shown is not None and shown.decides("popular")[1].verdict == "better":
             # the log's own clicks favour popular items, which is not the project's aim
-            kept = [warning for warning in result.warnings if NOT_BETTER_THAN_POPULAR not in warning]
-            result = replace(result, warnings=kept)
-        result = replace(result, warnings=[*result.warnings, *fold.warnings])
+            warnings = [warning for warning in warnings if NOT_BETTER_THAN_POPULAR not in warning]
+        result = replace(result, warnings=warnings)
         importance = {
             name: dict(list(recommender.model.ranker.importance(name).items())[:FEATURES_REPORTED])
             for name in project.objectives
