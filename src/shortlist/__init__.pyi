@@ -27,6 +27,7 @@ from .recommender import Recommender as Recommender
 from .requests import RecommendRequest as RecommendRequest
 from .retrieve.als import ALS as ALS
 from .retrieve.content import Content as Content
+from .retrieve.demographic import Demographic as Demographic
 from .retrieve.fusion.fuse import Fuse as Fuse
 from .retrieve.neighbours import Neighbours as Neighbours
 from .retrieve.popular import Popular as Popular
@@ -45,6 +46,7 @@ __all__ = [
     "Content",
     "DataError",
     "Dataset",
+    "Demographic",
     "EngineError",
     "Fuse",
     "IndexRecallError",

@@ -9,6 +9,7 @@ from typing import Any, Self, Unpack, overload
 
 from shortlist.bundle.read import read_bundle
 from shortlist.bundle.write import write_bundle
+from shortlist.cascade.about_users import AnswersAboutUsers
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.given_items import rank_items
 from shortlist.cascade.inspect import similar_items, some_users
@@ -19,6 +20,7 @@ from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
 from shortlist.cascade.why import why_not
+from shortlist.config.params import ProjectParams
 from shortlist.config.project import Project, as_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
@@ -31,7 +33,7 @@ from shortlist.store.merge import MergedDataset
 from shortlist.store.records import StoredEvent
 
 
-class Recommender:
+class Recommender(AnswersAboutUsers, ProjectParams):
     """Retrieve → rank → re-rank, joined: trained on a log, answering requests, and learning of events at once.
 
     A recommender is a `Model` (what training learned, immutable) and a `LiveState` (what has happened since). Requests
@@ -58,7 +60,7 @@ class Recommender:
     def __init__(self, project: Project | None = None) -> None:
         if project is not None:
             parse_sources(project.retrieve.sources, project.where)
-        self._project = project
+        super().__init__(project)
         self._model: Model | None = None
         self._state: LiveState | None = None
 
@@ -230,18 +232,6 @@ class Recommender:
     def load(cls, folder: str | Path) -> Self:
         """Read a bundle. Raises `BundleError` where it is damaged or of another version; runs nothing from it."""
         return cls.of(*read_bundle(Path(folder)))
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as in scikit-learn
-        """Return the settings, as scikit-learn's estimators do."""
-        return {"project": self._project}
-
-    def set_params(self, project: Project | None) -> Self:
-        """Replace the settings; a fitted recommender answers by the earlier ones until the next `fit`."""
-        self._project = project
-        return self
-
-    def __sklearn_clone__(self) -> Self:
-        return type(self)(self._project)
 
     def __repr__(self) -> str:
         name = self._project.name if self._project else "no project"

@@ -205,7 +205,7 @@ def encode(model: Model, state: LiveState, batch: Sequence[ResolvedRequest]) -> 
         np.full(len(batch), moment, np.int64),
         batch[0].allowed,
         *_excluded(whole, batch[0].catalogue, model.project.rerank, np.array([r.after for r in batch])),
-        state.context.user_attributes(contexts, codes),
+        state.user_attributes(contexts, users, codes),
         batch[0].catalogue.allowed_by_default,
     )
     return EncodedBatch(codes, requests, whole, state.context.of_requests(contexts))

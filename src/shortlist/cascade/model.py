@@ -17,6 +17,8 @@ from shortlist.rank.base import Ranker
 from shortlist.rank.profile import Profile
 from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
 from shortlist.retrieve import EventWeights, Retriever
+from shortlist.retrieve.event_weighting import EventWeighting
+from shortlist.retrieve.user_similarity import UserSimilarity
 from shortlist.store.merge import StorePosition
 
 
@@ -74,6 +76,11 @@ class Model:
             resolve_combine(None, self.project.utility.combine),
             resolve_guard_rails(None, self.project.utility.at_least, self.objectives),
         )
+
+    @lazy_property
+    def user_similarity(self) -> UserSimilarity:
+        """Finds users who took similar items. Made at the first use: it holds the log's (user, item) pairs once more."""
+        return UserSimilarity.of(self.dataset, EventWeighting.of(self.project.retrieve))
 
     @lazy_property
     def event_weights(self) -> EventWeights:

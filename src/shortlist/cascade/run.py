@@ -161,10 +161,12 @@ class Cascade:
         batch: Sequence[ResolvedRequest],
         times: StageTimes | None = None,
         required: Sequence[NDArray[np.integer]] | None = None,
+        only_required: bool = False,
     ) -> ScoredBatch:
         """Candidates of one batch (at most 128 requests of one batch key) with predictions and utility.
 
-        `required`: for each request, item codes that are candidates in any case, for example what another model showed.
+        `required`: for each request, item codes that are candidates in any case, for example what another model showed;
+        with `only_required`, only they are scored. Their predictions are the same: sources rank them among all candidates.
         """
         lap = StageTimes() if times is None else times
         moment = batch[0].moment
@@ -173,6 +175,8 @@ class Cascade:
             encoded = encode(model, state, batch)
             lap("request")
             rows = _candidates(model, state, encoded, batch[0], required)
+            if only_required:
+                rows = _only(rows, required or [])
             lap("retrieve")
             matrix = model.features.online_matrix(rows, state.counters, state.item_features)
             known = [
@@ -220,6 +224,17 @@ def _candidates(
     )
     keys = RequestKeys(encoded.codes, encoded.context, requests.attributes)
     return blended.feature_rows(keys, requests.moments, encoded.histories)
+
+
+def _only(rows: FeatureRows, required: Sequence[NDArray[np.integer]]) -> FeatureRows:
+    """The rows of required items."""
+    ends = np.searchsorted(rows.request, np.arange(1, len(required) + 1))
+    starts = np.searchsorted(rows.request, np.arange(len(required)))
+    kept = [
+        start + np.flatnonzero(np.isin(rows.item[start:end], items))
+        for start, end, items in zip(starts.tolist(), ends.tolist(), required, strict=True)
+    ]
+    return rows.take(np.concatenate(kept) if kept else np.empty(0, np.int64))
 
 
 def _forced(

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from shortlist.cascade.catalogue import Catalogue, ItemChange
 from shortlist.cascade.clock import Clock
-from shortlist.cascade.context import ContextEncoder
+from shortlist.cascade.context import Context, ContextEncoder
 from shortlist.cascade.histories import HistoryEvent, LiveHistories
 from shortlist.cascade.locks import ReadWriteLock
 from shortlist.cascade.model import Model
+from shortlist.cascade.profiles import LiveProfiles
 from shortlist.config.base import IMPRESSION
+from shortlist.data.attributes import Attribute
+from shortlist.data.entities import EntityChange
 from shortlist.data.slates import Slate
 from shortlist.data.values import text_fault
 from shortlist.errors import RequestError, ShortlistError, suggestion
@@ -68,7 +71,7 @@ class ReadingAt:
 
 
 class LiveState:
-    """The mutable half of a recommender: histories, counters, catalogue, clock and exploration budgets.
+    """The mutable half of a recommender: histories, profiles, counters, catalogue, clock and exploration budgets.
 
     Requests read it under `reading`, any number at a time; events, erasures and catalogue changes are applied one at a
     time. It is the fold of the events and operations given to it, in their order.
@@ -95,6 +98,7 @@ class LiveState:
         self.model = model
         self.clock = Clock(int(data.log.time[-1]) + 1)
         self.histories = LiveHistories(data.histories)
+        self.profiles = LiveProfiles()
         self.counters = model.features.counters(data) if counters is None else counters
         self.item_features = model.features.item_features(data.items, SPARE_ITEMS)
         self.context = ContextEncoder(data.log.context, data.users.attributes)
@@ -122,6 +126,22 @@ class LiveState:
         """Return whether a user has a history: in the log (and is not erased), or since training."""
         own = self.histories.known_codes(np.array([code], np.int32))
         return bool(own[0] >= 0) or self.histories.has_new_events(user)
+
+    def user_attributes(
+        self, contexts: Sequence[Context | None], users: Sequence[Any], codes: NDArray[np.int32]
+    ) -> dict[str, Attribute]:
+        """Return the user attributes of requests: of the users table, then as changed since training, then as sent.
+
+        Parameters
+        ----------
+        contexts
+            What each request sends.
+        users
+            Ids in the type of the log; None for a visitor.
+        codes
+            int32 (B,): codes of users whose attributes in the users table count, −1 for none.
+        """
+        return self.context.user_attributes(self.profiles.under(contexts, users), codes)
 
     def check_event(self, event: StoredEvent, where: str = "") -> None:
         """Raise `RequestError` naming the field for a value that is no id, an unknown item or kind, or a bad context."""
@@ -188,8 +208,20 @@ class LiveState:
         for number, change in enumerate(changes, start):
             self.catalogue.items.check_change(change.entity, where.format(number))
 
+    def check_user_changes(self, changes: Sequence[EntityChange], where: str = "", start: int = 0) -> None:
+        """Raise `RequestError` naming the field where one of the changes, numbered from `start`, cannot be made."""
+        for number, change in enumerate(changes, start):
+            self.model.dataset.users.check_change(change, where.format(number), "user")
+
+    def change_users(self, changes: Sequence[EntityChange]) -> None:
+        """Change attributes of users, known or not. Check them first with `check_user_changes`."""
+        own = self.model.dataset.users.ids.own
+        changed = [EntityChange(own(one.id), None, one.attributes) for one in changes]
+        with self._lock.write():
+            self.profiles.change(changed)
+
     def forget(self, user: Any) -> None:
-        """Erase a user: the history is gone at once, the log's part included.
+        """Erase a user: history and attributes are gone at once, those of the log and the users table included.
 
         Counters that others share (how often an item was played) keep what they counted until the model is loaded
         again.
@@ -197,6 +229,7 @@ class LiveState:
         own = self.model.dataset.users.ids.own(user)
         with self._lock.write():
             self.histories.forget(own, self.model.dataset.users.ids.code(user))
+            self.profiles.forget(own)
             self.erased.add(own)
 
     def record_served(self, slates: Iterable[Slate]) -> None:
@@ -240,7 +273,9 @@ class LiveState:
             rows = np.array(places)
             times = np.array([events[row].time for row in places], np.int64)
             values = np.array([_amount(events[row].value) for row in places], np.float32)
-            keys = RequestKeys(users[rows], context)
+            keys = RequestKeys(
+                users[rows], context, self._changed_attributes([events[r].user for r in places])
+            )
             acted_on = KeyRows.one_each(keys, items[rows], self.catalogue.items.attributes)
             code = kinds.index(kind)
             histories = [
@@ -250,6 +285,15 @@ class LiveState:
             ]
             encoded.append(_EncodedEvents(kind, acted_on, items[rows], times, values, histories))
         return encoded
+
+    def _changed_attributes(self, users: Sequence[Any]) -> dict[str, Attribute]:
+        """User attributes of events, where some of their users were changed since training; else those of the table count."""
+        own = self.model.dataset.users.ids.own
+        mine = [own(user) for user in users]
+        if not any(self.profiles.of(user) for user in mine):
+            return {}
+        codes = self.histories.known_codes(self.model.dataset.users.ids.codes(mine))
+        return self.user_attributes([None] * len(mine), mine, codes)
 
     def __repr__(self) -> str:
         return f"LiveState({self.observed:,} events since training, {self.catalogue!r})"

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from shortlist.cli.audience import audience
 from shortlist.cli.audit import audit
 from shortlist.cli.demo import demo
 from shortlist.cli.evaluate import evaluate
@@ -55,7 +56,7 @@ def options(
 PANELS = {
     "Start": (demo, init, check),
     "Train and evaluate": (train, evaluate, audit, simulate, preview),
-    "Recommend": (recommend, batch, serve),
+    "Recommend": (recommend, batch, audience, serve),
     "Operate": (inspect, export, erase),
 }
 """Panel of `shortlist --help` → its commands."""

@@ -22,6 +22,7 @@ from shortlist.cli.terminal import (
     progress_bars,
     show_slate,
     write_json,
+    write_table,
 )
 from shortlist.errors import DataError
 from shortlist.threads import set_threads
@@ -127,19 +128,12 @@ def _check_folder(out: str, engine: BatchEngine) -> None:
 
 def _write_file(recommender: Recommender, out: Path, n: int) -> int:
     """Write the slates of all users as one table, and return the number of its rows."""
-    import pyarrow.parquet as pq
-    from pyarrow import csv
-
     from shortlist.distributed.slate_parts import slate_table
 
     users = recommender.dataset.users.ids.values.to_pylist()
     with progress_bars() as progress:
         table = slate_table(recommender, users, n, report=partial(progress, "slates"))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".csv":
-        csv.write_csv(table, out)
-    else:
-        pq.write_table(table, out)
+    write_table(table, out)
     return int(table.num_rows)
 
 

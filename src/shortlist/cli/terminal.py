@@ -26,6 +26,8 @@ from shortlist.data import progress
 from shortlist.errors import ShortlistError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from shortlist.config.project import Project
     from shortlist.data.check import Check
     from shortlist.data.dataset import Dataset
@@ -137,6 +139,18 @@ def write_json(path: Path | None, content: object) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
+
+
+def write_table(table: pa.Table, out: Path) -> None:
+    """Write a table as CSV where the name ends so, else as Parquet."""
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".csv":
+        csv.write_csv(table, out)
+    else:
+        pq.write_table(table, out)
 
 
 def check_settings(project: Project) -> None:

@@ -86,7 +86,7 @@ class Entities:
             raise DataError(f"attribute {name!r} is of kind {found.kind}, not {kind.__name__}", field=name)
         return found
 
-    def check_change(self, change: EntityChange, where: str = "") -> None:
+    def check_change(self, change: EntityChange, where: str = "", what: str = "item") -> None:
         """Raise `RequestError` naming the field where a change cannot be made.
 
         Parameters
@@ -95,6 +95,8 @@ class Entities:
             The change.
         where
             The path of the change in a request, for example "items.3.".
+        what
+            What the entities are: "item" or "user".
         """
         if change.title is not None and (fault := text_fault(change.title)) is not None:
             raise RequestError(f"{where}title: {fault}", field=f"{where}title")
@@ -103,7 +105,7 @@ class Entities:
             if attribute is None:
                 there = ", ".join(self.attributes) or "none"
                 raise RequestError(
-                    f"{where}attributes: items have no {name!r}; there are: {there}"
+                    f"{where}attributes: {what}s have no {name!r}; there are: {there}"
                     f"{suggestion(name, self.attributes)}",
                     field=f"{where}attributes.{name}",
                 )
@@ -119,7 +121,7 @@ class Entities:
                 id_fault(change.id)
                 or f"{change.id!r} cannot be an id here: the others are of type {self.ids.type}"
             )
-            raise RequestError(f"{where}item: {fault}", field=f"{where}item")
+            raise RequestError(f"{where}{what}: {fault}", field=f"{where}{what}")
 
     def with_changes(self, changes: Sequence[EntityChange]) -> Entities:
         """Return the catalogue after some changes, in their order. This catalogue stays as it is.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,17 @@ class FeatureRows:
     def latest_moment(self) -> int:
         """The latest time of a request, ms; 0 without requests."""
         return int(self.moments.max()) if len(self.moments) else 0
+
+    def take(self, rows: NDArray[np.integer]) -> FeatureRows:
+        """Return some of the rows, in rising order, of the same requests."""
+        return replace(
+            self,
+            request=self.request[rows],
+            item=self.item[rows],
+            ranks=self.ranks[rows],
+            scores=self.scores[rows],
+            position=None if self.position is None else self.position[rows],
+        )
 
     def key_rows(self, items: Mapping[str, Attribute]) -> KeyRows:
         """Return the rows as rows of keys. items: name → attribute of the catalogue's items."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.content import Content
+from shortlist.retrieve.demographic import Demographic
 from shortlist.retrieve.event_weighting import EventWeighting, EventWeights, interactions
 from shortlist.retrieve.fusion.fuse import Fuse
 from shortlist.retrieve.neighbours import Neighbours
@@ -23,6 +24,7 @@ __all__ = [
     "SLIM",
     "Candidates",
     "Content",
+    "Demographic",
     "EventWeighting",
     "EventWeights",
     "Fuse",

@@ -16,7 +16,7 @@ from shortlist.data.entities import Entities
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import interactions
-from shortlist.retrieve.item_vectors import ItemVectorizer, bin_edges, normalised
+from shortlist.retrieve.item_vectors import AttributeVectorizer, bin_edges, normalised
 from shortlist.retrieve.kernels.factorise import leading
 from shortlist.retrieve.requests import Requests
 
@@ -141,8 +141,8 @@ class Content(Retriever):
     def _fit(self, dataset: Dataset) -> None:
         items = dataset.items
         self._added = ()
-        self.bin_edges_ = bin_edges(items, self.config.attributes)
-        counts = self._vectoriser().counts(items, 0)
+        self.bin_edges_ = bin_edges(items.attributes, self.config.attributes)
+        counts = self._vectoriser().counts(items.attributes, np.arange(len(items)))
         present = np.bincount(counts.indices, minlength=counts.shape[1])
         self.idf_ = (np.log((1 + counts.shape[0]) / (1 + present)) + 1).astype(np.float32)
         self.vectors_ = normalised(counts, self.idf_)
@@ -182,8 +182,8 @@ class Content(Retriever):
     def _saved_items(self, meta: object) -> int:
         return int(self.vectors_.shape[0])
 
-    def _vectoriser(self) -> ItemVectorizer:
-        return ItemVectorizer(self.config.attributes, self.config.bits, self.bin_edges_)
+    def _vectoriser(self) -> AttributeVectorizer:
+        return AttributeVectorizer(self.config.attributes, self.config.bits, self.bin_edges_)
 
     def _compressed(self, vectors: sp.csr_matrix) -> NDArray[np.float32]:
         Z = vectors @ self.basis_
@@ -206,7 +206,9 @@ class Content(Retriever):
         known = self._n_known
         if len(items) <= known:
             return self
-        vectors = normalised(self._vectoriser().counts(items, known), self.idf_)
+        vectors = normalised(
+            self._vectoriser().counts(items.attributes, np.arange(known, len(items))), self.idf_
+        )
         chunks = [*self._added, self._chunk(vectors)]
         # chunks of falling size, so that there are few of them and each item is copied a logarithmic number of times
         while len(chunks) > 1 and chunks[-2].vectors.shape[0] <= 2 * chunks[-1].vectors.shape[0]:

@@ -1,9 +1,9 @@
-"""Items as hashed TF-IDF vectors of their descriptions."""
+"""Items and users as hashed vectors of their attributes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -13,7 +13,6 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute, LinkAttribute, NumberAttribute, TextAttribute, TimeAttribute
-from shortlist.data.entities import Entities
 from shortlist.data.no_time import NO_TIME
 
 BINS = 10
@@ -21,8 +20,8 @@ BINS = 10
 
 
 @dataclass(frozen=True)
-class ItemVectorizer:
-    """Turns the attributes of items into token counts.
+class AttributeVectorizer:
+    """Turns the attributes of items or users into token counts.
 
     Tokens are the words of texts, `attribute=value` for categories and lists, and `attribute~bin` for numbers and times.
 
@@ -40,18 +39,16 @@ class ItemVectorizer:
     bits: int
     edges: NDArray[np.float64]
 
-    def counts(self, items: Entities, start: int) -> sp.csr_matrix:
-        """Return the token counts of the items from `start` on, float32 (items − start, 2^bits)."""
-        n = len(items) - start
-        if not n:
+    def counts(self, attributes: Mapping[str, Attribute], rows: NDArray[np.integer]) -> sp.csr_matrix:
+        """Return the token counts of some rows of attributes, int (m,), as float32 (m, 2^bits)."""
+        if not len(rows):
             return sp.csr_matrix((0, 2**self.bits), dtype=np.float32)
-        rows = np.arange(start, len(items))
         columns, edges = [], iter(self.edges)
-        for attribute in chosen_attributes(items, self.attributes):
+        for attribute in chosen_attributes(attributes, self.attributes):
             part = attribute.take(rows)
             columns.append(_bin_tokens(part, next(edges)) if is_measured(part) else _value_tokens(part))
         return hashed_counts(
-            [[token for column in columns for token in column[row]] for row in range(n)], self.bits
+            [[token for column in columns for token in column[row]] for row in range(len(rows))], self.bits
         )
 
 
@@ -69,11 +66,11 @@ def hashed_counts(texts: Sequence[Sequence[str]], bits: int) -> sp.csr_matrix:
     return counts
 
 
-def chosen_attributes(items: Entities, names: Collection[str] | None) -> list[Attribute]:
-    """Return the attributes with these names, in the catalogue's order; all but links for None."""
+def chosen_attributes(attributes: Mapping[str, Attribute], names: Collection[str] | None) -> list[Attribute]:
+    """Return the attributes with these names, in their order; all but links for None."""
     return [
         a
-        for n, a in items.attributes.items()
+        for n, a in attributes.items()
         if (n in names if names is not None else not isinstance(a, LinkAttribute))
     ]
 
@@ -83,10 +80,10 @@ def is_measured(attribute: Attribute) -> TypeGuard[NumberAttribute | TimeAttribu
     return isinstance(attribute, (NumberAttribute, TimeAttribute))
 
 
-def bin_edges(items: Entities, names: Collection[str] | None) -> NDArray[np.float64]:
+def bin_edges(attributes: Mapping[str, Attribute], names: Collection[str] | None) -> NDArray[np.float64]:
     """Return where the bins of each number and time attribute meet: deciles, float64 (attributes, BINS − 1)."""
     found = []
-    for attribute in chosen_attributes(items, names):
+    for attribute in chosen_attributes(attributes, names):
         if is_measured(attribute):
             values = _numbers(attribute)
             values = values[~np.isnan(values)]

@@ -26,6 +26,7 @@ RETRIEVERS: PluginRegistry[Retriever] = PluginRegistry(
         "sequence": "shortlist.retrieve.sequence:Sequence",
         "content": "shortlist.retrieve.content:Content",
         "together": "shortlist.retrieve.together:Together",
+        "demographic": "shortlist.retrieve.demographic:Demographic",
     },
 )
 """Model name → class: ours, those registered by `register_retriever`, and those of installed packages."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.state import PreparedChanges
+from shortlist.data.entities import EntityChange
 from shortlist.errors import DataError, ShortlistError
 from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
@@ -32,7 +33,8 @@ class LoadedModel:
     """A recommender and how far into the store it has read.
 
     `row` and `operation` are the last rows it has taken; `not_replayed` counts events of items, kinds or contexts that
-    it does not know, `not_applied` changes of items that this model's catalogue cannot hold.
+    it does not know, `not_applied` changes of items that this model's catalogue cannot hold, `users_not_applied` changes of
+    users' attributes that it does not know.
     """
 
     recommender: Recommender
@@ -41,11 +43,21 @@ class LoadedModel:
     operation: int = 0
     not_replayed: int = 0
     not_applied: int = 0
+    users_not_applied: int = 0
 
     @property
     def version(self) -> str:
         """Version of the model."""
         return self.recommender.version
+
+    @property
+    def not_taken(self) -> dict[str, int]:
+        """What of the store this model could not take, by the names that `/healthz` gives it."""
+        return {
+            "events_not_replayed": self.not_replayed,
+            "item_changes_not_applied": self.not_applied,
+            "user_changes_not_applied": self.users_not_applied,
+        }
 
     def prepare(self, operations: Sequence[tuple[int, Operation]]) -> PreparedChanges | None:
         """Compute ahead, on any thread, what the item changes among some rows make of the catalogue."""
@@ -84,6 +96,8 @@ class LoadedModel:
             self.operation = row
             if operation.what == "item":
                 changes.append((row, ItemChange.of(operation.about, operation.body)))
+            elif operation.what == "user":
+                self._change_user(row, operation)
             elif operation.what == "erase":
                 self.recommender.state.forget(operation.about)
         self._change(changes, prepared)
@@ -120,6 +134,17 @@ class LoadedModel:
                 except (ShortlistError, ValueError, OverflowError, TypeError) as error:
                     self.not_applied += 1
                     log.warning("operation %d of the store is set aside: %s", row, type(error).__name__)
+
+    def _change_user(self, row: int, operation: Operation) -> None:
+        """Change attributes of a user, where this model knows such attributes."""
+        state = self.recommender.state
+        try:
+            change = EntityChange(operation.about, None, operation.body["attributes"])
+            state.check_user_changes([change])
+            state.change_users([change])
+        except (ShortlistError, ValueError, OverflowError, TypeError, KeyError) as error:
+            self.users_not_applied += 1
+            log.warning("operation %d of the store is set aside: %s", row, type(error).__name__)
 
 
 def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:

@@ -180,6 +180,42 @@ class ItemsBody(Body):
     items: list[NamedItemBody] = Field(min_length=1, max_length=1000)
 
 
+class UserBody(Body):
+    """A change of one user's attributes."""
+
+    attributes: dict[str, Any] = Field(min_length=1)
+    """Name → value; null makes it unknown. Attributes that are not named stay."""
+
+
+class NamedUserBody(UserBody):
+    """A change of one user's attributes, with the user's id."""
+
+    user: Id
+
+
+class UsersBody(Body):
+    """Changes of many users."""
+
+    users: list[NamedUserBody] = Field(min_length=1, max_length=1000)
+
+
+class AudienceBody(Body):
+    """Which audiences are wanted: for items, or for what filters permit."""
+
+    items: list[Id] | None = Field(None, min_length=1, max_length=1000)
+    """Item ids: the best users for each of them."""
+    filters: dict[str, Any] | None = None
+    """Without items: what is wanted; a user counts by the best item that the filters permit."""
+    n: int = Field(100, ge=1, le=10_000)
+    """Users of each audience."""
+    cap: int | None = Field(None, ge=1)
+    """Audiences that one user may be in; null: any number."""
+    users: list[Id] | None = Field(None, max_length=200_000)
+    """The users to choose among; null: everybody with a history."""
+    context: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None
+
+
 class VersionBody(Body):
     """A model."""
 
@@ -202,6 +238,41 @@ class WhyBody(RecommendBody):
     """A request, and the item that is asked about."""
 
     item: Id
+
+
+class MemberAnswer(BaseModel):
+    """One user of an audience."""
+
+    item: Id
+    user: Id
+    score: float
+    predictions: dict[str, float]
+
+
+class AudienceAnswer(BaseModel):
+    """Users for items; those of one item are adjacent, best first."""
+
+    model_version: str
+    considered: int
+    """Number of users that were considered."""
+    members: list[MemberAnswer]
+
+
+class SimilarUserAnswer(BaseModel):
+    """A user who took similar items."""
+
+    user: Id
+    score: float
+    """Cosine of the two histories, from 0 to 1."""
+    shared: list[Id]
+    """Items in common that contribute most."""
+
+
+class SimilarUsersAnswer(BaseModel):
+    """Users similar to one, best first."""
+
+    user: Id
+    users: list[SimilarUserAnswer]
 
 
 class ErrorAnswer(BaseModel):

@@ -228,7 +228,7 @@ class EventStore:
         if self.engine.dialect.name == "postgresql":
             with database_errors(self.target), self.engine.connect() as opened:
                 opened.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
-                    "VACUUM events, slates"
+                    "VACUUM events, slates, operations"
                 )
             return
         connection = self.engine.raw_connection()  # VACUUM runs outside of transactions
@@ -289,7 +289,7 @@ class EventStore:
             row = page[-1][0]
 
     def of_user(self, user: Any) -> dict[str, list[Any]]:
-        """Return all events and slates of a user: {"events": […], "slates": […]}."""
+        """Return all that is stored of a user: {"events": […], "slates": […], "changes": [operations]}."""
         with self.reading() as connection:
             return read_user(connection, user)
 

@@ -110,7 +110,7 @@ def merge_store(
     """Merge a data set with a store.
 
     The base is the project's tables, read again, or the data set of a bundle. Stored events after the position are
-    added, operators' changes to items are applied, and users who asked to be erased are removed. Impressions that
+    added, changes of items and of users' attributes are applied, and users who asked to be erased are removed. Impressions that
     name their slate get the position and the propensity that the server stored with the slate.
 
     Parameters
@@ -138,14 +138,14 @@ def merge_store(
     items, retired = _with_operations(base.items, operations, retired, check)
     erased = [operation.about for _, operation in operations if operation.what == "erase"]
     remaining = without_users(base, erased)
-    stored: list[StoredEvent] = []
-    row = position.row
+    changes = _changes_of_users(remaining.users, operations, check)
+    stored, row = list[StoredEvent](), position.row
     while page := store.events_since(row):
         stored += (event for _, event in page)
         row = page[-1][0]
     check.read += len(stored)
     usable = _usable(stored, remaining, items, check)
-    users = remaining.users.with_changes([EntityChange(event.user) for event in usable])
+    users = remaining.users.with_changes([*(EntityChange(event.user) for event in usable), *changes])
     log = _joined(remaining.log, users.ids, items.ids, usable, store)
     if settings.duplicates == "drop":
         twice = repeated_rows([log.user, log.item, log.time, log.kind])
@@ -166,6 +166,33 @@ def _problem(what: str, count: int) -> Problem:
     return Problem("set aside", "the event store", "events", what, count)
 
 
+def _changes_of_users(
+    users: Entities, operations: Sequence[tuple[int, Operation]], check: Check
+) -> list[EntityChange]:
+    """Return the changes of users' attributes that can be made; the others are reported."""
+    changes, impossible = [], []
+    for row, operation in operations:
+        if operation.what != "user":
+            continue
+        change = _entity_change(operation)
+        try:
+            users.check_change(change, what="user")
+            changes.append(change)
+        except RequestError as error:
+            impossible.append(f"row {row}: {error.message}")
+    _report_impossible("users", impossible, check)
+    return changes
+
+
+def _report_impossible(what: str, impossible: list[str], check: Check) -> None:
+    """Report changes of items or users that cannot be made."""
+    if impossible:
+        sentence = f"changes of {what} that cannot be applied"
+        check.problems.append(
+            Problem("set aside", "the event store", "operations", sentence, len(impossible), impossible[:3])
+        )
+
+
 def _with_operations(
     items: Entities,
     operations: Sequence[tuple[int, Operation]],
@@ -182,11 +209,7 @@ def _with_operations(
             changes.append(operation)
         except RequestError as error:
             impossible.append(f"row {row}: {error.message}")
-    if impossible:
-        what = "changes of items that cannot be applied"
-        check.problems.append(
-            Problem("set aside", "the event store", "operations", what, len(impossible), impossible[:3])
-        )
+    _report_impossible("items", impossible, check)
     changed = items.with_changes([_entity_change(operation) for operation in changes])
     out = np.zeros(len(changed), bool)
     if retired is not None:

@@ -37,11 +37,17 @@ def read_operations(connection: Connection, after: int) -> list[tuple[int, Opera
 
 
 def read_user(connection: Connection, user: Any) -> dict[str, list[Any]]:
-    """Return all events and slates of a user."""
+    """Return all events and slates of a user, and the changes of the user's attributes."""
     forms = user_forms(user)
     own_events = select(events).where(events.c.user.in_(forms)).order_by(events.c.row)
     own_slates = select(slates).where(slates.c.user.in_(forms)).order_by(slates.c.row)
+    changes = (
+        select(operations)
+        .where(operations.c.what == "user", operations.c.about.in_(forms))
+        .order_by(operations.c.row)
+    )
     return {
+        "changes": [read_operation(row) for row in connection.execute(changes)],
         "events": [read_event(row) for row in connection.execute(own_events)],
         "slates": [read_slate(row) for row in connection.execute(own_slates)],
     }

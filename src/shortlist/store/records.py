@@ -90,7 +90,7 @@ class Operation:
     time
         Milliseconds since 1970.
     what
-        "item" (added, changed or retired), "erase" (a user) or "model".
+        "item" (added, changed or retired), "user" (attributes), "erase" (a user) or "model".
     about
         The id of the item or user, or the model's name.
     body

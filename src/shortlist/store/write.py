@@ -53,10 +53,12 @@ def write_operation(connection: Connection, operation: Operation) -> int:
 def erase_user(connection: Connection, user: Any) -> dict[str, int]:
     """Delete all rows of a user and return their number by table."""
     forms = user_forms(user)
-    return {
+    deleted = {
         str(table.name): connection.execute(delete(table).where(table.c.user.in_(forms))).rowcount
         for table in (events, slates)
     }
+    changes = delete(operations).where(operations.c.what == "user", operations.c.about.in_(forms))
+    return {**deleted, "attributes": connection.execute(changes).rowcount}
 
 
 def _insert_new(

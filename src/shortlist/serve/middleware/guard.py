@@ -68,7 +68,7 @@ def required_scope(method: str, path: str, query: bytes = b"") -> str | None:
         return "metrics"
     if path == "/v1/events":
         return "events"
-    if path.startswith("/v1/admin/") or path == "/v1/why" or path.endswith("/export"):
+    if path.startswith("/v1/admin/") or path in {"/v1/why", "/v1/audience"} or path.endswith("/export"):
         return "admin"
     if method in {"PUT", "DELETE", "PATCH"}:
         return "admin"

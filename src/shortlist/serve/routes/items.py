@@ -12,12 +12,9 @@ from fastapi.responses import Response
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.serve.answers import ERRORS, Json, no_such_item
 from shortlist.serve.middleware.paths import PathId
-from shortlist.serve.routes.operations import record_operations, wait_until_landed
+from shortlist.serve.routes.operations import TOGETHER, record_operations, wait_until_landed
 from shortlist.serve.schema import ItemBody, ItemsBody
 from shortlist.serve.service import Service
-
-TOGETHER = 250
-"""Changes that are checked without a pause: two milliseconds."""
 
 
 def add(app: FastAPI, service: Service) -> None:

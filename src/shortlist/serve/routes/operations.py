@@ -18,6 +18,8 @@ from shortlist.serve.service import Service
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import Operation
 
+TOGETHER = 250
+"""Changes that are checked without a pause: two milliseconds."""
 AUDIT_ROWS = 1000
 """Operations of one answer at most."""
 
@@ -33,8 +35,7 @@ def add(app: FastAPI, service: Service) -> None:
             "status": "ok",
             "model_version": serving.version,
             "items": len(serving.recommender.state.catalogue.items),
-            "events_not_replayed": serving.not_replayed,
-            "item_changes_not_applied": serving.not_applied,
+            **serving.not_taken,
         }
 
     @app.get("/readyz", tags=["operations"])
@@ -52,8 +53,7 @@ def add(app: FastAPI, service: Service) -> None:
             "shadow": live.shadow and live.shadow.version,
             "items": len(serving.recommender.state.catalogue.items),
             "events_waiting": service.writer.size,
-            "events_not_replayed": serving.not_replayed,
-            "item_changes_not_applied": serving.not_applied,
+            **serving.not_taken,
             "row": serving.row,
         }
 

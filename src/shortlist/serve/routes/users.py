@@ -54,7 +54,7 @@ def add(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/users/{user:id}/export", responses=ERRORS, tags=["people"])
     async def export(user: PathId) -> Response:
-        """All that is held of a person: stored events and slates, the model's log, attributes."""
+        """All that is held of a person: stored events, slates and changes of attributes, the model's log, attributes."""
         recommender = service.live.serving.recommender
         own = recommender.dataset.users.ids.own(user)
         held = await service.writer.call(EventStore.of_user, own)
@@ -63,6 +63,7 @@ def add(app: FastAPI, service: Service) -> None:
                 "user": own,
                 "events": [vars(event) for event in held["events"]],
                 "slates": [vars(slate) for slate in held["slates"]],
+                "changes": [{"time": one.time, **one.body} for one in held["changes"]],
                 **_of_model(recommender, own),
             }
         )
@@ -101,8 +102,9 @@ def _of_model(recommender: Recommender, user: Any) -> dict[str, Any]:
     """Return the events and attributes of a person in the model's log and users table; nothing after an erasure."""
     dataset = recommender.dataset
     code = dataset.users.ids.code(user)
+    changed = dict(recommender.state.profiles.of(user))
     if code < 0 or user in recommender.state.erased:
-        return {"log": [], "attributes": {}}
+        return {"log": [], "attributes": changed}
     log, ids = dataset.log, dataset.items.ids
     rows = (log.user == code).nonzero()[0].tolist()
     events = [
@@ -116,5 +118,5 @@ def _of_model(recommender: Recommender, user: Any) -> dict[str, Any]:
     ]
     return {
         "log": events,
-        "attributes": {name: a.show(code) for name, a in dataset.users.attributes.items()},
+        "attributes": {**{name: a.show(code) for name, a in dataset.users.attributes.items()}, **changed},
     }

@@ -1,0 +1,101 @@
+"""`shortlist audience`: the best users for items, or for what a filter permits."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shortlist.cli.terminal import (
+    BundleArgument,
+    FunctionsOption,
+    JsonOption,
+    ThreadsOption,
+    load_functions,
+    load_recommender,
+    print_text,
+    progress_bars,
+    write_json,
+    write_table,
+)
+from shortlist.errors import DataError, RequestError
+from shortlist.threads import set_threads
+
+SHOWN = 10
+"""Users that are printed."""
+
+
+def audience(
+    bundle: BundleArgument,
+    item: Annotated[
+        list[str] | None, typer.Option(help="An item that users are wanted for. Repeatable.")
+    ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            help="A text file with one item id a line: many items at once.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    filters: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            help='In place of items: what is wanted, as JSON, for example \'{"genres": {"any": ["Drama"]}}\'. A user counts by the '
+            "best item that it permits.",
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of users per audience.")] = 100,
+    cap: Annotated[
+        int | None, typer.Option(min=1, help="Number of audiences that one user may be in (default: any).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The .parquet or .csv file to write (default: print the first users).")
+    ] = None,
+    json_file: JsonOption = None,
+    functions: FunctionsOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Find the best users for items: whom to tell of them. Users are ordered by calibrated predictions."""
+    set_threads(threads)
+    load_functions(functions)
+    if out is not None and out.suffix not in {".parquet", ".csv"}:
+        raise DataError(f"{out}: the file name must end in .parquet or .csv", field="out")
+    wanted = [*(item or []), *(_lines(items) if items is not None else [])]
+    recommender = load_recommender(bundle)
+    started = time.perf_counter()
+    with progress_bars() as progress:
+        found = recommender.audience(wanted or None, n, cap=cap, filters=_parsed(filters), progress=progress)
+    seconds = time.perf_counter() - started
+    if out is None:
+        for member in list(found)[:SHOWN]:
+            shown = ", ".join(f"{name} {value:.3g}" for name, value in member.predictions.items())
+            print_text(f"{member.user} for {member.item}: {member.score:.4g} ({shown})")
+    else:
+        write_table(found.to_arrow(), out)
+    where = "" if out is None else f" → {out}"
+    print_text(f"{len(found):,} of {found.considered:,} users in {seconds:.1f} s{where}")
+    write_json(json_file, {"members": len(found), "considered": found.considered, "seconds": seconds})
+
+
+def _lines(path: Path) -> list[str]:
+    """Return the ids of a text file, one a line."""
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: the file is no UTF-8 text: {error.reason}", field="items") from None
+
+
+def _parsed(filters: str | None) -> dict[str, Any] | None:
+    """Return filters that were given as JSON."""
+    if filters is None:
+        return None
+    try:
+        found = json.loads(filters)
+    except ValueError as error:
+        raise RequestError(f"--filter is no JSON: {error}", field="filters") from None
+    if not isinstance(found, dict):
+        raise RequestError("--filter must be a JSON object: attribute → rule", field="filters")
+    return found
