@@ -139,5 +139,12 @@ class Demographic(Retriever):
         return scores
 
     @override
+    def similar(self, item: int) -> NDArray[np.float32] | None:
+        if not 0 <= item < self.n_items_:
+            return None
+        norms = np.maximum(np.linalg.norm(self.factors_, axis=1), 1e-12)
+        return np.asarray((self.factors_ @ self.factors_[item]) / (norms * norms[item]), np.float32)
+
+    @override
     def _saved_items(self, meta: object) -> int:
         return len(self.factors_)
