@@ -77,6 +77,7 @@ class ItemVectors(ABC):
         request: NDArray[np.int64],
         item: NDArray[np.int32],
         cosine: bool,
+        own: Attribute | None = None,
     ) -> None:
         """Write the similarity of each item to the history of its request.
 
@@ -90,6 +91,9 @@ class ItemVectors(ABC):
             int64 and int32 (rows,); the rows of a request are adjacent.
         cosine
             The cosine of item and history; else the share of events with the item's values (`similarity_value`).
+        own
+            The attribute of items that the catalogue does not have, where `item` holds its rows (default: `item` holds codes
+            of the catalogue).
         """
 
 
@@ -142,11 +146,14 @@ class CategoryVectors(ItemVectors):
         request: NDArray[np.int64],
         item: NDArray[np.int32],
         cosine: bool,
+        own: Attribute | None = None,
     ) -> None:
         """Write the similarity of each item to the history of its request."""
+        assert own is None or isinstance(own, CategoryAttribute)
+        codes = self._codes if own is None else own.codes
         with self._scratch.lease() as profile:
             _fill_by_category(
-                column, (latest.indptr, latest.item), request, item, self._codes, profile, cosine
+                column, (latest.indptr, latest.item), request, item, (self._codes, codes), profile, cosine
             )
 
 
@@ -168,10 +175,16 @@ class _TableVectors(ItemVectors):
         request: NDArray[np.int64],
         item: NDArray[np.int32],
         cosine: bool,
+        own: Attribute | None = None,
     ) -> None:
         """Write the similarity of each item to the history of its request."""
+        tables = self._table, self._table if own is None else self._vectors_of(own)
         with self._scratch.lease() as profile:
-            _fill_by_table(column, (latest.indptr, latest.item), request, item, self._table, profile, cosine)
+            _fill_by_table(column, (latest.indptr, latest.item), request, item, tables, profile, cosine)
+
+    @abstractmethod
+    def _vectors_of(self, attribute: Attribute) -> SparseTable:
+        """Return the vectors of the rows of an attribute."""
 
 
 class ListVectors(_TableVectors):
@@ -193,6 +206,11 @@ class ListVectors(_TableVectors):
 
     def _read(self, attribute: ListAttribute) -> None:
         self._table = SparseTable(attribute.indptr[:-1], attribute.indptr[1:], attribute.codes, self._ones)
+
+    def _vectors_of(self, attribute: Attribute) -> SparseTable:
+        assert isinstance(attribute, ListAttribute)
+        ones = np.ones(max(len(attribute.codes), 1), np.int16)
+        return SparseTable(attribute.indptr[:-1], attribute.indptr[1:], attribute.codes, ones)
 
 
 class _WeightedVectors(_TableVectors):
@@ -253,6 +271,10 @@ class TextVectors(_WeightedVectors):
         assert isinstance(attribute, TextAttribute)
         self._put(rows, _rounded(self._vectorizer.transform(attribute.text.some(rows))))
 
+    def _vectors_of(self, attribute: Attribute) -> SparseTable:
+        assert isinstance(attribute, TextAttribute)
+        return _rounded(self._vectorizer.transform(attribute.text.some(np.arange(len(attribute)))))
+
 
 class EmbeddingVectors(_WeightedVectors):
     """The components of an embedding."""
@@ -265,6 +287,10 @@ class EmbeddingVectors(_WeightedVectors):
         """Scale and round the embeddings of some rows."""
         assert isinstance(attribute, EmbeddingAttribute)
         self._put(rows, _embedded(attribute.values[rows]))
+
+    def _vectors_of(self, attribute: Attribute) -> SparseTable:
+        assert isinstance(attribute, EmbeddingAttribute)
+        return _embedded(attribute.values)
 
 
 def _rounded(vectors: Any) -> SparseTable:
@@ -335,12 +361,16 @@ def _fill_by_category(
     histories: tuple[NDArray[np.int64], NDArray[np.int32]],
     request: NDArray[np.int64],
     item: NDArray[np.int32],
-    codes: NDArray[np.int32],
+    codes_of: tuple[NDArray[np.int32], NDArray[np.int32]],
     profile: NDArray[np.int64],
     cosine: bool,
 ) -> None:
-    """profile: int64 (values,), zeros; it holds one history at a time, and is zeros again at the end."""
+    """codes_of: of the items of histories, and of the items that are compared with them.
+
+    profile: int64 (values,), zeros; it holds one history at a time, and is zeros again at the end.
+    """
     indptr, past = histories
+    codes, compared = codes_of
     row = 0
     while row < len(item):
         current = request[row]
@@ -352,7 +382,7 @@ def _fill_by_category(
                 square += 2 * profile[code] + 1
                 profile[code] += 1
         while row < len(item) and request[row] == current:
-            code = codes[item[row]]
+            code = compared[item[row]]
             dot = profile[code] if code >= 0 else np.int64(0)
             own = np.int64(1 if code >= 0 else 0)
             column[row] = similarity_value(cosine, dot, end - begin, square, own)
@@ -369,13 +399,17 @@ def _fill_by_table(
     histories: tuple[NDArray[np.int64], NDArray[np.int32]],
     request: NDArray[np.int64],
     item: NDArray[np.int32],
-    table: SparseTable,
+    tables: tuple[SparseTable, SparseTable],
     profile: NDArray[np.int64],
     cosine: bool,
 ) -> None:
-    """profile: int64 (dimensions,), zeros; it holds one history at a time, and is zeros again at the end."""
+    """tables: of the items of histories, and of the items that are compared with them.
+
+    profile: int64 (dimensions,), zeros; it holds one history at a time, and is zeros again at the end.
+    """
     indptr, past = histories
-    starts, stops, values, weights = table
+    starts, stops, values, weights = tables[0]
+    own_starts, own_stops, own_values, own_weights = tables[1]
     row = 0
     while row < len(item):
         current = request[row]
@@ -388,9 +422,9 @@ def _fill_by_table(
                 square += weight * (2 * old + weight)
         while row < len(item) and request[row] == current:
             dot, own = np.int64(0), np.int64(0)
-            for at in range(starts[item[row]], stops[item[row]]):
-                weight = np.int64(weights[at])
-                dot += profile[values[at]] * weight
+            for at in range(own_starts[item[row]], own_stops[item[row]]):
+                weight = np.int64(own_weights[at])
+                dot += profile[own_values[at]] * weight
                 own += weight * weight
             column[row] = similarity_value(cosine, dot, end - begin, square, own)
             row += 1
