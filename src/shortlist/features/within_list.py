@@ -158,7 +158,7 @@ def _compare(
     reference: int,
     compared: NDArray[np.float32],
 ) -> None:
-    """way 0: rank, 1: difference, 2: ratio; reference: see `_reference`."""
+    """Way 0: rank, 1: difference, 2: ratio; reference: see `_reference`."""
     for request in range(len(bounds) - 1):
         rows = np.arange(bounds[request], bounds[request + 1])
         rows = rows[listed[rows] & ~np.isnan(values[rows])]

@@ -39,6 +39,7 @@ from shortlist.serve.routes import (
     models,
     operations,
     page,
+    rank,
     recommend,
     users,
 )
@@ -95,7 +96,7 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
     app.state.service = service
     _release_memory()
     add_error_handlers(app, service.without_folder)
-    for routes in (recommend, events, operations, items, users, models, page, catalogue, live):
+    for routes in (recommend, rank, events, operations, items, users, models, page, catalogue, live):
         routes.add(app, service)
     docs.add(app)
     app.add_middleware(FastPath, service=service, route=recommend_route(app))

@@ -51,6 +51,12 @@ class Metrics:
             "shortlist_shown_items", "Shown items that a source had proposed, by source", ["source"], **r
         )
         self.slates = Counter("shortlist_slates", "Slates, by model", ["model"], **r)
+        self.lists = Histogram(
+            "shortlist_list_items",
+            "Items of the given lists that were ranked",
+            buckets=(10, 25, 50, 100, 200, 500, 1000, 2000),
+            **r,
+        )
         self.empty = Counter("shortlist_empty_slates", "Slates without any item", **r)
         self.cache = Gauge(
             "shortlist_permitted_cache",
@@ -113,6 +119,13 @@ class Metrics:
         if len(self._first) < SCORES:
             scores = [item.score for slate in slates for item in slate.items]
             self._first += scores[: SCORES - len(self._first)]
+
+    def record_list(self, slate: Slate, times: StageTimes) -> None:
+        """Count a given list that was ranked, and how long each stage took."""
+        for stage, seconds in times.items():
+            self.stages.labels(stage).observe(seconds)
+        self.slates.labels(slate.model_version).inc()
+        self.lists.observe(len(slate))
 
     def record_writer(self, writer: Writer) -> None:
         """Take over the numbers of the writer."""
