@@ -15,7 +15,7 @@ from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.errors import ProjectError
 from shortlist.features.feature_set import FeatureSet
-from shortlist.features.spec import WithinListFeature
+from shortlist.features.spec_lists import WithinListFeature
 from shortlist.features.within_list import compare_within_lists, latest_on_list, named_on_list
 from support.given_lists import ITEMS, list_log, list_project
 

@@ -86,7 +86,11 @@ def list_log(slates: int = 900, size: int = 10, seed: int = 0) -> pa.Table:
     for slate in range(slates):
         user, time = f"u{rng.integers(0, 50)}", START + 600 * slate
         items, price = rng.choice(40, size, replace=False), np.round(rng.uniform(10, 100, size), 2)
-        shared = {"user_id": user, "slate": f"s{slate}", "device": str(rng.choice(["tv", "phone"]))}
+        shared: dict[str, Any] = {
+            "user_id": user,
+            "slate": f"s{slate}",
+            "device": str(rng.choice(["tv", "phone"])),
+        }
         shared["seen"] = f"i{items[rng.integers(0, size)]}" if rng.random() < 0.5 else None
         for at in range(size):
             given = {"price": float(price[at]), "score": float(size - at)} if slate % 10 else {}

@@ -20,7 +20,7 @@ from shortlist.features.offline import OfflineCounts
 from shortlist.features.offline_similarity import OfflineSimilarity
 from shortlist.features.online import OnlineCounters
 from shortlist.features.rows import FeatureRows
-from shortlist.features.similarity import fill_from_integers, squared_lengths
+from shortlist.features.similarity_kernels import fill_from_integers, squared_lengths
 from shortlist.features.visitors import VisitorCounts
 
 

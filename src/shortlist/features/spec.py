@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from shortlist.config.base import SettingError, Settings, duration_ms
+from shortlist.config.base import SettingError, duration_ms
 from shortlist.features.aggregates import STEPS, Aggregate, Counts
 from shortlist.features.formulas import (
     COUNT,
@@ -36,23 +36,10 @@ from shortlist.features.formulas import (
     TREND,
     apply_formula,
 )
+from shortlist.features.spec_base import FeatureSettings
+from shortlist.features.spec_lists import GivenFeature, WithinListFeature
 
 NOT_READ = np.empty(0)
-
-
-class FeatureSettings(Settings):
-    """Base of all feature declarations."""
-
-    name: str = Field(min_length=1)
-    """Name of the feature, and of its column in the matrix."""
-
-    def aggregates(self) -> list[Aggregate]:
-        """Return the aggregates that the feature is computed from."""
-        return []
-
-    def inputs_of(self) -> list[str]:
-        """Return the features and attributes that this feature is derived from."""
-        return []
 
 
 class AttributeFeature(FeatureSettings):
@@ -130,51 +117,6 @@ class CustomFeature(FeatureSettings):
     def inputs_of(self) -> list[str]:
         """Return the arguments of the function."""
         return self.inputs
-
-
-class GivenFeature(FeatureSettings):
-    """A number that comes with an item of a given list: the score of a search engine, the price of today.
-
-    It is unknown for items that the recommender chooses itself (`recommend`), because nobody gives their numbers.
-    """
-
-    kind: Literal["given"]
-    of: str
-    """The column, one of `data.given`."""
-
-
-class WithinListFeature(FeatureSettings):
-    """A number of the candidate compared with those of the other items of its given list.
-
-    A hotel at 90 is cheap among hotels at 200 and dear among hostels at 30: people choose within the list that they see. Any
-    feature with one column of numbers can be compared: a given price, a rating, the number of clicks of the last week. Unknown
-    numbers of other items are left out; the value is unknown for items that are not of a given list.
-    """
-
-    kind: Literal["within_list"]
-    of: str
-    """The feature whose numbers are compared, by name."""
-    how: Literal["rank", "difference", "ratio"] = "rank"
-    """rank: number of items of the list with a smaller number, 0 for the smallest. difference: the number minus `to`. ratio: the number
-    divided by `to`; unknown where `to` is 0."""
-    to: str = "median"
-    """What `difference` and `ratio` compare with: the list's `median`, `min` or `max`; `latest`, the item of the list that the user
-    acted on last (of the 50 latest events); or `context.x`, the item of the list whose id is in a context column of kind category."""
-
-    @field_validator("to")
-    @classmethod
-    def _check_to(cls, to: str) -> str:
-        if to not in REFERENCES and not to.startswith("context."):
-            raise ValueError(f"to is one of {', '.join(REFERENCES)}, or context.<column>, and is {to!r}")
-        return to
-
-    def inputs_of(self) -> list[str]:
-        """Return the feature that is compared."""
-        return [self.of]
-
-
-REFERENCES = ("median", "min", "max", "latest")
-"""What a number is compared with within a list, beside an item that the context names."""
 
 
 class HistoryFeature(FeatureSettings):

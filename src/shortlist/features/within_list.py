@@ -14,7 +14,7 @@ from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.features.layout import FeatureLayout
 from shortlist.features.rows import FeatureRows
-from shortlist.features.spec import WithinListFeature
+from shortlist.features.spec_lists import WithinListFeature
 
 LATEST = 50
 """Number of latest events of a user among which the latest one on the list is sought."""

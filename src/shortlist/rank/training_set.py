@@ -140,14 +140,19 @@ def make_training_set(
     progress("features", 1.0)
     rows, matrix = found.examples(matrix)
     targets, arrived = _labels(dataset, rows, window.end, settings.objectives)
-    examined = np.ones(len(rows.item))
-    weighted = settings.rank.examples == "impressions" and settings.rank.position_bias == "weights"
-    if weighted and rows.position is not None and examination is not None:
-        examined = examination.at(rows.position)
+    examined = _examined(rows, settings.rank, examination)
     names, types = features.names(rows.sources), features.types(rows.sources)
     return TrainingSet(
         matrix, targets, found.weights, rows.request, names, types, arrived, examined, found.shown
     )
+
+
+def _examined(rows: FeatureRows, rank: RankSettings, examination: Examination | None) -> NDArray[np.float64]:
+    """How often the slot of each row is looked at; 1 where positions are not corrected for by weights."""
+    weighted = rank.examples == "impressions" and rank.position_bias == "weights"
+    if weighted and rows.position is not None and examination is not None:
+        return examination.at(rows.position)
+    return np.ones(len(rows.item))
 
 
 def _past_requests(
