@@ -78,7 +78,9 @@ def test_against_a_plain_reference(lists: list[list[tuple[float, bool]]], how: s
             elif how == "rank":
                 expected.append(sum(other < number for other in known))
             else:
-                other = {"median": np.median, "min": min, "max": max}[to](known)
+                ordered = sorted(known)
+                middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+                other = {"median": middle, "min": ordered[0], "max": ordered[-1]}[to]
                 ratio = NAN if other == 0 else number / other
                 expected.append(number - other if how == "difference" else ratio)
     with np.errstate(over="ignore"):

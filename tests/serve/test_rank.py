@@ -48,7 +48,7 @@ def post(url: str, body: Any) -> tuple[int, Any]:
         return error.code, json.loads(error.read())
 
 
-LIST = [{"item": f"i{k}", "price": 90.0 - 2 * k, "score": k} for k in range(30)]
+LIST: list[dict[str, Any]] = [{"item": f"i{k}", "price": 90.0 - 2 * k, "score": k} for k in range(30)]
 
 
 def test_every_item_comes_back(served: tuple[str, Path], bundle: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_list_is_kept_and_learnt_from(served: tuple[str, Path]) -> None:
     rows = np.flatnonzero((log.kind == log.kinds.index(IMPRESSION)) & (np.arange(len(log)) >= len(base.log)))
     given, others = rows[: len(shown)], rows[len(shown) :]
     assert merged.items.ids.ids(log.item[given]) == shown
-    np.testing.assert_allclose(log.given["price"][given], [by_item[item]["price"] for item in shown])
+    assert log.given["price"][given].tolist() == pytest.approx([by_item[item]["price"] for item in shown])
     assert np.isnan(log.given["price"][others]).all()
     members = list_members(merged, [given, others])
     assert members.is_list.tolist() == [True, False]

@@ -83,9 +83,9 @@ def read_list(items: Any, catalogue: Entities, given: Iterable[str]) -> ItemList
     """
     rows = _rows(items)
     names = list(given)
-    fields = dict.fromkeys(name for row in rows if len(row) > 1 for name in row)
+    fields: set[Any] = set().union(*rows)
     _check_names(rows, fields, names, catalogue)
-    ids = [row["item"] for row in rows]
+    ids = [row.get("item") for row in rows]
     codes = catalogue.ids.codes(ids)
     _check_ids(ids, codes, catalogue)
     numbers = {name: _numbers(name, [row.get(name) for row in rows]) for name in names if name in fields}
@@ -107,37 +107,41 @@ def _rows(items: Any) -> list[Mapping[str, Any]]:
     """The items as mappings; an id alone is one with `item` only."""
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise RequestError(
-            f'items must be a list of ids, or of mappings such as {{"item": "i3", …}}, and is {items!r}',
+            'items must be a list of ids, or of mappings such as {"item": "i3", …}, and is of type '
+            f"{type(items).__name__}",
             field="items",
         )
-    rows = [one if isinstance(one, Mapping) else {"item": one} for one in items]
+    rows = [one if type(one) is dict or isinstance(one, Mapping) else {"item": one} for one in items]
     if not 1 <= len(rows) <= MOST:
         raise RequestError(f"items must be 1 to {MOST:,} items and are {len(rows):,}", field="items")
     return rows
 
 
 def _check_names(
-    rows: list[Mapping[str, Any]], fields: Iterable[Any], given: Sequence[str], catalogue: Entities
+    rows: list[Mapping[str, Any]], fields: set[Any], given: Sequence[str], catalogue: Entities
 ) -> None:
-    """Raise `RequestError` for an item without an id, and for a field that is neither a given number nor an attribute."""
-    for at, row in enumerate(rows):
-        if row.get("item") is None:
-            raise RequestError(f"items.{at}.item: an item needs its id", field=f"items.{at}.item")
+    """Raise `RequestError` for a field that is neither a given number nor an attribute."""
     known = [*OWN_FIELDS, *given, *catalogue.attributes]
-    for name in fields:
-        if name not in known:
-            at = next(at for at, row in enumerate(rows) if name in row)
-            raise RequestError(
-                f"items.{at}.{name}: there is no such number in data.given and no such attribute of items"
-                f"{suggestion(str(name), known)}; there are: {', '.join(known)}",
-                field=f"items.{at}.{name}",
-            )
+    wrong = fields - set(known)
+    if wrong:
+        at, name = next((at, name) for at, row in enumerate(rows) for name in row if name in wrong)
+        where = f"items.{at}.{str(name)[:40]}"
+        raise RequestError(
+            f"{where}: there is no such number in data.given and no such attribute of items"
+            f"{suggestion(str(name), known)}; there are: {', '.join(known)}",
+            field=where,
+        )
 
 
 def _check_ids(ids: Sequence[Any], codes: NDArray[np.int32], catalogue: Entities) -> None:
-    """Raise `RequestError` for a value that cannot be an id, and for an item that is on the list twice."""
+    """Raise `RequestError` for a missing id, a value that cannot be one, and an item that is on the list twice."""
+    ordered = np.sort(codes)
+    if ordered[0] >= 0 and (ordered[1:] > ordered[:-1]).all():  # almost always: no loop
+        return
     first: dict[tuple[int, Any], int] = {}
     for at, (own, code) in enumerate(zip(ids, codes.tolist(), strict=True)):
+        if own is None:
+            raise RequestError(f"items.{at}.item: an item needs its id", field=f"items.{at}.item")
         if code < 0 and (fault := id_fault(own)) is not None:
             raise RequestError(f"items.{at}.item: {fault}", field=f"items.{at}.item")
         before = first.setdefault((code, None if code >= 0 else catalogue.ids.own(own)), at)
