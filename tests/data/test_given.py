@@ -59,7 +59,7 @@ def test_texts_of_numbers_are_read_and_others_refused() -> None:
     with pytest.raises(DataError, match=r"the number is no number.*dear"):
         Dataset.from_frames(table.set_column(at, "price", pa.array(texts)), ITEMS, None, list_project())
     dates = pa.array([0] * len(table), pa.timestamp("ms"))
-    with pytest.raises(DataError, match="another one in data.given"):
+    with pytest.raises(DataError, match=r"another one in data\.given"):
         Dataset.from_frames(table.set_column(at, "price", dates), ITEMS, None, list_project())
 
 
