@@ -81,14 +81,16 @@ def test_parameters_are_those_that_were_given(fitted: shortlist.Recommender) -> 
 def test_rank_orders_given_items(fitted: shortlist.Recommender) -> None:
     given = ["i30", "i11", "i3", "i10", "nothing"]
     slate = fitted.rank("u1", given)  # u1 has had i10 and i11: they are ranked all the same
-    assert {one.item for one in slate} == set(given[:4])
+    assert {one.item for one in slate} == set(given)
     assert {one.item for one in slate.items[:2]} == {"i10", "i11"}
     assert [one.score for one in slate] == sorted((one.score for one in slate), reverse=True)
     assert slate.unknown_items == ["nothing"]
-    assert slate.warnings == ["items: ignored, because the catalogue has no item 'nothing'"]
+    assert slate.items[-1].item == "nothing"
+    [warning] = slate.warnings
+    assert warning == "items: put last, because they have no fields and the catalogue has no item 'nothing'"
     visitor = fitted.rank(None, given[:4], history=["i31", "i32"])
     assert visitor.items[0].item == "i30"
-    with pytest.raises(RequestError, match="items must be 1 to 10,000 ids"):
+    with pytest.raises(RequestError, match="items must be 1 to 2,000 items"):
         fitted.rank("u1", [])
 
 

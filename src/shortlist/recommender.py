@@ -11,10 +11,10 @@ from shortlist.bundle.read import read_bundle
 from shortlist.bundle.write import write_bundle
 from shortlist.cascade.about_users import AnswersAboutUsers
 from shortlist.cascade.catalogue import ItemChange
-from shortlist.cascade.given_items import rank_items
 from shortlist.cascade.inspect import similar_items, some_users
 from shortlist.cascade.model import Model
 from shortlist.cascade.page import PageOfRows, make_page
+from shortlist.cascade.rank_list import rank_list
 from shortlist.cascade.respond import respond
 from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
@@ -27,7 +27,7 @@ from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Recommendation, Slate, Slates
 from shortlist.errors import require_fitted
 from shortlist.features.online import OnlineCounters
-from shortlist.requests import RecommendRequest, RequestOptions, requests_of
+from shortlist.requests import RankOptions, RecommendRequest, RequestOptions, rank_request, requests_of
 from shortlist.retrieve import parse_sources
 from shortlist.store.merge import MergedDataset
 from shortlist.store.records import StoredEvent
@@ -175,10 +175,21 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         """Return the items most similar to one, by the first retriever that finds any or by the source `by`. Raises `RequestError`."""
         return similar_items(self.state, item, n, by)
 
-    def rank(self, user: Any, items: Sequence[Any], **options: Unpack[RequestOptions]) -> Slate:
-        """Order given items for a user (or for a `history`; then `user` is None), best first; `options` as for `recommend`."""
-        [request] = requests_of(user, 10, None, options)
-        return rank_items(self.model, self.state, request, items)
+    def rank(
+        self,
+        user: Any = None,
+        items: Iterable[Any] = (),
+        *,
+        times: StageTimes | None = None,
+        **options: Unpack[RankOptions],
+    ) -> Slate:
+        """Order a given list for a user (or for a `history`; then `user` is None), best first. Every item comes back.
+
+        `items` are up to 2,000 ids, or mappings such as `{"item": "i3", "price": 12.5}` with numbers of `data.given` and, for an
+        item that the catalogue does not have, its attributes. `options` are `history`, `context`, `weights`, `combine`, `now` and
+        `after`, as for `recommend`. Raises `RequestError` with the name of the wrong field in `error.field`.
+        """
+        return rank_list(self.model, self.state, rank_request(user, options), items, times)
 
     def why(self, user: Any, item: Any, n: int = 10, **options: Unpack[RequestOptions]) -> dict[str, Any]:
         """Follow an item through the stages of a request: the stage that kept it off the slate, a sentence, and all steps."""

@@ -29,6 +29,20 @@ Contexts = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 """One context for all requests, or a list with one for each."""
 
 
+class RankOptions(TypedDict, total=False):
+    """The keyword arguments of `Recommender.rank`: the fields of `RecommendRequest` that say for whom, when and by which weights."""
+
+    history: Sequence[Any] | None
+    context: Mapping[str, Any] | None
+    weights: Mapping[str, float] | None
+    combine: str | None
+    now: int | None
+    after: Any
+
+
+RANK_OPTIONS = tuple(RankOptions.__annotations__)
+
+
 class RequestOptions(TypedDict, total=False):
     """The keyword arguments of `Recommender.recommend`: the fields of `RecommendRequest` but `user` and `n`."""
 
@@ -194,6 +208,22 @@ def requests_of(
     if isinstance(context, Sequence) and len(context) == 1:
         context = context[0]
     return [RecommendRequest.of({**options, "user": user, "n": n, "context": context})]
+
+
+def rank_request(user: Any, options: RankOptions) -> RecommendRequest:
+    """Make the request of a given list; `user` can be a whole `RecommendRequest`.
+
+    Raises `RequestError` naming the field; also for one that would have no effect, because every item comes back.
+    """
+    if isinstance(user, RecommendRequest) or not options:
+        return requests_of(user, 10, None, {})[0]
+    for name in options:
+        if name in FIELDS and name not in RANK_OPTIONS:
+            raise RequestError(
+                f"{name}: a given list is ranked as a whole, so {name} has no effect; options are: {', '.join(RANK_OPTIONS)}",
+                field=name,
+            )
+    return RecommendRequest.of({**options, "user": user})
 
 
 def requests_for(

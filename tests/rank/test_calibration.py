@@ -10,7 +10,8 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.split import stage_cuts
 from shortlist.metrics.prediction import expected_calibration_error
 from shortlist.rank.calibration import fit_calibration
-from shortlist.rank.training_set import ExampleSettings, Window, make_training_set
+from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.training_set import Window, make_training_set
 from shortlist.recommender import Recommender
 
 

@@ -12,7 +12,8 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.split import stage_cuts
 from shortlist.errors import LeakError
 from shortlist.features.feature_set import FeatureSet
-from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
+from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.recommender import Recommender
 from shortlist.retrieve import Popular
 

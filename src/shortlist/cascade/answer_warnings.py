@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.cascade.given_items import ItemList
 from shortlist.data.attributes import CodedAttribute
 from shortlist.data.entities import Entities
 from shortlist.data.ids import IdMap
@@ -66,6 +67,18 @@ def known_items_warning(field: str, unknown: Sequence[Any], ids: IdMap) -> tuple
     if not unknown:
         return ()
     return (f"{field}: ignored, because {_unknown_items(unknown, ids)}",)
+
+
+def unknown_on_list_warning(listed: ItemList, blank: Sequence[int], ids: IdMap) -> tuple[str, ...]:
+    """Say which items of a given list the catalogue does not have, and how they were ranked. blank: places of those without fields."""
+    described = [listed.ids[at] for at in listed.unknown.tolist() if at not in set(blank)]
+    nothing = [listed.ids[at] for at in blank]
+    said = []
+    if described:
+        said.append(f"items: ranked by their fields alone, because {_unknown_items(described, ids)}")
+    if nothing:
+        said.append(f"items: put last, because they have no fields and {_unknown_items(nothing, ids)}")
+    return tuple(said)
 
 
 def user_warning(user: Any, users: IdMap) -> tuple[str, ...]:

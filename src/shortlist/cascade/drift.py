@@ -28,8 +28,9 @@ USUAL = 0.05
 """A column that had values for a smaller share in training cannot be missing."""
 HALF = 0.5
 """A column is missing if the share of values has fallen below this part of that in training."""
-NO_DRIFT = frozenset({"moment", "position"})
-"""Kinds of features that differ from training by design: the rows of a measurement have one moment and one position."""
+NO_DRIFT = frozenset({"moment", "position", "given", "within_list"})
+"""Kinds of features that differ from training by design: the rows of a measurement have one moment and one position, and are no
+given list."""
 _COLUMN = re.compile(r"\b((?:item|user|context)\.\w+)")
 
 

@@ -1,60 +1,194 @@
-"""Rank given items for a user: the list comes from elsewhere, and the cascade orders it."""
+"""Given lists of items, as callers write them: ids, or mappings with an id, given numbers and attributes."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from shortlist.cascade.answer_warnings import known_items_warning
-from shortlist.cascade.model import Model
-from shortlist.cascade.respond import policy_name, recommendations, warnings_of
-from shortlist.cascade.run import Cascade
-from shortlist.cascade.state import LiveState
-from shortlist.data.slates import Slate
-from shortlist.errors import RequestError
-from shortlist.requests import RecommendRequest
+from shortlist.data.attributes import Attribute
+from shortlist.data.entities import Entities
+from shortlist.data.ids import id_fault
+from shortlist.data.values import MAX_ITEM_TEXT, text_fault, value_fault
+from shortlist.errors import DataError, RequestError, suggestion
 
-MOST = 10_000
-"""Items that can be ranked at once."""
+MOST = 2_000
+"""Items of one list at most."""
+LARGEST = float(np.finfo(np.float32).max)
+"""Size of a given number at most: features are single-precision numbers."""
+OWN_FIELDS = ("item", "title")
 
 
-def rank_items(model: Model, state: LiveState, request: RecommendRequest, items: Sequence[Any]) -> Slate:
-    """Order given items by utility for one request, best first.
+@dataclass(frozen=True, eq=False, repr=False)
+class ItemList:
+    """A list of items that is to be ranked, in codes.
 
-    Every item that the catalogue has is ranked, also what the user has had already; nothing is filtered, explored or
-    diversified.
+    Attributes
+    ----------
+    item : ndarray of shape (m,), int32
+        Codes of distinct items; −1 for an item that the catalogue does not have.
+    given : Mapping[str, ndarray of shape (m,), float32]
+        Column of `data.given` → number of each item; NaN where it is missing. A column that is not here is missing for all.
+    described : Mapping[int, Mapping[str, Any]]
+        Place of an item that the catalogue does not have → its attributes, as far as they are given.
+    ids, titles
+        Ids as the caller wrote them, and titles of unknown items (place → title); empty for lists that are read from a log.
+    """
+
+    item: NDArray[np.int32]
+    given: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    described: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    ids: Sequence[Any] = ()
+    titles: Mapping[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def __repr__(self) -> str:
+        return f"ItemList({len(self):,} items, numbers: {', '.join(self.given) or 'none'})"
+
+    @property
+    def unknown(self) -> NDArray[np.int64]:
+        """Places of the items that the catalogue does not have."""
+        return np.flatnonzero(self.item < 0)
+
+    def is_blank(self, place: int) -> bool:
+        """Return whether nothing is known of an item that the catalogue does not have: neither a number nor an attribute."""
+        return not self.described.get(place) and all(
+            np.isnan(numbers[place]) for numbers in self.given.values()
+        )
+
+
+def read_list(items: Any, catalogue: Entities, given: Iterable[str]) -> ItemList:
+    """Read the items of a request.
+
+    Parameters
+    ----------
+    items
+        Ids, or mappings with `item` (the id), any of the numbers in `given`, and for items that the catalogue does not have
+        `title` and attributes of items. Of items that the catalogue has, its own attributes are used.
+    catalogue
+        The items.
+    given
+        The numbers that can be given (`data.given`).
 
     Raises
     ------
     RequestError
-        If there are no items, or too many.
+        Where there are no items or too many, an item is on the list twice, or a field does not exist or has a wrong value. It
+        names the field, for example `items.3.price`.
     """
-    wanted = list(dict.fromkeys(items))
-    if not 1 <= len(wanted) <= MOST:
-        raise RequestError(f"items must be 1 to {MOST:,} ids and are {len(wanted):,}", field="items")
-    resolved = Cascade.resolve(model, state, [replace(request, filters=None, explore=0.0, seed=None)])
-    ids = resolved[0].catalogue.items.ids
-    codes = ids.codes(wanted)
-    unknown = [item for item, code in zip(wanted, codes.tolist(), strict=True) if code < 0]
-    known = np.unique(codes[codes >= 0])
-    scored = Cascade.score(model, state, resolved, required=[known])
-    rows = np.flatnonzero(np.isin(scored.rows.item, known))
-    rows = rows[np.argsort(-scored.utility[rows], kind="stable")]
-    warnings = [
-        *warnings_of(model, resolved[0], scored.known[0]),
-        *known_items_warning("items", unknown, ids),
-    ]
-    return Slate(
-        uuid.uuid4().hex,
-        request.user,
-        scored.known[0],
-        recommendations(model, scored, rows, np.ones(len(rows))),
-        model.version,
-        unknown,
-        policy=policy_name(model, resolved[0]),
-        warnings=warnings,
-    )
+    rows = _rows(items)
+    names = list(given)
+    fields: set[Any] = set().union(*rows)
+    _check_names(rows, fields, names, catalogue)
+    ids = [row.get("item") for row in rows]
+    codes = catalogue.ids.codes(ids)
+    _check_ids(ids, codes, catalogue)
+    numbers = {name: _numbers(name, [row.get(name) for row in rows]) for name in names if name in fields}
+    unknown = np.flatnonzero(codes < 0).tolist()
+    described, titles = {}, {}
+    for at in unknown:
+        values = {
+            name: _value(value, catalogue.attributes[name], f"items.{at}.{name}")
+            for name, value in rows[at].items()
+            if value is not None and name not in names and name in catalogue.attributes
+        }
+        if values:
+            described[at] = values
+        titles[at] = _title(rows[at].get("title"), ids[at], f"items.{at}.title")
+    return ItemList(codes, numbers, described, ids, titles)
+
+
+def _rows(items: Any) -> list[Mapping[str, Any]]:
+    """The items as mappings; an id alone is one with `item` only."""
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
+        raise RequestError(
+            'items must be a list of ids, or of mappings such as {"item": "i3", …}, and is of type '
+            f"{type(items).__name__}",
+            field="items",
+        )
+    rows = [one if type(one) is dict or isinstance(one, Mapping) else {"item": one} for one in items]
+    if not 1 <= len(rows) <= MOST:
+        raise RequestError(f"items must be 1 to {MOST:,} items and are {len(rows):,}", field="items")
+    return rows
+
+
+def _check_names(
+    rows: list[Mapping[str, Any]], fields: set[Any], given: Sequence[str], catalogue: Entities
+) -> None:
+    """Raise `RequestError` for a field that is neither a given number nor an attribute."""
+    known = [*OWN_FIELDS, *given, *catalogue.attributes]
+    wrong = fields - set(known)
+    if wrong:
+        at, name = next((at, name) for at, row in enumerate(rows) for name in row if name in wrong)
+        where = f"items.{at}.{str(name)[:40]}"
+        raise RequestError(
+            f"{where}: there is no such number in data.given and no such attribute of items"
+            f"{suggestion(str(name), known)}; there are: {', '.join(known)}",
+            field=where,
+        )
+
+
+def _check_ids(ids: Sequence[Any], codes: NDArray[np.int32], catalogue: Entities) -> None:
+    """Raise `RequestError` for a missing id, a value that cannot be one, and an item that is on the list twice."""
+    ordered = np.sort(codes)
+    if ordered[0] >= 0 and (ordered[1:] > ordered[:-1]).all():  # almost always: no loop
+        return
+    first: dict[tuple[int, Any], int] = {}
+    for at, (own, code) in enumerate(zip(ids, codes.tolist(), strict=True)):
+        if own is None:
+            raise RequestError(f"items.{at}.item: an item needs its id", field=f"items.{at}.item")
+        if code < 0 and (fault := id_fault(own)) is not None:
+            raise RequestError(f"items.{at}.item: {fault}", field=f"items.{at}.item")
+        before = first.setdefault((code, None if code >= 0 else catalogue.ids.own(own)), at)
+        if before != at:
+            raise RequestError(
+                f"items.{at}.item: {own!r} is on the list twice, as items.{before} too",
+                field=f"items.{at}.item",
+            )
+
+
+def _numbers(name: str, values: list[Any]) -> NDArray[np.float32]:
+    """A column of given numbers. Raises `RequestError` naming the first value that is no finite number."""
+    if {float, int, type(None)}.issuperset(map(type, values)):  # almost always: one array instead of a loop
+        try:
+            numbers = np.array(values, np.float64)
+        except OverflowError:  # a whole number of too many digits, which is named below
+            numbers = np.full(1, np.inf)
+        if np.isnan(numbers).sum() == values.count(None) and not (np.abs(numbers) > LARGEST).any():
+            return numbers.astype(np.float32)
+    for at, value in enumerate(values):
+        number = value.item() if isinstance(value, np.generic) else value
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) <= LARGEST:
+            where = f"items.{at}.{name}"
+            raise RequestError(f"{where}: expected a finite number or null, got {value!r}", field=where)
+    return np.array([np.nan if value is None else float(value) for value in values], np.float32)
+
+
+def _value(value: Any, attribute: Attribute, where: str) -> Any:
+    """Check the value of an attribute. Raises `RequestError` naming the field."""
+    fault = value_fault(value, MAX_ITEM_TEXT)
+    try:
+        if fault is None:
+            attribute.parse(value)
+    except (DataError, ValueError, OverflowError) as error:
+        fault = str(error)
+    if fault is not None:
+        raise RequestError(f"{where}: {fault}", field=where)
+    return value
+
+
+def _title(title: Any, own: Any, where: str) -> str:
+    """The title of an item that the catalogue does not have; its id where none is given."""
+    if title is None or title == "":
+        return str(own)
+    fault = text_fault(title) if isinstance(title, str) else f"a title is a text, and this is {title!r}"
+    if fault is not None:
+        raise RequestError(f"{where}: {fault}", field=where)
+    return str(title)

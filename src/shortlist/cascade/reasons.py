@@ -58,12 +58,16 @@ def reasons(
     popular = {name for name, r in scored.catalogue.retrievers.items() if r.name == "popular"}
     found = strongest >= 0
     events = strongest[found]
-    because = zip(h.kind[events].tolist(), titles.some(h.item[events]), strict=True)
+    distinct, which = np.unique(events, return_inverse=True)  # few events explain many items of a long list
+    because = [
+        f"Because you {VERBS.get(kinds[kind], 'chose')} {title}"
+        for kind, title in zip(h.kind[distinct].tolist(), titles.some(h.item[distinct]), strict=True)
+    ]
+    event = iter(which.tolist())
     sentences = []
     for has_event, proposed in zip(found.tolist(), sources, strict=True):
         if has_event:
-            kind, title = next(because)
-            sentences.append(f"Because you {VERBS.get(kinds[kind], 'chose')} {title}")
+            sentences.append(because[next(event)])
         elif not proposed:
             sentences.append("New here")
         else:

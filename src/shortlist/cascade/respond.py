@@ -60,10 +60,7 @@ def recommendations(
     Python objects are made here and not before.
     """
     taken = scored.rows.item[rows]
-    sources = [
-        {name: int(rank) for name, rank in zip(scored.rows.sources, ranks, strict=True) if rank == rank}
-        for ranks in scored.rows.ranks[rows].tolist()
-    ]
+    sources = _sources(scored.rows.sources, scored.rows.ranks[rows])
     titles, ids = scored.catalogue.items.titles, scored.catalogue.items.ids
     why = reasons(scored, scored.rows.request[rows], taken, model.dataset.log.kinds, sources)
     names = model.objectives
@@ -80,6 +77,16 @@ def recommendations(
             strict=True,
         )
     ]
+
+
+def _sources(names: list[str], ranks: NDArray[np.float32]) -> list[dict[str, int]]:
+    """Which sources proposed each item, and at which rank; ranks float32 (rows, sources), NaN where one did not."""
+    found: list[dict[str, int]] = [{} for _ in ranks]
+    places, columns = np.nonzero(ranks == ranks)
+    proposed = ranks[places, columns].astype(np.int64)
+    for place, column, rank in zip(places.tolist(), columns.tolist(), proposed.tolist(), strict=True):
+        found[place][names[column]] = rank
+    return found
 
 
 def policy_name(model: Model, resolved: ResolvedRequest) -> str:

@@ -171,27 +171,39 @@ class Cascade:
         lap = StageTimes() if times is None else times
         moment = batch[0].moment
         with single_threaded_blas() if len(batch) > 1 else nullcontext(), state.reading(moment):
-            catalogue = batch[0].catalogue
             encoded = encode(model, state, batch)
             lap("request")
             rows = _candidates(model, state, encoded, batch[0], required)
             if only_required:
                 rows = _only(rows, required or [])
             lap("retrieve")
-            matrix = model.features.online_matrix(rows, state.counters, state.item_features)
-            known = [
-                bool(code >= 0) or state.histories.has_new_events(one.user)
-                for code, one in zip(encoded.codes, batch, strict=True)
-            ]
-            lap("features")
-            if len(matrix):
-                predictions = model.ranker.predict(matrix)
-            else:
-                predictions = np.empty((0, len(model.objectives)), np.float32)
-            bounds = np.searchsorted(rows.request, np.arange(len(batch) + 1))
-            utility = _utility(batch, predictions, bounds)
-            lap("rank")
-        return ScoredBatch(catalogue, batch, encoded, rows, matrix, predictions, utility, bounds, known)
+            return score_rows(model, state, batch, encoded, rows, lap)
+
+
+def score_rows(
+    model: Model,
+    state: LiveState,
+    batch: Sequence[ResolvedRequest],
+    encoded: EncodedBatch,
+    rows: FeatureRows,
+    lap: StageTimes,
+) -> ScoredBatch:
+    """Compute features, predictions and utility of the candidates of one batch. Call it while `state.reading` holds."""
+    matrix = model.features.online_matrix(rows, state.counters, state.item_features)
+    known = [
+        bool(code >= 0) or state.histories.has_new_events(one.user)
+        for code, one in zip(encoded.codes, batch, strict=True)
+    ]
+    lap("features")
+    if len(matrix):
+        predictions = model.ranker.predict(matrix)
+    else:
+        predictions = np.empty((0, len(model.objectives)), np.float32)
+    bounds = np.searchsorted(rows.request, np.arange(len(batch) + 1))
+    utility = _utility(batch, predictions, bounds)
+    lap("rank")
+    catalogue = batch[0].catalogue
+    return ScoredBatch(catalogue, batch, encoded, rows, matrix, predictions, utility, bounds, known)
 
 
 def _parts(resolved: Sequence[ResolvedRequest]) -> list[list[int]]:
@@ -228,13 +240,11 @@ def _candidates(
 
 def _only(rows: FeatureRows, required: Sequence[NDArray[np.integer]]) -> FeatureRows:
     """The rows of required items."""
-    ends = np.searchsorted(rows.request, np.arange(1, len(required) + 1))
-    starts = np.searchsorted(rows.request, np.arange(len(required)))
+    bounds = rows.bounds.tolist()
     kept = [
-        start + np.flatnonzero(np.isin(rows.item[start:end], items))
-        for start, end, items in zip(starts.tolist(), ends.tolist(), required, strict=True)
+        np.isin(rows.item[bounds[at] : bounds[at + 1]], items) for at, items in enumerate(required)
     ]
-    return rows.take(np.concatenate(kept) if kept else np.empty(0, np.int64))
+    return rows.some(np.concatenate(kept))
 
 
 def _forced(

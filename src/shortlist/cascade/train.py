@@ -26,11 +26,12 @@ from shortlist.data.split import Cuts, stage_cuts
 from shortlist.errors import DataError, TrainingWarning
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
+from shortlist.rank.example_settings import ExampleSettings
 from shortlist.rank.profile import profile_of
 from shortlist.rank.propensity import Examination, position_curve
 from shortlist.rank.registry import make_ranker
 from shortlist.rank.request_context import WITHOUT_CONTEXT
-from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
+from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.store.merge import MergedDataset
 from shortlist.threads import apply_thread_limit
@@ -75,7 +76,7 @@ def train(
     examples = _Examples(project, retrievers, features, cuts, progress)
     until = dataset.before(cuts.validation)
     curve = position_curve(until, project)
-    training = examples.make(until, (cuts.ranker, cuts.validation), "training", curve, WITHOUT_CONTEXT)
+    training = examples.make(until, (cuts.ranker, cuts.validation), "training", curve, incomplete=True)
     validation = examples.make(dataset, (cuts.validation, cuts.end), "validation", curve)
     ranker = _fit_ranker(project, training, validation, progress, earlier)
     predictions = _checked(project, training, ranker.predict(validation.matrix))
@@ -113,15 +114,22 @@ class _Examples:
         span: tuple[int, int],
         name: str,
         curve: Examination | None,
-        without_context: float = 0.0,
+        incomplete: bool = False,
     ) -> TrainingSet:
-        """Make the examples of the requests in start ≤ time < end. dataset: reaches to the end."""
+        """Make the examples of the requests in start ≤ time < end.
+
+        dataset: reaches to the end. incomplete: a share of the requests loses its context, or the numbers of its list, as
+        requests do when the model serves.
+        """
 
         def report(step: str, share: float) -> None:
             self.progress(f"{name}: {step}", share)
 
         window = Window(*span, fitted_until=self.cuts.ranker)
-        settings = replace(ExampleSettings.of(self.project), without_context=without_context)
+        settings = ExampleSettings.of(self.project)
+        if incomplete:
+            lost = self.project.rank.without_list
+            settings = replace(settings, without_context=WITHOUT_CONTEXT, without_list=lost)
         return make_training_set(dataset, self.retrievers, self.features, window, settings, report, curve)
 
 

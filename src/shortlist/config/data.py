@@ -75,6 +75,10 @@ class DataSettings(Settings):
     columns: ColumnNames = Field(default_factory=ColumnNames)
     context: dict[str, Literal["number", "category"]] = Field(default_factory=dict)
     """Event column → kind, for columns that describe the situation of the event (device, time of day, …)."""
+    given: list[str] = Field(default_factory=list)
+    """Event columns of numbers that belong to a shown item at that moment, such as the score of a search engine or the price of today.
+    They are read from the impressions, which must hold the lists as they were given, and are sent with `/v1/rank`; features of kind
+    `given` and `within_list` read them."""
     encoding: str | None = None
     """Encoding of text files that are not UTF-8, for example `"cp1252"` or `"utf-16"`."""
     time_format: TimeFormat = None
@@ -116,6 +120,14 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _check_rows(self) -> DataSettings:
         """Refuse a column of kinds beside derived events (a row has one kind, or makes events of several), and guests without a number."""
+        for name in self.given:
+            if name in {"item", "title"} or self.given.count(name) > 1:
+                reason = (
+                    "is named twice"
+                    if self.given.count(name) > 1
+                    else "is a field of its own in a request; rename it with a query in data.events"
+                )
+                raise SettingError("given", f"{name!r} {reason}")
         if self.guest_ids and not self.guests:
             raise SettingError("guest_ids", 'name the column that tells guests apart: guests = "…"')
         if self.derive and self.columns.kind:
@@ -134,6 +146,7 @@ class DataSettings(Settings):
         """The columns of the events table that some setting names."""
         used = {name for name in self.columns.model_dump().values() if name} | {
             *self.context,
+            *self.given,
             *self.whole_ids,
         }
         used |= {rule.column for rule in self.exclude} | {*filter(None, [self.guests, self.unnest])}

@@ -42,6 +42,9 @@ class RankSettings(Settings):
     """With impressions: how many random candidates that were not shown are added to each slate, labelled by what followed (mostly
     nothing). A ranker that never saw such items overestimates them; a few make it careful (pessimism: Jeunen & Goethals 2021),
     many make it imitate the log, as `candidates` does. 3 per slate of 10 worked best in the movies simulation."""
+    without_list: float = Field(0.1, ge=0, le=1)
+    """With impressions and `data.given`: share of the lists of the training that lose their given numbers, so that a slate of
+    `recommend`, which has none, is predicted as well."""
     requests_per_user: int = Field(8, ge=1)
     """With candidates: how many moments of each user's ranker window become requests."""
     negatives: int = Field(60, ge=1)

@@ -12,7 +12,7 @@ from shortlist.data.contradictions import warn_of_contradictions
 from shortlist.data.entities import Entities
 from shortlist.data.entity_tables import EntityTable, make_entities, read_attribute
 from shortlist.data.event_check import UsableEvents, check_events
-from shortlist.data.event_columns import flat, read_positions, read_propensities
+from shortlist.data.event_columns import flat, read_given, read_positions, read_propensities
 from shortlist.data.id_columns import read_keys
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Log
@@ -93,6 +93,7 @@ def _log(
             for name, kind in project.data.context.items()
         },
         events.arrival,
+        read_given(table, project.data.given, events.rows),
     )
 
 

@@ -45,7 +45,9 @@ def without_users(dataset: Dataset, users: Iterable[Any]) -> Dataset:
     log = dataset.log.rows(np.flatnonzero(keep[dataset.log.user]))
     place = (np.cumsum(keep) - 1).astype(np.int32)
     context = _without_lost_words(dataset.log.context, log.context)
-    return replace(dataset, users=remaining, log=replace(log, user=place[log.user], context=context))
+    lists = None if log.lists is None else log.lists.of_slates(log.slate)
+    log = replace(log, user=place[log.user], context=context, lists=lists)
+    return replace(dataset, users=remaining, log=log)
 
 
 def _without_lost_words(

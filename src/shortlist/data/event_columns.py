@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shortlist.config.data import ColumnNames, DataSettings
+from shortlist.config.data import DataSettings
 from shortlist.config.project import Project
 from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.numbers import NumberReading, is_numeric, is_text, read_numbers
@@ -43,7 +43,11 @@ def check_columns(table: pa.Table, project: Project, file: str, check: Check) ->
         if name not in table.column_names:
             check.problems.append(missing_column(file, name, table.column_names, "data.context"))
     for role in ("value", "quantity", "position", "propensity"):
-        _check_numbers(table, columns, role, file, check)
+        _check_numbers(table, getattr(columns, role), f"columns.{role}", file, check)
+    for name in project.data.given:
+        if name not in table.column_names:
+            check.problems.append(missing_column(file, name, table.column_names, "data.given"))
+        _check_numbers(table, name, "given", file, check)
     kind = columns.kind
     if kind and kind in table.column_names:
         given = flat(table.column(kind)).type
@@ -52,18 +56,19 @@ def check_columns(table: pa.Table, project: Project, file: str, check: Check) ->
             check.add_error(file, kind, f"the kinds of events must be texts and the column is {given}", fix)
 
 
-def _check_numbers(table: pa.Table, columns: ColumnNames, role: str, file: str, check: Check) -> None:
-    name = getattr(columns, role)
+def _check_numbers(table: pa.Table, name: str | None, setting: str, file: str, check: Check) -> None:
+    """Record an error where a column, which a setting of `[data]` names, holds no numbers."""
     if not name or name not in table.column_names:
         return
     kind = table.schema.field(name).type
     if is_numeric(kind):
         return
-    reading = read_numbers(table.column(name)) if role in {"value", "quantity"} or is_text(kind) else None
+    amounts = {"columns.value", "columns.quantity"}
+    reading = read_numbers(table.column(name)) if setting in amounts or is_text(kind) else None
     if reading is not None:
-        _check_texts(table, name, reading, (file, role), check)
+        _check_texts(table, name, reading, (file, setting), check)
         return
-    fix = f"Correct the column, or name another one in data.columns.{role}"
+    fix = f"Correct the column, or name another one in data.{setting}"
     check.add_error(
         file, name, f"must be numbers and is {kind}", fix, examples=examples(table, _first(table), [name])
     )
@@ -80,13 +85,14 @@ def _check_texts(
     count = int(reading.unreadable.sum())
     if not count:
         return
-    file, role = place
+    file, setting = place
+    role = "number" if setting == "given" else setting.rpartition(".")[2]
     kinds = (
         " Texts that are kinds of events (like, dislike) belong into data.columns.kind"
         if role == "value"
         else ""
     )
-    fix = f"Write numbers, true and false, or nothing; or name another column in data.columns.{role}.{kinds}"
+    fix = f"Write numbers, true and false, or nothing; or name another column in data.{setting}.{kinds}"
     shown = examples(table, reading.unreadable, [name])
     check.add_error(file, name, f"the {role} is no number", fix.rstrip("."), count=count, examples=shown)
 
@@ -129,6 +135,18 @@ def read_propensities(
     fix = "Divide per cent by 100, with a query in data.events" if percent else "Correct the export"
     _warn(check, Problem("warning", file, name, what, int(bad.sum()), _shown(table, name, rows[bad]), fix))
     return np.where(bad, np.nan, numbers).astype(np.float32)
+
+
+def read_given(table: pa.Table, names: list[str], rows: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+    """Return the given numbers of some events by column, float32 (events,), NaN where one is missing or not finite."""
+    found = {}
+    for name in names:
+        numbers = _numbers(table, name, rows)
+        assert numbers is not None
+        with np.errstate(over="ignore"):
+            single = numbers.astype(np.float32)
+        found[name] = np.where(np.isfinite(single), single, np.float32(np.nan))
+    return found
 
 
 def _numbers(table: pa.Table, name: str | None, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
+from shortlist.data.given_lists import GivenLists
 from shortlist.data.lazy import lazy_property
 
 ARRAYS = ("user", "item", "time", "kind", "value", "slate", "position", "propensity")
@@ -42,6 +43,10 @@ class Log:
         Context column → attribute with n rows.
     arrival : ndarray of shape (n,), int64, or None
         When each event became known, ms, where that can be later than the event.
+    given : dict[str, ndarray of shape (n,), float32]
+        Column of `data.given` → the number of the shown item at that moment; NaN where there is none.
+    lists : GivenLists or None
+        The lists that some slates were ranked from, where people did not see all of their items.
     """
 
     kinds: list[str]
@@ -55,6 +60,8 @@ class Log:
     propensity: NDArray[np.float32]
     context: dict[str, Attribute] = field(default_factory=dict)
     arrival: NDArray[np.int64] | None = None
+    given: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    lists: GivenLists | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -70,7 +77,8 @@ class Log:
         arrays: dict[str, Any] = {name: getattr(self, name)[rows] for name in ARRAYS}
         arrival = None if self.arrival is None else self.arrival[rows]
         context = {name: attribute.take(index) for name, attribute in self.context.items()}
-        return replace(self, **arrays, context=context, arrival=arrival)
+        given = {name: numbers[rows] for name, numbers in self.given.items()}
+        return replace(self, **arrays, context=context, arrival=arrival, given=given)
 
     def with_kinds(self, names: Iterable[str]) -> Log:
         """Return the log with further kinds of events, which may not occur yet; codes stay as they are."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, TimeAttribute, encode
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
+from shortlist.data.given_lists import GivenLists
 from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.data.log import ARRAYS, Log
@@ -24,6 +25,7 @@ from shortlist.data.mapped import load_array, load_arrays, release_pages, save_a
 from shortlist.data.texts import Texts
 from shortlist.errors import BundleError
 
+LISTS = ("slate", "indptr", "item")
 HISTORIES = ("indptr", "item", "time", "kind", "value")
 
 
@@ -42,9 +44,13 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
     log = {name: pa.array(getattr(dataset.log, name)) for name in ARRAYS}
     if dataset.log.arrival is not None:
         log["arrival"] = pa.array(dataset.log.arrival)
-    _write(
-        folder / "log.arrow", {**log, **{f"context.{n}": a for n, a in _columns(dataset.log.context).items()}}
-    )
+    log |= {f"context.{n}": a for n, a in _columns(dataset.log.context).items()}
+    log |= {f"given.{n}": pa.array(numbers) for n, numbers in dataset.log.given.items()}
+    _write(folder / "log.arrow", log)
+    meta["given"] = list(dataset.log.given)
+    if dataset.log.lists is not None:
+        meta["lists"] = list(dataset.log.lists.given)
+        _save_lists(dataset.log.lists, folder / "lists")
     (folder / "dataset.json").write_text(json.dumps(meta), encoding="utf-8")
     h = dataset.histories
     arrays = {name: getattr(h, name) for name in HISTORIES}
@@ -78,6 +84,8 @@ def load_dataset(folder: Path) -> Dataset:
         if "arrival" in table.column_names:
             arrays["arrival"] = table.column("arrival").to_numpy()
         context = {n: _restore(n, m, table.column(f"context.{n}")) for n, m in meta["context"].items()}
+        given = {n: table.column(f"given.{n}").to_numpy() for n in meta.get("given", ())}
+        lists = _load_lists(folder / "lists", meta["lists"], len(sides["items"])) if "lists" in meta else None
         _check_codes(arrays["user"], len(sides["users"]), "users")
         _check_codes(arrays["item"], len(sides["items"]), "items")
         _check_codes(arrays["kind"], len(meta["kinds"]), "kinds")
@@ -87,7 +95,7 @@ def load_dataset(folder: Path) -> Dataset:
         first = load_array(folder / "first.npy")
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{folder}: the data set in the bundle cannot be read: {error}") from None
-    log = Log(kinds=meta["kinds"], **arrays, context=context)
+    log = Log(kinds=meta["kinds"], **arrays, context=context, given=given, lists=lists)
     dataset = Dataset(sides["users"], sides["items"], log)
     _check_histories(histories, dataset)
     for checked in (histories.item, histories.kind):
@@ -97,6 +105,28 @@ def load_dataset(folder: Path) -> Dataset:
     # lazy properties that would otherwise be computed
     vars(dataset).update(histories=histories, first=first)
     return dataset
+
+
+def _save_lists(lists: GivenLists, folder: Path) -> None:
+    numbers = {f"given-{at}": numbers for at, numbers in enumerate(lists.given.values())}
+    save_arrays(folder, {**{name: getattr(lists, name) for name in LISTS}, **numbers})
+
+
+def _load_lists(folder: Path, names: list[str], n_items: int) -> GivenLists:
+    """Read what `_save_lists` wrote. names: of the given numbers, in their order."""
+    arrays = load_arrays(folder)
+    slate, indptr, item = (arrays[name] for name in LISTS)
+    numbers = {name: arrays[f"given-{at}"] for at, name in enumerate(names)}
+    if (
+        indptr.shape != (len(slate) + 1,)
+        or indptr[0] != 0
+        or indptr[-1] != len(item)
+        or (np.diff(indptr) < 0).any()
+        or any(column.shape != item.shape for column in numbers.values())
+    ):
+        raise BundleError(f"{folder}: the lists of the bundle do not fit together")
+    _check_codes(item, n_items, "items")
+    return GivenLists(slate, indptr, item, numbers)
 
 
 def _check_histories(h: Histories, dataset: Dataset) -> None:

@@ -60,7 +60,7 @@ class Slate:
     model_version : str
         The version of the model.
     unknown_items : list
-        Items of the given history that are not in the catalogue.
+        Items of the given history, or of a given list, that are not in the catalogue.
     guard_rails : dict[str, dict[str, float]]
         Objective → the least mean prediction that was `asked` for and the mean that the slate `reached`.
     policy : str
@@ -68,6 +68,9 @@ class Slate:
         comparable.
     warnings : list[str]
         What in the request had no effect: filter values that do not occur, items and users that are not known.
+    given : dict[str, list[float | None]] or None
+        Of a given list that was ranked: name of a given number → that of each item, in the order of `items`. None for a
+        slate that the recommender chose.
     """
 
     slate_id: str
@@ -79,6 +82,7 @@ class Slate:
     guard_rails: dict[str, dict[str, float]] = field(default_factory=dict)
     policy: str = ""
     warnings: list[str] = field(default_factory=list)
+    given: dict[str, list[float | None]] | None = None
 
     def __len__(self) -> int:
         return len(self.items)

@@ -31,9 +31,10 @@ from shortlist.errors import ProjectError
 from shortlist.evaluate.protocol import true_means
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.rank.censoring import MIN_OBSERVED
+from shortlist.rank.example_settings import ExampleSettings
 from shortlist.rank.gbdt.targets import Head, make_target
 from shortlist.rank.propensity import position_curve
-from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
+from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import TrueOutcome

@@ -99,6 +99,11 @@ class FeatureSet:
         return self.layout.width
 
     @property
+    def compares_lists(self) -> bool:
+        """Whether some feature compares the items of a given list."""
+        return any(feature.kind == "within_list" for feature in self.features)
+
+    @property
     def aggregates(self) -> list[Aggregate]:
         """The distinct aggregates of all features."""
         return [a for group in self.layout.groups.values() for a in group]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute
 from shortlist.data.entities import Entities
+from shortlist.data.ids import IdMap
 from shortlist.errors import DataError
 from shortlist.features.encoders import AttributeEncoder
 from shortlist.features.similarity import ItemVectors, make_vectors
-
-A = TypeVar("A", bound=Attribute)
 
 
 class ItemFeatures:
@@ -82,9 +80,26 @@ class ItemFeatures:
         """Name → attribute of all items, as of the latest update."""
         return self._items.attributes
 
-    def attribute(self, name: str, kind: type[A]) -> A:
-        """Return an attribute that must be of a kind, as of the latest update."""
-        return self._items.attribute(name, kind)
+    @property
+    def ids(self) -> IdMap:
+        """The ids of the catalogue, as of the latest update."""
+        return self._items.ids
+
+    @property
+    def encoded(self) -> list[str]:
+        """Names of the attributes that fixed columns are made of."""
+        return [name for *_, name in self._layout()]
+
+    def encode(self, attributes: Mapping[str, Attribute]) -> NDArray[np.float32]:
+        """Return the fixed columns of items that are not in the catalogue, float32 (m, columns).
+
+        attributes: name → attribute of m rows, for each of `encoded`. Components of texts and embeddings are unknown.
+        """
+        n = max((len(attribute) for attribute in attributes.values()), default=0)
+        columns = np.full((n, self._columns.shape[1]), np.nan, np.float32)
+        for encoder, begin, end, name in self._layout():
+            columns[:, begin:end] = encoder.encode_changed(attributes[name], columns[:, begin:end])
+        return columns
 
     def _layout(self) -> list[tuple[AttributeEncoder, int, int, str]]:
         """Return each encoder with its columns [begin, end) and the name of its attribute."""

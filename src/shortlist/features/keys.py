@@ -62,15 +62,18 @@ class KeyRows:
     request
         int64 (rows,), index into `requests`.
     item
-        int32 (rows,), item codes.
+        int32 (rows,), item codes; −1 for an item without counts.
     items
         Name → attribute of the catalogue's items.
+    at
+        int64 (rows,): the row of these attributes that belongs to each item (default: the code of the item).
     """
 
     requests: RequestKeys
     request: NDArray[np.int64]
     item: NDArray[np.int32]
     items: Mapping[str, Attribute]
+    at: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.item)
@@ -92,7 +95,8 @@ class KeyRows:
 
     def take(self, rows: NDArray[np.int64]) -> KeyRows:
         """Return some of the rows, of the same requests."""
-        return KeyRows(self.requests, self.request[rows], self.item[rows], self.items)
+        at = None if self.at is None else self.at[rows]
+        return KeyRows(self.requests, self.request[rows], self.item[rows], self.items, at)
 
     def per_request(self) -> KeyRows:
         """Return one row a request, for keys that do not depend on the item."""
@@ -181,7 +185,9 @@ class KeyEncoder:
         side, _, name = part.partition(".")
         if side == "item":
             index = rows.item.astype(np.int64)
-            return _Codes(index, NO_INDEX) if not name else _Codes.of(rows.items[name], index)
+            if not name:
+                return _Codes(index, NO_INDEX)
+            return _Codes.of(rows.items[name], index if rows.at is None else rows.at)
         if part == "user":
             return _Codes(rows.requests.users, rows.request)
         if side == "context":

@@ -19,6 +19,7 @@ from shortlist.features.custom import call_function
 from shortlist.features.encoders import hash_codes
 from shortlist.features.formulas import DAY_MS
 from shortlist.features.item_features import ItemFeatures
+from shortlist.features.item_rows import ItemRows, item_rows
 from shortlist.features.keys import KeyRows
 from shortlist.features.layout import FeatureLayout
 from shortlist.features.pooling import PooledCounts, RepeatedCounts, concatenate, is_one_each
@@ -26,6 +27,7 @@ from shortlist.features.rows import FeatureRows
 from shortlist.features.sources import CountSource
 from shortlist.features.spec import CountedFeature, MomentFeature
 from shortlist.features.visitors import without_user
+from shortlist.features.within_list import ListComparison
 
 Progress = Callable[[float], None]
 """Receives the finished share, 0 to 1."""
@@ -60,12 +62,14 @@ def build_matrix(
     """
     n, sources = len(rows.item), len(rows.sources)
     matrix = np.empty((n, layout.width + 2 * sources), np.float32)
+    of_items = item_rows(items, rows)
     if layout.fixed_width:
-        matrix[:, : layout.fixed_width] = items.columns[rows.item]
+        matrix[:, : layout.fixed_width] = of_items.fixed_columns()
     done = source.fill(matrix)
-    counts = _Counting(layout, rows, items, source).counts(layout.groups_without(done), progress)
+    counts = _Counting(layout, rows, of_items, source).counts(layout.groups_without(done), progress)
     moments = rows.moments[rows.request]
-    plain = _PlainFeatures(layout, rows, items)
+    plain = _PlainFeatures(layout, rows, of_items)
+    within = ListComparison(layout, rows, items.ids)
     for feature in layout.others:
         if feature.name in done:
             continue
@@ -77,6 +81,8 @@ def build_matrix(
         elif feature.kind == "custom":
             inputs = [plain.arrow(name, matrix) for name in feature.inputs]
             matrix[:, begin] = call_function(feature.name, feature.function, inputs, n)
+        elif feature.kind == "within_list":
+            matrix[:, begin] = within.compare(feature, matrix)
         else:
             matrix[:, begin:end] = plain.columns(feature)
     matrix[:, layout.width : layout.width + sources] = rows.ranks
@@ -88,10 +94,10 @@ class _Counting:
     """The counts of all rows, with one look-up for each key that is counted by."""
 
     def __init__(
-        self, layout: FeatureLayout, rows: FeatureRows, items: ItemFeatures, source: CountSource
+        self, layout: FeatureLayout, rows: FeatureRows, items: ItemRows, source: CountSource
     ) -> None:
         self._layout, self._rows, self._source = layout, rows, source
-        self._key_rows = rows.key_rows(items.attributes)
+        self._key_rows = items.key_rows()
 
     def counts(
         self, groups: Mapping[str, list[Aggregate]], progress: Progress | None
@@ -138,7 +144,7 @@ class _Counting:
 class _PlainFeatures:
     """The features that need no counts."""
 
-    def __init__(self, layout: FeatureLayout, rows: FeatureRows, items: ItemFeatures) -> None:
+    def __init__(self, layout: FeatureLayout, rows: FeatureRows, items: ItemRows) -> None:
         self._layout, self._rows, self._items = layout, rows, items
 
     def columns(self, feature: Any) -> NDArray[Any]:
@@ -151,10 +157,16 @@ class _PlainFeatures:
             case "moment":
                 values = _moment(feature.of, rows.moments)[rows.request]
             case "age":
-                times = self._items.attribute(feature.of.partition(".")[2], TimeAttribute).times[rows.item]
+                times = self._items.attribute(feature.of.partition(".")[2], TimeAttribute).times[
+                    self._items.at
+                ]
                 values = np.where(times == NO_TIME, np.nan, (rows.moments[rows.request] - times) / DAY_MS)
             case "cross":
                 values = self._cross(feature)
+            case "given":
+                values = (
+                    np.full(len(rows.item), np.nan) if rows.lists is None else rows.lists.given[feature.of]
+                )
             case _:
                 return self._attribute(feature)
         return values[:, None]
@@ -192,7 +204,7 @@ class _PlainFeatures:
             return _moment(part, rows.moments)[rows.request], MOMENT_VALUES[part]
         vocabulary = self._layout.encoder.size(of)
         if side == "item":
-            return self._items.attribute(name, CategoryAttribute).codes[rows.item], vocabulary
+            return self._items.attribute(name, CategoryAttribute).codes[self._items.at], vocabulary
         given = rows.attribute(side, name)
         if given is None:
             return np.full(len(rows.item), -1), vocabulary
@@ -206,7 +218,7 @@ class _PlainFeatures:
             return pa.array(matrix[:, self._layout.columns[name][0]], from_pandas=True)
         side, _, attribute = name.partition(".")
         if side == "item":
-            return self._items.attributes[attribute].take(rows.item).to_arrow()
+            return self._items.attributes[attribute].take(self._items.at).to_arrow()
         given = rows.attribute(side, attribute)
         if given is None:
             return pa.nulls(len(rows.item))

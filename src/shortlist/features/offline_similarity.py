@@ -10,7 +10,7 @@ from shortlist.data.log import Log
 from shortlist.engines import Engine
 from shortlist.features.rows import FeatureRows
 from shortlist.features.running import Marks, running_sums
-from shortlist.features.similarity import SparseTable
+from shortlist.features.similarity_kernels import SparseTable
 from shortlist.features.spec import HistoryFeature
 from shortlist.features.sql import LATEST_OF_LATE_SQL, LATEST_SQL, SIMILARITY_SQL
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from shortlist.data.attributes import (
 )
 from shortlist.data.histories import Histories
 from shortlist.data.scratch import ScratchPool
+from shortlist.features.similarity_kernels import SparseTable, fill_by_category, fill_by_table
 from shortlist.features.texts import TextVectorizer
 
 N = TypeVar("N", bound=np.integer)
@@ -31,18 +31,6 @@ UNIT = 1024.0
 TEXT_BUCKETS = 2**16
 WORDS_PER_TEXT = 64
 """Spare room for a text that is added after training. Memory that is not used is not taken from the system."""
-
-
-Integer = int | np.int64
-
-
-class SparseTable(NamedTuple):
-    """Vectors in compressed rows: row i is `values[starts[i]:stops[i]]` with the weights at the same places."""
-
-    starts: NDArray[np.int64]
-    stops: NDArray[np.int64]
-    values: NDArray[np.int32]
-    weights: NDArray[np.int16]
 
 
 class ItemVectors(ABC):
@@ -77,6 +65,7 @@ class ItemVectors(ABC):
         request: NDArray[np.int64],
         item: NDArray[np.int32],
         cosine: bool,
+        own: Attribute | None = None,
     ) -> None:
         """Write the similarity of each item to the history of its request.
 
@@ -90,6 +79,9 @@ class ItemVectors(ABC):
             int64 and int32 (rows,); the rows of a request are adjacent.
         cosine
             The cosine of item and history; else the share of events with the item's values (`similarity_value`).
+        own
+            The attribute of items that the catalogue does not have, where `item` holds its rows (default: `item` holds codes
+            of the catalogue).
         """
 
 
@@ -142,11 +134,14 @@ class CategoryVectors(ItemVectors):
         request: NDArray[np.int64],
         item: NDArray[np.int32],
         cosine: bool,
+        own: Attribute | None = None,
     ) -> None:
         """Write the similarity of each item to the history of its request."""
+        assert own is None or isinstance(own, CategoryAttribute)
+        codes = self._codes if own is None else own.codes
         with self._scratch.lease() as profile:
-            _fill_by_category(
-                column, (latest.indptr, latest.item), request, item, self._codes, profile, cosine
+            fill_by_category(
+                column, (latest.indptr, latest.item), request, item, (self._codes, codes), profile, cosine
             )
 
 
@@ -168,10 +163,16 @@ class _TableVectors(ItemVectors):
         request: NDArray[np.int64],
         item: NDArray[np.int32],
         cosine: bool,
+        own: Attribute | None = None,
     ) -> None:
         """Write the similarity of each item to the history of its request."""
+        tables = self._table, self._table if own is None else self._vectors_of(own)
         with self._scratch.lease() as profile:
-            _fill_by_table(column, (latest.indptr, latest.item), request, item, self._table, profile, cosine)
+            fill_by_table(column, (latest.indptr, latest.item), request, item, tables, profile, cosine)
+
+    @abstractmethod
+    def _vectors_of(self, attribute: Attribute) -> SparseTable:
+        """Return the vectors of the rows of an attribute."""
 
 
 class ListVectors(_TableVectors):
@@ -193,6 +194,11 @@ class ListVectors(_TableVectors):
 
     def _read(self, attribute: ListAttribute) -> None:
         self._table = SparseTable(attribute.indptr[:-1], attribute.indptr[1:], attribute.codes, self._ones)
+
+    def _vectors_of(self, attribute: Attribute) -> SparseTable:
+        assert isinstance(attribute, ListAttribute)
+        ones = np.ones(max(len(attribute.codes), 1), np.int16)
+        return SparseTable(attribute.indptr[:-1], attribute.indptr[1:], attribute.codes, ones)
 
 
 class _WeightedVectors(_TableVectors):
@@ -253,6 +259,10 @@ class TextVectors(_WeightedVectors):
         assert isinstance(attribute, TextAttribute)
         self._put(rows, _rounded(self._vectorizer.transform(attribute.text.some(rows))))
 
+    def _vectors_of(self, attribute: Attribute) -> SparseTable:
+        assert isinstance(attribute, TextAttribute)
+        return _rounded(self._vectorizer.transform(attribute.text.some(np.arange(len(attribute)))))
+
 
 class EmbeddingVectors(_WeightedVectors):
     """The components of an embedding."""
@@ -265,6 +275,10 @@ class EmbeddingVectors(_WeightedVectors):
         """Scale and round the embeddings of some rows."""
         assert isinstance(attribute, EmbeddingAttribute)
         self._put(rows, _embedded(attribute.values[rows]))
+
+    def _vectors_of(self, attribute: Attribute) -> SparseTable:
+        assert isinstance(attribute, EmbeddingAttribute)
+        return _embedded(attribute.values)
 
 
 def _rounded(vectors: Any) -> SparseTable:
@@ -289,111 +303,3 @@ def _lengthened(array: NDArray[N], used: int, size: int) -> NDArray[N]:
     longer: NDArray[N] = np.zeros(size, array.dtype)
     longer[:used] = array[:used]
     return longer
-
-
-@numba.njit(cache=True, nogil=True)
-def squared_lengths(table: SparseTable) -> NDArray[np.int64]:
-    """Return the squared length of each vector, int64 (n,); for lists, the number of values."""
-    starts, stops, _, weights = table
-    lengths = np.zeros(len(starts), np.int64)
-    for row in range(len(starts)):
-        for at in range(starts[row], stops[row]):
-            lengths[row] += np.int64(weights[at]) * weights[at]
-    return lengths
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def similarity_value(cosine: bool, dot: Integer, events: Integer, square: Integer, own: Integer) -> float:
-    """Compute the similarity of an item and a history from integers.
-
-    cosine: dot / √(square · own). Else: dot / (events · own), the share of events with the item's values.
-    dot: dot product of item and history; events: length of the history; square, own: squared lengths of both vectors.
-    """
-    if cosine:
-        both = np.sqrt(float(square) * float(own))
-        return dot / max(both, 1.0) if both > 0 else np.nan
-    return dot / max(events * max(own, 1), 1) if events > 0 else np.nan
-
-
-@numba.njit(cache=True, nogil=True)
-def fill_from_integers(
-    column: NDArray[np.float32],
-    cosine: bool,
-    dot: NDArray[np.int64],
-    events: NDArray[np.int64],
-    square: NDArray[np.int64],
-    own: NDArray[np.int64],
-) -> None:
-    """Write `similarity_value` of arrays int64 (rows,) into a column, float32 (rows,)."""
-    for row in range(len(dot)):
-        column[row] = similarity_value(cosine, dot[row], events[row], square[row], own[row])
-
-
-@numba.njit(cache=True, nogil=True)
-def _fill_by_category(
-    column: NDArray[np.float32],
-    histories: tuple[NDArray[np.int64], NDArray[np.int32]],
-    request: NDArray[np.int64],
-    item: NDArray[np.int32],
-    codes: NDArray[np.int32],
-    profile: NDArray[np.int64],
-    cosine: bool,
-) -> None:
-    """profile: int64 (values,), zeros; it holds one history at a time, and is zeros again at the end."""
-    indptr, past = histories
-    row = 0
-    while row < len(item):
-        current = request[row]
-        begin, end = indptr[current], indptr[current + 1]
-        square = np.int64(0)
-        for event in range(begin, end):
-            code = codes[past[event]]
-            if code >= 0:
-                square += 2 * profile[code] + 1
-                profile[code] += 1
-        while row < len(item) and request[row] == current:
-            code = codes[item[row]]
-            dot = profile[code] if code >= 0 else np.int64(0)
-            own = np.int64(1 if code >= 0 else 0)
-            column[row] = similarity_value(cosine, dot, end - begin, square, own)
-            row += 1
-        for event in range(begin, end):
-            code = codes[past[event]]
-            if code >= 0:
-                profile[code] = 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _fill_by_table(
-    column: NDArray[np.float32],
-    histories: tuple[NDArray[np.int64], NDArray[np.int32]],
-    request: NDArray[np.int64],
-    item: NDArray[np.int32],
-    table: SparseTable,
-    profile: NDArray[np.int64],
-    cosine: bool,
-) -> None:
-    """profile: int64 (dimensions,), zeros; it holds one history at a time, and is zeros again at the end."""
-    indptr, past = histories
-    starts, stops, values, weights = table
-    row = 0
-    while row < len(item):
-        current = request[row]
-        begin, end = indptr[current], indptr[current + 1]
-        square = np.int64(0)
-        for event in range(begin, end):
-            for at in range(starts[past[event]], stops[past[event]]):
-                old, weight = profile[values[at]], np.int64(weights[at])
-                profile[values[at]] = old + weight
-                square += weight * (2 * old + weight)
-        while row < len(item) and request[row] == current:
-            dot, own = np.int64(0), np.int64(0)
-            for at in range(starts[item[row]], stops[item[row]]):
-                weight = np.int64(weights[at])
-                dot += profile[values[at]] * weight
-                own += weight * weight
-            column[row] = similarity_value(cosine, dot, end - begin, square, own)
-            row += 1
-        for event in range(begin, end):
-            for at in range(starts[past[event]], stops[past[event]]):
-                profile[values[at]] = 0

@@ -13,13 +13,14 @@ from shortlist.data.histories import Histories
 from shortlist.features.aggregates import Aggregate, Counts
 from shortlist.features.formulas import COLUMNS_TOGETHER, fill_columns
 from shortlist.features.item_features import ItemFeatures
+from shortlist.features.item_rows import item_rows
 from shortlist.features.keys import KeyRows
 from shortlist.features.layout import DirectFeature, FeatureLayout
 from shortlist.features.offline import OfflineCounts
 from shortlist.features.offline_similarity import OfflineSimilarity
 from shortlist.features.online import OnlineCounters
 from shortlist.features.rows import FeatureRows
-from shortlist.features.similarity import fill_from_integers, squared_lengths
+from shortlist.features.similarity_kernels import fill_from_integers, squared_lengths
 from shortlist.features.visitors import VisitorCounts
 
 
@@ -101,8 +102,8 @@ class OnlineSource:
         items: ItemFeatures,
         counters: OnlineCounters,
     ) -> None:
-        self._layout, self._priors, self._rows, self._items = layout, priors, rows, items
-        self._counters = counters
+        self._layout, self._priors, self._rows = layout, priors, rows
+        self._counters, self._of_items = counters, item_rows(items, rows)
         self._visitors = VisitorCounts(counters.encoder, rows, layout.kinds, items.attributes)
 
     def __repr__(self) -> str:
@@ -135,9 +136,8 @@ class OnlineSource:
             if choice not in latest:
                 latest[choice] = self._latest(*choice)
             column = matrix[:, self._layout.columns[feature.name][0]]
-            vectors = self._items.vectors[feature.of.partition(".")[2]]
-            cosine = feature.kind == "similarity"
-            vectors.fill_similarity(column, latest[choice], self._rows.request, self._rows.item, cosine)
+            name, cosine = feature.of.partition(".")[2], feature.kind == "similarity"
+            self._of_items.fill_similarity(name, column, latest[choice], cosine)
             done.add(feature.name)
         return done
 
@@ -154,7 +154,7 @@ class OnlineSource:
         if bool((rows.users < 0).any()):
             directs = [direct for direct in directs if not direct.of_user]
         slots: dict[str, NDArray[np.int64]] = {}
-        key_rows = rows.key_rows(self._items.attributes)
+        key_rows = self._of_items.key_rows()
         of_requests = key_rows.per_request()
         for direct in directs:
             if direct.by not in slots:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from shortlist.config.base import SettingError, Settings, duration_ms
+from shortlist.config.base import SettingError, duration_ms
 from shortlist.features.aggregates import STEPS, Aggregate, Counts
 from shortlist.features.formulas import (
     COUNT,
@@ -36,23 +36,10 @@ from shortlist.features.formulas import (
     TREND,
     apply_formula,
 )
+from shortlist.features.spec_base import FeatureSettings
+from shortlist.features.spec_lists import GivenFeature, WithinListFeature
 
 NOT_READ = np.empty(0)
-
-
-class FeatureSettings(Settings):
-    """Base of all feature declarations."""
-
-    name: str = Field(min_length=1)
-    """Name of the feature, and of its column in the matrix."""
-
-    def aggregates(self) -> list[Aggregate]:
-        """Return the aggregates that the feature is computed from."""
-        return []
-
-    def inputs_of(self) -> list[str]:
-        """Return the features and attributes that this feature is derived from."""
-        return []
 
 
 class AttributeFeature(FeatureSettings):
@@ -359,6 +346,8 @@ Feature = Annotated[
     | PositionFeature
     | CrossFeature
     | CustomFeature
+    | GivenFeature
+    | WithinListFeature
     | AffinityFeature
     | SimilarityFeature
     | CountFeature

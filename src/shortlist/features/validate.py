@@ -25,6 +25,10 @@ ATTRIBUTE_OF: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "similarity": (frozenset({"item"}), frozenset({"category", "list", "text", "embedding"})),
 }
 """Kind of a feature → whose attribute it may be of, and of which kinds."""
+_INPUTS_SETTING = {"cross": "of", "within_list": "of"}
+"""Kind of a derived feature → the setting that names its inputs (default: `inputs`)."""
+SINGLE_NUMBERS = frozenset({"attribute", "age", "given", "custom", "affinity", "similarity"})
+"""Kinds of features with one number a candidate, beside those that count events."""
 CUSTOM_INPUTS = frozenset({"number", "category", "list", "text", "time", "embedding"})
 
 
@@ -38,26 +42,29 @@ class FeatureSchema:
         Name of an attribute → its kind.
     kinds
         The kinds of events in the log.
+    given
+        Columns of numbers that are given with the items of a list (`data.given`).
     """
 
     items: Mapping[str, str]
     users: Mapping[str, str]
     context: Mapping[str, str]
     kinds: Sequence[str]
+    given: Sequence[str] = ()
 
     @classmethod
     def of_dataset(cls, dataset: Dataset) -> FeatureSchema:
         """Return the schema of a data set."""
         sides = (dataset.items.attributes, dataset.users.attributes, dataset.log.context)
         items, users, context = ({name: a.kind for name, a in side.items()} for side in sides)
-        return cls(items, users, context, dataset.log.kinds)
+        return cls(items, users, context, dataset.log.kinds, list(dataset.log.given))
 
     @classmethod
     def of_project(cls, project: Project, kinds: Sequence[str]) -> FeatureSchema:
         """Return the schema that a project declares. kinds: the kinds of events in its log."""
         items = project.items.attributes if project.items else {}
         users = project.users.attributes if project.users else {}
-        return cls(items, users, project.data.context, kinds)
+        return cls(items, users, project.data.context, kinds, project.data.given)
 
     def attributes(self, side: str) -> Mapping[str, str]:
         """Return the attributes of a side: item, user or context."""
@@ -122,13 +129,13 @@ def _ordered(features: list[Any], tables: Tables, place: Place) -> list[Feature]
                 others = [name for name in numbers if name != feature.name]
                 hint = suggestion(source, others) or f"; features are: {', '.join(others)}"
                 message = f"there is no feature {source!r}; an attribute is written as item.x, user.x or context.x{hint}"
-                _fail(place, tables, number, "inputs", message)
+                _fail(place, tables, number, _INPUTS_SETTING.get(feature.kind, "inputs"), message)
     graph = {f.name: [s for s in f.inputs_of() if s in numbers] for f in features}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         cycle = list(error.args[1])
-        setting = "of" if features[numbers[cycle[0]]].kind == "cross" else "inputs"
+        setting = _INPUTS_SETTING.get(features[numbers[cycle[0]]].kind, "inputs")
         message = f"circular dependency: {' → '.join(reversed(cycle))}"
         _fail(place, tables, numbers[cycle[0]], setting, message)
     plain = [f for f in features if not graph[f.name]]
@@ -152,6 +159,10 @@ class _FeatureCheck:
             self._cross(feature.of)
         elif feature.kind == "custom":
             self._custom(feature)
+        elif feature.kind == "given":
+            self._given(feature.of)
+        elif feature.kind == "within_list":
+            self._within_list(feature)
         if isinstance(feature, CountedFeature):
             self._key(feature.by, "by", ("all", "item", "user"))
         if isinstance(feature, DistinctFeature):
@@ -176,6 +187,33 @@ class _FeatureCheck:
         problem = check_function(feature.function)
         if problem:
             self._fail("function", problem)
+
+    def _given(self, name: str) -> None:
+        given = self._schema.given
+        if name not in given:
+            known = ", ".join(given) or "nothing; declare the columns of the impressions in data.given"
+            self._fail(
+                "of", f"no number {name!r} is given{suggestion(name, given)}; data.given names: {known}"
+            )
+
+    def _within_list(self, feature: Any) -> None:
+        """Check what is compared, a feature with one number a candidate, and what it is compared with."""
+        compared = next((table for table in self._tables if table.get("name") == feature.of), None)
+        if compared is not None and not self._is_number(compared):
+            self._fail(
+                "of",
+                f"of = {feature.of!r} must be a feature with one number for each candidate: a count or another feature of events, "
+                f"given, age, custom, affinity, similarity, or an attribute of items of kind number; it is of kind "
+                f"{compared.get('kind')!r}",
+            )
+        if feature.to.startswith("context."):
+            self._attribute(feature.to, frozenset({"context"}), frozenset({"category"}), "to")
+
+    def _is_number(self, table: Mapping[str, Any]) -> bool:
+        if table.get("kind") == "attribute":
+            side, _, name = str(table.get("of")).partition(".")
+            return side == "item" and self._schema.items.get(name) == "number"
+        return table.get("kind") in SINGLE_NUMBERS or "event" in table
 
     def _event(self, event: str | None, setting: str) -> None:
         kinds = self._schema.kinds

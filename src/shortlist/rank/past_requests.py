@@ -63,11 +63,21 @@ def shown_slates(
     rows, group = rows[order], group[order]
     edge = np.flatnonzero(np.concatenate([[True], (np.diff(group) != 0) | (np.diff(log.user[rows]) != 0)]))
     parts = np.split(rows, edge[1:])
-    if len(rows) > settings.max_rows:
-        size = max(1, int(len(parts) * settings.max_rows / len(rows)))
+    total = _rows_of_lists(dataset, parts)
+    if total > settings.max_rows:
+        size = max(1, int(len(parts) * settings.max_rows / total))
         parts = [parts[at] for at in np.sort(rng.permutation(len(parts))[:size])]
     first = np.array([part[0] for part in parts], np.int64)
     return PastRequests(log.user[first], log.time[first], parts)
+
+
+def _rows_of_lists(dataset: Dataset, parts: list[NDArray[np.int64]]) -> int:
+    """Return the number of items of slates, with those of their lists that were not shown."""
+    lists, shown = dataset.log.lists, sum(map(len, parts))
+    if lists is None:
+        return shown
+    slates = dataset.log.slate[[int(part[0]) for part in parts]]
+    return shown + len(lists.of_slates(slates).item)
 
 
 def moments_of_action(

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.objectives import Objective
-from shortlist.config.project import Project
 from shortlist.config.rank import RankSettings
-from shortlist.config.rerank import RerankSettings
-from shortlist.config.retrieve import RetrieveSettings
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.engines import make_engine
 from shortlist.errors import DataError, LeakError
 from shortlist.features.feature_set import FeatureSet
-from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
 from shortlist.rank.censoring import share_arrived
-from shortlist.rank.labels import labels, outcomes
-from shortlist.rank.past_requests import PastRequests, moments_of_action, requests_as_of, shown_slates
+from shortlist.rank.example_rows import example_rows
+from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.labels import outcomes
+from shortlist.rank.past_requests import PastRequests, moments_of_action, shown_slates
 from shortlist.rank.propensity import Examination
-from shortlist.rank.request_context import request_contexts
-from shortlist.rank.unshown import known_items, outside_candidates, without_seen
-from shortlist.retrieve import Requests, Retriever
-from shortlist.retrieve.fusion.blend import Blended, blend
-
-BATCH = 512
-Part = tuple[NDArray[np.generic], ...]
-"""Columns of one request's rows: request, item, ranks, scores, weight, position."""
+from shortlist.retrieve import Retriever
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,49 +66,6 @@ class TrainingSet:
     def __repr__(self) -> str:
         return (
             f"TrainingSet({len(self)} rows, {len(self.names)} features, objectives: {', '.join(self.labels)})"
-        )
-
-
-@dataclass(frozen=True)
-class ExampleSettings:
-    """The sections of a project that determine its examples.
-
-    Parameters
-    ----------
-    rank
-        What to sample.
-    objectives
-        What to label.
-    retrieve
-        Number of candidates and length of histories.
-    rerank
-        Which items of the history may be candidates.
-    seed
-        Seed of the sampling.
-    engine
-        The data engine that computes features.
-    without_context
-        Share of the requests whose context is taken away (`request_contexts`).
-    """
-
-    rank: RankSettings
-    objectives: Mapping[str, Objective]
-    retrieve: RetrieveSettings
-    rerank: RerankSettings = field(default_factory=RerankSettings)
-    seed: int = 0
-    engine: str = "duckdb"
-    without_context: float = 0.0
-
-    @classmethod
-    def of(cls, project: Project) -> Self:
-        """Return the sections of a project."""
-        return cls(
-            project.rank,
-            project.objectives,
-            project.retrieve,
-            project.rerank,
-            project.seed,
-            project.data.engine,
         )
 
 
@@ -186,18 +133,26 @@ def make_training_set(
         )
     rng = np.random.default_rng(settings.seed)
     past = _past_requests(dataset, window, settings.rank, rng)
-    rows, weights, shown = _rows(dataset, retrievers, past, settings, rng, progress)
+    found = example_rows(dataset, retrievers, past, settings, (rng, features.compares_lists), progress)
     engine = make_engine(settings.engine)
     progress("features", 0.0)
-    matrix = features.offline_matrix(rows, dataset, lambda share: progress("features", share), engine)
+    matrix = features.offline_matrix(found.rows, dataset, lambda share: progress("features", share), engine)
     progress("features", 1.0)
+    rows, matrix = found.examples(matrix)
     targets, arrived = _labels(dataset, rows, window.end, settings.objectives)
-    examined = np.ones(len(rows.item))
-    weighted = settings.rank.examples == "impressions" and settings.rank.position_bias == "weights"
-    if weighted and rows.position is not None and examination is not None:
-        examined = examination.at(rows.position)
+    examined = _examined(rows, settings.rank, examination)
     names, types = features.names(rows.sources), features.types(rows.sources)
-    return TrainingSet(matrix, targets, weights, rows.request, names, types, arrived, examined, shown)
+    return TrainingSet(
+        matrix, targets, found.weights, rows.request, names, types, arrived, examined, found.shown
+    )
+
+
+def _examined(rows: FeatureRows, rank: RankSettings, examination: Examination | None) -> NDArray[np.float64]:
+    """How often the slot of each row is looked at; 1 where positions are not corrected for by weights."""
+    weighted = rank.examples == "impressions" and rank.position_bias == "weights"
+    if weighted and rows.position is not None and examination is not None:
+        return examination.at(rows.position)
+    return np.ones(len(rows.item))
 
 
 def _past_requests(
@@ -233,149 +188,3 @@ def _labels(
         observed = followed.delay >= 0
         arrived[name] = share_arrived(followed.delay[observed], elapsed[observed], elapsed)
     return label, arrived
-
-
-def _rows(
-    dataset: Dataset,
-    retrievers: Mapping[str, Retriever],
-    past: PastRequests,
-    settings: ExampleSettings,
-    rng: np.random.Generator,
-    progress: Progress,
-) -> tuple[FeatureRows, NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the candidates of all requests as feature rows, their weights, and which of them may have been shown."""
-    n = len(past)
-    parts: list[Part] = []
-    known = known_items(dataset, past)
-    unshown, candidates = settings.rank.unshown, settings.retrieve.candidates
-    mean = min(unshown * max(len(known) - candidates, 0) / candidates, unshown)
-    progress("candidates", 0.0)
-    for start in range(0, n, BATCH):
-        end = min(start + BATCH, n)
-        users, moments = past.users[start:end], past.moments[start:end]
-        requests = requests_as_of(dataset, settings.retrieve, users, moments, settings.rerank)
-        if past.shown is None:
-            blended = blend(retrievers, requests, settings.retrieve.candidates)
-            positive = _positives(dataset, blended, users, moments, settings.objectives)
-            for row in range(len(users)):
-                parts.append(_sampled(blended, row, start + row, positive[row], settings.rank.negatives, rng))
-        else:
-            shown = without_seen(dataset.log.item, past.shown[start:end], requests)
-            others = outside_candidates(known, shown, dataset, mean, rng)
-            parts += _shown_parts(dataset, retrievers, requests, (shown, others, start), settings, rng)
-        progress("candidates", end / n)
-    request, item, ranks, scores, weights, position = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    requests = requests_as_of(dataset, settings.retrieve, past.users, past.moments)
-    rows = FeatureRows(
-        RequestKeys(
-            past.users,
-            request_contexts(dataset, past, settings.without_context, settings.seed),
-            requests.attributes,
-        ),
-        past.moments,
-        requests.histories,
-        request,
-        item.astype(np.int32),
-        list(retrievers),
-        ranks,
-        scores,
-        np.maximum(position, 0).astype(np.float32),
-    )
-    return rows, weights.astype(np.float32), position >= 0
-
-
-def _shown_parts(
-    dataset: Dataset,
-    retrievers: Mapping[str, Retriever],
-    requests: Requests,
-    shown: tuple[list[NDArray[np.int64]], list[NDArray[np.int32]], int],
-    settings: ExampleSettings,
-    rng: np.random.Generator,
-) -> list[Part]:
-    """Return the shown items of slates and some items that were not shown.
-
-    shown: rows of the log, further items of each slate (`outside_candidates`), number of the first request.
-    """
-    log, (slates, others, start) = dataset.log, shown
-    required = [np.union1d(log.item[part], more) for part, more in zip(slates, others, strict=True)]
-    blended = blend(retrievers, requests, settings.retrieve.candidates, required)
-    parts: list[Part] = []
-    for at, part in enumerate(slates):
-        items, first = np.unique(log.item[part], return_index=True)
-        found = _find(blended.item[at], items)
-        if settings.rank.unshown:
-            rest = np.flatnonzero((blended.item[at] >= 0) & ~np.isin(blended.item[at], items))
-            drawn = np.union1d(
-                rng.permutation(rest)[: settings.rank.unshown],
-                rest[np.isin(blended.item[at][rest], others[at])],
-            )
-            position = np.full(len(drawn), -1)
-            parts.append(_part(blended, at, start + at, drawn, (np.ones(len(drawn)), position)))
-        position = log.position[part][first]
-        parts.append(_part(blended, at, start + at, found, (np.ones(len(found)), position)))
-    return parts
-
-
-def _part(
-    blended: Blended,
-    row: int,
-    request: int,
-    chosen: NDArray[np.int64],
-    weight_position: tuple[NDArray[np.generic], NDArray[np.generic]],
-) -> Part:
-    """Return columns of some candidates of one request."""
-    return (
-        np.full(len(chosen), request),
-        blended.item[row, chosen],
-        blended.ranks[row, chosen],
-        blended.scores[row, chosen],
-        *weight_position,
-    )
-
-
-def _find(candidates: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int64]:
-    order = np.argsort(candidates, kind="stable")
-    return order[np.searchsorted(candidates[order], items)]
-
-
-def _positives(
-    dataset: Dataset,
-    blended: Blended,
-    users: NDArray[np.int32],
-    moments: NDArray[np.int64],
-    objectives: Mapping[str, Objective],
-) -> NDArray[np.bool_]:
-    """Return which candidates fulfil some objective, bool (requests, candidates)."""
-    item = blended.item
-    size = item.shape[1]
-    flat_users, flat_moments = np.repeat(users, size), np.repeat(moments, size)
-    flat = np.maximum(item.ravel(), 0)
-    positive = np.zeros(len(flat), bool)
-    for objective in objectives.values():
-        happened = objective.model_copy(update={"kind": "probability"})
-        positive |= labels(dataset.log, happened, flat_users, flat, flat_moments - 1) > 0
-    return np.asarray(positive.reshape(item.shape) & (item >= 0))
-
-
-def _sampled(
-    blended: Blended,
-    row: int,
-    request: int,
-    positive: NDArray[np.bool_],
-    negatives: int,
-    rng: np.random.Generator,
-) -> Part:
-    """Return all positive candidates of a request and a weighted sample of the negative ones.
-
-    Half of the sample are the best candidates, because slates are made from them.
-    """
-    positives = np.flatnonzero(positive)
-    others = np.flatnonzero(~positive & (blended.item[row] >= 0))
-    top, rest = others[: negatives // 2], others[negatives // 2 :]
-    drawn = rng.permutation(len(rest))[: negatives - len(top)]
-    weight = len(rest) / max(len(drawn), 1)
-    chosen = np.concatenate([positives, top, rest[drawn]])
-    weights = np.concatenate([np.ones(len(positives) + len(top)), np.full(len(drawn), weight)])
-    return _part(blended, row, request, chosen, (weights, np.zeros(len(chosen))))

@@ -40,6 +40,7 @@ from shortlist.serve.routes import (
     operations,
     page,
     people,
+    rank,
     recommend,
     users,
 )
@@ -96,7 +97,7 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
     app.state.service = service
     _release_memory()
     add_error_handlers(app, service.without_folder)
-    for routes in (recommend, events, operations, items, users, people, models, page, catalogue, live):
+    for routes in (recommend, rank, events, operations, items, users, people, models, page, catalogue, live):
         routes.add(app, service)
     docs.add(app)
     app.add_middleware(FastPath, service=service, route=recommend_route(app))

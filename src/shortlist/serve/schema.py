@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from shortlist.cascade.given_items import MOST
 from shortlist.requests import RecommendRequest
 
 Id = int | str
+
+
+LIST_SCHEMA = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MOST,
+    "items": {
+        "anyOf": [
+            {"type": "integer"},
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {
+                    "item": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+                    "title": {"type": "string"},
+                },
+                "required": ["item"],
+                "additionalProperties": True,
+            },
+        ]
+    },
+}
+"""The items of a given list, as the OpenAPI document describes them; `read_list` checks them."""
 
 
 class Body(BaseModel):
@@ -50,6 +74,31 @@ class RecommendBody(Body):
 
 
 RECOMMEND_FIELDS = tuple(RecommendBody.model_fields)
+
+
+class RankBody(Body):
+    """A request to order a given list: every item comes back."""
+
+    user: Id | None = None
+    """User id. An unknown user is treated as new, and the answer reports it."""
+    history: list[Id] | None = Field(None, max_length=1000)
+    """Item ids, oldest first, instead of a user."""
+    items: Annotated[Any, WithJsonSchema(LIST_SCHEMA)]
+    """1 to 2,000 distinct items: ids, or objects with `item` (the id), given numbers of `data.given`, and for items that the catalogue
+    does not have, `title` and attributes."""
+    context: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None
+    combine: str | None = None
+    """How objectives become one number: sum or product."""
+    after: Id | None = None
+    """The item that the user is looking at, as the latest of the history."""
+
+    def to_request(self) -> RecommendRequest:
+        """The body without its items as a request. Raises `RequestError`."""
+        return RecommendRequest(**{name: getattr(self, name) for name in RANK_FIELDS})
+
+
+RANK_FIELDS = tuple(name for name in RankBody.model_fields if name != "items")
 
 
 class PageBody(Body):
@@ -95,6 +144,25 @@ class RecommendAnswer(BaseModel):
     experiments: dict[str, str]
     """Experiment → arm of this user."""
     items: list[ItemAnswer]
+    timing: dict[str, float] | None = None
+    """With `?debug=timing`: stage → milliseconds."""
+
+
+class RankAnswer(BaseModel):
+    """A given list in order, best first."""
+
+    slate_id: str
+    """Send it with the impressions and events that come from this list."""
+    model_version: str
+    user_known: bool
+    unknown_items: list[Id]
+    """Items of the history and of the list that the catalogue does not have. Those of the list are ranked by their fields."""
+    policy: str
+    warnings: list[str]
+    experiments: dict[str, str]
+    """Experiment → arm of this user."""
+    items: list[ItemAnswer]
+    """All items of the list."""
     timing: dict[str, float] | None = None
     """With `?debug=timing`: stage → milliseconds."""
 

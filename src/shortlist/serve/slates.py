@@ -70,6 +70,19 @@ class SlateService:
                 answers[at] = answer
         return answers
 
+    def rank(self, request: RecommendRequest, items: Any) -> ServedSlate:
+        """Order a given list, and keep it as a slate with its given numbers. Raises `RequestError`.
+
+        Under interleaving, the orders of two arms are drafted into one.
+        """
+        one, times = self._assign(request), StageTimes()
+        orders = [one.recommender.rank(side, items, times=times) for side in (one.sides or (one.request,))]
+        slate, teams = (orders[0], None) if len(orders) == 1 else _interleaved(one, orders[0], orders[1])
+        self.metrics.record_list(slate, times)
+        self.metrics.drifts.contexts.append(one.request.context)
+        self._keep(one, slate, teams)
+        return ServedSlate(slate, one.arms, times)
+
     def page(self, request: RecommendRequest, rows: int) -> PageOfRows:
         """A page of rows; each row is kept as a slate of its own."""
         recommender = self.live.of(request.user)
@@ -126,6 +139,7 @@ class SlateService:
                 one.arms,
                 teams,
                 dict(one.request.context or {}),
+                slate.given,
             )
         )
 
@@ -153,13 +167,23 @@ def _defaults(arm: Any) -> Mapping[str, Any]:
 
 
 def _interleaved(one: _Assigned, first: Slate, second: Slate) -> tuple[Slate, list[int]]:
-    """One slate drafted from the rankings of two arms, and the team of each item."""
+    """One slate drafted from the rankings of two arms, and the team of each item; a given list is drafted as a whole."""
     found = {r.item: r for r in (*second.items, *first.items)}
     items, teams = team_draft(
         [r.item for r in first.items],
         [r.item for r in second.items],
-        one.request.n,
+        one.request.n if first.given is None else len(first),
         int(first.slate_id[:15], 16),
     )
     policy = f"{first.policy}+{second.policy}"
-    return replace(first, items=[found[item] for item in items], policy=policy), teams
+    return replace(
+        first, items=[found[item] for item in items], policy=policy, given=_given_of(first, items)
+    ), teams
+
+
+def _given_of(slate: Slate, items: Sequence[Any]) -> dict[str, list[float | None]] | None:
+    """The given numbers of a slate for its items in another order."""
+    if slate.given is None:
+        return None
+    place = {r.item: at for at, r in enumerate(slate.items)}
+    return {name: [numbers[place[item]] for item in items] for name, numbers in slate.given.items()}

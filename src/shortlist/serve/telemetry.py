@@ -20,6 +20,7 @@ from shortlist.serve.writer import Writer
 
 BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.008, 0.012, 0.02, 0.04, 0.08, 0.2, 1.0)
 STAGES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.02, 0.1)
+LISTS = (10, 25, 50, 100, 200, 500, 1000, 2000)
 SCORES = 4_000
 """Number of the latest scores that are compared with the first ones since the model took over."""
 
@@ -38,11 +39,7 @@ class Metrics:
         )
         self.answers = Counter("shortlist_answers", "Answers, by path and status", ["path", "status"], **r)
         self.stages = Histogram(
-            "shortlist_stage_seconds",
-            "Time of each stage of a batch of requests",
-            ["stage"],
-            buckets=STAGES,
-            **r,
+            "shortlist_stage_seconds", "Time of each stage of a batch", ["stage"], buckets=STAGES, **r
         )
         self.batch = Histogram(
             "shortlist_batch_size", "Requests answered together", buckets=(1, 2, 4, 8, 16, 32, 64), **r
@@ -51,6 +48,9 @@ class Metrics:
             "shortlist_shown_items", "Shown items that a source had proposed, by source", ["source"], **r
         )
         self.slates = Counter("shortlist_slates", "Slates, by model", ["model"], **r)
+        self.lists = Histogram(
+            "shortlist_list_items", "Items of the given lists that were ranked", buckets=LISTS, **r
+        )
         self.empty = Counter("shortlist_empty_slates", "Slates without any item", **r)
         self.cache = Gauge(
             "shortlist_permitted_cache",
@@ -113,6 +113,13 @@ class Metrics:
         if len(self._first) < SCORES:
             scores = [item.score for slate in slates for item in slate.items]
             self._first += scores[: SCORES - len(self._first)]
+
+    def record_list(self, slate: Slate, times: StageTimes) -> None:
+        """Count a given list that was ranked, and how long each stage took."""
+        for stage, seconds in times.items():
+            self.stages.labels(stage).observe(seconds)
+        self.slates.labels(slate.model_version).inc()
+        self.lists.observe(len(slate))
 
     def record_writer(self, writer: Writer) -> None:
         """Take over the numbers of the writer."""

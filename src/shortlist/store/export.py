@@ -30,20 +30,27 @@ def export_log(store: EventStore) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Columns user_id, item_id, timestamp (ms), kind, value, slate, position (from 0), propensity and policy, in
-        order of time. Ids are text; a visitor's is null. An event that names no slate has none.
+        Columns user_id, item_id, timestamp (ms), kind, value, slate, position (from 0), propensity and policy, and one of each
+        number that clients gave with the items of a list; in order of time. Ids are text; a visitor's is null. An event that
+        names no slate has none.
     """
     rows: list[tuple[Any, ...]] = []
+    given: list[dict[str, float | None]] = []
     for s in store.slates():
         for position, (item, propensity) in enumerate(zip(s.items, s.propensities, strict=True)):
             rows.append(
                 (_id(s.user), str(item), s.time, IMPRESSION, None, s.slate_id, position, propensity, s.policy)
             )
+            given.append({name: numbers[position] for name, numbers in (s.given or {}).items()})
     for e in store.events():
         rows.append((_id(e.user), str(e.item), e.time, e.kind, e.value, e.slate, None, None, None))
-    rows.sort(key=lambda row: row[2])
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(SCHEMA)
-    return pa.table([pa.array(c, f.type) for f, c in zip(SCHEMA, columns, strict=True)], schema=SCHEMA)
+        given.append({})
+    order = sorted(range(len(rows)), key=lambda at: rows[at][2])
+    columns = list(zip(*(rows[at] for at in order), strict=True)) if rows else [()] * len(SCHEMA)
+    table = pa.table([pa.array(c, f.type) for f, c in zip(SCHEMA, columns, strict=True)], schema=SCHEMA)
+    for name in sorted({name for numbers in given for name in numbers} - set(SCHEMA.names)):
+        table = table.append_column(name, pa.array([given[at].get(name) for at in order], pa.float64()))
+    return table
 
 
 def _id(user: Any) -> str | None:

@@ -17,11 +17,13 @@ from shortlist.data.check import Check, Problem
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.erasure import without_users
+from shortlist.data.given_lists import GivenLists
 from shortlist.data.ids import IdMap, id_fault
 from shortlist.data.log import Log, repeated_rows
 from shortlist.errors import RequestError, StoreError
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import AHEAD, LAST_MOMENT, Operation, StoredEvent
+from shortlist.store.shown import as_shown
 
 GUESTS = 'data.user_ids = "text" in the project makes all ids of users texts; then these events are trained on, too'
 """How to keep the events of guests."""
@@ -226,8 +228,10 @@ def _entity_change(operation: Operation) -> EntityChange:
 
 
 def _as_set(base: Dataset, settings: DataSettings) -> Dataset:
-    """The data set with the declared kinds of events, and with ids of users as texts where guests are to be among them."""
-    base = replace(base, log=base.log.with_kinds([*settings.kinds, IMPRESSION]))
+    """The data set with declared kinds and given numbers, and with ids of users as texts where guests are to be among them."""
+    unknown = {name: np.full(len(base.log), np.nan, np.float32) for name in settings.given}
+    log = base.log.with_kinds([*settings.kinds, IMPRESSION])
+    base = replace(base, log=replace(log, given={**unknown, **log.given}))
     ids = base.users.ids
     if settings.user_ids != "text" or ids.python_type is str:
         return base
@@ -284,7 +288,7 @@ def _joined(old: Log, users: IdMap, items: IdMap, stored: Sequence[StoredEvent],
     """The log and the stored events, in the order in which they became known."""
     times = np.array([e.time for e in stored], np.int64)
     kinds = {name: code for code, name in enumerate(old.kinds)}
-    slates, position, propensity = _as_shown(stored, store, int(old.slate.max(initial=-1)) + 1)
+    shown = as_shown(stored, store, _next_slate(old), items, list(old.given))
     rows = np.arange(len(old), len(old) + len(stored))
     values = np.array([np.nan if e.value is None else e.value for e in stored], np.float32)
     log = Log(
@@ -294,39 +298,21 @@ def _joined(old: Log, users: IdMap, items: IdMap, stored: Sequence[StoredEvent],
         np.concatenate([old.time, times]),
         np.concatenate([old.kind, np.array([kinds[e.kind] for e in stored], np.int16)]),
         np.concatenate([old.value, values]),
-        np.concatenate([old.slate, slates]),
-        np.concatenate([old.position, position]),
-        np.concatenate([old.propensity, propensity]),
+        np.concatenate([old.slate, shown.slate]),
+        np.concatenate([old.position, shown.position]),
+        np.concatenate([old.propensity, shown.propensity]),
         {
             name: attribute.with_rows(rows, [e.context.get(name) for e in stored])
             for name, attribute in old.context.items()
         },
         None if old.arrival is None else np.concatenate([old.arrival, times]),
+        {name: np.concatenate([numbers, shown.given[name]]) for name, numbers in old.given.items()},
+        GivenLists.joined([part for part in (old.lists, shown.lists) if part is not None]),
     )
     by = (log.time,) if log.arrival is None else (log.arrival, log.time)
     return log.rows(np.lexsort(by))
 
 
-def _as_shown(
-    stored: Sequence[StoredEvent], store: EventStore, first: int
-) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.float32]]:
-    """Slate (a number from `first`, −1: none), position and propensity of each event.
-
-    Position and propensity are of impressions, as the server stored them with their slates.
-    """
-    numbers: dict[str, int] = {}
-    for e in stored:
-        if e.slate is not None:
-            numbers.setdefault(e.slate, first + len(numbers))
-    slate = np.array([-1 if e.slate is None else numbers[e.slate] for e in stored], np.int32)
-    position, propensity = np.full(len(stored), -1, np.int16), np.full(len(stored), np.nan, np.float32)
-    shown = {e.slate for e in stored if e.kind == IMPRESSION and e.slate is not None}
-    places: dict[tuple[str, str], tuple[int, float]] = {}
-    for s in store.slates() if shown else ():
-        if s.slate_id in shown:
-            for place, (item, chance) in enumerate(zip(s.items, s.propensities, strict=True)):
-                places[s.slate_id, str(item)] = place, float("nan") if chance is None else chance
-    for at, e in enumerate(stored):
-        if e.kind == IMPRESSION and e.slate is not None and (e.slate, str(e.item)) in places:
-            position[at], propensity[at] = places[e.slate, str(e.item)]
-    return slate, position, propensity
+def _next_slate(log: Log) -> int:
+    lists = -1 if log.lists is None else int(log.lists.slate.max(initial=-1))
+    return max(int(log.slate.max(initial=-1)), lists) + 1

@@ -68,6 +68,9 @@ class StoredSlate:
         With interleaving: which ranking contributed each item.
     context
         The context of the request.
+    given
+        Where the client gave the list that was ranked: name of a given number → that of each item, in the order of `items`; None
+        where it is missing. None for a slate that the server chose itself.
     """
 
     slate_id: str
@@ -79,6 +82,7 @@ class StoredSlate:
     arms: dict[str, str] = field(default_factory=dict)
     teams: list[int] | None = None
     context: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, list[float | None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ def slate_row(slate: StoredSlate) -> dict[str, Any]:
         "arms": json.dumps(slate.arms),
         "teams": None if slate.teams is None else json.dumps(slate.teams),
         "context": json.dumps(slate.context),
+        "given": None if slate.given is None else json.dumps(slate.given),
     }
 
 
@@ -164,6 +169,7 @@ def read_slate(row: Any) -> StoredSlate:
         json.loads(row.arms),
         None if row.teams is None else json.loads(row.teams),
         json.loads(row.context or "{}"),
+        None if row.given is None else json.loads(row.given),
     )
 
 

@@ -36,6 +36,7 @@ slates = Table(
     Column("arms", Text, nullable=False),
     Column("teams", Text),
     Column("context", Text),
+    Column("given", Text),
     Index("slates_user", "user"),
     sqlite_autoincrement=True,
 )

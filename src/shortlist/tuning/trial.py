@@ -19,10 +19,11 @@ from shortlist.features.feature_set import FeatureSet
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
 from shortlist.rank.base import Ranker
+from shortlist.rank.example_settings import ExampleSettings
 from shortlist.rank.past_requests import requests_as_of
 from shortlist.rank.propensity import position_curve
 from shortlist.rank.registry import make_ranker
-from shortlist.rank.training_set import ExampleSettings, TrainingSet, Window, make_training_set
+from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.rerank.pipeline import RerankPipeline, first_seen_times
 from shortlist.rerank.strengths import RerankStrengths

@@ -9,6 +9,7 @@ import pytest
 
 from shortlist.config.objectives import Objective
 from shortlist.evaluate.shown import LoggedSlates, ModelAnswers, ShownResult, judge_shown
+from shortlist.rank.list_members import ListMembers
 
 USERS, ITEMS, SLOTS, SLATES = 400, 60, 5, 4_000
 EXAMINED = np.array([1.0, 0.8, 0.6, 0.5, 0.4])
@@ -36,6 +37,7 @@ def logged_by(
         chance if explored else np.full(items.shape, np.nan),
         {"click": clicks.astype(np.float64)},
         EXAMINED,
+        ListMembers(np.zeros(SLATES, bool), np.zeros(SLATES + 1, np.int64), np.empty(0, np.int32), {}),
     )
 
 

@@ -14,6 +14,7 @@ from shortlist.config.project import Project
 from shortlist.config.rank import RankSettings
 from shortlist.data.dataset import Dataset
 from shortlist.rank.labels import labels
+from shortlist.rank.list_members import ListMembers, list_members
 from shortlist.rank.past_requests import shown_slates
 from shortlist.rank.propensity import estimate_examination
 
@@ -47,6 +48,8 @@ class LoggedSlates:
         Objective → what followed; NaN where it is unknown.
     examined : ndarray of float, shape (n_slots,)
         Probability that a slot is looked at, relative to the first.
+    lists : ListMembers
+        The items and given numbers of the slates that were given lists.
     """
 
     users: IntArray
@@ -56,6 +59,7 @@ class LoggedSlates:
     chances: FloatArray
     outcomes: dict[str, FloatArray]
     examined: FloatArray
+    lists: ListMembers
 
     def __len__(self) -> int:
         return len(self.users)
@@ -102,13 +106,18 @@ def read_logged_slates(
     log = dataset.log
     rng = np.random.default_rng(project.seed)
     past = shown_slates(dataset, start, end, RankSettings(max_rows=MAX_SLATES * MAX_SLOTS), rng)
-    parts = [part[(log.position[part] >= 0) & (log.position[part] < MAX_SLOTS)] for part in past.shown or ()]
-    parts = [part for part in parts if len(part)]
-    if not parts:
+    pairs = [
+        (part[(log.position[part] >= 0) & (log.position[part] < MAX_SLOTS)], part)
+        for part in past.shown or ()
+    ]
+    pairs = [(part, whole) for part, whole in pairs if len(part)]
+    if not pairs:
         return None
-    parts.sort(key=lambda part: int(log.time[part[0]]))
-    if len(parts) > most:
-        parts = [parts[at] for at in np.linspace(0, len(parts) - 1, most).astype(int)]
+    pairs.sort(key=lambda pair: int(log.time[pair[0][0]]))
+    if len(pairs) > most:
+        pairs = [pairs[at] for at in np.linspace(0, len(pairs) - 1, most).astype(int)]
+    parts = [part for part, _ in pairs]
+    compares = any(feature.get("kind") == "within_list" for feature in project.features)
     rows = np.concatenate(parts)
     slate = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     slot = log.position[rows].astype(np.int64)
@@ -135,6 +144,7 @@ def read_logged_slates(
             for name, objective in project.objectives.items()
         },
         _examined(project.objectives, dataset, shape[1], project.seed),
+        list_members(dataset, [whole for _, whole in pairs], compares),
     )
 
 

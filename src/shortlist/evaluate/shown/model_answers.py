@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.cascade.encode import ResolvedRequest
+from shortlist.cascade.given_items import ItemList
+from shortlist.cascade.rank_list import score_lists
 from shortlist.cascade.run import BATCH, Cascade
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.evaluate.policies import log_events
 from shortlist.evaluate.shown.logged_slates import FloatArray, IntArray, LoggedSlates
+from shortlist.rank.list_members import ListMembers
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
 
@@ -98,6 +101,9 @@ def ask_models(
             for objective, values in one.predict(resolved[name], lists).items():
                 for at, of in enumerate(sets):
                     predictions[name][of][objective][batch] = values[:, at * slots : (at + 1) * slots]
+            for objective, values in one.predict_lists(resolved[name], logged, batch).items():
+                shown = predictions[name][SHOWN][objective][batch]
+                shown[~np.isnan(values)] = values[~np.isnan(values)]
         progress("slates that were shown", batch.stop / n)
     return {name: ModelAnswers(targets[name], predictions[name]) for name in models}
 
@@ -156,3 +162,31 @@ class _Asked:
             found = (own[row] >= 0) & (items[at] == own[row])
             values[row, found] = predicted[at[found]]
         return {name: values[:, :, at] for at, name in enumerate(self.objectives)}
+
+    def predict_lists(
+        self, resolved: Sequence[ResolvedRequest], logged: LoggedSlates, batch: slice
+    ) -> dict[str, FloatArray]:
+        """Objective → prediction of the shown items of given lists, (slates, slots), with the numbers that were given; else NaN."""
+        lists, first = logged.lists, batch.start
+        chosen = [at for at in range(len(resolved)) if lists.is_list[first + at]]
+        values: NDArray[np.float64] = np.full(
+            (len(resolved), logged.items.shape[1], len(self.objectives)), np.nan
+        )
+        if chosen:
+            given = [self._own_list(lists, first + at) for at in chosen]
+            model, state = self.recommender.model, self.recommender.state
+            found = score_lists(model, state, [resolved[at] for at in chosen], given)
+            for number, at in enumerate(chosen):
+                part = found.scored.of(number)
+                own = self.own[np.maximum(logged.items[first + at], 0)]
+                item, predicted = found.scored.rows.item[part], found.scored.predictions[part]
+                for slot in np.flatnonzero((logged.items[first + at] >= 0) & (own >= 0)).tolist():
+                    values[at, slot] = predicted[np.flatnonzero(item == own[slot])[0]]
+        return {name: values[:, :, at] for at, name in enumerate(self.objectives)}
+
+    def _own_list(self, lists: ListMembers, slate: int) -> ItemList:
+        """A given list in codes of this recommender, without items that it does not know."""
+        part = slice(int(lists.indptr[slate]), int(lists.indptr[slate + 1]))
+        own = self.own[lists.item[part]]
+        known = own >= 0
+        return ItemList(own[known], {name: numbers[part][known] for name, numbers in lists.given.items()})

@@ -1,0 +1,225 @@
+"""Numbers of candidates compared with the other items of their given list.
+
+Training computes them over the lists of the log, serving over the list of a request, both by `compare_within_lists`.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.data.attributes import CategoryAttribute
+from shortlist.data.histories import Histories
+from shortlist.data.ids import IdMap
+from shortlist.features.layout import FeatureLayout
+from shortlist.features.rows import FeatureRows
+from shortlist.features.spec_lists import WithinListFeature
+
+LATEST = 50
+"""Number of latest events of a user among which the latest one on the list is sought."""
+
+
+class ListComparison:
+    """The features of kind `within_list` of one matrix.
+
+    Parameters
+    ----------
+    layout
+        The columns.
+    rows
+        Requests and candidates.
+    ids
+        Ids of the catalogue.
+    """
+
+    def __init__(self, layout: FeatureLayout, rows: FeatureRows, ids: IdMap) -> None:
+        self._layout, self._rows, self._ids = layout, rows, ids
+        self._bounds: NDArray[np.int64] | None = None
+        self._chosen: dict[str, NDArray[np.int64]] = {}
+
+    def __repr__(self) -> str:
+        return f"ListComparison({self._rows!r})"
+
+    def compare(self, feature: WithinListFeature, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the column of a feature, float32 (rows,). matrix: with the column that is compared."""
+        lists = self._rows.lists
+        if lists is None:
+            return np.full(len(matrix), np.nan, np.float32)
+        if self._bounds is None:
+            self._bounds = self._rows.bounds
+        values = np.ascontiguousarray(matrix[:, self._layout.columns[feature.of][0]])
+        chosen = self._chosen_rows(feature.to, lists.listed, self._bounds)
+        return compare_within_lists(feature, values, lists.listed, self._bounds, chosen)
+
+    def _chosen_rows(
+        self, to: str, listed: NDArray[np.bool_], bounds: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """The row of each list that others are compared with; −1 where there is none."""
+        if to in self._chosen:
+            return self._chosen[to]
+        rows = self._rows
+        if to == "latest":
+            found = latest_on_list(rows.histories, rows.item, listed, bounds)
+        elif to.startswith("context."):
+            column = rows.requests.context.get(to.partition(".")[2])
+            assert column is None or isinstance(column, CategoryAttribute)
+            found = named_on_list(column, self._ids, rows.item, listed, bounds)
+        else:
+            found = np.full(len(bounds) - 1, -1, np.int64)
+        self._chosen[to] = found
+        return found
+
+
+def compare_within_lists(
+    feature: WithinListFeature,
+    values: NDArray[np.float32],
+    listed: NDArray[np.bool_],
+    bounds: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Compare numbers with those of the other items of their lists.
+
+    Parameters
+    ----------
+    feature
+        How to compare.
+    values
+        float32 (rows,): the numbers; NaN where unknown.
+    listed
+        bool (rows,): the rows that are items of a given list.
+    bounds
+        int64 (requests + 1,): the rows of request r are `bounds[r]:bounds[r + 1]`.
+    chosen
+        int64 (requests,): the row that is compared with where `to` is `latest` or `context.x`; −1 where it is not on the list.
+
+    Returns
+    -------
+    ndarray of shape (rows,), float32
+        NaN where a number, the list or what is compared with is unknown.
+
+    Notes
+    -----
+    Cost: sorting each list, O(rows · log(list)).
+    """
+    compared = np.full(len(values), np.nan, np.float32)
+    way = ("rank", "difference", "ratio").index(feature.how)
+    reference = {"median": 0, "min": 1, "max": 2}.get(feature.to, 3)
+    _compare(values, listed, bounds, chosen, way, reference, compared)
+    return compared
+
+
+def latest_on_list(
+    histories: Histories, item: NDArray[np.int32], listed: NDArray[np.bool_], bounds: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the row of the item of each list that the user acted on last, int64 (requests,); −1 where there is none.
+
+    The latest `LATEST` events are looked at. Cost: O(events · list).
+    """
+    found = np.full(len(bounds) - 1, -1, np.int64)
+    _latest(histories.indptr, histories.item, item, listed, bounds, found)
+    return found
+
+
+def named_on_list(
+    column: CategoryAttribute | None,
+    ids: IdMap,
+    item: NDArray[np.int32],
+    listed: NDArray[np.bool_],
+    bounds: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return the row of the item of each list whose id a context column names, int64 (requests,); −1 where there is none.
+
+    Parameters
+    ----------
+    column
+        The context column, one row a request; None where no request has it.
+    ids
+        Ids of the catalogue.
+    item, listed, bounds
+        As for `compare_within_lists`; item int32 (rows,).
+    """
+    found = np.full(len(bounds) - 1, -1, np.int64)
+    if column is None or not len(found):
+        return found
+    words, at = np.unique(column.codes, return_inverse=True)
+    codes = ids.codes([column.vocabulary[word] if word >= 0 else "" for word in words.tolist()])
+    _named(np.where(words >= 0, codes, -1).astype(np.int32)[at], item, listed, bounds, found)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _compare(
+    values: NDArray[np.float32],
+    listed: NDArray[np.bool_],
+    bounds: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    way: int,
+    reference: int,
+    compared: NDArray[np.float32],
+) -> None:
+    """Way 0: rank, 1: difference, 2: ratio; reference: see `_reference`."""
+    for request in range(len(bounds) - 1):
+        rows = np.arange(bounds[request], bounds[request + 1])
+        rows = rows[listed[rows] & ~np.isnan(values[rows])]
+        if not len(rows):
+            continue
+        known = np.sort(values[rows].astype(np.float64))
+        at = chosen[request]
+        to = np.float64(values[at]) if reference == 3 and at >= 0 else _reference(known, reference)
+        for row in rows:
+            value = np.float64(values[row])
+            if way == 0:
+                compared[row] = np.searchsorted(known, value)
+            elif way == 1:
+                compared[row] = value - to
+            elif to != 0:
+                compared[row] = value / to
+
+
+@numba.njit(cache=True, nogil=True)
+def _reference(known: NDArray[np.float64], reference: int) -> float:
+    """Return the median (0), minimum (1) or maximum (2) of sorted numbers; NaN for 3, an item that is not on the list."""
+    n = len(known)
+    if reference == 0:
+        return float((known[(n - 1) // 2] + known[n // 2]) / 2)
+    if reference == 3:
+        return np.nan
+    return float(known[0] if reference == 1 else known[n - 1])
+
+
+@numba.njit(cache=True, nogil=True)
+def _latest(
+    indptr: NDArray[np.int64],
+    events: NDArray[np.int32],
+    item: NDArray[np.int32],
+    listed: NDArray[np.bool_],
+    bounds: NDArray[np.int64],
+    found: NDArray[np.int64],
+) -> None:
+    for request in range(len(found)):
+        first = max(indptr[request], indptr[request + 1] - LATEST)
+        for event in range(indptr[request + 1] - 1, first - 1, -1):
+            for row in range(bounds[request], bounds[request + 1]):
+                if listed[row] and item[row] == events[event]:
+                    found[request] = row
+                    break
+            if found[request] >= 0:
+                break
+
+
+@numba.njit(cache=True, nogil=True)
+def _named(
+    wanted: NDArray[np.int32],
+    item: NDArray[np.int32],
+    listed: NDArray[np.bool_],
+    bounds: NDArray[np.int64],
+    found: NDArray[np.int64],
+) -> None:
+    for request in range(len(found)):
+        if wanted[request] < 0:
+            continue
+        for row in range(bounds[request], bounds[request + 1]):
+            if listed[row] and item[row] == wanted[request]:
+                found[request] = row
+                break

@@ -1,0 +1,46 @@
+"""Given lists: the client names the items, and all of them come back in order."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from shortlist.errors import RequestError
+from shortlist.serve.answers import ERRORS, Json
+from shortlist.serve.schema import RankAnswer, RankBody
+from shortlist.serve.service import Service
+
+
+def add(app: FastAPI, service: Service) -> None:
+    """Add the route that orders given lists."""
+
+    @app.post("/v1/rank", response_model=RankAnswer, responses=ERRORS, tags=["recommend"])
+    async def rank(body: RankBody, request: Request, debug: str | None = None) -> Response:
+        """Order a list of up to 2,000 items for a user: search results, hotels of a town, a playlist. Every item comes back.
+
+        The list and its given numbers are kept with the `slate_id`: send it with impressions and events, and
+        `train --from-store` learns from them.
+        """
+        started = time.perf_counter()
+        if debug not in {None, "timing"}:
+            raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
+        served = service.slates.rank(body.to_request(), body.items)
+        request.scope["stage_times"] = served.times
+        slate = served.slate
+        content: dict[str, Any] = {
+            "slate_id": slate.slate_id,
+            "model_version": slate.model_version,
+            "user_known": slate.user_known,
+            "unknown_items": slate.unknown_items,
+            "policy": slate.policy,
+            "warnings": slate.warnings,
+            "experiments": served.arms,
+            "items": slate.items,
+        }
+        if debug:
+            timing = {stage: round(seconds * 1000, 3) for stage, seconds in served.times.items()}
+            content["timing"] = {**timing, "total": round((time.perf_counter() - started) * 1000, 3)}
+        return Json(content)
