@@ -168,7 +168,7 @@ def race(
                         f"{name}: ready after {server.ready:.1f} s, {server.memory():.2f} GB resident"
                     )
                     if name == "shortlist":
-                        facts += stages(server)
+                        facts += [*stages(server), given_lists(server, 100_000)]
                 server.stop()
     return found, facts
 
@@ -199,6 +199,22 @@ def stages(server: Running) -> list[str]:
         timings.append(json.loads(server.get("/v1/recommend?debug=timing", body)[1])["timing"])
     medians = {name: float(np.median([t[name] for t in timings])) for name in timings[0]}
     return ["| stage | ms |", "| --- | --- |", *(f"| {n} | {v:.2f} |" for n, v in medians.items())]
+
+
+def given_lists(server: Running, items: int) -> str:
+    """Measure `/v1/rank` with random lists of one connection, medians of 200: one sentence."""
+    rng = np.random.default_rng(2)
+    found = []
+    for size in (100, 500, 2_000):
+        took = []
+        for user in rng.integers(0, USERS, 200).tolist():
+            listed = rng.choice(items, size, replace=False).tolist()
+            body = json.dumps({"user": user, "items": listed}).encode()
+            started = time.perf_counter()
+            server.get("/v1/rank", body)
+            took.append(1000 * (time.perf_counter() - started))
+        found.append(f"{size:,} items {np.median(took):.2f} ms (p50), {np.quantile(took, 0.99):.2f} ms (p99)")
+    return f"Given lists over HTTP (`/v1/rank`), one connection: {'; '.join(found)}."
 
 
 def in_process(bundle: Path) -> list[str]:

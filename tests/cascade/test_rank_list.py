@@ -86,17 +86,22 @@ def test_an_unknown_item_without_fields_is_last(fitted: shortlist.Recommender) -
     assert [one.item for one in only] == ["blank"]
 
 
-def test_an_unknown_item_has_the_features_of_an_added_one(dataset: Dataset) -> None:
+@pytest.mark.parametrize(
+    "request_", [{"user": "u1"}, {"history": ["i2", "i5"]}, {}], ids=["user", "visitor", "nobody"]
+)
+def test_an_unknown_item_has_the_features_of_an_added_one(
+    fitted: shortlist.Recommender, request_: dict[str, Any]
+) -> None:
     """Described in a request, an item has the same features as after it was added to the catalogue, but for its sources."""
     fields = {"cat": "b", "tags": ["y"], "stars": 3.5, "words": "red hat", "vector": [0.0, 1.0]}
-    recommender = shortlist.Recommender(list_project()).fit(dataset)
+    recommender = shortlist.Recommender.of(fitted.model)
     known = len(recommender.model.features.names([]))
     listed = [
         {"item": "i1", "price": 9.0},
         {"item": "n1", "price": 20.0, **fields},
         {"item": "i2", "price": 30.0},
     ]
-    request = RecommendRequest("u1", context={"device": "tv", "seen": "i2"})
+    request = RecommendRequest(**request_, context={"device": "tv", "seen": "i2"})
     described = matrix_of(recommender, request, listed)
     recommender.change_item("n1", {"attributes": fields})
     added = matrix_of(recommender, request, listed)

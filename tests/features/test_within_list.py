@@ -116,6 +116,13 @@ def test_the_item_that_the_context_names() -> None:
         ({"kind": "within_list", "of": "tags"}, "of", "one number for each candidate"),
         ({"kind": "within_list", "of": "price_rank"}, "of", "one number for each candidate"),
         ({"kind": "within_list", "of": "price", "to": "mean"}, "to", "to is one of median, min, max, latest"),
+        ({"kind": "within_list", "of": "price_click"}, "of", "one number for each candidate"),
+        ({"kind": "within_list", "of": "price", "event": "click"}, "event", 'needs to = "latest"'),
+        (
+            {"kind": "within_list", "of": "price", "to": "latest", "event": "clik"},
+            "event",
+            "did you mean 'click'",
+        ),
         ({"kind": "within_list", "of": "price", "to": "context.sees"}, "to", "did you mean 'context.seen'"),
     ],
 )
@@ -126,3 +133,11 @@ def test_wrong_declarations_are_refused(table: dict[str, Any], setting: str, mes
     with pytest.raises(ProjectError, match=message) as error:
         FeatureSet.from_project(wrong, dataset)
     assert error.value.field == f"features.{len(project.features)}.{setting}"
+
+
+def test_features_of_lists_need_lists_as_examples() -> None:
+    with pytest.raises(
+        ProjectError, match=r"'price' is of kind given.*set examples = \"impressions\""
+    ) as error:
+        list_project(rank={"examples": "candidates"})
+    assert error.value.field == "rank.examples"

@@ -41,6 +41,14 @@ FEATURES: list[dict[str, Any]] = [
     {"name": "score_max", "kind": "within_list", "of": "score", "how": "difference", "to": "max"},
     {"name": "clicks_rank", "kind": "within_list", "of": "clicks"},
     {"name": "price_latest", "kind": "within_list", "of": "price", "how": "ratio", "to": "latest"},
+    {
+        "name": "price_click",
+        "kind": "within_list",
+        "of": "price",
+        "how": "difference",
+        "to": "latest",
+        "event": "click",
+    },
     {"name": "stars_seen", "kind": "within_list", "of": "stars", "how": "difference", "to": "context.seen"},
 ]
 SETTINGS: dict[str, Any] = {

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, overload
 
 from pydantic import BaseModel, Field, PrivateAttr, TypeAdapter, field_validator, model_validator
 
-from shortlist.config.base import Settings
+from shortlist.config.base import SettingError, Settings
 from shortlist.config.data import DataSettings, TableSettings, is_query
 from shortlist.config.evaluate import EvaluateSettings
 from shortlist.config.experiments import Experiment, check_experiments
@@ -93,11 +93,24 @@ class Project(Settings):
             check_objective_name("evaluate.relevant", self.evaluate.relevant, self.objectives)
         for name in self.utility.at_least:
             check_objective_name("utility.at_least", name, self.objectives)
+        self._check_list_features()
         check_experiments(self.experiments, self.objectives)
         attributes = self.items.attributes if self.items else {}
         check_attributes((*self.rerank.attributes(), *self.page.attributes()), attributes)
         check_rules(self.rerank.rules, attributes)
         return self
+
+    def _check_list_features(self) -> None:
+        """Raise `SettingError` for features of given lists that the ranker could not learn from."""
+        if self.rank.examples == "impressions":
+            return
+        for feature in self.features:
+            if feature.get("kind") in {"given", "within_list"}:
+                raise SettingError(
+                    "rank.examples",
+                    f"the feature {feature.get('name')!r} is of kind {feature['kind']}, which is known for the items of logged lists only; "
+                    'set examples = "impressions"',
+                )
 
     @property
     def relevant(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
+from shortlist.config.base import SettingError
 from shortlist.features.spec_base import FeatureSettings
 
 REFERENCES = ("median", "min", "max", "latest")
@@ -40,6 +41,8 @@ class WithinListFeature(FeatureSettings):
     to: str = "median"
     """What `difference` and `ratio` compare with: the list's `median`, `min` or `max`; `latest`, the item of the list that the user
     acted on last (of the 50 latest events); or `context.x`, the item of the list whose id is in a context column of kind category."""
+    event: str | None = None
+    """With `to = "latest"`: use events of this kind only (default: all but impressions)."""
 
     @field_validator("to")
     @classmethod
@@ -47,6 +50,12 @@ class WithinListFeature(FeatureSettings):
         if to not in REFERENCES and not to.startswith("context."):
             raise ValueError(f"to is one of {', '.join(REFERENCES)}, or context.<column>, and is {to!r}")
         return to
+
+    @model_validator(mode="after")
+    def _check_event(self) -> WithinListFeature:
+        if self.event is not None and self.to != "latest":
+            raise SettingError("event", 'event selects the latest item of the user: it needs to = "latest"')
+        return self
 
     def inputs_of(self) -> list[str]:
         """Return the feature that is compared."""

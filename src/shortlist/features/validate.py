@@ -213,7 +213,9 @@ class _FeatureCheck:
         if table.get("kind") == "attribute":
             side, _, name = str(table.get("of")).partition(".")
             return side == "item" and self._schema.items.get(name) == "number"
-        return table.get("kind") in SINGLE_NUMBERS or "event" in table
+        return table.get("kind") in SINGLE_NUMBERS or (
+            "event" in table and table.get("kind") != "within_list"
+        )
 
     def _event(self, event: str | None, setting: str) -> None:
         kinds = self._schema.kinds

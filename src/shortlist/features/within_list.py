@@ -17,7 +17,7 @@ from shortlist.features.rows import FeatureRows
 from shortlist.features.spec_lists import WithinListFeature
 
 LATEST = 50
-"""Number of latest events of a user among which the latest one on the list is sought."""
+"""Number of latest events of a user among which the latest item on the list is sought."""
 
 
 class ListComparison:
@@ -36,7 +36,7 @@ class ListComparison:
     def __init__(self, layout: FeatureLayout, rows: FeatureRows, ids: IdMap) -> None:
         self._layout, self._rows, self._ids = layout, rows, ids
         self._bounds: NDArray[np.int64] | None = None
-        self._chosen: dict[str, NDArray[np.int64]] = {}
+        self._chosen: dict[tuple[str, str | None], NDArray[np.int64]] = {}
 
     def __repr__(self) -> str:
         return f"ListComparison({self._rows!r})"
@@ -49,25 +49,29 @@ class ListComparison:
         if self._bounds is None:
             self._bounds = self._rows.bounds
         values = np.ascontiguousarray(matrix[:, self._layout.columns[feature.of][0]])
-        chosen = self._chosen_rows(feature.to, lists.listed, self._bounds)
+        chosen = self._chosen_rows(feature, lists.listed, self._bounds)
         return compare_within_lists(feature, values, lists.listed, self._bounds, chosen)
 
     def _chosen_rows(
-        self, to: str, listed: NDArray[np.bool_], bounds: NDArray[np.int64]
+        self, feature: WithinListFeature, listed: NDArray[np.bool_], bounds: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """The row of each list that others are compared with; −1 where there is none."""
-        if to in self._chosen:
-            return self._chosen[to]
-        rows = self._rows
+        to, rows = feature.to, self._rows
+        key = to, feature.event
+        if key in self._chosen:
+            return self._chosen[key]
         if to == "latest":
-            found = latest_on_list(rows.histories, rows.item, listed, bounds)
+            histories = rows.histories.last(LATEST)
+            if feature.event is not None:
+                histories = histories.only(histories.kind == self._layout.kinds.index(feature.event))
+            found = latest_on_list(histories, rows.item, listed, bounds)
         elif to.startswith("context."):
             column = rows.requests.context.get(to.partition(".")[2])
             assert column is None or isinstance(column, CategoryAttribute)
             found = named_on_list(column, self._ids, rows.item, listed, bounds)
         else:
             found = np.full(len(bounds) - 1, -1, np.int64)
-        self._chosen[to] = found
+        self._chosen[key] = found
         return found
 
 
@@ -114,7 +118,7 @@ def latest_on_list(
 ) -> NDArray[np.int64]:
     """Return the row of the item of each list that the user acted on last, int64 (requests,); −1 where there is none.
 
-    The latest `LATEST` events are looked at. Cost: O(events · list).
+    Cost: O(events · list).
     """
     found = np.full(len(bounds) - 1, -1, np.int64)
     _latest(histories.indptr, histories.item, item, listed, bounds, found)
@@ -198,8 +202,7 @@ def _latest(
     found: NDArray[np.int64],
 ) -> None:
     for request in range(len(found)):
-        first = max(indptr[request], indptr[request + 1] - LATEST)
-        for event in range(indptr[request + 1] - 1, first - 1, -1):
+        for event in range(indptr[request + 1] - 1, indptr[request] - 1, -1):
             for row in range(bounds[request], bounds[request + 1]):
                 if listed[row] and item[row] == events[event]:
                     found[request] = row
