@@ -36,7 +36,9 @@ def rank_items(model: Model, state: LiveState, request: RecommendRequest, items:
     wanted = list(dict.fromkeys(items))
     if not 1 <= len(wanted) <= MOST:
         raise RequestError(f"items must be 1 to {MOST:,} ids and are {len(wanted):,}", field="items")
-    resolved = Cascade.resolve(model, state, [replace(request, filters=None, explore=0.0, seed=None)])
+    resolved = Cascade.resolve(
+        model, state, [replace(request, filters=None, boosts=None, explore=0.0, seed=None)]
+    )
     ids = resolved[0].catalogue.items.ids
     codes = ids.codes(wanted)
     unknown = [item for item, code in zip(wanted, codes.tolist(), strict=True) if code < 0]

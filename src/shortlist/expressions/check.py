@@ -198,7 +198,9 @@ class _Checker:
         if kind == "list":
             return self._overlap(left, self._words(left), self._words(right))
         if kind not in {"text", "link", "category"} or not isinstance(left, Name):
-            raise self._error(left, f"contains follows a text, category or list, and {self._written(left)} is none")
+            raise self._error(
+                left, f"contains follows a text, category or list, and {self._written(left)} is none"
+            )
         if not isinstance(right, Text) or not right.value:
             raise self._error(right, 'after contains stands a text in quotes, as in title contains "star"')
         name = self._field(left)
@@ -237,7 +239,14 @@ class _Checker:
         return kind in WORD_KINDS or kind == "link"
 
     def _kinds(self, *nodes: Node) -> str:
-        names = {"word": "texts", "category": "categories", "list": "lists", "text": "texts", "id": "ids", "link": "links"}
+        names = {
+            "word": "texts",
+            "category": "categories",
+            "list": "lists",
+            "text": "texts",
+            "id": "ids",
+            "link": "links",
+        }
         return " and ".join(dict.fromkeys(names[k] for k in map(self._kind, nodes) if k in names))
 
     def _words(self, node: Node) -> Field | Words:
@@ -245,7 +254,9 @@ class _Checker:
             found = self._field(node)
             if found.kind in WORD_KINDS or found.kind == "link":
                 return found
-            raise self._error(node, f"{self._written(node)} is a {found.kind}, and a text or category is needed")
+            raise self._error(
+                node, f"{self._written(node)} is a {found.kind}, and a text or category is needed"
+            )
         values = node.values if isinstance(node, Values) else (node,)
         words = []
         for value in values:
@@ -264,11 +275,19 @@ class _Checker:
                 node, f"there is no {node.scope!r}; names before a dot are user, viewed, context and history"
             )
         if node.name not in names:
-            whose = {"": "items", "viewed": "items", "user": "users", "context": "the context", "history": "items"}
+            whose = {
+                "": "items",
+                "viewed": "items",
+                "user": "users",
+                "context": "the context",
+                "history": "items",
+            }
             attribute = "category, list or id" if node.scope == "history" else "attribute"
             of_all = self.schema.items if node.scope in {"", "viewed"} else {}
             if node.name in of_all:
-                raise self._error(node, f"an attribute of kind {of_all[node.name]} cannot be used in an expression")
+                raise self._error(
+                    node, f"an attribute of kind {of_all[node.name]} cannot be used in an expression"
+                )
             has = "has" if node.scope == "context" else "have"
             raise self._error(
                 node,
@@ -304,7 +323,9 @@ class _Checker:
             return Now(uses=frozenset({("now", "")}))
         found = self._field(node)
         if found.kind not in {"number", "time"}:
-            raise self._error(node, f"{self._written(node)} is a {found.kind}, and a number or time is needed")
+            raise self._error(
+                node, f"{self._written(node)} is a {found.kind}, and a number or time is needed"
+            )
         return found
 
     def _time(self, node: Text, beside: Node | None) -> Amount:
@@ -313,7 +334,9 @@ class _Checker:
         try:
             moment = datetime.fromisoformat(node.value)
         except ValueError:
-            raise self._error(node, f'{self._written(node)} is no time; write for example "2026-01-31"') from None
+            raise self._error(
+                node, f'{self._written(node)} is no time; write for example "2026-01-31"'
+            ) from None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return Amount(float(round(moment.timestamp() * 1000)), "time")
 
@@ -322,7 +345,9 @@ class _Checker:
         for part in node.parts:
             place = self.quantity(part)
             if dimension(place) != "number":
-                raise self._error(part, "distance takes latitudes and longitudes in degrees: distance(lat, lon, 52.5, 13.4)")
+                raise self._error(
+                    part, "distance takes latitudes and longitudes in degrees: distance(lat, lon, 52.5, 13.4)"
+                )
             places.append(place)
         lat, lon, other_lat, other_lon = places
         return Distance((lat, lon, other_lat, other_lon), uses=_uses(*places))
@@ -349,7 +374,8 @@ class _Checker:
         one, other = dimension(left), dimension(right)
         if one != other:
             raise self._error(
-                node, f"a {one} is compared with a {one}, for example {_EXAMPLES[one]}, and {self._written(node)} is a {other}"
+                node,
+                f"a {one} is compared with a {one}, for example {_EXAMPLES[one]}, and {self._written(node)} is a {other}",
             )
 
 

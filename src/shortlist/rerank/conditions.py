@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from shortlist.data.entities import Entities
 from shortlist.data.lazy import lazy_property
 from shortlist.expressions import Schema, check_condition, check_number, parse
-from shortlist.expressions.tree import Source
-from shortlist.expressions.typed import Condition, Quantity, Uses, NOTHING
+from shortlist.expressions.tree import Operation, Source
+from shortlist.expressions.typed import NOTHING, Condition, Quantity, Uses
 from shortlist.rerank.evaluate_condition import Evaluation, Mask
 from shortlist.rerank.filters import allowed_items
 from shortlist.rerank.item_columns import ItemColumns
@@ -62,6 +62,10 @@ class Conditions:
         return lru_cache(maxsize=COMPILED)(partial(_compiled, self._schema))
 
     @lazy_property
+    def _compiled_number(self) -> Callable[[str, str], Quantity]:
+        return lru_cache(maxsize=COMPILED)(partial(_compiled_number, self._schema))
+
+    @lazy_property
     def _schema(self) -> Schema:
         kinds = {name: attribute.kind for name, attribute in self.items.attributes.items()}
         return Schema(kinds, self.users, self.context)
@@ -71,8 +75,12 @@ class Conditions:
         return self._compiled(text, where)
 
     def uses(self, written: Written | None, where: str = "filters") -> Uses:
-        """Return what a condition reads of a request: nothing, for attribute → condition."""
+        """Return what a condition reads of a request: nothing, for attribute → condition. Raises `RequestError`."""
         return self.condition(written, where).uses if isinstance(written, str) else NOTHING
+
+    def number_uses(self, written: str, where: str) -> Uses:
+        """Return what an expression of a number reads of a request. Raises `RequestError`."""
+        return self._compiled_number(written, where).uses
 
     def mask(
         self, written: Written, where: str = "filters", values: RequestValues | None = None
@@ -104,37 +112,41 @@ class Conditions:
 
     def mask_of(self, condition: Condition, values: RequestValues | None = None) -> NDArray[np.bool_] | None:
         """Return the items that meet a condition that has its types, bool (items,), None where all do."""
-        mask = self._evaluation(condition.uses, values).mask(condition)
+        mask = self._evaluation(values).mask(condition)
         if isinstance(mask, bool):
             return None if mask else np.zeros(len(self.items), bool)
         return mask
 
+    def parts(
+        self, written: Written, values: RequestValues | None = None
+    ) -> list[tuple[str, NDArray[np.bool_] | None]]:
+        """Return the parts of a filter that must all be met, in words, each with its mask (None: all items)."""
+        if not isinstance(written, str):
+            return [(f"on {name}", self.mask({name: one}, values=values)) for name, one in written.items()]
+        tree = parse(written, "filters")
+        nodes = tree.parts if isinstance(tree, Operation) and tree.operator == "and" else (tree,)
+        texts = [written[node.start : node.end] for node in nodes]
+        return [(text, self.mask(text, values=values)) for text in texts]
+
     def number(self, written: str, where: str, values: RequestValues | None = None) -> NDArray[np.float64]:
         """Return a number of each item, float64 (items,), NaN where unknown. Raises `RequestError` as `mask` does."""
-        quantity = compile_number(written, where, self._schema)
-        found = self._evaluation(quantity.uses, values).numbers(quantity)
+        quantity = self._compiled_number(written, where)
+        found = self._evaluation(values).numbers(quantity)
         return np.broadcast_to(np.asarray(found, np.float64), len(self.items))
 
-    def _evaluation(self, uses: Uses, values: RequestValues | None) -> Evaluation:
-        given = {} if values is None else values.values(self.items, uses)
-        return Evaluation(self.columns, given, self._constant)
+    def _evaluation(self, values: RequestValues | None) -> Evaluation:
+        return Evaluation(self.columns, values or {}, self._constant)
 
     def __repr__(self) -> str:
         return f"Conditions({len(self.items):,} items)"
 
 
-def compile_condition(text: str, where: str, schema: Schema) -> Condition:
-    """Return an expression with its types. Raises `RequestError` naming the field `where` and the column."""
+def _compiled(schema: Schema, text: str, where: str) -> Condition:
     return check_condition(parse(text, where), Source(where, text), schema)
 
 
-def compile_number(text: str, where: str, schema: Schema) -> Quantity:
-    """Return an expression of a number with its types. Raises `RequestError` naming the field `where` and the column."""
+def _compiled_number(schema: Schema, text: str, where: str) -> Quantity:
     return check_number(parse(text, where), Source(where, text), schema)
-
-
-def _compiled(schema: Schema, text: str, where: str) -> Condition:
-    return compile_condition(text, where, schema)
 
 
 def _constant_mask(columns: ItemColumns, condition: Condition) -> Mask:

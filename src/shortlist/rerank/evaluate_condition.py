@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ from shortlist.expressions.typed import (
 )
 from shortlist.expressions.units import EARTH_RADIUS
 from shortlist.rerank.item_columns import ItemColumns, unit_vectors
-from shortlist.rerank.request_values import Value
+from shortlist.rerank.request_values import RequestValues
 
 Mask = NDArray[np.bool_] | bool
 """bool (items,), or one truth value where it is the same for all items."""
@@ -75,7 +75,7 @@ class Evaluation:
     def __init__(
         self,
         columns: ItemColumns,
-        given: Mapping[tuple[str, str], Value],
+        given: RequestValues,
         constant: Callable[[Condition], Mask] | None = None,
     ) -> None:
         self.columns, self.items, self.given, self._constant = columns, columns.items, given, constant
@@ -195,7 +195,7 @@ class Evaluation:
             return False
         attribute = self.items.attributes.get(own[0].name)
         if isinstance(attribute, CodedAttribute):
-            return has_word(attribute, [c for c in attribute.vocabulary.places(words) if c >= 0])
+            return self.columns.having(attribute, attribute.vocabulary.places(words))
         if own[0].kind == "id":
             codes = self.items.ids.codes(list(words))
             mask = np.zeros(len(self.items), bool)
@@ -228,9 +228,8 @@ class Evaluation:
             return any(text in word.casefold() for word in self._words(name))
         attribute = self.items.attributes.get(name.name)
         if isinstance(attribute, CategoryAttribute):
-            return has_word(
-                attribute, [c for c, word in enumerate(attribute.vocabulary) if text in word.casefold()]
-            )
+            codes = [code for code, word in enumerate(attribute.vocabulary) if text in word.casefold()]
+            return self.columns.having(attribute, codes)
         return _numpy(pc.match_substring(self.columns.folded(name.name), text))
 
     def _known(self, name: Field) -> Mask:
@@ -250,22 +249,6 @@ class Evaluation:
                 return _numpy(pc.not_equal(attribute.text.to_arrow(), ""))
             case _:  # ids and titles
                 return True
-
-
-def has_word(attribute: CodedAttribute, codes: list[int]) -> NDArray[np.bool_]:
-    """Return which rows have at least one of some words (codes), bool (n,)."""
-    n = len(attribute)
-    if not codes:
-        return np.zeros(n, bool)
-    wanted = np.zeros(len(attribute.vocabulary) + 1, bool)  # the last for −1: unknown
-    wanted[codes] = True
-    if isinstance(attribute, CategoryAttribute):
-        return wanted[attribute.codes]
-    indptr, coded = attribute.ragged()
-    found = np.flatnonzero(wanted[coded])
-    mask = np.zeros(n, bool)
-    mask[np.searchsorted(indptr, found, side="right") - 1] = True
-    return mask
 
 
 def _reads_no_item(condition: Condition) -> bool:

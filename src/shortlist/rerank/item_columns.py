@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shortlist.data.attributes import NumberAttribute, TextAttribute
+from shortlist.data.attributes import CodedAttribute, NumberAttribute, TextAttribute
 from shortlist.data.entities import Entities
 
 Vectors = tuple[Any, Any, Any]
@@ -28,6 +29,23 @@ class ItemColumns:
         self.items = items
         self._places: dict[tuple[str, str], Vectors] = {}
         self._folded: dict[str, pa.Array] = {}
+        self._rows_of: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
+
+    def having(self, attribute: CodedAttribute, codes: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which items have at least one of some words (codes; −1: none), bool (n,).
+
+        The rows of each word are listed once a catalogue, so that a search costs as much as it finds.
+        """
+        found = self._rows_of.get(attribute.name)
+        if found is None:
+            by_word = attribute.matrix().tocsc()
+            found = self._rows_of[attribute.name] = by_word.indptr, by_word.indices
+        bounds, rows = found
+        mask = np.zeros(len(attribute), bool)
+        for code in codes:
+            if code >= 0:
+                mask[rows[bounds[code] : bounds[code + 1]]] = True
+        return mask
 
     def places(self, lat: str, lon: str) -> Vectors:
         """Return the places of items, by their attributes of latitude and longitude in degrees."""

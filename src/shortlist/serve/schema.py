@@ -28,7 +28,10 @@ class RecommendBody(Body):
     """Number of items, 1 to 200."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
-    filters: dict[str, Any] | None = None
+    filters: dict[str, Any] | str | None = None
+    """What an item must fulfil: an expression, as "price < 20 and brand = viewed.brand", or attribute → any, none, min or max."""
+    boosts: list[dict[str, Any]] | None = None
+    """Conditions that change the utility of items: when (written like filters) and amount (-100 to 100, or an expression)."""
     diversity: float | None = None
     freshness: float | None = None
     calibration: float | None = None
@@ -62,7 +65,7 @@ class PageBody(Body):
     """Items in a row at most."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
-    filters: dict[str, Any] | None = None
+    filters: dict[str, Any] | str | None = None
 
 
 class ItemAnswer(BaseModel):
