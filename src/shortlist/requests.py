@@ -136,7 +136,8 @@ class RecommendRequest:
                 _check_expression(value, name)
                 continue
             if value is not None and not isinstance(value, Mapping):
-                raise RequestError(f"{name} must be a mapping (a JSON object) and is {value!r}", field=name)
+                kinds = "an expression or a mapping" if name == "filters" else "a mapping"
+                raise RequestError(f"{name} must be {kinds} (a JSON object) and is {value!r}", field=name)
             check_values(value, name)
         for name, most in NUMBERS.items():
             value = getattr(self, name)
@@ -312,7 +313,7 @@ def _boosts(given: Any) -> tuple[Mapping[str, Any], ...]:
         elif (
             isinstance(amount, bool)
             or not isinstance(amount, numbers.Real)
-            or not 0 < abs(amount) <= MAX_AMOUNT  # NaN is refused, too
+            or not 0 < abs(float(amount)) <= MAX_AMOUNT  # NaN is refused, too
         ):
             raise RequestError(
                 f"{where}.amount must be a number from -{MAX_AMOUNT:g} to {MAX_AMOUNT:g} but 0, or an expression, and is {amount!r}",

@@ -168,10 +168,10 @@ class _Checker:
                     )
             found: Condition = self._overlap(node, self._words(left), self._words(right))
         else:
-            one, other = self.quantity(left, right), self.quantity(right, left)
-            self._same_dimension(right, one, other)
+            before, after = self.quantity(left, right), self.quantity(right, left)
+            self._same_dimension(right, before, after)
             operator = "=" if equal else node.operator
-            found = Compared(operator, one, other, uses=_uses(one, other))
+            found = Compared(operator, before, after, uses=_uses(before, after))
         return Negated(found, uses=found.uses) if node.operator == "!=" else found
 
     def _list_hint(self, one: Node, other: Node) -> str:

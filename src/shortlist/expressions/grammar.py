@@ -114,7 +114,7 @@ def _parsed(source: Source) -> Node:
     try:
         tree = _parser().parse(source.text)
     except lark.exceptions.UnexpectedCharacters as error:
-        raise _bad_character(source, error.pos_in_stream) from None
+        raise _bad_character(source, int(error.pos_in_stream or 0)) from None
     except lark.exceptions.UnexpectedToken as error:
         at = len(source.text.rstrip()) if error.token.type == "$END" else int(error.token.start_pos or 0)
         found = "the expression ends" if error.token.type == "$END" else f"unexpected {str(error.token)!r}"
@@ -139,10 +139,10 @@ def _expected(accepts: Iterable[str]) -> str:
     tokens = set(accepts)
     if "NAME" in tokens or "STRING" in tokens:
         return "a name, a number or a text in quotes"
-    signs = {"RPAR": ")", "RSQB": "]", "COMMA": ",", "DOT": "."}
-    words = [sign for token, sign in signs.items() if token in tokens and token != "DOT"]
-    words += [sign for token, sign in _OPERATORS.items() if token in tokens]
-    return " or ".join(words) or "the end"
+    signs = {"RPAR": "')'", "RSQB": "']'", "COMMA": "','"}
+    words = [sign for name, sign in signs.items() if name in tokens]
+    words += [sign for name, sign in _OPERATORS.items() if name in tokens]
+    return ", ".join(words) or "the end"
 
 
 class _Builder:
