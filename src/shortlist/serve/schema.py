@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from shortlist.expressions import MAX_LENGTH
 from shortlist.requests import RecommendRequest
 
 Id = int | str
+
+Filters = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": MAX_LENGTH},
+                {"type": "object", "additionalProperties": True},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""An expression, or attribute → condition; `RecommendRequest` checks which, so that an error names the field as it is sent."""
 
 
 class Body(BaseModel):
@@ -28,7 +43,7 @@ class RecommendBody(Body):
     """Number of items, 1 to 200."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
-    filters: dict[str, Any] | str | None = None
+    filters: Filters = None
     """What an item must fulfil: an expression, as "price < 20 and brand = viewed.brand", or attribute → any, none, min or max."""
     boosts: list[dict[str, Any]] | None = None
     """Conditions that change the utility of items: when (written like filters) and amount (-100 to 100, or an expression)."""
@@ -65,7 +80,7 @@ class PageBody(Body):
     """Items in a row at most."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
-    filters: dict[str, Any] | str | None = None
+    filters: Filters = None
 
 
 class ItemAnswer(BaseModel):
