@@ -309,7 +309,7 @@ def test_constant_parts_are_computed_once_and_the_others_each_time() -> None:
     assert one.any()
     assert other.any()
     assert not (one & other).any()
-    cached = conditions._constant.cache_info()  # type: ignore[attr-defined]
+    cached = conditions._constant.cache_info()
     assert (cached.hits, cached.misses) == (1, 1)
     assert conditions.mask("price < 9") is conditions.mask("price < 9")
 

@@ -58,7 +58,10 @@ class ItemChange:
 
 @dataclass
 class CacheLookups:
-    """How often what may be shown without filters was at hand (`hits`) or had to be computed (`misses`)."""
+    """How often the mask of what may be shown was at hand (`hits`) or had to be computed (`misses`).
+
+    It can be at hand for requests without filters, and for expressions that read nothing of the request.
+    """
 
     hits: int = 0
     misses: int = 0
@@ -130,12 +133,18 @@ class Catalogue:
 
         `values` is what the filters, and rules that hide items, read of the request.
         """
-        by_request = bool(filters) or (bool(values) and bool(self.pipeline.hide_uses))
-        if by_request or "allowed_by_default" not in self.__dict__:
-            self.lookups.misses += 1
-        else:
-            self.lookups.hits += 1
-        return self._allowed(filters, values) if by_request else self.allowed_by_default
+        if not filters and not (values and self.pipeline.hide_uses):
+            self._count("allowed_by_default" in self.__dict__)
+            return self.allowed_by_default
+        before = self.conditions.computed
+        allowed = self._allowed(filters, values)
+        constant = isinstance(filters, str) and not self.conditions.uses(filters)
+        self._count(constant and self.conditions.computed == before)
+        return allowed
+
+    def _count(self, at_hand: bool) -> None:
+        self.lookups.hits += at_hand
+        self.lookups.misses += not at_hand
 
     def _allowed(
         self, filters: Written | None, values: RequestValues | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import _lru_cache_wrapper, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -53,8 +53,13 @@ class Conditions:
         """The catalogue with derived columns."""
         return ItemColumns(self.items)
 
+    @property
+    def computed(self) -> int:
+        """How many masks of constant parts were computed, and not found among those that are kept."""
+        return self._constant.cache_info().misses
+
     @lazy_property
-    def _constant(self) -> Callable[[Condition], Mask]:
+    def _constant(self) -> _lru_cache_wrapper[Mask]:
         return lru_cache(maxsize=KEPT)(partial(_constant_mask, self.columns))
 
     @lazy_property
