@@ -155,7 +155,7 @@ class Catalogue:
         permitted = self.conditions.mask(filters, values=values) if filters else None
         for mask in [*(~one for one in excluded), *(() if permitted is None else (permitted,))]:
             allowed = mask if allowed is None else allowed & mask
-        return allowed
+        return None if allowed is None or allowed.all() else allowed
 
     def check_room(self, items: Sequence[Any]) -> None:
         """Raise `RequestError` where the catalogue has no room for those of some items (ids) that it does not have."""

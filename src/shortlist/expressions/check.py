@@ -204,7 +204,7 @@ class _Checker:
         if not isinstance(right, Text) or not right.value:
             raise self._error(right, 'after contains stands a text in quotes, as in title contains "star"')
         name = self._field(left)
-        return Contains(name, right.value.casefold(), uses=name.uses)
+        return Contains(name, right.value, uses=name.uses)
 
     def _overlap(self, node: Node, left: Field | Words, right: Field | Words) -> Condition:
         """Two sets of words, if they can be compared: words of texts, and lists of two attributes of the item, cannot."""

@@ -201,7 +201,7 @@ class Evaluation:
             mask = np.zeros(len(self.items), bool)
             mask[codes[codes >= 0]] = True
             return mask
-        return _numpy(pc.is_in(self._texts(own[0].name), pa.array(words, pa.string())))
+        return _numpy(pc.is_in(self.columns.texts(own[0].name), pa.array(words, pa.string())))
 
     def _coded(self, name: Field) -> CodedAttribute:
         attribute = self.items.attributes[name.name]
@@ -219,18 +219,15 @@ class Evaluation:
         owner = np.repeat(np.arange(len(wanted)), np.diff(indptr))
         return np.bincount(owner[codes == wanted[owner]], minlength=len(wanted)).astype(bool)
 
-    def _texts(self, name: str) -> pa.Array:
-        attribute = self.items.attributes.get(name)
-        return (attribute.text if isinstance(attribute, TextAttribute) else self.items.titles).to_arrow()
-
     def _contains(self, name: Field, text: str) -> Mask:
+        folded = text.casefold()
         if name.scope:
-            return any(text in word.casefold() for word in self._words(name))
+            return any(folded in word.casefold() for word in self._words(name))
         attribute = self.items.attributes.get(name.name)
         if isinstance(attribute, CategoryAttribute):
-            codes = [code for code, word in enumerate(attribute.vocabulary) if text in word.casefold()]
+            codes = [code for code, word in enumerate(attribute.vocabulary) if folded in word.casefold()]
             return self.columns.having(attribute, codes)
-        return _numpy(pc.match_substring(self.columns.folded(name.name), text))
+        return _numpy(pc.match_substring(self.columns.texts(name.name), text, ignore_case=True))
 
     def _known(self, name: Field) -> Mask:
         if name.scope:
@@ -246,7 +243,7 @@ class Evaluation:
             case CodedAttribute():
                 return np.diff(attribute.ragged()[0]) > 0
             case TextAttribute():
-                return _numpy(pc.not_equal(attribute.text.to_arrow(), ""))
+                return _numpy(pc.not_equal(self.columns.texts(name.name), ""))
             case _:  # ids and titles
                 return True
 

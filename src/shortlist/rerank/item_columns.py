@@ -28,7 +28,7 @@ class ItemColumns:
     def __init__(self, items: Entities) -> None:
         self.items = items
         self._places: dict[tuple[str, str], Vectors] = {}
-        self._folded: dict[str, pa.Array] = {}
+        self._texts: dict[str, pa.Array] = {}
         self._rows_of: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
 
     def having(self, attribute: CodedAttribute, codes: Sequence[int]) -> NDArray[np.bool_]:
@@ -55,13 +55,13 @@ class ItemColumns:
             found = self._places[lat, lon] = unit_vectors(*columns)
         return found
 
-    def folded(self, name: str) -> pa.Array:
-        """Return a text attribute, or the titles, without the difference of upper and lower case."""
-        found = self._folded.get(name)
+    def texts(self, name: str) -> pa.Array:
+        """Return a text attribute, or the titles, as Arrow: without a copy where no text was changed or added."""
+        found = self._texts.get(name)
         if found is None:
             attribute = self.items.attributes.get(name)
             texts = attribute.text if isinstance(attribute, TextAttribute) else self.items.titles
-            found = self._folded[name] = pa.array([text.casefold() for text in texts], pa.string())
+            found = self._texts[name] = texts.to_arrow()
         return found
 
 

@@ -152,8 +152,8 @@ class RerankPipeline:
         else:
             provider = self.items.attribute(settings.exposure_by, CategoryAttribute).codes[items]
             order = cap_exposure(order, provider, settings.exposure_cap, size)
-        for number, fair in enumerate(settings.fair):
-            protected = self.masks.constant({fair.by: {"any": fair.values}}, f"fair {number}")[items]
+        for fair in settings.fair:
+            protected = self.masks.share(fair)[items]
             slate = fair_share(order, adjusted, protected, fair.share, fair.most_loss, n).order
             order = np.concatenate([slate, order[~np.isin(order, slate)]])
         return pin_items(order, items, settings.rules, self.masks.mask, n)

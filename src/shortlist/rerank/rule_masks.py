@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.config.rerank import MAX_AMOUNT, Rule
+from shortlist.config.rerank import MAX_AMOUNT, FairShare, Rule
 from shortlist.expressions.typed import Uses
 from shortlist.rerank.conditions import Conditions, Written
 from shortlist.rerank.request_values import RequestValues, lacks_viewed
@@ -25,14 +25,14 @@ class RuleMasks:
     values
         What rules read of the request.
     kept
-        Masks that are kept already, by the text of their condition.
+        Masks that are kept already, by the identity of their condition.
     """
 
     def __init__(
         self,
         conditions: Conditions,
         values: RequestValues | None = None,
-        kept: dict[str, NDArray[np.bool_]] | None = None,
+        kept: dict[int, tuple[object, NDArray[np.bool_]]] | None = None,
     ) -> None:
         self.conditions, self.values = conditions, values or {}
         self._kept = {} if kept is None else kept
@@ -58,23 +58,31 @@ class RuleMasks:
 
     def mask(self, rule: Rule) -> NDArray[np.bool_]:
         """Return the items that a rule matches, bool (items,). It must not be written to."""
+        found = self._kept.get(id(rule))
+        if found is not None and found[0] is rule:
+            return found[1]
         where = f"{_where(rule)}.when"
         uses = self.conditions.uses(rule.when, where)
         if lacks_viewed(self.values, uses):
             return np.zeros(len(self.conditions.items), bool)
         if not uses and not isinstance(rule, RequestRule):
-            return self.constant(rule.when, where)
+            return self._keep(rule, rule.when, where)
         mask = self._own.get(rule.name)
         if mask is None:
             mask = self._own[rule.name] = self._computed(rule.when, where)
         return mask
 
-    def constant(self, when: Written, where: str) -> NDArray[np.bool_]:
-        """Return the mask of a condition of the project that depends on no request, bool (items,)."""
-        key = repr(when)
-        mask = self._kept.get(key)
-        if mask is None:
-            mask = self._kept[key] = self._computed(when, where)  # one atomic write of a finished array
+    def share(self, fair: FairShare) -> NDArray[np.bool_]:
+        """Return the items that a minimum share is for, bool (items,)."""
+        found = self._kept.get(id(fair))
+        if found is not None and found[0] is fair:
+            return found[1]
+        return self._keep(fair, {fair.by: {"any": fair.values}}, "fair")
+
+    def _keep(self, owner: object, when: Written, where: str) -> NDArray[np.bool_]:
+        """Compute the mask of a setting, and keep it with its owner, so that another object cannot have its identity."""
+        mask = self._computed(when, where)
+        self._kept[id(owner)] = owner, mask  # one atomic write of a finished array
         return mask
 
     def amount(self, rule: Rule) -> float | NDArray[np.float64]:
