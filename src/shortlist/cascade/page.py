@@ -148,12 +148,13 @@ class _Rows:
         return everything if mask is None else mask
 
     def _narrowed(self, row: RowSettings, theme: Theme) -> Theme:
-        """A row with the items that its settings permit, and the title that they give."""
+        """A row with the items that its settings permit, which may be of one kind of thing, and the title that they give."""
         titled = row.title is not None and row.kind not in {"because", "attribute"}
         title = row.title if titled and row.title else theme.title
         if row.filters is None:
             return replace(theme, title=title)
-        return replace(theme, title=title, rows=theme.rows[self._permitted(row)[self.items[theme.rows]]])
+        rows = theme.rows[self._permitted(row)[self.items[theme.rows]]]
+        return replace(theme, title=title, rows=rows, mixed=False)
 
     def _things(self) -> NDArray[np.int32] | None:
         """The kind of thing that each candidate is, −1 where unknown: by `diversity_by`, or else by the first category or list."""
