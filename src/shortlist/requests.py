@@ -13,12 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
+from shortlist.config.rerank import MAX_AMOUNT
 from shortlist.data.ids import id_fault
 from shortlist.data.values import text_fault, value_fault
 from shortlist.errors import RequestError, suggestion
+from shortlist.expressions import MAX_LENGTH
 
 MAX_N = 200
 """The longest slate that can be requested."""
+MAX_BOOSTS = 16
+"""Most boosts of one request."""
 MAX_HISTORY = 1_000
 """The longest history that can be given with a request."""
 NUMBERS = {"diversity": 1.0, "freshness": 10.0, "calibration": 1.0, "explore": 5.0}
@@ -49,7 +53,8 @@ class RequestOptions(TypedDict, total=False):
     history: Sequence[Any] | None
     context: Contexts
     weights: Mapping[str, float] | None
-    filters: Mapping[str, Any] | None
+    filters: Mapping[str, Any] | str | None
+    boosts: Sequence[Mapping[str, Any]] | None
     diversity: float | None
     freshness: float | None
     calibration: float | None
@@ -80,7 +85,12 @@ class RecommendRequest:
     weights
         Objective → weight in the utility.
     filters
-        Attribute → rule that an item must fulfil, for example `{"genres": {"none": ["Horror"]}}`.
+        What an item must fulfil to be shown: an expression, for example `'price < 20 and brand = viewed.brand'`, or
+        attribute → rule, for example `{"genres": {"none": ["Horror"]}}`.
+    boosts
+        Up to 16 mappings with `when`, a condition written like filters, and `amount`, from −100 to 100 or an expression
+        of a number. They multiply the utility of items that meet the condition by 1 + amount, and divide it by
+        1 − amount where the amount is negative.
     diversity, freshness, calibration, explore
         Strengths of the re-rankers. Ranges: 0 to 1, 0 to 10, 0 to 1 and 0 to 5.
     combine
@@ -111,7 +121,8 @@ class RecommendRequest:
     history: Sequence[Any] | None = None
     context: Mapping[str, Any] | None = None
     weights: Mapping[str, float] | None = None
-    filters: Mapping[str, Any] | None = None
+    filters: Mapping[str, Any] | str | None = None
+    boosts: Sequence[Mapping[str, Any]] | None = None
     diversity: float | None = None
     freshness: float | None = None
     calibration: float | None = None
@@ -131,10 +142,16 @@ class RecommendRequest:
             self._set("history", _history(self.history))
         check_id(self.user, "user")
         check_id(self.after, "after")
+        if self.boosts is not None:
+            self._set("boosts", _boosts(self.boosts))
         for name in ("context", "weights", "filters", "at_least"):
             value = getattr(self, name)
+            if name == "filters" and isinstance(value, str):
+                _check_expression(value, name)
+                continue
             if value is not None and not isinstance(value, Mapping):
-                raise RequestError(f"{name} must be a mapping (a JSON object) and is {value!r}", field=name)
+                kinds = "an expression or a mapping" if name == "filters" else "a mapping"
+                raise RequestError(f"{name} must be {kinds} (a JSON object) and is {value!r}", field=name)
             check_values(value, name)
         for name, most in NUMBERS.items():
             value = getattr(self, name)
@@ -171,7 +188,7 @@ class RecommendRequest:
             own = getattr(self, name)
             if default is None or default == {}:
                 continue
-            if isinstance(default, Mapping):
+            if isinstance(default, Mapping) and not isinstance(own, str):
                 changes[name] = {**default, **(own or {})}
             elif own is None:
                 changes[name] = default
@@ -296,6 +313,50 @@ def check_values(value: Mapping[str, Any] | None, name: str) -> None:
 def _short(key: Any) -> str:
     text = str(key)
     return ascii(text[:40])[1:-1] + ("…" if len(text) > 40 else "")
+
+
+def _boosts(given: Any) -> tuple[Mapping[str, Any], ...]:
+    """Boosts as they are stored. Raises `RequestError` naming the field."""
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence) or len(given) > MAX_BOOSTS:
+        raise RequestError(
+            f'boosts must be a list of at most {MAX_BOOSTS}, for example [{{"when": "price < 20", "amount": 0.5}}]',
+            field="boosts",
+        )
+    for number, boost in enumerate(given):
+        where = f"boosts.{number}"
+        if not isinstance(boost, Mapping) or set(boost) != {"when", "amount"}:
+            raise RequestError(
+                f'{where} must have when and amount, as in {{"when": "price < 20", "amount": 0.5}}',
+                field=where,
+            )
+        when, amount = boost["when"], boost["amount"]
+        if isinstance(when, str):
+            _check_expression(when, f"{where}.when")
+        elif isinstance(when, Mapping) and when:
+            check_values(when, f"{where}.when")
+        else:
+            raise RequestError(
+                f"{where}.when must be a condition, written like filters", field=f"{where}.when"
+            )
+        if isinstance(amount, str):
+            _check_expression(amount, f"{where}.amount")
+        elif (
+            isinstance(amount, bool)
+            or not isinstance(amount, numbers.Real)
+            or not 0 < abs(float(amount)) <= MAX_AMOUNT  # NaN is refused, too
+        ):
+            raise RequestError(
+                f"{where}.amount must be a number from -{MAX_AMOUNT:g} to {MAX_AMOUNT:g} but 0, or an expression, and is {amount!r}",
+                field=f"{where}.amount",
+            )
+    return tuple(dict(boost) for boost in given)
+
+
+def _check_expression(text: str, where: str) -> None:
+    """Raise `RequestError` for an expression that is too long or cannot be stored; `resolve` parses it."""
+    fault = text_fault(text, MAX_LENGTH)
+    if fault is not None:
+        raise RequestError(f"{where}: {fault}", field=where)
 
 
 def _strength(value: Any, name: str, most: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
@@ -36,12 +38,24 @@ from support.servers import Server
             ],
         ),
         (
+            "minutes > 0 and not (genres in ['Horor', 'Comedy'])",
+            ["filters, genres: no item has the value 'Horor'; did you mean 'Horror'?"],
+        ),
+        (
+            "id = 'M00001' or genres contains 'Zzz'",
+            [
+                "filters, id: the catalogue has no item 'M00001'; did you mean 'm00001'?",
+                "filters, genres: no item has the value 'Zzz'",
+                "filters: none of the 300 items is allowed",
+            ],
+        ),
+        (
             {"items": {"none": [f"x{k}" for k in range(9)]}},
             ["filters.items.none: the catalogue has no item 'x0', 'x1', 'x2' (and 6 more)"],
         ),
     ],
 )
-def test_filters(recommender: Recommender, filters: dict[str, object], warnings: list[str]) -> None:
+def test_filters(recommender: Recommender, filters: Any, warnings: list[str]) -> None:
     slate = recommender.recommend(user="u00001", n=3, filters=filters)
     assert slate.warnings == warnings
     assert recommender.recommend(users=["u00001", "u00002"], n=3, filters=filters)[1].warnings == warnings

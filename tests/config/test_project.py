@@ -284,3 +284,39 @@ def test_invalid_durations_are_refused(text: str) -> None:
 
 def test_a_setting_error_names_its_field() -> None:
     assert SettingError("x", "message").field == "x"
+
+
+def test_expressions_of_rules_and_rows_are_checked_with_their_line(tmp_path: Path) -> None:
+    file = tmp_path / "shortlist.toml"
+    start = """[data]
+context = { device = "category" }
+[items]
+id = "item_id"
+attributes = { price = "number", brand = "category" }
+[users]
+id = "user_id"
+attributes = { age = "number" }
+[[rerank.rules]]
+name = "cheap"
+action = "boost"
+"""
+    good = 'when = "price < 20 and brand = viewed.brand and user.age > 17 and context.device = \'tv\'"\namount = "20 / price"\n'
+    file.write_text(
+        start + good + '[[page.rows]]\nkind = "picks"\nfilters = "price < 5"\ntitle = "Under 5"\n'
+    )
+    project = read_project(file)
+    assert project.rerank.rules[0].amount == "20 / price"
+    assert project.page.rows[0].title == "Under 5"
+    for lines, field, line, words in (
+        ('when = "prize < 20"\n', "rerank.rules.0.when", 12, "column 1: items have no attribute 'prize'; did you mean 'price'?"),
+        ('when = "price <"\n', "rerank.rules.0.when", 12, "column 8: the expression ends"),
+        ('when = "price < 3"\namount = "brand"\n', "rerank.rules.0.amount", 13, "brand is a category"),
+        ('when = "price < 3"\namount = 0\n', "rerank.rules.0.amount", 13, "above 0 and at most 100"),
+        (good + '[[page.rows]]\nkind = "new"\nfilters = "user.agee > 3"\n', "page.rows.0.filters", 16, "did you mean 'age'?"),
+    ):  # fmt: skip
+        file.write_text(start + lines)
+        with pytest.raises(ProjectError) as error:
+            read_project(file)
+        assert error.value.field == field
+        assert f"line {line}: " in error.value.message
+        assert words in error.value.message

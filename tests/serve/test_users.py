@@ -116,7 +116,7 @@ def test_audience_command(bundle: Path, tmp_path: Path) -> None:
     assert lines[0].replace('"', "").startswith("item,user,score,prediction_play")
     assert len(lines) == 7
     for arguments, words in (
-        (["--filter", "{genres"], "no JSON"),
+        (["--filter", "genres contians 3"], "filters"),
         (["--item", "m00001", "--out", "a.txt"], ".parquet or .csv"),
         ([], "name the items"),
     ):

@@ -6,7 +6,7 @@ without a word hides a typing error. So an answer says what was not found, with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from shortlist.cascade.given_items import ItemList
 from shortlist.data.attributes import CodedAttribute
-from shortlist.data.entities import Entities
 from shortlist.data.ids import IdMap
 from shortlist.errors import suggestion
+from shortlist.expressions.typed import fields_of
+from shortlist.rerank.conditions import Conditions, Written
 
 NAMED = 3
 """At most so many values of a condition are named."""
@@ -27,39 +28,56 @@ LONGEST = 20
 
 
 def filter_warnings(
-    items: Entities, filters: Mapping[str, Any] | None, allowed: NDArray[np.bool_] | None
+    conditions: Conditions, filters: Written | None, allowed: NDArray[np.bool_] | None
 ) -> tuple[str, ...]:
     """Say which values of valid filters do not occur, and that nothing is left where nothing is.
 
     Parameters
     ----------
-    items
+    conditions
         The catalogue.
     filters
-        Filters that `allowed_items` has accepted.
+        Filters that it has accepted.
     allowed
         What they leave, bool (items,); None for everything.
     """
+    items = conditions.items
     found: list[str] = []
-    for name, condition in (filters or {}).items():
-        attribute = None if name == "items" else items.attributes[name]
-        for key in ("any", "none"):
-            given = condition.get(key, ())
-            if attribute is None:
-                unknown = [value for value in given if items.ids.code(value) < 0]
-                said = _unknown_items(unknown, items.ids)
-            elif isinstance(attribute, CodedAttribute):
-                values = dict.fromkeys(str(value) for value in given)
-                unknown = [value for value in values if value not in attribute.vocabulary]
-                words: Sequence[str] = attribute.vocabulary if len(attribute.vocabulary) <= COMPARED else ()
-                said = f"no item has the value {_listed(unknown, [suggestion(v, words) for v in unknown[:NAMED]])}"
-            else:
-                continue
-            if unknown:
-                found.append(f"filters.{name}.{key}: {said}")
+    for where, name, values in _written_values(conditions, filters or {}):
+        attribute = items.attributes.get(name)
+        if isinstance(attribute, CodedAttribute):
+            unknown = [
+                value for value in dict.fromkeys(map(str, values)) if value not in attribute.vocabulary
+            ]
+            words: Sequence[str] = attribute.vocabulary if len(attribute.vocabulary) <= COMPARED else ()
+            said = (
+                f"no item has the value {_listed(unknown, [suggestion(v, words) for v in unknown[:NAMED]])}"
+            )
+        else:
+            unknown = [value for value in values if items.ids.code(value) < 0]
+            said = _unknown_items(unknown, items.ids)
+        if unknown:
+            found.append(f"{where}: {said}")
     if filters and allowed is not None and not allowed.any():
         found.append(f"filters: none of the {len(items):,} items is allowed")
     return tuple(found)
+
+
+def _written_values(conditions: Conditions, filters: Written) -> list[tuple[str, str, Sequence[Any]]]:
+    """The values of categories, lists and ids that filters name: where, the attribute, the values."""
+    if isinstance(filters, str):
+        return [
+            (f"filters, {name.name}", name.name, words.values)
+            for name, words in fields_of(conditions.condition(filters, "filters"))
+            if name.kind in {"category", "list", "id"}
+        ]
+    attributes = conditions.items.attributes
+    return [
+        (f"filters.{name}.{key}", name, condition[key])
+        for name, condition in filters.items()
+        for key in ("any", "none")
+        if key in condition and (name == "items" or isinstance(attributes[name], CodedAttribute))
+    ]
 
 
 def known_items_warning(field: str, unknown: Sequence[Any], ids: IdMap) -> tuple[str, ...]:

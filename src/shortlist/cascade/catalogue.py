@@ -23,8 +23,11 @@ from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.lazy import lazy_property
 from shortlist.errors import DataError, RequestError
 from shortlist.features.keys import SPARE_ITEMS
+from shortlist.rerank.conditions import Conditions, Written
 from shortlist.rerank.filters import allowed_items
 from shortlist.rerank.pipeline import RerankPipeline
+from shortlist.rerank.request_values import RequestValues
+from shortlist.rerank.rule_masks import RuleMasks
 from shortlist.retrieve import Retriever
 
 
@@ -55,7 +58,10 @@ class ItemChange:
 
 @dataclass
 class CacheLookups:
-    """How often what may be shown without filters was at hand (`hits`) or had to be computed (`misses`)."""
+    """How often the mask of what may be shown was at hand (`hits`) or had to be computed (`misses`).
+
+    It can be at hand for requests without filters, and for expressions that read nothing of the request.
+    """
 
     hits: int = 0
     misses: int = 0
@@ -77,6 +83,8 @@ class Catalogue:
         The model's retrievers, which know the added items where they can.
     trained_items
         Number of items the model was trained on; codes from here on were added later.
+    users, context
+        Kinds of the user attributes and context columns, by name: expressions can read them.
     """
 
     project: Project
@@ -86,11 +94,19 @@ class Catalogue:
     retrievers: Mapping[str, Retriever]
     trained_items: int
     lookups: CacheLookups = field(default_factory=CacheLookups)
+    users: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str] = field(default_factory=dict)
 
     @lazy_property
     def pipeline(self) -> RerankPipeline:
         """The re-rankers of the project, for these items."""
-        return RerankPipeline(self.project.rerank, self.items, self.first_seen, self.factors)
+        masks = RuleMasks(self.conditions)
+        return RerankPipeline(self.project.rerank, self.items, self.first_seen, self.factors, masks)
+
+    @lazy_property
+    def conditions(self) -> Conditions:
+        """Evaluates filters and the conditions of rules over these items."""
+        return Conditions(self.items, self.users, self.context)
 
     @lazy_property
     def factors(self) -> NDArray[np.float32] | None:
@@ -110,20 +126,36 @@ class Catalogue:
         """Mask bool (items,): what may be shown without filters; None means everything. Computed once a catalogue."""
         return self._allowed(None)
 
-    def allowed(self, filters: Mapping[str, Any] | None) -> NDArray[np.bool_] | None:
-        """Return what may be shown, bool (items,), None for everything. Raises `RequestError` for a wrong filter."""
-        if filters or "allowed_by_default" not in self.__dict__:
-            self.lookups.misses += 1
-        else:
-            self.lookups.hits += 1
-        return self._allowed(filters) if filters else self.allowed_by_default
+    def allowed(
+        self, filters: Written | None, values: RequestValues | None = None
+    ) -> NDArray[np.bool_] | None:
+        """Return what may be shown, bool (items,), None for everything. Raises `RequestError` for a wrong filter.
 
-    def _allowed(self, filters: Mapping[str, Any] | None) -> NDArray[np.bool_] | None:
-        allowed = allowed_items(self.items, filters, self.project.rerank.in_stock)
-        for excluded in (self.retired, self.pipeline.hidden_items()):
-            if excluded is not None and excluded.any():
-                allowed = ~excluded if allowed is None else allowed & ~excluded
+        `values` is what the filters, and rules that hide items, read of the request.
+        """
+        if not filters and not (values and self.pipeline.hide_uses):
+            self._count("allowed_by_default" in self.__dict__)
+            return self.allowed_by_default
+        before = self.conditions.computed
+        allowed = self._allowed(filters, values)
+        constant = isinstance(filters, str) and not self.conditions.uses(filters)
+        self._count(constant and self.conditions.computed == before)
         return allowed
+
+    def _count(self, at_hand: bool) -> None:
+        self.lookups.hits += at_hand
+        self.lookups.misses += not at_hand
+
+    def _allowed(
+        self, filters: Written | None, values: RequestValues | None = None
+    ) -> NDArray[np.bool_] | None:
+        allowed = allowed_items(self.items, None, self.project.rerank.in_stock)
+        pipeline = self.pipeline if values is None else self.pipeline.for_request(values)
+        excluded = [one for one in (self.retired, pipeline.hidden_items()) if one is not None and one.any()]
+        permitted = self.conditions.mask(filters, values=values) if filters else None
+        for mask in [*(~one for one in excluded), *(() if permitted is None else (permitted,))]:
+            allowed = mask if allowed is None else allowed & mask
+        return None if allowed is None or allowed.all() else allowed
 
     def check_room(self, items: Sequence[Any]) -> None:
         """Raise `RequestError` where the catalogue has no room for those of some items (ids) that it does not have."""

@@ -7,7 +7,7 @@ wrong request is refused alone. `encode` turns resolved requests of one batch in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,19 @@ from shortlist.cascade.catalogue import Catalogue
 from shortlist.cascade.histories import HistoryEvent
 from shortlist.cascade.model import Model
 from shortlist.cascade.state import LiveState
+from shortlist.cascade.values import ValueReader
 from shortlist.config.rerank import RerankSettings
 from shortlist.data.attributes import Attribute
 from shortlist.data.histories import Histories
+from shortlist.data.lazy import lazy_property
 from shortlist.data.seen import hidden_once_seen
 from shortlist.errors import RequestError
+from shortlist.expressions.typed import NOTHING, Uses
 from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
 from shortlist.requests import RecommendRequest
+from shortlist.rerank.pipeline import RerankPipeline
+from shortlist.rerank.request_values import RequestValues
+from shortlist.rerank.rules import boost_rules
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Requests
 
@@ -36,7 +42,7 @@ class ResolvedRequest:
     `user` is the id in the type of the log, `code` its code (−1: not in the log). `history` holds item codes where the
     request gave a history; `unknown_items` are its items that the catalogue does not have. `after` is an item code or
     −1, `moment` milliseconds. `allowed` is what may be shown of the `catalogue`, bool (items,), None for everything.
-    `warnings` say what of the filters and the history was not found.
+    `warnings` say what of the filters and the history was not found. `values` is what expressions read of the request.
     """
 
     request: RecommendRequest
@@ -51,6 +57,12 @@ class ResolvedRequest:
     catalogue: Catalogue
     allowed: NDArray[np.bool_] | None
     warnings: tuple[str, ...] = ()
+    values: RequestValues = field(default_factory=dict)
+
+    @property
+    def pipeline(self) -> RerankPipeline:
+        """The re-rankers, with what the rules read of this request, and its boosts."""
+        return self.catalogue.pipeline.for_request(self.values, self.request.boosts or ())
 
     @property
     def candidates(self) -> int:
@@ -96,7 +108,7 @@ class Resolver:
         self.catalogue = state.catalogue
         self.moment = state.now()  # one moment for all, so that they can be answered together
         self._utilities: dict[Any, UtilityWeights] = {}
-        self._masks: dict[str, tuple[NDArray[np.bool_] | None, tuple[str, ...]]] = {}
+        self._masks: dict[Any, tuple[NDArray[np.bool_] | None, tuple[str, ...]]] = {}
 
     def __call__(self, request: RecommendRequest) -> ResolvedRequest:
         """Check one request. Raises `RequestError` naming the field."""
@@ -116,7 +128,10 @@ class Resolver:
                 raise RequestError(f"after: the catalogue has no item {request.after!r}", field="after")
         if request.context:
             self.state.context.check(request.context)
-        allowed, doubts = self._allowed(request)
+        moment = self.moment if request.now is None else request.now
+        reader = ValueReader(self.state, self.catalogue, user, code, history, request.context)
+        values = self._values(request, reader, moment, after)
+        allowed, doubts = self._allowed(request, values)
         return ResolvedRequest(
             request,
             user,
@@ -124,20 +139,58 @@ class Resolver:
             history,
             unknown,
             after,
-            self.moment if request.now is None else request.now,
+            moment,
             self._utility(request),
             self._strengths(request),
             self.catalogue,
             allowed,
             (*doubts, *known_items_warning("history", unknown, ids)),
+            values,
         )
 
-    def _allowed(self, request: RecommendRequest) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
+    def _values(
+        self, request: RecommendRequest, reader: ValueReader, moment: int, after: int
+    ) -> RequestValues:
+        """What expressions read of the request. Raises `RequestError` for a filter or boost that is wrong."""
+        uses = self._project_uses
+        if isinstance(request.filters, str):
+            own = self.catalogue.conditions.uses(request.filters)
+            if after < 0 and any(scope == "viewed" for scope, _ in own):
+                raise RequestError(
+                    "filters: the expression reads viewed, and the request names no item that is viewed; give its id as after",
+                    field="filters",
+                )
+            uses = uses | own
+        if request.boosts:
+            masks = self.catalogue.pipeline.masks
+            rules = boost_rules(request.boosts)
+            for rule in rules:
+                masks.check(rule)
+            uses = uses.union(*(masks.uses(rule) for rule in rules))
+        return reader.values(uses, moment, after) if uses else {}
+
+    @lazy_property
+    def _project_uses(self) -> Uses:
+        """What the project's rules and the rows of its page read of requests."""
+        conditions, rows = self.catalogue.conditions, self.model.project.page.rows
+        return self.catalogue.pipeline.uses.union(
+            *(conditions.uses(row.filters, f"page.rows.{n}.filters") for n, row in enumerate(rows))
+        )
+
+    def _allowed(
+        self, request: RecommendRequest, values: RequestValues
+    ) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
         """What may be shown, and warnings; computed once for equal filters. Raises `RequestError` for a filter that is wrong."""
-        key = repr(request.filters) if request.filters else ""
+        filters = request.filters
+        key: Any = repr(filters) if filters else ""
+        if values:
+            hides, own = self.catalogue.pipeline.hide_uses, NOTHING
+            if isinstance(filters, str):
+                own = self.catalogue.conditions.uses(filters)
+            key = key, tuple((name, values.get(name)) for name in sorted(hides | own))
         if key not in self._masks:
-            allowed = self.catalogue.allowed(request.filters)
-            self._masks[key] = allowed, filter_warnings(self.catalogue.items, request.filters, allowed)
+            allowed = self.catalogue.allowed(filters, values)
+            self._masks[key] = allowed, filter_warnings(self.catalogue.conditions, filters, allowed)
         return self._masks[key]
 
     def _utility(self, request: RecommendRequest) -> UtilityWeights:
@@ -185,6 +238,15 @@ class Resolver:
             given(request.explore, by.explore),
             by.new_items.share if explores else 0.0,
         )
+
+
+def values_of(state: LiveState, resolved: ResolvedRequest, uses: Uses) -> RequestValues:
+    """Return what expressions that are not the project's own, as in a preview of other rules, read of a request."""
+    request = resolved.request
+    reader = ValueReader(
+        state, resolved.catalogue, resolved.user, resolved.code, resolved.history, request.context
+    )
+    return reader.values(uses, resolved.moment, resolved.after)
 
 
 def encode(model: Model, state: LiveState, batch: Sequence[ResolvedRequest]) -> EncodedBatch:

@@ -11,6 +11,7 @@ from shortlist.cascade.encode import encode
 from shortlist.cascade.model import Model
 from shortlist.cascade.run import BATCH, Cascade, ScoredBatch
 from shortlist.cascade.state import LiveState
+from shortlist.cascade.values import ValueReader
 from shortlist.data.dataset import Dataset
 from shortlist.data.slates import Recommendation
 from shortlist.errors import RequestError, suggestion
@@ -119,7 +120,9 @@ def similar_items(state: LiveState, item: Any, n: int, source: str | None = None
             f"there are: {', '.join(catalogue.retrievers)}",
             field="by",
         )
-    allowed = catalogue.allowed(None)
+    reader = ValueReader(state, catalogue, None, -1, (), None)
+    values = reader.values(catalogue.pipeline.hide_uses, state.now(), code)
+    allowed = catalogue.allowed(None, values)
     shown = ~catalogue.retired if allowed is None else allowed
     for name, retriever in catalogue.retrievers.items():
         goes_with = retriever.name == "together"

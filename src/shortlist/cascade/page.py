@@ -23,6 +23,7 @@ from shortlist.data.slates import Recommendation
 from shortlist.errors import RequestError
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.page_rows import PageLimits, Theme, assemble_page
+from shortlist.rerank.request_values import lacks_viewed
 from shortlist.rerank.strengths import RerankStrengths
 
 ANCHORS = 8
@@ -95,6 +96,7 @@ class _Rows:
         self.history = scored.encoded.histories
         self.utility, self.items = scored.utility, scored.rows.item
         self.order = np.argsort(-self.utility, kind="stable")
+        self.resolved = scored.requests[0]
         self.n, self.moment = scored.requests[0].request.n, scored.requests[0].moment
 
     def fill(self, most_rows: int) -> list[PageRow]:
@@ -115,7 +117,7 @@ class _Rows:
         for row in settings:
             most[row.kind] = most.get(row.kind, 0) + row.most
             if row.kind in makers and len(self.items):
-                found += makers[row.kind](row)
+                found += [(self._narrowed(row, theme), what) for theme, what in makers[row.kind](row)]
         about = {id(theme): what for theme, what in found}
         vectors = self.catalogue.pipeline.vectors(self.items) if len(self.items) else np.zeros((0, 1))
         themes = [theme for theme, _ in found]
@@ -133,6 +135,26 @@ class _Rows:
         found = recommendations(self.model, self.scored, chosen, np.ones(len(chosen)))
         reason = theme.title if theme.kind == "because" else REASONS.get(theme.kind)
         return found if reason is None else [replace(one, reason=reason) for one in found]
+
+    def _permitted(self, row: RowSettings) -> NDArray[np.bool_]:
+        """The items of the catalogue that a row may show, bool (items,)."""
+        everything = np.ones(len(self.catalogue.items), bool)
+        if row.filters is None:
+            return everything
+        conditions = self.catalogue.conditions
+        if lacks_viewed(self.resolved.values, conditions.uses(row.filters, "filters")):
+            return ~everything
+        mask = conditions.mask(row.filters, values=self.resolved.values)
+        return everything if mask is None else mask
+
+    def _narrowed(self, row: RowSettings, theme: Theme) -> Theme:
+        """A row with the items that its settings permit, which may be of one kind of thing, and the title that they give."""
+        titled = row.title is not None and row.kind not in {"because", "attribute"}
+        title = row.title if titled and row.title else theme.title
+        if row.filters is None:
+            return replace(theme, title=title)
+        rows = theme.rows[self._permitted(row)[self.items[theme.rows]]]
+        return replace(theme, title=title, rows=rows, mixed=False)
 
     def _things(self) -> NDArray[np.int32] | None:
         """The kind of thing that each candidate is, −1 where unknown: by `diversity_by`, or else by the first category or list."""
@@ -153,13 +175,12 @@ class _Rows:
 
     # ---------------------------------------------------------------- kinds of rows
 
-    def _picks(self, _row: RowSettings) -> Found:
+    def _picks(self, row: RowSettings) -> Found:
         by = self.model.project.rerank
         strengths = RerankStrengths(by.diversity, by.freshness, by.calibration)
         shares = genre_shares(self.scored, 0) if strengths.calibration > 0 else None
-        order = self.catalogue.pipeline.rerank(
-            self.items, self.utility, self.n, self.moment, strengths, shares
-        )
+        n = self.n if row.filters is None else len(self.items)
+        order = self.resolved.pipeline.rerank(self.items, self.utility, n, self.moment, strengths, shares)
         return [(Theme("picks", "Picked for you", order, first=True), None)]
 
     def _because(self, _row: RowSettings) -> Found:
@@ -238,6 +259,7 @@ class _Rows:
         """Items that were begun and not finished, latest first."""
         length = self.catalogue.items.attribute(str(row.of), NumberAttribute).values
         allowed = self.scored.encoded.requests.allowed
+        permitted = self._permitted(row)
         history, ids, titles = self.history, self.catalogue.items.ids, self.catalogue.items.titles
         items: list[Recommendation] = []
         seen: set[int] = set()
@@ -249,8 +271,10 @@ class _Rows:
                 continue
             seen.add(code)
             share = value / max(float(length[code]) * row.unit, 1e-9)
-            shown = not self.catalogue.retired[code] and (allowed is None or allowed[code])
+            shown = (
+                not self.catalogue.retired[code] and (allowed is None or allowed[code]) and permitted[code]
+            )
             if shown and BEGUN < share < FINISHED:
                 reason = f"You are {share:.0%} through"
                 items.append(Recommendation(ids.id(code), titles[code], share, {}, {}, reason))
-        return PageRow("continue", "Go on where you were", items) if items else None
+        return PageRow("continue", row.title or "Go on where you were", items) if items else None

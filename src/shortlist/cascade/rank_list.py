@@ -75,7 +75,9 @@ def rank_list(
         Names the field that is wrong.
     """
     lap = StageTimes() if times is None else times
-    [resolved] = Cascade.resolve(model, state, [replace(request, filters=None, explore=0.0, seed=None)])
+    [resolved] = Cascade.resolve(
+        model, state, [replace(request, filters=None, boosts=None, explore=0.0, seed=None)]
+    )
     listed = read_list(items, resolved.catalogue.items, model.dataset.log.given)
     found = score_lists(model, state, [resolved], [listed], lap)
     scored, ids = found.scored, resolved.catalogue.items.ids

@@ -101,6 +101,8 @@ def policy_name(model: Model, resolved: ResolvedRequest) -> str:
         s.cold_start,
     )  # astuple copies each value deeply
     facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{strengths}"
+    if resolved.request.boosts:
+        facts += repr(resolved.request.boosts)
     return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
 
 

@@ -241,9 +241,7 @@ def _candidates(
 def _only(rows: FeatureRows, required: Sequence[NDArray[np.integer]]) -> FeatureRows:
     """The rows of required items."""
     bounds = rows.bounds.tolist()
-    kept = [
-        np.isin(rows.item[bounds[at] : bounds[at + 1]], items) for at, items in enumerate(required)
-    ]
+    kept = [np.isin(rows.item[bounds[at] : bounds[at + 1]], items) for at, items in enumerate(required)]
     return rows.some(np.concatenate(kept))
 
 
@@ -294,8 +292,9 @@ def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> Ran
     if strengths.calibration > 0:
         shares = genre_shares(scored, row)
     size = request.n if strengths.explore <= 0 else min(POOL * request.n, len(items))
-    order = scored.catalogue.pipeline.rerank(items, utility, size, resolved.moment, strengths, shares)
-    order = scored.catalogue.pipeline.beyond_exposure_cap(order, items, utility, request.n)
+    pipeline = resolved.pipeline
+    order = pipeline.rerank(items, utility, size, resolved.moment, strengths, shares)
+    order = pipeline.beyond_exposure_cap(order, items, utility, request.n)
     ranked, trial = len(order), None
     if strengths.cold_start and state.cold_start is not None:
         order, trial = _trial(model, state, scored, row, order)

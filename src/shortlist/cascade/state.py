@@ -105,7 +105,14 @@ class LiveState:
         first_seen = first_seen_times(data, project.rerank)
         retired = model.retired if len(model.retired) else np.zeros(len(data.items), bool)
         self.catalogue = Catalogue(
-            project, data.items.with_room(SPARE_ITEMS), retired, first_seen, model.retrievers, len(data.items)
+            project,
+            data.items.with_room(SPARE_ITEMS),
+            retired,
+            first_seen,
+            model.retrievers,
+            len(data.items),
+            users={name: attribute.kind for name, attribute in data.users.attributes.items()},
+            context={name: attribute.kind for name, attribute in data.log.context.items()},
         )
         self.cold_start = _cold_start(model)
         self.observed = 0

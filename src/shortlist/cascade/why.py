@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.cascade.catalogue import Catalogue
+from shortlist.cascade.encode import ResolvedRequest
 from shortlist.cascade.model import Model
 from shortlist.cascade.run import Cascade, ScoredBatch, rerank
 from shortlist.cascade.state import LiveState
@@ -55,11 +55,10 @@ def why_not(model: Model, state: LiveState, item: Any, request: RecommendRequest
     if code < 0:
         raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
     trail = _Trail(catalogue.items.ids.id(code), catalogue.items.titles[code])
-    dropped = _dropped_by_rules(trail, model, catalogue, code, request)
-    if dropped:
-        return trail.answer()
     # exploration would make the answer a matter of chance
     resolved = Cascade.resolve(model, state, [replace(request, explore=0.0, seed=None)])
+    if _dropped_by_rules(trail, model, resolved[0], code):
+        return trail.answer()
     scored = Cascade.score(model, state, resolved)
     if _dropped_by_retrieval(trail, model, scored, code):
         return trail.answer()
@@ -67,9 +66,8 @@ def why_not(model: Model, state: LiveState, item: Any, request: RecommendRequest
     return trail.answer()
 
 
-def _dropped_by_rules(
-    trail: _Trail, model: Model, catalogue: Catalogue, code: int, request: RecommendRequest
-) -> bool:
+def _dropped_by_rules(trail: _Trail, model: Model, resolved: ResolvedRequest, code: int) -> bool:
+    catalogue, filters = resolved.catalogue, resolved.request.filters
     if catalogue.retired[code]:
         trail.step("catalogue", "It was retired from the catalogue.", False)
         return True
@@ -78,14 +76,13 @@ def _dropped_by_rules(
     if stock and catalogue.items.attribute(stock, NumberAttribute).values[code] == 0:
         trail.step("rules", f"It is out of stock: its {stock} is 0.", False)
         return True
-    hidden = catalogue.pipeline.hidden_by(code)
+    hidden = resolved.pipeline.hidden_by(code)
     if hidden is not None:
         trail.step("rules", f"The rule {hidden!r} hides it.", False)
         return True
-    for name, rule in (request.filters or {}).items():
-        allowed = catalogue.allowed({name: rule})
+    for words, allowed in catalogue.conditions.parts(filters or {}, resolved.values):
         if allowed is not None and not allowed[code]:
-            trail.step("rules", f"The filter on {name} excludes it.", False)
+            trail.step("rules", f"The filter {words} excludes it.", False)
             return True
     trail.step("rules", "No rule or filter excludes it.")
     return False

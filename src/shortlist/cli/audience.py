@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,7 +20,7 @@ from shortlist.cli.terminal import (
     write_json,
     write_table,
 )
-from shortlist.errors import DataError, RequestError
+from shortlist.errors import DataError
 from shortlist.threads import set_threads
 
 SHOWN = 10
@@ -43,8 +42,8 @@ def audience(
         str | None,
         typer.Option(
             "--filter",
-            help='In place of items: what is wanted, as JSON, for example \'{"genres": {"any": ["Drama"]}}\'. A user counts by the '
-            "best item that it permits.",
+            help="In place of items: what is wanted, for example 'genres contains \"Drama\"'. A user counts by the best item that it "
+            "permits.",
         ),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Number of users per audience.")] = 100,
@@ -67,7 +66,7 @@ def audience(
     recommender = load_recommender(bundle)
     started = time.perf_counter()
     with progress_bars() as progress:
-        found = recommender.audience(wanted or None, n, cap=cap, filters=_parsed(filters), progress=progress)
+        found = recommender.audience(wanted or None, n, cap=cap, filters=filters, progress=progress)
     seconds = time.perf_counter() - started
     if out is None:
         for member in list(found)[:SHOWN]:
@@ -86,16 +85,3 @@ def _lines(path: Path) -> list[str]:
         return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: the file is no UTF-8 text: {error.reason}", field="items") from None
-
-
-def _parsed(filters: str | None) -> dict[str, Any] | None:
-    """Return filters that were given as JSON."""
-    if filters is None:
-        return None
-    try:
-        found = json.loads(filters)
-    except ValueError as error:
-        raise RequestError(f"--filter is no JSON: {error}", field="filters") from None
-    if not isinstance(found, dict):
-        raise RequestError("--filter must be a JSON object: attribute → rule", field="filters")
-    return found

@@ -41,6 +41,14 @@ def recommend(
         typer.Option(help="Item ids in place of a user's history, oldest first, separated by commas."),
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Number of items.")] = 10,
+    filters: Annotated[
+        str | None,
+        typer.Option(
+            "--filter",
+            help="What an item must fulfil, for example 'price < 20 and not (genres contains \"Horror\")'.",
+        ),
+    ] = None,
+    after: Annotated[str | None, typer.Option(help="Id of the item that the user is looking at.")] = None,
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
 ) -> None:
@@ -48,7 +56,7 @@ def recommend(
     load_functions(functions)
     recommender = load_recommender(bundle)
     items = [part.strip() for part in history.split(",") if part.strip()] if history is not None else None
-    slate = recommender.recommend(user=user, n=n, history=items)
+    slate = recommender.recommend(user=user, n=n, history=items, filters=filters, after=after)
     show_slate(slate, recommender.project)
     write_json(json_file, slate.to_arrow().to_pylist())
 

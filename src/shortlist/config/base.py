@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from shortlist.expressions.units import DURATIONS
+
 IMPRESSION = "impression"
 """The event kind that records that an item was shown. It feeds counters and ranker examples, never a history."""
-
-MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-"""Milliseconds per unit of a duration."""
 
 
 @lru_cache(maxsize=1024)
@@ -38,7 +37,7 @@ def duration_ms(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
     if not match or float(match.group(1)) <= 0:
         raise ValueError(f'{text!r} is not a duration; write for example "30d", "12h", "15m" or "90s"')
-    return int(float(match.group(1)) * MS[match.group(2)])
+    return int(float(match.group(1)) * DURATIONS[match.group(2)])
 
 
 def _check_duration(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,6 +25,10 @@ class RowSettings(Settings):
     """attribute: the attribute. continue: the number attribute with the item's full length."""
     most: int = Field(1, ge=1, le=20)
     """Maximum number of rows of this kind."""
+    filters: dict[str, Any] | str | None = Field(None, min_length=1)
+    """Only items that meet this condition are in the row, as in a request's filters: `"price < 20"`."""
+    title: str | None = Field(None, min_length=1)
+    """picks, trending, new, again and continue: the row's title (default: by kind)."""
     unit: float = Field(1.0, gt=0)
     """continue: the size of one unit of `of` in units of the events' values; 60 if `of` is in minutes and values are in seconds."""
     window: Duration = "14d"

@@ -29,11 +29,12 @@ from shortlist.config.objectives import (
 )
 from shortlist.config.page import PageSettings, View
 from shortlist.config.rank import RankSettings
-from shortlist.config.rerank import RerankSettings, check_attributes, check_rules
+from shortlist.config.rerank import RerankSettings, check_attributes, check_rules, check_written
 from shortlist.config.retrieve import RetrieveSettings
 from shortlist.config.toml import find_line
 from shortlist.config.validate import validate_settings
 from shortlist.errors import ProjectError
+from shortlist.expressions import Schema
 
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")
@@ -97,7 +98,11 @@ class Project(Settings):
         check_experiments(self.experiments, self.objectives)
         attributes = self.items.attributes if self.items else {}
         check_attributes((*self.rerank.attributes(), *self.page.attributes()), attributes)
-        check_rules(self.rerank.rules, attributes)
+        schema = Schema(attributes, self.users.attributes if self.users else {}, self.data.context)
+        check_rules(self.rerank.rules, schema)
+        for number, row in enumerate(self.page.rows):
+            if row.filters is not None:
+                check_written(row.filters, f"page.rows.{number}.filters", schema, f"row {number + 1}")
         return self
 
     def _check_list_features(self) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shortlist.config.base import Duration, SettingError, Settings
+from shortlist.errors import RequestError
+from shortlist.expressions import Schema, check_condition, check_number, parse
+from shortlist.expressions.tree import Source
+
+MAX_AMOUNT = 100.0
+"""Greatest strength of a boost."""
 
 
 class NewItemSettings(Settings):
@@ -44,14 +51,23 @@ class Rule(Settings):
 
     name: str = Field(min_length=1)
     """Unique name; reports state the cost of each rule under it."""
-    when: dict[str, Any] = Field(min_length=1)
-    """The condition, written like a request's filters: `{ genres = { any = ["Horror"] }, year = { min = 1990 } }`."""
+    when: dict[str, Any] | str = Field(min_length=1)
+    """The condition, written like a request's filters: an expression such as `"price < 20 and brand = viewed.brand"`, or
+    `{ genres = { any = ["Horror"] }, year = { min = 1990 } }`."""
     action: Literal["boost", "bury", "hide", "pin"]
     """boost: utility × (1 + amount). bury: utility ÷ (1 + amount). hide: never shown. pin: the best of them gets the slot `slot`."""
-    amount: float = Field(0.2, gt=0, le=100)
-    """boost and bury: the strength."""
+    amount: float | str = 0.2
+    """boost and bury: the strength, above 0 and at most 100, or an expression of a number such as `"(60 - minutes) / 60"`, which
+    is taken as 0 where it is negative or unknown, and as 100 above."""
     slot: int = Field(0, ge=0)
     """pin: the slot, from 0."""
+
+    @field_validator("amount")
+    @classmethod
+    def _check_amount(cls, amount: float | str) -> float | str:
+        if not isinstance(amount, str) and not 0 < amount <= MAX_AMOUNT:
+            raise ValueError(f"a strength is above 0 and at most {MAX_AMOUNT:g}, and this is {amount!r}")
+        return amount
 
 
 class RerankSettings(Settings):
@@ -148,12 +164,56 @@ def check_attributes(
             )
 
 
-def check_rules(rules: Iterable[Rule], attributes: Mapping[str, str]) -> None:
-    """Raise `SettingError` if a rule's condition names something that is not an attribute of items."""
+def check_rules(rules: Iterable[Rule], schema: Schema) -> None:
+    """Raise `SettingError` if a rule names something that does not exist, or an expression is wrong.
+
+    Parameters
+    ----------
+    rules
+        The rules.
+    schema
+        The attributes of items and users, and the context columns.
+    """
     for number, rule in enumerate(rules):
-        for name in sorted(set(rule.when) - {"items", *attributes}):
-            raise SettingError(
-                f"rerank.rules.{number}.when",
-                f"the rule {rule.name!r} uses {name!r}, which is not an attribute of items; [items.attributes] has: "
-                f"{', '.join(attributes) or 'none'}",
-            )
+        field = f"rerank.rules.{number}"
+        check_written(rule.when, f"{field}.when", schema, f"the rule {rule.name!r}")
+        if isinstance(rule.amount, str):
+            with _as_setting(f"{field}.amount"):
+                check_number(
+                    parse(rule.amount, f"{field}.amount"), Source(f"{field}.amount", rule.amount), schema
+                )
+
+
+def check_written(written: Mapping[str, Any] | str, setting: str, schema: Schema, what: str) -> None:
+    """Raise `SettingError` if a condition names something that does not exist, or its expression is wrong.
+
+    Parameters
+    ----------
+    written
+        The condition: an expression, or attribute → condition.
+    setting
+        The setting that holds it.
+    schema
+        The names that expressions can use.
+    what
+        What the setting belongs to, for errors.
+    """
+    if isinstance(written, str):
+        with _as_setting(setting):
+            check_condition(parse(written, setting), Source(setting, written), schema)
+        return
+    for name in sorted(set(written) - {"items", *schema.items}):
+        raise SettingError(
+            setting,
+            f"{what} uses {name!r}, which is not an attribute of items; [items.attributes] has: "
+            f"{', '.join(schema.items) or 'none'}",
+        )
+
+
+@contextmanager
+def _as_setting(setting: str) -> Iterator[None]:
+    """Turn the error of an expression into one of a setting."""
+    try:
+        yield
+    except RequestError as error:
+        raise SettingError(setting, error.message.removeprefix(setting).lstrip(":, ")) from None

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.cascade.encode import ResolvedRequest, values_of
 from shortlist.cascade.inspect import candidates
 from shortlist.config.rerank import RerankSettings
 from shortlist.metrics.significance import Estimate, bootstrap
@@ -185,6 +186,7 @@ class _RankedCandidates:
         self.n, self.moment = n, recommender.now()
         self.items: list[Codes] = []
         self.utility: list[Floats] = []
+        self.state, self.requests = recommender.state, list[ResolvedRequest]()
         self.histories: list[Codes] = []
         self.n_items = len(recommender.dataset.items)
         for batch in candidates(recommender.model, recommender.state, users, now=self.moment):
@@ -195,15 +197,17 @@ class _RankedCandidates:
                 utility = resolved.utility.guarded(batch.utility[part], batch.predictions[part], n)
                 self.items.append(batch.rows.item[part])
                 self.utility.append(utility)
+                self.requests.append(resolved)
                 self.histories.append(histories.item[low:high])
 
     def rerank(self, pipeline: RerankPipeline, strengths: RerankStrengths) -> tuple[list[Codes], Floats]:
         """Return the slate of each user as item codes, and its utility, float64 (users,)."""
         slates, total = [], np.zeros(len(self.items))
-        rows = zip(self.items, self.utility, self.histories, strict=True)
-        for row, (items, utility, history) in enumerate(rows):
+        rows = zip(self.requests, self.items, self.utility, self.histories, strict=True)
+        for row, (resolved, items, utility, history) in enumerate(rows):
+            bound = pipeline.for_request(values_of(self.state, resolved, pipeline.uses))
             taste = pipeline.taste(history) if strengths.calibration > 0 else None
-            order = pipeline.rerank(items, utility, self.n, self.moment, strengths, taste)
+            order = bound.rerank(items, utility, self.n, self.moment, strengths, taste)
             slates.append(items[order])
             total[row] = utility[order].sum()
         return slates, total

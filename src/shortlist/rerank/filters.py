@@ -1,6 +1,7 @@
-"""Filters: which items may be shown at all, as one mask over the catalogue.
+"""Filters by attribute: which items may be shown at all, as one mask over the catalogue.
 
-Filters act during retrieval, not afterwards, so that a strict filter still fills the slate. A request writes them as
+Filters act during retrieval, not afterwards, so that a strict filter still fills the slate. A request writes them as an
+expression (`conditions.py`), or as
 
     {"items": {"none": ["i7"]}, "genres": {"any": ["Comedy"], "none": ["Horror"]}, "year": {"min": 1990, "max": 1999}}
 
@@ -23,7 +24,7 @@ from shortlist.errors import RequestError, suggestion
 
 
 def allowed_items(
-    items: Entities, filters: Mapping[str, object] | None, in_stock: str | None
+    items: Entities, filters: Mapping[str, object] | None, in_stock: str | None, field: str = "filters"
 ) -> NDArray[np.bool_] | None:
     """Compute the items that may be shown.
 
@@ -35,6 +36,8 @@ def allowed_items(
         Attribute (or `items`, for ids) → condition, as in a request.
     in_stock
         A number attribute; items for which it is 0 are excluded.
+    field
+        The field of the request or setting, for errors.
 
     Returns
     -------
@@ -50,7 +53,7 @@ def allowed_items(
     if in_stock:
         allowed &= ~(items.attribute(in_stock, NumberAttribute).values == 0)
     for name, condition in (filters or {}).items():
-        where = f"filters.{name}"
+        where = f"{field}.{name}"
         if (
             not isinstance(condition, Mapping)
             or not condition

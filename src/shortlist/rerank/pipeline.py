@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,18 @@ from shortlist.config.rerank import RerankSettings, Rule
 from shortlist.data.attributes import CategoryAttribute, CodedAttribute, TimeAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
+from shortlist.data.lazy import lazy_property
+from shortlist.expressions.typed import NOTHING, Uses
+from shortlist.rerank.conditions import Conditions
 from shortlist.rerank.dpp import dpp
 from shortlist.rerank.exposure import cap_exposure
 from shortlist.rerank.fairness import fair_share
-from shortlist.rerank.filters import allowed_items
 from shortlist.rerank.freshness import boost_fresh
 from shortlist.rerank.genre_calibration import calibrate_genres, taste_distribution
 from shortlist.rerank.mmr import mmr
-from shortlist.rerank.rules import adjust_utility, pin_items
+from shortlist.rerank.request_values import RequestValues
+from shortlist.rerank.rule_masks import RuleMasks
+from shortlist.rerank.rules import adjust_utility, boost_rules, pin_items
 from shortlist.rerank.strengths import RerankStrengths
 
 POOL = 100
@@ -36,7 +41,8 @@ class RerankPipeline:
     3. the exposure limit, fair shares and pins select the slate.
 
     The object is immutable and cheap to construct: whoever changes the catalogue constructs a new one (`with_catalogue`).
-    The masks of rules are computed when a request first needs them; computing one twice in two threads is harmless.
+    The masks of rules are computed when a request first needs them; computing one twice in two threads is harmless. Where
+    rules read the request, or the request has boosts, `for_request` returns its own pipeline.
 
     Parameters
     ----------
@@ -48,13 +54,20 @@ class RerankPipeline:
         Time from which each item's age counts, ms since 1970, or `NO_TIME`.
     factors : ndarray of shape (items, d), float32, optional
         Item vectors for diversity if `diversity_by` is not set. Items beyond its rows have zero vectors.
+    masks
+        The masks of rules (default: those of `items`, for rules that read no request).
     """
 
     settings: RerankSettings
     items: Entities
     first_seen: NDArray[np.int64]
     factors: NDArray[np.float32] | None = None
-    _masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict, init=False, repr=False)
+    masks: RuleMasks = None  # type: ignore[assignment]  # made of `items` where it is not given
+
+    def __post_init__(self) -> None:
+        """Make the masks of rules where they are not given."""
+        if self.masks is None:
+            object.__setattr__(self, "masks", RuleMasks(Conditions(self.items)))
 
     def __repr__(self) -> str:
         vectors = "none" if self.factors is None else "×".join(map(str, self.factors.shape))
@@ -68,7 +81,30 @@ class RerankPipeline:
         self, items: Entities, first_seen: NDArray[np.int64], factors: NDArray[np.float32] | None
     ) -> RerankPipeline:
         """Return a pipeline with the same settings for another snapshot of the catalogue."""
-        return replace(self, items=items, first_seen=first_seen, factors=factors)
+        masks = RuleMasks(replace(self.masks.conditions, items=items))
+        return replace(self, items=items, first_seen=first_seen, factors=factors, masks=masks)
+
+    def for_request(self, values: RequestValues, boosts: Sequence[Mapping[str, Any]] = ()) -> RerankPipeline:
+        """Return the pipeline of one request: rules read its values, and its boosts follow the project's rules.
+
+        It is this pipeline where no rule reads a request and there are no boosts.
+        """
+        if not boosts and not self.uses:
+            return self
+        settings = self.settings
+        if boosts:
+            settings = settings.model_copy(update={"rules": [*settings.rules, *boost_rules(boosts)]})
+        return replace(self, settings=settings, masks=self.masks.bound(values))
+
+    @lazy_property
+    def uses(self) -> Uses:
+        """What the rules read of a request: (scope, name) pairs."""
+        return NOTHING.union(*(self.masks.uses(rule) for rule in self.settings.rules))
+
+    @lazy_property
+    def hide_uses(self) -> Uses:
+        """What the rules that hide items read of a request: what may be shown differs between requests by it."""
+        return NOTHING.union(*(self.masks.uses(rule) for rule in self._hiding()))
 
     # ------------------------------------------------------------------ re-ranking
 
@@ -116,11 +152,11 @@ class RerankPipeline:
         else:
             provider = self.items.attribute(settings.exposure_by, CategoryAttribute).codes[items]
             order = cap_exposure(order, provider, settings.exposure_cap, size)
-        for number, fair in enumerate(settings.fair):
-            protected = self._mask(f"fair {number}", {fair.by: {"any": fair.values}})[items]
+        for fair in settings.fair:
+            protected = self.masks.share(fair)[items]
             slate = fair_share(order, adjusted, protected, fair.share, fair.most_loss, n).order
             order = np.concatenate([slate, order[~np.isin(order, slate)]])
-        return pin_items(order, items, settings.rules, self._rule_mask, n)
+        return pin_items(order, items, settings.rules, self.masks.mask, n)
 
     def _adjusted(
         self, items: NDArray[np.int32], utility: NDArray[np.float64], now: int, strengths: RerankStrengths
@@ -129,7 +165,7 @@ class RerankPipeline:
         if strengths.freshness > 0:
             half_life = duration_ms(self.settings.freshness_half_life)
             utility = boost_fresh(utility, self.first_seen[items], now, strengths.freshness, half_life)
-        return adjust_utility(utility, items, self.settings.rules, self._rule_mask)
+        return adjust_utility(utility, items, self.settings.rules, self.masks.mask, self.masks.amount)
 
     def _reordered(
         self,
@@ -179,7 +215,9 @@ class RerankPipeline:
         """
         if self.settings.exposure_cap is None or len(order) >= min(n, len(items)):
             return order
-        hidden = adjust_utility(utility, items, self.settings.rules, self._rule_mask) == -np.inf
+        hidden = (
+            adjust_utility(utility, items, self.settings.rules, self.masks.mask, self.masks.amount) == -np.inf
+        )
         others = np.flatnonzero(~hidden & ~np.isin(np.arange(len(items)), order))
         best = others[np.argsort(-utility[others], kind="stable")]
         return np.concatenate([order, best[: n - len(order)]])
@@ -207,26 +245,18 @@ class RerankPipeline:
     def hidden_items(self) -> NDArray[np.bool_] | None:
         """Return the items that rules hide, bool (items,), or None without such rules.
 
-        Retrieval leaves them out, so that slates stay full.
+        Retrieval leaves them out, so that slates stay full. Rules that read the request count in the pipeline of a
+        request only (`for_request`).
         """
-        rules = [rule for rule in self.settings.rules if rule.action == "hide"]
-        return np.any([self._rule_mask(rule) for rule in rules], axis=0) if rules else None
+        rules = [rule for rule in self._hiding() if self.masks.values or not self.masks.uses(rule)]
+        return np.any([self.masks.mask(rule) for rule in rules], axis=0) if rules else None
 
     def hidden_by(self, item: int) -> str | None:
         """Return the name of the rule that hides an item, or None."""
-        rules = (rule for rule in self.settings.rules if rule.action == "hide")
-        return next((rule.name for rule in rules if self._rule_mask(rule)[item]), None)
+        return next((rule.name for rule in self._hiding() if self.masks.mask(rule)[item]), None)
 
-    def _rule_mask(self, rule: Rule) -> NDArray[np.bool_]:
-        return self._mask(f"rule {rule.name}", rule.when)
-
-    def _mask(self, name: str, when: dict[str, Any]) -> NDArray[np.bool_]:
-        mask = self._masks.get(name)
-        if mask is None:
-            allowed = allowed_items(self.items, when, None)
-            mask = np.ones(len(self.items), bool) if allowed is None else allowed
-            self._masks[name] = mask  # one atomic write of a finished array
-        return mask
+    def _hiding(self) -> list[Rule]:
+        return [rule for rule in self.settings.rules if rule.action == "hide"]
 
     # ------------------------------------------------------------------ item properties
 

@@ -1,6 +1,7 @@
 """Business rules: boost, bury, hide and pin items.
 
-A rule has a condition, written like a request's filters, and an action. Boost and bury scale an item's utility, so a
+A rule has a condition, written like a request's filters, and an action. A request can bring boosts of its own, which act
+like rules after those of the project. Boost and bury scale an item's utility, so a
 much better item still wins; pin moves the best matching item to a slot; hidden items are never shown. Rules act on
 candidates: they do not add an item that no retriever proposes. `shortlist preview` reports each rule's cost in predicted
 utility before the rule is live, `shortlist evaluate` afterwards.
@@ -8,7 +9,8 @@ utility before the rule is live, `shortlist evaluate` afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,42 @@ from shortlist.config.rerank import Rule
 
 RuleMask = Callable[[Rule], NDArray[np.bool_]]
 """Returns the items of the catalogue that match a rule's condition, bool (items,)."""
+RuleAmount = Callable[[Rule], float | NDArray[np.float64]]
+"""Returns the strength of a rule: a number, or one for each item of the catalogue, float64 (items,)."""
+
+
+class RequestRule(Rule):
+    """A boost that a request brings: its name is the field of the request, and nothing of it is kept."""
+
+
+def boost_rules(boosts: Sequence[Mapping[str, Any]]) -> list[RequestRule]:
+    """Return the boosts of a request as rules: a negative amount buries."""
+    rules = []
+    for number, boost in enumerate(boosts):
+        amount = boost["amount"]
+        bury = not isinstance(amount, str) and amount < 0
+        rules.append(
+            RequestRule(
+                name=f"boosts.{number}",
+                when=boost["when"],
+                action="bury" if bury else "boost",
+                amount=amount if isinstance(amount, str) else abs(amount),
+            )
+        )
+    return rules
+
+
+def written_amount(rule: Rule) -> float | NDArray[np.float64]:
+    """Return the strength of a rule whose strength is a number."""
+    return float(rule.amount)
 
 
 def adjust_utility(
-    utility: NDArray[np.float64], items: NDArray[np.int32], rules: Iterable[Rule], mask: RuleMask
+    utility: NDArray[np.float64],
+    items: NDArray[np.int32],
+    rules: Iterable[Rule],
+    mask: RuleMask,
+    amount: RuleAmount = written_amount,
 ) -> NDArray[np.float64]:
     """Apply boost, bury and hide.
 
@@ -37,6 +71,8 @@ def adjust_utility(
         The rules, applied in their order. Pins are ignored.
     mask
         Returns the items that a rule matches.
+    amount
+        Returns the strength of a rule.
 
     Returns
     -------
@@ -50,7 +86,8 @@ def adjust_utility(
         if rule.action == "hide":
             adjusted = np.where(matches, -np.inf, adjusted)
         else:
-            factor = 1 + rule.amount
+            strength = amount(rule)
+            factor = 1 + (strength[items] if isinstance(strength, np.ndarray) else strength)
             multiply = (adjusted > 0) == (rule.action == "boost")
             adjusted = np.where(matches, np.where(multiply, adjusted * factor, adjusted / factor), adjusted)
     return adjusted

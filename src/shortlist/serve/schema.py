@@ -7,9 +7,24 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from shortlist.cascade.given_items import MOST
+from shortlist.expressions import MAX_LENGTH
 from shortlist.requests import RecommendRequest
 
 Id = int | str
+
+Filters = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "maxLength": MAX_LENGTH},
+                {"type": "object", "additionalProperties": True},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""An expression, or attribute → condition; `RecommendRequest` checks which, so that an error names the field as it is sent."""
 
 
 LIST_SCHEMA = {
@@ -52,7 +67,10 @@ class RecommendBody(Body):
     """Number of items, 1 to 200."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
-    filters: dict[str, Any] | None = None
+    filters: Filters = None
+    """What an item must fulfil: an expression, as "price < 20 and brand = viewed.brand", or attribute → any, none, min or max."""
+    boosts: list[dict[str, Any]] | None = None
+    """Conditions that change the utility of items: when (written like filters) and amount (-100 to 100, or an expression)."""
     diversity: float | None = None
     freshness: float | None = None
     calibration: float | None = None
@@ -111,7 +129,7 @@ class PageBody(Body):
     """Items in a row at most."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
-    filters: dict[str, Any] | None = None
+    filters: Filters = None
 
 
 class ItemAnswer(BaseModel):
@@ -272,7 +290,7 @@ class AudienceBody(Body):
 
     items: list[Id] | None = Field(None, min_length=1, max_length=1000)
     """Item ids: the best users for each of them."""
-    filters: dict[str, Any] | None = None
+    filters: Filters = None
     """Without items: what is wanted; a user counts by the best item that the filters permit."""
     n: int = Field(100, ge=1, le=10_000)
     """Users of each audience."""

@@ -15,6 +15,7 @@ from shortlist.engines import make_engine
 from shortlist.errors import DataError, import_extra
 from shortlist.evaluate.measures import IntArray, accuracy_metrics
 from shortlist.evaluate.relevance import relevant_items
+from shortlist.expressions.typed import Uses
 from shortlist.features.feature_set import FeatureSet
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
@@ -25,7 +26,10 @@ from shortlist.rank.propensity import position_curve
 from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
+from shortlist.rerank.conditions import Conditions
 from shortlist.rerank.pipeline import RerankPipeline, first_seen_times
+from shortlist.rerank.request_values import RequestValues, Value, value_of, values_of_history
+from shortlist.rerank.rule_masks import RuleMasks
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.retrieve.fusion.blend import blend
@@ -160,18 +164,41 @@ class TrialEvaluator:
         scales = np.maximum(np.abs(predictions.mean(0)), 1e-9).astype(np.float64)
         weights = np.array([o.weight for o in project.objectives.values()])
         utility = UtilityWeights(weights, scales, project.utility.combine).utility(predictions)
-        pipeline = RerankPipeline(
-            project.rerank, self.until.items, first_seen_times(self.until, project.rerank)
-        )
+        pipeline = self._pipeline(project)
         strengths = RerankStrengths(project.rerank.diversity, project.rerank.freshness)
         k = project.evaluate.k
         slates = np.full((len(self.people), k), -1, np.int64)
         bounds = np.searchsorted(rows.request, np.arange(len(self.people) + 1))
         for person in range(len(self.people)):
             part = slice(int(bounds[person]), int(bounds[person + 1]))
-            order = pipeline.rerank(rows.item[part], utility[part], k, self.cuts.validation, strengths)
+            bound = pipeline.for_request(self._values(person, pipeline.uses))
+            order = bound.rerank(rows.item[part], utility[part], k, self.cuts.validation, strengths)
             slates[person, : len(order)] = rows.item[part][order]
         return slates
+
+    def _pipeline(self, project: Project) -> RerankPipeline:
+        """The re-rankers of some settings; their rules can read users and contexts."""
+        data = self.until
+        users = {name: attribute.kind for name, attribute in data.users.attributes.items()}
+        context = {name: attribute.kind for name, attribute in data.log.context.items()}
+        masks = RuleMasks(Conditions(data.items, users, context))
+        return RerankPipeline(project.rerank, data.items, first_seen_times(data, project.rerank), masks=masks)
+
+    def _values(self, person: int, uses: Uses) -> RequestValues:
+        """What rules read of a request of one person at the end of training. No item is viewed, and contexts are unknown."""
+        found: dict[tuple[str, str], Value] = {}
+        data, code = self.until, int(self.people[person])
+        for scope, name in uses:
+            if scope == "now":
+                found[scope, name] = float(self.cuts.validation)
+            elif scope == "user":
+                found[scope, name] = value_of(data.users.attributes[name], code)
+            elif scope == "history":
+                low, high = data.histories.indptr[code : code + 2]
+                found[scope, name] = values_of_history(data.items, data.histories.item[low:high], name)
+            elif scope == "context":
+                found[scope, name] = None
+        return found
 
     def _ndcg(self, slates: IntArray) -> float:
         return float(accuracy_metrics(slates, self.truth, self.project.evaluate.k)["ndcg"].mean())
