@@ -1,5 +1,5 @@
 // Compiled, not run: what the types allow and refuse.
-import { ApiError, ShortlistClient, visitorId, type Slate } from "../src/index.ts";
+import { ApiError, ShortlistClient, visitorId, type Slate } from "../src/index.js";
 
 const client = new ShortlistClient({ url: "https://recs.example", key: "slp_1", user: visitorId() });
 const slate: Slate = await client.recommend({ n: 10, context: { device: "tv" }, filters: { genres: { none: ["Horror"] } } }, { timeout: 500 });
