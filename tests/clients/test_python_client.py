@@ -99,6 +99,20 @@ def test_slates_pages_and_events(running: EmbeddedServer, kind: Any) -> None:
 
 
 @KINDS
+def test_a_given_list_is_ranked(running: EmbeddedServer, kind: Any) -> None:
+    if "/v1/rank" not in call(f"{running.url}/openapi.json")[1]["paths"]:
+        pytest.skip("the server has no /v1/rank")
+
+    def work(client: Any) -> Any:
+        return (yield client.rank(["m00001", {"item": "m00002"}, "m00003"], user="u00001"))
+
+    ranked = run(kind(running.url), work)
+    assert {one.item for one in ranked.items} == {"m00001", "m00002", "m00003"}
+    assert [one.score for one in ranked.items] == sorted((one.score for one in ranked.items), reverse=True)
+    assert {one.slate_id for one in ranked.items} == {ranked.slate_id}
+
+
+@KINDS
 def test_errors_name_the_field(running: EmbeddedServer, kind: Any) -> None:
     def work(client: Any) -> Any:
         yield client.recommend(weights={"fame": 1.0})

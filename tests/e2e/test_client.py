@@ -18,6 +18,7 @@ from shortlist.store.event_store import EventStore
 from support.embedded import EmbeddedServer
 from support.http import bearer, call
 from support.paths import ROOT
+from support.shell import code_blocks
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.browser
@@ -36,11 +37,17 @@ class Files(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The origin of a shop whose page loads the client."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the shop: a page that loads the client."""
     folder = tmp_path_factory.mktemp("shop")
     (folder / "index.html").write_text(PAGE)
     (folder / "client").symlink_to(CLIENT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shop(folder: Path) -> Iterator[str]:
+    """The origin of the shop."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -200,3 +207,19 @@ def test_a_visitor_keeps_an_id(visit: Callable[..., Page]) -> None:
     page.reload()
     page.wait_for_function("window.visitorId !== undefined")
     assert page.evaluate("visitorId()") == first
+
+
+def test_the_example_of_the_guide(
+    browser: Browser, folder: Path, shop: str, recommendations: tuple[str, dict[str, str]]
+) -> None:
+    """A page loads the client from the server, shows a slate, and a click arrives."""
+    url, keys = recommendations
+    (example,) = code_blocks(ROOT / "docs" / "how-to" / "clients.md", "html")
+    content = example.replace("https://recs.example", url).replace("slp_…", keys["public"])
+    (folder / "guide.html").write_text(content)
+    page = browser.new_page()
+    page.goto(f"{shop}/guide.html")
+    page.locator("#slate li").nth(2).click()
+    user = page.evaluate("localStorage.getItem('shortlist-visitor')")
+    page.close()
+    wait_for(lambda: len(stored(recommendations, user)) == 1, "the click")

@@ -11,11 +11,13 @@ export type RecommendRequest = Given<RecommendBody>;
 export type PageRequest = Given<PageBody>;
 /** An item of a given list: its id, or its id with what is known of it at this moment. */
 export type GivenItem = Id | { item: Id; [field: string]: unknown };
-export type RankRequest = Pick<RecommendRequest, "user" | "history" | "context" | "weights">;
+export type RankRequest = Pick<RecommendRequest, "user" | "history" | "context" | "weights" | "combine" | "after">;
 export interface SimilarRequest { n?: number; /** One source instead of the usual order, such as `together`. */ by?: string }
 
 /** A slate; each item also has the slate's id and its place. */
 export type Slate = Omit<RecommendAnswer, "items"> & { items: ShownItem[] };
+/** A given list in order; it has no guard-rails, because every item comes back. */
+export type Ranking = Omit<Slate, "guard_rails">;
 export type Row = Omit<RowAnswer, "items"> & { items: ShownItem[] };
 export type Page = Omit<PageAnswer, "rows"> & { rows: Row[] };
 
@@ -65,8 +67,8 @@ export class ShortlistClient {
   }
 
   /** A given list of items in the best order for a user; every item comes back. */
-  async rank(items: readonly GivenItem[], request: RankRequest = {}, options: RequestOptions = {}): Promise<Slate> {
-    return this.shown((await this.post("/v1/rank", { ...this.aboutUser(request), items }, options)) as RecommendAnswer);
+  async rank(items: readonly GivenItem[], request: RankRequest = {}, options: RequestOptions = {}): Promise<Ranking> {
+    return this.shown((await this.post("/v1/rank", { ...this.aboutUser(request), items }, options)) as Omit<RecommendAnswer, "guard_rails">);
   }
 
   /** Items similar to one. */

@@ -1,5 +1,5 @@
 export { ShortlistClient } from "./client.js";
-export type { ClientOptions, GivenItem, Page, PageRequest, RankRequest, RecommendRequest, Row, SimilarRequest, Slate, TrackOptions } from "./client.js";
+export type { ClientOptions, GivenItem, Page, PageRequest, Ranking, RankRequest, RecommendRequest, Row, SimilarRequest, Slate, TrackOptions } from "./client.js";
 export { ApiError, parseAnswer } from "./errors.js";
 export type { OnError } from "./events.js";
 export { randomId, visitorId } from "./ids.js";

@@ -70,6 +70,8 @@ class RankRequest(TypedDict, total=False):
     history: list[Id] | None
     context: dict[str, Any] | None
     weights: dict[str, float] | None
+    combine: str | None
+    after: Id | None
 
 
 class RecommendRequest(TypedDict, total=False):

@@ -79,7 +79,9 @@ def add(app: FastAPI, service: Service) -> None:
 
     @app.get("/page/{name:path}", include_in_schema=False)
     async def part(name: str) -> Response:
-        if name not in {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.suffix in FILES}:
+        if name not in {
+            path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.suffix in FILES
+        }:
             return failure("no such file", 404)
         return FileResponse(PAGE / name)
 
