@@ -8,7 +8,7 @@ WORKERS := -n 3 --dist worksteal --durations=20
 # three workers on two cores, because tests also wait for servers; each uses one thread of every library, and none spins while it waits
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: demo test test-full check coverage lint programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -28,10 +28,20 @@ demo: $(VENV)/.installed
 	$(BIN)/shortlist demo movies --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,)
 
 lint: $(VENV)/.tested
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks clients
+	$(BIN)/ruff format --check src tests benchmarks clients
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# the OpenAPI document of the server, the types of the TypeScript client, and its copy for the page
+clients: $(VENV)/.tested clients/typescript/node_modules/.installed
+	$(BIN)/python clients/openapi.py
+	cd clients/typescript && npm run --silent types && npm run --silent build && npm run --silent vendor
+
+clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing; run: sudo apt-get install -y npm"; exit 1; }
+	cd clients/typescript && npm ci --no-audit --no-fund
+	@touch $@
 
 # Debian packages that some tests need: name of a file of the package, then the packages
 programs:
@@ -55,7 +65,7 @@ warm: $(VENV)/.tested
 test: $(VENV)/.tested programs
 	$(MAKE) -j2 lint warm
 	$(THREADS) $(BIN)/pytest $(WORKERS)
-	@if ls tests/page/*.test.js >/dev/null 2>&1 && command -v node >/dev/null; then node --test tests/page/*.test.js; fi
+	@if command -v node >/dev/null; then node --test tests/page/*.test.js tests/clients/*.test.js; fi
 
 # the tests in their long form: 50 kills under load, published data sets, full-size simulations
 test-full:

@@ -16,7 +16,7 @@ import pytest
 
 from support.paths import ROOT
 
-FOLDERS = ("src/shortlist", "tests")
+FOLDERS = ("src/shortlist", "tests", "clients/python")
 FILE_LINES, FUNCTION_LINES, PARAMETERS = 400, 60, 7
 LONG = "# long:"  # in the body of a function over the limit, followed by the reason
 MANY = re.compile("noqa:.*PLR0913")  # on the line of a function with more parameters, with the reason

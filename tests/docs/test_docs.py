@@ -16,7 +16,7 @@ from support.shell import code_blocks
 
 DOCS = ROOT / "docs"
 # Pages whose blocks are run by a test of their own, with fixtures.
-TESTED_ELSEWHERE = {"first-hour.md", "own-ranker.md", "own-retriever.md"}
+TESTED_ELSEWHERE = {"clients.md", "first-hour.md", "own-ranker.md", "own-retriever.md"}
 # Pages that a hook of the site writes; the strict build checks links to them.
 GENERATED = ("command-line.md", "deploy.md")
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

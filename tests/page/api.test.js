@@ -1,65 +1,31 @@
-// Requests and errors of the page.
+// How the page uses the client.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ApiError, address, call, once, onKeyNeeded, parseAnswer } from "../../src/shortlist/serve/page/api.js";
+import { makeClient, onKeyNeeded, once } from "../../src/shortlist/serve/page/api.js";
 
-const answer = (status, text) => ({ status, text: async () => text });
+const answering = (status, text, sent = []) => async (address, init) => { sent.push([address, init]); return new Response(text, { status }); };
 
-test("an answer in JSON is returned", () => {
-  assert.deepEqual(parseAnswer(200, '{"items": [1]}'), { items: [1] });
+test("requests go to where the page comes from, so that a path prefix is kept", async () => {
+  for (const base of ["https://shop.example/recs/", "https://shop.example/recs/index.html#try"]) {
+    const sent = [];
+    await makeClient(base, null, answering(200, "{}", sent)).request({ method: "GET", path: "/v1/project" });
+    assert.equal(sent[0][0], "https://shop.example/recs/v1/project");
+    assert.deepEqual(sent[0][1].headers, {});
+  }
 });
 
-test("an error has the server's sentence, status and field", () => {
-  assert.throws(() => parseAnswer(422, '{"error": "n must be a whole number", "field": "n"}'), (error) => {
-    assert.ok(error instanceof ApiError);
-    assert.equal(error.message, "n must be a whole number");
-    assert.deepEqual([error.status, error.field], [422, "n"]);
-    return true;
-  });
-});
-
-for (const text of ["Internal Server Error", "", "<html>502</html>"]) {
-  test(`an answer that is no JSON is reported with its status: ${JSON.stringify(text)}`, () => {
-    assert.throws(() => parseAnswer(500, text), /The server answered 500 without an explanation/);
-  });
-}
-
-test("a success that is no JSON is an error, too", () => {
-  assert.throws(() => parseAnswer(200, "<html></html>"), /answered 200/);
-});
-
-test("paths are relative to the page, so that a prefix is kept", () => {
-  assert.equal(address("/v1/recommend"), "v1/recommend");
-  assert.equal(new URL(address("/v1/recommend"), "https://shop.example/recs/").pathname, "/recs/v1/recommend");
-});
-
-test("a body is posted as JSON with the key", async () => {
+test("the key that was entered is sent", async () => {
   const sent = [];
-  const send = async (path, options) => { sent.push([path, options]); return answer(200, "{}"); };
-  await call("/v1/events", { events: [] }, { send, key: "sl_1" });
-  const [path, options] = sent[0];
-  assert.equal(path, "v1/events");
-  assert.equal(options.method, "POST");
-  assert.equal(options.headers.Authorization, "Bearer sl_1");
-  assert.deepEqual(JSON.parse(options.body), { events: [] });
-});
-
-test("without a body and a key it is a plain GET", async () => {
-  const sent = [];
-  await call("/v1/project", undefined, { send: async (path, options) => { sent.push(options); return answer(200, "{}"); }, key: null });
-  assert.deepEqual(sent[0], { headers: {} });
+  await makeClient("https://shop.example/", "sl_1", answering(200, '{"accepted": 1, "repeated": 0}', sent)).send([{ user: "u", item: "i", kind: "play" }]);
+  assert.equal(sent[0][1].headers.Authorization, "Bearer sl_1");
 });
 
 test("401 asks for a key", async () => {
   let asked = 0;
   onKeyNeeded(() => { asked += 1; });
-  await assert.rejects(call("/v1/project", undefined, { send: async () => answer(401, '{"error": "a key is needed"}'), key: null }), /a key is needed/);
+  const locked = makeClient("https://shop.example/", null, answering(401, '{"error": "a key is needed", "field": null}'));
+  await assert.rejects(locked.request({ method: "GET", path: "/v1/project" }), /a key is needed/);
   assert.equal(asked, 1);
-});
-
-test("a server that cannot be reached is reported in a sentence", async () => {
-  const send = async () => { throw new TypeError("Failed to fetch"); };
-  await assert.rejects(call("/v1/project", undefined, { send, key: null }), /cannot be reached/);
 });
 
 test("once: callers share one load, and an error is tried again", async () => {

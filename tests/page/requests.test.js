@@ -1,7 +1,7 @@
 // Bodies of requests.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { eventsOf, feedRequest, similarPath, slateRequest, usualContext, viewRequest } from "../../src/shortlist/serve/page/requests.js";
+import { eventsOf, feedRequest, similarRequest, slateRequest, usualContext, viewRequest } from "../../src/shortlist/serve/page/requests.js";
 
 test("a slate request has weights and strengths", () => {
   const settings = { weights: { play: 2 }, diversity: 0.5, freshness: 1 };
@@ -17,13 +17,13 @@ test("a view sends a context only where there is one", () => {
 
 test("events: actions that the log has no kind for are left out, values and slates are sent where given", () => {
   const viewer = { user: "u1", context: { device: "tv" }, actions: { click: "view_item", watch: "watch" } };
-  assert.deepEqual(eventsOf(viewer, "i1", "s1", [["click"], ["watch", 30], ["like"]]), [
+  assert.deepEqual(eventsOf(viewer, { item: "i1", slate_id: "s1" }, [["click"], ["watch", 30], ["like"]]), [
     { user: "u1", item: "i1", kind: "view_item", slate_id: "s1", context: { device: "tv" } },
     { user: "u1", item: "i1", kind: "watch", value: 30, slate_id: "s1", context: { device: "tv" } },
   ]);
   const buyer = { user: "u1", context: {}, actions: { click: "event", buy: "event" } };
-  assert.deepEqual(eventsOf(buyer, "i1", "", [["click", null]]), [{ user: "u1", item: "i1", kind: "event" }]);
-  assert.deepEqual(eventsOf(buyer, "i1", "", [["click"], ["buy", 2]]), [{ user: "u1", item: "i1", kind: "event", value: 2 }]);
+  assert.deepEqual(eventsOf(buyer, { item: "i1" }, [["click", null]]), [{ user: "u1", item: "i1", kind: "event" }]);
+  assert.deepEqual(eventsOf(buyer, { item: "i1" }, [["click"], ["buy", 2]]), [{ user: "u1", item: "i1", kind: "event", value: 2 }]);
 });
 
 test("the next part of a feed excludes what is shown", () => {
@@ -31,7 +31,7 @@ test("the next part of a feed excludes what is shown", () => {
   assert.deepEqual(feedRequest(["a", 7]), { n: 8, filters: { items: { none: ["a", 7] } } });
 });
 
-test("an id of an address is encoded, and a source is named where the project has it", () => {
-  assert.equal(similarPath("shop/7 é", 8, "together", ["als", "together"]), "/v1/items/shop%2F7%20%C3%A9/similar?n=8&by=together");
-  assert.equal(similarPath("a", 8, "together", ["als"]), "/v1/items/a/similar?n=8");
+test("similar items: a source is named where the project has it", () => {
+  assert.deepEqual(similarRequest(8, "together", ["als", "together"]), { n: 8, by: "together" });
+  assert.deepEqual(similarRequest(8, "together", ["als"]), { n: 8 });
 });

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
+from support.http import call
+from support.paths import ROOT
 from support.servers import Server
 from support.sizes import size
+
+
+def test_the_document_of_the_repository_is_the_servers(server: Server) -> None:
+    """The interface changes where its document does, and clients see the change."""
+    served = call(f"{server.url}/openapi.json")[1]
+    kept = json.loads((ROOT / "docs" / "reference" / "openapi.json").read_text(encoding="utf-8"))
+    served["info"]["title"] = kept["info"]["title"]  # it names the project
+    assert served == kept, "the interface has changed; if that is intended, write it anew: make clients"
 
 
 def test_responses_conform_to_the_openapi_schema(server: Server) -> None:

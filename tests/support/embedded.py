@@ -11,6 +11,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server as Granian
 
 from shortlist.serve.app import make_app
+from shortlist.serve.settings import ServerSettings
 from support.servers import free_port, wait_until_healthy
 
 
@@ -25,12 +26,12 @@ class EmbeddedServer:
         Address of the server, without a trailing slash.
     """
 
-    def __init__(self, bundle: Path, store: Path | str) -> None:
+    def __init__(self, bundle: Path, store: Path | str, settings: ServerSettings | None = None) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         log = logging.getLogger("shortlist")
         before = log.handlers[:], log.propagate, log.level
-        app = make_app(bundle, store)
+        app = make_app(bundle, store, settings)
         for handler in set(log.handlers) - set(
             before[0]
         ):  # this process is no server: other tests read its logs

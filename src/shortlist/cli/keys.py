@@ -19,7 +19,9 @@ def add_key(
     ],
     scopes: Annotated[
         str,
-        typer.Option(help="What the key may do: recommend, events, admin, metrics; separated by commas."),
+        typer.Option(
+            help="What the key may do: recommend, events, admin, metrics; separated by commas. public: for pages in browsers."
+        ),
     ] = "recommend,events",
     rate: Annotated[float, typer.Option(help="Maximum number of requests per second.")] = 100.0,
     store: StoreOption = None,
@@ -32,6 +34,8 @@ def add_key(
     )
     print_text(secret, "bold")
     print_text("Save it now; it is not shown again. Send it as Authorization: Bearer …", "dim")
+    if "public" in scopes:
+        print_text("Pages may contain it: it can only send events and ask for slates.", "dim")
 
 
 @keys_app.command("list")

@@ -30,20 +30,8 @@ from shortlist.serve.middleware.fast_path import FastPath, recommend_route
 from shortlist.serve.middleware.guard import Guard
 from shortlist.serve.middleware.paths import EncodedPaths
 from shortlist.serve.middleware.prefix import PathPrefix
-from shortlist.serve.routes import (
-    catalogue,
-    docs,
-    events,
-    items,
-    live,
-    models,
-    operations,
-    page,
-    people,
-    rank,
-    recommend,
-    users,
-)
+from shortlist.serve.openapi import SUMMARY, add_routes
+from shortlist.serve.routes import docs
 from shortlist.serve.service import make_service
 from shortlist.serve.settings import ServerSettings
 from shortlist.store.event_store import path_beside
@@ -87,7 +75,7 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
     app = FastAPI(
         title=f"Shortlist · {service.live.serving.recommender.project.name}",
         version=__version__,
-        summary="Recommendations, live events and similar items.",
+        summary=SUMMARY,
         lifespan=lifespan,
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         redirect_slashes=not settings.root_path,  # redirects would lead to addresses without the prefix
@@ -97,8 +85,7 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
     app.state.service = service
     _release_memory()
     add_error_handlers(app, service.without_folder)
-    for routes in (recommend, rank, events, operations, items, users, people, models, page, catalogue, live):
-        routes.add(app, service)
+    add_routes(app, service)
     docs.add(app)
     app.add_middleware(FastPath, service=service, route=recommend_route(app))
     app.add_middleware(

@@ -2,6 +2,9 @@
 
 A key is 256 random bits, shown once when it is made; the store keeps its SHA-256 only (a key of that entropy needs no
 salt and no slow hash). Every comparison takes the same time. Each key has scopes and a rate.
+
+A **public** key is part of a page or an application that its users can read, so it is no secret. `PUBLIC_ROUTES` is all that it
+may do. Its prefix differs, so that clients and servers can tell the two kinds apart without asking.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from dataclasses import dataclass, field, replace
@@ -24,8 +28,17 @@ SCOPES = {
     "events": "sending events",
     "admin": "changing items and models, erasing and exporting people, timing, the reasons why something is not shown",
     "metrics": "Prometheus",
+    "public": "for pages in browsers: sending events, recommendations, pages, similar items and ranked lists; no other scope with it",
 }
-PREFIX = "sl_"
+PUBLIC = "public"
+PREFIX, PUBLIC_PREFIX = "sl_", "slp_"
+PUBLIC_ROUTES = frozenset(
+    {("POST", "/v1/events"), ("POST", "/v1/recommend"), ("POST", "/v1/page"), ("POST", "/v1/rank")}
+)
+"""What a public key may ask for, beside the similar items of an item."""
+SIMILAR = re.compile(r"/v1/items/.+/similar")
+PUBLIC_BODY = 65_536
+"""Bytes of a body that comes with a public key at most: as much as browsers send when a page is closed."""
 
 
 @dataclass
@@ -40,6 +53,18 @@ class Key:
     revoked: int | None = None
     left: float = field(default=0.0)
     at: float = field(default=0.0)
+
+    @property
+    def public(self) -> bool:
+        """Whether the key is no secret."""
+        return PUBLIC in self.scopes
+
+    def allows(self, method: str, path: str, wanted: str) -> bool:
+        """Whether the key may make a request, which needs the scope `wanted`."""
+        if not self.public:
+            return wanted in self.scopes
+        asked = (method, path) in PUBLIC_ROUTES or (method == "GET" and SIMILAR.fullmatch(path) is not None)
+        return asked and wanted in {"recommend", "events"}
 
     def take(self, now: float) -> bool:
         """Take one request from the key's token bucket. False where it is empty."""
@@ -61,9 +86,15 @@ def make_key(store: EventStore, name: str, scopes: list[str], rate: float) -> st
             )
     if not scopes:
         raise ShortlistError(f"a key needs at least one scope of: {', '.join(SCOPES)}", field="scopes")
+    if PUBLIC in scopes and len(set(scopes)) > 1:
+        raise ShortlistError(
+            "a public key can be read by everyone, so it has no other scope; make a second key for: "
+            + ", ".join(sorted(set(scopes) - {PUBLIC})),
+            field="scopes",
+        )
     if not 0 < rate <= 1e6:
         raise ShortlistError(f"the rate is requests a second, above 0, and is {rate:g}", field="rate")
-    secret = PREFIX + secrets.token_urlsafe(32)
+    secret = (PUBLIC_PREFIX if PUBLIC in scopes else PREFIX) + secrets.token_urlsafe(32)
     with store.writing() as connection:
         if connection.scalar(select(keys.c.name).where(keys.c.name == name)) is not None:
             raise ShortlistError(

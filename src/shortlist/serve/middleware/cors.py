@@ -27,7 +27,7 @@ class AllowedOrigins(CORSMiddleware):
             allow_origins=origins,
             allow_methods=("GET", "POST", "PUT", "DELETE"),
             allow_headers=("authorization", "content-type", "x-request-id"),
-            expose_headers=("x-request-id",),
+            expose_headers=("retry-after", "x-request-id"),
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from shortlist.serve.keys import Key, Keyring
+from shortlist.serve.keys import PUBLIC_BODY, Key, Keyring
 from shortlist.serve.middleware.asgi import App, Message, Receive, Scope, Send
 from shortlist.serve.middleware.origin import SAFE, OriginPolicy
 from shortlist.serve.middleware.unfinished import Unfinished
@@ -37,6 +37,9 @@ NO_ADMIN = (
     "models cannot be changed while the server has no keys: make one with `shortlist keys add NAME --scopes admin`, or "
     "start the server with --admin-without-key"
 )
+ONLY_PUBLIC = (
+    "a public key may only send events and ask for recommendations, pages, similar items and ranked lists"
+)
 ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -50,6 +53,10 @@ faults = logging.getLogger("shortlist.faults")
 
 class TooLargeError(Exception):
     """The body of a request is larger than allowed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class TooSlowError(Exception):
@@ -118,9 +125,10 @@ class Guard:
                 await exchange.refuse(refusal)
             else:
                 scope["key"] = key.name if key is not None else "anybody"
+                exchange.limit = _largest_body(key)
                 await self.app(scope, exchange.receive, exchange.send)
-        except TooLargeError:
-            await exchange.refuse(Refusal(413, f"the body is larger than {MAX_BODY:,} bytes"))
+        except TooLargeError as error:
+            await exchange.refuse(_too_large(error.limit))
         except TooSlowError as error:
             sentence = f"the body did not arrive within {error.seconds:g} seconds"
             await exchange.refuse(Refusal(408, sentence, ((b"connection", b"close"),)))
@@ -141,17 +149,9 @@ class Guard:
 
     def _check(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[Refusal | None, Key | None]:
         """Whether a request is refused, and the key it came with."""
-        refusal = self._origin_refusal(scope, headers)
+        refusal = self._origin_refusal(scope, headers) or self._body_refusal(scope, headers)
         if refusal is not None:
             return refusal, None
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY:
-            return Refusal(413, f"the body is larger than {MAX_BODY:,} bytes"), None
-        changes = scope["method"] in {"POST", "PUT", "PATCH"}
-        if changes or length != b"0" or b"transfer-encoding" in headers:
-            kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-            if kind != b"application/json":
-                return Refusal(415, "the body must be JSON, sent as Content-Type: application/json"), None
         wanted = required_scope(scope["method"], scope["path"], scope["query_string"])
         if wanted is None:
             return None, None
@@ -160,17 +160,50 @@ class Guard:
             if admin and not self.settings.admin_without_key:
                 return Refusal(403, NO_ADMIN), None
             return None, None
-        kind, _, secret = headers.get(b"authorization", b"").partition(b" ")
-        key = self.keyring.find(secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
+        key = self._key(scope, headers)
         if key is None:
             sentence = "a key is needed: send Authorization: Bearer <key>; `shortlist keys add` makes one"
             return Refusal(401, sentence, ((b"www-authenticate", b"Bearer"),)), None
-        if wanted not in key.scopes:
-            return Refusal(403, f"this key lacks a scope: the request needs {wanted}"), key
+        return self._key_refusal(key, wanted, scope, headers), key
+
+    def _body_refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:
+        """Refuse a body that is too large by its own account, or of another type than JSON."""
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MAX_BODY:
+            return _too_large(MAX_BODY)
+        changes = scope["method"] in {"POST", "PUT", "PATCH"}
+        if changes or length != b"0" or b"transfer-encoding" in headers:
+            kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if kind == b"text/plain" and self.keyring.locked and beacon_key(scope):
+                _declare_json(scope)
+            elif kind != b"application/json":
+                return Refusal(415, "the body must be JSON, sent as Content-Type: application/json")
+        return None
+
+    def _key_refusal(
+        self, key: Key, wanted: str, scope: Scope, headers: dict[bytes, bytes]
+    ) -> Refusal | None:
+        """Refuse what a key may not do, and what exceeds its limits."""
+        if not key.allows(scope["method"], scope["path"], wanted):
+            lacking = f"this key lacks a scope: the request needs {wanted}"
+            return Refusal(403, ONLY_PUBLIC if key.public else lacking)
+        fault = self.policy.change_fault(headers) if key.public else None  # reading requests, too
+        if fault is not None:
+            return Refusal(403, fault)
+        if int(headers.get(b"content-length", b"0")) > _largest_body(key):
+            return _too_large(_largest_body(key))
         if not key.take(time.monotonic()):
             sentence = f"more than {key.rate:g} requests a second with this key"
-            return Refusal(429, sentence, ((b"retry-after", b"1"),)), key
-        return None, key
+            return Refusal(429, sentence, ((b"retry-after", b"1"),))
+        return None
+
+    def _key(self, scope: Scope, headers: dict[bytes, bytes]) -> Key | None:
+        """Find the key of a request. Only a public key may be in an address, because addresses are written to logs."""
+        kind, _, secret = headers.get(b"authorization", b"").partition(b" ")
+        if kind:
+            return self.keyring.find(secret.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
+        key = self.keyring.find(beacon_key(scope))
+        return key if key is not None and key.public else None
 
     def _origin_refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:
         """Refuse a request to a foreign host name, and a change by a page of another origin."""
@@ -221,6 +254,7 @@ class _Exchange:
         given = self.headers.get(b"x-request-id", b"")
         self.request_id = given if ID.fullmatch(given) else uuid.uuid4().hex.encode()
         self.status, self.begun = 500, False
+        self.limit = MAX_BODY
         self._received, self._complete = 0, False
         self._broken: TooLargeError | TooSlowError | None = None
 
@@ -239,8 +273,8 @@ class _Exchange:
         finally:
             self._unfinished.leave()
         self._received += len(message.get("body", b""))
-        if self._received > MAX_BODY:
-            self._broken = TooLargeError()
+        if self._received > self.limit:
+            self._broken = TooLargeError(self.limit)
             raise self._broken
         self._complete = not message.get("more_body", False)
         return message
@@ -279,6 +313,31 @@ class _Exchange:
             return
         finally:
             self._unfinished.leave()
+
+
+def beacon_key(scope: Scope) -> str:
+    """Return the key in the address of a request that sends events; empty where there is none.
+
+    `navigator.sendBeacon`, by which a page sends its last events while it is closed, can set no headers.
+    """
+    if scope["path"] != "/v1/events" or scope["method"] != "POST":
+        return ""
+    given = parse_qsl(scope["query_string"].decode("latin-1"))
+    return next((value for name, value in given if name == "key"), "")
+
+
+def _declare_json(scope: Scope) -> None:
+    """Take a body of plain text as JSON: a browser sends other types to another origin only after a preflight."""
+    others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    scope["headers"] = [*others, (b"content-type", b"application/json")]
+
+
+def _largest_body(key: Key | None) -> int:
+    return PUBLIC_BODY if key is not None and key.public else MAX_BODY
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, f"the body is larger than {limit:,} bytes")
 
 
 async def _answer(send: Send, refusal: Refusal) -> None:

@@ -1,28 +1,5 @@
-// The only place that talks to the server: one way to send a request, one way to report an error.
-
-// An error with the server's sentence, the HTTP status and, if the server names it, the field.
-export class ApiError extends Error {
-  constructor(message, status, field = null) {
-    super(message);
-    this.name = "ApiError";
-    this.status = status;
-    this.field = field;
-  }
-}
-
-// Read an answer. The text need not be JSON: a proxy or a broken server may send anything.
-export function parseAnswer(status, text) {
-  let data = null;
-  try { data = JSON.parse(text); } catch { data = null; }
-  if (status >= 200 && status < 300 && data !== null) return data;
-  if (data !== null && data.error) throw new ApiError(data.error, status, data.field ?? null);
-  throw new ApiError(`The server answered ${status} without an explanation. Its log names the reason.`, status);
-}
-
-// The address of an API path, relative to the page, so that the page also works behind a path prefix.
-export function address(path) {
-  return path.replace(/^\//, "");
-}
+// The client by which the page talks to its server, and what several views load.
+import { ShortlistClient } from "./client/index.js";
 
 const waiting = { onKeyNeeded: () => {} };
 
@@ -31,18 +8,21 @@ export function onKeyNeeded(run) {
   waiting.onKeyNeeded = run;
 }
 
-// GET a path, or POST a body to it as JSON; returns the parsed answer or throws `ApiError`.
-export async function call(path, body, { send = fetch, key = sessionStorage.getItem("key") } = {}) {
-  const headers = key ? { Authorization: `Bearer ${key}` } : {};
-  const options = body === undefined ? { headers } : {
-    method: "POST",
-    headers: { ...headers, "Content-Type": "application/json" },
-    body: JSON.stringify(body),
+// A client of the server that the page at `base` comes from, also behind a path prefix.
+export function makeClient(base, key, send = (...given) => fetch(...given)) {
+  const noticing = async (...given) => {
+    const answer = await send(...given);
+    if (answer.status === 401) waiting.onKeyNeeded();
+    return answer;
   };
-  let answer;
-  try { answer = await send(address(path), options); } catch { throw new ApiError("The server cannot be reached.", 0); }
-  if (answer.status === 401) waiting.onKeyNeeded();
-  return parseAnswer(answer.status, await answer.text());
+  return new ShortlistClient({ url: new URL(".", base).href, key: key ?? undefined, fetch: noticing });
+}
+
+export const client = makeClient(globalThis.document?.baseURI ?? "http://localhost/", globalThis.sessionStorage?.getItem("key"));
+
+// GET a path, or POST a body to it as JSON: requests that only the page makes.
+export function call(path, body) {
+  return client.request(body === undefined ? { method: "GET", path } : { method: "POST", path, body });
 }
 
 // A function that calls `load` once, however often and by whomever it is called; after an error it loads again.

@@ -57,7 +57,7 @@ function line(shop, item, one) {
 }
 
 async function buy({ product, basket }) {
-  for (const [item, one] of basket.items) await product.record(item, one.slate, ["buy", one.value]);
+  for (const [item, one] of basket.items) await product.record({ item, slate_id: one.slate }, ["buy", one.value]);
   product.say(`Bought: ${basket.titles.join(", ")}`);
   basket.clear();
   shown.opened = false;

@@ -1,10 +1,9 @@
 // The tab "Catalogue": search, and all that is known of one item.
-import { call, loadProject } from "./api.js";
+import { call, client, loadProject } from "./api.js";
 import { art } from "./art.js";
 import { table } from "./charts.js";
 import { $, element } from "./dom.js";
 import { money, shown } from "./format.js";
-import { similarPath } from "./requests.js";
 
 const PAUSE = 150;  // ms without a key before a search
 let turn = 0;
@@ -42,9 +41,9 @@ async function search() {
 async function show(id) {
   const place = $("item");
   try {
-    const [known, similar] = await Promise.all([call(`/v1/items/${encodeURIComponent(id)}`), call(similarPath(id, 12, "", []))]);
+    const [known, similar] = await Promise.all([call(`/v1/items/${encodeURIComponent(id)}`), client.similar(id, { n: 12 })]);
     const near = element("div", "neighbours");
-    near.append(...similar.items.map((row) => {
+    near.append(...similar.map((row) => {
       const button = element("button", "", row.title);
       button.type = "button";
       button.addEventListener("click", () => show(row.item));
@@ -62,6 +61,6 @@ async function show(id) {
       const known = Object.entries(values).map(([name, value]) => [name, shown(value)]).filter(([, text]) => text !== null);
       table(box, ["", ""], known, "nothing is known");
     }
-    place.append(element("h4", "", "Similar items"), similar.items.length ? near : element("p", "quiet", "none yet: it has no events together with other items"));
+    place.append(element("h4", "", "Similar items"), similar.length ? near : element("p", "quiet", "none yet: it has no events together with other items"));
   } catch (error) { place.replaceChildren(element("p", "", error.message)); }
 }

@@ -1,5 +1,5 @@
 // The product tab: the page as a person would see it. A `Product` holds who looks and what every view needs.
-import { call, loadPeople, loadProject } from "./api.js";
+import { client, loadPeople, loadProject } from "./api.js";
 import { art } from "./art.js";
 import { $, actionButton, element, option } from "./dom.js";
 import { pickPerson } from "./person_picker.js";
@@ -28,11 +28,11 @@ export class Product {
   // Whether the log has a kind of event for an action.
   can(action) { return action in this.project.actions; }
 
-  // Send what the user did, as the product would: pairs of an action and a value.
-  async record(item, slate, ...done) {
+  // Store what the user did with an item of a slate, as the product would: pairs of an action and a value.
+  async record(row, ...done) {
     const { user, context, project: { actions } } = this;
-    const events = eventsOf({ user, context, actions }, item, slate, done);
-    if (events.length) await call("/v1/events", { events });
+    const events = eventsOf({ user, context, actions }, row, done);
+    if (events.length) await client.send(events);
   }
 
   // The picture of an item. `facts`: as the server describes it, if it is known.

@@ -17,16 +17,16 @@ export function viewRequest(user, context, more) {
   return request;
 }
 
-// Events of one item, as the product would send them. `actions`: action → kind of event. `done`: [action, value] pairs; actions
+// Events of an item as a slate has it, as the product would send them. `actions`: action → kind of event. `done`: [action, value] pairs; actions
 // that the log has no kind for are left out, and of two actions with one kind the last is sent.
-export function eventsOf({ user, context, actions }, item, slate, done) {
+export function eventsOf({ user, context, actions }, { item, slate_id }, done) {
   const events = new Map();
   for (const [action, value] of done) {
     const kind = actions[action];
     if (kind === undefined) continue;
     const event = { user, item, kind };
     if (value !== undefined && value !== null) event.value = value;
-    if (slate) event.slate_id = slate;
+    if (slate_id) event.slate_id = slate_id;
     if (Object.keys(context).length) event.context = context;
     events.set(kind, event);
   }
@@ -38,8 +38,7 @@ export function feedRequest(shown, n = 8) {
   return shown.length ? { n, filters: { items: { none: shown } } } : { n };
 }
 
-// Items similar to one, by a source if the project has it.
-export function similarPath(item, n, source, sources) {
-  const by = sources.includes(source) ? `&by=${source}` : "";
-  return `/v1/items/${encodeURIComponent(item)}/similar?n=${n}${by}`;
+// A request for similar items, by a source if the project has it.
+export function similarRequest(n, source, sources) {
+  return sources.includes(source) ? { n, by: source } : { n };
 }

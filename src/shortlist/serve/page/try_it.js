@@ -1,5 +1,5 @@
 // The tab "Try it": a slate with reasons and predictions, and sliders for the weights.
-import { call, loadFacts, loadPeople, loadProject } from "./api.js";
+import { call, client, loadFacts, loadPeople, loadProject } from "./api.js";
 import { art } from "./art.js";
 import { $, element, texts, itemButton } from "./dom.js";
 import { money, prediction } from "./format.js";
@@ -37,7 +37,7 @@ async function refresh() {
   $("error").hidden = true;
   const started = performance.now();
   try {
-    const slate = await call("/v1/recommend", request());
+    const slate = await client.recommend(request());
     if (mine !== tab.turn) return;  // a later request has begun
     const took = (performance.now() - started).toFixed(0);
     const [facts, past] = await Promise.all([loadFacts(slate.items), call(`/v1/users/${encodeURIComponent(tab.user)}/history`)]);
@@ -71,9 +71,8 @@ function card(row, facts) {
 }
 
 async function choose(row) {
-  const event = { user: tab.user, item: row.item, kind: tab.project.choose };
-  if (tab.project.choose_value !== null) event.value = tab.project.choose_value;
-  await call("/v1/events", { events: [event] });
+  const { choose: kind, choose_value: value } = tab.project;
+  await client.send([client.event(kind, row, { user: tab.user, value })]);
   await refresh();
 }
 

@@ -1,5 +1,5 @@
 // The view of a video service: an endless feed, and a video with what comes next.
-import { call, loadFacts } from "./api.js";
+import { client, loadFacts } from "./api.js";
 import { element, itemButton } from "./dom.js";
 import { Feed } from "./feed.js";
 import { clock } from "./format.js";
@@ -16,10 +16,10 @@ export async function feedView(product) {
     if (seen.some((one) => one.isIntersecting)) load();
   }, { rootMargin: "300px" });
   const feed = present = new Feed({
-    load: (shown) => call("/v1/recommend", product.request(feedRequest(shown))),
+    load: (shown) => client.recommend(product.request(feedRequest(shown))),
     draw: async (slate) => {
       const facts = await loadFacts(slate.items);
-      list.append(...slate.items.map((row) => clip(product, row, facts.get(row.item), slate.slate_id)));
+      list.append(...slate.items.map((row) => clip(product, row, facts.get(row.item))));
     },
     watch: () => { if (list.isConnected) observer.observe(end); },
     unwatch: () => observer.unobserve(end),
@@ -31,9 +31,9 @@ export async function feedView(product) {
   await feed.more();
 }
 
-function clip(product, row, facts, slate, className = "") {
+function clip(product, row, facts, className = "") {
   const item = element("li", `clip ${className}`);
-  const button = itemButton(row.item, `Watch ${row.title}`, () => watch(product, row, facts, slate), product.say);
+  const button = itemButton(row.item, `Watch ${row.title}`, () => watch(product, row, facts), product.say);
   const art = product.art(row, facts, "wide");
   if (facts?.facts.length) art.append(element("span", "time", clock(facts.facts.length)));
   const line = [facts?.facts.channel ?? facts?.tags[0], row.reason].filter(Boolean).join(" · ");
@@ -42,17 +42,17 @@ function clip(product, row, facts, slate, className = "") {
   return item;
 }
 
-async function watch(product, row, facts, slate) {
-  await product.record(row.item, slate, ["click"], ["watch", facts?.facts.length ?? product.project.choose_value]);
-  const next = await call("/v1/recommend", product.request({ n: 6, after: row.item }));
+async function watch(product, row, facts) {
+  await product.record(row, ["click"], ["watch", facts?.facts.length ?? product.project.choose_value]);
+  const next = await client.recommend(product.request({ n: 6, after: row.item }));
   const about = await loadFacts(next.items);
   const page = element("div", "watching"), main = element("section"), side = element("section");
   const screen = product.art(row, facts, "screen"), sign = element("span", "sign", "▶");
   sign.setAttribute("aria-hidden", "true");
   screen.append(sign);
-  main.append(screen, element("h2", "", row.title), element("p", "quiet", (facts?.tags ?? []).join(" · ")), buttons(product, row, slate));
+  main.append(screen, element("h2", "", row.title), element("p", "quiet", (facts?.tags ?? []).join(" · ")), buttons(product, row));
   const list = element("ol", "next");
-  list.append(...next.items.map((one) => clip(product, one, about.get(one.item), next.slate_id, "small")));
+  list.append(...next.items.map((one) => clip(product, one, about.get(one.item), "small")));
   side.append(element("h2", "", "Up next"), list);
   page.append(main, side);
   present?.end();
@@ -61,12 +61,12 @@ async function watch(product, row, facts, slate) {
   screen.scrollIntoView({ block: "center" });
 }
 
-function buttons(product, row, slate) {
+function buttons(product, row) {
   const bar = element("div", "buttons");
   const answers = { like: ["Like", "You will see more like it."], dismiss: ["Not interested", "You will see less like it."] };
   for (const [kind, [label, said]] of Object.entries(answers)) {
     if (!product.can(kind)) continue;
-    bar.append(product.button(label, "", async () => { await product.record(row.item, slate, [kind]); product.say(said); }));
+    bar.append(product.button(label, "", async () => { await product.record(row, [kind]); product.say(said); }));
   }
   bar.append(product.button("Back to the feed", "", product.show));
   return bar;

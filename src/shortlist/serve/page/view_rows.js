@@ -1,5 +1,5 @@
 // Pages of rows: posters (films), and icons with a button (apps).
-import { call, loadFacts } from "./api.js";
+import { client, loadFacts } from "./api.js";
 import { element, itemButton } from "./dom.js";
 import { money, rounded } from "./format.js";
 import { shelf } from "./shelf.js";
@@ -8,7 +8,7 @@ export const posterView = (product) => pageOfRows(product, poster);
 export const iconView = (product) => pageOfRows(product, icon);
 
 async function pageOfRows(product, tile) {
-  const page = await call("/v1/page", product.request({ rows: 7, n: 10 }));
+  const page = await client.page(product.request({ rows: 7, n: 10 }));
   const facts = await loadFacts(page.rows.flatMap((line) => line.items));
   const tiles = (line) => line.items.map((row) => tile(product, row, line, facts.get(row.item)));
   product.fill(page.rows.map((line) => shelf(line.title, tiles(line), line.kind)));
@@ -23,7 +23,7 @@ function wholeOf(facts, project) {
 function poster(product, row, line, facts) {
   const item = element("li", "poster"), started = line.kind === "continue";
   const button = itemButton(row.item, `Play ${row.title}`, async () => {
-    await product.record(row.item, line.slate_id, ["use", wholeOf(facts, product.project)]);
+    await product.record(row, ["use", wholeOf(facts, product.project)]);
     product.say(`Watched ${row.title}`);
     await product.show();
   }, product.say);
@@ -45,7 +45,7 @@ function icon(product, row, line, facts) {
   const size = facts?.facts.megabytes ? `${rounded(facts.facts.megabytes)} MB` : "";
   const about = [facts?.tags[0], size, money(facts?.price, facts?.currency)].filter(Boolean).join(" · ");
   const install = product.button("Install", "primary", async () => {
-    await product.record(row.item, line.slate_id, ["install"]);
+    await product.record(row, ["install"]);
     product.say(`Installed ${row.title}`);
     await product.show();
   });

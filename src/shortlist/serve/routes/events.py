@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Query
 from fastapi.responses import Response
 
 from shortlist.cascade.clock import Clock
@@ -27,8 +28,11 @@ def add(app: FastAPI, service: Service) -> None:
     """Add the route that takes events."""
 
     @app.post("/v1/events", response_model=EventsAnswer, responses=ERRORS, tags=["events"])
-    async def events(body: EventsBody) -> Response:
-        """Store events. A batch is stored whole or not at all; on return it is on the disk and counts."""
+    async def events(body: EventsBody, key: Annotated[str | None, Query(max_length=200)] = None) -> Response:  # noqa: ARG001 - read by the guard
+        """Store events. A batch is stored whole or not at all; on return it is on the disk and counts.
+
+        `?key=` takes a public key where no header can be sent (`navigator.sendBeacon`); the body may then be `text/plain`.
+        """
         recommender = service.live.serving.recommender
         batch = [stored_event(recommender, given, f"events.{at}.") for at, given in enumerate(body.events)]
         try:

@@ -19,7 +19,6 @@ from shortlist.serve.service import Service
 
 def add(app: FastAPI, service: Service) -> None:
     """Add the routes that choose models."""
-    registry = service.registry
 
     async def decide(
         request: Request, what: str, body: dict[str, Any], decision: Callable[[], BundleVersion | None]
@@ -35,7 +34,7 @@ def add(app: FastAPI, service: Service) -> None:
     @app.get("/v1/admin/models", responses=ERRORS, tags=["models"])
     async def models() -> Response:
         """All models of the folder, and what was decided about them."""
-        decisions, serving = registry.decisions(), service.live.serving.version
+        decisions, serving = service.registry.decisions(), service.live.serving.version
         shown = service.without_folder
         found = [
             {
@@ -44,27 +43,29 @@ def add(app: FastAPI, service: Service) -> None:
                 "rejected": shown(m.rejected),
                 "serving": m.version == serving,
             }
-            for m in registry.list()
+            for m in service.registry.list()
         ]
         return Json({"models": found, **{k: decisions[k] for k in ("pinned", "canary", "shadow", "served")}})
 
     @app.post("/v1/admin/models/promote", responses=ERRORS, tags=["models"])
     async def promote(body: VersionBody, request: Request) -> Response:
         """Pin a model: it takes over within seconds, after its self-check."""
-        return await decide(request, "promote", {}, lambda: registry.promote(body.version))
+        return await decide(request, "promote", {}, lambda: service.registry.promote(body.version))
 
     @app.post("/v1/admin/models/rollback", responses=ERRORS, tags=["models"])
     async def rollback(request: Request) -> Response:
         """Back to the model that served before."""
-        return await decide(request, "rollback", {}, registry.rollback)
+        return await decide(request, "rollback", {}, service.registry.rollback)
 
     @app.post("/v1/admin/models/canary", responses=ERRORS, tags=["models"])
     async def canary(body: CanaryBody, request: Request) -> Response:
         """Let a model answer a share of the users; 0 ends it."""
         share = {"share": body.share}
-        return await decide(request, "canary", share, lambda: registry.set_canary(body.version, body.share))
+        return await decide(
+            request, "canary", share, lambda: service.registry.set_canary(body.version, body.share)
+        )
 
     @app.post("/v1/admin/models/shadow", responses=ERRORS, tags=["models"])
     async def shadow(body: ShadowBody, request: Request) -> Response:
         """Ask a model beside the serving one, and compare; null ends it."""
-        return await decide(request, "shadow", {}, lambda: registry.set_shadow(body.version))
+        return await decide(request, "shadow", {}, lambda: service.registry.set_shadow(body.version))

@@ -77,9 +77,11 @@ def add(app: FastAPI, service: Service) -> None:
         policy = POLICY.format(images=" ".join(["'self'", "data:", *hosts]))
         return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": policy})
 
-    @app.get("/page/{name}", include_in_schema=False)
+    @app.get("/page/{name:path}", include_in_schema=False)
     async def part(name: str) -> Response:
-        if name not in {path.name for path in PAGE.iterdir() if path.suffix in FILES}:
+        if name not in {
+            path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*") if path.suffix in FILES
+        }:
             return failure("no such file", 404)
         return FileResponse(PAGE / name)
 

@@ -1,0 +1,144 @@
+"""The client for programs with asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, Self, Unpack
+
+import httpx
+
+from shortlist_client.answers import EventsAnswer, ItemAnswer, Page, Slate
+from shortlist_client.errors import ApiError, parse_answer
+from shortlist_client.queue import EventQueue, warn
+from shortlist_client.requests import (
+    Call,
+    ClientOptions,
+    EventBody,
+    GivenItem,
+    Id,
+    PageRequest,
+    RankRequest,
+    RecommendRequest,
+    TrackOptions,
+    similar_call,
+)
+from shortlist_client.retry import wait_before
+from shortlist_client.session import Session, no_answer
+
+
+class AsyncClient(Session):
+    """`Client` for asyncio: the same methods, to await; `track` and `event` return at once.
+
+    Events are sent by a task of the loop that is running when the first is tracked. Close the client, or use `async with`: the end of
+    a loop waits for nobody.
+
+    Parameters
+    ----------
+    url
+        Address of the server, with the path prefix if it has one.
+    options
+        See `ClientOptions`.
+    transport
+        A transport of httpx instead of the usual one.
+    """
+
+    def __init__(
+        self, url: str, *, transport: httpx.AsyncBaseTransport | None = None, **options: Unpack[ClientOptions]
+    ) -> None:
+        super().__init__(url, options)
+        self._http = httpx.AsyncClient(timeout=self._timeout, headers=self._headers, transport=transport)
+        self._queue = EventQueue(options.get("batch_size", 50), options.get("on_error", warn))
+        self._interval = options.get("flush_interval", 2.0)
+        self._sends = asyncio.Lock()
+        self._full = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def recommend(self, **request: Unpack[RecommendRequest]) -> Slate:
+        """Ask for a slate: the best items for a user or a history."""
+        return self._slate(await self.request(Call("POST", "/v1/recommend", self._about_user(request))))
+
+    async def page(self, **request: Unpack[PageRequest]) -> Page:
+        """Ask for a page of rows, with no item twice."""
+        return self._page(await self.request(Call("POST", "/v1/page", self._about_user(request))))
+
+    async def rank(self, items: Iterable[GivenItem], **request: Unpack[RankRequest]) -> Slate:
+        """Order a given list of items for a user; every item comes back."""
+        return self._slate(await self.request(self._rank_call(items, request)))
+
+    async def similar(self, item: Id, n: int | None = None, by: str | None = None) -> list[ItemAnswer]:
+        """Ask for items similar to one; `by` names one source instead of the usual order."""
+        return [ItemAnswer.read(row) for row in (await self.request(similar_call(item, n, by)))["items"]]
+
+    def track(self, kind: str, item: Id | ItemAnswer, /, **options: Unpack[TrackOptions]) -> str:
+        """Queue an event and return its id; the slate that showed the item is sent along."""
+        event = self.event(kind, item, **options)
+        self._queue.add(event)
+        if self._queue.full:
+            self._full.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+        return str(event["event_id"])
+
+    async def send(self, events: Sequence[EventBody]) -> EventsAnswer:
+        """Store events now, all or none."""
+        return EventsAnswer.read(await self.request(self._events_call(events)))
+
+    async def flush(self) -> int:
+        """Send the events that wait. Returns how many still wait, because the server does not take them at the moment."""
+        await self._drain()
+        return len(self._queue)
+
+    async def close(self) -> int:
+        """Send the events that wait, and close the connections. Returns how many could not be sent."""
+        left = await self.flush()
+        if self._task is not None:
+            self._task.cancel()
+        await self._http.aclose()
+        return left
+
+    async def request(self, call: Call) -> Any:
+        """Send any other request of the interface, with the same key, timeout, retries and errors."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                try:
+                    answer = await self._http.request(call.method, self.url + call.path, json=call.body)
+                except httpx.TransportError as error:
+                    raise no_answer(error, self._timeout) from error
+                return parse_answer(answer.status_code, answer.text, answer.headers)
+            except ApiError as error:
+                await asyncio.sleep(wait_before(error, attempt, self._retries))
+
+    async def _run(self) -> None:
+        """Send until nothing waits."""
+        wait = self._interval
+        while len(self._queue):
+            try:
+                async with asyncio.timeout(wait):
+                    await self._full.wait()
+            except TimeoutError:
+                pass
+            wait = await self._drain() or self._interval
+
+    async def _drain(self) -> float | None:
+        """Send all that waits. Returns the seconds until the server should be asked again; None where all is sent."""
+        async with self._sends:
+            self._full.clear()
+            while batch := self._queue.take():
+                try:
+                    await self.request(Call("POST", "/v1/events", {"events": batch}))
+                except ApiError as error:
+                    wait = self._queue.failed(error)
+                    if wait is not None:
+                        return wait
+                else:
+                    self._queue.accepted()
+            return None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()

@@ -1,0 +1,134 @@
+// One way to send a request: key, timeout, retries; and the way that a page takes while it is closed.
+import { ApiError, parseAnswer } from "./errors.js";
+
+const FIRST_DELAY = 0.2; // seconds
+const LONGEST_DELAY = 10; // seconds
+const PUBLIC_PREFIX = "slp_";
+
+export interface TransportOptions {
+  /** Address of the server, with the path prefix if it has one: `https://recs.example`. */
+  url: string;
+  /** API key. A page may only contain a public one, which starts with `slp_`. */
+  key?: string | undefined;
+  /** Milliseconds that one attempt may take (default: 10,000). */
+  timeout?: number | undefined;
+  /** Further attempts after a failure that is temporary (default: 2). */
+  retries?: number | undefined;
+  /** Instead of the global `fetch`. */
+  fetch?: typeof fetch | undefined;
+}
+
+export interface RequestOptions {
+  /** Ends the request and its retries; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds that one attempt may take. */
+  timeout?: number | undefined;
+  /** Further attempts after a failure that is temporary. */
+  retries?: number | undefined;
+}
+
+export interface Call extends RequestOptions {
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  path: string;
+  query?: Record<string, string | number | undefined>;
+  body?: unknown;
+  /** Let the request outlive the page. */
+  keepalive?: boolean;
+}
+
+/**
+ * Seconds to wait before another attempt: exponential back-off with full jitter, so that clients that failed together do not come back
+ * together. Where the server says when, no less than that.
+ *
+ * Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+ */
+export function delayBefore(attempt: number, retryAfter: number | null, longest = LONGEST_DELAY, random = Math.random): number {
+  const spread = Math.min(longest, FIRST_DELAY * 2 ** (attempt - 1)) * random();
+  return retryAfter === null ? spread : retryAfter + spread;
+}
+
+export class Transport {
+  readonly url: string;
+  key: string | undefined;
+  private readonly timeout: number;
+  private readonly retries: number;
+  private readonly fetch: typeof fetch;
+
+  constructor(options: TransportOptions) {
+    this.url = options.url.replace(/\/+$/, "");
+    this.key = options.key;
+    this.timeout = options.timeout ?? 10_000;
+    this.retries = options.retries ?? 2;
+    this.fetch = options.fetch ?? ((...given) => globalThis.fetch(...given));
+  }
+
+  /** Send a request, and again after a failure that is temporary; the answer in JSON, or an `ApiError`. */
+  async send(call: Call): Promise<unknown> {
+    const retries = call.retries ?? this.retries;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.attempt(call);
+      } catch (error) {
+        if (!(error instanceof ApiError) || !error.temporary || attempt > retries) throw error;
+        if ((error.retryAfter ?? 0) > LONGEST_DELAY) throw error; // the caller knows better what to do meanwhile
+        await sleep(delayBefore(attempt, error.retryAfter), call.signal);
+      }
+    }
+  }
+
+  /** Send a body while the page is closed: the browser takes it and answers nothing. False where it takes no more. */
+  beacon(path: string, body: string): boolean {
+    const isPublic = this.key?.startsWith(PUBLIC_PREFIX) ?? false;
+    if (typeof navigator !== "undefined" && "sendBeacon" in navigator && (isPublic || this.key === undefined)) {
+      // a beacon has no headers, and a body of another type than text needs a preflight from another origin
+      const key = isPublic ? `?key=${encodeURIComponent(this.key as string)}` : "";
+      const blob = new Blob([body], { type: isPublic ? "text/plain" : "application/json" });
+      return navigator.sendBeacon(`${this.url}${path}${key}`, blob);
+    }
+    try {
+      const sent = this.fetch(this.url + path, { method: "POST", headers: this.headers(true), body, keepalive: true });
+      sent.catch(() => undefined); // the page that could send it again is gone
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  private headers(hasBody: boolean): Record<string, string> {
+    return { ...(this.key ? { Authorization: `Bearer ${this.key}` } : {}), ...(hasBody ? { "Content-Type": "application/json" } : {}) };
+  }
+
+  private async attempt({ method, path, query = {}, body, signal, timeout = this.timeout, keepalive = false }: Call): Promise<unknown> {
+    signal?.throwIfAborted();
+    const controller = new AbortController(), stop = () => controller.abort();
+    const timer = setTimeout(stop, timeout);
+    signal?.addEventListener("abort", stop);
+    const init: RequestInit = { method, headers: this.headers(body !== undefined), signal: controller.signal };
+    if (body !== undefined) init.body = JSON.stringify(body);
+    if (keepalive) init.keepalive = true;
+    try {
+      const answer = await this.fetch(this.url + path + queryOf(query), init);
+      return parseAnswer(answer.status, await answer.text(), answer.headers);
+    } catch (error) {
+      if (error instanceof ApiError) throw error;
+      if (signal?.aborted) throw signal.reason;
+      throw new ApiError(controller.signal.aborted ? `The server did not answer within ${timeout / 1000} seconds.` : "The server cannot be reached.", 0);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+}
+
+function queryOf(query: Record<string, string | number | undefined>): string {
+  const pairs = Object.entries(query).filter((pair): pair is [string, string | number] => pair[1] !== undefined);
+  return pairs.length ? `?${pairs.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&")}` : "";
+}
+
+function sleep(seconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => { signal?.removeEventListener("abort", stop); resolve(); }, seconds * 1000);
+    const stop = () => { clearTimeout(timer); reject(signal?.reason); };
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
