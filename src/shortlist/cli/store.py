@@ -85,7 +85,9 @@ def erase(
 ) -> None:
     """Erase a user: stored events and slates, the live state of all servers on the store, and exported tables."""
     erased = open_store(store).erase(user, int(time.time() * 1000), "terminal")
-    print_text(f"Erased: {erased['events']:,} events, {erased['slates']:,} slates.")
+    print_text(
+        f"Erased: {erased['events']:,} events, {erased['slates']:,} slates, {erased['rejected']:,} rejected records."
+    )
     for path in export or []:
         print_text(f"{path}: {_erase_from(path, user):,} rows erased.")
 

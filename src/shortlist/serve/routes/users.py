@@ -54,7 +54,7 @@ def add(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/users/{user:id}/export", responses=ERRORS, tags=["people"])
     async def export(user: PathId) -> Response:
-        """All that is held of a person: stored events and slates, the model's log, attributes."""
+        """All that is held of a person: stored events and slates, rejected records, the model's log, attributes."""
         recommender = service.live.serving.recommender
         own = recommender.dataset.users.ids.own(user)
         held = await service.writer.call(EventStore.of_user, own)
@@ -63,6 +63,7 @@ def add(app: FastAPI, service: Service) -> None:
                 "user": own,
                 "events": [vars(event) for event in held["events"]],
                 "slates": [vars(slate) for slate in held["slates"]],
+                "rejected": [vars(record) for record in held["rejected"]],
                 **_of_model(recommender, own),
             }
         )
