@@ -74,8 +74,21 @@ def test_files_of_every_kind_are_read_once(folder: Path, store_target: str) -> N
     store = EventStore(store_target)
     write(folder, "day=1/a.csv", rows(0, 3))
     lines = [
-        {"user": "u3", "item": 3, "kind": "play", "timestamp": 1_700_000_003_000, "context": {"device": "tv"}},
-        {"user": "u4", "item": 4, "kind": "rate", "timestamp": 1_700_000_004_000, "value": 4.5, "event_id": "own"},
+        {
+            "user": "u3",
+            "item": 3,
+            "kind": "play",
+            "timestamp": 1_700_000_003_000,
+            "context": {"device": "tv"},
+        },
+        {
+            "user": "u4",
+            "item": 4,
+            "kind": "rate",
+            "timestamp": 1_700_000_004_000,
+            "value": 4.5,
+            "event_id": "own",
+        },
     ]
     write(folder, "b.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
     table = pa.table(
@@ -106,7 +119,10 @@ def test_files_of_every_kind_are_read_once(folder: Path, store_target: str) -> N
 
 
 def test_rows_that_are_no_events_are_kept_with_their_reasons(folder: Path, store: EventStore) -> None:
-    text = rows(0, 2) + "u5,,play,1700000005\nu6,6,,1700000006\nu7,7,play,soon\n,8,play,1700000008\nu9,9,play,9999999999\n"
+    text = (
+        rows(0, 2)
+        + "u5,,play,1700000005\nu6,6,,1700000006\nu7,7,play,soon\n,8,play,1700000008\nu9,9,play,9999999999\n"
+    )
     write(folder, "a.csv", text)
     totals = take(folder, store)
     assert (totals.stored, totals.rejected) == (2, 5)
@@ -202,7 +218,11 @@ def test_events_that_the_model_does_not_know_are_rejected(
 ) -> None:
     known, kind = recommender.dataset.items.ids.id(0), recommender.dataset.log.kinds[0]
     now = recommender.now() // 1000 - 5
-    write(folder, "a.csv", f"user,item,kind,timestamp\nu1,{known},{kind},{now}\nu1,nothing,{kind},{now}\nu1,{known},sang,{now}\n")
+    write(
+        folder,
+        "a.csv",
+        f"user,item,kind,timestamp\nu1,{known},{kind},{now}\nu1,nothing,{kind},{now}\nu1,{known},sang,{now}\n",
+    )
     rules = EventRules(recommender.state.check_event, recommender.state.clock)
     totals = ingest(FolderSource(str(folder), rules, once=True), store, NEVER)
     assert (totals.stored, totals.rejected) == (1, 2)
@@ -250,10 +270,10 @@ def test_nothing_is_lost_and_nothing_twice_wherever_it_dies(
 ) -> None:
     folder = tmp_path_factory.mktemp("dying")
     first = 0
-    for number, size in enumerate(sizes):
+    for number, many in enumerate(sizes):
         bad = f",{first},play,{1_700_000_000 + first}\n"  # a row without a user
-        write(folder / "in", f"{number}.csv", rows(first, first + size) + bad)
-        first += size
+        write(folder / "in", f"{number}.csv", rows(first, first + many) + bad)
+        first += many
     store = DyingStore(str(folder / "e.sqlite"))
     store.deaths = list(deaths)
     before = module.BATCH
@@ -272,7 +292,9 @@ def test_nothing_is_lost_and_nothing_twice_wherever_it_dies(
     store.close()
 
 
-def test_two_processes_on_one_folder_store_nothing_twice(folder: Path, store: EventStore, tmp_path: Path) -> None:
+def test_two_processes_on_one_folder_store_nothing_twice(
+    folder: Path, store: EventStore, tmp_path: Path
+) -> None:
     """Ids are made of the content here, so the number of passed records shows that the position was what stopped them."""
     write(folder, "a.csv", rows(0, 40))
     sources = [FolderSource(str(folder), EventRules(), once=True) for _ in range(2)]

@@ -32,7 +32,10 @@ def body(number: int, **more: Any) -> dict[str, Any]:
 
 
 def source(kafka: KafkaCluster, topic: str, **settings: Any) -> KafkaSource:
-    return KafkaSource(KafkaSettings(kafka.brokers, topic, once=True, **settings), EventRules())
+    """The topic, read to its end by a group of its own: members that died are waited for."""
+    return KafkaSource(
+        KafkaSettings(kafka.brokers, topic, once=True, **{"group": topic, **settings}), EventRules()
+    )
 
 
 def numbers(store: EventStore) -> list[int]:
@@ -63,11 +66,13 @@ def test_messages_become_events_and_a_restart_goes_on(kafka: KafkaCluster, store
     assert (missing.part, missing.number, missing.field, missing.user) == ("1", 0, "1.item", "u2")
     assert any(record.body == "no JSON" and record.field == "message" for record in reasons.values())
     assert metrics.registry.get_sample_value("shortlist_ingest_events_total", {"result": "stored"}) == 5
-    assert kafka.committed(topic, "shortlist")[:3] == [1, 3, 2]
+    assert kafka.committed(topic, topic)[:3] == [1, 3, 2]
 
     kafka.send(topic, body(5), partition=3)
     again = ingest(source(kafka, topic, group="another"), store, NEVER)
-    assert (again.stored, again.rejected, again.passed) == (1, 0, 0), "the store knows the positions, not the group"
+    assert (again.stored, again.rejected, again.passed) == (1, 0, 0), (
+        "the store knows the positions, not the group"
+    )
     assert sorted(numbers(store)) == [0, 1, 2, 3, 4, 5]
     store.close()
 
@@ -121,7 +126,15 @@ def test_a_killed_process_goes_on(kafka: KafkaCluster, tmp_path: Path) -> None:
     many = 40_000
     kafka.send("killed", *[[body(100 * at + one) for one in range(100)] for at in range(many // 100)])
     target = tmp_path / "events.sqlite"
-    command = [sys.executable, "-m", "shortlist.cli", "ingest", kafka.address("killed"), "--store", str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "shortlist.cli",
+        "ingest",
+        kafka.address("killed"),
+        "--store",
+        str(target),
+    ]
     process = subprocess.Popen(command)
     store = EventStore(target)
     wait_for(lambda: store.last_row() > 0, "the first events")
@@ -141,7 +154,7 @@ def test_two_consumers_of_one_group_share_the_partitions(kafka: KafkaCluster, tm
 
     def consume() -> None:
         store = EventStore(target)
-        settings = KafkaSettings(kafka.brokers, "shared", options={"session.timeout.ms": "6000"})
+        settings = KafkaSettings(kafka.brokers, "shared", "shared")
         totals.append(ingest(KafkaSource(settings, EventRules()), store, stop))
         store.close()
 
@@ -186,7 +199,7 @@ def test_a_topic_that_was_made_anew_is_refused(kafka: KafkaCluster, tmp_path: Pa
 def test_a_topic_without_events_stops_at_once(kafka: KafkaCluster, tmp_path: Path) -> None:
     kafka.send("other", *[{"order": number} for number in range(150)])
     store = EventStore(tmp_path / "events.sqlite")
-    with pytest.raises(DataError, match="none of the first 150 records is an event.*user: Field required"):
+    with pytest.raises(DataError, match=r"none of the first 150 records is an event.*user: Field required"):
         ingest(source(kafka, "other"), store, NEVER)
     assert store.rejected_since(0) == []
     assert store.positions(f"kafka:{kafka.id}/other") == {}
@@ -195,7 +208,17 @@ def test_a_topic_without_events_stops_at_once(kafka: KafkaCluster, tmp_path: Pat
 
 def test_the_command(kafka: KafkaCluster, tmp_path: Path) -> None:
     kafka.send("command", body(1), {"user": "u9", "item": 1, "kind": "play", "fame": 3})
-    options = ["--store", "events.sqlite", "-X", "client.id=test", "--once", "--json", "out.json"]
+    options = [
+        "--store",
+        "events.sqlite",
+        "-X",
+        "client.id=test",
+        "--group",
+        "command",
+        "--once",
+        "--json",
+        "out.json",
+    ]
     out = run("ingest", kafka.address("command"), *options, cwd=tmp_path)
     assert "1 events stored, 1 rejected" in out
     assert "fame: there is no such field" in out
@@ -231,6 +254,6 @@ def test_brokers_that_do_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "ANSWER", 1.0)
     store = EventStore(tmp_path / "e.sqlite")
     away = KafkaSource(KafkaSettings("127.0.0.1:1", "t"), EventRules())
-    with pytest.raises(DataError, match="kafka://127.0.0.1:1: no broker answers"):
+    with pytest.raises(DataError, match=r"kafka://127.0.0.1:1: no broker answers"):
         ingest(away, store, NEVER)
     store.close()

@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -119,7 +118,7 @@ def ingest(
     finally:
         into.close()
     _show(opened.name, totals)
-    write_json(json_file, {"source": opened.name, **asdict(totals)})
+    write_json(json_file, {"source": opened.name, **vars(totals)})
     if totals.faults:
         raise DataError("; ".join(totals.faults.values()), field="source")
 

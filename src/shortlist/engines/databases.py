@@ -9,14 +9,15 @@ drivers read `PGPASSWORD` and `~/.pgpass`), and a query runs in a transaction th
 
 from __future__ import annotations
 
+import importlib
 import re
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from shortlist.engines.reading import TableReading
-from shortlist.errors import DataError, import_extra
+from shortlist.errors import DataError, MissingExtraError
 
 DRIVERS = {
     "postgresql": "adbc_driver_postgresql",
@@ -28,7 +29,10 @@ DRIVERS = {
 }
 """Scheme of an address → the module of its ADBC driver."""
 _NAME = re.compile(r"[^.\"\0]+(\.[^.\"\0]+){0,2}")
-READ_ONLY = {"adbc_driver_postgresql": "SET TRANSACTION READ ONLY", "adbc_driver_sqlite": "PRAGMA query_only = ON"}
+READ_ONLY = {
+    "adbc_driver_postgresql": "SET TRANSACTION READ ONLY",
+    "adbc_driver_sqlite": "PRAGMA query_only = ON",
+}
 """Module of a driver → the statement by which a database refuses to write."""
 
 
@@ -75,16 +79,25 @@ class DatabaseTable:
         table, query = given.pop("table", None), given.pop("query", None)
         if (table is None) == (query is None):
             raise DataError(
-                f"{source}: name the table, {parts.scheme}://…?table=schema.events, or write ?query=SELECT …", field="data"
+                f"{source}: name the table, {parts.scheme}://…?table=schema.events, or write ?query=SELECT …",
+                field="data",
+            )
+        module = DRIVERS[parts.scheme]
+        if query is not None and module not in READ_ONLY:
+            raise DataError(
+                f"{source}: this driver cannot be kept from writing, so that only ?table=… is read; make a view of the query",
+                field="data",
             )
         if table is not None:
             if not _NAME.fullmatch(table):
                 raise DataError(f"{source}: {table!r} is no name of a table", field="data")
             query = "SELECT * FROM " + ".".join(f'"{part}"' for part in table.split("."))  # noqa: S608 - each part is quoted
         address = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(given), ""))
-        if parts.scheme == "sqlite":
-            address = unquote(parts.netloc + parts.path).removeprefix("/") if parts.netloc else unquote(parts.path[1:])
-        return cls(address, query or "", DRIVERS[parts.scheme])
+        if (
+            parts.scheme == "sqlite"
+        ):  # sqlite:///relative.db and sqlite:////absolute.db, as usual; a missing file is not made
+            address = f"file:{parts.path[1:]}?mode=ro"
+        return cls(address, query or "", module)
 
 
 def read_database(source: str) -> TableReading:
@@ -98,8 +111,7 @@ def read_database(source: str) -> TableReading:
         The database cannot be reached or refuses the query.
     """
     wanted = DatabaseTable.of(source)
-    extra = "adbc" if wanted.module in READ_ONLY else f"adbc]' {wanted.module.replace('_', '-')} '"
-    driver = import_extra(f"{wanted.module}.dbapi", extra)
+    driver = _driver(wanted.module)
     try:
         with closing(driver.connect(wanted.address)) as connection, closing(connection.cursor()) as cursor:
             _only_read(cursor, wanted)
@@ -107,6 +119,16 @@ def read_database(source: str) -> TableReading:
             return TableReading(cursor.fetch_arrow_table())
     except driver.Error as error:
         raise DataError(f"{source}: the database cannot be read: {_line(error)}", field="data") from None
+
+
+def _driver(module: str) -> Any:
+    try:
+        return importlib.import_module(f"{module}.dbapi")
+    except ImportError as error:
+        wanted = "'shortlist[adbc]'" if module in READ_ONLY else module.replace("_", "-")
+        raise MissingExtraError(
+            f"{module} is required and not installed; run: pip install {wanted}"
+        ) from error
 
 
 def _only_read(cursor: Any, wanted: DatabaseTable) -> None:

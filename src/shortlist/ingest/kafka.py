@@ -125,7 +125,7 @@ class KafkaSource(Source):
         """Connect, look for the topic, and join the group."""
         settings = {
             "client.id": "shortlist",
-            "session.timeout.ms": 30_000,
+            "session.timeout.ms": 10_000,  # how long partitions of a process that was killed wait
             **self.settings.options,
             "bootstrap.servers": self.settings.brokers,
             "group.id": self.settings.group,
