@@ -27,7 +27,7 @@ from shortlist.errors import DataError, ShortlistError
 
 if TYPE_CHECKING:
     from shortlist.ingest.rules import EventRules
-    from shortlist.ingest.source import Source
+    from shortlist.ingest.source import EventSource
     from shortlist.ingest.stream import IngestTotals
     from shortlist.store.event_store import EventStore
 
@@ -35,57 +35,68 @@ SHOWN = 5
 """Reasons of rejected records that are printed."""
 
 
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        help="kafka://host:9092/topic, a folder into which files arrive, or a folder of an object store (s3://bucket/events/)."
+    ),
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also reject events of items, kinds and contexts that this bundle does not know, as the server does."
+    ),
+]
+ColumnsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        "-p",
+        help="For files: the project that names their columns (default: columns as in POST /v1/events).",
+    ),
+]
+OnceOption = Annotated[bool, typer.Option("--once", help="Stop when everything that is there has been read.")]
+TopicOption = Annotated[
+    str | None, typer.Option(help="Kafka: the topic, where the address does not name it.")
+]
+StartOption = Annotated[
+    Literal["beginning", "end"],
+    typer.Option("--from", help="Kafka: where to begin the first time; afterwards, the store knows."),
+]
+KafkaOptions = Annotated[
+    list[str] | None,
+    typer.Option("-X", "--kafka-option", help="Kafka: a setting of librdkafka, key=value. Repeatable."),
+]
+KafkaFile = Annotated[
+    Path | None,
+    typer.Option(help="Kafka: a file with settings of librdkafka, one key=value a line; for passwords."),
+]
+SettleOption = Annotated[
+    float, typer.Option(min=0, help="Folder: seconds for which a file must not have changed.")
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(help="Name of the source in the store. Another name reads everything once more."),
+]
+MetricsPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Serve metrics for Prometheus on this port (0: any).")
+]
+
+
 def ingest(
-    source: Annotated[
-        str,
-        typer.Argument(
-            help="kafka://host:9092/topic, a folder into which files arrive, or a folder of an object store (s3://bucket/events/)."
-        ),
-    ],
+    source: SourceArgument,
     store: StoreOption = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option(
-            help="Also reject events of items, kinds and contexts that this bundle does not know, as the server does."
-        ),
-    ] = None,
-    project: Annotated[
-        Path | None,
-        typer.Option(
-            "--project",
-            "-p",
-            help="For files: the project that names their columns (default: columns as in POST /v1/events).",
-        ),
-    ] = None,
-    once: Annotated[
-        bool, typer.Option("--once", help="Stop when everything that is there has been read.")
-    ] = False,
-    topic: Annotated[
-        str | None, typer.Option(help="Kafka: the topic, where the address does not name it.")
-    ] = None,
+    bundle: ModelOption = None,
+    project: ColumnsOption = None,
+    once: OnceOption = False,
+    topic: TopicOption = None,
     group: Annotated[str, typer.Option(help="Kafka: the consumer group.")] = "shortlist",
-    start: Annotated[
-        Literal["beginning", "end"],
-        typer.Option("--from", help="Kafka: where to begin the first time; afterwards, the store knows."),
-    ] = "beginning",
-    options: Annotated[
-        list[str] | None,
-        typer.Option("-X", "--kafka-option", help="Kafka: a setting of librdkafka, key=value. Repeatable."),
-    ] = None,
-    kafka_config: Annotated[
-        Path | None,
-        typer.Option(help="Kafka: a file with settings of librdkafka, one key=value a line; for passwords."),
-    ] = None,
-    settle: Annotated[
-        float, typer.Option(min=0, help="Folder: seconds for which a file must not have changed.")
-    ] = 2.0,
-    name: Annotated[
-        str | None,
-        typer.Option(help="Name of the source in the store. Another name reads everything once more."),
-    ] = None,
-    metrics_port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Serve metrics for Prometheus on this port (0: any).")
-    ] = None,
+    start: StartOption = "beginning",
+    options: KafkaOptions = None,
+    kafka_config: KafkaFile = None,
+    settle: SettleOption = 2.0,
+    name: NameOption = None,
+    metrics_port: MetricsPort = None,
     metrics_host: Annotated[str, typer.Option(help="Bind address of the metrics.")] = "127.0.0.1",
     functions: FunctionsOption = None,
     json_file: JsonOption = None,
@@ -132,14 +143,14 @@ def _rules(bundle: Path | None) -> EventRules:
     return EventRules(state.check_event, state.clock)
 
 
-def _kafka(address: str, rules: EventRules, name: str | None, **settings: Any) -> Source:
+def _kafka(address: str, rules: EventRules, name: str | None, **settings: Any) -> EventSource:
     from shortlist.ingest.kafka import KafkaSettings, KafkaSource
 
     topic = settings.pop("topic")
     return KafkaSource(KafkaSettings.of_address(address, topic, **settings), rules, name)
 
 
-def _folder(folder: str, rules: EventRules, project: Path | None, **options: Any) -> Source:
+def _folder(folder: str, rules: EventRules, project: Path | None, **options: Any) -> EventSource:
     from shortlist.config.project import read_project
     from shortlist.engines.object_store import is_object_store
     from shortlist.ingest.folder import FolderSource
@@ -181,7 +192,7 @@ def _settings(options: list[str] | None, file: Path | None) -> dict[str, str]:
     return found
 
 
-def _run(source: Source, store: EventStore, metrics_port: int | None, metrics_host: str) -> IngestTotals:
+def _run(source: EventSource, store: EventStore, metrics_port: int | None, metrics_host: str) -> IngestTotals:
     from shortlist.ingest.stream import ingest as run
     from shortlist.ingest.telemetry import IngestMetrics
 

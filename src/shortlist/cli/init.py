@@ -61,7 +61,6 @@ def init(
 
     Names of columns may be in several languages. On a terminal, init asks where it is unsure and shows some rows.
     """
-    from shortlist.config.data import is_query
     from shortlist.config.toml import write_toml
     from shortlist.data.check import Check
     from shortlist.data.guess.choices import Choices

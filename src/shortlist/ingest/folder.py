@@ -22,7 +22,7 @@ from shortlist.engines.object_store import ObjectStore, StoredObject, is_object_
 from shortlist.errors import DataError
 from shortlist.ingest.event_files import EventFile, read_event_file
 from shortlist.ingest.rules import EventRules
-from shortlist.ingest.source import Positions, Source
+from shortlist.ingest.source import Positions, EventSource
 from shortlist.store.intake import SourceBatch, SourcePosition
 
 BATCH = 5_000
@@ -54,7 +54,7 @@ class _Reading:
     next: int
 
 
-class FolderSource(Source):
+class FolderSource(EventSource):
     """Reads the files of a folder, the oldest first, and waits for more.
 
     Parameters

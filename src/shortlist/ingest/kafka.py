@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from shortlist.errors import DataError, ShortlistError, import_extra
 from shortlist.ingest.kafka_messages import read_message
 from shortlist.ingest.rules import EventRules
-from shortlist.ingest.source import Positions, Source
+from shortlist.ingest.source import Positions, EventSource
 from shortlist.store.intake import ReceivedEvent, RejectedRecord, SourceBatch, SourcePosition
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class KafkaSettings:
         return cls(parts.netloc, topic, **more)
 
 
-class KafkaSource(Source):
+class KafkaSource(EventSource):
     """Reads a topic with librdkafka (extra `kafka`).
 
     Parameters

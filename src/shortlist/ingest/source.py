@@ -11,7 +11,7 @@ Positions = Callable[[], Mapping[str, SourcePosition]]
 """Reads part → position from the store."""
 
 
-class Source(ABC):
+class EventSource(ABC):
     """Delivers events in batches. Not for several threads.
 
     A source never decides by itself what was read: it begins at the positions of the store, and moves its own (the offsets

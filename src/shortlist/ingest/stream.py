@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from shortlist.errors import DataError, StoreError
-from shortlist.ingest.source import Source
+from shortlist.ingest.source import EventSource
 from shortlist.ingest.telemetry import IngestMetrics
 from shortlist.store.event_store import EventStore
 from shortlist.store.intake import IntakeResult, RejectedRecord, SourceBatch
@@ -68,7 +68,7 @@ class IngestTotals:
 
 
 def ingest(
-    source: Source, store: EventStore, stop: threading.Event, metrics: IngestMetrics | None = None
+    source: EventSource, store: EventStore, stop: threading.Event, metrics: IngestMetrics | None = None
 ) -> IngestTotals:
     """Read a source into a store until its end, or until `stop` is set; then the batch in work is finished.
 
