@@ -19,6 +19,7 @@ from shortlist.cli.terminal import (
     JsonOption,
     load_functions,
     load_recommender,
+    parse_bundle,
     print_labelled,
     print_text,
     write_json,
@@ -44,7 +45,9 @@ SourceArgument = Annotated[
 ModelOption = Annotated[
     Path | None,
     typer.Option(
-        help="Also reject events of items, kinds and contexts that this bundle does not know, as the server does."
+        parser=parse_bundle,
+        metavar="BUNDLE",
+        help="Also reject events of items, kinds and contexts that this bundle does not know, as the server does.",
     ),
 ]
 ColumnsOption = Annotated[

@@ -64,7 +64,7 @@ def batch(
     out: Annotated[
         str,
         typer.Option(
-            help="The .parquet or .csv file to write, or a folder (also s3://…) of Parquet parts that a stopped job goes on with."
+            help="The .parquet or .csv file to write (also s3://…), or a folder of Parquet parts that a stopped job goes on with."
         ),
     ],
     n: Annotated[int, typer.Option("-n", min=1, help="Number of items per user.")] = 10,
@@ -95,7 +95,7 @@ def batch(
     facts: dict[str, float] = {"users": users}
     if whole:
         done = users
-        facts["rows"] = _write_file(recommender, Path(out), n)
+        facts["rows"] = _write_file(recommender, out, n)
     else:
         from shortlist.distributed.slate_parts import SlateFolder, SlateJob
 
@@ -125,21 +125,22 @@ def _check_folder(out: str, engine: BatchEngine) -> None:
         raise DataError(f"{out}: name a folder (or s3://…) for parts{file}", field="out")
 
 
-def _write_file(recommender: Recommender, out: Path, n: int) -> int:
+def _write_file(recommender: Recommender, out: str, n: int) -> int:
     """Write the slates of all users as one table, and return the number of its rows."""
     import pyarrow.parquet as pq
     from pyarrow import csv
 
     from shortlist.distributed.slate_parts import slate_table
+    from shortlist.engines.object_store import local_output
 
     users = recommender.dataset.users.ids.values.to_pylist()
     with progress_bars() as progress:
         table = slate_table(recommender, users, n, report=partial(progress, "slates"))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".csv":
-        csv.write_csv(table, out)
-    else:
-        pq.write_table(table, out)
+    with local_output(out) as path:
+        if path.suffix == ".csv":
+            csv.write_csv(table, path)
+        else:
+            pq.write_table(table, path)
     return int(table.num_rows)
 
 

@@ -66,8 +66,27 @@ ThreadsOption = Annotated[
         help="Number of threads (default: SHORTLIST_THREADS, or the cores that this process may use).",
     ),
 ]
+
+
+def parse_bundle(given: str) -> Path:
+    """Return the folder of a bundle; one of an object store is copied first, and the copy is checked."""
+    if "://" not in given:
+        return Path(given)
+    from shortlist.bundle.remote import local_bundle
+
+    try:
+        return local_bundle(given)
+    except ShortlistError as error:  # a ValueError, of which Typer shows nothing but the value
+        raise typer.BadParameter(error.message) from None
+
+
 BundleArgument = Annotated[
-    Path, typer.Argument(help="The bundle that `shortlist train` wrote, or a folder of bundles.")
+    Path,
+    typer.Argument(
+        parser=parse_bundle,
+        metavar="BUNDLE",
+        help="The bundle that `shortlist train` wrote, or a folder of bundles; also s3://….",
+    ),
 ]
 FunctionsOption = Annotated[
     Path | None,

@@ -169,6 +169,20 @@ def local_copy(address: str) -> Iterator[Path]:
         yield Path(folder) / store.name_of(found[0]) if single else Path(folder)
 
 
+@contextmanager
+def local_output(target: str) -> Iterator[Path]:
+    """Yield the path to write a file to; one of an object store is written aside, and uploaded at the end where nothing went wrong."""
+    if not is_object_store(target):
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        yield Path(target)
+        return
+    store = ObjectStore.of(target)
+    with tempfile.TemporaryDirectory(prefix="shortlist-") as folder:
+        path = Path(folder) / store.path.rpartition("/")[2]
+        yield path
+        store.upload(path)
+
+
 def _fixed_part(path: str) -> str:
     """Return the folders of a path before its first wildcard."""
     found = WILDCARDS.search(path)

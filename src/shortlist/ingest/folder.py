@@ -22,7 +22,7 @@ from shortlist.engines.object_store import ObjectStore, StoredObject, is_object_
 from shortlist.errors import DataError
 from shortlist.ingest.event_files import EventFile, read_event_file
 from shortlist.ingest.rules import EventRules
-from shortlist.ingest.source import Positions, EventSource
+from shortlist.ingest.source import EventSource, Positions
 from shortlist.store.intake import SourceBatch, SourcePosition
 
 BATCH = 5_000

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from shortlist.errors import DataError, ShortlistError, import_extra
 from shortlist.ingest.kafka_messages import read_message
 from shortlist.ingest.rules import EventRules
-from shortlist.ingest.source import Positions, EventSource
+from shortlist.ingest.source import EventSource, Positions
 from shortlist.store.intake import ReceivedEvent, RejectedRecord, SourceBatch, SourcePosition
 
 if TYPE_CHECKING:
