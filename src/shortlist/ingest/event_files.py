@@ -17,6 +17,7 @@ from shortlist.data.check import Check
 from shortlist.data.event_check import UsableEvents, check_events
 from shortlist.data.prepare import prepare_events
 from shortlist.data.tables import verbatim_columns
+from shortlist.engines.delimited import identifies
 from shortlist.engines.duckdb import read_source
 from shortlist.errors import DataError, RequestError
 from shortlist.ingest.rules import EventRules, event_id_of, rejection
@@ -141,9 +142,9 @@ def read_event_file(path: Path, name: str, project: Project | None) -> EventFile
     DataError
         The file cannot be read, or lacks a column.
     """
-    verbatim = None if project is None else verbatim_columns(project)
+    verbatim = identifies if project is None else verbatim_columns(project)
     encoding = None if project is None else project.data.encoding
-    reading = read_source(str(path), None, None, *([verbatim] if verbatim else []), encoding=encoding)
+    reading = read_source(str(path), verbatim=verbatim, encoding=encoding)
     now = int(time.time() * 1000)
     lines = [
         RejectedRecord(name, 0, f"line {line.line}: {line.what}", "", line.text, None, now)

@@ -241,6 +241,7 @@ class KafkaSource(EventSource):
                 self._take_error(message)
                 continue
             part, offset = str(message.partition()), message.offset()
+            assert offset is not None  # only messages that are to be sent have none
             reached[part] = SourcePosition(offset + 1)
             self._next[part] = offset + 1
             value = message.value()
