@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
@@ -308,6 +308,24 @@ def check_values(value: Mapping[str, Any] | None, name: str) -> None:
         fault = fault or value_fault(entry)
         if fault is not None:
             raise RequestError(f"{name}.{_short(key)}: {fault}", field=f"{name}.{_short(key)}")
+
+
+def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = "") -> tuple[str, str]:
+    """Return what is wrong with a body, as a sentence, and the name of the field, empty for the whole body.
+
+    Parameters
+    ----------
+    detail
+        An error of pydantic, as a dictionary.
+    known
+        Names of fields, to suggest one for a name that there is not.
+    where
+        What the name of the field begins with.
+    """
+    field = where + ".".join(str(part) for part in detail["loc"] if part not in {"body", "query", "path"})
+    if detail["type"] == "extra_forbidden":
+        return f"{field}: there is no such field{suggestion(field, known)}", field
+    return f"{field or 'body'}: {detail['msg']}", field
 
 
 def _short(key: Any) -> str:

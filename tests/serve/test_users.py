@@ -139,7 +139,7 @@ def test_erase_and_export(bundle: Path, tmp_path: Path) -> None:
         before = call(f"{server.url}/v1/users/{person}/history")[1]["events"]
         assert before >= 3
         status, answer = call(f"{server.url}/v1/users/{person}", method="DELETE")
-        assert (status, answer["erased"]) == (200, {"events": 1, "slates": 1, "attributes": 0})
+        assert (status, answer["erased"]) == (200, {"events": 1, "slates": 1, "attributes": 0, "rejected": 0})
         for restarted in (False, True):
             if restarted:
                 server.kill()

@@ -98,7 +98,7 @@ def test_erasure_removes_all_rows_of_one_user_only(store_target: str) -> None:
     store.write([event(1, 7), event(2, "7"), event(3, 77), event(4, "other")])
     store.write(slates=[StoredSlate(f"s{u}", u, 1, "p", [], []) for u in (7, "x")])
     assert len(store.of_user("7")["events"]) == 2
-    assert store.erase("7", 99, "admin") == {"events": 2, "slates": 1}
+    assert store.erase("7", 99, "admin") == {"events": 2, "slates": 1, "rejected": 0}
     assert [e.user for e in store.events()] == [77, "other"]
     assert [s.user for s in store.slates()] == ["x"]
     _, done = store.operations_since(0)[-1]

@@ -259,5 +259,10 @@ def new_path(given: str | Path, version: str) -> Path:
     holds = out.is_dir() and not (out / "manifest.json").exists()
     bundles = holds and (bundles_in(out) or (out / FILE).exists() or not any(out.iterdir()))
     if str(given).endswith("/") or bundles:
-        return out / f"{time.strftime('%Y-%m-%d-%H%M%S', time.gmtime())}-{version}"
+        return out / dated_name(version)
     return out
+
+
+def dated_name(version: str) -> str:
+    """Return the name of a new bundle in a folder of bundles: date, time and version."""
+    return f"{time.strftime('%Y-%m-%d-%H%M%S', time.gmtime())}-{version}"

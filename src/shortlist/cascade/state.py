@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shortlist.cascade.catalogue import Catalogue, ItemChange
 from shortlist.cascade.clock import Clock
 from shortlist.cascade.context import Context, ContextEncoder
+from shortlist.cascade.event_body import check_form
 from shortlist.cascade.histories import HistoryEvent, LiveHistories
 from shortlist.cascade.locks import ReadWriteLock
 from shortlist.cascade.model import Model
@@ -22,11 +23,9 @@ from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
 from shortlist.data.entities import EntityChange
 from shortlist.data.slates import Slate
-from shortlist.data.values import text_fault
 from shortlist.errors import RequestError, ShortlistError, suggestion
 from shortlist.features.keys import SPARE_ITEMS, KeyRows, RequestKeys
 from shortlist.features.online import OnlineCounters
-from shortlist.requests import check_id, check_values
 from shortlist.rerank.cold_start import ColdStartExploration
 from shortlist.rerank.pipeline import first_seen_times
 from shortlist.store.records import LAST_MOMENT, StoredEvent
@@ -151,12 +150,8 @@ class LiveState:
         return self.context.user_attributes(self.profiles.under(contexts, users), codes)
 
     def check_event(self, event: StoredEvent, where: str = "") -> None:
-        """Raise `RequestError` naming the field for a value that is no id, an unknown item or kind, or a bad context."""
-        check_id(event.user, f"{where}user")
-        check_values(event.context, f"{where}context")
-        for name, text in (("event_id", event.event_id), ("slate_id", event.slate)):
-            if text is not None and (fault := text_fault(text)) is not None:
-                raise RequestError(f"{where}{name}: {fault}", field=f"{where}{name}")
+        """Raise `RequestError` naming the field whose form is not valid, or of an unknown item, kind or context value."""
+        check_form(event, where)
         if self.catalogue.items.ids.code(event.item) < 0:
             raise RequestError(f"{where}item: the catalogue has no item {event.item!r}", field=f"{where}item")
         kinds = self.model.dataset.log.kinds

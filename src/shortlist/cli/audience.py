@@ -51,7 +51,10 @@ def audience(
         int | None, typer.Option(min=1, help="Number of audiences that one user may be in (default: any).")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The .parquet or .csv file to write (default: print the first users).")
+        str | None,
+        typer.Option(
+            help="The .parquet or .csv file to write, also s3://… (default: print the first users)."
+        ),
     ] = None,
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
@@ -60,7 +63,7 @@ def audience(
     """Find the best users for items: whom to tell of them. Users are ordered by calibrated predictions."""
     set_threads(threads)
     load_functions(functions)
-    if out is not None and out.suffix not in {".parquet", ".csv"}:
+    if out is not None and not out.endswith((".parquet", ".csv")):
         raise DataError(f"{out}: the file name must end in .parquet or .csv", field="out")
     wanted = [*(item or []), *(_lines(items) if items is not None else [])]
     recommender = load_recommender(bundle)

@@ -61,7 +61,6 @@ def init(
 
     Names of columns may be in several languages. On a terminal, init asks where it is unsure and shows some rows.
     """
-    from shortlist.config.data import is_query
     from shortlist.config.toml import write_toml
     from shortlist.data.check import Check
     from shortlist.data.guess.choices import Choices
@@ -85,13 +84,13 @@ def init(
     ask = None if yes or not sys.stdin.isatty() else make_ask(tables.events)
     given = {role: column for role, column in roles.items() if column}
     choices = Choices(given, title, order, time_format, ask)
-    name = "shortlist" if is_query(events) else Path(events).resolve().stem
+    name = _name_of(events)
     guessed = guess(tables.events, tables.items, tables.users, name, choices)
     settings = guessed.project.model_dump(exclude_unset=True)
     settings["data"] = _with_sources(settings["data"], out, sources, encoding)
     notes = _with_encoding(guessed.notes, encoding)
     out.parent.mkdir(parents=True, exist_ok=True)
-    heading = f"A recommender for {Path(events).name}. Guessed by `shortlist init`; review and edit it."
+    heading = f"A recommender for {name if '://' in events else Path(events).name}. Guessed by `shortlist init`; review and edit it."
     out.write_text(write_toml(settings, heading, notes), encoding="utf-8")
     _show_guess(out, settings, notes)
     _show_asked(choices)
@@ -99,6 +98,20 @@ def init(
     report_reading(tables, guessed.project, report)
     show_problems(report)
     print_text("Next: shortlist check, then shortlist train and shortlist evaluate.")
+
+
+def _name_of(events: str) -> str:
+    """Return a name for the project: that of the file, or of the folder where an address has a pattern."""
+    from shortlist.config.data import is_query
+
+    if is_query(events):
+        return "shortlist"
+    if "://" not in events:
+        return Path(events).resolve().stem
+    parts = [
+        part for part in events.partition("://")[2].partition("?")[0].split("/") if part and "*" not in part
+    ]
+    return Path(parts[-1]).stem if parts else "shortlist"
 
 
 def _read(folder: Path, sources: Mapping[str, str]) -> tuple[Tables, str | None]:

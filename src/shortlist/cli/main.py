@@ -13,6 +13,7 @@ from shortlist.cli.audit import audit
 from shortlist.cli.demo import demo
 from shortlist.cli.evaluate import evaluate
 from shortlist.cli.experiment import experiment_app
+from shortlist.cli.ingest import ingest, rejected
 from shortlist.cli.init import init
 from shortlist.cli.inspect import inspect
 from shortlist.cli.keys import keys_app
@@ -57,7 +58,7 @@ PANELS = {
     "Start": (demo, init, check),
     "Train and evaluate": (train, evaluate, audit, simulate, preview),
     "Recommend": (recommend, batch, audience, serve),
-    "Operate": (inspect, export, erase),
+    "Operate": (inspect, ingest, rejected, export, erase),
 }
 """Panel of `shortlist --help` → its commands."""
 for panel, commands in PANELS.items():

@@ -73,7 +73,7 @@ def batch(
     out: Annotated[
         str,
         typer.Option(
-            help="The .parquet or .csv file to write, or a folder (also s3://…) of Parquet parts that a stopped job goes on with."
+            help="The .parquet or .csv file to write (also s3://…), or a folder of Parquet parts that a stopped job goes on with."
         ),
     ],
     n: Annotated[int, typer.Option("-n", min=1, help="Number of items per user.")] = 10,
@@ -104,7 +104,7 @@ def batch(
     facts: dict[str, float] = {"users": users}
     if whole:
         done = users
-        facts["rows"] = _write_file(recommender, Path(out), n)
+        facts["rows"] = _write_file(recommender, out, n)
     else:
         from shortlist.distributed.slate_parts import SlateFolder, SlateJob
 
@@ -134,7 +134,7 @@ def _check_folder(out: str, engine: BatchEngine) -> None:
         raise DataError(f"{out}: name a folder (or s3://…) for parts{file}", field="out")
 
 
-def _write_file(recommender: Recommender, out: Path, n: int) -> int:
+def _write_file(recommender: Recommender, out: str, n: int) -> int:
     """Write the slates of all users as one table, and return the number of its rows."""
     from shortlist.distributed.slate_parts import slate_table
 

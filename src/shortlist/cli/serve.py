@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.cli.terminal import BundleArgument, FunctionsOption, load_functions, print_text
+from shortlist.cli.terminal import FunctionsOption, load_functions, print_text
 from shortlist.errors import ShortlistError
 from shortlist.serve.settings import ServerSettings
 from shortlist.threads import VARIABLE as THREADS_VARIABLE
@@ -77,7 +77,12 @@ class ServerOptions:
 
 
 def serve(
-    bundle: BundleArgument,
+    bundle: Annotated[
+        str,
+        typer.Argument(
+            help="The bundle that `shortlist train` wrote, or a folder of bundles; one of an object store (s3://…) is copied and followed."
+        ),
+    ],
     store: Annotated[
         str | None,
         typer.Option(
@@ -119,7 +124,8 @@ def serve(
 ) -> None:
     """Serve recommendations, events and the page over HTTP.
 
-    Given a folder of bundles (`shortlist train --out models/`), the newest bundle serves, and newer ones replace it without a restart.
+    Given a folder of bundles (`shortlist train --out models/`), the newest bundle serves, and newer ones replace it without a restart,
+    also in an object store.
     """
     load_functions(functions)
     if threads is not None:
@@ -131,7 +137,16 @@ def serve(
         admin_without_key=admin_without_key,
         workers=workers,
     )
-    run_server(bundle, ServerOptions(store, host, port, workers, functions, report, settings, grace))
+    from shortlist.bundle.follow import copy_in_child, following
+
+    if "://" in bundle and not (store or os.environ.get("SHORTLIST_STORE")):
+        raise ShortlistError(
+            "name the event store (--store): by default it lies beside the bundle, and a copy of a bundle can be deleted at any time",
+            field="store",
+        )
+    path = copy_in_child(bundle)
+    with following(path):
+        run_server(path, ServerOptions(store, host, port, workers, functions, report, settings, grace))
 
 
 def run_server(bundle: Path, options: ServerOptions) -> None:

@@ -54,7 +54,7 @@ def store_beside(store: Path | None, bundle: Path) -> EventStore:
 
 def export(
     bundle: BundleArgument,
-    out: Annotated[Path, typer.Option(help="The .parquet file to write.")],
+    out: Annotated[str, typer.Option(help="The .parquet file to write; also s3://….")],
     store: StoreFileOption = None,
     json_file: JsonOption = None,
 ) -> None:
@@ -64,13 +64,14 @@ def export(
     """
     import pyarrow.parquet as pq
 
+    from shortlist.engines.object_store import local_output
     from shortlist.store.export import export_log
 
-    if out.suffix != ".parquet":
+    if not out.endswith(".parquet"):
         raise DataError(f"{out}: the file name must end in .parquet", field="out")
     table = export_log(store_beside(store, bundle))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, out, compression="zstd")
+    with local_output(out) as path:
+        pq.write_table(table, path, compression="zstd")
     print_text(f"{table.num_rows:,} rows → {out}")
     write_json(json_file, {"rows": table.num_rows, "out": str(out)})
 
@@ -79,21 +80,48 @@ def erase(
     user: Annotated[str, typer.Argument(help="The user's id.")],
     store: StoreOption = None,
     export: Annotated[
-        list[Path] | None,
-        typer.Option(help="Also erase the user from this table of `shortlist batch`. Repeatable."),
+        list[str] | None,
+        typer.Option(
+            help="Also erase the user from this table of `shortlist batch`, also s3://…. Repeatable."
+        ),
     ] = None,
 ) -> None:
     """Erase a user: stored events and slates, the live state of all servers on the store, and exported tables."""
     erased = open_store(store).erase(user, int(time.time() * 1000), "terminal")
     print_text(
-        f"Erased: {erased['events']:,} events, {erased['slates']:,} slates, {erased['attributes']:,} changes of attributes."
+        f"Erased: {erased['events']:,} events, {erased['slates']:,} slates, {erased['attributes']:,} changes of attributes, "
+        f"{erased['rejected']:,} rejected records."
     )
     for path in export or []:
-        print_text(f"{path}: {_erase_from(path, user):,} rows erased.")
+        erase_from = _erase_from_store if "://" in path else _erase_from
+        print_text(f"{path}: {erase_from(path, user):,} rows erased.")
 
 
-def _erase_from(path: Path, user: str) -> int:
+def _erase_from_store(address: str, user: str) -> int:
+    """Rewrite a table of an object store, or each part of a folder of them, without a user. Returns the number of erased rows."""
+    from tempfile import TemporaryDirectory
+
+    from shortlist.engines.object_store import ObjectStore
+
+    store = ObjectStore.of(address)
+    found = [one for one in store.objects() if one.path.endswith((".parquet", ".csv"))]
+    if not found:
+        raise DataError(f"{address}: there is no .parquet or .csv object", field="export")
+    erased = 0
+    for one in found:
+        with TemporaryDirectory(prefix="shortlist-") as folder:
+            copy = Path(folder) / one.path.rpartition("/")[2]
+            store.download(one, copy)
+            count = _erase_from(copy, user)
+            if count:
+                store.upload(copy, "" if one.path == store.path else store.name_of(one))
+        erased += count
+    return erased
+
+
+def _erase_from(given: str | Path, user: str) -> int:
     """Rewrite a table of slates, or each part of a folder of them, without a user. Returns the number of erased rows."""
+    path = Path(given)
     if path.is_dir() and (parts := sorted(path.glob("part-*.parquet"))):
         return sum(_erase_from(part, user) for part in parts)
     if path.suffix not in {".parquet", ".csv"} or not path.exists():

@@ -68,8 +68,27 @@ ThreadsOption = Annotated[
         help="Number of threads (default: SHORTLIST_THREADS, or the cores that this process may use).",
     ),
 ]
+
+
+def parse_bundle(given: str) -> Path:
+    """Return the folder of a bundle; one of an object store is copied first, and the copy is checked."""
+    if "://" not in given:
+        return Path(given)
+    from shortlist.bundle.remote import local_bundle
+
+    try:
+        return local_bundle(given)
+    except ShortlistError as error:  # a ValueError, of which Typer shows nothing but the value
+        raise typer.BadParameter(error.message) from None
+
+
 BundleArgument = Annotated[
-    Path, typer.Argument(help="The bundle that `shortlist train` wrote, or a folder of bundles.")
+    Path,
+    typer.Argument(
+        parser=parse_bundle,
+        metavar="BUNDLE",
+        help="The bundle that `shortlist train` wrote, or a folder of bundles; also s3://….",
+    ),
 ]
 FunctionsOption = Annotated[
     Path | None,
@@ -141,16 +160,18 @@ def write_json(path: Path | None, content: object) -> None:
         path.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
 
 
-def write_table(table: pa.Table, out: Path) -> None:
-    """Write a table as CSV where the name ends so, else as Parquet."""
+def write_table(table: pa.Table, out: str) -> None:
+    """Write a table to a file, also of an object store: as CSV where the name ends so, else as Parquet."""
     import pyarrow.parquet as pq
     from pyarrow import csv
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".csv":
-        csv.write_csv(table, out)
-    else:
-        pq.write_table(table, out)
+    from shortlist.engines.object_store import local_output
+
+    with local_output(out) as path:
+        if path.suffix == ".csv":
+            csv.write_csv(table, path)
+        else:
+            pq.write_table(table, path)
 
 
 def check_settings(project: Project) -> None:

@@ -18,6 +18,7 @@ from shortlist.cli.terminal import (
     check_settings,
     existing_store,
     load_functions,
+    parse_bundle,
     print_labelled,
     print_text,
     progress_bars,
@@ -65,11 +66,16 @@ def train(
     out: Annotated[
         str,
         typer.Option(
-            help="The bundle to write; with a trailing slash (models/), a folder of bundles, each under its version."
+            help="The bundle to write; with a trailing slash (models/), a folder of bundles, each under its version. Also s3://…."
         ),
     ] = "bundle",
     warm: Annotated[
-        Path | None, typer.Option(help="An earlier bundle; training starts from its item factors.")
+        Path | None,
+        typer.Option(
+            parser=parse_bundle,
+            metavar="BUNDLE",
+            help="An earlier bundle; training starts from its item factors.",
+        ),
     ] = None,
     from_store: Annotated[
         str | None,
@@ -108,9 +114,10 @@ def train(
         raise ShortlistError(f"--base {base}: must be tables or bundle", field="base")
     started = time.perf_counter()
     if from_store is not None:
-        facts = _train_again(project, out, Retraining(from_store, base, gate, keep))
+        again = _train_again_in_store if "://" in out else _train_again
+        facts = again(project, out, Retraining(from_store, base, gate, keep))
     else:
-        facts = _train_once(project, out, warm)
+        facts = (_train_into_store if "://" in out else _train_once)(project, out, warm)
     seconds = time.perf_counter() - started
     print_text(
         f"Model {facts['model_version']} in {seconds:.1f} s → {facts['bundle']}. Next: shortlist serve {out}"
@@ -139,6 +146,36 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
         "bundle": str(bundle),
         "check": dataset.check.to_json(),
     }
+
+
+def _train_into_store(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
+    """Train, and publish the bundle in an object store."""
+    from tempfile import TemporaryDirectory
+
+    from shortlist.bundle.remote import BundleMirror, publish_bundle
+
+    BundleMirror(out).check_place()  # before hours of training
+    with TemporaryDirectory(prefix="shortlist-") as folder:
+        facts = _train_once(project, f"{folder}/bundle", warm)
+        with step("publishing the bundle"):
+            return {**facts, "bundle": publish_bundle(Path(facts["bundle"]), out)}
+
+
+def _train_again_in_store(project: Path, out: str, options: Retraining) -> dict[str, Any]:
+    """Train again beside the bundles of an object store, on a local copy of the one that serves, and publish the new bundle."""
+    from shortlist.bundle.remote import BundleMirror
+
+    mirror = BundleMirror(out)
+    if mirror.check_place():
+        mirror.refresh()
+    facts = _train_again(project, f"{mirror.folder}/", options)
+    bundle = Path(facts["bundle"])
+    with step("publishing the bundle"):
+        if facts["turned_down"]:  # before the bundle is there, since servers look at the address
+            mirror.publish_decisions()
+        address = mirror.publish(bundle, bundle.name)
+        removed = mirror.prune(options.keep)
+    return {**facts, "bundle": address, "removed": removed}
 
 
 def _train_again(project: Path, out: str, options: Retraining) -> dict[str, Any]:

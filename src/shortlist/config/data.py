@@ -65,7 +65,8 @@ class DataSettings(Settings):
     """The tables (`[data]`)."""
 
     events: str = ""
-    """A file (.parquet, .csv, .tsv, .jsonl, .inter), a table of `database`, a MovieLens folder, a SQL query, or a .sql file with one."""
+    """A file (.parquet, .csv, .tsv, .jsonl, .arrow, .inter), a folder of Parquet files or a Delta table, `s3://…`, `gs://…` or `az://…`,
+    `postgresql://…?table=…`, a table of `database`, a MovieLens folder, a SQL query, or a .sql file with one."""
     items: str | None = None
     """The items table, in the same forms."""
     users: str | None = None

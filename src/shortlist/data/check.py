@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shortlist.errors import DataError
 
 Level = Literal["error", "set aside", "warning"]
@@ -67,6 +70,8 @@ class Check:
         All findings.
     notes : list[str]
         Assumptions that were made, for example the unit of time.
+    rows : list[tuple[Problem, ndarray]]
+        The rows of the events table that each problem set aside, where the step that found it knows them.
     """
 
     read: int = 0
@@ -74,6 +79,7 @@ class Check:
     set_aside: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    rows: list[tuple[Problem, NDArray[np.int64]]] = field(default_factory=list)
 
     @property
     def errors(self) -> list[Problem]:

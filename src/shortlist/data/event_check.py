@@ -153,6 +153,7 @@ class _EventChecker:
             shown = examples(self.table, bad, columns)
             problem = Problem("set aside", self.file, column, what, count, shown, fix)
             self.check.set_rows_aside(reason, problem)
+            self.check.rows.append((problem, np.flatnonzero(bad)))
             self.keep[bad] = False
 
     def _no_event(self) -> None:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from shortlist.data.progress import Share
+from shortlist.engines.object_store import ObjectStore, is_object_store
 from shortlist.errors import DataError
 from shortlist.recommender import Recommender
 
@@ -78,6 +79,10 @@ class SlateFolder:
 
     def __init__(self, target: str) -> None:
         self.target = target
+        if is_object_store(target):
+            place = ObjectStore.of(target)
+            self.files, self.path = place.files, place.path
+            return
         try:
             self.files, self.path = fs.FileSystem.from_uri(
                 target if "://" in target else Path(target).expanduser().absolute().as_uri()

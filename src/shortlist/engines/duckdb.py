@@ -12,9 +12,13 @@ import pyarrow as pa
 
 from shortlist.config.data import is_query
 from shortlist.engines.confined import QueryFiles, check_select, confine, is_file, refusal
+from shortlist.engines.databases import is_database, read_database
 from shortlist.engines.delimited import Verbatim, identifies, read_delimited
+from shortlist.engines.delta import is_delta, read_delta
 from shortlist.engines.encoding import in_utf8
+from shortlist.engines.ipc import is_ipc, read_ipc
 from shortlist.engines.json_lines import is_json, read_json
+from shortlist.engines.object_store import is_object_store, local_copy
 from shortlist.engines.parquet import read_parquet
 from shortlist.engines.plain_types import plain_table
 from shortlist.engines.reading import TableReading
@@ -29,6 +33,10 @@ FILES = {
     ".json",
     ".jsonl",
     ".ndjson",
+    ".arrow",
+    ".arrows",
+    ".feather",
+    ".ipc",
     ".gz",
     ".inter",
     ".duckdb",
@@ -117,8 +125,9 @@ def read_source(
     Parameters
     ----------
     source
-        A file (.parquet, .csv, .tsv, .txt, .json, .jsonl), a folder of Parquet files, a table of `database`, or a SQL query: one SELECT
-        statement, which can be the text of a .sql file.
+        A file (.parquet, .csv, .tsv, .txt, .json, .jsonl, .arrow), a folder of Parquet files, a Delta table, objects of a store
+        (`s3://bucket/events/*.parquet`), a table of a database (`postgresql://host/shop?table=events`), a table of `database`, or a SQL
+        query: one SELECT statement, which can be the text of a .sql file.
     database
         A DuckDB file.
     files
@@ -140,6 +149,11 @@ def read_source(
 def _read(
     source: str, database: str | None, files: QueryFiles | None, verbatim: Verbatim, encoding: str | None
 ) -> TableReading:
+    if is_database(source):
+        return read_database(source)
+    if is_object_store(source):
+        with local_copy(source) as path, connect() as connection:
+            return _read_path(connection, path, source, verbatim, encoding)
     with connect(database) as connection:
         query = source if is_query(source) else read_query_file(source)
         if query is not None:
@@ -152,19 +166,30 @@ def _read(
                 sql = f"SELECT * FROM {quoted}"  # noqa: S608 - each part of the name is quoted
                 return TableReading(_fetch_confined(connection, sql, f"{database}: table {source}", files))
             raise DataError(f"{source}: no such file")
-        suffix = "".join(path.suffixes[-2:]).lower()
-        if suffix.endswith(".parquet") or path.is_dir():
-            return read_parquet(connection, path, source)
-        if is_json(path):
-            return read_json(connection, path, source, verbatim)
-        if any(kind in suffix for kind in (".csv", ".tsv", ".txt")):
-            with in_utf8(path, source, encoding) as (readable, notes):
-                reading = read_delimited(connection, readable, source, verbatim)
-            return replace(reading, notes=(*notes, *reading.notes))
+        return _read_path(connection, path, source, verbatim, encoding)
+
+
+def _read_path(
+    connection: duckdb.DuckDBPyConnection, path: Path, source: str, verbatim: Verbatim, encoding: str | None
+) -> TableReading:
+    """Read a file or folder that is there; `source`: what to call it."""
+    if path.is_dir() and is_delta(path):
+        return read_delta(path, source)
+    suffix = "".join(path.suffixes[-2:]).lower()
+    if suffix.endswith(".parquet") or path.is_dir():
+        return read_parquet(connection, path, source)
+    if is_ipc(path):
+        return read_ipc(path, source)
+    if is_json(path):
+        return read_json(connection, path, source, verbatim)
+    if any(kind in suffix for kind in (".csv", ".tsv", ".txt")):
+        with in_utf8(path, source, encoding) as (readable, notes):
+            reading = read_delimited(connection, readable, source, verbatim)
+        return replace(reading, notes=(*notes, *reading.notes))
     if suffix.endswith((".duckdb", ".db")):
         raise DataError(f"{source} is a database: name it in data.database, and the table in data.events")
     raise DataError(
-        f"{source}: this kind of file cannot be read; use .parquet, .csv, .tsv, .jsonl, .inter, or a MovieLens folder"
+        f"{source}: this kind of file cannot be read; use .parquet, .csv, .tsv, .jsonl, .arrow, .inter, or a MovieLens folder"
     )
 
 

@@ -13,8 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from shortlist.errors import RequestError, ShortlistError, StoreError, suggestion
-from shortlist.requests import FIELDS
+from shortlist.errors import RequestError, ShortlistError, StoreError
+from shortlist.requests import FIELDS, field_fault
 from shortlist.serve.schema import ErrorAnswer
 from shortlist.serve.writer import BusyError
 
@@ -60,13 +60,11 @@ def add_error_handlers(app: FastAPI, shown: Callable[[str], str]) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(_request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
         if first["type"] == "json_invalid":
             reason = first.get("ctx", {}).get("error", "")
             return failure(f"the body is not valid JSON: {reason}", 400)
-        if first["type"] == "extra_forbidden":
-            return failure(f"{where}: there is no such field{suggestion(where, FIELDS)}", 422, where)
-        return failure(f"{where or 'body'}: {first['msg']}", 422, where or None)
+        sentence, field = field_fault(first, FIELDS)
+        return failure(sentence, 422, field or None)
 
     @app.exception_handler(StoreError)
     async def store_unavailable(_request: Request, _error: StoreError) -> Response:

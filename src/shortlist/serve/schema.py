@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from shortlist.cascade.event_body import EventBody
 from shortlist.cascade.given_items import MOST
 from shortlist.expressions import MAX_LENGTH
 from shortlist.requests import RecommendRequest
@@ -207,22 +208,6 @@ class PageAnswer(BaseModel):
     """From top to bottom; no item is on the page twice."""
     warnings: list[str]
     """What in the request had no effect, as in a slate."""
-
-
-class EventBody(Body):
-    """One event."""
-
-    user: Id
-    item: Id
-    kind: str
-    timestamp: float | Annotated[str, Field(max_length=64)] | None = None
-    """Seconds or milliseconds since 1970, or an ISO 8601 text (default: now)."""
-    value: float | None = None
-    context: dict[str, Any] | None = None
-    event_id: str | None = Field(None, min_length=1, max_length=200)
-    """An event with an id that was stored before is not stored again."""
-    slate_id: str | None = Field(None, max_length=100)
-    """Slate it came from: needed to credit interleaved rankings and to learn from exploration."""
 
 
 class EventsBody(Body):

@@ -15,6 +15,8 @@ from shortlist.errors import StoreError, import_extra
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000", "secure_delete = ON")
 """`secure_delete` overwrites deleted rows with zeros: an erased person must not be readable in the file."""
+REFUSALS = (DataError, IntegrityError, OverflowError, UnicodeError)
+"""Errors by which a database refuses a value of a row."""
 
 
 def open_engine(target: str) -> Engine:
@@ -89,7 +91,7 @@ def database_errors(target: str) -> Iterator[None]:
     """
     try:
         yield
-    except (DataError, IntegrityError, OverflowError, UnicodeError) as error:
+    except REFUSALS as error:
         what = type(getattr(error, "orig", None) or error).__name__
         raise RowError(f"a value cannot be stored ({what})", field="store") from error
     except SQLAlchemyError as error:

@@ -13,7 +13,19 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from shortlist.errors import StoreError
-from shortlist.store.connection import database_errors, open_engine
+from shortlist.store.connection import RowError, database_errors, open_engine
+from shortlist.store.intake import (
+    IntakeResult,
+    RejectedRecord,
+    SourceBatch,
+    SourcePosition,
+    erase_rejected,
+    read_positions,
+    read_rejected,
+    read_rejected_of,
+    remove_rejected,
+    take_in,
+)
 from shortlist.store.migrate import migrate
 from shortlist.store.read import (
     read_events,
@@ -183,6 +195,36 @@ class EventStore:
         self._seen = max(self._seen, last)
         return stored, last
 
+    def take_in(self, batch: SourceBatch, time: int) -> IntakeResult:
+        """Store what a source delivered together with its new positions, in one transaction; `time` is the moment, ms.
+
+        Records before the position that the store has by now are left out. Events that the database refuses are kept as
+        rejected records.
+        """
+        try:
+            with self.writing() as connection:
+                result = take_in(connection, batch, time)
+        except RowError:
+            with self.writing() as connection:
+                result = take_in(connection, batch, time, each=True)
+        self._seen = max(self._seen, result.last)
+        return result
+
+    def positions(self, source: str) -> dict[str, SourcePosition]:
+        """Return how far each part of a source was read."""
+        with self.reading() as connection:
+            return read_positions(connection, source)
+
+    def rejected_since(self, row: int, limit: int = PAGE) -> list[tuple[int, str, RejectedRecord]]:
+        """Return at most `limit` rejected records after a row, in order: each with its row and its source."""
+        with self.reading() as connection:
+            return read_rejected(connection, row, limit)
+
+    def remove_rejected(self, up_to: int) -> int:
+        """Delete the rejected records up to a row; return their number."""
+        with self.writing() as connection:
+            return remove_rejected(connection, up_to)
+
     def add_operation(self, operation: Operation) -> int:
         """Store an operation and return its row."""
         return self.add_operations([operation])
@@ -218,7 +260,7 @@ class EventStore:
             Table → number of deleted rows.
         """
         with self.writing() as connection:
-            deleted = erase_user(connection, user)
+            deleted = {**erase_user(connection, user), "rejected": erase_rejected(connection, user)}
             write_operation(connection, Operation(time, "erase", user, deleted, by))
         self._clean()
         return deleted
@@ -228,7 +270,7 @@ class EventStore:
         if self.engine.dialect.name == "postgresql":
             with database_errors(self.target), self.engine.connect() as opened:
                 opened.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(
-                    "VACUUM events, slates, operations"
+                    "VACUUM events, slates, operations, rejected"
                 )
             return
         connection = self.engine.raw_connection()  # VACUUM runs outside of transactions
@@ -289,9 +331,9 @@ class EventStore:
             row = page[-1][0]
 
     def of_user(self, user: Any) -> dict[str, list[Any]]:
-        """Return all that is stored of a user: {"events": […], "slates": […], "changes": [operations]}."""
+        """Return all that is stored of a user: {"events": […], "slates": […], "changes": […], "rejected": […]}."""
         with self.reading() as connection:
-            return read_user(connection, user)
+            return {**read_user(connection, user), "rejected": read_rejected_of(connection, user)}
 
     def close(self) -> None:
         """Close all connections."""

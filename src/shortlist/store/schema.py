@@ -70,3 +70,29 @@ identity = Table(
     metadata,
     Column("id", String, primary_key=True),
 )
+positions = Table(
+    # how far each part of a source of events (a partition, a file) was read; written together with its events
+    "positions",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("part", String, primary_key=True),
+    Column("next", BigInteger, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+rejected = Table(
+    # records of sources that are no events, with the reason
+    "rejected",
+    metadata,
+    Column("row", Row, primary_key=True, autoincrement=True),
+    Column("source", String, nullable=False),
+    Column("part", String, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("field", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("user", Text),
+    Column("time", BigInteger, nullable=False),
+    Index("rejected_user", "user"),
+    sqlite_autoincrement=True,
+)

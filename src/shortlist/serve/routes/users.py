@@ -54,7 +54,7 @@ def add(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/users/{user:id}/export", responses=ERRORS, tags=["people"])
     async def export(user: PathId) -> Response:
-        """All that is held of a person: stored events, slates and changes of attributes, the model's log, attributes."""
+        """All that is held of a person: stored events, slates, changes of attributes and rejected records, the model's log, attributes."""
         recommender = service.live.serving.recommender
         own = recommender.dataset.users.ids.own(user)
         held = await service.writer.call(EventStore.of_user, own)
@@ -64,6 +64,7 @@ def add(app: FastAPI, service: Service) -> None:
                 "events": [vars(event) for event in held["events"]],
                 "slates": [vars(slate) for slate in held["slates"]],
                 "changes": [{"time": one.time, **one.body} for one in held["changes"]],
+                "rejected": [vars(record) for record in held["rejected"]],
                 **_of_model(recommender, own),
             }
         )
