@@ -103,6 +103,7 @@ def evaluate_retriever(
     settings: dict[str, Any] | None = None,
     progress: Progress = silent,
     draws: int = 1000,
+    budget: float | None = None,
 ) -> RetrieverReport:
     """Fit one retriever on the training table, and evaluate it on the test table.
 
@@ -121,17 +122,19 @@ def evaluate_retriever(
         Called with a description and the share that is done.
     draws
         Bootstrap resamples.
+    budget
+        Seconds that `auto`, `blend` or `tuned-NAME` may take to choose and fit (default: no limit).
 
     Raises
     ------
     ProjectError
-        For an unknown name or setting.
+        For an unknown name or setting, and for a budget of a retriever that chooses nothing.
     """
     apply_thread_limit()
     dataset = tables.train
     _compile_kernels(retriever, progress)
     started = time.perf_counter()
-    model, choice = _fit(tables, retriever, k, settings, progress)
+    model, choice = _fit(tables, retriever, k, settings, progress, budget)
     fit_seconds = time.perf_counter() - started
     fallback = Popular().fit(dataset)
     progress("recommending", 0.0)
@@ -159,7 +162,12 @@ def evaluate_retriever(
 
 
 def _fit(
-    tables: TrainTestTables, retriever: str, k: int, settings: dict[str, Any] | None, progress: Progress
+    tables: TrainTestTables,
+    retriever: str,
+    k: int,
+    settings: dict[str, Any] | None,
+    progress: Progress,
+    budget: float | None,
 ) -> tuple[Retriever, Choice | None]:
     """Fit a retriever by name; the choice is None unless it chooses its settings."""
     tuned = retriever.removeprefix("tuned-")
@@ -169,14 +177,21 @@ def _fit(
             raise ProjectError(
                 f"{retriever} finds its settings itself; name a retriever to set them", field="set"
             )
-        choice = choose(tables.train, tables.kind, k, tables.share, progress)
+        choice = choose(tables.train, tables.kind, k, tables.share, progress, budget=budget)
     elif retriever != tuned and tuned in RETRIEVERS and search_space(tuned):
-        choice = choose(tables.train, tables.kind, k, tables.share, progress, [tuned], blend=False)
+        choice = choose(
+            tables.train, tables.kind, k, tables.share, progress, [tuned], blend=False, budget=budget
+        )
     if choice is not None:
         return choice.retriever, choice
     if retriever not in RETRIEVERS:
         names = ", ".join(["auto", "blend", *RETRIEVERS, *(f"tuned-{name}" for name in AXES)])
         raise ProjectError(f"there is no retriever {retriever!r}; there are: {names}", field="retriever")
+    if budget is not None:
+        raise ProjectError(
+            f"{retriever} has no search that a budget could end; use auto, blend or tuned-{retriever}",
+            field="budget",
+        )
     kind = RETRIEVERS[retriever]
     model = kind(validate_settings(kind.Config, settings or {}, lambda _: f"--set ({retriever}): "))
     progress("fitting", 0.0)

@@ -98,6 +98,12 @@ class Spectral(MatrixItemItem):
     config: SpectralConfig
     name = "spectral"
     arrays: ClassVar = {"weights_": "weights", "broad_in_": "broad", "broad_out_": "broad_out"}
+    _start: NDArray[np.float32] | None = None
+
+    def start_from(self, vectors: NDArray[np.float32]) -> Self:
+        """Start the decomposition of the next fit from vectors (items, k), such as the eigenvectors of nearly the same data."""
+        self._start = vectors
+        return self
 
     def fit_matrix(self, X: sp.csr_matrix, spectrum: Spectrum | None = None) -> Self:
         """Learn from a (users, items) matrix of weights, and from its spectrum where that is known."""
@@ -126,7 +132,8 @@ class Spectral(MatrixItemItem):
         """Return the singular values and eigenvectors that the settings require."""
         components = self.config.components or usual_components(X.shape[1])
         R, _ = scaled(X, self.config.spread, self.config.power)
-        return leading(R, components, seed=self.config.seed)
+        start, self._start = self._start, None
+        return leading(R, components, seed=self.config.seed, start=start)
 
     def _low_pass(
         self, X: sp.csr_matrix, s: NDArray[np.float32], V: NDArray[np.float32]

@@ -55,6 +55,13 @@ AXES: dict[str, list[Axis]] = {
 }
 """Model → the axes along which its settings are searched, the most important first."""
 
+QUICK: dict[str, dict[str, Any]] = {
+    "slim": {"support": 64},
+    "als": {"factors": 64, "iterations": 6},
+    "spectral": {"components": 0.5, "nearby": 128, "k": 128},  # components × the usual number
+}
+"""Model → what is smaller in its quick form, whose other settings have their best values at nearly the same place."""
+
 
 def search_space(model: str) -> list[Axis]:
     """Return the axes of a model: ours, or those that a registered class declares as `search_space`."""

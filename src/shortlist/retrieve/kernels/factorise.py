@@ -21,10 +21,31 @@ EXACT = 2_000
 """Up to this many items the whole Gram matrix is decomposed."""
 
 
+WARM_PASSES = 1
+"""Multiplications that suffice where the iteration starts from the vectors of nearly the same matrix."""
+
+
 def leading(
-    R: sp.csr_matrix, k: int, passes: int = 3, seed: int = 0
+    R: sp.csr_matrix,
+    k: int,
+    passes: int = 3,
+    seed: int = 0,
+    start: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the k largest singular values and their right singular vectors.
+
+    Parameters
+    ----------
+    R
+        float32 (rows, items).
+    k
+        Number of vectors.
+    passes
+        Multiplications by RᵀR.
+    seed
+        Seed of the random vectors.
+    start
+        float32 (items, m): vectors to start from instead, such as those of an earlier, similar matrix.
 
     Returns
     -------
@@ -41,6 +62,10 @@ def leading(
         return _ordered(values, vectors, k)
     width = min(n, int(k * 1.1) + 10)
     Q = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
+    if start is not None and len(start) == n:
+        known = min(start.shape[1], width)
+        Q[:, :known] = start[:, :known] * np.float32(np.sqrt(n))  # as long as the random vectors
+        passes = WARM_PASSES if known >= k else passes
     A, AT = csr_arrays(R), csr_arrays(R.T.tocsr())
     for _ in range(passes):
         Q = _orthonormal(_product(AT, _product(A, Q)))
