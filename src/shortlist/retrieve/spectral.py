@@ -125,7 +125,8 @@ class Spectral(MatrixItemItem):
         n = X.shape[1]
         items, values = empty_lists(n, self.config.k)
         T, X_near = csr_arrays(near.T.tocsr()), csr_arrays(near)
-        run_rows(n, prune_rows, T, X_near, rest, scales, self.config.nearby, items, values)
+        order = np.argsort(np.abs(V).argmax(1), kind="stable")  # items of one taste after the other
+        run_rows(n, prune_rows, T, X_near, rest, scales, order, self.config.nearby, items, values)
         self.weights_ = sparse_rows(items, values, n)
 
     def spectrum(self, X: sp.csr_matrix) -> Spectrum:

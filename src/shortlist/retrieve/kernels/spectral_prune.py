@@ -18,18 +18,23 @@ def prune_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one
     X: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
     factors: tuple[NDArray[np.float32], NDArray[np.float32]],
     scales: tuple[NDArray[np.float32], NDArray[np.float32]],
+    order: NDArray[np.integer],
     nearby: int,
     items: NDArray[np.int32],
     values: NDArray[np.float32],
 ) -> None:
-    """Write the largest entries of row i of W among the items that co-occur with i: one-step weight plus components."""
+    """Write the largest entries of row i of W among the items that co-occur with i: one-step weight plus components.
+
+    The rows are those of `order[low:high]`. Rows of similar items read the same rows of `right`, which then are in the cache.
+    """
     left, right = factors
     own, others = scales
     n_items = len(own)
     line, seen = np.zeros(n_items, np.float32), np.zeros(n_items, np.bool_)
     touched = np.empty(n_items, np.int32)
     near, strength = np.empty(nearby, np.int32), np.empty(nearby, np.float32)
-    for item in range(low, high):
+    for place in range(low, high):
+        item = order[place]
         n = walk(item, T, X, line, seen, touched)
         near[:] = -1
         strength[:] = -np.inf
@@ -44,7 +49,8 @@ def prune_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one
             if other < 0:
                 continue
             total = own[item] * strength[at]
-            for c in range(left.shape[1]):
-                total += left[item, c] * right[other, c]
+            ours, theirs = left[item], right[other]
+            for c in range(len(ours)):
+                total += ours[c] * theirs[c]
             heap_replace(total, other, values[item], items[item])
         heap_sort(values[item], items[item])
