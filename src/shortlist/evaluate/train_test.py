@@ -236,7 +236,7 @@ def _compile_kernels(retriever: str, progress: Progress) -> None:
     dataset = Dataset.from_frames(events, project=parse_project({}))
     for name in AXES if retriever in {"auto", "blend"} else [retriever.removeprefix("tuned-")]:
         if name in RETRIEVERS:
-            for settings in ({}, {"exact_items": 0}) if name == "slim" else ({},):
+            for settings in ({}, {"exact_items": 0}) if name in {"slim", "spectral"} else ({},):
                 model = RETRIEVERS[name](RETRIEVERS[name].Config.model_validate(settings)).fit(dataset)
                 for size in (1, 40):
                     model.retrieve(_requests(dataset, np.arange(size)), 5)

@@ -89,7 +89,7 @@ def best_trial(trials: list[Trial], family: str) -> Trial:
 
 def number_of_trials(events: int) -> int:
     """Return the number of settings that each family may try."""
-    return 24 if events <= 200_000 else 16 if events <= 500_000 else 8 if events <= 2_000_000 else 5
+    return 24 if events <= 200_000 else 16 if events <= 500_000 else 6 if events <= 2_000_000 else 5
 
 
 class Tuner:
