@@ -77,6 +77,8 @@ class ItemItem(Retriever):
     Config: ClassVar[type[Settings]] = ItemItemConfig
     config: ItemItemConfig
     arrays: ClassVar = {"weights_": "weights"}
+    reading: ClassVar[frozenset[str]] = frozenset({"recency"})
+    """Settings that have no effect on training, only on how a history is read."""
 
     weights_: sp.csr_matrix
     broad_in_: NDArray[np.float32] = np.empty((0, 0), np.float32)
@@ -99,6 +101,15 @@ class ItemItem(Retriever):
     def damped(self, X: sp.csr_matrix) -> sp.csr_matrix:
         """Return a (users, items) matrix of weights with the exponent `repeats` applied."""
         return sp.csr_matrix((X.data ** np.float32(self.config.repeats), X.indices, X.indptr), shape=X.shape)
+
+    def reading_as(self, config: ItemItemConfig) -> Self | None:
+        """Return this fitted model with other settings of reading a history; None where others differ, so that a fit is needed."""
+        same = {name: getattr(self.config, name) for name in self.reading}
+        if config.model_copy(update=same) != self.config:
+            return None
+        twin = self._shared()
+        twin.config = config
+        return twin
 
     def weighted(self, requests: Requests) -> Requests:
         """Return the requests with their events weighted as the model reads a history: the latest most, by `recency`."""

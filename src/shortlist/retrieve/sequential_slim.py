@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -97,6 +97,7 @@ class SequentialSLIM(ItemItem):
     Config = SequentialSLIMConfig
     config: SequentialSLIMConfig
     name = "sequential_slim"
+    reading: ClassVar[frozenset[str]] = frozenset()  # inputs fade in training as they do in a history
 
     def _fit(self, dataset: Dataset) -> None:
         weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)

@@ -97,7 +97,7 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     progress
         Called with the step and its progress.
     families
-        Models to tune (default: neighbours, als, slim, spectral, and sequence where the split is by time).
+        Models to tune (default: neighbours, slim, als, spectral, and sequence and sequential_slim where the split is by time).
     blend
         Whether a fusion is tried (default: true).
     seed
@@ -112,7 +112,7 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     holdout = hold_out(dataset, kind, share, seed)
     tuner = Tuner(holdout, k, seed, event_weighting, deadline)
     if families is None:
-        timed = ["sequence"] if kind in {"time", "last"} else []
+        timed = ["sequence", "sequential_slim"] if kind in {"time", "last"} else []
         families = ["neighbours", "slim", "als", "spectral", *timed]
     trials = number_of_trials(len(holdout.train.log))
     for number, family in enumerate(families, 1):

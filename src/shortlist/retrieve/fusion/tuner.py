@@ -33,6 +33,7 @@ from shortlist.retrieve.fusion.search_space import (
     search_space,
 )
 from shortlist.retrieve.fusion.shared_parts import SharedParts
+from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
 from shortlist.retrieve.registry import RETRIEVERS
 from shortlist.retrieve.requests import Requests
 from shortlist.retrieve.spectral import Spectral
@@ -176,7 +177,7 @@ class Tuner:
         `report` is called with the fraction of the budget that is used; the search often ends before.
         """
         quick = family in QUICK and len(self.holdout.train.log) > QUICK_EVENTS
-        axes = search_space(family)
+        axes = search_space(family, ordered=self.holdout.kind != "random")
         if quick:  # the size of a model is not searched in its quick form
             axes = [(names, values) for names, values in axes if not set(names) & set(QUICK[family])]
         self._pattern_search(family, axes, budget, quick, report)
@@ -213,8 +214,7 @@ class Tuner:
 
     def _measure(self, family: str, settings: Mapping[str, Any], quick: bool) -> float:
         """Fit settings on the training part, record the trial, and return its NDCG."""
-        model = self._make(family, settings, quick)
-        seconds = self._parts.fit(model, self.X, self.holdout.train)
+        model, seconds = self._fitted(family, self._make(family, settings, quick))
         began = time.perf_counter()
         value = self.value(model)
         self.request_seconds[family] = (time.perf_counter() - began) / max(len(self._requests), 1)
@@ -223,6 +223,15 @@ class Tuner:
         if self.best(family) is trial:
             self.fitted[family] = model
         return value
+
+    def _fitted(self, family: str, model: Retriever) -> tuple[Retriever, float]:
+        """Return a model that is fitted on the training part, and the seconds that the fit takes."""
+        known = self.fitted.get(family)
+        if isinstance(known, ItemItem) and isinstance(model.config, ItemItemConfig):
+            read = known.reading_as(model.config)
+            if read is not None:
+                return read, self.best(family).seconds
+        return model, self._parts.fit(model, self.X, self.holdout.train)
 
     def value(self, model: Retriever) -> float:
         """Return the mean NDCG of a fitted model over the users of the hold-out."""
