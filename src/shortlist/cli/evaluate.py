@@ -35,6 +35,13 @@ RecommendationsOption = Annotated[
         "project's test. Repeatable."
     ),
 ]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --train: the longest time that auto may take to choose and fit retrievers, for example 60s or 10m "
+        "(default: no limit)."
+    ),
+]
 LENGTH = 20
 """Length of the evaluated lists if there is no project that states it."""
 ONLY_WITH = {
@@ -73,12 +80,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", help="With --train: a setting of the retriever, for example factors=256. Repeatable."),
     ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            help="With --train: the longest time that auto may take to choose and fit retrievers, for example 60s or 10m (default: no limit)."
-        ),
-    ] = None,
+    budget: BudgetOption = None,
     protocol: Annotated[
         str | None,
         typer.Option(

@@ -136,16 +136,7 @@ def evaluate_retriever(
     started = time.perf_counter()
     model, choice = _fit(tables, retriever, k, settings, progress, budget)
     fit_seconds = time.perf_counter() - started
-    fallback = Popular().fit(dataset)
-    progress("recommending", 0.0)
-    lists = []
-    started = time.perf_counter()
-    for start in range(0, len(tables.users), BATCH):
-        requests = _requests(dataset, tables.users[start : start + BATCH])
-        lists.append(_filled(model.retrieve(requests, k).item, fallback, requests, k))
-        progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
-    recommend_seconds = time.perf_counter() - started
-    found = np.concatenate(lists)
+    found, recommend_seconds = _lists(model, tables, k, progress)
     values = accuracy_metrics(found, RelevantItems(*ragged(tables.truth)), k)
     estimates = Resamples(len(found), draws).estimates(np.stack(list(values.values()), axis=1))
     return RetrieverReport(
@@ -198,6 +189,21 @@ def _fit(
     model.fit(tables.train)
     progress("fitting", 1.0)
     return model, None
+
+
+def _lists(
+    model: Retriever, tables: TrainTestTables, k: int, progress: Progress
+) -> tuple[NDArray[np.int64], float]:
+    """Return the lists of all people of the test, int64 (P, k), and the seconds that they took."""
+    fallback = Popular().fit(tables.train)
+    progress("recommending", 0.0)
+    lists = []
+    started = time.perf_counter()
+    for start in range(0, len(tables.users), BATCH):
+        requests = _requests(tables.train, tables.users[start : start + BATCH])
+        lists.append(_filled(model.retrieve(requests, k).item, fallback, requests, k))
+        progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
+    return np.concatenate(lists), time.perf_counter() - started
 
 
 def _requests(dataset: Dataset, users: IntArray) -> Requests:
