@@ -44,7 +44,7 @@ MARGIN = 0.001
 """Fraction by which a setting must be better to be kept; less is noise, and the defaults are the better guess."""
 UNKNOWN = 4.0
 """How many times longer than its quick form, or than other families, a fit of unknown duration is taken to last."""
-QUICK_EVENTS = 300_000
+QUICK_EVENTS = 100_000
 """Beyond this many events of the training part, the trials of a search are quick ones."""
 
 
@@ -90,7 +90,7 @@ def best_trial(trials: list[Trial], family: str) -> Trial:
 
 def number_of_trials(events: int) -> int:
     """Return the number of settings that each family may try."""
-    return 24 if events <= 200_000 else 16 if events <= 500_000 else 6 if events <= 2_000_000 else 5
+    return 24 if events <= 100_000 else 16 if events <= 500_000 else 6 if events <= 2_000_000 else 5
 
 
 class Tuner:
