@@ -1,7 +1,8 @@
 """The leading singular vectors of a sparse matrix.
 
 Block subspace iteration (Halko, Martinsson & Tropp 2011, "Finding structure with randomness"): a block of random
-vectors is multiplied by RᵀR and made orthonormal again, a few times. The products run on all cores. Orthonormalisation
+vectors is multiplied by RᵀR and made orthonormal again, a few times. Where the spectrum is flat, it is multiplied twice in
+between: a product of a sparse matrix costs less than orthonormalisation. The products run on all cores. Orthonormalisation
 uses the Cholesky factor of the small Gram matrix, which is one matrix product instead of a QR of the tall block. Where
 there are few items, the exact eigenvectors of the Gram matrix are cheaper and are used instead.
 """
@@ -21,6 +22,8 @@ EXACT = 2_000
 """Up to this many items the whole Gram matrix is decomposed."""
 
 
+EVEN = 0.03
+"""Ratio of the scales of a block after one product above which float32 has room for two."""
 WARM_PASSES = 1
 """Multiplications that suffice where the iteration starts from the vectors of nearly the same matrix."""
 
@@ -67,8 +70,13 @@ def leading(
         Q[:, :known] = start[:, :known] * np.float32(np.sqrt(n))  # as long as the random vectors
         passes = WARM_PASSES if known >= k else passes
     A, AT = csr_arrays(R), csr_arrays(R.T.tocsr())
+    even = 0.0
     for _ in range(passes):
-        Q = _orthonormal(_product(AT, _product(A, Q)))
+        Q = _product(AT, _product(A, Q))
+        if even > EVEN:
+            Q = _product(AT, _product(A, Q))
+        Q, ratio = _orthonormal(Q)
+        even = even or ratio
     B = _product(A, Q)
     values, vectors = np.linalg.eigh((B.T @ B).astype(np.float64))
     s, V = _ordered(values, vectors, k)
@@ -87,17 +95,18 @@ def _ordered(
     )
 
 
-def _orthonormal(Q: NDArray[np.float32]) -> NDArray[np.float32]:
+def _orthonormal(Q: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """Return an orthonormal basis, and the ratio of the smallest to the largest scale of the block: 1 where it was orthonormal."""
     gram = (Q.T @ Q).astype(np.float64)
     try:
         factor = np.linalg.cholesky(gram)
-        if np.diag(factor).min() > 1e-3 * np.diag(factor).max():  # otherwise float32 is too coarse
-            return np.asarray(
-                scipy.linalg.blas.strsm(1.0, factor.astype(np.float32), Q.T, side=0, lower=1).T, np.float32
-            )
+        ratio = float(np.diag(factor).min() / np.diag(factor).max())
+        if ratio > 1e-3:  # otherwise float32 is too coarse
+            basis = scipy.linalg.blas.strsm(1.0, factor.astype(np.float32), Q.T, side=0, lower=1).T
+            return np.asarray(basis, np.float32), ratio
     except np.linalg.LinAlgError:
         pass
-    return np.linalg.qr(Q)[0]
+    return np.linalg.qr(Q)[0], 0.0
 
 
 def _product(A: CsrArrays, Q: NDArray[np.float32]) -> NDArray[np.float32]:
