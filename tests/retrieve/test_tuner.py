@@ -63,12 +63,14 @@ def test_a_model_with_shared_parts_is_the_same(first: MatrixItemItem, second: Ma
 
 
 def test_vectors_of_a_part_of_the_data_shorten_the_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One pass from the vectors of four fifths of the data is as good as three passes from random ones."""
+    """Two passes from the vectors of four fifths of the data are as good as three from random ones."""
     monkeypatch.setattr(factorise, "EXACT", 0)
-    X = random_interactions(8, users=400, items=120, density=0.1)
+    rng = np.random.default_rng(8)
+    taste = np.exp(rng.normal(size=(400, 30)) @ rng.normal(size=(30, 120)) / 6)  # thirty tastes, and chance
+    X = sp.csr_matrix((rng.random(taste.shape) < 0.15 * taste).astype(np.float32))
     exact = np.linalg.svd(X.toarray().astype(np.float64), compute_uv=False)[:20]
     _, known = factorise.leading(X[:320], 20)
-    cold, _ = factorise.leading(X, 20, passes=1)
+    cold, _ = factorise.leading(X, 20, passes=2)
     warm, _ = factorise.leading(X, 20, start=known)
     usual, _ = factorise.leading(X, 20)
     error = {
@@ -76,7 +78,7 @@ def test_vectors_of_a_part_of_the_data_shorten_the_decomposition(monkeypatch: py
         for name, s in (("cold", cold), ("warm", warm), ("usual", usual))
     }
     assert error["warm"] < 0.5 * error["cold"]
-    assert error["warm"] < error["usual"] + 0.005
+    assert error["warm"] < 1.1 * error["usual"]
 
 
 def test_the_best_trial_is_one_that_was_fitted_whole() -> None:

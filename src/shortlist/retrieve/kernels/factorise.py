@@ -24,7 +24,7 @@ EXACT = 2_000
 
 EVEN = 0.03
 """Ratio of the scales of a block after one product above which float32 has room for two."""
-WARM_PASSES = 1
+WARM_PASSES = 2
 """Multiplications that suffice where the iteration starts from the vectors of nearly the same matrix."""
 
 
