@@ -33,6 +33,7 @@ from .retrieve.neighbours import Neighbours as Neighbours
 from .retrieve.popular import Popular as Popular
 from .retrieve.registry import register_retriever as register_retriever
 from .retrieve.sequence import Sequence as Sequence
+from .retrieve.sequential_slim import SequentialSLIM as SequentialSLIM
 from .retrieve.slim import SLIM as SLIM
 from .retrieve.spectral import Spectral as Spectral
 from .retrieve.together import Together as Together
@@ -62,6 +63,7 @@ __all__ = [
     "Recommender",
     "RequestError",
     "Sequence",
+    "SequentialSLIM",
     "ShortlistError",
     "Slate",
     "Slates",

@@ -149,9 +149,37 @@ def test_the_command_writes_its_results(tmp_path: Path) -> None:
         (("--retriever", "als", "--set", "factors=-1"), "factors"),
         (("--retriever", "als", "--set", "factors"), "write name=value"),
         (("--retriever", "auto", "--set", "factors=2"), "finds its settings itself"),
+        (
+            ("--retriever", "slim", "--budget", "9s"),
+            "slim has no search that a budget could end; use auto, blend or tuned-slim",
+        ),
+        (("--budget", "soon"), "--budget: 'soon' is not a duration"),
     ):
         assert words in " ".join(run(*given, *bad, cwd=tmp_path, ok=False).split())
     assert "--train and --test go together" in run("evaluate", "--train", "t.parquet", cwd=tmp_path, ok=False)
+
+
+def test_a_budget_ends_the_search(tmp_path: Path) -> None:
+    """A millisecond is too little for a second setting; the best of those tried is evaluated all the same."""
+    train, test = split(blocks(3, users=80))
+    pq.write_table(train, tmp_path / "t.parquet")
+    pq.write_table(test, tmp_path / "e.parquet")
+    given = (
+        "evaluate",
+        "--train",
+        "t.parquet",
+        "--test",
+        "e.parquet",
+        "--budget",
+        "0.001s",
+        "--json",
+        "o.json",
+    )
+    assert "Chosen: neighbours" in " ".join(run(*given, cwd=tmp_path).split())
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert [t["model"] for t in found["trials"]] == ["neighbours"]
+    assert found["metrics"]["ndcg@20"]["value"] > 0
+    assert "--budget needs --train" in run("evaluate", "--budget", "9s", cwd=tmp_path, ok=False)
 
 
 def test_bad_tables_are_named() -> None:

@@ -35,7 +35,7 @@ def test_items_added_since_have_no_score_and_change_no_answer(name: str, dataset
         excluded_indptr=np.array([0, 2, 2]),
         excluded=np.array([n, n + ADDED - 1]),
     )
-    if name in {"sequence", "content"}:  # the place of an event in the history counts
+    if name in {"sequence", "sequential_slim", "content"}:  # the place of an event in the history counts
         plain = longer.within(n)
     elif name == "blend":
         longer = make_requests([1, 2, 3], [4], allowed=np.ones(n + ADDED, bool))

@@ -49,14 +49,14 @@ def test_slim_local_is_the_regression_over_its_support() -> None:
         W[chosen, j] = np.linalg.solve(A.T @ A + 1.5 * np.eye(len(chosen)), A.T @ dense[:, j])
     W = counts[:, None] ** -0.3 * W * counts**0.3
     local = SLIM(regularisation=1.5, spread=0.15, power=0.3, lift=0.3, support=5, exact_items=0).fit_matrix(X)
-    np.testing.assert_allclose(local.weights_.toarray(), W, atol=1e-5)
+    np.testing.assert_allclose(local.weights_.toarray(), W, atol=1e-4)
 
 
 def test_slim_local_equals_exact_where_everything_is_shared() -> None:
     X = sp.csr_matrix(np.vstack([random_interactions(3).toarray(), np.ones((1, 25), np.float32)]))
     exact = SLIM().fit_matrix(X).weights_.toarray()
     local = SLIM(exact_items=0).fit_matrix(X).weights_.toarray()
-    np.testing.assert_allclose(local, exact, atol=1e-5)
+    np.testing.assert_allclose(local, exact, atol=1e-4)
 
 
 def test_slim_narrows_its_supports_on_dense_data() -> None:

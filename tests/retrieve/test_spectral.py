@@ -45,6 +45,14 @@ def test_spectral_equals_the_dense_filter() -> None:
     assert not model.weights_.diagonal().any()
 
 
+def test_components_of_a_byte_change_weights_by_little() -> None:
+    X = random_interactions(7, users=200, items=60)
+    exact, small = (Spectral(components=20, broad=4, exact_items=most).fit_matrix(X) for most in (60, 0))
+    a, b = exact.weights_.toarray(), small.weights_.toarray()
+    assert np.abs(a - b).max() < 0.01 * np.abs(a).max()
+    assert np.abs(a - b).max() > 0, "the second path was taken"
+
+
 @pytest.mark.parametrize("exact", [0, 2_000])
 def test_leading_vectors_are_those_of_a_dense_decomposition(
     exact: int, monkeypatch: pytest.MonkeyPatch

@@ -35,12 +35,19 @@ RecommendationsOption = Annotated[
         "project's test. Repeatable."
     ),
 ]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --train: the longest time that auto may take to choose and fit retrievers, for example 60s or 10m "
+        "(default: no limit)."
+    ),
+]
 LENGTH = 20
 """Length of the evaluated lists if there is no project that states it."""
 ONLY_WITH = {
-    "project": {"retriever": "--train", "settings": "--train", "test": "--train", "items": "--recommendations", "users": "--recommendations"},
+    "project": {"retriever": "--train", "settings": "--train", "budget": "--train", "test": "--train", "items": "--recommendations", "users": "--recommendations"},
     "tables": {"html": "a project or --recommendations", "protocol": "a project", "items": "--recommendations", "users": "--recommendations"},
-    "recommendations": {"retriever": "--train without --recommendations", "settings": "--train without --recommendations", "protocol": "a project without --recommendations"},
+    "recommendations": {"retriever": "--train without --recommendations", "settings": "--train without --recommendations", "budget": "--train without --recommendations", "protocol": "a project without --recommendations"},
 }  # fmt: skip
 """What is evaluated → the options that have no meaning there, and what each needs."""
 
@@ -73,6 +80,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", help="With --train: a setting of the retriever, for example factors=256. Repeatable."),
     ] = None,
+    budget: BudgetOption = None,
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -100,7 +108,7 @@ def evaluate(
         if train is None or test is None:
             raise ShortlistError("--train and --test go together: name both tables", field="test")
         _refuse(context, "tables")
-        _evaluate_tables(train, test, retriever, k or LENGTH, settings or [], json_file)
+        _evaluate_tables(train, test, retriever, k or LENGTH, settings or [], budget, json_file)
     else:
         _refuse(context, "project")
         _evaluate_project(project, protocol, k, html, json_file)
@@ -189,9 +197,16 @@ def _evaluate_recommendations(
 
 
 def _evaluate_tables(
-    train: str, test: str, retriever: str, k: int, given: list[str], json_file: Path | None
+    train: str,
+    test: str,
+    retriever: str,
+    k: int,
+    given: list[str],
+    budget: str | None,
+    json_file: Path | None,
 ) -> None:
     """Fit a retriever on one table and evaluate it on another."""
+    from shortlist.config.base import duration_ms
     from shortlist.evaluate.terminal import retriever_tables, tables_summary
     from shortlist.evaluate.train_test import evaluate_retriever
     from shortlist.evaluate.train_test_tables import read_train_test
@@ -207,10 +222,14 @@ def _evaluate_tables(
             settings[name.strip()] = json.loads(value)
         except ValueError:
             settings[name.strip()] = value
+    try:
+        seconds = None if budget is None else duration_ms(budget) / 1000
+    except ValueError as error:
+        raise ShortlistError(f"--budget: {error}", field="budget") from None
     tables = read_train_test(train, test)
     console.print(tables_summary(tables.facts))
     with progress_bars() as progress:
-        report = evaluate_retriever(tables, retriever, k, settings, progress)
+        report = evaluate_retriever(tables, retriever, k, settings, progress, budget=seconds)
     for part in retriever_tables(report, Path(test).name):
         console.print(part, highlight=False)
     write_json(json_file, report.to_json())

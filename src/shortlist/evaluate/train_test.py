@@ -103,6 +103,7 @@ def evaluate_retriever(
     settings: dict[str, Any] | None = None,
     progress: Progress = silent,
     draws: int = 1000,
+    budget: float | None = None,
 ) -> RetrieverReport:
     """Fit one retriever on the training table, and evaluate it on the test table.
 
@@ -121,28 +122,21 @@ def evaluate_retriever(
         Called with a description and the share that is done.
     draws
         Bootstrap resamples.
+    budget
+        Seconds that `auto`, `blend` or `tuned-NAME` may take to choose and fit (default: no limit).
 
     Raises
     ------
     ProjectError
-        For an unknown name or setting.
+        For an unknown name or setting, and for a budget of a retriever that chooses nothing.
     """
     apply_thread_limit()
     dataset = tables.train
     _compile_kernels(retriever, progress)
     started = time.perf_counter()
-    model, choice = _fit(tables, retriever, k, settings, progress)
+    model, choice = _fit(tables, retriever, k, settings, progress, budget)
     fit_seconds = time.perf_counter() - started
-    fallback = Popular().fit(dataset)
-    progress("recommending", 0.0)
-    lists = []
-    started = time.perf_counter()
-    for start in range(0, len(tables.users), BATCH):
-        requests = _requests(dataset, tables.users[start : start + BATCH])
-        lists.append(_filled(model.retrieve(requests, k).item, fallback, requests, k))
-        progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
-    recommend_seconds = time.perf_counter() - started
-    found = np.concatenate(lists)
+    found, recommend_seconds = _lists(model, tables, k, progress)
     values = accuracy_metrics(found, RelevantItems(*ragged(tables.truth)), k)
     estimates = Resamples(len(found), draws).estimates(np.stack(list(values.values()), axis=1))
     return RetrieverReport(
@@ -159,7 +153,12 @@ def evaluate_retriever(
 
 
 def _fit(
-    tables: TrainTestTables, retriever: str, k: int, settings: dict[str, Any] | None, progress: Progress
+    tables: TrainTestTables,
+    retriever: str,
+    k: int,
+    settings: dict[str, Any] | None,
+    progress: Progress,
+    budget: float | None,
 ) -> tuple[Retriever, Choice | None]:
     """Fit a retriever by name; the choice is None unless it chooses its settings."""
     tuned = retriever.removeprefix("tuned-")
@@ -169,20 +168,42 @@ def _fit(
             raise ProjectError(
                 f"{retriever} finds its settings itself; name a retriever to set them", field="set"
             )
-        choice = choose(tables.train, tables.kind, k, tables.share, progress)
+        choice = choose(tables.train, tables.kind, k, tables.share, progress, budget=budget)
     elif retriever != tuned and tuned in RETRIEVERS and search_space(tuned):
-        choice = choose(tables.train, tables.kind, k, tables.share, progress, [tuned], blend=False)
+        choice = choose(
+            tables.train, tables.kind, k, tables.share, progress, [tuned], blend=False, budget=budget
+        )
     if choice is not None:
         return choice.retriever, choice
     if retriever not in RETRIEVERS:
         names = ", ".join(["auto", "blend", *RETRIEVERS, *(f"tuned-{name}" for name in AXES)])
         raise ProjectError(f"there is no retriever {retriever!r}; there are: {names}", field="retriever")
+    if budget is not None:
+        raise ProjectError(
+            f"{retriever} has no search that a budget could end; use auto, blend or tuned-{retriever}",
+            field="budget",
+        )
     kind = RETRIEVERS[retriever]
     model = kind(validate_settings(kind.Config, settings or {}, lambda _: f"--set ({retriever}): "))
     progress("fitting", 0.0)
     model.fit(tables.train)
     progress("fitting", 1.0)
     return model, None
+
+
+def _lists(
+    model: Retriever, tables: TrainTestTables, k: int, progress: Progress
+) -> tuple[NDArray[np.int64], float]:
+    """Return the lists of all people of the test, int64 (P, k), and the seconds that they took."""
+    fallback = Popular().fit(tables.train)
+    progress("recommending", 0.0)
+    lists = []
+    started = time.perf_counter()
+    for start in range(0, len(tables.users), BATCH):
+        requests = _requests(tables.train, tables.users[start : start + BATCH])
+        lists.append(_filled(model.retrieve(requests, k).item, fallback, requests, k))
+        progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
+    return np.concatenate(lists), time.perf_counter() - started
 
 
 def _requests(dataset: Dataset, users: IntArray) -> Requests:
@@ -221,7 +242,7 @@ def _compile_kernels(retriever: str, progress: Progress) -> None:
     dataset = Dataset.from_frames(events, project=parse_project({}))
     for name in AXES if retriever in {"auto", "blend"} else [retriever.removeprefix("tuned-")]:
         if name in RETRIEVERS:
-            for settings in ({}, {"exact_items": 0}) if name == "slim" else ({},):
+            for settings in ({}, {"exact_items": 0}) if name in {"slim", "spectral"} else ({},):
                 model = RETRIEVERS[name](RETRIEVERS[name].Config.model_validate(settings)).fit(dataset)
                 for size in (1, 40):
                     model.retrieve(_requests(dataset, np.arange(size)), 5)

@@ -13,6 +13,7 @@ from shortlist.retrieve.popular import Popular
 from shortlist.retrieve.registry import RETRIEVERS, load_retriever, register_retriever
 from shortlist.retrieve.requests import Candidates, Requests, top_k
 from shortlist.retrieve.sequence import Sequence
+from shortlist.retrieve.sequential_slim import SequentialSLIM
 from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.sources import Source, make_retrievers, parse_sources
 from shortlist.retrieve.spectral import Spectral
@@ -33,6 +34,7 @@ __all__ = [
     "Requests",
     "Retriever",
     "Sequence",
+    "SequentialSLIM",
     "Source",
     "Spectral",
     "Together",

@@ -32,6 +32,9 @@ from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.select import empty_lists
 from shortlist.retrieve.requests import Candidates, Requests
 
+MAX_STEPS = 500
+"""Steps back from which on events of a history weigh alike, so that no weight becomes zero."""
+
 
 class ItemItemConfig(Settings):
     """Settings that all item-item models share."""
@@ -39,6 +42,9 @@ class ItemItemConfig(Settings):
     repeats: float = Field(0.5, ge=0, le=1)
     """Exponent on the summed weight of an item in a history: 0 counts an item once however often it was taken, 1 counts
     every event."""
+    recency: float = Field(1.0, gt=0, le=1)
+    """Factor on the weight of an event of the history for each step back, above 0 to 1: 1 counts all alike, 0.5 halves with
+    each event. Used when a history is read, not in training."""
 
 
 class _Serving(NamedTuple):
@@ -51,7 +57,7 @@ class _Serving(NamedTuple):
 class ItemItem(Retriever):
     """Base of models that score an item by a weighted sum over the items of the history.
 
-        score(history) = Σ_{i in history} w_i^repeats · (W[i, :] + L[i] · Rᵀ)
+        score(history) = Σ_{i in history} (w_i · recency^(steps back))^repeats · (W[i, :] + L[i] · Rᵀ)
 
     W is sparse and holds what is specific to a pair of items. L and R have few columns, and only some models have them: they
     hold broad tastes, which would make W dense. Subclasses differ in how they learn W and are served alike.
@@ -71,6 +77,8 @@ class ItemItem(Retriever):
     Config: ClassVar[type[Settings]] = ItemItemConfig
     config: ItemItemConfig
     arrays: ClassVar = {"weights_": "weights"}
+    reading: ClassVar[frozenset[str]] = frozenset({"recency"})
+    """Settings that have no effect on training, only on how a history is read."""
 
     weights_: sp.csr_matrix
     broad_in_: NDArray[np.float32] = np.empty((0, 0), np.float32)
@@ -94,9 +102,22 @@ class ItemItem(Retriever):
         """Return a (users, items) matrix of weights with the exponent `repeats` applied."""
         return sp.csr_matrix((X.data ** np.float32(self.config.repeats), X.indices, X.indptr), shape=X.shape)
 
+    def reading_as(self, config: ItemItemConfig) -> Self | None:
+        """Return this fitted model with other settings of reading a history; None where others differ, so that a fit is needed."""
+        same = {name: getattr(self.config, name) for name in self.reading}
+        if config.model_copy(update=same) != self.config:
+            return None
+        twin = self._shared()
+        twin.config = config
+        return twin
+
     def weighted(self, requests: Requests) -> Requests:
-        """Return the requests with their events weighted as the model reads a history."""
-        return requests
+        """Return the requests with their events weighted as the model reads a history: the latest most, by `recency`."""
+        if self.config.recency == 1:
+            return requests
+        h = requests.histories
+        back = np.minimum(h.indptr[1:][h.owner] - 1 - np.arange(len(h.item)), MAX_STEPS)
+        return requests.with_weights((requests.weights * self.config.recency**back).astype(np.float32))
 
     def _history(self, requests: Requests) -> tuple[History, NDArray[np.float32]]:
         """Return the histories as sparse rows, and their low-rank part (B, t)."""

@@ -23,6 +23,7 @@ RETRIEVERS: PluginRegistry[Retriever] = PluginRegistry(
         "als": "shortlist.retrieve.als:ALS",
         "slim": "shortlist.retrieve.slim:SLIM",
         "spectral": "shortlist.retrieve.spectral:Spectral",
+        "sequential_slim": "shortlist.retrieve.sequential_slim:SequentialSLIM",
         "sequence": "shortlist.retrieve.sequence:Sequence",
         "content": "shortlist.retrieve.content:Content",
         "together": "shortlist.retrieve.together:Together",

@@ -8,14 +8,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
-from typing_extensions import override
 
 from shortlist.config.base import Duration, duration_ms
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.retrieve.event_weighting import EventWeights
 from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
-from shortlist.retrieve.requests import Requests
 
 
 class SequenceConfig(ItemItemConfig):
@@ -118,13 +116,6 @@ class Sequence(ItemItem):
             dtype=np.float32,
         )
         self.weights_ = _strongest_of_rows(W, config.k)
-
-    @override
-    def weighted(self, requests: Requests) -> Requests:
-        h = requests.histories
-        back = h.indptr[1:][h.owner] - 1 - np.arange(len(h.item))
-        weights = requests.weights * self.config.recency ** np.minimum(back, 500)
-        return requests.with_weights(weights.astype(np.float32))
 
 
 def _strongest_of_rows(W: sp.csr_matrix, k: int) -> sp.csr_matrix:

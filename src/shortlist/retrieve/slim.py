@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
@@ -81,7 +83,12 @@ class SLIM(MatrixItemItem):
     config: SLIMConfig
     name = "slim"
 
-    def _fit_matrix(self, X: sp.csr_matrix) -> None:
+    def fit_matrix(self, X: sp.csr_matrix, support: NDArray[np.int32] | None = None) -> Self:
+        """Learn from a (users, items) matrix of weights, and from the supports of its items where they are known."""
+        self._fit_matrix(X, support)
+        return self._finish(X.shape[1])
+
+    def _fit_matrix(self, X: sp.csr_matrix, support: NDArray[np.int32] | None = None) -> None:
         config = self.config
         R, counts = scaled(X, config.spread, config.power)
         lift = counts**config.lift
@@ -91,22 +98,36 @@ class SLIM(MatrixItemItem):
             B *= lift.astype(np.float32)
             self.weights_ = strongest_of_columns(B, config.k)
         else:
-            self.weights_ = self._local(R, counts, lift)
+            support = self.support(X) if support is None else support[:, : config.support]
+            self.weights_ = self._local(R, counts, lift, support)
+
+    def support(self, X: sp.csr_matrix) -> NDArray[np.int32]:
+        """Return the items that the regression of each item may use, int32 (items, width), nearest first, −1 for none.
+
+        They depend on `spread`, `power` and `repeats`; a narrower support is the beginning of a wider one.
+        """
+        config, n = self.config, X.shape[1]
+        R, counts = scaled(X, config.spread, config.power)
+        # the nearest items by co-occurrence, rare items first: they say more about j than popular ones
+        return nearest(R, np.ones(n), counts ** (0.75 - config.power), 0.0, min(config.support, n))[0]
 
     def _local(
-        self, R: sp.csr_matrix, counts: NDArray[np.float64], lift: NDArray[np.float64]
+        self,
+        R: sp.csr_matrix,
+        counts: NDArray[np.float64],
+        lift: NDArray[np.float64],
+        support: NDArray[np.int32],
     ) -> sp.csr_matrix:
         """Return the matrix whose column j is the regression of item j over its support."""
         config, n = self.config, R.shape[1]
-        # the nearest items by co-occurrence, rare items first: they say more about j than popular ones
-        support, _ = nearest(R, np.ones(n), counts ** (0.75 - config.power), 0.0, min(config.support, n))
         T = R.T.tocsr()
         support = np.ascontiguousarray(
             support[:, : affordable_support(support, np.diff(T.indptr), R.shape[0])]
         )
         values = np.zeros(support.shape, np.float32)
         ridge = np.float32(config.regularisation)
-        run_rows(n, solve_support_rows, csr_arrays(T), R.shape[0], support, ridge, values)
+        rows = csr_arrays(T)
+        run_rows(n, solve_support_rows, rows, rows, R.shape[0], support, ridge, values)
         W = sparse_rows(support, values, n).T.tocsr()
         W = sp.diags_array(counts**-config.power) @ W @ sp.diags_array(lift)
         return sp.csr_matrix(W, dtype=np.float32)

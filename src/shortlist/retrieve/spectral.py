@@ -13,6 +13,7 @@ from shortlist.retrieve.item_item import ItemItemConfig, MatrixItemItem
 from shortlist.retrieve.kernels.cooccurrence import csr_arrays, sparse_rows
 from shortlist.retrieve.kernels.factorise import leading
 from shortlist.retrieve.kernels.parallel import run_rows
+from shortlist.retrieve.kernels.quantized import QuantizedFactors
 from shortlist.retrieve.kernels.select import empty_lists
 from shortlist.retrieve.kernels.spectral_prune import prune_rows
 from shortlist.retrieve.slim import scaled
@@ -45,6 +46,9 @@ class SpectralConfig(ItemItemConfig):
     """Number of those weights that are kept, 1 or more."""
     broad: int = Field(32, ge=0, le=256)
     """Number of components that are kept as factors, for every pair of items; from 0 to 256."""
+    exact_items: int = Field(10_000, ge=0)
+    """The largest catalogue whose weights are computed with components in float32; beyond, with components of a byte each, which
+    takes half the time and changes weights by a few thousandths."""
     seed: int = 0
     """Seed of the random vectors that the decomposition starts from."""
 
@@ -98,6 +102,12 @@ class Spectral(MatrixItemItem):
     config: SpectralConfig
     name = "spectral"
     arrays: ClassVar = {"weights_": "weights", "broad_in_": "broad", "broad_out_": "broad_out"}
+    _start: NDArray[np.float32] | None = None
+
+    def start_from(self, vectors: NDArray[np.float32]) -> Self:
+        """Start the decomposition of the next fit from vectors (items, k), such as the eigenvectors of nearly the same data."""
+        self._start = vectors
+        return self
 
     def fit_matrix(self, X: sp.csr_matrix, spectrum: Spectrum | None = None) -> Self:
         """Learn from a (users, items) matrix of weights, and from its spectrum where that is known."""
@@ -115,18 +125,27 @@ class Spectral(MatrixItemItem):
             np.ascontiguousarray(left[:, :t]),
             np.ascontiguousarray(right[:, :t]),
         )
-        rest = np.ascontiguousarray(left[:, t:]), np.ascontiguousarray(right[:, t:])
         n = X.shape[1]
+        rest = np.ascontiguousarray(left[:, t:]), *self._compressed(np.ascontiguousarray(right[:, t:]))
         items, values = empty_lists(n, self.config.k)
         T, X_near = csr_arrays(near.T.tocsr()), csr_arrays(near)
-        run_rows(n, prune_rows, T, X_near, rest, scales, self.config.nearby, items, values)
+        order = np.argsort(np.abs(V).argmax(1), kind="stable")  # items of one taste after the other
+        run_rows(n, prune_rows, T, X_near, rest, scales, order, self.config.nearby, items, values)
         self.weights_ = sparse_rows(items, values, n)
 
     def spectrum(self, X: sp.csr_matrix) -> Spectrum:
         """Return the singular values and eigenvectors that the settings require."""
         components = self.config.components or usual_components(X.shape[1])
         R, _ = scaled(X, self.config.spread, self.config.power)
-        return leading(R, components, seed=self.config.seed)
+        start, self._start = self._start, None
+        return leading(R, components, seed=self.config.seed, start=start)
+
+    def _compressed(self, right: NDArray[np.float32]) -> tuple[NDArray[np.generic], NDArray[np.float32]]:
+        """Return factors and the step of each row, 1 unless they are whole numbers; reading them takes most of the fit."""
+        if len(right) <= self.config.exact_items:
+            return right, np.ones(len(right), np.float32)
+        compressed = QuantizedFactors.of(right)
+        return compressed.codes, compressed.steps
 
     def _low_pass(
         self, X: sp.csr_matrix, s: NDArray[np.float32], V: NDArray[np.float32]

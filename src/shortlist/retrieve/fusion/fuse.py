@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
-from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.errors import BundleError
@@ -22,24 +21,22 @@ from shortlist.metrics.ranking import hit_matrix
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.fusion.blend import Blended, blend
+from shortlist.retrieve.fusion.trees import TreeConfig, train_trees
 from shortlist.retrieve.fusion.weights import masked, mean_ndcg_of, search_weights, source_values
 from shortlist.retrieve.item_item import ItemItem
 from shortlist.retrieve.registry import load_retriever
 from shortlist.retrieve.requests import Candidates, Requests
-from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
-FOLDS = 3
-"""The trees are judged out of fold, over this many folds of requests."""
 SEARCH_REQUESTS = 5_000
 """About this many requests find the weights; all of them judge the rules and train the trees."""
 MIN_TREE_REQUESTS = 200
 """With fewer requests, no trees are trained."""
 
 
-class FuseConfig(Settings):
+class FuseConfig(TreeConfig):
     """Settings of `Fuse`."""
 
     rule: Literal["ranks", "scores", "trees"] = "scores"
@@ -48,12 +45,6 @@ class FuseConfig(Settings):
     """Number of candidates that each source proposes, 1 or more."""
     shortlist: int = Field(100, ge=1)
     """Number of candidates, the best by weighted scores, that the trees order; 1 or more."""
-    trees: int = Field(120, ge=1)
-    """Number of trees, 1 or more."""
-    depth: int = Field(4, ge=1, le=10)
-    """Depth of the trees, from 1 to 10."""
-    learning_rate: float = Field(0.1, gt=0, le=1)
-    """Learning rate of the trees, above 0 to 1."""
     gain: float = Field(0.002, ge=0)
     """By which fraction of NDCG the trees must beat the other rules to be kept, because they cost more; 0 or more."""
 
@@ -182,56 +173,15 @@ class Fuse(Retriever):
         measured = {name: value for name, (value, _) in found.items()}
         self.rule_, self.weights_, self.booster_ = rule, found[rule][1], None
         if len(truth) >= MIN_TREE_REQUESTS and hits.any():
-            booster, measured["trees"] = self._train_trees(
-                requests, blended, hits, found["scores"][1], mean_ndcg
-            )
+            order, matrix = self._shortlist(requests, blended, found["scores"][1])
+            labels = np.take_along_axis(hits, order[:, : matrix.shape[1]], 1)
+            booster, gain = train_trees(matrix, labels, self.config, mean_ndcg)
+            measured["trees"] = measured["scores"] + gain
             if measured["trees"] >= measured[rule] * (1 + self.config.gain):
                 # the trees order the best by weighted scores, whichever of the other two rules was better
                 self.rule_, self.weights_, self.booster_ = "trees", found["scores"][1], booster
         weights_by_name = dict(zip(self.sources, (round(float(w), 3) for w in self.weights_), strict=True))
         return FusionReport(measured, self.rule_, weights_by_name)
-
-    def _train_trees(
-        self,
-        requests: Requests,
-        blended: Blended,
-        hits: NDArray[np.bool_],
-        weights: NDArray[np.float64],
-        mean_ndcg: Callable[..., float],
-    ) -> tuple[xgb.Booster, float]:
-        """Train the trees on all requests; return them and their mean NDCG out of fold."""
-        order, matrix = self._shortlist(requests, blended, weights)
-        labels = np.take_along_axis(hits, order[:, : matrix.shape[1]], 1)
-        fold = np.arange(len(hits)) % FOLDS
-        total = 0.0
-        for held in range(FOLDS):
-            booster = self._train(matrix[fold != held], labels[fold != held])
-            values = booster.inplace_predict(matrix[fold == held].reshape(-1, matrix.shape[2])).reshape(
-                -1, matrix.shape[1]
-            )
-            total += mean_ndcg(values, labels, fold == held) * float((fold == held).mean())
-        return self._train(matrix, labels), total
-
-    def _train(self, matrix: NDArray[np.float32], labels: NDArray[np.bool_]) -> xgb.Booster:
-        import xgboost as xgb  # takes a second to import, and most servers do not need it
-
-        useful = labels.any(1)
-        matrix, labels = matrix[useful], labels[useful]
-        data = xgb.DMatrix(matrix.reshape(-1, matrix.shape[2]), labels.ravel().astype(np.float32))
-        data.set_group(np.full(len(matrix), matrix.shape[1]))
-        config = self.config
-        settings = {
-            "objective": "rank:ndcg",
-            "lambdarank_pair_method": "topk",
-            "lambdarank_num_pair_per_sample": 20,
-            "max_depth": config.depth,
-            "eta": config.learning_rate,
-            "min_child_weight": 20,
-            "tree_method": "hist",
-            "nthread": openmp_threads(),
-            "seed": 0,
-        }
-        return xgb.train(settings, data, config.trees)
 
     def over(self, sources: Mapping[str, Retriever]) -> Self:
         """Return a fusion with the learned rule and weights over other sources of the same names, to be fitted anew.

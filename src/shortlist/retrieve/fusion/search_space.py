@@ -48,17 +48,43 @@ AXES: dict[str, list[Axis]] = {
         axis("lift", 0.2, 0.3, 0.4, 0.5),
     ],
     "sequence": [
-        axis("recency", 0.5, 0.7, 0.8, 0.9, 0.97),
+        axis("recency", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97),
+        axis("window", 1, 3, 5, 10, 20, 40),
         axis("power", 0.0, 0.15, 0.3, 0.5),
-        axis("window", 1, 3, 5, 10),
+        axis("fading", 0.5, 0.65, 0.8, 0.9, 0.95),
+        axis("backward", 0.0, 0.25, 0.5, 1.0),
+    ],
+    "sequential_slim": [
+        axis("recency", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97),
+        axis("regularisation", 0.1, 0.3, 1.0, 2.5, 6.0, 15.0, 40.0),
+        (("power", "lift"), ((0.0, 0.0), (0.15, 0.15), (0.3, 0.3), (0.4, 0.4), (0.5, 0.5))),
+        axis("lift", 0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+        axis("spread", 0.0, 0.15, 0.3, 0.5),
     ],
 }
 """Model → the axes along which its settings are searched, the most important first."""
 
+ORDERED: Axis = axis("recency", 0.2, 0.3, 0.4, 0.6, 0.8, 0.9, 0.97, 1.0)
+"""A further axis of models that read a history without regard to order, where the order of histories has a meaning."""
 
-def search_space(model: str) -> list[Axis]:
-    """Return the axes of a model: ours, or those that a registered class declares as `search_space`."""
-    return AXES.get(model) or list(RETRIEVERS[model].search_space)
+QUICK: dict[str, dict[str, Any]] = {
+    "slim": {"support": 64},
+    "sequential_slim": {"support": 64},
+    "als": {"factors": 64, "iterations": 6},
+    "spectral": {"components": 0.4, "nearby": 96, "k": 96, "broad": 8},  # components × the usual number
+}
+"""Model → what is smaller in its quick form, whose other settings have their best values at nearly the same place."""
+
+
+def search_space(model: str, ordered: bool = False) -> list[Axis]:
+    """Return the axes of a model: ours, or those that a registered class declares as `search_space`.
+
+    `ordered`: what is recommended follows on the history in time, so that late events can say more than early ones.
+    """
+    axes = AXES.get(model) or list(RETRIEVERS[model].search_space)
+    known = {name for names, _ in axes for name in names}
+    fades = ordered and "recency" in RETRIEVERS[model].Config.model_fields and "recency" not in known
+    return [ORDERED, *axes] if fades and axes else axes
 
 
 def absolute(settings: dict[str, Any], n_items: int) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def nearest(
     others: NDArray[np.floating],
     shrink: float,
     k: int,
+    targets: sp.csr_matrix | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the k largest c_ij / (own_i · others_j + shrink) of each item i, without the item itself, largest first.
 
@@ -87,6 +88,8 @@ def nearest(
     ----------
     X
         float32 (users, items).
+    targets
+        float32 (users, items): C is targetsᵀX (default: XᵀX).
 
     Returns
     -------
@@ -97,7 +100,7 @@ def nearest(
     """
     n = X.shape[1]
     items, values = empty_lists(n, k)
-    T = X.T.tocsr()
+    T = (X if targets is None else targets).T.tocsr()
     run_rows(
         n,
         _nearest_rows,

@@ -1,7 +1,8 @@
 """The leading singular vectors of a sparse matrix.
 
 Block subspace iteration (Halko, Martinsson & Tropp 2011, "Finding structure with randomness"): a block of random
-vectors is multiplied by RᵀR and made orthonormal again, a few times. The products run on all cores. Orthonormalisation
+vectors is multiplied by RᵀR and made orthonormal again, a few times. Where the spectrum is flat, it is multiplied twice in
+between: a product of a sparse matrix costs less than orthonormalisation. The products run on all cores. Orthonormalisation
 uses the Cholesky factor of the small Gram matrix, which is one matrix product instead of a QR of the tall block. Where
 there are few items, the exact eigenvectors of the Gram matrix are cheaper and are used instead.
 """
@@ -21,10 +22,33 @@ EXACT = 2_000
 """Up to this many items the whole Gram matrix is decomposed."""
 
 
+EVEN = 0.03
+"""Ratio of the scales of a block after one product above which float32 has room for two."""
+WARM_PASSES = 2
+"""Multiplications that suffice where the iteration starts from the vectors of nearly the same matrix."""
+
+
 def leading(
-    R: sp.csr_matrix, k: int, passes: int = 3, seed: int = 0
+    R: sp.csr_matrix,
+    k: int,
+    passes: int = 3,
+    seed: int = 0,
+    start: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the k largest singular values and their right singular vectors.
+
+    Parameters
+    ----------
+    R
+        float32 (rows, items).
+    k
+        Number of vectors.
+    passes
+        Multiplications by RᵀR.
+    seed
+        Seed of the random vectors.
+    start
+        float32 (items, m): vectors to start from instead, such as those of an earlier, similar matrix.
 
     Returns
     -------
@@ -41,9 +65,18 @@ def leading(
         return _ordered(values, vectors, k)
     width = min(n, int(k * 1.1) + 10)
     Q = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
+    if start is not None and len(start) == n:
+        known = min(start.shape[1], width)
+        Q[:, :known] = start[:, :known] * np.float32(np.sqrt(n))  # as long as the random vectors
+        passes = WARM_PASSES if known >= k else passes
     A, AT = csr_arrays(R), csr_arrays(R.T.tocsr())
+    even = 0.0
     for _ in range(passes):
-        Q = _orthonormal(_product(AT, _product(A, Q)))
+        Q = _product(AT, _product(A, Q))
+        if even > EVEN:
+            Q = _product(AT, _product(A, Q))
+        Q, ratio = _orthonormal(Q)
+        even = even or ratio
     B = _product(A, Q)
     values, vectors = np.linalg.eigh((B.T @ B).astype(np.float64))
     s, V = _ordered(values, vectors, k)
@@ -62,17 +95,18 @@ def _ordered(
     )
 
 
-def _orthonormal(Q: NDArray[np.float32]) -> NDArray[np.float32]:
+def _orthonormal(Q: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """Return an orthonormal basis, and the ratio of the smallest to the largest scale of the block: 1 where it was orthonormal."""
     gram = (Q.T @ Q).astype(np.float64)
     try:
         factor = np.linalg.cholesky(gram)
-        if np.diag(factor).min() > 1e-3 * np.diag(factor).max():  # otherwise float32 is too coarse
-            return np.asarray(
-                scipy.linalg.blas.strsm(1.0, factor.astype(np.float32), Q.T, side=0, lower=1).T, np.float32
-            )
+        ratio = float(np.diag(factor).min() / np.diag(factor).max())
+        if ratio > 1e-3:  # otherwise float32 is too coarse
+            basis = scipy.linalg.blas.strsm(1.0, factor.astype(np.float32), Q.T, side=0, lower=1).T
+            return np.asarray(basis, np.float32), ratio
     except np.linalg.LinAlgError:
         pass
-    return np.linalg.qr(Q)[0]
+    return np.linalg.qr(Q)[0], 0.0
 
 
 def _product(A: CsrArrays, Q: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,0 +1,133 @@
+"""The search of settings: what trials share, quick trials, and the end of a budget."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from shortlist.data.dataset import Dataset
+from shortlist.retrieve import SLIM, Retriever, Spectral
+from shortlist.retrieve.fusion import tuner as tuner_module
+from shortlist.retrieve.fusion.auto import choose
+from shortlist.retrieve.fusion.deadline import Deadline
+from shortlist.retrieve.fusion.holdout import hold_out
+from shortlist.retrieve.fusion.shared_parts import SharedParts
+from shortlist.retrieve.fusion.tuner import Trial, Tuner, best_trial
+from shortlist.retrieve.item_item import MatrixItemItem
+from shortlist.retrieve.kernels import factorise
+from support.interactions import random_interactions
+from support.retrievers import small_dataset
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_deadline_counts_down() -> None:
+    clock = Clock()
+    deadline = Deadline(60, clock)
+    assert deadline.allows(60)
+    clock.now += 45
+    assert deadline.left() == pytest.approx(15)
+    assert deadline.allows(15)
+    assert not deadline.allows(15.1)
+    assert Deadline(None, clock).allows(1e9)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (SLIM(support=6, exact_items=0), SLIM(support=4, exact_items=0, regularisation=2.0, lift=0.1)),
+        (Spectral(components=8), Spectral(components=5, flatten=1.0, direct=0.5)),
+        (Spectral(components=5), Spectral(components=8)),
+        (SLIM(support=6, exact_items=0), SLIM(support=6, exact_items=0, spread=0.4)),
+    ],
+)
+def test_a_model_with_shared_parts_is_the_same(first: MatrixItemItem, second: MatrixItemItem) -> None:
+    """A narrower model, one with other settings of use, a wider one, and one whose parts are others."""
+    X = random_interactions(3)
+    parts = SharedParts()
+    parts.fit(first, X, small_dataset())
+    seconds = parts.fit(second, X, small_dataset())
+    alone = type(second)(second.config).fit_matrix(second.damped(X))
+    np.testing.assert_allclose(second.weights_.toarray(), alone.weights_.toarray(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(second.broad_in_, alone.broad_in_, rtol=1e-5, atol=1e-6)
+    assert seconds > 0
+
+
+def test_vectors_of_a_part_of_the_data_shorten_the_decomposition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the vectors of four fifths of the data, two passes leave less than half the error of two from random vectors."""
+    monkeypatch.setattr(factorise, "EXACT", 0)
+    rng = np.random.default_rng(8)
+    taste = np.exp(rng.normal(size=(400, 30)) @ rng.normal(size=(30, 120)) / 6)  # thirty tastes, and chance
+    X = sp.csr_matrix((rng.random(taste.shape) < 0.15 * taste).astype(np.float32))
+    exact = np.linalg.svd(X.toarray().astype(np.float64), compute_uv=False)[:20]
+    _, known = factorise.leading(X[:320], 20)
+    cold, _ = factorise.leading(X, 20, passes=2)
+    warm, _ = factorise.leading(X, 20, start=known)
+    error = {name: float(np.mean((exact - s) / exact)) for name, s in (("cold", cold), ("warm", warm))}
+    assert error["warm"] < 0.5 * error["cold"]
+
+
+def test_the_best_trial_is_one_that_was_fitted_whole() -> None:
+    quick, whole = Trial("slim", {}, 0.3, 1.0, quick=True), Trial("slim", {}, 0.2, 4.0)
+    assert best_trial([quick, whole, Trial("als", {}, 0.9, 1.0)], "slim") is whole
+    assert best_trial([quick], "slim") is quick
+
+
+def test_large_data_are_searched_in_quick_form(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuner_module, "QUICK_EVENTS", 0)
+    choice = choose(dataset, k=10, families=["neighbours", "slim", "als"], blend=False)
+    for family, quick_form in (("neighbours", False), ("slim", True), ("als", True)):
+        of_family = [t for t in choice.trials if t.model == family]
+        assert [t.quick for t in of_family[:-1]] == [quick_form] * (len(of_family) - 1)
+        assert not of_family[-1].quick
+    als = [t for t in choice.trials if t.model == "als"]
+    assert als[-1].settings == max(als[:-1], key=lambda t: t.ndcg).settings
+    assert "quick" not in choice.sentence()
+
+
+def test_a_search_ends_while_there_is_time_to_fit_the_best(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial takes 10 s, the fit on all data a quarter more, 12.5 s. Of 45 s, 15 are left after three trials: too few for 22.5 s."""
+    clock, fit = Clock(), SharedParts.fit
+
+    def slow(parts: SharedParts, model: Retriever, X: sp.csr_matrix, data: Dataset) -> float:
+        fit(parts, model, X, data)
+        clock.now += 10
+        return 10.0
+
+    monkeypatch.setattr(SharedParts, "fit", slow)
+    holdout = hold_out(dataset, "random", 0.2)
+    tuner = Tuner(holdout, 10, 0, deadline=Deadline(45, clock))
+    tuner.search("neighbours", 24, lambda _: None)
+    assert len(tuner.trials) == 3
+    assert tuner.deadline.left() >= tuner.refit_seconds(tuner.best("neighbours")) > 10
+    assert not tuner.affordable("slim")
+
+
+def test_a_budget_that_is_too_short_gives_the_first_model(dataset: Dataset) -> None:
+    choice = choose(dataset, k=10, budget=0.001)
+    assert [t.model for t in choice.trials] == ["neighbours"]
+    assert choice.fusion is None
+    assert choice.retriever.name == "neighbours"
+    assert len(choice.retriever.recommend(dataset.users.ids.values.to_pylist()[:2], n=3)) == 2
+
+
+def test_progress_tells_what_was_tried_and_what_is_left(dataset: Dataset) -> None:
+    steps: list[str] = []
+    choose(dataset, k=10, families=["neighbours", "slim"], progress=lambda step, _: steps.append(step))
+    first, second, third, last = dict.fromkeys(steps)
+    assert first == "tuning neighbours, 1 of 2"
+    assert second.startswith("tuning slim, 2 of 2; best of ")
+    assert " trials: neighbours 0." in second
+    assert third.startswith("blending ")
+    assert last == "fitting the choice on all data"
