@@ -24,6 +24,7 @@ RETRIEVERS: PluginRegistry[Retriever] = PluginRegistry(
         "slim": "shortlist.retrieve.slim:SLIM",
         "spectral": "shortlist.retrieve.spectral:Spectral",
         "sequence": "shortlist.retrieve.sequence:Sequence",
+        "transformer": "shortlist.retrieve.transformer:Transformer",
         "content": "shortlist.retrieve.content:Content",
         "together": "shortlist.retrieve.together:Together",
     },
