@@ -256,7 +256,9 @@ class Retriever(RecommendsById, ABC):
             setattr(model, name, learned[file])
         for name in cls.facts:  # an earlier version wrote them into the settings
             value = meta.get("learned", {}).get(name)
-            setattr(model, name, getattr(model.config, name.removesuffix("_")) if value is None else value)
+            setattr(
+                model, name, getattr(model.config, name.removesuffix("_"), None) if value is None else value
+            )
         return model._finish(model._saved_items(meta))  # noqa: SLF001 - its own instance
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Self
 
@@ -22,6 +22,7 @@ from shortlist.retrieve.deep.item_tokens import BITS, ItemTokens
 from shortlist.retrieve.deep.settings import TransformerConfig
 from shortlist.retrieve.event_weighting import EventWeights
 from shortlist.retrieve.indexed import retrieve_indexed
+from shortlist.retrieve.item_vectors import BINS
 from shortlist.retrieve.kernels.index import Index, IndexConfig
 from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, dot_given_items
@@ -149,10 +150,13 @@ class Transformer(Retriever):
         tokens = ItemTokens.of(dataset.items, config.attributes)
         shape = Architecture(config.width, config.blocks, config.heads, config.history, kinds)
         matrix = tokens.matrix(dataset.items)
-        trained = Trainer(config, shape, matrix, events, self._report).run()
+        taken, item = np.unique(events.item, return_inverse=True)
+        events = replace(events, item=item.astype(np.int32))
+        trained = Trainer(config, shape, matrix[taken], events, self._report).run()
         self._added, self.index_ = None, None
         self.network_, self.token_vectors_, self.curves_ = trained.network, trained.token, trained.curves
-        self.item_vectors_ = trained.own + np.asarray(matrix @ trained.token, np.float32)
+        self.item_vectors_ = np.asarray(matrix @ trained.token, np.float32)
+        self.item_vectors_[taken] += trained.own
         self.token_columns_, self.token_idf_, self.bin_edges_ = tokens.columns, tokens.idf, tokens.edges
         self.usual_values_, self.attributes_ = usual, config.attributes
         self.architecture_ = asdict(shape)
@@ -171,6 +175,8 @@ class Transformer(Retriever):
         vectors = self.item_vectors_
         if self._added is not None:
             vectors = np.concatenate([vectors, self._added])
+        if not np.isfinite(vectors.sum()):
+            raise BundleError(f"{self.name}: item_vectors_ holds values that are no numbers")
         known = vectors.any(1).astype(np.float32)
         self._derived = _Ready(
             shape, shape.split(self.network_), GrowableArray(vectors), GrowableArray(known)
@@ -181,7 +187,7 @@ class Transformer(Retriever):
         try:
             shape = Architecture(**self.architecture_)
             size = shape.size
-        except (TypeError, ValueError, ZeroDivisionError) as error:
+        except (TypeError, ValueError) as error:
             raise BundleError(f"{self.name}: architecture_ is damaged: {error}") from None
         d, tokens = shape.width, len(self.token_columns_)
         expected: dict[str, tuple[type, tuple[int, ...]]] = {
@@ -191,6 +197,7 @@ class Transformer(Retriever):
             "token_columns_": (np.int64, (tokens,)),
             "token_idf_": (np.float32, (tokens,)),
             "usual_values_": (np.float32, (shape.kinds,)),
+            "bin_edges_": (np.float64, (len(self.bin_edges_), BINS - 1)),
         }
         for name, (kind, size_) in expected.items():
             found = getattr(self, name)

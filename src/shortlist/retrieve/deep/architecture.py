@@ -37,6 +37,13 @@ class Architecture:
     history: int
     kinds: int
 
+    def __post_init__(self) -> None:
+        for name, size in vars(self).items():
+            if type(size) is not int or size < 1:
+                raise ValueError(f"{name} must be a whole number from 1 and is {size!r}")
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+
     @property
     def hidden(self) -> int:
         """Width inside of the feed-forward part: 8/3 d in steps of 8, so that SwiGLU has the weights of a plain one of 4 d."""

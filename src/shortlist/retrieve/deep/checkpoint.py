@@ -45,7 +45,7 @@ def read_checkpoint(file: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
         Where the file is damaged.
     """
     try:
-        with np.load(file, allow_pickle=False) as found:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
         return arrays, json.loads(str(arrays.pop(FACTS)))
     except FileNotFoundError:

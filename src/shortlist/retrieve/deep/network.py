@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -119,21 +118,19 @@ def _initial(name: str, size: tuple[int, ...]) -> Tensor:
 
 
 class ItemTable(nn.Module):
-    """The vectors of items: one of its own for each item that has events, plus those of the tokens of its attributes.
+    """The vectors of items: one of its own for each item, plus those of the tokens of its attributes.
 
     Parameters
     ----------
     tokens
         Sparse float32 (items, T): the weight of each token of each item.
-    taken
-        bool (items,): the items with events; others have no vector of their own.
     width
         d.
     """
 
-    def __init__(self, tokens: sp.csr_matrix, taken: NDArray[np.bool_], width: int) -> None:
+    def __init__(self, tokens: sp.csr_matrix, width: int) -> None:
         super().__init__()
-        self.own = nn.Parameter(torch.randn(len(taken), width) * INITIAL * torch.from_numpy(taken)[:, None])
+        self.own = nn.Parameter(torch.randn(tokens.shape[0], width) * INITIAL)
         self.token = nn.Parameter(torch.randn(tokens.shape[1], width) * INITIAL)
         self.begin: Tensor
         self.column: Tensor

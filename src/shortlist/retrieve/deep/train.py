@@ -46,7 +46,7 @@ class Trained(NamedTuple):
     network: NDArray[np.float32]
     """float32: the weights of the network, in the order of `Architecture.shapes`."""
     own: NDArray[np.float32]
-    """float32 (items, d): the own vector of each item, 0 for items without events."""
+    """float32 (items, d): the own vector of each item."""
     token: NDArray[np.float32]
     """float32 (T, d): the vector of each token."""
     curves: list[dict[str, float]]
@@ -70,9 +70,10 @@ class Trainer:
     shape
         The shape of the network.
     tokens
-        Sparse float32 (items, T): the tokens of each item.
+        Sparse float32 (items, T): the tokens of each item that has events. Others are no negatives, because nobody could take
+        them.
     events
-        The events of all users.
+        The events of all users; items are rows of `tokens`.
     progress
         Called with each step of training.
     """
@@ -96,7 +97,7 @@ class Trainer:
         counts = np.bincount(training.item, minlength=self.n_items)
         self.frequency = _sampling(counts)
         with _seeded(config.seed, 0, self.device):
-            self.table = ItemTable(tokens, counts > 0, shape.width).to(self.device)
+            self.table = ItemTable(tokens, shape.width).to(self.device)
             self.network = HistoryNetwork(shape, config.dropout).to(self.device)
         self.encode: Any = torch.compile(self.network, dynamic=True) if config.compile else self.network
         self.parts = nn.ModuleDict({"table": self.table, "network": self.network})
@@ -302,9 +303,12 @@ class Trainer:
         )
         self.best = {n.removeprefix("best."): t for n, t in tensors.items() if n.startswith("best.")}
         for name, weight in self.parts.named_parameters():
-            self.optimizer.state[weight] = {
-                moment: tensors[f"{moment}.{name}"] for moment in ("step", "exp_avg", "exp_avg_sq")
-            }
+            if (
+                f"step.{name}" in tensors
+            ):  # a weight without gradients, such as that of no tokens, has no moments
+                self.optimizer.state[weight] = {
+                    moment: tensors[f"{moment}.{name}"] for moment in ("step", "exp_avg", "exp_avg_sq")
+                }
         self.curves = facts["curves"]
         self.progress(f"going on after epoch {len(self.curves)}: {self.file}", 1.0)
 
