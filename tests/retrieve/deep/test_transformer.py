@@ -253,7 +253,7 @@ def test_the_kind_of_an_event_decides_what_follows() -> None:
         {
             "data": {"columns": {"timestamp": "timestamp", "kind": "event"}},
             "items": {"id": "item_id"},
-            "objectives": {"play": {"events": "play"}},
+            "objectives": {"play": {"events": ["play"]}},
         }
     )
     dataset = Dataset.from_frames(rows, [{"item_id": i} for i in range(10)], project=project)
