@@ -35,6 +35,7 @@ from .retrieve.sequence import Sequence as Sequence
 from .retrieve.slim import SLIM as SLIM
 from .retrieve.spectral import Spectral as Spectral
 from .retrieve.together import Together as Together
+from .retrieve.transformer import Transformer as Transformer
 from .threads import set_threads as set_threads
 from .version import __version__ as __version__
 
@@ -67,6 +68,7 @@ __all__ = [
     "StoreError",
     "Together",
     "TrainingWarning",
+    "Transformer",
     "__version__",
     "errors",
     "evaluate",

@@ -113,29 +113,38 @@ def _attend(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by
         float32 (Q, d).
     """
     heads, width = len(distance), queries.shape[1]
-    size = width // heads
+    size, longest = width // heads, distance.shape[1]
     scale = np.float32(1 / np.sqrt(size))
-    share = np.empty(distance.shape[1], np.float32)
+    keys = np.empty((size, longest), np.float32)  # transposed, so that the loop over events is the inner one
+    share = np.empty(longest, np.float32)
     for row in range(low, high):
         begin, end = indptr[row], indptr[row + 1]
-        for at in range(first[row], first[row + 1]):
-            place = end - begin - (first[row + 1] - at)
-            for head in range(heads):
-                left = head * size
-                highest = np.float32(-np.inf)
-                for j in range(place + 1):
-                    dot = np.float32(0)
-                    for c in range(left, left + size):
-                        dot += queries[at, c] * keys_values[begin + j, c]
-                    share[j] = dot * scale + distance[head, place - j]
+        n = end - begin
+        for head in range(heads):
+            left = head * size
+            for j in range(n):
+                for c in range(size):
+                    keys[c, j] = keys_values[begin + j, left + c]
+            for at in range(first[row], first[row + 1]):
+                seen = n - (first[row + 1] - at) + 1
+                for j in range(seen):
+                    share[j] = distance[head, seen - 1 - j]
+                for c in range(size):
+                    factor = queries[at, left + c] * scale
+                    line = keys[c]
+                    for j in range(seen):
+                        share[j] += factor * line[j]
+                highest = share[0]
+                for j in range(1, seen):
                     highest = max(highest, share[j])
                 total = np.float32(0)
-                for j in range(place + 1):
+                for j in range(seen):
                     share[j] = np.exp(share[j] - highest)
                     total += share[j]
-                for c in range(left, left + size):
-                    out[at, c] = 0
-                for j in range(place + 1):
+                mixed = out[at, left : left + size]
+                mixed[:] = 0
+                for j in range(seen):
                     part = share[j] / total
+                    values = keys_values[begin + j, width + left : width + left + size]
                     for c in range(size):
-                        out[at, left + c] += part * keys_values[begin + j, width + left + c]
+                        mixed[c] += part * values[c]
