@@ -143,15 +143,19 @@ def main(arguments: list[str]) -> None:
             "# Sequences\n",
             f"Written by `make benchmark-sequences`. {results.machine('numpy', 'numba', 'scipy', 'torch')} One thread, no GPU.\n",
             "## Amazon Beauty (5-core): 22,363 users, 12,101 items, 198,502 events\n",
-            "Leave-one-out: each user's last event is the test, the one before it the validation, and models learn from the rest alone. "
-            "At the test, the validation event is part of the history. The whole catalogue is ranked, without the items of the history; "
-            "beside it, with them. HR@10 / NDCG@10.\n",
+            (
+                "Leave-one-out: each user's last event is the test, the one before it the validation, and models learn from the rest alone. "
+                "At the test, the validation event is part of the history. The whole catalogue is ranked, without the items of the history; "
+                "beside it, with them. HR@10 / NDCG@10.\n"
+            ),
             "Published: eSASRec 0.0928 / 0.0523, SASRec with sampled softmax 0.0921 / 0.0531; neither reads item attributes.\n",
             "|  | HR@10 / NDCG@10 | NDCG, 95 % | items of the history ranked, too | fit (processor) | one history | saved |",
             "| --- | --- | --- | --- | --- | --- | --- |",
             *lines,
-            f"\nPeak memory of all together: {peak:,.0f} MB. Settings are the defaults of each model; those of `transformer` were chosen "
-            "on the validation.",
+            (
+                f"\nPeak memory of all together: {peak:,.0f} MB. Settings are the defaults of each model; those of `transformer` were chosen "
+                "on the validation."
+            ),
         ],
     )
 

@@ -85,6 +85,17 @@ def _sigmoid(x: Floats) -> Floats:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _softmax(scores: Floats) -> None:
+    """Replace scores float32 (n,), n ≥ 1, by their shares."""
+    highest, total = scores.max(), np.float32(0)
+    for at in range(len(scores)):
+        scores[at] = np.exp(scores[at] - highest)
+        total += scores[at]
+    for at in range(len(scores)):
+        scores[at] /= total
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _attend(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by one
     low: int,
     high: int,
@@ -134,17 +145,11 @@ def _attend(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays one by
                     line = keys[c]
                     for j in range(seen):
                         share[j] += factor * line[j]
-                highest = share[0]
-                for j in range(1, seen):
-                    highest = max(highest, share[j])
-                total = np.float32(0)
-                for j in range(seen):
-                    share[j] = np.exp(share[j] - highest)
-                    total += share[j]
+                _softmax(share[:seen])
                 mixed = out[at, left : left + size]
                 mixed[:] = 0
                 for j in range(seen):
-                    part = share[j] / total
+                    part = share[j]
                     values = keys_values[begin + j, width + left : width + left + size]
                     for c in range(size):
                         mixed[c] += part * values[c]
