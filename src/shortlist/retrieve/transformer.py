@@ -13,7 +13,7 @@ from typing_extensions import override
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.data.growable import GrowableArray
-from shortlist.errors import BundleError, DataError, import_extra
+from shortlist.errors import BundleError, DataError, import_extra, require_fitted
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.deep.architecture import Architecture
 from shortlist.retrieve.deep.encode import encode
@@ -128,7 +128,7 @@ class Transformer(Retriever):
     index_: Index | None = None
     _added: NDArray[np.float32] | None = None
     """float32 (added items, d): the vectors of items appended since training."""
-    _derived: _Ready
+    _derived: _Ready | None
 
     # ---------------------------------------------------------------- training
 
@@ -182,6 +182,10 @@ class Transformer(Retriever):
             shape, shape.split(self.network_), GrowableArray(vectors), GrowableArray(known)
         )
 
+    @property
+    def _ready(self) -> _Ready:
+        return require_fitted(self._derived, type(self).__name__)
+
     def _checked_shape(self) -> Architecture:
         """Return the shape of the network. A `BundleError` where the arrays of a bundle do not fit it or each other."""
         try:
@@ -215,15 +219,15 @@ class Transformer(Retriever):
     @override
     def with_items(self, items: Entities) -> Transformer:
         """Return a model that also knows the appended items, by their attributes. It shares all arrays of this one."""
-        vectors = self._derived.vectors
+        vectors = self._ready.vectors
         if len(items) <= len(vectors):
             return self
         tokens = ItemTokens(self.attributes_, self.bin_edges_, self.token_columns_, self.token_idf_)
         added = np.asarray(tokens.matrix(items, len(vectors)) @ self.token_vectors_, np.float32)
         twin = self._shared()
         grown = vectors.extended(added)
-        known = self._derived.known.extended(added.any(1))
-        twin._derived = self._derived._replace(vectors=grown, known=known)  # noqa: SLF001 - its own copy
+        known = self._ready.known.extended(added.any(1))
+        twin._derived = self._ready._replace(vectors=grown, known=known)  # noqa: SLF001 - its own copy
         twin._added = grown.array[self.n_items_ :]  # noqa: SLF001
         return twin
 
@@ -231,10 +235,10 @@ class Transformer(Retriever):
 
     def encode(self, requests: Requests) -> NDArray[np.float32]:
         """Return the state after each history, float32 (B, d); zero where it holds no item of the model."""
-        return requests.folded(self._derived.vectors.array, lambda: self._encode(requests))
+        return requests.folded(self._ready.vectors.array, lambda: self._encode(requests))
 
     def _encode(self, requests: Requests) -> NDArray[np.float32]:
-        shape, weights, vectors, _ = self._derived
+        shape, weights, vectors, _ = self._ready
         states = np.empty((len(requests), shape.width), np.float32)
         for start in range(0, len(requests), BLOCK):
             part = (
@@ -251,8 +255,8 @@ class Transformer(Retriever):
     @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
         states = self.encode(requests)
-        scores = states @ self._derived.vectors.array.T
-        scores[:, self._derived.known.array == 0] = -np.inf
+        scores = states @ self._ready.vectors.array.T
+        scores[:, self._ready.known.array == 0] = -np.inf
         scores[~states.any(1)] = -np.inf
         return scores
 
@@ -261,7 +265,7 @@ class Transformer(Retriever):
         if self.index_ is None:
             return super().retrieve(requests, k)
         states, exact = self.encode(requests), super().retrieve
-        added = np.arange(self.n_items_, len(self._derived.vectors), dtype=np.int32)
+        added = np.arange(self.n_items_, len(self._ready.vectors), dtype=np.int32)
         return retrieve_indexed(
             requests,
             k,
@@ -280,14 +284,14 @@ class Transformer(Retriever):
         """Return the scores of given items for histories whose states are known; −inf where there is no score."""
         scores = np.full(items.shape, -np.inf, np.float32)
         asked = np.concatenate([[0], np.cumsum(states.any(1))])
-        vectors, known = self._derived.vectors.array, self._derived.known.array
+        vectors, known = self._ready.vectors.array, self._ready.known.array
         wanted = np.ascontiguousarray(items, np.int32)
         run_rows(len(states), dot_given_items, states, vectors, NOT_QUANTIZED, known, asked, wanted, scores)
         return scores
 
     @override
     def similar(self, item: int) -> NDArray[np.float32] | None:
-        vectors = self._derived.vectors.array
+        vectors = self._ready.vectors.array
         if not 0 <= item < len(vectors):
             return None
         norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)

@@ -121,7 +121,9 @@ class Trainer:
     # ---------------------------------------------------------------- the loop
 
     def run(self) -> Trained:
-        """Train, and return what was learned."""
+        """Train, and return what was learned; zeros where no user has two events."""
+        if not len(self.windows.start):
+            return self._nothing()
         self.progress(self.cost.before(self.device.type), 1.0)
         self._resume()
         self.started = time.perf_counter()
@@ -137,6 +139,10 @@ class Trainer:
         state = {name: value.detach().cpu().numpy() for name, value in self.parts.state_dict().items()}
         network = np.concatenate([state[f"network.{name}"].ravel() for name in self.shape.shapes])
         return Trained(network, state["table.own"], state["table.token"], self.curves)
+
+    def _nothing(self) -> Trained:
+        own, token = (np.zeros(part.shape, np.float32) for part in (self.table.own, self.table.token))
+        return Trained(np.zeros(self.shape.size, np.float32), own, token, [])
 
     def _epoch(self, epoch: int) -> None:
         rng = np.random.default_rng([self.config.seed, epoch + 1])
