@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,14 @@ from shortlist.retrieve.deep.architecture import GAP_BUCKETS, Architecture
 from shortlist.retrieve.deep.inputs import EventInputs
 from support.retrievers import frame
 
-TINY = {"width": 16, "heads": 2, "history": 12, "epochs": 2, "min_events": 0, "validation": 0.0}
+TINY: dict[str, Any] = {
+    "width": 16,
+    "heads": 2,
+    "history": 12,
+    "epochs": 2,
+    "min_events": 0,
+    "validation": 0.0,
+}
 """Settings of a transformer that is trained in a fraction of a second."""
 
 

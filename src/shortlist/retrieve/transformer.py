@@ -177,7 +177,7 @@ class Transformer(Retriever):
             vectors = np.concatenate([vectors, self._added])
         if not np.isfinite(vectors.sum()):
             raise BundleError(f"{self.name}: item_vectors_ holds values that are no numbers")
-        known = vectors.any(1).astype(np.float32)
+        known = np.asarray(vectors.any(1), np.float32)
         self._derived = _Ready(
             shape, shape.split(self.network_), GrowableArray(vectors), GrowableArray(known)
         )
@@ -226,7 +226,7 @@ class Transformer(Retriever):
         added = np.asarray(tokens.matrix(items, len(vectors)) @ self.token_vectors_, np.float32)
         twin = self._shared()
         grown = vectors.extended(added)
-        known = self._ready.known.extended(added.any(1))
+        known = self._ready.known.extended(np.asarray(added.any(1), np.float32))
         twin._derived = self._ready._replace(vectors=grown, known=known)  # noqa: SLF001 - its own copy
         twin._added = grown.array[self.n_items_ :]  # noqa: SLF001
         return twin

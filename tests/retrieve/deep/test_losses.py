@@ -57,7 +57,7 @@ def test_sampled_softmax_estimates_the_whole_one() -> None:
             )
         else:
             loss = full_softmax(states, vectors, targets, torch.ones(20))
-        loss.backward()
+        torch.autograd.backward(loss)
         assert states.grad is not None
         losses.append(loss.item())
         gradients.append(states.grad.numpy())
@@ -70,7 +70,7 @@ def test_all_negatives_may_be_the_target() -> None:
     loss = sampled_softmax(
         states, torch.ones(1, 2), torch.ones(1, 2), torch.zeros(1), torch.tensor([[True]]), torch.ones(1)
     )
-    loss.backward()
+    torch.autograd.backward(loss)
     assert loss.item() == 0
     assert states.grad is not None
     assert torch.isfinite(states.grad).all()

@@ -67,7 +67,9 @@ def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path: Path, vali
         if step.endswith("epoch 3 of 4") and fraction > 0:
             raise Interrupted
 
-    attributes = [] if validation else None  # without attributes there are no vectors of tokens
+    attributes: list[str] | None = (
+        [] if validation else None
+    )  # without attributes there are no vectors of tokens
     settings = {"epochs": 4, "validation": validation, "attributes": attributes, "checkpoints": str(tmp_path)}
     whole = fitted(**{**settings, "checkpoints": None})
     with pytest.raises(Interrupted):

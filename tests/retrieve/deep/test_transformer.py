@@ -22,7 +22,7 @@ from shortlist.retrieve import Transformer, load_retriever
 from support.deep import TINY, cycles
 from support.interactions import make_requests
 
-REQUESTS = ([0, 1, 2], [5], [], [7] * 40)
+REQUESTS: tuple[list[int], ...] = ([0, 1, 2], [5], [], [7] * 40)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_only_the_latest_events_are_read(model: Transformer) -> None:
 def test_the_training_is_told_by_curves_that_a_bundle_keeps(model: Transformer, tmp_path: Path) -> None:
     assert len(model.curves_) == 2
     model.save(tmp_path / "model")
-    assert load_retriever(tmp_path / "model").curves_ == model.curves_
+    assert Transformer.load(tmp_path / "model").curves_ == model.curves_
 
 
 # ---------------------------------------------------------------- hostile bundles
@@ -137,7 +137,8 @@ def test_a_pickle_is_not_read(model: Transformer, tmp_path: Path) -> None:
 
 def coloured(users: int = 80) -> Dataset:
     """Return users who alternate between items of two colours: after a red one comes a blue one. Items 30 to 39 have no events."""
-    rng, rows = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    rows: list[tuple[int, int]] = []
     for user in range(users):
         first = int(rng.integers(0, 2))
         rows += [(user, int(rng.integers(0, 15)) * 2 + (first + t) % 2) for t in range(8)]
@@ -206,7 +207,7 @@ def test_an_index_finds_what_exact_search_finds(tmp_path: Path) -> None:
     exact = Transformer(**TINY).fit(dataset)
     indexed = Transformer(**TINY, exact_items=10, recall=1.0).fit(dataset)
     indexed.save(tmp_path / "model")
-    loaded = load_retriever(tmp_path / "model")
+    loaded = Transformer.load(tmp_path / "model")
     items = dataset.items.with_changes([EntityChange(40, "x", {"colour": "red"})])
     requests = make_requests(
         [0, 1, 2], [5], excluded_indptr=np.array([0, 3, 4]), excluded=np.array([0, 1, 2, 5])
@@ -240,7 +241,8 @@ def test_an_index_of_another_catalogue_is_refused(tmp_path: Path) -> None:
 
 def test_the_kind_of_an_event_decides_what_follows() -> None:
     """After `play` follows the next item, after `skip` the one after it: only the kind tells."""
-    rng, rows = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = []
     for user in range(100):
         item = int(rng.integers(0, 10))
         for _ in range(10):
@@ -268,8 +270,8 @@ def test_the_kind_of_an_event_decides_what_follows() -> None:
 
 def test_the_time_since_the_event_before_decides_what_follows() -> None:
     """After a pause the next item is 0, else the next of the circle."""
-    rng, rows = np.random.default_rng(0), []
-    now = 1.6e9
+    rng, now = np.random.default_rng(0), 1.6e9
+    rows: list[dict[str, Any]] = []
     for user in range(100):
         item = int(rng.integers(1, 8))
         for _ in range(10):

@@ -51,6 +51,22 @@ class HistoryNetwork(nn.Module):
     Shazeer 2020, "GLU variants improve transformer".
     """
 
+    gap: Tensor
+    kind: Tensor
+    value: Tensor
+    attention_norm: Tensor
+    qkv: Tensor
+    distance: Tensor
+    attention_out: Tensor
+    attention_gate: Tensor
+    attention_gate_bias: Tensor
+    feed_norm: Tensor
+    feed_in: Tensor
+    feed_out: Tensor
+    feed_gate: Tensor
+    feed_gate_bias: Tensor
+    last_norm: Tensor
+
     def __init__(self, shape: Architecture, dropout: float) -> None:
         super().__init__()
         self.shape, self.dropout = shape, dropout
@@ -114,7 +130,8 @@ def _initial(name: str, size: tuple[int, ...]) -> Tensor:
         return torch.zeros(size)
     if name in {"gap", "kind"}:
         return torch.randn(size) * 0.02
-    return torch.randn(size) * size[-2] ** -0.5
+    scale: float = size[-2] ** -0.5
+    return torch.randn(size) * scale
 
 
 class ItemTable(nn.Module):

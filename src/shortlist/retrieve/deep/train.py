@@ -203,7 +203,7 @@ class Trainer:
         for one in padded:
             with self._precision():
                 loss = self._loss(one, sampled) / weight
-            loss.backward()
+            torch.autograd.backward(loss)
             total += float(loss.detach())
         nn.utils.clip_grad_norm_(self.parts.parameters(), LONGEST_GRADIENT)
         self.optimizer.step()
