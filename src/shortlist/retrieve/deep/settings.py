@@ -35,7 +35,7 @@ class TransformerConfig(Settings):
     negatives: int | None = Field(None, ge=0)
     """Number of sampled items that each target competes with; 0: the whole catalogue. None: the whole catalogue up to 5,000 items,
     else 512."""
-    epochs: int = Field(30, ge=1)
+    epochs: int = Field(24, ge=1)
     """Largest number of passes over the events, 1 or more."""
     patience: int = Field(4, ge=1)
     """Number of evaluations without improvement after which training stops, 1 or more."""

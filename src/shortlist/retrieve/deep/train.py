@@ -95,7 +95,7 @@ class Trainer:
         self.windows = Windows.of(training, shape.history)
         self.negatives = config.negatives_of(self.n_items)
         counts = np.bincount(training.item, minlength=self.n_items)
-        self.frequency = _sampling(counts)
+        self.frequency = _sampling(counts).to(self.device)
         with _seeded(config.seed, 0, self.device):
             self.table = ItemTable(tokens, shape.width).to(self.device)
             self.network = HistoryNetwork(shape, config.dropout).to(self.device)
@@ -219,12 +219,11 @@ class Trainer:
             vectors = self.table(None, hidden)
             states = self._states(vectors[items], batch)[there]
             return full_softmax(states, vectors, targets, weights)
-        sampled = sampled.to(self.device)
         used, place = torch.unique(torch.cat([items.ravel(), targets, sampled]), return_inverse=True)
         vectors = self.table(used, hidden)
         read, own, wrong = place.split([items.numel(), len(targets), len(sampled)])
         states = self._states(vectors[read.view(items.shape)], batch)[there]
-        expected = torch.log(self.negatives * self.frequency.to(self.device)[sampled])
+        expected = torch.log(self.negatives * self.frequency[sampled])
         same = targets[:, None] == sampled[None, :]
         return sampled_softmax(states, vectors[own], vectors[wrong], expected, same, weights)
 
