@@ -37,6 +37,7 @@ from .retrieve.sequential_slim import SequentialSLIM as SequentialSLIM
 from .retrieve.slim import SLIM as SLIM
 from .retrieve.spectral import Spectral as Spectral
 from .retrieve.together import Together as Together
+from .retrieve.transformer import Transformer as Transformer
 from .threads import set_threads as set_threads
 from .version import __version__ as __version__
 
@@ -71,6 +72,7 @@ __all__ = [
     "StoreError",
     "Together",
     "TrainingWarning",
+    "Transformer",
     "__version__",
     "errors",
     "evaluate",

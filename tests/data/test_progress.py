@@ -50,6 +50,18 @@ def test_a_step_that_is_only_reported_at_its_end_began_with_the_end_of_the_one_b
     ]
 
 
+def test_parts_of_a_step_are_part_of_its_time() -> None:
+    assert lines(
+        (0, "fit", 0.0), (1, "fit: a", 0.0), (5, "fit: a", 1.0), (0, "fit: told", 1.0), (2, "fit", 1.0)
+    ) == [
+        "fit …",
+        "fit: a …",
+        "fit: a: 5.0 s",
+        "fit: told: 0.0 s",
+        "fit: 8.0 s",
+    ]
+
+
 def test_a_step_of_several_folds_begins_again() -> None:
     assert lines((0, "fit", 0.0), (5, "fit", 1.0), (0, "fit", 0.0), (7, "fit", 1.0)) == [
         "fit …",

@@ -180,6 +180,17 @@ def test_a_budget_ends_the_search(tmp_path: Path) -> None:
     assert [t["model"] for t in found["trials"]] == ["neighbours"]
     assert found["metrics"]["ndcg@20"]["value"] > 0
     assert "--budget needs --train" in run("evaluate", "--budget", "9s", cwd=tmp_path, ok=False)
+def test_a_model_that_refuses_small_tables_is_evaluated_with_its_settings() -> None:
+    tables = train_test_tables(*split(blocks(1)))
+    with pytest.raises(DataError, match="min_events"):
+        evaluate_retriever(tables, "transformer", k=5, draws=10)
+    steps: list[str] = []
+    settings = {"min_events": 0, "epochs": 2, "width": 8}
+    report = evaluate_retriever(
+        tables, "transformer", k=5, settings=settings, draws=10, progress=lambda step, _: steps.append(step)
+    )
+    assert 0 <= report.metrics["recall@5"].value <= 1
+    assert "transformer: epoch 2 of 2" in steps
 
 
 def test_bad_tables_are_named() -> None:

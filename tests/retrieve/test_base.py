@@ -13,6 +13,7 @@ from sklearn.base import clone
 from shortlist.data.dataset import Dataset
 from shortlist.errors import NotFittedError, ProjectError, RequestError
 from shortlist.retrieve import ALS, RETRIEVERS, SLIM, Content, EventWeighting, Fuse, Neighbours, Retriever
+from support import retrievers
 from support.interactions import make_requests, random_interactions
 
 NAMES = [*RETRIEVERS, "blend"]
@@ -21,7 +22,7 @@ NAMES = [*RETRIEVERS, "blend"]
 def made(name: str, **arguments: Any) -> Retriever:
     if name == "blend":
         return Fuse({"als": ALS(factors=8), "neighbours": Neighbours(k=9)}, **arguments)
-    return RETRIEVERS[name](**arguments)
+    return retrievers.made(name, **arguments)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.retrieve import ALS, RETRIEVERS, SLIM, Content, Fuse, Neighbours, Retriever
 from support.interactions import make_requests, random_interactions
+from support.retrievers import made
 
 ADDED = 7
 
@@ -21,7 +22,7 @@ ADDED = 7
 def fitted(name: str, dataset: Dataset) -> Retriever:
     if name == "blend":
         return Fuse({"slim": SLIM(), "als": ALS(factors=8), "neighbours": Neighbours()}).fit(dataset)
-    return RETRIEVERS[name]().fit(dataset)
+    return made(name).fit(dataset)
 
 
 @pytest.mark.parametrize("name", [*RETRIEVERS, "blend"])
@@ -60,7 +61,7 @@ def test_items_added_since_have_no_score_and_change_no_answer(name: str, dataset
 
 @pytest.mark.parametrize("name", [n for n in RETRIEVERS if n != "content"])
 def test_other_models_stay_as_they_are(name: str, dataset: Dataset) -> None:
-    model = RETRIEVERS[name]().fit(dataset)
+    model = made(name).fit(dataset)
     assert model.with_items(dataset.items) is model
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from shortlist.data.dataset import Dataset
 from shortlist.retrieve import RETRIEVERS, Retriever, top_k
 from support.interactions import make_requests
-from support.retrievers import check_lists, frame, ordered_models
+from support.retrievers import check_lists, frame, made, ordered_models
 
 
 @pytest.mark.parametrize("name", list(RETRIEVERS))
 def test_save_and_load_change_nothing(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    model: Retriever = RETRIEVERS[name]().fit(dataset)
+    model: Retriever = made(name).fit(dataset)
     model.save(tmp_path / name)
     requests = make_requests([0, 1, 2], [5], [])
     np.testing.assert_array_equal(
@@ -27,7 +27,7 @@ def test_save_and_load_change_nothing(name: str, dataset: Dataset, tmp_path: Pat
 
 @pytest.mark.parametrize("name", list(RETRIEVERS))
 def test_a_strict_filter_still_fills_the_list(name: str, dataset: Dataset) -> None:
-    model = RETRIEVERS[name]().fit(dataset)
+    model = made(name).fit(dataset)
     allowed = np.zeros(len(dataset.items), bool)
     allowed[:30] = True
     found = model.retrieve(
@@ -57,14 +57,14 @@ SHAPES = {
 @pytest.mark.parametrize("name", list(RETRIEVERS))
 def test_unusual_data_sets_can_be_fitted(name: str, shape: str) -> None:
     dataset = frame(SHAPES[shape], ["a", "b", "c", "d", "never"])
-    model = RETRIEVERS[name]().fit(dataset)
+    model = made(name).fit(dataset)
     check_lists(model, make_requests([], [0], [0, 0, 1], list(range(5))), 5)
 
 
 @pytest.mark.parametrize("name", list(RETRIEVERS))
 def test_retrieve_score_and_score_items_agree(name: str, dataset: Dataset) -> None:
     """retrieve, score and score_items are three views of the same numbers."""
-    model = RETRIEVERS[name]().fit(dataset)
+    model = made(name).fit(dataset)
     requests = make_requests([0, 1, 2], [5, 9], [])
     dense = model.score(requests)
     found, cut = model.retrieve(requests, 15), top_k(dense, requests, 15)
@@ -74,7 +74,7 @@ def test_retrieve_score_and_score_items_agree(name: str, dataset: Dataset) -> No
     np.testing.assert_allclose(model.score_items(requests, some), picked, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n in RETRIEVERS if n not in {"sequence", "sequential_slim"}])
+@pytest.mark.parametrize("name", [n for n in RETRIEVERS if n not in {"sequence", "sequential_slim", "transformer"}])
 @given(st.permutations([0, 3, 5, 7, 11]))
 @settings(max_examples=10, deadline=None)
 def test_order_does_not_matter(name: str, order: list[int]) -> None:
@@ -87,8 +87,6 @@ def test_order_does_not_matter(name: str, order: list[int]) -> None:
 @pytest.mark.parametrize("name", list(RETRIEVERS))
 def test_a_second_fit_leaves_nothing_of_the_first(name: str, dataset: Dataset) -> None:
     requests = make_requests([0, 1, 2], [5])
-    twice = RETRIEVERS[name]().fit(dataset.before(int(dataset.log.time[len(dataset.log) // 2])))
+    twice = made(name).fit(dataset.before(int(dataset.log.time[len(dataset.log) // 2])))
     twice.score(requests)
-    np.testing.assert_array_equal(
-        twice.fit(dataset).score(requests), RETRIEVERS[name]().fit(dataset).score(requests)
-    )
+    np.testing.assert_array_equal(twice.fit(dataset).score(requests), made(name).fit(dataset).score(requests))

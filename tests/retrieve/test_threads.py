@@ -10,6 +10,7 @@ import pytest
 from shortlist.data.dataset import Dataset
 from shortlist.retrieve import ALS, RETRIEVERS, SLIM, Fuse, Neighbours, Requests, Retriever
 from support.interactions import make_requests
+from support.retrievers import made
 
 THREADS = 8
 REPEATS = 40
@@ -18,7 +19,7 @@ REPEATS = 40
 def fitted(name: str, dataset: Dataset) -> Retriever:
     if name == "blend":
         return Fuse({"slim": SLIM(), "als": ALS(factors=8), "neighbours": Neighbours()}).fit(dataset)
-    return RETRIEVERS[name]().fit(dataset)
+    return made(name).fit(dataset)
 
 
 @pytest.mark.parametrize("name", [*RETRIEVERS, "blend"])

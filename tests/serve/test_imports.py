@@ -17,11 +17,14 @@ NOT_WHILE_SERVING = [
     "shortlist.data.guess.draft",
     "shortlist.rank.training_set",
     "shortlist.rank.gbdt.train",
+    "shortlist.retrieve.deep.train",
+    "shortlist.retrieve.deep.network",
     "shortlist.experiments.analyse",
     "shortlist.experiments.report",
     "optuna",
     "pandas",
     "sklearn",
+    "torch",
     "xgboost",
 ]
 

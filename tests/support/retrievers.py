@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,14 @@ from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.retrieve import RETRIEVERS, Requests, Retriever
 from support.interactions import random_interactions
+
+SMALL: dict[str, dict[str, Any]] = {"transformer": {"width": 8, "history": 20, "epochs": 2, "min_events": 0}}
+"""Settings with which a model is trained on small data in a fraction of a second, where its own are for large data."""
+
+
+def made(name: str, **arguments: Any) -> Retriever:
+    """Return a retriever by the name of its model, with settings for small data."""
+    return RETRIEVERS[name](**SMALL.get(name, {}), **arguments)
 
 
 def frame(pairs: list[tuple[str, str]], items: list[str] | None = None) -> Dataset:
@@ -74,4 +83,4 @@ def ordered_models() -> dict[str, Retriever]:
     """Every retriever, fitted on the matrix `random_interactions(7)` whose items are in the order of its columns."""
     rows, columns = random_interactions(7).nonzero()
     dataset = frame([(f"u{u}", f"i{i:02d}") for u, i in zip(rows, columns, strict=True)])
-    return {name: RETRIEVERS[name]().fit(dataset) for name in RETRIEVERS}
+    return {name: made(name).fit(dataset) for name in RETRIEVERS}

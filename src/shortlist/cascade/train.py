@@ -180,8 +180,12 @@ def _version(project: Project, dataset: Dataset, predictions: NDArray[np.float32
 
 def _fit(retrievers: Mapping[str, Retriever], dataset: Dataset, progress: Progress, step: str) -> None:
     progress(step, 0.0)
+
+    def report(part: str, share: float) -> None:
+        progress(f"{step}: {part}", share)
+
     for number, retriever in enumerate(retrievers.values()):
-        retriever.fit(dataset)
+        retriever.fit(dataset, report)
         progress(step, (number + 1) / len(retrievers))
 
 

@@ -79,6 +79,8 @@ class StepLines:
         self._step: str | None = None
         self._ended: str | None = None
         self._began = self._told = self._last = clock()
+        self._open: dict[str, float] = {}
+        """When each step began that has not ended: parts of a step are steps that begin and end within it."""
 
     def __call__(self, step: str, fraction: float) -> None:
         """Report a step."""
@@ -87,7 +89,8 @@ class StepLines:
             if step == self._ended and fraction >= 1:  # said already
                 return
             # a step that is reported late has begun where the one before it ended
-            self._began, self._step = now if fraction <= 0 else self._last, step
+            self._began = now if fraction <= 0 else self._open.get(step, self._last)
+            self._step, self._open[step] = step, self._began
             self._told = now
             if fraction < 1:
                 self._write(f"{step} …")
@@ -95,6 +98,7 @@ class StepLines:
         if fraction >= 1:
             self._write(f"{step}: {format_seconds(took)}")
             self._step, self._ended = None, step
+            self._open.pop(step, None)
         elif now - self._told >= LINE_SECONDS:
             self._write(f"{step} … {fraction:.0%} after {_times(took, _total(took, fraction))}")
             self._told = now

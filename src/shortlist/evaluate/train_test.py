@@ -35,6 +35,12 @@ from shortlist.threads import apply_thread_limit
 
 BATCH = 2048
 """Requests that are answered together."""
+COMPILED: dict[str, tuple[dict[str, Any], ...]] = {
+    "slim": ({}, {"exact_items": 0}),
+    "spectral": ({}, {"exact_items": 0}),
+    "transformer": ({"min_events": 0, "epochs": 1, "width": 8},),
+}
+"""Model → the settings with which its kernels are compiled on small tables, where these are not the default ones alone."""
 
 
 @dataclass
@@ -186,7 +192,7 @@ def _fit(
     kind = RETRIEVERS[retriever]
     model = kind(validate_settings(kind.Config, settings or {}, lambda _: f"--set ({retriever}): "))
     progress("fitting", 0.0)
-    model.fit(tables.train)
+    model.fit(tables.train, progress)
     progress("fitting", 1.0)
     return model, None
 
@@ -242,7 +248,7 @@ def _compile_kernels(retriever: str, progress: Progress) -> None:
     dataset = Dataset.from_frames(events, project=parse_project({}))
     for name in AXES if retriever in {"auto", "blend"} else [retriever.removeprefix("tuned-")]:
         if name in RETRIEVERS:
-            for settings in ({}, {"exact_items": 0}) if name in {"slim", "spectral"} else ({},):
+            for settings in COMPILED.get(name, ({},)):
                 model = RETRIEVERS[name](RETRIEVERS[name].Config.model_validate(settings)).fit(dataset)
                 for size in (1, 40):
                     model.retrieve(_requests(dataset, np.arange(size)), 5)

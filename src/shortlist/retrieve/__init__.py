@@ -18,6 +18,7 @@ from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.sources import Source, make_retrievers, parse_sources
 from shortlist.retrieve.spectral import Spectral
 from shortlist.retrieve.together import Together
+from shortlist.retrieve.transformer import Transformer
 
 __all__ = [
     "ALS",
@@ -38,6 +39,7 @@ __all__ = [
     "Source",
     "Spectral",
     "Together",
+    "Transformer",
     "interactions",
     "load_retriever",
     "make_retrievers",

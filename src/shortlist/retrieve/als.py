@@ -17,13 +17,13 @@ from shortlist.data.mapped import load_arrays, save_arrays
 from shortlist.errors import BundleError
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import interactions
+from shortlist.retrieve.indexed import retrieve_indexed
 from shortlist.retrieve.kernels.als_explain import shares_of, strongest_of
-from shortlist.retrieve.kernels.als_solve import filter_found, rotated, solve_rows
+from shortlist.retrieve.kernels.als_solve import rotated, solve_rows
 from shortlist.retrieve.kernels.cooccurrence import CsrArrays, csr_arrays
 from shortlist.retrieve.kernels.index import Index, IndexConfig
 from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, QuantizedFactors, dot_given_items
-from shortlist.retrieve.kernels.select import empty_lists
 from shortlist.retrieve.requests import Candidates, Requests
 
 FOLD_IN_STEPS = 64
@@ -263,21 +263,15 @@ class ALS(Retriever):
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         if self.index_ is None:
             return super().retrieve(requests, k)
-        # filters act after the index: fetch as many more as they may remove, and search exactly where that was too few
-        indptr = requests.excluded_indptr
-        excluded = 0 if indptr is None else int(np.diff(indptr).max(initial=0))
-        share = 1.0 if requests.allowed is None else max(float(requests.allowed.mean()), 0.25)
-        factors = self.fold_in(requests)
-        found = self.index_.search(factors, min(self.n_items_, int((k + excluded) / share) + 20))[0]
-        scores = self._dot_given(factors, requests, found)
-        item, score = empty_lists(len(requests), k)
-        short = np.zeros(len(requests), np.bool_)
-        filter_found(found, scores, requests.filters(), item, score, short)
-        for row in np.flatnonzero(short).tolist():
-            exact = super().retrieve(requests.rows(row, row + 1), k)
-            width = exact.item.shape[1]
-            item[row, :width], score[row, :width] = exact.item[0], exact.score[0]
-        return Candidates(item, score)
+        factors, exact = self.fold_in(requests), super().retrieve
+        return retrieve_indexed(
+            requests,
+            k,
+            self.index_,
+            factors,
+            lambda items: self._dot_given(factors, requests, items),
+            lambda few: exact(few, k),
+        )
 
     @override
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from shortlist.config.base import Settings
 from shortlist.config.validate import validate_settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
+from shortlist.data.progress import Progress, silent
 from shortlist.errors import BundleError, NotFittedError, ProjectError
 from shortlist.retrieve.by_id import RecommendsById
 from shortlist.retrieve.event_weighting import EventWeighting
@@ -72,6 +73,8 @@ class Retriever(RecommendsById, ABC):
     they take in order, such as `(("half_life",), (("7d",), ("30d",)))`."""
 
     n_items_: int
+    _progress: Progress = staticmethod(silent)
+    """What `_fit` reports its progress to."""
 
     def __init__(
         self, config: Any = None, *, event_weighting: EventWeighting | None = None, **settings: Any
@@ -81,13 +84,22 @@ class Retriever(RecommendsById, ABC):
 
     # ---------------------------------------------------------------- training
 
-    def fit(self, data: Dataset | Any) -> Self:
+    def fit(self, data: Dataset | Any, progress: Progress = silent) -> Self:
         """Learn from every event of a data set except impressions, and keep a reference to the data set for its ids.
 
-        `data` can be a table of events in any form that `Dataset.from_frames` takes; its columns are guessed.
+        Parameters
+        ----------
+        data
+            The data set; or a table of events in any form that `Dataset.from_frames` takes, whose columns are guessed.
+        progress
+            Called with the steps of models that train for minutes.
         """
         dataset = data if isinstance(data, Dataset) else Dataset.from_frames(data)
-        self._fit(dataset)
+        self._progress = progress
+        try:
+            self._fit(dataset)
+        finally:
+            del self._progress
         self.attach(dataset)
         return self._finish(len(dataset.items))
 
@@ -244,7 +256,9 @@ class Retriever(RecommendsById, ABC):
             setattr(model, name, learned[file])
         for name in cls.facts:  # an earlier version wrote them into the settings
             value = meta.get("learned", {}).get(name)
-            setattr(model, name, getattr(model.config, name.removesuffix("_")) if value is None else value)
+            setattr(
+                model, name, getattr(model.config, name.removesuffix("_"), None) if value is None else value
+            )
         return model._finish(model._saved_items(meta))  # noqa: SLF001 - its own instance
 
     @classmethod

@@ -25,6 +25,7 @@ RETRIEVERS: PluginRegistry[Retriever] = PluginRegistry(
         "spectral": "shortlist.retrieve.spectral:Spectral",
         "sequential_slim": "shortlist.retrieve.sequential_slim:SequentialSLIM",
         "sequence": "shortlist.retrieve.sequence:Sequence",
+        "transformer": "shortlist.retrieve.transformer:Transformer",
         "content": "shortlist.retrieve.content:Content",
         "together": "shortlist.retrieve.together:Together",
         "demographic": "shortlist.retrieve.demographic:Demographic",

@@ -134,7 +134,7 @@ class Fuse(Retriever):
 
     def _fit(self, dataset: Dataset) -> None:
         for source in self.sources.values():
-            source.fit(dataset)
+            source.fit(dataset, self._progress)
         counts = np.bincount(dataset.log.item[dataset.log.acted], minlength=len(dataset.items))
         self.counts_ = counts.astype(np.float32)
 

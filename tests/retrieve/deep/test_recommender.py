@@ -1,0 +1,45 @@
+"""A recommender with a transformer among its sources: trained, saved, and served without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from shortlist.recommender import Recommender
+from support.retrievers import SMALL
+from support.worlds import small_world
+
+
+def test_a_bundle_is_served_without_torch(tmp_path: Path) -> None:
+    world = small_world()
+    project, dataset = world.project(), world.dataset()
+    sources = [{"model": "popular"}, {"model": "transformer", **SMALL["transformer"]}]
+    project = project.model_copy(
+        update={
+            "retrieve": project.retrieve.model_copy(update={"sources": sources}),
+            "rank": project.rank.model_copy(update={"trees": 5, "heads": "joint"}),
+        }
+    )
+    steps: list[str] = []
+    recommender = Recommender(project).fit(dataset, progress=lambda step, _: steps.append(step))
+    assert "retrievers on the past: transformer: epoch 1 of 2" in steps
+    assert "retrievers on everything: transformer: epoch 2 of 2" in steps
+    recommender.save(tmp_path / "bundle")
+    user = dataset.users.ids.id(int(np.diff(dataset.histories.indptr).argmax()))
+    expected = recommender.recommend(user=user, n=5, now=recommender.now())
+    code = f"""
+import json, sys
+from shortlist.recommender import Recommender
+recommender = Recommender.load({str(tmp_path / "bundle")!r})
+slate = recommender.recommend(user={user!r}, n=5, now={recommender.now()})
+assert "torch" not in sys.modules
+print(json.dumps([r.item for r in slate]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [r.item for r in expected]
+    assert any("transformer" in r.sources for r in expected)
