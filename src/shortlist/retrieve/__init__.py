@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shortlist.retrieve.again import Again
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.content import Content
@@ -21,6 +22,7 @@ __all__ = [
     "ALS",
     "RETRIEVERS",
     "SLIM",
+    "Again",
     "Candidates",
     "Content",
     "EventWeighting",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shortlist.config.project import parse_project
+from shortlist.config.project import Project, parse_project
 from shortlist.config.rows import FilledDown
 from shortlist.data.check import Check
 from shortlist.data.event_columns import flat
@@ -22,6 +23,7 @@ from shortlist.data.guess.evidence import Evidence
 from shortlist.data.guess.names import concepts
 from shortlist.data.guess.of_items import items_of_log
 from shortlist.data.guess.orders import FEW_BLANKS, blank_further_lines, find_order, find_services
+from shortlist.data.guess.repeats import Repeats, find_repeats
 from shortlist.data.guess.roles import Roles, guess_roles
 from shortlist.data.guess.scores import SURE, score_item
 from shortlist.data.guess.value import Meaning
@@ -81,11 +83,21 @@ class LogDraft:
         sections = {**self.about, "data.columns": [*self.roles.lines, *self.about.get("data.columns", [])]}
         return {section: "\n".join(lines) for section, lines in sections.items()}
 
-    def kinds(self) -> EventKinds:
-        """Return the kinds of the events that the rows make."""
+    @cached_property
+    def prepared(self) -> tuple[Project, pa.Table]:
+        """The events that the rows make, and a project that describes them. Read it when `data` is complete."""
         # the cells of `events` are filled, and its lists are rows
         data = {**self.data, "context": {}, "fill_down": None, "unnest": None}
-        project, events = prepare_events(parse_project({"data": data}), self.events, "events", Check())
+        return prepare_events(parse_project({"data": data}), self.events, "events", Check())
+
+    def repeats(self, kind: str) -> Repeats:
+        """Return how often users take an item again, by events of one kind."""
+        project, events = self.prepared
+        return find_repeats(events, project.data.columns.model_dump(), kind)
+
+    def kinds(self) -> EventKinds:
+        """Return the kinds of the events that the rows make."""
+        project, events = self.prepared
         columns = project.data.columns
         value = self.roles.value
         if columns.value or columns.quantity:

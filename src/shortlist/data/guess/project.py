@@ -88,14 +88,16 @@ def guess(
     kinds = log.kinds()
     objectives = guess_objectives(kinds)
     settings["objectives"] = objectives.objectives
-    settings["features"] = guess_features(kinds, attributes, list(log.data["context"]))
-    if objectives.retrieve:
-        settings["retrieve"] = objectives.retrieve
-    settings["rerank"] = _rerank(attributes["items"])
+    repeats = log.repeats(kinds.wanted[0].name)
+    settings["features"] = guess_features(kinds, attributes, list(log.data["context"]), repeats.usual)
+    again, shown = repeats.settings()
+    if objectives.retrieve or again:
+        settings["retrieve"] = {**objectives.retrieve, **again}
+    settings["rerank"] = {**_rerank(attributes["items"]), **shown}
     # a log that has the attributes of its items is their table
     look = guess_page(tables.get("items", log.events), attributes["items"], events, kinds)
     settings |= look.settings
-    notes = {**log.notes(), **about, **objectives.notes, "page": look.note}
+    notes = {**log.notes(), **about, **objectives.notes, "page": look.note, "rerank": repeats.note()}
     return Guess(
         parse_project(settings, "the guess"), {section: note for section, note in notes.items() if note}
     )
