@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 import shortlist
 from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
+from shortlist.data.lazy import lazy_property
 from shortlist.evaluate.report import Report
 from shortlist.recommender import Recommender
 
@@ -112,12 +112,12 @@ class Case:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    @cached_property
+    @lazy_property
     def train(self) -> Tables:
         """What may be learned."""
         return self.tables.between(-np.inf, self.moment)
 
-    @cached_property
+    @lazy_property
     def wanted(self) -> pa.Table:
         """The pairs of users and items that lists should find, with the summed value as `worth`, and whether they are `new`.
 
@@ -132,7 +132,9 @@ class Case:
         pairs = pairs.rename_columns(["user_id", "item_id", "worth"])
         past = self.train.events.group_by(["user_id", "item_id"]).aggregate([([], "count_all")])
         joined = pairs.join(past, ["user_id", "item_id"], join_type="left outer")
-        joined = joined.append_column("new", pc.is_null(joined.column("count_all"))).drop_columns(["count_all"])
+        joined = joined.append_column("new", pc.is_null(joined.column("count_all"))).drop_columns(
+            ["count_all"]
+        )
         if not self.repeats:
             joined = joined.filter(joined.column("new"))
         users = np.unique(joined.column("user_id").to_numpy(zero_copy_only=False))
@@ -142,7 +144,7 @@ class Case:
             [("user_id", "ascending"), ("item_id", "ascending")]
         )
 
-    @cached_property
+    @lazy_property
     def users(self) -> list[Any]:
         """The users of the test."""
         return pc.unique(self.wanted.column("user_id")).to_pylist()
@@ -226,7 +228,9 @@ class Case:
         self, lists: Mapping[str, pa.Table], wanted: pa.Table | None = None, gain: str | None = None
     ) -> Report:
         """Compare the first lists with all others; gain: the column of `wanted` that says how much an item is worth."""
-        table = (self.wanted if wanted is None else wanted).select(["user_id", "item_id", *([gain] if gain else [])])
+        table = (self.wanted if wanted is None else wanted).select(
+            ["user_id", "item_id", *([gain] if gain else [])]
+        )
         if gain:
             table = table.rename_columns(["user_id", "item_id", "gain"])
         return shortlist.evaluate(dict(lists), test=table, train=self.train.events, k=self.k, name=self.name)

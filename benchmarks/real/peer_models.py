@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-
 from peer_log import Log
 
 DAY = 86_400.0

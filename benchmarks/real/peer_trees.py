@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-
 from peer_log import Log, top_k
 from peer_models import DAY, Scores, als, neighbours, popular
 
@@ -55,7 +54,11 @@ class Moment:
         columns += [a for a in log.attributes.values() if not sp.issparse(a)]
         self.of_items = np.stack(columns, 1).astype(np.float32)
         n = np.bincount(log.user, minlength=users)
-        columns = [n, np.bincount(log.user, log.value, users) / np.maximum(n, 1), _latest(log.user, age, users)]
+        columns = [
+            n,
+            np.bincount(log.user, log.value, users) / np.maximum(n, 1),
+            _latest(log.user, age, users),
+        ]
         columns += [np.bincount(log.user, log.wanted, users) / np.maximum(n, 1)]
         self.of_users = np.stack(columns, 1).astype(np.float32)
         pair = log.user * items + log.item
@@ -166,7 +169,9 @@ class Trees:
         _, depth, self.model = max(found, key=lambda f: f[0])
         self.settings = {"depth": depth}
 
-    def _xgboost(self, depth: int, learn: tuple[np.ndarray, ...], held: tuple[np.ndarray, ...]) -> tuple[float, Any]:
+    def _xgboost(
+        self, depth: int, learn: tuple[np.ndarray, ...], held: tuple[np.ndarray, ...]
+    ) -> tuple[float, Any]:
         import xgboost as xgb
 
         model = xgb.XGBRanker(
@@ -187,7 +192,9 @@ class Trees:
         )
         return float(model.best_score), model
 
-    def _lightgbm(self, depth: int, learn: tuple[np.ndarray, ...], held: tuple[np.ndarray, ...]) -> tuple[float, Any]:
+    def _lightgbm(
+        self, depth: int, learn: tuple[np.ndarray, ...], held: tuple[np.ndarray, ...]
+    ) -> tuple[float, Any]:
         import lightgbm as lgb
 
         model = lgb.LGBMRanker(

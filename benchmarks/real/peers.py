@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from peer_log import Exchange, Log, ndcg, top_k
 from peer_models import GRIDS, Scores, new_user_rows
 from peer_trees import TREES, Trees

@@ -23,7 +23,9 @@ def dataset(rows: list[tuple[str, str, int]]) -> Dataset:
             "timestamp": [start + day * 86_400 for _, _, day in rows],
         }
     )
-    return Dataset.from_frames(events, project=parse_project({"data": {"columns": {"timestamp": "timestamp"}}}))
+    return Dataset.from_frames(
+        events, project=parse_project({"data": {"columns": {"timestamp": "timestamp"}}})
+    )
 
 
 ROWS = [("a", "x", 0), ("a", "y", 10), ("a", "x", 20), ("b", "z", 30)]

@@ -124,7 +124,10 @@ def _kind_of(events: pa.Table, column: str, roles: Roles, evidence: Evidence) ->
             "numbers that differ from event to event, which a request may not know; data.context takes them",
         )
     if _counts_up(evidence, column, roles.columns["timestamp"]):
-        return None, "a number that goes on with time, such as that of the week, so it says what later requests never have"
+        return (
+            None,
+            "a number that goes on with time, such as that of the week, so it says what later requests never have",
+        )
     if _describes_item(events, column, str(roles.columns["item"])):
         return None, "always the same for an item, so it belongs into the items table"
     return kind, ""

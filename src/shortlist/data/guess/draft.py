@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +28,7 @@ from shortlist.data.guess.scores import SURE, score_item
 from shortlist.data.guess.value import Meaning
 from shortlist.data.guess.visitors import find_visitor, ids_of_nobody
 from shortlist.data.guess.wide import WideLog, find_slate, find_wide, rules_of_flag, rules_of_status
+from shortlist.data.lazy import lazy_property
 from shortlist.data.numbers import is_numeric, is_text, row_values
 from shortlist.data.prepare import prepare_events
 from shortlist.data.prepare.nested import is_list_of_structs, unnest, with_fields
@@ -83,7 +83,7 @@ class LogDraft:
         sections = {**self.about, "data.columns": [*self.roles.lines, *self.about.get("data.columns", [])]}
         return {section: "\n".join(lines) for section, lines in sections.items()}
 
-    @cached_property
+    @lazy_property
     def prepared(self) -> tuple[Project, pa.Table]:
         """The events that the rows make, and a project that describes them. Read it when `data` is complete."""
         # the cells of `events` are filled, and its lists are rows
