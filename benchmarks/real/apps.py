@@ -97,8 +97,10 @@ def section(data: Path, validation: bool) -> Section:
         "",
         "### Frappe: the app that is used in a context, one request for each use",
         "",
-        f"{report.facts['people']:,} users, {report.facts['requests']:,} requests, whole catalogue of {report.facts['items']:,} apps. "
-        "Rows without a difference were trained in another run.",
+        (
+            f"{report.facts['people']:,} users, {report.facts['requests']:,} requests, whole catalogue of {report.facts['items']:,} apps. "
+            "Rows without a difference were trained in another run."
+        ),
         "",
         *compared(report, facts),
     ]

@@ -26,7 +26,7 @@ from shortlist.recommender import Recommender
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WORK = ROOT / "build" / "real"
-PEERS = Path(os.environ.get("SHORTLIST_PEERS", ROOT / "benchmarks" / ".peers")) / "bin" / "python"
+PEERS = Path(os.environ.get("SHORTLIST_PEERS", ROOT / "benchmarks" / ".peers_real")) / "bin" / "python"
 BATCH = 500
 
 
@@ -154,7 +154,7 @@ class Case:
     def peers(self, *names: str) -> dict[str, dict[str, Any]]:
         """Let the peers make their lists; returns name → settings, number of trials and CPU seconds."""
         if not PEERS.exists():
-            raise SystemExit(f"{PEERS} is missing: make benchmarks/.peers/.installed, or set SHORTLIST_PEERS")
+            raise SystemExit(f"{PEERS} is missing: make benchmarks/.peers_real/.installed, or set SHORTLIST_PEERS")
         self._write()
         script = HERE / "peers.py"
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}

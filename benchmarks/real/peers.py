@@ -1,4 +1,4 @@
-"""Other libraries in `make benchmark-real`; runs in the environment benchmarks/.peers, without Shortlist.
+"""Other libraries in `make benchmark-real`; runs in the environment benchmarks/.peers_real, without Shortlist.
 
     python benchmarks/real/peers.py FOLDER NAME…
 

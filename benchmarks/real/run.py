@@ -4,7 +4,7 @@
 
 Sections: movies, shop, apps, video, offpolicy. Each is run alone and kept in benchmarks/.real. FOLDER (or the variable
 SHORTLIST_REAL_DATA; default: ../shared/data) holds a folder for each data set. Other libraries run in the environment
-benchmarks/.peers (or SHORTLIST_PEERS). With --validation, the same comparison is made one period earlier and printed: settings are chosen
+benchmarks/.peers_real (or SHORTLIST_PEERS). With --validation, the same comparison is made one period earlier and printed: settings are chosen
 there, and nothing is written.
 """
 
