@@ -152,18 +152,28 @@ class Case:
     # ------------------------------------------------------------------ lists
 
     def peers(self, *names: str) -> dict[str, dict[str, Any]]:
-        """Let the peers make their lists; returns name → settings, number of trials and CPU seconds."""
+        """Let the peers make their lists; returns name → settings, number of trials and CPU seconds.
+
+        Lists are kept in the folder, so that a run that was interrupted goes on; delete build/real to make all of them again.
+        """
         if not PEERS.exists():
-            raise SystemExit(f"{PEERS} is missing: make benchmarks/.peers_real/.installed, or set SHORTLIST_PEERS")
-        self._write()
+            raise SystemExit(
+                f"{PEERS} is missing: make benchmarks/.peers_real/.installed, or set SHORTLIST_PEERS"
+            )
+        if self._write():
+            for old in self.folder.glob("*.json"):
+                if old.name != "options.json":
+                    old.unlink()
+        left = [name for name in names if not (self.folder / f"{name}.json").exists()]
         script = HERE / "peers.py"
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
-        subprocess.run(
-            [str(PEERS), str(script), str(self.folder), *names], check=True, env={**os.environ, **threads}
-        )
+        if left:
+            command = [str(PEERS), str(script), str(self.folder), *left]
+            subprocess.run(command, check=True, env={**os.environ, **threads})
         return {name: json.loads((self.folder / f"{name}.json").read_text()) for name in names}
 
-    def _write(self) -> None:
+    def _write(self) -> bool:
+        """Write what the peers read; returns whether it differs from what was there, so that lists made from that are out of date."""
         events, items = self.train.events, self.train.items
         value = events.column("value") if "value" in events.column_names else pa.array(np.ones(len(events)))
         wanted = np.ones(len(events), bool)
@@ -189,7 +199,14 @@ class Case:
             "windows": self.windows,
             "lists": {"all": self.repeats, **self.kinds},
         }
-        (self.folder / "options.json").write_text(json.dumps(options))
+        text, kept = (
+            json.dumps({**options, "events": len(events), "users": len(self.users)}),
+            self.folder / "options.json",
+        )
+        if kept.exists() and kept.read_text() == text:
+            return False
+        kept.write_text(text)
+        return True
 
     def list_of(self, name: str, kind: str = "all") -> pa.Table:
         """The lists of a peer."""

@@ -95,6 +95,7 @@ def test_the_exchange_keeps_events_attributes_and_lists(real: Any) -> None:
     case = by_hand(real, repeats=True, kinds={"new": False})
     case._write()
     found = real.peer_log.Exchange.read(case.folder)
+    assert not case._write()
     assert found.options["lists"] == {"all": True, "new": False}
     assert found.log.shape == (2, 3)
     assert found.log.matrix().toarray().tolist() == [[1, 1, 0], [1, 0, 0]]

@@ -47,15 +47,10 @@ def test_only_the_main_kind_counts() -> None:
     assert find_repeats(events, COLUMNS, "return") == Repeats()
 
 
-def test_settings_follow_the_share_and_the_length_of_histories() -> None:
-    assert Repeats(0.19, 5_000).settings() == ({}, {})
+def test_histories_are_as_long_as_those_of_typical_events() -> None:
     assert Repeats(0.19, 5_000).note() == ""
-    retrieve, rerank = Repeats(0.5, 120).settings()
-    assert retrieve["sources"][0] == {"model": "again"}
-    assert "history" not in retrieve
-    assert rerank == {"show_seen": True}
-    assert Repeats(0.5, 310).settings()[0]["history"] == 400
-    assert Repeats(0.5, 99_999).settings()[0]["history"] == LONGEST_HISTORY
+    assert not Repeats(0.19, 5_000).usual
+    assert [Repeats(0.5, long).history for long in (120, 310, 99_999)] == [200, 400, LONGEST_HISTORY]
 
 
 def groceries(**more: Any) -> pa.Table:

@@ -27,7 +27,9 @@ def test_interval_equals_the_formula_one_resample_at_a_time() -> None:
     drawn = [ratio_and_error(np.repeat(np.arange(30), np.round(row).astype(int))) for row in counts]
     t = sorted((r - value) / s for r, s in drawn)
     assert found.value == pytest.approx(value)
-    assert found.low == pytest.approx(value - t[194] * own)  # the 195th of 200 is the first with 97.5 % at or below it
+    assert found.low == pytest.approx(
+        value - t[194] * own
+    )  # the 195th of 200 is the first with 97.5 % at or below it
     assert found.high == pytest.approx(value - t[4] * own)
     assert error == pytest.approx(np.std([r for r, _ in drawn], ddof=1))
 

@@ -22,6 +22,7 @@ from shortlist.data.guess.evidence import Evidence
 from shortlist.data.guess.names import concepts
 from shortlist.data.guess.of_items import items_of_log
 from shortlist.data.guess.orders import FEW_BLANKS, blank_further_lines, find_order, find_services
+from shortlist.data.guess.popularity import popularity_half_life
 from shortlist.data.guess.repeats import Repeats, find_repeats
 from shortlist.data.guess.roles import Roles, guess_roles
 from shortlist.data.guess.scores import SURE, score_item
@@ -94,6 +95,11 @@ class LogDraft:
         """Return how often users take an item again, by events of one kind."""
         project, events = self.prepared
         return find_repeats(events, project.data.columns.model_dump(), kind)
+
+    def half_life(self, kind: str) -> str | None:
+        """Return how fast popularity passes, by events of one kind; None where it does not."""
+        project, events = self.prepared
+        return popularity_half_life(events, project.data.columns.model_dump(), kind)
 
     def kinds(self) -> EventKinds:
         """Return the kinds of the events that the rows make."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,14 +42,10 @@ class Repeats:
         """Whether users come back for the same items."""
         return self.share >= AGAIN
 
-    def settings(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return settings of `[retrieve]` and of `[rerank]`: seen items are shown, and a source proposes them."""
-        if not self.usual:
-            return {}, {}
-        sources = [{"model": name} for name in ("again", "popular", "neighbours", "als", "content")]
-        history = min(max(100 * math.ceil(self.long / 100), USUAL_HISTORY), LONGEST_HISTORY)
-        long = {"history": history} if history > USUAL_HISTORY else {}
-        return {**long, "sources": sources}, {"show_seen": True}
+    @property
+    def history(self) -> int:
+        """The length of histories that covers a typical user."""
+        return min(max(100 * math.ceil(self.long / 100), USUAL_HISTORY), LONGEST_HISTORY)
 
     def note(self) -> str:
         """Say why seen items are shown."""
