@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from peer_log import Log
 
 DAY = 86_400.0
-EASE_ITEMS = 6_000
+EASE_ITEMS = 4_000
 """EASE inverts a dense matrix of the items; beyond this number, it knows the most frequent ones."""
 Scores = Callable[[np.ndarray], np.ndarray]
 """Codes of users → scores float32 (users, items); −inf: not proposed."""
@@ -115,9 +115,16 @@ def scaled(scores: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(scores, 0) / np.maximum(scores.max(1, keepdims=True), 1e-12))
 
 
+_FITTED: dict[Any, Scores] = {}
+"""ALS models by moment and settings: the mixtures of one moment share one."""
+
+
 def bought_and_als(log: Log, moment: float, half_life: float | None, share: float, **of_als: Any) -> Scores:
     """What they bought before, mixed with ALS."""
-    mine, taste = bought_before(log, moment, half_life), als(log, moment, **of_als)
+    key = (moment, tuple(sorted(of_als.items())))
+    if key not in _FITTED:
+        _FITTED[key] = als(log, moment, **of_als)
+    mine, taste = bought_before(log, moment, half_life), _FITTED[key]
     return lambda users: (1 - share) * scaled(mine(users)) + share * scaled(taste(users))
 
 

@@ -120,6 +120,10 @@ def _latest(code: np.ndarray, age: np.ndarray, n: int) -> np.ndarray:
     return np.where(np.isinf(found), np.nan, found)
 
 
+_SHARED: dict[Any, Any] = {}
+"""Examples and the features of the test by moment, shared by the libraries."""
+
+
 class Trees:
     """`fit(log)`, then `lists(log, users, repeats)`."""
 
@@ -129,6 +133,16 @@ class Trees:
         self.trials = len(SIZES)
 
     def fit(self, log: Log) -> Trees:
+        end = self.options["moment"]
+        key = (end, self.options["validation"], len(log.user))
+        if key not in _SHARED:  # both libraries learn from the same examples
+            _SHARED[key] = self._examples(log), Moment(log, end, self.als, self.options["repeats"])
+        examples, self.now = _SHARED[key]
+        self._choose(*examples)
+        return self
+
+    def _examples(self, log: Log) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Features, labels, sizes of the groups, and which rows are of users held out, of the label windows before the test."""
         end, length = self.options["moment"], self.options["moment"] - self.options["validation"]
         rng, parts, groups, labels, owners = np.random.default_rng(0), [], [], [], []
         for number in range(self.options["windows"]):
@@ -149,9 +163,7 @@ class Trees:
             groups.append(np.unique(owner, return_counts=True)[1])
         group, label = np.concatenate(groups), np.concatenate(labels).astype(int)
         held = np.isin(np.concatenate(owners) % 5, 0)
-        self._choose(np.concatenate(parts), label, group, held)
-        self.now = Moment(log, end, self.als, self.options["repeats"])
-        return self
+        return np.concatenate(parts), label, group, held
 
     def _choose(self, matrix: np.ndarray, label: np.ndarray, group: np.ndarray, held: np.ndarray) -> None:
         first = np.concatenate([[0], np.cumsum(group)[:-1]])

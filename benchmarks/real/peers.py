@@ -20,6 +20,8 @@ from peer_models import GRIDS, Scores, new_user_rows
 from peer_trees import TREES, Trees
 
 BATCH, TUNED_USERS = 256, 2_000
+LARGE = 300_000
+"""Beyond so many events, LightFM is not tuned: one fit takes minutes."""
 
 
 def lists_of(scores: Scores, log: Log, users: np.ndarray, k: int, repeats: bool) -> np.ndarray:
@@ -57,6 +59,8 @@ def tuned(name: str, exchange: Exchange, als: dict[str, Any]) -> tuple[dict[str,
     users, truth = wanted_items(past, after, options["repeats"])
     if name == "bought before + ALS":
         grid = [{**settings, **als} for settings in grid]
+    if len(exchange.log.user) > LARGE:
+        grid = grid[:1] if name == "LightFM" else grid
     if bool(exchange.log.wanted.all()):
         grid = [settings for settings in grid if not settings.get("wanted")]
     if len(grid) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ START = 1_400_000_000
 COLUMNS = {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "kind": "kind"}
 
 
-def log(rows: list[tuple[str, str, float]], kinds: list[str] | None = None) -> pa.Table:
+def log(rows: Sequence[tuple[str, str, float]], kinds: list[str] | None = None) -> pa.Table:
     return pa.table(
         {
             "user_id": [user for user, _, _ in rows],

@@ -103,10 +103,13 @@ def test_a_recommender_brings_back_what_was_taken_often() -> None:
     }
     recommender = Recommender(parse_project(settings)).fit(data)
     counts: dict[str, dict[str, int]] = {}
-    for user, item, _ in rows:
-        counts.setdefault(user, {})[item] = counts.setdefault(user, {}).get(item, 0) + 1
+    for owner, item, _ in rows:
+        mine = counts.setdefault(owner, {})
+        mine[item] = mine.get(item, 0) + 1
     found = [
-        len({r.item for r in recommender.recommend(user=user, n=4)} & {i for i, n in mine.items() if n >= 15})
-        for user, mine in counts.items()
+        len(
+            {r.item for r in recommender.recommend(user=owner, n=4)} & {i for i, n in mine.items() if n >= 15}
+        )
+        for owner, mine in counts.items()
     ]
     assert np.mean(found) > 3.5

@@ -16,7 +16,7 @@ from shortlist.retrieve.requests import Requests
 class AgainConfig(ItemItemConfig):
     """Settings of `Again`."""
 
-    half_life: Duration | None = "30d"
+    half_life: Duration | None = "60d"
     """Age at which an event of the history counts half; a duration such as "60d". None: age does not matter."""
     repeats: float = Field(1.0, ge=0, le=1)
     """Exponent on the summed weight of an item in a history: 0 counts an item once however often it was taken, 1 counts
