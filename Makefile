@@ -8,7 +8,7 @@ WORKERS := -n 3 --dist worksteal --durations=20
 # three workers on two cores, because tests also wait for servers; each uses one thread of every library, and none spins while it waits
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -127,6 +127,16 @@ benchmark-sequences: $(VENV)/.tested
 
 benchmark-threads: $(VENV)/.tested
 	$(BIN)/python benchmarks/threads.py
+
+benchmarks/.peers_real/.installed: benchmarks/peers_real.txt
+	$(PYTHON) -m venv benchmarks/.peers_real
+	benchmarks/.peers_real/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+# DATA: the folder of the data sets (benchmarks/real/README.md); PARTS: sections, or --validation
+benchmark-real: $(VENV)/.tested benchmarks/.peers_real/.installed
+	$(BIN)/pip install -q --disable-pip-version-check lightgbm
+	$(THREADS) $(BIN)/python benchmarks/real/run.py $(if $(DATA),--data $(DATA)) $(PARTS)
 
 benchmark-sizes: $(VENV)/.tested
 	$(BIN)/python benchmarks/sizes.py

@@ -25,6 +25,7 @@ from .rank.base import Ranker as Ranker
 from .rank.registry import register_ranker as register_ranker
 from .recommender import Recommender as Recommender
 from .requests import RecommendRequest as RecommendRequest
+from .retrieve.again import Again as Again
 from .retrieve.als import ALS as ALS
 from .retrieve.content import Content as Content
 from .retrieve.demographic import Demographic as Demographic
@@ -44,6 +45,7 @@ from .version import __version__ as __version__
 __all__ = [
     "ALS",
     "SLIM",
+    "Again",
     "BundleError",
     "Content",
     "DataError",

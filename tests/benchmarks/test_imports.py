@@ -13,7 +13,10 @@ import pytest
 from support.paths import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
-SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("*.py"))
+SCRIPTS = sorted(
+    str(path.relative_to(BENCHMARKS).with_suffix(""))
+    for path in (*BENCHMARKS.glob("*.py"), *BENCHMARKS.glob("real/*.py"))
+)
 ROOTS = {"shortlist", "support"}
 PEERS = {"peer_serve", "peers_counterfactual", "peers_evaluate", "peers_retrieve"}
 """Scripts that run in an environment of their own."""
@@ -21,8 +24,10 @@ PEERS = {"peer_serve", "peers_counterfactual", "peers_evaluate", "peers_retrieve
 
 @pytest.mark.parametrize("name", [name for name in SCRIPTS if name not in PEERS])
 def test_script_is_importable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = BENCHMARKS / f"{name}.py"
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    monkeypatch.syspath_prepend(str(path.parent))
+    spec = importlib.util.spec_from_file_location(f"benchmark_{path.parent.name}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -180,6 +180,8 @@ def test_a_budget_ends_the_search(tmp_path: Path) -> None:
     assert [t["model"] for t in found["trials"]] == ["neighbours"]
     assert found["metrics"]["ndcg@20"]["value"] > 0
     assert "--budget needs --train" in run("evaluate", "--budget", "9s", cwd=tmp_path, ok=False)
+
+
 def test_a_model_that_refuses_small_tables_is_evaluated_with_its_settings() -> None:
     tables = train_test_tables(*split(blocks(1)))
     with pytest.raises(DataError, match="min_events"):

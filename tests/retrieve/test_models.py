@@ -74,7 +74,9 @@ def test_retrieve_score_and_score_items_agree(name: str, dataset: Dataset) -> No
     np.testing.assert_allclose(model.score_items(requests, some), picked, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n in RETRIEVERS if n not in {"sequence", "sequential_slim", "transformer"}])
+@pytest.mark.parametrize(
+    "name", [n for n in RETRIEVERS if n not in {"sequence", "sequential_slim", "transformer"}]
+)
 @given(st.permutations([0, 3, 5, 7, 11]))
 @settings(max_examples=10, deadline=None)
 def test_order_does_not_matter(name: str, order: list[int]) -> None:

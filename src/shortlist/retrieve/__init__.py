@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shortlist.retrieve.again import Again
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.content import Content
@@ -24,6 +25,7 @@ __all__ = [
     "ALS",
     "RETRIEVERS",
     "SLIM",
+    "Again",
     "Candidates",
     "Content",
     "Demographic",

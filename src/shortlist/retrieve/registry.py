@@ -19,6 +19,7 @@ RETRIEVERS: PluginRegistry[Retriever] = PluginRegistry(
     "shortlist.retrievers",
     {
         "popular": "shortlist.retrieve.popular:Popular",
+        "again": "shortlist.retrieve.again:Again",
         "neighbours": "shortlist.retrieve.neighbours:Neighbours",
         "als": "shortlist.retrieve.als:ALS",
         "slim": "shortlist.retrieve.slim:SLIM",

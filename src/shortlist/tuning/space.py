@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from shortlist.config.project import Project, parse_project
-from shortlist.retrieve import make_retrievers
+from shortlist.retrieve import RETRIEVERS, make_retrievers
 from shortlist.retrieve.fusion.search_space import absolute, default_place, search_space
 
 
@@ -39,8 +39,10 @@ RANGES = {
     "rerank.freshness": Range(0.0, 1.0, False),
 }
 """The range of each number, by section and setting."""
+DECAYING = frozenset({"popular", "again"})
+"""Models whose events lose weight with age."""
 HALF_LIVES = ("1d", "3d", "7d", "14d", "30d", "90d", "365d", None)
-"""Half-lives of `popular`; None: events do not lose weight."""
+"""Half-lives of these models; None: events do not lose weight."""
 
 Parameters = dict[str, Any]
 """The parameters of a trial: a number by section and setting, and the position on each axis of a retriever."""
@@ -77,7 +79,7 @@ class SettingSpace:
         ):
             for names, values in search_space(source["model"]):
                 self.axes[f"sources.{name}.{'+'.join(names)}"] = SourceAxis(names, values, number)
-            if source["model"] == "popular":
+            if source["model"] in DECAYING:
                 half_lives = tuple((value,) for value in HALF_LIVES)
                 self.axes[f"sources.{name}.half_life"] = SourceAxis(("half_life",), half_lives, number)
 
@@ -93,9 +95,12 @@ class SettingSpace:
         for name, (names, values, number) in self.axes.items():
             source = self.project.retrieve.sources[number]
             current = tuple(source.get(n) for n in names)
+            if source["model"] in DECAYING:
+                config = RETRIEVERS[source["model"]].Config()
+                current = tuple(source.get(n, getattr(config, n)) for n in names)
             if current in values:
                 found[name] = values.index(current)
-            elif source["model"] == "popular":
+            elif source["model"] in DECAYING:
                 found[name] = values.index(("30d",))
             else:
                 found[name] = default_place(source["model"], names, values, self.n_items)
