@@ -15,6 +15,7 @@ from shortlist.config.rank import RankSettings
 from shortlist.config.rerank import RerankSettings
 from shortlist.config.retrieve import RetrieveSettings
 from shortlist.data.dataset import Dataset
+from shortlist.data.log import Log
 from shortlist.data.progress import Progress, silent
 from shortlist.engines import make_engine
 from shortlist.errors import DataError, LeakError
@@ -22,17 +23,17 @@ from shortlist.features.feature_set import FeatureSet
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
 from shortlist.rank.censoring import share_arrived
-from shortlist.rank.labels import labels, outcomes
+from shortlist.rank.example_rows import ExampleRows, sampled_candidates, shown_candidates
+from shortlist.rank.labels import ObjectiveEvents
 from shortlist.rank.past_requests import PastRequests, moments_of_action, requests_as_of, shown_slates
 from shortlist.rank.propensity import Examination
 from shortlist.rank.request_context import request_contexts
-from shortlist.rank.unshown import known_items, outside_candidates, without_seen
-from shortlist.retrieve import Requests, Retriever
+from shortlist.rank.unshown import Slates, known_items, outside_candidates, without_seen
+from shortlist.retrieve import Retriever
 from shortlist.retrieve.fusion.blend import Blended, blend
 
 BATCH = 512
-Part = tuple[NDArray[np.generic], ...]
-"""Columns of one request's rows: request, item, ranks, scores, weight, position."""
+"""Requests whose candidates are retrieved together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,12 +187,13 @@ def make_training_set(
         )
     rng = np.random.default_rng(settings.seed)
     past = _past_requests(dataset, window, settings.rank, rng)
-    rows, weights, shown = _rows(dataset, retrievers, past, settings, rng, progress)
+    events = {name: ObjectiveEvents.of(dataset.log, o) for name, o in settings.objectives.items()}
+    rows, weights, shown = _rows(dataset, retrievers, past, settings, events, rng, progress)
     engine = make_engine(settings.engine)
     progress("features", 0.0)
     matrix = features.offline_matrix(rows, dataset, lambda share: progress("features", share), engine)
     progress("features", 1.0)
-    targets, arrived = _labels(dataset, rows, window.end, settings.objectives)
+    targets, arrived = _labels(events, rows, window.end)
     examined = np.ones(len(rows.item))
     weighted = settings.rank.examples == "impressions" and settings.rank.position_bias == "weights"
     if weighted and rows.position is not None and examination is not None:
@@ -221,15 +223,15 @@ def _past_requests(
 
 
 def _labels(
-    dataset: Dataset, rows: FeatureRows, end: int, objectives: Mapping[str, Objective]
+    events: Mapping[str, ObjectiveEvents], rows: FeatureRows, end: int
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float64]]]:
     """Return, for each objective, the labels of the rows and the share of its outcomes that have arrived by `end` (ms)."""
     users, moments = rows.users[rows.request], rows.moments[rows.request]
     label, arrived = {}, {}
-    for name, objective in objectives.items():
-        followed = outcomes(dataset.log, objective, users, rows.item, moments - 1)
+    for name, of_objective in events.items():
+        followed = of_objective.followed(users, rows.item, moments - 1)
         label[name] = followed.label
-        elapsed = np.minimum(end - moments, objective.window_ms)
+        elapsed = np.minimum(end - moments, of_objective.objective.window_ms)
         observed = followed.delay >= 0
         arrived[name] = share_arrived(followed.delay[observed], elapsed[observed], elapsed)
     return label, arrived
@@ -240,12 +242,13 @@ def _rows(
     retrievers: Mapping[str, Retriever],
     past: PastRequests,
     settings: ExampleSettings,
+    events: Mapping[str, ObjectiveEvents],
     rng: np.random.Generator,
     progress: Progress,
 ) -> tuple[FeatureRows, NDArray[np.float32], NDArray[np.bool_]]:
     """Return the candidates of all requests as feature rows, their weights, and which of them may have been shown."""
     n = len(past)
-    parts: list[Part] = []
+    parts: list[ExampleRows] = []
     known = known_items(dataset, past)
     unshown, candidates = settings.rank.unshown, settings.retrieve.candidates
     mean = min(unshown * max(len(known) - candidates, 0) / candidates, unshown)
@@ -255,18 +258,18 @@ def _rows(
         users, moments = past.users[start:end], past.moments[start:end]
         requests = requests_as_of(dataset, settings.retrieve, users, moments, settings.rerank)
         if past.shown is None:
-            blended = blend(retrievers, requests, settings.retrieve.candidates)
-            positive = _positives(dataset, blended, users, moments, settings.objectives)
-            for row in range(len(users)):
-                parts.append(_sampled(blended, row, start + row, positive[row], settings.rank.negatives, rng))
+            blended = blend(retrievers, requests, candidates)
+            positive = _positives(events, blended, users, moments)
+            part = sampled_candidates(blended, positive, settings.rank.negatives, start, rng)
         else:
-            shown = without_seen(dataset.log.item, past.shown[start:end], requests)
-            others = outside_candidates(known, shown, dataset, mean, rng)
-            parts += _shown_parts(dataset, retrievers, requests, (shown, others, start), settings, rng)
+            log = dataset.log
+            slates = without_seen(log.item, Slates.of(past.shown[start:end]), requests)
+            others = outside_candidates(known, slates, log.item, mean, rng)
+            blended = blend(retrievers, requests, candidates, _required(log, slates, others))
+            part = shown_candidates(blended, log, slates, others, unshown, start, rng)
+        parts.append(part)
         progress("candidates", end / n)
-    request, item, ranks, scores, weights, position = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
+    found = ExampleRows.joined(parts)
     requests = requests_as_of(dataset, settings.retrieve, past.users, past.moments)
     rows = FeatureRows(
         RequestKeys(
@@ -276,76 +279,29 @@ def _rows(
         ),
         past.moments,
         requests.histories,
-        request,
-        item.astype(np.int32),
+        found.request,
+        found.item,
         list(retrievers),
-        ranks,
-        scores,
-        np.maximum(position, 0).astype(np.float32),
+        found.ranks,
+        found.scores,
+        np.maximum(found.position, 0).astype(np.float32),
     )
-    return rows, weights.astype(np.float32), position >= 0
+    return rows, found.weight, found.position >= 0
 
 
-def _shown_parts(
-    dataset: Dataset,
-    retrievers: Mapping[str, Retriever],
-    requests: Requests,
-    shown: tuple[list[NDArray[np.int64]], list[NDArray[np.int32]], int],
-    settings: ExampleSettings,
-    rng: np.random.Generator,
-) -> list[Part]:
-    """Return the shown items of slates and some items that were not shown.
-
-    shown: rows of the log, further items of each slate (`outside_candidates`), number of the first request.
-    """
-    log, (slates, others, start) = dataset.log, shown
-    required = [np.union1d(log.item[part], more) for part, more in zip(slates, others, strict=True)]
-    blended = blend(retrievers, requests, settings.retrieve.candidates, required)
-    parts: list[Part] = []
-    for at, part in enumerate(slates):
-        items, first = np.unique(log.item[part], return_index=True)
-        found = _find(blended.item[at], items)
-        if settings.rank.unshown:
-            rest = np.flatnonzero((blended.item[at] >= 0) & ~np.isin(blended.item[at], items))
-            drawn = np.union1d(
-                rng.permutation(rest)[: settings.rank.unshown],
-                rest[np.isin(blended.item[at][rest], others[at])],
-            )
-            position = np.full(len(drawn), -1)
-            parts.append(_part(blended, at, start + at, drawn, (np.ones(len(drawn)), position)))
-        position = log.position[part][first]
-        parts.append(_part(blended, at, start + at, found, (np.ones(len(found)), position)))
-    return parts
-
-
-def _part(
-    blended: Blended,
-    row: int,
-    request: int,
-    chosen: NDArray[np.int64],
-    weight_position: tuple[NDArray[np.generic], NDArray[np.generic]],
-) -> Part:
-    """Return columns of some candidates of one request."""
-    return (
-        np.full(len(chosen), request),
-        blended.item[row, chosen],
-        blended.ranks[row, chosen],
-        blended.scores[row, chosen],
-        *weight_position,
-    )
-
-
-def _find(candidates: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.int64]:
-    order = np.argsort(candidates, kind="stable")
-    return order[np.searchsorted(candidates[order], items)]
+def _required(log: Log, slates: Slates, others: Slates) -> list[NDArray[np.integer]]:
+    """Return the items of each slate that are candidates in any case."""
+    owner = np.concatenate([slates.owner, others.owner])
+    items = np.concatenate([log.item[slates.rows], others.rows])
+    order = np.argsort(owner, kind="stable")
+    return np.split(items[order], np.cumsum(np.bincount(owner, minlength=len(slates)))[:-1])
 
 
 def _positives(
-    dataset: Dataset,
+    events: Mapping[str, ObjectiveEvents],
     blended: Blended,
     users: NDArray[np.int32],
     moments: NDArray[np.int64],
-    objectives: Mapping[str, Objective],
 ) -> NDArray[np.bool_]:
     """Return which candidates fulfil some objective, bool (requests, candidates)."""
     item = blended.item
@@ -353,29 +309,6 @@ def _positives(
     flat_users, flat_moments = np.repeat(users, size), np.repeat(moments, size)
     flat = np.maximum(item.ravel(), 0)
     positive = np.zeros(len(flat), bool)
-    for objective in objectives.values():
-        happened = objective.model_copy(update={"kind": "probability"})
-        positive |= labels(dataset.log, happened, flat_users, flat, flat_moments - 1) > 0
+    for of_objective in events.values():
+        positive |= of_objective.followed(flat_users, flat, flat_moments - 1).delay >= 0
     return np.asarray(positive.reshape(item.shape) & (item >= 0))
-
-
-def _sampled(
-    blended: Blended,
-    row: int,
-    request: int,
-    positive: NDArray[np.bool_],
-    negatives: int,
-    rng: np.random.Generator,
-) -> Part:
-    """Return all positive candidates of a request and a weighted sample of the negative ones.
-
-    Half of the sample are the best candidates, because slates are made from them.
-    """
-    positives = np.flatnonzero(positive)
-    others = np.flatnonzero(~positive & (blended.item[row] >= 0))
-    top, rest = others[: negatives // 2], others[negatives // 2 :]
-    drawn = rng.permutation(len(rest))[: negatives - len(top)]
-    weight = len(rest) / max(len(drawn), 1)
-    chosen = np.concatenate([positives, top, rest[drawn]])
-    weights = np.concatenate([np.ones(len(positives) + len(top)), np.full(len(drawn), weight)])
-    return _part(blended, row, request, chosen, (weights, np.zeros(len(chosen))))
