@@ -98,9 +98,7 @@ class Requests:
         self._folded.append((items, factors))
         return factors
 
-    def scored(
-        self, model: object, score: Callable[[Requests], NDArray[np.float32]]
-    ) -> NDArray[np.float32]:
+    def scored(self, model: object, score: Callable[[Requests], NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return the scores of the whole catalogue by a model, float32 (B, items); do not write into them.
 
         A model that scores every item to propose some is asked for the scores of given items next. They are computed once for
@@ -147,7 +145,9 @@ class Requests:
             return self
         item = np.where(unknown, 0, h.item).astype(np.int32)
         weights = np.where(unknown, 0, self.weights).astype(np.float32)
-        return replace(self, histories=replace(h, item=item), weights=weights, _sums={}, _folded=[], _scored=[])
+        return replace(
+            self, histories=replace(h, item=item), weights=weights, _sums={}, _folded=[], _scored=[]
+        )
 
     @classmethod
     def of_users(

@@ -28,7 +28,7 @@ from shortlist.rank.gbdt.targets import (
 from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
-    from shortlist.rank.gbdt.train import BoostingData
+    from shortlist.rank.gbdt.boosting_data import BoostingData, Features
     from shortlist.rank.training_set import TrainingSet
 
 JOINT_SHARE = 0.97
@@ -176,6 +176,7 @@ class GBDTRanker(Ranker):
         threads: int,
         report: Share,
     ) -> TreeEnsemble:
+        from shortlist.rank.gbdt.boosting_data import Features
         from shortlist.rank.gbdt.train import Boosting
 
         examples, validation = parts
@@ -195,19 +196,23 @@ class GBDTRanker(Ranker):
         ensemble = TreeEnsemble(
             heads, (), joint, units, examples.names, examples.types, codebooks, dict[str, Calibration]()
         )
-        features = [encode_categories(part.matrix, codebooks) for part in parts]
+        types = ["q"] * len(examples.types) if joint else examples.types
+        features = [Features(encode_categories(part.matrix, codebooks), types) for part in parts]
         groups = [list(range(len(heads)))] if joint else [[at] for at in range(len(heads))]
         for number, group in enumerate(groups):
             own = [heads[at] for at in group]
             data = [
-                _boosting_data(part, matrix, [side[at] for at in group], own, ensemble)
-                for part, matrix, side in zip(parts, features, targets, strict=True)
+                _boosting_data(part, own_features, [side[at] for at in group], own, ensemble)
+                for part, own_features, side in zip(parts, features, targets, strict=True)
             ]
             boosting = Boosting(own, self.settings, self.seed, threads, *data)
             start = before.models[number].load_booster() if before else None
             starts = before.models[number].starts if before else None
             own_report = part_of(report, number, len(groups))
-            twice = any(targets[0][at].censored for at in group) and own[0].loss_name != "listwise"
+            # weights depend on the first pass only where it predicts a probability
+            twice = own[0].loss_name != "listwise" and any(
+                targets[0][at].censored and heads[at].kind == "probability" for at in group
+            )
             boosted = boosting.boost(start, starts, report=part_of(own_report, 0, 2 if twice else 1))
             if twice:
                 # The first pass estimates each row's probability of a positive outcome, by which the second is weighted.
@@ -291,18 +296,17 @@ def _known(label: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _boosting_data(
     part: TrainingSet,
-    features: NDArray[np.float32],
+    features: Features,
     targets: list[Target],
     heads: list[Head],
     ensemble: TreeEnsemble,
 ) -> BoostingData:
     """Make one side's data; a model of one objective gets its parent's predictions from the models before it."""
-    from shortlist.rank.gbdt.train import BoostingData
+    from shortlist.rank.gbdt.boosting_data import BoostingData
 
     given = heads[0].given if len(heads) == 1 else None
     parent = None if given is None else ensemble.raw(part.matrix)[given]
-    types = ["q"] * len(part.types) if ensemble.joint else part.types
-    return BoostingData(features, types, part.request, targets, parent)
+    return BoostingData(features, part.request, targets, parent)
 
 
 def _continues(before: TreeEnsemble, heads: tuple[Head, ...], joint: bool, examples: TrainingSet) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -94,6 +94,10 @@ class Target:
 
     def __repr__(self) -> str:
         return f"Target({self.name!r}, {len(self.label)} rows)"
+
+    def rows(self, rows: NDArray[np.integer]) -> Target:
+        """Return some of the rows."""
+        return replace(self, label=self.label[rows], weight=self.weight[rows], observed=self.observed[rows])
 
     @property
     def censored(self) -> bool:

@@ -1,4 +1,4 @@
-"""Boosting of one model for one objective, or for several that share their trees: data, gradients, early stopping."""
+"""Boosting of one model for one objective, or for several that share their trees: gradients and early stopping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
-from shortlist.rank.gbdt.targets import Head, Target
+from shortlist.rank.gbdt.boosting_data import BoostingData
+from shortlist.rank.gbdt.targets import Head
 
 PATIENCE = 20
 """Rounds without a better validation loss after which boosting stops."""
@@ -20,39 +21,6 @@ MIN_VALIDATION_ROWS = 20
 """Fewer validation rows per objective disable early stopping."""
 Gradient = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[NDArray[np.float32], NDArray[np.float32]]]
 Metric = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[str, float]]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BoostingData:
-    """Training or validation rows of one model.
-
-    Parameters
-    ----------
-    features : ndarray of shape (rows, features), float32
-        As the trees take them.
-    types
-        XGBoost's type of each feature.
-    request : ndarray of shape (rows,), int64
-        Request of each row.
-    targets
-        One per head; rows as above.
-    parent : ndarray of shape (rows,), float, optional
-        Predicted probability of the objective that the head requires, if another model predicts it.
-    """
-
-    features: NDArray[np.float32]
-    types: list[str]
-    request: NDArray[np.int64]
-    targets: list[Target]
-    parent: NDArray[np.floating] | None = None
-
-    def known(self) -> BoostingData:
-        """Return the rows whose label is known. Only for a model of one objective."""
-        target = self.targets[0]
-        rows = np.flatnonzero(target.weight > 0)
-        own = Target(target.name, target.loss, target.label[rows], target.weight[rows], target.observed[rows])
-        parent = None if self.parent is None else self.parent[rows]
-        return BoostingData(self.features[rows], self.types, self.request[rows], [own], parent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +153,7 @@ class Boosting:
         """Return the weight of each row and objective, (rows, heads)."""
         margins = None
         if first_pass is not None:
-            margins = first_pass.booster.inplace_predict(data.features, predict_type="margin")
+            margins = first_pass.booster.inplace_predict(data.features.values, predict_type="margin")
             margins = margins.reshape(len(data.request), -1)
             margins = margins + np.array([first_pass.starts[name] for name in self.names])
         columns = []
@@ -208,12 +176,13 @@ class Boosting:
 
     def _matrix(self, data: BoostingData, margin: NDArray[np.float64]) -> xgb.DMatrix:
         rows, k = len(data.request), len(self.names)
-        matrix = xgb.DMatrix(data.features, feature_types=data.types, enable_categorical="c" in data.types)
         if self.listwise:
+            matrix = data.features.new_matrix()
             matrix.set_info(label=(data.targets[0].label > 0).astype(np.float32))
             edge = np.flatnonzero(np.diff(data.request, prepend=-1))
             matrix.set_group(np.diff(np.append(edge, rows)))
             return matrix
+        matrix = data.features.matrix
         matrix.set_label(np.zeros((rows, k), np.float32) if k > 1 else np.zeros(rows, np.float32))
         margins = np.tile(margin, (rows, 1))
         matrix.set_base_margin(margins if k > 1 else margins[:, 0])
