@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.log import Log
-from shortlist.rank.unshown import Slates
+from shortlist.rank.unshown import SlateEntries
 from shortlist.retrieve.fusion.blend import Blended
 
 NOT_SHOWN = -1
@@ -116,8 +116,8 @@ def sampled_candidates(
 def shown_candidates(
     blended: Blended,
     log: Log,
-    slates: Slates,
-    others: Slates,
+    slates: SlateEntries,
+    others: SlateEntries,
     unshown: int,
     first: int,
     rng: np.random.Generator,

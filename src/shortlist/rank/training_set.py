@@ -28,7 +28,7 @@ from shortlist.rank.labels import ObjectiveEvents
 from shortlist.rank.past_requests import PastRequests, moments_of_action, requests_as_of, shown_slates
 from shortlist.rank.propensity import Examination
 from shortlist.rank.request_context import request_contexts
-from shortlist.rank.unshown import Slates, known_items, outside_candidates, without_seen
+from shortlist.rank.unshown import SlateEntries, known_items, outside_candidates, without_seen
 from shortlist.retrieve import Retriever
 from shortlist.retrieve.fusion.blend import Blended, blend
 
@@ -263,7 +263,7 @@ def _rows(
             part = sampled_candidates(blended, positive, settings.rank.negatives, start, rng)
         else:
             log = dataset.log
-            slates = without_seen(log.item, Slates.of(past.shown[start:end]), requests)
+            slates = without_seen(log.item, SlateEntries.of(past.shown[start:end]), requests)
             others = outside_candidates(known, slates, log.item, mean, rng)
             blended = blend(retrievers, requests, candidates, _required(log, slates, others))
             part = shown_candidates(blended, log, slates, others, unshown, start, rng)
@@ -289,7 +289,7 @@ def _rows(
     return rows, found.weight, found.position >= 0
 
 
-def _required(log: Log, slates: Slates, others: Slates) -> list[NDArray[np.integer]]:
+def _required(log: Log, slates: SlateEntries, others: SlateEntries) -> list[NDArray[np.integer]]:
     """Return the items of each slate that are candidates in any case."""
     owner = np.concatenate([slates.owner, others.owner])
     items = np.concatenate([log.item[slates.rows], others.rows])

@@ -15,7 +15,7 @@ from shortlist.retrieve import Requests
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Slates:
+class SlateEntries:
     """Ragged lists of numbers, one for each of B slates.
 
     Parameters
@@ -36,7 +36,7 @@ class Slates:
         return self.n
 
     def __repr__(self) -> str:
-        return f"Slates({self.n} slates, {len(self.rows)} entries)"
+        return f"SlateEntries({self.n} slates, {len(self.rows)} entries)"
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -50,9 +50,9 @@ class Slates:
         rows = np.concatenate([np.empty(0, np.int64), *parts])
         return cls(np.repeat(np.arange(len(parts)), sizes), rows, len(parts))
 
-    def only(self, kept: NDArray[np.bool_]) -> Slates:
+    def only(self, kept: NDArray[np.bool_]) -> SlateEntries:
         """Return some of the entries."""
-        return Slates(self.owner[kept], self.rows[kept], self.n)
+        return SlateEntries(self.owner[kept], self.rows[kept], self.n)
 
 
 def known_items(dataset: Dataset, past: PastRequests) -> NDArray[np.int32]:
@@ -63,11 +63,11 @@ def known_items(dataset: Dataset, past: PastRequests) -> NDArray[np.int32]:
 
 def outside_candidates(
     known: NDArray[np.int32],
-    slates: Slates,
+    slates: SlateEntries,
     item: NDArray[np.int32],
     mean: float,
     rng: np.random.Generator,
-) -> Slates:
+) -> SlateEntries:
     """Draw a few items of the catalogue for each slate, beside the candidates that were not shown; `mean` of them.
 
     A filter can leave only items that no source proposes. The ranker must have seen such items that were not shown as
@@ -88,11 +88,11 @@ def outside_candidates(
     """
     counts = (mean + rng.random(len(slates))).astype(np.int64)
     drawn = rng.choice(known, int(counts.sum())) if counts.any() else known[:0]
-    found = Slates(np.repeat(np.arange(len(slates)), counts), drawn, len(slates))
+    found = SlateEntries(np.repeat(np.arange(len(slates)), counts), drawn, len(slates))
     return found.only(~_same(found.owner, drawn, slates.owner, item[slates.rows]))
 
 
-def without_seen(item: NDArray[np.int32], slates: Slates, requests: Requests) -> Slates:
+def without_seen(item: NDArray[np.int32], slates: SlateEntries, requests: Requests) -> SlateEntries:
     """Remove items that the user already had, which requests exclude.
 
     A previous system may have shown them again and users passed over them; the ranker would learn that the items that fit

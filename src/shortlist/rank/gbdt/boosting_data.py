@@ -13,8 +13,8 @@ from shortlist.data.lazy import lazy_property
 from shortlist.rank.gbdt.targets import Target
 
 
-class Features:
-    """Features of some rows as XGBoost takes them.
+class BinnedFeatures:
+    """BinnedFeatures of some rows as XGBoost takes them.
 
     XGBoost cuts each feature into bins before it grows the first tree, which takes as long as several trees. Models of the same rows
     share the matrix, and with it the bins; labels and margins are set anew for each.
@@ -34,7 +34,7 @@ class Features:
         return len(self.values)
 
     def __repr__(self) -> str:
-        return f"Features({len(self):,} rows, {len(self.types)} features)"
+        return f"BinnedFeatures({len(self):,} rows, {len(self.types)} features)"
 
     @lazy_property
     def matrix(self) -> xgb.DMatrix:
@@ -45,9 +45,9 @@ class Features:
         """Return a matrix of its own, for a model that adds more than labels and margins."""
         return xgb.DMatrix(self.values, feature_types=self.types, enable_categorical="c" in self.types)
 
-    def rows(self, rows: NDArray[np.integer]) -> Features:
+    def rows(self, rows: NDArray[np.integer]) -> BinnedFeatures:
         """Return the features of some of the rows."""
-        return Features(self.values[rows], self.types)
+        return BinnedFeatures(self.values[rows], self.types)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,7 +66,7 @@ class BoostingData:
         Predicted probability of the objective that the head requires, if another model predicts it.
     """
 
-    features: Features
+    features: BinnedFeatures
     request: NDArray[np.int64]
     targets: list[Target]
     parent: NDArray[np.floating] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
-from shortlist.rank.gbdt.boosting_data import BoostingData
+from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
 from shortlist.rank.gbdt.targets import Head
 
 PATIENCE = 20
@@ -25,10 +25,27 @@ Metric = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[str, float]]
 
 @dataclass(frozen=True, eq=False)
 class Boosted:
-    """A boosted model and the margin at which each of its objectives starts."""
+    """A boosted model.
+
+    Parameters
+    ----------
+    booster
+        XGBoost's model.
+    starts
+        Objective → margin at which it starts.
+    ended
+        Whether early stopping has ended the boosting, so that more trees do not help.
+    """
 
     booster: xgb.Booster
     starts: dict[str, float]
+    ended: bool = False
+
+    def margins(self, features: BinnedFeatures) -> NDArray[np.float32]:
+        """Return the margins of rows, starts included, float32 (rows, objectives)."""
+        margins = self.booster.inplace_predict(features.values, predict_type="margin")
+        start = np.array(list(self.starts.values()), np.float32)
+        return np.asarray(margins, np.float32).reshape(len(features), -1) + start
 
 
 class _Rounds(xgb.callback.TrainingCallback):
@@ -66,35 +83,30 @@ class Boosting:
         self.train, self.validation = (train.known(), validation.known()) if single else (train, validation)
         self.listwise = single and self.heads[0].loss_name == "listwise"
 
-    def boost(
-        self,
-        start: xgb.Booster | None,
-        starts: Mapping[str, float] | None,
-        first_pass: Boosted | None = None,
-        report: Share | None = None,
-    ) -> Boosted:
+    def boost(self, trees: int, begun: Boosted | None = None, report: Share | None = None) -> Boosted:
         """Train.
 
         Parameters
         ----------
-        start
-            An earlier model, to which trees are added.
-        starts
-            Its start margins.
-        first_pass
-            A model fitted to the same data, which estimates each row's probability of a true positive.
+        trees
+            Number of trees, at most.
+        begun
+            A model to which they are added.
         report
             Called with the fraction done. Early stopping may end before 1.
         """
-        weights, held_weights = (self._weights(data, first_pass) for data in (self.train, self.validation))
+        weights, held_weights = (self._weights(data) for data in (self.train, self.validation))
         own = {
-            target.name: starts[target.name] if starts else target.loss.start(target.label, weights[:, at])
+            target.name: begun.starts[target.name]
+            if begun
+            else target.loss.start(target.label, weights[:, at])
             for at, target in enumerate(self.train.targets)
         }
         begin = dict.fromkeys(own, 0.0) if self.listwise else own
         margin = np.array([begin[name] for name in self.names])
         train = self._matrix(self.train, margin)
         held = self._matrix(self.validation, margin)
+        start = begun.booster if begun else None
         parameters = self._parameters(start)
         extra: dict[str, Any] = {}
         if not self.listwise:
@@ -104,20 +116,23 @@ class Boosting:
                 "custom_metric": self._metric(held_weights, scale),
             }
         stops = all((w > 0).sum() >= MIN_VALIDATION_ROWS for w in held_weights.T)
-        rounds = self.settings.trees if start is None else max(self.settings.trees // 3, 1)
         model = xgb.train(
             parameters,
             train,
-            rounds,
+            trees,
             evals=[(held, "validation")] if stops else [],
             early_stopping_rounds=PATIENCE if stops else None,
             maximize=self.listwise,
             verbose_eval=False,
             xgb_model=start,
-            callbacks=[_Rounds(report, rounds)] if report else None,
+            callbacks=[_Rounds(report, trees)] if report else None,
             **extra,
         )
-        return Boosted(model[: model.best_iteration + 1] if stops else model, begin)
+        if not stops:
+            return Boosted(model, begin)
+        before = start.num_boosted_rounds() if start else 0
+        ended = model.num_boosted_rounds() - before < trees
+        return Boosted(model[: model.best_iteration + 1], begin, ended)
 
     def _parameters(self, start: xgb.Booster | None) -> dict[str, Any]:
         settings = self.settings
@@ -149,20 +164,9 @@ class Boosting:
             parameters |= {"multi_strategy": "multi_output_tree", "num_target": len(self.names)}
         return parameters | {"disable_default_eval_metric": 1}
 
-    def _weights(self, data: BoostingData, first_pass: Boosted | None) -> NDArray[np.float64]:
+    def _weights(self, data: BoostingData) -> NDArray[np.float64]:
         """Return the weight of each row and objective, (rows, heads)."""
-        margins = None
-        if first_pass is not None:
-            margins = first_pass.booster.inplace_predict(data.features.values, predict_type="margin")
-            margins = margins.reshape(len(data.request), -1)
-            margins = margins + np.array([first_pass.starts[name] for name in self.names])
-        columns = []
-        for at, (head, target) in enumerate(zip(self.heads, data.targets, strict=True)):
-            chance = None
-            if margins is not None and head.kind == "probability":
-                chance = target.loss.value(margins[:, at], self._parent(data, at, margins))
-            columns.append(target.weighted(chance))
-        return np.stack(columns, axis=1)
+        return np.stack([target.weighted() for target in data.targets], axis=1)
 
     def _parent(self, data: BoostingData, at: int, margins: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the probability of the objective that a head requires; 1 if it requires none."""
