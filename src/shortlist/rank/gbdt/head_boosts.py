@@ -133,6 +133,8 @@ class HeadBoosts:
         if before is not None:
             self._begun = [Boosted(model.load_booster(), dict(model.starts)) for model in before.models]
         self._added = 0
+        self.continues = before is not None
+        """Whether trees are added to an earlier ensemble."""
         self.trees = examples.settings.trees if before is None else max(examples.settings.trees // 3, 1)
         """Trees that are added in all, for each model."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.objectives import Objective
 from shortlist.config.rank import RankSettings
-from shortlist.data.progress import part_of
+from shortlist.data.progress import Share, part_of
 from shortlist.errors import NotFittedError
 from shortlist.rank.base import Ranker
 from shortlist.rank.calibration import Calibration
@@ -25,10 +25,15 @@ from shortlist.rank.gbdt.targets import (
 from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
+    from shortlist.rank.gbdt.head_boosts import HeadBoosts, HeadExamples
     from shortlist.rank.training_set import TrainingSet
 
 JOINT_SHARE = 0.97
 """heads = "auto" keeps the joint model if it explains at least this share of what separate models explain."""
+COMPARED, MIN_COMPARED = 3, 30
+"""The two are compared after one in so many of the trees, and not before so many."""
+CLEAR = 0.02
+"""Nearer to `JOINT_SHARE` than this, both are trained to the end and compared again."""
 
 
 class GBDTRanker(Ranker):
@@ -39,8 +44,9 @@ class GBDTRanker(Ranker):
     - `separate`: one model per objective. Categories are split natively, and each model stops by itself.
     - `joint`: one model whose leaves hold a value per objective. It takes a third of the time to score. Such trees cannot split sets
       of categories, so each code is replaced by the mean outcome of its category.
-    - `auto`: trains both and keeps the joint model if, on the validation slice, it explains at least 97 % of what separate
-      models explain, for every objective with a weight. Neither is better everywhere (benchmarks/RESULTS.md).
+    - `auto`: keeps the joint model if, on the validation slice, it explains at least 97 % of what separate models explain, for
+      every objective with a weight. Neither is better everywhere (benchmarks/RESULTS.md). Both are trained up to a third of the
+      trees; if it is not clear by then, to the end.
 
     Early stopping and calibration use the validation slice only. Predictions are computed by `infer.Forest`, which
     equals XGBoost to the bit. `fit` takes O(rows × features × trees × depth); scoring 500 candidates takes about a
@@ -66,7 +72,7 @@ class GBDTRanker(Ranker):
     heads_ : str
         `"joint"` or `"separate"`.
     explained_ : dict of str to dict of str to float
-        With `auto`: heads → objective → share of the validation loss that they explain.
+        With `auto`: heads → objective → share of the validation loss that they explained when they were compared.
 
     References
     ----------
@@ -147,22 +153,48 @@ class GBDTRanker(Ranker):
             check_labels(head, examples)
         prepared = HeadExamples.of(heads, examples, validation, self.settings, self.seed, threads)
         kind = self.settings.heads if len(heads) > 1 else "separate"
-        if kind != "auto":
+        self.explained_ = {}
+        if kind == "auto":
+            self._ensemble = self._better(prepared, before, report)
+        else:
             boosts = HeadBoosts(kind == "joint", prepared, before)
             self._ensemble = boosts.boost(boosts.trees, report)
-            return self
-        made: dict[str, TreeEnsemble] = {}
-        explained: dict[str, dict[str, float]] = {}
-        for number, one in enumerate(("separate", "joint")):
-            boosts = HeadBoosts(one == "joint", prepared, before)
-            made[one] = boosts.boost(boosts.trees, part_of(report, number, 2))
-            explained[one] = self._explained(made[one], validation)
-        weighted = [name for name, objective in self.objectives.items() if objective.weight]
-        separate, joint = explained["separate"], explained["joint"]
-        equal = all(joint[n] >= JOINT_SHARE * separate[n] for n in weighted if separate[n] > 0)
-        self.explained_ = explained
-        self._ensemble = made["joint" if equal else "separate"]
         return self
+
+    def _better(self, examples: HeadExamples, before: TreeEnsemble | None, report: Share) -> TreeEnsemble:
+        """Boost joint and separate trees until it is clear which to keep, and return the kept ones, boosted to the end."""
+        from shortlist.rank.gbdt.head_boosts import HeadBoosts
+
+        both = {kind: HeadBoosts(kind == "joint", examples, before) for kind in ("separate", "joint")}
+        # an earlier model is ahead of one that begins: they can be compared only at the end
+        early = not any(boosts.continues for boosts in both.values())
+        trees = self.settings.trees
+        first = min(max(trees // COMPARED, MIN_COMPARED), trees) if early else trees
+        made, heads = self._compared(both, first, examples.validation, part_of(report, 0, 2))
+        if first == trees:
+            return made[heads]
+        if abs(self._share_of_joint() - JOINT_SHARE) < CLEAR:
+            made, heads = self._compared(both, trees, examples.validation, part_of(report, 1, 2))
+            return made[heads]
+        return both[heads].boost(trees, part_of(report, 1, 2))
+
+    def _compared(
+        self, both: Mapping[str, HeadBoosts], trees: int, validation: TrainingSet, report: Share
+    ) -> tuple[dict[str, TreeEnsemble], str]:
+        """Boost both kinds of heads up to so many trees; return them, and which is to be kept."""
+        made = {}
+        for number, (kind, boosts) in enumerate(both.items()):
+            made[kind] = boosts.boost(min(trees, boosts.trees), part_of(report, number, len(both)))
+            self.explained_[kind] = self._explained(made[kind], validation)
+        return made, "joint" if self._share_of_joint() >= JOINT_SHARE else "separate"
+
+    def _share_of_joint(self) -> float:
+        """Return what joint trees explain of what separate ones do: of the objective with a weight for which it is least."""
+        separate, joint = self.explained_["separate"], self.explained_["joint"]
+        return min(
+            (joint[n] / separate[n] for n, o in self.objectives.items() if o.weight and separate[n] > 0),
+            default=1.0,
+        )
 
     def _explained(self, ensemble: TreeEnsemble, validation: TrainingSet) -> dict[str, float]:
         """Return objective → share of a constant prediction's loss that calibrated predictions save."""

@@ -147,7 +147,8 @@ class Boosting:
             "tree_method": "hist",
             "max_cat_to_onehot": 8,
             "nthread": self.threads,
-            "seed": self.seed,
+            # rows and columns are drawn anew for the trees that are added
+            "seed": self.seed if start is None else self.seed + start.num_boosted_rounds(),
             "verbosity": 0,
         }
         if start is None:
