@@ -72,11 +72,10 @@ def train(
     past = dataset.before(cuts.ranker)
     _fit(retrievers, past, progress, "retrievers on the past")
     features = FeatureSet.from_project(project, dataset).fit(past)
-    examples = _Examples(project, retrievers, features, cuts, progress)
     until = dataset.before(cuts.validation)
     curve = position_curve(until, project)
-    training = examples.make(until, (cuts.ranker, cuts.validation), "training", curve, WITHOUT_CONTEXT)
-    validation = examples.make(dataset, (cuts.validation, cuts.end), "validation", curve)
+    examples = _Examples(retrievers, features, cuts, ExampleSettings.of(project), curve, progress)
+    training, validation = examples.training(until), examples.validation(dataset)
     ranker = _fit_ranker(project, training, validation, progress, earlier)
     predictions = _checked(project, training, ranker.predict(validation.matrix))
     scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=validation.weights)), 1e-9)
@@ -101,28 +100,34 @@ def train(
 class _Examples:
     """What the ranker's training and validation examples have in common."""
 
-    project: Project
     retrievers: Mapping[str, Retriever]
     features: FeatureSet
     cuts: Cuts
+    settings: ExampleSettings
+    curve: Examination | None
     progress: Progress
 
-    def make(
-        self,
-        dataset: Dataset,
-        span: tuple[int, int],
-        name: str,
-        curve: Examination | None,
-        without_context: float = 0.0,
-    ) -> TrainingSet:
-        """Make the examples of the requests in start ≤ time < end. dataset: reaches to the end."""
+    def training(self, until: Dataset) -> TrainingSet:
+        """Make the examples of the ranker's window. until: the events before the validation slice."""
+        settings = replace(self.settings, without_context=WITHOUT_CONTEXT)
+        return self._make(until, (self.cuts.ranker, self.cuts.validation), "training", settings)
 
+    def validation(self, dataset: Dataset) -> TrainingSet:
+        """Make the examples of the validation slice. dataset: all events."""
+        return self._make(
+            dataset, (self.cuts.validation, self.cuts.end), "validation", self.settings.for_validation()
+        )
+
+    def _make(
+        self, dataset: Dataset, span: tuple[int, int], name: str, settings: ExampleSettings
+    ) -> TrainingSet:
         def report(step: str, share: float) -> None:
             self.progress(f"{name}: {step}", share)
 
         window = Window(*span, fitted_until=self.cuts.ranker)
-        settings = replace(ExampleSettings.of(self.project), without_context=without_context)
-        return make_training_set(dataset, self.retrievers, self.features, window, settings, report, curve)
+        return make_training_set(
+            dataset, self.retrievers, self.features, window, settings, report, self.curve
+        )
 
 
 def _fit_ranker(

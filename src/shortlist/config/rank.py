@@ -48,6 +48,8 @@ class RankSettings(Settings):
     """With candidates: how many negatives are kept per request; their weights stand for all negatives."""
     max_rows: int = Field(600_000, ge=1_000)
     """Maximum number of examples. Above it, whole requests are dropped at random."""
+    validation_rows: int = Field(200_000, ge=1_000)
+    """Maximum number of examples for early stopping and calibration, which need fewer than the trees (at most `max_rows`)."""
 
     @model_validator(mode="after")
     def _check_position_bias(self) -> RankSettings:
