@@ -69,3 +69,21 @@ def test_validation_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     (all_training, all_validation), (same, fewer) = made
     assert same == all_training
     assert fewer <= 1_000 < all_validation
+
+
+def test_the_steps_that_are_planned_are_those_that_are_reported() -> None:
+    events = log_of(buys=900)
+    project = shortlist.guess_project(events)
+    seen: dict[str, list[float]] = {}
+
+    def report(step: str, share: float) -> None:
+        seen.setdefault(step, []).append(share)
+
+    shortlist.Recommender(project).fit(
+        shortlist.Dataset.from_frames(events, project=project), progress=report
+    )
+    assert tuple(seen) == training.STEPS
+    for shares in seen.values():
+        assert shares == sorted(shares)
+        assert shares[0] == 0
+        assert shares[-1] == 1

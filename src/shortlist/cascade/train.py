@@ -35,6 +35,16 @@ from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.store.merge import MergedDataset
 from shortlist.threads import apply_thread_limit
 
+STEPS = (
+    "retrievers on the past",
+    "training: candidates",
+    "training: features",
+    "validation: candidates",
+    "validation: features",
+    "ranker",
+    "retrievers on everything",
+)
+"""The steps that `train` reports, in their order."""
 EQUAL = 1e-3
 """Predictions that differ by at most this share of their mean are equal."""
 
