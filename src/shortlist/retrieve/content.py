@@ -297,7 +297,7 @@ class Content(Retriever):
     def similar(self, item: int) -> NDArray[np.float32] | None:
         if not 0 <= item < self._n_known:
             return None
-        return self._cosine(self._vectors_of(np.array([item])))[0]
+        return np.asarray(self._cosine(self._vectors_of(np.array([item])))[0])
 
     @override
     def explain(
