@@ -25,8 +25,8 @@ class RankSettings(Settings):
     min_child_weight: float = Field(20.0, ge=0)
     """Minimum total example weight of a leaf. Higher values give smoother predictions."""
     heads: Literal["auto", "separate", "joint"] = "auto"
-    """separate: one model per objective. joint: one model for all, which takes a third of the time to score. auto trains both and
-    keeps the joint one if it is as good on the validation slice."""
+    """separate: one model per objective. joint: one model for all, which takes a third of the time to score. auto trains both up to
+    a third of the trees and keeps the joint one if it is as good on the validation slice; where that is not clear, both to the end."""
     calibration: Literal["auto", "platt", "isotonic"] = "auto"
     """How probabilities are calibrated on the validation slice. auto chooses by the amount of data."""
     position_bias: Literal["none", "weights"] = "none"
