@@ -108,3 +108,26 @@ def test_the_estimate_sets_the_weights_of_unobserved_negatives() -> None:
     target = replace(target_of(np.array([1.0, 0.0]), observed=0.5), chance=np.array([0.3, 0.4], np.float32))
     assert target.weighted().tolist() == pytest.approx([2.0, 0.6 / 0.8])
     assert target.weighted(0.2).tolist() == pytest.approx([2.0, 0.8 / 0.9])
+
+
+def test_gradients_in_float32_are_those_of_the_losses() -> None:
+    """Of two objectives of one model, of which one requires the other; weights and scales are factors."""
+    rows, *_ = learning_rows(500, observed=0.5)
+    targets = list(rows.targets.values())
+    data = BoostingData(rows.features, rows.request, targets)
+    boosting = Boosting([CLICK, BUY], SETTINGS, 0, 1, data, data)
+    margins = np.random.default_rng(2).normal(size=(500, 2)).astype(np.float32)
+    weights, scales = np.stack([t.weighted() for t in targets], 1), np.array([0.5, 3.0])
+    first, second = boosting._gradient(weights, scales)(margins, None)
+    exact = margins.astype(np.float64)
+    parents, value = (np.ones(1), expit(exact[:, 0])), boosting._metric(weights, scales)(margins, None)[1]
+    expected = 0.0
+    for at, (target, parent) in enumerate(zip(targets, parents, strict=True)):
+        g, h = target.loss.gradient(exact[:, at], target.label, parent)
+        factor = weights[:, at] * scales[at]
+        np.testing.assert_allclose(first[:, at], g * factor, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(second[:, at], h * factor, rtol=1e-3, atol=1e-5)
+        losses = target.loss.loss(exact[:, at], target.label, parent)
+        expected += scales[at] * float(np.average(losses, weights=weights[:, at]))
+    assert value == pytest.approx(expected, rel=1e-6)
+    assert first.dtype == second.dtype == np.float32

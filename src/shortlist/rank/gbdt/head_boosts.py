@@ -173,7 +173,7 @@ class HeadBoosts:
         """Make one side's data; a model of one objective gets its parent's predictions from the models before it."""
         part = self._examples.sets[side]
         given = heads[0].given if len(heads) == 1 else None
-        parent = None if given is None else ensemble.raw(part.matrix)[given]
+        parent = None if given is None else ensemble.raw(part.matrix)[given].astype(np.float32)
         targets = [self._targets[side][at] for at in group]
         return BoostingData(self._features[side], part.request, targets, parent)
 
