@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
+from shortlist.cascade.train import STEPS
 from shortlist.config.project import Project
 from shortlist.data.progress import progress_bars, silent
 from shortlist.recommender import Recommender
@@ -46,7 +47,7 @@ def fit(
     >>> recommender = shortlist.fit(frame)  # doctest: +SKIP
     >>> recommender.recommend(user="u1", n=5)  # doctest: +SKIP
     """
-    with nullcontext(silent) if quiet else progress_bars() as progress:
+    with nullcontext(silent) if quiet else progress_bars(plan=STEPS) as progress:
         recommender = Recommender(project).fit(events, items, users, progress=progress)
     if not quiet:
         _tell(recommender)

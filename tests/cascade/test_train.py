@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
+import pytest
 
 import shortlist
+from shortlist.cascade import train as training
+from shortlist.config.project import Project
 from shortlist.errors import TrainingWarning
+from shortlist.rank.base import Ranker
 
 
 def log_of(buys: int) -> list[dict[str, object]]:
@@ -43,3 +48,42 @@ def test_what_is_learnt_gives_no_warning(recommender: shortlist.Recommender) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("error", TrainingWarning)
         shortlist.Recommender(recommender.project).fit(recommender.dataset)
+
+
+def test_validation_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rank.validation_rows` drops requests of the validation slice; training has as many examples as without it."""
+    events = log_of(buys=900)
+    project = shortlist.guess_project(events)
+    dataset = shortlist.Dataset.from_frames(events, project=project)
+    made: list[tuple[int, int]] = []
+    fit = training._fit_ranker
+
+    def counted(project: Project, *sets: Any) -> Ranker:
+        made.append((len(sets[0]), len(sets[1])))
+        return fit(project, *sets)
+
+    monkeypatch.setattr(training, "_fit_ranker", counted)
+    for limit in (200_000, 1_000):
+        rank = project.rank.model_copy(update={"validation_rows": limit})
+        shortlist.Recommender(project.model_copy(update={"rank": rank})).fit(dataset)
+    (all_training, all_validation), (same, fewer) = made
+    assert same == all_training
+    assert fewer <= 1_000 < all_validation
+
+
+def test_the_steps_that_are_planned_are_those_that_are_reported() -> None:
+    events = log_of(buys=900)
+    project = shortlist.guess_project(events)
+    seen: dict[str, list[float]] = {}
+
+    def report(step: str, share: float) -> None:
+        seen.setdefault(step, []).append(share)
+
+    shortlist.Recommender(project).fit(
+        shortlist.Dataset.from_frames(events, project=project), progress=report
+    )
+    assert tuple(seen) == training.STEPS
+    for shares in seen.values():
+        assert shares == sorted(shares)
+        assert shares[0] == 0
+        assert shares[-1] == 1

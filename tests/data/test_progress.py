@@ -97,6 +97,23 @@ def test_bars_show_the_remaining_time() -> None:
     assert "100%" in out.getvalue()
 
 
+def test_a_plan_says_which_step_it_is_and_which_are_left() -> None:
+    clock, written = Clock(), list[str]()
+    report = StepLines(written.append, clock, plan=["fit", "rank"])
+    for step, fraction in (("fit", 0.0), ("fit", 1.0), ("more", 0.0), ("rank", 0.5)):
+        report(step, fraction)
+    assert written == ["1/2 fit …", "1/2 fit: 0.0 s", "more …", "2/2 rank …"]
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, markup=False)
+    with progress_bars(console, ["fit", "rank"]) as bars:
+        bars("fit", 0.0)
+        bars("fit", 1.0)
+    last = [line for line in out.getvalue().splitlines() if "fit" in line or "rank" in line][-2:]
+    assert "100%" in last[0]
+    assert "waiting" in last[1]
+    assert "100%" not in last[1]
+
+
 CHILD = """
 from shortlist.cli.terminal import print_text, progress_bars
 with progress_bars() as report:

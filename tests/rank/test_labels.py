@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shortlist.config.objectives import Objective
 from shortlist.data.log import Log
-from shortlist.rank.labels import labels
+from shortlist.rank.labels import ObjectiveEvents, labels
 
 
 def log_of(rows: list[tuple[int, int, int, float]]) -> Log:
@@ -68,3 +68,17 @@ def test_labels_equal_those_of_a_loop(
     assert labels(log, Objective(kind="amount", events=["play"], window="30s"), *row)[0] == max(
         0, sum(followed)
     )
+
+
+def test_sorted_events_answer_several_batches() -> None:
+    """One object for all batches; users, items and moments that the log does not have are followed by nothing."""
+    events = ObjectiveEvents.of(LOG, Objective(events=["play"], window="1m", kind="amount"))
+    first = events.followed(np.array([0, 1]), np.array([0, 0]), np.array([500, 1_999]))
+    assert first.label.tolist() == [6, 5]
+    assert first.delay.tolist() == [500, 1]
+    moments = np.array([-(10**12), 10**13, 2_000, 1_500, 0])
+    second = events.followed(np.array([0, 0, 1, 7, 0]), np.array([0, 0, 0, 0, 9]), moments)
+    assert second.label.tolist() == [0] * 5
+    assert second.delay.tolist() == [-1] * 5
+    none = ObjectiveEvents.of(LOG, Objective(events=["buy"], window="1m"))
+    assert none.followed(np.array([0]), np.array([0]), np.array([0])).label.tolist() == [0]

@@ -8,11 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from shortlist.data.dataset import Dataset
 from shortlist.errors import NotFittedError, ProjectError, RequestError
-from shortlist.retrieve import ALS, RETRIEVERS, SLIM, Content, EventWeighting, Fuse, Neighbours, Retriever
+from shortlist.retrieve import (
+    ALS,
+    RETRIEVERS,
+    SLIM,
+    Content,
+    EventWeighting,
+    Fuse,
+    Neighbours,
+    Requests,
+    Retriever,
+)
 from support import retrievers
 from support.interactions import make_requests, random_interactions
 
@@ -149,3 +160,33 @@ def test_representations_name_what_differs_from_the_defaults() -> None:
     assert repr(ALS()) == "ALS()"
     assert repr(ALS(factors=64, iterations=8)) == "ALS(factors=64)"
     assert repr(Fuse({"als": ALS()}, each=50)) == "Fuse(als, each=50)"
+
+
+def test_a_model_scores_the_catalogue_once_for_a_batch(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores serve proposals with and without filters and the scores of given items; not those of other requests."""
+    model, calls = Content(learned=False).fit(dataset), []
+    score = Content.score
+
+    def counted(self: Content, requests: Requests) -> NDArray[np.float32]:
+        calls.append(len(requests))
+        return score(self, requests)
+
+    items = np.array([[0, 1, -1]])
+    requests = make_requests([0, 1], allowed=np.arange(len(dataset.items)) < 3)
+    fresh = [model.score_items(make_requests([0, 1]), items), model.retrieve(make_requests([0, 1]), 3).score]
+    monkeypatch.setattr(Content, "score", counted)
+    model.retrieve(requests, 3)
+    whole = requests.without_filters()
+    np.testing.assert_array_equal(model.score_items(whole, items), fresh[0])
+    np.testing.assert_array_equal(model.retrieve(whole, 3).score, fresh[1])
+    assert calls == [1]
+    model.score_items(requests.with_weights(requests.weights * 2), items)
+    Content(learned=False).fit(dataset).score_items(requests, items)
+    assert len(calls) == 3
+    monkeypatch.setattr("shortlist.retrieve.requests.MOST_KEPT", 0)
+    large = make_requests([0, 1])
+    model.retrieve(large, 3)
+    model.score_items(large, items)
+    assert len(calls) == 5

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import HashingVectorizer
@@ -21,6 +22,8 @@ from shortlist.data.tables import read_tables
 from shortlist.evaluate.cold_start import cold_start
 from shortlist.retrieve import Content, EventWeighting
 from shortlist.retrieve.item_vectors import hashed_counts
+from shortlist.retrieve.kernels.cooccurrence import csr_arrays
+from shortlist.retrieve.kernels.descriptions import add_standardised, dense_product
 from shortlist.simulate.world import World
 from support.interactions import make_requests
 from support.retrievers import small_dataset
@@ -104,3 +107,28 @@ def test_tokens_are_counted_where_scikit_learn_counts_them(texts: list[list[str]
     found = hashed_counts(texts, bits)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found.toarray(), reference.toarray())
+
+
+def test_the_dense_product_equals_that_of_scipy_to_the_bit() -> None:
+    rng = np.random.default_rng(0)
+    left, right = (
+        sp.random(*shape, 0.3, "csr", np.float32, random_state=rng) for shape in ((9, 40), (40, 25))
+    )
+    found = np.zeros((9, 30), np.float32)
+    dense_product(0, 9, csr_arrays(left), csr_arrays(right), 3, found)
+    np.testing.assert_array_equal(found[:, 3:28], (left @ right).toarray())
+    assert not found[:, [0, 1, 2, 28, 29]].any()
+
+
+def test_similarities_are_added_in_units_of_their_spread() -> None:
+    rng = np.random.default_rng(1)
+    learned, cosine = (rng.normal(3, 7, (4, 50)).astype(np.float32) for _ in range(2))
+    cosine[2] = 0  # nothing in common with any item
+    described, known = rng.random(50) < 0.8, np.array([True, False, True, True])
+    units = [
+        (x - x.mean(1, keepdims=True)) / np.maximum(x.std(1, keepdims=True), 1e-9) for x in (learned, cosine)
+    ]
+    expected = np.where(described & known[:, None], units[0] + 0.2 * units[1], -np.inf)
+    scores = learned.copy()
+    add_standardised(0, 4, scores, cosine, 0.2, known, described)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.retrieve import top_k
-from shortlist.retrieve.kernels.select import radix_top_k
+from shortlist.retrieve.kernels.select import SORTED_PER_WANTED, filter_arrays, radix_top_k, top_k_rows
 from support.interactions import make_requests
 
 SCORES = st.one_of(
@@ -36,3 +37,20 @@ def test_best_is_the_sorted_head(values: list[float], k: int) -> None:
     found = top_k(scores, make_requests([]), k)
     order = np.lexsort([np.arange(len(values)), -scores[0]])[:k]
     assert found.item[0].tolist() == order.tolist()
+
+
+@pytest.mark.parametrize(("n", "k"), [(SORTED_PER_WANTED * 3, 3), (SORTED_PER_WANTED * 3 + 1, 3), (5, 9)])
+def test_a_heap_and_a_sort_select_the_same(n: int, k: int) -> None:
+    """Both ways, with ties, NaN, −inf and filters, against a sort of what may be returned."""
+    rng = np.random.default_rng(n)
+    scores = rng.integers(-3, 4, (20, n)).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.1], scores[rng.random(scores.shape) < 0.1] = np.nan, -np.inf
+    allowed, excluded = rng.random(n) < 0.5, rng.integers(0, n + 5, 40)
+    items, best = top_k_rows(scores, k, filter_arrays(allowed, np.arange(21) * 2, excluded))
+    for row in range(20):
+        usable = np.flatnonzero(allowed & (scores[row] > -np.inf))
+        usable = usable[~np.isin(usable, excluded[2 * row : 2 * row + 2])]
+        order = usable[np.lexsort((usable, -scores[row, usable]))][:k]
+        assert items[row, : len(order)].tolist() == order.tolist()
+        assert best[row, : len(order)].tolist() == scores[row, order].tolist()
+        assert (items[row, len(order) :] == -1).all()

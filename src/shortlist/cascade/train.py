@@ -36,6 +36,16 @@ from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.store.merge import MergedDataset
 from shortlist.threads import apply_thread_limit
 
+STEPS = (
+    "retrievers on the past",
+    "training: candidates",
+    "training: features",
+    "validation: candidates",
+    "validation: features",
+    "ranker",
+    "retrievers on everything",
+)
+"""The steps that `train` reports, in their order."""
 EQUAL = 1e-3
 """Predictions that differ by at most this share of their mean are equal."""
 
@@ -73,11 +83,10 @@ def train(
     past = dataset.before(cuts.ranker)
     _fit(retrievers, past, progress, "retrievers on the past")
     features = FeatureSet.from_project(project, dataset).fit(past)
-    examples = _Examples(project, retrievers, features, cuts, progress)
     until = dataset.before(cuts.validation)
     curve = position_curve(until, project)
-    training = examples.make(until, (cuts.ranker, cuts.validation), "training", curve, incomplete=True)
-    validation = examples.make(dataset, (cuts.validation, cuts.end), "validation", curve)
+    examples = _Examples(retrievers, features, cuts, ExampleSettings.of(project), curve, progress)
+    training, validation = examples.training(until), examples.validation(dataset)
     ranker = _fit_ranker(project, training, validation, progress, earlier)
     predictions = _checked(project, training, ranker.predict(validation.matrix))
     scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=validation.weights)), 1e-9)
@@ -102,35 +111,35 @@ def train(
 class _Examples:
     """What the ranker's training and validation examples have in common."""
 
-    project: Project
     retrievers: Mapping[str, Retriever]
     features: FeatureSet
     cuts: Cuts
+    settings: ExampleSettings
+    curve: Examination | None
     progress: Progress
 
-    def make(
-        self,
-        dataset: Dataset,
-        span: tuple[int, int],
-        name: str,
-        curve: Examination | None,
-        incomplete: bool = False,
+    def training(self, until: Dataset) -> TrainingSet:
+        """Make the examples of the ranker's window. until: the events before the validation slice."""
+        lost = self.settings.rank.without_list
+        settings = replace(self.settings, without_context=WITHOUT_CONTEXT, without_list=lost)
+        return self._make(until, (self.cuts.ranker, self.cuts.validation), "training", settings)
+
+    def validation(self, dataset: Dataset) -> TrainingSet:
+        """Make the examples of the validation slice. dataset: all events."""
+        return self._make(
+            dataset, (self.cuts.validation, self.cuts.end), "validation", self.settings.for_validation()
+        )
+
+    def _make(
+        self, dataset: Dataset, span: tuple[int, int], name: str, settings: ExampleSettings
     ) -> TrainingSet:
-        """Make the examples of the requests in start ≤ time < end.
-
-        dataset: reaches to the end. incomplete: a share of the requests loses its context, or the numbers of its list, as
-        requests do when the model serves.
-        """
-
         def report(step: str, share: float) -> None:
             self.progress(f"{name}: {step}", share)
 
         window = Window(*span, fitted_until=self.cuts.ranker)
-        settings = ExampleSettings.of(self.project)
-        if incomplete:
-            lost = self.project.rank.without_list
-            settings = replace(settings, without_context=WITHOUT_CONTEXT, without_list=lost)
-        return make_training_set(dataset, self.retrievers, self.features, window, settings, report, curve)
+        return make_training_set(
+            dataset, self.retrievers, self.features, window, settings, report, self.curve
+        )
 
 
 def _fit_ranker(

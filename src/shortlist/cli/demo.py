@@ -44,6 +44,7 @@ def demo(
 ) -> None:
     """Simulate data, then train, evaluate and serve a recommender on it."""
     set_threads(threads)
+    from shortlist.cascade.train import STEPS
     from shortlist.config.project import read_project
     from shortlist.evaluate.protocol import evaluate
     from shortlist.recommender import Recommender
@@ -68,7 +69,7 @@ def demo(
     show_report(report, files / "report.html", json_file)
     console.rule("Training on all data, for serving")
     tell_training(project, len(dataset.log))
-    with progress_bars() as progress:
+    with progress_bars(STEPS) as progress:
         recommender = Recommender.from_project(project).fit(dataset, progress=progress)
         bundle = recommender.save(files / "bundle")
     sizes = dataset.histories.indptr[1:] - dataset.histories.indptr[:-1]

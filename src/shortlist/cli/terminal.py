@@ -138,9 +138,9 @@ def make_table(
 
 
 @contextmanager
-def progress_bars() -> Iterator[ProgressCallback]:
-    """Yield a progress callback (stage, fraction done) that draws one bar per stage on the terminal."""
-    with progress.progress_bars(console) as report:
+def progress_bars(plan: Sequence[str] = ()) -> Iterator[ProgressCallback]:
+    """Yield a progress callback (stage, fraction done) that draws one bar per stage on the terminal; see `data.progress`."""
+    with progress.progress_bars(console, plan) as report:
         yield report
 
 

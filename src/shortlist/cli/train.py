@@ -129,13 +129,14 @@ def train(
 
 def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
     from shortlist.bundle.registry import new_path
+    from shortlist.cascade.train import STEPS
     from shortlist.config.project import read_project
     from shortlist.recommender import Recommender
 
     settings = read_project(project)
     dataset = read_dataset(settings)
     tell_training(settings, len(dataset.log))
-    with progress_bars() as progress:
+    with progress_bars(STEPS) as progress:
         earlier = Recommender.load(warm) if warm is not None else None
         recommender = Recommender.from_project(settings).fit(dataset, progress=progress, earlier=earlier)
     bundle = new_path(out, recommender.version)

@@ -25,8 +25,8 @@ class RankSettings(Settings):
     min_child_weight: float = Field(20.0, ge=0)
     """Minimum total example weight of a leaf. Higher values give smoother predictions."""
     heads: Literal["auto", "separate", "joint"] = "auto"
-    """separate: one model per objective. joint: one model for all, which takes a third of the time to score. auto trains both and
-    keeps the joint one if it is as good on the validation slice."""
+    """separate: one model per objective. joint: one model for all, which takes a third of the time to score. auto trains both up to
+    a third of the trees and keeps the joint one if it is as good on the validation slice; where that is not clear, both to the end."""
     calibration: Literal["auto", "platt", "isotonic"] = "auto"
     """How probabilities are calibrated on the validation slice. auto chooses by the amount of data."""
     position_bias: Literal["none", "weights"] = "none"
@@ -51,6 +51,8 @@ class RankSettings(Settings):
     """With candidates: how many negatives are kept per request; their weights stand for all negatives."""
     max_rows: int = Field(600_000, ge=1_000)
     """Maximum number of examples. Above it, whole requests are dropped at random."""
+    validation_rows: int = Field(200_000, ge=1_000)
+    """Maximum number of examples for early stopping and calibration, which need fewer than the trees (at most `max_rows`)."""
 
     @model_validator(mode="after")
     def _check_position_bias(self) -> RankSettings:

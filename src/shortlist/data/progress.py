@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.progress import Progress as Bars
     from rich.progress import Task, TaskID
     from rich.text import Text
@@ -33,25 +33,36 @@ def part_of(report: Share, number: int, of: int) -> Share:
 
 
 @contextmanager
-def progress_bars(console: Console | None = None) -> Iterator[Progress]:
+def progress_bars(console: Console | None = None, plan: Sequence[str] = ()) -> Iterator[Progress]:
     """Yield a `Progress` that shows each step with its remaining time.
 
     In a terminal and in a notebook there is one bar a step. Elsewhere, as in a pipe or a log file, there is one line when a step
     begins, one when it ends and, for long steps, one every ten seconds; each is written at once.
+
+    Parameters
+    ----------
+    console
+        Where it is shown (default: standard output).
+    plan
+        The steps that will follow each other, where they are known. They are shown from the beginning, those that have not begun
+        as waiting; lines say which of how many steps it is.
     """
     from rich.console import Console as RichConsole  # slow to import, and only needed where somebody looks
 
     out = console or RichConsole(markup=False, emoji=False)
     if not (out.is_terminal or out.is_jupyter):
-        yield StepLines(lambda line: out.print(line, highlight=False, soft_wrap=True))
+        yield StepLines(lambda line: out.print(line, highlight=False, soft_wrap=True), plan=plan)
         return
     tasks: dict[str, TaskID] = {}
     with _bars(out) as bars:
+        for planned in plan:
+            tasks[planned] = bars.add_task(planned, start=False, total=None, percent="", total_seconds=None)
 
         def report(step: str, fraction: float) -> None:
             if step not in tasks:
                 tasks[step] = bars.add_task(step, total=None, percent="", total_seconds=None)
             task = bars.tasks[bars.task_ids.index(tasks[step])]
+            bars.start_task(task.id)  # only the first time has an effect
             if fraction < task.completed:  # the step begins again
                 bars.reset(task.id, total=None, percent="", total_seconds=None)
             if fraction > 0:  # until then the bar only moves
@@ -72,10 +83,18 @@ class StepLines:
         Called with each line.
     clock
         Seconds.
+    plan
+        The steps that will follow each other, where they are known; their lines begin with their number.
     """
 
-    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        plan: Sequence[str] = (),
+    ) -> None:
         self._write, self._clock = write, clock
+        self._titles = {step: f"{number}/{len(plan)} {step}" for number, step in enumerate(plan, start=1)}
         self._step: str | None = None
         self._ended: str | None = None
         self._began = self._told = self._last = clock()
@@ -84,7 +103,7 @@ class StepLines:
 
     def __call__(self, step: str, fraction: float) -> None:
         """Report a step."""
-        now = self._clock()
+        now, title = self._clock(), self._titles.get(step, step)
         if step != self._step:
             if step == self._ended and fraction >= 1:  # said already
                 return
@@ -93,14 +112,14 @@ class StepLines:
             self._step, self._open[step] = step, self._began
             self._told = now
             if fraction < 1:
-                self._write(f"{step} …")
+                self._write(f"{title} …")
         took = now - self._began
         if fraction >= 1:
-            self._write(f"{step}: {format_seconds(took)}")
+            self._write(f"{title}: {format_seconds(took)}")
             self._step, self._ended = None, step
             self._open.pop(step, None)
         elif now - self._told >= LINE_SECONDS:
-            self._write(f"{step} … {fraction:.0%} after {_times(took, _total(took, fraction))}")
+            self._write(f"{title} … {fraction:.0%} after {_times(took, _total(took, fraction))}")
             self._told = now
         self._last = now
 
@@ -137,15 +156,27 @@ def _bars(console: Console) -> Bars:
         """Elapsed and remaining time. Rich's own column needs several reports within half a minute."""
 
         def render(self, task: Task) -> Text:
+            if not task.started:
+                return RichText("waiting", style="dim")
             if task.finished_time is not None:
                 return RichText(format_seconds(task.finished_time), style="progress.elapsed")
             return RichText(
                 _times(task.elapsed or 0.0, task.fields.get("total_seconds")), style="progress.elapsed"
             )
 
+    class Bar(rich.ProgressColumn):
+        """The bar of a step that has begun. Rich moves the bar of a step that has not."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._bar = rich.BarColumn(24)
+
+        def render(self, task: Task) -> RenderableType:
+            return self._bar.render(task) if task.started else RichText(" " * 24)
+
     columns = (
         rich.TextColumn("{task.description:<34}", markup=False),
-        rich.BarColumn(24),
+        Bar(),
         rich.TextColumn("{task.fields[percent]:>4}"),
         Time(),
     )

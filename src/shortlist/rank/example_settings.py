@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from shortlist.config.objectives import Objective
@@ -57,3 +57,8 @@ class ExampleSettings:
             project.seed,
             project.data.engine,
         )
+
+    def for_validation(self) -> Self:
+        """Return the settings of the examples of the validation slice: `rank.validation_rows` of them."""
+        most = min(self.rank.max_rows, self.rank.validation_rows)
+        return replace(self, rank=self.rank.model_copy(update={"max_rows": most}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,88 @@ class Outcomes:
         return f"Outcomes({len(self.label):,} rows, {int((self.delay >= 0).sum()):,} followed)"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class ObjectiveEvents:
+    """The events of an objective, sorted once by user, item and time.
+
+    Every (user, item) pair has a range of a line of times, one range after the other: pair number × `span` + time − `base`.
+    What followed a request is then between two places of one sorted array.
+
+    Cost: sorting the objective's events to make it; two binary searches a request.
+
+    Parameters
+    ----------
+    objective
+        Kind, attribution window and events.
+    pairs : ndarray of shape (pairs,), int64
+        The (user, item) pairs with events: user · `n_items` + item, rising.
+    line : ndarray of shape (events,), int64
+        Place of each event on the line, rising.
+    time : ndarray of shape (events,), int64
+        Times, ms, in the order of the line.
+    value : ndarray of shape (events,), float32
+        Values, 0 where there is none, in the order of the line.
+    n_items, base, span
+        How pairs and places are computed.
+    """
+
+    objective: Objective
+    pairs: NDArray[np.int64]
+    line: NDArray[np.int64]
+    time: NDArray[np.int64]
+    value: NDArray[np.float32]
+    n_items: int
+    base: int
+    span: int
+
+    def __repr__(self) -> str:
+        return f"ObjectiveEvents({len(self.line):,} events, {len(self.pairs):,} pairs)"
+
+    @classmethod
+    def of(cls, log: Log, objective: Objective) -> Self:
+        """Sort the events of an objective."""
+        chosen = np.flatnonzero(log.is_kind(objective.events, objective.at_least))
+        n_items = int(log.item.max(initial=0)) + 1
+        pair, time = log.user[chosen].astype(np.int64) * n_items + log.item[chosen], log.time[chosen]
+        order = np.lexsort((time, pair))
+        pair, time = pair[order], time[order]
+        first = np.flatnonzero(np.diff(pair, prepend=-1))
+        number = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(pair))))
+        # one place before the first time, for requests before it
+        base = int(time.min(initial=np.iinfo(np.int64).max)) - 1 if len(time) else 0
+        span = int(time.max()) - base + 1 if len(time) else 1
+        value = np.nan_to_num(log.value[chosen][order])
+        return cls(objective, pair[first], number * span + (time - base), time, value, n_items, base, span)
+
+    def followed(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], moments: NDArray[np.int64]
+    ) -> Outcomes:
+        """Return what followed each (user, item, moment)."""
+        kind, window = self.objective.kind, self.objective.window_ms
+        label = np.full(len(users), np.nan if kind == "grade" else 0.0, np.float32)
+        delay = np.full(len(users), -1, np.int64)
+        wanted = users.astype(np.int64) * self.n_items + items
+        at = np.searchsorted(self.pairs, wanted)
+        known = np.flatnonzero((items < self.n_items) & (np.append(self.pairs, -1)[at] == wanted))
+        start, moment = at[known] * self.span, moments[known]
+        first, after = (
+            np.searchsorted(self.line, start + np.clip(to - self.base, 0, self.span - 1), side="right")
+            for to in (moment, moment + window)
+        )
+        came = after > first
+        rows, first, after = known[came], first[came], after[came]
+        delay[rows] = self.time[first] - moment[came]
+        if kind == "probability":
+            label[rows] = 1.0
+        elif kind == "amount":
+            sums = np.concatenate([[0.0], np.cumsum(self.value, dtype=np.float64)])
+            # values below 0 are returns, which are subtracted; one cannot keep less than nothing
+            label[rows] = np.maximum(sums[after] - sums[first], 0.0)
+        else:
+            label[rows] = self.value[first]
+        return Outcomes(label, delay)
+
+
 def outcomes(
     log: Log,
     objective: Objective,
@@ -39,42 +122,8 @@ def outcomes(
     items: NDArray[np.int32],
     moments: NDArray[np.int64],
 ) -> Outcomes:
-    """Return what followed each (user, item, moment).
-
-    Cost: sorting the objective's events, and two binary searches a row.
-    """
-    chosen = np.flatnonzero(log.is_kind(objective.events, objective.at_least))
-    label = np.full(len(users), np.nan if objective.kind == "grade" else 0.0, np.float32)
-    delay = np.full(len(users), -1, np.int64)
-    if not len(chosen) or not len(users):
-        return Outcomes(label, delay)
-    n_items = int(max(log.item.max(), items.max())) + 1
-    pair = log.user[chosen].astype(np.int64) * n_items + log.item[chosen]
-    order = np.lexsort((log.time[chosen], pair))
-    pair, time, value = pair[order], log.time[chosen][order], np.nan_to_num(log.value[chosen][order])
-    wanted = users.astype(np.int64) * n_items + items
-    unique = np.unique(pair)
-    ranks = np.searchsorted(unique, wanted)
-    known = (ranks < len(unique)) & (unique[np.minimum(ranks, len(unique) - 1)] == wanted)
-    # one sorted key of (pair, time): the pair's rank times the span of all times, plus the time
-    base = int(min(time.min(), moments.min()))
-    span = int(max(time.max(), moments.max())) + objective.window_ms + 2 - base
-    line = np.searchsorted(unique, pair) * span + (time - base)
-    start = ranks * span + (moments - base)
-    first = np.searchsorted(line, start, side="right")
-    after = np.searchsorted(line, start + objective.window_ms, side="right")
-    followed = known & (after > first)
-    at = np.minimum(first, len(value) - 1)
-    delay[followed] = (time[at] - moments)[followed]
-    if objective.kind == "probability":
-        label[followed] = 1.0
-    elif objective.kind == "amount":
-        sums = np.concatenate([[0.0], np.cumsum(value, dtype=np.float64)])
-        # values below 0 are returns, which are subtracted; one cannot keep less than nothing
-        label[followed] = np.maximum(sums[after] - sums[first], 0.0)[followed]
-    else:
-        label[followed] = value[at][followed]
-    return Outcomes(label, delay)
+    """Return what followed each (user, item, moment); see `ObjectiveEvents`, which is sorted once for several calls."""
+    return ObjectiveEvents.of(log, objective).followed(users, items, moments)
 
 
 def labels(

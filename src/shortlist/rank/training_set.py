@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.config.objectives import Objective
 from shortlist.config.rank import RankSettings
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
@@ -19,7 +18,7 @@ from shortlist.features.rows import FeatureRows
 from shortlist.rank.censoring import share_arrived
 from shortlist.rank.example_rows import example_rows
 from shortlist.rank.example_settings import ExampleSettings
-from shortlist.rank.labels import outcomes
+from shortlist.rank.labels import ObjectiveEvents
 from shortlist.rank.past_requests import PastRequests, moments_of_action, shown_slates
 from shortlist.rank.propensity import Examination
 from shortlist.retrieve import Retriever
@@ -133,13 +132,15 @@ def make_training_set(
         )
     rng = np.random.default_rng(settings.seed)
     past = _past_requests(dataset, window, settings.rank, rng)
-    found = example_rows(dataset, retrievers, past, settings, (rng, features.compares_lists), progress)
+    events = {name: ObjectiveEvents.of(dataset.log, o) for name, o in settings.objectives.items()}
+    drawn = rng, features.compares_lists
+    found = example_rows(dataset, retrievers, past, settings, events, drawn, progress)
     engine = make_engine(settings.engine)
     progress("features", 0.0)
     matrix = features.offline_matrix(found.rows, dataset, lambda share: progress("features", share), engine)
     progress("features", 1.0)
     rows, matrix = found.examples(matrix)
-    targets, arrived = _labels(dataset, rows, window.end, settings.objectives)
+    targets, arrived = _labels(events, rows, window.end)
     examined = _examined(rows, settings.rank, examination)
     names, types = features.names(rows.sources), features.types(rows.sources)
     return TrainingSet(
@@ -176,15 +177,15 @@ def _past_requests(
 
 
 def _labels(
-    dataset: Dataset, rows: FeatureRows, end: int, objectives: Mapping[str, Objective]
+    events: Mapping[str, ObjectiveEvents], rows: FeatureRows, end: int
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float64]]]:
     """Return, for each objective, the labels of the rows and the share of its outcomes that have arrived by `end` (ms)."""
     users, moments = rows.users[rows.request], rows.moments[rows.request]
     label, arrived = {}, {}
-    for name, objective in objectives.items():
-        followed = outcomes(dataset.log, objective, users, rows.item, moments - 1)
+    for name, of_objective in events.items():
+        followed = of_objective.followed(users, rows.item, moments - 1)
         label[name] = followed.label
-        elapsed = np.minimum(end - moments, objective.window_ms)
+        elapsed = np.minimum(end - moments, of_objective.objective.window_ms)
         observed = followed.delay >= 0
         arrived[name] = share_arrived(followed.delay[observed], elapsed[observed], elapsed)
     return label, arrived

@@ -147,7 +147,7 @@ class Retriever(RecommendsById, ABC):
 
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         """Return the best k items of each request that its filters permit."""
-        return top_k(self.score(requests), requests, k)
+        return top_k(requests.scored(self, self.score), requests, k)
 
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the scores of given items for each request. Filters are not applied.
@@ -162,7 +162,7 @@ class Retriever(RecommendsById, ABC):
         NDArray
             float32 (B, m), −inf where the model has no score.
         """
-        scores = self.score(requests)
+        scores = requests.scored(self, self.score)
         there = (items >= 0) & (items < scores.shape[1])
         picked = np.take_along_axis(scores, np.where(there, items, 0), axis=1)
         return np.where(there, picked, -np.inf).astype(np.float32)

@@ -17,7 +17,10 @@ from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import interactions
 from shortlist.retrieve.item_vectors import AttributeVectorizer, bin_edges, normalised
+from shortlist.retrieve.kernels.cooccurrence import CsrArrays, csr_arrays
+from shortlist.retrieve.kernels.descriptions import add_standardised, dense_product
 from shortlist.retrieve.kernels.factorise import leading
+from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.requests import Requests
 
 MIN_ITEMS = 50
@@ -50,7 +53,7 @@ class _Chunk(NamedTuple):
 
     vectors: sp.csr_matrix
     """float32 (items, width)."""
-    by_token: sp.csr_matrix
+    by_token: CsrArrays
     """The transpose of `vectors`."""
     mapped: NDArray[np.float32] | None
     """float32 (items, d): the factor of each description; None without a map."""
@@ -194,7 +197,7 @@ class Content(Retriever):
         mapped = None
         if self.factor_map_.size:
             mapped = (self._compressed(vectors) @ self.factor_map_ * described[:, None]).astype(np.float32)
-        return _Chunk(vectors, vectors.T.tocsr(), mapped, described)
+        return _Chunk(vectors, csr_arrays(vectors.T.tocsr()), mapped, described)
 
     # ---------------------------------------------------------------- added items
 
@@ -231,24 +234,28 @@ class Content(Retriever):
     @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
         n = self._n_known
-        profiles = self._profiles(requests, n)
-        cosine = np.empty((len(requests), n), np.float32)
-        for chunk, columns in self._columns():
-            cosine[:, columns] = (profiles @ chunk.by_token).toarray()
+        cosine = self._cosine(self._profiles(requests, n))
         als = self._derived[1]
         if als is None:
             return np.where(cosine > 0, cosine, np.float32(-np.inf))
         factors = als.fold_in(requests)
-        learned = np.empty((len(requests), n), np.float32)
+        scores = np.empty((len(requests), n), np.float32)
         described = np.empty(n, np.bool_)
         for chunk, columns in self._columns():
             assert chunk.mapped is not None
-            learned[:, columns] = factors @ chunk.mapped.T
+            scores[:, columns] = factors @ chunk.mapped.T
             described[columns] = chunk.described
-        scores = _standardised(learned) + np.float32(self.config.cosine) * _standardised(cosine)
-        scores[:, ~described] = -np.inf
-        scores[np.diff(requests.sums(n)[0]) == 0] = -np.inf
+        known = np.diff(requests.sums(n)[0]) > 0
+        run_rows(len(requests), add_standardised, scores, cosine, float(self.config.cosine), known, described)
         return scores
+
+    def _cosine(self, profiles: sp.csr_matrix) -> NDArray[np.float32]:
+        """Return the dot product of sparse vectors (B, width) with the vector of each item, float32 (B, items)."""
+        cosine = np.zeros((profiles.shape[0], self._n_known), np.float32)
+        for chunk, columns in self._columns():
+            arrays = csr_arrays(profiles), chunk.by_token, columns.start, cosine
+            run_rows(len(cosine), dense_product, *arrays)
+        return cosine
 
     def _columns(self) -> list[tuple[_Chunk, slice]]:
         """Return the chunks with the range of items that each holds."""
@@ -292,8 +299,7 @@ class Content(Retriever):
     def similar(self, item: int) -> NDArray[np.float32] | None:
         if not 0 <= item < self._n_known:
             return None
-        own = self._vectors_of(np.array([item]))
-        return np.concatenate([(own @ chunk.by_token).toarray().ravel() for chunk in self._chunks])
+        return np.asarray(self._cosine(self._vectors_of(np.array([item])))[0])
 
     @override
     def explain(
@@ -316,9 +322,3 @@ class Content(Retriever):
         added = state.pop("_added", ())
         super().__setstate__(state)
         self._added = tuple(self._chunk(vectors) for vectors in added)
-
-
-def _standardised(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return each row minus its mean, divided by its standard deviation."""
-    spread = np.maximum(scores.std(1, keepdims=True), 1e-9)
-    return np.asarray((scores - scores.mean(1, keepdims=True)) / spread, np.float32)

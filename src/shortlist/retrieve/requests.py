@@ -23,6 +23,9 @@ from shortlist.retrieve.kernels.select import FilterArrays, filter_arrays, top_k
 Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 """Sparse rows: indptr int64 (B+1,), columns int32, values float32."""
 
+MOST_KEPT = 16_000_000
+"""Scores of a batch that are kept for a second use: 64 MB a model."""
+
 
 @dataclass(frozen=True)
 class Requests:
@@ -63,6 +66,7 @@ class Requests:
     # results that several models of one batch share; a batch belongs to one call
     _sums: dict[int, Rows] = field(default_factory=dict, repr=False)
     _folded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list, repr=False)
+    _scored: list[tuple[object, NDArray[np.float32]]] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -94,6 +98,20 @@ class Requests:
         self._folded.append((items, factors))
         return factors
 
+    def scored(self, model: object, score: Callable[[Requests], NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the scores of the whole catalogue by a model, float32 (B, items); do not write into them.
+
+        A model that scores every item to propose some is asked for the scores of given items next. They are computed once for
+        both, unless there are more than `MOST_KEPT`.
+        """
+        for known, scores in self._scored:
+            if known is model:
+                return scores
+        scores = score(self)
+        if scores.size <= MOST_KEPT:
+            self._scored.append((model, scores))
+        return scores
+
     def matrix(self, n_items: int) -> sp.csr_matrix:
         """Return the histories as a sparse (B, n_items) matrix of summed weights."""
         indptr, items, weights = self.sums(n_items)
@@ -114,7 +132,7 @@ class Requests:
 
     def with_weights(self, weights: NDArray[np.float32]) -> Requests:
         """Return the same requests with other weights of their events."""
-        return replace(self, weights=weights, _sums={}, _folded=[])
+        return replace(self, weights=weights, _sums={}, _folded=[], _scored=[])
 
     def within(self, n_items: int) -> Requests:
         """Return requests in which events of items from n_items on have no weight and a valid code.
@@ -127,7 +145,9 @@ class Requests:
             return self
         item = np.where(unknown, 0, h.item).astype(np.int32)
         weights = np.where(unknown, 0, self.weights).astype(np.float32)
-        return replace(self, histories=replace(h, item=item), weights=weights, _sums={}, _folded=[])
+        return replace(
+            self, histories=replace(h, item=item), weights=weights, _sums={}, _folded=[], _scored=[]
+        )
 
     @classmethod
     def of_users(

@@ -135,12 +135,12 @@ class TrialEvaluator:
                 retrievers,
                 self.features,
                 Window(start, end, cuts.ranker),
-                settings,
+                own,
                 examination=self.curve,
             )
-            for known, start, end in (
-                (self.until, cuts.ranker, cuts.validation),
-                (self.dataset, cuts.validation, cuts.end),
+            for known, start, end, own in (
+                (self.until, cuts.ranker, cuts.validation, settings),
+                (self.dataset, cuts.validation, cuts.end, settings.for_validation()),
             )
         )
         return window, held_out

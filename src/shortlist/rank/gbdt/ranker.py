@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,26 +14,26 @@ from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share, part_of
 from shortlist.errors import NotFittedError
 from shortlist.rank.base import Ranker
-from shortlist.rank.calibration import Calibration, fit_calibration
-from shortlist.rank.gbdt.model import Codebooks, TreeEnsemble, TreeModel, encode_categories
+from shortlist.rank.calibration import Calibration
+from shortlist.rank.gbdt.model import TreeEnsemble
 from shortlist.rank.gbdt.targets import (
     Head,
-    Target,
     check_labels,
     heads_in_order,
     make_target,
-    unit_of,
 )
 from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
-    from shortlist.rank.gbdt.train import BoostingData
+    from shortlist.rank.gbdt.head_boosts import HeadBoosts, HeadExamples
     from shortlist.rank.training_set import TrainingSet
 
 JOINT_SHARE = 0.97
 """heads = "auto" keeps the joint model if it explains at least this share of what separate models explain."""
-SMOOTHING = 20.0
-"""Rows of the overall mean that are added to each category's mean."""
+COMPARED, MIN_COMPARED = 3, 30
+"""The two are compared after one in so many of the trees, and not before so many."""
+CLEAR = 0.02
+"""Nearer to `JOINT_SHARE` than this, both are trained to the end and compared again."""
 
 
 class GBDTRanker(Ranker):
@@ -45,8 +44,9 @@ class GBDTRanker(Ranker):
     - `separate`: one model per objective. Categories are split natively, and each model stops by itself.
     - `joint`: one model whose leaves hold a value per objective. It takes a third of the time to score. Such trees cannot split sets
       of categories, so each code is replaced by the mean outcome of its category.
-    - `auto`: trains both and keeps the joint model if, on the validation slice, it explains at least 97 % of what separate
-      models explain, for every objective with a weight. Neither is better everywhere (benchmarks/RESULTS.md).
+    - `auto`: keeps the joint model if, on the validation slice, it explains at least 97 % of what separate models explain, for
+      every objective with a weight. Neither is better everywhere (benchmarks/RESULTS.md). Both are trained up to a third of the
+      trees; if it is not clear by then, to the end.
 
     Early stopping and calibration use the validation slice only. Predictions are computed by `infer.Forest`, which
     equals XGBoost to the bit. `fit` takes O(rows × features × trees × depth); scoring 500 candidates takes about a
@@ -72,7 +72,7 @@ class GBDTRanker(Ranker):
     heads_ : str
         `"joint"` or `"separate"`.
     explained_ : dict of str to dict of str to float
-        With `auto`: heads → objective → share of the validation loss that they explain.
+        With `auto`: heads → objective → share of the validation loss that they explained when they were compared.
 
     References
     ----------
@@ -142,99 +142,59 @@ class GBDTRanker(Ranker):
         DataError
             If no example fulfils an objective, or amounts are negative.
         """
+        from shortlist.rank.gbdt.head_boosts import HeadBoosts, HeadExamples
+
         before = earlier.ensemble_ if isinstance(earlier, GBDTRanker) else None
         report = progress or (lambda _share: None)
-        threads = (
-            openmp_threads()
-        )  # measures for a moment how busy the cores are: once, and not for each set of trees
-        heads = self.settings.heads if len(self.objectives) > 1 else "separate"
-        if heads != "auto":
-            self._ensemble = self._fit_heads(
-                heads == "joint", (examples, validation), before, threads, report
-            )
-            return self
-        made: dict[str, TreeEnsemble] = {}
-        explained: dict[str, dict[str, float]] = {}
-        for number, kind in enumerate(("separate", "joint")):
-            base = before if before is not None and before.joint == (kind == "joint") else None
-            made[kind] = self._fit_heads(
-                kind == "joint", (examples, validation), base, threads, part_of(report, number, 2)
-            )
-            explained[kind] = self._explained(made[kind], validation)
-        weighted = [name for name, objective in self.objectives.items() if objective.weight]
-        separate, joint = explained["separate"], explained["joint"]
-        equal = all(joint[n] >= JOINT_SHARE * separate[n] for n in weighted if separate[n] > 0)
-        self.explained_ = explained
-        self._ensemble = made["joint" if equal else "separate"]
-        return self
-
-    def _fit_heads(
-        self,
-        joint: bool,
-        parts: tuple[TrainingSet, TrainingSet],
-        before: TreeEnsemble | None,
-        threads: int,
-        report: Share,
-    ) -> TreeEnsemble:
-        from shortlist.rank.gbdt.train import Boosting
-
-        examples, validation = parts
-        heads = tuple(heads_in_order(self.objectives))
-        if before is not None and not _continues(before, heads, joint, examples):
-            before = None
+        # measures for a moment how busy the cores are: once, and not for each set of trees
+        threads = openmp_threads()
+        heads = heads_in_order(self.objectives)
         for head in heads:
             check_labels(head, examples)
-        units = (
-            before.units if before else {h.name: unit_of(h, _known(examples.labels[h.name])) for h in heads}
-        )
-        weights = self.settings.position_bias == "weights"
-        targets = [[make_target(h, part, units[h.name], weights) for h in heads] for part in parts]
-        codebooks: Codebooks = {}
-        if joint:
-            codebooks = before.codebooks if before else _codebooks(examples, targets[0][0])
-        ensemble = TreeEnsemble(
-            heads, (), joint, units, examples.names, examples.types, codebooks, dict[str, Calibration]()
-        )
-        features = [encode_categories(part.matrix, codebooks) for part in parts]
-        groups = [list(range(len(heads)))] if joint else [[at] for at in range(len(heads))]
-        for number, group in enumerate(groups):
-            own = [heads[at] for at in group]
-            data = [
-                _boosting_data(part, matrix, [side[at] for at in group], own, ensemble)
-                for part, matrix, side in zip(parts, features, targets, strict=True)
-            ]
-            boosting = Boosting(own, self.settings, self.seed, threads, *data)
-            start = before.models[number].load_booster() if before else None
-            starts = before.models[number].starts if before else None
-            own_report = part_of(report, number, len(groups))
-            twice = any(targets[0][at].censored for at in group) and own[0].loss_name != "listwise"
-            boosted = boosting.boost(start, starts, report=part_of(own_report, 0, 2 if twice else 1))
-            if twice:
-                # The first pass estimates each row's probability of a positive outcome, by which the second is weighted.
-                boosted = boosting.boost(start, starts, boosted, part_of(own_report, 1, 2))
-            model = TreeModel.of(boosted.booster, boosted.starts)
-            ensemble = replace(ensemble, models=(*ensemble.models, model))
-            own_report(1.0)
-        return replace(ensemble, calibration=self._calibration(ensemble, validation, targets[1]))
+        prepared = HeadExamples.of(heads, examples, validation, self.settings, self.seed, threads)
+        kind = self.settings.heads if len(heads) > 1 else "separate"
+        self.explained_ = {}
+        if kind == "auto":
+            self._ensemble = self._better(prepared, before, report)
+        else:
+            boosts = HeadBoosts(kind == "joint", prepared, before)
+            self._ensemble = boosts.boost(boosts.trees, report)
+        return self
 
-    def _calibration(
-        self, ensemble: TreeEnsemble, validation: TrainingSet, targets: list[Target]
-    ) -> dict[str, Calibration]:
-        raw = ensemble.raw(validation.matrix)
-        found = {}
-        for head, target in zip(ensemble.heads, targets, strict=True):
-            known = (target.weight > 0) & validation.shown
-            # The margins of a listwise loss define an order only, so they are no probabilities yet.
-            usable = head.kind == "probability" and head.loss_name != "listwise"
-            weight = target.weighted(raw[head.name] if usable else None)
-            found[head.name] = fit_calibration(
-                head.kind,
-                raw[head.name][known],
-                (target.label * ensemble.units[head.name])[known],
-                weight[known],
-                self.settings.calibration,
-            )
-        return found
+    def _better(self, examples: HeadExamples, before: TreeEnsemble | None, report: Share) -> TreeEnsemble:
+        """Boost joint and separate trees until it is clear which to keep, and return the kept ones, boosted to the end."""
+        from shortlist.rank.gbdt.head_boosts import HeadBoosts
+
+        both = {kind: HeadBoosts(kind == "joint", examples, before) for kind in ("separate", "joint")}
+        # an earlier model is ahead of one that begins: they can be compared only at the end
+        early = not any(boosts.continues for boosts in both.values())
+        trees = self.settings.trees
+        first = min(max(trees // COMPARED, MIN_COMPARED), trees) if early else trees
+        made, heads = self._compared(both, first, examples.validation, part_of(report, 0, 2))
+        if first == trees:
+            return made[heads]
+        if abs(self._share_of_joint() - JOINT_SHARE) < CLEAR:
+            made, heads = self._compared(both, trees, examples.validation, part_of(report, 1, 2))
+            return made[heads]
+        return both[heads].boost(trees, part_of(report, 1, 2))
+
+    def _compared(
+        self, both: Mapping[str, HeadBoosts], trees: int, validation: TrainingSet, report: Share
+    ) -> tuple[dict[str, TreeEnsemble], str]:
+        """Boost both kinds of heads up to so many trees; return them, and which is to be kept."""
+        made = {}
+        for number, (kind, boosts) in enumerate(both.items()):
+            made[kind] = boosts.boost(min(trees, boosts.trees), part_of(report, number, len(both)))
+            self.explained_[kind] = self._explained(made[kind], validation)
+        return made, "joint" if self._share_of_joint() >= JOINT_SHARE else "separate"
+
+    def _share_of_joint(self) -> float:
+        """Return what joint trees explain of what separate ones do: of the objective with a weight for which it is least."""
+        separate, joint = self.explained_["separate"], self.explained_["joint"]
+        return min(
+            (joint[n] / separate[n] for n, o in self.objectives.items() if o.weight and separate[n] > 0),
+            default=1.0,
+        )
 
     def _explained(self, ensemble: TreeEnsemble, validation: TrainingSet) -> dict[str, float]:
         """Return objective → share of a constant prediction's loss that calibrated predictions save."""
@@ -283,51 +243,6 @@ class GBDTRanker(Ranker):
         ranker = cls(settings, objectives, seed)
         ranker._ensemble = TreeEnsemble.load(folder, tuple(heads_in_order(objectives)))
         return ranker
-
-
-def _known(label: NDArray[np.float32]) -> NDArray[np.float32]:
-    return label[~np.isnan(label)]
-
-
-def _boosting_data(
-    part: TrainingSet,
-    features: NDArray[np.float32],
-    targets: list[Target],
-    heads: list[Head],
-    ensemble: TreeEnsemble,
-) -> BoostingData:
-    """Make one side's data; a model of one objective gets its parent's predictions from the models before it."""
-    from shortlist.rank.gbdt.train import BoostingData
-
-    given = heads[0].given if len(heads) == 1 else None
-    parent = None if given is None else ensemble.raw(part.matrix)[given]
-    types = ["q"] * len(part.types) if ensemble.joint else part.types
-    return BoostingData(features, types, part.request, targets, parent)
-
-
-def _continues(before: TreeEnsemble, heads: tuple[Head, ...], joint: bool, examples: TrainingSet) -> bool:
-    """Return whether boosting can add trees to an earlier ensemble."""
-    return (
-        before.heads == heads
-        and before.joint == joint
-        and before.feature_names == examples.names
-        and before.feature_types == examples.types
-    )
-
-
-def _codebooks(examples: TrainingSet, target: Target) -> dict[int, NDArray[np.float32]]:
-    """Replace each category by its smoothed mean label, so that one threshold splits a set of categories."""
-    books = {}
-    mean = float(np.average(target.label, weights=np.maximum(target.weight, 1e-12)))
-    for column in np.flatnonzero(np.array(examples.types) == "c").tolist():
-        codes = examples.matrix[:, column]
-        known = ~np.isnan(codes)
-        size = int(codes[known].max()) + 1 if known.any() else 1
-        at = codes[known].astype(int)
-        total = np.bincount(at, (target.weight * target.label)[known], size)
-        weight = np.bincount(at, target.weight[known], size)
-        books[column] = ((total + SMOOTHING * mean) / (weight + SMOOTHING)).astype(np.float32)
-    return books
 
 
 def _deviance(kind: str, label: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:

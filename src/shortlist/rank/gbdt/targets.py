@@ -84,6 +84,8 @@ class Target:
         Weight of the example, 0 where the label is unknown.
     observed : ndarray of shape (rows,), float64
         The probability that a positive outcome would have been observed.
+    chance : ndarray of shape (rows,), float32, optional
+        Estimated probability of a true positive (`first_pass`), for the weights of unobserved outcomes.
     """
 
     name: str
@@ -91,9 +93,15 @@ class Target:
     label: NDArray[np.float64]
     weight: NDArray[np.float64]
     observed: NDArray[np.float64]
+    chance: NDArray[np.float32] | None = None
 
     def __repr__(self) -> str:
         return f"Target({self.name!r}, {len(self.label)} rows)"
+
+    def rows(self, rows: NDArray[np.integer]) -> Target:
+        """Return some of the rows."""
+        chance = None if self.chance is None else self.chance[rows]
+        return Target(self.name, self.loss, self.label[rows], self.weight[rows], self.observed[rows], chance)
 
     @property
     def censored(self) -> bool:
@@ -106,10 +114,12 @@ class Target:
         Parameters
         ----------
         probability
-            Probability of a true positive, per row or for all (default: the base rate).
+            Probability of a true positive, per row or for all (default: `chance`, or else the base rate).
         """
         if not self.censored:
             return self.weight
+        if probability is None:
+            probability = self.chance
         if probability is None:
             probability = base_rate(self.label, self.observed, self.weight)
         return np.asarray(self.weight * observation_weights(self.label, self.observed, probability))

@@ -1,8 +1,8 @@
-"""Boosting of one model for one objective, or for several that share their trees: data, gradients, early stopping."""
+"""Boosting of one model for one objective, or for several that share their trees: gradients and early stopping."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
-from shortlist.rank.gbdt.targets import Head, Target
+from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
+from shortlist.rank.gbdt.targets import Head
 
 PATIENCE = 20
 """Rounds without a better validation loss after which boosting stops."""
@@ -22,45 +23,29 @@ Gradient = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[NDArray[np.float32
 Metric = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[str, float]]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class BoostingData:
-    """Training or validation rows of one model.
+@dataclass(frozen=True, eq=False)
+class Boosted:
+    """A boosted model.
 
     Parameters
     ----------
-    features : ndarray of shape (rows, features), float32
-        As the trees take them.
-    types
-        XGBoost's type of each feature.
-    request : ndarray of shape (rows,), int64
-        Request of each row.
-    targets
-        One per head; rows as above.
-    parent : ndarray of shape (rows,), float, optional
-        Predicted probability of the objective that the head requires, if another model predicts it.
+    booster
+        XGBoost's model.
+    starts
+        Objective → margin at which it starts.
+    ended
+        Whether early stopping has ended the boosting, so that more trees do not help.
     """
-
-    features: NDArray[np.float32]
-    types: list[str]
-    request: NDArray[np.int64]
-    targets: list[Target]
-    parent: NDArray[np.floating] | None = None
-
-    def known(self) -> BoostingData:
-        """Return the rows whose label is known. Only for a model of one objective."""
-        target = self.targets[0]
-        rows = np.flatnonzero(target.weight > 0)
-        own = Target(target.name, target.loss, target.label[rows], target.weight[rows], target.observed[rows])
-        parent = None if self.parent is None else self.parent[rows]
-        return BoostingData(self.features[rows], self.types, self.request[rows], [own], parent)
-
-
-@dataclass(frozen=True, eq=False)
-class Boosted:
-    """A boosted model and the margin at which each of its objectives starts."""
 
     booster: xgb.Booster
     starts: dict[str, float]
+    ended: bool = False
+
+    def margins(self, features: BinnedFeatures) -> NDArray[np.float32]:
+        """Return the margins of rows, starts included, float32 (rows, objectives)."""
+        margins = self.booster.inplace_predict(features.values, predict_type="margin")
+        start = np.array(list(self.starts.values()), np.float32)
+        return np.asarray(margins, np.float32).reshape(len(features), -1) + start
 
 
 class _Rounds(xgb.callback.TrainingCallback):
@@ -98,35 +83,30 @@ class Boosting:
         self.train, self.validation = (train.known(), validation.known()) if single else (train, validation)
         self.listwise = single and self.heads[0].loss_name == "listwise"
 
-    def boost(
-        self,
-        start: xgb.Booster | None,
-        starts: Mapping[str, float] | None,
-        first_pass: Boosted | None = None,
-        report: Share | None = None,
-    ) -> Boosted:
+    def boost(self, trees: int, begun: Boosted | None = None, report: Share | None = None) -> Boosted:
         """Train.
 
         Parameters
         ----------
-        start
-            An earlier model, to which trees are added.
-        starts
-            Its start margins.
-        first_pass
-            A model fitted to the same data, which estimates each row's probability of a true positive.
+        trees
+            Number of trees, at most.
+        begun
+            A model to which they are added.
         report
             Called with the fraction done. Early stopping may end before 1.
         """
-        weights, held_weights = (self._weights(data, first_pass) for data in (self.train, self.validation))
+        weights, held_weights = (self._weights(data) for data in (self.train, self.validation))
         own = {
-            target.name: starts[target.name] if starts else target.loss.start(target.label, weights[:, at])
+            target.name: begun.starts[target.name]
+            if begun
+            else target.loss.start(target.label, weights[:, at])
             for at, target in enumerate(self.train.targets)
         }
         begin = dict.fromkeys(own, 0.0) if self.listwise else own
         margin = np.array([begin[name] for name in self.names])
         train = self._matrix(self.train, margin)
         held = self._matrix(self.validation, margin)
+        start = begun.booster if begun else None
         parameters = self._parameters(start)
         extra: dict[str, Any] = {}
         if not self.listwise:
@@ -136,20 +116,23 @@ class Boosting:
                 "custom_metric": self._metric(held_weights, scale),
             }
         stops = all((w > 0).sum() >= MIN_VALIDATION_ROWS for w in held_weights.T)
-        rounds = self.settings.trees if start is None else max(self.settings.trees // 3, 1)
         model = xgb.train(
             parameters,
             train,
-            rounds,
+            trees,
             evals=[(held, "validation")] if stops else [],
             early_stopping_rounds=PATIENCE if stops else None,
             maximize=self.listwise,
             verbose_eval=False,
             xgb_model=start,
-            callbacks=[_Rounds(report, rounds)] if report else None,
+            callbacks=[_Rounds(report, trees)] if report else None,
             **extra,
         )
-        return Boosted(model[: model.best_iteration + 1] if stops else model, begin)
+        if not stops:
+            return Boosted(model, begin)
+        before = start.num_boosted_rounds() if start else 0
+        ended = model.num_boosted_rounds() - before < trees
+        return Boosted(model[: model.best_iteration + 1], begin, ended)
 
     def _parameters(self, start: xgb.Booster | None) -> dict[str, Any]:
         settings = self.settings
@@ -164,7 +147,8 @@ class Boosting:
             "tree_method": "hist",
             "max_cat_to_onehot": 8,
             "nthread": self.threads,
-            "seed": self.seed,
+            # rows and columns are drawn anew for the trees that are added
+            "seed": self.seed if start is None else self.seed + start.num_boosted_rounds(),
             "verbosity": 0,
         }
         if start is None:
@@ -181,20 +165,9 @@ class Boosting:
             parameters |= {"multi_strategy": "multi_output_tree", "num_target": len(self.names)}
         return parameters | {"disable_default_eval_metric": 1}
 
-    def _weights(self, data: BoostingData, first_pass: Boosted | None) -> NDArray[np.float64]:
+    def _weights(self, data: BoostingData) -> NDArray[np.float64]:
         """Return the weight of each row and objective, (rows, heads)."""
-        margins = None
-        if first_pass is not None:
-            margins = first_pass.booster.inplace_predict(data.features, predict_type="margin")
-            margins = margins.reshape(len(data.request), -1)
-            margins = margins + np.array([first_pass.starts[name] for name in self.names])
-        columns = []
-        for at, (head, target) in enumerate(zip(self.heads, data.targets, strict=True)):
-            chance = None
-            if margins is not None and head.kind == "probability":
-                chance = target.loss.value(margins[:, at], self._parent(data, at, margins))
-            columns.append(target.weighted(chance))
-        return np.stack(columns, axis=1)
+        return np.stack([target.weighted() for target in data.targets], axis=1)
 
     def _parent(self, data: BoostingData, at: int, margins: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return the probability of the objective that a head requires; 1 if it requires none."""
@@ -208,12 +181,13 @@ class Boosting:
 
     def _matrix(self, data: BoostingData, margin: NDArray[np.float64]) -> xgb.DMatrix:
         rows, k = len(data.request), len(self.names)
-        matrix = xgb.DMatrix(data.features, feature_types=data.types, enable_categorical="c" in data.types)
         if self.listwise:
+            matrix = data.features.new_matrix()
             matrix.set_info(label=(data.targets[0].label > 0).astype(np.float32))
             edge = np.flatnonzero(np.diff(data.request, prepend=-1))
             matrix.set_group(np.diff(np.append(edge, rows)))
             return matrix
+        matrix = data.features.matrix
         matrix.set_label(np.zeros((rows, k), np.float32) if k > 1 else np.zeros(rows, np.float32))
         margins = np.tile(margin, (rows, 1))
         matrix.set_base_margin(margins if k > 1 else margins[:, 0])
@@ -234,29 +208,35 @@ class Boosting:
 
     def _gradient(self, weights: NDArray[np.float64], scales: NDArray[np.float64]) -> Gradient:
         data = self.train
+        # XGBoost takes float32; computed in it as well, a round takes half the time that it takes in float64
+        labels = [target.label.astype(np.float32) for target in data.targets]
+        factors = [np.asarray(w * scale, np.float32) for w, scale in zip(weights.T, scales, strict=True)]
 
         def gradient(
             margins: NDArray[np.float32], _data: xgb.DMatrix
         ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            m = np.asarray(margins, np.float64).reshape(len(data.request), -1)
+            m = margins.reshape(len(data.request), -1)
             first, second = np.empty(m.shape, np.float32), np.empty(m.shape, np.float32)
-            for at, target in enumerate(data.targets):
-                g, h = target.loss.gradient(m[:, at], target.label, self._parent(data, at, m))
-                w = weights[:, at] * scales[at]
-                first[:, at], second[:, at] = g * w, h * w
+            for at, (target, label, factor) in enumerate(zip(data.targets, labels, factors, strict=True)):
+                g, h = target.loss.gradient(m[:, at], label, self._parent(data, at, m))
+                np.multiply(g, factor, out=first[:, at], casting="same_kind")
+                np.multiply(h, factor, out=second[:, at], casting="same_kind")
             return (first, second) if len(data.targets) > 1 else (first[:, 0], second[:, 0])
 
         return gradient
 
     def _metric(self, weights: NDArray[np.float64], scales: NDArray[np.float64]) -> Metric:
         data = self.validation
+        labels = [target.label.astype(np.float32) for target in data.targets]
+        # losses of rounds differ in their sixth digit: sums are float64
+        shares = [w / w.sum() for w in np.maximum(weights, 1e-12).T]
 
         def metric(margins: NDArray[np.float32], _data: xgb.DMatrix) -> tuple[str, float]:
-            m = np.asarray(margins, np.float64).reshape(len(data.request), -1)
+            m = margins.reshape(len(data.request), -1)
             total = 0.0
-            for at, target in enumerate(data.targets):
-                losses = target.loss.loss(m[:, at], target.label, self._parent(data, at, m))
-                total += scales[at] * float(np.average(losses, weights=np.maximum(weights[:, at], 1e-12)))
+            for at, (target, label, share) in enumerate(zip(data.targets, labels, shares, strict=True)):
+                losses = target.loss.loss(m[:, at], label, self._parent(data, at, m))
+                total += scales[at] * float(np.dot(losses.astype(np.float64), share))
             return "loss", total
 
         return metric

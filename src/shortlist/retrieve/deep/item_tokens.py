@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from shortlist.data.entities import Entities
-from shortlist.retrieve.item_vectors import ItemVectorizer, bin_edges, normalised
+from shortlist.retrieve.item_vectors import AttributeVectorizer, bin_edges, normalised
 
 BITS = 18
 """Logarithm of the number of hashed tokens; few collide among those that are kept."""
@@ -50,8 +50,8 @@ class ItemTokens:
     @classmethod
     def of(cls, items: Entities, attributes: Collection[str] | None) -> ItemTokens:
         """Choose the tokens of a catalogue."""
-        edges = bin_edges(items, attributes)
-        counts = ItemVectorizer(attributes, BITS, edges).counts(items, 0)
+        edges = bin_edges(items.attributes, attributes)
+        counts = AttributeVectorizer(attributes, BITS, edges).counts(items.attributes, np.arange(len(items)))
         present = np.bincount(counts.indices, minlength=counts.shape[1])
         order = np.argsort(-present, kind="stable")[:MOST_TOKENS]
         columns = np.sort(order[present[order] >= SHARED_BY])
@@ -62,5 +62,7 @@ class ItemTokens:
         """Return the weights of the tokens of the items from `start` on, sparse float32 (items − start, T)."""
         if not len(self) or len(items) <= start:
             return sp.csr_matrix((len(items) - start, len(self)), dtype=np.float32)
-        counts = ItemVectorizer(self.attributes, BITS, self.edges).counts(items, start)
+        counts = AttributeVectorizer(self.attributes, BITS, self.edges).counts(
+            items.attributes, np.arange(start, len(items))
+        )
         return normalised(sp.csr_matrix(counts[:, self.columns]), self.idf)

@@ -66,6 +66,9 @@ def heap_sort(scores: NDArray[np.float32], items: NDArray[np.int32]) -> None:
         _sink(score, item, scores, items, end)
 
 
+SORTED_PER_WANTED = 64
+"""Up to this many scores per item that is wanted, sorting is faster than a heap: each item that enters a heap costs several
+mispredicted branches, and among few scores many enter."""
 SIGN = np.uint32(0x80000000)
 REST = np.uint32(0x7FFFFFFF)
 DIGIT = np.uint32(255)
@@ -168,15 +171,27 @@ def _select_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arrays o
     """Write the best of each dense row low ≤ row < high. Filters may name items beyond the row."""
     n = lines.shape[1]
     blocked = np.zeros(n, np.bool_)
+    sort = n <= SORTED_PER_WANTED * items.shape[1]
+    fit, values = np.empty(n, np.int32), np.empty(n, np.float32)
     for row in range(low, high):
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
                 if excluded[at] < n:
                     blocked[excluded[at]] = True
+        found = 0
         for item in range(n):
-            if not blocked[item] and (len(allowed) == 0 or allowed[item]):
-                heap_replace(lines[row, item], item, scores[row], items[row])
-        heap_sort(scores[row], items[row])
+            score = lines[row, item]
+            # NaN is not above −inf either
+            if score > -np.inf and not blocked[item] and (len(allowed) == 0 or allowed[item]):
+                if sort:
+                    fit[found], values[found] = item, score
+                    found += 1
+                else:
+                    heap_replace(score, item, scores[row], items[row])
+        if sort:
+            radix_top_k(values, fit, found, scores[row], items[row])
+        else:
+            heap_sort(scores[row], items[row])
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):
                 if excluded[at] < n:

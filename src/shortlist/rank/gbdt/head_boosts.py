@@ -1,0 +1,225 @@
+"""Boosting of all objectives in one way, with joint or with separate trees, in one go or in two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shortlist.config.rank import RankSettings
+from shortlist.data.progress import Share, part_of
+from shortlist.rank.calibration import Calibration, fit_calibration
+from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
+from shortlist.rank.gbdt.first_pass import Chances, LearningRows, first_pass
+from shortlist.rank.gbdt.model import Codebooks, TreeEnsemble, TreeModel, encode_categories
+from shortlist.rank.gbdt.targets import Head, Target, make_target, unit_of
+from shortlist.rank.gbdt.train import Boosted, Boosting
+from shortlist.rank.training_set import TrainingSet
+
+SMOOTHING = 20.0
+"""Rows of the overall mean that are added to each category's mean."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadExamples:
+    """What both ways of boosting learn from.
+
+    Parameters
+    ----------
+    heads
+        The objectives, each after the one that it requires.
+    training, validation
+        The examples.
+    features
+        Their features, with categories as codes.
+    chances
+        What the first pass has estimated.
+    settings, seed, threads
+        Of the ranker.
+    """
+
+    heads: tuple[Head, ...]
+    training: TrainingSet
+    validation: TrainingSet
+    features: tuple[BinnedFeatures, BinnedFeatures]
+    chances: Chances
+    settings: RankSettings
+    seed: int
+    threads: int
+
+    @classmethod
+    def of(
+        cls,
+        heads: Sequence[Head],
+        training: TrainingSet,
+        validation: TrainingSet,
+        settings: RankSettings,
+        seed: int,
+        threads: int,
+    ) -> HeadExamples:
+        """Make the features, and the first pass where outcomes were not observed."""
+        sets = (training, validation)
+        features = (
+            BinnedFeatures(training.matrix, training.types),
+            BinnedFeatures(validation.matrix, training.types),
+        )
+        weights = settings.position_bias == "weights"
+        parts = [
+            LearningRows(
+                own,
+                part.request,
+                {h.name: make_target(h, part, 1.0, weights) for h in heads if h.kind == "probability"},
+            )
+            for own, part in zip(features, sets, strict=True)
+        ]
+        chances = first_pass(heads, (parts[0], parts[1]), settings, seed, threads)
+        return cls(tuple(heads), training, validation, features, chances, settings, seed, threads)
+
+    @property
+    def sets(self) -> tuple[TrainingSet, TrainingSet]:
+        """Training and validation examples."""
+        return self.training, self.validation
+
+    def targets(self, units: Mapping[str, float]) -> tuple[list[Target], list[Target]]:
+        """Return the targets of training and of validation, one a head."""
+        weights = self.settings.position_bias == "weights"
+        training, validation = (
+            [
+                replace(
+                    make_target(head, part, units[head.name], weights),
+                    chance=self.chances[head.name][side] if head.name in self.chances else None,
+                )
+                for head in self.heads
+            ]
+            for side, part in enumerate(self.sets)
+        )
+        return training, validation
+
+
+class HeadBoosts:
+    """Boosts all objectives with joint or with separate trees. It can be stopped after some trees, and goes on from there.
+
+    Parameters
+    ----------
+    joint
+        Whether one model has all objectives.
+    examples
+        What to learn from.
+    before
+        An earlier ensemble, whose trees are kept and added to; None, or one of other heads or features: from the start.
+    """
+
+    def __init__(self, joint: bool, examples: HeadExamples, before: TreeEnsemble | None = None) -> None:
+        self._joint, self._examples = joint, examples
+        heads, training = examples.heads, examples.training
+        if before is not None and not _continues(before, heads, joint, training):
+            before = None
+        units = (
+            before.units if before else {h.name: unit_of(h, _known(training.labels[h.name])) for h in heads}
+        )
+        self._targets = examples.targets(units)
+        codebooks: Codebooks = {}
+        if joint:
+            codebooks = before.codebooks if before else _codebooks(training, self._targets[0][0])
+        self._features = examples.features if not codebooks else self._encoded(codebooks)
+        self._ensemble = TreeEnsemble(
+            heads, (), joint, units, training.names, training.types, codebooks, dict[str, Calibration]()
+        )
+        size = len(heads)
+        self._groups = [list(range(size))] if joint else [[at] for at in range(size)]
+        self._begun: list[Boosted | None] = [None] * len(self._groups)
+        if before is not None:
+            self._begun = [Boosted(model.load_booster(), dict(model.starts)) for model in before.models]
+        self._added = 0
+        self.continues = before is not None
+        """Whether trees are added to an earlier ensemble."""
+        self.trees = examples.settings.trees if before is None else max(examples.settings.trees // 3, 1)
+        """Trees that are added in all, for each model."""
+
+    def boost(self, trees: int, report: Share) -> TreeEnsemble:
+        """Boost until so many trees have been added to each model that early stopping has not ended; return what there is.
+
+        Parameters
+        ----------
+        trees
+            At most `self.trees`.
+        report
+            Called with the share of these trees that is done.
+        """
+        ensemble, examples = self._ensemble, self._examples
+        for number, group in enumerate(self._groups):
+            heads = [examples.heads[at] for at in group]
+            begun = self._begun[number]
+            if begun is None or not begun.ended:
+                data = [self._data(side, group, heads, ensemble) for side in range(len(examples.sets))]
+                boosting = Boosting(heads, examples.settings, examples.seed, examples.threads, *data)
+                begun = boosting.boost(trees - self._added, begun, part_of(report, number, len(self._groups)))
+                self._begun[number] = begun
+            ensemble = replace(ensemble, models=(*ensemble.models, TreeModel.of(begun.booster, begun.starts)))
+            report((number + 1) / len(self._groups))
+        self._added = trees
+        return replace(ensemble, calibration=self._calibration(ensemble))
+
+    def _encoded(self, codebooks: Codebooks) -> tuple[BinnedFeatures, BinnedFeatures]:
+        training, validation = (
+            BinnedFeatures(encode_categories(part.matrix, codebooks), ["q"] * len(part.types))
+            for part in self._examples.sets
+        )
+        return training, validation
+
+    def _data(self, side: int, group: list[int], heads: list[Head], ensemble: TreeEnsemble) -> BoostingData:
+        """Make one side's data; a model of one objective gets its parent's predictions from the models before it."""
+        part = self._examples.sets[side]
+        given = heads[0].given if len(heads) == 1 else None
+        parent = None if given is None else ensemble.raw(part.matrix)[given].astype(np.float32)
+        targets = [self._targets[side][at] for at in group]
+        return BoostingData(self._features[side], part.request, targets, parent)
+
+    def _calibration(self, ensemble: TreeEnsemble) -> dict[str, Calibration]:
+        validation = self._examples.validation
+        raw = ensemble.raw(validation.matrix)
+        found = {}
+        for head, target in zip(ensemble.heads, self._targets[1], strict=True):
+            known = (target.weight > 0) & validation.shown
+            # The margins of a listwise loss define an order only, so they are no probabilities yet.
+            usable = head.kind == "probability" and head.loss_name != "listwise"
+            weight = target.weighted(raw[head.name] if usable else None)
+            found[head.name] = fit_calibration(
+                head.kind,
+                raw[head.name][known],
+                (target.label * ensemble.units[head.name])[known],
+                weight[known],
+                self._examples.settings.calibration,
+            )
+        return found
+
+
+def _known(label: NDArray[np.float32]) -> NDArray[np.float32]:
+    return label[~np.isnan(label)]
+
+
+def _continues(before: TreeEnsemble, heads: tuple[Head, ...], joint: bool, examples: TrainingSet) -> bool:
+    """Return whether boosting can add trees to an earlier ensemble."""
+    return (
+        before.heads == heads
+        and before.joint == joint
+        and before.feature_names == examples.names
+        and before.feature_types == examples.types
+    )
+
+
+def _codebooks(examples: TrainingSet, target: Target) -> dict[int, NDArray[np.float32]]:
+    """Replace each category by its smoothed mean label, so that one threshold splits a set of categories."""
+    books = {}
+    mean = float(np.average(target.label, weights=np.maximum(target.weight, 1e-12)))
+    for column in np.flatnonzero(np.array(examples.types) == "c").tolist():
+        codes = examples.matrix[:, column]
+        known = ~np.isnan(codes)
+        size = int(codes[known].max()) + 1 if known.any() else 1
+        at = codes[known].astype(int)
+        total = np.bincount(at, (target.weight * target.label)[known], size)
+        weight = np.bincount(at, target.weight[known], size)
+        books[column] = ((total + SMOOTHING * mean) / (weight + SMOOTHING)).astype(np.float32)
+    return books
