@@ -29,7 +29,7 @@ from shortlist.rank.past_requests import PastRequests, moments_of_action, reques
 from shortlist.rank.propensity import Examination
 from shortlist.rank.request_context import request_contexts
 from shortlist.rank.unshown import SlateEntries, known_items, outside_candidates, without_seen
-from shortlist.retrieve import Retriever
+from shortlist.retrieve import Requests, Retriever
 from shortlist.retrieve.fusion.blend import Blended, blend
 
 BATCH = 512
@@ -270,7 +270,7 @@ def _rows(
             log = dataset.log
             slates = without_seen(log.item, SlateEntries.of(past.shown[start:end]), requests)
             others = outside_candidates(known, slates, log.item, mean, rng)
-            blended = blend(retrievers, requests, candidates, _required(log, slates, others))
+            blended = _blend_shown(retrievers, requests, candidates, log, slates, others)
             part = shown_candidates(blended, log, slates, others, unshown, start, rng)
         parts.append(part)
         progress("candidates", end / n)
@@ -294,12 +294,20 @@ def _rows(
     return rows, found.weight, found.position >= 0
 
 
-def _required(log: Log, slates: SlateEntries, others: SlateEntries) -> list[NDArray[np.integer]]:
-    """Return the items of each slate that are candidates in any case."""
+def _blend_shown(
+    retrievers: Mapping[str, Retriever],
+    requests: Requests,
+    k: int,
+    log: Log,
+    slates: SlateEntries,
+    others: SlateEntries,
+) -> Blended:
+    """Return k candidates of each slate: what it showed and the others in any case, also where they are more than k."""
     owner = np.concatenate([slates.owner, others.owner])
     items = np.concatenate([log.item[slates.rows], others.rows])
-    order = np.argsort(owner, kind="stable")
-    return np.split(items[order], np.cumsum(np.bincount(owner, minlength=len(slates)))[:-1])
+    sizes = np.bincount(owner, minlength=len(slates))
+    required = np.split(items[np.argsort(owner, kind="stable")], np.cumsum(sizes)[:-1])
+    return blend(retrievers, requests, max(k, int(sizes.max(initial=0))), required)
 
 
 def _positives(
