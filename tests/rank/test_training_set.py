@@ -33,7 +33,10 @@ def test_retrievers_that_were_fitted_on_the_window_are_refused(
 
 
 def make_from_slates(
-    rows: list[tuple[str, str, int, str, int, int]], rank: dict[str, Any], rerank: dict[str, Any]
+    rows: list[tuple[str, str, int, str, int, int]],
+    rank: dict[str, Any],
+    rerank: dict[str, Any],
+    candidates: int = 500,
 ) -> TrainingSet:
     """Examples of the log after its 500th second; rows: user, item, second, kind, slate, position."""
     names = ("user_id", "item_id", "timestamp", "kind", "slate", "position")
@@ -43,7 +46,7 @@ def make_from_slates(
         "data": {"columns": {name: name for name in names[2:]}},
         "items": {"id": "item_id", "attributes": {"used_up": "number"}},
         "objectives": {"play": {"events": ["play"], "window": "1m"}},
-        "retrieve": {"sources": [{"model": "popular"}]},
+        "retrieve": {"sources": [{"model": "popular"}], "candidates": candidates},
         "rank": {"examples": "impressions", **rank},
         "rerank": rerank,
         "features": [{"name": "slot", "kind": "position"}],
@@ -95,3 +98,13 @@ def test_unshown_candidates_are_added_to_slates() -> None:
     assert found.request.tolist() == [0, 0, 0]
     assert found.weights.tolist() == [1, 1, 1]
     assert len(make_from_slates(rows, {"unshown": 1}, {}).weights) == 2
+
+
+def test_a_slate_may_be_longer_than_the_list_of_candidates() -> None:
+    rows = [("u", "a", 10, "play", -1, -1), ("v", "d", 11, "play", -1, -1)]
+    rows += [("w", item, 1_000, "impression", 1, slot) for slot, item in enumerate("dcba")]
+    rows += [("w", "c", 1_020, "play", -1, -1), ("x", "a", 2_000, "play", -1, -1)]
+    found = make_from_slates(rows, {"unshown": 2}, {}, candidates=2)
+    slots = found.matrix[:, found.names.index("slot")]
+    assert sorted(slots.tolist()) == [0, 1, 2, 3]
+    assert slots[found.labels["play"] > 0].tolist() == [1]  # c
