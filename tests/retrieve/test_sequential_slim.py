@@ -19,7 +19,7 @@ def histories(*lists: list[int]) -> Histories:
 def test_steps_by_hand() -> None:
     """Of a, b, c: b follows a; c follows b and, at half the weight, a. An item that comes again does not predict itself."""
     steps = steps_of(histories([0, 1, 2], [2, 1, 2]), np.ones(6, np.float32), 3, 2, 0.5)
-    inputs = [[0, 0, 0], [1, 0, 0], [0.5, 1, 0], [0, 0, 0], [0, 0, 1], [0, 1, 0]]
+    inputs = np.array([[0, 0, 0], [1, 0, 0], [0.5, 1, 0], [0, 0, 0], [0, 0, 1], [0, 1, 0]])
     targets = [[0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0], [0, 1, 0], [0, 0, 1]]
     np.testing.assert_allclose(steps.inputs.toarray(), inputs)
     np.testing.assert_allclose(steps.targets.toarray(), targets)
@@ -32,15 +32,15 @@ def test_weights_are_those_of_a_dense_regression() -> None:
     rng = np.random.default_rng(4)
     lists = [rng.permutation(8)[: rng.integers(2, 7)].tolist() for _ in range(40)]
     h, n = histories(*lists), 8
-    A, Y = [], []
+    given, follows = [], []
     for history in lists:
         for at in range(1, len(history)):
             row = np.zeros(n)
             for back, item in enumerate(history[at - 1 :: -1][:3]):
                 row[item] = 0.7**back
-            A.append(row)
-            Y.append(np.eye(n)[history[at]])
-    A, Y = np.array(A), np.array(Y)
+            given.append(row)
+            follows.append(np.eye(n)[history[at]])
+    A, Y = np.array(given), np.array(follows)
     size = A.sum(1)
     A, Y = A * size[:, None] ** -0.2, Y * size[:, None] ** -0.2
     expected = np.zeros((n, n))
