@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shortlist.config.data import AttributeKind
 from shortlist.data.attributes import encode
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
@@ -37,7 +38,7 @@ def _maybe(values: list[Any], unknown: Any = None) -> list[Any]:
 
 
 N = 80
-COLUMNS: dict[str, tuple[str, list[Any]]] = {
+COLUMNS: dict[str, tuple[AttributeKind, list[Any]]] = {
     "price": ("number", _maybe([float(v) for v in rng.integers(0, 40, N) / 2])),
     "stock": ("number", _maybe([float(v) for v in rng.integers(-1, 3, N)])),
     "lat": ("number", _maybe([float(v) for v in rng.uniform(-89, 89, N).round(1)])),
