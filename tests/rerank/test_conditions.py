@@ -20,7 +20,7 @@ from shortlist.data.ids import IdMap
 from shortlist.data.texts import Texts
 from shortlist.errors import RequestError
 from shortlist.expressions import parse
-from shortlist.expressions.tree import Name, Node, Number, Operation, Text, Values
+from shortlist.expressions.tree import Name, Node, Number, OperatorNode, Text, Values
 from shortlist.rerank.conditions import Conditions
 from shortlist.rerank.request_values import RequestValues
 
@@ -97,12 +97,12 @@ class Row:
                 return text
             case Name():
                 return self._named(node)
-            case Operation(operator="negative", parts=(part,)):
+            case OperatorNode(operator="negative", parts=(part,)):
                 value = self.value(part)
                 return None if value is None else -value
-            case Operation(operator="distance", parts=parts):
+            case OperatorNode(operator="distance", parts=parts):
                 return _haversine(*map(self.value, parts))
-            case Operation(operator=operator, parts=(left, right)):
+            case OperatorNode(operator=operator, parts=(left, right)):
                 one, other = self.value(left), self.value(right)
                 if one is None or other is None or (operator == "/" and other == 0):
                     return None
@@ -139,7 +139,7 @@ class Row:
 
     def true(self, node: Node) -> bool:
         """Whether the item meets a condition."""
-        assert isinstance(node, Operation)
+        assert isinstance(node, OperatorNode)
         parts = node.parts
         match node.operator:
             case "and":
