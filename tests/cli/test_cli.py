@@ -56,6 +56,23 @@ def test_commands_from_check_to_inspect(folder: Path) -> None:
     assert set(report["recommenders"]["als"]["ndcg@10"]) == {"value", "low", "high"}
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
     assert "Because you" in run("recommend", "bundle", "--history", "m00001,m00002,zzz", cwd=folder)
+    one = (
+        "recommend",
+        "bundle",
+        "--history",
+        "m00001",
+        "--after",
+        "m00002",
+        "--json",
+        "one.json",
+        "--filter",
+    )
+    run(*one, "id = 'm00009' and id != viewed.id", cwd=folder)
+    assert [row["item"] for row in json.loads((folder / "one.json").read_text())] == ["m00009"]
+    wrong = run(*one, "minute < 100", cwd=folder, ok=False, child=True)
+    assert "filters, column 1: items have no attribute 'minute'; did you mean 'minutes'?" in " ".join(
+        wrong.split()
+    )
     run("batch", "bundle", "--out", "recs.parquet", "-n", 3, "--json", "batch.json", cwd=folder)
     table = pq.read_table(folder / "recs.parquet")
     assert json.loads((folder / "batch.json").read_text())["rows"] == table.num_rows

@@ -6,8 +6,8 @@ import pytest
 
 from shortlist.errors import RequestError
 from shortlist.expressions import Schema, check_condition, check_number, parse
-from shortlist.expressions.tree import Source
-from shortlist.expressions.typed import Amount, Compared, Condition, Field, Negated, Overlap, Words
+from shortlist.expressions.tree import ExpressionText
+from shortlist.expressions.typed import Amount, Compared, Condition, Field, Negated, SharesWord, Words
 
 SCHEMA = Schema(
     {
@@ -20,7 +20,7 @@ SCHEMA = Schema(
 
 
 def check(text: str) -> Condition:
-    return check_condition(parse(text, "filters"), Source("filters", text), SCHEMA)
+    return check_condition(parse(text, "filters"), ExpressionText("filters", text), SCHEMA)
 
 
 def test_types_by_hand() -> None:
@@ -31,9 +31,9 @@ def test_types_by_hand() -> None:
     assert check("released < '1970-01-01T02:00+02:00'") == Compared(
         "<", Field("", "released", "time"), Amount(0.0, "time")
     )
-    assert check("brand != 7") == Negated(Overlap(Field("", "brand", "category"), Words(("7",))))
+    assert check("brand != 7") == Negated(SharesWord(Field("", "brand", "category"), Words(("7",))))
     assert check("distance(lat, lon, 1, 2) < 2mi").right == Amount(3.218688, "distance")  # type: ignore[union-attr]
-    assert check("genres in ['a', 'b', 'a']") == Overlap(Field("", "genres", "list"), Words(("a", "b")))
+    assert check("genres in ['a', 'b', 'a']") == SharesWord(Field("", "genres", "list"), Words(("a", "b")))
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,6 @@ def test_an_error_names_the_column_and_the_way_out(text: str, column: int, words
 
 def test_a_number() -> None:
     text = "(20 - price) / 20"
-    assert check_number(parse(text, "amount"), Source("amount", text), SCHEMA).uses == frozenset()
+    assert check_number(parse(text, "amount"), ExpressionText("amount", text), SCHEMA).uses == frozenset()
     with pytest.raises(RequestError, match="amount, column 1: this is a duration, and a number is needed"):
-        check_number(parse("now - released", "amount"), Source("amount", "now - released"), SCHEMA)
+        check_number(parse("now - released", "amount"), ExpressionText("amount", "now - released"), SCHEMA)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shortlist.errors import RequestError
 from shortlist.expressions import MAX_DEPTH, MAX_LENGTH, MAX_TESTS, parse
-from shortlist.expressions.tree import Name, Node, Number, Operation, Text, Values
+from shortlist.expressions.tree import Name, Node, Number, OperatorNode, Text, Values
 
 
 def written(node: Node) -> str:
@@ -25,9 +25,9 @@ def written(node: Node) -> str:
             return f"{scope}.{name}" if scope else name
         case Values(values=values):
             return f"[{', '.join(map(written, values))}]"
-        case Operation(operator=operator, parts=(only,)):
+        case OperatorNode(operator=operator, parts=(only,)):
             return f"({operator} {written(only)})"
-        case Operation(operator=operator, parts=parts):
+        case OperatorNode(operator=operator, parts=parts):
             return f"({f' {operator} '.join(map(written, parts))})"
         case _:
             raise AssertionError(node)

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shortlist.config.data import AttributeKind
 from shortlist.data.attributes import encode
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
 from shortlist.data.texts import Texts
 from shortlist.errors import RequestError
 from shortlist.expressions import parse
-from shortlist.expressions.tree import Name, Node, Number, Operation, Text, Values
+from shortlist.expressions.tree import Name, Node, Number, OperatorNode, Text, Values
 from shortlist.rerank.conditions import Conditions
 from shortlist.rerank.request_values import RequestValues
 
@@ -37,7 +38,7 @@ def _maybe(values: list[Any], unknown: Any = None) -> list[Any]:
 
 
 N = 80
-COLUMNS: dict[str, tuple[str, list[Any]]] = {
+COLUMNS: dict[str, tuple[AttributeKind, list[Any]]] = {
     "price": ("number", _maybe([float(v) for v in rng.integers(0, 40, N) / 2])),
     "stock": ("number", _maybe([float(v) for v in rng.integers(-1, 3, N)])),
     "lat": ("number", _maybe([float(v) for v in rng.uniform(-89, 89, N).round(1)])),
@@ -96,12 +97,12 @@ class Row:
                 return text
             case Name():
                 return self._named(node)
-            case Operation(operator="negative", parts=(part,)):
+            case OperatorNode(operator="negative", parts=(part,)):
                 value = self.value(part)
                 return None if value is None else -value
-            case Operation(operator="distance", parts=parts):
+            case OperatorNode(operator="distance", parts=parts):
                 return _haversine(*map(self.value, parts))
-            case Operation(operator=operator, parts=(left, right)):
+            case OperatorNode(operator=operator, parts=(left, right)):
                 one, other = self.value(left), self.value(right)
                 if one is None or other is None or (operator == "/" and other == 0):
                     return None
@@ -138,7 +139,7 @@ class Row:
 
     def true(self, node: Node) -> bool:
         """Whether the item meets a condition."""
-        assert isinstance(node, Operation)
+        assert isinstance(node, OperatorNode)
         parts = node.parts
         match node.operator:
             case "and":

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from shortlist.config.base import Duration, SettingError, Settings
 from shortlist.errors import RequestError
 from shortlist.expressions import Schema, check_condition, check_number, parse
-from shortlist.expressions.tree import Source
+from shortlist.expressions.tree import ExpressionText
 
 MAX_AMOUNT = 100.0
 """Greatest strength of a boost."""
@@ -180,7 +180,9 @@ def check_rules(rules: Iterable[Rule], schema: Schema) -> None:
         if isinstance(rule.amount, str):
             with _as_setting(f"{field}.amount"):
                 check_number(
-                    parse(rule.amount, f"{field}.amount"), Source(f"{field}.amount", rule.amount), schema
+                    parse(rule.amount, f"{field}.amount"),
+                    ExpressionText(f"{field}.amount", rule.amount),
+                    schema,
                 )
 
 
@@ -200,7 +202,7 @@ def check_written(written: Mapping[str, Any] | str, setting: str, schema: Schema
     """
     if isinstance(written, str):
         with _as_setting(setting):
-            check_condition(parse(written, setting), Source(setting, written), schema)
+            check_condition(parse(written, setting), ExpressionText(setting, written), schema)
         return
     for name in sorted(set(written) - {"items", *schema.items}):
         raise SettingError(

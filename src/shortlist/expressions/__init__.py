@@ -7,7 +7,8 @@ the attributes of a project (`check.py`, `typed.py`). `shortlist.rerank.conditio
 Nothing here reads data, so a project file is checked before any table is read.
 """
 
-from shortlist.expressions.check import Schema, check_condition, check_number
+from shortlist.expressions.check import check_condition, check_number
 from shortlist.expressions.grammar import MAX_DEPTH, MAX_LENGTH, MAX_TESTS, parse
+from shortlist.expressions.schema import Schema
 
 __all__ = ["MAX_DEPTH", "MAX_LENGTH", "MAX_TESTS", "Schema", "check_condition", "check_number", "parse"]

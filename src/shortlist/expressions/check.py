@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from shortlist.errors import RequestError, suggestion
-from shortlist.expressions.tree import Name, Node, Number, Operation, Source, Text, Values
+from shortlist.expressions.schema import Schema
+from shortlist.expressions.tree import ExpressionText, Name, Node, Number, OperatorNode, Text, Values
 from shortlist.expressions.typed import (
     NOTHING,
     WORD_KINDS,
@@ -25,51 +24,19 @@ from shortlist.expressions.typed import (
     Known,
     Negated,
     Now,
-    Overlap,
     Part,
     Quantity,
     Scope,
+    SharesWord,
     Uses,
     Words,
 )
 from shortlist.expressions.units import DISTANCES, DURATIONS
 
-KINDS = frozenset({"number", "category", "list", "text", "time", "link"})
-"""Kinds of attributes that expressions can read; embeddings are not among them."""
 _EXAMPLES = {"number": "20", "time": '"2026-01-31" or now - 30d', "duration": "30d", "distance": "10km"}
 
 
-@dataclass(frozen=True)
-class Schema:
-    """The names that expressions can use, with their kinds.
-
-    Parameters
-    ----------
-    items, users
-        Attributes of items and users: name → kind.
-    context
-        Context columns: name → kind.
-    """
-
-    items: Mapping[str, str]
-    users: Mapping[str, str] = field(default_factory=dict)
-    context: Mapping[str, str] = field(default_factory=dict)
-
-    def names(self, scope: str) -> dict[str, str] | None:
-        """Return what a scope has: name → kind; None for a scope that does not exist.
-
-        Items have an `id` and a `title` beside their attributes. `history` has the words and ids only.
-        """
-        items = {"id": "id", "title": "text"} | {n: k for n, k in self.items.items() if k in KINDS}
-        if scope in {"", "viewed"}:
-            return items
-        if scope == "history":
-            return {n: k for n, k in items.items() if k in {"id", "category", "list"}}
-        found = {"user": self.users, "context": self.context}.get(scope)
-        return None if found is None else {n: k for n, k in found.items() if k in KINDS}
-
-
-def check_condition(tree: Node, source: Source, schema: Schema) -> Condition:
+def check_condition(tree: Node, source: ExpressionText, schema: Schema) -> Condition:
     """Return a syntax tree as a condition on items.
 
     Parameters
@@ -90,7 +57,7 @@ def check_condition(tree: Node, source: Source, schema: Schema) -> Condition:
     return _Checker(source, schema).condition(tree)
 
 
-def check_number(tree: Node, source: Source, schema: Schema) -> Quantity:
+def check_number(tree: Node, source: ExpressionText, schema: Schema) -> Quantity:
     """Return a syntax tree as a number. Raises `RequestError` as `check_condition` does."""
     checker = _Checker(source, schema)
     quantity = checker.quantity(tree)
@@ -113,7 +80,7 @@ def dimension(quantity: Quantity) -> Dimension:
 
 
 class _Checker:
-    def __init__(self, source: Source, schema: Schema) -> None:
+    def __init__(self, source: ExpressionText, schema: Schema) -> None:
         self.source, self.schema = source, schema
 
     def _error(self, node: Node, message: str) -> RequestError:
@@ -127,7 +94,7 @@ class _Checker:
 
     def condition(self, node: Node) -> Condition:
         """Return a node as a condition."""
-        if not isinstance(node, Operation):
+        if not isinstance(node, OperatorNode):
             raise self._error(
                 node, f"{self._written(node)} is a value; a condition compares it, as in price < 20"
             )
@@ -156,7 +123,7 @@ class _Checker:
         name = self._field(node)
         return Known(name, uses=name.uses)
 
-    def _compared(self, node: Operation, left: Node, right: Node) -> Condition:
+    def _compared(self, node: OperatorNode, left: Node, right: Node) -> Condition:
         equal = node.operator in {"=", "!="}
         if self._is_words(left, right) or self._is_words(right, left):
             if not equal:
@@ -217,7 +184,7 @@ class _Checker:
             raise self._error(
                 node, f"two attributes of one item of kind {own[0].kind} and {own[1].kind} cannot be compared"
             )
-        return Overlap(left, right, uses=_uses(left, right))
+        return SharesWord(left, right, uses=_uses(left, right))
 
     # ---------------------------------------------------------------- values
 
@@ -235,7 +202,7 @@ class _Checker:
         """Whether a value and what it is compared with are texts or ids. A text beside a time is a time."""
         kind = self._kind(node)
         if kind == "word":
-            return self._kind(other) not in {"time", "number"} and not isinstance(other, Operation)
+            return self._kind(other) not in {"time", "number"} and not isinstance(other, OperatorNode)
         return kind in WORD_KINDS or kind == "link"
 
     def _kinds(self, *nodes: Node) -> str:
@@ -307,13 +274,13 @@ class _Checker:
                 return self._time(node, beside)
             case Name():
                 return self._named_quantity(node)
-            case Operation(operator="distance"):
+            case OperatorNode(operator="distance"):
                 return self._distance(node)
-            case Operation(operator="negative"):
+            case OperatorNode(operator="negative"):
                 return self._negative(node)
-            case Operation(operator="+" | "-" | "*" | "/"):
+            case OperatorNode(operator="+" | "-" | "*" | "/"):
                 return self._calculated(node)
-            case Operation():
+            case OperatorNode():
                 raise self._error(node, f"{self._written(node)} is a condition, and a value is needed here")
             case _:
                 raise self._error(node, "a list stands after in only")
@@ -340,7 +307,7 @@ class _Checker:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return Amount(float(round(moment.timestamp() * 1000)), "time")
 
-    def _distance(self, node: Operation) -> Distance:
+    def _distance(self, node: OperatorNode) -> Distance:
         places = []
         for part in node.parts:
             place = self.quantity(part)
@@ -352,7 +319,7 @@ class _Checker:
         lat, lon, other_lat, other_lon = places
         return Distance((lat, lon, other_lat, other_lon), uses=_uses(*places))
 
-    def _negative(self, node: Operation) -> Quantity:
+    def _negative(self, node: OperatorNode) -> Quantity:
         part = self.quantity(node.parts[0])
         if isinstance(part, Amount) and part.dimension != "time":
             return Amount(-part.value, part.dimension)
@@ -360,7 +327,7 @@ class _Checker:
             raise self._error(node, "a time has no negative")
         return Calculated("*", Amount(-1.0, "number"), part, found, uses=part.uses)
 
-    def _calculated(self, node: Operation) -> Quantity:
+    def _calculated(self, node: OperatorNode) -> Quantity:
         left, right = (self.quantity(part) for part in node.parts)
         found = _result(node.operator, dimension(left), dimension(right))
         if found is None:

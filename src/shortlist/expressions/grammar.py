@@ -12,7 +12,16 @@ from functools import lru_cache
 from typing import Any
 
 from shortlist.errors import RequestError
-from shortlist.expressions.tree import Name, Node, Number, Operation, Source, Text, Values, unquoted
+from shortlist.expressions.tree import (
+    ExpressionText,
+    Name,
+    Node,
+    Number,
+    OperatorNode,
+    Text,
+    Values,
+    unquoted,
+)
 
 MAX_LENGTH = 4_000
 """Longest expression, in characters."""
@@ -96,7 +105,7 @@ def parse(text: str, field: str) -> Node:
     RequestError
         The text is no expression, or it is too long or too deep. The message names the field and the column.
     """
-    source = Source(field, text)
+    source = ExpressionText(field, text)
     if len(text) > MAX_LENGTH:
         raise RequestError(
             f"{field}: an expression has at most {MAX_LENGTH:,} characters, and this has {len(text):,}",
@@ -108,7 +117,7 @@ def parse(text: str, field: str) -> Node:
 
 
 @lru_cache(maxsize=256)
-def _parsed(source: Source) -> Node:
+def _parsed(source: ExpressionText) -> Node:
     import lark
 
     try:
@@ -122,7 +131,7 @@ def _parsed(source: Source) -> Node:
     return _Builder(source).build(tree)
 
 
-def _bad_character(source: Source, at: int) -> RequestError:
+def _bad_character(source: ExpressionText, at: int) -> RequestError:
     text = source.text
     if text[at] in "\"'`":
         return source.error(at, f"the text that begins with {text[at]} has no end")
@@ -148,7 +157,7 @@ def _expected(accepts: Iterable[str]) -> str:
 class _Builder:
     """Makes nodes of a tree of lark, from its leaves upwards and without recursion."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ExpressionText) -> None:
         self.source = source
         self.tests = 0
 
@@ -161,7 +170,7 @@ class _Builder:
             made[id(subtree)] = make(subtree.meta, children)
         return made[id(tree)]
 
-    def _operation(self, meta: Any, operator: str, parts: Iterable[Node]) -> Operation:
+    def _operation(self, meta: Any, operator: str, parts: Iterable[Node]) -> OperatorNode:
         parts = tuple(parts)
         levels = 1 + max(part.depth for part in parts)
         if levels > MAX_DEPTH:
@@ -174,7 +183,7 @@ class _Builder:
                 meta.start_pos,
                 f'more than {MAX_TESTS} comparisons (contains counts as eight); several values of one attribute are one list: brand in ["A", "B"]',
             )
-        return Operation(meta.start_pos, meta.end_pos, operator, parts, levels)
+        return OperatorNode(meta.start_pos, meta.end_pos, operator, parts, levels)
 
     def _start(self, _meta: Any, children: list[Node]) -> Node:
         return children[0]

@@ -52,7 +52,7 @@ class Values(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Node):
+class OperatorNode(Node):
     """An operator or function with its operands, for example `<` with two, or `and` with two or more."""
 
     operator: str
@@ -66,7 +66,7 @@ class Operation(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ExpressionText:
     """Where an expression is written, for errors: the field of the request or setting, and the text."""
 
     field: str

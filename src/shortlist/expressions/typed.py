@@ -113,7 +113,7 @@ class AmountIn(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap(Part):
+class SharesWord(Part):
     """Whether two sets of texts or ids have an element in common; unknown values are empty sets."""
 
     left: Field | Words
@@ -136,7 +136,7 @@ class Known(Part):
 
 
 Quantity = Field | Amount | Now | Calculated | Distance
-Condition = Both | Either | Negated | Compared | AmountIn | Overlap | Contains | Known
+Condition = Both | Either | Negated | Compared | AmountIn | SharesWord | Contains | Known
 
 
 def fields_of(part: Part) -> list[tuple[Field, Words]]:
@@ -146,9 +146,9 @@ def fields_of(part: Part) -> list[tuple[Field, Words]]:
             return [pair for one in parts for pair in fields_of(one)]
         case Negated(one):
             return fields_of(one)
-        case Overlap(Field("") as left, Words() as right):
+        case SharesWord(Field("") as left, Words() as right):
             return [(left, right)]
-        case Overlap(Words() as left, Field("") as right):
+        case SharesWord(Words() as left, Field("") as right):
             return [(right, left)]
         case _:
             return []

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shortlist.data.entities import Entities
 from shortlist.data.lazy import lazy_property
 from shortlist.expressions import Schema, check_condition, check_number, parse
-from shortlist.expressions.tree import Operation, Source
+from shortlist.expressions.tree import ExpressionText, OperatorNode
 from shortlist.expressions.typed import NOTHING, Condition, Quantity, Uses
 from shortlist.rerank.evaluate_condition import Evaluation, Mask
 from shortlist.rerank.filters import allowed_items
@@ -129,7 +129,7 @@ class Conditions:
         if not isinstance(written, str):
             return [(f"on {name}", self.mask({name: one}, values=values)) for name, one in written.items()]
         tree = parse(written, "filters")
-        nodes = tree.parts if isinstance(tree, Operation) and tree.operator == "and" else (tree,)
+        nodes = tree.parts if isinstance(tree, OperatorNode) and tree.operator == "and" else (tree,)
         texts = [written[node.start : node.end] for node in nodes]
         return [(text, self.mask(text, values=values)) for text in texts]
 
@@ -147,11 +147,11 @@ class Conditions:
 
 
 def _compiled(schema: Schema, text: str, where: str) -> Condition:
-    return check_condition(parse(text, where), Source(where, text), schema)
+    return check_condition(parse(text, where), ExpressionText(where, text), schema)
 
 
 def _compiled_number(schema: Schema, text: str, where: str) -> Quantity:
-    return check_number(parse(text, where), Source(where, text), schema)
+    return check_number(parse(text, where), ExpressionText(where, text), schema)
 
 
 def _constant_mask(columns: ItemColumns, condition: Condition) -> Mask:

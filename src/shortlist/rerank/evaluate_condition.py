@@ -38,8 +38,8 @@ from shortlist.expressions.typed import (
     Known,
     Negated,
     Now,
-    Overlap,
     Quantity,
+    SharesWord,
     Words,
 )
 from shortlist.expressions.units import EARTH_RADIUS
@@ -99,7 +99,7 @@ class Evaluation:
                 return self._compared(condition)
             case AmountIn(quantity, values):
                 return self._amount_in(self.numbers(quantity), values)
-            case Overlap(left, right):
+            case SharesWord(left, right):
                 return self._overlap(left, right)
             case Contains(name, text):
                 return self._contains(name, text)
@@ -251,7 +251,7 @@ class Evaluation:
 def _reads_no_item(condition: Condition) -> bool:
     """Whether a condition has one truth value for all items, as far as that is seen at its top."""
     match condition:
-        case Overlap(left, right):
+        case SharesWord(left, right):
             return not any(isinstance(one, Field) and not one.scope for one in (left, right))
         case Known(name) | Contains(name):
             return bool(name.scope)

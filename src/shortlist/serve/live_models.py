@@ -18,7 +18,6 @@ from shortlist.cascade.state import PreparedChanges
 from shortlist.data.entities import EntityChange
 from shortlist.errors import DataError, ShortlistError
 from shortlist.experiments.assign import unit_hash
-from shortlist.expressions import parse
 from shortlist.recommender import Recommender
 from shortlist.serve.writer import StoreNews, Writer
 from shortlist.store.event_store import PAGE, EventStore
@@ -166,7 +165,6 @@ def warm_up(recommender: Recommender) -> None:
     for size in (1, 3):
         recommender.recommend(users=[None, *users][:size], n=10)
     recommender.recommend(history=[], n=1)
-    parse("exists(id)", "filters")  # the first expression would load its parser while others wait
     # the first added item would load libraries while others wait; this one is never taken into the catalogue
     state = recommender.state
     unused: int | str = -1 if state.catalogue.items.ids.python_type is int else "an item that is never added"
