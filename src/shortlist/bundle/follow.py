@@ -20,7 +20,8 @@ from shortlist.engines.object_store import is_object_store
 from shortlist.errors import ShortlistError
 
 LOOK = 15.0
-"""Seconds between looks at the store."""
+"""Seconds between looks at the store, where the environment variable does not say otherwise."""
+LOOK_VARIABLE = "SHORTLIST_FOLLOW_SECONDS"
 log = logging.getLogger("shortlist.models")
 
 
@@ -40,6 +41,7 @@ def following(folder: Path) -> Iterator[None]:
         yield
         return
     address = places[0].read_text(encoding="utf-8")
+    seconds_between_looks()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=follow, args=(address, os.getpid()), name="bundles", daemon=True)
     process.start()
@@ -52,9 +54,9 @@ def following(folder: Path) -> Iterator[None]:
 
 def follow(address: str, parent: int) -> None:
     """Look at an address some times a minute, until the process that started this one has ended."""
-    fault = ""
+    fault, pause = "", seconds_between_looks()
     while True:
-        time.sleep(LOOK)
+        time.sleep(pause)
         if os.getppid() != parent:
             return
         try:
@@ -65,3 +67,17 @@ def follow(address: str, parent: int) -> None:
         if found and found != fault:
             log.warning("%s; the present model goes on", found)
         fault = found
+
+
+def seconds_between_looks() -> float:
+    """Return the seconds between looks at the store. Raises `ShortlistError` where the environment variable is no positive number."""
+    given = os.environ.get(LOOK_VARIABLE) or str(LOOK)
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ShortlistError(
+            f"{LOOK_VARIABLE} must be a number above 0 and is {given!r}", field=LOOK_VARIABLE
+        )
+    return seconds
