@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from shortlist.bundle.follow import copy_in_child
+from shortlist.bundle.follow import followed
 from shortlist.bundle.format import read_manifest, write_folder
 from shortlist.bundle.registry import BundleRegistry
 from shortlist.bundle.remote import BundleMirror, local_bundle, publish_bundle
 from shortlist.engines.object_store import ObjectStore
-from shortlist.errors import BundleError
+from shortlist.errors import BundleError, ShortlistError
 from support.objects import S3Server
+from support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +145,18 @@ def test_something_else_is_left_as_it_is(bucket: str, tmp_path: Path) -> None:
     assert names(f"{bucket}/photos") == ["photo.jpg"]
 
 
-def test_a_child_process_copies_and_reports(bucket: str, tmp_path: Path) -> None:
+def test_a_child_process_copies_follows_and_reports(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHORTLIST_FOLLOW_SECONDS", "0.2")
     publish_bundle(make(tmp_path, "a", 1), f"{bucket}/model")
-    assert read_manifest(copy_in_child(f"{bucket}/model"))["model_version"] == "a"
-    with pytest.raises(BundleError, match="holds no bundle"):
-        copy_in_child(f"{bucket}/nothing")
+    with followed(f"{bucket}/model") as copy:
+        assert read_manifest(copy)["model_version"] == "a"
+        publish_bundle(make(tmp_path, "b", 2), f"{bucket}/model")
+        wait_for(lambda: read_manifest(copy)["model_version"] == "b", "the newer bundle")
+    with pytest.raises(BundleError, match="holds no bundle") as found, followed(f"{bucket}/nothing"):
+        pass
+    assert found.value.field == "bundle"
+    monkeypatch.setenv("SHORTLIST_FOLLOW_SECONDS", "soon")
+    with pytest.raises(ShortlistError, match="must be a number above 0"), followed(f"{bucket}/model"):
+        pass

@@ -79,6 +79,14 @@ def test_tables_of_postgresql(postgres: Postgres) -> None:
     table = read_source(f"{address}?table=log.events").table
     assert table.column_names == ["user_id", "item_id", "at", "Kind", "value"]
     assert table.num_rows == 30
+    numerics = (
+        f"{address}?query=SELECT 12.500::numeric AS price, NULL::numeric AS none, gen_random_uuid() AS id"
+    )
+    [row] = read_source(numerics).table.to_pylist()
+    assert (row["price"], row["none"]) == (12.5, None), (
+        "the driver delivers the text 12.500, which could be 12500"
+    )
+    assert len(row["id"]) == 36
     query = f"{address}?query=SELECT user_id, item_id, at FROM log.events WHERE value > 20"
     assert read_source(query).table.num_rows == 10
     data = {

@@ -50,7 +50,7 @@ class Server:
     """
 
     def __init__(
-        self, bundle: Path, store: Path | str, *options: str, environment: dict[str, str] | None = None
+        self, bundle: Path | str, store: Path | str, *options: str, environment: dict[str, str] | None = None
     ) -> None:
         self.bundle, self.store, self.port = bundle, store, free_port()
         self.options, self.environment = options, environment or {}

@@ -28,8 +28,6 @@ from shortlist.errors import BundleError
 CACHE_VARIABLE = "SHORTLIST_CACHE"
 """Environment variable with the folder of local copies (default: `shortlist` in the user's cache folder)."""
 MANIFEST = "manifest.json"
-ADDRESS = ".address"
-"""File of a local copy that holds the address of its original."""
 KEPT = 3
 """Number of bundles of which local copies stay."""
 SHARED = ("pinned", "rejected", "canary", "shadow")
@@ -78,7 +76,6 @@ class BundleMirror:
         """
         objects = {self.store.name_of(one): one for one in self.store.objects()}
         self.folder.mkdir(parents=True, exist_ok=True)
-        replace_file(self.folder / ADDRESS, self.address)
         if MANIFEST in objects:
             self._copy(objects, "", self.folder / "bundle")
             return self.folder / "bundle"

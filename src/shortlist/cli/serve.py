@@ -137,15 +137,14 @@ def serve(
         admin_without_key=admin_without_key,
         workers=workers,
     )
-    from shortlist.bundle.follow import copy_in_child, following
+    from shortlist.bundle.follow import followed
 
     if "://" in bundle and not (store or os.environ.get("SHORTLIST_STORE")):
         raise ShortlistError(
             "name the event store (--store): by default it lies beside the bundle, and a copy of a bundle can be deleted at any time",
             field="store",
         )
-    path = copy_in_child(bundle)
-    with following(path):
+    with followed(bundle) as path:
         run_server(path, ServerOptions(store, host, port, workers, functions, report, settings, grace))
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import pyarrow as pa
+
 from shortlist.engines.reading import TableReading
 from shortlist.errors import DataError, MissingExtraError
 
@@ -116,9 +118,21 @@ def read_database(source: str) -> TableReading:
         with closing(driver.connect(wanted.address)) as connection, closing(connection.cursor()) as cursor:
             _only_read(cursor, wanted)
             cursor.execute(wanted.query)
-            return TableReading(cursor.fetch_arrow_table())
+            return TableReading(_with_numbers(cursor.fetch_arrow_table()))
     except driver.Error as error:
         raise DataError(f"{source}: the database cannot be read: {_line(error)}", field="data") from None
+
+
+def _with_numbers(table: pa.Table) -> pa.Table:
+    """Return a table in which PostgreSQL's numerics, which the driver delivers as texts such as `12.500`, are numbers."""
+    for at, field in enumerate(table.schema):
+        if (field.metadata or {}).get(b"ADBC:postgresql:typname") != b"numeric":
+            continue
+        column = table.column(at)
+        if isinstance(field.type, pa.BaseExtensionType):
+            column = pa.chunked_array([part.storage for part in column.chunks], field.type.storage_type)
+        table = table.set_column(at, field.name, column.cast(pa.float64()))
+    return table
 
 
 def _driver(module: str) -> Any:
