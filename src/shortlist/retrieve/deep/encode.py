@@ -47,8 +47,9 @@ def encode(
     x += weights["gap"][inputs.gap]
     x += weights["kind"][inputs.kind]
     x += inputs.value[:, None] * weights["value"]
-    for block in range(shape.blocks):
-        x = _block(weights, shape, block, x, indptr)
+    with np.errstate(over="ignore"):  # see `_sigmoid`
+        for block in range(shape.blocks):
+            x = _block(weights, shape, block, x, indptr)
     states[filled] = _norm(x, weights["last_norm"])
     return states
 
@@ -67,21 +68,36 @@ def _block(
     mixed = np.empty_like(queries)
     first = np.arange(len(indptr)) if last else indptr
     run_rows(len(indptr) - 1, _attend, indptr, first, queries, keys_values, weights["distance"][block], mixed)
-    gate = _sigmoid(x @ weights["attention_gate"][block] + weights["attention_gate_bias"][block])
-    x = x + gate * (mixed @ weights["attention_out"][block])
+    x = x + _gate(weights, "attention", block, x) * (mixed @ weights["attention_out"][block])
     inner = _norm(x, weights["feed_norm"][block]) @ weights["feed_in"][block]
     inner, swish = inner[:, : shape.hidden], inner[:, shape.hidden :]
-    gate = _sigmoid(x @ weights["feed_gate"][block] + weights["feed_gate_bias"][block])
-    return np.asarray(x + gate * ((swish * _sigmoid(swish) * inner) @ weights["feed_out"][block]))
+    fed = _sigmoid(swish)
+    fed *= swish
+    fed *= inner
+    return np.asarray(x + _gate(weights, "feed", block, x) * (fed @ weights["feed_out"][block]))
+
+
+def _gate(weights: Mapping[str, Floats], name: str, block: int, x: Floats) -> Floats:
+    opened = x @ weights[f"{name}_gate"][block]
+    opened += weights[f"{name}_gate_bias"][block]
+    return _sigmoid(opened)
 
 
 def _norm(x: Floats, weight: Floats) -> Floats:
-    square = np.einsum("ed,ed->e", x, x) / np.float32(x.shape[1])
-    return np.asarray(x / np.sqrt(square + EPSILON)[:, None] * weight)
+    scale = np.einsum("ed,ed->e", x, x)
+    scale /= np.float32(x.shape[1])
+    scale += EPSILON
+    normed = x * (1 / np.sqrt(scale))[:, None]
+    normed *= weight
+    return np.asarray(normed)
 
 
 def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))), np.float32)
+    """Return 1 / (1 + exp(−x)); the exponential of a large number is infinite, and its inverse 0."""
+    found = np.negative(x)
+    np.exp(found, out=found)
+    found += 1
+    return np.reciprocal(found, out=found)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
