@@ -18,6 +18,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
     "benchmarks/RESULTS.md": "reference/measurements.md",
+    "benchmarks/real/README.md": "reference/real-logs.md",
     "CHANGELOG.md": "reference/changelog.md",
     "CONTRIBUTING.md": "reference/contributing.md",
 }

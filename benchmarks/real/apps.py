@@ -23,7 +23,7 @@ from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.split import cut_for_test
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[1]))
 from direct import Direct
 
 CONTEXT = ("daytime", "weekday", "isweekend", "homework", "weather", "country", "city")

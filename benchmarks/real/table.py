@@ -13,7 +13,7 @@ from typing import Any
 from shortlist.evaluate.report import Report
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.append(str(HERE.parent))
 import results  # noqa: E402 - the writer of RESULTS.md is beside this folder
 
 KEPT = HERE.parent / ".real"
