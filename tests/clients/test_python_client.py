@@ -41,7 +41,7 @@ def running(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def run(client: Client | AsyncClient, work: Callable[[Any], Any]) -> Any:
     """Run a generator of requests: each yielded value is awaited where the client is asynchronous."""
 
-    async def asynchronously() -> Any:
+    async def asynchronously(client: AsyncClient) -> Any:
         async with client as entered:
             steps, given = work(entered), None
             while True:
@@ -51,7 +51,7 @@ def run(client: Client | AsyncClient, work: Callable[[Any], Any]) -> Any:
                     return end.value
 
     if isinstance(client, AsyncClient):
-        return asyncio.run(asynchronously())
+        return asyncio.run(asynchronously(client))
     with client as entered:
         steps, given = work(entered), None
         while True:

@@ -19,7 +19,7 @@ from shortlist.ingest.rules import EventRules
 from shortlist.ingest.stream import IngestTotals, ingest
 from shortlist.ingest.telemetry import IngestMetrics
 from shortlist.store.event_store import EventStore
-from shortlist.store.intake import IntakeResult, SourceBatch
+from shortlist.store.intake import IntakeResult, SourceBatch, SourcePosition
 from support.cli import run
 from support.kafka import PARTITIONS, KafkaCluster
 from support.waiting import wait_for
@@ -113,12 +113,12 @@ def test_nothing_is_lost_and_nothing_twice_wherever_it_dies(
         with pytest.raises(Killed):
             ingest(source(kafka, "dying"), store, NEVER)
         store.close()
-    store = EventStore(target)
-    totals = ingest(source(kafka, "dying"), store, NEVER)
+    rest = EventStore(target)
+    totals = ingest(source(kafka, "dying"), rest, NEVER)
     assert totals.passed == 0
-    assert sorted(numbers(store)) == list(range(100))
-    assert len(store.rejected_since(0)) == 1
-    store.close()
+    assert sorted(numbers(rest)) == list(range(100))
+    assert len(rest.rejected_since(0)) == 1
+    rest.close()
 
 
 def test_a_killed_process_goes_on(kafka: KafkaCluster, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_topic_that_was_made_anew_is_refused(kafka: KafkaCluster, tmp_path: Pa
     kafka.send("anew", body(1))
     store = EventStore(tmp_path / "events.sqlite")
     name = f"kafka:{kafka.id}/anew"
-    store.take_in(SourceBatch(name, positions={"0": module.SourcePosition(500)}), 1)
+    store.take_in(SourceBatch(name, positions={"0": SourcePosition(500)}), 1)
     with pytest.raises(DataError, match="up to offset 500, and it ends at 1: the topic was made anew"):
         ingest(source(kafka, "anew"), store, NEVER)
     store.close()

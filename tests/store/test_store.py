@@ -265,12 +265,12 @@ def test_an_erased_person_is_not_in_the_bytes_of_the_store(store_target: str) ->
         ]
         slate = StoredSlate(f"s{at}", name, at, "p", ["i1"], [1.0])
         store.write(batch, [slate])
-    assert store.erase(name, 5, "test") == {"events": 280, "slates": 40}
+    assert store.erase(name, 5, "test") == {"events": 280, "slates": 40, "rejected": 0}
     if "://" not in store_target:
         files = Path(store_target).parent.glob(f"{Path(store_target).name}*")
         assert sum(path.read_bytes().count(name.encode()) for path in files) == 1, (
             "only the operation names it"
         )
-    assert store.of_user(name) == {"events": [], "slates": []}
+    assert store.of_user(name) == {"events": [], "slates": [], "rejected": []}
     assert len(list(store.events())) == 40 * 13
     store.close()

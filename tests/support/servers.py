@@ -20,7 +20,7 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def wait_until_healthy(url: str, is_alive: Callable[[], bool], timeout: float = 90.0) -> None:
+def wait_until_healthy(url: str, is_alive: Callable[[], bool], timeout: float = 180.0) -> None:
     """Wait until the server answers `/healthz`.
 
     Raises
