@@ -64,6 +64,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rank": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rank
+         * @description Order a list of up to 2,000 items for a user: search results, hotels of a town, a playlist. Every item comes back.
+         *
+         *     The list and its given numbers are kept with the `slate_id`: send it with impressions and events, and
+         *     `train --from-store` learns from them.
+         */
+        post: operations["rank_v1_rank_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -258,7 +281,11 @@ export interface paths {
          * @description Some users with enough events to try the page with.
          */
         get: operations["users_v1_users_get"];
-        put?: never;
+        /**
+         * Put Many
+         * @description The same for many users: all are checked, then all are stored.
+         */
+        put: operations["put_many_v1_users_put"];
         post?: never;
         delete?: never;
         options?: never;
@@ -294,7 +321,13 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put?: never;
+        /**
+         * Put
+         * @description Change attributes of a user, known or new.
+         *
+         *     They count from the next request on, on every replica within a second, and in the next training from the store.
+         */
+        put: operations["put_v1_users__user__put"];
         post?: never;
         /**
          * Erase
@@ -318,9 +351,51 @@ export interface paths {
         };
         /**
          * Export
-         * @description All that is held of a person: stored events and slates, the model's log, attributes.
+         * @description All that is held of a person: stored events, slates, changes of attributes and rejected records, the model's log, attributes.
          */
         get: operations["export_v1_users__user__export_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audience": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Audience
+         * @description The best users for each of some items, or for what filters permit, best first.
+         *
+         *     It is computed beside the requests of users and takes about a millisecond a user; one audience at a time.
+         */
+        post: operations["audience_v1_audience_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Similar
+         * @description The users who took the most similar items, with the items in common that contribute most.
+         */
+        get: operations["similar_v1_users__user__similar_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -514,6 +589,60 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AudienceAnswer
+         * @description Users for items; those of one item are adjacent, best first.
+         */
+        AudienceAnswer: {
+            /** Model Version */
+            model_version: string;
+            /** Considered */
+            considered: number;
+            /** Members */
+            members: components["schemas"]["MemberAnswer"][];
+        };
+        /**
+         * AudienceBody
+         * @description Which audiences are wanted: for items, or for what filters permit.
+         */
+        AudienceBody: {
+            /**
+             * Items
+             * @description Item ids: the best users for each of them.
+             */
+            items?: (number | string)[] | null;
+            /**
+             * Filters
+             * @description Without items: what is wanted; a user counts by the best item that the filters permit.
+             */
+            filters?: string | {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * N
+             * @description Users of each audience.
+             * @default 100
+             */
+            n: number;
+            /**
+             * Cap
+             * @description Audiences that one user may be in; null: any number.
+             */
+            cap?: number | null;
+            /**
+             * Users
+             * @description The users to choose among; null: everybody with a history.
+             */
+            users?: (number | string)[] | null;
+            /** Context */
+            context?: {
+                [key: string]: unknown;
+            } | null;
+            /** Weights */
+            weights?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
          * CanaryBody
          * @description A model and the share of the users it answers.
          */
@@ -639,6 +768,22 @@ export interface components {
             items: components["schemas"]["NamedItemBody"][];
         };
         /**
+         * MemberAnswer
+         * @description One user of an audience.
+         */
+        MemberAnswer: {
+            /** Item */
+            item: number | string;
+            /** User */
+            user: number | string;
+            /** Score */
+            score: number;
+            /** Predictions */
+            predictions: {
+                [key: string]: number;
+            };
+        };
+        /**
          * NamedItemBody
          * @description A change of one item, with its id.
          */
@@ -656,6 +801,21 @@ export interface components {
             retired?: boolean | null;
             /** Item */
             item: number | string;
+        };
+        /**
+         * NamedUserBody
+         * @description A change of one user's attributes, with the user's id.
+         */
+        NamedUserBody: {
+            /**
+             * Attributes
+             * @description Name → value; null makes it unknown. Attributes that are not named stay.
+             */
+            attributes: {
+                [key: string]: unknown;
+            };
+            /** User */
+            user: number | string;
         };
         /**
          * PageAnswer
@@ -702,9 +862,82 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             /** Filters */
-            filters?: {
+            filters?: string | {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * RankAnswer
+         * @description A given list in order, best first.
+         */
+        RankAnswer: {
+            /** Slate Id */
+            slate_id: string;
+            /** Model Version */
+            model_version: string;
+            /** User Known */
+            user_known: boolean;
+            /** Unknown Items */
+            unknown_items: (number | string)[];
+            /** Policy */
+            policy: string;
+            /** Warnings */
+            warnings: string[];
+            /** Experiments */
+            experiments: {
+                [key: string]: string;
+            };
+            /** Items */
+            items: components["schemas"]["ItemAnswer"][];
+            /** Timing */
+            timing?: {
+                [key: string]: number;
+            } | null;
+        };
+        /**
+         * RankBody
+         * @description A request to order a given list: every item comes back.
+         */
+        RankBody: {
+            /**
+             * User
+             * @description User id. An unknown user is treated as new, and the answer reports it.
+             */
+            user?: number | string | null;
+            /**
+             * History
+             * @description Item ids, oldest first, instead of a user.
+             */
+            history?: (number | string)[] | null;
+            /**
+             * Items
+             * @description 1 to 2,000 distinct items: ids, or objects with `item` (the id), given numbers of `data.given`, and for items that the catalogue
+             *     does not have, `title` and attributes.
+             */
+            items: (number | string | ({
+                item: number | string;
+                title?: string;
+            } & {
+                [key: string]: unknown;
+            }))[];
+            /** Context */
+            context?: {
+                [key: string]: unknown;
+            } | null;
+            /** Weights */
+            weights?: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Combine
+             * @description How objectives become one number: sum or product.
+             */
+            combine?: string | null;
+            /**
+             * After
+             * @description The item that the user is looking at, as the latest of the history.
+             */
+            after?: number | string | null;
         };
         /**
          * RecommendAnswer
@@ -769,10 +1002,20 @@ export interface components {
             weights?: {
                 [key: string]: unknown;
             } | null;
-            /** Filters */
-            filters?: {
+            /**
+             * Filters
+             * @description What an item must fulfil: an expression, as "price < 20 and brand = viewed.brand", or attribute → any, none, min or max.
+             */
+            filters?: string | {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Boosts
+             * @description Conditions that change the utility of items: when (written like filters) and amount (-100 to 100, or an expression).
+             */
+            boosts?: {
+                [key: string]: unknown;
+            }[] | null;
             /** Diversity */
             diversity?: number | null;
             /** Freshness */
@@ -844,6 +1087,49 @@ export interface components {
             /** Items */
             items: components["schemas"]["ItemAnswer"][];
         };
+        /**
+         * SimilarUserAnswer
+         * @description A user who took similar items.
+         */
+        SimilarUserAnswer: {
+            /** User */
+            user: number | string;
+            /** Score */
+            score: number;
+            /** Shared */
+            shared: (number | string)[];
+        };
+        /**
+         * SimilarUsersAnswer
+         * @description Users similar to one, best first.
+         */
+        SimilarUsersAnswer: {
+            /** User */
+            user: number | string;
+            /** Users */
+            users: components["schemas"]["SimilarUserAnswer"][];
+        };
+        /**
+         * UserBody
+         * @description A change of one user's attributes.
+         */
+        UserBody: {
+            /**
+             * Attributes
+             * @description Name → value; null makes it unknown. Attributes that are not named stay.
+             */
+            attributes: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * UsersBody
+         * @description Changes of many users.
+         */
+        UsersBody: {
+            /** Users */
+            users: components["schemas"]["NamedUserBody"][];
+        };
         /** ValidationError */
         ValidationError: {
             /** Location */
@@ -894,10 +1180,20 @@ export interface components {
             weights?: {
                 [key: string]: unknown;
             } | null;
-            /** Filters */
-            filters?: {
+            /**
+             * Filters
+             * @description What an item must fulfil: an expression, as "price < 20 and brand = viewed.brand", or attribute → any, none, min or max.
+             */
+            filters?: string | {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Boosts
+             * @description Conditions that change the utility of items: when (written like filters) and amount (-100 to 100, or an expression).
+             */
+            boosts?: {
+                [key: string]: unknown;
+            }[] | null;
             /** Diversity */
             diversity?: number | null;
             /** Freshness */
@@ -944,6 +1240,8 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AudienceAnswer = components['schemas']['AudienceAnswer'];
+export type AudienceBody = components['schemas']['AudienceBody'];
 export type CanaryBody = components['schemas']['CanaryBody'];
 export type ErrorAnswer = components['schemas']['ErrorAnswer'];
 export type EventBody = components['schemas']['EventBody'];
@@ -953,14 +1251,22 @@ export type HttpValidationError = components['schemas']['HTTPValidationError'];
 export type ItemAnswer = components['schemas']['ItemAnswer'];
 export type ItemBody = components['schemas']['ItemBody'];
 export type ItemsBody = components['schemas']['ItemsBody'];
+export type MemberAnswer = components['schemas']['MemberAnswer'];
 export type NamedItemBody = components['schemas']['NamedItemBody'];
+export type NamedUserBody = components['schemas']['NamedUserBody'];
 export type PageAnswer = components['schemas']['PageAnswer'];
 export type PageBody = components['schemas']['PageBody'];
+export type RankAnswer = components['schemas']['RankAnswer'];
+export type RankBody = components['schemas']['RankBody'];
 export type RecommendAnswer = components['schemas']['RecommendAnswer'];
 export type RecommendBody = components['schemas']['RecommendBody'];
 export type RowAnswer = components['schemas']['RowAnswer'];
 export type ShadowBody = components['schemas']['ShadowBody'];
 export type SimilarAnswer = components['schemas']['SimilarAnswer'];
+export type SimilarUserAnswer = components['schemas']['SimilarUserAnswer'];
+export type SimilarUsersAnswer = components['schemas']['SimilarUsersAnswer'];
+export type UserBody = components['schemas']['UserBody'];
+export type UsersBody = components['schemas']['UsersBody'];
 export type ValidationError = components['schemas']['ValidationError'];
 export type VersionBody = components['schemas']['VersionBody'];
 export type WhyBody = components['schemas']['WhyBody'];
@@ -1199,6 +1505,113 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PageAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    rank_v1_rank_post: {
+        parameters: {
+            query?: {
+                debug?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RankBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RankAnswer"];
                 };
             };
             /** @description Bad Request */
@@ -2323,6 +2736,111 @@ export interface operations {
             };
         };
     };
+    put_many_v1_users_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UsersBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     history_v1_users__user__history_get: {
         parameters: {
             query?: {
@@ -2352,6 +2870,113 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    put_v1_users__user__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
         };
@@ -2477,6 +3102,216 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    audience_v1_audience_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AudienceBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AudienceAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    similar_v1_users__user__similar_get: {
+        parameters: {
+            query?: {
+                n?: number;
+            };
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarUsersAnswer"];
                 };
             };
             /** @description Bad Request */

@@ -60,7 +60,7 @@ class PageRequest(TypedDict, total=False):
     n: int
     context: dict[str, Any] | None
     weights: dict[str, float] | None
-    filters: dict[str, Any] | None
+    filters: str | dict[str, Any] | None
 
 
 class RankRequest(TypedDict, total=False):
@@ -82,7 +82,8 @@ class RecommendRequest(TypedDict, total=False):
     n: int
     context: dict[str, Any] | None
     weights: dict[str, float] | None
-    filters: dict[str, Any] | None
+    filters: str | dict[str, Any] | None
+    boosts: list[dict[str, Any]] | None
     diversity: float | None
     freshness: float | None
     calibration: float | None
