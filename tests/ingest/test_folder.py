@@ -307,7 +307,8 @@ def test_two_processes_on_one_folder_store_nothing_twice(
 
 def test_the_command(folder: Path, tmp_path: Path) -> None:
     write(folder, "a.csv", rows(0, 3) + "u9,,play,1700000009\n")
-    out = run("ingest", "in", "--store", "e.sqlite", "--once", cwd=tmp_path)
+    out = run("ingest", "in", "--store", "e.sqlite", "--once", "--metrics-port", "0", cwd=tmp_path)
+    assert "metrics at http://127.0.0.1:" in out
     assert "3 events stored, 1 rejected" in out
     assert "1 × item_id: the id is missing" in out
     write(folder, "a.csv", rows(0, 9))

@@ -21,6 +21,19 @@ CONNECTIONS = 1_024
 """Connections of a worker; further ones wait to be accepted."""
 
 
+ServedBundle = Annotated[
+    str,
+    typer.Argument(
+        help="The bundle that `shortlist train` wrote, or a folder of bundles; one of an object store (s3://…) is copied and followed."
+    ),
+]
+StoreAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="Event store: a SQLite file, or postgresql://… to share it between servers (default: a SQLite file beside the "
+        "bundle)."
+    ),
+]
 AllowedHosts = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,19 +90,8 @@ class ServerOptions:
 
 
 def serve(
-    bundle: Annotated[
-        str,
-        typer.Argument(
-            help="The bundle that `shortlist train` wrote, or a folder of bundles; one of an object store (s3://…) is copied and followed."
-        ),
-    ],
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help="Event store: a SQLite file, or postgresql://… to share it between servers (default: a SQLite file beside the "
-            "bundle)."
-        ),
-    ] = None,
+    bundle: ServedBundle,
+    store: StoreAddress = None,
     host: Annotated[str, typer.Option(help="Bind address.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port.")] = 8000,
     workers: Annotated[
@@ -139,13 +141,18 @@ def serve(
     )
     from shortlist.bundle.follow import followed
 
+    _check_store(bundle, store)
+    with followed(bundle) as path:
+        run_server(path, ServerOptions(store, host, port, workers, functions, report, settings, grace))
+
+
+def _check_store(bundle: str, store: str | None) -> None:
+    """Refuse a bundle of an object store without an event store of its own place."""
     if "://" in bundle and not (store or os.environ.get("SHORTLIST_STORE")):
         raise ShortlistError(
             "name the event store (--store): by default it lies beside the bundle, and a copy of a bundle can be deleted at any time",
             field="store",
         )
-    with followed(bundle) as path:
-        run_server(path, ServerOptions(store, host, port, workers, functions, report, settings, grace))
 
 
 def run_server(bundle: Path, options: ServerOptions) -> None:

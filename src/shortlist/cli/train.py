@@ -35,6 +35,14 @@ if TYPE_CHECKING:
     from shortlist.recommender import Recommender
     from shortlist.tuning.gate import GateResult
 
+WarmOption = Annotated[
+    Path | None,
+    typer.Option(
+        parser=parse_bundle,
+        metavar="BUNDLE",
+        help="An earlier bundle; training starts from its item factors.",
+    ),
+]
 REJECTED = 3
 """Exit code if the gate rejected the new model, so that a timer's log shows a failure."""
 
@@ -69,14 +77,7 @@ def train(
             help="The bundle to write; with a trailing slash (models/), a folder of bundles, each under its version. Also s3://…."
         ),
     ] = "bundle",
-    warm: Annotated[
-        Path | None,
-        typer.Option(
-            parser=parse_bundle,
-            metavar="BUNDLE",
-            help="An earlier bundle; training starts from its item factors.",
-        ),
-    ] = None,
+    warm: WarmOption = None,
     from_store: Annotated[
         str | None,
         typer.Option(
