@@ -131,6 +131,11 @@ def test_events_of_weight_0_are_no_events() -> None:
         Transformer(event_weighting=weighting).fit(dataset)
 
 
+def test_a_training_that_diverges_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"the loss of epoch \d is .*; lower learning_rate"):
+        fitted(learning_rate=1e30, epochs=9)
+
+
 def test_settings_are_checked() -> None:
     with pytest.raises(ProjectError, match=r"width \(16\) must be a multiple of heads \(3\)"):
         Transformer(width=16, heads=3)
@@ -155,11 +160,14 @@ def test_progress_states_memory_and_losses() -> None:
 
 
 def test_after_a_minute_the_rest_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "MINUTE", 0.0)
+    """61 s after a quarter of the steps: three times as long is left."""
+    clock = iter([1000.0, 1010.0, 1061.0, 1090.0, 1120.0, 1150.0, 1180.0, 1210.0, 1240.0])
+    monkeypatch.setattr(train.time, "perf_counter", lambda: next(clock))
     steps: list[str] = []
-    fitted(lambda step, _: steps.append(step), batch=64)
+    fitted(lambda step, _: steps.append(step), batch=210)
     told = [step for step in steps if "left on the CPU; a GPU would take about" in step]
     assert len(told) == 1
+    assert "at most 3 min left" in told[0]
     assert "not measured" in told[0]
 
 

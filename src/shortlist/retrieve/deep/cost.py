@@ -71,18 +71,10 @@ class TrainingCost:
             f"{self.targets:,} targets an epoch, each against {softmax}"
         )
 
-    def after_a_minute(self, seconds: float, done: float, epochs: int) -> str:
-        """Return a line about the time that is left on a CPU, and what a GPU would take.
-
-        Parameters
-        ----------
-        seconds
-            Seconds so far.
-        done
-            Share of all epochs that is done, above 0.
-        """
-        left = format_seconds(seconds / done - seconds)
+    def after_a_minute(self, left: float, epochs: int) -> str:
+        """Return a line about the seconds that are left on a CPU, and what a GPU would take for all epochs."""
+        gpu = format_seconds(self.gpu_seconds(epochs))
         return (
-            f"at most {left} left on the CPU; a GPU would take about {format_seconds(self.gpu_seconds(epochs))} for all epochs "
-            f"(estimated from {self.operations * epochs:.1e} operations, not measured)"
+            f"at most {format_seconds(left)} left on the CPU; a GPU would take about {gpu} for all epochs (estimated from "
+            f"{self.operations * epochs:.1e} operations, not measured)"
         )

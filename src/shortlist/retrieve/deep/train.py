@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shortlist.data.progress import Progress
-from shortlist.errors import ProjectError
+from shortlist.errors import DataError, ProjectError
 from shortlist.metrics.ranking import discount
 from shortlist.retrieve.deep.architecture import Architecture
 from shortlist.retrieve.deep.batches import Held, Padded, Windows, hold_out
@@ -63,6 +63,8 @@ class Trainer:
     The numbers of an epoch follow from the seed, the epoch and the state before it, so that a training that goes on from
     a checkpoint ends as one that was not interrupted.
 
+    `run` raises `DataError` where the loss is no longer a number.
+
     Parameters
     ----------
     config
@@ -106,7 +108,9 @@ class Trainer:
         )
         self.curves: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
-        self.started = self.told = 0.0
+        self.started = 0.0
+        self.resumed = 0
+        self.told = False
         self.file = self._checkpoint_file(tokens, events)
         targets = int(self.windows.targets.sum())
         self.cost = TrainingCost(
@@ -126,9 +130,9 @@ class Trainer:
             return self._nothing()
         self.progress(self.cost.before(self.device.type), 1.0)
         self._resume()
-        self.started = time.perf_counter()
+        self.started, self.resumed = time.perf_counter(), len(self.curves)
         with _threads():
-            for epoch in range(len(self.curves), self.config.epochs):
+            for epoch in range(self.resumed, self.config.epochs):
                 if self._finished():
                     break
                 with _seeded(self.config.seed, epoch + 1, self.device):
@@ -147,16 +151,21 @@ class Trainer:
     def _epoch(self, epoch: int) -> None:
         rng = np.random.default_rng([self.config.seed, epoch + 1])
         batches = self.windows.batches(self.config.batch, rng)
-        name, first = f"epoch {epoch + 1} of {self.config.epochs}", len(self.curves)
+        name = f"epoch {epoch + 1} of {self.config.epochs}"
         self.progress(name, 0.0)
         total = 0.0
         for number, rows in enumerate(batches):
             done = (epoch + number / len(batches)) / self.config.epochs
             self._set_step_size(done + 0.5 / len(batches) / self.config.epochs)
             total += self._step(rows)
-            self._tell_time(done, first)
+            self._tell_time(done)
             self.progress(name, (number + 0.5) / len(batches))
         found = {"loss": total / max(len(batches), 1)} | self._evaluate()
+        if not math.isfinite(found["loss"]):
+            raise DataError(
+                f"transformer: the loss of epoch {epoch + 1} is {found['loss']}; lower learning_rate ({self.config.learning_rate:g})",
+                field="learning_rate",
+            )
         self.curves.append(found)
         if self._best_epoch() == epoch:
             self.best = {n: value.detach().clone() for n, value in self.parts.state_dict().items()}
@@ -178,14 +187,14 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * scale
 
-    def _tell_time(self, done: float, first: int) -> None:
-        """State the remaining time once, after a minute on a CPU."""
+    def _tell_time(self, done: float) -> None:
+        """State the remaining time once, after a minute on a CPU. done: share of all epochs."""
         seconds = time.perf_counter() - self.started
-        share = done - first / self.config.epochs
+        share = done - self.resumed / self.config.epochs
         if self.told or self.device.type != "cpu" or seconds < MINUTE or share <= 0:
             return
-        self.told = seconds
-        self.progress(self.cost.after_a_minute(seconds, share, self.config.epochs), 1.0)
+        self.told = True
+        self.progress(self.cost.after_a_minute(seconds * (1 - done) / share, self.config.epochs), 1.0)
 
     # ---------------------------------------------------------------- one step
 
