@@ -118,7 +118,7 @@ def test_the_command_writes_the_page(trial: Server, tmp_path: Path) -> None:
 
 
 def test_interleaving_over_http(trial: Server, tmp_path: Path) -> None:
-    duel = Server(trial.bundle.parent / "duel", tmp_path / "duel.sqlite")
+    duel = Server(Path(trial.bundle).parent / "duel", tmp_path / "duel.sqlite")
     try:
         for n in range(30):
             user = f"u{n:05d}"
@@ -140,7 +140,7 @@ def test_interleaving_over_http(trial: Server, tmp_path: Path) -> None:
     drafted = [s for s in store.slates() if s.teams is not None]
     assert len(drafted) == 30
     assert all(sorted(s.teams or []) == [0, 0, 0, 1, 1, 1] for s in drafted)
-    project = Recommender.load(trial.bundle.parent / "duel").project
+    project = Recommender.load(Path(trial.bundle).parent / "duel").project
     outcome = next(o for o in report_experiments(project, store) if o.name == "duel")
     assert outcome.preference is not None
     assert outcome.facts["people_who_chose"] == 30

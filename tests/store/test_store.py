@@ -98,7 +98,7 @@ def test_erasure_removes_all_rows_of_one_user_only(store_target: str) -> None:
     store.write([event(1, 7), event(2, "7"), event(3, 77), event(4, "other")])
     store.write(slates=[StoredSlate(f"s{u}", u, 1, "p", [], []) for u in (7, "x")])
     assert len(store.of_user("7")["events"]) == 2
-    assert store.erase("7", 99, "admin") == {"events": 2, "slates": 1, "rejected": 0}
+    assert store.erase("7", 99, "admin") == {"events": 2, "slates": 1, "attributes": 0, "rejected": 0}
     assert [e.user for e in store.events()] == [77, "other"]
     assert [s.user for s in store.slates()] == ["x"]
     _, done = store.operations_since(0)[-1]
@@ -265,7 +265,7 @@ def test_an_erased_person_is_not_in_the_bytes_of_the_store(store_target: str) ->
         ]
         slate = StoredSlate(f"s{at}", name, at, "p", ["i1"], [1.0])
         store.write(batch, [slate])
-    assert store.erase(name, 5, "test") == {"events": 280, "slates": 40, "rejected": 0}
+    assert store.erase(name, 5, "test") == {"events": 280, "slates": 40, "attributes": 0, "rejected": 0}
     if "://" not in store_target:
         files = Path(store_target).parent.glob(f"{Path(store_target).name}*")
         assert sum(path.read_bytes().count(name.encode()) for path in files) == 1, (

@@ -84,6 +84,14 @@ class Window:
     end: int
     fitted_until: int
 
+    def check_leak(self) -> None:
+        """Raise `LeakError` where the retrievers were fitted on events of the window."""
+        if self.fitted_until > self.start:
+            raise LeakError(
+                "the retrievers were fitted on events of the ranker's window, so their scores would contain the labels; "
+                f"fit them on events before {np.datetime64(self.start, 'ms')}"
+            )
+
 
 def make_training_set(
     dataset: Dataset,
@@ -125,26 +133,27 @@ def make_training_set(
     DataError
         If no request falls into the window.
     """
-    if window.fitted_until > window.start:
-        raise LeakError(
-            "the retrievers were fitted on events of the ranker's window, so their scores would contain the labels; "
-            f"fit them on events before {np.datetime64(window.start, 'ms')}"
-        )
+    window.check_leak()
     rng = np.random.default_rng(settings.seed)
     past = _past_requests(dataset, window, settings.rank, rng)
     events = {name: ObjectiveEvents.of(dataset.log, o) for name, o in settings.objectives.items()}
     drawn = rng, features.compares_lists
     found = example_rows(dataset, retrievers, past, settings, events, drawn, progress)
-    engine = make_engine(settings.engine)
     progress("features", 0.0)
+    engine = make_engine(settings.engine)
     matrix = features.offline_matrix(found.rows, dataset, lambda share: progress("features", share), engine)
     progress("features", 1.0)
     rows, matrix = found.examples(matrix)
     targets, arrived = _labels(events, rows, window.end)
-    examined = _examined(rows, settings.rank, examination)
-    names, types = features.names(rows.sources), features.types(rows.sources)
     return TrainingSet(
-        matrix, targets, found.weights, rows.request, names, types, arrived, examined, found.shown
+        matrix,
+        targets,
+        found.weights,
+        rows.request,
+        *(features.names(rows.sources), features.types(rows.sources)),
+        arrived,
+        _examined(rows, settings.rank, examination),
+        found.shown,
     )
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.state import PreparedChanges
 from shortlist.data.entities import EntityChange
@@ -165,6 +167,9 @@ def warm_up(recommender: Recommender) -> None:
     for size in (1, 3):
         recommender.recommend(users=[None, *users][:size], n=10)
     recommender.recommend(history=[], n=1)
+    recommender.rank(
+        None, recommender.dataset.items.ids.ids(np.arange(min(2, len(recommender.dataset.items))))
+    )
     # the first added item would load libraries while others wait; this one is never taken into the catalogue
     state = recommender.state
     unused: int | str = -1 if state.catalogue.items.ids.python_type is int else "an item that is never added"

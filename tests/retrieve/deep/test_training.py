@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import torch
 
 from shortlist.errors import BundleError, DataError, ProjectError
 from shortlist.retrieve import EventWeighting, Transformer
-from shortlist.retrieve.deep import train
 from shortlist.retrieve.deep.architecture import Architecture
 from shortlist.retrieve.deep.cost import TrainingCost
 from shortlist.retrieve.deep.network import ItemTable
@@ -162,7 +162,7 @@ def test_progress_states_memory_and_losses() -> None:
 def test_after_a_minute_the_rest_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     """61 s after a quarter of the steps: three times as long is left."""
     clock = iter([1000.0, 1010.0, 1061.0, 1090.0, 1120.0, 1150.0, 1180.0, 1210.0, 1240.0])
-    monkeypatch.setattr(train.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     steps: list[str] = []
     fitted(lambda step, _: steps.append(step), batch=210)
     told = [step for step in steps if "left on the CPU; a GPU would take about" in step]

@@ -72,7 +72,7 @@ def _add_audiences(app: FastAPI, service: Service) -> None:
             for name in ("context", "weights", "filters")
             if (value := getattr(body, name)) is not None
         }
-        found = recommender.audience(body.items, body.n, cap=body.cap, users=body.users, **options)  # type: ignore[arg-type]
+        found = recommender.audience(body.items, body.n, cap=body.cap, users=body.users, **options)
         return {
             "model_version": found.model_version,
             "considered": found.considered,
