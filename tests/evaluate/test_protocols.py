@@ -312,7 +312,9 @@ def test_a_real_run_with_a_retriever_that_saw_too_much(
     fit = ALS.fit
     whole = one(small, dataset).train
     monkeypatch.setattr(
-        ALS, "fit", lambda self, data: fit(self, whole if len(data.log) < len(whole.log) else data)
+        ALS,
+        "fit",
+        lambda self, data, *more: fit(self, whole if len(data.log) < len(whole.log) else data, *more),
     )
     report = evaluate(small, dataset)
     assert "retriever saw the ranker's window" in names(report.leaks)

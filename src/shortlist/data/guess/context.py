@@ -26,8 +26,6 @@ MOST_RESULTS = 5
 """A column with more values than this holds no results of events, but amounts."""
 MOST_REASONS = 50
 """A column with more values than this is no reason of a result."""
-FEW_STEPS, STEADY = 4, 0.999
-"""A number that takes this many values and hardly ever goes back counts up with time."""
 MOST_GUESSED = 0.95
 """Where one result is as frequent as this, that a column goes with it says nothing."""
 
@@ -123,11 +121,6 @@ def _kind_of(events: pa.Table, column: str, roles: Roles, evidence: Evidence) ->
             None,
             "numbers that differ from event to event, which a request may not know; data.context takes them",
         )
-    if _counts_up(evidence, column, roles.columns["timestamp"]):
-        return (
-            None,
-            "a number that goes on with time, such as that of the week, so it says what later requests never have",
-        )
     if _describes_item(events, column, str(roles.columns["item"])):
         return None, "always the same for an item, so it belongs into the items table"
     return kind, ""
@@ -141,17 +134,6 @@ def _varies(events: pa.Table, column: str, user: str, evidence: Evidence) -> boo
         return True
     some = flat(evidence.table.column(column)).cast(pa.string()).drop_null().slice(0, 500)
     return bool(pc.all(pc.match_substring_regex(some, _WITH_UNIT)).as_py())
-
-
-def _counts_up(evidence: Evidence, column: str, time: str | None) -> bool:
-    """Return whether a column goes on with time: the number of a week in a log of one year, a season, a version."""
-    moment = None if time is None else evidence.times(time)
-    if moment is None or not is_numeric(evidence.type_of(column)) or evidence.distinct(column) < FEW_STEPS:
-        return False
-    numbers = flat(evidence.table.column(column)).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    ordered = numbers[np.argsort(moment, kind="stable")]
-    steps = np.diff(ordered[np.isfinite(ordered)])
-    return bool(len(steps) and (steps >= 0).mean() >= STEADY)
 
 
 def _no_value(name: str, column: pa.ChunkedArray, is_value: bool) -> str:

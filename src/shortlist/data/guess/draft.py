@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shortlist.config.project import Project, parse_project
+from shortlist.config.project import parse_project
 from shortlist.config.rows import FilledDown
 from shortlist.data.check import Check
 from shortlist.data.event_columns import flat
@@ -22,14 +22,11 @@ from shortlist.data.guess.evidence import Evidence
 from shortlist.data.guess.names import concepts
 from shortlist.data.guess.of_items import items_of_log
 from shortlist.data.guess.orders import FEW_BLANKS, blank_further_lines, find_order, find_services
-from shortlist.data.guess.popularity import popularity_half_life
-from shortlist.data.guess.repeats import Repeats, find_repeats
 from shortlist.data.guess.roles import Roles, guess_roles
 from shortlist.data.guess.scores import SURE, score_item
 from shortlist.data.guess.value import Meaning
 from shortlist.data.guess.visitors import find_visitor, ids_of_nobody
 from shortlist.data.guess.wide import WideLog, find_slate, find_wide, rules_of_flag, rules_of_status
-from shortlist.data.lazy import lazy_property
 from shortlist.data.numbers import is_numeric, is_text, row_values
 from shortlist.data.prepare import prepare_events
 from shortlist.data.prepare.nested import is_list_of_structs, unnest, with_fields
@@ -84,26 +81,11 @@ class LogDraft:
         sections = {**self.about, "data.columns": [*self.roles.lines, *self.about.get("data.columns", [])]}
         return {section: "\n".join(lines) for section, lines in sections.items()}
 
-    @lazy_property
-    def prepared(self) -> tuple[Project, pa.Table]:
-        """The events that the rows make, and a project that describes them. Read it when `data` is complete."""
-        # the cells of `events` are filled, and its lists are rows
-        data = {**self.data, "context": {}, "fill_down": None, "unnest": None}
-        return prepare_events(parse_project({"data": data}), self.events, "events", Check())
-
-    def repeats(self, kind: str) -> Repeats:
-        """Return how often users take an item again, by events of one kind."""
-        project, events = self.prepared
-        return find_repeats(events, project.data.columns.model_dump(), kind)
-
-    def half_life(self, kind: str) -> str | None:
-        """Return how fast popularity passes, by events of one kind; None where it does not."""
-        project, events = self.prepared
-        return popularity_half_life(events, project.data.columns.model_dump(), kind)
-
     def kinds(self) -> EventKinds:
         """Return the kinds of the events that the rows make."""
-        project, events = self.prepared
+        # the cells of `events` are filled, and its lists are rows
+        data = {**self.data, "context": {}, "fill_down": None, "unnest": None}
+        project, events = prepare_events(parse_project({"data": data}), self.events, "events", Check())
         columns = project.data.columns
         value = self.roles.value
         if columns.value or columns.quantity:

@@ -14,10 +14,7 @@ COUNTED = 3
 
 
 def guess_features(
-    kinds: EventKinds,
-    attributes: Mapping[str, Mapping[str, str]],
-    context: Iterable[str],
-    repeated: bool = False,
+    kinds: EventKinds, attributes: Mapping[str, Mapping[str, str]], context: Iterable[str]
 ) -> list[dict[str, Any]]:
     """Guess features: counts, recencies and rates of the events, attributes, and affinities to their values.
 
@@ -29,8 +26,6 @@ def guess_features(
         "items" and "users" → attribute → kind.
     context
         Context columns.
-    repeated
-        Whether users take the same item again.
     """
     wanted = kinds.wanted
     main = wanted[0].name
@@ -38,9 +33,6 @@ def guess_features(
     features.append({"name": "item_last_seen", "kind": "recency", "by": "item", "event": main})
     features.append(_count(f"user_{main}s", main, "user", "all"))
     features.append({"name": "user_last_seen", "kind": "recency", "by": "user", "event": main})
-    if repeated:
-        features += [_count(f"own_{main}s_{window}", main, "user*item", window) for window in ("30d", "all")]
-        features.append({"name": "own_last_seen", "kind": "recency", "by": "user*item", "event": main})
     features += _of_values(wanted[0], None if kinds.value is None or kinds.value.wanted else 1.0)
     others = (*wanted[1 : 1 + COUNTED], *kinds.unwanted[:COUNTED])
     features += [_count(f"item_{kind.name}s", kind.name, "item", "all") for kind in others]

@@ -14,12 +14,7 @@ from shortlist.data.guess.entity import guess_entity
 from shortlist.data.guess.features import guess_features
 from shortlist.data.guess.objectives import guess_objectives
 from shortlist.data.guess.page import guess_page
-from shortlist.data.guess.repeats import USUAL_HISTORY, Repeats
 
-POPULARITY = (
-    "Popularity passes in this log: with the half-life of `popular`, the most popular items had more of the events of the week that followed, "
-    "at four moments of the log."
-)
 STOCK = frozenset({"in_stock", "stock", "available"})
 
 
@@ -93,34 +88,17 @@ def guess(
     kinds = log.kinds()
     objectives = guess_objectives(kinds)
     settings["objectives"] = objectives.objectives
-    repeats = log.repeats(kinds.wanted[0].name)
-    settings["features"] = guess_features(kinds, attributes, list(log.data["context"]), repeats.usual)
-    half_life = log.half_life(kinds.wanted[0].name)
-    retrieve = {**objectives.retrieve, **_sources(repeats, half_life)}
-    if retrieve:
-        settings["retrieve"] = retrieve
-    settings["rerank"] = {**_rerank(attributes["items"]), **({"show_seen": True} if repeats.usual else {})}
+    settings["features"] = guess_features(kinds, attributes, list(log.data["context"]))
+    if objectives.retrieve:
+        settings["retrieve"] = objectives.retrieve
+    settings["rerank"] = _rerank(attributes["items"])
     # a log that has the attributes of its items is their table
     look = guess_page(tables.get("items", log.events), attributes["items"], events, kinds)
     settings |= look.settings
-    notes = {**log.notes(), **about, **objectives.notes, "page": look.note, "rerank": repeats.note()}
-    if half_life is not None:
-        notes["retrieve"] = POPULARITY
+    notes = {**log.notes(), **about, **objectives.notes, "page": look.note}
     return Guess(
         parse_project(settings, "the guess"), {section: note for section, note in notes.items() if note}
     )
-
-
-def _sources(repeats: Repeats, half_life: str | None) -> dict[str, Any]:
-    """Return settings of `[retrieve]` where its defaults do not fit: what users take again, and popularity that passes."""
-    if not repeats.usual and half_life is None:
-        return {}
-    names = (*(("again",) if repeats.usual else ()), "popular", "neighbours", "als", "content")
-    sources: list[dict[str, Any]] = [{"model": name} for name in names]
-    if half_life is not None:
-        sources[names.index("popular")]["half_life"] = half_life
-    long = {"history": repeats.history} if repeats.usual and repeats.history > USUAL_HISTORY else {}
-    return {**long, "sources": sources}
 
 
 def _rerank(attributes: dict[str, str]) -> dict[str, str]:
