@@ -129,6 +129,8 @@ def test_a_recommender_is_fitted_on_the_past_only_and_its_lists_are_judged(real:
     case = real.case.Case("staples", real.case.Tables(events), *moments, repeats=True, k=5)
     patch = {
         "rank": {"trees": 10},
+        "rerank": {"show_seen": True},
+        "retrieve": {"sources": [{"model": name} for name in ("again", "popular", "neighbours", "als")]},
         "+features": [{"name": "more", "kind": "count", "by": "item", "event": "event"}],
     }
     assert case.project(patch).features[-1]["name"] == "more"

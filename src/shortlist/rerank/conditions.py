@@ -70,6 +70,10 @@ class Conditions:
     def _compiled_number(self) -> Callable[[str, str], Quantity]:
         return lru_cache(maxsize=COMPILED)(partial(_compiled_number, self._schema))
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return what it was made of; a copy computes anew what is kept here."""
+        return {"items": self.items, "users": self.users, "context": self.context}
+
     @lazy_property
     def _schema(self) -> Schema:
         kinds = {name: attribute.kind for name, attribute in self.items.attributes.items()}

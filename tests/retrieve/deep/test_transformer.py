@@ -35,6 +35,7 @@ def test_a_saved_model_answers_without_torch(model: Transformer, tmp_path: Path)
     code = f"""
 import sys, json
 from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from shortlist.retrieve import load_retriever
 from support.interactions import make_requests
 model = load_retriever(Path({str(tmp_path / "model")!r}))
