@@ -137,24 +137,18 @@ def make_training_set(
     rng = np.random.default_rng(settings.seed)
     past = _past_requests(dataset, window, settings.rank, rng)
     events = {name: ObjectiveEvents.of(dataset.log, o) for name, o in settings.objectives.items()}
-    drawn = rng, features.compares_lists
-    found = example_rows(dataset, retrievers, past, settings, events, drawn, progress)
+    found = example_rows(
+        dataset, retrievers, past, settings, events, (rng, features.compares_lists), progress
+    )
     progress("features", 0.0)
     engine = make_engine(settings.engine)
     matrix = features.offline_matrix(found.rows, dataset, lambda share: progress("features", share), engine)
     progress("features", 1.0)
     rows, matrix = found.examples(matrix)
     targets, arrived = _labels(events, rows, window.end)
-    return TrainingSet(
-        matrix,
-        targets,
-        found.weights,
-        rows.request,
-        *(features.names(rows.sources), features.types(rows.sources)),
-        arrived,
-        _examined(rows, settings.rank, examination),
-        found.shown,
-    )
+    named = features.names(rows.sources), features.types(rows.sources)
+    examined = _examined(rows, settings.rank, examination)
+    return TrainingSet(matrix, targets, found.weights, rows.request, *named, arrived, examined, found.shown)
 
 
 def _examined(rows: FeatureRows, rank: RankSettings, examination: Examination | None) -> NDArray[np.float64]:
