@@ -271,6 +271,6 @@ def test_an_erased_person_is_not_in_the_bytes_of_the_store(store_target: str) ->
         assert sum(path.read_bytes().count(name.encode()) for path in files) == 1, (
             "only the operation names it"
         )
-    assert store.of_user(name) == {"events": [], "slates": [], "rejected": []}
+    assert store.of_user(name) == {"events": [], "slates": [], "changes": [], "rejected": []}
     assert len(list(store.events())) == 40 * 13
     store.close()
