@@ -321,7 +321,7 @@ def test_rejected_records_are_erased_and_shown_with_their_user(folder: Path, sto
     write(folder, "a.csv", rows(0, 2) + "u1,,play,1700000009\nu2,,play,1700000009\n")
     take(folder, store)
     assert [record.field for record in store.of_user("u1")["rejected"]] == ["item_id"]
-    assert store.erase("u1", 1, "test") == {"events": 1, "slates": 0, "rejected": 1}
+    assert store.erase("u1", 1, "test") == {"events": 1, "slates": 0, "attributes": 0, "rejected": 1}
     assert [record.user for _, _, record in store.rejected_since(0)] == ["u2"]
     store.close()
 
