@@ -48,6 +48,11 @@ class Histories:
         """The history that each event belongs to, int64 (E,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
 
+    @property
+    def steps_back(self) -> NDArray[np.int64]:
+        """How many events of its history follow each event, int64 (E,): 0 for the latest."""
+        return self.indptr[1:][self.owner] - 1 - np.arange(len(self.item))
+
     def pick(self, starts: Codes, ends: Codes) -> Histories:
         """Return one history a range of rows, from `starts` up to `ends`, int (R,) each."""
         sizes = np.maximum(ends - starts, 0)

@@ -18,6 +18,7 @@ from shortlist.errors import BundleError
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import interactions
 from shortlist.retrieve.indexed import retrieve_indexed
+from shortlist.retrieve.item_vectors import cosines_to
 from shortlist.retrieve.kernels.als_explain import shares_of, strongest_of
 from shortlist.retrieve.kernels.als_solve import rotated, solve_rows
 from shortlist.retrieve.kernels.cooccurrence import CsrArrays, csr_arrays
@@ -307,8 +308,7 @@ class ALS(Retriever):
             one = self.quantized_.rows(np.array([item]))
             scale = self.quantized_.norms() * max(float(np.linalg.norm(one)), 1e-12)
             return np.asarray(self.quantized_.dot(one)[0] / scale)
-        norms = np.maximum(np.linalg.norm(self.item_factors_, axis=1), 1e-12)
-        return np.asarray((self.item_factors_ @ self.item_factors_[item]) / (norms * norms[item]))
+        return cosines_to(self.item_factors_, item)
 
     # ---------------------------------------------------------------- explanations
 

@@ -268,10 +268,9 @@ class Content(Retriever):
 
     def _profiles(self, requests: Requests, n: int) -> sp.csr_matrix:
         """Return the mean vector of each history's latest events, float32 (B, width), of length 1."""
-        h = requests.histories
-        back = h.indptr[1:][h.owner] - np.arange(len(h.item))
+        back = requests.histories.steps_back
         recent = requests.with_weights(
-            np.where(back <= self.config.recent, requests.weights, 0).astype(np.float32)
+            np.where(back < self.config.recent, requests.weights, 0).astype(np.float32)
         )
         if not self._added:
             return normalised(recent.matrix(n) @ self.vectors_)

@@ -16,7 +16,7 @@ from shortlist.errors import ProjectError, TrainingWarning, suggestion
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import interactions
-from shortlist.retrieve.item_vectors import AttributeVectorizer, bin_edges
+from shortlist.retrieve.item_vectors import AttributeVectorizer, bin_edges, cosines_to
 from shortlist.retrieve.requests import Requests
 
 
@@ -142,8 +142,7 @@ class Demographic(Retriever):
     def similar(self, item: int) -> NDArray[np.float32] | None:
         if not 0 <= item < self.n_items_:
             return None
-        norms = np.maximum(np.linalg.norm(self.factors_, axis=1), 1e-12)
-        return np.asarray((self.factors_ @ self.factors_[item]) / (norms * norms[item]), np.float32)
+        return cosines_to(self.factors_, item)
 
     @override
     def _saved_items(self, meta: object) -> int:

@@ -14,9 +14,10 @@ from typing_extensions import override
 
 from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
+from shortlist.data.histories import Histories
 from shortlist.data.scratch import ScratchPool
 from shortlist.retrieve.base import Retriever
-from shortlist.retrieve.event_weighting import interactions
+from shortlist.retrieve.event_weighting import EventWeights, interactions
 from shortlist.retrieve.kernels.cooccurrence import csr_arrays
 from shortlist.retrieve.kernels.item_item import (
     History,
@@ -115,8 +116,7 @@ class ItemItem(Retriever):
         """Return the requests with their events weighted as the model reads a history: the latest most, by `recency`."""
         if self.config.recency == 1:
             return requests
-        h = requests.histories
-        back = np.minimum(h.indptr[1:][h.owner] - 1 - np.arange(len(h.item)), MAX_STEPS)
+        back = np.minimum(requests.histories.steps_back, MAX_STEPS)
         return requests.with_weights((requests.weights * self.config.recency**back).astype(np.float32))
 
     def _history(self, requests: Requests) -> tuple[History, NDArray[np.float32]]:
@@ -203,3 +203,20 @@ class MatrixItemItem(ItemItem):
     @abstractmethod
     def _fit_matrix(self, X: sp.csr_matrix) -> None:
         """Learn W from a matrix of weights."""
+
+
+class HistoryItemItem(ItemItem):
+    """Base of item-item models that learn from histories in order of time. Subclasses set `_fit_histories`."""
+
+    def _fit(self, dataset: Dataset) -> None:
+        weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
+        self._fit_histories(dataset.histories, weights, len(dataset.items))
+
+    def fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> Self:
+        """Learn from histories in order of time; weights float32 (E,), n: number of items."""
+        self._fit_histories(h, weights, n)
+        return self._finish(n)
+
+    @abstractmethod
+    def _fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> None:
+        """Learn W from histories."""

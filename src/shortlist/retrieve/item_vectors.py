@@ -104,6 +104,12 @@ def normalised(matrix: sp.csr_matrix, idf: NDArray[np.float32] | None = None) ->
     return sp.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
+def cosines_to(vectors: NDArray[np.float32], item: int) -> NDArray[np.float32]:
+    """Return the cosine of each vector, float32 (items, d), to that of one item; 0 for vectors of length 0."""
+    norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+    return np.asarray((vectors @ vectors[item]) / (norms * norms[item]), np.float32)
+
+
 def _bin_tokens(attribute: NumberAttribute | TimeAttribute, edges: NDArray[np.float64]) -> list[list[str]]:
     values = _numbers(attribute)
     bins = np.where(np.isnan(values), -1, np.searchsorted(edges, values))

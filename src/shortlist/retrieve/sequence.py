@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.config.base import Duration, duration_ms
-from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
-from shortlist.retrieve.event_weighting import EventWeights
-from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
+from shortlist.retrieve.item_item import HistoryItemItem, ItemItemConfig
 
 
 class SequenceConfig(ItemItemConfig):
@@ -40,7 +36,7 @@ class SequenceConfig(ItemItemConfig):
     every event."""
 
 
-class Sequence(ItemItem):
+class Sequence(HistoryItemItem):
     """Recommend what users take next, and in the same session.
 
     Two models of order in one items × items matrix, strong where the next event follows from the last ones:
@@ -81,15 +77,6 @@ class Sequence(ItemItem):
     Config = SequenceConfig
     config: SequenceConfig
     name = "sequence"
-
-    def _fit(self, dataset: Dataset) -> None:
-        weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
-        self._fit_histories(dataset.histories, weights, len(dataset.items))
-
-    def fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> Self:
-        """Learn from histories in order of time; weights float32 (E,), n: number of items."""
-        self._fit_histories(h, weights, n)
-        return self._finish(n)
 
     def _fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> None:
         config = self.config

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import Field
 
-from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
-from shortlist.retrieve.event_weighting import EventWeights
-from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
-from shortlist.retrieve.kernels.cooccurrence import csr_arrays, nearest, sparse_rows
-from shortlist.retrieve.kernels.parallel import run_rows
-from shortlist.retrieve.kernels.slim_solve import solve_support_rows
-from shortlist.retrieve.slim import affordable_support
+from shortlist.retrieve.item_item import HistoryItemItem, ItemItemConfig
+from shortlist.retrieve.kernels.cooccurrence import nearest
+from shortlist.retrieve.slim import regressions
 
 
 class SequentialSLIMConfig(ItemItemConfig):
@@ -56,7 +52,7 @@ class Steps(NamedTuple):
     targets: sp.csr_matrix
 
 
-class SequentialSLIM(ItemItem):
+class SequentialSLIM(HistoryItemItem):
     """Item-item regression in order of time: each item is predicted from the items that came before it.
 
         W = argmin Σ_events ‖target − inputs · W‖² + λ‖W‖²
@@ -99,15 +95,6 @@ class SequentialSLIM(ItemItem):
     name = "sequential_slim"
     reading: ClassVar[frozenset[str]] = frozenset()  # inputs fade in training as they do in a history
 
-    def _fit(self, dataset: Dataset) -> None:
-        weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
-        self._fit_histories(dataset.histories, weights, len(dataset.items))
-
-    def fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> Self:
-        """Learn from histories in order of time; weights float32 (E,), n: number of items."""
-        self._fit_histories(h, weights, n)
-        return self._finish(n)
-
     def _fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> None:
         config = self.config
         counts = np.maximum(np.bincount(h.item, weights, n), 1.0)
@@ -119,14 +106,7 @@ class SequentialSLIM(ItemItem):
         support, _ = nearest(
             inputs, np.ones(n), counts ** (0.75 - config.power), 0.0, min(config.support, n), targets
         )
-        T = inputs.T.tocsr()
-        width = affordable_support(support, np.diff(T.indptr), inputs.shape[0])
-        support = np.ascontiguousarray(support[:, :width])
-        values = np.zeros(support.shape, np.float32)
-        given, wanted = csr_arrays(T), csr_arrays(targets.T.tocsr())
-        ridge = np.float32(config.regularisation)
-        run_rows(n, solve_support_rows, given, wanted, inputs.shape[0], support, ridge, values)
-        W = sparse_rows(support, values, n).T.tocsr()
+        W = regressions(inputs, targets, support, config.regularisation)
         W = sp.diags_array(counts**-config.power) @ W @ sp.diags_array(counts**config.lift)
         self.weights_ = sp.csr_matrix(W, dtype=np.float32)
 

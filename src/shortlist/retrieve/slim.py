@@ -119,18 +119,34 @@ class SLIM(MatrixItemItem):
         support: NDArray[np.int32],
     ) -> sp.csr_matrix:
         """Return the matrix whose column j is the regression of item j over its support."""
-        config, n = self.config, R.shape[1]
-        T = R.T.tocsr()
-        support = np.ascontiguousarray(
-            support[:, : affordable_support(support, np.diff(T.indptr), R.shape[0])]
-        )
-        values = np.zeros(support.shape, np.float32)
-        ridge = np.float32(config.regularisation)
-        rows = csr_arrays(T)
-        run_rows(n, solve_support_rows, rows, rows, R.shape[0], support, ridge, values)
-        W = sparse_rows(support, values, n).T.tocsr()
-        W = sp.diags_array(counts**-config.power) @ W @ sp.diags_array(lift)
+        W = regressions(R, R, support, self.config.regularisation)
+        W = sp.diags_array(counts**-self.config.power) @ W @ sp.diags_array(lift)
         return sp.csr_matrix(W, dtype=np.float32)
+
+
+def regressions(
+    inputs: sp.csr_matrix, targets: sp.csr_matrix, support: NDArray[np.int32], regularisation: float
+) -> sp.csr_matrix:
+    """Return the ridge regression of each item over its support, sparse (items, items): column j is that of item j.
+
+    Parameters
+    ----------
+    inputs, targets
+        Sparse float32 (rows, items): what is read, and what is predicted of each item. They can be the same.
+    support
+        int32 (items, width): the items that each regression may use, nearest first, −1 for none. It is cut to what is affordable.
+    regularisation
+        λ.
+    """
+    n, T = inputs.shape[1], inputs.T.tocsr()
+    width = affordable_support(support, np.diff(T.indptr), inputs.shape[0])
+    support = np.ascontiguousarray(support[:, :width])
+    values = np.zeros(support.shape, np.float32)
+    given = csr_arrays(T)
+    wanted = given if targets is inputs else csr_arrays(targets.T.tocsr())
+    ridge = np.float32(regularisation)
+    run_rows(n, solve_support_rows, given, wanted, inputs.shape[0], support, ridge, values)
+    return sparse_rows(support, values, n).T.tocsr()
 
 
 def affordable_support(support: NDArray[np.int32], users: NDArray[np.integer], n_users: int) -> int:

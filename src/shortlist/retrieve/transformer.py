@@ -22,7 +22,7 @@ from shortlist.retrieve.deep.item_tokens import BITS, ItemTokens
 from shortlist.retrieve.deep.settings import TransformerConfig
 from shortlist.retrieve.event_weighting import EventWeights
 from shortlist.retrieve.indexed import retrieve_indexed
-from shortlist.retrieve.item_vectors import BINS
+from shortlist.retrieve.item_vectors import BINS, cosines_to
 from shortlist.retrieve.kernels.index import Index, IndexConfig
 from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, dot_given_items
@@ -294,8 +294,7 @@ class Transformer(Retriever):
         vectors = self._ready.vectors.array
         if not 0 <= item < len(vectors):
             return None
-        norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
-        return np.asarray((vectors @ vectors[item]) / (norms * norms[item]))
+        return cosines_to(vectors, item)
 
     @override
     @property

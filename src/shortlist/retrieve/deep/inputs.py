@@ -78,10 +78,8 @@ def event_inputs(
     wanted = (weights > 0) & (histories.item < n_items)
     if not wanted.all():
         histories, weights = histories.only(wanted), weights[wanted]
-    if most is not None:
-        back = histories.indptr[1:][histories.owner] - np.arange(len(weights))
-        if not (recent := back <= most).all():
-            histories, weights = histories.only(recent), weights[recent]
+    if most is not None and not (recent := histories.steps_back < most).all():
+        histories, weights = histories.only(recent), weights[recent]
     kind = np.where(histories.kind < len(usual), histories.kind, 0).astype(np.int64)
     return EventInputs(
         histories.indptr,
