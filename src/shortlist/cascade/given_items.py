@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.data.attributes import Attribute
-from shortlist.data.entities import Entities
+from shortlist.data.entities import Entities, check_attribute_value
 from shortlist.data.ids import id_fault
-from shortlist.data.values import MAX_ITEM_TEXT, text_fault, value_fault
-from shortlist.errors import DataError, RequestError, suggestion
+from shortlist.data.values import text_fault
+from shortlist.errors import RequestError, suggestion
 
 MOST = 2_000
 """Items of one list at most."""
@@ -93,10 +92,12 @@ def read_list(items: Any, catalogue: Entities, given: Iterable[str]) -> ItemList
     described, titles = {}, {}
     for at in unknown:
         values = {
-            name: _value(value, catalogue.attributes[name], f"items.{at}.{name}")
+            name: value
             for name, value in rows[at].items()
             if value is not None and name not in names and name in catalogue.attributes
         }
+        for name, value in values.items():
+            check_attribute_value(catalogue.attributes[name], value, f"items.{at}.{name}")
         if values:
             described[at] = values
         titles[at] = _title(rows[at].get("title"), ids[at], f"items.{at}.title")
@@ -169,19 +170,6 @@ def _numbers(name: str, values: list[Any]) -> NDArray[np.float32]:
             where = f"items.{at}.{name}"
             raise RequestError(f"{where}: expected a finite number or null, got {value!r}", field=where)
     return np.array([np.nan if value is None else float(value) for value in values], np.float32)
-
-
-def _value(value: Any, attribute: Attribute, where: str) -> Any:
-    """Check the value of an attribute. Raises `RequestError` naming the field."""
-    fault = value_fault(value, MAX_ITEM_TEXT)
-    try:
-        if fault is None:
-            attribute.parse(value)
-    except (DataError, ValueError, OverflowError) as error:
-        fault = str(error)
-    if fault is not None:
-        raise RequestError(f"{where}: {fault}", field=where)
-    return value
 
 
 def _title(title: Any, own: Any, where: str) -> str:

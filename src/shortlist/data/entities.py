@@ -78,13 +78,7 @@ class Entities:
         DataError
             There is no such attribute, or it is of another kind.
         """
-        found = self.attributes.get(name)
-        if found is None:
-            there = ", ".join(self.attributes) or "none"
-            raise DataError(f"there is no attribute {name!r}; there are: {there}", field=name)
-        if not isinstance(found, kind):
-            raise DataError(f"attribute {name!r} is of kind {found.kind}, not {kind.__name__}", field=name)
-        return found
+        return attribute_of(self.attributes, name, kind)
 
     def check_change(self, change: EntityChange, where: str = "", what: str = "item") -> None:
         """Raise `RequestError` naming the field where a change cannot be made.
@@ -110,12 +104,7 @@ class Entities:
                     field=f"{where}attributes.{name}",
                 )
             if value is not None:
-                try:
-                    check_value(value, MAX_ITEM_TEXT)
-                    attribute.parse(value)
-                except (DataError, ValueError, OverflowError) as error:
-                    field_name = f"{where}attributes.{name}"
-                    raise RequestError(f"{field_name}: {error}", field=field_name) from None
+                check_attribute_value(attribute, value, f"{where}attributes.{name}")
         if not self.ids.fits(change.id):
             fault = (
                 id_fault(change.id)
@@ -176,6 +165,26 @@ class Entities:
     def __repr__(self) -> str:
         attributes = ", ".join(f"{name}: {a.kind}" for name, a in self.attributes.items())
         return f"Entities({len(self):,} rows{'; ' + attributes if attributes else ''})"
+
+
+def check_attribute_value(attribute: Attribute, value: Any, where: str) -> None:
+    """Raise `RequestError` naming the field `where` for a value that an attribute cannot have."""
+    try:
+        check_value(value, MAX_ITEM_TEXT)
+        attribute.parse(value)
+    except (DataError, ValueError, OverflowError) as error:
+        raise RequestError(f"{where}: {error}", field=where) from None
+
+
+def attribute_of(attributes: Mapping[str, Attribute], name: str, kind: type[A]) -> A:
+    """Return an attribute that must be of a kind; see `Entities.attribute`."""
+    found = attributes.get(name)
+    if found is None:
+        there = ", ".join(attributes) or "none"
+        raise DataError(f"there is no attribute {name!r}; there are: {there}", field=name)
+    if not isinstance(found, kind):
+        raise DataError(f"attribute {name!r} is of kind {found.kind}, not {kind.__name__}", field=name)
+    return found
 
 
 def _with_values(attribute: Attribute, values: Mapping[int, Any], added: range) -> Attribute:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.attributes import Attribute, CodedAttribute, ListAttribute
+from shortlist.data.entities import attribute_of
 from shortlist.data.histories import Histories
-from shortlist.errors import DataError
 from shortlist.features.item_features import ItemFeatures
 from shortlist.features.keys import KeyRows
 from shortlist.features.rows import DescribedRows, FeatureRows
@@ -48,10 +48,7 @@ class ItemRows:
 
     def attribute(self, name: str, kind: type[A]) -> A:
         """Return an attribute that must be of a kind."""
-        found = self.attributes[name]
-        if not isinstance(found, kind):
-            raise DataError(f"attribute {name!r} is of kind {found.kind}, not {kind.__name__}", field=name)
-        return found
+        return attribute_of(self.attributes, name, kind)
 
     def key_rows(self) -> KeyRows:
         """Return the rows as rows of keys."""

@@ -193,6 +193,15 @@ def _reference(known: NDArray[np.float64], reference: int) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
+def _row_of(wanted: np.int32, item: NDArray[np.int32], listed: NDArray[np.bool_], low: int, high: int) -> int:
+    """Return the row low ≤ row < high of an item that is on the list; −1 where there is none."""
+    for row in range(low, high):
+        if listed[row] and item[row] == wanted:
+            return row
+    return -1
+
+
+@numba.njit(cache=True, nogil=True)
 def _latest(
     indptr: NDArray[np.int64],
     events: NDArray[np.int32],
@@ -203,10 +212,7 @@ def _latest(
 ) -> None:
     for request in range(len(found)):
         for event in range(indptr[request + 1] - 1, indptr[request] - 1, -1):
-            for row in range(bounds[request], bounds[request + 1]):
-                if listed[row] and item[row] == events[event]:
-                    found[request] = row
-                    break
+            found[request] = _row_of(events[event], item, listed, bounds[request], bounds[request + 1])
             if found[request] >= 0:
                 break
 
@@ -220,9 +226,5 @@ def _named(
     found: NDArray[np.int64],
 ) -> None:
     for request in range(len(found)):
-        if wanted[request] < 0:
-            continue
-        for row in range(bounds[request], bounds[request + 1]):
-            if listed[row] and item[row] == wanted[request]:
-                found[request] = row
-                break
+        if wanted[request] >= 0:
+            found[request] = _row_of(wanted[request], item, listed, bounds[request], bounds[request + 1])
