@@ -7,7 +7,7 @@ calibrated ones, and users can be compared by them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from shortlist.cascade.encode import ResolvedRequest, Resolver
 from shortlist.cascade.model import Model
 from shortlist.cascade.run import BATCH, Cascade, ScoredBatch
 from shortlist.cascade.state import LiveState
+from shortlist.data.progress import Share
 from shortlist.errors import RequestError
 from shortlist.requests import RecommendRequest, check_id
 
@@ -26,7 +27,6 @@ MOST_ITEMS = 1_000
 """Items of one audience list at most."""
 MOST_PAIRS = 200_000_000
 """(user, item) pairs at most: their scores take four bytes each."""
-Report = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Audience:
 
 
 def find_audience(
-    model: Model, state: LiveState, request: AudienceRequest, report: Report = lambda _: None
+    model: Model, state: LiveState, request: AudienceRequest, report: Share = lambda _: None
 ) -> Audience:
     """Find the best users for each item of a request, or for what its filters permit.
 

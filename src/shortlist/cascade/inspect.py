@@ -102,14 +102,19 @@ def last_contexts(dataset: Dataset, users: Sequence[Any]) -> list[dict[str, Any]
     ]
 
 
+def check_n(n: int) -> None:
+    """Raise `RequestError` where n is no length of a list."""
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N:
+        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
+
+
 def similar_items(state: LiveState, item: Any, n: int, source: str | None = None) -> list[Recommendation]:
     """The items most similar to one, by the first retriever that finds any.
 
     `source` names the retriever to ask; `together` gives what is bought with the item, and is used only when it is
     named. Raises `RequestError` for an item or a source that does not exist.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N:
-        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
+    check_n(n)
     catalogue = state.catalogue
     code = catalogue.items.ids.code(item)
     if code < 0:

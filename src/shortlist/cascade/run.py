@@ -199,7 +199,7 @@ def score_rows(
         predictions = model.ranker.predict(matrix)
     else:
         predictions = np.empty((0, len(model.objectives)), np.float32)
-    bounds = np.searchsorted(rows.request, np.arange(len(batch) + 1))
+    bounds = rows.bounds
     utility = _utility(batch, predictions, bounds)
     lap("rank")
     catalogue = batch[0].catalogue

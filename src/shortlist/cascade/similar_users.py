@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.cascade.inspect import encode_requests
+from shortlist.cascade.inspect import check_n, encode_requests
 from shortlist.cascade.model import Model
 from shortlist.cascade.state import LiveState
-from shortlist.errors import RequestError
-from shortlist.requests import MAX_N, RecommendRequest
+from shortlist.requests import RecommendRequest
 
 SHARED = 3
 """Items in common that are named."""
@@ -41,8 +40,7 @@ def similar_users(model: Model, state: LiveState, request: RecommendRequest, n: 
 
     Users who were erased, and the user of the request, are left out. Raises `RequestError`.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N:
-        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
+    check_n(n)
     requests = encode_requests(model, state, [request])
     items, users = model.dataset.items.ids, model.dataset.users.ids
     similarity = model.user_similarity

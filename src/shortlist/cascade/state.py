@@ -290,6 +290,8 @@ class LiveState:
 
     def _changed_attributes(self, users: Sequence[Any]) -> dict[str, Attribute]:
         """User attributes of events, where some of their users were changed since training; else those of the table count."""
+        if not len(self.profiles):  # almost always
+            return {}
         own = self.model.dataset.users.ids.own
         mine = [own(user) for user in users]
         if not any(self.profiles.of(user) for user in mine):

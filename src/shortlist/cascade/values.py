@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.cascade.catalogue import Catalogue
 from shortlist.cascade.state import LiveState
@@ -65,6 +66,7 @@ class ValueReader:
         """
         found: dict[tuple[str, str], Value] = {}
         columns: dict[str, dict[str, Attribute]] = {}
+        history: NDArray[np.int32] | None = None
         for scope, name in sorted(uses):
             if scope == "now":
                 found[scope, name] = float(moment)
@@ -72,7 +74,8 @@ class ValueReader:
                 if viewed >= 0:
                     found[scope, name] = value_of_item(self.items, viewed, name)
             elif scope == "history":
-                found[scope, name] = values_of_history(self.items, self._history(moment), name)
+                history = self._history(moment) if history is None else history
+                found[scope, name] = values_of_history(self.items, history, name)
             else:
                 if scope not in columns:
                     columns[scope] = self._columns(scope)
@@ -86,7 +89,7 @@ class ValueReader:
         codes = self.state.histories.known_codes(np.array([self.code], np.int32))
         return self.state.user_attributes([self.context], [self.user], codes)
 
-    def _history(self, moment: int) -> Any:
+    def _history(self, moment: int) -> NDArray[np.int32]:
         if self.given is not None:
             return np.array(self.given, np.int32)
         with self.state.reading(moment):

@@ -8,6 +8,7 @@ server is killed are lost; events are not.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,25 @@ class ServedSlate:
     slate: Slate
     arms: dict[str, str]
     times: StageTimes
+
+    def content(self, timing: float | None = None, guard_rails: bool = True) -> dict[str, Any]:
+        """Return the answer as JSON has it. timing: when the request began (`time.perf_counter`), to add what each stage took."""
+        slate = self.slate
+        content: dict[str, Any] = {
+            "slate_id": slate.slate_id,
+            "model_version": slate.model_version,
+            "user_known": slate.user_known,
+            "unknown_items": slate.unknown_items,
+            **({"guard_rails": slate.guard_rails} if guard_rails else {}),
+            "policy": slate.policy,
+            "warnings": slate.warnings,
+            "experiments": self.arms,
+            "items": slate.items,
+        }
+        if timing is not None:
+            stages = {stage: round(seconds * 1000, 3) for stage, seconds in self.times.items()}
+            content["timing"] = {**stages, "total": round((time.perf_counter() - timing) * 1000, 3)}
+        return content
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from fastapi.responses import Response
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.serve.answers import ERRORS, Json, no_such_item
 from shortlist.serve.middleware.paths import PathId
-from shortlist.serve.routes.operations import TOGETHER, record_operations, wait_until_landed
+from shortlist.serve.routes.operations import check_in_parts, record_operations, wait_until_landed
 from shortlist.serve.schema import ItemBody, ItemsBody
 from shortlist.serve.service import Service
 
@@ -24,9 +23,7 @@ def add(app: FastAPI, service: Service) -> None:
         checked = [ItemChange.of(item, body) for item, body in changes]
         state = service.live.serving.recommender.state
         state.catalogue.check_room([one.item for one in checked])
-        for start in range(0, len(checked), TOGETHER):  # all, before any is stored
-            state.check_changes(checked[start : start + TOGETHER], where, start)
-            await asyncio.sleep(0)  # requests are answered in between
+        await check_in_parts(state.check_changes, checked, where)  # all, before any is stored
         row = await record_operations(service, request, "item", changes)
         await wait_until_landed(service, row)
         return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
@@ -18,6 +18,7 @@ from shortlist.serve.service import Service
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import Operation
 
+T = TypeVar("T")
 TOGETHER = 250
 """Changes that are checked without a pause: two milliseconds."""
 AUDIT_ROWS = 1000
@@ -88,6 +89,15 @@ def _answer_head(app: FastAPI, endpoints: Mapping[str, Callable[[], Any]]) -> No
     """Answer HEAD, which load balancers and uptime checks send, as GET is answered."""
     for path, endpoint in endpoints.items():
         app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+
+
+async def check_in_parts(
+    check: Callable[[Sequence[T], str, int], None], changes: Sequence[T], where: str
+) -> None:
+    """Check many changes, some at a time, so that requests are answered in between; `check` gets the number of the first."""
+    for start in range(0, len(changes), TOGETHER):
+        check(changes[start : start + TOGETHER], where, start)
+        await asyncio.sleep(0)
 
 
 async def record_operations(

@@ -14,7 +14,7 @@ from shortlist.errors import RequestError
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json
 from shortlist.serve.middleware.paths import PathId
-from shortlist.serve.routes.operations import TOGETHER, record_operations, wait_until_landed
+from shortlist.serve.routes.operations import check_in_parts, record_operations, wait_until_landed
 from shortlist.serve.schema import (
     AudienceAnswer,
     AudienceBody,
@@ -39,9 +39,7 @@ def _add_attributes(app: FastAPI, service: Service) -> None:
     async def change(request: Request, users: Sequence[NamedUserBody], where: str) -> int:
         state = service.live.serving.recommender.state
         changes = [EntityChange(one.user, None, one.attributes) for one in users]
-        for start in range(0, len(changes), TOGETHER):  # all, before any is stored
-            state.check_user_changes(changes[start : start + TOGETHER], where, start)
-            await asyncio.sleep(0)  # requests are answered in between
+        await check_in_parts(state.check_user_changes, changes, where)  # all, before any is stored
         own = service.live.serving.recommender.dataset.users.ids.own
         bodies = [(own(one.id), {"attributes": one.attributes}) for one in changes]
         row = await record_operations(service, request, "user", bodies)

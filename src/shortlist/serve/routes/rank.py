@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -29,18 +28,4 @@ def add(app: FastAPI, service: Service) -> None:
             raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
         served = service.slates.rank(body.to_request(), body.items)
         request.scope["stage_times"] = served.times
-        slate = served.slate
-        content: dict[str, Any] = {
-            "slate_id": slate.slate_id,
-            "model_version": slate.model_version,
-            "user_known": slate.user_known,
-            "unknown_items": slate.unknown_items,
-            "policy": slate.policy,
-            "warnings": slate.warnings,
-            "experiments": served.arms,
-            "items": slate.items,
-        }
-        if debug:
-            timing = {stage: round(seconds * 1000, 3) for stage, seconds in served.times.items()}
-            content["timing"] = {**timing, "total": round((time.perf_counter() - started) * 1000, 3)}
-        return Json(content)
+        return Json(served.content(started if debug else None, guard_rails=False))

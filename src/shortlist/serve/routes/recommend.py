@@ -80,21 +80,7 @@ async def recommendation(
     else:
         raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
     scope["stage_times"] = served.times
-    slate = served.slate
-    content: dict[str, Any] = {
-        "slate_id": slate.slate_id,
-        "model_version": slate.model_version,
-        "user_known": slate.user_known,
-        "unknown_items": slate.unknown_items,
-        "guard_rails": slate.guard_rails,
-        "policy": slate.policy,
-        "warnings": slate.warnings,
-        "experiments": served.arms,
-        "items": slate.items,
-    }
-    if debug:
-        timing = {stage: round(seconds * 1000, 3) for stage, seconds in served.times.items()}
-        content["timing"] = {**timing, "total": round((time.perf_counter() - started) * 1000, 3)}
+    content = served.content(started if debug else None)
     _compare_with_shadow(service, request, served)
     return content
 
