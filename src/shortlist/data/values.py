@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from shortlist.errors import DataError
 
 MAX_TEXT = 1_000
@@ -56,6 +58,35 @@ def value_fault(value: Any, longest: int = MAX_TEXT) -> str | None:
         if fault is not None:
             return fault
     return None
+
+
+def text_of(value: Any) -> str:
+    """Return a value of a request or an event as the text that a column of a table has for it.
+
+    Truth values are `true` and `false`, and a whole number that came as a float has no decimals: a column of these types is
+    read so for training, and a word must be the same in both.
+
+    Raises
+    ------
+    DataError
+        The value is a list or a mapping.
+
+    Examples
+    --------
+    >>> text_of(True), text_of(1999.0), text_of("Drama")
+    ('true', '1999', 'Drama')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        kind = "mapping" if isinstance(value, Mapping) else "list"
+        raise DataError(f"expected one text, got a {kind}: {str(value)[:80]}")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text: str = pa.scalar(value, pa.float64()).cast(pa.string()).as_py()
+        return text
+    return str(value)
 
 
 def check_value(value: Any, longest: int = MAX_TEXT) -> None:
