@@ -9,9 +9,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
-from shortlist.cli.main import main
+from typer.main import get_command
+
+from shortlist.cli.main import app, main
 from support.sizes import FULL
 
 
@@ -28,6 +31,12 @@ def run(*arguments: object, cwd: Path, ok: bool = True, child: bool = FULL) -> s
     assert (code == 0) is ok, out + err
     assert "Traceback" not in err
     return out + err
+
+
+def options_of(command: str) -> set[str]:
+    """Return the options that a command has."""
+    found: Any = get_command(app).commands[command]  # type: ignore[attr-defined]
+    return {option for parameter in found.params for option in parameter.opts}
 
 
 def in_child(words: list[str], cwd: Path) -> tuple[int, str, str]:
