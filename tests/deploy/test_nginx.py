@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from shortlist.store.event_store import EventStore
@@ -13,6 +14,16 @@ from support.nginx import Nginx
 from support.postgres import Postgres
 from support.servers import Server
 from support.waiting import wait_for
+
+
+def serves(server: Server, version: str) -> bool:
+    """Whether a server has taken a bundle up."""
+    return bool(call(f"{server.url}/healthz")[1]["model_version"] == version)
+
+
+def has_answered(load: Load, n: int) -> bool:
+    """Whether n requests have been answered."""
+    return load.answered >= n
 
 
 def test_bundles_and_servers_are_replaced_without_an_error(
@@ -29,17 +40,15 @@ def test_bundles_and_servers_are_replaced_without_an_error(
         wait_for(lambda: load.answered > 30, "requests are answered")
         copy_bundle(bundle, models / "b2", "v2", 2_000)
         for server in servers:
-            wait_for(lambda url=server.url: call(f"{url}/healthz")[1]["model_version"] == "v2", "v2 serves")
+            wait_for(partial(serves, server, "v2"), "v2 serves")
         assert not load.failed, load.failed[:3]
         # the servers themselves are replaced, one after the other
         for server in servers:
             server.stop()
-            before = load.answered
-            wait_for(lambda before=before: load.answered > before + 20, "the other server answers")
+            wait_for(partial(has_answered, load, load.answered + 20), "the other server answers")
             server.start()
             time.sleep(3)  # nginx asks a server again after fail_timeout
-        before = load.answered
-        wait_for(lambda: load.answered > before + 20, "both answer")
+        wait_for(partial(has_answered, load, load.answered + 20), "both answer")
         assert call(f"{nginx.url}/metrics")[0] == 404, "each server has metrics of its own"
     finally:
         load.stop()
