@@ -286,7 +286,7 @@ def test_evaluation_report(dataset: Dataset, recommender: Recommender, world: Wo
         recommender = recommender.with_project(project.model_copy(update={"rank": quick}))
     report = shortlist.evaluate(recommender, dataset, truth=world.truth)
     told = report.to_json()
-    assert {"shortlist", "popular", "recent", "random", "als", "neighbours", "content"} <= set(
+    assert {"shortlist", "popular", "popular_7d", "recent", "random", "als", "neighbours", "content"} <= set(
         told["recommenders"]
     )
     for metrics in told["recommenders"].values():
