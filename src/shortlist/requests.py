@@ -310,6 +310,12 @@ def check_values(value: Mapping[str, Any] | None, name: str) -> None:
             raise RequestError(f"{name}.{_short(key)}: {fault}", field=f"{name}.{_short(key)}")
 
 
+NUMBER_OR_TEXT = {
+    "int": "Input should be a whole number or a text",
+    "float": "Input should be a number or a text",
+}
+
+
 def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = "") -> tuple[str, str]:
     """Return what is wrong with a body, as a sentence, and the name of the field, empty for the whole body.
 
@@ -322,10 +328,16 @@ def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = ""
     where
         What the name of the field begins with.
     """
-    field = where + ".".join(str(part) for part in detail["loc"] if part not in {"body", "query", "path"})
+    place = [str(part) for part in detail["loc"] if part not in {"body", "query", "path"}]
+    expected = NUMBER_OR_TEXT.get(place[-1]) if len(place) > 1 else None
+    if (
+        expected is not None
+    ):  # of a value that may be a number or a text, pydantic names the type that it tried first
+        place.pop()
+    field = where + ".".join(place)
     if detail["type"] == "extra_forbidden":
         return f"{field}: there is no such field{suggestion(field, known)}", field
-    return f"{field or 'body'}: {detail['msg']}", field
+    return f"{field or 'body'}: {expected or detail['msg']}", field
 
 
 def _short(key: Any) -> str:

@@ -33,7 +33,7 @@ def test_the_commands_run_and_print_what_the_page_shows(tmp_path: Path) -> None:
                 for line in block.splitlines():
                     assert line in output
                     shown += 1
-    assert shown == 3
+    assert shown == 4
     assert "1 events stored" in output, "the last command reads Kafka"
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from shortlist.cascade.change_body import NamedItemBody, NamedUserBody
 from shortlist.cascade.event_body import EventBody
 from shortlist.cascade.given_items import MOST
 from shortlist.expressions import MAX_LENGTH
@@ -230,38 +231,10 @@ class SimilarAnswer(BaseModel):
     items: list[ItemAnswer]
 
 
-class ItemBody(Body):
-    """A change of one item."""
-
-    title: str | None = Field(None, max_length=1000)
-    attributes: dict[str, Any] = Field(default_factory=dict)
-    """Name → value; null makes it unknown. Attributes that are not named stay."""
-    retired: bool | None = None
-
-
-class NamedItemBody(ItemBody):
-    """A change of one item, with its id."""
-
-    item: Id
-
-
 class ItemsBody(Body):
     """Changes of many items."""
 
     items: list[NamedItemBody] = Field(min_length=1, max_length=1000)
-
-
-class UserBody(Body):
-    """A change of one user's attributes."""
-
-    attributes: dict[str, Any] = Field(min_length=1)
-    """Name → value; null makes it unknown. Attributes that are not named stay."""
-
-
-class NamedUserBody(UserBody):
-    """A change of one user's attributes, with the user's id."""
-
-    user: Id
 
 
 class UsersBody(Body):
