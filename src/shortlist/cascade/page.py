@@ -158,11 +158,10 @@ class _Rows:
 
     def _things(self) -> NDArray[np.int32] | None:
         """The kind of thing that each candidate is, −1 where unknown: by `diversity_by`, or else by the first category or list."""
-        attributes = self.catalogue.items.attributes
-        coded = [n for n, a in attributes.items() if isinstance(a, CodedAttribute)]
-        by = self.model.project.rerank.diversity_by or next(iter(coded), None)
-        attribute = attributes.get(by) if by else None
-        if not isinstance(attribute, CodedAttribute):
+        coded = {n: a for n, a in self.catalogue.items.attributes.items() if isinstance(a, CodedAttribute)}
+        by = self.model.project.rerank.diversity_by or ""
+        attribute = coded.get(by, next(iter(coded.values()), None))
+        if attribute is None:
             return None
         indptr, codes = attribute.take(self.items).ragged()
         things = np.full(len(self.items), -1, np.int32)

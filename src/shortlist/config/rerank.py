@@ -78,7 +78,8 @@ class RerankSettings(Settings):
     diversity_way: Literal["mmr", "dpp"] = "mmr"
     """mmr: an item is penalised by its greatest similarity to any item above it. dpp: by its similarity to all of them together."""
     diversity_by: str | None = None
-    """A category or list attribute that defines similarity (default: the item factors of the first retriever that has them)."""
+    """A category, list or embedding attribute that defines similarity; of embeddings, it is the cosine (default: the item factors of
+    the first retriever that has them)."""
     calibration: float = Field(0.0, ge=0, le=1)
     """Genre calibration: how strongly a slate follows the shares of the user's tastes. 0: not at all, 1: by nothing else. Above 0,
     it orders the slate and `diversity` is ignored."""
@@ -117,7 +118,7 @@ class RerankSettings(Settings):
     def attributes(self) -> list[tuple[str, str | None, set[str]]]:
         """Return the item attributes that the settings name: (setting, attribute, allowed kinds)."""
         return [
-            ("rerank.diversity_by", self.diversity_by, {"category", "list"}),
+            ("rerank.diversity_by", self.diversity_by, {"category", "list", "embedding"}),
             ("rerank.calibration_by", self.calibration_by, {"category", "list"}),
             ("rerank.freshness_by", self.freshness_by, {"time"}),
             ("rerank.exposure_by", self.exposure_by, {"category"}),
