@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
+from shortlist.config.placements import Placement
+from shortlist.config.request_defaults import MAX_N
 from shortlist.config.rerank import MAX_AMOUNT
 from shortlist.data.ids import id_fault
-from shortlist.data.values import text_fault, value_fault
+from shortlist.data.values import check_values, text_fault
 from shortlist.errors import RequestError, suggestion
 from shortlist.expressions import MAX_LENGTH
 
-MAX_N = 200
-"""The longest slate that can be requested."""
+DEFAULT_N = 10
+"""Items of a slate where neither the request nor its placement says."""
 MAX_BOOSTS = 16
 """Most boosts of one request."""
 MAX_HISTORY = 1_000
@@ -36,6 +38,7 @@ Contexts = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 class RankOptions(TypedDict, total=False):
     """The keyword arguments of `Recommender.rank`: the fields of `RecommendRequest` that say for whom, when and by which weights."""
 
+    placement: str | None
     history: Sequence[Any] | None
     context: Mapping[str, Any] | None
     weights: Mapping[str, float] | None
@@ -50,6 +53,7 @@ RANK_OPTIONS = tuple(RankOptions.__annotations__)
 class RequestOptions(TypedDict, total=False):
     """The keyword arguments of `Recommender.recommend`: the fields of `RecommendRequest` but `user` and `n`."""
 
+    placement: str | None
     history: Sequence[Any] | None
     context: Contexts
     weights: Mapping[str, float] | None
@@ -77,7 +81,7 @@ class RecommendRequest:
     user
         User id. A user that the model does not know is treated as new, and the slate reports it.
     n
-        Number of items, 1 to 200.
+        Number of items, 1 to 200 (default: the placement's, or 10).
     history
         Item ids, oldest first. They replace the stored history of the user.
     context
@@ -104,6 +108,8 @@ class RecommendRequest:
     after
         Id of the item that the user is looking at ("up next"). It counts as the latest event of the history and is
         not recommended.
+    placement
+        Name of a placement of the project, whose settings fill the fields that are None.
 
     Raises
     ------
@@ -117,7 +123,7 @@ class RecommendRequest:
     """
 
     user: Any = None
-    n: int = 10
+    n: int | None = None
     history: Sequence[Any] | None = None
     context: Mapping[str, Any] | None = None
     weights: Mapping[str, float] | None = None
@@ -132,12 +138,15 @@ class RecommendRequest:
     seed: int | None = None
     now: int | None = None
     after: Any = None
+    placement: str | None = None
 
     def __post_init__(self) -> None:
         """Check every field and normalise its type."""
-        if isinstance(self.n, bool) or not isinstance(self.n, numbers.Integral) or not 1 <= self.n <= MAX_N:
-            raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {self.n!r}", field="n")
-        self._set("n", int(self.n))
+        if self.n is not None:
+            check_n(self.n)
+            self._set("n", int(self.n))
+        if self.placement is not None and not isinstance(self.placement, str):
+            raise RequestError(f"placement must be a name and is {self.placement!r}", field="placement")
         if self.history is not None:
             self._set("history", _history(self.history))
         check_id(self.user, "user")
@@ -160,7 +169,9 @@ class RecommendRequest:
         for name, least, low in (("seed", "0", 0), ("now", "-2^62", -(2**62))):  # a log can lie before 1970
             value = getattr(self, name)
             if value is not None and (
-                isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value < 2**63
+                isinstance(value, bool)
+                or not isinstance(value, numbers.Integral)
+                or not low <= int(value) < 2**63
             ):
                 raise RequestError(f"{name} must be a whole number from {least} to 2^63 - 1", field=name)
 
@@ -181,18 +192,37 @@ class RecommendRequest:
     def merged(self, defaults: Mapping[str, Any]) -> RecommendRequest:
         """Return the request with defaults where it leaves a field open, as an experiment arm gives them.
 
-        Mappings are merged key by key; the request's own values have priority.
+        Weights and guard-rails are merged objective by objective; the request's own values have priority.
         """
         changes: dict[str, Any] = {}
         for name, default in defaults.items():
             own = getattr(self, name)
             if default is None or default == {}:
                 continue
-            if isinstance(default, Mapping) and not isinstance(own, str):
-                changes[name] = {**default, **(own or {})}
+            if name in {"weights", "at_least"}:
+                if default.keys() - (own or {}).keys():
+                    changes[name] = {**default, **(own or {})}
             elif own is None:
                 changes[name] = default
         return replace(self, **changes) if changes else self
+
+    def placed(self, placements: Mapping[str, Placement]) -> RecommendRequest:
+        """Return the request with the settings of its placement. Raises `RequestError` where the project has no such one."""
+        if self.placement is None:
+            return self
+        placement = placements.get(self.placement)
+        if placement is None:
+            raise RequestError(
+                f"placement: the project has no placement {self.placement!r}{suggestion(self.placement, placements)}; there are: "
+                f"{', '.join(placements) or 'none'}",
+                field="placement",
+            )
+        return self.merged(placement.request_fields())
+
+    @property
+    def size(self) -> int:
+        """The number of items: `n`, or 10 where it is open."""
+        return DEFAULT_N if self.n is None else self.n
 
     def __repr__(self) -> str:
         given = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
@@ -206,7 +236,7 @@ FIELDS = tuple(f.name for f in fields(RecommendRequest))
 
 
 def requests_of(
-    user: Any, n: int, users: Sequence[Any] | None, options: RequestOptions
+    user: Any, n: int | None, users: Sequence[Any] | None, options: RequestOptions
 ) -> list[RecommendRequest]:
     """Make the requests of a call: one for a user or a history, or one for each of several users.
 
@@ -233,7 +263,7 @@ def rank_request(user: Any, options: RankOptions) -> RecommendRequest:
     Raises `RequestError` naming the field; also for one that would have no effect, because every item comes back.
     """
     if isinstance(user, RecommendRequest) or not options:
-        return requests_of(user, 10, None, {})[0]
+        return requests_of(user, None, None, {})[0]
     for name in options:
         if name in FIELDS and name not in RANK_OPTIONS:
             raise RequestError(
@@ -245,7 +275,7 @@ def rank_request(user: Any, options: RankOptions) -> RecommendRequest:
 
 def requests_for(
     users: Sequence[Any],
-    n: int,
+    n: int | None,
     contexts: Contexts,
     options: RequestOptions,
 ) -> list[RecommendRequest]:
@@ -294,55 +324,17 @@ def _history(given: Any) -> tuple[Any, ...]:
     return history
 
 
+def check_n(n: Any) -> None:
+    """Raise `RequestError` where n is no length of a list."""
+    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or not 1 <= int(n) <= MAX_N:
+        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
+
+
 def check_id(value: Any, name: str, where: str = "") -> None:
     """Raise `RequestError` naming the field where a value cannot be an id. None is allowed: no id is given."""
     fault = None if value is None else id_fault(value)
     if fault is not None:
         raise RequestError(f"{where or name}: {fault}", field=name)
-
-
-def check_values(value: Mapping[str, Any] | None, name: str) -> None:
-    """Raise `RequestError` naming the first entry of a mapping whose value cannot be accepted."""
-    for key, entry in (value or {}).items():
-        fault = text_fault(key) if isinstance(key, str) else "a name is a text"
-        fault = fault or value_fault(entry)
-        if fault is not None:
-            raise RequestError(f"{name}.{_short(key)}: {fault}", field=f"{name}.{_short(key)}")
-
-
-NUMBER_OR_TEXT = {
-    "int": "Input should be a whole number or a text",
-    "float": "Input should be a number or a text",
-}
-
-
-def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = "") -> tuple[str, str]:
-    """Return what is wrong with a body, as a sentence, and the name of the field, empty for the whole body.
-
-    Parameters
-    ----------
-    detail
-        An error of pydantic, as a dictionary.
-    known
-        Names of fields, to suggest one for a name that there is not.
-    where
-        What the name of the field begins with.
-    """
-    place = [str(part) for part in detail["loc"] if part not in {"body", "query", "path"}]
-    expected = NUMBER_OR_TEXT.get(place[-1]) if len(place) > 1 else None
-    if (
-        expected is not None
-    ):  # of a value that may be a number or a text, pydantic names the type that it tried first
-        place.pop()
-    field = where + ".".join(place)
-    if detail["type"] == "extra_forbidden":
-        return f"{field}: there is no such field{suggestion(field, known)}", field
-    return f"{field or 'body'}: {expected or detail['msg']}", field
-
-
-def _short(key: Any) -> str:
-    text = str(key)
-    return ascii(text[:40])[1:-1] + ("…" if len(text) > 40 else "")
 
 
 def _boosts(given: Any) -> tuple[Mapping[str, Any], ...]:

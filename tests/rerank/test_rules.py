@@ -91,7 +91,8 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
         "calibration_by": "genres",
     }
     settings_of = RerankSettings.model_validate(by)
-    found = preview_rerank(recommender, settings_of, people, 8)
+    project = recommender.project.model_copy(update={"rerank": settings_of})
+    found = preview_rerank(recommender, project, people, 8)
     assert found.people == len(people)
     assert found.changed > 0.5
     assert found.price.value > 0
@@ -102,7 +103,7 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
     assert found.losses
     assert {p.part for p in found.parts} == {name for name, *_ in rerank_parts(settings_of)}
     assert rerank_costs(recommender, people)[0].part == "exposure cap"
-    ruled = recommender.with_project(recommender.project.model_copy(update={"rerank": settings_of}))
+    ruled = recommender.with_project(project)
     genres, minutes = dataset.items.attributes["genres"], dataset.items.attribute("minutes", NumberAttribute)
     for slate in ruled.recommend(users=people, n=8):
         codes = dataset.items.ids.codes([r.item for r in slate])

@@ -36,6 +36,7 @@ def respond(model: Model, ranked: Ranked) -> list[Slate]:
                     _guard_rails(model, resolved, scored.predictions[slate.chosen]),
                     policy_name(model, resolved),
                     warnings_of(model, resolved, known),
+                    placement=resolved.request.placement or "",
                 )
             )
         found.append(made)
@@ -103,6 +104,8 @@ def policy_name(model: Model, resolved: ResolvedRequest) -> str:
     facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{strengths}"
     if resolved.request.boosts:
         facts += repr(resolved.request.boosts)
+    if resolved.catalogue.pipeline_at(resolved.request.placement) is not resolved.catalogue.pipeline:
+        facts += f"{resolved.request.placement}"  # it has rules of its own
     return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
 
 

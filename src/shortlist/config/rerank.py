@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -134,13 +134,7 @@ class RerankSettings(Settings):
                 "calibration",
                 "calibration needs calibration_by = the attribute whose shares are the user's tastes",
             )
-        names = [rule.name for rule in self.rules]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                raise SettingError(
-                    f"rules.{number}.name",
-                    f"two rules have the name {name!r}; names must differ, since reports state the cost of each rule",
-                )
+        check_rule_names(self.rules, "rules")
         return self
 
 
@@ -165,7 +159,18 @@ def check_attributes(
             )
 
 
-def check_rules(rules: Iterable[Rule], schema: Schema) -> None:
+def check_rule_names(rules: Sequence[Rule], where: str, first: int = 0) -> None:
+    """Raise `SettingError` if two rules have one name. `where` holds the rules from number `first` on."""
+    names = [rule.name for rule in rules]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise SettingError(
+                f"{where}.{number - first}.name",
+                f"two rules have the name {name!r}; names must differ, since reports state the cost of each rule",
+            )
+
+
+def check_rules(rules: Iterable[Rule], schema: Schema, where: str = "rerank.rules") -> None:
     """Raise `SettingError` if a rule names something that does not exist, or an expression is wrong.
 
     Parameters
@@ -174,9 +179,11 @@ def check_rules(rules: Iterable[Rule], schema: Schema) -> None:
         The rules.
     schema
         The attributes of items and users, and the context columns.
+    where
+        The setting that holds the rules.
     """
     for number, rule in enumerate(rules):
-        field = f"rerank.rules.{number}"
+        field = f"{where}.{number}"
         check_written(rule.when, f"{field}.when", schema, f"the rule {rule.name!r}")
         if isinstance(rule.amount, str):
             with _as_setting(f"{field}.amount"):

@@ -71,6 +71,8 @@ class Slate:
     given : dict[str, list[float | None]] or None
         Of a given list that was ranked: name of a given number → that of each item, in the order of `items`. None for a
         slate that the recommender chose.
+    placement : str
+        The placement that the request named; empty for none.
     """
 
     slate_id: str
@@ -83,6 +85,7 @@ class Slate:
     policy: str = ""
     warnings: list[str] = field(default_factory=list)
     given: dict[str, list[float | None]] | None = None
+    placement: str = ""
 
     def __len__(self) -> int:
         return len(self.items)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from shortlist.errors import DataError
+from shortlist.errors import DataError, RequestError
 
 MAX_TEXT = 1_000
 """Characters of a text at most."""
@@ -94,3 +94,17 @@ def check_value(value: Any, longest: int = MAX_TEXT) -> None:
     fault = value_fault(value, longest)
     if fault is not None:
         raise DataError(fault)
+
+
+def check_values(value: Mapping[str, Any] | None, name: str) -> None:
+    """Raise `RequestError` naming the first entry of a mapping whose value cannot be accepted."""
+    for key, entry in (value or {}).items():
+        fault = text_fault(key) if isinstance(key, str) else "a name is a text"
+        fault = fault or value_fault(entry)
+        if fault is not None:
+            raise RequestError(f"{name}.{_short(key)}: {fault}", field=f"{name}.{_short(key)}")
+
+
+def _short(key: Any) -> str:
+    text = str(key)
+    return ascii(text[:40])[1:-1] + ("…" if len(text) > 40 else "")

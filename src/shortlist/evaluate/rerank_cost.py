@@ -20,13 +20,16 @@ from numpy.typing import NDArray
 
 from shortlist.cascade.encode import ResolvedRequest, values_of
 from shortlist.cascade.inspect import candidates
+from shortlist.config.project import Project
 from shortlist.config.rerank import RerankSettings
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.recommender import Recommender
+from shortlist.requests import RecommendRequest
 from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
 
 DRAWS = 500
+STRENGTHS = ("diversity", "freshness", "calibration")
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Part = tuple[str, RerankSettings, RerankStrengths]
@@ -125,24 +128,59 @@ def rerank_costs(
 ) -> list[RerankCost]:
     """Return the cost of every part of a recommender's re-ranking settings, for slates of n items made now."""
     settings = recommender.project.rerank
-    candidates = _RankedCandidates(recommender, users, n)
+    candidates = _RankedCandidates(recommender, users, RecommendRequest(n=n))
     return _costs(candidates, recommender.state.catalogue.pipeline, settings, seed)
 
 
+def rerank_of(project: Project, placement: str) -> RerankSettings:
+    """Return the re-ranking of requests in a placement: the project's, with the placement's strengths and rules.
+
+    It is that of other requests where the project does not have the placement, or `placement` is empty.
+    """
+    placed = project.placements.get(placement)
+    if placed is None:
+        return project.rerank
+    changed = {name: value for name in STRENGTHS if (value := getattr(placed, name)) is not None}
+    return project.rerank.model_copy(update={**changed, "rules": project.rules_at(placement)})
+
+
 def preview_rerank(
-    recommender: Recommender, settings: RerankSettings, users: Sequence[Any], n: int = 10, seed: int = 0
+    recommender: Recommender,
+    project: Project,
+    users: Sequence[Any],
+    n: int | None = None,
+    seed: int = 0,
+    placement: str | None = None,
 ) -> RerankPreview:
-    """Return the effect of other settings; nothing is served with them.
+    """Return the effect of another project's re-ranking; nothing is served with it.
+
+    Parameters
+    ----------
+    recommender
+        What serves now.
+    project
+        The project with the other settings. Their `[rerank]` counts, and what else acts on the order in the placement.
+    users
+        Whose slates are compared.
+    n
+        Items of a slate (default: the placement's, or 10).
+    seed
+        Seed of the intervals.
+    placement
+        A placement of the project: its filters, weights and n hold on both sides, its rules and strengths on the new one.
+        The recommender's own rules and strengths of it, if it has such a placement, hold on the old one.
 
     Raises
     ------
     RequestError
-        If a rule names an attribute that does not exist.
+        If the project has no such placement, or a rule names an attribute that does not exist.
     """
-    candidates = _RankedCandidates(recommender, users, n)
-    present = recommender.state.catalogue.pipeline
+    asked = RecommendRequest(n=n, placement=placement).placed(project.placements)
+    candidates = _RankedCandidates(recommender, users, replace(asked, placement=None))
+    settings, present_settings = (rerank_of(one, placement or "") for one in (project, recommender.project))
+    present = recommender.state.catalogue.pipeline.with_settings(present_settings)
     pipeline = present.with_settings(settings)
-    old, old_utility = candidates.rerank(present, default_strengths(recommender.project.rerank))
+    old, old_utility = candidates.rerank(present, default_strengths(present_settings))
     new, new_utility = candidates.rerank(pipeline, default_strengths(settings))
     titles = recommender.dataset.items.titles
     moved = candidates.counts(new) - candidates.counts(old)
@@ -182,19 +220,19 @@ def _relative_loss(utility: Floats, lower: Floats, seed: int) -> Estimate:
 class _RankedCandidates:
     """The candidates of some users, ranked once, to be re-ranked with several settings."""
 
-    def __init__(self, recommender: Recommender, users: Sequence[Any], n: int) -> None:
-        self.n, self.moment = n, recommender.now()
+    def __init__(self, recommender: Recommender, users: Sequence[Any], asked: RecommendRequest) -> None:
+        self.n, self.moment = asked.size, recommender.now()
         self.items: list[Codes] = []
         self.utility: list[Floats] = []
         self.state, self.requests = recommender.state, list[ResolvedRequest]()
         self.histories: list[Codes] = []
         self.n_items = len(recommender.dataset.items)
-        for batch in candidates(recommender.model, recommender.state, users, now=self.moment):
+        for batch in candidates(recommender.model, recommender.state, users, now=self.moment, like=asked):
             histories = batch.encoded.requests.histories
             for row, resolved in enumerate(batch.requests):
                 part = batch.of(row)
                 low, high = histories.indptr[row : row + 2]
-                utility = resolved.utility.guarded(batch.utility[part], batch.predictions[part], n)
+                utility = resolved.utility.guarded(batch.utility[part], batch.predictions[part], self.n)
                 self.items.append(batch.rows.item[part])
                 self.utility.append(utility)
                 self.requests.append(resolved)

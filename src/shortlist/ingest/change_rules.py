@@ -15,9 +15,9 @@ from shortlist.cascade.state import LiveState
 from shortlist.config.data import AttributeKind
 from shortlist.data.entities import EntityChange
 from shortlist.data.values import MAX_ITEM_TEXT, text_fault, value_fault
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, field_fault
 from shortlist.ingest.rules import RecordRules
-from shortlist.requests import check_id, field_fault
+from shortlist.requests import check_id
 from shortlist.store.records import Operation
 
 BY = "ingest"

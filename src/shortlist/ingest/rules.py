@@ -14,8 +14,7 @@ from typing_extensions import override
 
 from shortlist.cascade.clock import Clock
 from shortlist.cascade.event_body import EventBody, check_form, present_or_past, stored_event
-from shortlist.errors import RequestError
-from shortlist.requests import field_fault
+from shortlist.errors import RequestError, field_fault
 from shortlist.store.intake import RejectedRecord
 from shortlist.store.records import Operation, StoredEvent
 

@@ -58,15 +58,20 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+PlacementName = Annotated[str, Field(max_length=64)]
+
+
 class RecommendBody(Body):
     """A request for a slate: the fields of `RecommendRequest`."""
 
+    placement: PlacementName | None = None
+    """Where the slate is shown: a placement of the project, whose settings hold for every field that is left out."""
     user: Id | None = None
     """User id. An unknown user is treated as new, and the answer reports it."""
     history: list[Id] | None = Field(None, max_length=1000)
     """Item ids, oldest first, instead of a user. Unknown items are ignored and named in the answer."""
-    n: Any = 10
-    """Number of items, 1 to 200."""
+    n: Any = None
+    """Number of items, 1 to 200 (default: the placement's, or 10)."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
     filters: Filters = None
@@ -99,6 +104,8 @@ RECOMMEND_FIELDS = tuple(RecommendBody.model_fields)
 class RankBody(Body):
     """A request to order a given list: every item comes back."""
 
+    placement: PlacementName | None = None
+    """Where the list is shown: a placement of the project, whose weights hold for those that are left out."""
     user: Id | None = None
     """User id. An unknown user is treated as new, and the answer reports it."""
     history: list[Id] | None = Field(None, max_length=1000)
@@ -124,11 +131,13 @@ RANK_FIELDS = tuple(name for name in RankBody.model_fields if name != "items")
 class PageBody(Body):
     """A request for a page of rows."""
 
+    placement: PlacementName | None = None
+    """Where the page is shown: a placement of the project, whose rows and other settings hold."""
     user: Id | None = None
     history: list[Id] | None = Field(None, max_length=1000)
     rows: int = Field(6, ge=1, le=40)
-    n: int = Field(10, ge=1, le=50)
-    """Items in a row at most."""
+    n: int | None = Field(None, ge=1, le=50)
+    """Items in a row at most (default: the placement's, or 10)."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
     filters: Filters = None
