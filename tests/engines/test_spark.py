@@ -110,7 +110,7 @@ def test_the_features_of_a_world_are_the_same(session: Any, name: str) -> None:
     assert_same_features(session, world.project(), world.dataset(), 40)
 
 
-COUNTS = [
+COUNTS: list[dict[str, Any]] = [
     {"name": "taken", "kind": "count", "by": "item", "event": "event", "window": "30d"},
     {"name": "of_user", "kind": "count", "by": "user", "event": "event"},
     {"name": "genre", "kind": "recency", "by": "user*item.{list}", "event": "event"},
