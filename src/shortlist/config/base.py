@@ -66,7 +66,7 @@ class SettingError(ValueError):
 
 
 class Settings(BaseModel):
-    """Base of every settings class: immutable, refuses unknown settings; a field's docstring is its description."""
+    """Base of every settings class: immutable, refuses unknown settings; a field's docstring describes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
