@@ -197,7 +197,7 @@ def shop_window(
             },
             "placements": {"home": Placement(n=5, weights={"seconds": 2.5}, freshness=1.0)},
             "evaluate": recommender.project.evaluate.model_copy(update={"bootstrap": 200, "people": 200}),
-            "rank": recommender.project.rank.model_copy(update={"trees": 20}),
+            "rank": recommender.project.rank.model_copy(update={"trees": 20, "heads": "joint"}),
         }
     )
     other = Recommender.load(recommender.save(folder / "plain")).with_project(project)

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from unittest.mock import patch
 from typer.main import get_command
 
 from shortlist.cli.main import app, main
+from support.forked import ForkedCommand
 from support.sizes import FULL
 
 
@@ -23,8 +25,7 @@ def run(*arguments: object, cwd: Path, ok: bool = True, child: bool = FULL) -> s
 
     `ok` says whether the command has to succeed. A traceback on stderr fails the test either way.
 
-    A child process takes two seconds to start, so the short form of the tests runs the same `main` in this process. `child` asks
-    for a process nevertheless.
+    The short form of the tests runs the same `main` in this process. `child` asks for a process nevertheless.
     """
     words = [str(argument) for argument in arguments]
     code, out, err = in_child(words, cwd) if child else in_process(words, cwd)
@@ -40,16 +41,15 @@ def options_of(command: str) -> set[str]:
 
 
 def in_child(words: list[str], cwd: Path) -> tuple[int, str, str]:
-    """Run `shortlist` as a child process; return its exit status, stdout and stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "shortlist.cli", *words],
-        cwd=cwd,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    return done.returncode, done.stdout, done.stderr
+    """Run `shortlist` as a child process, which in the long form starts a new interpreter; return its exit status, stdout and stderr."""
+    if FULL:
+        command = [sys.executable, "-m", "shortlist.cli", *words]
+        done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True, timeout=900)
+        return done.returncode, done.stdout, done.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "stdout", Path(folder) / "stderr"
+        code = ForkedCommand(words, dict(os.environ), cwd, out, err).wait(900)
+        return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
 
 
 def in_process(
