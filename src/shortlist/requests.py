@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from shortlist.config.rerank import MAX_AMOUNT
+from shortlist.data.cursor import MAY_CHANGE, Cursor
 from shortlist.data.ids import id_fault
 from shortlist.data.values import text_fault, value_fault
 from shortlist.errors import RequestError, suggestion
@@ -64,6 +65,7 @@ class RequestOptions(TypedDict, total=False):
     seed: int | None
     now: int | None
     after: Any
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class RecommendRequest:
     after
         Id of the item that the user is looking at ("up next"). It counts as the latest event of the history and is
         not recommended.
+    cursor
+        `Slate.cursor` of the page before: the next page, without the items of the pages so far.
 
     Raises
     ------
@@ -132,6 +136,7 @@ class RecommendRequest:
     seed: int | None = None
     now: int | None = None
     after: Any = None
+    cursor: str | Cursor | None = None
 
     def __post_init__(self) -> None:
         """Check every field and normalise its type."""
@@ -163,6 +168,8 @@ class RecommendRequest:
                 isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value < 2**63
             ):
                 raise RequestError(f"{name} must be a whole number from {least} to 2^63 - 1", field=name)
+        if self.cursor is not None and not isinstance(self.cursor, Cursor):
+            self._set("cursor", Cursor.read(self.cursor, self.first_page))
 
     def _set(self, name: str, value: Any) -> None:
         """Store a normalised value while the instance is being made."""
@@ -192,7 +199,14 @@ class RecommendRequest:
                 changes[name] = {**default, **(own or {})}
             elif own is None:
                 changes[name] = default
+        if changes and self.cursor is None:  # the next page is requested with the same fields as this one
+            changes["cursor"] = self.first_page
         return replace(self, **changes) if changes else self
+
+    @property
+    def first_page(self) -> Cursor:
+        """The cursor of the first page of this request."""
+        return Cursor.first([getattr(self, name) for name in FIELDS if name not in MAY_CHANGE])
 
     def __repr__(self) -> str:
         given = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
@@ -252,8 +266,9 @@ def requests_for(
     """Make one request a user. `contexts` is one context for all users, or a list with one for each."""
     if isinstance(users, (str, bytes)):
         raise RequestError("users must be a list of user ids, and is one string", field="users")
-    if options.get("history") is not None:
-        raise RequestError("give either users or one history, not both", field="users")
+    for name in ("history", "cursor"):
+        if options.get(name) is not None:
+            raise RequestError(f"give either users or one {name}, not both", field="users")
     each = context_of_each(contexts, len(users))
     if len(each) != len(users):
         raise RequestError(

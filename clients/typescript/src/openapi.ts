@@ -15,7 +15,9 @@ export interface paths {
         put?: never;
         /**
          * Recommend
-         * @description A slate. `?debug=timing` adds what each stage took, in milliseconds, for this request by itself.
+         * @description A slate; with the `cursor` of an answer, the next page, without the items of the pages so far.
+         *
+         *     `?debug=timing` adds what each stage took, in milliseconds, for this request by itself.
          */
         post: operations["recommend_v1_recommend_post"];
         delete?: never;
@@ -920,11 +922,17 @@ export interface components {
             } & {
                 [key: string]: unknown;
             }))[];
-            /** Context */
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -968,6 +976,10 @@ export interface components {
             };
             /** Items */
             items: components["schemas"]["ItemAnswer"][];
+            /** First Position */
+            first_position: number;
+            /** Cursor */
+            cursor: string | null;
             /** Timing */
             timing?: {
                 [key: string]: number;
@@ -994,11 +1006,17 @@ export interface components {
              * @default 10
              */
             n: unknown;
-            /** Context */
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -1016,9 +1034,15 @@ export interface components {
             boosts?: {
                 [key: string]: unknown;
             }[] | null;
-            /** Diversity */
+            /**
+             * Diversity
+             * @description How dissimilar the items are to each other, 0 to 1.
+             */
             diversity?: number | null;
-            /** Freshness */
+            /**
+             * Freshness
+             * @description Boost of new items, 0 to 10.
+             */
             freshness?: number | null;
             /**
              * Calibration
@@ -1052,6 +1076,12 @@ export interface components {
              * @description Up next: the item that the user is looking at, as the latest of the history. It is not recommended.
              */
             after?: number | string | null;
+            /**
+             * Cursor
+             * @description The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
+             *     may differ from the request of the first page.
+             */
+            cursor?: string | null;
         };
         /**
          * RowAnswer
@@ -1172,11 +1202,17 @@ export interface components {
              * @default 10
              */
             n: unknown;
-            /** Context */
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -1194,9 +1230,15 @@ export interface components {
             boosts?: {
                 [key: string]: unknown;
             }[] | null;
-            /** Diversity */
+            /**
+             * Diversity
+             * @description How dissimilar the items are to each other, 0 to 1.
+             */
             diversity?: number | null;
-            /** Freshness */
+            /**
+             * Freshness
+             * @description Boost of new items, 0 to 10.
+             */
             freshness?: number | null;
             /**
              * Calibration
@@ -1230,6 +1272,12 @@ export interface components {
              * @description Up next: the item that the user is looking at, as the latest of the history. It is not recommended.
              */
             after?: number | string | null;
+            /**
+             * Cursor
+             * @description The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
+             *     may differ from the request of the first page.
+             */
+            cursor?: string | null;
             /** Item */
             item: number | string;
         };
@@ -1325,6 +1373,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1438,6 +1495,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -1536,6 +1602,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1650,6 +1725,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -1750,6 +1834,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1924,6 +2017,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2029,6 +2131,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2125,6 +2236,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2239,6 +2359,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2335,6 +2464,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2439,6 +2577,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2551,6 +2698,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2649,6 +2805,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2787,6 +2952,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2934,6 +3108,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3037,6 +3220,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3133,6 +3325,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3245,6 +3446,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3350,6 +3560,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3444,6 +3663,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3556,6 +3784,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3650,6 +3887,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3762,6 +4008,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3860,6 +4115,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3990,6 +4254,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -4091,6 +4364,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -4185,6 +4467,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -37,11 +37,12 @@ def export_log(store: EventStore) -> pa.Table:
     rows: list[tuple[Any, ...]] = []
     given: list[dict[str, float | None]] = []
     for s in store.slates():
-        for position, (item, propensity) in enumerate(zip(s.items, s.propensities, strict=True)):
+        for place, (item, propensity) in enumerate(zip(s.items, s.propensities, strict=True)):
+            position = s.first_position + place
             rows.append(
                 (_id(s.user), str(item), s.time, IMPRESSION, None, s.slate_id, position, propensity, s.policy)
             )
-            given.append({name: numbers[position] for name, numbers in (s.given or {}).items()})
+            given.append({name: numbers[place] for name, numbers in (s.given or {}).items()})
     for e in store.events():
         rows.append((_id(e.user), str(e.item), e.time, e.kind, e.value, e.slate, None, None, None))
         given.append({})
