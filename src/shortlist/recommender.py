@@ -15,6 +15,7 @@ from shortlist.cascade.inspect import similar_items, some_users
 from shortlist.cascade.model import Model
 from shortlist.cascade.page import PageOfRows, make_page
 from shortlist.cascade.rank_list import rank_list
+from shortlist.cascade.rerank_cost import SlatePreview, preview_slates
 from shortlist.cascade.respond import respond
 from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
@@ -22,6 +23,7 @@ from shortlist.cascade.state import LiveState
 from shortlist.cascade.why import why_not
 from shortlist.config.params import ProjectParams
 from shortlist.config.project import Project, as_project
+from shortlist.config.rerank import RerankSettings
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Recommendation, Slate, Slates
@@ -195,6 +197,16 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         """Follow an item through the stages of a request: the stage that kept it off the slate, a sentence, and all steps."""
         [request] = requests_of(user, n, None, options)
         return why_not(self.model, self.state, item, request)
+
+    def preview(
+        self,
+        settings: RerankSettings,
+        users: Sequence[Any],
+        n: int = 10,
+        weights: Mapping[str, float] | None = None,
+    ) -> SlatePreview:
+        """Compare the slates of some users with those that other `[rerank]` settings and weights would give. Nothing is served with them."""
+        return preview_slates(self.model, self.state, settings, users, n, weights)
 
     def now(self) -> int:
         """Return the recommender's clock, milliseconds since 1970; it stands at its end for a log that ended long ago."""

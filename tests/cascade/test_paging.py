@@ -54,7 +54,8 @@ def test_pages_together_are_the_long_slate(recommender: Recommender) -> None:
 def test_no_item_comes_twice(recommender: Recommender, sizes: list[int], seed: int) -> None:
     """Pages of any size, with exploration, diversity and a filter."""
     fields: dict[str, Any] = {"filters": {"minutes": {"min": 60}}, "explore": 2.0, "diversity": 0.5}
-    cursor, shown = None, []
+    cursor: str | None = None
+    shown: list[Any] = []
     for size in sizes:
         slate = recommender.recommend("u00002", size, cursor=cursor, seed=seed, **fields)
         assert slate.first_position == len(shown)
@@ -134,7 +135,8 @@ def test_what_an_arm_changes_does_not_count(recommender: Recommender) -> None:
     assert len(set(items_of(slate, second, third))) == 30
 
 
-def test_a_cursor_is_for_a_day(recommender: Recommender) -> None:
+def test_a_cursor_is_for_a_day(bundle: Path) -> None:
+    recommender = Recommender.load(bundle)  # its windows move with the moments of the requests
     now = recommender.now()
     slate = recommender.recommend("u00007", now=now)
     assert recommender.recommend("u00007", now=now + MAX_AGE, cursor=slate.cursor).first_position == 10
