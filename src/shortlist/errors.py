@@ -42,6 +42,14 @@ class RequestError(ShortlistError):
     """A request for recommendations is malformed."""
 
 
+class CursorError(RequestError):
+    """The cursor of a page cannot be used. `conflict`: it is one, but of another request, or too old."""
+
+    def __init__(self, message: str, conflict: bool = False) -> None:
+        super().__init__(message, field="cursor")
+        self.conflict = conflict
+
+
 class BundleError(ShortlistError):
     """A bundle on disk is missing, damaged, or of another version."""
 

@@ -15,6 +15,7 @@ from shortlist.cascade.inspect import similar_items, some_users
 from shortlist.cascade.model import Model
 from shortlist.cascade.page import PageOfRows, make_page
 from shortlist.cascade.rank_list import rank_list
+from shortlist.cascade.rerank_cost import SlatePreview, preview_slates
 from shortlist.cascade.respond import respond
 from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
@@ -202,6 +203,19 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         """Follow an item through the stages of a request: the stage that kept it off the slate, a sentence, and all steps."""
         [request] = requests_of(user, n, None, options)
         return why_not(self.model, self.state, item, request)
+
+    def preview(
+        self,
+        project: Project,
+        users: Sequence[Any],
+        n: int | None = None,
+        placement: str | None = None,
+    ) -> SlatePreview:
+        """Compare the slates of some users with those that another project's `[rerank]`, weights and placement would give.
+
+        Nothing is served with them. `n` is the number of items (default: the placement's, or 10).
+        """
+        return preview_slates(self.model, self.state, project, users, n, placement)
 
     def now(self) -> int:
         """Return the recommender's clock, milliseconds since 1970; it stands at its end for a log that ended long ago."""

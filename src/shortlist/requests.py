@@ -15,16 +15,14 @@ from typing import Any, TypedDict
 
 from shortlist.config.placements import Placement
 from shortlist.config.request_defaults import MAX_N
-from shortlist.config.rerank import MAX_AMOUNT
+from shortlist.data.cursor import MAY_CHANGE, Cursor
 from shortlist.data.ids import id_fault
-from shortlist.data.values import check_values, text_fault
+from shortlist.data.values import check_values
 from shortlist.errors import RequestError, suggestion
-from shortlist.expressions import MAX_LENGTH
+from shortlist.rerank.boosts import check_expression, read_boosts
 
 DEFAULT_N = 10
 """Items of a slate where neither the request nor its placement says."""
-MAX_BOOSTS = 16
-"""Most boosts of one request."""
 MAX_HISTORY = 1_000
 """The longest history that can be given with a request."""
 NUMBERS = {"diversity": 1.0, "freshness": 10.0, "calibration": 1.0, "explore": 5.0}
@@ -68,6 +66,7 @@ class RequestOptions(TypedDict, total=False):
     seed: int | None
     now: int | None
     after: Any
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +107,8 @@ class RecommendRequest:
     after
         Id of the item that the user is looking at ("up next"). It counts as the latest event of the history and is
         not recommended.
+    cursor
+        `Slate.cursor` of the page before: the next page, without the items of the pages so far.
     placement
         Name of a placement of the project, whose settings fill the fields that are None.
 
@@ -138,6 +139,7 @@ class RecommendRequest:
     seed: int | None = None
     now: int | None = None
     after: Any = None
+    cursor: str | Cursor | None = None
     placement: str | None = None
 
     def __post_init__(self) -> None:
@@ -152,16 +154,9 @@ class RecommendRequest:
         check_id(self.user, "user")
         check_id(self.after, "after")
         if self.boosts is not None:
-            self._set("boosts", _boosts(self.boosts))
+            self._set("boosts", read_boosts(self.boosts))
         for name in ("context", "weights", "filters", "at_least"):
-            value = getattr(self, name)
-            if name == "filters" and isinstance(value, str):
-                _check_expression(value, name)
-                continue
-            if value is not None and not isinstance(value, Mapping):
-                kinds = "an expression or a mapping" if name == "filters" else "a mapping"
-                raise RequestError(f"{name} must be {kinds} (a JSON object) and is {value!r}", field=name)
-            check_values(value, name)
+            _check_mapping(getattr(self, name), name)
         for name, most in NUMBERS.items():
             value = getattr(self, name)
             if value is not None:
@@ -174,6 +169,8 @@ class RecommendRequest:
                 or not low <= int(value) < 2**63
             ):
                 raise RequestError(f"{name} must be a whole number from {least} to 2^63 - 1", field=name)
+        if self.cursor is not None and not isinstance(self.cursor, Cursor):
+            self._set("cursor", Cursor.read(self.cursor, self.first_page))
 
     def _set(self, name: str, value: Any) -> None:
         """Store a normalised value while the instance is being made."""
@@ -204,7 +201,14 @@ class RecommendRequest:
                     changes[name] = {**default, **(own or {})}
             elif own is None:
                 changes[name] = default
+        if changes and self.cursor is None:  # the next page is requested with the same fields as this one
+            changes["cursor"] = self.first_page
         return replace(self, **changes) if changes else self
+
+    @property
+    def first_page(self) -> Cursor:
+        """The cursor of the first page of this request: of its fields as the client sends them, before an arm or a placement fills some."""
+        return Cursor.first([getattr(self, name) for name in FIELDS if name not in MAY_CHANGE])
 
     def placed(self, placements: Mapping[str, Placement]) -> RecommendRequest:
         """Return the request with the settings of its placement. Raises `RequestError` where the project has no such one."""
@@ -282,8 +286,9 @@ def requests_for(
     """Make one request a user. `contexts` is one context for all users, or a list with one for each."""
     if isinstance(users, (str, bytes)):
         raise RequestError("users must be a list of user ids, and is one string", field="users")
-    if options.get("history") is not None:
-        raise RequestError("give either users or one history, not both", field="users")
+    for name in ("history", "cursor"):
+        if options.get(name) is not None:
+            raise RequestError(f"give either users or one {name}, not both", field="users")
     each = context_of_each(contexts, len(users))
     if len(each) != len(users):
         raise RequestError(
@@ -337,48 +342,15 @@ def check_id(value: Any, name: str, where: str = "") -> None:
         raise RequestError(f"{where or name}: {fault}", field=name)
 
 
-def _boosts(given: Any) -> tuple[Mapping[str, Any], ...]:
-    """Boosts as they are stored. Raises `RequestError` naming the field."""
-    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence) or len(given) > MAX_BOOSTS:
-        raise RequestError(
-            f'boosts must be a list of at most {MAX_BOOSTS}, for example [{{"when": "price < 20", "amount": 0.5}}]',
-            field="boosts",
-        )
-    for number, boost in enumerate(given):
-        where = f"boosts.{number}"
-        if not isinstance(boost, Mapping) or set(boost) != {"when", "amount"}:
-            raise RequestError(
-                f'{where} must have when and amount, as in {{"when": "price < 20", "amount": 0.5}}',
-                field=where,
-            )
-        when, amount = boost["when"], boost["amount"]
-        if isinstance(when, str):
-            _check_expression(when, f"{where}.when")
-        elif isinstance(when, Mapping) and when:
-            check_values(when, f"{where}.when")
-        else:
-            raise RequestError(
-                f"{where}.when must be a condition, written like filters", field=f"{where}.when"
-            )
-        if isinstance(amount, str):
-            _check_expression(amount, f"{where}.amount")
-        elif (
-            isinstance(amount, bool)
-            or not isinstance(amount, numbers.Real)
-            or not 0 < abs(float(amount)) <= MAX_AMOUNT  # NaN is refused, too
-        ):
-            raise RequestError(
-                f"{where}.amount must be a number from -{MAX_AMOUNT:g} to {MAX_AMOUNT:g} but 0, or an expression, and is {amount!r}",
-                field=f"{where}.amount",
-            )
-    return tuple(dict(boost) for boost in given)
-
-
-def _check_expression(text: str, where: str) -> None:
-    """Raise `RequestError` for an expression that is too long or cannot be stored; `resolve` parses it."""
-    fault = text_fault(text, MAX_LENGTH)
-    if fault is not None:
-        raise RequestError(f"{where}: {fault}", field=where)
+def _check_mapping(value: Any, name: str) -> None:
+    """Raise `RequestError` naming the field where a value is no mapping; filters can be an expression."""
+    if name == "filters" and isinstance(value, str):
+        check_expression(value, name)
+    elif value is not None and not isinstance(value, Mapping):
+        kinds = "an expression or a mapping" if name == "filters" else "a mapping"
+        raise RequestError(f"{name} must be {kinds} (a JSON object) and is {value!r}", field=name)
+    else:
+        check_values(value, name)
 
 
 def _strength(value: Any, name: str, most: float) -> float:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from shortlist.cascade.rerank_cost import rerank_of
+from shortlist.config.changes import changed_project
 from shortlist.data.attributes import NumberAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.slates import Slate
 from shortlist.errors import RequestError
-from shortlist.evaluate.rerank_cost import preview_rerank, rerank_of
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
 from support.placements import with_placements
@@ -129,10 +130,14 @@ def test_a_preview_of_a_placement(placed: Recommender, recommender: Recommender)
     assert [rule.name for rule in rerank_of(placed.project, "short").rules] == ["comedy first"]
     assert rerank_of(placed.project, "home").diversity == 0.4
     assert rerank_of(placed.project, "") == placed.project.rerank
-    found = preview_rerank(recommender, placed.project, people, 5, placement="short")
+    found = recommender.preview(placed.project, people, 5, placement="short")
     assert [part.part for part in found.parts if part.part.startswith("rule")] == ["rule: comedy first"]
     assert found.changed > 0
     # a placement that serves already is compared with itself
-    assert preview_rerank(placed, placed.project, people, 5, placement="short").changed == 0
+    assert placed.preview(placed.project, people, 5, placement="short").changed == 0
+    # weights of the project count; those that the placement names stay
+    other = changed_project(placed.project, None, {"seconds": 9.0})
+    assert placed.preview(other, people, placement="home").changed == 0
+    assert placed.preview(other, people, placement="short").objectives["seconds"].value > 0
     with pytest.raises(RequestError, match="no placement"):
-        preview_rerank(placed, placed.project, people, placement="shrt")
+        placed.preview(placed.project, people, placement="shrt")

@@ -57,6 +57,7 @@ KNOWN: dict[str, Any] = {
     "title": ["A title", None],
     "event_id": ["e1", "e2", None],
     "slate_id": ["s1", None],
+    "cursor": [None],
 }
 BODIES: dict[str, tuple[str, type[BaseModel]]] = {
     "/v1/recommend": ("POST", RecommendBody),

@@ -15,7 +15,9 @@ export interface paths {
         put?: never;
         /**
          * Recommend
-         * @description A slate. `?debug=timing` adds what each stage took, in milliseconds, for this request by itself.
+         * @description A slate; with the `cursor` of an answer, the next page, without the items of the pages so far.
+         *
+         *     `?debug=timing` adds what each stage took, in milliseconds, for this request by itself.
          */
         post: operations["recommend_v1_recommend_post"];
         delete?: never;
@@ -929,11 +931,17 @@ export interface components {
             } & {
                 [key: string]: unknown;
             }))[];
-            /** Context */
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -977,6 +985,10 @@ export interface components {
             };
             /** Items */
             items: components["schemas"]["ItemAnswer"][];
+            /** First Position */
+            first_position: number;
+            /** Cursor */
+            cursor: string | null;
             /** Timing */
             timing?: {
                 [key: string]: number;
@@ -1007,11 +1019,17 @@ export interface components {
              * @description Number of items, 1 to 200 (default: the placement's, or 10).
              */
             n?: unknown;
-            /** Context */
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -1029,9 +1047,15 @@ export interface components {
             boosts?: {
                 [key: string]: unknown;
             }[] | null;
-            /** Diversity */
+            /**
+             * Diversity
+             * @description How dissimilar the items are to each other, 0 to 1.
+             */
             diversity?: number | null;
-            /** Freshness */
+            /**
+             * Freshness
+             * @description Boost of new items, 0 to 10.
+             */
             freshness?: number | null;
             /**
              * Calibration
@@ -1065,6 +1089,12 @@ export interface components {
              * @description Up next: the item that the user is looking at, as the latest of the history. It is not recommended.
              */
             after?: number | string | null;
+            /**
+             * Cursor
+             * @description The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
+             *     may differ from the request of the first page.
+             */
+            cursor?: string | null;
         };
         /**
          * RowAnswer
@@ -1189,11 +1219,17 @@ export interface components {
              * @description Number of items, 1 to 200 (default: the placement's, or 10).
              */
             n?: unknown;
-            /** Context */
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -1211,9 +1247,15 @@ export interface components {
             boosts?: {
                 [key: string]: unknown;
             }[] | null;
-            /** Diversity */
+            /**
+             * Diversity
+             * @description How dissimilar the items are to each other, 0 to 1.
+             */
             diversity?: number | null;
-            /** Freshness */
+            /**
+             * Freshness
+             * @description Boost of new items, 0 to 10.
+             */
             freshness?: number | null;
             /**
              * Calibration
@@ -1247,6 +1289,12 @@ export interface components {
              * @description Up next: the item that the user is looking at, as the latest of the history. It is not recommended.
              */
             after?: number | string | null;
+            /**
+             * Cursor
+             * @description The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
+             *     may differ from the request of the first page.
+             */
+            cursor?: string | null;
             /** Item */
             item: number | string;
         };
@@ -1342,6 +1390,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1455,6 +1512,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -1553,6 +1619,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1667,6 +1742,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -1767,6 +1851,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1941,6 +2034,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2046,6 +2148,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2142,6 +2253,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2256,6 +2376,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2352,6 +2481,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2456,6 +2594,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2568,6 +2715,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2666,6 +2822,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2804,6 +2969,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2951,6 +3125,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3054,6 +3237,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3150,6 +3342,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3262,6 +3463,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3367,6 +3577,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3461,6 +3680,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3573,6 +3801,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3667,6 +3904,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3779,6 +4025,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3877,6 +4132,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4007,6 +4271,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -4108,6 +4381,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -4202,6 +4484,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -21,6 +21,7 @@ from shortlist.cascade.state import LiveState
 from shortlist.cascade.values import ValueReader
 from shortlist.config.rerank import RerankSettings
 from shortlist.data.attributes import Attribute
+from shortlist.data.cursor import Cursor
 from shortlist.data.histories import Histories
 from shortlist.data.seen import hidden_once_seen
 from shortlist.errors import RequestError
@@ -33,6 +34,8 @@ from shortlist.rerank.rules import boost_rules
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Requests
 
+NOTHING_SHOWN = np.empty(0, np.int32)
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
@@ -42,6 +45,7 @@ class ResolvedRequest:
     request gave a history; `unknown_items` are its items that the catalogue does not have. `after` is an item code or
     −1, `moment` milliseconds. `allowed` is what may be shown of the `catalogue`, bool (items,), None for everything.
     `warnings` say what of the filters and the history was not found. `values` is what expressions read of the request.
+    `shown` int32 (items,) are the items of earlier pages.
     """
 
     request: RecommendRequest
@@ -57,6 +61,7 @@ class ResolvedRequest:
     allowed: NDArray[np.bool_] | None
     warnings: tuple[str, ...] = ()
     values: RequestValues = field(default_factory=dict)
+    shown: NDArray[np.int32] = field(default_factory=lambda: NOTHING_SHOWN)
 
     @property
     def pipeline(self) -> RerankPipeline:
@@ -66,8 +71,8 @@ class ResolvedRequest:
 
     @property
     def candidates(self) -> int:
-        """Number of candidates: the project's setting, or `n` where more items are requested."""
-        return max(self.catalogue.project.retrieve.candidates, self.request.size)
+        """Number of candidates: the project's setting, or the items of all pages so far where they are more."""
+        return max(self.catalogue.project.retrieve.candidates, self.request.size + len(self.shown))
 
     @property
     def batch_key(self) -> tuple[int, int, int, int]:
@@ -148,7 +153,16 @@ class Resolver:
             allowed,
             (*doubts, *known_items_warning("history", unknown, ids)),
             values,
+            self._shown(request, moment),
         )
+
+    def _shown(self, request: RecommendRequest, moment: int) -> NDArray[np.int32]:
+        """The items of earlier pages; one that the catalogue no longer has cannot come back. Raises `CursorError`."""
+        if not isinstance(request.cursor, Cursor) or not request.cursor.items:
+            return NOTHING_SHOWN
+        request.cursor.check_age(moment)
+        codes = self.catalogue.items.ids.codes(request.cursor.items)
+        return np.unique(codes[codes >= 0])
 
     def _values(
         self, request: RecommendRequest, reader: ValueReader, moment: int, after: int

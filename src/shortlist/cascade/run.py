@@ -176,6 +176,8 @@ class Cascade:
             rows = _candidates(model, state, encoded, batch[0], required)
             if only_required:
                 rows = _only(rows, required or [])
+            elif any(len(one.shown) for one in batch):
+                rows = _without_shown(rows, batch)
             lap("retrieve")
             return score_rows(model, state, batch, encoded, rows, lap)
 
@@ -243,6 +245,13 @@ def _only(rows: FeatureRows, required: Sequence[NDArray[np.integer]]) -> Feature
     bounds = rows.bounds.tolist()
     kept = [np.isin(rows.item[bounds[at] : bounds[at + 1]], items) for at, items in enumerate(required)]
     return rows.some(np.concatenate(kept))
+
+
+def _without_shown(rows: FeatureRows, batch: Sequence[ResolvedRequest]) -> FeatureRows:
+    """The candidates without those of earlier pages. Ranks in the sources stay, so predictions are those of the first page."""
+    bounds = rows.bounds.tolist()
+    gone = [np.isin(rows.item[bounds[at] : bounds[at + 1]], one.shown) for at, one in enumerate(batch)]
+    return rows.some(~np.concatenate(gone))
 
 
 def _forced(

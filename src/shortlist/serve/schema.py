@@ -73,13 +73,17 @@ class RecommendBody(Body):
     n: Any = None
     """Number of items, 1 to 200 (default: the placement's, or 10)."""
     context: dict[str, Any] | None = None
+    """The moment of the request: context column → value, such as the device; for a visitor also user attributes."""
     weights: dict[str, Any] | None = None
+    """Objective → weight in the utility (default: the project's)."""
     filters: Filters = None
     """What an item must fulfil: an expression, as "price < 20 and brand = viewed.brand", or attribute → any, none, min or max."""
     boosts: list[dict[str, Any]] | None = None
     """Conditions that change the utility of items: when (written like filters) and amount (-100 to 100, or an expression)."""
     diversity: float | None = None
+    """How dissimilar the items are to each other, 0 to 1."""
     freshness: float | None = None
+    """Boost of new items, 0 to 10."""
     calibration: float | None = None
     """How strongly the slate keeps to the shares of genres in the user's history, 0 to 1."""
     combine: str | None = None
@@ -92,6 +96,9 @@ class RecommendBody(Body):
     """Seed of exploration, so that a slate can be reproduced."""
     after: Id | None = None
     """Up next: the item that the user is looking at, as the latest of the history. It is not recommended."""
+    cursor: str | None = None
+    """The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
+    may differ from the request of the first page."""
 
     def to_request(self) -> RecommendRequest:
         """The body as a request. Raises `RequestError`."""
@@ -114,7 +121,9 @@ class RankBody(Body):
     """1 to 2,000 distinct items: ids, or objects with `item` (the id), given numbers of `data.given`, and for items that the catalogue
     does not have, `title` and attributes."""
     context: dict[str, Any] | None = None
+    """The moment of the request: context column → value, such as the device; for a visitor also user attributes."""
     weights: dict[str, Any] | None = None
+    """Objective → weight in the utility (default: the project's)."""
     combine: str | None = None
     """How objectives become one number: sum or product."""
     after: Id | None = None
@@ -173,6 +182,10 @@ class RecommendAnswer(BaseModel):
     experiments: dict[str, str]
     """Experiment → arm of this user."""
     items: list[ItemAnswer]
+    first_position: int
+    """Position of the first item over all pages of the request, from 0."""
+    cursor: str | None
+    """Send it with the same request for the next page; null where no page can follow."""
     timing: dict[str, float] | None = None
     """With `?debug=timing`: stage → milliseconds."""
 

@@ -34,20 +34,25 @@ class ServedSlate:
     arms: dict[str, str]
     times: StageTimes
 
-    def content(self, timing: float | None = None, guard_rails: bool = True) -> dict[str, Any]:
-        """Return the answer as JSON has it. timing: when the request began (`time.perf_counter`), to add what each stage took."""
+    def content(self, timing: float | None = None) -> dict[str, Any]:
+        """Return the answer as JSON has it; a given list has no guard-rails and pages. timing: when the request began (`time.perf_counter`), to add what each stage took."""
         slate = self.slate
         content: dict[str, Any] = {
             "slate_id": slate.slate_id,
             "model_version": slate.model_version,
             "user_known": slate.user_known,
             "unknown_items": slate.unknown_items,
-            **({"guard_rails": slate.guard_rails} if guard_rails else {}),
             "policy": slate.policy,
             "warnings": slate.warnings,
             "experiments": self.arms,
             "items": slate.items,
         }
+        if slate.given is None:
+            content |= {
+                "guard_rails": slate.guard_rails,
+                "first_position": slate.first_position,
+                "cursor": slate.cursor,
+            }
         if timing is not None:
             stages = {stage: round(seconds * 1000, 3) for stage, seconds in self.times.items()}
             content["timing"] = {**stages, "total": round((time.perf_counter() - timing) * 1000, 3)}
@@ -162,6 +167,7 @@ class SlateService:
                 teams,
                 dict(one.request.context or {}),
                 slate.given,
+                slate.first_position,
                 slate.placement,
             )
         )

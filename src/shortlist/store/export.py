@@ -38,10 +38,11 @@ def export_log(store: EventStore) -> pa.Table:
     rows: list[tuple[Any, ...]] = []
     given: list[dict[str, float | None]] = []
     for s in store.slates():
-        for position, (item, propensity) in enumerate(zip(s.items, s.propensities, strict=True)):
+        for place, (item, propensity) in enumerate(zip(s.items, s.propensities, strict=True)):
+            position = s.first_position + place
             about = s.slate_id, position, propensity, s.policy, s.placement or None
             rows.append((_id(s.user), str(item), s.time, IMPRESSION, None, *about))
-            given.append({name: numbers[position] for name, numbers in (s.given or {}).items()})
+            given.append({name: numbers[place] for name, numbers in (s.given or {}).items()})
     for e in store.events():
         rows.append((_id(e.user), str(e.item), e.time, e.kind, e.value, e.slate, None, None, None, None))
         given.append({})

@@ -95,6 +95,8 @@ class RecommendRequest(TypedDict, total=False):
     explore: float | None
     seed: int | None
     after: Id | None
+    cursor: str | None
+    """`Slate.cursor` of the page before: the next page, without the items of the pages so far."""
 
 
 class TrackOptions(TypedDict, total=False):

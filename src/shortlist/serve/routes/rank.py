@@ -28,4 +28,4 @@ def add(app: FastAPI, service: Service) -> None:
             raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
         served = service.slates.rank(body.to_request(), body.items)
         request.scope["stage_times"], request.scope["placement"] = served.times, served.slate.placement
-        return Json(served.content(started if debug else None, guard_rails=False))
+        return Json(served.content(started if debug else None))

@@ -26,7 +26,10 @@ def add(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/recommend", response_model=RecommendAnswer, responses=ERRORS, tags=["recommend"])
     async def recommend(body: RecommendBody, request: Request, debug: str | None = None) -> Response:
-        """A slate. `?debug=timing` adds what each stage took, in milliseconds, for this request by itself."""
+        """A slate; with the `cursor` of an answer, the next page, without the items of the pages so far.
+
+        `?debug=timing` adds what each stage took, in milliseconds, for this request by itself.
+        """
         return Json(await recommendation(service, body, request.scope, debug))
 
     @app.get(

@@ -1,4 +1,4 @@
-"""The cost of re-ranking in predicted utility, and a preview of other settings.
+"""The cost of re-ranking in predicted utility, and a preview of other settings and weights.
 
 A slate that is diverse, fair or pinned has a lower predicted utility than the best slate by utility alone. Each part of
 the settings is removed by itself, everything else stays, and slates are made with and without it for the same people:
@@ -12,6 +12,7 @@ This is the prediction for one slate. It does not contain long-term effects, for
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 
 from shortlist.cascade.encode import ResolvedRequest, values_of
 from shortlist.cascade.inspect import candidates
+from shortlist.cascade.model import Model
+from shortlist.cascade.state import LiveState
 from shortlist.config.project import Project
 from shortlist.config.rerank import RerankSettings
 from shortlist.metrics.significance import Estimate, bootstrap
-from shortlist.recommender import Recommender
+from shortlist.rank.utility import resolve_weights
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
@@ -31,6 +34,7 @@ from shortlist.rerank.strengths import RerankStrengths
 DRAWS = 500
 STRENGTHS = ("diversity", "freshness", "calibration")
 Codes = NDArray[np.int32]
+Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Part = tuple[str, RerankSettings, RerankStrengths]
 """A part of the settings: its name, and the settings and strengths without it."""
@@ -60,8 +64,8 @@ class RerankCost:
 
 
 @dataclass
-class RerankPreview:
-    """The effect of other re-ranking settings on the slates of the same people.
+class SlatePreview:
+    """The effect of other re-ranking settings and weights on the slates of the same people.
 
     Attributes
     ----------
@@ -70,7 +74,9 @@ class RerankPreview:
     changed : float
         The share of slates with other items.
     price : Estimate
-        The cost of the new settings compared with the present ones.
+        The cost of the new settings compared with the present ones, as a share of the utility by the present weights.
+    objectives : dict of str to Estimate
+        Objective → change of its mean prediction on a slate, as a share of the present mean. 0.02: 2 % more.
     gains, losses : list of (str, int)
         Titles of items on more or fewer slates, and by how many.
     parts : list of RerankCost
@@ -80,12 +86,13 @@ class RerankPreview:
     people: int
     changed: float
     price: Estimate
+    objectives: dict[str, Estimate]
     gains: list[tuple[str, int]]
     losses: list[tuple[str, int]]
     parts: list[RerankCost] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        return f"RerankPreview({self.people} people, {self.changed:.0%} of the slates change)"
+        return f"SlatePreview({self.people} people, {self.changed:.0%} of the slates change)"
 
     def to_json(self) -> dict[str, Any]:
         """Return the preview as JSON values."""
@@ -93,6 +100,7 @@ class RerankPreview:
             "people": self.people,
             "changed": self.changed,
             "price": self.price.to_json(),
+            "objectives": {name: change.to_json() for name, change in self.objectives.items()},
             "gains": [{"title": title, "slates": n} for title, n in self.gains],
             "losses": [{"title": title, "slates": n} for title, n in self.losses],
             "parts": [part.to_json() for part in self.parts],
@@ -124,12 +132,11 @@ def rerank_parts(settings: RerankSettings) -> list[Part]:
 
 
 def rerank_costs(
-    recommender: Recommender, users: Sequence[Any], n: int = 10, seed: int = 0
+    model: Model, state: LiveState, users: Sequence[Any], n: int = 10, seed: int = 0
 ) -> list[RerankCost]:
-    """Return the cost of every part of a recommender's re-ranking settings, for slates of n items made now."""
-    settings = recommender.project.rerank
-    candidates = _RankedCandidates(recommender, users, RecommendRequest(n=n))
-    return _costs(candidates, recommender.state.catalogue.pipeline, settings, seed)
+    """Return the cost of every part of the present re-ranking settings, for slates of n items made now."""
+    candidates = _RankedCandidates(model, state, users, RecommendRequest(n=n))
+    return _costs(candidates, state.catalogue.pipeline, model.project.rerank, seed)
 
 
 def rerank_of(project: Project, placement: str) -> RerankSettings:
@@ -144,28 +151,27 @@ def rerank_of(project: Project, placement: str) -> RerankSettings:
     return project.rerank.model_copy(update={**changed, "rules": project.rules_at(placement)})
 
 
-def preview_rerank(
-    recommender: Recommender,
+def preview_slates(
+    model: Model,
+    state: LiveState,
     project: Project,
     users: Sequence[Any],
     n: int | None = None,
-    seed: int = 0,
     placement: str | None = None,
-) -> RerankPreview:
-    """Return the effect of another project's re-ranking; nothing is served with it.
+) -> SlatePreview:
+    """Return the effect of another project's re-ranking and weights; nothing is served with them.
 
     Parameters
     ----------
-    recommender
-        What serves now.
+    model, state
+        The recommender whose slates are compared.
     project
-        The project with the other settings. Their `[rerank]` counts, and what else acts on the order in the placement.
+        The project with the other settings. Its `[rerank]` and the weights of its objectives count, and what else acts on the order
+        in the placement.
     users
-        Whose slates are compared.
+        Ids of the users whose slates are compared.
     n
-        Items of a slate (default: the placement's, or 10).
-    seed
-        Seed of the intervals.
+        Number of items in a slate (default: the placement's, or 10).
     placement
         A placement of the project: its filters, weights and n hold on both sides, its rules and strengths on the new one.
         The recommender's own rules and strengths of it, if it has such a placement, hold on the old one.
@@ -176,81 +182,118 @@ def preview_rerank(
         If the project has no such placement, or a rule names an attribute that does not exist.
     """
     asked = RecommendRequest(n=n, placement=placement).placed(project.placements)
-    candidates = _RankedCandidates(recommender, users, replace(asked, placement=None))
-    settings, present_settings = (rerank_of(one, placement or "") for one in (project, recommender.project))
-    present = recommender.state.catalogue.pipeline.with_settings(present_settings)
+    candidates = _RankedCandidates(model, state, users, replace(asked, placement=None, cursor=None))
+    settings, present_settings = (rerank_of(one, placement or "") for one in (project, model.project))
+    present = state.catalogue.pipeline.with_settings(present_settings)
     pipeline = present.with_settings(settings)
-    old, old_utility = candidates.rerank(present, default_strengths(present_settings))
-    new, new_utility = candidates.rerank(pipeline, default_strengths(settings))
-    titles = recommender.dataset.items.titles
+    old = candidates.rerank(present, default_strengths(present_settings))
+    other = candidates.weighed(project)
+    new = other.rerank(pipeline, default_strengths(settings))
+    titles = state.catalogue.items.titles
     moved = candidates.counts(new) - candidates.counts(old)
     order = np.argsort(-moved, kind="stable")
     changed = [set(a.tolist()) != set(b.tolist()) for a, b in zip(old, new, strict=True)]
-    return RerankPreview(
+    before, after = candidates.predicted(old), candidates.predicted(new)
+    return SlatePreview(
         len(users),
-        float(np.mean(changed)) if changed else 0.0,
-        _relative_loss(old_utility, new_utility, seed),
+        _share(changed),
+        _relative_loss(candidates.utility_of(old), candidates.utility_of(new)),
+        {
+            name: _relative_loss(after[:, at], before[:, at], scale=before[:, at])
+            for at, name in enumerate(model.objectives)
+        },
         gains=[(titles[i], int(moved[i])) for i in order[:10].tolist() if moved[i] > 0],
         losses=[(titles[i], int(moved[i])) for i in order[::-1][:10].tolist() if moved[i] < 0],
-        parts=_costs(candidates, pipeline, settings, seed),
+        parts=_costs(other, pipeline, settings),
     )
 
 
 def _costs(
-    candidates: _RankedCandidates, pipeline: RerankPipeline, settings: RerankSettings, seed: int
+    candidates: _RankedCandidates, pipeline: RerankPipeline, settings: RerankSettings, seed: int = 0
 ) -> list[RerankCost]:
-    slates, utility = candidates.rerank(pipeline, default_strengths(settings))
+    slates = candidates.rerank(pipeline, default_strengths(settings))
     costs = []
     for name, settings_without, strengths in rerank_parts(settings):
-        other, other_utility = candidates.rerank(pipeline.with_settings(settings_without), strengths)
+        other = candidates.rerank(pipeline.with_settings(settings_without), strengths)
         changed = [a.tolist() != b.tolist() for a, b in zip(slates, other, strict=True)]
-        price = _relative_loss(other_utility, utility, seed)
-        costs.append(RerankCost(name, price, float(np.mean(changed)) if changed else 0.0))
+        price = _relative_loss(candidates.utility_of(other), candidates.utility_of(slates), seed)
+        costs.append(RerankCost(name, price, _share(changed)))
     return costs
 
 
-def _relative_loss(utility: Floats, lower: Floats, seed: int) -> Estimate:
-    """The mean loss as a share of the mean utility, with an interval over people."""
-    if not len(utility):
+def _share(changed: Sequence[bool]) -> float:
+    return float(np.mean(changed)) if changed else 0.0
+
+
+def _relative_loss(value: Floats, lower: Floats, seed: int = 0, scale: Floats | None = None) -> Estimate:
+    """The mean loss as a share of the mean of `scale` (default: `value`), with an interval over people."""
+    if not len(value):
         return Estimate(0.0, 0.0, 0.0)
-    scale = float(np.mean(np.abs(utility))) or 1.0
-    return bootstrap((utility - lower) / scale, DRAWS, seed)
+    unit = float(np.mean(np.abs(value if scale is None else scale))) or 1.0
+    return bootstrap((value - lower) / unit, DRAWS, seed)
 
 
 class _RankedCandidates:
-    """The candidates of some users, ranked once, to be re-ranked with several settings."""
+    """The candidates of some users, ranked once, to be re-ranked with several settings.
 
-    def __init__(self, recommender: Recommender, users: Sequence[Any], asked: RecommendRequest) -> None:
-        self.n, self.moment = asked.size, recommender.now()
+    Slates are rows of each user's candidates, int64.
+    """
+
+    def __init__(self, model: Model, state: LiveState, users: Sequence[Any], asked: RecommendRequest) -> None:
+        self.n, self.moment, self.model, self.asked = asked.size, state.now(), model, asked
         self.items: list[Codes] = []
+        self.predictions: list[NDArray[np.float32]] = []
         self.utility: list[Floats] = []
-        self.state, self.requests = recommender.state, list[ResolvedRequest]()
+        self.state, self.requests = state, list[ResolvedRequest]()
         self.histories: list[Codes] = []
-        self.n_items = len(recommender.dataset.items)
-        for batch in candidates(recommender.model, recommender.state, users, now=self.moment, like=asked):
+        for batch in candidates(model, state, users, now=self.moment, like=asked):
             histories = batch.encoded.requests.histories
             for row, resolved in enumerate(batch.requests):
                 part = batch.of(row)
                 low, high = histories.indptr[row : row + 2]
                 utility = resolved.utility.guarded(batch.utility[part], batch.predictions[part], self.n)
                 self.items.append(batch.rows.item[part])
+                self.predictions.append(batch.predictions[part])
                 self.utility.append(utility)
                 self.requests.append(resolved)
                 self.histories.append(histories.item[low:high])
 
-    def rerank(self, pipeline: RerankPipeline, strengths: RerankStrengths) -> tuple[list[Codes], Floats]:
-        """Return the slate of each user as item codes, and its utility, float64 (users,)."""
-        slates, total = [], np.zeros(len(self.items))
+    def weighed(self, project: Project) -> _RankedCandidates:
+        """Return the candidates with the utility that the weights of a project give them."""
+        present = {name: objective.weight for name, objective in self.model.project.objectives.items()}
+        weights = {name: one.weight for name, one in project.objectives.items() if name in present}
+        if weights == present or not self.requests:
+            return self
+        found = resolve_weights(self.asked.weights, {**present, **weights})
+        utility = replace(self.requests[0].utility, weights=found)
+        other = copy(self)
+        other.utility = [utility.guarded(utility.utility(p), p, self.n) for p in self.predictions]
+        return other
+
+    def rerank(self, pipeline: RerankPipeline, strengths: RerankStrengths) -> list[Rows]:
+        """Return the slate of each user."""
+        slates = []
         rows = zip(self.requests, self.items, self.utility, self.histories, strict=True)
-        for row, (resolved, items, utility, history) in enumerate(rows):
+        for resolved, items, utility, history in rows:
             bound = pipeline.for_request(values_of(self.state, resolved, pipeline.uses))
             taste = pipeline.taste(history) if strengths.calibration > 0 else None
-            order = bound.rerank(items, utility, self.n, self.moment, strengths, taste)
-            slates.append(items[order])
-            total[row] = utility[order].sum()
-        return slates, total
+            slates.append(bound.rerank(items, utility, self.n, self.moment, strengths, taste))
+        return slates
 
-    def counts(self, slates: Sequence[Codes]) -> NDArray[np.int64]:
+    def utility_of(self, slates: Sequence[Rows]) -> Floats:
+        """Return the utility of each user's slate, float64 (users,)."""
+        return np.array([utility[rows].sum() for utility, rows in zip(self.utility, slates, strict=True)])
+
+    def predicted(self, slates: Sequence[Rows]) -> Floats:
+        """Return the mean predictions of each user's slate, float64 (users, objectives); 0 for an empty slate."""
+        found = np.zeros((len(slates), len(self.model.objectives)))
+        for row, (predictions, rows) in enumerate(zip(self.predictions, slates, strict=True)):
+            if len(rows):
+                found[row] = predictions[rows].mean(0, dtype=np.float64)
+        return found
+
+    def counts(self, slates: Sequence[Rows]) -> NDArray[np.int64]:
         """Return on how many slates each item is, int64 (items,)."""
-        shown = np.concatenate(slates) if slates else np.empty(0, np.int32)
-        return np.bincount(shown, minlength=self.n_items)
+        shown = [items[rows] for items, rows in zip(self.items, slates, strict=True)]
+        size = len(self.state.catalogue.items)
+        return np.bincount(np.concatenate(shown) if shown else np.empty(0, np.int32), minlength=size)
