@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.retrieve.deep.architecture import GAP_BUCKETS
 from shortlist.retrieve.deep.losses import full_softmax, sampled_softmax
-from shortlist.retrieve.deep.tower_network import TowerNetwork, Visits
+from shortlist.retrieve.deep.tower_network import TowerNetwork, VisitTensors
 from shortlist.retrieve.deep.tower_shape import HOURS, TowerShape
 from shortlist.retrieve.deep.towers import VisitInputs, gaps_before, hours_of, item_vectors, user_vectors
 from support.deep import histories
@@ -61,7 +61,7 @@ def by_torch(
     padded = [torch.from_numpy(one[at]) for one in (visits.back, visits.kind)]
     weight = torch.from_numpy(np.where(there, visits.weight[at], 0).astype(np.float32))
     seen = torch.full((len(lengths),), float(moment))
-    read = Visits(*padded, weight, torch.from_numpy(visits.gap), torch.from_numpy(visits.hour), seen)
+    read = VisitTensors(*padded, weight, torch.from_numpy(visits.gap), torch.from_numpy(visits.hour), seen)
     with torch.no_grad():
         return made.users(torch.from_numpy(vectors[at]), torch.from_numpy(attributes), read).numpy()
 
@@ -160,7 +160,9 @@ def test_gradients_are_numbers_without_history_too() -> None:
     weight = torch.from_numpy(there.astype(np.float32))
     zeros, row = torch.zeros((2, 2), dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
     read = torch.from_numpy(vectors[[[0, 1], [0, 0]]]).requires_grad_()
-    made.users(read, torch.ones(2, 8), Visits(zeros, zeros, weight, row, row, torch.ones(2))).sum().backward()
+    made.users(
+        read, torch.ones(2, 8), VisitTensors(zeros, zeros, weight, row, row, torch.ones(2))
+    ).sum().backward()
     for weight_ in (*made.parameters(), read):
         assert weight_.grad is None or torch.isfinite(weight_.grad).all()
 

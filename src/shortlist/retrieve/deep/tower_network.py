@@ -17,7 +17,7 @@ NOTHING = -1e9
 """The score of padding."""
 
 
-class Visits(NamedTuple):
+class VisitTensors(NamedTuple):
     """A batch of B requests; the events of a history are padded to L, and padding comes last."""
 
     back: Tensor
@@ -88,7 +88,7 @@ class TowerNetwork(nn.Module):
         inner = functional.silu(norm(sums, self.item_norm) @ self.item_in + self.item_in_bias)
         return functional.normalize(sums + self._drop(inner) @ self.item_out, dim=-1)
 
-    def users(self, vectors: Tensor, attributes: Tensor, visits: Visits) -> Tensor:
+    def users(self, vectors: Tensor, attributes: Tensor, visits: VisitTensors) -> Tensor:
         """Return the vectors of users, (B, d).
 
         Parameters

@@ -39,7 +39,7 @@ class Trained(NamedTuple):
     """For each epoch: `loss` and, where events are held out, `ndcg@10` and `hit_rate@10` of these."""
 
 
-class _Part(NamedTuple):
+class _WindowsPart(NamedTuple):
     """A part of a batch: windows, the negatives of the whole batch (None: the whole catalogue), and its weight."""
 
     windows: Padded
@@ -79,7 +79,7 @@ def train(
     return Trained(network, state["table.own"], state["table.described.token"], curves)
 
 
-class NextItems(TrainingTask[_Part]):
+class NextItems(TrainingTask[_WindowsPart]):
     """Prediction of next events by a transformer.
 
     Each event but the first of a user is a target, predicted from the events before it (shifted-sequence targets). After
@@ -121,16 +121,16 @@ class NextItems(TrainingTask[_Part]):
         return self.windows.batches(size, rng)
 
     @override
-    def parts(self, batch: NDArray[np.int64], number: int) -> list[_Part]:
+    def parts(self, batch: NDArray[np.int64], number: int) -> list[_WindowsPart]:
         padded = [self.windows.padded(part) for part in np.array_split(batch, number) if len(part)]
         weight = max(sum(float(one.weight.sum()) for one in padded), 1e-9)
         sampled = (
             torch.multinomial(self.frequency, self.negatives, replacement=True) if self.negatives else None
         )
-        return [_Part(one, sampled, weight) for one in padded]
+        return [_WindowsPart(one, sampled, weight) for one in padded]
 
     @override
-    def loss(self, part: _Part) -> Tensor:
+    def loss(self, part: _WindowsPart) -> Tensor:
         return self._summed_loss(part.windows, part.sampled) / part.weight
 
     def _summed_loss(self, batch: Padded, sampled: Tensor | None) -> Tensor:

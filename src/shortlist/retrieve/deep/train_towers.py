@@ -23,7 +23,7 @@ from shortlist.retrieve.deep.held_out import ROWS, WATCHED, quality, ranks_of
 from shortlist.retrieve.deep.losses import sampled_softmax
 from shortlist.retrieve.deep.settings import TwoTowerConfig
 from shortlist.retrieve.deep.tables import ItemTable, TokenSum
-from shortlist.retrieve.deep.tower_network import TowerNetwork, Visits
+from shortlist.retrieve.deep.tower_network import TowerNetwork, VisitTensors
 from shortlist.retrieve.deep.tower_shape import TowerShape
 from shortlist.retrieve.deep.towers import gaps_before, hours_of
 
@@ -87,7 +87,7 @@ def train_towers(
     )
 
 
-class _Rows(NamedTuple):
+class _Before(NamedTuple):
     """Padded histories before some events, as arrays, (B, L) and (B,)."""
 
     item: NDArray[np.int64]
@@ -218,7 +218,7 @@ class UserChoices(TrainingTask[_TowerPart]):
             1, torch.randint(hard.shape[1], (len(hard), self.config.hard_negatives), device=self.device)
         )
 
-    def _rows(self, targets: NDArray[np.int64]) -> _Rows:
+    def _rows(self, targets: NDArray[np.int64]) -> _Before:
         """Return the histories before some events, padded."""
         h, user = self.source.histories, self.owner[targets]
         start = np.maximum(h.indptr[:-1][user], targets - self.shape.history)
@@ -227,7 +227,7 @@ class UserChoices(TrainingTask[_TowerPart]):
         there = place < length[:, None]
         at = np.where(there, start[:, None] + place, 0)
         before = h.pick(start, targets)
-        return _Rows(
+        return _Before(
             np.where(there, h.item[at], 0).astype(np.int64),
             np.where(there, length[:, None] - 1 - place, 0),
             np.where(there, self.source.kind[at], 0),
@@ -237,7 +237,7 @@ class UserChoices(TrainingTask[_TowerPart]):
             user,
         )
 
-    def _states(self, vectors: Tensor, rows: _Rows, hidden: float = 0.0) -> Tensor:
+    def _states(self, vectors: Tensor, rows: _Before, hidden: float = 0.0) -> Tensor:
         """Return the vectors of users; `hidden`: share whose history, and share whose moment, is not read."""
         weight, described = self.tensor(rows.weight), self.users(self.tensor(rows.user))
         seen = torch.full((len(weight),), float(self.config.moment), device=self.device)
@@ -247,7 +247,7 @@ class UserChoices(TrainingTask[_TowerPart]):
             weight = weight * shown[:, None]
             seen = seen * (torch.rand_like(seen) >= hidden)
         back, kind, gap, hour = (self.tensor(one) for one in (rows.back, rows.kind, rows.gap, rows.hour))
-        return self.network.users(vectors, described, Visits(back, kind, weight, gap, hour, seen))
+        return self.network.users(vectors, described, VisitTensors(back, kind, weight, gap, hour, seen))
 
     @torch.no_grad()
     def _mine(self, rng: np.random.Generator) -> None:
