@@ -89,7 +89,7 @@ def test_predictions_are_calibrated_on_what_was_shown() -> None:
         return replace(made, labels=labels, shown=shown)
 
     validation, test = with_unshown(1), training_set(2, 3_000)
-    ranker = GBDTRanker(RankSettings(trees=30, depth=3, heads="separate"), OBJECTIVES)
+    ranker = GBDTRanker(RankSettings(trees=60, depth=3, heads="separate"), OBJECTIVES)
     predicted = ranker.fit(with_unshown(0), validation).predict(test.matrix)[:, 0]
     assert predicted.mean() == pytest.approx(test.labels["click"].mean(), abs=0.03)
     likely = predicted > 0.6
