@@ -43,7 +43,7 @@ def best_half_life(
     float or None
         In ms; None: age does not matter, or there are too few events to tell.
     """
-    user, item, time = (column[-MOST_EVENTS:] for column in (user, item, time))
+    user, item, time = user[-MOST_EVENTS:], item[-MOST_EVENTS:], time[-MOST_EVENTS:]
     if len(item) < LEAST_EVENTS:
         return None
     span = int(time[-1] - time[0])
