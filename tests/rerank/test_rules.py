@@ -116,7 +116,8 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
         )
         assert weighed[name].value == pytest.approx(after / before - 1, abs=1e-6)
         assert weighed[name].low <= weighed[name].value <= weighed[name].high
-    assert weighed["rating"].value > found.objectives["rating"].value
+    only_weights = changed_project(recommender.project, None, {"seconds": 0.0, "rating": 5.0})
+    assert recommender.preview(only_weights, people, 8).objectives["rating"].low > 0
     ruled = recommender.with_project(project)
     genres, minutes = dataset.items.attributes["genres"], dataset.items.attribute("minutes", NumberAttribute)
     for slate in ruled.recommend(users=people, n=8):
