@@ -24,7 +24,7 @@ from fastapi import FastAPI
 
 from shortlist.errors import ShortlistError
 from shortlist.serve.app import make_app
-from shortlist.serve.memory import collect_what_was_kept
+from shortlist.serve.memory import collect_what_was_kept, release_memory
 from shortlist.serve.middleware.guard import TENANTS
 from shortlist.serve.service import Service
 from shortlist.serve.settings import ServerSettings
@@ -32,6 +32,9 @@ from shortlist.serve.tenants.folder import Tenant, TenantFolder
 
 LOOK = 2.0
 """Seconds between looks at the folder and at the memory."""
+COLLECT = 60.0
+"""Least seconds between two collections of what unloaded tenants left behind. A collection holds up requests for some tenths of a
+second; the models themselves are freed at once, without it."""
 AGAIN = 5.0
 """Seconds until a tenant that could not be loaded is tried again."""
 log = logging.getLogger("shortlist.tenants")
@@ -183,12 +186,13 @@ class TenantPool:
         await asyncio.to_thread(one.service.writer.stop)  # the event loop does not wait for the disk
         await one.lifespan.__aexit__(None, None, None)
         one.service.live.release()  # FastAPI keeps route functions in caches of its own, and they hold the service
+        await asyncio.to_thread(release_memory)
         self.counts["unloaded"] += 1
         log.info("tenant %s is unloaded", one.tenant.name)
 
     async def run(self) -> None:
         """Unload tenants whose folders are gone, or for which there is no memory any more, until cancelled."""
-        unloaded = 0
+        unloaded, collected = 0, time.monotonic()
         while True:
             await asyncio.sleep(LOOK)
             async with self._changing:
@@ -196,8 +200,8 @@ class TenantPool:
                     if self.folder.find(one.tenant.name) is None and not self._uses[one.tenant.name]:
                         await self._unload(one)
                 await self._make_room(0)
-            if self.counts["unloaded"] != unloaded:
-                unloaded = self.counts["unloaded"]
+            if self.counts["unloaded"] != unloaded and time.monotonic() - collected > COLLECT:
+                unloaded, collected = self.counts["unloaded"], time.monotonic()
                 collect_what_was_kept()
 
     async def close(self) -> None:
