@@ -21,19 +21,14 @@ LONGEST = (
     "test_recommender.py",
     "evaluate/test_protocols.py",
     "tuning/test_search.py",
-    "cli/test_exports.py",
-    "features/test_feature_set.py",
     "serve/test_remote_models.py",
     "docs/test_site.py",
-    "docs/test_tutorials.py",
     "e2e/test_reports.py",
     "engines/test_spark.py",
     "evaluate/test_audit.py",
-    "evaluate/test_train_test.py",
     "serve/test_kills.py",
-    "serve/test_any_request.py",
 )
-"""Files of eight seconds and more, longest first."""
+"""The files that take longest."""
 
 
 def longest_first(tests: Sequence[T], file_of: Callable[[T], str], workers: int) -> list[T]:
