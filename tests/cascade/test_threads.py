@@ -49,7 +49,7 @@ def background_check(recommender: Recommender, bundle: Path) -> Iterator[list[li
 
     def check() -> None:
         fresh = Recommender.load(bundle)
-        while not stop.wait(0.05):
+        while not stop.wait(0.2):
             found.append(faults_of(fresh, recommender))
 
     thread = threading.Thread(target=check)
