@@ -8,7 +8,7 @@ WORKERS := -n 3 --dist worksteal --durations=20
 # three workers on two cores, because tests also wait for servers; each uses one thread of every library, and none spins while it waits
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -115,6 +115,10 @@ benchmark-evaluate: $(VENV)/.tested benchmarks/.judges/.installed
 
 benchmark-simulate: $(VENV)/.tested
 	$(BIN)/python benchmarks/simulate.py $(PARTS)
+
+# PARTS: --static FOLDER --network FOLDER (weights of encoders)
+benchmark-embeddings: $(VENV)/.tested
+	$(BIN)/python benchmarks/embeddings.py $(PARTS)
 
 benchmark-rerank: $(VENV)/.tested
 	$(BIN)/python benchmarks/rerank.py
