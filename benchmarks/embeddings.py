@@ -50,7 +50,7 @@ def read(name: str, encode: dict[str, Any]) -> Dataset:
     if "year" in items.column_names:
         year = items["year"]
     else:  # 01-Jan-1995
-        year = pc.cast(pc.utf8_slice_codeunits(items["released"], -4), pa.int64())
+        year = pa.array([int(text[-4:]) if text else None for text in items["released"].to_pylist()])
     genres = items["genres"]
     if pa.types.is_string(genres.type):
         genres = pc.split_pattern(pc.fill_null(genres, ""), "|")

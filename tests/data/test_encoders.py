@@ -26,7 +26,7 @@ from shortlist.data.serialize import load_dataset, save_dataset
 from shortlist.errors import BundleError, DataError, MissingExtraError, ProjectError, RequestError
 from support.encoders import VECTORS, WORDS, model2vec_weights, onnx_weights, vector_of
 
-ITEMS = [
+ITEMS: list[dict[str, Any]] = [
     {"id": "i0", "name": "red fox", "about": "hen", "tags": ["crimson"], "price": 1.0},
     {"id": "i1", "name": "i1", "about": "", "tags": [], "price": 2.0},
     {"id": "i2", "name": "blue hen", "about": None, "tags": ["azure", "blue"], "price": None},
@@ -193,7 +193,9 @@ def test_items_are_encoded_at_training(weights: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("name", ["model2vec", "onnx", "lengths"])
 def test_changed_items_are_encoded_as_at_training(weights: dict[str, Path], own: str, name: str) -> None:
-    encode = {"encoder": name} if name == own else {"encoder": name, "path": str(weights[name])}
+    encode: dict[str, Any] = (
+        {"encoder": name} if name == own else {"encoder": name, "path": str(weights[name])}
+    )
     items = dataset(**encode).items
     changed = [
         {**ITEMS[0], "name": "azure hen"},
@@ -289,7 +291,8 @@ def test_own_encoders_are_registered() -> None:
 @pytest.mark.parametrize("name", ["model2vec", "onnx", "lengths"])
 def test_a_bundle_contains_the_encoder(weights: dict[str, Path], own: str, name: str, tmp_path: Path) -> None:
     source = None if name == own else shutil.copytree(weights[name], tmp_path / "weights")
-    data = dataset(encoder=name, **({} if source is None else {"path": str(source)}))
+    path: dict[str, Any] = {} if source is None else {"path": str(source)}
+    data = dataset(encoder=name, **path)
     save_dataset(data, tmp_path / "bundle")
     if source is not None:
         shutil.rmtree(source)  # the bundle needs it no longer

@@ -297,9 +297,11 @@ def test_a_shop_of_own_data_shows_what_it_knows(look: Open) -> None:
 def test_links_lead_to_pages_only_and_refused_pictures_are_named(look: Open) -> None:
     page, server = look("shop")
     page.get_by_role("tab", name="Catalogue").click()
-    for number in (0, 1):
-        item = call(f"{server.url}/v1/items?n=250")[1]["items"][number]["item"]
-        known = call(f"{server.url}/v1/items/{item}")[1]
+    listed = [one["item"] for one in call(f"{server.url}/v1/items?q=&n=2")[1]["items"]]
+    facts = [call(f"{server.url}/v1/items/{item}")[1] for item in listed]
+    assert [one["link"].partition(":")[0] for one in facts] == ["https", "javascript"]
+    assert facts[1]["image"].startswith(ELSEWHERE)
+    for item, known in zip(listed, facts, strict=True):
         page.locator("#search").fill(str(item))
         page.locator("#found button", has_text=str(item)).first.click()
         expect(page.locator("#item h3")).to_have_text(known["title"])

@@ -22,7 +22,7 @@ VECTORS = np.array(
 def tokenizer() -> Tokenizer:
     vocabulary = {word: at for at, word in enumerate(["[UNK]", *WORDS])}
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
     return made
 
 
@@ -33,7 +33,8 @@ def model2vec_weights(folder: Path) -> Path:
 
 def vector_of(text: str) -> NDArray[np.float32]:
     """The vector that Model2Vec defines: the mean of those of the known words."""
-    return VECTORS[[1 + WORDS.index(word) for word in text.split() if word in WORDS]].mean(0)
+    rows = [1 + WORDS.index(word) for word in text.split() if word in WORDS]
+    return np.asarray(VECTORS[rows].mean(0), np.float32)
 
 
 def onnx_weights(folder: Path, inputs: tuple[str, ...] = ("input_ids", "attention_mask")) -> Path:

@@ -48,9 +48,10 @@ def register_encoder(name: str, version: str = "") -> Callable[[E], E]:
     """
 
     def decorate(made: E) -> E:
-        if isinstance(made, type):
-            return ENCODERS.register(name)(made)
         function: Any = made
+        if isinstance(function, type):
+            ENCODERS.register(name)(function)
+            return made
         facts = {
             "function": staticmethod(function),
             "version": version,

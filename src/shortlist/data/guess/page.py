@@ -109,8 +109,8 @@ def guess_page(
         else:
             page["currency"] = currency
             lines.append(f"Prices are those of {price}, in {currency}.")
-    links = [] if items is None else [name for name, kind in attributes.items() if kind == "link"]
-    pictures = [name for name in links if is_picture(name, items.column(name))]
+    links = [name for name, kind in attributes.items() if kind == "link" and items is not None]
+    pictures = [name for name in links if items is not None and is_picture(name, items.column(name))]
     pages = [name for name in links if name not in pictures]
     if pages:
         page["link"] = pages[0]
