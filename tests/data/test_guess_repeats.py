@@ -32,12 +32,14 @@ def test_shares_of_a_small_log() -> None:
 
 def test_rows_of_one_session_count_once() -> None:
     found = counted([("a", "x", 0), ("a", "x", 60), ("a", "x", 0), ("a", "x", 2 * DAY), ("a", "y", 5)])
-    assert (found.events, found.share) == (3, pytest.approx(1 / 3))
+    assert found.events == 3
+    assert found.share == pytest.approx(1 / 3)
 
 
 def test_without_times_every_row_counts() -> None:
     found = repeats_of(pa.table({"u": ["a", "a", "b", None], "i": ["x", "x", "x", "x"]}), "u", "i", None)
-    assert (found.events, found.share) == (3, pytest.approx(1 / 3))
+    assert found.events == 3
+    assert found.share == pytest.approx(1 / 3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=60))

@@ -112,6 +112,8 @@ class Boosting:
         held = self._matrix(self.validation, margin)
         start = begun.booster if begun else None
         parameters = self._parameters(start)
+        gradient: Gradient
+        metric: Metric
         if self.listwise:
             gradient, metric = RequestSoftmax(self.train).gradient, RequestSoftmax(self.validation).metric
         else:
