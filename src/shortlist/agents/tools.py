@@ -37,7 +37,7 @@ class SimilarBody(Body):
     """The source to ask, such as together for what is bought with the item (default: the first that finds any)."""
 
 
-class PreviewBody(Body):
+class TrialBody(Body):
     """A change of settings that is to be tried."""
 
     rerank: dict[str, Any] = Field(default_factory=dict)
@@ -90,7 +90,7 @@ def _why(recommender: Recommender, body: WhyBody) -> Answer:
     return recommender.why(body.to_request(), body.item)
 
 
-def _preview(recommender: Recommender, body: PreviewBody) -> Answer:
+def _preview(recommender: Recommender, body: TrialBody) -> Answer:
     changed = changed_project(recommender.project, body.rerank, body.weights)
     users = recommender.some_users(body.people)
     return recommender.preview(changed.rerank, users, body.n, body.weights).to_json()
@@ -123,7 +123,7 @@ TOOLS = {
             "preview",
             "Try other re-ranking settings or rules on the slates of some users, without serving them: how many slates would change, the "
             "cost in predicted utility with its 95 % interval, the change of each objective, and which items would be shown more or less often.",
-            PreviewBody,
+            TrialBody,
             _preview,
         ),
     )

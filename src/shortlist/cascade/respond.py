@@ -108,6 +108,7 @@ def policy_name(model: Model, resolved: ResolvedRequest) -> str:
     facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{strengths}"
     if resolved.request.boosts:
         facts += repr(resolved.request.boosts)
+    facts += model.settings
     return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
 
 

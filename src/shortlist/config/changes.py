@@ -8,6 +8,29 @@ from typing import Any
 from shortlist.config.project import Project, parse_project
 from shortlist.errors import ProjectError, suggestion
 
+EDITABLE = ("rules", "diversity", "freshness", "calibration", "explore", "exposure_cap")
+"""Settings of `[rerank]` that operators can change while a model serves. The others belong to what was trained."""
+
+
+def editable_settings(project: Project) -> dict[str, dict[str, Any]]:
+    """Return the settings of a project that operators can change: {"rerank": {…}, "weights": {…}}."""
+    rerank = project.rerank.model_dump()
+    return {
+        "rerank": {name: rerank[name] for name in EDITABLE},
+        "weights": {name: objective.weight for name, objective in project.objectives.items()},
+    }
+
+
+def check_editable(rerank: Mapping[str, Any]) -> None:
+    """Raise `ProjectError` for a setting of `[rerank]` that operators cannot change."""
+    for name in rerank:
+        if name not in EDITABLE:
+            raise ProjectError(
+                f"rerank.{name}: operators cannot change this setting{suggestion(name, EDITABLE)}; they can change: "
+                f"{', '.join(EDITABLE)}",
+                field=f"rerank.{name}",
+            )
+
 
 def changed_project(
     project: Project, rerank: Mapping[str, Any] | None = None, weights: Mapping[str, float] | None = None
@@ -38,5 +61,14 @@ def changed_project(
                 field=f"weights.{name}",
             )
         settings["objectives"][name]["weight"] = weight
-    found = parse_project(settings, "settings")
+    try:
+        found = parse_project(settings, "settings")
+    except ProjectError as error:
+        raise ProjectError(error.message, field=_as_given(error.field)) from None
     return project.model_copy(update={"rerank": found.rerank, "objectives": found.objectives})
+
+
+def _as_given(field: str | None) -> str | None:
+    """Return the name of a setting as callers give it: `weights.play` for `objectives.play.weight`."""
+    parts = (field or "").split(".")
+    return ".".join(["weights", *parts[1:2]]) if parts[0] == "objectives" else field
