@@ -23,7 +23,6 @@ from shortlist.cascade.state import LiveState
 from shortlist.cascade.why import why_not
 from shortlist.config.params import ProjectParams
 from shortlist.config.project import Project, as_project
-from shortlist.config.rerank import RerankSettings
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Recommendation, Slate, Slates
@@ -146,18 +145,23 @@ class Recommender(AnswersAboutUsers, ProjectParams):
 
     @overload
     def recommend(
-        self, user: Any = None, n: int = 10, *, users: None = None, **options: Unpack[RequestOptions]
+        self, user: Any = None, n: int | None = None, *, users: None = None, **options: Unpack[RequestOptions]
     ) -> Slate: ...
 
     @overload
     def recommend(
-        self, user: None = None, n: int = 10, *, users: Sequence[Any], **options: Unpack[RequestOptions]
+        self,
+        user: None = None,
+        n: int | None = None,
+        *,
+        users: Sequence[Any],
+        **options: Unpack[RequestOptions],
     ) -> Slates: ...
 
     def recommend(
         self,
         user: Any = None,
-        n: int = 10,
+        n: int | None = None,
         *,
         users: Sequence[Any] | None = None,
         **options: Unpack[RequestOptions],
@@ -165,7 +169,7 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         """Recommend n items to a user, to a history, or to each of several users (then returns `Slates`).
 
         `user` is an id or a whole `RecommendRequest`; an unknown user is treated as new, and the slate reports it. `n` is 1 to
-        200. `options` are the other fields of `RecommendRequest`; for a batch, `context` can be a list with one context a user.
+        200 (default: the placement's, or 10). `options` are the other fields of `RecommendRequest`; for a batch, `context` can be a list with one context a user.
         Raises `RequestError` with the name of the wrong argument in `error.field`.
         """
         slates = self.answer(requests_of(user, n, users, options))
@@ -180,7 +184,7 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         return Slates(respond(model, Cascade.run(model, self.state, requests, times)))
 
     def page(self, request: RecommendRequest, rows: int = 6) -> PageOfRows:
-        """Make a page of up to `rows` rows of up to `request.n` items, as the project's `[page]` says."""
+        """Make a page of up to `rows` rows of up to `request.size` items, as the project's `[page]` says."""
         return make_page(self.model, self.state, request, rows)
 
     def similar(self, item: Any, n: int = 10, by: str | None = None) -> list[Recommendation]:
@@ -198,25 +202,30 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         """Order a given list for a user (or for a `history`; then `user` is None), best first. Every item comes back.
 
         `items` are up to 2,000 ids, or mappings such as `{"item": "i3", "price": 12.5}` with numbers of `data.given` and, for an
-        item that the catalogue does not have, its attributes. `options` are `history`, `context`, `weights`, `combine`, `now` and
-        `after`, as for `recommend`. Raises `RequestError` with the name of the wrong field in `error.field`.
+        item that the catalogue does not have, its attributes. `options` are `placement`, `history`, `context`, `weights`, `combine`,
+        `now` and `after`, as for `recommend`. Raises `RequestError` with the name of the wrong field in `error.field`.
         """
         return rank_list(self.model, self.state, rank_request(user, options), items, times)
 
-    def why(self, user: Any, item: Any, n: int = 10, **options: Unpack[RequestOptions]) -> dict[str, Any]:
+    def why(
+        self, user: Any, item: Any, n: int | None = None, **options: Unpack[RequestOptions]
+    ) -> dict[str, Any]:
         """Follow an item through the stages of a request: the stage that kept it off the slate, a sentence, and all steps."""
         [request] = requests_of(user, n, None, options)
         return why_not(self.model, self.state, item, request)
 
     def preview(
         self,
-        settings: RerankSettings,
+        project: Project,
         users: Sequence[Any],
-        n: int = 10,
-        weights: Mapping[str, float] | None = None,
+        n: int | None = None,
+        placement: str | None = None,
     ) -> SlatePreview:
-        """Compare the slates of some users with those that other `[rerank]` settings and weights would give. Nothing is served with them."""
-        return preview_slates(self.model, self.state, settings, users, n, weights)
+        """Compare the slates of some users with those that another project's `[rerank]`, weights and placement would give.
+
+        Nothing is served with them. `n` is the number of items (default: the placement's, or 10).
+        """
+        return preview_slates(self.model, self.state, project, users, n, placement)
 
     def now(self) -> int:
         """Return the recommender's clock, milliseconds since 1970; it stands at its end for a log that ended long ago."""

@@ -21,6 +21,7 @@ from support.embedded import EmbeddedServer
 from support.http import call
 from support.paths import ROOT
 from support.sizes import FULL, size
+from support.worlds import quick
 
 ARTIFACTS = ROOT / "artifacts"
 pytestmark = pytest.mark.browser
@@ -66,8 +67,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             world = make_world(name, users=users, items=250, sessions=sessions, days=30, seed=1)
             world = as_exported(world) if name == "shop" else world
             if not FULL:  # the pages are tested here, not the model
-                quick = {**world.settings["rank"], "trees": 20}
-                world = replace(world, settings={**world.settings, "rank": quick})
+                world = quick(world)
             bundle = Recommender(world.project()).fit(world.dataset()).save(folder / "bundle")
             running[name] = EmbeddedServer(bundle, folder / "events.sqlite")
         return running[name]

@@ -92,7 +92,8 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
         "calibration_by": "genres",
     }
     settings_of = RerankSettings.model_validate(by)
-    found = recommender.preview(settings_of, people, 8)
+    project = recommender.project.model_copy(update={"rerank": settings_of})
+    found = recommender.preview(project, people, 8)
     assert found.people == len(people)
     assert found.changed > 0.5
     assert found.price.value > 0
@@ -105,7 +106,7 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
     assert rerank_costs(recommender.model, recommender.state, people)[0].part == "exposure cap"
     changed = changed_project(recommender.project, by, {"seconds": 0.0, "rating": 5.0})
     other = recommender.with_project(changed)
-    weighed = recommender.preview(changed.rerank, people, 8, {"seconds": 0.0, "rating": 5.0}).objectives
+    weighed = recommender.preview(changed, people, 8).objectives
     for name in ("play", "seconds", "rating"):
         before, after = (
             np.mean([np.mean([r.predictions[name] for r in s]) for s in one.recommend(users=people, n=8)])
@@ -114,7 +115,7 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
         assert weighed[name].value == pytest.approx(after / before - 1, abs=1e-6)
         assert weighed[name].low <= weighed[name].value <= weighed[name].high
     assert weighed["rating"].value > found.objectives["rating"].value
-    ruled = recommender.with_project(recommender.project.model_copy(update={"rerank": settings_of}))
+    ruled = recommender.with_project(project)
     genres, minutes = dataset.items.attributes["genres"], dataset.items.attribute("minutes", NumberAttribute)
     for slate in ruled.recommend(users=people, n=8):
         codes = dataset.items.ids.codes([r.item for r in slate])

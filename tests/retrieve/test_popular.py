@@ -22,6 +22,14 @@ def test_popular_by_hand() -> None:
     )
 
 
+def test_only_events_of_the_window_count() -> None:
+    """One event a day: those of the last two days are of the third item; an event that is exactly as old as the window is out."""
+    recent = Popular(window="2d").fit(small_dataset()).score(make_requests([]))[0]
+    np.testing.assert_allclose(recent, [-np.inf, -np.inf, 1, -np.inf])
+    mixed = Popular(window="3d", half_life="1d").fit(small_dataset()).score(make_requests([]))[0]
+    np.testing.assert_allclose(mixed, [-np.inf, 0.25 / 1.75, 1.5 / 1.75, -np.inf])
+
+
 def test_popular_by_segment() -> None:
     small = small_dataset()
     model = Popular(by="sex", prior=0.0).fit(small)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import shortlist
+from shortlist.cascade.change_body import ItemBody
 from shortlist.recommender import Recommender
-from shortlist.serve.schema import EventsBody, ItemBody, ItemsBody, PageBody, RecommendBody, WhyBody
+from shortlist.serve.schema import EventsBody, ItemsBody, PageBody, RecommendBody, WhyBody
 from shortlist.store.event_store import EventStore
 from shortlist.store.merge import merge_store
 from support.http import call

@@ -11,7 +11,7 @@ export type RecommendRequest = Given<RecommendBody>;
 export type PageRequest = Given<PageBody>;
 /** An item of a given list: its id, or its id with what is known of it at this moment. */
 export type GivenItem = Id | { item: Id; [field: string]: unknown };
-export type RankRequest = Pick<RecommendRequest, "user" | "history" | "context" | "weights" | "combine" | "after">;
+export type RankRequest = Pick<RecommendRequest, "placement" | "user" | "history" | "context" | "weights" | "combine" | "after">;
 export interface SimilarRequest { n?: number; /** One source instead of the usual order, such as `together`. */ by?: string }
 
 /** A slate; each item also has the slate's id and its place. */

@@ -1071,6 +1071,11 @@ export interface components {
          * @description A request for a page of rows.
          */
         PageBody: {
+            /**
+             * Placement
+             * @description Where the page is shown: a placement of the project, whose rows and other settings hold.
+             */
+            placement?: string | null;
             /** User */
             user?: number | string | null;
             /** History */
@@ -1082,10 +1087,9 @@ export interface components {
             rows: number;
             /**
              * N
-             * @description Items in a row at most.
-             * @default 10
+             * @description Items in a row at most (default: the placement's, or 10).
              */
-            n: number;
+            n?: number | null;
             /** Context */
             context?: {
                 [key: string]: unknown;
@@ -1164,6 +1168,11 @@ export interface components {
          * @description A request to order a given list: every item comes back.
          */
         RankBody: {
+            /**
+             * Placement
+             * @description Where the list is shown: a placement of the project, whose weights hold for those that are left out.
+             */
+            placement?: string | null;
             /**
              * User
              * @description User id. An unknown user is treated as new, and the answer reports it.
@@ -1254,6 +1263,11 @@ export interface components {
          */
         RecommendBody: {
             /**
+             * Placement
+             * @description Where the slate is shown: a placement of the project, whose settings hold for every field that is left out.
+             */
+            placement?: string | null;
+            /**
              * User
              * @description User id. An unknown user is treated as new, and the answer reports it.
              */
@@ -1265,10 +1279,9 @@ export interface components {
             history?: (number | string)[] | null;
             /**
              * N
-             * @description Number of items, 1 to 200.
-             * @default 10
+             * @description Number of items, 1 to 200 (default: the placement's, or 10).
              */
-            n: unknown;
+            n?: unknown;
             /**
              * Context
              * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
@@ -1457,6 +1470,11 @@ export interface components {
          */
         WhyBody: {
             /**
+             * Placement
+             * @description Where the slate is shown: a placement of the project, whose settings hold for every field that is left out.
+             */
+            placement?: string | null;
+            /**
              * User
              * @description User id. An unknown user is treated as new, and the answer reports it.
              */
@@ -1468,10 +1486,9 @@ export interface components {
             history?: (number | string)[] | null;
             /**
              * N
-             * @description Number of items, 1 to 200.
-             * @default 10
+             * @description Number of items, 1 to 200 (default: the placement's, or 10).
              */
-            n: unknown;
+            n?: unknown;
             /**
              * Context
              * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.

@@ -16,9 +16,8 @@ from pydantic import BaseModel, Field, ValidationError
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.config.changes import changed_project
 from shortlist.data.slates import Slate
-from shortlist.errors import RequestError, ShortlistError, suggestion
+from shortlist.errors import RequestError, ShortlistError, field_fault, suggestion
 from shortlist.recommender import Recommender
-from shortlist.requests import field_fault
 from shortlist.serve.answers import as_json
 from shortlist.serve.schema import Body, Id, RankBody, RecommendBody, WhyBody
 from shortlist.serve.slates import ServedSlate
@@ -93,7 +92,7 @@ def _why(recommender: Recommender, body: WhyBody) -> Answer:
 def _preview(recommender: Recommender, body: TrialBody) -> Answer:
     changed = changed_project(recommender.project, body.rerank, body.weights)
     users = recommender.some_users(body.people)
-    return recommender.preview(changed.rerank, users, body.n, body.weights).to_json()
+    return recommender.preview(changed, users, body.n).to_json()
 
 
 TOOLS = {

@@ -11,7 +11,7 @@ This is the prediction for one slate. It does not contain long-term effects, for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,13 +23,16 @@ from shortlist.cascade.encode import ResolvedRequest, values_of
 from shortlist.cascade.inspect import candidates
 from shortlist.cascade.model import Model
 from shortlist.cascade.state import LiveState
+from shortlist.config.project import Project
 from shortlist.config.rerank import RerankSettings
 from shortlist.metrics.significance import Estimate, bootstrap
-from shortlist.rank.utility import UtilityWeights, resolve_weights
+from shortlist.rank.utility import resolve_weights
+from shortlist.requests import RecommendRequest
 from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
 
 DRAWS = 500
+STRENGTHS = ("diversity", "freshness", "calibration")
 Codes = NDArray[np.int32]
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -132,50 +135,64 @@ def rerank_costs(
     model: Model, state: LiveState, users: Sequence[Any], n: int = 10, seed: int = 0
 ) -> list[RerankCost]:
     """Return the cost of every part of the present re-ranking settings, for slates of n items made now."""
-    candidates = _RankedCandidates(model, state, users, n)
+    candidates = _RankedCandidates(model, state, users, RecommendRequest(n=n))
     return _costs(candidates, state.catalogue.pipeline, model.project.rerank, seed)
+
+
+def rerank_of(project: Project, placement: str) -> RerankSettings:
+    """Return the re-ranking of requests in a placement: the project's, with the placement's strengths and rules.
+
+    It is that of other requests where the project does not have the placement, or `placement` is empty.
+    """
+    placed = project.placements.get(placement)
+    if placed is None:
+        return project.rerank
+    changed = {name: value for name in STRENGTHS if (value := getattr(placed, name)) is not None}
+    return project.rerank.model_copy(update={**changed, "rules": project.rules_at(placement)})
 
 
 def preview_slates(
     model: Model,
     state: LiveState,
-    settings: RerankSettings,
+    project: Project,
     users: Sequence[Any],
-    n: int = 10,
-    weights: Mapping[str, float] | None = None,
+    n: int | None = None,
+    placement: str | None = None,
 ) -> SlatePreview:
-    """Return the effect of other settings and weights; nothing is served with them.
+    """Return the effect of another project's re-ranking and weights; nothing is served with them.
 
     Parameters
     ----------
     model, state
         The recommender whose slates are compared.
-    settings
-        The other `[rerank]`.
+    project
+        The project with the other settings. Its `[rerank]` and the weights of its objectives count, and what else acts on the order
+        in the placement.
     users
         Ids of the users whose slates are compared.
     n
-        Number of items in a slate.
-    weights
-        Objective → other weight (default: the present weights).
+        Number of items in a slate (default: the placement's, or 10).
+    placement
+        A placement of the project: its filters, weights and n hold on both sides, its rules and strengths on the new one.
+        The recommender's own rules and strengths of it, if it has such a placement, hold on the old one.
 
     Raises
     ------
     RequestError
-        If a rule names an attribute that does not exist.
+        If the project has no such placement, or a rule names an attribute that does not exist.
     """
-    candidates = _RankedCandidates(model, state, users, n)
-    present = state.catalogue.pipeline
+    asked = RecommendRequest(n=n, placement=placement).placed(project.placements)
+    candidates = _RankedCandidates(model, state, users, replace(asked, placement=None, cursor=None))
+    settings, present_settings = (rerank_of(one, placement or "") for one in (project, model.project))
+    present = state.catalogue.pipeline.with_settings(present_settings)
     pipeline = present.with_settings(settings)
-    old = candidates.rerank(present, default_strengths(model.project.rerank))
-    other = candidates.weighed(weights) if weights else candidates
+    old = candidates.rerank(present, default_strengths(present_settings))
+    other = candidates.weighed(project)
     new = other.rerank(pipeline, default_strengths(settings))
     titles = state.catalogue.items.titles
     moved = candidates.counts(new) - candidates.counts(old)
     order = np.argsort(-moved, kind="stable")
-    changed = [
-        set(a.tolist()) != set(b.tolist()) for a, b in zip(old, new, strict=True)
-    ]  # rows of the same candidates
+    changed = [set(a.tolist()) != set(b.tolist()) for a, b in zip(old, new, strict=True)]
     before, after = candidates.predicted(old), candidates.predicted(new)
     return SlatePreview(
         len(users),
@@ -222,32 +239,33 @@ class _RankedCandidates:
     Slates are rows of each user's candidates, int64.
     """
 
-    def __init__(self, model: Model, state: LiveState, users: Sequence[Any], n: int) -> None:
-        self.n, self.moment, self.model = n, state.now(), model
+    def __init__(self, model: Model, state: LiveState, users: Sequence[Any], asked: RecommendRequest) -> None:
+        self.n, self.moment, self.model, self.asked = asked.size, state.now(), model, asked
         self.items: list[Codes] = []
         self.predictions: list[NDArray[np.float32]] = []
         self.utility: list[Floats] = []
         self.state, self.requests = state, list[ResolvedRequest]()
         self.histories: list[Codes] = []
-        for batch in candidates(model, state, users, now=self.moment):
+        for batch in candidates(model, state, users, now=self.moment, like=asked):
             histories = batch.encoded.requests.histories
             for row, resolved in enumerate(batch.requests):
                 part = batch.of(row)
                 low, high = histories.indptr[row : row + 2]
-                utility = resolved.utility.guarded(batch.utility[part], batch.predictions[part], n)
+                utility = resolved.utility.guarded(batch.utility[part], batch.predictions[part], self.n)
                 self.items.append(batch.rows.item[part])
                 self.predictions.append(batch.predictions[part])
                 self.utility.append(utility)
                 self.requests.append(resolved)
                 self.histories.append(histories.item[low:high])
 
-    def weighed(self, weights: Mapping[str, float]) -> _RankedCandidates:
-        """Return the candidates with the utility of other weights. Raises `RequestError` for an unknown objective."""
+    def weighed(self, project: Project) -> _RankedCandidates:
+        """Return the candidates with the utility that the weights of a project give them."""
         present = {name: objective.weight for name, objective in self.model.project.objectives.items()}
-        default = self.model.default_utility
-        utility = UtilityWeights(
-            resolve_weights(weights, present), default.scales, default.combine, default.limits
-        )
+        weights = {name: one.weight for name, one in project.objectives.items() if name in present}
+        if weights == present or not self.requests:
+            return self
+        found = resolve_weights(self.asked.weights, {**present, **weights})
+        utility = replace(self.requests[0].utility, weights=found)
         other = copy(self)
         other.utility = [utility.guarded(utility.utility(p), p, self.n) for p in self.predictions]
         return other

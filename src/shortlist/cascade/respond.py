@@ -40,7 +40,8 @@ def respond(model: Model, ranked: Ranked) -> list[Slate]:
                     policy_name(model, resolved),
                     warnings_of(model, resolved, known),
                     first_position=len(page.items),
-                    page=page.begun(resolved.moment) if len(slate.chosen) == request.n else None,
+                    page=page.begun(resolved.moment) if len(slate.chosen) == request.size else None,
+                    placement=request.placement or "",
                 )
             )
         found.append(made)
@@ -109,6 +110,8 @@ def policy_name(model: Model, resolved: ResolvedRequest) -> str:
     if resolved.request.boosts:
         facts += repr(resolved.request.boosts)
     facts += model.settings
+    if resolved.catalogue.pipeline_at(resolved.request.placement) is not resolved.catalogue.pipeline:
+        facts += f"{resolved.request.placement}"  # it has rules of its own
     return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
 
 

@@ -10,6 +10,7 @@ import typer
 from shortlist.cli.terminal import (
     BundleArgument,
     JsonOption,
+    PlacementOption,
     ProjectOption,
     ThreadsOption,
     console,
@@ -35,11 +36,17 @@ def preview(
     people: Annotated[
         int, typer.Option(help="Number of users whose slates are compared.", min=1, max=5000)
     ] = 300,
-    n: Annotated[int, typer.Option("-n", help="Number of items per slate.", min=1, max=200)] = 10,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n", help="Number of items per slate (default: the placement's, or 10).", min=1, max=200
+        ),
+    ] = None,
+    placement: PlacementOption = None,
     json_file: JsonOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    r"""Preview the \[rerank] section and the weights of a project file on a trained bundle.
+    r"""Preview the \[rerank] section and the weights of a project file, or the rules and strengths of a placement, on a trained bundle.
 
     Reports which slates would change, by how much each objective would, and how much predicted utility each part of the settings costs.
     Nothing is trained or served.
@@ -58,10 +65,8 @@ def preview(
                 field=name,
             )
     users = recommender.some_users(people)
-    trained = recommender.project.objectives
-    weights = {name: one.weight for name, one in settings.objectives.items() if name in trained}
     with step("making slates"):
-        found = recommender.preview(settings.rerank, users, n, weights)
+        found = recommender.preview(settings, users, n, placement)
     _show(found)
     write_json(json_file, found.to_json())
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from shortlist.config.base import Duration, SettingError, Settings, duration_ms
+from shortlist.errors import suggestion
 
 LOSSES = {
     "probability": {"logistic", "listwise"},
@@ -95,4 +96,5 @@ def check_objectives(objectives: Mapping[str, Objective]) -> None:
 def check_objective_name(field: str, name: str, objectives: Mapping[str, Objective]) -> None:
     """Raise `SettingError` for `field` if `name` is not an objective."""
     if name not in objectives:
-        raise SettingError(field, f"{name!r} is not an objective; objectives are: {', '.join(objectives)}")
+        known = f"objectives are: {', '.join(objectives)}"
+        raise SettingError(field, f"{name!r} is not an objective{suggestion(name, objectives)}; {known}")

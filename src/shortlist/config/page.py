@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from shortlist.config.base import Duration, SettingError, Settings
+from shortlist.config.rerank import check_attributes, check_written
+from shortlist.expressions import Schema
 
 View = Literal["slate", "shelf", "feed", "shop", "rows"]
 _CODE = re.compile("[A-Z]{3}")
@@ -93,15 +96,28 @@ class PageSettings(Settings):
 
     def attributes(self) -> list[tuple[str, str | None, set[str]]]:
         """Return the item attributes that the settings name: (setting, attribute, allowed kinds)."""
-        kinds = {"attribute": {"category", "list"}, "continue": {"number"}}
-        rows = [
-            (f"page.rows.{n}.of", row.of, kinds[row.kind])
-            for n, row in enumerate(self.rows)
-            if row.kind in kinds
-        ]
         return [
             ("page.price", self.price, {"number"}),
             ("page.currency", self.currency_attribute, {"category"}),
             ("page.image", self.image, {"link", "text", "category"}),
-            *rows,
         ]
+
+
+def check_rows(rows: Sequence[RowSettings], where: str, schema: Schema) -> None:
+    """Raise `SettingError` if a row names something that does not exist, or its filters are wrong.
+
+    Parameters
+    ----------
+    rows
+        The rows.
+    where
+        The setting that holds them.
+    schema
+        The names that filters can use, and the kinds of attributes.
+    """
+    kinds = {"attribute": {"category", "list"}, "continue": {"number"}}
+    named = [(f"{where}.{n}.of", row.of, kinds[row.kind]) for n, row in enumerate(rows) if row.kind in kinds]
+    check_attributes(named, schema.items)
+    for number, row in enumerate(rows):
+        if row.filters is not None:
+            check_written(row.filters, f"{where}.{number}.filters", schema, f"row {number + 1}")

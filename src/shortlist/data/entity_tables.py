@@ -163,6 +163,8 @@ def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entit
 def _column(source: EntityTable, name: str, kind: AttributeKind, check: Check) -> pa.Array:
     """A column; that of an attribute of times is read in its format, if it has one."""
     column = flat(source.table.column(name))
+    if kind == "embedding":
+        _check_lengths(source, name, column)
     form = column_format(source.settings.time_format, name)
     if kind != "time" or form is None or pa.types.is_temporal(column.type):
         return column
@@ -177,6 +179,23 @@ def _column(source: EntityTable, name: str, kind: AttributeKind, check: Check) -
             Problem("warning", source.file, name, what, count, told, "Correct the export, or time_format")
         )
     return pa.array(read.times, pa.timestamp("ms"), mask=read.times == NO_TIME)
+
+
+def _check_lengths(source: EntityTable, name: str, column: pa.Array) -> None:
+    """Raise `DataError` for a vector of another length than most have; empty ones are unknown."""
+    if not any(is_kind(column.type) for is_kind in (pa.types.is_list, pa.types.is_large_list)):
+        return
+    sizes = np.asarray(pc.fill_null(pc.list_value_length(column), 0))
+    usual = int(np.bincount(sizes[sizes > 0]).argmax()) if sizes.any() else 0
+    other = np.flatnonzero((sizes > 0) & (sizes != usual))
+    if len(other):
+        row = int(other[0])
+        raise DataError(
+            f"{source.file}: {name}: the vector of {source.ids[row].as_py()!r} (row {row + 1}) has {sizes[row]} numbers, and most have "
+            f"{usual}; all vectors of an embedding must have one length ({len(other)} have another). Correct them, or leave "
+            "them empty, which makes them unknown",
+            field=name,
+        )
 
 
 def _titles(source: EntityTable, name: str) -> list[str | None]:

@@ -76,6 +76,8 @@ class Slate:
         The position of the first item over all pages of the request, from 0.
     page : Cursor or None
         What the pages so far have shown, without this one. None where no further page can follow.
+    placement : str
+        The placement that the request named; empty for none.
     """
 
     slate_id: str
@@ -90,6 +92,7 @@ class Slate:
     given: dict[str, list[float | None]] | None = None
     first_position: int = 0
     page: Cursor | None = None
+    placement: str = ""
 
     @property
     def cursor(self) -> str | None:

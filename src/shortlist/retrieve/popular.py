@@ -25,6 +25,8 @@ class PopularConfig(Settings):
     half_life: Duration | None = None
     """Age at which an event counts half, measured back from the newest event; a duration such as "30d". None: age does not
     matter."""
+    window: Duration | None = None
+    """Only events of this time before the newest event count; a duration such as "7d". None: all events count."""
     by: str | None = None
     """A category attribute of users; popularity is then counted within each of its values."""
     prior: float = Field(200.0, ge=0)
@@ -45,7 +47,7 @@ class Popular(Retriever):
 
         score(i) = c_i / Σ_j c_j,    c_i = Σ_{events of i} 2^(−age / half_life)
 
-    counted over all users, or over those of one segment where `by` names a user attribute. The counts of a segment are
+    where events older than `window` do not count, counted over all users, or over those of one segment where `by` names a user attribute. The counts of a segment are
     smoothed towards those of all users, c_i + prior · share_i, so that a segment of three users does not override the
     rest.
 
@@ -82,6 +84,9 @@ class Popular(Retriever):
     def _fit(self, dataset: Dataset) -> None:
         log = dataset.log
         acted = np.flatnonzero(log.acted)
+        if self.config.window and len(acted):
+            newest = log.time[acted[-1]]
+            acted = acted[log.time[acted] > newest - duration_ms(self.config.window)]
         weight = np.ones(len(acted))
         if self.config.half_life and len(acted):
             weight = np.exp2((log.time[acted] - log.time[acted][-1]) / duration_ms(self.config.half_life))

@@ -13,8 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from shortlist.errors import CursorError, EditError, RequestError, ShortlistError, StoreError
-from shortlist.requests import FIELDS, field_fault
+from shortlist.errors import CursorError, EditError, RequestError, ShortlistError, StoreError, field_fault
+from shortlist.requests import FIELDS
 from shortlist.serve.schema import ErrorAnswer
 from shortlist.serve.writer import BusyError
 

@@ -98,14 +98,13 @@ class ApprovedSettings:
         """Compare slates of some users now with those under other settings. It takes about a second. Raises `ShortlistError`."""
         loaded = self.live.serving
         changed = self.project_with(loaded, settings)
-        weights = {name: objective.weight for name, objective in changed.objectives.items()}
         recommender = loaded.recommender
         users = recommender.some_users(PEOPLE)
         if not users:
             raise RequestError(
                 "settings: the log has no user whose slates could be compared", field="settings"
             )
-        return recommender.preview(changed.rerank, users, N, weights)
+        return recommender.preview(changed, users, N)
 
     def __repr__(self) -> str:
         return f"ApprovedSettings({self.history.serving} serves, {len(self.history.edits)} rows)"

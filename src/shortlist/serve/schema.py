@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from shortlist.cascade.change_body import NamedItemBody, NamedUserBody
 from shortlist.cascade.event_body import EventBody
 from shortlist.cascade.given_items import MOST
 from shortlist.expressions import MAX_LENGTH
@@ -57,15 +58,20 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+PlacementName = Annotated[str, Field(max_length=64)]
+
+
 class RecommendBody(Body):
     """A request for a slate: the fields of `RecommendRequest`."""
 
+    placement: PlacementName | None = None
+    """Where the slate is shown: a placement of the project, whose settings hold for every field that is left out."""
     user: Id | None = None
     """User id. An unknown user is treated as new, and the answer reports it."""
     history: list[Id] | None = Field(None, max_length=1000)
     """Item ids, oldest first, instead of a user. Unknown items are ignored and named in the answer."""
-    n: Any = 10
-    """Number of items, 1 to 200."""
+    n: Any = None
+    """Number of items, 1 to 200 (default: the placement's, or 10)."""
     context: dict[str, Any] | None = None
     """The moment of the request: context column → value, such as the device; for a visitor also user attributes."""
     weights: dict[str, Any] | None = None
@@ -105,6 +111,8 @@ RECOMMEND_FIELDS = tuple(RecommendBody.model_fields)
 class RankBody(Body):
     """A request to order a given list: every item comes back."""
 
+    placement: PlacementName | None = None
+    """Where the list is shown: a placement of the project, whose weights hold for those that are left out."""
     user: Id | None = None
     """User id. An unknown user is treated as new, and the answer reports it."""
     history: list[Id] | None = Field(None, max_length=1000)
@@ -132,11 +140,13 @@ RANK_FIELDS = tuple(name for name in RankBody.model_fields if name != "items")
 class PageBody(Body):
     """A request for a page of rows."""
 
+    placement: PlacementName | None = None
+    """Where the page is shown: a placement of the project, whose rows and other settings hold."""
     user: Id | None = None
     history: list[Id] | None = Field(None, max_length=1000)
     rows: int = Field(6, ge=1, le=40)
-    n: int = Field(10, ge=1, le=50)
-    """Items in a row at most."""
+    n: int | None = Field(None, ge=1, le=50)
+    """Items in a row at most (default: the placement's, or 10)."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
     filters: Filters = None
@@ -243,38 +253,10 @@ class SimilarAnswer(BaseModel):
     items: list[ItemAnswer]
 
 
-class ItemBody(Body):
-    """A change of one item."""
-
-    title: str | None = Field(None, max_length=1000)
-    attributes: dict[str, Any] = Field(default_factory=dict)
-    """Name → value; null makes it unknown. Attributes that are not named stay."""
-    retired: bool | None = None
-
-
-class NamedItemBody(ItemBody):
-    """A change of one item, with its id."""
-
-    item: Id
-
-
 class ItemsBody(Body):
     """Changes of many items."""
 
     items: list[NamedItemBody] = Field(min_length=1, max_length=1000)
-
-
-class UserBody(Body):
-    """A change of one user's attributes."""
-
-    attributes: dict[str, Any] = Field(min_length=1)
-    """Name → value; null makes it unknown. Attributes that are not named stay."""
-
-
-class NamedUserBody(UserBody):
-    """A change of one user's attributes, with the user's id."""
-
-    user: Id
 
 
 class UsersBody(Body):

@@ -73,6 +73,8 @@ class StoredSlate:
         where it is missing. None for a slate that the server chose itself.
     first_position
         Position of the first item, above 0 on a page after the first.
+    placement
+        The placement that the request named; empty for none.
     """
 
     slate_id: str
@@ -86,6 +88,7 @@ class StoredSlate:
     context: dict[str, Any] = field(default_factory=dict)
     given: dict[str, list[float | None]] | None = None
     first_position: int = 0
+    placement: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ def slate_row(slate: StoredSlate) -> dict[str, Any]:
         "context": json.dumps(slate.context),
         "given": None if slate.given is None else json.dumps(slate.given),
         "first_position": slate.first_position,
+        "placement": slate.placement or None,
     }
 
 
@@ -175,6 +179,7 @@ def read_slate(row: Any) -> StoredSlate:
         json.loads(row.context or "{}"),
         None if row.given is None else json.loads(row.given),
         row.first_position or 0,
+        row.placement or "",
     )
 
 

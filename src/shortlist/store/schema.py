@@ -38,6 +38,7 @@ slates = Table(
     Column("context", Text),
     Column("given", Text),
     Column("first_position", BigInteger),
+    Column("placement", String),
     Index("slates_user", "user"),
     sqlite_autoincrement=True,
 )

@@ -235,6 +235,10 @@ class Tuner:
 
     def value(self, model: Retriever) -> float:
         """Return the mean NDCG of a fitted model over the users of the hold-out."""
+        return float(np.mean(self.values(model)))
+
+    def values(self, model: Retriever) -> NDArray[np.float64]:
+        """Return the NDCG of a fitted model for each user of the sample, float64 (users,)."""
         requests = self._requests
         lists = [
             model.retrieve(requests.rows(start, min(start + 1024, len(requests))), self.k).item
@@ -242,7 +246,7 @@ class Tuner:
         ]
         truth = [self.holdout.truth[u] for u in self._users]
         hits = hit_matrix(np.concatenate(lists), truth)
-        return float(np.mean(ndcg(hits, np.array([len(t) for t in truth]), self.k)))
+        return ndcg(hits, np.array([len(t) for t in truth]), self.k)
 
     # ---------------------------------------------------------------- all data
 

@@ -225,7 +225,7 @@ class Guard:
         scope, status = exchange.scope, exchange.status
         seconds = time.perf_counter() - exchange.started
         path = getattr(scope.get("route"), "path_format", "other")
-        self.metrics.seconds.labels(path).observe(seconds)
+        self.metrics.seconds.labels(path, scope.get("placement", "")).observe(seconds)
         self.metrics.answers.labels(path, str(status)).inc()
         if path == "/v1/recommend":
             self.metrics.activity.answered(seconds, status)
