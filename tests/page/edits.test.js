@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { effectOf, layerOf, objectivesOf, percent, readRule, words } from "../../src/shortlist/serve/page/edit_values.js";
 
-const bundle = { weights: { play: 1, rating: 0.5 }, rerank: { diversity: 0, exposure_cap: null, rules: [] } };
+const bundle = { placements: { home: { n: 5 } }, weights: { play: 1, rating: 0.5 }, rerank: { diversity: 0, exposure_cap: null, rules: [] } };
 
 test("only what differs from the bundle is sent", () => {
   assert.deepEqual(layerOf(structuredClone(bundle), bundle), {});
@@ -11,6 +11,8 @@ test("only what differs from the bundle is sent", () => {
   form.weights.rating = 2;
   form.rerank.rules.push({ name: "a" });
   assert.deepEqual(layerOf(form, bundle), { weights: { rating: 2 }, rerank: { rules: [{ name: "a" }] } });
+  form.placements.home.diversity = 0.4;
+  assert.deepEqual(layerOf(form, bundle).placements, { home: { n: 5, diversity: 0.4 } });
 });
 
 test("a rule is read from its inputs", () => {
@@ -19,6 +21,7 @@ test("a rule is read from its inputs", () => {
   assert.deepEqual(readRule({ ...given, action: "boost", when: '{"year": {"min": 1990}}' }),
     { name: "pin", when: { year: { min: 1990 } }, action: "boost", amount: 3, slot: 0 });
   assert.equal(readRule({ ...given, action: "bury", amount: "minutes / 60" }).amount, "minutes / 60");
+  assert.throws(() => readRule({ ...given, when: "{" }), /^Error: rule  pin : /);
 });
 
 test("shares and effects are written for people", () => {

@@ -14,11 +14,13 @@ from shortlist.data.attributes import NumberAttribute
 from shortlist.recommender import Recommender
 from shortlist.serve.keys import make_key
 from shortlist.serve.middleware.guard import required_scope
+from shortlist.serve.settings import ServerSettings
 from shortlist.store.event_store import EventStore
 from support.bundles import copy_bundle
 from support.embedded import EmbeddedServer
 from support.http import bearer, call
 from support.paths import ROOT
+from support.placements import with_placements
 from support.shell import code_blocks
 from support.waiting import wait_for
 
@@ -144,7 +146,8 @@ def test_what_is_refused(desk: Desk) -> None:
         ({"rerank": {"rules": [SHORT, SHORT]}}, "settings.rerank.rules.1.name"),
         ({"weights": {"fame": 1}}, "settings.weights.fame"),
         ({"weights": {"play": 0, "seconds": 0, "rating": 0}}, "settings.weights"),
-        ({"placements": {}}, "settings.placements"),
+        ({"placements": {"home": {}}}, "settings.placements.home"),
+        ({"page": {}}, "settings.page"),
     ]
     for settings, field in cases:
         for path, body in ((f"{EDITS}/preview", {}), (EDITS, {"base": 0, "note": "x"})):
@@ -181,6 +184,30 @@ def test_a_bundle_that_cannot_have_the_settings_does_not_serve(desk: Desk, bundl
 
     assert "minutes" in wait_for(rejected, "the bundle is turned down", 60)
     assert desk.slate(0)["model_version"] == "first"
+
+
+def test_a_placement_is_changed(recommender: Recommender, tmp_path: Path) -> None:
+    bundle = with_placements(recommender).save(tmp_path / "bundle")
+    server = EmbeddedServer(bundle, tmp_path / "events.sqlite", ServerSettings(admin_without_key=True))
+    try:
+        present = call(server.url + EDITS)[1]["present"]["placements"]["short"]
+        change = {"placements": {"short": {**present, "n": 3, "diversity": 0.9}}}
+        body = {"settings": change, "placement": "short", "base": 0, "note": "fewer"}
+        status, answer = call(server.url + EDITS, body)
+        assert status == 200, answer
+        assert answer["history"][0]["preview"]["placement"] == "short"
+        wrong = {"settings": {"placements": {"short": {"diversty": 1}}}}
+        status, answer = call(f"{server.url}{EDITS}/preview", wrong)
+        assert (status, answer["field"]) == (422, "settings.placements.short.diversty")
+        status, answer = call(f"{server.url}{EDITS}/approve/1", {})
+        assert (status, answer["present"]["placements"]["short"]["n"]) == (200, 3)
+        sizes = [
+            len(call(f"{server.url}/v1/recommend", {"user": "u00005", "placement": name})[1]["items"])
+            for name in ("short", None)
+        ]
+        assert sizes == [3, 10]
+    finally:
+        server.stop()
 
 
 def test_scopes_of_decisions() -> None:

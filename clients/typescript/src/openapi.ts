@@ -793,6 +793,11 @@ export interface components {
         EditBody: {
             settings: components["schemas"]["EditedSettings"];
             /**
+             * Placement
+             * @description The placement whose slates are compared (default: requests without one).
+             */
+            placement?: string | null;
+            /**
              * Base
              * @description The proposal that serves, as `serving` of GET /v1/admin/edits: it must still serve.
              */
@@ -821,6 +826,15 @@ export interface components {
              */
             weights?: {
                 [key: string]: number;
+            };
+            /**
+             * Placements
+             * @description Placement of the project → all of its settings.
+             */
+            placements?: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
             };
         };
         /**
@@ -1119,6 +1133,8 @@ export interface components {
          * @description What settings would change, on the slates of some users.
          */
         PreviewAnswer: {
+            /** Placement */
+            placement: string | null;
             /** People */
             people: number;
             /** Changed */
@@ -1381,6 +1397,11 @@ export interface components {
          */
         SettingsBody: {
             settings: components["schemas"]["EditedSettings"];
+            /**
+             * Placement
+             * @description The placement whose slates are compared (default: requests without one).
+             */
+            placement?: string | null;
         };
         /**
          * ShadowBody

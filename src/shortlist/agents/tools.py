@@ -44,6 +44,10 @@ class TrialBody(Body):
     20", "action": "boost"}]}. Rules replace the present rules."""
     weights: dict[str, float] = Field(default_factory=dict)
     """Objective → weight, for objectives whose weight differs from the present one."""
+    placements: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Placement → all of its settings, for placements whose settings differ from the present ones."""
+    placement: str | None = None
+    """The placement whose slates are compared (default: requests without one)."""
     people: int = Field(200, ge=1, le=2_000)
     """Number of users whose slates are compared."""
     n: int = Field(10, ge=1, le=200)
@@ -90,9 +94,9 @@ def _why(recommender: Recommender, body: WhyBody) -> Answer:
 
 
 def _preview(recommender: Recommender, body: TrialBody) -> Answer:
-    changed = changed_project(recommender.project, body.rerank, body.weights)
+    changed = changed_project(recommender.project, body.rerank, body.weights, body.placements)
     users = recommender.some_users(body.people)
-    return recommender.preview(changed, users, body.n).to_json()
+    return recommender.preview(changed, users, body.n, body.placement).to_json()
 
 
 TOOLS = {

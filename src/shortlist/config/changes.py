@@ -1,4 +1,4 @@
-"""Settings that can change while a model serves: the weights of objectives, and how candidates become a slate."""
+"""Settings that can change while a model serves: weights of objectives, how candidates become a slate, and placements."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ EDITABLE = ("rules", "diversity", "freshness", "calibration", "explore", "exposu
 
 
 def editable_settings(project: Project) -> dict[str, dict[str, Any]]:
-    """Return the settings of a project that operators can change: {"rerank": {…}, "weights": {…}}."""
+    """Return the settings of a project that operators can change: {"rerank": {…}, "weights": {…}, "placements": {…}}."""
     rerank = project.rerank.model_dump()
     return {
         "rerank": {name: rerank[name] for name in EDITABLE},
         "weights": {name: objective.weight for name, objective in project.objectives.items()},
+        "placements": {
+            name: placement.model_dump(exclude_defaults=True)
+            for name, placement in project.placements.items()
+        },
     }
 
 
@@ -33,7 +37,10 @@ def check_editable(rerank: Mapping[str, Any]) -> None:
 
 
 def changed_project(
-    project: Project, rerank: Mapping[str, Any] | None = None, weights: Mapping[str, float] | None = None
+    project: Project,
+    rerank: Mapping[str, Any] | None = None,
+    weights: Mapping[str, float] | None = None,
+    placements: Mapping[str, Any] | None = None,
 ) -> Project:
     """Return a project with other settings of serving, checked as a project file is.
 
@@ -45,6 +52,8 @@ def changed_project(
         Settings of `[rerank]` that differ. `rules` replaces all rules.
     weights
         Objective → weight. Objectives that are not named keep theirs.
+    placements
+        Placement → all of its settings. Placements that are not named keep theirs.
 
     Raises
     ------
@@ -54,18 +63,27 @@ def changed_project(
     settings = project.model_dump()
     settings["rerank"] |= rerank or {}
     for name, weight in (weights or {}).items():
-        if name not in project.objectives:
-            raise ProjectError(
-                f"weights.{name}: there is no such objective{suggestion(name, project.objectives)}; there are: "
-                f"{', '.join(project.objectives)}",
-                field=f"weights.{name}",
-            )
+        _check_known("weights", name, project.objectives, "objective")
         settings["objectives"][name]["weight"] = weight
+    for name, placement in (placements or {}).items():
+        _check_known("placements", name, project.placements, "placement")
+        settings["placements"][name] = placement
     try:
         found = parse_project(settings, "settings")
     except ProjectError as error:
         raise ProjectError(error.message, field=_as_given(error.field)) from None
-    return project.model_copy(update={"rerank": found.rerank, "objectives": found.objectives})
+    return project.model_copy(
+        update={"rerank": found.rerank, "objectives": found.objectives, "placements": found.placements}
+    )
+
+
+def _check_known(part: str, name: str, known: Mapping[str, Any], what: str) -> None:
+    """Raise `ProjectError` for a name that the project does not have."""
+    if name not in known:
+        raise ProjectError(
+            f"{part}.{name}: there is no such {what}{suggestion(name, known)}; there are: {', '.join(known) or 'none'}",
+            field=f"{part}.{name}",
+        )
 
 
 def _as_given(field: str | None) -> str | None:

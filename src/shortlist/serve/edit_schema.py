@@ -18,16 +18,20 @@ class EditedSettings(Body):
     """Settings of [rerank]: rules (all of them), diversity, freshness, calibration, explore, exposure_cap."""
     weights: dict[str, float] = Field(default_factory=dict)
     """Objective → weight."""
+    placements: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Placement of the project → all of its settings."""
 
     def given(self) -> dict[str, Any]:
         """The parts that are not empty."""
-        return {name: part for name, part in (("rerank", self.rerank), ("weights", self.weights)) if part}
+        return {name: part for name, part in self.model_dump().items() if part}
 
 
 class SettingsBody(Body):
     """Settings whose effect is asked for."""
 
     settings: EditedSettings
+    placement: str | None = Field(None, max_length=64)
+    """The placement whose slates are compared (default: requests without one)."""
 
 
 def _storable(text: str) -> str:
@@ -84,6 +88,7 @@ class MovedAnswer(BaseModel):
 class PreviewAnswer(BaseModel):
     """What settings would change, on the slates of some users."""
 
+    placement: str | None
     people: int
     changed: float
     """Share of the slates that would have other items."""

@@ -84,18 +84,23 @@ class ApprovedSettings:
     @staticmethod
     def project_with(loaded: LoadedModel, settings: Mapping[str, Any]) -> Project:
         """Return a model's project with settings of operators. Raises `RequestError` naming the setting that is wrong."""
-        rerank, weights = settings.get("rerank", {}), settings.get("weights", {})
+        rerank = settings.get("rerank", {})
         try:
             check_editable(rerank)
-            changed = changed_project(loaded.project, rerank, weights)
+            changed = changed_project(
+                loaded.project, rerank, settings.get("weights"), settings.get("placements")
+            )
         except ProjectError as error:
             raise RequestError(
                 error.message, field=f"settings.{error.field}" if error.field else "settings"
             ) from None
         return changed
 
-    def preview(self, settings: Mapping[str, Any]) -> SlatePreview:
-        """Compare slates of some users now with those under other settings. It takes about a second. Raises `ShortlistError`."""
+    def preview(self, settings: Mapping[str, Any], placement: str | None = None) -> SlatePreview:
+        """Compare slates of some users now, in a placement, with those under other settings. Raises `ShortlistError`.
+
+        It takes about a second.
+        """
         loaded = self.live.serving
         changed = self.project_with(loaded, settings)
         recommender = loaded.recommender
@@ -104,7 +109,7 @@ class ApprovedSettings:
             raise RequestError(
                 "settings: the log has no user whose slates could be compared", field="settings"
             )
-        return recommender.preview(changed, users, N)
+        return recommender.preview(changed, users, N, placement)
 
     def __repr__(self) -> str:
         return f"ApprovedSettings({self.history.serving} serves, {len(self.history.edits)} rows)"

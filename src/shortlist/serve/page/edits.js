@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { table } from "./charts.js";
 import { $, actionButton, element, option } from "./dom.js";
-import { effectOf, layerOf, objectivesOf, percent, readRule, words } from "./edit_values.js";
+import { effectOf, layerOf, objectivesOf, percent, readJson, readRule, words } from "./edit_values.js";
 
 const PAUSE = 500;  // ms without a change before the price is computed
 const ACTIONS = ["boost", "bury", "hide", "pin"];
@@ -40,6 +40,7 @@ function take(fresh) {
   numbers($("edits-weights"), fresh.present.weights, "weight", fresh.bundle.weights);
   const { rules, ...strengths } = fresh.present.rerank;
   numbers($("edits-strengths"), strengths, "strength", fresh.bundle.rerank);
+  places(fresh.present.placements);
   $("edits-rules").replaceChildren();
   for (const rule of rules) addRule(rule);
   $("edits-why").value = "";
@@ -59,6 +60,22 @@ function numbers(place, values, kind, bundle) {
     Object.assign(input.dataset, { kind, name });
     line.append(label, input, element("span", "quiet", bundle[name] === value ? "" : `in the bundle ${bundle[name] ?? "none"}`));
     return line;
+  }));
+}
+
+// The settings of each placement, as JSON; and for which placement the price is computed.
+function places(placements) {
+  const names = Object.keys(placements);
+  $("edits-places").hidden = !names.length;
+  $("edits-placement").replaceChildren(option("requests without a placement", ""), ...names.map((name) => option(name)));
+  $("edits-placements").replaceChildren(...names.map((name) => {
+    const label = element("label", "", name), text = element("textarea");
+    text.rows = 6;
+    text.spellcheck = false;
+    text.value = JSON.stringify(placements[name], null, 2);
+    text.dataset.placement = name;
+    label.append(text);
+    return label;
   }));
 }
 
@@ -104,7 +121,10 @@ function choice(names, chosen) {
 
 // The settings of the form, as far as they differ from those of the bundle.
 function written() {
-  const form = { weights: {}, rerank: {} };
+  const form = { weights: {}, rerank: {}, placements: {} };
+  for (const text of document.querySelectorAll("#edits-placements textarea")) {
+    form.placements[text.dataset.placement] = readJson(text.value, `placement ${text.dataset.placement}`);
+  }
   for (const node of document.querySelectorAll("#edits-form [data-kind]")) {
     const value = node.value === "" ? null : Number(node.value);
     form[node.dataset.kind === "weight" ? "weights" : "rerank"][node.dataset.name] = value;
@@ -120,7 +140,7 @@ function price() {
   $("edits-price").setAttribute("aria-busy", "true");
   timer = setTimeout(() => run(async () => {
     try {
-      const found = await call(`${PATH}/preview`, { settings: written() });
+      const found = await call(`${PATH}/preview`, { settings: written(), placement: $("edits-placement").value || null });
       if (mine === turn) show(found);  // else something was changed meanwhile
     } finally { if (mine === turn) $("edits-price").removeAttribute("aria-busy"); }
   }), PAUSE);
@@ -144,7 +164,7 @@ function show(found) {
 }
 
 async function propose() {
-  const body = { settings: written(), base: answer.serving, note: $("edits-why").value.trim() };
+  const body = { settings: written(), placement: $("edits-placement").value || null, base: answer.serving, note: $("edits-why").value.trim() };
   take(await call(PATH, body));
 }
 

@@ -22,10 +22,10 @@ def add(app: FastAPI, service: Service) -> None:
     """Add the routes of operators' settings."""
     one_preview = asyncio.Lock()  # a preview takes a core for a second
 
-    async def previewed(settings: dict[str, Any]) -> dict[str, Any]:
+    async def previewed(body: SettingsBody) -> dict[str, Any]:
         async with one_preview:
-            found = await asyncio.to_thread(service.approved.preview, settings)
-        return found.to_json()
+            found = await asyncio.to_thread(service.approved.preview, body.settings.given(), body.placement)
+        return {**found.to_json(), "placement": body.placement}
 
     @app.get("/v1/admin/edits", response_model=EditsAnswer, responses=ERRORS, tags=["operators"])
     async def edits() -> Response:
@@ -35,14 +35,13 @@ def add(app: FastAPI, service: Service) -> None:
     @app.post("/v1/admin/edits/preview", response_model=PreviewAnswer, responses=ERRORS, tags=["operators"])
     async def preview(body: SettingsBody) -> Response:
         """What settings would change, without proposing them: each objective, the utility, and the cost of each rule."""
-        return Json(await previewed(body.settings.given()))
+        return Json(await previewed(body))
 
     @app.post("/v1/admin/edits", response_model=EditsAnswer, responses=ERRORS, tags=["operators"])
     async def propose_edit(body: EditBody, request: Request) -> Response:
         """Propose settings. They are stored with their preview, and serve when a key with the scope `approve` approves them."""
-        settings = body.settings.given()
-        effect = await previewed(settings)
-        await service.writer.call(propose, settings, effect, body.base, body.note, _by(request))
+        effect = await previewed(body)
+        await service.writer.call(propose, body.settings.given(), effect, body.base, body.note, _by(request))
         return await _now(service)
 
     _add_decisions(app, service)
