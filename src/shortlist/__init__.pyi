@@ -39,6 +39,7 @@ from .retrieve.slim import SLIM as SLIM
 from .retrieve.spectral import Spectral as Spectral
 from .retrieve.together import Together as Together
 from .retrieve.transformer import Transformer as Transformer
+from .retrieve.two_tower import TwoTower as TwoTower
 from .threads import set_threads as set_threads
 from .version import __version__ as __version__
 
@@ -75,6 +76,7 @@ __all__ = [
     "Together",
     "TrainingWarning",
     "Transformer",
+    "TwoTower",
     "__version__",
     "errors",
     "evaluate",

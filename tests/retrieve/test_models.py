@@ -75,7 +75,7 @@ def test_retrieve_score_and_score_items_agree(name: str, dataset: Dataset) -> No
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in RETRIEVERS if n not in {"sequence", "sequential_slim", "transformer"}]
+    "name", [n for n in RETRIEVERS if n not in {"sequence", "sequential_slim", "transformer", "two_tower"}]
 )
 @given(st.permutations([0, 3, 5, 7, 11]))
 @settings(max_examples=10, deadline=None)

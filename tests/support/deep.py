@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
+from shortlist.data.progress import Progress
 from shortlist.retrieve.deep.architecture import GAP_BUCKETS, Architecture
 from shortlist.retrieve.deep.inputs import EventInputs
 from support.retrievers import frame
@@ -65,3 +72,66 @@ def cycles(users: int = 60, items: int = 12, length: int = 8) -> Dataset:
     names = [f"i{i:02d}" for i in range(items)]
     pairs = [(f"u{u:02d}", names[(s + t) % items]) for u, s in enumerate(starts) for t in range(length)]
     return frame(pairs, names)
+
+
+def coloured(users: int = 80) -> Dataset:
+    """Return users who alternate between items of two colours: after a red one comes a blue one. Items 30 to 39 have no events."""
+    rng = np.random.default_rng(0)
+    rows: list[tuple[int, int]] = []
+    for user in range(users):
+        first = int(rng.integers(0, 2))
+        rows += [(user, int(rng.integers(0, 15)) * 2 + (first + t) % 2) for t in range(8)]
+    events = pa.table(
+        {
+            "user_id": [u for u, _ in rows],
+            "item_id": [i for _, i in rows],
+            "timestamp": [1.6e9 + 60.0 * at for at in range(len(rows))],
+        }
+    )
+    items = pa.table({"item_id": np.arange(40), "colour": [("red", "blue")[i % 2] for i in range(40)]})
+    project = parse_project(
+        {
+            "data": {"columns": {"timestamp": "timestamp"}},
+            "items": {"id": "item_id", "attributes": {"colour": "category"}},
+        }
+    )
+    return Dataset.from_frames(events, items, project=project)
+
+
+def damage(folder: Path, array: str, change: Any) -> None:
+    """Change an array of a saved model."""
+    file = folder / "arrays" / f"{array}.npy"
+    np.save(file, change(np.load(file)))
+
+
+def answers_without_torch(folder: Path, requests: tuple[list[int], ...]) -> list[list[float]]:
+    """Return the scores of a saved model by a process of its own, which must not import PyTorch."""
+    code = f"""
+import sys, json
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from shortlist.retrieve import load_retriever
+from support.interactions import make_requests
+model = load_retriever(Path({str(folder)!r}))
+scores = model.score(make_requests(*{requests!r}))
+assert not {{"torch", "onnxruntime", "shortlist.deep.loop"}} & set(sys.modules)
+print(json.dumps(scores.astype(float).tolist()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    scores: list[list[float]] = json.loads(done.stdout)
+    return scores
+
+
+class Interrupted(Exception):  # noqa: N818 - it stands for a signal
+    """Training is interrupted."""
+
+
+def interrupted_in(epoch: str) -> Progress:
+    """Return what a training reports to, and which interrupts it in an epoch."""
+
+    def interrupt(step: str, fraction: float) -> None:
+        if step.endswith(epoch) and fraction > 0:
+            raise Interrupted
+
+    return interrupt

@@ -13,7 +13,10 @@ from shortlist.data.dataset import Dataset
 from shortlist.retrieve import RETRIEVERS, Requests, Retriever
 from support.interactions import random_interactions
 
-SMALL: dict[str, dict[str, Any]] = {"transformer": {"width": 8, "history": 20, "epochs": 2, "min_events": 0}}
+SMALL: dict[str, dict[str, Any]] = {
+    "transformer": {"width": 8, "history": 20, "epochs": 2, "min_events": 0},
+    "two_tower": {"width": 8, "hidden": 8, "history": 20, "epochs": 2, "min_events": 0},
+}
 """Settings with which a model is trained on small data in a fraction of a second, where its own are for large data."""
 
 

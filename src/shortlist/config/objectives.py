@@ -43,7 +43,8 @@ class Objective(Settings):
     learnt as the product of both, over all shown items."""
     loss: Literal["auto", "logistic", "listwise", "tweedie", "weighted_logistic", "squared"] = "auto"
     """The loss that its trees minimise. auto: logistic for a probability, tweedie for an amount, squared for a grade.
-    listwise (LambdaMART) orders best and is calibrated afterwards; weighted_logistic learns an amount as odds."""
+    listwise (the softmax over the candidates of a request) learns the order only, and is calibrated afterwards: for requests with one
+    wanted item. weighted_logistic learns an amount as odds."""
 
     @model_validator(mode="after")
     def _check_loss(self) -> Objective:

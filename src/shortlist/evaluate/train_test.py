@@ -39,6 +39,7 @@ COMPILED: dict[str, tuple[dict[str, Any], ...]] = {
     "slim": ({}, {"exact_items": 0}),
     "spectral": ({}, {"exact_items": 0}),
     "transformer": ({"min_events": 0, "epochs": 1, "width": 8},),
+    "two_tower": ({"min_events": 0, "epochs": 1, "width": 8},),
 }
 """Model → the settings with which its kernels are compiled on small tables, where these are not the default ones alone."""
 

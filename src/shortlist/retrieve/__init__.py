@@ -20,6 +20,7 @@ from shortlist.retrieve.sources import Source, make_retrievers, parse_sources
 from shortlist.retrieve.spectral import Spectral
 from shortlist.retrieve.together import Together
 from shortlist.retrieve.transformer import Transformer
+from shortlist.retrieve.two_tower import TwoTower
 
 __all__ = [
     "ALS",
@@ -42,6 +43,7 @@ __all__ = [
     "Spectral",
     "Together",
     "Transformer",
+    "TwoTower",
     "interactions",
     "load_retriever",
     "make_retrievers",

@@ -27,6 +27,7 @@ RETRIEVERS: PluginRegistry[Retriever] = PluginRegistry(
         "sequential_slim": "shortlist.retrieve.sequential_slim:SequentialSLIM",
         "sequence": "shortlist.retrieve.sequence:Sequence",
         "transformer": "shortlist.retrieve.transformer:Transformer",
+        "two_tower": "shortlist.retrieve.two_tower:TwoTower",
         "content": "shortlist.retrieve.content:Content",
         "together": "shortlist.retrieve.together:Together",
         "demographic": "shortlist.retrieve.demographic:Demographic",

@@ -14,9 +14,9 @@ import torch
 from shortlist.errors import BundleError, DataError, ProjectError
 from shortlist.retrieve import EventWeighting, Transformer
 from shortlist.retrieve.deep.architecture import Architecture
-from shortlist.retrieve.deep.cost import TrainingCost
-from shortlist.retrieve.deep.network import ItemTable
-from support.deep import TINY, cycles
+from shortlist.retrieve.deep.cost import transformer_cost
+from shortlist.retrieve.deep.tables import ItemTable
+from support.deep import TINY, Interrupted, cycles, interrupted_in
 from support.interactions import make_requests
 
 NAMES = ("item_vectors_", "network_", "token_vectors_")
@@ -57,16 +57,9 @@ def test_a_seed_repeats_and_leaves_the_generators_alone() -> None:
     assert np.abs(fitted(seed=2).network_ - first.network_).max() > 1e-3
 
 
-class Interrupted(Exception):  # noqa: N818 - it stands for a signal
-    """Training is interrupted."""
-
-
 @pytest.mark.parametrize("validation", [0.0, 0.5])
 def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path: Path, validation: float) -> None:
-    def interrupt(step: str, fraction: float) -> None:
-        if step.endswith("epoch 3 of 4") and fraction > 0:
-            raise Interrupted
-
+    interrupt = interrupted_in("epoch 3 of 4")
     attributes: list[str] | None = (
         [] if validation else None
     )  # without attributes there are no vectors of tokens
@@ -85,10 +78,7 @@ def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path: Path, vali
 
 
 def test_a_checkpoint_of_other_settings_is_not_used_and_a_damaged_one_is_named(tmp_path: Path) -> None:
-    def interrupt(step: str, fraction: float) -> None:
-        if step.endswith("epoch 2 of 2") and fraction > 0:
-            raise Interrupted
-
+    interrupt = interrupted_in("epoch 2 of 2")
     settings = {"checkpoints": str(tmp_path)}
     with pytest.raises(Interrupted):
         fitted(interrupt, **settings)
@@ -173,9 +163,10 @@ def test_after_a_minute_the_rest_is_estimated(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_cost_by_hand() -> None:
     """d = 6, hidden = 16: an event takes 6·36 + 3·6·16 + 6·10 = 564 products, and 100 items 600; six operations each."""
-    cost = TrainingCost(Architecture(6, 1, 1, 10, 1), 1000, 10, 100, targets=50, batch=10)
+    shape = Architecture(6, 1, 1, 10, 1)
+    cost = transformer_cost(shape, (1000, 10), 100, targets=50, batch=10)
     assert cost.operations == 6 * 50 * (564 + 600)
-    assert cost.weights == 1010 * 6 + cost.shape.size
+    assert cost.weights == 1010 * 6 + shape.size
     assert cost.memory > 4 * 5 * cost.weights
     assert cost.gpu_seconds(2) == pytest.approx(2 * (cost.operations / 5e12 + 5 * 0.01))
 
@@ -183,7 +174,7 @@ def test_the_cost_by_hand() -> None:
 def test_item_vectors_are_sums_of_their_parts() -> None:
     tokens = sp.csr_matrix(np.array([[1, 0.5], [0, 0], [0, 2]], np.float32))
     table = ItemTable(tokens, 4)
-    own, token = table.own.detach().numpy(), table.token.detach().numpy()
+    own, token = table.own.detach().numpy(), table.described.token.detach().numpy()
     expected = own + np.stack([token[0] + 0.5 * token[1], np.zeros(4), 2 * token[1]])
     with torch.no_grad():
         np.testing.assert_allclose(table().numpy(), expected, rtol=1e-5)

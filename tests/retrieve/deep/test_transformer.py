@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
@@ -19,7 +17,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.entities import EntityChange
 from shortlist.errors import BundleError, MissingExtraError
 from shortlist.retrieve import Transformer, load_retriever
-from support.deep import TINY, cycles
+from support.deep import TINY, answers_without_torch, coloured, cycles, damage
 from support.interactions import make_requests
 
 REQUESTS: tuple[list[int], ...] = ([0, 1, 2], [5], [], [7] * 40)
@@ -32,22 +30,8 @@ def model() -> Transformer:
 
 def test_a_saved_model_answers_without_torch(model: Transformer, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
-    code = f"""
-import sys, json
-from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from shortlist.retrieve import load_retriever
-from support.interactions import make_requests
-model = load_retriever(Path({str(tmp_path / "model")!r}))
-scores = model.score(make_requests(*{REQUESTS!r}))
-assert not {{"torch", "onnxruntime", "shortlist.retrieve.deep.train", "shortlist.retrieve.deep.network"}} & set(sys.modules)
-print(json.dumps(scores.astype(float).tolist()))
-"""
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(
-        json.loads(done.stdout), model.score(make_requests(*REQUESTS)), rtol=1e-4, atol=1e-5
-    )
+    scores = answers_without_torch(tmp_path / "model", REQUESTS)
+    np.testing.assert_allclose(scores, model.score(make_requests(*REQUESTS)), rtol=1e-4, atol=1e-5)
 
 
 def test_without_torch_training_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,11 +57,6 @@ def test_the_training_is_told_by_curves_that_a_bundle_keeps(model: Transformer, 
 
 
 # ---------------------------------------------------------------- hostile bundles
-
-
-def damage(folder: Path, array: str, change: Any) -> None:
-    file = folder / "arrays" / f"{array}.npy"
-    np.save(file, change(np.load(file)))
 
 
 DAMAGES: dict[str, Any] = {
@@ -134,30 +113,6 @@ def test_a_pickle_is_not_read(model: Transformer, tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- attributes and new items
-
-
-def coloured(users: int = 80) -> Dataset:
-    """Return users who alternate between items of two colours: after a red one comes a blue one. Items 30 to 39 have no events."""
-    rng = np.random.default_rng(0)
-    rows: list[tuple[int, int]] = []
-    for user in range(users):
-        first = int(rng.integers(0, 2))
-        rows += [(user, int(rng.integers(0, 15)) * 2 + (first + t) % 2) for t in range(8)]
-    events = pa.table(
-        {
-            "user_id": [u for u, _ in rows],
-            "item_id": [i for _, i in rows],
-            "timestamp": [1.6e9 + 60.0 * at for at in range(len(rows))],
-        }
-    )
-    items = pa.table({"item_id": np.arange(40), "colour": [("red", "blue")[i % 2] for i in range(40)]})
-    project = parse_project(
-        {
-            "data": {"columns": {"timestamp": "timestamp"}},
-            "items": {"id": "item_id", "attributes": {"colour": "category"}},
-        }
-    )
-    return Dataset.from_frames(events, items, project=project)
 
 
 LEARNING: dict[str, Any] = {**TINY, "epochs": 12, "learning_rate": 0.02, "batch": 128, "hidden_items": 0.3}

@@ -1,20 +1,19 @@
-"""The shape of the transformer, and its weights as one flat array."""
+"""The shape of the transformer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from typing_extensions import override
+
+from shortlist.deep.layout import Shapes, WeightLayout, check_sizes
 
 GAP_BUCKETS = 33
 """Buckets of the time between two events: 0 for none or unknown, then one for each doubling of a second."""
 
-Shapes = dict[str, tuple[int, ...]]
-
 
 @dataclass(frozen=True)
-class Architecture:
+class Architecture(WeightLayout):
     """The shape of the network that encodes a history.
 
     Attributes
@@ -38,9 +37,7 @@ class Architecture:
     kinds: int
 
     def __post_init__(self) -> None:
-        for name, size in vars(self).items():
-            if type(size) is not int or size < 1:
-                raise ValueError(f"{name} must be a whole number from 1 and is {size!r}")
+        check_sizes(vars(self))
         if self.width % self.heads:
             raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
 
@@ -50,8 +47,8 @@ class Architecture:
         return 8 * round(self.width / 3)
 
     @property
+    @override
     def shapes(self) -> Shapes:
-        """The name and shape of each weight, in the order in which they are stored. Matrices are (input, output)."""
         d, b, h = self.width, self.blocks, self.hidden
         return {
             "gap": (GAP_BUCKETS, d),
@@ -70,17 +67,3 @@ class Architecture:
             "feed_gate_bias": (b, d),
             "last_norm": (d,),
         }
-
-    @property
-    def size(self) -> int:
-        """Number of weights."""
-        return sum(int(np.prod(shape)) for shape in self.shapes.values())
-
-    def split(self, flat: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return each weight by name, as a view of the flat array float32 (size,)."""
-        found, start = {}, 0
-        for name, shape in self.shapes.items():
-            end = start + int(np.prod(shape))
-            found[name] = flat[start:end].reshape(shape)
-            start = end
-        return found

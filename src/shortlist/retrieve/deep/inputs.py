@@ -53,6 +53,23 @@ def usual_values(histories: Histories, kinds: int) -> NDArray[np.float32]:
     return usual
 
 
+def known_events(
+    histories: Histories, weights: NDArray[np.float32], n_items: int, most: int | None = None
+) -> tuple[Histories, NDArray[np.float32]]:
+    """Return the events of histories that have a weight and a known item, and their weights; see `event_inputs`."""
+    wanted = (weights > 0) & (histories.item < n_items)
+    if not wanted.all():
+        histories, weights = histories.only(wanted), weights[wanted]
+    if most is not None and not (recent := histories.steps_back < most).all():
+        histories, weights = histories.only(recent), weights[recent]
+    return histories, weights
+
+
+def known_kinds(histories: Histories, kinds: int) -> NDArray[np.int64]:
+    """Return the kind of each event, int64 (E,); 0 for kinds that training did not see."""
+    return np.where(histories.kind < kinds, histories.kind, 0).astype(np.int64)
+
+
 def event_inputs(
     histories: Histories,
     weights: NDArray[np.float32],
@@ -75,12 +92,8 @@ def event_inputs(
     most
         At most this many events of each history, the latest.
     """
-    wanted = (weights > 0) & (histories.item < n_items)
-    if not wanted.all():
-        histories, weights = histories.only(wanted), weights[wanted]
-    if most is not None and not (recent := histories.steps_back < most).all():
-        histories, weights = histories.only(recent), weights[recent]
-    kind = np.where(histories.kind < len(usual), histories.kind, 0).astype(np.int64)
+    histories, weights = known_events(histories, weights, n_items, most)
+    kind = known_kinds(histories, len(usual))
     return EventInputs(
         histories.indptr,
         histories.item,
@@ -101,10 +114,14 @@ def gap_buckets(time: NDArray[np.int64], indptr: NDArray[np.int64]) -> NDArray[n
     indptr
         int64 (B + 1,): where each history begins.
     """
-    seconds = np.maximum(np.diff(time, prepend=time[:1]), 0) / 1000
-    buckets = 1 + np.minimum(np.log2(1 + seconds).astype(np.int64), GAP_BUCKETS - 2)
+    buckets = gap_bucket(np.diff(time, prepend=time[:1]))
     buckets[indptr[:-1][indptr[:-1] < len(time)]] = 0
     return buckets
+
+
+def gap_bucket(gap: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bucket of times between events, int64 milliseconds: one a doubling of a second, from 1."""
+    return 1 + np.minimum(np.log2(1 + np.maximum(gap, 0) / 1000).astype(np.int64), GAP_BUCKETS - 2)
 
 
 def _relative(value: NDArray[np.float32], usual: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -26,7 +26,13 @@ def full_softmax(states: Tensor, vectors: Tensor, targets: Tensor, weights: Tens
 
 
 def sampled_softmax(
-    states: Tensor, own: Tensor, negatives: Tensor, log_expected: Tensor, same: Tensor, weights: Tensor
+    states: Tensor,
+    own: Tensor,
+    negatives: Tensor,
+    log_expected: Tensor,
+    same: Tensor,
+    weights: Tensor,
+    hard: Tensor | None = None,
 ) -> Tensor:
     """Return the weighted sum of the cross-entropies of targets against sampled items, corrected for how they were sampled.
 
@@ -45,9 +51,11 @@ def sampled_softmax(
     log_expected
         (K,): log(K·q), the logarithm of the expected number of each in the sample.
     same
-        bool (N, K): whether a negative is the target.
+        bool (N, K): whether a negative is the target, or otherwise not to be counted.
     weights
         (N,).
+    hard
+        (N, H): the scores of further negatives of each target, corrected already.
 
     References
     ----------
@@ -57,6 +65,6 @@ def sampled_softmax(
     right = (states * own).sum(-1).float()
     wrong = (states @ negatives.T).float() - log_expected
     wrong = wrong.masked_fill(same, float("-inf"))
-    scores = torch.cat([right[:, None], wrong], dim=1)
+    scores = torch.cat([right[:, None], wrong] if hard is None else [right[:, None], wrong, hard.float()], 1)
     first = torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
     return (functional.cross_entropy(scores, first, reduction="none") * weights).sum()

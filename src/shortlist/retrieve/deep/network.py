@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,8 +12,6 @@ from shortlist.retrieve.deep.architecture import Architecture
 
 EPSILON = 1e-6
 """Added to the mean square before the root in RMSNorm."""
-INITIAL = 0.02
-"""Standard deviation of the components of item vectors before training."""
 
 
 class Events(NamedTuple):
@@ -132,54 +128,3 @@ def _initial(name: str, size: tuple[int, ...]) -> Tensor:
         return torch.randn(size) * 0.02
     scale: float = size[-2] ** -0.5
     return torch.randn(size) * scale
-
-
-class ItemTable(nn.Module):
-    """The vectors of items: one of its own for each item, plus those of the tokens of its attributes.
-
-    Parameters
-    ----------
-    tokens
-        Sparse float32 (items, T): the weight of each token of each item.
-    width
-        d.
-    """
-
-    def __init__(self, tokens: sp.csr_matrix, width: int) -> None:
-        super().__init__()
-        self.own = nn.Parameter(torch.randn(tokens.shape[0], width) * INITIAL)
-        self.token = nn.Parameter(torch.randn(tokens.shape[1], width) * INITIAL)
-        self.begin: Tensor
-        self.column: Tensor
-        self.share: Tensor
-        self.register_buffer("begin", torch.from_numpy(tokens.indptr.astype(np.int64)), persistent=False)
-        self.register_buffer("column", torch.from_numpy(tokens.indices.astype(np.int64)), persistent=False)
-        self.register_buffer("share", torch.from_numpy(tokens.data.astype(np.float32)), persistent=False)
-
-    def forward(self, items: Tensor | None = None, hidden: float = 0.0) -> Tensor:
-        """Return the vectors of some items, (m, d); all for None.
-
-        Parameters
-        ----------
-        items
-            int64 (m,).
-        hidden
-            Share of the items whose own vectors are left out, so that those of the tokens learn to stand alone.
-        """
-        own = self.own if items is None else functional.embedding(items, self.own)
-        if hidden and len(self.token):
-            own = own * (torch.rand(len(own), 1, device=own.device) >= hidden)
-        return own + self._described(items) if len(self.column) else own
-
-    def _described(self, items: Tensor | None) -> Tensor:
-        """Return the weighted sums of the token vectors of some items, (m, d)."""
-        if items is None:
-            begin, column, share = self.begin[:-1], self.column, self.share
-        else:
-            low, size = self.begin[items], self.begin[items + 1] - self.begin[items]
-            begin = torch.cumsum(size, 0) - size
-            rows = torch.arange(int(size.sum()), device=items.device) + torch.repeat_interleave(
-                low - begin, size
-            )
-            column, share = self.column[rows], self.share[rows]
-        return functional.embedding_bag(column, self.token, begin, mode="sum", per_sample_weights=share)

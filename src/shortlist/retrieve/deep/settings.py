@@ -1,12 +1,10 @@
-"""Settings of the transformer."""
+"""Settings of retrievers that are networks."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
-from shortlist.config.base import Settings
+from shortlist.deep.settings import TrainingSettings
 
 FULL_SOFTMAX_ITEMS = 5_000
 """Up to this many items, training computes the softmax over the whole catalogue."""
@@ -14,7 +12,27 @@ USUAL_NEGATIVES = 512
 """Number of sampled negatives beyond."""
 
 
-class TransformerConfig(Settings):
+class DeepRetrieverSettings(TrainingSettings):
+    """What retrievers with a network have in common."""
+
+    history: int = Field(50, ge=1, le=1024)
+    """Number of latest events of a history that are read, from 1 to 1024."""
+    attributes: list[str] | None = None
+    """Item attributes to use. None: all."""
+    hidden_items: float = Field(0.1, ge=0, lt=1)
+    """Share of the items whose own vectors are hidden in a step of training, from 0 to below 1, so that the vectors of their
+    attributes learn to stand for new items."""
+    validation: float = Field(0.05, ge=0, lt=1)
+    """Share of the users whose last event is held out for early stopping, from 0 to below 1; at most 2,000 users."""
+    min_events: int = Field(10_000, ge=0)
+    """Training refuses fewer events, 0 or more: other models serve better on little data."""
+    exact_items: int = Field(100_000, ge=0)
+    """The largest catalogue that is searched exactly; beyond, an index is built (extra `index`)."""
+    recall: float = Field(0.98, gt=0, le=1)
+    """The least share of the exact top 100 that the index must find, above 0 to 1; training stops with an error below."""
+
+
+class TransformerConfig(DeepRetrieverSettings):
     """Settings of `Transformer`."""
 
     width: int = Field(64, ge=8, le=1024)
@@ -23,48 +41,9 @@ class TransformerConfig(Settings):
     """Number of transformer blocks, from 1 to 16."""
     heads: int = Field(2, ge=1, le=64)
     """Number of attention heads, from 1 to 64."""
-    history: int = Field(50, ge=1, le=1024)
-    """Number of latest events of a history that are read, from 1 to 1024."""
-    attributes: list[str] | None = None
-    """Item attributes to use. None: all."""
-    dropout: float = Field(0.2, ge=0, lt=1)
-    """Share of the components that are zeroed while training, from 0 to below 1."""
-    hidden_items: float = Field(0.1, ge=0, lt=1)
-    """Share of the items whose own vectors are hidden in a step of training, from 0 to below 1, so that the vectors of their
-    attributes learn to stand for new items."""
     negatives: int | None = Field(None, ge=0)
     """Number of sampled items that each target competes with; 0: the whole catalogue. None: the whole catalogue up to 5,000 items,
     else 512."""
-    epochs: int = Field(24, ge=1)
-    """Largest number of passes over the events, 1 or more."""
-    patience: int = Field(4, ge=1)
-    """Number of evaluations without improvement after which training stops, 1 or more."""
-    validation: float = Field(0.05, ge=0, lt=1)
-    """Share of the users whose last event is held out for early stopping, from 0 to below 1; at most 2,000 users."""
-    batch: int = Field(2048, ge=1)
-    """Number of target events of a step, 1 or more."""
-    accumulate: int = Field(1, ge=1)
-    """Number of parts that a step is computed in, 1 or more: more parts need less memory, and the gradients are the same sums."""
-    learning_rate: float = Field(0.002, gt=0)
-    """Largest step size of AdamW, above 0; it rises in the first steps and then falls to 0 along a cosine."""
-    weight_decay: float = Field(0.0, ge=0)
-    """Weight decay of AdamW, 0 or more."""
-    min_events: int = Field(10_000, ge=0)
-    """Training refuses fewer events, 0 or more: other models serve better on little data."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where training runs: a GPU where there is one, else the CPU."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of matrix products in training: bfloat16 on a GPU that has it, else float32. Weights are float32 in either case."""
-    compile: bool = False
-    """Whether training compiles the network (`torch.compile`), which pays off for long trainings on a GPU."""
-    checkpoints: str | None = None
-    """Folder in which training writes a checkpoint after each epoch, to go on from after an interruption. None: no checkpoints."""
-    exact_items: int = Field(100_000, ge=0)
-    """The largest catalogue that is searched exactly; beyond, an index is built (extra `index`)."""
-    recall: float = Field(0.98, gt=0, le=1)
-    """The least share of the exact top 100 that the index must find, above 0 to 1; training stops with an error below."""
-    seed: int = 0
-    """Seed of initial weights, batches, negatives and dropout."""
 
     @model_validator(mode="after")
     def _check_heads(self) -> TransformerConfig:
@@ -77,3 +56,31 @@ class TransformerConfig(Settings):
         if self.negatives is None:
             return 0 if n_items <= FULL_SOFTMAX_ITEMS else USUAL_NEGATIVES
         return 0 if self.negatives >= n_items else self.negatives
+
+
+class TwoTowerConfig(DeepRetrieverSettings):
+    """Settings of `TwoTower`."""
+
+    width: int = Field(64, ge=8, le=1024)
+    """d, the length of the vectors of items and users, from 8 to 1024."""
+    hidden: int = Field(128, ge=8, le=4096)
+    """Width of the hidden layer of each tower, from 8 to 4096."""
+    pools: int = Field(2, ge=1, le=8)
+    """Number of weighted means that a history is read by, from 1 to 8: at first the first one weighs all events alike, and each
+    further one late events more."""
+    user_attributes: list[str] | None = None
+    """User attributes to use. None: all."""
+    moment: bool = True
+    """Whether the time since the latest event and the hour of the week (UTC) are read."""
+    hidden_histories: float = Field(0.1, ge=0, lt=1)
+    """Share of the examples whose history is hidden in training where something is known of the user, from 0 to below 1, so that
+    attributes learn to stand for new users; and share of those whose moment is hidden."""
+    negatives: int = Field(512, ge=0)
+    """Number of items, sampled evenly, that each target competes with beside the other targets of its batch; 0 or more."""
+    hard_negatives: int = Field(0, ge=0, le=100)
+    """Number of further items that each target competes with: sampled from the 100 that the model of the epoch before
+    ranked highest for the user, without those that the user has taken; from 0 to 100."""
+    temperature: float = Field(0.1, gt=0, le=10)
+    """Scores are cosines divided by it, above 0 to 10. A lower one tells near items apart more sharply."""
+    batch: int = Field(1024, ge=1)
+    """Number of target events of a step, 1 or more; they are negatives of each other."""

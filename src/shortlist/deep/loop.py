@@ -1,0 +1,209 @@
+"""The training loop of every network. Only training imports it."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Generic, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from shortlist.data.progress import Progress
+from shortlist.deep.checkpoint import fingerprint, read_checkpoint, write_checkpoint
+from shortlist.deep.device import limited_threads, seeded
+from shortlist.deep.settings import TrainingSettings
+from shortlist.deep.task import Part, TrainingTask
+from shortlist.errors import DataError
+
+WARM_UP = 0.05
+"""Share of all steps in which the step size rises."""
+LONGEST_GRADIENT = 1.0
+"""Longer gradients are shortened to this length."""
+MINUTE = 60.0
+"""Seconds after which the remaining time is stated."""
+NO_PART_OF_THE_NUMBERS = {"checkpoints", "exact_items", "recall", "device"}
+"""Settings that a checkpoint does not depend on."""
+
+
+class Learned(NamedTuple):
+    """What training learned."""
+
+    state: dict[str, NDArray[Any]]
+    """Each weight by its name in the task's modules; the best ones."""
+    curves: list[dict[str, float]]
+    """For each epoch: `loss`, and what the task measured on held-out examples."""
+
+
+class TrainingLoop(Generic[Part]):
+    """Trains a network: AdamW along a cosine schedule, in epochs, with early stopping and checkpoints.
+
+    After each epoch the task is evaluated on held-out examples; training stops when that has not improved for
+    `patience` epochs, and the best weights are kept. Without held-out examples the last ones are.
+
+    The numbers of an epoch follow from the seed, the epoch and the state before it, so that a training that goes on from
+    a checkpoint ends as one that was not interrupted.
+
+    `run` raises `DataError` where the loss is no longer a number.
+
+    Parameters
+    ----------
+    task
+        What is trained.
+    settings
+        Settings.
+    progress
+        Called with each step of training.
+    """
+
+    def __init__(self, task: TrainingTask[Part], settings: TrainingSettings, progress: Progress) -> None:
+        self.task, self.settings, self.progress = task, settings, progress
+        self.modules, self.device = task.modules, task.device
+        self.optimizer = torch.optim.AdamW(
+            self.modules.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=settings.weight_decay
+        )
+        self.curves: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.started = 0.0
+        self.resumed = 0
+        self.told = False
+        self.file = self._checkpoint_file()
+
+    def run(self) -> Learned:
+        """Train, and return what was learned."""
+        self.progress(self.task.cost.before(self.device.type), 1.0)
+        self._resume()
+        self.started, self.resumed = time.perf_counter(), len(self.curves)
+        with limited_threads():
+            for epoch in range(self.resumed, self.settings.epochs):
+                if self._finished():
+                    break
+                with seeded(self.settings.seed, epoch + 1, self.device):
+                    self._epoch(epoch)
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+        self.modules.load_state_dict(self.best)
+        state = {name: value.detach().cpu().numpy() for name, value in self.modules.state_dict().items()}
+        return Learned(state, self.curves)
+
+    # ---------------------------------------------------------------- epochs
+
+    def _epoch(self, epoch: int) -> None:
+        settings, name = self.settings, f"epoch {epoch + 1} of {self.settings.epochs}"
+        batches = self.task.batches(epoch, settings.batch, np.random.default_rng([settings.seed, epoch + 1]))
+        self.progress(name, 0.0)
+        total = 0.0
+        for number, batch in enumerate(batches):
+            done = (epoch + number / len(batches)) / settings.epochs
+            self._set_step_size(done + 0.5 / len(batches) / settings.epochs)
+            total += self._step(batch)
+            self._tell_time(done)
+            self.progress(name, (number + 0.5) / len(batches))
+        found = {"loss": total / max(len(batches), 1)} | self._evaluate()
+        if not math.isfinite(found["loss"]):
+            raise DataError(
+                f"{self.task.name}: the loss of epoch {epoch + 1} is {found['loss']}; lower learning_rate ({settings.learning_rate:g})",
+                field="learning_rate",
+            )
+        self.curves.append(found)
+        if self._best_epoch() == epoch:
+            self.best = {n: value.detach().clone() for n, value in self.modules.state_dict().items()}
+        self._save()
+        self.progress(name, 1.0)
+        self.progress(", ".join(f"{key} {value:.4g}" for key, value in found.items()), 1.0)
+
+    def _step(self, batch: NDArray[np.int64]) -> float:
+        """Take a step on some examples, and return their mean loss."""
+        self.modules.train()
+        parts = self.task.parts(batch, self.settings.accumulate)
+        self.optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for part in parts:
+            with self._precision():
+                loss = self.task.loss(part)
+            torch.autograd.backward(loss)
+            total += float(loss.detach())
+        nn.utils.clip_grad_norm_(self.modules.parameters(), LONGEST_GRADIENT)
+        self.optimizer.step()
+        return total
+
+    @torch.no_grad()
+    def _evaluate(self) -> dict[str, float]:
+        self.modules.eval()
+        return self.task.evaluate()
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        wanted = self.settings.precision
+        able = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        use = wanted == "bfloat16" or (wanted == "auto" and able)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=use)
+
+    def _best_epoch(self) -> int:
+        """Return the epoch that was best on held-out examples so far; the last one where none are held out."""
+        watched = self.task.watched
+        if watched not in self.curves[0]:
+            return len(self.curves) - 1
+        values = np.array([one[watched] for one in self.curves])
+        return int(np.argmax(values if self.task.rising else -values))
+
+    def _finished(self) -> bool:
+        return bool(self.curves) and len(self.curves) - 1 - self._best_epoch() >= self.settings.patience
+
+    def _set_step_size(self, done: float) -> None:
+        scale = min(1.0, done / WARM_UP) * 0.5 * (1 + math.cos(math.pi * done))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * scale
+
+    def _tell_time(self, done: float) -> None:
+        """State the remaining time once, after a minute on a CPU. done: share of all epochs."""
+        seconds = time.perf_counter() - self.started
+        share = done - self.resumed / self.settings.epochs
+        if self.told or self.device.type != "cpu" or seconds < MINUTE or share <= 0:
+            return
+        self.told = True
+        left = seconds * (1 - done) / share
+        self.progress(self.task.cost.after_a_minute(left, self.settings.epochs), 1.0)
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def _checkpoint_file(self) -> Path | None:
+        if self.settings.checkpoints is None:
+            return None
+        settings = self.settings.model_dump(exclude=NO_PART_OF_THE_NUMBERS)
+        name = fingerprint({"model": self.task.name, **settings}, self.task.data())
+        return Path(self.settings.checkpoints) / f"{name}.npz"
+
+    def _save(self) -> None:
+        if self.file is None:
+            return
+        arrays = {f"now.{name}": value for name, value in self.modules.state_dict().items()}
+        arrays |= {f"best.{name}": value for name, value in self.best.items()}
+        for name, weight in self.modules.named_parameters():
+            for moment, value in self.optimizer.state[weight].items():
+                arrays[f"{moment}.{name}"] = value
+        plain = {name: value.detach().cpu().numpy() for name, value in arrays.items()}
+        write_checkpoint(self.file, plain, {"curves": self.curves})
+
+    def _resume(self) -> None:
+        found = read_checkpoint(self.file) if self.file is not None else None
+        if found is None:
+            return
+        arrays, facts = found
+        tensors = {name: torch.from_numpy(value).to(self.device) for name, value in arrays.items()}
+        self.modules.load_state_dict(
+            {n.removeprefix("now."): t for n, t in tensors.items() if n.startswith("now.")}
+        )
+        self.best = {n.removeprefix("best."): t for n, t in tensors.items() if n.startswith("best.")}
+        for name, weight in self.modules.named_parameters():
+            if (
+                f"step.{name}" in tensors
+            ):  # a weight without gradients, such as that of no tokens, has no moments
+                self.optimizer.state[weight] = {
+                    moment: tensors[f"{moment}.{name}"] for moment in ("step", "exp_avg", "exp_avg_sq")
+                }
+        self.curves = facts["curves"]
+        self.progress(f"going on after epoch {len(self.curves)}: {self.file}", 1.0)

@@ -1,0 +1,305 @@
+"""What retrievers that are networks have in common: vectors of items, bundles that are checked, an index, new items."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from shortlist.data.dataset import Dataset
+from shortlist.data.entities import Entities
+from shortlist.data.growable import GrowableArray
+from shortlist.deep.layout import WeightLayout, check_sizes
+from shortlist.errors import BundleError, DataError, import_extra, require_fitted
+from shortlist.retrieve.base import Retriever
+from shortlist.retrieve.deep.attribute_tokens import BITS, AttributeTokens
+from shortlist.retrieve.deep.settings import DeepRetrieverSettings
+from shortlist.retrieve.indexed import retrieve_indexed
+from shortlist.retrieve.item_vectors import BINS, cosines_to
+from shortlist.retrieve.kernels.index import Index, IndexConfig
+from shortlist.retrieve.kernels.parallel import run_rows
+from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, dot_given_items
+from shortlist.retrieve.requests import Candidates, Requests
+
+Layout = TypeVar("Layout", bound=WeightLayout)
+Expected = dict[str, tuple[type, tuple[int, ...]]]
+"""Learned array → its type and shape."""
+
+BLOCK = 512
+"""Number of histories that are encoded at once."""
+
+
+class Ready(NamedTuple, Generic[Layout]):
+    """What requests need of a fitted model."""
+
+    shape: Layout
+    weights: dict[str, NDArray[np.float32]]
+    """The weights of the network by name."""
+    vectors: GrowableArray[np.float32]
+    """float32 (items, d), of the fitted and of the appended items."""
+    known: GrowableArray[np.float32]
+    """float32 (items,): 1 for items that are proposed."""
+
+
+class DeepRetriever(Retriever, Generic[Layout]):
+    """A retriever whose network turns a request into a vector; its product with the vector of an item is the score.
+
+    A subclass implements `_learn`, `_state` and, where the vector of an item is more than the sum of those of its tokens,
+    `_item_vectors`; it names its network by `layout`. It needs PyTorch in `_learn` only.
+
+    Attributes
+    ----------
+    item_vectors_
+        float32 (items, d): 0 for an item of which nothing is known; it is not proposed.
+    network_
+        float32: the weights of the network, one after the other.
+    architecture_ : dict
+        The shape of the network.
+    token_vectors_
+        float32 (T, d): the vector of each token of item attributes.
+    token_columns_, token_idf_, bin_edges_
+        Which tokens these are; see `AttributeTokens`.
+    curves_ : list of dict
+        For each epoch the training loss, and NDCG@10 and hit rate of the held-out events.
+    index_ : Index or None
+        Beyond `exact_items`.
+    """
+
+    config: Any
+    layout: ClassVar[type[WeightLayout]]
+    arrays: ClassVar[Mapping[str, str]] = {
+        "item_vectors_": "items",
+        "network_": "network",
+        "token_vectors_": "tokens",
+        "token_columns_": "columns",
+        "token_idf_": "idf",
+        "bin_edges_": "edges",
+    }
+    facts: ClassVar[tuple[str, ...]] = ("architecture_", "attributes_", "dimensions_", "curves_")
+
+    item_vectors_: NDArray[np.float32]
+    network_: NDArray[np.float32]
+    token_vectors_: NDArray[np.float32]
+    token_columns_: NDArray[np.int64]
+    token_idf_: NDArray[np.float32]
+    bin_edges_: NDArray[np.float64]
+    architecture_: dict[str, int]
+    attributes_: list[str] | None
+    dimensions_: int | None
+    """Components of embeddings among the tokens; None in models that were saved before there were any."""
+    curves_: list[dict[str, float]]
+    index_: Index | None = None
+    _added: NDArray[np.float32] | None = None
+    """float32 (added items, d): the vectors of items appended since training."""
+    _derived: Ready[Layout] | None
+
+    # ---------------------------------------------------------------- training
+
+    @abstractmethod
+    def _learn(self, dataset: Dataset) -> None:
+        """Learn the arrays."""
+
+    @override
+    def _fit(self, dataset: Dataset) -> None:
+        self._added, self.index_ = None, None
+        self._learn(dataset)
+        config: DeepRetrieverSettings = self.config
+        n_items = len(dataset.items)
+        if n_items > config.exact_items:
+            settings = IndexConfig(exact_items=config.exact_items, recall=config.recall)
+            self._finish(n_items)  # requests of the index are states of histories
+            users = np.arange(0, len(dataset.users), max(1, len(dataset.users) // 500))
+            end = int(dataset.log.time.max(initial=0)) + 1
+            requests = Requests.of_users(dataset, users, np.full(len(users), end, np.int64))
+            self.index_ = Index(settings).build(self.item_vectors_, self.encode(requests))
+
+    def _check_events(self, events: int) -> None:
+        """Raise where the events are too few, or PyTorch is not installed."""
+        least = self.config.min_events
+        if events < least:
+            raise DataError(
+                f"{self.name}: {events:,} events are too few to learn from; below {least:,} events `als` will serve you better. "
+                f"To train all the same, lower min_events",
+                field="min_events",
+            )
+        import_extra("torch", "deep")
+
+    def _keep_tokens(self, tokens: AttributeTokens) -> None:
+        self.token_columns_, self.token_idf_, self.bin_edges_ = tokens.columns, tokens.idf, tokens.edges
+        self.attributes_, self.dimensions_ = self.config.attributes, tokens.dimensions
+
+    def _report(self, step: str, fraction: float) -> None:
+        self._progress(f"{self.name}: {step}", fraction)
+
+    # ---------------------------------------------------------------- fitted state
+
+    def _prepare(self) -> None:
+        shape = self._checked_shape()
+        vectors = self.item_vectors_
+        if self._added is not None:
+            vectors = np.concatenate([vectors, self._added])
+        if not np.isfinite(vectors.sum()):
+            raise BundleError(f"{self.name}: item_vectors_ holds values that are no numbers")
+        known = np.asarray(vectors.any(1), np.float32)
+        self._derived = Ready(shape, shape.split(self.network_), GrowableArray(vectors), GrowableArray(known))
+
+    @property
+    def _ready(self) -> Ready[Layout]:
+        return require_fitted(self._derived, type(self).__name__)
+
+    def _checked_shape(self) -> Layout:
+        """Return the shape of the network. A `BundleError` where the arrays of a bundle do not fit it or each other."""
+        try:
+            shape: Any = self.layout(**self.architecture_)
+            expected = self._expected(shape)
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"{self.name}: architecture_ is damaged: {error}") from None
+        for name, (kind, size) in expected.items():
+            found = getattr(self, name)
+            if found.dtype != kind or found.shape != size:
+                raise BundleError(
+                    f"{self.name}: {name} has type {found.dtype} and shape {found.shape}; {np.dtype(kind)} and {size} are expected"
+                )
+        for name in expected:
+            if name.endswith("token_columns_"):
+                check_columns(f"{self.name}: {name}", getattr(self, name))
+        checked: Layout = shape
+        return checked
+
+    def _expected(self, shape: Any) -> Expected:
+        """Return the type and shape that each learned array must have. Raises `ValueError` for a shape that cannot be."""
+        tokens, dimensions = len(self.token_columns_), self.dimensions_ or 0
+        check_sizes({"dimensions_": dimensions}, 0)
+        return {
+            "item_vectors_": (np.float32, (self.n_items_, shape.width)),
+            "network_": (np.float32, (shape.size,)),
+            "token_vectors_": (np.float32, (tokens + dimensions, shape.width)),
+            "token_columns_": (np.int64, (tokens,)),
+            "token_idf_": (np.float32, (tokens,)),
+            "bin_edges_": (np.float64, (len(self.bin_edges_), BINS - 1)),
+        }
+
+    # ---------------------------------------------------------------- added items
+
+    @override
+    def with_items(self, items: Entities) -> Self:
+        """Return a model that also knows the appended items, by their attributes. It shares all arrays of this one."""
+        vectors = self._ready.vectors
+        if len(items) <= len(vectors):
+            return self
+        arrays = self.bin_edges_, self.token_columns_, self.token_idf_
+        tokens = AttributeTokens(self.attributes_, *arrays, self.dimensions_ or 0)
+        matrix = tokens.matrix(items.attributes, np.arange(len(vectors), len(items)))
+        added = self._item_vectors(self._described(matrix))
+        twin = self._shared()
+        grown = vectors.extended(added)
+        known = self._ready.known.extended(np.asarray(added.any(1), np.float32))
+        twin._derived = self._ready._replace(vectors=grown, known=known)  # noqa: SLF001 - its own copy
+        twin._added = grown.array[self.n_items_ :]  # noqa: SLF001
+        return twin
+
+    def _described(self, matrix: sp.csr_matrix) -> NDArray[np.float32]:
+        """Return the sums of the vectors of the tokens of items, float32 (m, d)."""
+        return np.asarray(matrix @ self.token_vectors_, np.float32)
+
+    def _item_vectors(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the vectors of items, float32 (m, d), from those of their parts; 0 where these are 0."""
+        return sums
+
+    # ---------------------------------------------------------------- requests
+
+    @abstractmethod
+    def _state(self, requests: Requests, ready: Ready[Layout]) -> NDArray[np.float32]:
+        """Return the vector of each request, float32 (B, d); 0 where nothing is known that the model reads."""
+
+    def encode(self, requests: Requests) -> NDArray[np.float32]:
+        """Return the vector of each request, float32 (B, d); 0 where nothing is known that the model reads."""
+        return requests.folded(self._ready.vectors.array, lambda: self._encode(requests))
+
+    def _encode(self, requests: Requests) -> NDArray[np.float32]:
+        ready = self._ready
+        states = np.empty((len(requests), ready.vectors.array.shape[1]), np.float32)
+        for start in range(0, len(requests), BLOCK):
+            end = min(start + BLOCK, len(requests))
+            part = requests if len(requests) <= BLOCK else requests.rows(start, end)
+            states[start:end] = self._state(part, ready)
+        return states
+
+    @override
+    def score(self, requests: Requests) -> NDArray[np.float32]:
+        states = self.encode(requests)
+        scores = states @ self._ready.vectors.array.T
+        scores[:, self._ready.known.array == 0] = -np.inf
+        scores[~states.any(1)] = -np.inf
+        return scores
+
+    @override
+    def retrieve(self, requests: Requests, k: int) -> Candidates:
+        if self.index_ is None:
+            return super().retrieve(requests, k)
+        states, exact = self.encode(requests), super().retrieve
+        added = np.arange(self.n_items_, len(self._ready.vectors), dtype=np.int32)
+        return retrieve_indexed(
+            requests,
+            k,
+            self.index_,
+            states,
+            lambda items: self._given(states, items),
+            lambda few: exact(few, k),
+            added,
+        )
+
+    @override
+    def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
+        return self._given(self.encode(requests), items)
+
+    def _given(self, states: NDArray[np.float32], items: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return the scores of given items for requests whose vectors are known; −inf where there is no score."""
+        scores = np.full(items.shape, -np.inf, np.float32)
+        asked = np.concatenate([[0], np.cumsum(states.any(1))])
+        vectors, known = self._ready.vectors.array, self._ready.known.array
+        wanted = np.ascontiguousarray(items, np.int32)
+        run_rows(len(states), dot_given_items, states, vectors, NOT_QUANTIZED, known, asked, wanted, scores)
+        return scores
+
+    @override
+    def similar(self, item: int) -> NDArray[np.float32] | None:
+        vectors = self._ready.vectors.array
+        if not 0 <= item < len(vectors):
+            return None
+        return cosines_to(vectors, item)
+
+    @override
+    @property
+    def item_factors(self) -> NDArray[np.float32] | None:
+        return self.item_vectors_
+
+    # ---------------------------------------------------------------- bundles
+
+    @override
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        if self.index_ is not None:
+            self.index_.save(folder / "index")
+
+    @override
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        model = super().load(folder)
+        if (folder / "index").exists():
+            model.index_ = Index.load(folder / "index")
+            if len(model.index_) != model.n_items_:
+                raise BundleError(f"{folder}: the index does not match the model")
+        return model
+
+
+def check_columns(name: str, columns: NDArray[np.int64]) -> None:
+    """Raise `BundleError` where hashes of tokens do not rise from 0 to below 2^18."""
+    if len(columns) and not (columns[0] >= 0 and columns[-1] < 2**BITS and (np.diff(columns) > 0).all()):
+        raise BundleError(f"{name} must rise from 0 to below {2**BITS}")

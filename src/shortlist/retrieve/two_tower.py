@@ -1,0 +1,185 @@
+"""Two towers: users and items become vectors by their attributes, histories and ids."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from shortlist.data.dataset import Dataset
+from shortlist.deep.layout import check_sizes
+from shortlist.errors import ProjectError, suggestion
+from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
+from shortlist.retrieve.deep.inputs import known_events, known_kinds
+from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
+from shortlist.retrieve.deep.settings import TwoTowerConfig
+from shortlist.retrieve.deep.tower_shape import TowerShape
+from shortlist.retrieve.deep.towers import VisitInputs, gaps_before, hours_of, item_vectors, user_vectors
+from shortlist.retrieve.event_weighting import EventWeights
+from shortlist.retrieve.item_vectors import BINS
+from shortlist.retrieve.requests import Requests
+
+
+class TwoTower(DeepRetriever[TowerShape]):
+    """Find items near a user: two small networks turn users and items into vectors of one space (a softmax network).
+
+    The item tower reads an item's own vector and a weighted sum of vectors of its attributes: words, categories, deciles of
+    numbers, embeddings. The user tower reads weighted means of the item vectors of a history, the user's attributes and the
+    moment: the time since the latest event and the hour of the week. The score is the cosine of both vectors, divided
+    by the temperature.
+
+    Training predicts each event by cross-entropy against the other targets of its batch, items that are sampled evenly, and
+    optionally items that the model itself ranked highest, corrected for how often each is expected (logQ). Own
+    vectors of items and histories of users are hidden at random, so that attributes learn to stand alone: a new item and a
+    new user are served by what is known of them.
+
+    Use it where users and items are described and many of them are new. `transformer` reads the order of a history, which
+    the means of this model lose; on data without attributes `slim`, `als` and `transformer` are better. A user without
+    history and known attributes gets no candidates (`popular` is for them).
+
+    Training needs the extra `deep` (PyTorch) and takes minutes; a GPU is used where there is one. A fitted model needs
+    neither: it answers with NumPy.
+
+    Cost: a request O(history · d + hidden · d + items · d); memory items · d. That of training is stated before it begins.
+
+    Parameters
+    ----------
+    config : TwoTowerConfig
+        See there for the settings.
+
+    Attributes
+    ----------
+    item_vectors_
+        float32 (items, d), of length 1: 0 for an item of which nothing is known; it is not proposed.
+    network_
+        float32: the weights of the network, one after the other.
+    architecture_ : dict
+        The shape of the network.
+    token_vectors_, user_token_vectors_
+        float32 (T, d): the vector of each token of item and of user attributes.
+    token_columns_, token_idf_, bin_edges_
+        Which tokens of items these are; see `AttributeTokens`.
+    user_token_columns_, user_token_idf_, user_bin_edges_
+        The same of users.
+    curves_ : list of dict
+        For each epoch the training loss, and NDCG@10 and hit rate of the held-out events.
+    index_ : Index or None
+        Beyond `exact_items`.
+
+    Raises
+    ------
+    ProjectError
+        From `fit`, where users have no attribute of a name in `user_attributes`.
+
+    References
+    ----------
+    Covington, Adams & Sargin 2016, "Deep neural networks for YouTube recommendations".
+    Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item recommendations".
+    Yang et al. 2020, "Mixed negative sampling for learning two-tower neural networks in recommendations".
+    Volkovs, Yu & Poutanen 2017, "DropoutNet: addressing cold start in recommender systems".
+
+    Examples
+    --------
+    >>> TwoTower(width=32, user_attributes=["country"])
+    TwoTower(width=32, user_attributes=['country'])
+    """
+
+    Config = TwoTowerConfig
+    config: TwoTowerConfig
+    name = "two_tower"
+    layout = TowerShape
+    arrays: ClassVar = {
+        **DeepRetriever.arrays,
+        "user_token_vectors_": "user_tokens",
+        "user_token_columns_": "user_columns",
+        "user_token_idf_": "user_idf",
+        "user_bin_edges_": "user_edges",
+    }
+    facts: ClassVar = (*DeepRetriever.facts, "user_attributes_", "user_dimensions_")
+
+    user_token_vectors_: NDArray[np.float32]
+    user_token_columns_: NDArray[np.int64]
+    user_token_idf_: NDArray[np.float32]
+    user_bin_edges_: NDArray[np.float64]
+    user_attributes_: list[str] | None
+    user_dimensions_: int
+
+    @override
+    def _learn(self, dataset: Dataset) -> None:
+        config, n_items = self.config, len(dataset.items)
+        self._check_names(dataset)
+        kinds = max(len(dataset.log.kinds), 1)
+        weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
+        histories, weights = known_events(dataset.histories, weights, n_items)
+        self._check_events(len(histories.item))
+        from shortlist.retrieve.deep.train_towers import TowerData, train_towers
+
+        items, users = dataset.items.attributes, dataset.users.attributes
+        tokens = AttributeTokens.of(items, n_items, config.attributes)
+        of_users = AttributeTokens.of(users, len(dataset.users), config.user_attributes)
+        matrix = tokens.matrix(items, np.arange(n_items))
+        taken, item = np.unique(histories.item, return_inverse=True)
+        histories = replace(histories, item=item.astype(np.int32))
+        shape = TowerShape(config.width, config.hidden, config.pools, config.history, kinds)
+        user_tokens = of_users.matrix(users, np.arange(len(dataset.users)))
+        data = TowerData(histories, known_kinds(histories, kinds), weights, matrix[taken], user_tokens)
+        trained = train_towers(config, shape, data, self._report)
+        self.network_, self.token_vectors_, self.curves_ = trained.network, trained.token, trained.curves
+        self.architecture_ = asdict(shape)
+        self._keep_tokens(tokens)
+        self.user_token_vectors_, self.user_token_columns_ = trained.user_token, of_users.columns
+        self.user_token_idf_, self.user_bin_edges_ = of_users.idf, of_users.edges
+        self.user_attributes_, self.user_dimensions_ = config.user_attributes, of_users.dimensions
+        sums = self._described(matrix)
+        sums[taken] += trained.own
+        self.item_vectors_ = item_vectors(shape.split(self.network_), sums)
+
+    def _check_names(self, dataset: Dataset) -> None:
+        attributes = dataset.users.attributes
+        for name in self.config.user_attributes or ():
+            if name not in attributes:
+                there = ", ".join(attributes) or "none"
+                raise ProjectError(
+                    f"two_tower: users have no attribute {name!r}{suggestion(name, attributes)}; there are: {there}",
+                    field="user_attributes",
+                )
+
+    @override
+    def _expected(self, shape: TowerShape) -> Expected:
+        tokens = len(self.user_token_columns_)
+        check_sizes({"user_dimensions_": self.user_dimensions_}, 0)
+        return {
+            **super()._expected(shape),
+            "user_token_vectors_": (np.float32, (tokens + self.user_dimensions_, shape.width)),
+            "user_token_columns_": (np.int64, (tokens,)),
+            "user_token_idf_": (np.float32, (tokens,)),
+            "user_bin_edges_": (np.float64, (len(self.user_bin_edges_), BINS - 1)),
+        }
+
+    @override
+    def _item_vectors(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
+        return item_vectors(self._ready.weights, sums)
+
+    @override
+    def _state(self, requests: Requests, ready: Ready[TowerShape]) -> NDArray[np.float32]:
+        shape, weights, vectors, _ = ready
+        histories, weight = known_events(requests.histories, requests.weights, len(vectors), shape.history)
+        arrays = self.user_bin_edges_, self.user_token_columns_, self.user_token_idf_
+        tokens = AttributeTokens(self.user_attributes_, *arrays, self.user_dimensions_)
+        matrix = tokens.matrix(requests.attributes, np.arange(len(requests)))
+        visits = VisitInputs(
+            histories.indptr,
+            histories.steps_back,
+            known_kinds(histories, shape.kinds),
+            weight,
+            gaps_before(histories, requests.moments),
+            hours_of(requests.moments),
+        )
+        attributes = np.asarray(matrix @ self.user_token_vectors_, np.float32)
+        read = vectors.array[histories.item]
+        states = user_vectors(weights, read, attributes, visits, moment=self.config.moment)
+        known = (np.diff(histories.indptr) > 0) | (np.diff(matrix.indptr) > 0)
+        return np.asarray(states * (known / self.config.temperature)[:, None], np.float32)
