@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from shortlist.config.changes import changed_project
 from shortlist.data.attributes import NumberAttribute
 from shortlist.recommender import Recommender
 from shortlist.serve.keys import make_key
@@ -113,8 +114,9 @@ def test_a_change_from_proposal_to_undo(desk: Desk, recommender: Recommender, bu
     assert changed["policy"] != before[0]["policy"]
     wait_for(lambda: longest(recommender, desk.slate(1)) <= 100, "the other server follows", 10)
     assert desk.slate(1)["policy"] == changed["policy"]
-    reordered = recommender.recommend("u00005", 10, filters="minutes <= 100", weights={"rating": 3.0})
-    assert [one["item"] for one in changed["items"]] == [one.item for one in reordered]
+    written_down = changed_project(recommender.project, settings["rerank"], settings["weights"])
+    expected = recommender.with_project(written_down).recommend("u00005", 10)
+    assert [one["item"] for one in changed["items"]] == [one.item for one in expected]
 
     desk.servers[1].stop()  # a restart
     desk.servers[1] = EmbeddedServer(desk.models, desk.target)

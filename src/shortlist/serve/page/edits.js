@@ -172,7 +172,7 @@ function history(fresh) {
   const proposals = fresh.history.filter((row) => row.action === "propose");
   const decisions = Map.groupBy(fresh.history.filter((row) => row.action !== "propose"), (row) => row.about);
   $("edits-history").replaceChildren(...proposals.map((row) => proposal(row, decisions.get(row.row) ?? [], fresh)));
-  if (!proposals.length) $("edits-history").append(element("p", "quiet", "Nothing was proposed yet."));
+  if (!proposals.length) $("edits-history").append(element("li", "quiet", "Nothing was proposed yet."));
 }
 
 function proposal(row, decisions, fresh) {
