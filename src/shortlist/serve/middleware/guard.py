@@ -35,6 +35,8 @@ DRAIN_SECONDS = 2.0
 OPEN = {"/", "/healthz", "/readyz", "/docs", "/openapi.json"}
 DECISIONS = ("/v1/admin/edits/approve/", "/v1/admin/edits/reject/", "/v1/admin/edits/undo/")
 """What needs the scope `approve`."""
+TENANTS = "/t"
+"""Path below which a server of tenants has their addresses; each tenant has a guard of its own."""
 NO_ADMIN = (
     "models and settings cannot be changed while the server has no keys: make one with `shortlist keys add NAME --scopes admin`, or "
     "start the server with --admin-without-key"
@@ -71,7 +73,7 @@ class TooSlowError(Exception):
 
 def required_scope(method: str, path: str, query: bytes = b"") -> str | None:
     """The scope a request needs; None where it is open to all."""
-    if path in OPEN or path.startswith(("/page/", "/docs/")):
+    if path in OPEN or path.startswith(("/page/", "/docs/", f"{TENANTS}/")):
         return None
     if path == "/metrics":
         return "metrics"
@@ -142,7 +144,7 @@ class Guard:
                 type(error).__name__,
                 getattr(scope.get("route"), "path_format", "?"),
                 exc_info=_without_values(error),
-                extra={"facts": {"request_id": exchange.request_id.decode()}},
+                extra={"facts": {"request_id": exchange.request_id.decode(), **_tenant(scope)}},
             )
             if not exchange.begun:
                 await _answer(
@@ -243,6 +245,7 @@ class Guard:
                 "status": status,
                 "milliseconds": round(seconds * 1000, 3),
                 "key": key.name if key is not None else None,
+                **_tenant(scope),
             }
             access.info("answered", extra={"facts": facts})
 
@@ -317,6 +320,11 @@ class _Exchange:
             return
         finally:
             self._unfinished.leave()
+
+
+def _tenant(scope: Scope) -> dict[str, str]:
+    """What the log says of the tenant of a request, where the server has tenants."""
+    return {"tenant": scope["tenant"]} if "tenant" in scope else {}
 
 
 def beacon_key(scope: Scope) -> str:
