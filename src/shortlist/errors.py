@@ -50,6 +50,14 @@ class CursorError(RequestError):
         self.conflict = conflict
 
 
+class EditError(RequestError):
+    """A decision about settings that cannot be made. `missing`: there is no such proposal; else its state does not permit it."""
+
+    def __init__(self, message: str, missing: bool = False) -> None:
+        super().__init__(message, field="row")
+        self.missing = missing
+
+
 class BundleError(ShortlistError):
     """A bundle on disk is missing, damaged, or of another version."""
 

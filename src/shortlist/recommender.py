@@ -129,6 +129,16 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         """Return a recommender of the same model with other settings of how requests are answered, and a new live state."""
         return self.of(replace(self.model, project=project))
 
+    def change_settings(self, project: Project, name: str) -> None:
+        """Answer with other weights, rules and strengths from the next request on; the live state stays. Any thread may call it.
+
+        `project` differs from the present one in what `config.changes.EDITABLE` names and in weights only. `name` names the settings in the
+        policies of slates.
+        """
+        model = replace(self.model, project=project, settings=name)
+        self.state.change_settings(model)
+        self._model = model
+
     def reset(self) -> None:
         """Forget everything since training: events, erasures and catalogue changes."""
         self._take(self.model)

@@ -21,9 +21,11 @@ from typer.testing import CliRunner
 from shortlist.agents.followed import FollowedRecommender
 from shortlist.agents.server import make_mcp_server
 from shortlist.cli.main import app
+from shortlist.data.attributes import NumberAttribute
 from shortlist.errors import MissingExtraError
 from shortlist.recommender import Recommender
 from shortlist.serve.openapi import openapi_document
+from shortlist.store.edits import approve, propose
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import StoredEvent
 from support.paths import ROOT
@@ -111,10 +113,17 @@ def test_an_agent_over_stdio(bundle: Path, recommender: Recommender, tmp_path: P
             seen = await check_tools(client, recommender)
             await check_resources(client)
             store.write([StoredEvent("e1", "u00001", seen, "play", recommender.now(), 900.0)])
+            rule = {"name": "short ones", "when": "minutes > 90", "action": "hide"}
+            approve(store, propose(store, {"rerank": {"rules": [rule]}}, {}, 0, "x", "anna"), "", "ben")
             await asyncio.sleep(FollowedRecommender.FOLLOW)
             _, later = await called(client, "recommend", {"user": "u00001", "n": 4})
-            assert seen not in [one["item"] for one in later["items"]]
-            assert (await read(client, "shortlist://health"))["events_since"] == 1
+            shown = [one["item"] for one in later["items"]]
+            assert seen not in shown
+            items = recommender.dataset.items
+            lengths = items.attribute("minutes", NumberAttribute).values[items.ids.codes(shown)]
+            assert lengths.max() <= 90
+            health = await read(client, "shortlist://health")
+            assert (health["events_since"], health["settings"], health["settings_fault"]) == (1, 1, None)
 
     asyncio.run(ask())
     assert list(store.slates()) == [], "nothing is written"

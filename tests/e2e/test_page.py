@@ -179,7 +179,7 @@ def test_a_server_with_keys_requires_a_key(browser: Browser, bundle: Path, tmp_p
 # ---------------------------------------------------------------- the other tabs
 
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
-TABS = ["try", "quality", "live", "experiments", "catalogue"]
+TABS = ["try", "quality", "live", "experiments", "edits", "catalogue"]
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +239,8 @@ def filled(page: Page, tab: str) -> None:
         expect(page.locator("#live-tiles .tile")).to_have_count(8)
     elif tab == "experiments":
         expect(page.locator("#experiments-report .verdict")).to_be_visible()
+    elif tab == "edits":
+        expect(page.locator("#edits-weights input")).to_have_count(3)
     else:
         expect(page.locator("#found button")).to_have_count(50)
 

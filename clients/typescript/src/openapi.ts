@@ -506,6 +506,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/edits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Edits
+         * @description The settings that serve, open proposals, and what was decided, latest first.
+         */
+        get: operations["edits_v1_admin_edits_get"];
+        put?: never;
+        /**
+         * Propose Edit
+         * @description Propose settings. They are stored with their preview, and serve when a key with the scope `approve` approves them.
+         */
+        post: operations["propose_edit_v1_admin_edits_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/edits/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview
+         * @description What settings would change, without proposing them: each objective, the utility, and the cost of each rule.
+         */
+        post: operations["preview_v1_admin_edits_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/edits/approve/{row}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Edit
+         * @description Let a proposal serve: here at once, on every worker and replica within about a second.
+         */
+        post: operations["approve_edit_v1_admin_edits_approve__row__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/edits/reject/{row}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reject Edit
+         * @description Close a proposal without effect.
+         */
+        post: operations["reject_edit_v1_admin_edits_reject__row__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/edits/undo/{row}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo Edit
+         * @description Go back to the settings before the proposal that serves.
+         */
+        post: operations["undo_edit_v1_admin_edits_undo__row__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/project": {
         parameters: {
             query?: never;
@@ -655,6 +759,113 @@ export interface components {
             share: number;
         };
         /**
+         * EditAnswer
+         * @description A row of the history.
+         */
+        EditAnswer: {
+            /** Row */
+            row: number;
+            /** Time */
+            time: number;
+            /** Action */
+            action: string;
+            /** About */
+            about: number;
+            /** Note */
+            note: string;
+            /** By */
+            by: string;
+            /** State */
+            state?: string | null;
+            /** Settings */
+            settings?: {
+                [key: string]: unknown;
+            } | null;
+            /** Preview */
+            preview?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
+         * EditBody
+         * @description A proposal.
+         */
+        EditBody: {
+            settings: components["schemas"]["EditedSettings"];
+            /**
+             * Placement
+             * @description The placement whose slates are compared (default: requests without one).
+             */
+            placement?: string | null;
+            /**
+             * Base
+             * @description The proposal that serves, as `serving` of GET /v1/admin/edits: it must still serve.
+             */
+            base: number;
+            /**
+             * Note
+             * @description Why, for the history.
+             */
+            note: string;
+        };
+        /**
+         * EditedSettings
+         * @description All settings that differ from the project of the bundle; what is not named is as in the bundle.
+         */
+        EditedSettings: {
+            /**
+             * Rerank
+             * @description Settings of [rerank]: rules (all of them), diversity, freshness, calibration, explore, exposure_cap.
+             */
+            rerank?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Weights
+             * @description Objective → weight.
+             */
+            weights?: {
+                [key: string]: number;
+            };
+            /**
+             * Placements
+             * @description Placement of the project → all of its settings.
+             */
+            placements?: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+        };
+        /**
+         * EditsAnswer
+         * @description The settings that serve, and the history.
+         */
+        EditsAnswer: {
+            /** Serving */
+            serving: number;
+            /** Settings */
+            settings: {
+                [key: string]: unknown;
+            };
+            /** Present */
+            present: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /** Bundle */
+            bundle: {
+                [key: string]: {
+                    [key: string]: unknown;
+                };
+            };
+            /** Fault */
+            fault: string | null;
+            /** History */
+            history: components["schemas"]["EditAnswer"][];
+        };
+        /**
          * ErrorAnswer
          * @description What was wrong, and with which field.
          */
@@ -663,6 +874,18 @@ export interface components {
             error: string;
             /** Field */
             field?: string | null;
+        };
+        /**
+         * EstimateAnswer
+         * @description A share, with its 95 % interval over users.
+         */
+        EstimateAnswer: {
+            /** Value */
+            value: number;
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
         };
         /**
          * EventBody
@@ -786,6 +1009,16 @@ export interface components {
             };
         };
         /**
+         * MovedAnswer
+         * @description An item that would be on more or fewer slates.
+         */
+        MovedAnswer: {
+            /** Title */
+            title: string;
+            /** Slates */
+            slates: number;
+        };
+        /**
          * NamedItemBody
          * @description A change of one item, with its id.
          */
@@ -818,6 +1051,18 @@ export interface components {
             };
             /** User */
             user: number | string;
+        };
+        /**
+         * NoteBody
+         * @description A decision about a proposal.
+         */
+        NoteBody: {
+            /**
+             * Note
+             * @description Why, for the history.
+             * @default
+             */
+            note: string;
         };
         /**
          * PageAnswer
@@ -871,6 +1116,40 @@ export interface components {
             filters?: string | {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * PartAnswer
+         * @description The cost of one part of the settings, such as one rule.
+         */
+        PartAnswer: {
+            /** Part */
+            part: string;
+            price: components["schemas"]["EstimateAnswer"];
+            /** Changed */
+            changed: number;
+        };
+        /**
+         * PreviewAnswer
+         * @description What settings would change, on the slates of some users.
+         */
+        PreviewAnswer: {
+            /** Placement */
+            placement: string | null;
+            /** People */
+            people: number;
+            /** Changed */
+            changed: number;
+            price: components["schemas"]["EstimateAnswer"];
+            /** Objectives */
+            objectives: {
+                [key: string]: components["schemas"]["EstimateAnswer"];
+            };
+            /** Gains */
+            gains: components["schemas"]["MovedAnswer"][];
+            /** Losses */
+            losses: components["schemas"]["MovedAnswer"][];
+            /** Parts */
+            parts: components["schemas"]["PartAnswer"][];
         };
         /**
          * RankAnswer
@@ -1113,6 +1392,18 @@ export interface components {
             items: components["schemas"]["ItemAnswer"][];
         };
         /**
+         * SettingsBody
+         * @description Settings whose effect is asked for.
+         */
+        SettingsBody: {
+            settings: components["schemas"]["EditedSettings"];
+            /**
+             * Placement
+             * @description The placement whose slates are compared (default: requests without one).
+             */
+            placement?: string | null;
+        };
+        /**
          * ShadowBody
          * @description A model, or null.
          */
@@ -1308,7 +1599,12 @@ export interface components {
 export type AudienceAnswer = components['schemas']['AudienceAnswer'];
 export type AudienceBody = components['schemas']['AudienceBody'];
 export type CanaryBody = components['schemas']['CanaryBody'];
+export type EditAnswer = components['schemas']['EditAnswer'];
+export type EditBody = components['schemas']['EditBody'];
+export type EditedSettings = components['schemas']['EditedSettings'];
+export type EditsAnswer = components['schemas']['EditsAnswer'];
 export type ErrorAnswer = components['schemas']['ErrorAnswer'];
+export type EstimateAnswer = components['schemas']['EstimateAnswer'];
 export type EventBody = components['schemas']['EventBody'];
 export type EventsAnswer = components['schemas']['EventsAnswer'];
 export type EventsBody = components['schemas']['EventsBody'];
@@ -1317,15 +1613,20 @@ export type ItemAnswer = components['schemas']['ItemAnswer'];
 export type ItemBody = components['schemas']['ItemBody'];
 export type ItemsBody = components['schemas']['ItemsBody'];
 export type MemberAnswer = components['schemas']['MemberAnswer'];
+export type MovedAnswer = components['schemas']['MovedAnswer'];
 export type NamedItemBody = components['schemas']['NamedItemBody'];
 export type NamedUserBody = components['schemas']['NamedUserBody'];
+export type NoteBody = components['schemas']['NoteBody'];
 export type PageAnswer = components['schemas']['PageAnswer'];
 export type PageBody = components['schemas']['PageBody'];
+export type PartAnswer = components['schemas']['PartAnswer'];
+export type PreviewAnswer = components['schemas']['PreviewAnswer'];
 export type RankAnswer = components['schemas']['RankAnswer'];
 export type RankBody = components['schemas']['RankBody'];
 export type RecommendAnswer = components['schemas']['RecommendAnswer'];
 export type RecommendBody = components['schemas']['RecommendBody'];
 export type RowAnswer = components['schemas']['RowAnswer'];
+export type SettingsBody = components['schemas']['SettingsBody'];
 export type ShadowBody = components['schemas']['ShadowBody'];
 export type SimilarAnswer = components['schemas']['SimilarAnswer'];
 export type SimilarUserAnswer = components['schemas']['SimilarUserAnswer'];
@@ -4101,6 +4402,692 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    edits_v1_admin_edits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditsAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    propose_edit_v1_admin_edits_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditsAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    preview_v1_admin_edits_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    approve_edit_v1_admin_edits_approve__row__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                row: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditsAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    reject_edit_v1_admin_edits_reject__row__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                row: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditsAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    undo_edit_v1_admin_edits_undo__row__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                row: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditsAnswer"];
                 };
             };
             /** @description Bad Request */

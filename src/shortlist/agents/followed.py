@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 
 from shortlist.recommender import Recommender
-from shortlist.serve.live_models import LoadedModel
+from shortlist.serve.live_models import LiveModels, LoadedModel
+from shortlist.serve.operators import ApprovedSettings
 from shortlist.store.event_store import EventStore
 
 
 class FollowedRecommender:
-    """A bundle, with everything that a server has stored since training if a store is given.
+    """A bundle, with everything that a server has stored since training, and its operators' settings, if a store is given.
 
     New rows are folded in before a request, at most once a second, as the replicas of a server do it. Without a store the
     recommender knows what the bundle knows.
@@ -36,6 +37,7 @@ class FollowedRecommender:
         self.loaded = LoadedModel(
             recommender, path, *((position.row, position.operation) if position else ())
         )
+        self.approved = ApprovedSettings(LiveModels(self.loaded))
         self._lock, self._read = threading.Lock(), 0.0
 
     def current(self) -> Recommender:
@@ -43,6 +45,7 @@ class FollowedRecommender:
         with self._lock:
             if self.store is not None and (not self._read or time.monotonic() - self._read >= self.FOLLOW):
                 self.loaded.read(self.store.rows_since)
+                self.approved.refresh(self.store, at_once=True)
                 self._read = time.monotonic()
         return self.loaded.recommender
 

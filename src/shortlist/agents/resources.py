@@ -57,6 +57,8 @@ def _health(followed: FollowedRecommender) -> dict[str, Any]:
         "events_in_training": len(recommender.dataset.log),
         "events_since": recommender.state.observed,
         "follows_a_store": followed.store is not None,
+        "settings": followed.approved.history.serving,
+        "settings_fault": followed.approved.fault,
         **followed.loaded.not_taken,
     }
 

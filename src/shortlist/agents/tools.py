@@ -36,7 +36,7 @@ class SimilarBody(Body):
     """The source to ask, such as together for what is bought with the item (default: the first that finds any)."""
 
 
-class PreviewBody(Body):
+class TrialBody(Body):
     """A change of settings that is to be tried."""
 
     rerank: dict[str, Any] = Field(default_factory=dict)
@@ -44,6 +44,10 @@ class PreviewBody(Body):
     20", "action": "boost"}]}. Rules replace the present rules."""
     weights: dict[str, float] = Field(default_factory=dict)
     """Objective → weight, for objectives whose weight differs from the present one."""
+    placements: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Placement → all of its settings, for placements whose settings differ from the present ones."""
+    placement: str | None = None
+    """The placement whose slates are compared (default: requests without one)."""
     people: int = Field(200, ge=1, le=2_000)
     """Number of users whose slates are compared."""
     n: int = Field(10, ge=1, le=200)
@@ -89,10 +93,10 @@ def _why(recommender: Recommender, body: WhyBody) -> Answer:
     return recommender.why(body.to_request(), body.item)
 
 
-def _preview(recommender: Recommender, body: PreviewBody) -> Answer:
-    changed = changed_project(recommender.project, body.rerank, body.weights)
+def _preview(recommender: Recommender, body: TrialBody) -> Answer:
+    changed = changed_project(recommender.project, body.rerank, body.weights, body.placements)
     users = recommender.some_users(body.people)
-    return recommender.preview(changed, users, body.n).to_json()
+    return recommender.preview(changed, users, body.n, body.placement).to_json()
 
 
 TOOLS = {
@@ -122,7 +126,7 @@ TOOLS = {
             "preview",
             "Try other re-ranking settings or rules on the slates of some users, without serving them: how many slates would change, the "
             "cost in predicted utility with its 95 % interval, the change of each objective, and which items would be shown more or less often.",
-            PreviewBody,
+            TrialBody,
             _preview,
         ),
     )

@@ -48,6 +48,8 @@ class Model:
         Up to which row of which event store the log reaches.
     retired
         bool (items,): items that are not recommended any more.
+    settings
+        Names the settings that were changed since training, in the names of policies; empty where none was.
     """
 
     project: Project
@@ -60,6 +62,7 @@ class Model:
     version: str
     position: StorePosition = field(default_factory=StorePosition)
     retired: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    settings: str = ""
 
     @lazy_property
     def objectives(self) -> list[str]:

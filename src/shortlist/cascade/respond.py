@@ -109,6 +109,7 @@ def policy_name(model: Model, resolved: ResolvedRequest) -> str:
     facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{strengths}"
     if resolved.request.boosts:
         facts += repr(resolved.request.boosts)
+    facts += model.settings
     if resolved.catalogue.pipeline_at(resolved.request.placement) is not resolved.catalogue.pipeline:
         facts += f"{resolved.request.placement}"  # it has rules of its own
     return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"

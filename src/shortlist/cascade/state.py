@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
@@ -233,6 +233,12 @@ class LiveState:
             self.histories.forget(own, self.model.dataset.users.ids.code(user))
             self.profiles.forget(own)
             self.erased.add(own)
+
+    def change_settings(self, model: Model) -> None:
+        """Answer with the settings of a model that differs from the present one in `[rerank]` and weights only; see `Recommender`."""
+        with self._lock.write():
+            self.model = model
+            self.catalogue = replace(self.catalogue, project=model.project)
 
     def record_served(self, slates: Iterable[Slate]) -> None:
         """Count slates that were shown: new items on them use up their exposure budget."""

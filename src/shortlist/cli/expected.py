@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from shortlist.cli.terminal import print_text
 from shortlist.data.progress import format_seconds
-from shortlist.retrieve.auto_sources import is_auto
 from shortlist.threads import available_cores, thread_limit
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def training_seconds(project: Project | None, events: int) -> float:
     """Return the seconds of one core that training takes; without a project, those of the project that was measured."""
     sources = features = heads = 1.0
     if project is not None:
+        from shortlist.retrieve.auto_sources import is_auto
+
         given = project.retrieve.sources
         sources = (SEARCHED if is_auto(given) else len(given)) / SOURCES
         features = max(len(project.features), 1) / FEATURES

@@ -1,4 +1,4 @@
-"""Settings that can change while a model serves: the weights of objectives, and how candidates become a slate."""
+"""Settings that can change while a model serves: weights of objectives, how candidates become a slate, and placements."""
 
 from __future__ import annotations
 
@@ -8,9 +8,39 @@ from typing import Any
 from shortlist.config.project import Project, parse_project
 from shortlist.errors import ProjectError, suggestion
 
+EDITABLE = ("rules", "diversity", "freshness", "calibration", "explore", "exposure_cap")
+"""Settings of `[rerank]` that operators can change while a model serves. The others belong to what was trained."""
+
+
+def editable_settings(project: Project) -> dict[str, dict[str, Any]]:
+    """Return the settings of a project that operators can change: {"rerank": {…}, "weights": {…}, "placements": {…}}."""
+    rerank = project.rerank.model_dump()
+    return {
+        "rerank": {name: rerank[name] for name in EDITABLE},
+        "weights": {name: objective.weight for name, objective in project.objectives.items()},
+        "placements": {
+            name: placement.model_dump(exclude_defaults=True)
+            for name, placement in project.placements.items()
+        },
+    }
+
+
+def check_editable(rerank: Mapping[str, Any]) -> None:
+    """Raise `ProjectError` for a setting of `[rerank]` that operators cannot change."""
+    for name in rerank:
+        if name not in EDITABLE:
+            raise ProjectError(
+                f"rerank.{name}: operators cannot change this setting{suggestion(name, EDITABLE)}; they can change: "
+                f"{', '.join(EDITABLE)}",
+                field=f"rerank.{name}",
+            )
+
 
 def changed_project(
-    project: Project, rerank: Mapping[str, Any] | None = None, weights: Mapping[str, float] | None = None
+    project: Project,
+    rerank: Mapping[str, Any] | None = None,
+    weights: Mapping[str, float] | None = None,
+    placements: Mapping[str, Any] | None = None,
 ) -> Project:
     """Return a project with other settings of serving, checked as a project file is.
 
@@ -22,6 +52,8 @@ def changed_project(
         Settings of `[rerank]` that differ. `rules` replaces all rules.
     weights
         Objective → weight. Objectives that are not named keep theirs.
+    placements
+        Placement → all of its settings. Placements that are not named keep theirs.
 
     Raises
     ------
@@ -31,12 +63,30 @@ def changed_project(
     settings = project.model_dump()
     settings["rerank"] |= rerank or {}
     for name, weight in (weights or {}).items():
-        if name not in project.objectives:
-            raise ProjectError(
-                f"weights.{name}: there is no such objective{suggestion(name, project.objectives)}; there are: "
-                f"{', '.join(project.objectives)}",
-                field=f"weights.{name}",
-            )
+        _check_known("weights", name, project.objectives, "objective")
         settings["objectives"][name]["weight"] = weight
-    found = parse_project(settings, "settings")
-    return project.model_copy(update={"rerank": found.rerank, "objectives": found.objectives})
+    for name, placement in (placements or {}).items():
+        _check_known("placements", name, project.placements, "placement")
+        settings["placements"][name] = placement
+    try:
+        found = parse_project(settings, "settings")
+    except ProjectError as error:
+        raise ProjectError(error.message, field=_as_given(error.field)) from None
+    return project.model_copy(
+        update={"rerank": found.rerank, "objectives": found.objectives, "placements": found.placements}
+    )
+
+
+def _check_known(part: str, name: str, known: Mapping[str, Any], what: str) -> None:
+    """Raise `ProjectError` for a name that the project does not have."""
+    if name not in known:
+        raise ProjectError(
+            f"{part}.{name}: there is no such {what}{suggestion(name, known)}; there are: {', '.join(known) or 'none'}",
+            field=f"{part}.{name}",
+        )
+
+
+def _as_given(field: str | None) -> str | None:
+    """Return the name of a setting as callers give it: `weights.play` for `objectives.play.weight`."""
+    parts = (field or "").split(".")
+    return ".".join(["weights", *parts[1:2]]) if parts[0] == "objectives" else field

@@ -27,6 +27,7 @@ SCOPES = {
     "recommend": "recommendations, likeness, and what the page shows",
     "events": "sending events",
     "admin": "changing items and models, erasing and exporting people, timing, the reasons why something is not shown",
+    "approve": "approving, rejecting and undoing changes of settings; with admin, which proposes them and reads the history",
     "metrics": "Prometheus",
     "public": "for pages in browsers: sending events, recommendations, pages, similar items and ranked lists; no other scope with it",
 }

@@ -17,6 +17,7 @@ import numpy as np
 
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.state import PreparedChanges
+from shortlist.config.project import Project
 from shortlist.data.entities import EntityChange
 from shortlist.errors import DataError, ShortlistError
 from shortlist.experiments.assign import unit_hash
@@ -36,7 +37,7 @@ class LoadedModel:
 
     `row` and `operation` are the last rows it has taken; `not_replayed` counts events of items, kinds or contexts that
     it does not know, `not_applied` changes of items that this model's catalogue cannot hold, `users_not_applied` changes of
-    users' attributes that it does not know.
+    users' attributes that it does not know. `edits` is the proposal of operators whose settings it answers with, 0 for none.
     """
 
     recommender: Recommender
@@ -46,6 +47,16 @@ class LoadedModel:
     not_replayed: int = 0
     not_applied: int = 0
     users_not_applied: int = 0
+    edits: int = 0
+
+    def __post_init__(self) -> None:
+        """Keep the project of the bundle: settings of operators are laid over it."""
+        self.project = self.recommender.project
+
+    def change_settings(self, project: Project, name: str, edits: int) -> None:
+        """Answer with the settings of a proposal of operators; see `Recommender.change_settings`."""
+        self.recommender.change_settings(project, name)
+        self.edits = edits
 
     @property
     def version(self) -> str:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from shortlist.bundle.registry import BundleRegistry, BundleVersion
@@ -14,6 +15,7 @@ from shortlist.errors import ShortlistError, StoreError
 from shortlist.serve.live_models import LiveModels, LoadedModel, load_model
 from shortlist.serve.memory import keep_what_is_there
 from shortlist.serve.model_check import faults_of
+from shortlist.serve.operators import ApprovedSettings
 from shortlist.serve.telemetry import Metrics
 from shortlist.serve.writer import Writer
 
@@ -56,8 +58,16 @@ class ModelWatcher:
         Why the folder cannot be followed, or why its newest model cannot serve; None where all is well.
     """
 
-    def __init__(self, registry: BundleRegistry, live: LiveModels, writer: Writer, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        registry: BundleRegistry,
+        live: LiveModels,
+        writer: Writer,
+        metrics: Metrics,
+        approved: ApprovedSettings,
+    ) -> None:
         self.registry, self.live, self.writer, self.metrics = registry, live, writer, metrics
+        self.approved = approved
         self.fault: str | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
         self._rebuilt = self._measured = time.monotonic()
@@ -89,7 +99,7 @@ class ModelWatcher:
         elif self.live.erased and time.monotonic() - self._rebuilt > REBUILD:
             self._rebuilt = time.monotonic()
             # counters without the events of users who were erased
-            await self._place(await self._on_thread(load_model, self.live.serving.path, self.writer))
+            await self._place(await self._on_thread(self._loaded, self.live.serving.path))
         await self._canary_and_shadow()
         self.fault = None
         if time.monotonic() - self._measured > MEASURE:
@@ -101,11 +111,17 @@ class ModelWatcher:
     async def _on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
+    def _loaded(self, path: Path) -> LoadedModel:
+        """Load a model with the settings that operators approved. Raises `ShortlistError` where they cannot be used with it."""
+        fresh = load_model(path, self.writer)
+        self.approved.apply(fresh)
+        return fresh
+
     async def _prepared(self, wanted: BundleVersion) -> LoadedModel | None:
         """A model that is loaded and checked; None where it was rejected, which is logged and not tried again."""
         log.info("model %s is being prepared", wanted.version)
         try:
-            fresh = await self._on_thread(load_model, wanted.path, self.writer)
+            fresh = await self._on_thread(self._loaded, wanted.path)
             found = await self._on_thread(faults_of, fresh.recommender, self.live.serving.recommender)
         except StoreError:  # no fault of the bundle: it is tried again
             raise

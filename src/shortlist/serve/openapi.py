@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from shortlist.serve.routes import (
     catalogue,
+    edits,
     events,
     items,
     live,
@@ -31,7 +32,20 @@ SUMMARY = "Recommendations, live events and similar items."
 
 def add_routes(app: FastAPI, service: Service) -> None:
     """Add all routes that the OpenAPI document describes."""
-    for routes in (recommend, rank, events, operations, items, users, people, models, page, catalogue, live):
+    for routes in (
+        recommend,
+        rank,
+        events,
+        operations,
+        items,
+        users,
+        people,
+        models,
+        edits,
+        page,
+        catalogue,
+        live,
+    ):
         routes.add(app, service)
 
 

@@ -12,6 +12,7 @@ from shortlist.serve.batching import RequestBatcher
 from shortlist.serve.keys import Keyring
 from shortlist.serve.live_models import CatalogueUpdates, LiveModels
 from shortlist.serve.model_watcher import ModelWatcher, first_model
+from shortlist.serve.operators import ApprovedSettings
 from shortlist.serve.settings import ServerSettings
 from shortlist.serve.slates import SlateService
 from shortlist.serve.telemetry import Metrics
@@ -34,6 +35,7 @@ class Service:
     registry: BundleRegistry
     watcher: ModelWatcher
     keyring: Keyring
+    approved: ApprovedSettings
     report: Path
 
     @property
@@ -42,6 +44,8 @@ class Service:
         found = ["the event store cannot be used; the server's log says why"] if self.writer.fault else []
         if self.watcher.fault:
             found.append(self.without_folder(self.watcher.fault))
+        if self.approved.fault:
+            found.append(self.approved.fault)
         return found
 
     def without_folder(self, text: str) -> str:
@@ -79,6 +83,9 @@ def make_service(bundle: str | Path, store: str | Path, settings: ServerSettings
         writer.follow(land, serving.row, serving.operation, live.prepare)
         writer.run(keyring.refresh)
         writer.also.append(keyring.refresh)
+        approved = ApprovedSettings(live)
+        writer.run(approved.refresh)
+        writer.also.append(approved.refresh)
         slates = SlateService(live, writer, metrics)
         return Service(
             live,
@@ -87,8 +94,9 @@ def make_service(bundle: str | Path, store: str | Path, settings: ServerSettings
             RequestBatcher(slates),
             metrics,
             registry,
-            ModelWatcher(registry, live, writer, metrics),
+            ModelWatcher(registry, live, writer, metrics, approved),
             keyring,
+            approved,
             Path(os.environ.get("SHORTLIST_REPORT") or report_path(bundle)),
         )
     except BaseException:

@@ -72,6 +72,19 @@ identity = Table(
     metadata,
     Column("id", String, primary_key=True),
 )
+edits = Table(
+    # what operators proposed, approved, rejected and undid of the settings of serving; rows are only added
+    "edits",
+    metadata,
+    Column("row", Row, primary_key=True, autoincrement=True),
+    Column("time", BigInteger, nullable=False),
+    Column("action", String, nullable=False),
+    Column("about", BigInteger),
+    Column("body", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("by", String, nullable=False),
+    sqlite_autoincrement=True,
+)
 positions = Table(
     # how far each part of a source of events (a partition, a file) was read; written together with its events
     "positions",

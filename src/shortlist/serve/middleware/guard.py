@@ -33,10 +33,12 @@ DRAIN = 8 * MAX_BODY
 DRAIN_SECONDS = 2.0
 """Seconds for which the rest of a refused body is waited for."""
 OPEN = {"/", "/healthz", "/readyz", "/docs", "/openapi.json"}
+DECISIONS = ("/v1/admin/edits/approve/", "/v1/admin/edits/reject/", "/v1/admin/edits/undo/")
+"""What needs the scope `approve`."""
 TENANTS = "/t"
 """Path below which a server of tenants has their addresses; each tenant has a guard of its own."""
 NO_ADMIN = (
-    "models cannot be changed while the server has no keys: make one with `shortlist keys add NAME --scopes admin`, or "
+    "models and settings cannot be changed while the server has no keys: make one with `shortlist keys add NAME --scopes admin`, or "
     "start the server with --admin-without-key"
 )
 ONLY_PUBLIC = (
@@ -77,6 +79,8 @@ def required_scope(method: str, path: str, query: bytes = b"") -> str | None:
         return "metrics"
     if path == "/v1/events":
         return "events"
+    if method == "POST" and path.startswith(DECISIONS):
+        return "approve"
     if path.startswith("/v1/admin/") or path in {"/v1/why", "/v1/audience"} or path.endswith("/export"):
         return "admin"
     if method in {"PUT", "DELETE", "PATCH"}:

@@ -2,6 +2,7 @@
 import { keyName, loadProject, onKeyNeeded } from "./api.js";
 import { catalogueView } from "./catalogue.js";
 import { $ } from "./dom.js";
+import { editsView } from "./edits.js";
 import { liveView } from "./live.js";
 import { startProduct } from "./product.js";
 import { showReport } from "./report.js";
@@ -16,6 +17,7 @@ const tabs = new Tabs($("tabs"), {
   quality: () => showReport("quality", "/v1/admin/report"),
   live: liveView(() => tabs.current === "live"),
   experiments: () => showReport("experiments", "/v1/admin/experiments"),
+  edits: editsView(),
   catalogue: catalogueView(),
 });
 
