@@ -26,42 +26,7 @@ from shortlist.data.split import cut_for_test
 sys.path.append(str(Path(__file__).parents[1]))
 from direct import Direct
 
-CONTEXT = ("daytime", "weekday", "isweekend", "homework", "weather", "country", "city")
-IN_CONTEXT = ("daytime", "weekday", "isweekend", "weather", "country", "city")
-RECIPE: dict[str, Any] = {
-    "data": {"context": dict.fromkeys(CONTEXT, "category")},
-    "+features": [
-        {
-            "name": f"item_in_{c}",
-            "kind": "count",
-            "by": f"item*context.{c}",
-            "event": "event",
-            "window": "all",
-        }
-        for c in IN_CONTEXT
-    ]
-    + [
-        {
-            "name": f"own_in_{c}",
-            "kind": "count",
-            "by": f"user*item*context.{c}",
-            "event": "event",
-            "window": "all",
-        }
-        for c in IN_CONTEXT
-    ],
-    "retrieve": {
-        "candidates": 300,
-        "sources": [
-            {"model": "again"},
-            {"model": "popular"},
-            {"model": "neighbours"},
-            {"model": "als"},
-            {"model": "slim"},
-        ],
-    },
-    "evaluate": {"ranker_window": 0.4},
-}
+RECIPE: dict[str, Any] = {}
 """Changes of the project that `shortlist init` writes, chosen on the validation."""
 PEERS = ("implicit ALS", "RecTools EASE", "bought before + ALS")
 EVERY = {"evaluate": {"requests": "events"}}
@@ -89,9 +54,9 @@ def section(data: Path, validation: bool) -> Section:
     facts: dict[str, Any] = {}
     others = trees(project) | context_free(dataset, project, facts)
     report = shortlist.evaluate(project, dataset, others=others)
-    project, dataset = prepared(events, {}, validation)
-    init = shortlist.evaluate(project, dataset)
-    report.metrics["shortlist init"] = init.metrics["shortlist"]
+    if RECIPE:
+        project, dataset = prepared(events, {}, validation)
+        report.metrics["shortlist init"] = shortlist.evaluate(project, dataset).metrics["shortlist"]
     lines = [
         "## Apps",
         "",

@@ -47,6 +47,10 @@ class RankSettings(Settings):
     `recommend`, which has none, is predicted as well."""
     requests_per_user: int = Field(8, ge=1)
     """With candidates: how many moments of each user's ranker window become requests."""
+    batches: int = Field(0, ge=0)
+    """With candidates: at how many moments of the ranker's window all users who come within the objectives' windows become requests,
+    too. Slates that are computed ahead, for a mail or in a nightly batch, have to last for days; a ranker that learns from
+    moments of action alone trusts what was popular a moment ago too much. It helped where items come and go, and not elsewhere."""
     negatives: int = Field(60, ge=1)
     """With candidates: how many negatives are kept per request; their weights stand for all negatives."""
     max_rows: int = Field(600_000, ge=1_000)

@@ -16,7 +16,7 @@ WITHOUT_CONTEXT = 0.1
 def request_contexts(
     dataset: Dataset, past: PastRequests, without: float = 0.0, seed: int = 0
 ) -> dict[str, Attribute]:
-    """Return the context columns of the event that each request is taken from.
+    """Return the context columns of the event that each request is taken from; unknown for requests of a batch.
 
     Logs have a context with every event, but some requests come without one: from a batch, or from a page that does not know
     it. A ranker that never met an unknown context predicts arbitrary probabilities then: trees send unknown values to a side
@@ -39,10 +39,11 @@ def request_contexts(
         return {}
     low = np.searchsorted(log.time, past.moments)
     high = np.searchsorted(log.time, past.moments, side="right")
-    rows = np.array(
-        [lo + int(np.argmax(log.user[lo:hi] == u)) for lo, hi, u in zip(low, high, past.users, strict=True)],
-        np.int64,
-    )
+    rows = np.full(len(past), -1)
+    for at, (lo, hi, user) in enumerate(zip(low, high, past.users, strict=True)):
+        own = np.flatnonzero(log.user[lo:hi] == user)
+        if len(own):
+            rows[at] = lo + own[0]
     unknown = _taken_away(len(past), len(log.context), without, np.random.default_rng([seed, len(past)]))
     return {
         name: attribute.take(np.where(unknown[:, column], -1, rows))

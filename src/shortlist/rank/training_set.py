@@ -15,6 +15,7 @@ from shortlist.engines import make_engine
 from shortlist.errors import DataError, LeakError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.features.rows import FeatureRows
+from shortlist.rank.batch_moments import with_batches
 from shortlist.rank.censoring import share_arrived
 from shortlist.rank.example_rows import example_rows
 from shortlist.rank.example_settings import ExampleSettings
@@ -135,7 +136,7 @@ def make_training_set(
     """
     window.check_leak()
     rng = np.random.default_rng(settings.seed)
-    past = _past_requests(dataset, window, settings.rank, rng)
+    past = _past_requests(dataset, window, settings, rng)
     events = {name: ObjectiveEvents.of(dataset.log, o) for name, o in settings.objectives.items()}
     found = example_rows(
         dataset, retrievers, past, settings, events, (rng, features.compares_lists), progress
@@ -160,12 +161,16 @@ def _examined(rows: FeatureRows, rank: RankSettings, examination: Examination | 
 
 
 def _past_requests(
-    dataset: Dataset, window: Window, rank: RankSettings, rng: np.random.Generator
+    dataset: Dataset, window: Window, settings: ExampleSettings, rng: np.random.Generator
 ) -> PastRequests:
     """Sample the requests of a window. Raises `DataError` if there are none."""
+    rank = settings.rank
     impressions = rank.examples == "impressions"
     sample = shown_slates if impressions else moments_of_action
     past = sample(dataset, window.start, window.end, rank, rng)
+    if rank.batches and not impressions:
+        horizon = max(objective.window_ms for objective in settings.objectives.values())
+        past = with_batches(past, dataset, (window.start, window.end), horizon, rank, rng)
     if len(past):
         return past
     if impressions:
