@@ -10,7 +10,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT
 # processes of the tests import hundreds of modules: each is compiled once, also where the environment says otherwise
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -121,6 +121,10 @@ benchmark-evaluate: $(VENV)/.tested benchmarks/.judges/.installed
 
 benchmark-simulate: $(VENV)/.tested
 	$(BIN)/python benchmarks/simulate.py $(PARTS)
+
+# PARTS: --static FOLDER --network FOLDER (weights of encoders)
+benchmark-embeddings: $(VENV)/.tested
+	$(BIN)/python benchmarks/embeddings.py $(PARTS)
 
 benchmark-rerank: $(VENV)/.tested
 	$(BIN)/python benchmarks/rerank.py

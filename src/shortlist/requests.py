@@ -207,7 +207,7 @@ class RecommendRequest:
 
     @property
     def first_page(self) -> Cursor:
-        """The cursor of the first page of this request."""
+        """The cursor of the first page of this request: of its fields as the client sends them, before an arm or a placement fills some."""
         return Cursor.first([getattr(self, name) for name in FIELDS if name not in MAY_CHANGE])
 
     def placed(self, placements: Mapping[str, Placement]) -> RecommendRequest:

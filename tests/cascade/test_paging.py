@@ -18,6 +18,7 @@ from shortlist.data.slates import Slate
 from shortlist.errors import CursorError, RequestError
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
+from support.placements import with_placements
 
 
 def items_of(*slates: Slate) -> list[Any]:
@@ -133,6 +134,39 @@ def test_what_an_arm_changes_does_not_count(recommender: Recommender) -> None:
     second = recommender.recommend(following.merged({"weights": {"seconds": 3.0}}))
     third = recommender.recommend(RecommendRequest(user="u00006", n=10, cursor=second.cursor))
     assert len(set(items_of(slate, second, third))) == 30
+
+
+def test_pages_of_a_placement(recommender: Recommender) -> None:
+    """The next page names the placement, too. The cursor is of the request as it was sent, not of what the placement fills."""
+    placed, user = with_placements(recommender), "u00003"
+    pages = [placed.recommend(user, placement="home")]
+    while len(pages) < 3:
+        pages.append(placed.recommend(user, placement="home", cursor=pages[-1].cursor))
+    assert [(len(page), page.first_position, page.placement) for page in pages] == [
+        (6, 0, "home"),
+        (6, 6, "home"),
+        (6, 12, "home"),
+    ]
+    cursor = pages[-1].cursor
+    others: list[dict[str, Any]] = [
+        {},
+        {"placement": "short"},
+        {"placement": "home", "diversity": 0.4},
+        {"weights": {"seconds": 3.0}, "diversity": 0.4},
+    ]
+    for other in others:
+        with pytest.raises(CursorError, match="another user or placement"):
+            placed.recommend(user, cursor=cursor, **other)
+    # another bundle, with other settings of the placement, goes on
+    changed = with_placements(
+        recommender, placements={"home": {"n": 4, "weights": {"rating": 2.0}}}, experiments={}
+    )
+    pages.append(changed.recommend(user, placement="home", cursor=cursor))
+    assert (len(pages[3]), pages[3].first_position) == (4, 18)
+    assert len(set(items_of(*pages))) == 22
+    # and why knows the page
+    why = placed.why(user, pages[0].items[0].item, placement="home", cursor=cursor)
+    assert why["sentence"] == "It is on an earlier page."
 
 
 def test_a_cursor_is_for_a_day(bundle: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shortlist.cascade.rerank_cost import rerank_of
+from shortlist.config.changes import changed_project
 from shortlist.data.attributes import NumberAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.slates import Slate
@@ -134,5 +135,9 @@ def test_a_preview_of_a_placement(placed: Recommender, recommender: Recommender)
     assert found.changed > 0
     # a placement that serves already is compared with itself
     assert placed.preview(placed.project, people, 5, placement="short").changed == 0
+    # weights of the project count; those that the placement names stay
+    other = changed_project(placed.project, None, {"seconds": 9.0})
+    assert placed.preview(other, people, placement="home").changed == 0
+    assert placed.preview(other, people, placement="short").objectives["seconds"].value > 0
     with pytest.raises(RequestError, match="no placement"):
         placed.preview(placed.project, people, placement="shrt")

@@ -26,6 +26,7 @@ from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
 from shortlist.data.texts import Texts
 from shortlist.errors import DataError, RequestError
+from support.sizes import size
 
 KINDS: dict[str, AttributeKind] = {
     "price": "number",
@@ -79,7 +80,7 @@ def shown(items: Entities) -> list[dict[str, Any]]:
     ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=size(40, 100))
 @given(
     st.booleans(),
     st.lists(

@@ -129,6 +129,7 @@ def test_each_row_of_a_log_with_a_context_and_no_time_is_a_request() -> None:
     project = guess(events.append_column("mood", pa.array(rng.choice(["calm", "busy"], 1_200)))).project
     assert project.objectives["event"].window == "1s"
     assert project.evaluate.requests == "events"
+    assert project.evaluate.ranker_window == 0.4
     assert "own_events_in_situation" in {feature["name"] for feature in project.features}
     timed = guess(events.append_column("timestamp", pa.array(START + 600 * np.arange(1_200)))).project
     assert timed.objectives["event"].window == "7d"

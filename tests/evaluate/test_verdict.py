@@ -10,13 +10,12 @@ from shortlist.evaluate.protocol import evaluate
 from shortlist.evaluate.report import Report
 from shortlist.simulate.video import make_video
 from shortlist.simulate.world import World
-from support.sizes import size
 from support.worlds import quick
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    made = quick(make_video(users=500, items=300, sessions=size(3_500, 5_000), days=40, seed=2), trees=40)
+    made = quick(make_video(users=500, items=300, sessions=5_000, days=40, seed=2), trees=40)
     return replace(made, settings={**made.settings, "evaluate": {"bootstrap": 200}})
 
 

@@ -144,7 +144,7 @@ def test_any_request(every_kind: Path, tmp_path: Path) -> None:
     users: set[Any] = {1, 2, 3, 41, "a guest"}
     accepted = {"events": 0, "items": 0}
 
-    @settings(max_examples=size(150, 250), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=size(100, 250), deadline=None, suppress_health_check=list(HealthCheck))
     @given(requests())
     def send(request: tuple[str, str, Any]) -> None:
         method, path, body = request

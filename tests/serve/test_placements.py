@@ -116,6 +116,32 @@ def test_slates_metrics_and_reports_know_the_placement(url: str, placed: Path, t
     assert "did you mean 'home'" in " ".join(run(*command, cwd=tmp_path, ok=False).split())
 
 
+def test_pages_of_a_placement_under_experiments(url: str, placed: Path) -> None:
+    """Neither what the arm nor what the placement fills counts: the client sends the same fields with each cursor."""
+    body: dict[str, Any] = {"user": "u00101", "placement": "home"}
+    slates: list[dict[str, Any]] = []
+    for _ in range(3):
+        slates.append(recommend(url, **body))
+        body["cursor"] = slates[-1]["cursor"]
+    items = [one["item"] for slate in slates for one in slate["items"]]
+    assert len(set(items)) == len(items) == 18
+    assert all(slate["experiments"] == slates[0]["experiments"] != {} for slate in slates)
+    status, answer = call(f"{url}/v1/recommend", {**body, "placement": "short"})
+    assert (status, answer["field"]) == (409, "cursor")
+    event = {"user": "u00101", "item": items[-1], "kind": "play", "slate_id": slates[-1]["slate_id"]}
+    assert call(f"{url}/v1/events", {"events": [event]})[0] == 200  # slates are written before events
+    store = EventStore(placed.parent / "events.sqlite")
+    kept = {slate.slate_id: (slate.placement, slate.first_position) for slate in store.slates()}
+    assert [kept[slate["slate_id"]] for slate in slates] == [("home", 0), ("home", 6), ("home", 12)]
+    [row] = [
+        row
+        for row in export_log(store).to_pylist()
+        if row["slate"] and row["item_id"] == items[13] and row["user_id"] == "u00101"
+    ]
+    assert (row["position"], row["placement"]) == (13, "home")
+    store.close()
+
+
 def test_unknown_placements_are_refused_and_never_become_labels(url: str) -> None:
     for path, body in (
         ("recommend", {}),

@@ -22,16 +22,22 @@ from support.sizes import size
 from support.worlds import quick
 
 
-def small(name: str, seed: int = 0, sessions: int = size(1_500, 4_000), trees: int = size(10, 40)) -> World:
+def small(
+    name: str,
+    seed: int = 0,
+    sessions: int = size(1_500, 4_000),
+    trees: int = size(10, 40),
+    heads: str = "joint",
+) -> World:
     """Make a small world whose ranker has few trees."""
     world = make_world(name, users=250, items=150, sessions=sessions, days=30, seed=seed, later=6)
-    return quick(world, trees)
+    return quick(world, trees, heads)
 
 
 @pytest.fixture(scope="module")
 def result() -> LoopResult:
     sessions, trees = size(2_200, 4_000), size(15, 40)
-    return simulate(lambda seed: small("video", seed, sessions, trees), rounds=2, seeds=2, days=3)
+    return simulate(lambda seed: small("video", seed, sessions, trees, "separate"), rounds=2, seeds=2, days=3)
 
 
 def test_the_recipe_beats_its_baselines(result: LoopResult) -> None:

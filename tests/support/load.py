@@ -33,9 +33,9 @@ class Load:
             thread.start()
 
     def run(self, which: int) -> None:
-        """Alternate between a request and an event about the first item of its slate."""
+        """Alternate between a request and an event about the first item of its slate, fifty times a second at most."""
         n = 0
-        while not self.stopped.is_set():
+        while not self.stopped.wait(0.02):
             n += 1
             user = f"u{(7 * n + which) % 500:05d}"
             status, slate = call(f"{self.url}/v1/recommend", {"user": user, "n": 5})

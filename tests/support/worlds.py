@@ -28,9 +28,9 @@ def deterministic(world: World) -> World:
     return replace(world, settings=settings)
 
 
-def quick(world: World, trees: int = 20) -> World:
+def quick(world: World, trees: int = 20, heads: str = "joint") -> World:
     """Reduce the ranker of a world's project to few trees that predict all objectives together, for tests of what surrounds it."""
-    rank = {**world.settings["rank"], "trees": trees, "heads": "joint"}
+    rank = {**world.settings["rank"], "trees": trees, "heads": heads}
     return replace(world, settings={**world.settings, "rank": rank})
 
 

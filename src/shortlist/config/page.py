@@ -53,9 +53,12 @@ class PageSettings(Settings):
     """Currency of the prices: an ISO 4217 code such as "EUR", or the category attribute of items that holds it."""
     image: str | None = None
     """Attribute with the address of an item's picture (kind link, text or category). Items without one get their initials."""
+    link: str | None = None
+    """Attribute with the web address of an item (kind link, text or category): its title leads there. Only addresses that begin with
+    http:// or https:// become links."""
     image_hosts: list[str] = Field(default_factory=list)
     """Origins that the page may load pictures from, for example "https://images.example.com". The content security policy forbids all
-    others."""
+    others; the page says which picture is not shown for that reason."""
 
     rows: list[RowSettings] = Field(
         default_factory=lambda: [
@@ -100,6 +103,7 @@ class PageSettings(Settings):
             ("page.price", self.price, {"number"}),
             ("page.currency", self.currency_attribute, {"category"}),
             ("page.image", self.image, {"link", "text", "category"}),
+            ("page.link", self.link, {"link", "text", "category"}),
         ]
 
 

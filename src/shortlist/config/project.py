@@ -104,7 +104,9 @@ class Project(Settings):
             check_request_defaults(
                 f"placements.{name}", placement, self.objectives, self.rerank.calibration_by
             )
-        attributes = self.items.attributes if self.items else {}
+        attributes = self.items.kinds if self.items else {}
+        if self.users is not None and self.users.encode:
+            raise SettingError("users.encode", "encoders make embeddings of items only; remove the table")
         check_attributes((*self.rerank.attributes(), *self.page.attributes()), attributes)
         schema = Schema(attributes, self.users.attributes if self.users else {}, self.data.context)
         check_rules(self.rerank.rules, schema)
@@ -278,6 +280,7 @@ def read_project(path: str | Path) -> Project:
     given = _local(path, project.evaluate.given)
     return project.model_copy(
         update={
+            "items": _with_weights(path, project.items),
             "data": project.data.model_copy(update=_changed(project.data, data)),
             "evaluate": project.evaluate.model_copy(update=_changed(project.evaluate, {"given": given})),
         }
@@ -286,6 +289,17 @@ def read_project(path: str | Path) -> Project:
 
 def _changed(settings: Settings, values: Mapping[str, str | None]) -> dict[str, str | None]:
     return {name: value for name, value in values.items() if getattr(settings, name) != value}
+
+
+def _with_weights(path: Path, items: TableSettings | None) -> TableSettings | None:
+    """Resolve the folders of encoders against the project file's folder, whether they exist or not."""
+    if items is None or not items.encode:
+        return items
+    encode = {
+        name: one.model_copy(update={"path": str(path.parent / one.path)}) if one.path else one
+        for name, one in items.encode.items()
+    }
+    return items.model_copy(update={"encode": encode})
 
 
 def _local(path: Path, source: str | None) -> str | None:

@@ -80,7 +80,7 @@ class Cursor:
             raise CursorError(fault)
         if terms != first.terms:
             raise CursorError(
-                "cursor: it belongs to a request with another user, or with other filters, weights or strengths; only n, history, "
+                "cursor: it belongs to a request with another user or placement, or with other filters, weights or strengths; only n, history, "
                 f"context, seed and now may change from page to page; {AGAIN}",
                 conflict=True,
             )

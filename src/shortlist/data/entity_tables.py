@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,7 @@ from shortlist.data.attributes import (
 )
 from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.date_texts import missing_texts
+from shortlist.data.encoders import Encoding
 from shortlist.data.entities import Entities
 from shortlist.data.event_columns import flat
 from shortlist.data.event_times import EventTimes
@@ -124,7 +126,9 @@ def _usable_ids(reading: IdReading, file: str, column: str, check: Check) -> pa.
     return ids
 
 
-def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entities:
+def make_entities(
+    source: EntityTable | None, ids: IdMap, check: Check, encodings: Sequence[Encoding] = ()
+) -> Entities:
     """Return users or items: those of a table, then those that only events name.
 
     Parameters
@@ -135,6 +139,8 @@ def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entit
         All ids, those of the table first.
     check
         Takes the findings about attributes.
+    encodings
+        What makes embeddings of the texts.
 
     Raises
     ------
@@ -157,7 +163,7 @@ def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entit
         titles = [
             given[row] or title if row >= 0 else title for row, title in zip(first, titles, strict=True)
         ]
-    return Entities(ids, Texts(titles), attributes)
+    return Entities(ids, Texts(titles), attributes).encoded(encodings)
 
 
 def _column(source: EntityTable, name: str, kind: AttributeKind, check: Check) -> pa.Array:

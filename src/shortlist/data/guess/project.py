@@ -20,6 +20,8 @@ from shortlist.data.guess.repeats import Repeats
 
 ROWS_PER_USER = 30
 """Requests of a user to learn from, where each row is one."""
+ROWS_TO_LEARN_FROM = 0.4
+"""Share of such rows that the ranker learns from: each is one wanted item, where a request of a period has many."""
 STOCK = frozenset({"in_stock", "stock", "available"})
 
 
@@ -102,7 +104,8 @@ def guess(
         settings["rerank"]["show_seen"] = True
         about["rerank"] = _about(repeats)
     if each_row:
-        settings |= {"rank": {"requests_per_user": ROWS_PER_USER}, "evaluate": {"requests": "events"}}
+        settings["rank"] = {"requests_per_user": ROWS_PER_USER}
+        settings["evaluate"] = {"requests": "events", "ranker_window": ROWS_TO_LEARN_FROM}
     # a log that has the attributes of its items is their table
     look = guess_page(tables.get("items", log.events), attributes["items"], events, kinds)
     settings |= look.settings

@@ -147,13 +147,13 @@ class TenantPool:
     async def _load(self, tenant: Tenant) -> LoadedTenant:
         """Load a tenant, after others have gone."""
         async with self._changing:
-            size = await asyncio.to_thread(tenant.size)
-            await self._make_room(size)
             path = f"{self.settings.root_path}{TENANTS}/{tenant.name}"
             settings = self.settings.model_copy(update={"root_path": path})
             if self._closed:
                 raise TenantUnavailableError
             try:
+                size = await asyncio.to_thread(tenant.size)
+                await self._make_room(size)
                 app = await asyncio.to_thread(make_app, tenant.bundle, tenant.store, settings)
             except Exception as error:
                 self._failed[tenant.name] = time.monotonic() + AGAIN
