@@ -8,7 +8,7 @@ WORKERS := -n 3 --dist worksteal --durations=20
 # three workers on two cores, because tests also wait for servers; each uses one thread of every library, and none spins while it waits
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -91,6 +91,9 @@ benchmark-features: $(VENV)/.tested
 benchmark-rank: $(VENV)/.tested
 	$(BIN)/pip install -q --disable-pip-version-check lightgbm
 	$(BIN)/python benchmarks/rank.py $(PARTS)
+
+benchmark-multitask: $(VENV)/.tested
+	$(BIN)/python benchmarks/multitask.py $(PARTS)
 
 benchmark-serve: $(VENV)/.tested
 	@command -v wrk >/dev/null || { echo "wrk is missing; run: sudo apt-get install -y wrk postgresql"; exit 1; }

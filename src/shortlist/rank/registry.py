@@ -16,7 +16,10 @@ RANKERS: PluginRegistry[Ranker] = PluginRegistry(
     "ranker",
     Ranker,
     "shortlist.rankers",
-    {"gbdt": "shortlist.rank.gbdt.ranker:GBDTRanker"},
+    {
+        "gbdt": "shortlist.rank.gbdt.ranker:GBDTRanker",
+        "multitask": "shortlist.rank.multitask.ranker:MultitaskRanker",
+    },
 )
 """Built-in and registered rankers. Packages add theirs by an entry point of the group `shortlist.rankers`."""
 

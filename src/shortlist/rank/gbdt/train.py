@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
-from shortlist.rank.gbdt.targets import Head
+from shortlist.rank.targets import Head
 
 PATIENCE = 20
 """Rounds without a better validation loss after which boosting stops."""
