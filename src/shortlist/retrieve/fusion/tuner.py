@@ -235,14 +235,17 @@ class Tuner:
 
     def value(self, model: Retriever) -> float:
         """Return the mean NDCG of a fitted model over the users of the hold-out."""
-        requests = self._requests
+        return float(np.mean(self.values(model, self._users, self._requests)))
+
+    def values(self, model: Retriever, users: NDArray[np.integer], requests: Requests) -> NDArray[np.float64]:
+        """Return the NDCG of a fitted model for rows of the hold-out's users and their requests, float64 (users,)."""
         lists = [
             model.retrieve(requests.rows(start, min(start + 1024, len(requests))), self.k).item
             for start in range(0, len(requests), 1024)
         ]
-        truth = [self.holdout.truth[u] for u in self._users]
+        truth = [self.holdout.truth[u] for u in users]
         hits = hit_matrix(np.concatenate(lists), truth)
-        return float(np.mean(ndcg(hits, np.array([len(t) for t in truth]), self.k)))
+        return np.asarray(ndcg(hits, np.array([len(t) for t in truth]), self.k))
 
     # ---------------------------------------------------------------- all data
 
