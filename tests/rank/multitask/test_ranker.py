@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shortlist.config.project import Project, parse_project
+from shortlist.cli.terminal import check_settings
+from shortlist.config.project import Project, parse_project, read_project
 from shortlist.errors import BundleError, DataError, MissingExtraError, NotFittedError, ProjectError
 from shortlist.rank.multitask.ranker import MultitaskRanker
 from shortlist.rank.multitask.train import HeadRows, Objectives, listwise
@@ -182,6 +183,13 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'shortlist\[deep\]'"):
         make_ranker(project_of(OBJECTIVES)).fit(examples(0, 100), examples(1, 100))
+
+
+def test_a_wrong_option_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "shortlist.toml"
+    file.write_text('[rank]\nmodel = "multitask"\n\n[rank.options]\nexperts = 0\n')
+    with pytest.raises(ProjectError, match=r"shortlist.toml, line 5: rank.options.experts: must be greater"):
+        check_settings(read_project(file))
 
 
 # ---------------------------------------------------------------- bundles
