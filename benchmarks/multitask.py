@@ -146,7 +146,7 @@ def compared(name: str, case: Case) -> list[str]:
     costs = {kind: milliseconds(ranker, test.matrix) for kind, ranker in case.rankers.items()}
     for column, (objective, settings) in enumerate(case.objectives.items()):
         target = make_target(Head.of(objective, settings), test)
-        known = (target.weight > 0) & test.shown
+        known = target.weight > 0
         label, weight, request = target.label[known], target.weighted()[known], test.request[known]
         own = {kind: values[known, column] for kind, values in predicted.items()}
         losses = {k: weight * deviance(settings.kind, label, p) for k, p in own.items()}
