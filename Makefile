@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 WORKERS := -n 3 --dist worksteal --durations=20
 # three workers on two cores, because tests also wait for servers; each uses one thread of every library, and none spins while it waits
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+# processes of the tests import hundreds of modules: each is compiled once, also where the environment says otherwise
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -49,6 +51,7 @@ programs:
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
 	command -v java >/dev/null || missing="$$missing openjdk-17-jre-headless"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
+	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx-light"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -62,8 +65,11 @@ programs:
 warm: $(VENV)/.tested
 	PYTHONPATH=tests $(THREADS) $(BIN)/python -m support.warm
 
+# the checks of the source run beside the tests
 test: $(VENV)/.tested programs
-	$(MAKE) -j2 lint warm
+	$(MAKE) -j2 lint suite
+
+suite: warm
 	$(THREADS) $(BIN)/pytest $(WORKERS)
 	@if command -v node >/dev/null; then node --test tests/page/*.test.js tests/clients/*.test.js; fi
 
@@ -118,6 +124,10 @@ benchmark-evaluate: $(VENV)/.tested benchmarks/.judges/.installed
 
 benchmark-simulate: $(VENV)/.tested
 	$(BIN)/python benchmarks/simulate.py $(PARTS)
+
+# PARTS: --static FOLDER --network FOLDER (weights of encoders)
+benchmark-embeddings: $(VENV)/.tested
+	$(BIN)/python benchmarks/embeddings.py $(PARTS)
 
 benchmark-rerank: $(VENV)/.tested
 	$(BIN)/python benchmarks/rerank.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from support.paths import MOVIELENS
 from support.postgres import Postgres
 from support.servers import Server
 from support.sizes import FULL
-from support.worlds import small_world
+from support.worlds import quick_worlds, small_world
 
 settings.register_profile("shared machine", deadline=None)  # other processes may run at the same time
 settings.load_profile("shared machine")
@@ -90,6 +91,13 @@ def recommender(bundle: Path) -> Recommender:
 def bundle(world: World, dataset: Dataset) -> Path:
     """The saved form of `recommender`, shared by all workers; tests that write copy it first."""
     return cached_folder("bundle", lambda folder: Recommender(world.project()).fit(dataset).save(folder))
+
+
+@pytest.fixture
+def quick_demos() -> Iterator[None]:
+    """Commands that simulate worlds train quickly; not in the long form of the tests."""
+    with nullcontext() if FULL else quick_worlds():
+        yield
 
 
 @pytest.fixture(scope="session")

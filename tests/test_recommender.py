@@ -282,11 +282,11 @@ def test_propensities_are_the_policys_chances() -> None:
 def test_evaluation_report(dataset: Dataset, recommender: Recommender, world: World, full: bool) -> None:
     if not full:  # the report is tested here, not the model
         project = recommender.project
-        quick = project.rank.model_copy(update={"trees": 40, "heads": "joint"})
+        quick = project.rank.model_copy(update={"trees": 20, "heads": "joint"})
         recommender = recommender.with_project(project.model_copy(update={"rank": quick}))
     report = shortlist.evaluate(recommender, dataset, truth=world.truth)
     told = report.to_json()
-    assert {"shortlist", "popular", "recent", "random", "als", "neighbours", "content"} <= set(
+    assert {"shortlist", "popular", "popular_7d", "recent", "random", "als", "neighbours", "content"} <= set(
         told["recommenders"]
     )
     for metrics in told["recommenders"].values():
@@ -327,7 +327,8 @@ def test_training_can_begin_from_an_earlier_bundle(
     """The same log again, warm: the factors end where they were, and the slates hardly move."""
     from shortlist.retrieve import ALS
 
-    warm = Recommender(project).fit(dataset, earlier=recommender)
+    rank = project.rank.model_copy(update={"trees": 20, "heads": "joint"})
+    warm = Recommender(project.model_copy(update={"rank": rank})).fit(dataset, earlier=recommender)
     before = next(r for r in recommender.model.retrievers.values() if isinstance(r, ALS))
     after = next(r for r in warm.model.retrievers.values() if isinstance(r, ALS))
     taken = np.flatnonzero(before.item_weights_ > 0)[:10]  # an item that nobody took has no factor

@@ -1,7 +1,7 @@
 """Short videos: a rated part of KuaiRand; seconds watched, likes and "hate" of what was shown.
 
-The showings of a user on one day are a slate, ordered by what was known at its first showing. All rows were chosen because they were liked
-or hated, so the rates of both are those of this sample and not of the service.
+Each showing is predicted by what was known at its moment, and the showings of a user on one day are compared. All rows were chosen because
+they were liked or hated, so the rates of both are those of this sample and not of the service.
 """
 
 from __future__ import annotations
@@ -19,22 +19,28 @@ from table import Headline, Section, interval, table
 from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.split import cut_for_test
-from shortlist.evaluate.pareto import ParetoFront, pareto
 from shortlist.evaluate.reliability import Reliability, evaluate_calibration
 from shortlist.metrics.prediction import auc, expected_calibration_error, log_loss, rmse
 from shortlist.metrics.significance import Estimate, bootstrap
+from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.past_requests import shown_slates
+from shortlist.rank.training_set import Window, make_training_set
+from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import Recommender
 
 DAY = 86_400
 WEIGHTS = 6
 """Number of weightings from all weight on likes to all weight on seconds."""
+BINS = 15
+"""Bins of the calibration error."""
 OBJECTIVES = ("seconds", "like", "hate")
 SETTINGS: dict[str, Any] = {
     "name": "kuairand-rated",
     "data": {
         "columns": {"user": "user_id", "item": "item_id", "timestamp": "timestamp"},
         "derive": [
-            {"kind": "impression", "slate": "slate"},
+            # without a slate, each showing is a request of its own, and nothing of its outcome is late
+            {"kind": "impression"},
             {"kind": "watch", "value": "value"},
             {"kind": "like", "when": "like"},
             {"kind": "hate", "when": "hate"},
@@ -95,11 +101,64 @@ SETTINGS: dict[str, Any] = {
 
 
 def read(data: Path) -> tuple[Project, pa.Table]:
-    """The project and the log; slates are the showings of a user on a day."""
+    """The project and the log."""
     events = pq.read_table(data / "kuairand-rated" / "events.parquet").drop_columns(["kind"])
-    days = events.column("timestamp").to_numpy() // DAY
-    slate = events.column("user_id").to_numpy().astype(np.int64) * 100_000 + days
-    return parse_project(SETTINGS), events.append_column("slate", pa.array(slate))
+    return parse_project(SETTINGS), events
+
+
+def day_of(user: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """A number for each user and day, int64; time in seconds."""
+    return np.asarray(user.astype(np.int64) * 100_000 + time // DAY)
+
+
+def best_third(score: np.ndarray, day: np.ndarray, outcome: dict[str, np.ndarray]) -> dict[str, Estimate]:
+    """The mean outcomes of the third of each user's day with the highest scores."""
+    order = np.lexsort([-score, day])
+    first = np.flatnonzero(np.diff(day[order], prepend=-1))
+    size = np.diff(np.append(first, len(order)))
+    place = np.arange(len(order)) - np.repeat(first, size)
+    chosen = place < np.repeat(np.minimum(10, np.maximum(size // 3, 1)), size)
+    owner = np.repeat(np.arange(len(first)), size)[chosen]
+    count = np.bincount(owner, minlength=len(first))
+    return {
+        name: bootstrap(np.bincount(owner, values[order][chosen], len(first)) / count, 1_000, 0)
+        for name, values in outcome.items()
+    }
+
+
+@dataclass(frozen=True)
+class Front:
+    """What the best third of a user's day brought, for several weightings of likes and seconds.
+
+    Attributes
+    ----------
+    points
+        Weights of likes and seconds, and the outcomes.
+    """
+
+    points: list[tuple[dict[str, float], dict[str, Estimate]]]
+
+    @classmethod
+    def of(cls, recommender: Recommender, dataset: Dataset, cut: int) -> Front:
+        """Predict the showings of the test once, and weigh the predictions."""
+        model, project = recommender.model, recommender.project
+        end = int(dataset.log.time[-1]) + 1
+        settings = ExampleSettings.of(project)
+        examples = make_training_set(
+            dataset, model.retrievers, model.features, Window(cut, end, cut), settings
+        )
+        shown = shown_slates(dataset, cut, end, settings.rank, np.random.default_rng(project.seed))
+        day = day_of(shown.users, shown.moments // 1000)[examples.request]
+        predictions = model.ranker.predict(examples.matrix)
+        outcome = {name: examples.labels[name].astype(np.float64) for name in OBJECTIVES}
+        points = []
+        weightings = [
+            {"seconds": share, "like": 1 - share, "hate": -0.5} for share in np.linspace(0, 1, WEIGHTS)
+        ]
+        for weights in (*weightings, {"seconds": 1.0, "like": 0.0, "hate": 0.0}):
+            utility = UtilityWeights(np.array([weights[name] for name in project.objectives]), model.scales)
+            points.append((weights, best_third(utility.utility(predictions), day, outcome)))
+        return cls(points)
 
 
 def section(data: Path, validation: bool) -> Section:
@@ -112,11 +171,11 @@ def section(data: Path, validation: bool) -> Section:
     found, _ = evaluate_calibration(recommender, dataset, cut)
     last = int(dataset.log.time[-1]) // 1000
     direct = Direct.fitted(events, cut // 1000, last)
-    front = pareto(project, dataset, ("like", "seconds"), WEIGHTS)
+    front = Front.of(recommender, dataset, cut)
     return Section("video", lines(found, direct, front), [headline(found, direct, front)])
 
 
-def lines(found: dict[str, Reliability], direct: Direct, front: ParetoFront) -> list[str]:
+def lines(found: dict[str, Reliability], direct: Direct, front: Front) -> list[str]:
     """The tables: predictions, and what the weights bring."""
     rows = []
     for name in OBJECTIVES:
@@ -145,11 +204,10 @@ def lines(found: dict[str, Reliability], direct: Direct, front: ParetoFront) -> 
         "test showings",
     ]
     points = []
-    for point in front.points:
-        values = point.values["replayed"]
+    for weights, values in front.points:
         points.append(
             [
-                f"{point.weights['like']:.1f} : {point.weights['seconds']:.1f}",
+                f"{weights['like']:.1f} : {weights['seconds']:.1f} : {weights['hate']:.1f}",
                 *(interval(values[name], 2 if name == "seconds" else 4) for name in OBJECTIVES),
             ]
         )
@@ -168,16 +226,28 @@ def lines(found: dict[str, Reliability], direct: Direct, front: ParetoFront) -> 
         "The calibration error of seconds is a share of their mean.",
         "",
         *table(head, rows),
-        "What the best third of the showings of a user's day brought in truth, by weights (hate keeps −0.5):",
+        (
+            "What the best third of the showings of a user's day brought in truth, by weights. The calibration error of "
+            f"seconds cannot fall much below {noise(direct):.3f}: so much do the mean seconds of a bin differ from their expectation by chance."
+        ),
         "",
-        *table(["like : seconds", "seconds", "likes", "hates"], points),
+        *table(["like : seconds : hate", "seconds", "likes", "hates"], points),
     ]
 
 
-def headline(found: dict[str, Reliability], direct: Direct, front: ParetoFront) -> Headline:
+def noise(direct: Direct) -> float:
+    """The calibration error of seconds that exact predictions would have: of bins of the rows, by chance alone."""
+    seconds = direct.outcome["seconds"]
+    order = np.argsort(direct.predicted["seconds"], kind="stable")
+    errors = [part.std() / np.sqrt(len(part)) for part in np.array_split(seconds[order], BINS)]
+    # the mean distance of a normal variable from 0 is √(2/π) of its deviation
+    return float(np.sqrt(2 / np.pi) * np.mean(errors) / seconds.mean())
+
+
+def headline(found: dict[str, Reliability], direct: Direct, front: Front) -> Headline:
     """The line of the page: true seconds of the best third."""
     ours, theirs = (
-        front.points[-1].values["replayed"]["seconds"],
+        front.points[-1][1]["seconds"],
         direct.picked(direct.predicted["seconds"])["seconds"],
     )
     errors = ", ".join(f"{name} {found[name].error:.3f}" for name in OBJECTIVES)
@@ -195,7 +265,7 @@ def headline(found: dict[str, Reliability], direct: Direct, front: ParetoFront) 
 
 @dataclass(frozen=True)
 class Direct:
-    """XGBoost on features made by hand from the same columns, as of the first showing of the day.
+    """XGBoost on features made by hand from the same columns, as of each showing.
 
     Attributes
     ----------
@@ -203,14 +273,14 @@ class Direct:
         Rows of the log that are tested.
     outcome, predicted
         Name → float64 (test rows,).
-    slate
-        int64 (test rows,).
+    day
+        int64 (test rows,): a number for each user and day.
     """
 
     test: np.ndarray
     outcome: dict[str, np.ndarray]
     predicted: dict[str, np.ndarray]
-    slate: np.ndarray
+    day: np.ndarray
 
     @classmethod
     def fitted(cls, events: pa.Table, cut: int, last: int) -> Direct:
@@ -220,13 +290,12 @@ class Direct:
         time = column["timestamp"]
         names = {"seconds": "value", "like": "like", "hate": "hate"}
         outcome = {name: column[of].astype(np.float64) for name, of in names.items()}
-        start = _starts(column["slate"], time)
         matrix = np.column_stack(
             [column["duration"], time // 3600 % 24]
             + [
                 f
                 for key in ("item_id", "user_id")
-                for f in _before(column[key], time, start, list(outcome.values()))
+                for f in _before(column[key], time, list(outcome.values()))
             ]
         )
         learn, test = np.flatnonzero(time < cut), np.flatnonzero((time >= cut) & (time <= last))
@@ -251,7 +320,8 @@ class Direct:
             predicted[name] = (
                 model.predict(matrix[test]) if name == "seconds" else model.predict_proba(matrix[test])[:, 1]
             ).astype(np.float64)
-        return cls(test, {n: o[test] for n, o in outcome.items()}, predicted, column["slate"][test])
+        day = day_of(column["user_id"], time)[test]
+        return cls(test, {n: o[test] for n, o in outcome.items()}, predicted, day)
 
     def scores(self, name: str) -> dict[str, float]:
         """Calibration error, AUC, log loss and RMSE, by the functions that judge Shortlist."""
@@ -267,39 +337,18 @@ class Direct:
         }
 
     def picked(self, score: np.ndarray) -> dict[str, Estimate]:
-        """The outcomes of the best third of each slate."""
-        order = np.lexsort([-score, self.slate])
-        slate = self.slate[order]
-        first = np.flatnonzero(np.concatenate([[True], slate[1:] != slate[:-1]]))
-        size = np.diff(np.append(first, len(slate)))
-        place = np.arange(len(slate)) - np.repeat(first, size)
-        chosen = place < np.repeat(np.minimum(10, np.maximum(size // 3, 1)), size)
-        owner = np.repeat(np.arange(len(first)), size)[chosen]
-        count = np.bincount(owner, minlength=len(first))
-        return {
-            name: bootstrap(np.bincount(owner, values[order][chosen], len(first)) / count, 1_000, 0)
-            for name, values in self.outcome.items()
-        }
+        """The outcomes of the best third of each day."""
+        return best_third(score, self.day, self.outcome)
 
 
-def _starts(slate: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """The time of the first row of each row's slate."""
-    _, code = np.unique(slate, return_inverse=True)
-    first = np.full(code.max() + 1, np.inf)
-    np.minimum.at(first, code, time)
-    return first[code]
-
-
-def _before(
-    key: np.ndarray, time: np.ndarray, start: np.ndarray, outcomes: list[np.ndarray]
-) -> list[np.ndarray]:
-    """How many rows of the same key came before a moment, and their mean outcomes; rows are in the order of time."""
+def _before(key: np.ndarray, time: np.ndarray, outcomes: list[np.ndarray]) -> list[np.ndarray]:
+    """How many rows of the same key came before each row, and their mean outcomes; rows are in the order of time."""
     order = np.argsort(key, kind="stable")
     _, code = np.unique(key, return_inverse=True)
     # one number for key and time: a row of another key is never between two of this one
     span = float(time.max() - time.min() + 1)
     place = code[order] * span + (time[order] - time.min())
-    until = np.searchsorted(place, code * span + (start - time.min()))
+    until = np.searchsorted(place, code * span + (time - time.min()))
     begin = np.searchsorted(place, code * span)
     count = until - begin
     found = [count.astype(np.float64)]

@@ -3,6 +3,8 @@ from . import metrics as metrics
 from .config.project import Project as Project
 from .config.project import read_project as read_project
 from .data.dataset import Dataset as Dataset
+from .data.encoders.base import Encoder as Encoder
+from .data.encoders.registry import register_encoder as register_encoder
 from .data.guess.project import guess_project as guess_project
 from .data.slates import Slate as Slate
 from .data.slates import Slates as Slates
@@ -52,6 +54,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Demographic",
+    "Encoder",
     "EngineError",
     "Fuse",
     "IndexRecallError",
@@ -85,6 +88,7 @@ __all__ = [
     "guess_project",
     "metrics",
     "read_project",
+    "register_encoder",
     "register_ranker",
     "register_retriever",
     "set_threads",

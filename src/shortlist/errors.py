@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -40,6 +40,14 @@ class DataError(ShortlistError):
 
 class RequestError(ShortlistError):
     """A request for recommendations is malformed."""
+
+
+class CursorError(RequestError):
+    """The cursor of a page cannot be used. `conflict`: it is one, but of another request, or too old."""
+
+    def __init__(self, message: str, conflict: bool = False) -> None:
+        super().__init__(message, field="cursor")
+        self.conflict = conflict
 
 
 class BundleError(ShortlistError):
@@ -81,6 +89,35 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'als'?"` if a known name is similar, else an empty string."""
     near = difflib.get_close_matches(str(name), [str(k) for k in known], 1, 0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+NUMBER_OR_TEXT = {
+    "int": "Input should be a whole number or a text",
+    "float": "Input should be a number or a text",
+}
+
+
+def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = "") -> tuple[str, str]:
+    """Return what is wrong with a body, as a sentence, and the name of the field, empty for the whole body.
+
+    Parameters
+    ----------
+    detail
+        An error of pydantic, as a dictionary.
+    known
+        Names of fields, to suggest one for a name that there is not.
+    where
+        What the name of the field begins with.
+    """
+    place = [str(part) for part in detail["loc"] if part not in {"body", "query", "path"}]
+    # of a value that may be a number or a text, pydantic names the type that it tried first
+    expected = NUMBER_OR_TEXT.get(place[-1]) if len(place) > 1 else None
+    if expected is not None:
+        place.pop()
+    field = where + ".".join(place)
+    if detail["type"] == "extra_forbidden":
+        return f"{field}: there is no such field{suggestion(field, known)}", field
+    return f"{field or 'body'}: {expected or detail['msg']}", field
 
 
 def import_extra(module: str, extra: str) -> Any:

@@ -15,6 +15,7 @@ from shortlist.cascade.inspect import similar_items, some_users
 from shortlist.cascade.model import Model
 from shortlist.cascade.page import PageOfRows, make_page
 from shortlist.cascade.rank_list import rank_list
+from shortlist.cascade.rerank_cost import SlatePreview, preview_slates
 from shortlist.cascade.respond import respond
 from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
@@ -134,18 +135,23 @@ class Recommender(AnswersAboutUsers, ProjectParams):
 
     @overload
     def recommend(
-        self, user: Any = None, n: int = 10, *, users: None = None, **options: Unpack[RequestOptions]
+        self, user: Any = None, n: int | None = None, *, users: None = None, **options: Unpack[RequestOptions]
     ) -> Slate: ...
 
     @overload
     def recommend(
-        self, user: None = None, n: int = 10, *, users: Sequence[Any], **options: Unpack[RequestOptions]
+        self,
+        user: None = None,
+        n: int | None = None,
+        *,
+        users: Sequence[Any],
+        **options: Unpack[RequestOptions],
     ) -> Slates: ...
 
     def recommend(
         self,
         user: Any = None,
-        n: int = 10,
+        n: int | None = None,
         *,
         users: Sequence[Any] | None = None,
         **options: Unpack[RequestOptions],
@@ -153,7 +159,7 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         """Recommend n items to a user, to a history, or to each of several users (then returns `Slates`).
 
         `user` is an id or a whole `RecommendRequest`; an unknown user is treated as new, and the slate reports it. `n` is 1 to
-        200. `options` are the other fields of `RecommendRequest`; for a batch, `context` can be a list with one context a user.
+        200 (default: the placement's, or 10). `options` are the other fields of `RecommendRequest`; for a batch, `context` can be a list with one context a user.
         Raises `RequestError` with the name of the wrong argument in `error.field`.
         """
         slates = self.answer(requests_of(user, n, users, options))
@@ -168,7 +174,7 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         return Slates(respond(model, Cascade.run(model, self.state, requests, times)))
 
     def page(self, request: RecommendRequest, rows: int = 6) -> PageOfRows:
-        """Make a page of up to `rows` rows of up to `request.n` items, as the project's `[page]` says."""
+        """Make a page of up to `rows` rows of up to `request.size` items, as the project's `[page]` says."""
         return make_page(self.model, self.state, request, rows)
 
     def similar(self, item: Any, n: int = 10, by: str | None = None) -> list[Recommendation]:
@@ -186,15 +192,30 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         """Order a given list for a user (or for a `history`; then `user` is None), best first. Every item comes back.
 
         `items` are up to 2,000 ids, or mappings such as `{"item": "i3", "price": 12.5}` with numbers of `data.given` and, for an
-        item that the catalogue does not have, its attributes. `options` are `history`, `context`, `weights`, `combine`, `now` and
-        `after`, as for `recommend`. Raises `RequestError` with the name of the wrong field in `error.field`.
+        item that the catalogue does not have, its attributes. `options` are `placement`, `history`, `context`, `weights`, `combine`,
+        `now` and `after`, as for `recommend`. Raises `RequestError` with the name of the wrong field in `error.field`.
         """
         return rank_list(self.model, self.state, rank_request(user, options), items, times)
 
-    def why(self, user: Any, item: Any, n: int = 10, **options: Unpack[RequestOptions]) -> dict[str, Any]:
+    def why(
+        self, user: Any, item: Any, n: int | None = None, **options: Unpack[RequestOptions]
+    ) -> dict[str, Any]:
         """Follow an item through the stages of a request: the stage that kept it off the slate, a sentence, and all steps."""
         [request] = requests_of(user, n, None, options)
         return why_not(self.model, self.state, item, request)
+
+    def preview(
+        self,
+        project: Project,
+        users: Sequence[Any],
+        n: int | None = None,
+        placement: str | None = None,
+    ) -> SlatePreview:
+        """Compare the slates of some users with those that another project's `[rerank]`, weights and placement would give.
+
+        Nothing is served with them. `n` is the number of items (default: the placement's, or 10).
+        """
+        return preview_slates(self.model, self.state, project, users, n, placement)
 
     def now(self) -> int:
         """Return the recommender's clock, milliseconds since 1970; it stands at its end for a log that ended long ago."""

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
-from shortlist.config.rerank import MAX_AMOUNT
+from shortlist.config.placements import Placement
+from shortlist.config.request_defaults import MAX_N
+from shortlist.data.cursor import MAY_CHANGE, Cursor
 from shortlist.data.ids import id_fault
-from shortlist.data.values import text_fault, value_fault
+from shortlist.data.values import check_values
 from shortlist.errors import RequestError, suggestion
-from shortlist.expressions import MAX_LENGTH
+from shortlist.rerank.boosts import check_expression, read_boosts
 
-MAX_N = 200
-"""The longest slate that can be requested."""
-MAX_BOOSTS = 16
-"""Most boosts of one request."""
+DEFAULT_N = 10
+"""Items of a slate where neither the request nor its placement says."""
 MAX_HISTORY = 1_000
 """The longest history that can be given with a request."""
 NUMBERS = {"diversity": 1.0, "freshness": 10.0, "calibration": 1.0, "explore": 5.0}
@@ -36,6 +36,7 @@ Contexts = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None
 class RankOptions(TypedDict, total=False):
     """The keyword arguments of `Recommender.rank`: the fields of `RecommendRequest` that say for whom, when and by which weights."""
 
+    placement: str | None
     history: Sequence[Any] | None
     context: Mapping[str, Any] | None
     weights: Mapping[str, float] | None
@@ -50,6 +51,7 @@ RANK_OPTIONS = tuple(RankOptions.__annotations__)
 class RequestOptions(TypedDict, total=False):
     """The keyword arguments of `Recommender.recommend`: the fields of `RecommendRequest` but `user` and `n`."""
 
+    placement: str | None
     history: Sequence[Any] | None
     context: Contexts
     weights: Mapping[str, float] | None
@@ -64,6 +66,7 @@ class RequestOptions(TypedDict, total=False):
     seed: int | None
     now: int | None
     after: Any
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class RecommendRequest:
     user
         User id. A user that the model does not know is treated as new, and the slate reports it.
     n
-        Number of items, 1 to 200.
+        Number of items, 1 to 200 (default: the placement's, or 10).
     history
         Item ids, oldest first. They replace the stored history of the user.
     context
@@ -104,6 +107,10 @@ class RecommendRequest:
     after
         Id of the item that the user is looking at ("up next"). It counts as the latest event of the history and is
         not recommended.
+    cursor
+        `Slate.cursor` of the page before: the next page, without the items of the pages so far.
+    placement
+        Name of a placement of the project, whose settings fill the fields that are None.
 
     Raises
     ------
@@ -117,7 +124,7 @@ class RecommendRequest:
     """
 
     user: Any = None
-    n: int = 10
+    n: int | None = None
     history: Sequence[Any] | None = None
     context: Mapping[str, Any] | None = None
     weights: Mapping[str, float] | None = None
@@ -132,27 +139,24 @@ class RecommendRequest:
     seed: int | None = None
     now: int | None = None
     after: Any = None
+    cursor: str | Cursor | None = None
+    placement: str | None = None
 
     def __post_init__(self) -> None:
         """Check every field and normalise its type."""
-        if isinstance(self.n, bool) or not isinstance(self.n, numbers.Integral) or not 1 <= self.n <= MAX_N:
-            raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {self.n!r}", field="n")
-        self._set("n", int(self.n))
+        if self.n is not None:
+            check_n(self.n)
+            self._set("n", int(self.n))
+        if self.placement is not None and not isinstance(self.placement, str):
+            raise RequestError(f"placement must be a name and is {self.placement!r}", field="placement")
         if self.history is not None:
             self._set("history", _history(self.history))
         check_id(self.user, "user")
         check_id(self.after, "after")
         if self.boosts is not None:
-            self._set("boosts", _boosts(self.boosts))
+            self._set("boosts", read_boosts(self.boosts))
         for name in ("context", "weights", "filters", "at_least"):
-            value = getattr(self, name)
-            if name == "filters" and isinstance(value, str):
-                _check_expression(value, name)
-                continue
-            if value is not None and not isinstance(value, Mapping):
-                kinds = "an expression or a mapping" if name == "filters" else "a mapping"
-                raise RequestError(f"{name} must be {kinds} (a JSON object) and is {value!r}", field=name)
-            check_values(value, name)
+            _check_mapping(getattr(self, name), name)
         for name, most in NUMBERS.items():
             value = getattr(self, name)
             if value is not None:
@@ -160,9 +164,13 @@ class RecommendRequest:
         for name, least, low in (("seed", "0", 0), ("now", "-2^62", -(2**62))):  # a log can lie before 1970
             value = getattr(self, name)
             if value is not None and (
-                isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= value < 2**63
+                isinstance(value, bool)
+                or not isinstance(value, numbers.Integral)
+                or not low <= int(value) < 2**63
             ):
                 raise RequestError(f"{name} must be a whole number from {least} to 2^63 - 1", field=name)
+        if self.cursor is not None and not isinstance(self.cursor, Cursor):
+            self._set("cursor", Cursor.read(self.cursor, self.first_page))
 
     def _set(self, name: str, value: Any) -> None:
         """Store a normalised value while the instance is being made."""
@@ -181,18 +189,44 @@ class RecommendRequest:
     def merged(self, defaults: Mapping[str, Any]) -> RecommendRequest:
         """Return the request with defaults where it leaves a field open, as an experiment arm gives them.
 
-        Mappings are merged key by key; the request's own values have priority.
+        Weights and guard-rails are merged objective by objective; the request's own values have priority.
         """
         changes: dict[str, Any] = {}
         for name, default in defaults.items():
             own = getattr(self, name)
             if default is None or default == {}:
                 continue
-            if isinstance(default, Mapping) and not isinstance(own, str):
-                changes[name] = {**default, **(own or {})}
+            if name in {"weights", "at_least"}:
+                if default.keys() - (own or {}).keys():
+                    changes[name] = {**default, **(own or {})}
             elif own is None:
                 changes[name] = default
+        if changes and self.cursor is None:  # the next page is requested with the same fields as this one
+            changes["cursor"] = self.first_page
         return replace(self, **changes) if changes else self
+
+    @property
+    def first_page(self) -> Cursor:
+        """The cursor of the first page of this request: of its fields as the client sends them, before an arm or a placement fills some."""
+        return Cursor.first([getattr(self, name) for name in FIELDS if name not in MAY_CHANGE])
+
+    def placed(self, placements: Mapping[str, Placement]) -> RecommendRequest:
+        """Return the request with the settings of its placement. Raises `RequestError` where the project has no such one."""
+        if self.placement is None:
+            return self
+        placement = placements.get(self.placement)
+        if placement is None:
+            raise RequestError(
+                f"placement: the project has no placement {self.placement!r}{suggestion(self.placement, placements)}; there are: "
+                f"{', '.join(placements) or 'none'}",
+                field="placement",
+            )
+        return self.merged(placement.request_fields())
+
+    @property
+    def size(self) -> int:
+        """The number of items: `n`, or 10 where it is open."""
+        return DEFAULT_N if self.n is None else self.n
 
     def __repr__(self) -> str:
         given = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
@@ -206,7 +240,7 @@ FIELDS = tuple(f.name for f in fields(RecommendRequest))
 
 
 def requests_of(
-    user: Any, n: int, users: Sequence[Any] | None, options: RequestOptions
+    user: Any, n: int | None, users: Sequence[Any] | None, options: RequestOptions
 ) -> list[RecommendRequest]:
     """Make the requests of a call: one for a user or a history, or one for each of several users.
 
@@ -233,7 +267,7 @@ def rank_request(user: Any, options: RankOptions) -> RecommendRequest:
     Raises `RequestError` naming the field; also for one that would have no effect, because every item comes back.
     """
     if isinstance(user, RecommendRequest) or not options:
-        return requests_of(user, 10, None, {})[0]
+        return requests_of(user, None, None, {})[0]
     for name in options:
         if name in FIELDS and name not in RANK_OPTIONS:
             raise RequestError(
@@ -245,15 +279,16 @@ def rank_request(user: Any, options: RankOptions) -> RecommendRequest:
 
 def requests_for(
     users: Sequence[Any],
-    n: int,
+    n: int | None,
     contexts: Contexts,
     options: RequestOptions,
 ) -> list[RecommendRequest]:
     """Make one request a user. `contexts` is one context for all users, or a list with one for each."""
     if isinstance(users, (str, bytes)):
         raise RequestError("users must be a list of user ids, and is one string", field="users")
-    if options.get("history") is not None:
-        raise RequestError("give either users or one history, not both", field="users")
+    for name in ("history", "cursor"):
+        if options.get(name) is not None:
+            raise RequestError(f"give either users or one {name}, not both", field="users")
     each = context_of_each(contexts, len(users))
     if len(each) != len(users):
         raise RequestError(
@@ -294,6 +329,12 @@ def _history(given: Any) -> tuple[Any, ...]:
     return history
 
 
+def check_n(n: Any) -> None:
+    """Raise `RequestError` where n is no length of a list."""
+    if isinstance(n, bool) or not isinstance(n, numbers.Integral) or not 1 <= int(n) <= MAX_N:
+        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
+
+
 def check_id(value: Any, name: str, where: str = "") -> None:
     """Raise `RequestError` naming the field where a value cannot be an id. None is allowed: no id is given."""
     fault = None if value is None else id_fault(value)
@@ -301,80 +342,15 @@ def check_id(value: Any, name: str, where: str = "") -> None:
         raise RequestError(f"{where or name}: {fault}", field=name)
 
 
-def check_values(value: Mapping[str, Any] | None, name: str) -> None:
-    """Raise `RequestError` naming the first entry of a mapping whose value cannot be accepted."""
-    for key, entry in (value or {}).items():
-        fault = text_fault(key) if isinstance(key, str) else "a name is a text"
-        fault = fault or value_fault(entry)
-        if fault is not None:
-            raise RequestError(f"{name}.{_short(key)}: {fault}", field=f"{name}.{_short(key)}")
-
-
-def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = "") -> tuple[str, str]:
-    """Return what is wrong with a body, as a sentence, and the name of the field, empty for the whole body.
-
-    Parameters
-    ----------
-    detail
-        An error of pydantic, as a dictionary.
-    known
-        Names of fields, to suggest one for a name that there is not.
-    where
-        What the name of the field begins with.
-    """
-    field = where + ".".join(str(part) for part in detail["loc"] if part not in {"body", "query", "path"})
-    if detail["type"] == "extra_forbidden":
-        return f"{field}: there is no such field{suggestion(field, known)}", field
-    return f"{field or 'body'}: {detail['msg']}", field
-
-
-def _short(key: Any) -> str:
-    text = str(key)
-    return ascii(text[:40])[1:-1] + ("…" if len(text) > 40 else "")
-
-
-def _boosts(given: Any) -> tuple[Mapping[str, Any], ...]:
-    """Boosts as they are stored. Raises `RequestError` naming the field."""
-    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence) or len(given) > MAX_BOOSTS:
-        raise RequestError(
-            f'boosts must be a list of at most {MAX_BOOSTS}, for example [{{"when": "price < 20", "amount": 0.5}}]',
-            field="boosts",
-        )
-    for number, boost in enumerate(given):
-        where = f"boosts.{number}"
-        if not isinstance(boost, Mapping) or set(boost) != {"when", "amount"}:
-            raise RequestError(
-                f'{where} must have when and amount, as in {{"when": "price < 20", "amount": 0.5}}',
-                field=where,
-            )
-        when, amount = boost["when"], boost["amount"]
-        if isinstance(when, str):
-            _check_expression(when, f"{where}.when")
-        elif isinstance(when, Mapping) and when:
-            check_values(when, f"{where}.when")
-        else:
-            raise RequestError(
-                f"{where}.when must be a condition, written like filters", field=f"{where}.when"
-            )
-        if isinstance(amount, str):
-            _check_expression(amount, f"{where}.amount")
-        elif (
-            isinstance(amount, bool)
-            or not isinstance(amount, numbers.Real)
-            or not 0 < abs(float(amount)) <= MAX_AMOUNT  # NaN is refused, too
-        ):
-            raise RequestError(
-                f"{where}.amount must be a number from -{MAX_AMOUNT:g} to {MAX_AMOUNT:g} but 0, or an expression, and is {amount!r}",
-                field=f"{where}.amount",
-            )
-    return tuple(dict(boost) for boost in given)
-
-
-def _check_expression(text: str, where: str) -> None:
-    """Raise `RequestError` for an expression that is too long or cannot be stored; `resolve` parses it."""
-    fault = text_fault(text, MAX_LENGTH)
-    if fault is not None:
-        raise RequestError(f"{where}: {fault}", field=where)
+def _check_mapping(value: Any, name: str) -> None:
+    """Raise `RequestError` naming the field where a value is no mapping; filters can be an expression."""
+    if name == "filters" and isinstance(value, str):
+        check_expression(value, name)
+    elif value is not None and not isinstance(value, Mapping):
+        kinds = "an expression or a mapping" if name == "filters" else "a mapping"
+        raise RequestError(f"{name} must be {kinds} (a JSON object) and is {value!r}", field=name)
+    else:
+        check_values(value, name)
 
 
 def _strength(value: Any, name: str, most: float) -> float:

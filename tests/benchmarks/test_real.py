@@ -128,7 +128,7 @@ def test_a_recommender_is_fitted_on_the_past_only_and_its_lists_are_judged(real:
     moments = [START + day * DAY for day in (60, 80, 100)]
     case = real.case.Case("staples", real.case.Tables(events), *moments, repeats=True, k=5)
     patch = {
-        "rank": {"trees": 10},
+        "rank": {"trees": 10, "heads": "joint"},
         "rerank": {"show_seen": True},
         "retrieve": {"sources": [{"model": name} for name in ("again", "popular", "neighbours", "als")]},
         "+features": [{"name": "more", "kind": "count", "by": "item", "event": "event"}],

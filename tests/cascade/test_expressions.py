@@ -13,7 +13,6 @@ from shortlist.data.attributes import NumberAttribute, TimeAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.slates import Slate
 from shortlist.errors import RequestError
-from shortlist.evaluate.rerank_cost import preview_rerank
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
 
@@ -161,7 +160,7 @@ def test_rules_read_the_request(recommender: Recommender, dataset: Dataset) -> N
     assert why["sentence"] == "The rule 'other studio' hides it."
     filtered = ruled.why(USER, items.ids.id(hidden), filters=f"minutes > 0 and studio != '{of_viewed}'")
     assert filtered["sentence"] == f"The filter studio != '{of_viewed}' excludes it."
-    preview = preview_rerank(recommender, ruled.project.rerank, people, 8)
+    preview = recommender.preview(ruled.project, people, 8)
     assert {p.part for p in preview.parts} >= {f"rule: {rule['name']}" for rule in rules}
     assert next(p for p in preview.parts if p.part == "rule: romance").changed > 0
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from shortlist.config.request_defaults import MAX_N
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
-from shortlist.requests import MAX_N
 
 USER = "u00003"
 VISITOR_HISTORY = ["m00001", "m00007", "m00012"]

@@ -19,8 +19,8 @@ from shortlist.serve.model_check import faults_of
 from support.sizes import size
 
 THREADS = 8
-REQUESTS = size(1_200, 10_000)  # four times as many as there are different ones, at least
-USERS = 50
+REQUESTS = size(720, 10_000)  # four times as many as there are different ones, at least
+USERS = size(30, 50)
 
 
 def content(slate: Slate) -> list[tuple[Any, float, tuple[float, ...], str]]:
@@ -49,7 +49,7 @@ def background_check(recommender: Recommender, bundle: Path) -> Iterator[list[li
 
     def check() -> None:
         fresh = Recommender.load(bundle)
-        while not stop.wait(0.05):
+        while not stop.wait(0.2):
             found.append(faults_of(fresh, recommender))
 
     thread = threading.Thread(target=check)

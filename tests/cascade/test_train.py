@@ -47,7 +47,9 @@ def test_an_objective_that_is_hardly_learnt_is_named() -> None:
 def test_what_is_learnt_gives_no_warning(recommender: shortlist.Recommender) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error", TrainingWarning)
-        shortlist.Recommender(recommender.project).fit(recommender.dataset)
+        quick = recommender.project.rank.model_copy(update={"trees": 40, "heads": "joint"})
+        project = recommender.project.model_copy(update={"rank": quick})
+        shortlist.Recommender(project).fit(recommender.dataset)
 
 
 def test_validation_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,14 @@ from shortlist.config.toml import write_toml
 from shortlist.simulate.world import World
 from support.cli import run
 from support.sizes import FULL, size
+from support.worlds import small_world, tiny_world
+
+USERS = size(200, 600)
 
 
 @pytest.fixture(scope="module")
-def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cli")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, world = tmp_path_factory.mktemp("cli"), small_world() if FULL else tiny_world()
     for name in ("events", "items", "users"):
         pq.write_table(getattr(world, name), folder / f"{name}.parquet")
     run("init", "events.parquet", "--items", "items.parquet", "--users", "users.parquet", cwd=folder)
@@ -76,7 +79,7 @@ def test_commands_from_check_to_inspect(folder: Path) -> None:
     run("batch", "bundle", "--out", "recs.parquet", "-n", 3, "--json", "batch.json", cwd=folder)
     table = pq.read_table(folder / "recs.parquet")
     assert json.loads((folder / "batch.json").read_text())["rows"] == table.num_rows
-    assert table.num_rows == 600 * 3
+    assert table.num_rows == USERS * 3
     assert set(table.column("rank").to_pylist()) == {1, 2, 3}
     run("inspect", "bundle", "--json", "inspect.json", cwd=folder)
     shares = json.loads((folder / "inspect.json").read_text())["importance"]["play"]
@@ -97,6 +100,7 @@ def test_errors_are_sentences(tmp_path: Path, arguments: tuple[str, ...], words:
     assert words in " ".join(run(*arguments, cwd=tmp_path, ok=False, child=True).split())
 
 
+@pytest.mark.usefixtures("quick_demos")
 def test_demo_end_to_end(tmp_path: Path) -> None:
     out = run(
         "demo",

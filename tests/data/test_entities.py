@@ -26,6 +26,7 @@ from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.ids import IdMap
 from shortlist.data.texts import Texts
 from shortlist.errors import DataError, RequestError
+from support.sizes import size
 
 KINDS: dict[str, AttributeKind] = {
     "price": "number",
@@ -79,7 +80,7 @@ def shown(items: Entities) -> list[dict[str, Any]]:
     ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=size(40, 100))
 @given(
     st.booleans(),
     st.lists(
@@ -142,6 +143,9 @@ def test_columns_and_values_are_read_alike() -> None:
         ({"price": "12"}, "price", "expected a number"),
         ({"price": True}, "price", "expected a number"),
         ({"genres": "a"}, "genres", "expected a list"),
+        ({"genres": ["a", ["b"]]}, "genres", "expected one text, got a list"),
+        ({"brand": ["a"]}, "brand", "expected one text, got a list"),
+        ({"brand": {"name": "a"}}, "brand", "expected one text, got a mapping"),
         ({"added": "yesterday"}, "added", "expected a time"),
         ({"vector": [1.0]}, "vector", "expected 2 numbers, got 1"),
         ({"vector": ["a", "b"]}, "vector", "expected numbers"),

@@ -66,6 +66,17 @@ def test_pictures_and_their_hosts() -> None:
     assert "12 hosts" in note
 
 
+def test_addresses_of_items() -> None:
+    pages = [f"https://shop.example/p/{k}" for k in range(12)]
+    page, _, note = guessed({"url": pages})
+    assert page == {"link": "url"}
+    assert "Titles lead to the addresses of url" in note
+    both = guessed({"url": pages, "photo": PHOTOS})[0]
+    assert (both["link"], both["image"]) == ("url", "photo")
+    assert "link" not in guessed({"note": pages})[0], "the name says nothing of a page"
+    assert "link" not in guessed({"url": ["page one", "page two"] * 6})[0]
+
+
 @pytest.mark.parametrize(
     ("name", "values", "picture"),
     [

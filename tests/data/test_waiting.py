@@ -42,7 +42,7 @@ def shop(**changes: Any) -> Project:
         },
         "objectives": {"order": {"events": ["order"]}, "click": {"events": ["click"], "weight": 0.5}},
         "retrieve": {"sources": [{"model": "popular"}, {"model": "neighbours"}]},
-        "rank": {"trees": 10},
+        "rank": {"trees": 10, "heads": "joint"},
     }
     return parse_project({**settings, **changes})
 

@@ -46,7 +46,8 @@ class Mean(TrainingTask[NDArray[np.int64]]):
 
     def loss(self, part: NDArray[np.int64]) -> Tensor:
         at: Any = self.modules["mean"].at
-        return (at - self.tensor(self.numbers[part])).square().sum() / self.size
+        loss: Tensor = (at - self.tensor(self.numbers[part])).square().sum() / self.size
+        return loss
 
     def evaluate(self) -> dict[str, float]:
         return {} if self.few else {"held": next(self.held)}
@@ -94,7 +95,8 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training(kind: type[Mean],
     class Watched(kind):  # type: ignore[misc, valid-type]
         def evaluate(self) -> dict[str, float]:
             at.append(float(self.modules["mean"].at))
-            return super().evaluate()
+            found: dict[str, float] = super().evaluate()
+            return found
 
     TrainingLoop(Watched([1, 2, 3, 6], held), settings, silent).run()
     assert state["mean.at"][0] == pytest.approx(at[1])

@@ -10,14 +10,12 @@ import shutil
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from typer.main import get_command
 
-from shortlist.cli.main import app
 from shortlist.serve.telemetry import Metrics
+from support.cli import options_of
 from support.paths import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -95,6 +93,11 @@ def test_compose_holds_together() -> None:
 YAML = [
     "deploy/compose.yaml",
     "deploy/prometheus.yml",
+    "deploy/kubernetes/kustomization.yaml",
+    "deploy/kubernetes/namespace.yaml",
+    "deploy/kubernetes/retrain.yaml",
+    "deploy/kubernetes/secret.example.yaml",
+    "deploy/kubernetes/server.yaml",
     ".github/workflows/ci.yml",
     ".github/workflows/release.yml",
     ".pre-commit-config.yaml",
@@ -146,12 +149,6 @@ def test_the_dashboard_asks_for_metrics_that_exist() -> None:
     unseen = {f.name for f in Metrics().registry.collect()} - families - asked
     assert not unseen, "every metric is on the dashboard"
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
-
-
-def options_of(command: str) -> set[str]:
-    """The options that a command has."""
-    found: Any = get_command(app).commands[command]  # type: ignore[attr-defined]
-    return {option for parameter in found.params for option in parameter.opts}
 
 
 def test_timers_start_a_training_that_exists(tmp_path: Path) -> None:

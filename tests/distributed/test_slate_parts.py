@@ -55,7 +55,10 @@ def test_a_folder_of_something_else_is_left_as_it_is(recommender: Recommender, t
 
 def test_parts_are_larger_where_there_would_be_too_many() -> None:
     many = SimpleNamespace(
-        dataset=SimpleNamespace(users=range(25_000_000)), model=SimpleNamespace(version="v"), now=lambda: 0
+        dataset=SimpleNamespace(users=range(25_000_000)),
+        model=SimpleNamespace(version="v"),
+        project=SimpleNamespace(placements={}),
+        now=lambda: 0,
     )
     job = SlateJob.of(cast("Recommender", many), 10, 1_000)
     assert (job.users_per_part, job.parts) == (2_500, MOST_PARTS)

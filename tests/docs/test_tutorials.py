@@ -28,7 +28,7 @@ def test_own_data(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")
     titles = words(files["books.csv"])
     output = ""
-    with Shell(tmp_path, columns=100) as shell:
+    with Shell(tmp_path, columns=100, fresh=True) as shell:
         for language, block in SHELL_OR_OUTPUT.findall(page):
             if language == "sh":
                 output = "\n".join(shell.run(line) for line in command_lines(block))
@@ -39,10 +39,11 @@ def test_own_data(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+@pytest.mark.usefixtures("quick_demos")
 def test_first_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = TUTORIALS / "first-hour.md"
     answers = []
-    with Shell(tmp_path) as shell:
+    with Shell(tmp_path, fresh=True) as shell:
         for block in code_blocks(page, "sh"):
             answers += [shell.run(line) for line in command_lines(block)]
     recommended, accepted, reasons = answers[2:]

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from shortlist.config.experiments import Arm, Experiment
+from shortlist.config.placements import Placement
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.protocol import evaluate
 from shortlist.evaluate.report_page import evaluation_page
@@ -194,8 +195,9 @@ def shop_window(
                     arms={"as now": Arm(), "varied": Arm(diversity=0.6)}, metric="play", people=500
                 )
             },
+            "placements": {"home": Placement(n=5, weights={"seconds": 2.5}, freshness=1.0)},
             "evaluate": recommender.project.evaluate.model_copy(update={"bootstrap": 200, "people": 200}),
-            "rank": recommender.project.rank.model_copy(update={"trees": 20}),
+            "rank": recommender.project.rank.model_copy(update={"trees": 20, "heads": "joint"}),
         }
     )
     other = Recommender.load(recommender.save(folder / "plain")).with_project(project)
@@ -296,6 +298,18 @@ def test_the_catalogue_can_be_searched_and_browsed(window: Page, dataset: Datase
     expect(window.locator("#item h3")).to_contain_text(name)
     window.locator("#search").fill("no such thing")
     expect(window.locator("#search-note")).to_contain_text("0 items")
+
+
+def test_a_placement_is_chosen(window: Page) -> None:
+    """Its number of items, weights and strengths hold, and the sliders show them."""
+    wait_for_new_slate(window, lambda: window.get_by_label("Placement").select_option("home"))
+    expect(window.locator("#slate button")).to_have_count(5)
+    assert window.locator("#weight-seconds").input_value() == "2.5"
+    assert window.locator("#freshness").input_value() == "1"
+    expect(window.locator("#freshness-out")).to_have_text("1.00")
+    wait_for_new_slate(window, lambda: window.get_by_label("Placement").select_option("none"))
+    expect(window.locator("#slate button")).to_have_count(12)
+    assert window.locator("#freshness").input_value() == "0"
 
 
 def test_tabs_are_reached_by_keyboard(window: Page) -> None:

@@ -21,6 +21,7 @@ from support.embedded import EmbeddedServer
 from support.http import call
 from support.paths import ROOT
 from support.sizes import FULL, size
+from support.worlds import quick
 
 ARTIFACTS = ROOT / "artifacts"
 pytestmark = pytest.mark.browser
@@ -29,6 +30,7 @@ IMAGES = "https://images.example.com"
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
+ELSEWHERE = "https://elsewhere.example.com"
 LONG = "Höhenverstellbarer Kinderschreibtischstuhl mit Rückenlehnenverstellung und Sitzflächenbeschichtung"
 
 
@@ -36,7 +38,8 @@ def as_exported(world: World) -> World:
     """The shop as its owner exports it: nested categories, a long title, unknown prices, and pictures of most products."""
     items, n = world.items, world.items.num_rows
     titles = items["title"].to_pylist()
-    pictures = [f"{IMAGES}/{k}.png" if k % 3 else None for k in range(n)]
+    pictures = [f"{IMAGES if k % 9 != 1 else ELSEWHERE}/{k}.png" if k % 3 else None for k in range(n)]
+    links = ["javascript:alert(1)" if k % 2 else f"https://shop.example.com/p/{k}?a=<b>" for k in range(n)]
     prices = [None if k % 7 == 3 else price for k, price in enumerate(items["price"].to_pylist())]
     changed = {
         "title": pa.array([LONG if k % 50 == 5 else title for k, title in enumerate(titles)]),
@@ -47,12 +50,14 @@ def as_exported(world: World) -> World:
         items = items.set_column(items.column_names.index(name), name, column)
     settings = world.settings
     own = {
-        "items": {**settings["items"], "attributes": {**settings["items"]["attributes"], "image": "link"}},
-        "page": {**settings["page"], "image": "image", "image_hosts": [IMAGES]},
+        "items": {
+            **settings["items"],
+            "attributes": {**settings["items"]["attributes"], "image": "link", "url": "link"},
+        },
+        "page": {**settings["page"], "image": "image", "image_hosts": [IMAGES], "link": "url"},
     }
-    return replace(
-        world, items=items.append_column("image", pa.array(pictures)), settings={**settings, **own}
-    )
+    items = items.append_column("image", pa.array(pictures)).append_column("url", pa.array(links))
+    return replace(world, items=items, settings={**settings, **own})
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +71,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             world = make_world(name, users=users, items=250, sessions=sessions, days=30, seed=1)
             world = as_exported(world) if name == "shop" else world
             if not FULL:  # the pages are tested here, not the model
-                quick = {**world.settings["rank"], "trees": 20}
-                world = replace(world, settings={**world.settings, "rank": quick})
+                world = quick(world)
             bundle = Recommender(world.project()).fit(world.dataset()).save(folder / "bundle")
             running[name] = EmbeddedServer(bundle, folder / "events.sqlite")
         return running[name]
@@ -269,8 +273,9 @@ def test_a_shop_of_own_data_shows_what_it_knows(look: Open) -> None:
     known = {f["item"]: f for f in call(f"{server.url}/v1/items", [one["item"] for one in shown])[1]}
     for one in shown:
         facts = known[one["item"]]
-        assert one.get("alt") == (f"Picture of {one['title']}" if facts["image"] else None)
-        assert one.get("lazy") == ("lazy" if facts["image"] else None)
+        pictured = (facts["image"] or "").startswith(IMAGES)
+        assert one.get("alt") == (f"Picture of {one['title']}" if pictured else None)
+        assert one.get("lazy") == ("lazy" if pictured else None)
         assert one.get("price") == (None if facts["price"] is None else f"€{facts['price']:,.2f}")
         assert one["initials"].strip()
         assert all(">" not in tag for tag in facts["tags"])
@@ -286,6 +291,29 @@ def test_a_shop_of_own_data_shows_what_it_knows(look: Open) -> None:
     # a picture of a host that the project does not name is not asked for
     policy = page.request.get(server.url).headers["content-security-policy"]
     assert f"img-src 'self' data: {IMAGES};" in policy
+
+
+def test_links_lead_to_pages_only_and_refused_pictures_are_named(look: Open) -> None:
+    page, server = look("shop")
+    page.get_by_role("tab", name="Catalogue").click()
+    listed = [one["item"] for one in call(f"{server.url}/v1/items?q=&n=50")[1]["items"]]
+    facts = call(f"{server.url}/v1/items", listed)[1]
+    kinds = (("link", "https:"), ("link", "javascript:"), ("image", ELSEWHERE))
+    for name, beginning in kinds:
+        known = next(one for one in facts if (one[name] or "").startswith(beginning))
+        item = known["item"]
+        page.locator("#search").fill(str(item))
+        page.locator("#found button", has_text=str(item)).first.click()
+        expect(page.locator("#item h3")).to_have_text(known["title"])
+        link = page.locator("#item h3 a")
+        if known["link"].startswith("https:"):
+            expect(link).to_have_attribute("href", known["link"].replace("<b>", "%3Cb%3E"))
+            expect(link).to_have_attribute("rel", "noopener noreferrer")
+        else:
+            expect(link).to_have_count(0)  # javascript:
+        refused = page.locator("#item", has_text="Its picture is not shown: image_hosts of [page]")
+        expect(refused).to_have_count(1 if (known["image"] or "").startswith(ELSEWHERE) else 0)
+    assert page.evaluate("document.querySelectorAll('[href^=\"javascript\" i]').length") == 0
 
 
 CUT = """rows => rows.flatMap(row => { const box = row.getBoundingClientRect(); return [...row.children].map(t => t.getBoundingClientRect())

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from shortlist.config.project import Project
+from shortlist.config.project import Project, parse_project
+from shortlist.data.dataset import Dataset
 from shortlist.data.histories import as_of
+from shortlist.features.feature_set import FeatureSet
+from shortlist.simulate.registry import WORLDS, make_world
 from support.feature_cases import (
     FEATURES,
     assert_equal,
@@ -18,6 +24,7 @@ from support.feature_cases import (
     make,
     requests_for_all_items,
 )
+from support.paths import PUBLIC_DATA
 from support.sizes import size
 from support.spark_cluster import require_spark
 
@@ -76,3 +83,102 @@ def test_spark_finds_the_same_rows(session: Any, full: bool) -> None:
         rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
         spark = features.offline_matrix(rows, dataset, engine=SparkEngine(session))
         assert_equal(features.offline_matrix(rows, dataset), spark, features.names([]))
+
+
+def assert_same_features(session: Any, project: Project, dataset: Dataset, requests: int) -> None:
+    """The features of some requests of a log, each with 20 items, are the same from DuckDB and from Spark."""
+    from shortlist.engines.spark import SparkEngine
+
+    rng = np.random.default_rng(0)
+    few = np.sort(rng.choice(len(dataset.log), requests, replace=False))
+    users, moments = dataset.log.user[few], dataset.log.time[few]
+    rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
+    chosen = np.zeros(len(rows.item), bool)
+    chosen[rng.choice(len(chosen), 20 * requests, replace=False)] = True
+    rows = rows.some(chosen)
+    features = FeatureSet.from_project(project, dataset).fit(dataset)
+    spark = features.offline_matrix(rows, dataset, engine=SparkEngine(session))
+    embedded = features.offline_matrix(rows, dataset)
+    assert embedded.shape[1] >= 5
+    assert_equal(embedded, spark, features.names([]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_features_of_a_world_are_the_same(session: Any, name: str) -> None:
+    world = make_world(name, users=150, items=120, sessions=800, days=40)
+    assert_same_features(session, world.project(), world.dataset(), 40)
+
+
+COUNTS: list[dict[str, Any]] = [
+    {"name": "taken", "kind": "count", "by": "item", "event": "event", "window": "30d"},
+    {"name": "of_user", "kind": "count", "by": "user", "event": "event"},
+    {"name": "genre", "kind": "recency", "by": "user*item.{list}", "event": "event"},
+    {"name": "mean", "kind": "mean", "by": "item.{list}", "event": "event", "window": "90d"},
+    {"name": "people", "kind": "distinct", "of": "user", "by": "item", "event": "event", "window": "60d"},
+    {"name": "highest", "kind": "maximum", "by": "item", "event": "event", "window": "60d"},
+    {"name": "affinity", "kind": "affinity", "of": "item.{list}", "last": 20},
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "attribute", "kind"),
+    [("movielens-100k", "genres", "list"), ("completejourney", "department", "category")],
+)
+def test_the_features_of_public_data_are_the_same(
+    session: Any, folder: str, attribute: str, kind: str
+) -> None:
+    path = PUBLIC_DATA / folder
+    if not path.exists():
+        pytest.skip(f"{path} is missing")
+    features = [
+        {
+            name: value.format(list=attribute) if isinstance(value, str) else value
+            for name, value in one.items()
+        }
+        for one in COUNTS
+    ]
+    value = "rating" if folder == "movielens-100k" else "value"
+    project = parse_project(
+        {
+            "data": {"columns": {"timestamp": "timestamp", "value": value}},
+            "items": {"id": "item_id", "attributes": {attribute: kind}},
+            "features": features,
+        }
+    )
+    with duckdb.connect() as connection:
+        events = connection.sql(
+            f"SELECT * FROM '{path}/events.parquet' WHERE hash(user_id) % 40 = 0"
+        ).to_arrow_table()
+        items = connection.sql(
+            f"SELECT * FROM '{path}/items.parquet' WHERE item_id IN (SELECT item_id FROM events)"
+        ).to_arrow_table()
+    assert_same_features(session, project, Dataset.from_frames(events, items, project=project), 60)
+
+
+def test_queries_at_the_same_time_do_not_meet_and_leave_no_view(session: Any) -> None:
+    from shortlist.engines.spark import SparkEngine
+
+    engine, found = SparkEngine(session), {}
+    before = {table.name for table in session.catalog.listTables()}
+
+    def ask(number: int) -> None:
+        table = pa.table({"x": [number]})
+        found[number] = engine.run(
+            "SELECT SUM(x) AS s FROM events JOIN marks",
+            {"events": table, "marks": table.rename_columns(["y"])},
+        )
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {number: table.column("s").to_pylist() for number, table in found.items()} == {
+        n: [n] for n in range(3)
+    }
+    assert {table.name for table in session.catalog.listTables()} == before
+    with pytest.raises(Exception, match="no_such_column"):
+        engine.run("SELECT no_such_column FROM events", {"events": pa.table({"x": [1]})})
+    assert {table.name for table in session.catalog.listTables()} == before

@@ -22,6 +22,8 @@ from shortlist.evaluate.audit.simulation import audit_world
 from shortlist.metrics.significance import Estimate
 from shortlist.simulate.population import PopulationState
 from shortlist.simulate.registry import make_world
+from support.sizes import size
+from support.worlds import quick
 
 NAMES = [f"p{n}" for n in range(12)]
 TRUE = np.arange(12, 0, -1.0)
@@ -139,8 +141,8 @@ def test_a_bad_history_is_named(tmp_path: Path, change, said: str) -> None:  # t
 
 @pytest.fixture(scope="module")
 def audit() -> AuditResult:
-    world = make_world("video", users=250, items=160, sessions=5_000)
-    return audit_world(world, rounds=3, explored=3_000, resamples=200)
+    world = quick(make_world("video", users=250, items=160, sessions=size(2_500, 5_000)))
+    return audit_world(world, rounds=3, explored=size(2_000, 3_000), resamples=200)
 
 
 def test_policies_good_and_bad_are_measured_and_lived_with(audit: AuditResult) -> None:

@@ -12,11 +12,13 @@ from shortlist.data.dataset import Dataset
 from shortlist.evaluate.feature_report import features_page, inspect_features
 from shortlist.recommender import Recommender
 from shortlist.simulate.video import make_video
+from support.sizes import size
+from support.worlds import quick
 
 
 @pytest.fixture(scope="module")
 def video() -> Any:
-    return make_video(users=500, items=300, sessions=6_000, days=20, seed=2)
+    return quick(make_video(users=300, items=200, sessions=size(3_000, 6_000), days=20, seed=2))
 
 
 def test_features_are_inspected(recommender: Recommender, dataset: Dataset) -> None:

@@ -12,11 +12,15 @@ from shortlist.errors import ProjectError
 from shortlist.evaluate.pareto import pareto
 from shortlist.evaluate.pareto_page import pareto_page
 from shortlist.simulate.video import make_video
+from support.sizes import size
+from support.worlds import quick
 
 
 @pytest.fixture(scope="module")
 def video() -> Any:
-    return make_video(users=500, items=300, sessions=6_000, days=20, seed=2)
+    return quick(
+        make_video(users=300, items=200, sessions=size(3_000, 6_000), days=20, seed=2), size(20, 100)
+    )
 
 
 def test_the_front_trades_clicks_for_seconds_and_the_truth_agrees(video: Any) -> None:

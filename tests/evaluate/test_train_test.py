@@ -18,11 +18,12 @@ from shortlist.retrieve import Fuse
 from shortlist.retrieve.fusion.auto import choose
 from shortlist.retrieve.fusion.holdout import hold_out, kind_of_split
 from support.cli import run
+from support.sizes import size
 
 TRAIN = {"user_id": ["u", "u", "v", "v", "w"], "item_id": ["a", "b", "a", "c", "a"]}
 
 
-def blocks(seed: int, users: int = 300, items: int = 60) -> pa.Table:
+def blocks(seed: int, users: int = size(180, 300), items: int = 60) -> pa.Table:
     """People of six tastes, each of ten items: what co-occurrence is for."""
     rng = np.random.default_rng(seed)
     rows = []

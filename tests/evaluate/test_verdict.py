@@ -10,13 +10,13 @@ from shortlist.evaluate.protocol import evaluate
 from shortlist.evaluate.report import Report
 from shortlist.simulate.video import make_video
 from shortlist.simulate.world import World
+from support.worlds import quick
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    made = make_video(users=500, items=300, sessions=5_000, days=40, seed=2)
-    quick = {"rank": {**made.settings["rank"], "trees": 40}, "evaluate": {"bootstrap": 200}}
-    return replace(made, settings={**made.settings, **quick})
+    made = quick(make_video(users=500, items=300, sessions=5_000, days=40, seed=2), trees=40)
+    return replace(made, settings={**made.settings, "evaluate": {"bootstrap": 200}})
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_without_slates_the_utility_of_what_people_took_leads(world: World) -> N
         if name not in {"slate", "position", "propensity"}
     }
     settings = {**world.settings, "data": {**world.settings["data"], "columns": columns}}
-    settings |= {"rank": {"trees": 5}, "features": []}
+    settings |= {"rank": {"trees": 5, "heads": "joint"}, "features": []}
     plain = replace(world, events=events, settings=settings)
     report = evaluate(plain.project(), plain.dataset())
     assert report.shown is None

@@ -92,6 +92,42 @@ def test_users_of_two_arms_are_left_out_and_counted(world: World, tmp_path: Path
     assert "People in several arms" in experiments_page(_project(world, e), [outcome])
 
 
+def test_placements_are_judged_by_what_was_shown_there(world: World, tmp_path: Path) -> None:
+    """Four people in each arm: plays from slates at home and at the end, and one that names no slate."""
+    e = experiment(people=100)
+    placed = {"home": {"experiments": ["variety"]}, "end": {"experiments": ["variety"]}, "other": {}}
+    settings = {"experiments": {"variety": e.model_dump(exclude_none=True)}, "placements": placed}
+    project = parse_project({**world.settings, **settings})
+    of = {arm: [u for u in map(str, range(40)) if assign_arm("variety", e, u) == arm][:4] for arm in e.arms}
+    store = EventStore(tmp_path / "e.sqlite")
+    slates, events = [], []
+    for arm, users in of.items():
+        for user in users:
+            for place, at in (("home", 10), ("end", 20)):
+                slate_id = f"{place}-{user}"
+                slates.append(
+                    StoredSlate(slate_id, user, at, "p", ["m1"], [1.0], {"variety": arm}, placement=place)
+                )
+                # at home the varied arm has two plays and the other one; at the end nobody of the varied arm plays
+                plays = (2 if arm == "varied" else 1) if place == "home" else (arm == "now")
+                events += [
+                    StoredEvent(f"{slate_id}-{n}", user, "m1", "play", 30 + n, 60.0, slate=slate_id)
+                    for n in range(plays)
+                ]
+            events.append(StoredEvent(f"alone-{user}", user, "m1", "play", 50, 60.0))
+    store.write(slates=slates)
+    store.write(events)
+    found = {outcome.title: outcome for outcome in report_experiments(project, store)}
+    assert list(found) == ["variety", "variety in home", "variety in end"]
+    means = {title: (o.effects[0].base, o.effects[0].mean) for title, o in found.items()}
+    assert means == {"variety": (3.0, 3.0), "variety in home": (1.0, 2.0), "variety in end": (1.0, 0.0)}
+    assert [o.title for o in report_experiments(project, store, "end")] == ["variety in end"]
+    assert report_experiments(project, store, "other") == []
+    with pytest.raises(DataError, match="did you mean 'home'"):
+        report_experiments(project, store, "hme")
+    assert "variety in home" in experiments_page(project, list(found.values()))
+
+
 def test_lost_exposures_are_a_mismatch(world: World, tmp_path: Path) -> None:
     store, e = _store(tmp_path / "e.sqlite", people=1_500, lose=0.35)
     outcome = report_experiments(_project(world, e), store)[0]

@@ -328,12 +328,12 @@ def test_rejected_records_are_erased_and_shown_with_their_user(folder: Path, sto
 
 def test_a_value_that_the_database_refuses_is_rejected_alone(folder: Path, tmp_path: Path) -> None:
     """SQLite's integers have 64 bits; an event from a future version may hold another value."""
-    from shortlist.store.intake import ReceivedEvent
+    from shortlist.store.intake import ReceivedRecord
     from shortlist.store.records import StoredEvent
 
     store = EventStore(tmp_path / "e.sqlite")
     events = [StoredEvent(f"e{n}", "u", n, "play", 2**70 if n == 1 else n) for n in range(3)]
-    batch = SourceBatch("x", [ReceivedEvent("p", n, event) for n, event in enumerate(events)])
+    batch = SourceBatch("x", [ReceivedRecord("p", n, event) for n, event in enumerate(events)])
     result = store.take_in(batch, 1)
     assert (result.stored, result.rejected) == (2, 1)
     assert items(store) == [0, 2]

@@ -1,7 +1,7 @@
 // How the page uses the client.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { makeClient, onKeyNeeded, once } from "../../src/shortlist/serve/page/api.js";
+import { keyName, makeClient, onKeyNeeded, once } from "../../src/shortlist/serve/page/api.js";
 
 const answering = (status, text, sent = []) => async (address, init) => { sent.push([address, init]); return new Response(text, { status }); };
 
@@ -18,6 +18,11 @@ test("the key that was entered is sent", async () => {
   const sent = [];
   await makeClient("https://shop.example/", "sl_1", answering(200, '{"accepted": 1, "repeated": 0}', sent)).send([{ user: "u", item: "i", kind: "play" }]);
   assert.equal(sent[0][1].headers.Authorization, "Bearer sl_1");
+});
+
+test("a key belongs to the path of its server", () => {
+  assert.equal(keyName("https://recs.example/t/acme/index.html#try"), "key /t/acme/");
+  assert.notEqual(keyName("https://recs.example/t/zenith/"), keyName("https://recs.example/t/acme/"));
 });
 
 test("401 asks for a key", async () => {

@@ -1,7 +1,7 @@
 // Pictures of items, and what stands for them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hashOf, initials, lookOf, pictureOf } from "../../src/shortlist/serve/page/art.js";
+import { hashOf, initials, lookOf, pictureOf, withheld } from "../../src/shortlist/serve/page/art.js";
 
 test("an item has one look, and items differ", () => {
   assert.deepEqual(lookOf("a1", "Pans"), lookOf("a1", "Pans"));
@@ -36,4 +36,8 @@ test("only pictures that the content security policy allows are loaded", () => {
   assert.equal(pictureOf("data:image/png;base64,AA", [], base), "data:image/png;base64,AA");
   const refused = [null, "", "https://cdn.example/a.jpg", "http://images.example.com/a.jpg", "https://evil.example/a.jpg", "javascript:alert(1)", "data:text/html,x", "https://["];
   for (const image of refused) assert.equal(pictureOf(image, hosts, base), null, String(image));
+  assert.equal(withheld("https://images.example.com/a.jpg", hosts, base), "");
+  assert.equal(withheld(null, hosts, base), "");
+  assert.match(withheld("https://evil.example/a.jpg", hosts, base), /image_hosts .* does not name https:\/\/evil\.example\./);
+  for (const image of ["javascript:alert(1)", "data:text/html,x", "https://["]) assert.match(withheld(image, hosts, base), /not the address of a picture/);
 });

@@ -7,6 +7,8 @@ test("a slate request has weights and strengths", () => {
   const settings = { weights: { play: 2 }, diversity: 0.5, freshness: 1 };
   assert.deepEqual(slateRequest("u1", {}, settings), { user: "u1", n: 12, weights: { play: 2 }, diversity: 0.5, freshness: 1 });
   assert.deepEqual(slateRequest("u1", { device: "tv" }, settings).context, { device: "tv" });
+  assert.deepEqual(slateRequest("u1", {}, { placement: "home", ...settings }), { user: "u1", placement: "home", weights: { play: 2 }, diversity: 0.5, freshness: 1 });
+  assert.deepEqual(slateRequest("u1", {}, { placement: "", ...settings }).n, 12);
   assert.deepEqual(usualContext({ device: ["phone", "tv"], daytime: [] }), { device: "phone" });
 });
 

@@ -76,7 +76,7 @@ def test_candidates_are_sampled_as_one_request_after_the_other(seed: int, n: int
 def test_shown_items_are_found_as_one_slate_after_the_other(seed: int, n: int, unshown: int) -> None:
     rng = np.random.default_rng(seed)
     log: Any = SimpleNamespace(
-        item=rng.integers(0, N_ITEMS, 60).astype(np.int32), position=rng.integers(0, 9, 60).astype(np.int16)
+        item=rng.integers(0, N_ITEMS, 60).astype(np.int32), position=rng.integers(-1, 9, 60).astype(np.int16)
     )
     slates = [rng.choice(60, rng.integers(0, 5), replace=False) for _ in range(n)]
     others = [np.setdiff1d(rng.integers(0, N_ITEMS, 2), log.item[part]) for part in slates]
@@ -100,7 +100,7 @@ def test_shown_items_are_found_as_one_slate_after_the_other(seed: int, n: int, u
             drawn = np.union1d(draws.permutation(rest)[:unshown], rest[np.isin(own[rest], outside)])
             expected += [(row, int(i), 1.0, NOT_SHOWN) for i in own[drawn.astype(int)]]
         expected += [(row, int(i), 1.0, ONLY_LISTED) for i in np.setdiff1d(whole, items)]
-        slots = log.position[part][first]
+        slots = np.maximum(log.position[part][first], 0)  # a slot that is not known counts as the first one
         expected += [(row, int(i), 1.0, int(slot)) for i, slot in zip(items, slots, strict=True)]
     assert rows_of(found) == expected
 

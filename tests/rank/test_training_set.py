@@ -100,6 +100,15 @@ def test_unshown_candidates_are_added_to_slates() -> None:
     assert len(make_from_slates(rows, {"unshown": 1}, {}).weights) == 2
 
 
+def test_showings_without_positions_are_shown() -> None:
+    rows = [("u", "a", 10, "play", -1, -1), ("v", "d", 11, "play", -1, -1), ("w", "c", 12, "play", -1, -1)]
+    rows += [("u", item, 1_000, "impression", -1, -1) for item in "bc"]
+    rows += [("u", "c", 1_020, "play", -1, -1), ("w", "a", 2_000, "play", -1, -1)]
+    found = make_from_slates(rows, {}, {})
+    assert found.shown.tolist() == [True, True]
+    assert found.matrix[:, found.names.index("slot")].tolist() == [0, 0]
+
+
 def test_a_slate_may_be_longer_than_the_list_of_candidates() -> None:
     rows = [("u", "a", 10, "play", -1, -1), ("v", "d", 11, "play", -1, -1)]
     rows += [("w", item, 1_000, "impression", 1, slot) for slot, item in enumerate("dcba")]

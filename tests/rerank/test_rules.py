@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from shortlist.cascade.rerank_cost import rerank_costs, rerank_parts
+from shortlist.config.changes import changed_project
 from shortlist.config.project import Project, parse_project
 from shortlist.config.rerank import FairShare, RerankSettings, Rule
 from shortlist.data.attributes import NumberAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
-from shortlist.evaluate.rerank_cost import preview_rerank, rerank_costs, rerank_parts
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.rules import adjust_utility, pin_items
@@ -91,7 +92,8 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
         "calibration_by": "genres",
     }
     settings_of = RerankSettings.model_validate(by)
-    found = preview_rerank(recommender, settings_of, people, 8)
+    project = recommender.project.model_copy(update={"rerank": settings_of})
+    found = recommender.preview(project, people, 8)
     assert found.people == len(people)
     assert found.changed > 0.5
     assert found.price.value > 0
@@ -101,8 +103,22 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
     assert found.gains
     assert found.losses
     assert {p.part for p in found.parts} == {name for name, *_ in rerank_parts(settings_of)}
-    assert rerank_costs(recommender, people)[0].part == "exposure cap"
-    ruled = recommender.with_project(recommender.project.model_copy(update={"rerank": settings_of}))
+    assert rerank_costs(recommender.model, recommender.state, people)[0].part == "exposure cap"
+    # what a rule hides changes the ranks of the others in their sources, and so their predictions: exact without such a rule
+    kept = by | {"rules": rules[1:]}
+    changed = changed_project(recommender.project, kept, {"seconds": 0.0, "rating": 5.0})
+    other = recommender.with_project(changed)
+    weighed = recommender.preview(changed, people, 8).objectives
+    for name in ("play", "seconds", "rating"):
+        before, after = (
+            np.mean([np.mean([r.predictions[name] for r in s]) for s in one.recommend(users=people, n=8)])
+            for one in (recommender, other)
+        )
+        assert weighed[name].value == pytest.approx(after / before - 1, abs=1e-6)
+        assert weighed[name].low <= weighed[name].value <= weighed[name].high
+    only_weights = changed_project(recommender.project, None, {"seconds": 0.0, "rating": 5.0})
+    assert recommender.preview(only_weights, people, 8).objectives["rating"].low > 0
+    ruled = recommender.with_project(project)
     genres, minutes = dataset.items.attributes["genres"], dataset.items.attribute("minutes", NumberAttribute)
     for slate in ruled.recommend(users=people, n=8):
         codes = dataset.items.ids.codes([r.item for r in slate])

@@ -98,7 +98,7 @@ def test_a_recommender_brings_back_what_was_taken_often() -> None:
         "objectives": {"event": {"events": ["event"], "window": "7d"}},
         "features": [{"name": "mine", "kind": "count", "by": "user*item", "event": "event", "window": "30d"}],
         "retrieve": {"sources": [{"model": "popular"}, {"model": "again"}]},
-        "rank": {"trees": 20},
+        "rank": {"trees": 20, "heads": "joint"},
         "rerank": {"show_seen": True},
     }
     recommender = Recommender(parse_project(settings)).fit(data)

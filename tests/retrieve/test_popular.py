@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
+from shortlist.config.project import parse_project
+from shortlist.data.dataset import Dataset
 from shortlist.retrieve import Popular
 from support.interactions import make_requests
 from support.retrievers import small_dataset
@@ -22,6 +25,14 @@ def test_popular_by_hand() -> None:
     )
 
 
+def test_only_events_of_the_window_count() -> None:
+    """One event a day: those of the last two days are of the third item; an event that is exactly as old as the window is out."""
+    recent = Popular(window="2d").fit(small_dataset()).score(make_requests([]))[0]
+    np.testing.assert_allclose(recent, [-np.inf, -np.inf, 1, -np.inf])
+    mixed = Popular(window="3d", half_life="1d").fit(small_dataset()).score(make_requests([]))[0]
+    np.testing.assert_allclose(mixed, [-np.inf, 0.25 / 1.75, 1.5 / 1.75, -np.inf])
+
+
 def test_popular_by_segment() -> None:
     small = small_dataset()
     model = Popular(by="sex", prior=0.0).fit(small)
@@ -33,3 +44,11 @@ def test_popular_by_segment() -> None:
         make_requests([], attributes={"sex": small.users.attributes["sex"].take(np.array([-1]))})
     )
     np.testing.assert_allclose(unknown[0, :3], 1 / 3)
+
+
+def test_events_with_small_values_do_not_count() -> None:
+    events = pa.table({"user_id": ["u", "v", "w"], "item_id": ["a", "a", "b"], "rating": [2.0, 9.0, 8.0]})
+    project = parse_project({"data": {"columns": {"value": "rating"}}})
+    dataset = Dataset.from_frames(events, project=project)
+    scores = Popular(at_least=8.0, half_life="auto").fit(dataset).score(make_requests([]))
+    np.testing.assert_allclose(scores, [[1 / 2, 1 / 2]])

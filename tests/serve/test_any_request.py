@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import shortlist
+from shortlist.cascade.change_body import ItemBody
 from shortlist.recommender import Recommender
-from shortlist.serve.schema import EventsBody, ItemBody, ItemsBody, PageBody, RecommendBody, WhyBody
+from shortlist.serve.schema import EventsBody, ItemsBody, PageBody, RecommendBody, WhyBody
 from shortlist.store.event_store import EventStore
 from shortlist.store.merge import merge_store
 from support.http import call
@@ -56,6 +57,7 @@ KNOWN: dict[str, Any] = {
     "title": ["A title", None],
     "event_id": ["e1", "e2", None],
     "slate_id": ["s1", None],
+    "cursor": [None],
 }
 BODIES: dict[str, tuple[str, type[BaseModel]]] = {
     "/v1/recommend": ("POST", RecommendBody),
@@ -142,7 +144,7 @@ def test_any_request(every_kind: Path, tmp_path: Path) -> None:
     users: set[Any] = {1, 2, 3, 41, "a guest"}
     accepted = {"events": 0, "items": 0}
 
-    @settings(max_examples=size(150, 250), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=size(100, 250), deadline=None, suppress_health_check=list(HealthCheck))
     @given(requests())
     def send(request: tuple[str, str, Any]) -> None:
         method, path, body = request

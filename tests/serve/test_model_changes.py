@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,62 +13,9 @@ from shortlist.serve.live_models import LiveModels, LoadedModel
 from shortlist.store.event_store import EventStore
 from support.bundles import copy_bundle
 from support.http import call
+from support.load import Load
 from support.servers import Server
 from support.waiting import wait_for
-
-
-class Load:
-    """Three threads that request slates and send events until they are stopped.
-
-    Attributes
-    ----------
-    answered : int
-        Number of requests.
-    failed : list
-        Status and body of each response that was not as expected.
-    versions : set of str
-        Versions of the models that answered.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.url, self.answered = url, 0
-        self.failed: list[Any] = []
-        self.versions: set[str] = set()
-        self.stopped = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(which,)) for which in range(3)]
-        for thread in self.threads:
-            thread.start()
-
-    def run(self, which: int) -> None:
-        """Alternate between a request and an event about the first item of its slate."""
-        n = 0
-        while not self.stopped.is_set():
-            n += 1
-            user = f"u{(7 * n + which) % 500:05d}"
-            status, slate = call(f"{self.url}/v1/recommend", {"user": user, "n": 5})
-            self.answered += 1
-            item = "m00001"
-            if status == 200 and len(slate["items"]) == 5:
-                self.versions.add(slate["model_version"])
-                item = slate["items"][0]["item"]
-            else:
-                self.failed.append((status, slate))
-            event = {
-                "user": f"w{which}",
-                "item": item,
-                "kind": "play",
-                "value": 10.0,
-                "event_id": f"{which}-{n}",
-            }
-            answer = call(f"{self.url}/v1/events", {"events": [event]})
-            if answer != (200, {"accepted": 1, "repeated": 0}):
-                self.failed.append(answer)
-
-    def stop(self) -> None:
-        """Stop the threads, each after its current request."""
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join(60)
 
 
 def change_models(server: Server, folder: Path, bundle: Path, load: Load) -> None:

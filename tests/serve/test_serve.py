@@ -109,7 +109,7 @@ def test_the_next_request_reflects_an_event(server: Server) -> None:
         ({"user": "u", "boosts": [{"when": "colour = 1", "amount": 1}]}, "boosts.0.when"),
         ({"user": "u", "boosts": [{"when": "minutes < 9", "amount": "now"}]}, "boosts.0.amount"),
         ({"user": "u", "surprise": 1}, "surprise"),
-        ({"user": ["u"]}, "user.int"),
+        ({"user": ["u"]}, "user"),
         ({"user": "u", "context": {"moon": 1}}, "context.moon"),
         ({"user": "u", "diversity": 7}, "diversity"),
     ],

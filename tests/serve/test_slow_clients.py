@@ -58,7 +58,7 @@ def test_an_unfinished_body_is_waited_for_a_limited_time(
 
 
 def test_sigterm_ends_a_server_with_unfinished_bodies(bundle: Path, tmp_path: Path) -> None:
-    server = Server(bundle, tmp_path / "e.sqlite", "--grace", "2")
+    server = Server(bundle, tmp_path / "e.sqlite", "--grace", "2", fresh=True)
     connections = []
     for _ in range(30):
         connection = socket.create_connection(("127.0.0.1", server.port), 5)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +19,25 @@ from shortlist.simulate.closed_loop.result import LoopResult, over_seeds
 from shortlist.simulate.registry import WORLDS, make_world
 from shortlist.simulate.world import World
 from support.sizes import size
+from support.worlds import quick
 
 
-def small(name: str, seed: int = 0, sessions: int = 4_000, trees: int = 40) -> World:
+def small(
+    name: str,
+    seed: int = 0,
+    sessions: int = size(1_500, 4_000),
+    trees: int = size(10, 40),
+    heads: str = "joint",
+) -> World:
     """Make a small world whose ranker has few trees."""
     world = make_world(name, users=250, items=150, sessions=sessions, days=30, seed=seed, later=6)
-    rank = {**world.settings["rank"], "heads": "separate", "trees": trees}
-    return replace(world, settings={**world.settings, "rank": rank})
+    return quick(world, trees, heads)
 
 
 @pytest.fixture(scope="module")
 def result() -> LoopResult:
     sessions, trees = size(2_200, 4_000), size(15, 40)
-    return simulate(lambda seed: small("video", seed, sessions, trees), rounds=2, seeds=2, days=3)
+    return simulate(lambda seed: small("video", seed, sessions, trees, "separate"), rounds=2, seeds=2, days=3)
 
 
 def test_the_recipe_beats_its_baselines(result: LoopResult) -> None:
@@ -147,6 +152,7 @@ def test_page_and_json(result: LoopResult) -> None:
     assert "The recipe does not beat als alone by 10% and random by 100%" in " ".join(sentences(bad))
 
 
+@pytest.mark.usefixtures("quick_demos")
 def test_simulate_command(tmp_path: Path) -> None:
     out, page = tmp_path / "loop.json", tmp_path / "loop.html"
     sizes = ["--users", "150", "--items", "80", "--sessions", "1500", "--log-days", "20", "--days", "1"]

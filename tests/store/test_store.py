@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,9 @@ def test_ids_and_texts_are_read_back_unchanged(store_target: str) -> None:
     store.write([odd, StoredEvent("text", "7", 8, "play", 2**53)])
     assert list(store.events()) == [odd, StoredEvent("text", "7", 8, "play", 2**53)]
     slate = StoredSlate("s", None, 5, "p", ["a", 3], [0.5, None], {"x": "arm"}, [0, 1], {"device": "tv"})
-    store.write(slates=[slate, slate])
-    assert list(store.slates()) == [slate]
+    placed = replace(slate, slate_id="t", placement="home")
+    store.write(slates=[slate, slate, placed])
+    assert list(store.slates()) == [slate, placed]
     store.close()
 
 

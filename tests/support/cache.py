@@ -64,6 +64,12 @@ def cached_folder(name: str, build: Callable[[Path], object]) -> Path:
     return folder
 
 
+def existing_folder(name: str) -> Path | None:
+    """Return the cached folder `name`, or None if nobody has built it."""
+    folder = CACHE / source_key() / name
+    return folder if folder.exists() else None
+
+
 def _remove_outdated() -> None:
     """Delete the caches of other source versions that are older than a day."""
     for other in CACHE.iterdir():

@@ -7,11 +7,16 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
-from shortlist.cli.main import main
+from typer.main import get_command
+
+from shortlist.cli.main import app, main
+from support.forked import ForkedCommand
 from support.sizes import FULL
 
 
@@ -20,8 +25,7 @@ def run(*arguments: object, cwd: Path, ok: bool = True, child: bool = FULL) -> s
 
     `ok` says whether the command has to succeed. A traceback on stderr fails the test either way.
 
-    A child process takes two seconds to start, so the short form of the tests runs the same `main` in this process. `child` asks
-    for a process nevertheless.
+    The short form of the tests runs the same `main` in this process. `child` asks for a process nevertheless.
     """
     words = [str(argument) for argument in arguments]
     code, out, err = in_child(words, cwd) if child else in_process(words, cwd)
@@ -30,17 +34,22 @@ def run(*arguments: object, cwd: Path, ok: bool = True, child: bool = FULL) -> s
     return out + err
 
 
+def options_of(command: str) -> set[str]:
+    """Return the options that a command has."""
+    found: Any = get_command(app).commands[command]  # type: ignore[attr-defined]
+    return {option for parameter in found.params for option in parameter.opts}
+
+
 def in_child(words: list[str], cwd: Path) -> tuple[int, str, str]:
-    """Run `shortlist` as a child process; return its exit status, stdout and stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "shortlist.cli", *words],
-        cwd=cwd,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    return done.returncode, done.stdout, done.stderr
+    """Run `shortlist` as a child process, which in the long form starts a new interpreter; return its exit status, stdout and stderr."""
+    if FULL:
+        command = [sys.executable, "-m", "shortlist.cli", *words]
+        done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True, timeout=900)
+        return done.returncode, done.stdout, done.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "stdout", Path(folder) / "stderr"
+        code = ForkedCommand(words, dict(os.environ), cwd, out, err).wait(900)
+        return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
 
 
 def in_process(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
+from fastapi import FastAPI
 from granian.constants import Interfaces
 from granian.server.embed import Server as Granian
 
@@ -27,11 +29,21 @@ class EmbeddedServer:
     """
 
     def __init__(self, bundle: Path, store: Path | str, settings: ServerSettings | None = None) -> None:
+        self._begin(lambda: make_app(bundle, store, settings))
+
+    @classmethod
+    def of(cls, make: Callable[[], FastAPI]) -> EmbeddedServer:
+        """Start the server of another application."""
+        server = cls.__new__(cls)
+        server._begin(make)
+        return server
+
+    def _begin(self, make: Callable[[], FastAPI]) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         log = logging.getLogger("shortlist")
         before = log.handlers[:], log.propagate, log.level
-        app = make_app(bundle, store, settings)
+        app = make()
         for handler in set(log.handlers) - set(
             before[0]
         ):  # this process is no server: other tests read its logs

@@ -13,22 +13,22 @@ T = TypeVar("T")
 
 LONGEST = (
     "docs/test_recipes.py",
+    "docs/test_docs.py",
+    "e2e/test_page.py",
+    "e2e/test_views.py",
     "tuning/test_retraining.py",
     "simulate/test_closed_loop.py",
-    "tuning/test_search.py",
-    "cli/test_cli.py",
-    "features/test_feature_set.py",
-    "docs/test_tutorials.py",
-    "e2e/test_page.py",
     "test_recommender.py",
-    "engines/test_spark.py",
     "evaluate/test_protocols.py",
-    "e2e/test_views.py",
+    "tuning/test_search.py",
+    "serve/test_remote_models.py",
+    "docs/test_site.py",
+    "e2e/test_reports.py",
+    "engines/test_spark.py",
     "evaluate/test_audit.py",
-    "evaluate/test_train_test.py",
     "serve/test_kills.py",
 )
-"""Files of 30 seconds and more, longest first."""
+"""The files that take longest."""
 
 
 def longest_first(tests: Sequence[T], file_of: Callable[[T], str], workers: int) -> list[T]:

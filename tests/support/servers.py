@@ -12,6 +12,11 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from support.forked import ForkedCommand
+from support.sizes import FULL
+
+RunningCommand = ForkedCommand | subprocess.Popen[bytes]
+
 
 def free_port() -> int:
     """Return a TCP port of the loopback interface that is not in use."""
@@ -39,7 +44,19 @@ def wait_until_healthy(url: str, is_alive: Callable[[], bool], timeout: float = 
 
 
 class Server:
-    """`shortlist serve` with a bundle and a store, started as a user starts it.
+    """`shortlist serve` with a bundle and a store, in processes of its own.
+
+    Parameters
+    ----------
+    bundle, store, options
+        Arguments of the command.
+    environment
+        Variables that are added to those of this process.
+    output
+        File to which the server writes (default: nowhere).
+    fresh
+        Whether to start the program as a user does, in a new interpreter, instead of forking it from a process that has imported it
+        (default: in the long form of the tests).
 
     Attributes
     ----------
@@ -50,24 +67,32 @@ class Server:
     """
 
     def __init__(
-        self, bundle: Path | str, store: Path | str, *options: str, environment: dict[str, str] | None = None
+        self,
+        bundle: Path | str,
+        store: Path | str,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        output: Path | None = None,
+        fresh: bool = FULL,
     ) -> None:
         self.bundle, self.store, self.port = bundle, store, free_port()
         self.options, self.environment = options, environment or {}
+        self.output, self.fresh = output or Path(os.devnull), fresh
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
 
     def start(self) -> None:
         """Start the process on the same port, and wait until it answers."""
-        command = [sys.executable, "-m", "shortlist.cli", "serve", str(self.bundle)]
-        command += ["--port", str(self.port), "--store", str(self.store), *self.options]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, **self.environment},
-        )
+        words = [
+            "serve",
+            str(self.bundle),
+            "--port",
+            str(self.port),
+            "--store",
+            str(self.store),
+            *self.options,
+        ]
+        self.process = start_command(words, self.environment, output=self.output, fresh=self.fresh)
         wait_until_healthy(self.url, lambda: self.process.poll() is None)
 
     def kill(self) -> None:
@@ -80,5 +105,28 @@ class Server:
         self.process.terminate()
         try:
             self.process.wait(60)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             self.kill()
+
+
+def start_command(
+    words: list[str],
+    environment: dict[str, str],
+    *,
+    cwd: Path | None = None,
+    output: Path = Path(os.devnull),
+    fresh: bool = FULL,
+) -> RunningCommand:
+    """Start a `shortlist` command in a session of its own; parameters as of `Server`."""
+    variables = {**os.environ, **environment}
+    if not fresh:
+        return ForkedCommand(words, variables, cwd or Path.cwd(), output)
+    with output.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "shortlist.cli", *words],
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            env=variables,
+            cwd=cwd,
+        )

@@ -13,7 +13,7 @@ from textwrap import dedent
 from typing import Self
 
 from support.cli import in_process
-from support.servers import free_port, wait_until_healthy
+from support.servers import RunningCommand, free_port, start_command, wait_until_healthy
 from support.sizes import FULL
 
 
@@ -50,10 +50,13 @@ class Shell:
         Working directory of the commands.
     columns
         Width of the terminal.
+    fresh
+        Whether servers start in a new interpreter (see `Server`).
     """
 
-    def __init__(self, folder: Path, columns: int = 120) -> None:
-        self.folder, self.port, self.servers = folder, free_port(), list[subprocess.Popen[bytes]]()
+    def __init__(self, folder: Path, columns: int = 120, *, fresh: bool = FULL) -> None:
+        self.folder, self.port, self.fresh = folder, free_port(), fresh
+        self.servers: list[RunningCommand] = []
         own = str(Path(sys.executable).parent)
         self.environment = {
             **os.environ,
@@ -85,14 +88,8 @@ class Shell:
         return done.stdout
 
     def _serve(self, line: str) -> None:
-        server = subprocess.Popen(
-            ["bash", "-c", f"exec {line}"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        words = shlex.split(line, comments=True)[1:]
+        server = start_command(words, self.environment, cwd=self.folder, fresh=self.fresh)
         self.servers.append(server)
         wait_until_healthy(f"http://127.0.0.1:{self.port}", lambda: server.poll() is None)
 

@@ -28,16 +28,14 @@ from shortlist.store.merge import StorePosition, merge_store
 from shortlist.store.records import Operation, StoredEvent, StoredSlate
 from shortlist.tuning.gate import retrain, run_gate
 from support.sizes import size
+from support.worlds import quick
 
 
 @pytest.fixture(scope="module")
 def long_world() -> World:
-    world = make_movies(users=600, items=200, sessions=size(3_500, 5_000), days=40, seed=5)
-    quick = {
-        "rank": {"trees": 20, "heads": "joint"},
-        "evaluate": {"bootstrap": 200},
-    }  # the mechanism is tested here, not the model
-    return replace(world, settings={**world.settings, **quick})
+    world = make_movies(users=600, items=200, sessions=size(2_500, 5_000), days=40, seed=5)
+    settings = {**world.settings, "rank": {}, "evaluate": {"bootstrap": 200}}
+    return quick(replace(world, settings=settings), trees=size(10, 20))
 
 
 @pytest.fixture(scope="module")

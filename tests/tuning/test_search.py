@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +19,25 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError, ProjectError, ShortlistError
 from shortlist.features.validate import FeatureSchema, parse_features
 from shortlist.recommender import Recommender
-from shortlist.simulate.movies import make_movies
 from shortlist.simulate.video import make_video
 from shortlist.tuning.page import tuning_page
 from shortlist.tuning.search import tune
 from shortlist.tuning.space import SettingSpace
 from support.cli import run
 from support.sizes import FULL
-from support.worlds import deterministic, small_world
+from support.worlds import quick, small_world, tiny_world
 
 
 @pytest.fixture(scope="module")
 def video() -> Any:
     if FULL:
         return make_video(users=500, items=300, sessions=6_000, days=20, seed=2)
-    made = make_video(users=200, items=120, sessions=1_500, days=20, seed=2)
-    return replace(
-        made, settings={**made.settings, "rank": {**made.settings["rank"], "trees": 20, "heads": "joint"}}
-    )
+    return quick(make_video(users=200, items=120, sessions=1_500, days=20, seed=2))
 
 
 def test_a_study_goes_on_where_it_stopped(full: bool, tmp_path: Path) -> None:
-    world = (
-        small_world()
-        if full
-        else deterministic(make_movies(users=200, items=120, sessions=1_500, days=60, seed=3))
-    )
+    world = quick(small_world()) if full else tiny_world()
     project, dataset = world.project(), world.dataset()
-    project = project.model_copy(
-        update={"rank": project.rank.model_copy(update={"trees": 20, "heads": "joint"})}
-    )
     seen: list[float] = []
     first = tune(project, dataset, 2, tmp_path / "s.sqlite", lambda what, share: seen.append(share))
     assert seen[-1] == 1.0

@@ -1,7 +1,7 @@
 import { ApiError } from "./errors.js";
 import { EventQueue, type QueueOptions } from "./events.js";
 import { randomId } from "./ids.js";
-import type { EventBody, EventsAnswer, ItemAnswer, PageAnswer, PageBody, RecommendAnswer, RecommendBody, RowAnswer, SimilarAnswer } from "./openapi.js";
+import type { EventBody, EventsAnswer, ItemAnswer, PageAnswer, PageBody, RankAnswer, RecommendAnswer, RecommendBody, RowAnswer, SimilarAnswer } from "./openapi.js";
 import { SlateMemory, type Id, type ShownItem } from "./slates.js";
 import { Transport, type Call, type RequestOptions, type TransportOptions } from "./transport.js";
 
@@ -11,13 +11,13 @@ export type RecommendRequest = Given<RecommendBody>;
 export type PageRequest = Given<PageBody>;
 /** An item of a given list: its id, or its id with what is known of it at this moment. */
 export type GivenItem = Id | { item: Id; [field: string]: unknown };
-export type RankRequest = Pick<RecommendRequest, "user" | "history" | "context" | "weights" | "combine" | "after">;
+export type RankRequest = Pick<RecommendRequest, "placement" | "user" | "history" | "context" | "weights" | "combine" | "after">;
 export interface SimilarRequest { n?: number; /** One source instead of the usual order, such as `together`. */ by?: string }
 
 /** A slate; each item also has the slate's id and its place. */
 export type Slate = Omit<RecommendAnswer, "items"> & { items: ShownItem[] };
-/** A given list in order; it has no guard-rails, because every item comes back. */
-export type Ranking = Omit<Slate, "guard_rails">;
+/** A given list in order; it has no guard-rails and no pages, because every item comes back. */
+export type Ranking = Omit<Slate, "guard_rails" | "first_position" | "cursor">;
 export type Row = Omit<RowAnswer, "items"> & { items: ShownItem[] };
 export type Page = Omit<PageAnswer, "rows"> & { rows: Row[] };
 
@@ -68,7 +68,7 @@ export class ShortlistClient {
 
   /** A given list of items in the best order for a user; every item comes back. */
   async rank(items: readonly GivenItem[], request: RankRequest = {}, options: RequestOptions = {}): Promise<Ranking> {
-    return this.shown((await this.post("/v1/rank", { ...this.aboutUser(request), items }, options)) as Omit<RecommendAnswer, "guard_rails">);
+    return this.shown((await this.post("/v1/rank", { ...this.aboutUser(request), items }, options)) as RankAnswer);
   }
 
   /** Items similar to one. */
@@ -130,8 +130,8 @@ export class ShortlistClient {
     return { ...request, user: this.user };
   }
 
-  private shown<Answer extends { slate_id: string; items: ItemAnswer[] }>(slate: Answer): Omit<Answer, "items"> & { items: ShownItem[] } {
-    return { ...slate, items: this.slates.remember(slate.slate_id, slate.items) };
+  private shown<Answer extends { slate_id: string; items: ItemAnswer[]; first_position?: number }>(slate: Answer): Omit<Answer, "items"> & { items: ShownItem[] } {
+    return { ...slate, items: this.slates.remember(slate.slate_id, slate.items, slate.first_position) };
   }
 
   private readonly onPageHide = (): void => this.events.beacon();

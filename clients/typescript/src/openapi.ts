@@ -15,7 +15,9 @@ export interface paths {
         put?: never;
         /**
          * Recommend
-         * @description A slate. `?debug=timing` adds what each stage took, in milliseconds, for this request by itself.
+         * @description A slate; with the `cursor` of an answer, the next page, without the items of the pages so far.
+         *
+         *     `?debug=timing` adds what each stage took, in milliseconds, for this request by itself.
          */
         post: operations["recommend_v1_recommend_post"];
         delete?: never;
@@ -838,6 +840,11 @@ export interface components {
          * @description A request for a page of rows.
          */
         PageBody: {
+            /**
+             * Placement
+             * @description Where the page is shown: a placement of the project, whose rows and other settings hold.
+             */
+            placement?: string | null;
             /** User */
             user?: number | string | null;
             /** History */
@@ -849,10 +856,9 @@ export interface components {
             rows: number;
             /**
              * N
-             * @description Items in a row at most.
-             * @default 10
+             * @description Items in a row at most (default: the placement's, or 10).
              */
-            n: number;
+            n?: number | null;
             /** Context */
             context?: {
                 [key: string]: unknown;
@@ -900,6 +906,11 @@ export interface components {
          */
         RankBody: {
             /**
+             * Placement
+             * @description Where the list is shown: a placement of the project, whose weights hold for those that are left out.
+             */
+            placement?: string | null;
+            /**
              * User
              * @description User id. An unknown user is treated as new, and the answer reports it.
              */
@@ -920,11 +931,17 @@ export interface components {
             } & {
                 [key: string]: unknown;
             }))[];
-            /** Context */
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -968,6 +985,10 @@ export interface components {
             };
             /** Items */
             items: components["schemas"]["ItemAnswer"][];
+            /** First Position */
+            first_position: number;
+            /** Cursor */
+            cursor: string | null;
             /** Timing */
             timing?: {
                 [key: string]: number;
@@ -978,6 +999,11 @@ export interface components {
          * @description A request for a slate: the fields of `RecommendRequest`.
          */
         RecommendBody: {
+            /**
+             * Placement
+             * @description Where the slate is shown: a placement of the project, whose settings hold for every field that is left out.
+             */
+            placement?: string | null;
             /**
              * User
              * @description User id. An unknown user is treated as new, and the answer reports it.
@@ -990,15 +1016,20 @@ export interface components {
             history?: (number | string)[] | null;
             /**
              * N
-             * @description Number of items, 1 to 200.
-             * @default 10
+             * @description Number of items, 1 to 200 (default: the placement's, or 10).
              */
-            n: unknown;
-            /** Context */
+            n?: unknown;
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -1016,9 +1047,15 @@ export interface components {
             boosts?: {
                 [key: string]: unknown;
             }[] | null;
-            /** Diversity */
+            /**
+             * Diversity
+             * @description How dissimilar the items are to each other, 0 to 1.
+             */
             diversity?: number | null;
-            /** Freshness */
+            /**
+             * Freshness
+             * @description Boost of new items, 0 to 10.
+             */
             freshness?: number | null;
             /**
              * Calibration
@@ -1052,6 +1089,12 @@ export interface components {
              * @description Up next: the item that the user is looking at, as the latest of the history. It is not recommended.
              */
             after?: number | string | null;
+            /**
+             * Cursor
+             * @description The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
+             *     may differ from the request of the first page.
+             */
+            cursor?: string | null;
         };
         /**
          * RowAnswer
@@ -1157,6 +1200,11 @@ export interface components {
          */
         WhyBody: {
             /**
+             * Placement
+             * @description Where the slate is shown: a placement of the project, whose settings hold for every field that is left out.
+             */
+            placement?: string | null;
+            /**
              * User
              * @description User id. An unknown user is treated as new, and the answer reports it.
              */
@@ -1168,15 +1216,20 @@ export interface components {
             history?: (number | string)[] | null;
             /**
              * N
-             * @description Number of items, 1 to 200.
-             * @default 10
+             * @description Number of items, 1 to 200 (default: the placement's, or 10).
              */
-            n: unknown;
-            /** Context */
+            n?: unknown;
+            /**
+             * Context
+             * @description The moment of the request: context column → value, such as the device; for a visitor also user attributes.
+             */
             context?: {
                 [key: string]: unknown;
             } | null;
-            /** Weights */
+            /**
+             * Weights
+             * @description Objective → weight in the utility (default: the project's).
+             */
             weights?: {
                 [key: string]: unknown;
             } | null;
@@ -1194,9 +1247,15 @@ export interface components {
             boosts?: {
                 [key: string]: unknown;
             }[] | null;
-            /** Diversity */
+            /**
+             * Diversity
+             * @description How dissimilar the items are to each other, 0 to 1.
+             */
             diversity?: number | null;
-            /** Freshness */
+            /**
+             * Freshness
+             * @description Boost of new items, 0 to 10.
+             */
             freshness?: number | null;
             /**
              * Calibration
@@ -1230,6 +1289,12 @@ export interface components {
              * @description Up next: the item that the user is looking at, as the latest of the history. It is not recommended.
              */
             after?: number | string | null;
+            /**
+             * Cursor
+             * @description The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
+             *     may differ from the request of the first page.
+             */
+            cursor?: string | null;
             /** Item */
             item: number | string;
         };
@@ -1325,6 +1390,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1438,6 +1512,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -1536,6 +1619,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1650,6 +1742,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -1750,6 +1851,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1924,6 +2034,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2029,6 +2148,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2125,6 +2253,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2239,6 +2376,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2335,6 +2481,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2439,6 +2594,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2551,6 +2715,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -2649,6 +2822,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2787,6 +2969,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2934,6 +3125,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3037,6 +3237,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3133,6 +3342,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3245,6 +3463,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3350,6 +3577,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3444,6 +3680,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3556,6 +3801,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3650,6 +3904,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3762,6 +4025,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -3860,6 +4132,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3990,6 +4271,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -4091,6 +4381,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description Request Entity Too Large */
             413: {
                 headers: {
@@ -4185,6 +4484,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

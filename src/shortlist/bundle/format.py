@@ -18,7 +18,7 @@ from shortlist.bundle.atomic import replace_folder
 from shortlist.config.project import Project, parse_project
 from shortlist.errors import BundleError
 
-FORMAT = 6
+FORMAT = 7
 READERS = 4
 """Number of files whose checksums are verified at the same time."""
 

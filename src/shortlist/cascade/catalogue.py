@@ -104,6 +104,20 @@ class Catalogue:
         return RerankPipeline(self.project.rerank, self.items, self.first_seen, self.factors, masks)
 
     @lazy_property
+    def _placed(self) -> dict[str, RerankPipeline]:
+        """The re-rankers of the placements that have rules of their own."""
+        project, settings = self.project, self.project.rerank
+        return {
+            name: self.pipeline.with_settings(settings.model_copy(update={"rules": project.rules_at(name)}))
+            for name, placement in project.placements.items()
+            if placement.rules
+        }
+
+    def pipeline_at(self, placement: str | None) -> RerankPipeline:
+        """Return the re-rankers of a placement: those of the project, with the rules of the placement after its own."""
+        return self.pipeline if placement is None else self._placed.get(placement, self.pipeline)
+
+    @lazy_property
     def conditions(self) -> Conditions:
         """Evaluates filters and the conditions of rules over these items."""
         return Conditions(self.items, self.users, self.context)
@@ -124,20 +138,22 @@ class Catalogue:
     @lazy_property
     def allowed_by_default(self) -> NDArray[np.bool_] | None:
         """Mask bool (items,): what may be shown without filters; None means everything. Computed once a catalogue."""
-        return self._allowed(None)
+        return self._allowed(None, self.pipeline)
 
     def allowed(
-        self, filters: Written | None, values: RequestValues | None = None
+        self, filters: Written | None, values: RequestValues | None = None, placement: str | None = None
     ) -> NDArray[np.bool_] | None:
         """Return what may be shown, bool (items,), None for everything. Raises `RequestError` for a wrong filter.
 
-        `values` is what the filters, and rules that hide items, read of the request.
+        `values` is what the filters, and rules that hide items, read of the request; `placement` has such rules, too.
         """
-        if not filters and not (values and self.pipeline.hide_uses):
+        placed = None if placement is None else self.project.placements.get(placement)
+        pipeline = self.pipeline_at(placement) if placed is not None and placed.hides else self.pipeline
+        if not filters and pipeline is self.pipeline and not (values and pipeline.hide_uses):
             self._count("allowed_by_default" in self.__dict__)
             return self.allowed_by_default
         before = self.conditions.computed
-        allowed = self._allowed(filters, values)
+        allowed = self._allowed(filters, pipeline if values is None else pipeline.for_request(values), values)
         constant = isinstance(filters, str) and not self.conditions.uses(filters)
         self._count(constant and self.conditions.computed == before)
         return allowed
@@ -147,10 +163,9 @@ class Catalogue:
         self.lookups.misses += not at_hand
 
     def _allowed(
-        self, filters: Written | None, values: RequestValues | None = None
+        self, filters: Written | None, pipeline: RerankPipeline, values: RequestValues | None = None
     ) -> NDArray[np.bool_] | None:
         allowed = allowed_items(self.items, None, self.project.rerank.in_stock)
-        pipeline = self.pipeline if values is None else self.pipeline.for_request(values)
         excluded = [one for one in (self.retired, pipeline.hidden_items()) if one is not None and one.any()]
         permitted = self.conditions.mask(filters, values=values) if filters else None
         for mask in [*(~one for one in excluded), *(() if permitted is None else (permitted,))]:

@@ -21,8 +21,8 @@ from shortlist.cascade.state import LiveState
 from shortlist.cascade.values import ValueReader
 from shortlist.config.rerank import RerankSettings
 from shortlist.data.attributes import Attribute
+from shortlist.data.cursor import Cursor
 from shortlist.data.histories import Histories
-from shortlist.data.lazy import lazy_property
 from shortlist.data.seen import hidden_once_seen
 from shortlist.errors import RequestError
 from shortlist.expressions.typed import NOTHING, Uses
@@ -34,6 +34,8 @@ from shortlist.rerank.rules import boost_rules
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Requests
 
+NOTHING_SHOWN = np.empty(0, np.int32)
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRequest:
@@ -43,6 +45,7 @@ class ResolvedRequest:
     request gave a history; `unknown_items` are its items that the catalogue does not have. `after` is an item code or
     −1, `moment` milliseconds. `allowed` is what may be shown of the `catalogue`, bool (items,), None for everything.
     `warnings` say what of the filters and the history was not found. `values` is what expressions read of the request.
+    `shown` int32 (items,) are the items of earlier pages.
     """
 
     request: RecommendRequest
@@ -58,16 +61,18 @@ class ResolvedRequest:
     allowed: NDArray[np.bool_] | None
     warnings: tuple[str, ...] = ()
     values: RequestValues = field(default_factory=dict)
+    shown: NDArray[np.int32] = field(default_factory=lambda: NOTHING_SHOWN)
 
     @property
     def pipeline(self) -> RerankPipeline:
-        """The re-rankers, with what the rules read of this request, and its boosts."""
-        return self.catalogue.pipeline.for_request(self.values, self.request.boosts or ())
+        """The re-rankers of the placement, with what the rules read of this request, and its boosts."""
+        placed = self.catalogue.pipeline_at(self.request.placement)
+        return placed.for_request(self.values, self.request.boosts or ())
 
     @property
     def candidates(self) -> int:
-        """Number of candidates: the project's setting, or `n` where more items are requested."""
-        return max(self.catalogue.project.retrieve.candidates, self.request.n)
+        """Number of candidates: the project's setting, or the items of all pages so far where they are more."""
+        return max(self.catalogue.project.retrieve.candidates, self.request.size + len(self.shown))
 
     @property
     def batch_key(self) -> tuple[int, int, int, int]:
@@ -109,9 +114,11 @@ class Resolver:
         self.moment = state.now()  # one moment for all, so that they can be answered together
         self._utilities: dict[Any, UtilityWeights] = {}
         self._masks: dict[Any, tuple[NDArray[np.bool_] | None, tuple[str, ...]]] = {}
+        self._uses: dict[str | None, Uses] = {}
 
     def __call__(self, request: RecommendRequest) -> ResolvedRequest:
-        """Check one request. Raises `RequestError` naming the field."""
+        """Check one request, with the settings of its placement. Raises `RequestError` naming the field."""
+        request = request.placed(self.model.project.placements)
         ids, users = self.catalogue.items.ids, self.model.dataset.users.ids
         history, unknown = None, ()
         code, user = -1, None
@@ -146,13 +153,22 @@ class Resolver:
             allowed,
             (*doubts, *known_items_warning("history", unknown, ids)),
             values,
+            self._shown(request, moment),
         )
+
+    def _shown(self, request: RecommendRequest, moment: int) -> NDArray[np.int32]:
+        """The items of earlier pages; one that the catalogue no longer has cannot come back. Raises `CursorError`."""
+        if not isinstance(request.cursor, Cursor) or not request.cursor.items:
+            return NOTHING_SHOWN
+        request.cursor.check_age(moment)
+        codes = self.catalogue.items.ids.codes(request.cursor.items)
+        return np.unique(codes[codes >= 0])
 
     def _values(
         self, request: RecommendRequest, reader: ValueReader, moment: int, after: int
     ) -> RequestValues:
         """What expressions read of the request. Raises `RequestError` for a filter or boost that is wrong."""
-        uses = self._project_uses
+        uses = self._uses_at(request.placement)
         if isinstance(request.filters, str):
             own = self.catalogue.conditions.uses(request.filters)
             if after < 0 and any(scope == "viewed" for scope, _ in own):
@@ -169,27 +185,30 @@ class Resolver:
             uses = uses.union(*(masks.uses(rule) for rule in rules))
         return reader.values(uses, moment, after) if uses else {}
 
-    @lazy_property
-    def _project_uses(self) -> Uses:
-        """What the project's rules and the rows of its page read of requests."""
-        conditions, rows = self.catalogue.conditions, self.model.project.page.rows
-        return self.catalogue.pipeline.uses.union(
-            *(conditions.uses(row.filters, f"page.rows.{n}.filters") for n, row in enumerate(rows))
-        )
+    def _uses_at(self, placement: str | None) -> Uses:
+        """What the rules of a placement and the rows of its page read of requests."""
+        found = self._uses.get(placement)
+        if found is None:
+            conditions, rows = self.catalogue.conditions, self.model.project.rows_at(placement or "")
+            found = self._uses[placement] = self.catalogue.pipeline_at(placement).uses.union(
+                *(conditions.uses(row.filters, f"page.rows.{n}.filters") for n, row in enumerate(rows))
+            )
+        return found
 
     def _allowed(
         self, request: RecommendRequest, values: RequestValues
     ) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
         """What may be shown, and warnings; computed once for equal filters. Raises `RequestError` for a filter that is wrong."""
         filters = request.filters
-        key: Any = repr(filters) if filters else ""
+        pipeline = self.catalogue.pipeline_at(request.placement)
+        key: Any = repr(filters) if filters else "", id(pipeline)
         if values:
-            hides, own = self.catalogue.pipeline.hide_uses, NOTHING
+            hides, own = pipeline.hide_uses, NOTHING
             if isinstance(filters, str):
                 own = self.catalogue.conditions.uses(filters)
             key = key, tuple((name, values.get(name)) for name in sorted(hides | own))
         if key not in self._masks:
-            allowed = self.catalogue.allowed(filters, values)
+            allowed = self.catalogue.allowed(filters, values, request.placement)
             self._masks[key] = allowed, filter_warnings(self.catalogue.conditions, filters, allowed)
         return self._masks[key]
 

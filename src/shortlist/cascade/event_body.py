@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from shortlist.cascade.clock import Clock
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.times import moment
-from shortlist.data.values import text_fault
+from shortlist.data.values import check_values, text_fault
 from shortlist.errors import RequestError
-from shortlist.requests import check_id, check_values
+from shortlist.requests import check_id
 from shortlist.store.records import StoredEvent
 
 LARGEST = 1e12

@@ -97,10 +97,12 @@ def read_list(items: Any, catalogue: Entities, given: Iterable[str]) -> ItemList
             if value is not None and name not in names and name in catalogue.attributes
         }
         for name, value in values.items():
+            catalogue.check_encoded(name, f"items.{at}.{name}")
             check_attribute_value(catalogue.attributes[name], value, f"items.{at}.{name}")
+        titles[at] = _title(rows[at].get("title"), ids[at], f"items.{at}.title")
+        values |= catalogue.encoded_values(rows[at].get("title") or "", values)
         if values:
             described[at] = values
-        titles[at] = _title(rows[at].get("title"), ids[at], f"items.{at}.title")
     return ItemList(codes, numbers, described, ids, titles)
 
 

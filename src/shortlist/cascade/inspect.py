@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from shortlist.data.slates import Recommendation
 from shortlist.errors import RequestError, suggestion
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
-from shortlist.requests import MAX_N, Contexts, RecommendRequest, context_of_each
+from shortlist.requests import Contexts, RecommendRequest, check_n, context_of_each
 from shortlist.retrieve import Requests
 
 
@@ -27,12 +28,18 @@ def candidates(
     users: Sequence[Any],
     contexts: Contexts = None,
     now: int | None = None,
+    like: RecommendRequest | None = None,
 ) -> list[ScoredBatch]:
-    """The candidates of some users at this moment, with the matrix the ranker reads, in batches of at most 128."""
+    """The candidates of some users at this moment, with the matrix the ranker reads, in batches of at most 128.
+
+    `like` is what is asked for each of them.
+    """
     each = context_of_each(contexts, len(users))
     moment = state.now() if now is None else now
+    asked = like or RecommendRequest()
     requests = [
-        RecommendRequest(user, context=context, now=moment) for user, context in zip(users, each, strict=True)
+        replace(asked, user=user, context=context, now=moment)
+        for user, context in zip(users, each, strict=True)
     ]
     resolved = Cascade.resolve(model, state, requests)
     return [
@@ -100,12 +107,6 @@ def last_contexts(dataset: Dataset, users: Sequence[Any]) -> list[dict[str, Any]
         }
         for code in ids.codes(users).tolist()
     ]
-
-
-def check_n(n: int) -> None:
-    """Raise `RequestError` where n is no length of a list."""
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_N:
-        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
 
 
 def similar_items(state: LiveState, item: Any, n: int, source: str | None = None) -> list[Recommendation]:

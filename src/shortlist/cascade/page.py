@@ -24,7 +24,6 @@ from shortlist.errors import RequestError
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.page_rows import PageLimits, Theme, assemble_page
 from shortlist.rerank.request_values import lacks_viewed
-from shortlist.rerank.strengths import RerankStrengths
 
 ANCHORS = 8
 """Number of a user's latest items that can have a "because" row."""
@@ -68,7 +67,7 @@ class PageOfRows:
 
 
 def make_page(model: Model, state: LiveState, request: RecommendRequest, rows: int = 6) -> PageOfRows:
-    """A page of up to `rows` rows, each of up to `request.n` items, as the project's `[page]` says.
+    """A page of up to `rows` rows, each of up to `request.size` items, as the project's `[page]`, or the rows of its placement, say.
 
     Raises `RequestError` as `Recommender.recommend` does.
     """
@@ -97,11 +96,11 @@ class _Rows:
         self.utility, self.items = scored.utility, scored.rows.item
         self.order = np.argsort(-self.utility, kind="stable")
         self.resolved = scored.requests[0]
-        self.n, self.moment = scored.requests[0].request.n, scored.requests[0].moment
+        self.n, self.moment = self.resolved.request.size, self.resolved.moment
 
     def fill(self, most_rows: int) -> list[PageRow]:
         """The rows of the page, from top to bottom."""
-        settings = self.model.project.page.rows
+        settings = self.model.project.rows_at(self.resolved.request.placement or "")
         begun = [self._continue(row) for row in settings if row.kind == "continue"]
         head = [row for row in begun if row is not None][:most_rows]
         makers: dict[str, Callable[[RowSettings], Found]] = {
@@ -158,11 +157,10 @@ class _Rows:
 
     def _things(self) -> NDArray[np.int32] | None:
         """The kind of thing that each candidate is, −1 where unknown: by `diversity_by`, or else by the first category or list."""
-        attributes = self.catalogue.items.attributes
-        coded = [n for n, a in attributes.items() if isinstance(a, CodedAttribute)]
-        by = self.model.project.rerank.diversity_by or next(iter(coded), None)
-        attribute = attributes.get(by) if by else None
-        if not isinstance(attribute, CodedAttribute):
+        coded = {n: a for n, a in self.catalogue.items.attributes.items() if isinstance(a, CodedAttribute)}
+        by = self.model.project.rerank.diversity_by or ""
+        attribute = coded.get(by, next(iter(coded.values()), None))
+        if attribute is None:
             return None
         indptr, codes = attribute.take(self.items).ragged()
         things = np.full(len(self.items), -1, np.int32)
@@ -176,8 +174,7 @@ class _Rows:
     # ---------------------------------------------------------------- kinds of rows
 
     def _picks(self, row: RowSettings) -> Found:
-        by = self.model.project.rerank
-        strengths = RerankStrengths(by.diversity, by.freshness, by.calibration)
+        strengths = replace(self.resolved.strengths, explore=0.0, cold_start=0.0)
         shares = genre_shares(self.scored, 0) if strengths.calibration > 0 else None
         n = self.n if row.filters is None else len(self.items)
         order = self.resolved.pipeline.rerank(self.items, self.utility, n, self.moment, strengths, shares)

@@ -75,9 +75,7 @@ def rank_list(
         Names the field that is wrong.
     """
     lap = StageTimes() if times is None else times
-    [resolved] = Cascade.resolve(
-        model, state, [replace(request, filters=None, boosts=None, explore=0.0, seed=None)]
-    )
+    [resolved] = Cascade.resolve(model, state, [_with_effect(model, request)])
     listed = read_list(items, resolved.catalogue.items, model.dataset.log.given)
     found = score_lists(model, state, [resolved], [listed], lap)
     scored, ids = found.scored, resolved.catalogue.items.ids
@@ -103,9 +101,16 @@ def rank_list(
         policy=f"{policy_name(model, resolved)}-list",
         warnings=warnings,
         given={name: _json_numbers(numbers[place]) for name, numbers in listed.given.items()},
+        placement=request.placement or "",
     )
     lap("slate")
     return slate
+
+
+def _with_effect(model: Model, request: RecommendRequest) -> RecommendRequest:
+    """The request with the weights of its placement, and without all that has no effect on a given list."""
+    placed = request.placed(model.project.placements)
+    return replace(placed, filters=None, boosts=None, explore=0.0, seed=None, placement=None)
 
 
 def score_lists(

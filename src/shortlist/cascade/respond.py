@@ -12,6 +12,7 @@ from shortlist.cascade.encode import ResolvedRequest
 from shortlist.cascade.model import Model
 from shortlist.cascade.reasons import reasons
 from shortlist.cascade.run import Ranked, ScoredBatch
+from shortlist.data.cursor import Cursor
 from shortlist.data.slates import Recommendation, Slate
 
 
@@ -25,10 +26,12 @@ def respond(model: Model, ranked: Ranked) -> list[Slate]:
         items = iter(recommendations(model, scored, rows, chances))
         made = []
         for slate, resolved, known in zip(batch.slates, scored.requests, scored.known, strict=True):
+            request = resolved.request
+            page = request.cursor if isinstance(request.cursor, Cursor) else request.first_page
             made.append(
                 Slate(
                     slate.slate_id,
-                    resolved.request.user,
+                    request.user,
                     known,
                     [next(items) for _ in slate.chosen],
                     model.version,
@@ -36,6 +39,9 @@ def respond(model: Model, ranked: Ranked) -> list[Slate]:
                     _guard_rails(model, resolved, scored.predictions[slate.chosen]),
                     policy_name(model, resolved),
                     warnings_of(model, resolved, known),
+                    first_position=len(page.items),
+                    page=page.begun(resolved.moment) if len(slate.chosen) == request.size else None,
+                    placement=request.placement or "",
                 )
             )
         found.append(made)
@@ -103,6 +109,8 @@ def policy_name(model: Model, resolved: ResolvedRequest) -> str:
     facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{strengths}"
     if resolved.request.boosts:
         facts += repr(resolved.request.boosts)
+    if resolved.catalogue.pipeline_at(resolved.request.placement) is not resolved.catalogue.pipeline:
+        facts += f"{resolved.request.placement}"  # it has rules of its own
     return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
 
 

@@ -176,6 +176,8 @@ class Cascade:
             rows = _candidates(model, state, encoded, batch[0], required)
             if only_required:
                 rows = _only(rows, required or [])
+            elif any(len(one.shown) for one in batch):
+                rows = _without_shown(rows, batch)
             lap("retrieve")
             return score_rows(model, state, batch, encoded, rows, lap)
 
@@ -245,6 +247,13 @@ def _only(rows: FeatureRows, required: Sequence[NDArray[np.integer]]) -> Feature
     return rows.some(np.concatenate(kept))
 
 
+def _without_shown(rows: FeatureRows, batch: Sequence[ResolvedRequest]) -> FeatureRows:
+    """The candidates without those of earlier pages. Ranks in the sources stay, so predictions are those of the first page."""
+    bounds = rows.bounds.tolist()
+    gone = [np.isin(rows.item[bounds[at] : bounds[at + 1]], one.shown) for at, one in enumerate(batch)]
+    return rows.some(~np.concatenate(gone))
+
+
 def _forced(
     state: LiveState, catalogue: Catalogue, encoded: EncodedBatch
 ) -> list[NDArray[np.integer]] | None:
@@ -287,19 +296,19 @@ def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> Ran
     # without a seed the slate's id is one, so that a logged slate can be reproduced
     seed = int(slate_id[:15], 16) if request.seed is None else request.seed
     items, predictions = scored.rows.item[part], scored.predictions[part]
-    utility = resolved.utility.guarded(scored.utility[part], predictions, request.n)
+    utility = resolved.utility.guarded(scored.utility[part], predictions, request.size)
     shares = None
     if strengths.calibration > 0:
         shares = genre_shares(scored, row)
-    size = request.n if strengths.explore <= 0 else min(POOL * request.n, len(items))
+    size = request.size if strengths.explore <= 0 else min(POOL * request.size, len(items))
     pipeline = resolved.pipeline
     order = pipeline.rerank(items, utility, size, resolved.moment, strengths, shares)
-    order = pipeline.beyond_exposure_cap(order, items, utility, request.n)
+    order = pipeline.beyond_exposure_cap(order, items, utility, request.size)
     ranked, trial = len(order), None
     if strengths.cold_start and state.cold_start is not None:
         order, trial = _trial(model, state, scored, row, order)
     policy = ExplorationPolicy(strengths.explore, settings.explore_way, settings.explore_from)
-    chosen, chance = explore(ranked, request.n, policy, seed, trial)
+    chosen, chance = explore(ranked, request.size, policy, seed, trial)
     return RankedSlate(slate_id, row, part.start + order[chosen], chance)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.cascade.inspect import check_n, encode_requests
+from shortlist.cascade.inspect import encode_requests
 from shortlist.cascade.model import Model
 from shortlist.cascade.state import LiveState
-from shortlist.requests import RecommendRequest
+from shortlist.requests import RecommendRequest, check_n
 
 SHARED = 3
 """Items in common that are named."""

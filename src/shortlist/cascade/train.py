@@ -33,6 +33,7 @@ from shortlist.rank.registry import make_ranker
 from shortlist.rank.request_context import WITHOUT_CONTEXT
 from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.retrieve import Retriever, make_retrievers
+from shortlist.retrieve.auto_sources import is_auto, parse_auto
 from shortlist.store.merge import MergedDataset
 from shortlist.threads import apply_thread_limit
 
@@ -78,9 +79,10 @@ def train(
     """
     apply_thread_limit()
     dataset = log.dataset
-    retrievers = make_retrievers(project.retrieve, project.where)
     cuts = stage_cuts(dataset.log, project.evaluate)
     past = dataset.before(cuts.ranker)
+    project = with_chosen_sources(project, past, progress, earlier)
+    retrievers = make_retrievers(project.retrieve, project.where)
     _fit(retrievers, past, progress, "retrievers on the past")
     features = FeatureSet.from_project(project, dataset).fit(past)
     until = dataset.before(cuts.validation)
@@ -140,6 +142,27 @@ class _Examples:
         return make_training_set(
             dataset, self.retrievers, self.features, window, settings, report, self.curve
         )
+
+
+def with_chosen_sources(
+    project: Project, past: Dataset, progress: Progress = silent, earlier: Model | None = None
+) -> Project:
+    """Return the project with sources in place of `sources = "auto"`, chosen on a log; other projects as they are.
+
+    Training that begins from an earlier model keeps its sources: their factors are where it begins.
+    """
+    given = project.retrieve.sources
+    if not is_auto(given):
+        return project
+    if earlier is not None:
+        sources = earlier.project.retrieve.sources
+    else:
+        from shortlist.retrieve.fusion.choose_sources import SourceContext, choose_sources
+
+        context = SourceContext(project.rerank.show_seen, project.seed)
+        sources = choose_sources(past, project.retrieve, parse_auto(given, project.where), context, progress)
+    retrieve = project.retrieve.model_copy(update={"sources": sources})
+    return project.model_copy(update={"retrieve": retrieve})
 
 
 def _fit_ranker(

@@ -85,6 +85,9 @@ def _dropped_by_rules(trail: _Trail, model: Model, resolved: ResolvedRequest, co
             trail.step("rules", f"The filter {words} excludes it.", False)
             return True
     trail.step("rules", "No rule or filter excludes it.")
+    if code in resolved.shown:
+        trail.step("page", "It is on an earlier page.", False)
+        return True
     return False
 
 
@@ -114,7 +117,7 @@ def _dropped_by_retrieval(trail: _Trail, model: Model, scored: ScoredBatch, code
 
 def _ranking(trail: _Trail, model: Model, state: LiveState, scored: ScoredBatch, code: int) -> None:
     resolved = scored.requests[0]
-    n = resolved.request.n
+    n = resolved.request.size
     utility = resolved.utility.guarded(scored.utility, scored.predictions, n)
     at = int(np.flatnonzero(scored.rows.item == code)[0])
     place = int((utility > utility[at]).sum())

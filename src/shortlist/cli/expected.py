@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from shortlist.cli.terminal import print_text
 from shortlist.data.progress import format_seconds
+from shortlist.retrieve.auto_sources import is_auto
 from shortlist.threads import available_cores, thread_limit
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ SECONDS = {
     "trial": (2.3, 17.0, 106.0),
 }
 """Part of the work → seconds of one core, by the number of events."""
+SEARCHED = 40
+"""Fits of a source that the choice of `sources = "auto"` takes, about."""
 SOURCES, FEATURES, OBJECTIVES, TREES = 4, 22, 2, 150
 """The project that was measured."""
 PARALLEL = 0.2
@@ -54,7 +57,8 @@ def training_seconds(project: Project | None, events: int) -> float:
     """Return the seconds of one core that training takes; without a project, those of the project that was measured."""
     sources = features = heads = 1.0
     if project is not None:
-        sources = len(project.retrieve.sources) / SOURCES
+        given = project.retrieve.sources
+        sources = (SEARCHED if is_auto(given) else len(given)) / SOURCES
         features = max(len(project.features), 1) / FEATURES
         heads = len(project.objectives) / OBJECTIVES * project.rank.trees / TREES
     return (

@@ -27,6 +27,12 @@ def report(
     bundle: BundleArgument,
     store: StoreFileOption = None,
     html: Annotated[Path, typer.Option(help="The HTML report to write.")] = Path("experiments.html"),
+    placement: Annotated[
+        str | None,
+        typer.Option(
+            help="Only what was shown in this placement (default: all, then each placement by itself)."
+        ),
+    ] = None,
     json_file: JsonOption = None,
 ) -> None:
     """Report the result of each experiment from the event store.
@@ -38,7 +44,7 @@ def report(
 
     read_manifest(bundle)
     project = read_bundled_project(bundle)
-    outcomes = report_experiments(project, store_beside(store, bundle))
+    outcomes = report_experiments(project, store_beside(store, bundle), placement)
     for outcome in outcomes:
         _show(outcome)
     html.write_text(experiments_page(project, outcomes), encoding="utf-8")
@@ -48,7 +54,7 @@ def report(
 
 def _show(outcome: ExperimentResult) -> None:
     arms = ", ".join(f"{n:,} in {arm}" for arm, n in outcome.arms.items())
-    console.print(Text.assemble((outcome.name, "bold"), f": {arms}"))
+    console.print(Text.assemble((outcome.title, "bold"), f": {arms}"))
     print_text(outcome.verdict(), "red" if outcome.broken else "")
     for effect in () if outcome.broken else outcome.effects:
         if effect.guard_rail and effect.verdict != "worse":

@@ -1,4 +1,4 @@
-"""`shortlist ingest` and `shortlist rejected`: events from Kafka or a folder into a server's event store."""
+"""`shortlist ingest` and `shortlist rejected`: events, items and users from Kafka or a folder into a server's event store."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from shortlist.cli.terminal import (
 from shortlist.errors import DataError, ShortlistError
 
 if TYPE_CHECKING:
-    from shortlist.ingest.rules import EventRules
-    from shortlist.ingest.source import EventSource
+    from shortlist.ingest.rules import RecordRules
+    from shortlist.ingest.source import RecordSource
     from shortlist.ingest.stream import IngestTotals
     from shortlist.store.event_store import EventStore
 
@@ -47,7 +47,8 @@ ModelOption = Annotated[
     typer.Option(
         parser=parse_bundle,
         metavar="BUNDLE",
-        help="Also reject events of items, kinds and contexts that this bundle does not know, as the server does.",
+        help="Also reject what this bundle does not know, as the server does: items, kinds and contexts of events; attributes of items "
+        "and users.",
     ),
 ]
 ColumnsOption = Annotated[
@@ -55,7 +56,13 @@ ColumnsOption = Annotated[
     typer.Option(
         "--project",
         "-p",
-        help="For files: the project that names their columns (default: columns as in POST /v1/events).",
+        help="For files: the project that names their columns (default: columns as in POST /v1/events and PUT /v1/items).",
+    ),
+]
+RecordsOption = Annotated[
+    Literal["events", "items", "users"],
+    typer.Option(
+        "--of", help="What the source holds: events, or items or users, whose titles and attributes change."
     ),
 ]
 OnceOption = Annotated[bool, typer.Option("--once", help="Stop when everything that is there has been read.")]
@@ -89,6 +96,7 @@ MetricsPort = Annotated[
 def ingest(
     source: SourceArgument,
     store: StoreOption = None,
+    of: RecordsOption = "events",
     bundle: ModelOption = None,
     project: ColumnsOption = None,
     once: OnceOption = False,
@@ -107,11 +115,12 @@ def ingest(
     """Read events from Kafka or from files into an event store, each exactly once, until it is interrupted.
 
     Events and the position in the source are one transaction of the store: after a crash or a restart, on any machine, nothing
-    is lost and nothing is stored twice. Servers on the store count the events within a second.
+    is lost and nothing is stored twice. Servers on the store count the events within a second. With --of items or --of users, the
+    source holds titles and attributes, as PUT /v1/items and PUT /v1/users take them.
     """
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
     load_functions(functions)
-    rules = _rules(bundle)
+    rules = _rules(of, bundle, project)
     if source.startswith("kafka://"):
         _refuse_project(project)
         opened = _kafka(
@@ -137,23 +146,26 @@ def ingest(
         raise DataError("; ".join(totals.faults.values()), field="source")
 
 
-def _rules(bundle: Path | None) -> EventRules:
+def _rules(of: Literal["events", "items", "users"], bundle: Path | None, project: Path | None) -> RecordRules:
+    from shortlist.config.project import read_project
+    from shortlist.ingest.change_rules import ChangeRules
     from shortlist.ingest.rules import EventRules
 
-    if bundle is None:
-        return EventRules()
-    state = load_recommender(bundle).state
-    return EventRules(state.check_event, state.clock)
+    state = None if bundle is None else load_recommender(bundle).state
+    if of == "events":
+        return EventRules() if state is None else EventRules(state.check_event, state.clock)
+    declared = None if project is None else getattr(read_project(project), of)
+    return ChangeRules(of, state, None if declared is None else declared.attributes)
 
 
-def _kafka(address: str, rules: EventRules, name: str | None, **settings: Any) -> EventSource:
+def _kafka(address: str, rules: RecordRules, name: str | None, **settings: Any) -> RecordSource:
     from shortlist.ingest.kafka import KafkaSettings, KafkaSource
 
     topic = settings.pop("topic")
     return KafkaSource(KafkaSettings.of_address(address, topic, **settings), rules, name)
 
 
-def _folder(folder: str, rules: EventRules, project: Path | None, **options: Any) -> EventSource:
+def _folder(folder: str, rules: RecordRules, project: Path | None, **options: Any) -> RecordSource:
     from shortlist.config.project import read_project
     from shortlist.engines.object_store import is_object_store
     from shortlist.ingest.folder import FolderSource
@@ -170,7 +182,7 @@ def _folder(folder: str, rules: EventRules, project: Path | None, **options: Any
 def _refuse_project(project: Path | None) -> None:
     if project is not None:
         raise ShortlistError(
-            "--project names the columns of files; messages of Kafka have the fields of POST /v1/events",
+            "--project names the columns of files; messages of Kafka have the fields of POST /v1/events, PUT /v1/items or PUT /v1/users",
             field="project",
         )
 
@@ -195,7 +207,9 @@ def _settings(options: list[str] | None, file: Path | None) -> dict[str, str]:
     return found
 
 
-def _run(source: EventSource, store: EventStore, metrics_port: int | None, metrics_host: str) -> IngestTotals:
+def _run(
+    source: RecordSource, store: EventStore, metrics_port: int | None, metrics_host: str
+) -> IngestTotals:
     from shortlist.ingest.stream import ingest as run
     from shortlist.ingest.telemetry import IngestMetrics
 

@@ -17,6 +17,7 @@ from shortlist.cli.ingest import ingest, rejected
 from shortlist.cli.init import init
 from shortlist.cli.inspect import inspect
 from shortlist.cli.keys import keys_app
+from shortlist.cli.mcp import mcp
 from shortlist.cli.models import models_app
 from shortlist.cli.preview import preview
 from shortlist.cli.project import check
@@ -57,7 +58,7 @@ def options(
 PANELS = {
     "Start": (demo, init, check),
     "Train and evaluate": (train, evaluate, audit, simulate, preview),
-    "Recommend": (recommend, batch, audience, serve),
+    "Recommend": (recommend, batch, audience, serve, mcp),
     "Operate": (inspect, ingest, rejected, export, erase),
 }
 """Panel of `shortlist --help` → its commands."""

@@ -10,6 +10,7 @@ import typer
 from shortlist.cli.terminal import (
     BundleArgument,
     JsonOption,
+    PlacementOption,
     ProjectOption,
     ThreadsOption,
     console,
@@ -23,7 +24,7 @@ from shortlist.errors import ShortlistError
 from shortlist.threads import set_threads
 
 if TYPE_CHECKING:
-    from shortlist.evaluate.rerank_cost import RerankPreview
+    from shortlist.cascade.rerank_cost import SlatePreview
 
 UNCHANGED = 5e-4
 """A smaller change of predicted utility is reported as none."""
@@ -35,17 +36,23 @@ def preview(
     people: Annotated[
         int, typer.Option(help="Number of users whose slates are compared.", min=1, max=5000)
     ] = 300,
-    n: Annotated[int, typer.Option("-n", help="Number of items per slate.", min=1, max=200)] = 10,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n", help="Number of items per slate (default: the placement's, or 10).", min=1, max=200
+        ),
+    ] = None,
+    placement: PlacementOption = None,
     json_file: JsonOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    r"""Preview the \[rerank] section of a project file on a trained bundle.
+    r"""Preview the \[rerank] section and the weights of a project file, or the rules and strengths of a placement, on a trained bundle.
 
-    Reports which slates would change, and how much predicted utility each part of the settings costs. Nothing is trained or served.
+    Reports which slates would change, by how much each objective would, and how much predicted utility each part of the settings costs.
+    Nothing is trained or served.
     """
     set_threads(threads)
     from shortlist.config.project import read_project
-    from shortlist.evaluate.rerank_cost import preview_rerank as run
 
     settings = read_project(project)
     recommender = load_recommender(bundle)
@@ -59,15 +66,21 @@ def preview(
             )
     users = recommender.some_users(people)
     with step("making slates"):
-        found = run(recommender, settings.rerank, users, n)
+        found = recommender.preview(settings, users, n, placement)
     _show(found)
     write_json(json_file, found.to_json())
 
 
-def _show(found: RerankPreview) -> None:
+def _show(found: SlatePreview) -> None:
     print_text(
         f"Of {found.people:,} users' slates, {found.changed:.0%} would contain other items; {_change_of_utility(found)}."
     )
+    changes = [
+        (name, f"{change.value:+.2%}", f"{change.low:+.2%} to {change.high:+.2%}")
+        for name, change in found.objectives.items()
+    ]
+    heads = ("objective", "change", "95 %")
+    console.print(make_table("Change of each predicted objective", heads, changes, right=heads[1:]))
     if found.parts:
         rows = [
             (
@@ -85,7 +98,7 @@ def _show(found: RerankPreview) -> None:
             print_text(f"{title}: {'; '.join(f'{name} ({slates:+d})' for name, slates in moved[:6])}")
 
 
-def _change_of_utility(found: RerankPreview) -> str:
+def _change_of_utility(found: SlatePreview) -> str:
     cost = found.price
     if abs(cost.value) < UNCHANGED:
         return "predicted utility is unchanged"

@@ -14,6 +14,7 @@ from shortlist.cli.terminal import (
     BundleArgument,
     FunctionsOption,
     JsonOption,
+    PlacementOption,
     ThreadsOption,
     bundle_path,
     load_functions,
@@ -40,7 +41,9 @@ def recommend(
         str | None,
         typer.Option(help="Item ids in place of a user's history, oldest first, separated by commas."),
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Number of items.")] = 10,
+    n: Annotated[
+        int | None, typer.Option("-n", help="Number of items (default: the placement's, or 10).")
+    ] = None,
     filters: Annotated[
         str | None,
         typer.Option(
@@ -49,6 +52,7 @@ def recommend(
         ),
     ] = None,
     after: Annotated[str | None, typer.Option(help="Id of the item that the user is looking at.")] = None,
+    placement: PlacementOption = None,
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
 ) -> None:
@@ -56,7 +60,9 @@ def recommend(
     load_functions(functions)
     recommender = load_recommender(bundle)
     items = [part.strip() for part in history.split(",") if part.strip()] if history is not None else None
-    slate = recommender.recommend(user=user, n=n, history=items, filters=filters, after=after)
+    slate = recommender.recommend(
+        user=user, n=n, history=items, filters=filters, after=after, placement=placement
+    )
     show_slate(slate, recommender.project)
     write_json(json_file, slate.to_arrow().to_pylist())
 
@@ -76,7 +82,11 @@ def batch(
             help="The .parquet or .csv file to write (also s3://…), or a folder of Parquet parts that a stopped job goes on with."
         ),
     ],
-    n: Annotated[int, typer.Option("-n", min=1, help="Number of items per user.")] = 10,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", min=1, help="Number of items per user (default: the placement's, or 10)."),
+    ] = None,
+    placement: PlacementOption = None,
     engine: Annotated[
         BatchEngine, typer.Option(help="here: this machine; spark: the executors of a Spark cluster.")
     ] = BatchEngine.here,
@@ -104,11 +114,11 @@ def batch(
     facts: dict[str, float] = {"users": users}
     if whole:
         done = users
-        facts["rows"] = _write_file(recommender, out, n)
+        facts["rows"] = _write_file(recommender, out, n, placement)
     else:
         from shortlist.distributed.slate_parts import SlateFolder, SlateJob
 
-        folder, job = SlateFolder(out), SlateJob.of(recommender, n, users_per_part)
+        folder, job = SlateFolder(out), SlateJob.of(recommender, n, users_per_part, placement)
         with progress_bars() as progress:
             if engine is BatchEngine.here:
                 done = _write_parts(recommender, folder, job, progress)
@@ -134,13 +144,15 @@ def _check_folder(out: str, engine: BatchEngine) -> None:
         raise DataError(f"{out}: name a folder (or s3://…) for parts{file}", field="out")
 
 
-def _write_file(recommender: Recommender, out: str, n: int) -> int:
+def _write_file(recommender: Recommender, out: str, n: int | None, placement: str | None) -> int:
     """Write the slates of all users as one table, and return the number of its rows."""
     from shortlist.distributed.slate_parts import slate_table
+    from shortlist.requests import RecommendRequest
 
     users = recommender.dataset.users.ids.values.to_pylist()
     with progress_bars() as progress:
-        table = slate_table(recommender, users, n, report=partial(progress, "slates"))
+        request = RecommendRequest(n=n, placement=placement)
+        table = slate_table(recommender, users, request, partial(progress, "slates"))
     write_table(table, out)
     return int(table.num_rows)
 

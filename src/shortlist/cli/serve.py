@@ -24,14 +24,15 @@ CONNECTIONS = 1_024
 ServedBundle = Annotated[
     str,
     typer.Argument(
-        help="The bundle that `shortlist train` wrote, or a folder of bundles; one of an object store (s3://…) is copied and followed."
+        help="The bundle that `shortlist train` wrote, or a folder of bundles; one of an object store (s3://…) is copied and followed. "
+        "Or a folder of tenants, each with a folder `bundle` or `models`."
     ),
 ]
 StoreAddress = Annotated[
     str | None,
     typer.Option(
         help="Event store: a SQLite file, or postgresql://… to share it between servers (default: a SQLite file beside the "
-        "bundle)."
+        "bundle). Of tenants: with {tenant} for the name."
     ),
 ]
 AllowedHosts = Annotated[
@@ -45,6 +46,13 @@ Origins = Annotated[
     list[str] | None,
     typer.Option(
         help="Origin whose pages may call the server from a browser (CORS), such as https://shop.example; repeat it for several."
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        help="With tenants: the size that the bundles of the loaded ones may have together, such as 4GB; those that were used longest "
+        "ago are unloaded (default: no limit)."
     ),
 ]
 LoadingThreads = Annotated[
@@ -123,11 +131,12 @@ def serve(
         typer.Option(min=1, max=600, help="Seconds that requests have to finish when the server is stopped."),
     ] = 10,
     threads: LoadingThreads = None,
+    memory_limit: MemoryLimit = None,
 ) -> None:
     """Serve recommendations, events and the page over HTTP.
 
     Given a folder of bundles (`shortlist train --out models/`), the newest bundle serves, and newer ones replace it without a restart,
-    also in an object store.
+    also in an object store. Given a folder of tenants, each of them is served below /t/NAME/, and loaded when it is asked for.
     """
     load_functions(functions)
     if threads is not None:
@@ -138,12 +147,34 @@ def serve(
         root_path=root_path,
         admin_without_key=admin_without_key,
         workers=workers,
+        memory_limit=_bytes_of_worker(memory_limit, workers),
     )
-    from shortlist.bundle.follow import followed
+    _run(bundle, ServerOptions(store, host, port, workers, functions, report, settings, grace))
 
-    _check_store(bundle, store)
+
+def _bytes_of_worker(memory_limit: str | None, workers: int) -> int | None:
+    """Return the memory limit of one worker."""
+    from shortlist.serve.memory import byte_size
+
+    return None if memory_limit is None else max(byte_size(memory_limit, "memory_limit") // workers, 1)
+
+
+def _run(bundle: str, options: ServerOptions) -> None:
+    """Serve tenants, or what a path or an address holds."""
+    from shortlist.bundle.follow import followed
+    from shortlist.serve.tenants.folder import holds_tenants
+
+    if "://" not in bundle and holds_tenants(Path(bundle)):
+        run_tenants(Path(bundle), options)
+        return
+    if options.settings.memory_limit is not None:
+        raise ShortlistError(
+            f"{bundle} is no folder of tenants; a memory limit says how many of them are loaded",
+            field="memory_limit",
+        )
+    _check_store(bundle, options.store)
     with followed(bundle) as path:
-        run_server(path, ServerOptions(store, host, port, workers, functions, report, settings, grace))
+        run_server(path, options)
 
 
 def _check_store(bundle: str, store: str | None) -> None:
@@ -156,12 +187,7 @@ def _check_store(bundle: str, store: str | None) -> None:
 
 
 def run_server(bundle: Path, options: ServerOptions) -> None:
-    """Serve until interrupted. Workers are separate processes and get their options through environment variables."""
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-    from granian.server import Server
-
+    """Serve a bundle or a folder of bundles until interrupted."""
     from shortlist.bundle.format import read_manifest
     from shortlist.bundle.registry import BundleRegistry
     from shortlist.serve.keys import all_keys
@@ -180,16 +206,61 @@ def run_server(bundle: Path, options: ServerOptions) -> None:
             field="host",
         )
     os.environ["SHORTLIST_BUNDLE"], os.environ["SHORTLIST_STORE"] = str(bundle), target
+    os.environ.pop("SHORTLIST_TENANTS", None)
     options.settings.model_copy(update={"store_id": store_id, "keyed": bool(keys)}).to_environment()
     if options.report is not None:
         os.environ["SHORTLIST_REPORT"] = str(options.report)
-    if options.functions is not None:
-        os.environ["SHORTLIST_FUNCTIONS"] = str(options.functions)
     active = len([key for key in keys if key.revoked is None])
     access = f"{active} API keys" if keys else "no API keys (local access only)"
     print_text(
         f"model {model.version} at http://{options.host}:{options.port} · API docs at /docs · {access} · Ctrl-C stops"
     )
+    _listen(options)
+
+
+def run_tenants(folder: Path, options: ServerOptions) -> None:
+    """Serve a folder of tenants until interrupted. Those without a bundle are named, and served once they have one.
+
+    On an address that other machines can reach, a tenant answers nobody until its store has keys.
+    """
+    from shortlist.serve.tenants.app import VARIABLE
+    from shortlist.serve.tenants.folder import TenantFolder
+
+    if options.report is not None:
+        raise ShortlistError(
+            "a report is of one tenant; the page of each shows the file report.html beside its bundle",
+            field="report",
+        )
+    store = options.store or os.environ.get("SHORTLIST_STORE")
+    tenants = TenantFolder(folder, store).all()
+    for tenant in tenants:
+        if not tenant.trained:
+            print_text(
+                f"tenant {tenant.name} has no bundle yet: `shortlist train --out {tenant.bundle}` makes one",
+                "yellow",
+            )
+    keyed = not is_loopback(options.host)
+    os.environ[VARIABLE], os.environ["SHORTLIST_STORE"] = str(folder), store or ""
+    options.settings.model_copy(update={"keyed": keyed}).to_environment()
+    ready = sum(tenant.trained for tenant in tenants)
+    access = (
+        "each tenant answers its own API keys"
+        if keyed
+        else "tenants without API keys are open (local access only)"
+    )
+    print_text(f"{ready} tenants at http://{options.host}:{options.port}/t/NAME/ · {access} · Ctrl-C stops")
+    _listen(options)
+
+
+def _listen(options: ServerOptions) -> None:
+    """Run the workers. They are separate processes and get their options through environment variables."""
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    if options.functions is not None:
+        os.environ["SHORTLIST_FUNCTIONS"] = str(options.functions)
     Server(
         "shortlist.serve.worker:make_worker_app",
         address=options.host,

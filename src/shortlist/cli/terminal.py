@@ -60,6 +60,10 @@ ProjectOption = Annotated[
     Path, typer.Option("--project", "-p", help="The project file, or the folder that contains it.")
 ]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the result to this JSON file.")]
+PlacementOption = Annotated[
+    str | None,
+    typer.Option(help="Placement of the project: its settings hold for every option that is left out."),
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(

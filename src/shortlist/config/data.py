@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from shortlist.config.base import SettingError, Settings
 from shortlist.config.rows import DerivedEvents, ExcludedRows, FilledDown, TimeFormat, column_format
+from shortlist.errors import suggestion
 
 AttributeKind = Literal["number", "category", "list", "text", "time", "embedding", "link"]
+ENCODED_KINDS = ("text", "category", "list", "link")
+"""Kinds of attributes that encoders read."""
 
 
 class ColumnNames(Settings):
@@ -45,6 +49,20 @@ class ColumnNames(Settings):
     """Column with the probability with which the logging policy showed the item, 0 to 1."""
 
 
+class EncodeSettings(Settings):
+    """An embedding that an encoder makes of the texts of an item (`[items.encode.NAME]`), at training and when the item changes."""
+
+    texts: list[str] = Field(min_length=1)
+    """Attributes (text, category, list, link) and the title's column; the encoder gets them in this order, a line each."""
+    encoder: str
+    """`model2vec` (static word vectors, fast), `onnx` (a sentence transformer, milliseconds a text), or one of your own that
+    `register_encoder` or an installed package makes known."""
+    path: str | None = None
+    """Folder with the weights, relative to the project file. Nothing is fetched from a network."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the encoder."""
+
+
 class TableSettings(Settings):
     """An items or users table (`[items]`, `[users]`): its id column and the attributes to use."""
 
@@ -54,11 +72,35 @@ class TableSettings(Settings):
     """Column with the title that people read."""
     attributes: dict[str, AttributeKind] = Field(default_factory=dict)
     """Attribute → kind. An attribute's name is its column's name."""
+    encode: dict[str, EncodeSettings] = Field(default_factory=dict)
+    """Name of an embedding → how an encoder makes it of texts; of items only."""
     from_events: bool = False
     """Whether the columns of this section are those of the events table, where there is no table of its own. The most
     frequent value counts."""
     time_format: TimeFormat = None
     """How attributes of kind time are written, as `data.time_format`."""
+
+    @property
+    def kinds(self) -> Mapping[str, AttributeKind]:
+        """Attribute → kind, with the embeddings that encoders make."""
+        return {**self.attributes, **dict.fromkeys(self.encode, "embedding")}
+
+    @model_validator(mode="after")
+    def _check_encode(self) -> TableSettings:
+        """Refuse an embedding whose name is a column's, and texts that are no column of texts."""
+        texts = [name for name, kind in self.attributes.items() if kind in ENCODED_KINDS]
+        texts += [self.title] if self.title else []
+        for name, one in self.encode.items():
+            if name in {*self.attributes, self.id, self.title}:
+                raise SettingError(f"encode.{name}", f"{name!r} is a column; give the embedding another name")
+            for number, text in enumerate(one.texts):
+                if text not in texts:
+                    raise SettingError(
+                        f"encode.{name}.texts.{number}",
+                        f"{text!r} is not the title and no attribute of kind {', '.join(ENCODED_KINDS)}{suggestion(text, texts)}; "
+                        f"there are: {', '.join(texts) or 'none'}",
+                    )
+        return self
 
 
 class DataSettings(Settings):

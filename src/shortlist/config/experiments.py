@@ -9,25 +9,14 @@ from pydantic import Field
 
 from shortlist.config.base import SettingError, Settings
 from shortlist.config.objectives import Objective, check_objective_name
+from shortlist.config.request_defaults import RequestDefaults, check_request_defaults
 
 
-class Arm(Settings):
+class Arm(RequestDefaults):
     """One arm of an experiment: its share of the users, and what it changes in their requests. Other settings stay."""
 
     share: float = Field(1.0, gt=0)
     """Share of the users, relative to the other arms' shares."""
-    weights: dict[str, float] = Field(default_factory=dict)
-    """Objective → weight in the utility."""
-    combine: Literal["sum", "product"] | None = None
-    """How objectives are combined."""
-    at_least: dict[str, float] = Field(default_factory=dict)
-    """Objective → the lowest mean prediction of a slate."""
-    diversity: float | None = Field(None, ge=0, le=1)
-    """Strength of diversity, 0 to 1."""
-    freshness: float | None = Field(None, ge=0, le=10)
-    """Strength of freshness, 0 to 10."""
-    explore: float | None = Field(None, ge=0, le=5)
-    """Strength of exploration, 0 to 5."""
 
 
 class Experiment(Settings):
@@ -47,17 +36,20 @@ class Experiment(Settings):
     """Part of the hash that assigns users to arms. A new salt assigns all users again."""
 
 
-def check_experiments(experiments: Mapping[str, Experiment], objectives: Mapping[str, Objective]) -> None:
-    """Raise `SettingError` if an experiment names an unknown objective, or interleaves other than two arms."""
+def check_experiments(
+    experiments: Mapping[str, Experiment], objectives: Mapping[str, Objective], calibration_by: str | None
+) -> None:
+    """Raise `SettingError` if an experiment names an unknown objective, or interleaves other than two arms.
+
+    `calibration_by` is that of `[rerank]`: without it, no arm can calibrate.
+    """
     for name, experiment in experiments.items():
         field = f"experiments.{name}"
         check_objective_name(f"{field}.metric", experiment.metric, objectives)
         for guard_rail in experiment.guard_rails:
             check_objective_name(f"{field}.guard_rails", guard_rail, objectives)
         for arm_name, arm in experiment.arms.items():
-            for setting in ("weights", "at_least"):
-                for objective in getattr(arm, setting):
-                    check_objective_name(f"{field}.arms.{arm_name}.{setting}", objective, objectives)
+            check_request_defaults(f"{field}.arms.{arm_name}", arm, objectives, calibration_by)
         if experiment.method == "interleave" and len(experiment.arms) != 2:
             raise SettingError(
                 f"{field}.method",

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from shortlist.config.base import Duration, SettingError, Settings, duration_ms
+from shortlist.errors import suggestion
 
 LOSSES = {
     "probability": {"logistic", "listwise"},
@@ -42,7 +43,8 @@ class Objective(Settings):
     learnt as the product of both, over all shown items."""
     loss: Literal["auto", "logistic", "listwise", "tweedie", "weighted_logistic", "squared"] = "auto"
     """The loss that its trees minimise. auto: logistic for a probability, tweedie for an amount, squared for a grade.
-    listwise (LambdaMART) orders best and is calibrated afterwards; weighted_logistic learns an amount as odds."""
+    listwise (the softmax over the candidates of a request) learns the order only, and is calibrated afterwards: for requests with one
+    wanted item. weighted_logistic learns an amount as odds."""
 
     @model_validator(mode="after")
     def _check_loss(self) -> Objective:
@@ -95,4 +97,5 @@ def check_objectives(objectives: Mapping[str, Objective]) -> None:
 def check_objective_name(field: str, name: str, objectives: Mapping[str, Objective]) -> None:
     """Raise `SettingError` for `field` if `name` is not an objective."""
     if name not in objectives:
-        raise SettingError(field, f"{name!r} is not an objective; objectives are: {', '.join(objectives)}")
+        known = f"objectives are: {', '.join(objectives)}"
+        raise SettingError(field, f"{name!r} is not an objective{suggestion(name, objectives)}; {known}")

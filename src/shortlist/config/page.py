@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from shortlist.config.base import Duration, SettingError, Settings
+from shortlist.config.rerank import check_attributes, check_written
+from shortlist.expressions import Schema
 
 View = Literal["slate", "shelf", "feed", "shop", "rows"]
 _CODE = re.compile("[A-Z]{3}")
@@ -50,9 +53,12 @@ class PageSettings(Settings):
     """Currency of the prices: an ISO 4217 code such as "EUR", or the category attribute of items that holds it."""
     image: str | None = None
     """Attribute with the address of an item's picture (kind link, text or category). Items without one get their initials."""
+    link: str | None = None
+    """Attribute with the web address of an item (kind link, text or category): its title leads there. Only addresses that begin with
+    http:// or https:// become links."""
     image_hosts: list[str] = Field(default_factory=list)
     """Origins that the page may load pictures from, for example "https://images.example.com". The content security policy forbids all
-    others."""
+    others; the page says which picture is not shown for that reason."""
 
     rows: list[RowSettings] = Field(
         default_factory=lambda: [
@@ -93,15 +99,29 @@ class PageSettings(Settings):
 
     def attributes(self) -> list[tuple[str, str | None, set[str]]]:
         """Return the item attributes that the settings name: (setting, attribute, allowed kinds)."""
-        kinds = {"attribute": {"category", "list"}, "continue": {"number"}}
-        rows = [
-            (f"page.rows.{n}.of", row.of, kinds[row.kind])
-            for n, row in enumerate(self.rows)
-            if row.kind in kinds
-        ]
         return [
             ("page.price", self.price, {"number"}),
             ("page.currency", self.currency_attribute, {"category"}),
             ("page.image", self.image, {"link", "text", "category"}),
-            *rows,
+            ("page.link", self.link, {"link", "text", "category"}),
         ]
+
+
+def check_rows(rows: Sequence[RowSettings], where: str, schema: Schema) -> None:
+    """Raise `SettingError` if a row names something that does not exist, or its filters are wrong.
+
+    Parameters
+    ----------
+    rows
+        The rows.
+    where
+        The setting that holds them.
+    schema
+        The names that filters can use, and the kinds of attributes.
+    """
+    kinds = {"attribute": {"category", "list"}, "continue": {"number"}}
+    named = [(f"{where}.{n}.of", row.of, kinds[row.kind]) for n, row in enumerate(rows) if row.kind in kinds]
+    check_attributes(named, schema.items)
+    for number, row in enumerate(rows):
+        if row.filters is not None:
+            check_written(row.filters, f"{where}.{number}.filters", schema, f"row {number + 1}")

@@ -88,7 +88,7 @@ class PluginRegistry(Mapping[str, type[T]], Generic[T]):
             return self[name]
         raise ProjectError(
             f"{where(field)}there is no {self.kind} {name!r}{suggestion(str(name), self)}; there are: {', '.join(self)}. "
-            f"A {self.kind} of another package must be installed (entry point group {self.group!r}) or its module imported",
+            f"{'An' if self.kind[0] in 'aeiou' else 'A'} {self.kind} of another package must be installed (entry point group {self.group!r}) or its module imported",
             field=field,
         )
 

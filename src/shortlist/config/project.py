@@ -27,9 +27,11 @@ from shortlist.config.objectives import (
     check_objective_name,
     check_objectives,
 )
-from shortlist.config.page import PageSettings, View
+from shortlist.config.page import PageSettings, RowSettings, View, check_rows
+from shortlist.config.placements import Placement, check_placements
 from shortlist.config.rank import RankSettings
-from shortlist.config.rerank import RerankSettings, check_attributes, check_rules, check_written
+from shortlist.config.request_defaults import check_request_defaults
+from shortlist.config.rerank import RerankSettings, Rule, check_attributes, check_rules
 from shortlist.config.retrieve import RetrieveSettings
 from shortlist.config.toml import find_line
 from shortlist.config.validate import validate_settings
@@ -73,6 +75,8 @@ class Project(Settings):
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
     experiments: dict[str, Experiment] = Field(default_factory=dict)
     """Name → experiment."""
+    placements: dict[str, Placement] = Field(default_factory=dict)
+    """Name → placement: settings of the requests that name it."""
     _source: tuple[str, str] | None = PrivateAttr(None)
     """Name and text of the file that this project was read from; errors name its lines."""
 
@@ -95,14 +99,19 @@ class Project(Settings):
         for name in self.utility.at_least:
             check_objective_name("utility.at_least", name, self.objectives)
         self._check_list_features()
-        check_experiments(self.experiments, self.objectives)
-        attributes = self.items.attributes if self.items else {}
+        check_experiments(self.experiments, self.objectives, self.rerank.calibration_by)
+        for name, placement in self.placements.items():
+            check_request_defaults(
+                f"placements.{name}", placement, self.objectives, self.rerank.calibration_by
+            )
+        attributes = self.items.kinds if self.items else {}
+        if self.users is not None and self.users.encode:
+            raise SettingError("users.encode", "encoders make embeddings of items only; remove the table")
         check_attributes((*self.rerank.attributes(), *self.page.attributes()), attributes)
         schema = Schema(attributes, self.users.attributes if self.users else {}, self.data.context)
         check_rules(self.rerank.rules, schema)
-        for number, row in enumerate(self.page.rows):
-            if row.filters is not None:
-                check_written(row.filters, f"page.rows.{number}.filters", schema, f"row {number + 1}")
+        check_rows(self.page.rows, "page.rows", schema)
+        check_placements(self.placements, self.rerank, self.experiments, schema)
         return self
 
     def _check_list_features(self) -> None:
@@ -121,6 +130,30 @@ class Project(Settings):
     def relevant(self) -> str:
         """The name of the objective that defines the relevant items of an evaluation."""
         return self.evaluate.relevant or next(iter(self.objectives))
+
+    def rules_at(self, placement: str) -> list[Rule]:
+        """Return the rules that act in a placement: those of `[rerank]`, then its own; "" is no placement."""
+        placed = self.placements.get(placement)
+        return self.rerank.rules if placed is None else [*self.rerank.rules, *placed.rules]
+
+    def rows_at(self, placement: str) -> list[RowSettings]:
+        """Return the rows of a page of rows in a placement; "" is no placement."""
+        placed = self.placements.get(placement)
+        return self.page.rows if placed is None or placed.rows is None else placed.rows
+
+    def experiments_at(self, placement: str) -> dict[str, Experiment]:
+        """Return the experiments that run in a placement; "" is no placement."""
+        if not self.placements:
+            return self.experiments
+        return {
+            name: experiment
+            for name, experiment in self.experiments.items()
+            if (places := self.placements_of(name)) is None or placement in places
+        }
+
+    def placements_of(self, experiment: str) -> list[str] | None:
+        """Return the placements in which an experiment runs, None where it runs in all requests."""
+        return [name for name, placed in self.placements.items() if experiment in placed.experiments] or None
 
     @property
     def folder(self) -> Path | None:
@@ -247,6 +280,7 @@ def read_project(path: str | Path) -> Project:
     given = _local(path, project.evaluate.given)
     return project.model_copy(
         update={
+            "items": _with_weights(path, project.items),
             "data": project.data.model_copy(update=_changed(project.data, data)),
             "evaluate": project.evaluate.model_copy(update=_changed(project.evaluate, {"given": given})),
         }
@@ -255,6 +289,17 @@ def read_project(path: str | Path) -> Project:
 
 def _changed(settings: Settings, values: Mapping[str, str | None]) -> dict[str, str | None]:
     return {name: value for name, value in values.items() if getattr(settings, name) != value}
+
+
+def _with_weights(path: Path, items: TableSettings | None) -> TableSettings | None:
+    """Resolve the folders of encoders against the project file's folder, whether they exist or not."""
+    if items is None or not items.encode:
+        return items
+    encode = {
+        name: one.model_copy(update={"path": str(path.parent / one.path)}) if one.path else one
+        for name, one in items.encode.items()
+    }
+    return items.model_copy(update={"encode": encode})
 
 
 def _local(path: Path, source: str | None) -> str | None:

@@ -16,11 +16,11 @@ class RankSettings(Settings):
     """Name of the ranker: gbdt (boosted trees), multitask (a network; training needs the extra deep), or one that is registered by `@shortlist.register_ranker` or by an installed package."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Settings of multitask or of a registered ranker (`[rank.options]`). gbdt has none: its settings are those below."""
-    trees: int = Field(150, ge=1)
+    trees: int = Field(200, ge=1)
     """Number of trees per objective."""
-    depth: int = Field(5, ge=1, le=12)
+    depth: int = Field(4, ge=1, le=12)
     """Maximum depth of a tree."""
-    learning_rate: float = Field(0.08, gt=0, le=1)
+    learning_rate: float = Field(0.05, gt=0, le=1)
     """Factor by which each tree's contribution is shrunk."""
     min_child_weight: float = Field(20.0, ge=0)
     """Minimum total example weight of a leaf. Higher values give smoother predictions."""

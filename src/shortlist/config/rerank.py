@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -78,7 +78,8 @@ class RerankSettings(Settings):
     diversity_way: Literal["mmr", "dpp"] = "mmr"
     """mmr: an item is penalised by its greatest similarity to any item above it. dpp: by its similarity to all of them together."""
     diversity_by: str | None = None
-    """A category or list attribute that defines similarity (default: the item factors of the first retriever that has them)."""
+    """A category, list or embedding attribute that defines similarity; of embeddings, it is the cosine (default: the item factors of
+    the first retriever that has them)."""
     calibration: float = Field(0.0, ge=0, le=1)
     """Genre calibration: how strongly a slate follows the shares of the user's tastes. 0: not at all, 1: by nothing else. Above 0,
     it orders the slate and `diversity` is ignored."""
@@ -117,7 +118,7 @@ class RerankSettings(Settings):
     def attributes(self) -> list[tuple[str, str | None, set[str]]]:
         """Return the item attributes that the settings name: (setting, attribute, allowed kinds)."""
         return [
-            ("rerank.diversity_by", self.diversity_by, {"category", "list"}),
+            ("rerank.diversity_by", self.diversity_by, {"category", "list", "embedding"}),
             ("rerank.calibration_by", self.calibration_by, {"category", "list"}),
             ("rerank.freshness_by", self.freshness_by, {"time"}),
             ("rerank.exposure_by", self.exposure_by, {"category"}),
@@ -133,13 +134,7 @@ class RerankSettings(Settings):
                 "calibration",
                 "calibration needs calibration_by = the attribute whose shares are the user's tastes",
             )
-        names = [rule.name for rule in self.rules]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                raise SettingError(
-                    f"rules.{number}.name",
-                    f"two rules have the name {name!r}; names must differ, since reports state the cost of each rule",
-                )
+        check_rule_names(self.rules, "rules")
         return self
 
 
@@ -164,7 +159,18 @@ def check_attributes(
             )
 
 
-def check_rules(rules: Iterable[Rule], schema: Schema) -> None:
+def check_rule_names(rules: Sequence[Rule], where: str, first: int = 0) -> None:
+    """Raise `SettingError` if two rules have one name. `where` holds the rules from number `first` on."""
+    names = [rule.name for rule in rules]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise SettingError(
+                f"{where}.{number - first}.name",
+                f"two rules have the name {name!r}; names must differ, since reports state the cost of each rule",
+            )
+
+
+def check_rules(rules: Iterable[Rule], schema: Schema, where: str = "rerank.rules") -> None:
     """Raise `SettingError` if a rule names something that does not exist, or an expression is wrong.
 
     Parameters
@@ -173,9 +179,11 @@ def check_rules(rules: Iterable[Rule], schema: Schema) -> None:
         The rules.
     schema
         The attributes of items and users, and the context columns.
+    where
+        The setting that holds the rules.
     """
     for number, rule in enumerate(rules):
-        field = f"rerank.rules.{number}"
+        field = f"{where}.{number}"
         check_written(rule.when, f"{field}.when", schema, f"the rule {rule.name!r}")
         if isinstance(rule.amount, str):
             with _as_setting(f"{field}.amount"):

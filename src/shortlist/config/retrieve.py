@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, field_validator
 
 from shortlist.config.base import Settings
+
+AUTO = "auto"
+"""`sources = "auto"`, or a source of this model with settings of the choice: training chooses the sources."""
 
 
 class RetrieveSettings(Settings):
@@ -33,7 +37,21 @@ class RetrieveSettings(Settings):
             {"model": "content"},
         ]
     )
-    """The retrievers, as tables with `model`, an optional `name`, and the model's own settings."""
+    """The retrievers, as tables with `model`, an optional `name`, and the model's own settings. "auto": training chooses them; the
+    bundle records which."""
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _read_auto(cls, sources: Any) -> Any:
+        if isinstance(sources, str):
+            if sources != AUTO:
+                raise ValueError(f'must be an array of tables or "auto", not {sources!r}')
+            return [{"model": AUTO}]
+        if isinstance(sources, (list, tuple)) and len(sources) > 1:
+            models = [one.get("model") for one in sources if isinstance(one, Mapping)]
+            if AUTO in models:
+                raise ValueError('the model "auto" chooses all sources: it stands alone')
+        return sources
 
     @field_validator("weights")
     @classmethod

@@ -9,6 +9,7 @@ from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project
 from shortlist.data.check import Check
 from shortlist.data.contradictions import warn_of_contradictions
+from shortlist.data.encoders import Encoding
 from shortlist.data.entities import Entities
 from shortlist.data.entity_tables import EntityTable, make_entities, read_attribute
 from shortlist.data.event_check import UsableEvents, check_events
@@ -34,6 +35,7 @@ def build(project: Project, tables: Tables) -> tuple[Entities, Entities, Log, Ch
     """
     about_tables = Check()
     given, declared = tables, project
+    encodings = Encoding.of_settings(project.items, project.where) if project.items else ()
     project, tables = prepare(project, tables, about_tables)
     item_table = EntityTable.read(tables, project, "items", about_tables)
     user_table = EntityTable.read(tables, project, "users", about_tables)
@@ -60,7 +62,7 @@ def build(project: Project, tables: Tables) -> tuple[Entities, Entities, Log, Ch
     )
     return (
         make_entities(user_table, users, check),
-        make_entities(item_table, items, check),
+        make_entities(item_table, items, check, encodings),
         log,
         check,
     )

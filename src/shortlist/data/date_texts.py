@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -28,6 +29,8 @@ NUMERIC = (
 """Two numbers and a year, and perhaps a time of day."""
 NAMED = r"^\d{1,2}-[A-Za-z]{3}-\d{4}$"
 MOST_DAYS, MONTHS = 31, 12
+BY_FORMAT = "epoch_ms(CAST(CAST(try_strptime(text, ?) AS TIMESTAMPTZ) AS TIMESTAMP))"
+"""SQL: a text as milliseconds since 1970, by the format that is the parameter; null where it is not written so."""
 WITHOUT_CENTURY = 69
 """Years of two digits from this one on are of the 20th century, as in POSIX."""
 
@@ -100,10 +103,7 @@ def read_format(array: pa.Array, form: str) -> NDArray[np.int64]:
         connection.execute("SET TimeZone = 'UTC'")
         connection.register("given", pa.table({"text": array}))
         try:
-            rows = connection.sql(
-                "SELECT epoch_ms(CAST(CAST(try_strptime(text, ?) AS TIMESTAMPTZ) AS TIMESTAMP)) AS ms FROM given",
-                params=[form],
-            ).to_arrow_table()
+            rows = connection.sql(f"SELECT {BY_FORMAT} AS ms FROM given", params=[form]).to_arrow_table()  # noqa: S608 - a constant
         except duckdb.Error as error:
             raise DataError(
                 f"{form!r} is no format of dates: {' '.join(str(error).split())}", field="data.time_format"
@@ -111,6 +111,14 @@ def read_format(array: pa.Array, form: str) -> NDArray[np.int64]:
     column = rows.column("ms").combine_chunks()
     times: NDArray[np.int64] = pc.fill_null(column, NO_TIME).to_numpy(zero_copy_only=False)
     return times
+
+
+def formats_of(text: str, forms: Sequence[str]) -> list[str]:
+    """Return those formats of strptime in which a text can be read, in one query."""
+    answers = ", ".join([f"{BY_FORMAT} IS NOT NULL"] * len(forms))
+    with connect() as connection:
+        row = connection.execute(f"SELECT {answers} FROM (SELECT ? AS text)", [*forms, text]).fetchone()  # noqa: S608 - constants
+    return [form for form, is_read in zip(forms, row or (), strict=True) if is_read]
 
 
 def _days_before_months(iso: pa.Array, times: NDArray[np.int64]) -> bool:

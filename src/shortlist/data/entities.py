@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from shortlist.data.attributes import Attribute
+from shortlist.data.attributes import Attribute, EmbeddingAttribute
+from shortlist.data.encoders import Encoding
 from shortlist.data.ids import IdMap, id_fault
 from shortlist.data.texts import Texts
 from shortlist.data.values import MAX_ITEM_TEXT, check_value, text_fault
@@ -53,6 +54,8 @@ class Entities:
         One title a code, for people to read.
     attributes
         Name → attribute with one row a code.
+    encodings
+        What makes some of the embeddings among the attributes; see `encoded`. They follow each change of what they are made of.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class Entities:
     ids: IdMap
     titles: Texts
     attributes: dict[str, Attribute] = field(default_factory=dict)
+    encodings: tuple[Encoding, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -103,6 +107,7 @@ class Entities:
                     f"{suggestion(name, self.attributes)}",
                     field=f"{where}attributes.{name}",
                 )
+            self.check_encoded(name, f"{where}attributes.{name}")
             if value is not None:
                 check_attribute_value(attribute, value, f"{where}attributes.{name}")
         if not self.ids.fits(change.id):
@@ -111,6 +116,62 @@ class Entities:
                 or f"{change.id!r} cannot be an id here: the others are of type {self.ids.type}"
             )
             raise RequestError(f"{where}{what}: {fault}", field=f"{where}{what}")
+
+    def check_encoded(self, name: str, where: str) -> None:
+        """Raise `RequestError` naming the field `where` for an embedding that an encoder makes: it cannot be given."""
+        refusal = next((one.refusal() for one in self.encodings if one.name == name), None)
+        if refusal is not None:
+            raise RequestError(f"{where}: {refusal}", field=where)
+
+    def encoded(self, encodings: Sequence[Encoding]) -> Entities:
+        """Return the catalogue with the embeddings that encoders make of its texts.
+
+        Raises
+        ------
+        DataError
+            An encoder failed, or no entity has a text.
+        """
+        attributes, rows = dict(self.attributes), range(len(self))
+        for one in encodings:
+            values = one.values(self._told_titles(rows), self.attributes, rows)
+            attributes[one.name] = EmbeddingAttribute(one.name, values)
+        return replace(self, attributes=attributes, encodings=tuple(encodings))
+
+    def encoded_values(self, title: str, values: Mapping[str, Any]) -> dict[str, list[float]]:
+        """Return the embeddings, as far as they are known, of an entity that the catalogue does not have.
+
+        Parameters
+        ----------
+        title
+            Its title; empty where it has none.
+        values
+            Its other attributes, which have been checked.
+        """
+        found = {}
+        for one in self.encodings:
+            own = {name: self.attributes[name].with_values([values.get(name)]) for name in one.texts if name}
+            vector = one.values([title], own, [0], self.attribute(one.name, EmbeddingAttribute).dimensions)
+            if np.isfinite(vector).all():
+                found[one.name] = vector[0].tolist()
+        return found
+
+    def _told_titles(self, rows: Sequence[int]) -> list[str]:
+        """The titles of some rows; empty where the title is only the id."""
+        ids, titles = self.ids.ids(np.array(rows, np.int64)), self.titles
+        return ["" if titles[row] == str(own) else titles[row] for row, own in zip(rows, ids, strict=True)]
+
+    def _with_encoded(self, before: Entities, rows: Mapping[str, Iterable[int]]) -> Entities:
+        """The catalogue, which lacks the embeddings that encoders make, with those of `before` and new vectors in some rows."""
+        attributes: dict[str, Attribute] = dict(self.attributes)
+        for one in before.encodings:
+            at, old = list(rows[one.name]), before.attribute(one.name, EmbeddingAttribute)
+            vectors = one.values(self._told_titles(at), self.attributes, at, old.dimensions)
+            values = [v.tolist() if np.isfinite(v).all() else None for v in vectors]
+            added = range(len(before), len(self))
+            attributes[one.name] = _with_values(old, dict(zip(at, values, strict=True)), added)
+        # models read attributes in the order of the training
+        ordered = {name: attributes[name] for name in before.attributes}
+        return replace(self, attributes=ordered, encodings=before.encodings)
 
     def with_changes(self, changes: Sequence[EntityChange]) -> Entities:
         """Return the catalogue after some changes, in their order. This catalogue stays as it is.
@@ -129,29 +190,34 @@ class Entities:
             self._name_fault(changes)
             raise
         titles: dict[int, str] = {}
-        values: dict[str, dict[int, Any]] = {name: {} for name in self.attributes}
+        encode: dict[str, dict[int, None]] = {one.name: {} for one in self.encodings}
+        values: dict[str, dict[int, Any]] = {name: {} for name in self.attributes if name not in encode}
         for change, code in zip(changes, ids.codes(change.id for change in changes).tolist(), strict=True):
             if change.title:
                 titles[code] = str(change.title)
             for name, value in change.attributes.items():
                 if name in values:
                     values[name][code] = value
+            for one in self.encodings:
+                if code >= len(self) or one.reads(bool(change.title), change.attributes):
+                    encode[one.name][code] = None
         added = range(len(self), len(ids))
         new_titles = [titles.pop(code, "") or str(ids.id(code)) for code in added]
         try:
             attributes = {
-                name: _with_values(attribute, values[name], added)
-                for name, attribute in self.attributes.items()
+                name: _with_values(self.attributes[name], new, added) for name, new in values.items()
             }
         except (DataError, ValueError, OverflowError):
             self._name_fault(changes)
             raise
-        return Entities(ids, self.titles.with_rows(titles).extended(new_titles), attributes)
+        changed = Entities(ids, self.titles.with_rows(titles).extended(new_titles), attributes)
+        return changed._with_encoded(self, encode) if encode else changed
 
     def _name_fault(self, changes: Sequence[EntityChange]) -> None:
         """Raise `RequestError` for the first value that cannot be stored."""
         for change in changes:
-            known = {name: value for name, value in change.attributes.items() if name in self.attributes}
+            made = {one.name for one in self.encodings}
+            known = {n: v for n, v in change.attributes.items() if n in self.attributes and n not in made}
             self.check_change(EntityChange(change.id, change.title, known))
 
     def with_room(self, n: int) -> Entities:
@@ -160,7 +226,7 @@ class Entities:
         Without room, the first change copies every attribute; call this before serving, off the event loop.
         """
         self.ids.prepare()
-        return Entities(self.ids, self.titles, {k: a.with_room(n) for k, a in self.attributes.items()})
+        return replace(self, attributes={k: a.with_room(n) for k, a in self.attributes.items()})
 
     def __repr__(self) -> str:
         attributes = ", ".join(f"{name}: {a.kind}" for name, a in self.attributes.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,7 @@ from shortlist.data.attributes import (
 )
 from shortlist.data.check import Check, Problem, missing_column
 from shortlist.data.date_texts import missing_texts
+from shortlist.data.encoders import Encoding
 from shortlist.data.entities import Entities
 from shortlist.data.event_columns import flat
 from shortlist.data.event_times import EventTimes
@@ -124,7 +126,9 @@ def _usable_ids(reading: IdReading, file: str, column: str, check: Check) -> pa.
     return ids
 
 
-def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entities:
+def make_entities(
+    source: EntityTable | None, ids: IdMap, check: Check, encodings: Sequence[Encoding] = ()
+) -> Entities:
     """Return users or items: those of a table, then those that only events name.
 
     Parameters
@@ -135,6 +139,8 @@ def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entit
         All ids, those of the table first.
     check
         Takes the findings about attributes.
+    encodings
+        What makes embeddings of the texts.
 
     Raises
     ------
@@ -157,12 +163,14 @@ def make_entities(source: EntityTable | None, ids: IdMap, check: Check) -> Entit
         titles = [
             given[row] or title if row >= 0 else title for row, title in zip(first, titles, strict=True)
         ]
-    return Entities(ids, Texts(titles), attributes)
+    return Entities(ids, Texts(titles), attributes).encoded(encodings)
 
 
 def _column(source: EntityTable, name: str, kind: AttributeKind, check: Check) -> pa.Array:
     """A column; that of an attribute of times is read in its format, if it has one."""
     column = flat(source.table.column(name))
+    if kind == "embedding":
+        _check_lengths(source, name, column)
     form = column_format(source.settings.time_format, name)
     if kind != "time" or form is None or pa.types.is_temporal(column.type):
         return column
@@ -177,6 +185,23 @@ def _column(source: EntityTable, name: str, kind: AttributeKind, check: Check) -
             Problem("warning", source.file, name, what, count, told, "Correct the export, or time_format")
         )
     return pa.array(read.times, pa.timestamp("ms"), mask=read.times == NO_TIME)
+
+
+def _check_lengths(source: EntityTable, name: str, column: pa.Array) -> None:
+    """Raise `DataError` for a vector of another length than most have; empty ones are unknown."""
+    if not any(is_kind(column.type) for is_kind in (pa.types.is_list, pa.types.is_large_list)):
+        return
+    sizes = np.asarray(pc.fill_null(pc.list_value_length(column), 0))
+    usual = int(np.bincount(sizes[sizes > 0]).argmax()) if sizes.any() else 0
+    other = np.flatnonzero((sizes > 0) & (sizes != usual))
+    if len(other):
+        row = int(other[0])
+        raise DataError(
+            f"{source.file}: {name}: the vector of {source.ids[row].as_py()!r} (row {row + 1}) has {sizes[row]} numbers, and most have "
+            f"{usual}; all vectors of an embedding must have one length ({len(other)} have another). Correct them, or leave "
+            "them empty, which makes them unknown",
+            field=name,
+        )
 
 
 def _titles(source: EntityTable, name: str) -> list[str | None]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, TimeAttribute, encode
 from shortlist.data.dataset import Dataset
+from shortlist.data.encoders import Encoding
 from shortlist.data.entities import Entities
 from shortlist.data.given_lists import GivenLists
 from shortlist.data.histories import Histories
@@ -40,6 +41,9 @@ def save_dataset(dataset: Dataset, folder: Path) -> None:
             {"title": entities.titles.to_arrow(), **_columns(entities.attributes)},
         )
         meta[role] = _meta(entities.attributes)
+    meta["encodings"] = [
+        one.save(folder / "encoders" / str(number)) for number, one in enumerate(dataset.items.encodings)
+    ]
     meta["context"] = _meta(dataset.log.context)
     log = {name: pa.array(getattr(dataset.log, name)) for name in ARRAYS}
     if dataset.log.arrival is not None:
@@ -76,7 +80,13 @@ def load_dataset(folder: Path) -> Dataset:
             titles = table.column("title").combine_chunks()
             if not pa.types.is_string(titles.type) or titles.null_count:
                 raise BundleError(f"{folder}: the titles of the {role} must be texts without nulls")
-            sides[role] = Entities(IdMap.load(folder / f"{role}-ids.arrow"), Texts(titles), attributes)
+            made = meta["encodings"] if role == "items" else ()
+            encodings = tuple(
+                Encoding.load(one, folder / "encoders" / str(number), attributes)
+                for number, one in enumerate(made)
+            )
+            ids = IdMap.load(folder / f"{role}-ids.arrow")
+            sides[role] = Entities(ids, Texts(titles), attributes, encodings)
             if len(sides[role]) != len(titles):
                 raise BundleError(f"{folder}: {len(titles)} titles for {len(sides[role])} {role}")
         table, log_file = _read(folder / "log.arrow")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from shortlist.data.cursor import Cursor
 from shortlist.errors import import_extra
 from shortlist.report.render import render_template
 
@@ -71,6 +72,12 @@ class Slate:
     given : dict[str, list[float | None]] or None
         Of a given list that was ranked: name of a given number → that of each item, in the order of `items`. None for a
         slate that the recommender chose.
+    first_position : int
+        The position of the first item over all pages of the request, from 0.
+    page : Cursor or None
+        What the pages so far have shown, without this one. None where no further page can follow.
+    placement : str
+        The placement that the request named; empty for none.
     """
 
     slate_id: str
@@ -83,6 +90,14 @@ class Slate:
     policy: str = ""
     warnings: list[str] = field(default_factory=list)
     given: dict[str, list[float | None]] | None = None
+    first_position: int = 0
+    page: Cursor | None = None
+    placement: str = ""
+
+    @property
+    def cursor(self) -> str | None:
+        """Requests the next page, without the items of the pages so far: `recommend(…, cursor=slate.cursor)`; None at the end."""
+        return None if self.page is None else self.page.text([r.item for r in self.items])
 
     def __len__(self) -> int:
         return len(self.items)
@@ -141,10 +156,12 @@ class Slates:
         Returns
         -------
         pyarrow.Table
-            Columns user, rank (from 1), item, title, score, prediction_… (one an objective) and reason. Ids have
+            Columns user, rank (from 1 on the first page), item, title, score, prediction_… (one an objective) and reason. Ids have
             their own type.
         """
-        rows = [(s.user, rank, r) for s in self.slates for rank, r in enumerate(s.items, 1)]
+        rows = [
+            (s.user, rank, r) for s in self.slates for rank, r in enumerate(s.items, s.first_position + 1)
+        ]
         columns: dict[str, Any] = {
             "user": [user for user, _, _ in rows],
             "rank": pa.array([rank for _, rank, _ in rows], pa.int32()),

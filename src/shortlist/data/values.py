@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shortlist.errors import DataError
+import pyarrow as pa
+
+from shortlist.errors import DataError, RequestError
 
 MAX_TEXT = 1_000
 """Characters of a text at most."""
@@ -58,8 +60,51 @@ def value_fault(value: Any, longest: int = MAX_TEXT) -> str | None:
     return None
 
 
+def text_of(value: Any) -> str:
+    """Return a value of a request or an event as the text that a column of a table has for it.
+
+    Truth values are `true` and `false`, and a whole number that came as a float has no decimals: a column of these types is
+    read so for training, and a word must be the same in both.
+
+    Raises
+    ------
+    DataError
+        The value is a list or a mapping.
+
+    Examples
+    --------
+    >>> text_of(True), text_of(1999.0), text_of("Drama")
+    ('true', '1999', 'Drama')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        kind = "mapping" if isinstance(value, Mapping) else "list"
+        raise DataError(f"expected one text, got a {kind}: {str(value)[:80]}")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        text: str = pa.scalar(value, pa.float64()).cast(pa.string()).as_py()
+        return text
+    return str(value)
+
+
 def check_value(value: Any, longest: int = MAX_TEXT) -> None:
     """Raise `DataError` with the reason where `value_fault` finds one."""
     fault = value_fault(value, longest)
     if fault is not None:
         raise DataError(fault)
+
+
+def check_values(value: Mapping[str, Any] | None, name: str) -> None:
+    """Raise `RequestError` naming the first entry of a mapping whose value cannot be accepted."""
+    for key, entry in (value or {}).items():
+        fault = text_fault(key) if isinstance(key, str) else "a name is a text"
+        fault = fault or value_fault(entry)
+        if fault is not None:
+            raise RequestError(f"{name}.{_short(key)}: {fault}", field=f"{name}.{_short(key)}")
+
+
+def _short(key: Any) -> str:
+    text = str(key)
+    return ascii(text[:40])[1:-1] + ("…" if len(text) > 40 else "")

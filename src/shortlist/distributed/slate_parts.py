@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from shortlist.data.progress import Share
 from shortlist.engines.object_store import ObjectStore, is_object_store
 from shortlist.errors import DataError
 from shortlist.recommender import Recommender
+from shortlist.requests import RecommendRequest
 
 AT_ONCE = 500
 """Users per call of `recommend`."""
@@ -47,6 +48,8 @@ class SlateJob:
         Users whose slates are one part.
     moment : int
         The moment of all requests, ms, so that a part that is written later, or again, is the same.
+    placement : str, optional
+        The placement that all requests name.
     """
 
     model_version: str
@@ -54,13 +57,21 @@ class SlateJob:
     n: int
     users_per_part: int
     moment: int
+    placement: str | None = None
 
     @classmethod
-    def of(cls, recommender: Recommender, n: int, users_per_part: int) -> SlateJob:
-        """Make the job of all users of a recommender. Parts are made larger where there would be more than `MOST_PARTS`."""
+    def of(
+        cls, recommender: Recommender, n: int | None, users_per_part: int, placement: str | None = None
+    ) -> SlateJob:
+        """Make the job of all users of a recommender. Parts are made larger where there would be more than `MOST_PARTS`.
+
+        Raises `RequestError` where the project has no such placement.
+        """
+        request = RecommendRequest(n=n, placement=placement).placed(recommender.project.placements)
         users = len(recommender.dataset.users)
         least = -(-users // MOST_PARTS)
-        return cls(recommender.model.version, users, n, max(users_per_part, least, 1), recommender.now())
+        per_part = max(users_per_part, least, 1)
+        return cls(recommender.model.version, users, request.size, per_part, recommender.now(), placement)
 
     @property
     def parts(self) -> int:
@@ -138,7 +149,8 @@ class SlateFolder:
         # another seed in each job, the same one where a part is written again
         seed = job.moment % (1 << 31) + first
         sink = pa.BufferOutputStream()
-        pq.write_table(slate_table(recommender, ids, job.n, now=job.moment, seed=seed), sink)
+        request = RecommendRequest(n=job.n, now=job.moment, seed=seed, placement=job.placement)
+        pq.write_table(slate_table(recommender, ids, request), sink)
         self._write_whole(f"part-{part:05d}.parquet", sink.getvalue())
         return len(ids)
 
@@ -171,9 +183,7 @@ class SlateFolder:
 def slate_table(
     recommender: Recommender,
     users: Sequence[Any],
-    n: int,
-    now: int | None = None,
-    seed: int | None = None,
+    request: RecommendRequest,
     report: Share = lambda _share: None,
 ) -> pa.Table:
     """Return the slates of users as one table, one row an item.
@@ -184,19 +194,18 @@ def slate_table(
         Answers for `AT_ONCE` users a call.
     users
         Their ids.
-    n
-        Items a slate.
-    now
-        The moment of the requests, ms (default: the recommender's time).
-    seed
-        Seed of exploration for the first user; each further user has the next one (default: random).
+    request
+        What is asked for each user. Its seed, if it has one, is that of the first user; each further user has the next one.
     report
         Called with the share of the users that is done.
     """
     tables = []
     for start in range(0, len(users), AT_ONCE):
         some = users[start : start + AT_ONCE]
-        own = None if seed is None else seed + start
-        tables.append(recommender.recommend(users=some, n=n, now=now, seed=own).to_arrow())
+        asked = [
+            replace(request, user=user, seed=None if request.seed is None else request.seed + at)
+            for at, user in enumerate(some, start)
+        ]
+        tables.append(recommender.answer(asked).to_arrow())
         report((start + len(some)) / len(users))
     return pa.concat_tables(tables, promote_options="permissive")

@@ -54,9 +54,9 @@ def catalogue_statistics(recommender: Recommender, fold: Fold) -> CatalogueStati
 
 
 def _genres(fold: Fold, diversity_by: str | None) -> CodedAttribute | None:
-    """The attribute that diversity uses, otherwise the first list."""
+    """The category or list that diversity uses, otherwise the first list."""
     attributes = fold.train.items.attributes
-    if diversity_by:
-        chosen = attributes[diversity_by]
-        return chosen if isinstance(chosen, CodedAttribute) else None
+    chosen = attributes.get(diversity_by or "")
+    if isinstance(chosen, CodedAttribute):
+        return chosen
     return next((a for a in attributes.values() if isinstance(a, ListAttribute)), None)

@@ -8,9 +8,10 @@ has not taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
 from shortlist.metrics import ranking
@@ -33,6 +34,8 @@ class ColdStart:
         The recall of the content retriever.
     random : float
         The expected recall of a random list.
+    by_user : ndarray of shape (people,), float64
+        The recall of each person, for paired comparisons of models.
     """
 
     k: int
@@ -40,6 +43,7 @@ class ColdStart:
     people: int
     recall: Estimate
     random: float
+    by_user: NDArray[np.float64] = field(repr=False)
 
 
 def cold_start(
@@ -87,4 +91,11 @@ def cold_start(
         [len(np.unique(h.item[a:b])) for a, b in zip(h.indptr[:-1], h.indptr[1:], strict=True)]
     )
     chance = float(np.mean(np.minimum(1.0, k / np.maximum(len(dataset.items) - distinct, 1))))
-    return ColdStart(k, int(hidden.sum()), len(users), bootstrap(recall, 1000, seed), chance)
+    return ColdStart(
+        k,
+        int(hidden.sum()),
+        len(users),
+        bootstrap(recall, 1000, seed),
+        chance,
+        np.asarray(recall, np.float64),
+    )

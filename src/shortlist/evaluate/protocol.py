@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.cascade.rerank_cost import rerank_costs
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
@@ -32,7 +33,6 @@ from shortlist.evaluate.policies import Policy, baselines, recommender_policy, r
 from shortlist.evaluate.relevance import history_pairs
 from shortlist.evaluate.reliability import Reliability, evaluate_calibration
 from shortlist.evaluate.report import Report
-from shortlist.evaluate.rerank_cost import rerank_costs
 from shortlist.evaluate.shown.judgement import ShownResult
 from shortlist.evaluate.shown.policy_answers import judge_evaluation
 from shortlist.evaluate.slice_groups import default_slices
@@ -181,7 +181,9 @@ class _Evaluation:
             top_objective=max(project.objectives, key=lambda name: project.objectives[name].weight),
             leaks=list(self.leaks.values()),
             shown=shown,
-            rerank_costs=rerank_costs(recommender, fold.ids[:RERANK_PEOPLE], settings.k),
+            rerank_costs=rerank_costs(
+                recommender.model, recommender.state, fold.ids[:RERANK_PEOPLE], settings.k
+            ),
         )
 
     def _shown(self, recommender: Recommender, fold: Fold, progress: Progress) -> ShownResult | None:

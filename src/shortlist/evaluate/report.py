@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shortlist.cascade.rerank_cost import RerankCost
 from shortlist.evaluate.comparison import ComparisonResult
 from shortlist.evaluate.leaks import Leak
 from shortlist.evaluate.metric_info import metric_info
 from shortlist.evaluate.reliability import Reliability
-from shortlist.evaluate.rerank_cost import RerankCost
 from shortlist.evaluate.shown.judgement import ShownResult
 from shortlist.evaluate.slices import Slice
 from shortlist.evaluate.verdict import verdict_of

@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from shortlist.evaluate.metric_info import metric_info
+from shortlist.evaluate.policies import POPULAR_OF_WINDOW
 from shortlist.evaluate.slices import Slice
 from shortlist.metrics.significance import PairedMetrics, verdict
 
-BASELINES = {"popular", "recent", "random"}
-NOT_BETTER_THAN_POPULAR = "is not significantly better than a list of popular items"
+POPULAR = {"popular": "popular items", POPULAR_OF_WINDOW: "items that were popular in the last seven days"}
+"""The baselines of popular items, and what their lists contain."""
+BASELINES = {*POPULAR, "recent", "random"}
+NOT_BETTER_THAN_POPULAR = "is not significantly better than a list of"
 
 
 def find_warnings(
@@ -52,11 +55,11 @@ def find_warnings(
     found = _simpson(measured, slices, subject, main)
     found += _popularity_alone(measured, slices, subject, main)
     found += _disagreement(measured, first, metrics, main)
-    if "popular" in names and subject != "popular":
-        comparison = measured.compare([(subject, "popular")], main)[0]
+    for popular in [name for name in POPULAR if name in names and name != subject]:
+        comparison = measured.compare([(subject, popular)], main)[0]
         if comparison.verdict != "better":
             found.append(
-                f"{subject} {NOT_BETTER_THAN_POPULAR} that is the same for everybody. {comparison.sentence()}"
+                f"{subject} {NOT_BETTER_THAN_POPULAR} {POPULAR[popular]} that is the same for everybody. {comparison.sentence()}"
             )
     if by_cut:
         periods = len(by_cut[subject])
@@ -106,7 +109,7 @@ def _popularity_alone(measured: PairedMetrics, slices: Sequence[Slice], subject:
         return []
     found = []
     for other in measured.names:
-        if other == subject or other in BASELINES - {"popular"}:
+        if other == subject or other in BASELINES - set(POPULAR):
             continue
         overall = measured.compare([(subject, other)], main)[0].simultaneous
         if verdict(overall) == "can't tell":

@@ -137,6 +137,8 @@ class ExperimentResult:
         For interleaving: the mean share of choices for the second ranking minus that for the first, per person.
     facts : dict
         Further numbers.
+    placement : str, optional
+        The placement that the result is of; None for all requests.
     """
 
     name: str
@@ -146,6 +148,12 @@ class ExperimentResult:
     moved: int
     preference: Estimate | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    placement: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The name of the experiment, and the placement that the result is of."""
+        return self.name if self.placement is None else f"{self.name} in {self.placement}"
 
     @property
     def broken(self) -> bool:
@@ -176,6 +184,7 @@ class ExperimentResult:
         """Return the result as JSON values."""
         return {
             "experiment": self.name,
+            "placement": self.placement,
             "verdict": self.verdict(),
             "people": self.arms,
             "sample_ratio_p": self.mismatch,

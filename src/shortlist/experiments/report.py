@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from shortlist.config.experiments import Experiment
 from shortlist.config.objectives import Objective
 from shortlist.config.project import Project
-from shortlist.errors import DataError
+from shortlist.errors import DataError, suggestion
 from shortlist.experiments.analyse import (
     Effect,
     ExperimentResult,
@@ -41,30 +41,67 @@ from shortlist.store.event_store import EventStore
 DAY = 86_400_000
 
 
-def report_experiments(project: Project, store: EventStore) -> list[ExperimentResult]:
-    """Every experiment of a project. Raises `DataError` where the project has none."""
+def report_experiments(
+    project: Project, store: EventStore, placement: str | None = None
+) -> list[ExperimentResult]:
+    """Return the result of every experiment of a project.
+
+    An experiment that runs in several placements has a result for all of them together, then one for each.
+
+    Parameters
+    ----------
+    project
+        Its experiments and placements.
+    store
+        The slates and events.
+    placement
+        Only this placement: slates of others are no exposures, and only events that name a slate of it count as outcomes.
+
+    Raises
+    ------
+    DataError
+        The project has no experiment, or not the placement.
+    """
     if not project.experiments:
         raise DataError(
             "the project has no experiment; add [experiments.NAME] with arms and a metric (docs/how-to/experiments.md)",
             field="experiments",
         )
-    return [
-        _interleaved(name, e, project, store) if e.method == "interleave" else _arms(name, e, project, store)
-        for name, e in project.experiments.items()
-    ]
+    if placement is not None and placement not in project.placements:
+        raise DataError(
+            f"the project has no placement {placement!r}{suggestion(placement, project.placements)}; there are: "
+            f"{', '.join(project.placements) or 'none'}",
+            field="placement",
+        )
+    found = []
+    for name, experiment in project.experiments.items():
+        places = project.placements_of(name) or list(project.placements)
+        wanted: list[str | None] = [placement] if placement in places else []
+        if placement is None:
+            wanted = [None, *places] if len(places) > 1 else [None]
+        of = _interleaved if experiment.method == "interleave" else _arms
+        found += [of(name, project, store, place) for place in wanted]
+    return found
 
 
-def exposed(name: str, experiment: Experiment, project: Project, store: EventStore) -> ExposedPeople:
-    """The people who were shown a slate under the experiment, with what they did before and after."""
+def exposed(name: str, project: Project, store: EventStore, placement: str | None = None) -> ExposedPeople:
+    """Return the people who were shown a slate under an experiment, with what they did before and after.
+
+    With a placement, only its slates count, and of what people did afterwards only what followed them.
+    """
+    experiment = project.experiments[name]
     arms = list(experiment.arms)
     first: dict[str, int] = {}
     arm: dict[str, int] = {}
     moved: set[str] = set()
+    shown: set[str] = set()
     for slate in store.slates():
         mine = slate.arms.get(name)
-        if mine not in arms:
+        if mine not in arms or placement not in {None, slate.placement}:
             continue
         user = str(slate.user)
+        if placement is not None:
+            shown.add(slate.slate_id)
         first.setdefault(user, slate.time)
         if arm.setdefault(user, arms.index(mine)) != arms.index(mine):
             moved.add(user)
@@ -77,9 +114,12 @@ def exposed(name: str, experiment: Experiment, project: Project, store: EventSto
         row = at.get(str(event.user))
         if row is None:
             continue
+        after = event.time >= first[str(event.user)]
+        if after and placement is not None and event.slate not in shown:
+            continue
         for m in metrics:
             worth = _worth(project.objectives[m], event.kind, event.value)
-            (outcome if event.time >= first[str(event.user)] else before)[m][row] += worth
+            (outcome if after else before)[m][row] += worth
     start = min(first.values(), default=0)
     day = np.array([(first[u] - start) // DAY for u in users], np.int64)
     shares = [a.share for a in experiment.arms.values()]
@@ -88,15 +128,17 @@ def exposed(name: str, experiment: Experiment, project: Project, store: EventSto
     )
 
 
-def _arms(name: str, experiment: Experiment, project: Project, store: EventStore) -> ExperimentResult:
-    people = exposed(name, experiment, project, store)
-    return analyse(name, people, experiment.metric, experiment.guard_rails, experiment.people)
+def _arms(name: str, project: Project, store: EventStore, placement: str | None) -> ExperimentResult:
+    people, experiment = exposed(name, project, store, placement), project.experiments[name]
+    found = analyse(name, people, experiment.metric, experiment.guard_rails, experiment.people)
+    return replace(found, placement=placement)
 
 
-def _interleaved(name: str, experiment: Experiment, project: Project, store: EventStore) -> ExperimentResult:
+def _interleaved(name: str, project: Project, store: EventStore, placement: str | None) -> ExperimentResult:
+    experiment = project.experiments[name]
     teams: dict[str, tuple[str, dict[str, int]]] = {}
     for slate in store.slates():
-        if slate.teams is not None and name in slate.arms:
+        if slate.teams is not None and name in slate.arms and placement in {None, slate.placement}:
             teams[slate.slate_id] = (
                 str(slate.user),
                 {str(i): t for i, t in zip(slate.items, slate.teams, strict=True)},
@@ -109,7 +151,8 @@ def _interleaved(name: str, experiment: Experiment, project: Project, store: Eve
             if str(event.item) in team:
                 worth = _worth(project.objectives[experiment.metric], event.kind, event.value)
                 credit[users[user], team[str(event.item)]] += worth
-    return analyse_interleaved(name, list(experiment.arms), credit, max(experiment.people // 10, 50))
+    found = analyse_interleaved(name, list(experiment.arms), credit, max(experiment.people // 10, 50))
+    return replace(found, placement=placement)
 
 
 def _worth(objective: Objective, kind: str, value: float | None) -> float:
@@ -136,7 +179,7 @@ def experiments_page(project: Project, results: Sequence[ExperimentResult]) -> s
 
 
 def _experiment(result: ExperimentResult) -> list[Block]:
-    blocks: list[Block] = [Heading(result.name), Verdict(result.verdict(), bad=result.broken)]
+    blocks: list[Block] = [Heading(result.title), Verdict(result.verdict(), bad=result.broken)]
     if result.moved:
         text = f"{result.moved:,} people were shown more than one arm and are left out."
         blocks.append(Notice("People in several arms", [text]))

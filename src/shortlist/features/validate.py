@@ -62,7 +62,7 @@ class FeatureSchema:
     @classmethod
     def of_project(cls, project: Project, kinds: Sequence[str]) -> FeatureSchema:
         """Return the schema that a project declares. kinds: the kinds of events in its log."""
-        items = project.items.attributes if project.items else {}
+        items = project.items.kinds if project.items else {}
         users = project.users.attributes if project.users else {}
         return cls(items, users, project.data.context, kinds, project.data.given)
 

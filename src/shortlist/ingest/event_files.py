@@ -21,7 +21,7 @@ from shortlist.engines.delimited import identifies
 from shortlist.engines.duckdb import read_source
 from shortlist.errors import DataError, RequestError
 from shortlist.ingest.rules import EventRules, event_id_of, rejection
-from shortlist.store.intake import ReceivedEvent, RejectedRecord
+from shortlist.store.intake import ReceivedRecord, RejectedRecord
 from shortlist.store.records import StoredEvent
 
 NAMES = {
@@ -60,6 +60,8 @@ class EventFile:
         Number of rows that are no events.
     notes
         What the report says about the reading.
+    rules
+        Check one event.
     """
 
     events: UsableEvents | None
@@ -69,11 +71,7 @@ class EventFile:
     rejected: list[RejectedRecord]
     set_aside: int
     notes: tuple[str, ...]
-
-    @classmethod
-    def empty(cls) -> EventFile:
-        """Return a file without events."""
-        return cls(None, pa.table({}), ColumnNames(), {}, [], 0, ())
+    rules: EventRules
 
     def __len__(self) -> int:
         return 0 if self.events is None else len(self.events.rows)
@@ -82,22 +80,22 @@ class EventFile:
         return f"EventFile({len(self):,} events, {self.set_aside:,} set aside)"
 
     def part(
-        self, name: str, digest: str, rules: EventRules, start: int, end: int
-    ) -> tuple[list[ReceivedEvent], list[RejectedRecord]]:
+        self, name: str, digest: str, start: int, end: int
+    ) -> tuple[list[ReceivedRecord], list[RejectedRecord]]:
         """Return the events from number `start` to `end`, and those of them that the rules reject.
 
         An event without an id gets one by the content of the file and its number: a copy of the file holds the same events.
         """
-        events: list[ReceivedEvent] = []
+        events: list[ReceivedRecord] = []
         rejected: list[RejectedRecord] = []
         for number, event in self._stored(digest, start, end):
             try:
-                event = rules.checked(event)  # noqa: PLW2901 - the same event, its time not after now
+                event = self.rules.checked(event)  # noqa: PLW2901 - the same event, its time not after now
             except RequestError as error:
                 body = json.dumps(vars(event), default=str)
                 rejected.append(rejection(name, number, error, body, event.user))
             else:
-                events.append(ReceivedEvent(name, number, event))
+                events.append(ReceivedRecord(name, number, event))
         return events, rejected
 
     def _stored(self, digest: str, start: int, end: int) -> Iterator[tuple[int, StoredEvent]]:
@@ -125,7 +123,7 @@ class EventFile:
             )
 
 
-def read_event_file(path: Path, name: str, project: Project | None) -> EventFile:
+def read_event_file(path: Path, name: str, project: Project | None, rules: EventRules) -> EventFile:
     """Read a file of events.
 
     Parameters
@@ -136,6 +134,8 @@ def read_event_file(path: Path, name: str, project: Project | None) -> EventFile
         What to call it in messages.
     project
         Names the columns and says how rows become events (`[data]`); None: columns have the names of `POST /v1/events`.
+    rules
+        Check one event.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def read_event_file(path: Path, name: str, project: Project | None) -> EventFile
     read = _with_fields(reading.table)
     project = _by_names(read, name) if project is None else _for_events(project, name)
     if not read.num_rows:
-        return EventFile(None, read, project.data.columns, {}, lines, len(lines), reading.notes)
+        return EventFile(None, read, project.data.columns, {}, lines, len(lines), reading.notes, rules)
     check = Check()
     form, table = prepare_events(project, read, name, check)
     events, found = check_events(table, form, name, None, None)
@@ -171,6 +171,7 @@ def read_event_file(path: Path, name: str, project: Project | None) -> EventFile
         lines + _rejected_rows(table, name, found, columns.user),
         len(lines) + sum(found.set_aside.values()),
         (*reading.notes, *(str(problem) for problem in found.problems if problem.level == "warning")),
+        rules,
     )
 
 

@@ -1,4 +1,4 @@
-"""A folder into which files of events arrive, on a disk or in an object store, as a source.
+"""A folder into which files of events, items or users arrive, on a disk or in an object store, as a source.
 
 A file is read once. What identifies it (size, time of writing, SHA-256 of the content) is written to the store together with
 its events, a few thousand at a time, so that a restart goes on in the middle of a file. A file that is still written is left
@@ -20,13 +20,13 @@ from tempfile import TemporaryDirectory
 from shortlist.config.project import Project
 from shortlist.engines.object_store import ObjectStore, StoredObject, is_object_store
 from shortlist.errors import DataError
-from shortlist.ingest.event_files import EventFile, read_event_file
-from shortlist.ingest.rules import EventRules
-from shortlist.ingest.source import EventSource, Positions
+from shortlist.ingest.record_files import EMPTY, RecordFile, read_record_file
+from shortlist.ingest.rules import RecordRules
+from shortlist.ingest.source import Positions, RecordSource
 from shortlist.store.intake import SourceBatch, SourcePosition
 
 BATCH = 5_000
-"""Events of one transaction at most."""
+"""Records of one transaction at most."""
 SUFFIXES = (".parquet", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".arrow", ".feather")
 COMPRESSED = (".csv.gz", ".tsv.gz", ".txt.gz", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".filepart")
@@ -46,15 +46,15 @@ class _Arrived:
 
 @dataclass
 class _Reading:
-    """The file that is being read, and the number of the event that comes next."""
+    """The file that is being read, and the number of the record that comes next."""
 
     name: str
     facts: dict[str, object]
-    file: EventFile
+    file: RecordFile
     next: int
 
 
-class FolderSource(EventSource):
+class FolderSource(RecordSource):
     """Reads the files of a folder, the oldest first, and waits for more.
 
     Parameters
@@ -63,7 +63,7 @@ class FolderSource(EventSource):
         A folder, or an address such as `s3://bucket/events/`; folders inside it are read, too. Names that begin with a dot or an
         underscore are not.
     rules
-        Checks one event.
+        Reads and checks one record; they say whether the files hold events, items or users.
     project
         Names the columns and says how rows become events; None: columns have the names of `POST /v1/events`.
     once
@@ -77,7 +77,7 @@ class FolderSource(EventSource):
     def __init__(
         self,
         folder: str,
-        rules: EventRules,
+        rules: RecordRules,
         project: Project | None = None,
         *,
         once: bool = False,
@@ -87,7 +87,9 @@ class FolderSource(EventSource):
         self.folder, self.rules, self.project, self.once, self.settle = folder, rules, project, once, settle
         remote = is_object_store(folder)
         self._store = ObjectStore.of(folder) if remote else None
-        self.name = name or f"folder:{folder.rstrip('/') if remote else Path(folder).resolve()}"
+        self.records = rules.records
+        of = "" if rules.records == "events" else f"{rules.records} of "
+        self.name = name or f"{of}folder:{folder.rstrip('/') if remote else Path(folder).resolve()}"
         self.lag: dict[str, int] = {}
         self.missing = 0
         self.faults: dict[str, str] = {}
@@ -104,7 +106,7 @@ class FolderSource(EventSource):
         self._positions = dict(positions())
 
     def read(self) -> SourceBatch | None:
-        """Return the next events of the file that is being read, or begin another one; None where `once` is set and all are read."""
+        """Return the next records of the file that is being read, or begin another one; None where `once` is set and all are read."""
         if self._reading is None:
             arrived = self._new_files()
             self.lag = {"files": len(arrived)}
@@ -119,7 +121,7 @@ class FolderSource(EventSource):
                 self._begin(first)
             except DataError as error:
                 self._set_aside(first, error)
-        return SourceBatch(self.name) if self._reading is None else self._next_events(self._reading)
+        return SourceBatch(self.name) if self._reading is None else self._next_records(self._reading)
 
     def stored(self, batch: SourceBatch) -> None:
         """Remember how far the files are read."""
@@ -137,7 +139,7 @@ class FolderSource(EventSource):
     # ---------------------------------------------------------------- files
 
     def _files(self) -> list[_Arrived]:
-        """The files of the folder that can hold events, by name."""
+        """The files of the folder that can hold records, by name."""
         if self._store is not None:
             found = [(self._store.name_of(one), one.size, one.modified, one) for one in self._store.objects()]
         else:
@@ -150,9 +152,9 @@ class FolderSource(EventSource):
                     continue
                 if path.is_file():
                     found.append((path.relative_to(root).as_posix(), facts.st_size, facts.st_mtime_ns, path))  # type: ignore[arg-type]
-        return [_Arrived(*one) for one in found if self._is_of_events(one[0])]
+        return [_Arrived(*one) for one in found if self._is_read(one[0])]
 
-    def _is_of_events(self, name: str) -> bool:
+    def _is_read(self, name: str) -> bool:
         parts = name.split("/")
         lower = parts[-1].lower()
         if any(part.startswith((".", "_")) for part in parts) or lower.endswith(UNFINISHED):
@@ -162,7 +164,7 @@ class FolderSource(EventSource):
         if name not in self._noted:
             self._noted.add(name)
             log.warning(
-                "%s: %s is not read; files of events end in %s", self.folder, name, ", ".join(SUFFIXES)
+                "%s: %s is not read; files that are read end in %s", self.folder, name, ", ".join(SUFFIXES)
             )
         return False
 
@@ -221,7 +223,7 @@ class FolderSource(EventSource):
             self._store.download(one.place, copy)
             yield copy
 
-    # ---------------------------------------------------------------- events
+    # ---------------------------------------------------------------- records
 
     def _begin(self, one: _Arrived) -> None:
         """Read a file, where its content is new and complete."""
@@ -231,13 +233,15 @@ class FolderSource(EventSource):
             digest = _digest(path)
             facts: dict[str, object] = {"size": one.size, "modified": one.modified, "sha256": digest}
             copies = [name for name, at in self._positions.items() if at.facts["sha256"] == digest]
-            if copies and known is None:
+            if (
+                copies and known is None and self.records == "events"
+            ):  # an earlier state of items can come again
                 log.warning(
                     "%s: %s has the content of %s, and is not read again", self.folder, one.name, copies[0]
                 )
-                self._reading = _Reading(one.name, {**facts, "copy_of": copies[0]}, EventFile.empty(), 0)
+                self._reading = _Reading(one.name, {**facts, "copy_of": copies[0]}, EMPTY, 0)
                 return
-            file = read_event_file(path, f"{self.folder.rstrip('/')}/{one.name}", self.project)
+            file = read_record_file(path, f"{self.folder.rstrip('/')}/{one.name}", self.project, self.rules)
             now = path.stat()
             if now.st_size != one.size or (path == one.place and now.st_mtime_ns != one.modified):
                 return  # it was written while it was read: it is new again
@@ -245,17 +249,17 @@ class FolderSource(EventSource):
             log.warning("%s", note)
         self._reading = _Reading(one.name, facts, file, 0 if known is None else known.next)
 
-    def _next_events(self, reading: _Reading) -> SourceBatch:
-        """The next part of a file. The last part carries the rows that are no events, under the number after the last event."""
+    def _next_records(self, reading: _Reading) -> SourceBatch:
+        """The next part of a file. The last part carries the rows that are no records, under the number after the last one."""
         file, name, start = reading.file, reading.name, reading.next
         end = min(start + BATCH, len(file))
-        events, rejected = file.part(name, str(reading.facts["sha256"]), self.rules, start, end)
+        records, rejected = file.part(name, str(reading.facts["sha256"]), start, end)
         reading.next, done = end, end == len(file)
         if done:
             rejected += [replace(record, part=name, number=end) for record in file.rejected]
             self._reading = None
         position = SourcePosition(end + done, {**reading.facts, "done": done})
-        return SourceBatch(self.name, events, rejected, {name: position})
+        return SourceBatch(self.name, records, rejected, {name: position})
 
     def __repr__(self) -> str:
         return f"FolderSource({self.folder!r})"

@@ -1,4 +1,4 @@
-"""A topic of Kafka as a source of events.
+"""A topic of Kafka as a source of events, or of changes of items or users.
 
 The positions of the store decide where reading begins; the offsets of the consumer group are committed after each transaction,
 for tools that show the lag. Consumers of one group share the partitions of the topic: when a partition moves to another
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from shortlist.errors import DataError, ShortlistError, import_extra
 from shortlist.ingest.kafka_messages import read_message
-from shortlist.ingest.rules import EventRules
-from shortlist.ingest.source import EventSource, Positions
-from shortlist.store.intake import ReceivedEvent, RejectedRecord, SourceBatch, SourcePosition
+from shortlist.ingest.rules import RecordRules
+from shortlist.ingest.source import Positions, RecordSource
+from shortlist.store.intake import ReceivedRecord, RejectedRecord, SourceBatch, SourcePosition
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message, TopicPartition
@@ -87,7 +87,7 @@ class KafkaSettings:
         return cls(parts.netloc, topic, **more)
 
 
-class KafkaSource(EventSource):
+class KafkaSource(RecordSource):
     """Reads a topic with librdkafka (extra `kafka`).
 
     Parameters
@@ -95,14 +95,14 @@ class KafkaSource(EventSource):
     settings
         Where and how to read.
     rules
-        Reads and checks one event.
+        Reads and checks one record.
     name
         The source's name in the store (default: `kafka:`, the id of the cluster and the topic).
     """
 
-    def __init__(self, settings: KafkaSettings, rules: EventRules, name: str | None = None) -> None:
+    def __init__(self, settings: KafkaSettings, rules: RecordRules, name: str | None = None) -> None:
         self.settings, self.rules = settings, rules
-        self.name = name or ""
+        self.name, self.records = name or "", rules.records
         self.lag: dict[str, int] = {}
         self.missing = 0
         self.faults: dict[str, str] = {}
@@ -143,7 +143,8 @@ class KafkaSource(EventSource):
             ) from None
         self._positions = positions
         cluster = self._find_topic()
-        self.name = self.name or f"kafka:{cluster}/{self.settings.topic}"
+        of = "" if self.records == "events" else f"#{self.records}"
+        self.name = self.name or f"kafka:{cluster}/{self.settings.topic}{of}"
         self.consumer.subscribe([self.settings.topic], on_assign=self._assigned, on_revoke=self._revoked)
 
     def _find_topic(self) -> str:
@@ -233,7 +234,7 @@ class KafkaSource(EventSource):
             raise DataError(f"{self.name}: {error.args[0].str()}", field="source") from None
         if self._fault is not None:
             raise self._fault
-        events: list[ReceivedEvent] = []
+        records: list[ReceivedRecord] = []
         rejected: list[RejectedRecord] = []
         reached, self._begun = dict(self._begun), {}
         for message in messages:
@@ -249,12 +250,12 @@ class KafkaSource(EventSource):
                 kind, sent = message.timestamp()
                 time = sent if kind != self._kafka.TIMESTAMP_NOT_AVAILABLE else None
                 good, bad = read_message(self.rules, self.name, part, offset, value, time)
-                events += good
+                records += good
                 rejected += bad
         self._measure_lag()
         if not messages and not reached and self._is_finished():
             return None
-        return SourceBatch(self.name, events, rejected, reached)
+        return SourceBatch(self.name, records, rejected, reached)
 
     def _take_error(self, message: Message) -> None:
         error = message.error()

@@ -1,4 +1,4 @@
-"""Messages of Kafka as events: JSON objects, lists of them, or the body of `POST /v1/events`."""
+"""Messages of Kafka as records: JSON objects, lists of them, or the body of `POST /v1/events` or `PUT /v1/items`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import json
 from typing import Any
 
 from shortlist.errors import RequestError
-from shortlist.ingest.rules import EventRules, rejection
-from shortlist.store.intake import ReceivedEvent, RejectedRecord
+from shortlist.ingest.rules import RecordRules, rejection
+from shortlist.store.intake import ReceivedRecord, RejectedRecord
 
 FRAME = 5
 """Bytes that serialisers of a schema registry write before the JSON: a zero, and the number of the schema."""
 
 
 def read_message(
-    rules: EventRules, source: str, part: str, offset: int, value: bytes, sent: int | None
-) -> tuple[list[ReceivedEvent], list[RejectedRecord]]:
-    """Return the events of a message, and what of it is no event.
+    rules: RecordRules, source: str, part: str, offset: int, value: bytes, sent: int | None
+) -> tuple[list[ReceivedRecord], list[RejectedRecord]]:
+    """Return the records of a message, and what of it is rejected.
 
     Parameters
     ----------
     rules
-        Reads and checks one event.
+        Reads and checks one record.
     source
         The name of the source.
     part, offset
@@ -32,26 +32,26 @@ def read_message(
         When it was sent, ms since 1970: the time of events that have none.
     """
     try:
-        bodies = _bodies(value)
+        bodies = _bodies(value, rules.records)
     except RequestError as error:
         text = value.decode("utf-8", errors="backslashreplace")
         return [], [rejection(part, offset, error, text)]
-    events: list[ReceivedEvent] = []
+    records: list[ReceivedRecord] = []
     rejected: list[RejectedRecord] = []
     alone = len(bodies) == 1
     for at, body in enumerate(bodies):
         try:
             identity = f"{source}\0{part}\0{offset}\0{at}"
-            event = rules.read(body, identity, sent, "" if alone else f"{at}.")
+            record = rules.read(body, identity, sent, "" if alone else f"{at}.")
         except RequestError as error:
             user = body.get("user") if isinstance(body, dict) else None
             rejected.append(rejection(part, offset, error, json.dumps(body), user))
         else:
-            events.append(ReceivedEvent(part, offset, event))
-    return events, rejected
+            records.append(ReceivedRecord(part, offset, record))
+    return records, rejected
 
 
-def _bodies(value: bytes) -> list[Any]:
+def _bodies(value: bytes, records: str) -> list[Any]:
     """Decode a message. Raises `RequestError` where it is no JSON."""
     framed = value[:1] == b"\0" and value[FRAME : FRAME + 1] in {b"{", b"["}
     try:
@@ -63,10 +63,10 @@ def _bodies(value: bytes) -> list[Any]:
                 "message",
             ) from None
         raise RequestError(f"the message is no JSON: {error}", "message") from None
-    if isinstance(decoded, dict) and set(decoded) == {"events"}:
-        decoded = decoded["events"]
+    if isinstance(decoded, dict) and set(decoded) == {records}:
+        decoded = decoded[records]
     if isinstance(decoded, list) and decoded:
         return decoded
     if isinstance(decoded, dict):
         return [decoded]
-    raise RequestError("the message is neither an event, a JSON object, nor a list of events", "message")
+    raise RequestError(f"the message is neither a JSON object nor a list of {records}", "message")

@@ -1,51 +1,48 @@
-"""The rules that every event from a source has to follow: those of `POST /v1/events`."""
+"""The rules that every record from a source has to follow; those of events are those of `POST /v1/events`."""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
+from typing_extensions import override
 
 from shortlist.cascade.clock import Clock
 from shortlist.cascade.event_body import EventBody, check_form, present_or_past, stored_event
-from shortlist.errors import RequestError
-from shortlist.requests import field_fault
+from shortlist.errors import RequestError, field_fault
 from shortlist.store.intake import RejectedRecord
-from shortlist.store.records import StoredEvent
+from shortlist.store.records import Operation, StoredEvent
 
 LONGEST_BODY = 65_536
 """Characters of a rejected record that are kept."""
 
 
-class EventRules:
-    """Reads and checks events of a source.
+class RecordRules(ABC):
+    """Reads and checks one kind of records of a source: events, or changes of items or of users.
 
-    Parameters
+    Attributes
     ----------
-    check
-        Raises `RequestError` for an event of an item, a kind or a context that a model does not know; None: events of every
-        item and kind are taken, as long as their form is right.
-    clock
-        The recommender's clock (default: the machine's).
+    records
+        "events", "items" or "users": what the records are called, in messages and as the field that holds many of them.
     """
 
-    def __init__(
-        self, check: Callable[[StoredEvent, str], None] | None = None, clock: Clock | None = None
-    ) -> None:
-        self._check = check or check_form
-        self._clock = clock or Clock(int(time.time() * 1000))
+    records: str
 
-    def read(self, body: Any, identity: str, now: int | None = None, where: str = "") -> StoredEvent:
-        """Return the event that a decoded JSON value describes.
+    @abstractmethod
+    def read(
+        self, body: Any, identity: str, now: int | None = None, where: str = ""
+    ) -> StoredEvent | Operation:
+        """Return the record that a decoded JSON value describes.
 
         Parameters
         ----------
         body
-            An object with the fields of `POST /v1/events`.
+            The JSON value.
         identity
             Identifies the record that the value comes from: the id of an event without one is made of it, so that it is the same
             where the record is read again.
@@ -59,6 +56,33 @@ class EventRules:
         RequestError
             Names the field that is wrong.
         """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.records})"
+
+
+class EventRules(RecordRules):
+    """Reads and checks events of a source.
+
+    Parameters
+    ----------
+    check
+        Raises `RequestError` for an event of an item, a kind or a context that a model does not know; None: events of every
+        item and kind are taken, as long as their form is right.
+    clock
+        The recommender's clock (default: the machine's).
+    """
+
+    records = "events"
+
+    def __init__(
+        self, check: Callable[[StoredEvent, str], None] | None = None, clock: Clock | None = None
+    ) -> None:
+        self._check = check or check_form
+        self._clock = clock or Clock(int(time.time() * 1000))
+
+    @override
+    def read(self, body: Any, identity: str, now: int | None = None, where: str = "") -> StoredEvent:
         try:
             given = EventBody.model_validate(body)
         except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What a source of events is: it delivers batches with positions, and begins where the store's positions say."""
+"""What a source is: it delivers batches of records with positions, and begins where the store's positions say."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Positions = Callable[[], Mapping[str, SourcePosition]]
 """Reads part → position from the store."""
 
 
-class EventSource(ABC):
-    """Delivers events in batches. Not for several threads.
+class RecordSource(ABC):
+    """Delivers events, or changes of items or users, in batches. Not for several threads.
 
     A source never decides by itself what was read: it begins at the positions of the store, and moves its own (the offsets
     of a group in Kafka) only after the store has a batch.
@@ -21,6 +21,8 @@ class EventSource(ABC):
     ----------
     name
         Identifies the source in the store. Another name reads everything once more.
+    records
+        What is delivered: "events", "items" or "users".
     lag
         Part → number of records that are known to wait.
     missing
@@ -30,6 +32,7 @@ class EventSource(ABC):
     """
 
     name: str
+    records: str
     lag: dict[str, int]
     missing: int
     faults: dict[str, str]

@@ -10,13 +10,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from shortlist.errors import DataError, StoreError
-from shortlist.ingest.source import EventSource
+from shortlist.ingest.source import RecordSource
 from shortlist.ingest.telemetry import IngestMetrics
 from shortlist.store.event_store import EventStore
 from shortlist.store.intake import IntakeResult, RejectedRecord, SourceBatch
 
 SUSPICIOUS = 100
-"""A new source of whose first records so many are rejected and none is an event has another form than was assumed."""
+"""A new source of whose first records so many are rejected and none is taken has another form than was assumed."""
 ATTEMPTS = 8
 """How often a transaction is tried, in about half a minute."""
 LONGEST_PAUSE = 10.0
@@ -34,6 +34,8 @@ class IngestTotals:
     ----------
     stored, repeated, rejected, passed
         As in `IntakeResult`.
+    records
+        What they are: "events", "items" or "users".
     missing
         Records that the source deleted before they were read.
     reasons
@@ -49,6 +51,7 @@ class IngestTotals:
     missing: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     faults: dict[str, str] = field(default_factory=dict)
+    records: str = "events"
 
     def add(self, result: IntakeResult, rejected: list[RejectedRecord]) -> None:
         """Add what became of a batch."""
@@ -59,7 +62,9 @@ class IngestTotals:
         self.reasons.update(_kind_of_reason(record) for record in rejected)
 
     def __str__(self) -> str:
-        parts = [f"{self.stored:,} events stored"]
+        parts = [
+            f"{self.stored:,} {self.records if self.records == 'events' else f'changes of {self.records}'} stored"
+        ]
         parts += [f"{self.repeated:,} were stored before"] if self.repeated else []
         parts += [f"{self.rejected:,} rejected"] if self.rejected else []
         parts += [f"{self.passed:,} read by another process"] if self.passed else []
@@ -68,21 +73,21 @@ class IngestTotals:
 
 
 def ingest(
-    source: EventSource, store: EventStore, stop: threading.Event, metrics: IngestMetrics | None = None
+    source: RecordSource, store: EventStore, stop: threading.Event, metrics: IngestMetrics | None = None
 ) -> IngestTotals:
     """Read a source into a store until its end, or until `stop` is set; then the batch in work is finished.
 
-    Every batch is one transaction of events, rejected records and positions. While the store cannot be written, the batch is
+    Every batch is one transaction of records, rejected records and positions. While the store cannot be written, the batch is
     tried again, with growing pauses, and nothing else is read. Whatever ends a run, the next one goes on where the store is.
 
     Raises
     ------
     DataError
-        The source cannot be read, or nothing of what it holds is an event.
+        The source cannot be read, or nothing of what it holds is a record of the kind that is read.
     StoreError
         The store could not be written for about half a minute.
     """
-    metrics, totals = metrics or IngestMetrics(), IngestTotals()
+    metrics, totals = metrics or IngestMetrics(), IngestTotals(records=source.records)
     try:
         source.open(lambda: store.positions(source.name))
         fresh = not store.positions(source.name)
@@ -92,7 +97,7 @@ def ingest(
             metrics.record_source(source)
             if batch is None:
                 break
-            if not (batch.events or batch.rejected or batch.positions):
+            if not (batch.records or batch.rejected or batch.positions):
                 continue
             if fresh and not totals.stored:
                 _check_form(batch, totals)
@@ -110,12 +115,13 @@ def ingest(
 
 
 def _check_form(batch: SourceBatch, totals: IngestTotals) -> None:
-    """Stop where the records of a new source are no events at all: another topic or table was meant."""
-    if not batch.events and len(batch.rejected) + totals.rejected >= SUSPICIOUS:
+    """Stop where the records of a new source are of another kind altogether: another topic or table was meant."""
+    if not batch.records and len(batch.rejected) + totals.rejected >= SUSPICIOUS:
+        of = {"events": "an event", "items": "an item", "users": "a user"}[totals.records]
         reasons = totals.reasons + Counter(_kind_of_reason(record) for record in batch.rejected)
         [(reason, count)] = reasons.most_common(1)
         raise DataError(
-            f"{batch.source}: none of the first {sum(reasons.values()):,} records is an event; the most frequent reason "
+            f"{batch.source}: none of the first {sum(reasons.values()):,} records is {of}; the most frequent reason "
             f"({count:,}): {reason}. The latest of them are not stored as rejected; correct the source and start again",
             field="source",
         )

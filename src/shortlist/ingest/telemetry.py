@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shortlist.ingest.source import EventSource
+from shortlist.ingest.source import RecordSource
 from shortlist.store.intake import IntakeResult
 
 
@@ -43,7 +43,7 @@ class IngestMetrics:
         self.latest.set(time.time())
         self.store.set(1)
 
-    def record_source(self, source: EventSource) -> None:
+    def record_source(self, source: RecordSource) -> None:
         """Take over what a source knows of itself."""
         self.lag.clear()
         for part, waiting in source.lag.items():

@@ -165,7 +165,8 @@ def shown_candidates(
         [
             np.full(len(drawn_row), NOT_SHOWN),
             np.full(len(listed_column), ONLY_LISTED),
-            log.position[entry],
+            # what was shown in a slot that the log does not name was shown all the same
+            np.maximum(log.position[entry], 0),
         ]
     )
     return CandidateRows._of(blended, first, rows, columns, np.ones(len(rows)), position)  # noqa: SLF001 - its own module

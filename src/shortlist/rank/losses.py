@@ -187,7 +187,7 @@ LOSSES: dict[str, Loss] = {
     "weighted_logistic": WeightedLogistic(),
     "squared": Squared(),
 }
-"""Loss by the name that `objectives.*.loss` gives it; `listwise` has the gradients of XGBoost's own ranking loss."""
+"""Loss by the name that `objectives.*.loss` gives it; `listwise` is trained by `softmax.RequestSoftmax`."""
 
 
 def _sigmoid(margin: Floats) -> Floats:

@@ -127,17 +127,68 @@ def single_feature_auc(examples: TrainingSet) -> dict[str, dict[str, float]]:
     rows = _sampled_rows(examples, rng)
     matrix, weight = examples.matrix[rows], examples.weights[rows].astype(np.float64)
     half = rng.random(len(rows)) < 0.5
-    found = {}
-    for objective, labels in examples.labels.items():
-        label = labels[rows]
-        known = ~np.isnan(label)
-        cut = np.median(label[known]) if np.isnan(label).any() and known.any() else 0.0
-        positive = label > cut
-        found[objective] = {
-            name: _auc(column[known], positive[known], weight[known], half[known])
-            for name, column in zip(examples.names, matrix.T, strict=True)
-        }
+    targets = {name: _Target.of(labels[rows], weight, half) for name, labels in examples.labels.items()}
+    found: dict[str, dict[str, float]] = {objective: {} for objective in targets}
+    for at, name in enumerate(examples.names):
+        column = np.ascontiguousarray(matrix[:, at])
+        bins = _LeakBins.of(column)
+        for objective, target in targets.items():
+            own = bins if target.known.all() else _LeakBins.of(column[target.known])
+            found[objective][name] = _auc(own, target)
     return found
+
+
+@dataclass(frozen=True, repr=False)
+class _Target:
+    """Labels of one objective, as its AUC needs them.
+
+    Attributes
+    ----------
+    known
+        Which rows have a label, bool (rows,); the others have a value each for these rows.
+    positive, weight, hits, side
+        Whether a row is positive, its weight, its weight if it is positive, and its half: 0 or 1.
+    """
+
+    known: NDArray[np.bool_]
+    positive: NDArray[np.bool_]
+    weight: NDArray[np.float64]
+    hits: NDArray[np.float64]
+    side: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, label: NDArray[np.floating], weight: NDArray[np.float64], half: NDArray[np.bool_]) -> Self:
+        known = ~np.isnan(label)
+        cut = np.median(label[known]) if not known.all() and known.any() else 0.0
+        positive, own = label[known] > cut, weight[known]
+        return cls(known, positive, own, own * positive, (~half[known]).astype(np.int64))
+
+
+@dataclass(frozen=True, repr=False)
+class _LeakBins:
+    """The bin of each row by one feature.
+
+    Attributes
+    ----------
+    place
+        int64 (rows,); the last bin holds unknown values.
+    size
+        Number of bins; 0 where no value is known.
+    """
+
+    place: NDArray[np.int64]
+    size: int
+
+    @classmethod
+    def of(cls, column: NDArray[np.float32]) -> Self:
+        unknown = np.isnan(column)
+        values = column[~unknown]
+        if not len(values):
+            return cls(np.zeros(len(column), np.int64), 0)
+        edges = np.unique(np.quantile(values, np.arange(1, LEAK_BINS) / LEAK_BINS))
+        # a rare value may contain the label: the values at each edge have a bin of their own
+        place = np.searchsorted(edges, column, side="left") + np.searchsorted(edges, column, side="right")
+        return cls(np.where(unknown, 2 * len(edges) + 1, place), 2 * len(edges) + 2)
 
 
 def stability(then: NDArray[np.float64], now: NDArray[np.float64]) -> float:
@@ -189,26 +240,14 @@ def _shares(
     return np.asarray(counts / counts.sum())
 
 
-def _auc(
-    column: NDArray[np.float32],
-    positive: NDArray[np.bool_],
-    weight: NDArray[np.float64],
-    half: NDArray[np.bool_],
-) -> float:
+def _auc(bins: _LeakBins, target: _Target) -> float:
     """Return the AUC of the positive rate of each bin, fitted on one half and measured on the other, averaged over both ways."""
-    values = column[~np.isnan(column)]
-    if not len(values) or positive.sum() < MIN_LABELS or (~positive).sum() < MIN_LABELS:
+    positives = int(target.positive.sum())
+    if not bins.size or min(positives, len(target.positive) - positives) < MIN_LABELS:
         return 0.5
-    edges = np.unique(np.quantile(values, np.arange(1, LEAK_BINS) / LEAK_BINS))
-    # a rare value may contain the label: the values at each edge have a bin of their own
-    place = np.where(
-        np.isnan(column),
-        2 * len(edges) + 1,
-        np.searchsorted(edges, column, side="left") + np.searchsorted(edges, column, side="right"),
-    )
-    size = 2 * len(edges) + 2
-    total = np.stack([np.bincount(place[side], weight[side], size) for side in (half, ~half)])
-    hits = np.stack([np.bincount(place[side], (weight * positive)[side], size) for side in (half, ~half)])
+    size, place = bins.size, bins.place + bins.size * target.side
+    total = np.bincount(place, target.weight, 2 * size).reshape(2, size)
+    hits = np.bincount(place, target.hits, 2 * size).reshape(2, size)
     # the rows of a bin have one score, so the AUC of the rows is that of a few weighted bins
     label = np.repeat([True, False], size)
     aucs = []

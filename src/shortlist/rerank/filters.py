@@ -20,7 +20,8 @@ from shortlist.data.attributes import Attribute, CodedAttribute, NumberAttribute
 from shortlist.data.entities import Entities
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.times import to_milliseconds
-from shortlist.errors import RequestError, suggestion
+from shortlist.data.values import text_of
+from shortlist.errors import DataError, RequestError, suggestion
 
 
 def allowed_items(
@@ -113,12 +114,22 @@ def _by_value(attribute: CodedAttribute, condition: Mapping[str, object], where:
     mask = np.ones(len(attribute), bool)
     indptr, codes = attribute.ragged()
     for key in condition:
-        values = [str(value) for value in _list(condition[key], f"{where}.{key}")]
+        values = [
+            _word(value, f"{where}.{key}.{at}")
+            for at, value in enumerate(_list(condition[key], f"{where}.{key}"))
+        ]
         wanted = [attribute.vocabulary.index(value) for value in values if value in attribute.vocabulary]
         hits = np.concatenate([[0], np.cumsum(np.isin(codes, wanted))])
         matches = hits[indptr[1:]] > hits[indptr[:-1]]
         mask &= matches if key == "any" else ~matches
     return mask
+
+
+def _word(value: object, where: str) -> str:
+    try:
+        return text_of(value)
+    except DataError as error:
+        raise RequestError(f"{where}: {error}", field=where) from None
 
 
 def _number(bound: object, where: str) -> float:

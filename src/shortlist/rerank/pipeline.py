@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.base import duration_ms
 from shortlist.config.rerank import RerankSettings, Rule
-from shortlist.data.attributes import CategoryAttribute, CodedAttribute, TimeAttribute
+from shortlist.data.attributes import CategoryAttribute, CodedAttribute, EmbeddingAttribute, TimeAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.data.lazy import lazy_property
@@ -281,11 +281,14 @@ class RerankPipeline:
     def vectors(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the vectors that define similarity, float32 (rows, d): the values of `diversity_by`, or factors.
 
-        Without either, items are pairwise dissimilar.
+        Without either, items are pairwise dissimilar. An item whose embedding is unknown is similar to no other.
         """
         by = self.settings.diversity_by
         if by is None or not by:
             return np.eye(len(items), dtype=np.float32) if self.factors is None else self._factor_rows(items)
+        embedding = self.items.attributes.get(by)
+        if isinstance(embedding, EmbeddingAttribute):
+            return np.nan_to_num(embedding.take(items).values)
         attribute = self.items.attribute(by, CodedAttribute)
         if isinstance(attribute, CategoryAttribute):  # one column per value that occurs
             values, at = np.unique(attribute.codes[items], return_inverse=True)

@@ -15,6 +15,8 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
+from shortlist.retrieve.descriptions import Descriptions
+from shortlist.retrieve.embeddings import EmbeddingVectorizer
 from shortlist.retrieve.event_weighting import interactions
 from shortlist.retrieve.item_vectors import AttributeVectorizer, bin_edges, normalised
 from shortlist.retrieve.kernels.cooccurrence import CsrArrays, csr_arrays
@@ -36,6 +38,8 @@ class ContentConfig(Settings):
     """Logarithm of the width of the hashed vectors, from 8 to 22: the width is 2^bits."""
     recent: int = Field(30, ge=1)
     """Number of the latest events of a history that make the profile, 1 or more."""
+    embedding_share: float = Field(0.5, ge=0, le=1)
+    """Share of the embeddings in the similarity of items that have embeddings and words, from 0 (embeddings are not read) to 1."""
     learned: bool = True
     """Whether a map from descriptions to factors is learned."""
     cosine: float = Field(0.2, ge=0)
@@ -51,10 +55,10 @@ class ContentConfig(Settings):
 class _Chunk(NamedTuple):
     """Some items of the catalogue, one after the other: their vectors, and what requests need of them."""
 
-    vectors: sp.csr_matrix
-    """float32 (items, width)."""
+    vectors: Descriptions
+    """Rows of length 1, or 0."""
     by_token: CsrArrays
-    """The transpose of `vectors`."""
+    """The transpose of the words of `vectors`."""
     mapped: NDArray[np.float32] | None
     """float32 (items, d): the factor of each description; None without a map."""
     described: NDArray[np.bool_]
@@ -66,17 +70,19 @@ class Content(Retriever):
 
     Each item is a TF-IDF vector over the words of its texts, the values of its attributes (prefixed by the attribute's
     name), and its numbers and dates in ten bins, hashed to a fixed width, so that a new item has a vector without
-    refitting. Two similarities are added, each in units of its own spread:
+    refitting. Embeddings (vectors of texts or images) are joined to it, centred and of length 1: the cosine of two items is
+    (1 − `embedding_share`) · cosine of words + `embedding_share` · cosine of embeddings. Two similarities are added, each in
+    units of its own spread:
 
-    - **cosine** (weight `cosine`) between the mean vector of the history and that of the item: similar words;
+    - **cosine** (weight `cosine`) between the mean vector of the history and that of the item: similar words and embeddings;
     - **learned**: a ridge regression from vectors to ALS factors, weighted by the events of each item. A new item gets
       the factor that items of its description usually have, popularity included, and is recommended to the users of such
       factors. Old items are scored by their mapped factor as well, so that old and new items compete on equal terms.
 
     It needs no events of an item. For items with events it is weaker than models of who took what: use it beside them.
 
-    Cost: that of ALS, plus O(items · width · rank) for the map; memory the non-zeros of the vectors, and items · factors. A
-    request scores the whole catalogue. `with_items` costs O(added items).
+    Cost: that of ALS, plus O(items · (width · rank + D²)) for the map with embeddings of D numbers; memory the non-zeros of the
+    vectors, and items · (factors + D). A request scores the whole catalogue. `with_items` costs O(added items).
 
     Parameters
     ----------
@@ -86,7 +92,12 @@ class Content(Retriever):
     Attributes
     ----------
     vectors_
-        float32 (items, 2^bits), sparse: rows of length 1, or 0 where nothing is known.
+        float32 (items, 2^bits), sparse: the words of each item. With `embeddings_`, rows have length 1, or 0 where nothing is
+        known.
+    embeddings_
+        float32 (items, D): the embeddings of each item; D is 0 where none is read.
+    embedding_means_
+        float32 (D,): see `EmbeddingVectorizer`.
     idf_
         float32 (2^bits,): inverse document frequencies, learned in training and used for added items as well.
     bin_edges_
@@ -94,7 +105,7 @@ class Content(Retriever):
     basis_
         float32 (2^bits, r): the directions that vectors are compressed into; r is 0 without a map.
     factor_map_
-        float32 (r + 1, d): from a compressed vector and a constant to a factor.
+        float32 (r + D + 1, d): from compressed words, embeddings and a constant to a factor.
     als_factors_
         float32 (items, d): the ALS factors, which histories are folded into.
     als_gram_
@@ -118,6 +129,8 @@ class Content(Retriever):
     name = "content"
     arrays: ClassVar = {
         "vectors_": "vectors",
+        "embeddings_": "embeddings",
+        "embedding_means_": "means",
         "idf_": "idf",
         "bin_edges_": "edges",
         "basis_": "basis",
@@ -128,6 +141,8 @@ class Content(Retriever):
     }
 
     vectors_: sp.csr_matrix
+    embeddings_: NDArray[np.float32]
+    embedding_means_: NDArray[np.float32]
     idf_: NDArray[np.float32]
     bin_edges_: NDArray[np.float64]
     basis_: NDArray[np.float32]
@@ -144,26 +159,39 @@ class Content(Retriever):
     def _fit(self, dataset: Dataset) -> None:
         items = dataset.items
         self._added = ()
-        self.bin_edges_ = bin_edges(items.attributes, self.config.attributes)
-        counts = self._vectoriser().counts(items.attributes, np.arange(len(items)))
+        named = self.config.attributes
+        self.bin_edges_ = bin_edges(items.attributes, named)
+        read = self.config.embedding_share > 0
+        dense = EmbeddingVectorizer.of(items.attributes, named) if read else EmbeddingVectorizer.without()
+        self.embedding_means_ = dense.means
+        counts = self._counts(items, 0)
         present = np.bincount(counts.indices, minlength=counts.shape[1])
         self.idf_ = (np.log((1 + counts.shape[0]) / (1 + present)) + 1).astype(np.float32)
-        self.vectors_ = normalised(counts, self.idf_)
+        self.vectors_, self.embeddings_ = self._described(items, 0, counts)
         self._learn_map(interactions(dataset, self.event_weighting))
+
+    def _counts(self, items: Entities, start: int) -> sp.csr_matrix:
+        """Return the token counts of the items from `start` on."""
+        vectorizer = AttributeVectorizer(self.config.attributes, self.config.bits, self.bin_edges_)
+        return vectorizer.counts(items.attributes, np.arange(start, len(items)))
+
+    def _described(self, items: Entities, start: int, counts: sp.csr_matrix) -> Descriptions:
+        """Return the vectors of the items from `start` on, of their token counts and embeddings."""
+        dense = EmbeddingVectorizer(self.config.attributes, self.embedding_means_)
+        embeddings = dense.vectors(items.attributes, np.arange(start, len(items)))
+        return Descriptions.mixed(normalised(counts, self.idf_), embeddings, self.config.embedding_share)
 
     def _learn_map(self, X: sp.csr_matrix) -> None:
         taken = np.asarray(X.sum(0), np.float64).ravel()
-        useful = np.flatnonzero((taken > 0) & (np.diff(self.vectors_.indptr) > 0))
+        vectors = Descriptions(self.vectors_, self.embeddings_)
+        useful = np.flatnonzero((taken > 0) & vectors.described)
         self.basis_ = self.factor_map_ = self.als_factors_ = np.empty((0, 0), np.float32)
         self.als_gram_, self.als_facts_ = np.empty(0, np.float32), np.zeros(2)
         if not self.config.learned or len(useful) < MIN_ITEMS:
             return
         als = ALS(factors=min(self.config.factors, len(useful))).fit_matrix(X)
-        used = np.flatnonzero(np.bincount(self.vectors_.indices, minlength=self.vectors_.shape[1]))
-        _, directions = leading(sp.csr_matrix(self.vectors_[:, used]), self.config.rank)
-        self.basis_ = np.zeros((self.vectors_.shape[1], directions.shape[1]), np.float32)
-        self.basis_[used] = directions
-        Z = self._compressed(self.vectors_[useful])
+        self.basis_ = self._word_basis()
+        Z = self._compressed(Descriptions(self.vectors_[useful], self.embeddings_[useful]))
         weight = np.sqrt(taken[useful])[:, None]
         A = (Z * weight).T @ Z
         # the constant is not regularised
@@ -173,31 +201,39 @@ class Content(Retriever):
         self.als_factors_, self.als_gram_ = als.item_factors_, als.gram_
         self.als_facts_ = np.array([als.unobserved_, float(als.mean_weight_)])
 
+    def _word_basis(self) -> NDArray[np.float32]:
+        """Return the directions that words are compressed into, float32 (width, r); r is 0 where no item has words."""
+        width = self.vectors_.shape[1]
+        used = np.flatnonzero(np.bincount(self.vectors_.indices, minlength=width))
+        if not len(used):
+            return np.zeros((width, 0), np.float32)
+        _, directions = leading(sp.csr_matrix(self.vectors_[:, used]), self.config.rank)
+        basis = np.zeros((width, directions.shape[1]), np.float32)
+        basis[used] = directions
+        return basis
+
     def _prepare(self) -> None:
         als = None
         if self.factor_map_.size:
             als = ALS(factors=self.als_factors_.shape[1]).of_factors(
                 self.als_factors_, self.als_gram_, float(self.als_facts_[0]), float(self.als_facts_[1])
             )
-        self._derived = self._chunk(self.vectors_), als
+        self._derived = self._chunk(Descriptions(self.vectors_, self.embeddings_)), als
 
     @override
     def _saved_items(self, meta: object) -> int:
         return int(self.vectors_.shape[0])
 
-    def _vectoriser(self) -> AttributeVectorizer:
-        return AttributeVectorizer(self.config.attributes, self.config.bits, self.bin_edges_)
+    def _compressed(self, vectors: Descriptions) -> NDArray[np.float32]:
+        Z = vectors.words @ self.basis_
+        return np.hstack([Z, vectors.embeddings, np.ones((len(Z), 1), np.float32)])
 
-    def _compressed(self, vectors: sp.csr_matrix) -> NDArray[np.float32]:
-        Z = vectors @ self.basis_
-        return np.hstack([Z, np.ones((len(Z), 1), np.float32)])
-
-    def _chunk(self, vectors: sp.csr_matrix) -> _Chunk:
-        described = np.diff(vectors.indptr) > 0
+    def _chunk(self, vectors: Descriptions) -> _Chunk:
+        described = vectors.described
         mapped = None
         if self.factor_map_.size:
             mapped = (self._compressed(vectors) @ self.factor_map_ * described[:, None]).astype(np.float32)
-        return _Chunk(vectors, csr_arrays(vectors.T.tocsr()), mapped, described)
+        return _Chunk(vectors, csr_arrays(vectors.words.T.tocsr()), mapped, described)
 
     # ---------------------------------------------------------------- added items
 
@@ -209,14 +245,11 @@ class Content(Retriever):
         known = self._n_known
         if len(items) <= known:
             return self
-        vectors = normalised(
-            self._vectoriser().counts(items.attributes, np.arange(known, len(items))), self.idf_
-        )
-        chunks = [*self._added, self._chunk(vectors)]
+        chunks = [*self._added, self._chunk(self._described(items, known, self._counts(items, known)))]
         # chunks of falling size, so that there are few of them and each item is copied a logarithmic number of times
-        while len(chunks) > 1 and chunks[-2].vectors.shape[0] <= 2 * chunks[-1].vectors.shape[0]:
+        while len(chunks) > 1 and chunks[-2].vectors.size <= 2 * chunks[-1].vectors.size:
             last, before = chunks.pop(), chunks.pop()
-            chunks.append(self._chunk(sp.vstack([before.vectors, last.vectors], format="csr")))
+            chunks.append(self._chunk(before.vectors.followed_by(last.vectors)))
         twin = self._shared()
         twin._added = tuple(chunks)  # noqa: SLF001 - its own copy
         return twin
@@ -227,7 +260,7 @@ class Content(Retriever):
 
     @property
     def _n_known(self) -> int:
-        return self.n_items_ + sum(int(chunk.vectors.shape[0]) for chunk in self._added)
+        return self.n_items_ + sum(chunk.vectors.size for chunk in self._added)
 
     # ---------------------------------------------------------------- requests
 
@@ -249,50 +282,53 @@ class Content(Retriever):
         run_rows(len(requests), add_standardised, scores, cosine, float(self.config.cosine), known, described)
         return scores
 
-    def _cosine(self, profiles: sp.csr_matrix) -> NDArray[np.float32]:
-        """Return the dot product of sparse vectors (B, width) with the vector of each item, float32 (B, items)."""
-        cosine = np.zeros((profiles.shape[0], self._n_known), np.float32)
+    def _cosine(self, profiles: Descriptions) -> NDArray[np.float32]:
+        """Return the product of B vectors with the vector of each item, float32 (B, items)."""
+        cosine = np.zeros((profiles.size, self._n_known), np.float32)
         for chunk, columns in self._columns():
-            arrays = csr_arrays(profiles), chunk.by_token, columns.start, cosine
+            arrays = csr_arrays(profiles.words), chunk.by_token, columns.start, cosine
             run_rows(len(cosine), dense_product, *arrays)
+            if profiles.embeddings.shape[1]:
+                cosine[:, columns] += profiles.embeddings @ chunk.vectors.embeddings.T
         return cosine
 
     def _columns(self) -> list[tuple[_Chunk, slice]]:
         """Return the chunks with the range of items that each holds."""
         found, start = [], 0
         for chunk in self._chunks:
-            end = start + chunk.vectors.shape[0]
+            end = start + chunk.vectors.size
             found.append((chunk, slice(start, end)))
             start = end
         return found
 
-    def _profiles(self, requests: Requests, n: int) -> sp.csr_matrix:
-        """Return the mean vector of each history's latest events, float32 (B, width), of length 1."""
+    def _profiles(self, requests: Requests, n: int) -> Descriptions:
+        """Return the mean vector of each history's latest events, of length 1."""
         back = requests.histories.steps_back
         recent = requests.with_weights(
             np.where(back < self.config.recent, requests.weights, 0).astype(np.float32)
         )
-        if not self._added:
-            return normalised(recent.matrix(n) @ self.vectors_)
-        weights = recent.matrix(n).tocsc()
-        return normalised(sum(weights[:, columns] @ chunk.vectors for chunk, columns in self._columns()))
+        return self._summed(recent.matrix(n)).of_unit_length()
 
-    def _vectors_of(self, items: NDArray[np.integer]) -> sp.csr_matrix:
-        """Return the vectors of some items, float32 (m, width); 0 for unknown items."""
+    def _summed(self, weights: sp.csr_matrix) -> Descriptions:
+        """Return sums of the vectors of items, weighted by sparse float32 (k, items)."""
+        first, *added = self._columns()
+        if not added:
+            return first[0].vectors.summed(weights)
+        of_items = weights.tocsc()
+        total = first[0].vectors.summed(of_items[:, first[1]])
+        for chunk, columns in added:
+            total = total.plus(chunk.vectors.summed(of_items[:, columns]))
+        return total
+
+    def _vectors_of(self, items: NDArray[np.integer]) -> Descriptions:
+        """Return the vectors of some items, 0 for unknown items."""
         n = self._n_known
-        if not self._added:
-            known = items < n
-            vectors = self.vectors_[np.where(known, items, 0)]
-            return (
-                vectors if known.all() else sp.csr_matrix(sp.diags_array(known.astype(np.float32)) @ vectors)
-            )
-        empty = sp.csr_matrix((len(items), self.vectors_.shape[1]), dtype=np.float32)
-        for chunk, columns in self._columns():
-            inside = np.flatnonzero((items >= columns.start) & (items < columns.stop))
-            picked = (np.ones(len(inside), np.float32), (inside, items[inside] - columns.start))
-            rows = sp.csr_matrix(picked, shape=(len(items), chunk.vectors.shape[0]))
-            empty = empty + rows @ chunk.vectors
-        return sp.csr_matrix(empty, dtype=np.float32)
+        there = (items >= 0) & (items < n)
+        if not self._added and there.all():
+            return Descriptions(self.vectors_[items], self.embeddings_[items])
+        known = np.flatnonzero(there)
+        picked = (np.ones(len(known), np.float32), (known, items[known]))
+        return self._summed(sp.csr_matrix(picked, shape=(len(items), n)))
 
     @override
     def similar(self, item: int) -> NDArray[np.float32] | None:
@@ -306,8 +342,8 @@ class Content(Retriever):
     ) -> NDArray[np.floating] | None:
         h = requests.histories
         events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
-        shares = self._vectors_of(np.asarray(items)) @ self._vectors_of(h.item[events]).T
-        return np.asarray(shares.toarray() * requests.weights[events])
+        shares = self._vectors_of(np.asarray(items)).products(self._vectors_of(h.item[events]))
+        return np.asarray(shares * requests.weights[events])
 
     # ---------------------------------------------------------------- copies
 

@@ -36,8 +36,8 @@ class DemographicConfig(Settings):
 class Demographic(Retriever):
     """Recommend what users of the same attributes take: the source for users without a history.
 
-    Each user is a vector of attribute values (`age_band=25-34`, `country=DE`; numbers and dates in ten bins), hashed to a fixed
-    width. A ridge regression maps these vectors and a constant to the users' ALS factors:
+    Each user is a vector of attribute values (`age_band=25-34`, `country=DE`; numbers and dates in ten bins; embeddings are not read),
+    hashed to a fixed width. A ridge regression maps these vectors and a constant to the users' ALS factors:
 
         minimise  Σ_u ‖x_u − (z_u M + b)‖² + ridge · ‖M‖²,    score(u, i) = (z_u M + b) · y_i
 

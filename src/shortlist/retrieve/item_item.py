@@ -180,7 +180,8 @@ class ItemItem(Retriever):
         events = slice(int(h.indptr[row]), int(h.indptr[row + 1]))
         taken, weight = h.item[events], requests.weights[events].astype(np.float64)
         shares = np.zeros((len(items), len(taken)), np.float32)
-        event_shares(self._derived.weights, taken, np.ascontiguousarray(items, np.int32), shares)
+        order = np.argsort(items, kind="stable")
+        event_shares(self._derived.weights, taken, order, items[order].astype(np.int32), shares)
         if self.broad_in_.size:
             known = items < self.n_items_
             shares[known] += self.broad_out_[items[known]] @ self.broad_in_[taken].T

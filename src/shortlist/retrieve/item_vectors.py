@@ -12,7 +12,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from shortlist.data.attributes import Attribute, LinkAttribute, NumberAttribute, TextAttribute, TimeAttribute
+from shortlist.data.attributes import (
+    Attribute,
+    EmbeddingAttribute,
+    LinkAttribute,
+    NumberAttribute,
+    TextAttribute,
+    TimeAttribute,
+)
 from shortlist.data.no_time import NO_TIME
 
 BINS = 10
@@ -23,7 +30,8 @@ BINS = 10
 class AttributeVectorizer:
     """Turns the attributes of items or users into token counts.
 
-    Tokens are the words of texts, `attribute=value` for categories and lists, and `attribute~bin` for numbers and times.
+    Tokens are the words of texts, `attribute=value` for categories and lists, and `attribute~bin` for numbers and times. An
+    embedding has none: `EmbeddingVectorizer` reads it as the vector that it is.
 
     Attributes
     ----------
@@ -45,6 +53,8 @@ class AttributeVectorizer:
             return sp.csr_matrix((0, 2**self.bits), dtype=np.float32)
         columns, edges = [], iter(self.edges)
         for attribute in chosen_attributes(attributes, self.attributes):
+            if isinstance(attribute, EmbeddingAttribute):
+                continue
             part = attribute.take(rows)
             columns.append(_bin_tokens(part, next(edges)) if is_measured(part) else _value_tokens(part))
         return hashed_counts(

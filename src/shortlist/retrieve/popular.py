@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numba
 import numpy as np
@@ -13,8 +13,10 @@ from typing_extensions import override
 from shortlist.config.base import Duration, Settings, duration_ms
 from shortlist.data.attributes import CategoryAttribute
 from shortlist.data.dataset import Dataset
+from shortlist.data.log import Log
 from shortlist.errors import ProjectError
 from shortlist.retrieve.base import Retriever
+from shortlist.retrieve.kernels.half_life import best_half_life
 from shortlist.retrieve.kernels.select import empty_lists
 from shortlist.retrieve.requests import Candidates, Requests
 
@@ -22,9 +24,13 @@ from shortlist.retrieve.requests import Candidates, Requests
 class PopularConfig(Settings):
     """Settings of `Popular`."""
 
-    half_life: Duration | None = None
+    half_life: Duration | Literal["auto"] | None = None
     """Age at which an event counts half, measured back from the newest event; a duration such as "30d". None: age does not
-    matter."""
+    matter. auto: the one that predicts the later events of the training best (`best_half_life`)."""
+    window: Duration | None = None
+    """Only events of this time before the newest event count; a duration such as "7d". None: all events count."""
+    at_least: float | None = None
+    """Of events with a value, only those with at least this value count: films that were liked, and not all that were rated."""
     by: str | None = None
     """A category attribute of users; popularity is then counted within each of its values."""
     prior: float = Field(200.0, ge=0)
@@ -45,7 +51,7 @@ class Popular(Retriever):
 
         score(i) = c_i / Σ_j c_j,    c_i = Σ_{events of i} 2^(−age / half_life)
 
-    counted over all users, or over those of one segment where `by` names a user attribute. The counts of a segment are
+    where events older than `window` do not count, counted over all users, or over those of one segment where `by` names a user attribute. The counts of a segment are
     smoothed towards those of all users, c_i + prior · share_i, so that a segment of three users does not override the
     rest.
 
@@ -81,11 +87,17 @@ class Popular(Retriever):
 
     def _fit(self, dataset: Dataset) -> None:
         log = dataset.log
-        acted = np.flatnonzero(log.acted)
-        weight = np.ones(len(acted))
-        if self.config.half_life and len(acted):
-            weight = np.exp2((log.time[acted] - log.time[acted][-1]) / duration_ms(self.config.half_life))
-        n_items = len(dataset.items)
+        counts = log.acted
+        if self.config.at_least is not None:
+            counts = counts & ~(log.value < self.config.at_least)
+        acted = np.flatnonzero(counts)
+        if self.config.window and len(acted):
+            newest = log.time[acted[-1]]
+            acted = acted[log.time[acted] > newest - duration_ms(self.config.window)]
+        weight, n_items = np.ones(len(acted)), len(dataset.items)
+        half_life = self._half_life(log, acted)
+        if half_life and len(acted):
+            weight = np.exp2((log.time[acted] - log.time[acted][-1]) / half_life)
         overall = np.bincount(log.item[acted], weight, n_items)
         rows = [overall]
         if self.config.by:
@@ -103,6 +115,12 @@ class Popular(Retriever):
             smoothing = overall / max(overall.sum(), 1e-12) * self.config.prior
             rows = [*(flat.reshape(n_segments, n_items) + smoothing), overall]
         self.counts_ = np.stack(rows).astype(np.float32)
+
+    def _half_life(self, log: Log, rows: NDArray[np.integer]) -> float | None:
+        """Return the half-life in ms, None where age does not matter; rows: the events that count."""
+        if self.config.half_life == "auto":
+            return best_half_life(log.user[rows], log.item[rows], log.time[rows])
+        return None if self.config.half_life is None else duration_ms(self.config.half_life)
 
     def _prepare(self) -> None:
         """Rank the catalogue once for each segment; shares, so that segments of different size have scores of one scale."""

@@ -9,6 +9,7 @@ from shortlist.config.base import Settings
 from shortlist.config.retrieve import RetrieveSettings
 from shortlist.config.validate import Place, validate_settings
 from shortlist.errors import ProjectError
+from shortlist.retrieve.auto_sources import is_auto, parse_auto
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.registry import RETRIEVERS
@@ -32,12 +33,20 @@ def parse_sources(sources: Sequence[Mapping[str, Any]], where: Place | None = No
     where
         `project.where`, so that errors name file and line.
 
+    Returns
+    -------
+    list of Source
+        Empty where training chooses them (`sources = "auto"`).
+
     Raises
     ------
     ProjectError
         For an unknown model, an unknown setting, or a value out of range; `field` is `retrieve.sources.N.setting`.
     """
     where = where or (lambda _: "")
+    if is_auto(sources):
+        parse_auto(sources, where)
+        return []
     found: list[Source] = []
     for number, given in enumerate(sources):
         field = f"retrieve.sources.{number}"
@@ -75,6 +84,11 @@ def make_retrievers(settings: RetrieveSettings, where: Place | None = None) -> d
         As `parse_sources` does.
     """
     weighting = EventWeighting.of(settings)
+    if is_auto(settings.sources):
+        raise ProjectError(
+            'retrieve.sources is "auto": the sources are chosen by training, and are not known before',
+            "retrieve.sources",
+        )
     return {
         source.name: RETRIEVERS[source.model](source.settings, event_weighting=weighting)
         for source in parse_sources(settings.sources, where)

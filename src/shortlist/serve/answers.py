@@ -13,13 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from shortlist.errors import RequestError, ShortlistError, StoreError
-from shortlist.requests import FIELDS, field_fault
+from shortlist.errors import CursorError, RequestError, ShortlistError, StoreError, field_fault
+from shortlist.requests import FIELDS
 from shortlist.serve.schema import ErrorAnswer
 from shortlist.serve.writer import BusyError
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorAnswer} for code in (400, 401, 403, 404, 413, 415, 422, 429, 503)
+    code: {"model": ErrorAnswer} for code in (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
 }
 
 
@@ -78,7 +78,7 @@ def add_error_handlers(app: FastAPI, shown: Callable[[str], str]) -> None:
 
     @app.exception_handler(ShortlistError)
     async def refused(_request: Request, error: ShortlistError) -> Response:
-        return failure(shown(error.message), 422 if isinstance(error, RequestError) else 400, error.field)
+        return failure(shown(error.message), _status(error), error.field)
 
     @app.exception_handler(404)
     async def not_found(_request: Request, error: Any) -> Response:
@@ -99,3 +99,9 @@ def add_error_handlers(app: FastAPI, shown: Callable[[str], str]) -> None:
         allowed = (getattr(error, "headers", None) or {}).get("Allow", "")
         sentence = f"this address does not take this method; it takes: {allowed}"
         return failure(sentence, 405, Allow=allowed)
+
+
+def _status(error: ShortlistError) -> int:
+    if isinstance(error, CursorError):
+        return 409 if error.conflict else 400
+    return 422 if isinstance(error, RequestError) else 400

@@ -8,7 +8,6 @@ hand over between two requests.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import os
 import sys
@@ -17,7 +16,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numba
-import pyarrow as pa
 from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 
@@ -25,6 +23,7 @@ from shortlist.errors import ShortlistError
 from shortlist.features.custom import load_functions
 from shortlist.serve.answers import add_error_handlers
 from shortlist.serve.logs import set_up_logs, tracer
+from shortlist.serve.memory import keep_what_is_there, release_memory
 from shortlist.serve.middleware.cors import AllowedOrigins
 from shortlist.serve.middleware.fast_path import FastPath, recommend_route
 from shortlist.serve.middleware.guard import Guard
@@ -61,9 +60,8 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
             )
         _one_thread()
         service.writer.start()
-        tasks = [asyncio.create_task(service.watcher.run()), asyncio.create_task(_end_with_parent())]
-        gc.collect()
-        gc.freeze()  # what is loaded stays: the collector need not look through it again and again
+        tasks = [asyncio.create_task(service.watcher.run()), asyncio.create_task(end_with_parent())]
+        keep_what_is_there()
         gc.set_threshold(20_000, 50, 100)
         try:
             yield
@@ -83,7 +81,7 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
         redoc_url=None,
     )
     app.state.service = service
-    _release_memory()
+    release_memory()
     add_error_handlers(app, service.without_folder)
     add_routes(app, service)
     docs.add(app)
@@ -112,14 +110,6 @@ def app_from_environment() -> FastAPI:
     return make_app(bundle, store, ServerSettings.from_environment())
 
 
-def _release_memory() -> None:
-    """Return memory that only loading needed to the system; the C library would keep it."""
-    pa.default_memory_pool().release_unused()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
-
-
 def _one_thread() -> None:
     """Keep requests on one core each.
 
@@ -131,7 +121,7 @@ def _one_thread() -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
 
 
-async def _end_with_parent() -> None:
+async def end_with_parent() -> None:
     """End with the process that started this one: an orphaned worker would hold the port and serve old models."""
     parent = os.getppid()
     while os.getppid() == parent:

@@ -243,6 +243,11 @@ class LiveModels:
         """Let a model answer from now on."""
         self.serving, self.erased = loaded, 0
 
+    def release(self) -> None:
+        """Let go of all models: nothing is asked of them any more."""
+        del self.serving
+        self.canary = self.shadow = None
+
     def set_canary(self, loaded: LoadedModel | None) -> None:
         """Set or end the canary."""
         self.canary = loaded

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from functools import cache
 from typing import Any
 
 from shortlist.errors import import_extra
@@ -43,6 +44,7 @@ def set_up_logs() -> None:
     logger.setLevel({"json": logging.INFO, "off": logging.CRITICAL + 1}.get(how, logging.WARNING))
 
 
+@cache
 def tracer() -> Any:
     """Return an OpenTelemetry tracer where OTEL_EXPORTER_OTLP_ENDPOINT is set (extra `tracing`), else None."""
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from shortlist.bundle.registry import BundleRegistry, BundleVersion
 from shortlist.errors import ShortlistError, StoreError
 from shortlist.serve.live_models import LiveModels, LoadedModel, load_model
+from shortlist.serve.memory import keep_what_is_there
 from shortlist.serve.model_check import faults_of
 from shortlist.serve.telemetry import Metrics
 from shortlist.serve.writer import Writer
@@ -135,8 +135,7 @@ class ModelWatcher:
         await self.live.catch_up(fresh, self.writer)
         self.live.serve(fresh)
         self.metrics.start_serving(fresh.recommender)
-        gc.collect()
-        gc.freeze()
+        keep_what_is_there()
 
     async def _canary_and_shadow(self) -> None:
         if self.registry.single:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from shortlist.cascade.change_body import NamedItemBody, NamedUserBody
 from shortlist.cascade.event_body import EventBody
 from shortlist.cascade.given_items import MOST
 from shortlist.expressions import MAX_LENGTH
@@ -57,23 +58,32 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+PlacementName = Annotated[str, Field(max_length=64)]
+
+
 class RecommendBody(Body):
     """A request for a slate: the fields of `RecommendRequest`."""
 
+    placement: PlacementName | None = None
+    """Where the slate is shown: a placement of the project, whose settings hold for every field that is left out."""
     user: Id | None = None
     """User id. An unknown user is treated as new, and the answer reports it."""
     history: list[Id] | None = Field(None, max_length=1000)
     """Item ids, oldest first, instead of a user. Unknown items are ignored and named in the answer."""
-    n: Any = 10
-    """Number of items, 1 to 200."""
+    n: Any = None
+    """Number of items, 1 to 200 (default: the placement's, or 10)."""
     context: dict[str, Any] | None = None
+    """The moment of the request: context column → value, such as the device; for a visitor also user attributes."""
     weights: dict[str, Any] | None = None
+    """Objective → weight in the utility (default: the project's)."""
     filters: Filters = None
     """What an item must fulfil: an expression, as "price < 20 and brand = viewed.brand", or attribute → any, none, min or max."""
     boosts: list[dict[str, Any]] | None = None
     """Conditions that change the utility of items: when (written like filters) and amount (-100 to 100, or an expression)."""
     diversity: float | None = None
+    """How dissimilar the items are to each other, 0 to 1."""
     freshness: float | None = None
+    """Boost of new items, 0 to 10."""
     calibration: float | None = None
     """How strongly the slate keeps to the shares of genres in the user's history, 0 to 1."""
     combine: str | None = None
@@ -86,6 +96,9 @@ class RecommendBody(Body):
     """Seed of exploration, so that a slate can be reproduced."""
     after: Id | None = None
     """Up next: the item that the user is looking at, as the latest of the history. It is not recommended."""
+    cursor: str | None = None
+    """The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
+    may differ from the request of the first page."""
 
     def to_request(self) -> RecommendRequest:
         """The body as a request. Raises `RequestError`."""
@@ -98,6 +111,8 @@ RECOMMEND_FIELDS = tuple(RecommendBody.model_fields)
 class RankBody(Body):
     """A request to order a given list: every item comes back."""
 
+    placement: PlacementName | None = None
+    """Where the list is shown: a placement of the project, whose weights hold for those that are left out."""
     user: Id | None = None
     """User id. An unknown user is treated as new, and the answer reports it."""
     history: list[Id] | None = Field(None, max_length=1000)
@@ -106,7 +121,9 @@ class RankBody(Body):
     """1 to 2,000 distinct items: ids, or objects with `item` (the id), given numbers of `data.given`, and for items that the catalogue
     does not have, `title` and attributes."""
     context: dict[str, Any] | None = None
+    """The moment of the request: context column → value, such as the device; for a visitor also user attributes."""
     weights: dict[str, Any] | None = None
+    """Objective → weight in the utility (default: the project's)."""
     combine: str | None = None
     """How objectives become one number: sum or product."""
     after: Id | None = None
@@ -123,11 +140,13 @@ RANK_FIELDS = tuple(name for name in RankBody.model_fields if name != "items")
 class PageBody(Body):
     """A request for a page of rows."""
 
+    placement: PlacementName | None = None
+    """Where the page is shown: a placement of the project, whose rows and other settings hold."""
     user: Id | None = None
     history: list[Id] | None = Field(None, max_length=1000)
     rows: int = Field(6, ge=1, le=40)
-    n: int = Field(10, ge=1, le=50)
-    """Items in a row at most."""
+    n: int | None = Field(None, ge=1, le=50)
+    """Items in a row at most (default: the placement's, or 10)."""
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
     filters: Filters = None
@@ -163,6 +182,10 @@ class RecommendAnswer(BaseModel):
     experiments: dict[str, str]
     """Experiment → arm of this user."""
     items: list[ItemAnswer]
+    first_position: int
+    """Position of the first item over all pages of the request, from 0."""
+    cursor: str | None
+    """Send it with the same request for the next page; null where no page can follow."""
     timing: dict[str, float] | None = None
     """With `?debug=timing`: stage → milliseconds."""
 
@@ -230,38 +253,10 @@ class SimilarAnswer(BaseModel):
     items: list[ItemAnswer]
 
 
-class ItemBody(Body):
-    """A change of one item."""
-
-    title: str | None = Field(None, max_length=1000)
-    attributes: dict[str, Any] = Field(default_factory=dict)
-    """Name → value; null makes it unknown. Attributes that are not named stay."""
-    retired: bool | None = None
-
-
-class NamedItemBody(ItemBody):
-    """A change of one item, with its id."""
-
-    item: Id
-
-
 class ItemsBody(Body):
     """Changes of many items."""
 
     items: list[NamedItemBody] = Field(min_length=1, max_length=1000)
-
-
-class UserBody(Body):
-    """A change of one user's attributes."""
-
-    attributes: dict[str, Any] = Field(min_length=1)
-    """Name → value; null makes it unknown. Attributes that are not named stay."""
-
-
-class NamedUserBody(UserBody):
-    """A change of one user's attributes, with the user's id."""
-
-    user: Id
 
 
 class UsersBody(Body):

@@ -77,6 +77,8 @@ class ServerSettings(Settings):
     """Id of the event store that the server was started with; a worker that starts again refuses another one."""
     keyed: bool = False
     """Whether the server was started with API keys; a worker that starts again and finds none answers nobody."""
+    memory_limit: int | None = Field(None, ge=1)
+    """Bytes that the bundles of the tenants have together which one worker has loaded (default: no limit)."""
     body_seconds: float = Field(10.0, gt=0)
     """Longest time in which the body of a request must arrive, seconds."""
 

@@ -9,7 +9,7 @@ server is killed are lost; events are not.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,20 +34,25 @@ class ServedSlate:
     arms: dict[str, str]
     times: StageTimes
 
-    def content(self, timing: float | None = None, guard_rails: bool = True) -> dict[str, Any]:
-        """Return the answer as JSON has it. timing: when the request began (`time.perf_counter`), to add what each stage took."""
+    def content(self, timing: float | None = None) -> dict[str, Any]:
+        """Return the answer as JSON has it; a given list has no guard-rails and pages. timing: when the request began (`time.perf_counter`), to add what each stage took."""
         slate = self.slate
         content: dict[str, Any] = {
             "slate_id": slate.slate_id,
             "model_version": slate.model_version,
             "user_known": slate.user_known,
             "unknown_items": slate.unknown_items,
-            **({"guard_rails": slate.guard_rails} if guard_rails else {}),
             "policy": slate.policy,
             "warnings": slate.warnings,
             "experiments": self.arms,
             "items": slate.items,
         }
+        if slate.given is None:
+            content |= {
+                "guard_rails": slate.guard_rails,
+                "first_position": slate.first_position,
+                "cursor": slate.cursor,
+            }
         if timing is not None:
             stages = {stage: round(seconds * 1000, 3) for stage, seconds in self.times.items()}
             content["timing"] = {**stages, "total": round((time.perf_counter() - timing) * 1000, 3)}
@@ -73,7 +78,7 @@ class SlateService:
     def answer(self, requests: Sequence[RecommendRequest]) -> list[ServedSlate | Exception]:
         """The slate for each request, or the error that it caused; one wrong request does not affect the others.
 
-        A field that a request sets itself goes before what an arm says.
+        A field that a request sets itself goes before what an arm says, and that before what its placement says.
         """
         answers: list[ServedSlate | Exception] = [RuntimeError("not answered")] * len(requests)
         groups: dict[int, list[tuple[int, _Assigned]]] = {}
@@ -107,6 +112,7 @@ class SlateService:
         """A page of rows; each row is kept as a slate of its own."""
         recommender = self.live.of(request.user)
         page = recommender.page(request, rows)
+        self.metrics.record_page(page, request.placement or "")
         self.metrics.drifts.contexts.append(request.context)
         for number, row in enumerate(page.rows):
             self.writer.keep(
@@ -120,6 +126,7 @@ class SlateService:
                     {},
                     None,
                     dict(request.context or {}),
+                    placement=request.placement or "",
                 )
             )
         return page
@@ -160,30 +167,31 @@ class SlateService:
                 teams,
                 dict(one.request.context or {}),
                 slate.given,
+                slate.first_position,
+                slate.placement,
             )
         )
 
     def _assign(self, request: RecommendRequest) -> _Assigned:
-        """Find the arms of a request's user, and the request as they change it."""
+        """Find the arms of a request's user, and the request as they and its placement change it."""
         recommender = self.live.of(request.user)
-        experiments = recommender.project.experiments
+        project = recommender.project
+        experiments = project.experiments_at(request.placement or "")
         if request.user is None or not experiments:
-            return _Assigned(request, recommender, {})
+            return _Assigned(request.placed(project.placements), recommender, {})
         arms: dict[str, str] = {}
         sides: tuple[RecommendRequest, ...] = ()
         for name, experiment in experiments.items():
             if experiment.method == "interleave":
-                sides = tuple(request.merged(_defaults(arm)) for arm in experiment.arms.values())
+                sides = tuple(
+                    request.merged(arm.request_fields()).placed(project.placements)
+                    for arm in experiment.arms.values()
+                )
                 arms[name] = "interleaved"
             else:
                 arms[name] = assign_arm(name, experiment, request.user)
-                request = request.merged(_defaults(experiment.arms[arms[name]]))
-        return _Assigned(request, recommender, arms, sides)
-
-
-def _defaults(arm: Any) -> Mapping[str, Any]:
-    """The request fields that an arm sets."""
-    return {name: getattr(arm, name) for name in type(arm).model_fields if name != "share"}
+                request = request.merged(experiment.arms[arms[name]].request_fields())
+        return _Assigned(request.placed(project.placements), recommender, arms, sides)
 
 
 def _interleaved(one: _Assigned, first: Slate, second: Slate) -> tuple[Slate, list[int]]:
@@ -192,7 +200,7 @@ def _interleaved(one: _Assigned, first: Slate, second: Slate) -> tuple[Slate, li
     items, teams = team_draft(
         [r.item for r in first.items],
         [r.item for r in second.items],
-        one.request.n if first.given is None else len(first),
+        one.request.size if first.given is None else len(first),
         int(first.slate_id[:15], 16),
     )
     policy = f"{first.policy}+{second.policy}"

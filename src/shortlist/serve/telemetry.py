@@ -10,6 +10,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shortlist.cascade.drift import Drift
+from shortlist.cascade.page import PageOfRows
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.data.slates import Slate
 from shortlist.rank.profile import stability
@@ -35,7 +36,11 @@ class Metrics:
         self.registry = CollectorRegistry()
         r: dict[str, Any] = {"registry": self.registry}
         self.seconds = Histogram(
-            "shortlist_request_seconds", "Time to answer, by path", ["path"], buckets=BUCKETS, **r
+            "shortlist_request_seconds",
+            "Time to answer, by path and placement",
+            ["path", "placement"],
+            buckets=BUCKETS,
+            **r,
         )
         self.answers = Counter("shortlist_answers", "Answers, by path and status", ["path", "status"], **r)
         self.stages = Histogram(
@@ -44,14 +49,7 @@ class Metrics:
         self.batch = Histogram(
             "shortlist_batch_size", "Requests answered together", buckets=(1, 2, 4, 8, 16, 32, 64), **r
         )
-        self.sources = Counter(
-            "shortlist_shown_items", "Shown items that a source had proposed, by source", ["source"], **r
-        )
-        self.slates = Counter("shortlist_slates", "Slates, by model", ["model"], **r)
-        self.lists = Histogram(
-            "shortlist_list_items", "Items of the given lists that were ranked", buckets=LISTS, **r
-        )
-        self.empty = Counter("shortlist_empty_slates", "Slates without any item", **r)
+        self._add_slates(r)
         self.cache = Gauge(
             "shortlist_permitted_cache",
             "Requests for which the allowed items were cached (hit) or computed (miss), of the serving model",
@@ -87,6 +85,27 @@ class Metrics:
         self._first: list[float] = []
         self._latest: deque[float] = deque(maxlen=SCORES)
 
+    def _add_slates(self, r: dict[str, Any]) -> None:
+        """Add the metrics of what was shown, and where."""
+        self.sources = Counter(
+            "shortlist_shown_items",
+            "Shown items that a source had proposed, by source and placement",
+            ["source", "placement"],
+            **r,
+        )
+        self.slates = Counter(
+            "shortlist_slates", "Slates, by model and placement", ["model", "placement"], **r
+        )
+        self.pages = Counter(
+            "shortlist_pages", "Pages of rows, by model and placement", ["model", "placement"], **r
+        )
+        self.lists = Histogram(
+            "shortlist_list_items", "Items of the given lists that were ranked", buckets=LISTS, **r
+        )
+        self.empty = Counter(
+            "shortlist_empty_slates", "Slates without any item, by placement", ["placement"], **r
+        )
+
     def start_serving(self, recommender: Recommender) -> None:
         """A model begins to serve."""
         self.model.clear()
@@ -99,17 +118,18 @@ class Metrics:
         for stage, seconds in times.items():
             self.stages.labels(stage).observe(seconds)
         self.batch.observe(len(slates))
-        found: dict[str, int] = {}
+        found: dict[tuple[str, str], int] = {}
         for slate in slates:
-            self.slates.labels(slate.model_version).inc()
+            self.slates.labels(slate.model_version, slate.placement).inc()
             if not slate.items:
-                self.empty.inc()
+                self.empty.labels(slate.placement).inc()
             for item in slate.items:
                 for source in item.sources:
-                    found[source] = found.get(source, 0) + 1
+                    labels = source, slate.placement
+                    found[labels] = found.get(labels, 0) + 1
                 self._latest.append(item.score)
-        for source, n in found.items():
-            self.sources.labels(source).inc(n)
+        for labels, n in found.items():
+            self.sources.labels(*labels).inc(n)
         if len(self._first) < SCORES:
             scores = [item.score for slate in slates for item in slate.items]
             self._first += scores[: SCORES - len(self._first)]
@@ -118,8 +138,12 @@ class Metrics:
         """Count a given list that was ranked, and how long each stage took."""
         for stage, seconds in times.items():
             self.stages.labels(stage).observe(seconds)
-        self.slates.labels(slate.model_version).inc()
+        self.slates.labels(slate.model_version, slate.placement).inc()
         self.lists.observe(len(slate))
+
+    def record_page(self, page: PageOfRows, placement: str) -> None:
+        """Count a page of rows."""
+        self.pages.labels(page.model_version, placement).inc()
 
     def record_writer(self, writer: Writer) -> None:
         """Take over the numbers of the writer."""

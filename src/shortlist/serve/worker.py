@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,8 +17,11 @@ def make_worker_app() -> FastAPI:
     """
     gc.disable()
     try:
-        from shortlist.serve.app import app_from_environment
+        if os.environ.get("SHORTLIST_TENANTS"):
+            from shortlist.serve.tenants.app import tenants_from_environment as from_environment
+        else:
+            from shortlist.serve.app import app_from_environment as from_environment
 
-        return app_from_environment()
+        return from_environment()
     finally:
         gc.enable()

@@ -20,6 +20,7 @@ SCHEMA = pa.schema(
         "position": pa.int32(),
         "propensity": pa.float64(),
         "policy": pa.string(),
+        "placement": pa.string(),
     }
 )
 
@@ -30,20 +31,20 @@ def export_log(store: EventStore) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Columns user_id, item_id, timestamp (ms), kind, value, slate, position (from 0), propensity and policy, and one of each
-        number that clients gave with the items of a list; in order of time. Ids are text; a visitor's is null. An event that
+        Columns user_id, item_id, timestamp (ms), kind, value, slate, position (from 0), propensity, policy and placement, and one of
+        each number that clients gave with the items of a list; in order of time. Ids are text; a visitor's is null. An event that
         names no slate has none.
     """
     rows: list[tuple[Any, ...]] = []
     given: list[dict[str, float | None]] = []
     for s in store.slates():
-        for position, (item, propensity) in enumerate(zip(s.items, s.propensities, strict=True)):
-            rows.append(
-                (_id(s.user), str(item), s.time, IMPRESSION, None, s.slate_id, position, propensity, s.policy)
-            )
-            given.append({name: numbers[position] for name, numbers in (s.given or {}).items()})
+        for place, (item, propensity) in enumerate(zip(s.items, s.propensities, strict=True)):
+            position = s.first_position + place
+            about = s.slate_id, position, propensity, s.policy, s.placement or None
+            rows.append((_id(s.user), str(item), s.time, IMPRESSION, None, *about))
+            given.append({name: numbers[place] for name, numbers in (s.given or {}).items()})
     for e in store.events():
-        rows.append((_id(e.user), str(e.item), e.time, e.kind, e.value, e.slate, None, None, None))
+        rows.append((_id(e.user), str(e.item), e.time, e.kind, e.value, e.slate, None, None, None, None))
         given.append({})
     order = sorted(range(len(rows)), key=lambda at: rows[at][2])
     columns = list(zip(*(rows[at] for at in order), strict=True)) if rows else [()] * len(SCHEMA)

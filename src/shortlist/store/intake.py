@@ -8,16 +8,16 @@ transaction looks at the position first and leaves out what lies before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
 from shortlist.store.connection import REFUSALS
-from shortlist.store.records import StoredEvent, user_forms
+from shortlist.store.records import Operation, StoredEvent, user_forms
 from shortlist.store.schema import positions, rejected
-from shortlist.store.write import write_events
+from shortlist.store.write import write_events, write_operation
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,24 @@ class SourcePosition:
 
 
 @dataclass(frozen=True)
-class ReceivedEvent:
-    """An event and where it comes from: the part of the source, and the number of the record in it."""
+class ReceivedRecord:
+    """An event, or a change of an item or a user, and where it comes from: the part of the source, and its number in it."""
 
     part: str
     number: int
-    event: StoredEvent
+    record: StoredEvent | Operation
+
+    @property
+    def user(self) -> Any:
+        """The id of the user that it is about; None for an item."""
+        if isinstance(self.record, StoredEvent):
+            return self.record.user
+        return self.record.about if self.record.what == "user" else None
 
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A record that is no event, kept with the reason.
+    """A record that cannot be taken, kept with the reason.
 
     Parameters
     ----------
@@ -79,7 +86,7 @@ class SourceBatch:
     """What one transaction takes from a source; `positions`: part → how far it is read then."""
 
     source: str
-    events: list[ReceivedEvent] = field(default_factory=list)
+    records: list[ReceivedRecord] = field(default_factory=list)
     rejected: list[RejectedRecord] = field(default_factory=list)
     positions: dict[str, SourcePosition] = field(default_factory=dict)
 
@@ -91,7 +98,7 @@ class IntakeResult:
     Attributes
     ----------
     stored
-        Events that are new.
+        Events that are new, and changes of items and users.
     repeated
         Events whose id was stored before.
     rejected
@@ -127,24 +134,23 @@ def take_in(connection: Connection, batch: SourceBatch, now: int, each: bool = F
     now
         The moment, ms since 1970.
     each
-        Write each event alone, and reject those that the database refuses.
+        Write each record alone, and reject those that the database refuses.
     """
     known = read_positions(connection, batch.source)
 
     def is_new(part: str, number: int) -> bool:
         return part not in known or number >= known[part].next
 
-    events = [one for one in batch.events if is_new(one.part, one.number)]
+    records = [one for one in batch.records if is_new(one.part, one.number)]
     refused = [one for one in batch.rejected if is_new(one.part, one.number)]
-    passed = len(batch.events) + len(batch.rejected) - len(events) - len(refused)
-    written = len(events)
+    passed = len(batch.records) + len(batch.rejected) - len(records) - len(refused)
+    written = len(records)
     if each:
-        stored, last, more = _write_each(connection, events, now)
+        stored, last, more = _write_each(connection, records, now)
         refused += more
         written -= len(more)
     else:
-        new, last = write_events(connection, [one.event for one in events])
-        stored = len(new)
+        stored, last = _write(connection, records)
     if refused:
         connection.execute(rejected.insert(), [_rejected_row(batch.source, one) for one in refused])
     ahead = {
@@ -154,22 +160,32 @@ def take_in(connection: Connection, batch: SourceBatch, now: int, each: bool = F
     return IntakeResult(stored, written - stored, len(refused), passed, last)
 
 
+def _write(connection: Connection, records: Sequence[ReceivedRecord]) -> tuple[int, int]:
+    """Write events, and then changes in their order; return the number of new ones, and the row of the last event."""
+    given = [one.record for one in records]
+    new, last = write_events(connection, [one for one in given if isinstance(one, StoredEvent)])
+    changes = [one for one in given if isinstance(one, Operation)]
+    for change in changes:
+        write_operation(connection, change)
+    return len(new) + len(changes), last
+
+
 def _write_each(
-    connection: Connection, events: Iterable[ReceivedEvent], now: int
+    connection: Connection, records: Iterable[ReceivedRecord], now: int
 ) -> tuple[int, int, list[RejectedRecord]]:
-    """Write events one at a time; return the number of new ones, the row of the last, and those that the database refuses."""
+    """Write records one at a time; return the number of new ones, the row of the last event, and those that the database refuses."""
     stored, last, refused = 0, 0, []
-    for one in events:
+    for one in records:
         try:
             with connection.begin_nested():
-                new, row = write_events(connection, [one.event])
+                new, row = _write(connection, [one])
         except REFUSALS as error:
             what = type(getattr(error, "orig", None) or error).__name__
-            body = json.dumps(vars(one.event), default=str)
+            body = json.dumps(vars(one.record), default=str)
             reason = f"the database cannot store a value of it ({what})"
-            refused.append(RejectedRecord(one.part, one.number, reason, "", body, one.event.user, now))
+            refused.append(RejectedRecord(one.part, one.number, reason, "", body, one.user, now))
         else:
-            stored, last = stored + len(new), row or last
+            stored, last = stored + new, row or last
     return stored, last, refused
 
 

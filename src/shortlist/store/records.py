@@ -71,6 +71,10 @@ class StoredSlate:
     given
         Where the client gave the list that was ranked: name of a given number → that of each item, in the order of `items`; None
         where it is missing. None for a slate that the server chose itself.
+    first_position
+        Position of the first item, above 0 on a page after the first.
+    placement
+        The placement that the request named; empty for none.
     """
 
     slate_id: str
@@ -83,6 +87,8 @@ class StoredSlate:
     teams: list[int] | None = None
     context: dict[str, Any] = field(default_factory=dict)
     given: dict[str, list[float | None]] | None = None
+    first_position: int = 0
+    placement: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,8 @@ def slate_row(slate: StoredSlate) -> dict[str, Any]:
         "teams": None if slate.teams is None else json.dumps(slate.teams),
         "context": json.dumps(slate.context),
         "given": None if slate.given is None else json.dumps(slate.given),
+        "first_position": slate.first_position,
+        "placement": slate.placement or None,
     }
 
 
@@ -170,6 +178,8 @@ def read_slate(row: Any) -> StoredSlate:
         None if row.teams is None else json.loads(row.teams),
         json.loads(row.context or "{}"),
         None if row.given is None else json.loads(row.given),
+        row.first_position or 0,
+        row.placement or "",
     )
 
 

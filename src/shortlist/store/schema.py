@@ -37,6 +37,8 @@ slates = Table(
     Column("teams", Text),
     Column("context", Text),
     Column("given", Text),
+    Column("first_position", BigInteger),
+    Column("placement", String),
     Index("slates_user", "user"),
     sqlite_autoincrement=True,
 )

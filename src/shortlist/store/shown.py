@@ -77,7 +77,7 @@ def as_shown(
             continue
         s = slates[e.slate]
         chance = s.propensities[place]
-        position[at], propensity[at] = place, NAN if chance is None else chance
+        position[at], propensity[at] = s.first_position + place, NAN if chance is None else chance
         for name in names:
             given[name][at] = _number(s, name, place)
     listed = [(numbers[s.slate_id], s) for s in slates.values() if s.given is not None]

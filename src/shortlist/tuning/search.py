@@ -20,9 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.cascade.train import with_chosen_sources
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
+from shortlist.data.split import stage_cuts
 from shortlist.errors import ProjectError, import_extra
 from shortlist.threads import apply_thread_limit
 from shortlist.tuning.trial import TrialEvaluator
@@ -125,6 +127,8 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     apply_thread_limit()
+    past = dataset.before(stage_cuts(dataset.log, project.evaluate).ranker)
+    project = with_chosen_sources(project, past, progress)
     progress("features", 0.0)
     evaluator = TrialEvaluator(project, dataset)
     progress("features", 1.0)

@@ -83,13 +83,13 @@ def test_predictions_are_calibrated_on_what_was_shown() -> None:
     """Items that were not shown count as refused when trees are grown; they must not lower the predictions."""
 
     def with_unshown(seed: int) -> TrainingSet:
-        made = training_set(seed, 3_000)
-        shown = np.random.default_rng(seed).random(3_000) < 0.5
+        made = training_set(seed, 6_000)
+        shown = np.random.default_rng(seed).random(6_000) < 0.5
         labels = {name: np.where(shown, label, 0).astype(np.float32) for name, label in made.labels.items()}
         return replace(made, labels=labels, shown=shown)
 
-    validation, test = with_unshown(1), training_set(2, 3_000)
-    ranker = GBDTRanker(RankSettings(trees=30, depth=3, heads="separate"), OBJECTIVES)
+    validation, test = with_unshown(1), training_set(2, 6_000)
+    ranker = GBDTRanker(RankSettings(trees=60, depth=3, heads="separate"), OBJECTIVES)
     predicted = ranker.fit(with_unshown(0), validation).predict(test.matrix)[:, 0]
     assert predicted.mean() == pytest.approx(test.labels["click"].mean(), abs=0.03)
     likely = predicted > 0.6

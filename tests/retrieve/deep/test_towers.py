@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ def random_visits(lengths: list[int], seed: int = 0) -> tuple[VisitInputs, NDArr
     """Return histories of these lengths, and the vectors of their items."""
     rng, n = np.random.default_rng(seed), sum(lengths)
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    back = np.concatenate([np.arange(k)[::-1] for k in lengths] or [np.empty(0)]).astype(np.int64)
+    back = np.concatenate([np.arange(k)[::-1] for k in lengths] or [np.empty(0, np.int64)]).astype(np.int64)
     visits = VisitInputs(
         indptr,
         back,
@@ -58,10 +60,10 @@ def by_torch(
     place = np.arange(max(int(lengths.max(initial=0)), 1) + padding)
     there = place < lengths[:, None]
     at = np.where(there, visits.indptr[:-1, None] + place, 0)
-    padded = [torch.from_numpy(one[at]) for one in (visits.back, visits.kind)]
+    back, kind = torch.from_numpy(visits.back[at]), torch.from_numpy(visits.kind[at])
     weight = torch.from_numpy(np.where(there, visits.weight[at], 0).astype(np.float32))
     seen = torch.full((len(lengths),), float(moment))
-    read = VisitTensors(*padded, weight, torch.from_numpy(visits.gap), torch.from_numpy(visits.hour), seen)
+    read = VisitTensors(back, kind, weight, torch.from_numpy(visits.gap), torch.from_numpy(visits.hour), seen)
     with torch.no_grad():
         return made.users(torch.from_numpy(vectors[at]), torch.from_numpy(attributes), read).numpy()
 
@@ -142,9 +144,13 @@ def test_padding_and_company_change_no_vector() -> None:
     whole = user_vectors(SHAPE.split(flat), vectors, attributes, visits, moment=True)
     for row in range(4):
         low, high = visits.indptr[row : row + 2]
-        events = (one[low:high] for one in (visits.back, visits.kind, visits.weight))
         one = VisitInputs(
-            np.array([0, high - low]), *events, visits.gap[row : row + 1], visits.hour[row : row + 1]
+            np.array([0, high - low]),
+            visits.back[low:high],
+            visits.kind[low:high],
+            visits.weight[low:high],
+            visits.gap[row : row + 1],
+            visits.hour[row : row + 1],
         )
         alone = user_vectors(
             SHAPE.split(flat), vectors[low:high], attributes[row : row + 1], one, moment=True
@@ -160,9 +166,10 @@ def test_gradients_are_numbers_without_history_too() -> None:
     weight = torch.from_numpy(there.astype(np.float32))
     zeros, row = torch.zeros((2, 2), dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
     read = torch.from_numpy(vectors[[[0, 1], [0, 0]]]).requires_grad_()
-    made.users(
+    total: Any = made.users(
         read, torch.ones(2, 8), VisitTensors(zeros, zeros, weight, row, row, torch.ones(2))
-    ).sum().backward()
+    ).sum()
+    total.backward()
     for weight_ in (*made.parameters(), read):
         assert weight_.grad is None or torch.isfinite(weight_.grad).all()
 

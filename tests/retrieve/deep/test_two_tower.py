@@ -148,7 +148,9 @@ def test_components_of_embeddings_are_tokens() -> None:
     tokens = AttributeTokens.of(dataset.items.attributes, 3, None)
     assert (len(tokens.columns), tokens.dimensions, len(tokens)) == (1, 3, 4)
     matrix = tokens.matrix(dataset.items.attributes, np.arange(3)).toarray()
-    np.testing.assert_allclose(matrix, [[1, 0.6, 0, 0.8], [1, 0, 0, 0], [0, 0, 1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(
+        matrix, [[1.0, 0.6, 0.0, 0.8], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]], rtol=1e-6
+    )
 
 
 # ---------------------------------------------------------------- training

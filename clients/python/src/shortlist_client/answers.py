@@ -37,7 +37,7 @@ class ItemAnswer(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownItem(ItemAnswer):
-    """An item of a slate, with the slate and its place there (from 0). Its events name the slate, by which the server knows the place."""
+    """An item of a slate, with the slate and its position (from 0; pages go on counting). Its events send the slate only."""
 
     slate_id: str
     position: int
@@ -58,6 +58,10 @@ class Slate(Answer):
     """What in the request had no effect."""
     experiments: dict[str, str] = field(default_factory=dict)
     """Experiment → arm of this user."""
+    first_position: int = 0
+    """Position of the first item over all pages, from 0."""
+    cursor: str | None = None
+    """Send it with the same request for the next page; None where no page can follow."""
     timing: dict[str, float] | None = None
 
 

@@ -54,6 +54,7 @@ class ClientOptions(TypedDict, total=False):
 class PageRequest(TypedDict, total=False):
     """Fields of a request for a page."""
 
+    placement: str | None
     user: Id | None
     history: list[Id] | None
     rows: int
@@ -66,6 +67,7 @@ class PageRequest(TypedDict, total=False):
 class RankRequest(TypedDict, total=False):
     """Fields of a request to rank given items, beside the items."""
 
+    placement: str | None
     user: Id | None
     history: list[Id] | None
     context: dict[str, Any] | None
@@ -77,6 +79,7 @@ class RankRequest(TypedDict, total=False):
 class RecommendRequest(TypedDict, total=False):
     """Fields of a request for a slate."""
 
+    placement: str | None
     user: Id | None
     history: list[Id] | None
     n: int
@@ -92,6 +95,8 @@ class RecommendRequest(TypedDict, total=False):
     explore: float | None
     seed: int | None
     after: Id | None
+    cursor: str | None
+    """`Slate.cursor` of the page before: the next page, without the items of the pages so far."""
 
 
 class TrackOptions(TypedDict, total=False):

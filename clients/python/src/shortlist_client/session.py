@@ -78,7 +78,7 @@ class Session:
             del self._slates[next(iter(self._slates))]
         return [
             ShownItem.read(item, slate_id=slate["slate_id"], position=position)
-            for position, item in enumerate(slate["items"])
+            for position, item in enumerate(slate["items"], slate.get("first_position", 0))
         ]
 
 

@@ -16,6 +16,7 @@ from shortlist.config.data import AttributeKind
 from shortlist.data.attributes.arrays import ArrayAttribute
 from shortlist.data.attributes.base import Attribute, Rows
 from shortlist.data.growable import GrowableArray, Vocabulary
+from shortlist.data.values import text_of
 from shortlist.errors import DataError
 
 
@@ -103,8 +104,8 @@ class CategoryAttribute(ArrayAttribute, CodedAttribute):
         return pa.array([self.vocabulary[c] if c >= 0 else None for c in self.codes.tolist()], pa.string())
 
     def parse(self, value: Any) -> str:
-        """Return a value as a word."""
-        return str(value)
+        """Return a value as a word. Raises `DataError` where it is a list or a mapping."""
+        return text_of(value)
 
     def with_room(self, n: int) -> Self:
         """Return the attribute with room for n more rows, and with an index of its vocabulary."""
@@ -197,7 +198,7 @@ class ListAttribute(CodedAttribute):
         """Return a list as distinct words; missing and empty ones are left out. Raises `DataError` where it is no list."""
         if not isinstance(value, (list, tuple)):
             raise DataError(f"expected a list, got {value!r}")
-        return sorted({str(word) for word in value if word is not None} - {""})
+        return sorted({text_of(word) for word in value if word is not None} - {""})
 
     def _stored(self, parsed: list[Any]) -> tuple[Self, list[Any]]:
         vocabulary = self.vocabulary.extended(word for words in parsed for word in words or ())

@@ -10,6 +10,7 @@ import pyarrow as pa
 from shortlist.config.data import AttributeKind
 from shortlist.data.attributes.base import Attribute, Rows
 from shortlist.data.texts import Texts
+from shortlist.data.values import text_of
 
 
 class TextAttribute(Attribute):
@@ -53,8 +54,8 @@ class TextAttribute(Attribute):
         return self.text.to_arrow()
 
     def parse(self, value: Any) -> str:
-        """Return a value as text."""
-        return str(value)
+        """Return a value as text. Raises `DataError` where it is a list or a mapping."""
+        return text_of(value)
 
     def _replaced(self, rows: Rows, values: list[Any]) -> Self:
         if not len(rows):

@@ -10,7 +10,7 @@ from shortlist.config.data import AttributeKind
 from shortlist.data.event_columns import flat
 from shortlist.data.event_times import EventTimes
 from shortlist.data.guess.names import concepts, unknown_words, words
-from shortlist.data.guess.page import is_picture
+from shortlist.data.guess.page import is_picture, is_web_page
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
 
@@ -79,7 +79,7 @@ def _kind(name: str, column: pa.Array) -> tuple[AttributeKind | None, str]:
         return None, f"of type {kind}"
     if concepts(name) & {"time", "born", "at"} and _are_dates(column):
         return "time", ""
-    return ("link", "") if is_picture(name, column) else _text_kind(name, column)
+    return ("link", "") if is_picture(name, column) or is_web_page(name, column) else _text_kind(name, column)
 
 
 def _number_kind(name: str, column: pa.Array) -> tuple[AttributeKind | None, str]:

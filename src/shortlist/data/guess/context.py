@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from shortlist.data.event_columns import flat
 from shortlist.data.guess.columns import comes_with_event, is_outcome, normal, value_meaning
 from shortlist.data.guess.evidence import REPEATED, SETTLED, Evidence
+from shortlist.data.guess.follows_time import follows_time, is_code, runs_on
 from shortlist.data.guess.names import concepts
 from shortlist.data.guess.roles import Roles
 from shortlist.data.numbers import is_numeric, is_text, read_numbers
@@ -26,6 +27,8 @@ MOST_RESULTS = 5
 """A column with more values than this holds no results of events, but amounts."""
 MOST_REASONS = 50
 """A column with more values than this is no reason of a result."""
+VARIES = "numbers that differ from event to event, which a request may not know; data.context takes them"
+OF_ITEM = "always the same for an item, so it belongs into the items table"
 MOST_GUESSED = 0.95
 """Where one result is as frequent as this, that a column goes with it says nothing."""
 
@@ -116,14 +119,30 @@ def _kind_of(events: pa.Table, column: str, roles: Roles, evidence: Evidence) ->
         return None, "the currency of the value"
     if evidence.rows >= REPEATED and evidence.distinct(column) == 1 and evidence.present(column) == 1:
         return None, "always the same"
-    if _varies(events, column, str(roles.columns["user"]), evidence):
-        return (
-            None,
-            "numbers that differ from event to event, which a request may not know; data.context takes them",
-        )
+    if kind == "number":
+        return _kind_of_numbers(events, column, roles, evidence)
+    if not is_code(column) and _varies(events, column, str(roles.columns["user"]), evidence):
+        return None, VARIES
     if _describes_item(events, column, str(roles.columns["item"])):
-        return None, "always the same for an item, so it belongs into the items table"
+        return None, OF_ITEM
     return kind, ""
+
+
+def _kind_of_numbers(
+    events: pa.Table, column: str, roles: Roles, evidence: Evidence
+) -> tuple[str | None, str]:
+    """Return the kind of a column of numbers, which measure something, are codes, or count the time."""
+    user, item, time = (roles.columns[role] for role in ("user", "item", "timestamp"))
+    code = is_code(column) and evidence.distinct(column) <= MOST_WORDS
+    if follows_time(evidence, column, str(user), time):
+        return None, "it follows from the time; a feature of kind moment has hour and weekday"
+    if runs_on(column) and not code:
+        return None, "it counts the time, so that a later request has a value that was never learnt"
+    if not code and _varies(events, column, str(user), evidence):
+        return None, VARIES
+    if _describes_item(events, column, str(item)):
+        return None, OF_ITEM
+    return ("category" if code else "number"), ""
 
 
 def _varies(events: pa.Table, column: str, user: str, evidence: Evidence) -> bool:

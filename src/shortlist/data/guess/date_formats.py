@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shortlist.data.date_texts import ISO, NUMERIC, missing_texts, read_dates, read_format
+from shortlist.data.date_texts import ISO, NUMERIC, formats_of, missing_texts, read_dates, read_format
 from shortlist.data.no_time import NO_TIME
 
 NAMED_DATES = (
@@ -89,14 +89,10 @@ def find_format(column: pa.Array, name: str) -> FoundFormat | None:
 
 def _named(texts: pa.Array, name: str) -> FoundFormat | None:
     """Return the format of dates with the name of a month."""
-    for date in NAMED_DATES:
-        for clock in CLOCKS:
-            form = date + clock
-            if (
-                read_format(texts.slice(0, 1), form)[0] != NO_TIME
-                and not (read_format(texts, form) == NO_TIME).any()
-            ):
-                return FoundFormat(form, f"{name} is written as {form} (data.time_format).")
+    forms = [date + clock for date in NAMED_DATES for clock in CLOCKS]
+    for form in formats_of(texts[0].as_py(), forms):
+        if not (read_format(texts, form) == NO_TIME).any():
+            return FoundFormat(form, f"{name} is written as {form} (data.time_format).")
     return None
 
 

@@ -22,6 +22,7 @@ from shortlist.data.guess.evidence import Evidence
 from shortlist.data.guess.names import concepts
 from shortlist.data.guess.of_items import items_of_log
 from shortlist.data.guess.orders import FEW_BLANKS, blank_further_lines, find_order, find_services
+from shortlist.data.guess.repeats import Repeats, repeats_of
 from shortlist.data.guess.roles import Roles, guess_roles
 from shortlist.data.guess.scores import SURE, score_item
 from shortlist.data.guess.value import Meaning
@@ -81,8 +82,8 @@ class LogDraft:
         sections = {**self.about, "data.columns": [*self.roles.lines, *self.about.get("data.columns", [])]}
         return {section: "\n".join(lines) for section, lines in sections.items()}
 
-    def kinds(self) -> EventKinds:
-        """Return the kinds of the events that the rows make."""
+    def kinds(self) -> tuple[EventKinds, Repeats]:
+        """Return the kinds of the events that the rows make, and whether people come back for the same items."""
         # the cells of `events` are filled, and its lists are rows
         data = {**self.data, "context": {}, "fill_down": None, "unnest": None}
         project, events = prepare_events(parse_project({"data": data}), self.events, "events", Check())
@@ -90,7 +91,11 @@ class LogDraft:
         value = self.roles.value
         if columns.value or columns.quantity:
             value = _value_of(events, str(columns.value or columns.quantity), columns.quantity, self)
-        return EventKinds.of(events, columns.model_dump(), value, project.data.default_kind)
+        kinds = EventKinds.of(events, columns.model_dump(), value, project.data.default_kind)
+        if columns.kind:
+            wanted = pa.array([kind.name for kind in kinds.wanted])
+            events = events.filter(pc.is_in(events.column(columns.kind).cast(pa.string()), wanted))
+        return kinds, repeats_of(events, columns.user, columns.item, columns.timestamp)
 
 
 def _value_of(events: pa.Table, name: str, quantity: str | None, log: LogDraft) -> ValueColumn | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shortlist.config.base import IMPRESSION
@@ -11,10 +11,15 @@ from shortlist.data.guess.value import Shape
 
 COUNTED = 3
 """Kinds of events that are counted for each item, beside the main one and the unwanted ones."""
+SITUATIONS = 8
+"""Categories of the context by whose values the events of an item are counted: the first ones."""
 
 
 def guess_features(
-    kinds: EventKinds, attributes: Mapping[str, Mapping[str, str]], context: Iterable[str]
+    kinds: EventKinds,
+    attributes: Mapping[str, Mapping[str, str]],
+    context: Mapping[str, str],
+    repeats: bool = False,
 ) -> list[dict[str, Any]]:
     """Guess features: counts, recencies and rates of the events, attributes, and affinities to their values.
 
@@ -25,7 +30,9 @@ def guess_features(
     attributes
         "items" and "users" → attribute → kind.
     context
-        Context columns.
+        Context column → kind.
+    repeats
+        Whether people come back for the same items: a user's own events with an item then count.
     """
     wanted = kinds.wanted
     main = wanted[0].name
@@ -43,7 +50,32 @@ def guess_features(
         for name, kind in attributes.get(role, {}).items():
             features += _of_attribute(name, kind, side, main)
     features += [{"name": name, "kind": "attribute", "of": f"context.{name}"} for name in context]
+    situations = [name for name, kind in context.items() if kind == "category"][:SITUATIONS]
+    features += [
+        _count(f"item_{main}s_in_{name}", main, f"item*context.{name}", "all") for name in situations
+    ]
+    if repeats:
+        features += _of_own_events(main, situations)
     return _distinct(features)
+
+
+def _of_own_events(main: str, situations: Sequence[str]) -> list[dict[str, Any]]:
+    """Return counts and recency of a user's own events with the item, as a whole and in each situation, and how many users share them."""
+    features = [
+        _count(f"own_{main}s_{window}", main, "user*item", window) for window in ("30d", "90d", "all")
+    ]
+    features.append({"name": "own_last_seen", "kind": "recency", "by": "user*item", "event": main})
+    # with the number of events: how often those who have taken the item take it again
+    features.append({"name": "item_users", "kind": "distinct", "by": "item", "of": "user", "event": main})
+    keys = [f"context.{name}" for name in situations]
+    features += [
+        _count(f"own_{main}s_in_{name}", main, f"user*item*{key}", "all")
+        for name, key in zip(situations, keys, strict=True)
+    ]
+    if len(situations) > 1:
+        # as a whole, too: what is done once in a situation may be done again in it, or never
+        features.append(_count(f"own_{main}s_in_situation", main, "*".join(["user*item", *keys]), "all"))
+    return features
 
 
 def _of_values(main: EventKind, unwanted: float | None) -> list[dict[str, Any]]:
@@ -56,7 +88,7 @@ def _of_values(main: EventKind, unwanted: float | None) -> list[dict[str, Any]]:
         {"name": f"{side}_mean", "kind": "mean", "by": side, "event": main.name, "window": "all"}
         for side in ("item", "user")
     ]
-    for window in ("30d", "all"):
+    for window in ("7d", "30d", "all"):
         name = f"item_likes_{window}" if unwanted is None else f"item_unwanted_{window}"
         features.append({**_count(name, main.name, "item", window), "at_least": least})
     return features

@@ -21,6 +21,8 @@ WEIGHTS = {
     Stage.VIEW: 0.1,
 }
 """Stage → weight, in proportion to the furthest stage that is weighed."""
+ONE_ROW = "1s"
+"""Rows of a log without times are a second apart."""
 UNWANTED_WEIGHT, TAKEN_BACK_WEIGHT = -0.5, -1.0
 """A return takes back a whole purchase; a skip says less than a play."""
 _UNDONE = frozenset({Stage.CART, Stage.LIKE})
@@ -61,8 +63,16 @@ class ObjectiveGuess:
         self.notes[f"objectives.{name}"] = note
 
 
-def guess_objectives(kinds: EventKinds) -> ObjectiveGuess:
-    """Guess objectives: what was wanted by kind of event and value, and what was not with a negative weight."""
+def guess_objectives(kinds: EventKinds, each_row: bool = False) -> ObjectiveGuess:
+    """Guess objectives: what was wanted by kind of event and value, and what was not with a negative weight.
+
+    Parameters
+    ----------
+    kinds
+        The kinds of events.
+    each_row
+        Whether each row of the log is a request, as in a log without times that has a context: what later rows say is no answer to it.
+    """
     guess = ObjectiveGuess()
     wanted = _chosen(kinds.wanted)
     if len(kinds.wanted) == 1 and wanted[0].values is not None:
@@ -75,6 +85,12 @@ def guess_objectives(kinds: EventKinds) -> ObjectiveGuess:
     _add_unwanted(guess, kinds)
     _add_unwanted_flag(guess, kinds, wanted)
     guess.notes["objectives"] = _summary(kinds, wanted)
+    if each_row:
+        for settings in guess.objectives.values():
+            settings["window"] = ONE_ROW
+        guess.notes["objectives"] += (
+            "\nRows have a context and no time: each is a request of its own, and the window ends before the next one."
+        )
     return guess
 
 

@@ -26,6 +26,8 @@ _PICTURE = (
     "imagen immagine imagem afbeelding"
 )
 PICTURE = frozenset(_PICTURE.split())
+WEB_PAGE = frozenset(["url", "link", "href", "permalink", "webpage", "website", "lien", "enlace"])
+"""Words in the names of columns that hold addresses of the items' pages."""
 CODES = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY", "zł": "PLN"}
 CURRENCIES = frozenset(CODES.values()) | {
     "USD",
@@ -59,6 +61,15 @@ def is_picture(name: str, texts: pa.Array) -> bool:
         return False
     files = pc.mean(pc.match_substring_regex(present, FILE).cast(pa.float64())).as_py()
     return files >= 0.9 or bool(PICTURE.intersection(words(name)))
+
+
+def is_web_page(name: str, texts: pa.Array) -> bool:
+    """Return whether a column of texts holds web addresses of items: by its name and its values."""
+    present = texts.drop_null()
+    if not len(present) or not WEB_PAGE.intersection(words(name)):
+        return False
+    addressed = pc.match_substring_regex(present, r"^https?://[^\s/]+")
+    return bool(pc.mean(addressed.cast(pa.float64())).as_py() >= 0.9)
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,13 @@ def guess_page(
         else:
             page["currency"] = currency
             lines.append(f"Prices are those of {price}, in {currency}.")
-    image = next((name for name, kind in attributes.items() if kind == "link"), None)
+    links = [name for name, kind in attributes.items() if kind == "link" and items is not None]
+    pictures = [name for name in links if items is not None and is_picture(name, items.column(name))]
+    pages = [name for name in links if name not in pictures]
+    if pages:
+        page["link"] = pages[0]
+        lines.append(f"Titles lead to the addresses of {pages[0]}.")
+    image = pictures[0] if pictures else None
     if image is not None and items is not None:
         page["image"] = image
         hosts = _hosts(items.column(image))

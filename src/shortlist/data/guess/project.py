@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from shortlist.config.project import Project, parse_project
+from shortlist.config.retrieve import RetrieveSettings
 from shortlist.data.frames import to_arrow
 from shortlist.data.guess.choices import Choices
 from shortlist.data.guess.draft import draft_log
 from shortlist.data.guess.entity import guess_entity
+from shortlist.data.guess.events import EventKinds
 from shortlist.data.guess.features import guess_features
 from shortlist.data.guess.objectives import guess_objectives
 from shortlist.data.guess.page import guess_page
+from shortlist.data.guess.repeats import Repeats
 
+ROWS_PER_USER = 30
+"""Requests of a user to learn from, where each row is one."""
+ROWS_TO_LEARN_FROM = 0.4
+"""Share of such rows that the ranker learns from: each is one wanted item, where a request of a period has many."""
 STOCK = frozenset({"in_stock", "stock", "available"})
 
 
@@ -85,13 +92,20 @@ def guess(
     if log.items is not None:
         settings["items"], about["items"] = log.items[0], "\n".join(log.items[1])
     attributes = {role: settings.get(role, {}).get("attributes", {}) for role in ("items", "users")}
-    kinds = log.kinds()
-    objectives = guess_objectives(kinds)
+    kinds, repeats = log.kinds()
+    # without times, only the context tells requests apart
+    each_row = log.roles.columns["timestamp"] is None and bool(log.data["context"])
+    objectives = guess_objectives(kinds, each_row)
     settings["objectives"] = objectives.objectives
-    settings["features"] = guess_features(kinds, attributes, list(log.data["context"]))
-    if objectives.retrieve:
-        settings["retrieve"] = objectives.retrieve
+    settings["features"] = guess_features(kinds, attributes, log.data["context"], repeats.usual)
     settings["rerank"] = _rerank(attributes["items"])
+    settings["retrieve"] = {**objectives.retrieve, "sources": _sources(kinds, repeats)}
+    if repeats.usual:
+        settings["rerank"]["show_seen"] = True
+        about["rerank"] = _about(repeats)
+    if each_row:
+        settings["rank"] = {"requests_per_user": ROWS_PER_USER}
+        settings["evaluate"] = {"requests": "events", "ranker_window": ROWS_TO_LEARN_FROM}
     # a log that has the attributes of its items is their table
     look = guess_page(tables.get("items", log.events), attributes["items"], events, kinds)
     settings |= look.settings
@@ -101,8 +115,25 @@ def guess(
     )
 
 
-def _rerank(attributes: dict[str, str]) -> dict[str, str]:
-    rerank: dict[str, str] = {}
+def _sources(kinds: EventKinds, repeats: Repeats) -> list[dict[str, Any]]:
+    """Return the default sources, with popularity as of late and by what was liked, and what a user takes again."""
+    popular: dict[str, Any] = {"model": "popular", "half_life": "auto"}
+    main = kinds.wanted[0]
+    if main.at_least is not None:
+        popular["at_least"] = main.at_least
+    others = [source for source in RetrieveSettings().sources if source["model"] != popular["model"]]
+    return [*([{"model": "again"}] if repeats.usual else []), popular, *others]
+
+
+def _about(repeats: Repeats) -> str:
+    return (
+        f"People come back for the same items: {repeats.share:.0%} of the events are on an item that the user had before, where the "
+        f"popularity of items alone would bring about {repeats.chance:.0%}. So what a user has had is shown, too."
+    )
+
+
+def _rerank(attributes: dict[str, str]) -> dict[str, Any]:
+    rerank: dict[str, Any] = {}
     for setting, kind in (("diversity_by", "list"), ("freshness_by", "time")):
         name = next((n for n, k in attributes.items() if k == kind), None)
         if name:

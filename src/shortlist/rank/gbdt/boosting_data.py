@@ -14,7 +14,7 @@ from shortlist.rank.targets import Target
 
 
 class BinnedFeatures:
-    """BinnedFeatures of some rows as XGBoost takes them.
+    """Features of some rows as XGBoost takes them.
 
     XGBoost cuts each feature into bins before it grows the first tree, which takes as long as several trees. Models of the same rows
     share the matrix, and with it the bins; labels and margins are set anew for each.
@@ -39,10 +39,6 @@ class BinnedFeatures:
     @lazy_property
     def matrix(self) -> xgb.DMatrix:
         """The matrix that all models share."""
-        return self.new_matrix()
-
-    def new_matrix(self) -> xgb.DMatrix:
-        """Return a matrix of its own, for a model that adds more than labels and margins."""
         return xgb.DMatrix(self.values, feature_types=self.types, enable_categorical="c" in self.types)
 
     def rows(self, rows: NDArray[np.integer]) -> BinnedFeatures:

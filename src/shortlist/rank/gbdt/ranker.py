@@ -49,6 +49,8 @@ class GBDTRanker(Ranker):
       every objective with a weight. Neither is better everywhere (benchmarks/RESULTS.md). Both are trained up to a third of the
       trees; if it is not clear by then, to the end.
 
+    With an objective of loss `listwise`, heads are separate: the trees of such a loss compare candidates of a request.
+
     Early stopping and calibration use the validation slice only. Predictions are computed by `infer.Forest`, which
     equals XGBoost to the bit. `fit` takes O(rows × features × trees × depth); scoring 500 candidates takes about a
     millisecond. With fewer than a few hundred positive outcomes trees overfit: widen `evaluate.ranker_window` first.
@@ -153,7 +155,9 @@ class GBDTRanker(Ranker):
         for head in heads:
             check_labels(head, examples)
         prepared = HeadExamples.of(heads, examples, validation, self.settings, self.seed, threads)
-        kind = self.settings.heads if len(heads) > 1 else "separate"
+        # the losses of joint trees are of rows
+        listwise = any(head.loss_name == "listwise" for head in heads)
+        kind = "separate" if len(heads) == 1 or listwise else self.settings.heads
         self.explained_ = {}
         if kind == "auto":
             self._ensemble = self._better(prepared, before, report)

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
+from shortlist.rank.softmax import RequestSoftmax
 from shortlist.rank.targets import Head
 
 PATIENCE = 20
 """Rounds without a better validation loss after which boosting stops."""
 MIN_VALIDATION_ROWS = 20
 """Fewer validation rows per objective disable early stopping."""
+LISTWISE_CHILD = 2.0
+"""Of a listwise loss: the least second derivative of a leaf, in requests, and what is added to it."""
 Gradient = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[NDArray[np.float32], NDArray[np.float32]]]
 Metric = Callable[[NDArray[np.float32], xgb.DMatrix], tuple[str, float]]
 
@@ -102,19 +105,20 @@ class Boosting:
             else target.loss.start(target.label, weights[:, at])
             for at, target in enumerate(self.train.targets)
         }
+        # a listwise loss compares margins, so that a start that all rows share says nothing
         begin = dict.fromkeys(own, 0.0) if self.listwise else own
         margin = np.array([begin[name] for name in self.names])
         train = self._matrix(self.train, margin)
         held = self._matrix(self.validation, margin)
         start = begun.booster if begun else None
         parameters = self._parameters(start)
-        extra: dict[str, Any] = {}
-        if not self.listwise:
+        gradient: Gradient
+        metric: Metric
+        if self.listwise:
+            gradient, metric = _softmax(self.train).gradient, _softmax(self.validation).metric
+        else:
             scale = self._scales(weights, margin)
-            extra = {
-                "obj": self._gradient(weights, scale),
-                "custom_metric": self._metric(held_weights, scale),
-            }
+            gradient, metric = self._gradient(weights, scale), self._metric(held_weights, scale)
         stops = all((w > 0).sum() >= MIN_VALIDATION_ROWS for w in held_weights.T)
         model = xgb.train(
             parameters,
@@ -122,11 +126,11 @@ class Boosting:
             trees,
             evals=[(held, "validation")] if stops else [],
             early_stopping_rounds=PATIENCE if stops else None,
-            maximize=self.listwise,
             verbose_eval=False,
             xgb_model=start,
             callbacks=[_Rounds(report, trees)] if report else None,
-            **extra,
+            obj=gradient,
+            custom_metric=metric,
         )
         if not stops:
             return Boosted(model, begin)
@@ -142,7 +146,7 @@ class Boosting:
             "eta": settings.learning_rate,
             "min_child_weight": 20.0 if grade else settings.min_child_weight,
             "subsample": 0.8,
-            "colsample_bytree": 0.7,
+            "colsample_bytree": 0.5,
             "lambda": 5.0,
             "tree_method": "hist",
             "max_cat_to_onehot": 8,
@@ -154,13 +158,8 @@ class Boosting:
         if start is None:
             parameters["base_score"] = 0.0
         if self.listwise:
-            return parameters | {
-                "objective": "rank:ndcg",
-                "eval_metric": "ndcg@10",
-                "lambdarank_pair_method": "topk",
-                "lambdarank_num_pair_per_sample": 10,
-                "min_child_weight": 0.1,  # the second derivative of a pair is far below that of a row
-            }
+            # the second derivatives of a request add up to 1 at most, those of rows to the number of rows
+            parameters |= {"min_child_weight": LISTWISE_CHILD, "lambda": LISTWISE_CHILD}
         if len(self.names) > 1:
             parameters |= {"multi_strategy": "multi_output_tree", "num_target": len(self.names)}
         return parameters | {"disable_default_eval_metric": 1}
@@ -181,12 +180,6 @@ class Boosting:
 
     def _matrix(self, data: BoostingData, margin: NDArray[np.float64]) -> xgb.DMatrix:
         rows, k = len(data.request), len(self.names)
-        if self.listwise:
-            matrix = data.features.new_matrix()
-            matrix.set_info(label=(data.targets[0].label > 0).astype(np.float32))
-            edge = np.flatnonzero(np.diff(data.request, prepend=-1))
-            matrix.set_group(np.diff(np.append(edge, rows)))
-            return matrix
         matrix = data.features.matrix
         matrix.set_label(np.zeros((rows, k), np.float32) if k > 1 else np.zeros(rows, np.float32))
         margins = np.tile(margin, (rows, 1))
@@ -240,3 +233,8 @@ class Boosting:
             return "loss", total
 
         return metric
+
+
+def _softmax(data: BoostingData) -> RequestSoftmax:
+    target = data.targets[0]
+    return RequestSoftmax(data.request, target.label, target.weight)

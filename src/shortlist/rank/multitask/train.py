@@ -18,6 +18,7 @@ from shortlist.rank.multitask.inputs import FeatureKnots
 from shortlist.rank.multitask.network import MultitaskNetwork
 from shortlist.rank.multitask.settings import MultitaskConfig
 from shortlist.rank.multitask.shape import MultitaskShape
+from shortlist.rank.softmax import RequestSoftmax
 from shortlist.rank.targets import Head, Target
 
 Doubles = NDArray[np.float64]
@@ -227,28 +228,15 @@ class Objectives(TrainingTask[_Step]):
 def listwise(
     margins: Doubles, label: Doubles, weight: Doubles, request: NDArray[np.int64]
 ) -> tuple[Doubles, Doubles]:
-    """Return gradient and loss of cross-entropy over the rows of each request, float64 (rows,) each.
+    """Return gradient and loss of the softmax over the rows of each request, float64 (rows,) each.
 
-    The positive rows of a request share its probability of 1 by their weights; a row counts by its weight in the softmax,
-    too. Requests without a positive row do not count. A softmax does not say at which level the margins of a request are; a
-    small penalty of their squares keeps them where probabilities can be told apart.
-
-    References
-    ----------
-    Cao et al. 2007, "Learning to rank: from pairwise approach to listwise approach" (ListNet).
+    A softmax does not say at which level the margins of a request are; a small penalty of their squares keeps them where
+    probabilities can be told apart.
     """
-    begin = np.flatnonzero(np.diff(request, prepend=request[0] - 1)) if len(request) else np.empty(0, int)
-    if not len(begin):
-        return np.zeros(0), np.zeros(0)
-    sizes = np.diff(np.append(begin, len(request)))
-    highest = np.repeat(np.maximum.reduceat(margins, begin), sizes)
-    raised = weight * np.exp(margins - highest)
-    total = np.repeat(np.maximum(np.add.reduceat(raised, begin), 1e-12), sizes)
-    positive = weight * (label > 0)
-    share = positive / np.repeat(np.maximum(np.add.reduceat(positive, begin), 1e-12), sizes)
-    counts = np.repeat(np.add.reduceat(positive, begin) > 0, sizes)
-    loss = share * (np.log(total) + highest - margins) * counts + 0.5 * LEVEL * weight * margins**2
-    return (raised / total - share) * counts + LEVEL * weight * margins, loss
+    softmax = RequestSoftmax(request, label, weight)
+    gradient, _ = softmax.gradient(margins)
+    level = LEVEL * weight * margins
+    return np.asarray(gradient + level, np.float64), softmax.losses(margins) + 0.5 * level * margins
 
 
 def _ranges(begin: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -131,5 +131,6 @@ def _initial(name: str, size: tuple[int, ...], shape: TowerShape) -> Tensor:
         scale: float = size[0] ** -0.5
         return torch.randn(size) * scale
     if name in {"item_out", "user_out"}:
-        return torch.randn(size) * 0.1 * size[0] ** -0.5
+        small: float = 0.1 * size[0] ** -0.5
+        return torch.randn(size) * small
     return torch.zeros(size)

@@ -21,6 +21,10 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 
 Kind = Literal["time", "last", "random"]
+NOTHING_TO_HOLD_OUT = (
+    "the training table is too small to hold out a validation part: no user has two different items; "
+    "name a retriever instead of auto"
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) ->
     acted = np.flatnonzero(log.acted)
     user, item, time = log.user[acted], log.item[acted], log.time[acted]
     n_users, n_items = len(dataset.users), len(dataset.items)
+    if not len(acted):
+        raise DataError(NOTHING_TO_HOLD_OUT)
     held = _held(user, time, kind, share, seed, n_users)
     keep = np.ones(len(log), bool)
     keep[acted[held]] = False
@@ -103,10 +109,7 @@ def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) ->
     pairs = pairs[has_history[pairs // n_items]]
     users, truth = by_user(pairs, n_items)
     if not len(users):
-        raise DataError(
-            "the training table is too small to hold out a validation part: no user has two different items; "
-            "name a retriever instead of auto"
-        )
+        raise DataError(NOTHING_TO_HOLD_OUT)
     end = int(time[held].min()) if kind == "time" else int(log.time[-1]) + 1
     return Holdout(kind, train, users.astype(np.int32), truth, np.full(len(users), end, np.int64))
 

@@ -69,4 +69,4 @@ def _fused(tuner: Tuner, trials: Sequence[Trial], users: NDArray[np.integer], k:
     fused = Fuse({t.model: tuner.fitted[t.model] for t in trials}).of_fitted(tuner.counts)
     taught, judged = users[::2], users[1::2]
     fused.learn(tuner.requests(taught), [tuner.holdout.truth[u] for u in taught], k)
-    return tuner.values(fused, judged, tuner.requests(judged))
+    return tuner.values(fused, judged)

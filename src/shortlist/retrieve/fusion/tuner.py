@@ -235,10 +235,12 @@ class Tuner:
 
     def value(self, model: Retriever) -> float:
         """Return the mean NDCG of a fitted model over the users of the hold-out."""
-        return float(np.mean(self.values(model, self._users, self._requests)))
+        return float(np.mean(self.values(model)))
 
-    def values(self, model: Retriever, users: NDArray[np.integer], requests: Requests) -> NDArray[np.float64]:
-        """Return the NDCG of a fitted model for rows of the hold-out's users and their requests, float64 (users,)."""
+    def values(self, model: Retriever, users: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+        """Return the NDCG of a fitted model for rows of the hold-out's users (default: those of the sample), float64 (users,)."""
+        requests = self._requests if users is None else self.requests(users)
+        users = self._users if users is None else users
         lists = [
             model.retrieve(requests.rows(start, min(start + 1024, len(requests))), self.k).item
             for start in range(0, len(requests), 1024)

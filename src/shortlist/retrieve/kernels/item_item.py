@@ -159,12 +159,15 @@ def given_items_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arra
 def event_shares(
     W: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
     taken: NDArray[np.int32],
-    items: NDArray[np.int32],
+    order: NDArray[np.int64],
+    ordered: NDArray[np.int32],
     shares: NDArray[np.float32],
 ) -> None:
-    """Write what each item of a history says about some other items; reads each row of W once."""
-    order = np.argsort(items)
-    ordered = items[order]
+    """Write what each item of a history says about some other items; reads each row of W once.
+
+    The other items are given in order, each with its column of `shares`. The caller sorts them: Numba names the code of
+    `argsort` as that of `sort`, and of two kernels from the cache, one would run with the other's.
+    """
     for event in range(len(taken)):
         for to in range(W[0][taken[event]], W[0][taken[event] + 1]):
             at = np.searchsorted(ordered, W[1][to])

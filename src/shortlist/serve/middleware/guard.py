@@ -33,6 +33,8 @@ DRAIN = 8 * MAX_BODY
 DRAIN_SECONDS = 2.0
 """Seconds for which the rest of a refused body is waited for."""
 OPEN = {"/", "/healthz", "/readyz", "/docs", "/openapi.json"}
+TENANTS = "/t"
+"""Path below which a server of tenants has their addresses; each tenant has a guard of its own."""
 NO_ADMIN = (
     "models cannot be changed while the server has no keys: make one with `shortlist keys add NAME --scopes admin`, or "
     "start the server with --admin-without-key"
@@ -69,7 +71,7 @@ class TooSlowError(Exception):
 
 def required_scope(method: str, path: str, query: bytes = b"") -> str | None:
     """The scope a request needs; None where it is open to all."""
-    if path in OPEN or path.startswith(("/page/", "/docs/")):
+    if path in OPEN or path.startswith(("/page/", "/docs/", f"{TENANTS}/")):
         return None
     if path == "/metrics":
         return "metrics"
@@ -138,7 +140,7 @@ class Guard:
                 type(error).__name__,
                 getattr(scope.get("route"), "path_format", "?"),
                 exc_info=_without_values(error),
-                extra={"facts": {"request_id": exchange.request_id.decode()}},
+                extra={"facts": {"request_id": exchange.request_id.decode(), **_tenant(scope)}},
             )
             if not exchange.begun:
                 await _answer(
@@ -221,7 +223,7 @@ class Guard:
         scope, status = exchange.scope, exchange.status
         seconds = time.perf_counter() - exchange.started
         path = getattr(scope.get("route"), "path_format", "other")
-        self.metrics.seconds.labels(path).observe(seconds)
+        self.metrics.seconds.labels(path, scope.get("placement", "")).observe(seconds)
         self.metrics.answers.labels(path, str(status)).inc()
         if path == "/v1/recommend":
             self.metrics.activity.answered(seconds, status)
@@ -239,6 +241,7 @@ class Guard:
                 "status": status,
                 "milliseconds": round(seconds * 1000, 3),
                 "key": key.name if key is not None else None,
+                **_tenant(scope),
             }
             access.info("answered", extra={"facts": facts})
 
@@ -313,6 +316,11 @@ class _Exchange:
             return
         finally:
             self._unfinished.leave()
+
+
+def _tenant(scope: Scope) -> dict[str, str]:
+    """What the log says of the tenant of a request, where the server has tenants."""
+    return {"tenant": scope["tenant"]} if "tenant" in scope else {}
 
 
 def beacon_key(scope: Scope) -> str:

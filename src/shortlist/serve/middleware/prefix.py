@@ -27,14 +27,14 @@ class PathPrefix:
         if scope["type"] == "http":
             path: str = scope["path"]
             if path == self.prefix:
-                await _redirect(f"{self.prefix}/", send)
+                await redirect(f"{self.prefix}/", send)
                 return
             if path.startswith(f"{self.prefix}/"):
                 scope = {**scope, "path": path[len(self.prefix) :]}
         await self.app(scope, receive, send)
 
 
-async def _redirect(path: str, send: Send) -> None:
+async def redirect(path: str, send: Send) -> None:
     """Redirect to a path of the same host: the addresses in the page are relative, and need the slash."""
     headers = [(b"location", path.encode()), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 307, "headers": headers})

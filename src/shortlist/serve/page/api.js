@@ -18,7 +18,11 @@ export function makeClient(base, key, send = (...given) => fetch(...given)) {
   return new ShortlistClient({ url: new URL(".", base).href, key: key ?? undefined, fetch: noticing });
 }
 
-export const client = makeClient(globalThis.document?.baseURI ?? "http://localhost/", globalThis.sessionStorage?.getItem("key"));
+// The name under which a key that was entered is kept: each server below a path has its own, although all of an origin share the storage.
+export function keyName(base) { return `key ${new URL(".", base).pathname}`; }
+
+const base = globalThis.document?.baseURI ?? "http://localhost/";
+export const client = makeClient(base, globalThis.sessionStorage?.getItem(keyName(base)));
 
 // GET a path, or POST a body to it as JSON: requests that only the page makes.
 export function call(path, body) {

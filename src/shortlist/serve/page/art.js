@@ -41,6 +41,15 @@ export function pictureOf(image, hosts, base = location.href) {
   return address.origin === new URL(base).origin || hosts.some(allowed) ? address.href : null;
 }
 
+// Why the picture of an item is not shown, as a sentence; "" where it is shown or there is none.
+export function withheld(image, hosts, base = location.href) {
+  if (!image || pictureOf(image, hosts, base)) return "";
+  let origin = "null";
+  try { ({ origin } = new URL(image, base)); } catch { /* no address */ }
+  if (origin === "null") return "Its picture is not shown: the value is not the address of a picture.";
+  return `Its picture is not shown: image_hosts of [page] in the project file does not name ${origin}.`;
+}
+
 // A picture in a frame. `about`: item, title, image and tags. `className`: the size of the frame.
 export function art({ item, title, image, tags }, hosts, className = "") {
   const frame = element("span", `art ${className}`);

@@ -1,9 +1,10 @@
 // The tab "Catalogue": search, and all that is known of one item.
 import { call, client, loadProject } from "./api.js";
-import { art } from "./art.js";
+import { art, withheld } from "./art.js";
 import { table } from "./charts.js";
-import { $, element } from "./dom.js";
+import { $, element, texts } from "./dom.js";
 import { money, shown } from "./format.js";
+import { heading } from "./link.js";
 
 const PAUSE = 150;  // ms without a key before a search
 let turn = 0;
@@ -50,9 +51,11 @@ async function show(id) {
       return button;
     }));
     const head = element("div", "item-head"), words = element("div"), about = [known.item, known.retired ? "retired" : ""];
-    words.append(element("h3", "", known.title), element("p", "quiet", about.filter(Boolean).join(" · ")));
+    const { image_hosts: hosts } = await loadProject();
+    words.append(heading("h3", known.title, known.link), element("p", "quiet", about.filter(Boolean).join(" · ")));
     if (known.price !== null) words.append(element("p", "price", money(known.price, known.currency)));
-    head.append(art(known, (await loadProject()).image_hosts, "thumb"), words);
+    words.append(...texts("p", [["quiet", withheld(known.image, hosts)]]));
+    head.append(art(known, hosts, "thumb"), words);
     place.replaceChildren(head);
     const parts = { Attributes: known.attributes, Events: known.counts, "Features for a new visitor": known.features };
     for (const [title, values] of Object.entries(parts)) {

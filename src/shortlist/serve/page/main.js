@@ -1,5 +1,5 @@
 // The page: its tabs, and what each of them shows.
-import { loadProject, onKeyNeeded } from "./api.js";
+import { keyName, loadProject, onKeyNeeded } from "./api.js";
 import { catalogueView } from "./catalogue.js";
 import { $ } from "./dom.js";
 import { liveView } from "./live.js";
@@ -22,7 +22,7 @@ const tabs = new Tabs($("tabs"), {
 onKeyNeeded(() => { $("key-form").hidden = false; });
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem("key", $("key").value.trim());
+  sessionStorage.setItem(keyName(document.baseURI), $("key").value.trim());
   location.reload();
 });
 

@@ -1,8 +1,8 @@
 // Bodies of requests.
 
-// A request of the tab "Try it".
-export function slateRequest(user, context, { weights, diversity, freshness }, n = 12) {
-  return viewRequest(user, context, { n, weights, diversity, freshness });
+// A request of the tab "Try it". A placement has its own number of items.
+export function slateRequest(user, context, { placement, weights, diversity, freshness }, n = 12) {
+  return viewRequest(user, context, { ...(placement ? { placement } : { n }), weights, diversity, freshness });
 }
 
 // The context that requests of the page begin with: the first value of each column.

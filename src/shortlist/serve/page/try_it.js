@@ -8,6 +8,7 @@ import { slateRequest, usualContext } from "./requests.js";
 import { startWhy } from "./why.js";
 
 const MAX_WEIGHT = 3;
+const STRENGTHS = ["diversity", "freshness"];
 const tab = { user: null, turn: 0, project: null };
 
 export function showError(message) {
@@ -18,7 +19,9 @@ export function showError(message) {
 export async function startTryIt() {
   const project = tab.project = await loadProject();
   for (const [name, objective] of Object.entries(project.objectives)) addWeight(name, objective.weight);
-  for (const name of ["diversity", "freshness"]) addStrength(name, project[name]);
+  for (const name of STRENGTHS) addStrength(name);
+  addPlacements(Object.keys(project.placements));
+  showSettings();
   const people = await loadPeople();
   const choose = (user) => { tab.user = user; refresh(); };
   tab.user = pickPerson({ select: $("user"), visitorButton: $("visitor") }, people, choose);
@@ -29,7 +32,8 @@ export async function startTryIt() {
 function request() {
   const inputs = [...document.querySelectorAll("#weights input")];
   const weights = Object.fromEntries(inputs.map((input) => [input.dataset.name, Number(input.value)]));
-  return slateRequest(tab.user, usualContext(tab.project.context), { weights, diversity: Number($("diversity").value), freshness: Number($("freshness").value) });
+  const [diversity, freshness] = STRENGTHS.map((name) => Number($(name).value));
+  return slateRequest(tab.user, usualContext(tab.project.context), { placement: $("placement").value, weights, diversity, freshness });
 }
 
 async function refresh() {
@@ -77,20 +81,42 @@ async function choose(row) {
 }
 
 function addWeight(name, value) {
-  const label = element("label", "", name), output = element("output", "", value.toFixed(1)), input = element("input");
-  Object.assign(input, { type: "range", min: value < 0 ? -MAX_WEIGHT : 0, max: MAX_WEIGHT, step: 0.1, value, id: `weight-${name}` });
+  const label = element("label", "", name), output = element("output"), input = element("input");
+  Object.assign(input, { type: "range", min: value < 0 ? -MAX_WEIGHT : 0, max: MAX_WEIGHT, step: 0.1, id: `weight-${name}` });
   input.dataset.name = name;
   label.htmlFor = input.id;
   label.append(output);
-  input.addEventListener("input", () => { output.textContent = Number(input.value).toFixed(1); });
+  input.addEventListener("input", () => showValue(input, output, 1));
   input.addEventListener("change", refresh);
   $("weights").append(label, input);
 }
 
-function addStrength(name, value) {
-  const input = $(name), show = () => { $(`${name}-out`).textContent = Number(input.value).toFixed(2); };
-  input.value = value;
-  show();
-  input.addEventListener("input", show);
+function addStrength(name) {
+  const input = $(name);
+  input.addEventListener("input", () => showValue(input, $(`${name}-out`), 2));
   input.addEventListener("change", refresh);
+}
+
+function showValue(input, output, digits) { output.textContent = Number(input.value).toFixed(digits); }
+
+// The choice of a placement; its weights and strengths are shown, and can be changed like those of the project.
+function addPlacements(names) {
+  const select = $("placement");
+  select.append(...names.map((name) => element("option", "", name)));
+  $("places").hidden = !names.length;
+  select.addEventListener("change", () => { showSettings(); refresh(); });
+}
+
+// The weights and strengths of the placement that is chosen, or of the project.
+function showSettings() {
+  const { project } = tab, place = project.placements[$("placement").value] ?? { weights: {} };
+  for (const [name, objective] of Object.entries(project.objectives)) {
+    const input = $(`weight-${name}`);
+    input.value = place.weights[name] ?? objective.weight;
+    showValue(input, input.previousElementSibling.querySelector("output"), 1);
+  }
+  for (const name of STRENGTHS) {
+    $(name).value = place[name] ?? project[name];
+    showValue($(name), $(`${name}-out`), 2);
+  }
 }

@@ -4,6 +4,7 @@ import { Basket } from "./basket.js";
 import { drawBasket, refreshBasket } from "./basket_view.js";
 import { element, texts } from "./dom.js";
 import { caption, money } from "./format.js";
+import { heading } from "./link.js";
 import { similarRequest } from "./requests.js";
 import { shelf } from "./shelf.js";
 import { ware } from "./ware.js";
@@ -77,7 +78,7 @@ function details(product, row, facts) {
     ["price", money(facts.price, facts.currency)], ["quiet", facts.tags.join(" · ")],
     ["quiet", stock === undefined ? "" : stock > 0 ? `${stock} in stock` : "Out of stock"],
   ];
-  words.append(element("h2", "", row.title), ...texts("p", lines),
+  words.append(heading("h2", row.title, facts.link), ...texts("p", lines),
     add, product.button("Back to the shop", "", product.show));
   main.append(product.art(row, facts, "large"), words);
   return main;

@@ -11,12 +11,12 @@ TAGS = 4
 
 
 def describe(catalogue: Catalogue, code: int) -> dict[str, Any]:
-    """Id, title, tags (values of the first two categories or lists), facts (numbers and categories), price and picture of an item.
+    """Id, title, tags (values of the first two categories or lists), facts (numbers and categories), price, picture and link of an item.
 
     What is unknown is left out of the facts, and null elsewhere.
     """
     items, page = catalogue.items, catalogue.project.page
-    hidden = {page.currency_attribute, page.image}
+    hidden = {page.currency_attribute, page.image, page.link}
     coded = [n for n, a in items.attributes.items() if a.kind in {"category", "list"} and n not in hidden]
     tags: list[str] = []
     for name in coded[:2]:
@@ -36,6 +36,7 @@ def describe(catalogue: Catalogue, code: int) -> dict[str, Any]:
         "price": facts.get(page.price) if page.price else None,
         "currency": facts.get(page.currency_attribute) if page.currency_attribute else page.currency,
         "image": items.attributes[page.image].show(code) if page.image in items.attributes else None,
+        "link": items.attributes[page.link].show(code) if page.link in items.attributes else None,
     }
 
 

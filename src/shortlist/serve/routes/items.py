@@ -9,10 +9,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from shortlist.cascade.catalogue import ItemChange
+from shortlist.cascade.change_body import ItemBody
 from shortlist.serve.answers import ERRORS, Json, no_such_item
 from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.routes.operations import check_in_parts, record_operations, wait_until_landed
-from shortlist.serve.schema import ItemBody, ItemsBody
+from shortlist.serve.schema import ItemsBody
 from shortlist.serve.service import Service
 
 

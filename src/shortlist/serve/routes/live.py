@@ -112,7 +112,9 @@ def _now(service: Service) -> dict[str, Any]:
         "slates": f"{slates:,.0f}",
         "empty slates": f"{empty / slates:.1%}" if slates else "–",
     }
-    shown = {labels["source"]: value for labels, value in _values(metrics.sources)}
+    shown: dict[str, float] = {}
+    for labels, value in _values(metrics.sources):  # of all placements together
+        shown[labels["source"]] = shown.get(labels["source"], 0.0) + value
     stages = {STAGES.get(name, name): 1e3 * value for name, value in _means(metrics.stages)}
     traffic = Traffic(sum(requests), int(activity.errors.sum()), slates, empty)
     state, note = state_of(service.faults, traffic, metrics.drifts.found)

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 
 from shortlist.config.base import IMPRESSION
+from shortlist.config.request_defaults import MAX_N
 from shortlist.data.attributes import CategoryAttribute
 from shortlist.data.guess.kinds import Stage, meaning_of
-from shortlist.requests import MAX_N
 from shortlist.serve.answers import failure
 from shortlist.serve.service import Service
 
@@ -54,6 +54,10 @@ def add(app: FastAPI, service: Service) -> None:
             "objectives": {n: {"kind": o.kind, "weight": o.weight} for n, o in project.objectives.items()},
             "waiting": list(project.waiting),
             "view": project.view,
+            "placements": {
+                name: {"weights": p.weights, "diversity": p.diversity, "freshness": p.freshness}
+                for name, p in project.placements.items()
+            },
             "context": {
                 n: list(a.vocabulary) for n, a in data.log.context.items() if isinstance(a, CategoryAttribute)
             },

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from shortlist.cascade.change_body import NamedUserBody, UserBody
 from shortlist.data.entities import EntityChange
 from shortlist.errors import RequestError
 from shortlist.recommender import Recommender
@@ -18,9 +19,7 @@ from shortlist.serve.routes.operations import check_in_parts, record_operations,
 from shortlist.serve.schema import (
     AudienceAnswer,
     AudienceBody,
-    NamedUserBody,
     SimilarUsersAnswer,
-    UserBody,
     UsersBody,
 )
 from shortlist.serve.service import Service

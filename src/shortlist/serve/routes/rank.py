@@ -27,5 +27,5 @@ def add(app: FastAPI, service: Service) -> None:
         if debug not in {None, "timing"}:
             raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
         served = service.slates.rank(body.to_request(), body.items)
-        request.scope["stage_times"] = served.times
-        return Json(served.content(started if debug else None, guard_rails=False))
+        request.scope["stage_times"], request.scope["placement"] = served.times, served.slate.placement
+        return Json(served.content(started if debug else None))

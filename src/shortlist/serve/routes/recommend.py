@@ -26,7 +26,10 @@ def add(app: FastAPI, service: Service) -> None:
 
     @app.post("/v1/recommend", response_model=RecommendAnswer, responses=ERRORS, tags=["recommend"])
     async def recommend(body: RecommendBody, request: Request, debug: str | None = None) -> Response:
-        """A slate. `?debug=timing` adds what each stage took, in milliseconds, for this request by itself."""
+        """A slate; with the `cursor` of an answer, the next page, without the items of the pages so far.
+
+        `?debug=timing` adds what each stage took, in milliseconds, for this request by itself.
+        """
         return Json(await recommendation(service, body, request.scope, debug))
 
     @app.get(
@@ -40,10 +43,11 @@ def add(app: FastAPI, service: Service) -> None:
         return Json({"item": item, "items": recommender.similar(item, n, by)})
 
     @app.post("/v1/page", response_model=PageAnswer, responses=ERRORS, tags=["recommend"])
-    async def page_of_rows(body: PageBody) -> Response:
+    async def page_of_rows(body: PageBody, request: Request) -> Response:
         """A page of rows: picks, because you watched, genres, trending, continue; no item twice."""
         fields = body.model_dump(exclude={"rows"})
         page = service.slates.page(RecommendRequest.of(fields), body.rows)
+        request.scope["placement"] = body.placement or ""
         return Json(
             {
                 "page_id": page.page_id,
@@ -79,7 +83,7 @@ async def recommendation(
         served = answer
     else:
         raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
-    scope["stage_times"] = served.times
+    scope["stage_times"], scope["placement"] = served.times, served.slate.placement
     content = served.content(started if debug else None)
     _compare_with_shadow(service, request, served)
     return content

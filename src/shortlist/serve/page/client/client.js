@@ -92,7 +92,7 @@ export class ShortlistClient {
         return { ...request, user: this.user };
     }
     shown(slate) {
-        return { ...slate, items: this.slates.remember(slate.slate_id, slate.items) };
+        return { ...slate, items: this.slates.remember(slate.slate_id, slate.items, slate.first_position) };
     }
     onPageHide = () => this.events.beacon();
     onHidden = () => { if (document.visibilityState === "hidden")

@@ -1,0 +1,1 @@
+"""An MCP server: agents ask a recommender by tools that only read."""

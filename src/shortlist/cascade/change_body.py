@@ -1,0 +1,39 @@
+"""A change of an item or a user as an application sends it: one form for HTTP, streams and files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _ChangeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class ItemBody(_ChangeBody):
+    """A change of one item."""
+
+    title: str | None = Field(None, max_length=1000)
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    """Name → value; null makes it unknown. Attributes that are not named stay."""
+    retired: bool | None = None
+
+
+class NamedItemBody(ItemBody):
+    """A change of one item, with its id."""
+
+    item: int | str
+
+
+class UserBody(_ChangeBody):
+    """A change of one user's attributes."""
+
+    attributes: dict[str, Any] = Field(min_length=1)
+    """Name → value; null makes it unknown. Attributes that are not named stay."""
+
+
+class NamedUserBody(UserBody):
+    """A change of one user's attributes, with the user's id."""
+
+    user: int | str

@@ -1,0 +1,230 @@
+"""Pages of a slate: nothing comes twice, whatever happens between them; wrong cursors are refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shortlist.config.rerank import RerankSettings
+from shortlist.data.cursor import MAX_AGE, MAX_CURSOR, MAX_PAGED, Cursor
+from shortlist.data.slates import Slate
+from shortlist.errors import CursorError, RequestError
+from shortlist.recommender import Recommender
+from shortlist.requests import RecommendRequest
+from support.placements import with_placements
+
+
+def items_of(*slates: Slate) -> list[Any]:
+    return [one.item for slate in slates for one in slate]
+
+
+def unpacked(cursor: str) -> dict[str, Any]:
+    content = zlib.decompress(base64.urlsafe_b64decode(cursor + "=="))
+    return dict(json.loads(content))
+
+
+def packed(content: Any) -> str:
+    return base64.urlsafe_b64encode(zlib.compress(json.dumps(content).encode())).decode().rstrip("=")
+
+
+def test_pages_together_are_the_long_slate(recommender: Recommender) -> None:
+    """Without re-ranking: a cap of exposure, for example, is one for each page."""
+    plain = recommender.project.model_copy(update={"rerank": RerankSettings()})
+    recommender = recommender.with_project(plain)
+    pages: list[Slate] = []
+    cursor = None
+    for _ in range(4):
+        pages.append(recommender.recommend("u00001", 8, cursor=cursor))
+        cursor = pages[-1].cursor
+    whole = recommender.recommend("u00001", 32)
+    assert items_of(*pages) == items_of(whole)
+    assert [one.score for page in pages for one in page] == [one.score for one in whole]
+    assert [page.first_position for page in pages] == [0, 8, 16, 24]
+    assert pages[1].to_arrow().column("rank").to_pylist() == list(range(9, 17))
+
+
+@settings(max_examples=8)
+@given(sizes=st.lists(st.integers(1, 60), min_size=2, max_size=6), seed=st.integers(0, 99))
+def test_no_item_comes_twice(recommender: Recommender, sizes: list[int], seed: int) -> None:
+    """Pages of any size, with exploration, diversity and a filter."""
+    fields: dict[str, Any] = {"filters": {"minutes": {"min": 60}}, "explore": 2.0, "diversity": 0.5}
+    cursor: str | None = None
+    shown: list[Any] = []
+    for size in sizes:
+        slate = recommender.recommend("u00002", size, cursor=cursor, seed=seed, **fields)
+        assert slate.first_position == len(shown)
+        shown += items_of(slate)
+        cursor = slate.cursor
+        if cursor is None:
+            break
+        assert len(slate) == size
+    assert len(set(shown)) == len(shown)
+
+
+def test_pages_end_with_the_catalogue(recommender: Recommender) -> None:
+    shown: list[Any] = []
+    slate = recommender.recommend(None, 80)
+    while slate.cursor is not None:
+        shown += items_of(slate)
+        slate = recommender.recommend(None, 80, cursor=slate.cursor)
+    shown += items_of(slate)
+    assert len(slate) < 80
+    assert len(set(shown)) == len(shown) > 250
+
+
+def test_new_events_and_another_model_repeat_nothing(bundle: Path) -> None:
+    live = Recommender.load(bundle)
+    first = live.recommend("u00003", 10)
+    second = live.recommend("u00003", 10, cursor=first.cursor)
+    for one in (*first.items[:3], *second.items[:2]):
+        live.observe("u00003", one.item, "play", value=900.0)
+    live.change_item(first.items[9].item, {"retired": True})
+    live.change_item("m-new", {"title": "New", "attributes": {}})
+    third = live.recommend("u00003", 10, cursor=second.cursor)
+    other = Recommender.load(bundle)  # another process, which knows nothing of this one
+    fourth = other.recommend("u00003", 10, cursor=third.cursor)
+    pages = items_of(first, second, third, fourth)
+    assert len(set(pages)) == len(pages) == 40
+    gone = Cursor(str(unpacked(str(first.cursor))["terms"]), ("never", *items_of(first)), first.page.moment)  # type: ignore[union-attr]
+    slate = other.recommend("u00003", 10, cursor=gone.text(["neither"]))
+    assert not set(items_of(slate)) & set(items_of(first))
+    assert slate.first_position == 12
+
+
+def test_what_may_change_from_page_to_page(recommender: Recommender) -> None:
+    first = recommender.recommend("u00004", 10, weights={"play": 2.0}, filters="minutes > 50")
+    same: dict[str, Any] = {
+        "weights": {"play": 2.0},
+        "filters": "minutes > 50",
+        "n": 4,
+        "context": {"country": recommender.dataset.users.attributes["country"].show(0)},
+    }
+    second = recommender.recommend("u00004", cursor=first.cursor, history=["m00001"], seed=3, **same)
+    assert len(second) == 4
+    changes: list[dict[str, Any]] = [
+        {"weights": {"play": 2.1}},
+        {"filters": "minutes > 51"},
+        {"filters": None},
+        {"diversity": 0.2},
+        {"boosts": [{"when": "minutes > 90", "amount": 1.0}]},
+        {"after": "m00001"},
+    ]
+    for change in changes:
+        with pytest.raises(CursorError, match="other filters") as refused:
+            recommender.recommend("u00004", cursor=first.cursor, **{**same, **change})
+        assert (refused.value.field, refused.value.conflict) == ("cursor", True)
+    with pytest.raises(CursorError, match="another user"):
+        recommender.recommend("u00005", cursor=first.cursor, **same)
+    with pytest.raises(RequestError, match="one cursor, not both"):
+        recommender.recommend(users=["u00004", "u00005"], cursor=first.cursor)
+
+
+def test_what_an_arm_changes_does_not_count(recommender: Recommender) -> None:
+    """The client sends the same request, whatever the experiment that its user is in makes of it."""
+    request = RecommendRequest(user="u00006", n=10)
+    slate = recommender.recommend(request.merged({"weights": {"seconds": 3.0}}))
+    following = RecommendRequest(user="u00006", n=10, cursor=slate.cursor)
+    second = recommender.recommend(following.merged({"weights": {"seconds": 3.0}}))
+    third = recommender.recommend(RecommendRequest(user="u00006", n=10, cursor=second.cursor))
+    assert len(set(items_of(slate, second, third))) == 30
+
+
+def test_pages_of_a_placement(recommender: Recommender) -> None:
+    """The next page names the placement, too. The cursor is of the request as it was sent, not of what the placement fills."""
+    placed, user = with_placements(recommender), "u00003"
+    pages = [placed.recommend(user, placement="home")]
+    while len(pages) < 3:
+        pages.append(placed.recommend(user, placement="home", cursor=pages[-1].cursor))
+    assert [(len(page), page.first_position, page.placement) for page in pages] == [
+        (6, 0, "home"),
+        (6, 6, "home"),
+        (6, 12, "home"),
+    ]
+    cursor = pages[-1].cursor
+    others: list[dict[str, Any]] = [
+        {},
+        {"placement": "short"},
+        {"placement": "home", "diversity": 0.4},
+        {"weights": {"seconds": 3.0}, "diversity": 0.4},
+    ]
+    for other in others:
+        with pytest.raises(CursorError, match="another user or placement"):
+            placed.recommend(user, cursor=cursor, **other)
+    # another bundle, with other settings of the placement, goes on
+    changed = with_placements(
+        recommender, placements={"home": {"n": 4, "weights": {"rating": 2.0}}}, experiments={}
+    )
+    pages.append(changed.recommend(user, placement="home", cursor=cursor))
+    assert (len(pages[3]), pages[3].first_position) == (4, 18)
+    assert len(set(items_of(*pages))) == 22
+    # and why knows the page
+    why = placed.why(user, pages[0].items[0].item, placement="home", cursor=cursor)
+    assert why["sentence"] == "It is on an earlier page."
+
+
+def test_a_cursor_is_for_a_day(bundle: Path) -> None:
+    recommender = Recommender.load(bundle)  # its windows move with the moments of the requests
+    now = recommender.now()
+    slate = recommender.recommend("u00007", now=now)
+    assert recommender.recommend("u00007", now=now + MAX_AGE, cursor=slate.cursor).first_position == 10
+    for moment in (now + MAX_AGE + 1, now - 3_600_000):
+        with pytest.raises(CursorError, match="24 hours") as refused:
+            recommender.recommend("u00007", now=moment, cursor=slate.cursor)
+        assert refused.value.conflict
+
+
+def test_hostile_cursors_are_refused(recommender: Recommender) -> None:
+    cursor = str(recommender.recommend("u00008", 5).cursor)
+    content = unpacked(cursor)
+    bomb = base64.urlsafe_b64encode(zlib.compress(b"[" + b" " * 50_000_000)).decode()
+    wrong: list[Any] = [
+        "",
+        "x",
+        "né",
+        cursor[:-4],
+        cursor + "AAAA",
+        cursor[:30] + ("A" if cursor[30] != "A" else "B") + cursor[31:],
+        "A" * (MAX_CURSOR + 1),
+        17,
+        b"x",
+        bomb,
+        packed([1, 2]),
+        packed({**content, "items": []}),
+        packed({**content, "items": ["i"] * (MAX_PAGED + 1)}),
+        packed({**content, "items": [{"item": "m00001"}]}),
+        packed({**content, "items": [True]}),
+        packed({**content, "items": "m00001"}),
+        packed({**content, "moment": None}),
+        packed({**content, "moment": "now"}),
+        packed({**content, "terms": 3}),
+        packed({**content, "more": 1}),
+        packed({"items": content["items"]}),
+    ]
+    for one in wrong:
+        with pytest.raises(CursorError) as refused:
+            recommender.recommend("u00008", 5, cursor=one)
+        assert (refused.value.field, refused.value.conflict) == ("cursor", False), one
+    assert recommender.recommend("u00008", 5, cursor=packed(content)).first_position == 5
+
+
+def test_the_limits_of_a_cursor() -> None:
+    first = RecommendRequest(user="u").first_page.begun(7)
+    assert first.text(list(range(MAX_PAGED - 1))) is not None
+    assert first.text(list(range(MAX_PAGED))) is None
+    assert first.text(["é" * 500 + str(n) for n in range(900)]) is not None, "equal parts are stored once"
+    assert first.text([]) is None
+    read = RecommendRequest(user="u", cursor=first.text([1, "1", -3])).cursor
+    assert read == Cursor(first.terms, (1, "1", -3), 7)
+
+
+def test_why_names_an_earlier_page(recommender: Recommender) -> None:
+    first = recommender.recommend("u00009", 5)
+    answer = recommender.why("u00009", first.items[0].item, 5, cursor=first.cursor)
+    assert (answer["stage"], answer["sentence"]) == ("page", "It is on an earlier page.")

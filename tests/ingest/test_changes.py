@@ -1,0 +1,191 @@
+"""Titles and attributes of items and users from files and from Kafka: what `PUT` would have done, exactly once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shortlist.cascade.catalogue import ItemChange
+from shortlist.config.project import parse_project
+from shortlist.errors import DataError
+from shortlist.ingest.change_rules import ChangeRules
+from shortlist.ingest.folder import FolderSource
+from shortlist.ingest.kafka import KafkaSettings, KafkaSource
+from shortlist.ingest.rules import EventRules
+from shortlist.ingest.stream import IngestTotals, ingest
+from shortlist.recommender import Recommender
+from shortlist.store.event_store import EventStore
+from shortlist.store.records import Operation
+from support.cli import run
+from support.kafka import KafkaCluster
+
+NEVER = threading.Event()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "in"
+    path.mkdir()
+    return path
+
+
+def take(folder: Path, store: EventStore, rules: ChangeRules, **options: Any) -> IngestTotals:
+    return ingest(FolderSource(str(folder), rules, once=True, settle=0.0, **options), store, NEVER)
+
+
+def changes(store: EventStore) -> list[Operation]:
+    return [operation for _, operation in store.operations_since(0)]
+
+
+def test_rows_of_items_become_changes(folder: Path, store_target: str) -> None:
+    store = EventStore(store_target)
+    table = pa.table(
+        {
+            "item_id": ["i1", "i2", None],
+            "title": ["One", None, "Three"],
+            "price": pa.array([Decimal("1.50"), None, Decimal("2.00")], pa.decimal128(6, 2)),
+            "added": [dt.datetime(2024, 5, 1, 12), None, None],
+            "genres": [["a", "b"], [], None],
+            "retired": [False, True, None],
+        }
+    )
+    pq.write_table(table, folder / "a.parquet")
+    totals = take(folder, store, ChangeRules("items"))
+    assert (totals.stored, totals.rejected) == (2, 1)
+    assert str(totals) == "2 changes of items stored, 1 rejected"
+    one, two = changes(store)
+    assert (one.what, one.about, one.by) == ("item", "i1", "ingest")
+    assert one.body["title"] == "One"
+    assert one.body["attributes"] == {"price": 1.5, "added": "2024-05-01T12:00:00", "genres": ["a", "b"]}
+    assert (one.body["retired"], two.body["retired"]) == (False, True)
+    assert "title" not in two.body, "an empty title stays what it was"
+    assert two.body["attributes"] == {"price": None, "added": None, "genres": []}
+    [(_, _, kept)] = store.rejected_since(0)
+    assert kept.reason == "row 3: item_id: the id is missing"
+    # nothing twice; an earlier state that comes again counts again
+    assert take(folder, store, ChangeRules("items")).stored == 0
+    pq.write_table(table, folder / "b.parquet")
+    assert take(folder, store, ChangeRules("items")).stored == 2
+    store.close()
+
+
+def test_texts_are_read_by_the_kinds_of_the_project(folder: Path, tmp_path: Path) -> None:
+    kinds = {"genres": "list", "price": "number", "vector": "embedding"}
+    project = parse_project(
+        {"data": {"events": "e.csv"}, "items": {"id": "sku", "title": "name", "attributes": kinds}}
+    )
+    (folder / "a.csv").write_text(
+        'sku;name;genres;price;vector;other\n007;Bond;a|b;"1,50";"[1, 2]";x\n008;Bond 2;;"2,75";;y\n'
+    )
+    store = EventStore(tmp_path / "e.sqlite")
+    assert project.items is not None
+    totals = take(folder, store, ChangeRules("items", kinds=project.items.attributes), project=project)
+    assert (totals.stored, totals.faults) == (2, {})
+    one, two = changes(store)
+    assert (one.about, one.body["title"]) == ("007", "Bond")
+    assert one.body["attributes"] == {"genres": ["a", "b"], "price": 1.5, "vector": [1, 2]}
+    assert two.body["attributes"] == {"genres": None, "price": 2.75, "vector": None}
+    store.close()
+
+
+def test_a_model_rejects_what_it_does_not_know(
+    folder: Path, tmp_path: Path, recommender: Recommender
+) -> None:
+    rules = ChangeRules("items", recommender.state)
+    store = EventStore(tmp_path / "e.sqlite")
+    lines = [
+        {"item": "m00001", "attributes": {"genres": ["Drama"]}},
+        {"item": "m00001", "attributes": {"genre": ["Drama"]}},
+        {"item": "m00002", "attributes": {"genres": "Drama"}},
+        {"item": "m00003", "attribute": {}},
+    ]
+    read: list[Operation] = []
+    reasons = []
+    for line in lines:
+        try:
+            read.append(rules.read(line, ""))
+        except Exception as error:  # noqa: BLE001 - its text is compared
+            reasons.append(str(error))
+    assert [one.about for one in read] == ["m00001"]
+    assert "did you mean 'genres'" in reasons[0]
+    assert "expected a list" in reasons[1]
+    assert "attribute" in reasons[2]
+    (folder / "a.csv").write_text("item,title,genres\nm00001,New title,Drama|Comedy\n")
+    assert take(folder, store, rules).stored == 1
+    assert changes(store)[0].body["attributes"] == {"genres": ["Drama", "Comedy"]}
+    store.close()
+
+
+def test_users_come_from_kafka(kafka: KafkaCluster, store_target: str) -> None:
+    topic = f"users-{store_target[-6:]}"
+    kafka.send(topic, {"user": 7, "attributes": {"country": "DE"}})
+    kafka.send(topic, {"users": [{"user": "b", "attributes": {"age": 30}}, {"user": "c", "attributes": {}}]})
+    store = EventStore(store_target)
+    settings = KafkaSettings(kafka.brokers, topic, once=True, group=topic)
+    totals = ingest(KafkaSource(settings, ChangeRules("users")), store, NEVER)
+    assert (totals.stored, totals.rejected) == (2, 1)
+    assert {(one.what, one.about) for one in changes(store)} == {("user", 7), ("user", "b")}
+    again = ingest(KafkaSource(settings, ChangeRules("users")), store, NEVER)
+    assert (again.stored, again.rejected) == (0, 0)
+    # the same topic read as events is another source: its records are looked at anew
+    as_events = ingest(KafkaSource(settings, EventRules()), store, NEVER)
+    assert (as_events.stored, as_events.rejected) == (0, 2)
+    assert store.erase(7, 1, "test")["attributes"] == 1
+    store.close()
+
+
+def test_a_server_and_a_training_take_what_a_file_brought(
+    folder: Path, tmp_path: Path, bundle: Path, recommender: Recommender
+) -> None:
+    """The command line, and the catalogue of a server that starts on the store."""
+    (folder / "a.jsonl").write_text(
+        json.dumps({"item": "m00001", "title": "Renamed", "retired": "yes"}) + "\n"
+    )
+    out = run(
+        "ingest",
+        "in",
+        "--of",
+        "items",
+        "--bundle",
+        bundle,
+        "--store",
+        "e.sqlite",
+        "--once",
+        "--settle",
+        "0",
+        cwd=tmp_path,
+    )
+    assert "1 changes of items stored" in out
+    store = EventStore(tmp_path / "e.sqlite")
+    [(row, operation)] = store.operations_since(0)
+    store.close()
+    assert row
+    state = Recommender.load(bundle).state
+    state.change_items([ItemChange.of(operation.about, operation.body)])
+    code = state.catalogue.items.ids.code("m00001")
+    assert state.catalogue.items.titles[code] == "Renamed"
+    assert state.catalogue.retired[code]
+
+
+def test_what_cannot_be_read_is_said(folder: Path, tmp_path: Path) -> None:
+    store = EventStore(tmp_path / "e.sqlite")
+    (folder / "a.csv").write_text("sku,title\n1,x\n")
+    faults = take(folder, store, ChangeRules("items")).faults
+    assert "there is no column item or item_id or id" in faults["a.csv"]
+    project = parse_project({"data": {"events": "e.csv"}, "items": {"id": "number"}})
+    faults = take(folder, store, ChangeRules("items"), project=project).faults
+    assert "there is no column 'number'" in faults["a.csv"]
+    faults = take(folder, store, ChangeRules("users"), project=project).faults
+    assert "there is no [users] section" in faults["a.csv"]
+    (folder / "b.csv").write_text("item\n" + "".join(f"{'x' * 600}{n}\n" for n in range(120)))
+    with pytest.raises(DataError, match="none of the first 120 records is an item"):
+        take(folder, store, ChangeRules("items"))
+    store.close()
