@@ -133,8 +133,18 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
         timed = ["sequence", "sequential_slim"] if kind in {"time", "last"} else []
         families = ["neighbours", "slim", "als", "spectral", *timed]
     families = [*families, *networks]
-    refused: dict[str, str] = {}
-    trials = number_of_trials(len(holdout.train.log))
+    refused = _search(tuner, families, number_of_trials(len(holdout.train.log)), progress)
+    chosen, fusion, gains = _best(tuner, k, progress, blend=blend)
+    tuner.fitted.clear()
+    progress("fitting the choice on all data", 0.0)
+    chosen.fit(dataset)
+    progress("fitting the choice on all data", 1.0)
+    return Choice(chosen, holdout.kind, tuner.trials, fusion, gains, refused)
+
+
+def _search(tuner: Tuner, families: Sequence[str], trials: int, progress: Progress) -> dict[str, str]:
+    """Tune each family within so many trials; return the networks that refuse the data, and why."""
+    refused = {}
     for number, family in enumerate(families, 1):
         if not tuner.affordable(family):
             continue
@@ -147,12 +157,7 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
                 raise
             refused[family] = str(error)
         progress(step, 1.0)
-    chosen, fusion, gains = _best(tuner, k, progress, blend=blend)
-    tuner.fitted.clear()
-    progress("fitting the choice on all data", 0.0)
-    chosen.fit(dataset)
-    progress("fitting the choice on all data", 1.0)
-    return Choice(chosen, holdout.kind, tuner.trials, fusion, gains, refused)
+    return refused
 
 
 def _so_far(trials: list[Trial]) -> str:
