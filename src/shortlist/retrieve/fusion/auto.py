@@ -125,6 +125,11 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     budget
         Seconds that the choice may take, with the fit on all data (default: no limit). At least one setting of the first family is
         tried, however long that takes.
+
+    Raises
+    ------
+    DataError
+        Where there are networks only, and the data are too few for them.
     """
     deadline = Deadline(budget)
     holdout = hold_out(dataset, kind, share, seed)
@@ -134,6 +139,8 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
         families = ["neighbours", "slim", "als", "spectral", *timed]
     families = [*families, *networks]
     refused = _search(tuner, families, number_of_trials(len(holdout.train.log)), progress)
+    if not tuner.fitted:
+        raise DataError("; ".join(refused.values()))
     chosen, fusion, gains = _best(tuner, k, progress, blend=blend)
     tuner.fitted.clear()
     progress("fitting the choice on all data", 0.0)
