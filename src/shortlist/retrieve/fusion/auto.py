@@ -134,11 +134,8 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     deadline = Deadline(budget)
     holdout = hold_out(dataset, kind, share, seed)
     tuner = Tuner(holdout, k, seed, event_weighting, deadline)
-    if families is None:
-        timed = ["sequence", "sequential_slim"] if kind in {"time", "last"} else []
-        families = ["neighbours", "slim", "als", "spectral", *timed]
-    families = [*families, *networks]
-    refused = _search(tuner, families, number_of_trials(len(holdout.train.log)), progress)
+    tuned = [*(_usual_families(kind) if families is None else families), *networks]
+    refused = _search(tuner, tuned, number_of_trials(len(holdout.train.log)), progress)
     if not tuner.fitted:
         raise DataError("; ".join(refused.values()))
     chosen, fusion, gains = _best(tuner, k, progress, blend=blend)
@@ -147,6 +144,11 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     chosen.fit(dataset)
     progress("fitting the choice on all data", 1.0)
     return Choice(chosen, holdout.kind, tuner.trials, fusion, gains, refused)
+
+
+def _usual_families(kind: Kind) -> list[str]:
+    timed = ["sequence", "sequential_slim"] if kind in {"time", "last"} else []
+    return ["neighbours", "slim", "als", "spectral", *timed]
 
 
 def _search(tuner: Tuner, families: Sequence[str], trials: int, progress: Progress) -> dict[str, str]:
