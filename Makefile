@@ -10,7 +10,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT
 # processes of the tests import hundreds of modules: each is compiled once, also where the environment says otherwise
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -97,6 +97,9 @@ benchmark-features: $(VENV)/.tested
 benchmark-rank: $(VENV)/.tested
 	$(BIN)/pip install -q --disable-pip-version-check lightgbm
 	$(BIN)/python benchmarks/rank.py $(PARTS)
+
+benchmark-multitask: $(VENV)/.tested
+	$(BIN)/python benchmarks/multitask.py $(PARTS)
 
 benchmark-serve: $(VENV)/.tested
 	@command -v wrk >/dev/null || { echo "wrk is missing; run: sudo apt-get install -y wrk postgresql"; exit 1; }

@@ -70,7 +70,7 @@ def test_a_deep_model_is_taken_only_where_its_gain_is_clear(
     base = np.random.default_rng(0).random(200)
     gains = {"als": base, "neighbours": base + 0.05 + np.tile([2.0, -2.0], 100)}
     monkeypatch.setattr(module, "FAMILIES", ("als",))
-    monkeypatch.setattr(module, "DEEP", "neighbours")  # stands for the deep model
+    monkeypatch.setattr(module, "DEEP", ("neighbours",))  # stands for a network
     monkeypatch.setattr(Tuner, "values", lambda tuner, model: gains[model.name])
     config = AutoSourcesConfig(deep=True)
     assert gains["neighbours"].mean() > gains["als"].mean(), "ahead, by chance"
@@ -79,6 +79,15 @@ def test_a_deep_model_is_taken_only_where_its_gain_is_clear(
     gains["neighbours"] = base + 0.05 + np.tile([0.1, -0.1], 100)
     models = [one["model"] for one in choose_sources(past, RetrieveSettings(), config, CONTEXT)]
     assert models[:2] == ["popular", "neighbours"]
+
+
+def test_networks_that_refuse_the_log_are_named(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FAMILIES", ("als",))
+    past = half(dataset)
+    assert len(past.log) < 10_000
+    with pytest.warns(TrainingWarning, match=r"two_tower is no source: two_tower: .* events are too few"):
+        chosen = choose_sources(past, RetrieveSettings(), AutoSourcesConfig(deep=True), CONTEXT)
+    assert [one["model"] for one in chosen][:2] == ["popular", "als"]
 
 
 def test_a_log_that_is_too_short_gets_the_usual_sources() -> None:

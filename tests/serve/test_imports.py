@@ -17,6 +17,7 @@ NOT_WHILE_SERVING = [
     "shortlist.data.guess.draft",
     "shortlist.rank.training_set",
     "shortlist.rank.gbdt.train",
+    "shortlist.rank.multitask.train",
     "shortlist.deep.loop",
     "shortlist.retrieve.deep.train",
     "shortlist.retrieve.deep.train_towers",

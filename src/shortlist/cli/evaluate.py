@@ -65,7 +65,7 @@ def evaluate(
         str | None, typer.Option(help="The table of test events, with the same columns as --train.")
     ] = None,
     retriever: Annotated[
-        str, typer.Option(help="With --train: the retriever; auto tunes, selects and blends retrievers.")
+        str, typer.Option(help="With --train: the retriever; auto tunes, selects and blends retrievers, auto+transformer also networks.")
     ] = "auto",
     k: Annotated[
         int | None,

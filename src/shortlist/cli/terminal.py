@@ -179,7 +179,7 @@ def write_table(table: pa.Table, out: str) -> None:
 
 
 def check_settings(project: Project) -> None:
-    """Validate the settings of retrievers and features, which the project holds as untyped tables.
+    """Validate the settings of retrievers, features and the ranker, which the project holds as untyped tables.
 
     Raises
     ------
@@ -187,8 +187,10 @@ def check_settings(project: Project) -> None:
         Names file, line and setting.
     """
     from shortlist.features.spec import FEATURE
+    from shortlist.rank.registry import make_ranker
     from shortlist.retrieve import parse_sources
 
+    make_ranker(project)
     parse_sources(project.retrieve.sources, project.where)
     for number in range(len(project.features)):
         project.parse(f"features.{number}", FEATURE)

@@ -13,9 +13,9 @@ class RankSettings(Settings):
     """The boosted trees of the ranker and the examples they learn from (`[rank]`)."""
 
     model: str = "gbdt"
-    """Name of the ranker: gbdt (boosted trees), or one that is registered by `@shortlist.register_ranker` or by an installed package."""
+    """Name of the ranker: gbdt (boosted trees), multitask (a network; training needs the extra deep), or one that is registered by `@shortlist.register_ranker` or by an installed package."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Settings of a registered ranker (`[rank.options]`). gbdt has none: its settings are those below."""
+    """Settings of multitask or of a registered ranker (`[rank.options]`). gbdt has none: its settings are those below."""
     trees: int = Field(200, ge=1)
     """Number of trees per objective."""
     depth: int = Field(4, ge=1, le=12)

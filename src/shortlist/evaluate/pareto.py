@@ -32,8 +32,8 @@ from shortlist.evaluate.protocol import true_means
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.rank.censoring import MIN_OBSERVED
 from shortlist.rank.example_settings import ExampleSettings
-from shortlist.rank.gbdt.targets import Head, make_target
 from shortlist.rank.propensity import position_curve
+from shortlist.rank.targets import Head, make_target
 from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.recommender import Recommender

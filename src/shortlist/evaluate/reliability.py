@@ -12,9 +12,9 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
 from shortlist.rank.example_settings import ExampleSettings
-from shortlist.rank.gbdt.targets import Head, make_target
 from shortlist.rank.profile import single_feature_auc
 from shortlist.rank.propensity import position_curve
+from shortlist.rank.targets import Head, make_target
 from shortlist.rank.training_set import Window, make_training_set
 from shortlist.recommender import Recommender
 

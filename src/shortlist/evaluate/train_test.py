@@ -23,13 +23,14 @@ from shortlist.config.project import parse_project
 from shortlist.config.validate import validate_settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
-from shortlist.errors import ProjectError
+from shortlist.errors import ProjectError, suggestion
 from shortlist.evaluate.measures import IntArray, RelevantItems, accuracy_metrics
 from shortlist.evaluate.train_test_tables import TrainTestTables
 from shortlist.metrics.gains import ragged
 from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.retrieve import RETRIEVERS, Popular, Requests, Retriever
 from shortlist.retrieve.fusion.auto import Choice, choose
+from shortlist.retrieve.fusion.networks import is_network
 from shortlist.retrieve.fusion.search_space import AXES, search_space
 from shortlist.threads import apply_thread_limit
 
@@ -120,7 +121,8 @@ def evaluate_retriever(
         The tables.
     retriever
         The name of a retriever; `tuned-NAME`, which chooses its settings; `blend`, the tuned families blended; or
-        `auto`, the blend or a single family if that is better.
+        `auto`, the blend or a single family if that is better; `auto+transformer` and alike, which also trains networks and
+        takes those whose gain is clear.
     k
         The length of the lists.
     settings
@@ -159,6 +161,19 @@ def evaluate_retriever(
     )
 
 
+def _parts_of(retriever: str) -> tuple[str, list[str]]:
+    """Return `auto` or another name, and the networks that follow it. Raises `ProjectError` for others than networks."""
+    first, *names = retriever.split("+") if retriever.startswith(("auto+", "blend+")) else [retriever]
+    for name in names:
+        if name not in RETRIEVERS or not is_network(name):
+            known = [known for known in RETRIEVERS if is_network(known)]
+            raise ProjectError(
+                f"{first}+{name}: {name!r} is no network{suggestion(name, known)}; there are: {', '.join(known)}",
+                field="retriever",
+            )
+    return first, names
+
+
 def _fit(
     tables: TrainTestTables,
     retriever: str,
@@ -170,12 +185,15 @@ def _fit(
     """Fit a retriever by name; the choice is None unless it chooses its settings."""
     tuned = retriever.removeprefix("tuned-")
     choice: Choice | None = None
-    if retriever in {"auto", "blend"}:
+    first, networks = _parts_of(retriever)
+    if first in {"auto", "blend"}:
         if settings:
             raise ProjectError(
                 f"{retriever} finds its settings itself; name a retriever to set them", field="set"
             )
-        choice = choose(tables.train, tables.kind, k, tables.share, progress, budget=budget)
+        choice = choose(
+            tables.train, tables.kind, k, tables.share, progress, networks=networks, budget=budget
+        )
     elif retriever != tuned and tuned in RETRIEVERS and search_space(tuned):
         choice = choose(
             tables.train, tables.kind, k, tables.share, progress, [tuned], blend=False, budget=budget
@@ -243,11 +261,12 @@ def _median_request_ms(model: Retriever, dataset: Dataset, users: IntArray, k: i
 
 def _compile_kernels(retriever: str, progress: Progress) -> None:
     """Compile the kernels on small tables, so that the time of the first fit contains no compilation."""
+    first, networks = _parts_of(retriever)
     progress("preparing", 0.0)
     rng = np.random.default_rng(0)
     events = pa.table({"user_id": rng.integers(0, 40, 400), "item_id": rng.integers(0, 30, 400)})
     dataset = Dataset.from_frames(events, project=parse_project({}))
-    for name in AXES if retriever in {"auto", "blend"} else [retriever.removeprefix("tuned-")]:
+    for name in [*AXES, *networks] if first in {"auto", "blend"} else [retriever.removeprefix("tuned-")]:
         if name in RETRIEVERS:
             for settings in COMPILED.get(name, ({},)):
                 model = RETRIEVERS[name](RETRIEVERS[name].Config.model_validate(settings)).fit(dataset)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from shortlist.config.plugins import PluginRegistry
 from shortlist.config.project import Project
+from shortlist.errors import ProjectError
 from shortlist.rank.base import Ranker
 
 R = TypeVar("R", bound=Ranker)
@@ -16,7 +17,10 @@ RANKERS: PluginRegistry[Ranker] = PluginRegistry(
     "ranker",
     Ranker,
     "shortlist.rankers",
-    {"gbdt": "shortlist.rank.gbdt.ranker:GBDTRanker"},
+    {
+        "gbdt": "shortlist.rank.gbdt.ranker:GBDTRanker",
+        "multitask": "shortlist.rank.multitask.ranker:MultitaskRanker",
+    },
 )
 """Built-in and registered rankers. Packages add theirs by an entry point of the group `shortlist.rankers`."""
 
@@ -39,9 +43,19 @@ def register_ranker(name: str) -> Callable[[type[R]], type[R]]:
 
 
 def make_ranker(project: Project) -> Ranker:
-    """Construct the ranker that a project names. Raises `ProjectError` for an unknown name."""
+    """Construct the ranker that a project names.
+
+    Raises
+    ------
+    ProjectError
+        For an unknown name, and for options that the ranker does not have; names file and line.
+    """
     cls = RANKERS.find(project.rank.model, project.where, "rank.model")
-    return cls(project.rank, project.objectives, project.seed)
+    try:
+        return cls(project.rank, project.objectives, project.seed)
+    except ProjectError as error:
+        place = project.where(error.field) if error.field else ""
+        raise ProjectError(f"{place}{error}", field=error.field) from None
 
 
 def load_ranker(folder: Path, project: Project) -> Ranker:

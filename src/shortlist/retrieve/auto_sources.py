@@ -20,7 +20,8 @@ class AutoSourcesConfig(Settings):
     budget: Duration | None = None
     """Time that the search may take; a duration such as "5m". None: as many trials as the size of the log asks for."""
     deep: bool = False
-    """Whether `transformer` is tried, too. It is taken only where its gain is clear of the interval. Needs the extra `deep`."""
+    """Whether `transformer` and `two_tower` are tried, too. One is taken only where its gain is clear of the interval. Needs the extra
+    `deep`."""
 
 
 def is_auto(sources: Sequence[Mapping[str, Any]]) -> bool:

@@ -13,9 +13,9 @@ from scipy.special import expit
 from shortlist.config.rank import RankSettings
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
 from shortlist.rank.gbdt.first_pass import ROWS, LearningRows, first_pass
-from shortlist.rank.gbdt.losses import LOSSES
-from shortlist.rank.gbdt.targets import Head, Target
 from shortlist.rank.gbdt.train import Boosting
+from shortlist.rank.losses import LOSSES
+from shortlist.rank.targets import Head, Target
 
 SETTINGS = RankSettings(trees=40, depth=3)
 CLICK, BUY = Head("click", "probability", "logistic", None), Head("buy", "probability", "chain", "click")

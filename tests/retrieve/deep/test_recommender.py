@@ -1,4 +1,4 @@
-"""A recommender with a transformer among its sources: trained, saved, and served without PyTorch."""
+"""A recommender with networks as sources and as ranker: trained, saved, and served without PyTorch."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from support.worlds import small_world
 def test_a_bundle_is_served_without_torch(tmp_path: Path) -> None:
     world = small_world()
     project, dataset = world.project(), world.dataset()
-    sources = [{"model": "popular"}, {"model": "transformer", **SMALL["transformer"]}]
+    networks = [{"model": name, **SMALL[name]} for name in ("transformer", "two_tower")]
+    sources = [{"model": "popular"}, *networks]
+    options = {"epochs": 1, "embedding": 2, "experts": 2, "hidden": 8, "output": 4, "min_rows": 0}
     project = project.model_copy(
         update={
             "retrieve": project.retrieve.model_copy(update={"sources": sources}),
-            "rank": project.rank.model_copy(update={"trees": 5, "heads": "joint"}),
+            "rank": project.rank.model_copy(update={"model": "multitask", "options": options}),
         }
     )
     steps: list[str] = []
     recommender = Recommender(project).fit(dataset, progress=lambda step, _: steps.append(step))
     assert "retrievers on the past: transformer: epoch 1 of 2" in steps
-    assert "retrievers on everything: transformer: epoch 2 of 2" in steps
+    assert "retrievers on everything: two_tower: epoch 2 of 2" in steps
     recommender.save(tmp_path / "bundle")
     user = dataset.users.ids.id(int(np.diff(dataset.histories.indptr).argmax()))
     expected = recommender.recommend(user=user, n=5, now=recommender.now())
@@ -43,3 +45,4 @@ print(json.dumps([r.item for r in slate]))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [r.item for r in expected]
     assert any("transformer" in r.sources for r in expected)
+    assert any("two_tower" in r.sources for r in expected)

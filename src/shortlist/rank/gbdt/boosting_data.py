@@ -10,7 +10,7 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from shortlist.data.lazy import lazy_property
-from shortlist.rank.gbdt.targets import Target
+from shortlist.rank.targets import Target
 
 
 class BinnedFeatures:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from shortlist.config.rank import RankSettings
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
-from shortlist.rank.gbdt.targets import Head, Target
 from shortlist.rank.gbdt.train import Boosting
+from shortlist.rank.targets import Head, Target
 
 ROWS = 100_000
 """Training rows of the first pass; more are sampled."""

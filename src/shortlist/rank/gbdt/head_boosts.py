@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share, part_of
-from shortlist.rank.calibration import Calibration, fit_calibration
+from shortlist.rank.calibration import Calibration
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
 from shortlist.rank.gbdt.first_pass import Chances, LearningRows, first_pass
 from shortlist.rank.gbdt.model import Codebooks, TreeEnsemble, TreeModel, encode_categories
-from shortlist.rank.gbdt.targets import Head, Target, make_target, unit_of
 from shortlist.rank.gbdt.train import Boosted, Boosting
+from shortlist.rank.heads import calibrations
+from shortlist.rank.targets import Head, Target, known_labels, make_target, unit_of
 from shortlist.rank.training_set import TrainingSet
 
 SMOOTHING = 20.0
@@ -117,7 +118,9 @@ class HeadBoosts:
         if before is not None and not _continues(before, heads, joint, training):
             before = None
         units = (
-            before.units if before else {h.name: unit_of(h, _known(training.labels[h.name])) for h in heads}
+            before.units
+            if before
+            else {h.name: unit_of(h, known_labels(training.labels[h.name])) for h in heads}
         )
         self._targets = examples.targets(units)
         codebooks: Codebooks = {}
@@ -178,26 +181,10 @@ class HeadBoosts:
         return BoostingData(self._features[side], part.request, targets, parent)
 
     def _calibration(self, ensemble: TreeEnsemble) -> dict[str, Calibration]:
-        validation = self._examples.validation
-        raw = ensemble.raw(validation.matrix)
-        found = {}
-        for head, target in zip(ensemble.heads, self._targets[1], strict=True):
-            known = (target.weight > 0) & validation.shown
-            # The margins of a listwise loss define an order only, so they are no probabilities yet.
-            usable = head.kind == "probability" and head.loss_name != "listwise"
-            weight = target.weighted(raw[head.name] if usable else None)
-            found[head.name] = fit_calibration(
-                head.kind,
-                raw[head.name][known],
-                (target.label * ensemble.units[head.name])[known],
-                weight[known],
-                self._examples.settings.calibration,
-            )
-        return found
-
-
-def _known(label: NDArray[np.float32]) -> NDArray[np.float32]:
-    return label[~np.isnan(label)]
+        examples = self._examples
+        raw = ensemble.raw(examples.validation.matrix)
+        shown, method = examples.validation.shown, examples.settings.calibration
+        return calibrations(ensemble.heads, self._targets[1], ensemble.units, raw, shown, method)
 
 
 def _continues(before: TreeEnsemble, heads: tuple[Head, ...], joint: bool, examples: TrainingSet) -> bool:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from shortlist.errors import BundleError
 from shortlist.rank.calibration import Calibration
 from shortlist.rank.gbdt.infer import Forest
-from shortlist.rank.gbdt.targets import Head
+from shortlist.rank.heads import calibrated, values_of
+from shortlist.rank.targets import Head
 
 if TYPE_CHECKING:
     import xgboost as xgb
@@ -125,13 +126,7 @@ class TreeEnsemble:
 
     def raw(self, features: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         """Return predictions before calibration, in units of the labels; only of objectives that have a model."""
-        values: dict[str, NDArray[np.floating]] = {}
-        margins = self._margins(features)
-        for head in self.heads:
-            if head.name in margins:
-                parent = np.ones(1, np.float32) if head.given is None else values[head.given]
-                values[head.name] = head.loss.value(margins[head.name], parent) * self.units[head.name]
-        return values
+        return values_of(self.heads, self._margins(features), self.units)
 
     def _margins(self, features: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
         if not len(features):
@@ -146,17 +141,7 @@ class TreeEnsemble:
 
     def predict(self, features: NDArray[np.float32], objectives: list[str]) -> NDArray[np.float32]:
         """Return calibrated predictions, float32 (rows, objectives)."""
-        predictions = np.empty((len(features), len(objectives)), np.float32)
-        raw = self.raw(features)
-        for column, name in enumerate(objectives):
-            predictions[:, column] = self.calibration[name](raw[name])
-        given = {head.name: head.given for head in self.heads}
-        for column, name in enumerate(objectives):
-            parent = given[name]
-            if parent is not None:  # a purchase is at most as probable as the click that it requires
-                limit = predictions[:, objectives.index(parent)]
-                predictions[:, column] = np.minimum(predictions[:, column], limit)
-        return predictions
+        return calibrated(self.heads, self.raw(features), self.calibration, objectives)
 
     def save(self, folder: Path) -> None:
         """Write the models and `ranker.json` into a folder."""

@@ -16,7 +16,8 @@ from shortlist.errors import NotFittedError
 from shortlist.rank.base import Ranker
 from shortlist.rank.calibration import Calibration
 from shortlist.rank.gbdt.model import TreeEnsemble
-from shortlist.rank.gbdt.targets import (
+from shortlist.rank.heads import deviance
+from shortlist.rank.targets import (
     Head,
     check_labels,
     heads_in_order,
@@ -216,7 +217,7 @@ class GBDTRanker(Ranker):
                 continue
             mean = np.full(len(label), np.average(label, weights=weight))
             own, constant = (
-                float(np.average(_deviance(head.kind, label, p), weights=weight)) for p in (predicted, mean)
+                float(np.average(deviance(head.kind, label, p), weights=weight)) for p in (predicted, mean)
             )
             shares[name] = 1.0 - own / constant if constant > 0 else 0.0
         return shares
@@ -247,16 +248,3 @@ class GBDTRanker(Ranker):
         ranker = cls(settings, objectives, seed)
         ranker._ensemble = TreeEnsemble.load(folder, tuple(heads_in_order(objectives)))
         return ranker
-
-
-def _deviance(kind: str, label: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the deviance of each prediction, 0 at the truth: squared error, compound Poisson (power 1.5) or log loss."""
-    if kind == "grade":
-        return np.asarray((label - predicted) ** 2)
-    if kind == "amount":
-        p = np.maximum(predicted, 1e-9)
-        return np.asarray(
-            2 * (label * (p**-0.5 - np.maximum(label, 1e-9) ** -0.5) * 2 + 2 * (p**0.5 - label**0.5))
-        )
-    p, positive = np.clip(predicted, 1e-7, 1 - 1e-7), label > 0
-    return -np.where(positive, np.log(p), np.log(1 - p))

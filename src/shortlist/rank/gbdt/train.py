@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
-from shortlist.rank.gbdt.softmax import RequestSoftmax
-from shortlist.rank.gbdt.targets import Head
+from shortlist.rank.softmax import RequestSoftmax
+from shortlist.rank.targets import Head
 
 PATIENCE = 20
 """Rounds without a better validation loss after which boosting stops."""
@@ -115,7 +115,7 @@ class Boosting:
         gradient: Gradient
         metric: Metric
         if self.listwise:
-            gradient, metric = RequestSoftmax(self.train).gradient, RequestSoftmax(self.validation).metric
+            gradient, metric = _softmax(self.train).gradient, _softmax(self.validation).metric
         else:
             scale = self._scales(weights, margin)
             gradient, metric = self._gradient(weights, scale), self._metric(held_weights, scale)
@@ -233,3 +233,8 @@ class Boosting:
             return "loss", total
 
         return metric
+
+
+def _softmax(data: BoostingData) -> RequestSoftmax:
+    target = data.targets[0]
+    return RequestSoftmax(data.request, target.label, target.weight)

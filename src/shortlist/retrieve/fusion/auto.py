@@ -11,16 +11,20 @@ search ends early enough to fit the best model found by then on all data.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
+from shortlist.errors import DataError
+from shortlist.metrics.significance import Estimate
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.fusion.deadline import Deadline
 from shortlist.retrieve.fusion.fuse import Fuse, FusionReport
 from shortlist.retrieve.fusion.holdout import Kind, hold_out
+from shortlist.retrieve.fusion.networks import clear_networks, is_network
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, best_trial, number_of_trials
 
 FUSION_USERS = 12_000
@@ -45,12 +49,18 @@ class Choice:
         All trials, in order.
     fusion
         How good each rule of fusion was, where a fusion was tried.
+    gains
+        Network → NDCG that a fusion gains by it; it is chosen only where the interval is above 0.
+    refused
+        Network → why it was not trained.
     """
 
     retriever: Retriever
     kind: Kind
     trials: list[Trial] = field(default_factory=list)
     fusion: FusionReport | None = None
+    gains: dict[str, Estimate] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
         """Return the choice in a sentence, with the NDCG of each family."""
@@ -61,6 +71,10 @@ class Choice:
         if self.fusion:
             rules = ", ".join(f"{rule} {value:.4f}" for rule, value in self.fusion.ndcg.items())
             text += f"; fused by {rules}"
+        for name, gain in self.gains.items():
+            verdict = "clear" if gain.low > 0 else "not clear, so it is left out"
+            text += f"; {name} adds {gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}), {verdict}"
+        text += "".join(f"; not trained: {reason}" for reason in self.refused.values())
         names = "+".join(self.retriever.sources) if isinstance(self.retriever, Fuse) else self.retriever.name
         how = f" by {self.fusion.rule}" if self.fusion and isinstance(self.retriever, Fuse) else ""
         return f"{text}. Chosen: {names}{how}."
@@ -77,6 +91,7 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     progress: Progress = silent,
     families: list[str] | None = None,
     *,
+    networks: Sequence[str] = (),
     blend: bool = True,
     seed: int = 0,
     event_weighting: EventWeighting | None = None,
@@ -98,6 +113,9 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
         Called with the step and its progress.
     families
         Models to tune (default: neighbours, slim, als, spectral, and sequence and sequential_slim where the split is by time).
+    networks
+        Networks to train beside them, such as `transformer`, with their default settings. One is chosen only where its gain is
+        clear of the interval; one that refuses so little data is left out.
     blend
         Whether a fusion is tried (default: true).
     seed
@@ -107,27 +125,48 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     budget
         Seconds that the choice may take, with the fit on all data (default: no limit). At least one setting of the first family is
         tried, however long that takes.
+
+    Raises
+    ------
+    DataError
+        Where there are networks only, and the data are too few for them.
     """
     deadline = Deadline(budget)
     holdout = hold_out(dataset, kind, share, seed)
     tuner = Tuner(holdout, k, seed, event_weighting, deadline)
-    if families is None:
-        timed = ["sequence", "sequential_slim"] if kind in {"time", "last"} else []
-        families = ["neighbours", "slim", "als", "spectral", *timed]
-    trials = number_of_trials(len(holdout.train.log))
+    tuned = [*(_usual_families(kind) if families is None else families), *networks]
+    refused = _search(tuner, tuned, number_of_trials(len(holdout.train.log)), progress)
+    if not tuner.fitted:
+        raise DataError("; ".join(refused.values()))
+    chosen, fusion, gains = _best(tuner, k, progress, blend=blend)
+    tuner.fitted.clear()
+    progress("fitting the choice on all data", 0.0)
+    chosen.fit(dataset)
+    progress("fitting the choice on all data", 1.0)
+    return Choice(chosen, holdout.kind, tuner.trials, fusion, gains, refused)
+
+
+def _usual_families(kind: Kind) -> list[str]:
+    timed = ["sequence", "sequential_slim"] if kind in {"time", "last"} else []
+    return ["neighbours", "slim", "als", "spectral", *timed]
+
+
+def _search(tuner: Tuner, families: Sequence[str], trials: int, progress: Progress) -> dict[str, str]:
+    """Tune each family within so many trials; return the networks that refuse the data, and why."""
+    refused = {}
     for number, family in enumerate(families, 1):
         if not tuner.affordable(family):
             continue
         step = f"tuning {family}, {number} of {len(families)}{_so_far(tuner.trials)}"
         progress(step, 0.0)
-        tuner.search(family, trials, partial(progress, step))
+        try:
+            tuner.search(family, trials, partial(progress, step))
+        except DataError as error:
+            if not is_network(family):
+                raise
+            refused[family] = str(error)
         progress(step, 1.0)
-    chosen, fusion = _best(tuner, k, progress, blend=blend)
-    tuner.fitted.clear()
-    progress("fitting the choice on all data", 0.0)
-    chosen.fit(dataset)
-    progress("fitting the choice on all data", 1.0)
-    return Choice(chosen, holdout.kind, tuner.trials, fusion)
+    return refused
 
 
 def _so_far(trials: list[Trial]) -> str:
@@ -138,12 +177,17 @@ def _so_far(trials: list[Trial]) -> str:
     return f"; best of {len(trials)} trials: {best.model} {best.ndcg:.4f}"
 
 
-def _best(tuner: Tuner, k: int, progress: Progress, *, blend: bool) -> tuple[Retriever, FusionReport | None]:
-    """Return the best family, or a fusion of the best, not fitted."""
+def _best(
+    tuner: Tuner, k: int, progress: Progress, *, blend: bool
+) -> tuple[Retriever, FusionReport | None, dict[str, Estimate]]:
+    """Return the best family, or a fusion of the best, not fitted; and the gains of networks."""
     best = {family: tuner.best(family) for family in tuner.fitted}
     order = sorted(best.values(), key=lambda t: -t.ndcg)
     close = [t for t in order if t.ndcg >= CLOSE * order[0].ndcg]
     users = tuner.sample(FUSION_USERS)
+    clear, gains = clear_networks(tuner, close, users, k) if blend else (close, {})
+    unclear = [t for t in close if t not in clear]
+    close, order = clear, [t for t in order if t not in unclear]
     while len(close) > 1 and not tuner.deadline.allows(_fusion_seconds(tuner, close, len(users))):
         close.pop()
     fusion: FusionReport | None = None
@@ -154,9 +198,10 @@ def _best(tuner: Tuner, k: int, progress: Progress, *, blend: bool) -> tuple[Ret
         fusion = fused.learn(tuner.requests(users), [tuner.holdout.truth[u] for u in users], k)
         progress(step, 1.0)
         if fused.rule_ == "trees" or (fused.weights_ > 0).sum() > 1:  # otherwise one source decides
-            return fused.over({t.model: tuner.refit(t) for t in close}), fusion
+            return fused.over({t.model: tuner.refit(t) for t in close}), fusion, gains
     in_time = [t for t in order if tuner.deadline.allows(tuner.refit_seconds(t))]
-    return tuner.refit(in_time[0] if in_time else min(order, key=tuner.refit_seconds)), fusion
+    best_in_time = in_time[0] if in_time else min(order, key=tuner.refit_seconds)
+    return tuner.refit(best_in_time), fusion, gains
 
 
 def _fusion_seconds(tuner: Tuner, trials: list[Trial], users: int) -> float:

@@ -23,7 +23,8 @@ from shortlist.retrieve.fusion.search_space import absolute
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, number_of_trials
 
 FAMILIES = ("neighbours", "slim", "als", "spectral", "sequence", "sequential_slim")
-DEEP = "transformer"
+DEEP = ("transformer", "two_tower")
+"""Networks, which are tried where `deep` is set."""
 LENGTH = 20
 """Length of the lists whose NDCG decides."""
 DEVIATIONS = 1.96
@@ -95,27 +96,32 @@ def _tuned(
     deadline = Deadline(None if config.budget is None else duration_ms(config.budget) / 1000)
     tuner = Tuner(holdout, LENGTH, seed, EventWeighting.of(settings), deadline)
     trials = max(number_of_trials(len(holdout.train.log)) // 2, 3)
-    families = [*FAMILIES, *([DEEP] if config.deep and find_spec("torch") else [])]
+    deep = DEEP if config.deep and find_spec("torch") else ()
+    families = [*FAMILIES, *deep]
     for number, family in enumerate(families, 1):
         if not tuner.affordable(family):
             continue
         step = f"choosing sources: {family}, {number} of {len(families)}"
         progress(step, 0.0)
-        tuner.search(family, trials, partial(progress, step))
+        try:
+            tuner.search(family, trials, partial(progress, step))
+        except DataError as error:  # a network refuses a log that is too small
+            if family not in deep:
+                raise
+            warnings.warn(f"{family} is no source: {error}", TrainingWarning, stacklevel=2)
         progress(step, 1.0)
     best = sorted((tuner.best(family) for family in tuner.fitted), key=lambda t: -t.ndcg)
-    if DEEP in tuner.fitted and not _is_clearly_better(tuner, [t.model for t in best]):
-        best = [trial for trial in best if trial.model != DEEP]
+    other = next((trial.model for trial in best if trial.model not in deep), None)
+    best = [t for t in best if t.model not in deep or _is_clearly_better(tuner, t.model, other)]
     chosen = [trial for trial in best if trial.ndcg >= CLOSE * best[0].ndcg][: config.most]
     return [_table(trial, len(dataset.items)) for trial in chosen]
 
 
-def _is_clearly_better(tuner: Tuner, families: list[str]) -> bool:
-    """Whether the deep model is better than the best other one by more than chance: it costs more to train and to ask."""
-    other = next((family for family in families if family != DEEP), None)
+def _is_clearly_better(tuner: Tuner, network: str, other: str | None) -> bool:
+    """Whether a network is better than the best other family by more than chance: it costs more to train and to ask."""
     if other is None:
         return True
-    gain = tuner.values(tuner.fitted[DEEP]) - tuner.values(tuner.fitted[other])
+    gain = tuner.values(tuner.fitted[network]) - tuner.values(tuner.fitted[other])
     return bool(gain.mean() > DEVIATIONS * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 

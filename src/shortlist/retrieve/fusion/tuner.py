@@ -237,16 +237,17 @@ class Tuner:
         """Return the mean NDCG of a fitted model over the users of the hold-out."""
         return float(np.mean(self.values(model)))
 
-    def values(self, model: Retriever) -> NDArray[np.float64]:
-        """Return the NDCG of a fitted model for each user of the sample, float64 (users,)."""
-        requests = self._requests
+    def values(self, model: Retriever, users: NDArray[np.integer] | None = None) -> NDArray[np.float64]:
+        """Return the NDCG of a fitted model for rows of the hold-out's users (default: those of the sample), float64 (users,)."""
+        requests = self._requests if users is None else self.requests(users)
+        users = self._users if users is None else users
         lists = [
             model.retrieve(requests.rows(start, min(start + 1024, len(requests))), self.k).item
             for start in range(0, len(requests), 1024)
         ]
-        truth = [self.holdout.truth[u] for u in self._users]
+        truth = [self.holdout.truth[u] for u in users]
         hits = hit_matrix(np.concatenate(lists), truth)
-        return ndcg(hits, np.array([len(t) for t in truth]), self.k)
+        return np.asarray(ndcg(hits, np.array([len(t) for t in truth]), self.k))
 
     # ---------------------------------------------------------------- all data
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad
 from scipy.special import expit
 
-from shortlist.rank.gbdt.losses import LOSSES
+from shortlist.rank.losses import LOSSES
 from support.examples import examples_of, ranker_of
 
 

@@ -1,4 +1,4 @@
-"""Losses for boosting: each has a start margin, a gradient and a loss on margins.
+"""Losses of rankers: each has a start margin, a gradient and a loss on margins.
 
 Margins, labels and weights are float arrays (rows,). Amounts are in units of their mean where not zero (`unit_of`), so
 that boosting steps of different objectives are comparable.

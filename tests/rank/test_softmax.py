@@ -13,19 +13,14 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad
 from scipy.special import log_softmax
 
-from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
-from shortlist.rank.gbdt.losses import LOSSES
-from shortlist.rank.gbdt.softmax import RequestSoftmax
-from shortlist.rank.gbdt.targets import Target
+from shortlist.rank.softmax import RequestSoftmax
 from support.examples import examples_of, ranker_of
 
 NONE: Any = xgb.DMatrix(np.empty((0, 1)))
 
 
 def softmax_of(request: list[int], label: list[float], weight: list[float]) -> RequestSoftmax:
-    target = Target("yes", LOSSES["listwise"], np.array(label), np.array(weight), np.ones(len(label)))
-    features = BinnedFeatures(np.zeros((len(label), 1), np.float32), ["q"])
-    return RequestSoftmax(BoostingData(features, np.array(request), [target]))
+    return RequestSoftmax(np.array(request), np.array(label), np.array(weight))
 
 
 def test_the_loss_is_the_cross_entropy_of_all_candidates() -> None:

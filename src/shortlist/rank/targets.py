@@ -1,4 +1,4 @@
-"""What each objective's trees are fitted to: labels, weights and a loss."""
+"""What a ranker is fitted to for each objective: labels, weights and a loss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shortlist.config.objectives import Objective
 from shortlist.errors import DataError
 from shortlist.rank.censoring import base_rate, observation_weights
-from shortlist.rank.gbdt.losses import LOSSES, Loss
+from shortlist.rank.losses import LOSSES, Loss
 
 if TYPE_CHECKING:
     from shortlist.rank.training_set import TrainingSet
@@ -23,7 +23,7 @@ AUTO = {"probability": "logistic", "amount": "tweedie", "grade": "squared"}
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One output of the trees.
+    """One output of a ranker.
 
     Parameters
     ----------
@@ -170,6 +170,11 @@ def check_labels(head: Head, examples: TrainingSet) -> None:
         raise DataError(
             f"{field}: the values of its events add up to less than 0; an amount must be 0 or more", field
         )
+
+
+def known_labels(label: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the labels that are known."""
+    return label[~np.isnan(label)]
 
 
 def unit_of(head: Head, label: NDArray[np.float32]) -> float:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
-
-from shortlist.rank.gbdt.boosting_data import BoostingData
 
 LEAST_HESSIAN = 1e-6
 
@@ -24,8 +21,10 @@ class RequestSoftmax:
 
     Parameters
     ----------
-    data
-        Rows of one objective; those of a request are adjacent.
+    request
+        int64 (rows,): the request of each row; those of a request are adjacent.
+    label, weight
+        float64 (rows,): what followed, and how many candidates a row stands for.
 
     References
     ----------
@@ -33,21 +32,22 @@ class RequestSoftmax:
     Jean, Cho, Memisevic & Bengio (2015). On using very large target vocabulary for neural machine translation. ACL.
     """
 
-    def __init__(self, data: BoostingData) -> None:
-        target = data.targets[0]
-        first = np.flatnonzero(np.diff(data.request, prepend=-1))
-        owner = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(data.request))))
-        label = np.where(target.label > 0, target.weight, 0.0)
+    def __init__(
+        self, request: NDArray[np.int64], label: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> None:
+        first = np.flatnonzero(np.diff(request, prepend=-1))
+        owner = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(request))))
+        label = np.where(label > 0, weight, 0.0)
         total = np.add.reduceat(label, first) if len(first) else np.zeros(0)
         self.requests = int((total > 0).sum())
         """Requests with a positive candidate; the others have no gradient."""
         self._first, self._owner = first, owner
         self._counts = (total > 0).astype(np.float64)[owner]
         self._share = label / np.maximum(total, 1e-12)[owner]
-        self._log_weight = np.log(np.maximum(target.weight, 1e-12))
+        self._log_weight = np.log(np.maximum(weight, 1e-12))
 
     def gradient(
-        self, margins: NDArray[np.float32], _data: xgb.DMatrix
+        self, margins: NDArray[np.floating], _data: object = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return first and second derivative by the margins, float32 (rows,)."""
         p = np.exp(self._log_probability(margins))
@@ -55,12 +55,15 @@ class RequestSoftmax:
         second = self._counts * np.maximum(p * (1 - p), LEAST_HESSIAN)
         return first.astype(np.float32), second.astype(np.float32)
 
-    def metric(self, margins: NDArray[np.float32], _data: xgb.DMatrix) -> tuple[str, float]:
+    def metric(self, margins: NDArray[np.floating], _data: object = None) -> tuple[str, float]:
         """Return the mean loss of the requests that have a positive candidate."""
-        log_p = self._log_probability(margins) - self._log_weight
-        return "loss", float(-(self._share * log_p).sum() / max(self.requests, 1))
+        return "loss", float(self.losses(margins).sum() / max(self.requests, 1))
 
-    def _log_probability(self, margins: NDArray[np.float32]) -> NDArray[np.float64]:
+    def losses(self, margins: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the share of each row in the losses of the requests, float64 (rows,)."""
+        return np.asarray(-self._share * (self._log_probability(margins) - self._log_weight))
+
+    def _log_probability(self, margins: NDArray[np.floating]) -> NDArray[np.float64]:
         score = margins.reshape(-1).astype(np.float64) + self._log_weight
         highest = np.maximum.reduceat(score, self._first)[self._owner]
         total = np.add.reduceat(np.exp(score - highest), self._first)[self._owner]
