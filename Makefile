@@ -8,7 +8,7 @@ WORKERS := -n 3 --dist worksteal --durations=20
 # three workers on two cores, because tests also wait for servers; each uses one thread of every library, and none spins while it waits
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-gate benchmark-threads benchmark-sizes benchmark-spark benchmark-sequences benchmark-real lock lowest audit sbom screenshot clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -140,6 +140,9 @@ benchmark-real: $(VENV)/.tested benchmarks/.peers_real/.installed
 
 benchmark-sizes: $(VENV)/.tested
 	$(BIN)/python benchmarks/sizes.py
+
+benchmark-spark: $(VENV)/.tested
+	$(BIN)/python benchmarks/spark.py
 
 screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/assets/page.png $(BIN)/pytest tests/e2e

@@ -31,6 +31,7 @@ from shortlist.config.page import PageSettings, View
 from shortlist.config.rank import RankSettings
 from shortlist.config.rerank import RerankSettings, check_attributes, check_rules, check_written
 from shortlist.config.retrieve import RetrieveSettings
+from shortlist.config.spark import SparkSettings
 from shortlist.config.toml import find_line
 from shortlist.config.validate import validate_settings
 from shortlist.errors import ProjectError
@@ -71,6 +72,7 @@ class Project(Settings):
     rows)."""
     page: PageSettings = Field(default_factory=PageSettings)
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    spark: SparkSettings = Field(default_factory=SparkSettings)
     experiments: dict[str, Experiment] = Field(default_factory=dict)
     """Name → experiment."""
     _source: tuple[str, str] | None = PrivateAttr(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numba
 import numpy as np
@@ -103,6 +103,11 @@ class Popular(Retriever):
             smoothing = overall / max(overall.sum(), 1e-12) * self.config.prior
             rows = [*(flat.reshape(n_segments, n_items) + smoothing), overall]
         self.counts_ = np.stack(rows).astype(np.float32)
+
+    def of_counts(self, counts: NDArray[np.float32]) -> Self:
+        """Use decayed counts that were summed elsewhere, float32 (segments + 1, items)."""
+        self.counts_ = counts
+        return self._finish(counts.shape[1])
 
     def _prepare(self) -> None:
         """Rank the catalogue once for each segment; shares, so that segments of different size have scores of one scale."""
