@@ -10,7 +10,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT
 # processes of the tests import hundreds of modules: each is compiled once, also where the environment says otherwise
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real lock lowest audit sbom screenshot clean
+.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real lock lowest audit sbom screenshot clean benchmark-spark
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -153,6 +153,9 @@ benchmark-real: $(VENV)/.tested benchmarks/.peers_real/.installed
 
 benchmark-sizes: $(VENV)/.tested
 	$(BIN)/python benchmarks/sizes.py
+
+benchmark-spark: $(VENV)/.tested
+	$(BIN)/python benchmarks/spark.py
 
 screenshot: $(VENV)/.tested
 	SHORTLIST_SCREENSHOT=docs/assets/page.png $(BIN)/pytest tests/e2e

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -23,6 +24,7 @@ from support.paths import MOVIELENS
 from support.postgres import Postgres
 from support.servers import Server
 from support.sizes import FULL
+from support.spark_cluster import small_session
 from support.worlds import quick_worlds, small_world
 
 settings.register_profile("shared machine", deadline=None)  # other processes may run at the same time
@@ -106,6 +108,14 @@ def movielens() -> Path:
     if not MOVIELENS.exists():
         pytest.skip(f"{MOVIELENS} is missing; the license of MovieLens-100K forbids to redistribute it")
     return MOVIELENS
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A session of Spark in this process that all tests of a worker share; it starts when the first of them asks for it."""
+    session = small_session()
+    yield session
+    session.stop()
 
 
 @pytest.fixture(scope="module")

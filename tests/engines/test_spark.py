@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import duckdb
@@ -26,7 +25,6 @@ from support.feature_cases import (
 )
 from support.paths import PUBLIC_DATA
 from support.sizes import size
-from support.spark_cluster import require_spark
 
 
 def one_of_each_kind(project: Project) -> Project:
@@ -36,28 +34,7 @@ def one_of_each_kind(project: Project) -> Project:
     return project.model_copy(update={"features": [f for f in project.features if f["name"] in kept]})
 
 
-@pytest.fixture(scope="module")
-def session() -> Iterator[Any]:
-    """A session for tables of a few hundred rows: compiling queries and the JVM's own optimiser take longer than these run."""
-    require_spark()
-    from pyspark.sql import SparkSession
-
-    settings: dict[str, bool | float | int | str | None] = {
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.default.parallelism": "1",
-        "spark.ui.enabled": "false",
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
-    }
-    made = SparkSession.builder.master("local[1]").appName("tests").config(map=settings).getOrCreate()
-    yield made
-    made.stop()
-
-
-def test_spark_finds_the_same_rows(session: Any, full: bool) -> None:
+def test_spark_finds_the_same_rows(spark: Any, full: bool) -> None:
     from shortlist.engines.spark import SparkEngine
 
     rng = np.random.default_rng(0)
@@ -81,11 +58,11 @@ def test_spark_finds_the_same_rows(session: Any, full: bool) -> None:
         project = case_project(arrival=late is not None)
         features = feature_set(dataset, project=project if full else one_of_each_kind(project)).fit(dataset)
         rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
-        spark = features.offline_matrix(rows, dataset, engine=SparkEngine(session))
-        assert_equal(features.offline_matrix(rows, dataset), spark, features.names([]))
+        found = features.offline_matrix(rows, dataset, engine=SparkEngine(spark))
+        assert_equal(features.offline_matrix(rows, dataset), found, features.names([]))
 
 
-def assert_same_features(session: Any, project: Project, dataset: Dataset, requests: int) -> None:
+def assert_same_features(spark: Any, project: Project, dataset: Dataset, requests: int) -> None:
     """The features of some requests of a log, each with 20 items, are the same from DuckDB and from Spark."""
     from shortlist.engines.spark import SparkEngine
 
@@ -97,17 +74,17 @@ def assert_same_features(session: Any, project: Project, dataset: Dataset, reque
     chosen[rng.choice(len(chosen), 20 * requests, replace=False)] = True
     rows = rows.some(chosen)
     features = FeatureSet.from_project(project, dataset).fit(dataset)
-    spark = features.offline_matrix(rows, dataset, engine=SparkEngine(session))
+    on_spark = features.offline_matrix(rows, dataset, engine=SparkEngine(spark))
     embedded = features.offline_matrix(rows, dataset)
     assert embedded.shape[1] >= 5
-    assert_equal(embedded, spark, features.names([]))
+    assert_equal(embedded, on_spark, features.names([]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WORLDS)
-def test_the_features_of_a_world_are_the_same(session: Any, name: str) -> None:
+def test_the_features_of_a_world_are_the_same(spark: Any, name: str) -> None:
     world = make_world(name, users=150, items=120, sessions=800, days=40)
-    assert_same_features(session, world.project(), world.dataset(), 40)
+    assert_same_features(spark, world.project(), world.dataset(), 40)
 
 
 COUNTS: list[dict[str, Any]] = [
@@ -126,9 +103,7 @@ COUNTS: list[dict[str, Any]] = [
     ("folder", "attribute", "kind"),
     [("movielens-100k", "genres", "list"), ("completejourney", "department", "category")],
 )
-def test_the_features_of_public_data_are_the_same(
-    session: Any, folder: str, attribute: str, kind: str
-) -> None:
+def test_the_features_of_public_data_are_the_same(spark: Any, folder: str, attribute: str, kind: str) -> None:
     path = PUBLIC_DATA / folder
     if not path.exists():
         pytest.skip(f"{path} is missing")
@@ -154,14 +129,14 @@ def test_the_features_of_public_data_are_the_same(
         items = connection.sql(
             f"SELECT * FROM '{path}/items.parquet' WHERE item_id IN (SELECT item_id FROM events)"
         ).to_arrow_table()
-    assert_same_features(session, project, Dataset.from_frames(events, items, project=project), 60)
+    assert_same_features(spark, project, Dataset.from_frames(events, items, project=project), 60)
 
 
-def test_queries_at_the_same_time_do_not_meet_and_leave_no_view(session: Any) -> None:
+def test_queries_at_the_same_time_do_not_meet_and_leave_no_view(spark: Any) -> None:
     from shortlist.engines.spark import SparkEngine
 
-    engine, found = SparkEngine(session), {}
-    before = {table.name for table in session.catalog.listTables()}
+    engine, found = SparkEngine(spark), {}
+    before = {table.name for table in spark.catalog.listTables()}
 
     def ask(number: int) -> None:
         table = pa.table({"x": [number]})
@@ -178,7 +153,7 @@ def test_queries_at_the_same_time_do_not_meet_and_leave_no_view(session: Any) ->
     assert {number: table.column("s").to_pylist() for number, table in found.items()} == {
         n: [n] for n in range(3)
     }
-    assert {table.name for table in session.catalog.listTables()} == before
+    assert {table.name for table in spark.catalog.listTables()} == before
     with pytest.raises(Exception, match="no_such_column"):
         engine.run("SELECT no_such_column FROM events", {"events": pa.table({"x": [1]})})
-    assert {table.name for table in session.catalog.listTables()} == before
+    assert {table.name for table in spark.catalog.listTables()} == before

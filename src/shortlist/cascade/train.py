@@ -14,6 +14,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,11 +52,24 @@ EQUAL = 1e-3
 """Predictions that differ by at most this share of their mean are equal."""
 
 
+class WholeData(Protocol):
+    """A log that is larger than the data set of a training, which holds all events of some users and the whole catalogue."""
+
+    def fit(
+        self, retrievers: Mapping[str, Retriever], until: int | None, progress: Progress, step: str
+    ) -> None:
+        """Fit retrievers on what the log held before a moment, ms (None: on everything)."""
+
+    def features(self, features: FeatureSet, until: int) -> FeatureSet:
+        """Return the features with the priors of what was before a moment, ms, and counts of all users."""
+
+
 def train(
     project: Project,
     log: MergedDataset,
     progress: Progress = silent,
     earlier: Model | None = None,
+    whole: WholeData | None = None,
 ) -> Model:
     """Train every stage of a project on a log.
 
@@ -71,6 +85,8 @@ def train(
         A model trained before. The final fit of its retrievers begins from its factors where a source of the same name
         can, and its trees are kept and added to. Candidates for training do not come from it: it has seen the
         ranker's window.
+    whole
+        What the data set is a sample of: retrievers and counts of items learn from it, the ranker from the sample.
 
     Raises
     ------
@@ -80,11 +96,12 @@ def train(
     apply_thread_limit()
     dataset = log.dataset
     cuts = stage_cuts(dataset.log, project.evaluate)
-    past = dataset.before(cuts.ranker)
-    project = with_chosen_sources(project, past, progress, earlier)
+    if whole is None:
+        project = with_chosen_sources(project, dataset.before(cuts.ranker), progress, earlier)
     retrievers = make_retrievers(project.retrieve, project.where)
-    _fit(retrievers, past, progress, "retrievers on the past")
-    features = FeatureSet.from_project(project, dataset).fit(past)
+    data = whole or _OwnData(dataset)
+    data.fit(retrievers, cuts.ranker, progress, STEPS[0])
+    features = data.features(FeatureSet.from_project(project, dataset), cuts.ranker)
     until = dataset.before(cuts.validation)
     curve = position_curve(until, project)
     examples = _Examples(retrievers, features, cuts, ExampleSettings.of(project), curve, progress)
@@ -94,19 +111,42 @@ def train(
     scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=validation.weights)), 1e-9)
     if earlier is not None:
         _warm_start(retrievers, earlier, dataset)
-    _fit(retrievers, dataset, progress, "retrievers on everything")
+    data.fit(retrievers, None, progress, STEPS[-1])
     return Model(
         project=project,
         dataset=dataset,
         retrievers=retrievers,
         ranker=ranker,
-        features=features,
+        features=features.without_past(),
         profile=profile_of(training),
         scales=scales.astype(np.float64),
         version=_version(project, dataset, predictions),
         position=log.position,
         retired=log.retired.copy(),
     )
+
+
+class _OwnData:
+    """The data set itself, where it is the whole log."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+
+    def fit(
+        self, retrievers: Mapping[str, Retriever], until: int | None, progress: Progress, step: str
+    ) -> None:
+        progress(step, 0.0)
+
+        def report(part: str, share: float) -> None:
+            progress(f"{step}: {part}", share)
+
+        dataset = self._dataset if until is None else self._dataset.before(until)
+        for number, retriever in enumerate(retrievers.values()):
+            retriever.fit(dataset, report)
+            progress(step, (number + 1) / len(retrievers))
+
+    def features(self, features: FeatureSet, until: int) -> FeatureSet:
+        return features.fit(self._dataset.before(until))
 
 
 @dataclass(frozen=True, repr=False)
@@ -208,17 +248,6 @@ def _version(project: Project, dataset: Dataset, predictions: NDArray[np.float32
     """Return the digest of settings, data and outcome."""
     facts = f"{project.model_dump_json()}|{len(dataset.log)}|{dataset.log.time[-1]}|{predictions.sum():.6f}"
     return hashlib.sha256(facts.encode()).hexdigest()[:12]
-
-
-def _fit(retrievers: Mapping[str, Retriever], dataset: Dataset, progress: Progress, step: str) -> None:
-    progress(step, 0.0)
-
-    def report(part: str, share: float) -> None:
-        progress(f"{step}: {part}", share)
-
-    for number, retriever in enumerate(retrievers.values()):
-        retriever.fit(dataset, report)
-        progress(step, (number + 1) / len(retrievers))
 
 
 def _warm_start(retrievers: Mapping[str, Retriever], earlier: Model, dataset: Dataset) -> None:

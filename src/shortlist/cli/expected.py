@@ -34,9 +34,18 @@ PARALLEL = 0.2
 """Share of the work that threads divide among each other: boosting, which takes most of the time, gains little."""
 
 
+LARGE = 20_000_000
+"""Events from which on a training is pointed to Spark: it holds the log in memory, a few hundred bytes an event."""
+
+
 def tell_training(project: Project, events: int) -> None:
-    """Print what training will take."""
+    """Print what training will take, and how a large log is divided."""
     _tell("Training", training_seconds(project, events), events)
+    if events > LARGE:
+        print_text(
+            "Where this machine lacks the memory, --engine spark reads and counts on executors (docs/how-to/spark.md)",
+            "dim",
+        )
 
 
 def tell_evaluation(project: Project, events: int) -> None:

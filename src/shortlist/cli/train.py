@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,8 +46,31 @@ WarmOption = Annotated[
         help="An earlier bundle; training starts from its item factors.",
     ),
 ]
+Once = Callable[[Path, str, Path | None], dict[str, Any]]
+"""Trains a project, writes the bundle, and returns what is told of it."""
 REJECTED = 3
 """Exit code if the gate rejected the new model, so that a timer's log shows a failure."""
+
+
+class TrainEngine(StrEnum):
+    """What trains."""
+
+    here = "here"
+    spark = "spark"
+
+
+EngineOption = Annotated[
+    TrainEngine,
+    typer.Option(
+        help="here: this machine; spark: the executors of a Spark cluster read the tables and learn from all events."
+    ),
+]
+MasterOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --engine spark: local[*], spark://host:7077, yarn, k8s://… or sc://host:15002 (default: local[*])."
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -97,6 +123,8 @@ def train(
             help="With --from-store: compare with the serving model and reject the new one if it is worse."
         ),
     ] = True,
+    engine: EngineOption = TrainEngine.here,
+    master: MasterOption = None,
     keep: Annotated[
         int, typer.Option(min=1, help="With --from-store: number of bundles that stay in the folder.")
     ] = 10,
@@ -111,18 +139,18 @@ def train(
     """
     set_threads(threads)
     load_functions(functions)
-    if base not in {"tables", "bundle"}:
-        raise ShortlistError(f"--base {base}: must be tables or bundle", field="base")
+    _check_base(base)
+    _check_engine(engine, master, {"from_store": from_store is not None, "warm": warm is not None})
     started = time.perf_counter()
     if from_store is not None:
         again = _train_again_in_store if "://" in out else _train_again
         facts = again(project, out, Retraining(from_store, base, gate, keep))
     else:
-        facts = (_train_into_store if "://" in out else _train_once)(project, out, warm)
+        once = partial(_train_on_spark, master) if engine is TrainEngine.spark else _train_once
+        facts = _train_into_store(project, out, warm, once) if "://" in out else once(project, out, warm)
     seconds = time.perf_counter() - started
-    print_text(
-        f"Model {facts['model_version']} in {seconds:.1f} s → {facts['bundle']}. Next: shortlist serve {out}"
-    )
+    told = f"Model {facts['model_version']} in {seconds:.1f} s → {facts['bundle']}."
+    print_text(f"{told} Next: shortlist serve {out}")
     write_json(json_file, {**facts, "seconds": seconds})
     if facts.get("turned_down"):
         raise typer.Exit(REJECTED)
@@ -150,7 +178,58 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
     }
 
 
-def _train_into_store(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
+def _check_base(base: str) -> None:
+    if base not in {"tables", "bundle"}:
+        raise ShortlistError(f"--base {base}: must be tables or bundle", field="base")
+
+
+def _check_engine(engine: TrainEngine, master: str | None, others: dict[str, bool]) -> None:
+    """Raise `ShortlistError` for options that belong to another engine."""
+    if engine is TrainEngine.here and master is not None:
+        raise ShortlistError(
+            "--master belongs to --engine spark; add it, or leave the master out", field="master"
+        )
+    for name, given in others.items():
+        if engine is TrainEngine.spark and given:
+            option = f"--{name.replace('_', '-')}"
+            raise ShortlistError(
+                f"{option} trains on one machine; leave out --engine spark, or {option}", field=name
+            )
+
+
+def _train_on_spark(master: str | None, project: Path, out: str, warm: Path | None) -> dict[str, Any]:  # noqa: ARG001 - as `_train_once`
+    """Train on the executors of a Spark cluster. The bundle is written by this process, whole or not at all."""
+    from shortlist.bundle.registry import new_path
+    from shortlist.config.project import read_project
+    from shortlist.distributed.train import train_on_spark
+    from shortlist.engines.spark_session import spark_session
+
+    settings = read_project(project)
+    check_settings(settings)
+    with progress_bars() as progress:
+        trained = train_on_spark(spark_session(master), settings, progress)
+    print_text(trained.check.summary(), "dim")
+    show_problems(trained.check)
+    told = (
+        "the driver had all of them, and without --engine spark one process does the same in less time"
+        if trained.whole
+        else f"{trained.on_driver:,} of them, of whole users, were on the driver"
+    )
+    print_text(f"{trained.events:,} events; {told} (spark.events = {settings.spark.events:,})", "dim")
+    recommender = trained.recommender
+    bundle = new_path(out, recommender.version)
+    with step("writing the bundle"):
+        recommender.save(bundle)
+    return {
+        "model_version": recommender.version,
+        "bundle": str(bundle),
+        "events": trained.events,
+        "on_driver": trained.on_driver,
+        "check": trained.check.to_json(),
+    }
+
+
+def _train_into_store(project: Path, out: str, warm: Path | None, once: Once) -> dict[str, Any]:
     """Train, and publish the bundle in an object store."""
     from tempfile import TemporaryDirectory
 
@@ -158,7 +237,7 @@ def _train_into_store(project: Path, out: str, warm: Path | None) -> dict[str, A
 
     BundleMirror(out).check_place()  # before hours of training
     with TemporaryDirectory(prefix="shortlist-") as folder:
-        facts = _train_once(project, f"{folder}/bundle", warm)
+        facts = once(project, f"{folder}/bundle", warm)
         with step("publishing the bundle"):
             return {**facts, "bundle": publish_bundle(Path(facts["bundle"]), out)}
 

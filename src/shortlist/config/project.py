@@ -33,6 +33,7 @@ from shortlist.config.rank import RankSettings
 from shortlist.config.request_defaults import check_request_defaults
 from shortlist.config.rerank import RerankSettings, Rule, check_attributes, check_rules
 from shortlist.config.retrieve import RetrieveSettings
+from shortlist.config.spark import SparkSettings
 from shortlist.config.toml import find_line
 from shortlist.config.validate import validate_settings
 from shortlist.errors import ProjectError
@@ -73,6 +74,7 @@ class Project(Settings):
     rows)."""
     page: PageSettings = Field(default_factory=PageSettings)
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    spark: SparkSettings = Field(default_factory=SparkSettings)
     experiments: dict[str, Experiment] = Field(default_factory=dict)
     """Name → experiment."""
     placements: dict[str, Placement] = Field(default_factory=dict)

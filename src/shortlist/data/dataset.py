@@ -127,6 +127,11 @@ class Dataset:
         return cls(*build(project, _arrow_tables(events, items, users)))
 
     @classmethod
+    def from_tables(cls, project: Project, tables: Tables) -> Dataset:
+        """Make a data set from tables that were read elsewhere. Raises `DataError` as `from_project` does."""
+        return cls(*build(project, tables))
+
+    @classmethod
     def with_guess(cls, events: Any, items: Any = None, users: Any = None) -> tuple[Dataset, Project]:
         """Make a data set from frames, and return it with the project that was guessed for them."""
         tables = _arrow_tables(events, items, users)

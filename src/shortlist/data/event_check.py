@@ -43,6 +43,8 @@ class UsableEvents:
         The row of the table that each event comes from.
     arrival : ndarray of shape (n,), int64, or None
         When each event became known, ms; None where the table does not say it.
+    unit : str
+        How the times were read; empty where there are none.
     """
 
     user: pa.Array
@@ -52,9 +54,14 @@ class UsableEvents:
     value: NDArray[np.float32]
     rows: NDArray[np.int64]
     arrival: NDArray[np.int64] | None = None
+    unit: str = ""
 
     def __repr__(self) -> str:
         return f"UsableEvents({len(self.rows):,} events)"
+
+
+NO_EVENT = "no usable event is left"
+"""The error of a table in which every row is set aside."""
 
 
 class _UnusableError(Exception):
@@ -107,6 +114,7 @@ class _EventChecker:
         self.table, self.project, self.file, self.check = table, project, file, check
         self.columns = columns = project.data.columns
         self.keep = np.ones(table.num_rows, bool)
+        self.unit = ""
         shown = (columns.user, columns.item, columns.timestamp, columns.kind, columns.value)
         self.shown = [column for column in shown if column]
 
@@ -137,7 +145,14 @@ class _EventChecker:
         taken = pa.array(rows)
         arrival = None if arrival is None else arrival[rows]
         return UsableEvents(
-            user.take(taken), item.take(taken), times[rows], kind.take(taken), value[rows], rows, arrival
+            user.take(taken),
+            item.take(taken),
+            times[rows],
+            kind.take(taken),
+            value[rows],
+            rows,
+            arrival,
+            self.unit,
         )
 
     def _stop_on_errors(self) -> None:
@@ -158,7 +173,7 @@ class _EventChecker:
 
     def _no_event(self) -> None:
         """Record an error that says why each row is set aside, and stop."""
-        column, what = self.columns.user, "no usable event is left"
+        column, what = self.columns.user, NO_EVENT
         reasons = [str(problem) for problem in self.check.problems if problem.level == "set aside"]
         fix = "\n".join(["Rows are set aside:", *reasons]) if reasons else "The table has no rows"
         self.check.add_error(self.file, column, what, fix, count=self.check.read)
@@ -210,6 +225,7 @@ class _EventChecker:
             self.check.notes.append("no timestamp column: the order of the rows is taken as time")
             return np.arange(self.table.num_rows, dtype=np.int64) * 1000
         read = EventTimes.of(flat(self.table.column(name)), self.project.data.format_of(name))
+        self.unit = read.unit
         now = int(time.time() * 1000) if now_ms is None else now_ms
         unit = f"most times are in {read.unit}, these are not"
         future = "the time is more than a day ahead of now"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from shortlist.features.matrix import Progress, build_matrix
 from shortlist.features.offline import OfflineCounts
 from shortlist.features.offline_similarity import OfflineSimilarity
 from shortlist.features.online import OnlineCounters
+from shortlist.features.past_events import PastEvents
 from shortlist.features.rows import FeatureRows
 from shortlist.features.sources import OfflineSource, OnlineSource
 from shortlist.features.spec import Feature
@@ -70,6 +72,8 @@ class FeatureSet:
         self.layout = FeatureLayout(features, dataset)
         self.features = self.layout.features
         self.priors: dict[str, float] = dict(priors or {})
+        self.past: PastEvents | None = None
+        """Where `offline_matrix` reads some of its events, in a training on a part of the log."""
 
     @classmethod
     def from_project(
@@ -123,6 +127,18 @@ class FeatureSet:
                 priors[feature.name] = events / trials if trials else 0.0
         self.priors = priors
         return self
+
+    def with_past(self, past: PastEvents, priors: Mapping[str, float]) -> FeatureSet:
+        """Return the feature set with priors that were learned elsewhere; `offline_matrix` reads some of its events there, too."""
+        twin = copy(self)
+        twin.priors, twin.past = dict(priors), past
+        return twin
+
+    def without_past(self) -> FeatureSet:
+        """Return the feature set as it serves: with its priors, and no events."""
+        twin = copy(self)
+        twin.past = None
+        return twin
 
     def names(self, sources: Sequence[str]) -> list[str]:
         """Return the name of each column of the matrix."""
@@ -194,7 +210,7 @@ class FeatureSet:
         """
         engine = engine or DuckDBEngine()
         items = item_features or self.item_features(dataset.items, room=0)
-        counts = OfflineCounts(dataset, self.encoder, engine)
+        counts = OfflineCounts(dataset, self.encoder, engine, self.past)
         similarity = OfflineSimilarity(dataset.log, engine)
         source = OfflineSource(self.layout, rows, items, counts, similarity)
         return build_matrix(self.layout, self.priors, rows, items, source, progress)

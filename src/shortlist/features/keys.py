@@ -8,6 +8,7 @@ feature matrix reads its keys. The parts of a key become the digits of one integ
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -135,6 +136,12 @@ class KeyEncoder:
 
     def __repr__(self) -> str:
         return f"KeyEncoder({self._sizes['user']:,} users, {self.n_items:,} items, {len(self._sizes) - 3} attributes)"
+
+    def without_users(self) -> KeyEncoder:
+        """Return the encoder of keys that no attribute of users is a part of; it is small enough to be sent around."""
+        twin = copy(self)
+        twin.users = {}
+        return twin
 
     def size(self, by: str) -> int:
         """Return the number of possible keys."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -11,10 +14,25 @@ from shortlist.engines import Engine
 from shortlist.features.aggregates import NEVER, STEPS, Aggregate, CountArrays
 from shortlist.features.formulas import thousandths
 from shortlist.features.keys import KeyEncoder, KeyRows
+from shortlist.features.past_events import PastEvents
 from shortlist.features.running import Marks, RunningSums, running_sums
 from shortlist.features.sql import EXTREMES_SQL, LIFETIMES_SQL
 
 Integers64 = NDArray[np.int64]
+
+
+class _Sums(NamedTuple):
+    """What a stream of events sums up to at marks: as the moment of a request, and as the start of a window.
+
+    `latest` returns time (ms) and value (thousandths) of the events at some places, −1 for none; `rows` and `keys` are the events
+    of the log, where they are read from it.
+    """
+
+    at_moment: RunningSums
+    at_start: RunningSums
+    latest: Callable[[Integers64], tuple[Integers64, Integers64]]
+    rows: Integers64
+    keys: Integers64
 
 
 class OfflineCounts:
@@ -39,10 +57,15 @@ class OfflineCounts:
         Encodes keys.
     engine
         Runs the SQL.
+    past
+        Where the events of some keys are summed beforehand, if the log holds a part of them only.
     """
 
-    def __init__(self, dataset: Dataset, encoder: KeyEncoder, engine: Engine) -> None:
+    def __init__(
+        self, dataset: Dataset, encoder: KeyEncoder, engine: Engine, past: PastEvents | None = None
+    ) -> None:
         self._log = log = dataset.log
+        self._past = past
         self._items = dataset.items.attributes
         self._encoder = encoder
         self._engine = engine
@@ -74,8 +97,9 @@ class OfflineCounts:
         windows = [a for a in aggregates if a.window_ms is not None]
         times = np.concatenate([moments, *(a.start(moments) for a in windows)])
         marks = Marks.of(np.tile(keys, 1 + len(windows)), times)
-        rows, event_keys = self._events(first, np.unique(keys))
-        at_moment, at_start = self._sums(first, rows, event_keys, marks)
+        elsewhere = self._past is not None and self._past.has(first)
+        sums = self._of_past(first, marks) if elsewhere else self._of_log(first, np.unique(keys), marks)
+        at_moment, at_start = sums.at_moment, sums.at_start
         now, offset = marks.inverse[:pairs], pairs
         found: dict[Aggregate, CountArrays] = {}
         for aggregate in aggregates:
@@ -87,10 +111,34 @@ class OfflineCounts:
                     n, total = n - at_start.n[start], total - at_start.total[start]
             low = high = np.zeros(pairs, np.int64)
             if aggregate.extremes:
-                low, high = self._extremes(aggregate, rows, event_keys, Marks.of(keys, moments))
-            last, value = self._latest(at_moment.place[now])
+                low, high = self._extremes(aggregate, sums.rows, sums.keys, Marks.of(keys, moments))
+            last, value = sums.latest(at_moment.place[now])
             found[aggregate] = CountArrays(n, total, last, value, low, high)
         return found
+
+    def _of_log(self, aggregate: Aggregate, wanted: Integers64, marks: Marks) -> _Sums:
+        """Sum the events of the log that have the wanted keys."""
+        rows, keys = self._events(aggregate, wanted)
+        return _Sums(*self._sums(aggregate, rows, keys, marks), self._latest, rows, keys)
+
+    def _of_past(self, aggregate: Aggregate, marks: Marks) -> _Sums:
+        """Sum events that were summed between marks: each sum is one event, just before the mark that follows it."""
+        assert self._past is not None
+        found = self._past.before(aggregate, marks)
+        order = np.lexsort([found.value, found.last])
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        t = marks.moment[found.mark] - 1
+        events = {"key": marks.key[found.mark], "t": t, "n": found.n, "v": found.total, "place": place}
+        sums = running_sums(self._engine, pa.table(events), marks)
+
+        def latest(places: Integers64) -> tuple[Integers64, Integers64]:
+            if not len(order):
+                return np.full(len(places), NEVER), np.zeros(len(places), np.int64)
+            row, known = order[np.maximum(places, 0)], places >= 0
+            return np.where(known, found.last[row], NEVER), np.where(known, found.value[row], 0)
+
+        return _Sums(sums, sums, latest, np.empty(0, np.int64), np.empty(0, np.int64))
 
     def _sums(
         self, aggregate: Aggregate, rows: Integers64, keys: Integers64, marks: Marks

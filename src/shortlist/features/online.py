@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from shortlist.features.aggregates import FOREVER, NEVER, Aggregate
 from shortlist.features.counter_files import load_counters, save_counters
 from shortlist.features.formulas import THOUSANDTHS, thousandths
 from shortlist.features.keys import KeyEncoder, KeyRows
-from shortlist.features.window_counter import KeyIndex, SlotCounts, WindowCounter
+from shortlist.features.window_counter import KeyIndex, SlotCounts, StepSums, WindowCounter
 
 EVENTS_AT_ONCE = 250_000
 Encoded: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -83,17 +83,30 @@ class OnlineCounters:
     def _schedule(self) -> None:
         self.next_step_at = min((c.next_step_at for c in self.counters.values()), default=FOREVER)
 
-    def add_log(self, log: Log, items: Mapping[str, Attribute]) -> None:
-        """Count every event of a log. items: name → attribute of the catalogue's items."""
+    def add_log(
+        self, log: Log, items: Mapping[str, Attribute], among: Collection[Aggregate] | None = None
+    ) -> None:
+        """Count every event of a log, in some aggregates (default: all). items: name → attribute of the catalogue's items."""
         for kind in list(self._of_kind):
             events = np.flatnonzero(log.is_kind([kind]))
             # in parts: a hash table makes room for as many new keys as there are events, of which few are new
             for start in range(0, len(events), EVENTS_AT_ONCE):
                 rows = events[start : start + EVENTS_AT_ONCE]
-                self.add_many(kind, KeyRows.of_events(log, rows, items), log.time[rows], log.value[rows])
+                self.add_many(
+                    kind, KeyRows.of_events(log, rows, items), log.time[rows], log.value[rows], among
+                )
+
+    def add_steps(self, aggregate: Aggregate, sums: StepSums) -> None:
+        """Count events that were summed by key and step, in one aggregate without distinct values."""
+        self.counters[aggregate].add_steps(sums)
 
     def add_many(
-        self, kind: str, events: KeyRows, times: NDArray[np.int64], values: NDArray[np.float32]
+        self,
+        kind: str,
+        events: KeyRows,
+        times: NDArray[np.int64],
+        values: NDArray[np.float32],
+        among: Collection[Aggregate] | None = None,
     ) -> None:
         """Count events of one kind, in any order, and move the windows to the latest of them.
 
@@ -107,6 +120,8 @@ class OnlineCounters:
             int64 (events,), ms.
         values
             float32 (events,), NaN where there is no value.
+        among
+            The aggregates that count them (default: all).
         """
         counters = self._of_kind.get(kind)
         if not counters or not len(times):
@@ -121,6 +136,8 @@ class OnlineCounters:
 
         amounts = thousandths(values) if len(values) != 1 else _one_amount(float(values[0]))
         for aggregate, counter in counters:
+            if among is not None and aggregate not in among:
+                continue
             rows, keys = encode(aggregate.by)
             if aggregate.at_least is not None:
                 enough = np.nan_to_num(values, nan=-np.inf)[rows] >= aggregate.at_least

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import numba
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.features.aggregates import FOREVER, LARGEST, NEVER, SMALLEST, STEPS, Aggregate
 from shortlist.features.hash_table import HashTable
+from shortlist.features.window_kernels import add_events, add_pair_events, add_summed_events
 
 MOST_DENSE_KEYS = 4_000_000
 """A counter has a slot for each possible key up to this many; above, only for keys that occur."""
@@ -53,6 +55,35 @@ class KeyIndex:
         self.table.renumber(keep)
         for member in self.members:
             member.move(slots, len(member.n))
+
+
+@dataclass(frozen=True, repr=False)
+class StepSums:
+    """Events summed by key and step, int64 (sums,) each.
+
+    Attributes
+    ----------
+    key, step
+        The key, and the number of the step; 0 without a window. What is before the window can be one step: it only moves `last`.
+    n, total
+        Number of events, and sum of their values, thousandths.
+    last, value
+        Time (ms) and value (thousandths) of the latest event.
+    low, high
+        Smallest and largest value, thousandths.
+    """
+
+    key: NDArray[np.int64]
+    step: NDArray[np.int64]
+    n: NDArray[np.int64]
+    total: NDArray[np.int64]
+    last: NDArray[np.int64]
+    value: NDArray[np.int64]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        return f"StepSums({len(self.key):,} sums of {int(self.n.sum()):,} events)"
 
 
 class WindowCounter:
@@ -195,7 +226,17 @@ class WindowCounter:
         slots = self._new_slots(keys)
         totals = (self.n, self.total, self.value, self.last)
         rings = (self.ring_n, self.ring_total, self.ring_low, self.ring_high)
-        _add(slots, times, values, self.step, self.head, totals, rings)
+        add_events(slots, times, values, self.step, self.head, totals, rings)
+
+    def add_steps(self, sums: StepSums) -> None:
+        """Count events that were summed by key and step, not later than the newest step."""
+        if not len(sums.key):
+            return
+        slots = self._new_slots(sums.key)
+        totals = (self.n, self.total, self.value, self.last)
+        rings = (self.ring_n, self.ring_total, self.ring_low, self.ring_high)
+        events = (sums.step, sums.n, sums.total, sums.last, sums.value, sums.low, sums.high)
+        add_summed_events(slots, events, (self.step, self.head), totals, rings)
 
     def add_pairs(self, keys: NDArray[np.int64], pairs: NDArray[np.int64], times: NDArray[np.int64]) -> None:
         """Count events of a distinct count. A pair is (key, value) as one integer."""
@@ -210,7 +251,7 @@ class WindowCounter:
                 size *= 2
             self.seen = np.concatenate([self.seen, np.full(size - len(self.seen), NEVER)])
         arrays = (self.n, self.last, self.ring_n, self.seen)
-        _add_pairs(slots, self.pairs.insert(pairs), times, (self.step, self.head), arrays)
+        add_pair_events(slots, self.pairs.insert(pairs), times, (self.step, self.head), arrays)
 
     def _remove_old_pairs(self) -> None:
         assert self.pairs is not None
@@ -272,69 +313,3 @@ class SlotCounts:
         """Largest value, thousandths."""
         high: NDArray[np.int64] = self._counter.ring_high[:, self._slots].max(0, initial=SMALLEST)
         return high
-
-
-@numba.njit(cache=True, nogil=True)
-def _add(
-    slots: NDArray[np.int64],
-    times: NDArray[np.int64],
-    values: NDArray[np.int64],
-    step: int,
-    head: int,
-    totals: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-    rings: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-) -> None:
-    n, total, value, last = totals
-    ring_n, ring_total, ring_low, ring_high = rings
-    extremes = ring_low.shape[0] > 0
-    sums = ring_total.shape[0] > 0
-    for i in range(len(slots)):
-        s, t, v = slots[i], times[i], values[i]
-        if t > last[s] or (t == last[s] and v > value[s]):
-            last[s] = t
-            value[s] = v
-        place = 0
-        if step > 0:
-            now = t // step
-            if now <= head - STEPS:
-                continue
-            place = now % STEPS
-            ring_n[place, s] += 1
-            if sums:
-                ring_total[place, s] += v
-        if extremes:
-            ring_low[place, s] = min(ring_low[place, s], v)
-            ring_high[place, s] = max(ring_high[place, s], v)
-        n[s] += 1
-        total[s] += v
-
-
-@numba.njit(cache=True, nogil=True)
-def _add_pairs(
-    slots: NDArray[np.int64],
-    pairs: NDArray[np.int64],
-    times: NDArray[np.int64],
-    window: tuple[int, int],
-    arrays: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]],
-) -> None:
-    step, head = window
-    n, last, ring_n, seen = arrays
-    for i in range(len(slots)):
-        s, p, t = slots[i], pairs[i], times[i]
-        last[s] = max(last[s], t)
-        before_t = seen[p]
-        if t <= before_t:
-            continue
-        seen[p] = t
-        if step == 0:
-            if before_t == NEVER:
-                n[s] += 1
-            continue
-        now, before = t // step, before_t // step
-        if now <= head - STEPS or now == before:
-            continue
-        if before > head - STEPS and before_t != NEVER:
-            ring_n[before % STEPS, s] -= 1
-            n[s] -= 1
-        ring_n[now % STEPS, s] += 1
-        n[s] += 1

@@ -8,13 +8,12 @@ from typing import ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from pydantic import Field
 from typing_extensions import override
 
-from shortlist.config.base import Settings
 from shortlist.data.dataset import Dataset
 from shortlist.data.mapped import load_arrays, save_arrays
 from shortlist.errors import BundleError
+from shortlist.retrieve.als_settings import ALSConfig, usual_factors, usual_unobserved
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import interactions
 from shortlist.retrieve.indexed import retrieve_indexed
@@ -27,33 +26,10 @@ from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, QuantizedFactors, dot_given_items
 from shortlist.retrieve.requests import Candidates, Requests
 
+INDEX_USERS = 500
+"""About so many users measure the recall of an index."""
 FOLD_IN_STEPS = 64
 """At most this many steps of conjugate gradients for the factor of a user; a dozen are usual."""
-
-
-class ALSConfig(Settings):
-    """Settings of `ALS`."""
-
-    factors: int | None = Field(None, ge=1, le=2048)
-    """d, the number of factors, from 1 to 2048. None: the square root of the catalogue in steps of 64, from 64 to 256."""
-    iterations: int = Field(8, ge=1)
-    """Number of passes over users and items, 1 or more."""
-    unobserved: float | None = Field(None, gt=0)
-    """α₀, the weight of an item that a user did not take against one that he took once; above 0. None: 5 / √items, because the
-    larger the catalogue, the less it says that a user did not take an item."""
-    regularisation: float = Field(4.0, gt=0)
-    """λ of an average row, above 0. Other rows have λ · (weight of the row / average weight)^scaling, where the weight of a
-    row is that of its events plus α₀ · the size of the other side."""
-    scaling: float = Field(1.0, ge=0, le=1)
-    """ν, from 0 to 1: 1 regularises a row in proportion to its weight, 0 all rows alike."""
-    exact_items: int = Field(100_000, ge=0)
-    """The largest catalogue that is searched exactly; beyond, an index is built (extra `index`)."""
-    recall: float = Field(0.98, gt=0, le=1)
-    """The least share of the exact top 100 that the index must find, above 0 to 1; training stops with an error below."""
-    steps: int = Field(3, ge=1)
-    """Steps of conjugate gradients for each row and iteration, 1 or more; each starts where the iteration before ended."""
-    seed: int = 0
-    """Seed of the initial factors."""
 
 
 class ALS(Retriever):
@@ -180,11 +156,15 @@ class ALS(Retriever):
             gram, users, items = rotated(users, items)
             self._solve(item_rows, users, gram, item_ridge, items, config.steps)
         self.gram_, self.item_factors_, users = rotated(items, users)
+        self._make_index(users[:: max(1, len(users) // INDEX_USERS)])
+
+    def _make_index(self, users: NDArray[np.float32]) -> None:
+        """Build the index of a large catalogue. users: factors of some users, with which its recall is measured."""
         self.index_ = self.quantized_ = None
-        if n_items > config.exact_items:
-            some = users[:: max(1, len(users) // 500)]
+        config = self.config
+        if len(self.item_factors_) > config.exact_items:
             settings = IndexConfig(exact_items=config.exact_items, recall=config.recall)
-            self.index_ = Index(settings).build(self.item_factors_, some)
+            self.index_ = Index(settings).build(self.item_factors_, users)
             self.quantized_ = QuantizedFactors.of(self.item_factors_)
 
     def of_factors(
@@ -194,6 +174,32 @@ class ALS(Retriever):
         self.item_factors_, self.gram_ = items, gram
         self.item_weights_ = np.ones(len(items), np.float32)
         self.unobserved_, self.mean_weight_ = unobserved, np.array(mean_weight)
+        return self._finish(len(items))
+
+    def of_learned(
+        self,
+        items: NDArray[np.float32],
+        users: NDArray[np.float32],
+        item_weights: NDArray[np.float32],
+        mean_weight: float,
+    ) -> Self:
+        """Use factors that another program learned.
+
+        Parameters
+        ----------
+        items, users
+            float32 (items, d) and (some users, d): their products are scores. The users only measure the index of a large
+            catalogue.
+        item_weights
+            float32 (items,): the summed weight of the events of each item.
+        mean_weight
+            Average weight of the events of a user.
+        """
+        self.unobserved_ = self.config.unobserved or usual_unobserved(len(items))
+        self.item_weights_ = item_weights
+        self.mean_weight_ = np.array(mean_weight + self.unobserved_ * len(items))
+        self.gram_, self.item_factors_, users = rotated(items, users)
+        self._make_index(users)
         return self._finish(len(items))
 
     def _initial(self, n_items: int) -> NDArray[np.float32]:
@@ -375,13 +381,3 @@ class ALS(Retriever):
     @override
     def _saved_items(self, meta: object) -> int:
         return len(self.item_factors_)
-
-
-def usual_factors(n_items: int) -> int:
-    """Return the number of factors for a catalogue, where the settings name none."""
-    return int(np.clip(64 * round(np.sqrt(max(n_items, 1)) / 64), 64, 256))
-
-
-def usual_unobserved(n_items: int) -> float:
-    """Return α₀ for a catalogue, where the settings name none."""
-    return float(min(1.0, 5 / np.sqrt(max(n_items, 1))))

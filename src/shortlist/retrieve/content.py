@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -157,7 +158,27 @@ class Content(Retriever):
     # ---------------------------------------------------------------- training
 
     def _fit(self, dataset: Dataset) -> None:
-        items = dataset.items
+        X = interactions(dataset, self.event_weighting)
+        taken = np.asarray(X.sum(0), np.float64).ravel()
+        self._learn(dataset.items, taken, lambda factors: ALS(factors=factors).fit_matrix(X))
+
+    def fit_with(self, dataset: Dataset, taken: NDArray[np.float64], als: Callable[[int], ALS]) -> Self:
+        """Learn from the catalogue of a data set, and from what was learned of a log elsewhere.
+
+        Parameters
+        ----------
+        dataset
+            Its items.
+        taken
+            float64 (items,): the summed weight of the events of each item.
+        als
+            Returns an ALS of that log with so many factors.
+        """
+        self._learn(dataset.items, taken, als)
+        self.attach(dataset)
+        return self._finish(len(dataset.items))
+
+    def _learn(self, items: Entities, taken: NDArray[np.float64], als: Callable[[int], ALS]) -> None:
         self._added = ()
         named = self.config.attributes
         self.bin_edges_ = bin_edges(items.attributes, named)
@@ -168,7 +189,7 @@ class Content(Retriever):
         present = np.bincount(counts.indices, minlength=counts.shape[1])
         self.idf_ = (np.log((1 + counts.shape[0]) / (1 + present)) + 1).astype(np.float32)
         self.vectors_, self.embeddings_ = self._described(items, 0, counts)
-        self._learn_map(interactions(dataset, self.event_weighting))
+        self._learn_map(taken, als)
 
     def _counts(self, items: Entities, start: int) -> sp.csr_matrix:
         """Return the token counts of the items from `start` on."""
@@ -181,15 +202,14 @@ class Content(Retriever):
         embeddings = dense.vectors(items.attributes, np.arange(start, len(items)))
         return Descriptions.mixed(normalised(counts, self.idf_), embeddings, self.config.embedding_share)
 
-    def _learn_map(self, X: sp.csr_matrix) -> None:
-        taken = np.asarray(X.sum(0), np.float64).ravel()
+    def _learn_map(self, taken: NDArray[np.float64], als_of: Callable[[int], ALS]) -> None:
         vectors = Descriptions(self.vectors_, self.embeddings_)
         useful = np.flatnonzero((taken > 0) & vectors.described)
         self.basis_ = self.factor_map_ = self.als_factors_ = np.empty((0, 0), np.float32)
         self.als_gram_, self.als_facts_ = np.empty(0, np.float32), np.zeros(2)
         if not self.config.learned or len(useful) < MIN_ITEMS:
             return
-        als = ALS(factors=min(self.config.factors, len(useful))).fit_matrix(X)
+        als = als_of(min(self.config.factors, len(useful)))
         self.basis_ = self._word_basis()
         Z = self._compressed(Descriptions(self.vectors_[useful], self.embeddings_[useful]))
         weight = np.sqrt(taken[useful])[:, None]

@@ -95,6 +95,11 @@ class ItemItem(Retriever):
     def _saved_items(self, meta: object) -> int:
         return int(self.weights_.shape[0])
 
+    def of_weights(self, weights: sp.csr_matrix) -> Self:
+        """Use a matrix W that was learned elsewhere, float32 (items, items)."""
+        self.weights_ = weights
+        return self._finish(weights.shape[0])
+
     def interactions(self, dataset: Dataset) -> sp.csr_matrix:
         """Return the (users, items) matrix that the model learns from, repeats damped."""
         return self.damped(interactions(dataset, self.event_weighting))

@@ -81,9 +81,14 @@ class Neighbours(MatrixItemItem):
         size = np.maximum(np.diff(X.indptr), 1).astype(np.float64)
         X = (sp.diags_array(size ** (-config.spread / 2)) @ X).tocsr().astype(np.float32)
         own = np.maximum(counts, 1) ** (1 - config.power)
-        k = config.k or max(min(200, MAX_WEIGHTS // max(X.shape[1], 1)), 20)
+        k = neighbours_kept(config, X.shape[1])
         items, values = nearest(X, own, np.maximum(counts, 1) ** config.power, config.shrink, k)
         self.weights_ = sparse_rows(items, values, X.shape[1])
+
+
+def neighbours_kept(config: NeighboursConfig, items: int) -> int:
+    """Return the number of neighbours that each item of a catalogue keeps."""
+    return config.k or max(min(200, MAX_WEIGHTS // max(items, 1)), 20)
 
 
 def bm25(X: sp.csr_matrix, k1: float = 1.2, b: float = 0.75) -> sp.csr_matrix:

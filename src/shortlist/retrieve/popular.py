@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numba
 import numpy as np
@@ -86,16 +86,9 @@ class Popular(Retriever):
     _derived: _Ranking
 
     def _fit(self, dataset: Dataset) -> None:
-        log = dataset.log
-        counts = log.acted
-        if self.config.at_least is not None:
-            counts = counts & ~(log.value < self.config.at_least)
-        acted = np.flatnonzero(counts)
-        if self.config.window and len(acted):
-            newest = log.time[acted[-1]]
-            acted = acted[log.time[acted] > newest - duration_ms(self.config.window)]
+        log, acted = dataset.log, self._counted(dataset.log)
         weight, n_items = np.ones(len(acted)), len(dataset.items)
-        half_life = self._half_life(log, acted)
+        half_life = self.half_life_on(log)
         if half_life and len(acted):
             weight = np.exp2((log.time[acted] - log.time[acted][-1]) / half_life)
         overall = np.bincount(log.item[acted], weight, n_items)
@@ -116,11 +109,28 @@ class Popular(Retriever):
             rows = [*(flat.reshape(n_segments, n_items) + smoothing), overall]
         self.counts_ = np.stack(rows).astype(np.float32)
 
-    def _half_life(self, log: Log, rows: NDArray[np.integer]) -> float | None:
-        """Return the half-life in ms, None where age does not matter; rows: the events that count."""
+    def _counted(self, log: Log) -> NDArray[np.int64]:
+        """Return the rows of the events that count."""
+        counts = log.acted
+        if self.config.at_least is not None:
+            counts = counts & ~(log.value < self.config.at_least)
+        acted = np.flatnonzero(counts)
+        if self.config.window and len(acted):
+            newest = log.time[acted[-1]]
+            acted = acted[log.time[acted] > newest - duration_ms(self.config.window)]
+        return acted
+
+    def half_life_on(self, log: Log) -> float | None:
+        """Return the half-life in ms, None where age does not matter; `auto` is chosen on this log."""
         if self.config.half_life == "auto":
+            rows = self._counted(log)
             return best_half_life(log.user[rows], log.item[rows], log.time[rows])
         return None if self.config.half_life is None else duration_ms(self.config.half_life)
+
+    def of_counts(self, counts: NDArray[np.float32]) -> Self:
+        """Use decayed counts that were summed elsewhere, float32 (segments + 1, items)."""
+        self.counts_ = counts
+        return self._finish(counts.shape[1])
 
     def _prepare(self) -> None:
         """Rank the catalogue once for each segment; shares, so that segments of different size have scores of one scale."""

@@ -93,13 +93,34 @@ class SLIM(MatrixItemItem):
         R, counts = scaled(X, config.spread, config.power)
         lift = counts**config.lift
         if X.shape[1] <= config.exact_items:
-            B = closed_form(R, config.regularisation)
-            B *= (counts**-config.power)[:, None].astype(np.float32)
-            B *= lift.astype(np.float32)
-            self.weights_ = strongest_of_columns(B, config.k)
+            self.weights_ = self._exact(gram_of(R), counts)
         else:
             support = self.support(X) if support is None else support[:, : config.support]
             self.weights_ = self._local(R, counts, lift, support)
+
+    def of_gram(self, gram: NDArray[np.float32], counts: NDArray[np.float64]) -> Self:
+        """Learn from XᵀX that was summed elsewhere, where the catalogue is solved exactly.
+
+        Parameters
+        ----------
+        gram
+            float32 (items, items), in Fortran's order: XᵀX of the matrix whose users are scaled by `spread`. It is overwritten.
+        counts
+            float64 (items,): the sums of the columns of X before scaling.
+        """
+        counts = np.maximum(counts, 1.0)
+        scale = (counts**-self.config.power).astype(np.float32)
+        gram *= scale
+        gram *= scale[:, None]
+        return self.of_weights(self._exact(gram, counts))
+
+    def _exact(self, gram: NDArray[np.float32], counts: NDArray[np.float64]) -> sp.csr_matrix:
+        """Return W from the Gram matrix of the scaled X."""
+        config = self.config
+        B = closed_form(gram, config.regularisation)
+        B *= (counts**-config.power)[:, None].astype(np.float32)
+        B *= (counts**config.lift).astype(np.float32)
+        return strongest_of_columns(B, config.k)
 
     def support(self, X: sp.csr_matrix) -> NDArray[np.int32]:
         """Return the items that the regression of each item may use, int32 (items, width), nearest first, −1 for none.
@@ -181,13 +202,22 @@ def scaled(X: sp.csr_matrix, spread: float, power: float) -> tuple[sp.csr_matrix
     return sp.csr_matrix(R, dtype=np.float32), counts
 
 
-def closed_form(R: sp.csr_matrix, regularisation: float) -> NDArray[np.float32]:
-    """Return the EASE weights, float32 (items, items): column j is the ridge regression of item j on all others."""
+def gram_of(R: sp.csr_matrix) -> NDArray[np.float32]:
+    """Return RᵀR as a dense matrix, float32 (items, items), in Fortran's order."""
     n = R.shape[1]
     G = np.zeros((n, n), np.float32, order="F")
     block = max(1, int(2e7) // max(n, 1))
     for start in range(0, n, block):
         G[:, start : start + block] = (R.T @ R[:, start : start + block]).toarray()
+    return G
+
+
+def closed_form(G: NDArray[np.float32], regularisation: float) -> NDArray[np.float32]:
+    """Return the EASE weights, float32 (items, items): column j is the ridge regression of item j on all others.
+
+    G: the Gram matrix, float32 (items, items), which is overwritten.
+    """
+    n = len(G)
     G[np.diag_indices(n)] += regularisation
     factor, failed = scipy.linalg.lapack.spotrf(G, lower=True, overwrite_a=True, clean=False)
     assert not failed, "XᵀX + λI is positive definite"

@@ -127,7 +127,8 @@ def test_the_gradient_of_the_network_is_that_of_the_losses() -> None:
     config = MultitaskConfig(**{**SMALL, "dropout": 0.0})
     task = Objectives(config, heads, FeatureKnots.of(rows.matrix, rows.types, 8), part, part)
     (step,) = task.parts(np.arange(300), 1)
-    task.loss(step).backward()
+    loss: Any = task.loss(step)
+    loss.backward()
     slope = task.network.start.grad
     assert slope is not None
     for at, head in enumerate(heads):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.retrieve.als import usual_unobserved
+from shortlist.retrieve.als_settings import usual_unobserved
 from shortlist.retrieve.registry import RETRIEVERS
 from shortlist.retrieve.spectral import usual_components
 

@@ -1,0 +1,85 @@
+"""Item factors of a whole log, by the alternating least squares of MLlib.
+
+MLlib minimises Σ (1 + a·w)(p − x·y)² with p = 1 where there is an event, and λ times the number of a row's entries on its norm.
+Divided by a, this is the objective of `ALS` but for two things: an observed pair counts α₀ more, with α₀ = 1/a, and the
+regularisation of a row grows with its number of entries instead of its weight. λ is set so that an average row has the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shortlist.distributed.entries import WEIGHT, Entries
+from shortlist.distributed.usable_events import ITEM, USER
+from shortlist.distributed.whole_log import collected
+from shortlist.engines.spark_session import job_error
+from shortlist.retrieve.als import ALS, INDEX_USERS
+from shortlist.retrieve.als_settings import usual_factors, usual_unobserved
+
+CODE, PARTITION = "__shortlist_code", "__shortlist_partition"
+
+
+def learn_factors(model: ALS, entries: Entries) -> ALS:
+    """Learn the item factors of a model on the executors. Collects items · d numbers, and the factors of some users."""
+    from pyspark.ml.recommendation import ALS as MLlibALS  # noqa: N811 - two models of the same name
+
+    config, n = model.config, len(entries.item_weights)
+    unobserved = config.unobserved or usual_unobserved(n)
+    taken = max(int((entries.item_users > 0).sum()), 1)
+    typical = entries.rows / np.sqrt(max(entries.users, 1) * taken)
+    learner = MLlibALS(
+        rank=config.factors or usual_factors(n),
+        maxIter=config.iterations,
+        regParam=float(config.regularisation / unobserved / max(typical, 1e-9)),
+        implicitPrefs=True,
+        alpha=1 / unobserved,
+        userCol=CODE,
+        itemCol=ITEM,
+        ratingCol=WEIGHT,
+        seed=config.seed,
+        intermediateStorageLevel="DISK_ONLY",
+        finalStorageLevel="DISK_ONLY",
+    )
+    try:
+        learned = learner.fit(_with_codes(entries.frame))
+    except Exception as error:  # noqa: BLE001 - errors of the JVM have no class of their own here
+        raise job_error(error) from None
+    d = learned.rank
+    items = _factors(collected(learned.itemFactors), n, d)
+    some = collected(learned.userFactors.limit(INDEX_USERS))
+    users = np.array(some.column("features").to_pylist(), np.float32).reshape(-1, d)
+    mean = float(entries.item_weights.sum() / max(entries.users, 1))
+    return model.of_learned(items, users, entries.item_weights.astype(np.float32), mean)
+
+
+def _factors(found: pa.Table, n: int, d: int) -> Any:
+    """Return factors by the code of their item; zero for an item without events."""
+    factors = np.zeros((n, d), np.float32)
+    values = found.column("features").combine_chunks()
+    factors[found.column("id").to_numpy()] = values.flatten().to_numpy().reshape(-1, d)
+    return factors
+
+
+def _with_codes(frame: Any) -> Any:
+    """Give each user a number, since MLlib takes whole numbers of 32 bits. Collects one number a partition."""
+    from pyspark.sql import functions as sql
+
+    session = frame.sparkSession
+    parts = int(session.conf.get("spark.sql.shuffle.partitions"))
+    # sorted, so that a partition that is computed again has the same numbers
+    users = frame.select(USER).distinct().repartition(parts, USER).sortWithinPartitions(USER)
+    within = sql.monotonically_increasing_id().bitwiseAND((1 << 33) - 1)
+    numbered = users.select(USER, sql.spark_partition_id().alias(PARTITION), within.alias(CODE))
+    sizes = collected(numbered.groupBy(PARTITION).agg(sql.count("*").alias("n"))).sort_by(PARTITION)
+    ends = np.cumsum(sizes.column("n").to_numpy())
+    offsets = pa.table(
+        {PARTITION: sizes.column(PARTITION), "begin": pa.array(ends - sizes.column("n").to_numpy())}
+    )
+    begins = sql.broadcast(session.createDataFrame(offsets))
+    coded = numbered.join(begins, PARTITION).select(
+        USER, (sql.col("begin") + sql.col(CODE)).cast("int").alias(CODE)
+    )
+    return frame.join(coded, USER).select(CODE, ITEM, WEIGHT)

@@ -1,0 +1,296 @@
+"""Counts of items from a whole log: as of moments of the past for training, and as of its end for serving.
+
+A sample of users has all events of each user, so counts by user are complete in it. Counts by item, by attributes of items, by context
+and over everything are not: they are summed here, on the executors, in one pass over the events of a kind.
+
+What the driver collects: one sum a mark (at most `rank.max_rows` requests times the windows by a key), and for serving one sum a key
+and step (keys times 25).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from shortlist.config.project import Project
+from shortlist.data.attributes import Attribute, CategoryAttribute, encode
+from shortlist.data.dataset import Dataset
+from shortlist.distributed.usable_events import ITEM, KIND, TIME, VALUE
+from shortlist.distributed.whole_log import WholeLog, collected
+from shortlist.engines.plain_types import plain_array
+from shortlist.errors import ProjectError
+from shortlist.features.aggregates import STEPS, Aggregate
+from shortlist.features.feature_set import FeatureSet
+from shortlist.features.formulas import thousandths
+from shortlist.features.keys import KeyEncoder, KeyRows, RequestKeys
+from shortlist.features.online import OnlineCounters
+from shortlist.features.past_events import SummedEvents, next_marks
+from shortlist.features.running import Marks
+from shortlist.features.window_counter import StepSums
+
+SUMS = "mark long, n long, total long, last long, value long"
+STEP_SUMS = "key long, step long, n long, total long, last long, value long, low long, high long"
+Integers64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, repr=False)
+class EventKeys:
+    """Encodes the keys of events on an executor.
+
+    Attributes
+    ----------
+    encoder
+        That of the training, without its users.
+    by
+        The key.
+    items
+        The attributes of items that are parts of it.
+    contexts
+        Context columns that are parts of it → their words in the training.
+    """
+
+    encoder: KeyEncoder
+    by: str
+    items: Mapping[str, Attribute]
+    contexts: Mapping[str, list[str]]
+
+    @classmethod
+    def of(cls, by: str, encoder: KeyEncoder, dataset: Dataset) -> EventKeys:
+        """Take from a data set what a key needs."""
+        items, contexts = {}, {}
+        for part in by.split("*"):
+            side, _, name = part.partition(".")
+            if side == "item" and name:
+                items[name] = dataset.items.attributes[name]
+            if side == "context":
+                attribute = dataset.log.context[name]
+                assert isinstance(attribute, CategoryAttribute)
+                contexts[name] = list(attribute.vocabulary)
+        return cls(encoder.without_users(), by, items, contexts)
+
+    def __repr__(self) -> str:
+        return f"EventKeys({self.by!r})"
+
+    def encode(self, batch: pa.RecordBatch) -> tuple[Integers64, Integers64]:
+        """Return (event, key) pairs of a batch."""
+        item = batch.column(ITEM).to_numpy()
+        context = {name: _category(name, batch.column(name), words) for name, words in self.contexts.items()}
+        requests = RequestKeys(np.full(len(item), -1, np.int32), context)
+        return self.encoder.encode(self.by, KeyRows.one_each(requests, item, self.items))
+
+
+def _category(name: str, column: pa.Array, words: list[str]) -> CategoryAttribute:
+    """Return a context column with the codes of the training; a word that it did not have is unknown."""
+    own = encode(name, "category", plain_array(column))
+    assert isinstance(own, CategoryAttribute)
+    place = {word: code for code, word in enumerate(words)}
+    codes = np.array([place.get(word, -1) for word in own.vocabulary] + [-1], np.int32)
+    return CategoryAttribute(name, codes[own.codes], words)
+
+
+class WholePast:
+    """The events of keys without a user, in a whole log. Implements `PastEvents`.
+
+    Parameters
+    ----------
+    whole
+        The log.
+    dataset
+        The catalogue and the context of the training.
+    encoder
+        Encodes keys.
+    """
+
+    def __init__(self, whole: WholeLog, dataset: Dataset, encoder: KeyEncoder) -> None:
+        self._whole, self._dataset, self._encoder = whole, dataset, encoder
+
+    def __repr__(self) -> str:
+        return f"WholePast({self._whole!r})"
+
+    def has(self, aggregate: Aggregate) -> bool:
+        """Return whether the key has no user."""
+        return "user" not in aggregate.by.split("*")
+
+    def before(self, aggregate: Aggregate, marks: Marks) -> SummedEvents:
+        """Return the sums of the events that an aggregate counts, between marks."""
+        from pyspark.sql import functions as sql
+
+        if not len(marks):
+            none = np.empty(0, np.int64)
+            return SummedEvents(none, none, none, none, none)
+        keys = EventKeys.of(aggregate.by, self._encoder, self._dataset)
+        events = self._events(aggregate, keys).where(sql.col(TIME) < int(marks.moment.max()))
+        parts = events.mapInArrow(partial(_sum_before, keys, replace(marks, inverse=marks.inverse[:0])), SUMS)
+        latest = sql.max(sql.struct("last", "value"))
+        summed = parts.groupBy("mark").agg(
+            sql.sum("n").alias("n"), sql.sum("total").alias("total"), latest.alias("at")
+        )
+        found = collected(summed.select("mark", "n", "total", "at.last", "at.value"))
+        return SummedEvents(
+            *(found.column(name).to_numpy() for name in ("mark", "n", "total", "last", "value"))
+        )
+
+    def counters(self, features: FeatureSet) -> OnlineCounters:
+        """Return counters after the whole log: of all users for keys without a user, of those of the data set for the others."""
+        from pyspark.sql import functions as sql
+
+        end = collected(self._whole.events.agg(sql.max(TIME).alias("t"))).column("t")[0].as_py()
+        counters, dataset = features.empty_counters(), self._dataset
+        counters.advance(int(end))
+        of_all = set(filter(self.has, features.aggregates))
+        self._fill(counters, of_all, int(end))
+        counters.add_log(dataset.log, dataset.items.attributes, set(features.aggregates) - of_all)
+        return counters
+
+    def _fill(self, counters: OnlineCounters, aggregates: Collection[Aggregate], end: int) -> None:
+        """Count all events in counters that stand at a moment, ms, which is not before any of them."""
+        from pyspark.sql import functions as sql
+
+        for aggregate in aggregates:
+            keys = EventKeys.of(aggregate.by, self._encoder, self._dataset)
+            parts = self._events(aggregate, keys).mapInArrow(
+                partial(_sum_steps, keys, aggregate, end), STEP_SUMS
+            )
+            latest = sql.max(sql.struct("last", "value"))
+            summed = parts.groupBy("key", "step").agg(
+                sql.sum("n").alias("n"),
+                sql.sum("total").alias("total"),
+                latest.alias("at"),
+                sql.min("low").alias("low"),
+                sql.max("high").alias("high"),
+            )
+            found = collected(
+                summed.select("key", "step", "n", "total", "at.last", "at.value", "low", "high")
+            )
+            names = ("key", "step", "n", "total", "last", "value", "low", "high")
+            counters.add_steps(aggregate, StepSums(*(found.column(name).to_numpy() for name in names)))
+
+    def priors(self, features: FeatureSet, until: int) -> dict[str, float]:
+        """Return the mean or rate of each smoothed feature over the events before a moment (ms), as `FeatureSet.fit` does."""
+        from pyspark.sql import functions as sql
+
+        known = ~sql.isnan(VALUE)
+        wanted: dict[str, Any] = {}
+        for feature in features.features:
+            if feature.kind == "mean":
+                mine = self._is(feature.event, feature.at_least) & known
+                wanted[f"{feature.name}.above"] = sql.sum(sql.when(mine, sql.col(VALUE).cast("double")))
+                wanted[f"{feature.name}.below"] = sql.sum(sql.when(mine, 1).otherwise(0))
+            elif feature.kind == "rate":
+                wanted[f"{feature.name}.above"] = sql.sum(
+                    sql.when(self._is(feature.event, feature.at_least), 1).otherwise(0)
+                )
+                wanted[f"{feature.name}.below"] = sql.sum(
+                    sql.when(self._is(feature.per, None), 1).otherwise(0)
+                )
+        if not wanted:
+            return {}
+        names = list(wanted)
+        events = self._whole.events.where(sql.col(TIME) < until)
+        found = collected(events.agg(*(wanted[name].alias(f"n{at}") for at, name in enumerate(names))))
+        sums = {name: found.column(f"n{at}")[0].as_py() or 0 for at, name in enumerate(names)}
+        return {
+            name: float(sums[f"{name}.above"] / sums[f"{name}.below"]) if sums[f"{name}.below"] else 0.0
+            for name in dict.fromkeys(name.rpartition(".")[0] for name in names)
+        }
+
+    def _is(self, kind: str, at_least: float | None) -> Any:
+        from pyspark.sql import functions as sql
+
+        mine = sql.col(KIND) == kind
+        if at_least is None:
+            return mine
+        # values have 32 bits, and are compared as such on one machine
+        return mine & ~sql.isnan(VALUE) & (sql.col(VALUE).cast("double") >= float(np.float32(at_least)))
+
+    def _events(self, aggregate: Aggregate, keys: EventKeys) -> Any:
+        """Return the events that an aggregate counts, with the columns that its key needs."""
+        mine = self._whole.events.where(self._is(aggregate.event, aggregate.at_least))
+        return mine.select(ITEM, TIME, VALUE, *keys.contexts)
+
+
+def check_features(project: Project, features: FeatureSet) -> None:
+    """Refuse features whose counts need all users at once.
+
+    Raises
+    ------
+    ProjectError
+        Names the feature, the reason, and what to do.
+    """
+    numbers = {one.get("name"): number for number, one in enumerate(project.features)}
+    for feature in features.features:
+        for aggregate in features.layout.aggregates[feature.name]:
+            parts, reason = aggregate.by.split("*"), ""
+            if "user" in parts:
+                continue
+            if any(part.startswith("user.") for part in parts):
+                reason = "it counts by an attribute of users"
+            elif aggregate.distinct is not None:
+                reason = "a count of distinct values has to remember every pair"
+            elif aggregate.extremes:
+                reason = "smallest and largest values are not summed"
+            elif project.data.columns.arrival:
+                reason = "data.columns.arrival says that events become known late"
+            if reason:
+                field = f"features.{numbers[feature.name]}"
+                raise ProjectError(
+                    f"{project.where(field)}feature {feature.name!r}: {reason}, which is done on one machine only. Leave it out, or "
+                    f"increase spark.events ({project.spark.events:,}) so that the log fits the driver",
+                    field=field,
+                )
+
+
+def _sum_before(keys: EventKeys, marks: Marks, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Sum the events of a task between marks. Runs on an executor."""
+    sums: SummedEvents | None = None
+    for batch in batches:
+        row, key = keys.encode(batch)
+        time = batch.column(TIME).to_numpy()[row]
+        mark = next_marks(key, time, marks)
+        kept = mark >= 0
+        value = thousandths(batch.column(VALUE).to_numpy())[row][kept]
+        own = (mark[kept], time[kept], value, np.ones(len(value), np.int64), value)
+        if sums is not None:
+            earlier = (sums.mark, sums.last, sums.value, sums.n, sums.total)
+            own = tuple(np.concatenate(pair) for pair in zip(earlier, own, strict=True))  # type: ignore[assignment]
+        sums = SummedEvents.of(*own)
+    if sums is not None:
+        yield from sums.table().to_batches()
+
+
+def _sum_steps(
+    keys: EventKeys, aggregate: Aggregate, end: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Sum the events of a batch by key and step; what is before the window is one step. Runs on an executor."""
+    for batch in batches:
+        row, key = keys.encode(batch)
+        time = batch.column(TIME).to_numpy()[row]
+        value = thousandths(batch.column(VALUE).to_numpy())[row]
+        step = np.zeros(len(time), np.int64)
+        if aggregate.window_ms is not None:
+            step = np.maximum(time // aggregate.step_ms, end // aggregate.step_ms - STEPS)
+        order = np.lexsort([value, time, step, key])
+        key, step, time, value = (array[order] for array in (key, step, time, value))
+        if not len(key):
+            continue
+        changed = (key[1:] != key[:-1]) | (step[1:] != step[:-1])
+        begins = np.flatnonzero(np.concatenate([[True], changed]))
+        ends = np.append(begins[1:], len(key)) - 1
+        yield pa.RecordBatch.from_pydict(
+            {
+                "key": key[begins],
+                "step": step[begins],
+                "n": ends - begins + 1,
+                "total": np.add.reduceat(value, begins),
+                "last": time[ends],
+                "value": value[ends],
+                "low": np.minimum.reduceat(value, begins),
+                "high": np.maximum.reduceat(value, begins),
+            }
+        )

@@ -1,0 +1,249 @@
+"""Training on Spark: what the executors learn of a whole log is what one machine learns of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+
+from shortlist.config.project import Project, parse_project
+from shortlist.data.dataset import Dataset
+from shortlist.data.histories import as_of
+from shortlist.distributed.past import WholePast, check_features
+from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers
+from shortlist.distributed.table_frame import read_frame
+from shortlist.distributed.train import sample_of, tables_of_few, train_on_spark
+from shortlist.distributed.whole_log import WholeLog, read_whole_log
+from shortlist.errors import DataError, ProjectError
+from shortlist.features.feature_set import FeatureSet
+from shortlist.recommender import Recommender
+from shortlist.retrieve import make_retrievers
+from shortlist.retrieve.slim import SLIM
+from shortlist.simulate.movies import make_movies
+from support.feature_cases import assert_equal, requests_for_all_items
+from support.worlds import deterministic
+
+SOURCES = [
+    {"model": "popular", "half_life": "30d"},
+    {"model": "neighbours", "k": 40},
+    {"model": "als", "factors": 16},
+    {"model": "content", "factors": 16},
+    {"model": "again"},
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A world whose log is read on Spark, and what one machine makes of it.
+
+    Attributes
+    ----------
+    project
+        Its bound is a third of the log.
+    whole
+        The log on the executors.
+    sample
+        What the driver has of it.
+    dataset
+        All of it, on one machine.
+    """
+
+    project: Project
+    whole: WholeLog
+    sample: Dataset
+    dataset: Dataset
+
+
+def bounded(project: Project, events: int) -> Project:
+    return project.model_copy(update={"spark": project.spark.model_copy(update={"events": events})})
+
+
+@pytest.fixture(scope="module")
+def case(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    world = deterministic(make_movies(users=250, items=150, sessions=1_200, days=40, seed=3))
+    dataset = world.dataset()
+    folder = tmp_path_factory.mktemp("world")
+    world.write(folder)
+    half = world.events.num_rows // 2  # two files, and an event that both have
+    (folder / "events.parquet").unlink()
+    (folder / "events").mkdir()
+    pq.write_table(world.events.slice(0, half + 1), folder / "events" / "a.parquet")
+    pq.write_table(world.events.slice(half), folder / "events" / "b.parquet")
+    tables = {name: str(folder / f"{name}.parquet") for name in ("items", "users")} | {
+        "events": str(folder / "events")
+    }
+    given = world.project()
+    retrieve = given.retrieve.model_copy(update={"sources": SOURCES})
+    data = given.data.model_copy(update=tables)
+    project = bounded(given.model_copy(update={"data": data, "retrieve": retrieve}), len(dataset.log) // 3)
+    whole = read_whole_log(spark, project, read_frame(spark, project, "events"))
+    return Case(project, whole, sample_of(whole), dataset)
+
+
+def test_the_report_is_that_of_one_machine(case: Case) -> None:
+    found = case.whole.check
+    assert found.kept == len(case.dataset.log)
+    assert found.read == found.kept + 1
+    assert found.set_aside == {"duplicates": 1}
+    assert case.dataset.check.notes[0] in found.notes
+
+
+def test_the_driver_has_all_events_of_some_users(case: Case) -> None:
+    sample, dataset = case.sample, case.dataset
+    assert 0.2 * len(dataset.log) < len(sample.log) <= case.project.spark.events
+    assert sample.items.ids.values.equals(dataset.items.ids.values)
+    users = dataset.users.ids.codes(sample.users.ids.values)
+    acted = np.bincount(dataset.log.user, minlength=len(dataset.users))
+    assert np.bincount(sample.log.user).tolist() == acted[users].tolist()
+    name = next(iter(sample.users.attributes))
+    there = dataset.users.attributes[name].take(users)
+    assert sample.users.attributes[name].to_arrow().equals(there.to_arrow())
+
+
+def test_retrievers_learn_what_one_machine_learns(case: Case) -> None:
+    until = int(np.quantile(case.dataset.log.time, 0.8))
+    learned: dict[str, Any] = {**make_retrievers(case.project.retrieve)}
+    learned["slim"] = SLIM(event_weighting=learned["als"].event_weighting)
+    WholeRetrievers(case.whole, case.sample, until).fit(learned, lambda _step, _share: None, "")
+    here: dict[str, Any] = {**make_retrievers(case.project.retrieve)}
+    here["slim"] = SLIM(event_weighting=learned["als"].event_weighting)
+    for retriever in here.values():
+        retriever.fit(case.dataset.before(until))
+    np.testing.assert_allclose(learned["popular"].counts_, here["popular"].counts_, rtol=1e-5)
+    for name in ("neighbours", "slim"):
+        one, other = learned[name].weights_.toarray(), here[name].weights_.toarray()
+        assert abs(one - other).max() < 1e-4 * abs(other).max(), name
+    users = case.sample.users.ids.values.to_pylist()[:100]
+    for name in (
+        "als",
+        "content",
+    ):  # another learner of the same objective: lists overlap far more than by chance
+        slates = [[i.item for i in learned[name].recommend(user, 10).items] for user in users]
+        same = [[i.item for i in here[name].recommend(user, 10).items] for user in users]
+        overlap = np.mean([len({*a} & {*b}) / 10 for a, b in zip(slates, same, strict=True)])
+        assert overlap > 0.3, (name, overlap)
+
+
+def test_features_and_counters_count_all_users(case: Case) -> None:
+    sample, dataset = case.sample, case.dataset
+    cut = int(np.quantile(dataset.log.time, 0.5))
+    features = FeatureSet.from_project(case.project, sample)
+    check_features(case.project, features)
+    past = WholePast(case.whole, sample, features.encoder)
+    here = FeatureSet.from_project(case.project, dataset).fit(dataset.before(cut))
+    priors = past.priors(features, cut)
+    assert priors == pytest.approx(here.priors)
+    few = np.sort(np.random.default_rng(0).choice(len(sample.log), 12, replace=False))
+    users, moments = sample.log.user[few], sample.log.time[few]
+    rows = requests_for_all_items(sample, users, moments, as_of(sample.histories, users, moments))
+    found = features.with_past(past, here.priors).offline_matrix(rows, sample)
+    users = dataset.users.ids.codes(sample.users.ids.values)[users]
+    rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
+    assert_equal(found, here.offline_matrix(rows, dataset), here.names([]))
+
+    counters, whole = past.counters(features), here.counters(dataset)
+    compared = 0
+    for aggregate in filter(past.has, features.aggregates):
+        keys = np.arange(min(here.encoder.size(aggregate.by), 100_000))
+        one, other = counters.lookup(aggregate, keys), whole.lookup(aggregate, keys)
+        for name in ("n", "total", "last", "value"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), (aggregate, name)
+        compared += int(other.n.sum() > 0)
+    assert compared >= 2
+
+
+def test_a_log_that_fits_is_that_of_one_machine(spark: Any, case: Case) -> None:
+    project = bounded(case.project, len(case.dataset.log) + 1)
+    tables = tables_of_few(project, read_frame(spark, project, "events"))
+    assert tables is not None
+    found = Dataset.from_tables(project, tables)
+    here = Dataset.from_project(project)
+    assert found.check.to_json() == here.check.to_json()
+    for name in ("user", "item", "time", "kind", "value"):
+        np.testing.assert_array_equal(getattr(found.log, name), getattr(here.log, name))
+    assert found.users.ids.values.equals(here.users.ids.values)
+    assert tables_of_few(bounded(project, len(here.log)), read_frame(spark, project, "events")) is None
+
+
+def test_a_trained_recommender_answers_as_after_loading(spark: Any, case: Case, tmp_path: Path) -> None:
+    rank = case.project.rank.model_copy(update={"trees": 10, "max_rows": 20_000})
+    retrieve = case.project.retrieve.model_copy(update={"sources": SOURCES[:2]})
+    trained = train_on_spark(spark, case.project.model_copy(update={"rank": rank, "retrieve": retrieve}))
+    assert trained.events == len(case.dataset.log)
+    assert trained.on_driver == len(case.sample.log)
+    trained.recommender.save(tmp_path / "bundle")
+    again = Recommender.load(tmp_path / "bundle")
+    user = case.sample.users.ids.id(3)
+    one, other = (each.recommend(user, 10, seed=0) for each in (trained.recommender, again))
+    assert [item.item for item in one.items] == [item.item for item in other.items]
+    assert [item.predictions for item in one.items] == [item.predictions for item in other.items]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"retrieve": {"sources": [{"model": "sequence"}]}}, r"sequence learns on one machine only.*popular, neighbours.*spark.events"),
+        ({"retrieve": {"sources": [{"model": "popular", "by": "country"}]}}, r"by = 'country' needs an attribute of every user"),
+        ({"retrieve": {"sources": [{"model": "slim", "exact_items": 10}]}}, r"Gram matrix of 50 items.*exact_items = 10"),
+        ({"features": [{"name": "who", "kind": "distinct", "of": "user", "by": "item", "event": "event"}]}, r"feature 'who'.*every pair"),
+        ({"features": [{"name": "low", "kind": "minimum", "by": "item", "event": "event"}]}, r"feature 'low'.*not summed"),
+    ],
+)  # fmt: skip
+def test_what_needs_one_machine_is_refused(change: dict[str, Any], words: str) -> None:
+    project = parse_project(change)
+    events = pa.table({"user_id": ["u"] * 50, "item_id": [f"i{at}" for at in range(50)]})
+    dataset = Dataset.from_frames(events, project=project)
+    features = FeatureSet.from_project(project, dataset)
+    with pytest.raises(ProjectError, match=words):
+        check_all(project, features)
+
+
+def check_all(project: Project, features: FeatureSet) -> None:
+    check_retrievers(project, make_retrievers(project.retrieve), 50)
+    check_features(project, features)
+
+
+def log_of(spark: Any, path: Path, **data: Any) -> WholeLog:
+    columns = {"timestamp": "t", **data.pop("columns", {})}
+    project = bounded(parse_project({"data": {"events": str(path), "columns": columns, **data}}), 1_000)
+    return read_whole_log(spark, project, read_frame(spark, project, "events"))
+
+
+def test_faults_are_reported_with_file_row_and_field(spark: Any, tmp_path: Path) -> None:
+    for name, user, time in (("a", "u", 1_600_000_000), ("b", None, 1_600_000_100)):
+        table = pa.table({"user_id": ["u", user], "item_id": ["007", "7"], "t": [1_600_000_000, time]})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    whole = log_of(spark, tmp_path)
+    assert whole.check.set_aside == {"without user_id": 1, "duplicates": 1}
+    missing = next(problem for problem in whole.check.problems if "missing" in problem.what)
+    assert missing.file == f"{tmp_path.name}/b.parquet"
+    assert missing.examples == ["row 2: user_id=None, item_id=7, t=1600000100"]
+    assert whole.items.column(0).to_pylist() == ["007", "7"]
+    with pytest.raises(DataError, match=r"item: no such column.*did you mean 'item_id'"):
+        log_of(spark, tmp_path, columns={"item": "item"})
+    with pytest.raises(DataError, match=r"fill_down: not possible.*the row above"):
+        log_of(spark, tmp_path, fill_down={"columns": ["user_id"]})
+
+
+def test_text_files_are_read_by_the_rules_of_one_machine(spark: Any, tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("user_id,item_id,t\nu1,007,2024-01-01\nu2,1e2,2024-01-02\n")
+    whole = log_of(spark, path)
+    assert whole.items.column(0).to_pylist() == ["007", "1e2"]
+    assert whole.events.count() == 2
+    path.write_text("user_id,item_id,t\nu1,007,2024-01-01\nu2,1e2\n")
+    with pytest.raises(DataError, match=r"events.csv: line 3: 2 values where there are 3 columns"):
+        log_of(spark, path)
+    with pytest.raises(DataError, match="no such file"):
+        log_of(spark, tmp_path / "none.parquet")
+    with pytest.raises(DataError, match=r"a query .* on one machine"):
+        log_of(spark, Path("SELECT 1 AS x"))
+    pc.write_csv(pa.table({"x": [1]}), path)
+    with pytest.raises(DataError, match="no such column"):
+        log_of(spark, path)
