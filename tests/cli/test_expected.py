@@ -8,12 +8,21 @@ from shortlist.cli import expected
 from shortlist.config.project import Project, parse_project
 from shortlist.threads import set_threads
 
+MEASURED = {"trees": 150, "depth": 5}
+
 
 def project(**sections: object) -> Project:
+    """The project that was measured, but for some sections."""
     features = [{"name": f"f{n}", "kind": "count", "by": "item", "event": "event"} for n in range(22)]
     objectives = {name: {"events": [name]} for name in ("a", "b")}
     return parse_project(
-        {"data": {"events": "e.csv"}, "objectives": objectives, "features": features, **sections}
+        {
+            "data": {"events": "e.csv"},
+            "objectives": objectives,
+            "features": features,
+            "rank": MEASURED,
+            **sections,
+        }
     )
 
 
@@ -30,7 +39,7 @@ def test_time_grows_with_events_features_objectives_and_trees() -> None:
     ]
     assert times == sorted(times)
     assert times[-1] == pytest.approx(10 * times[-2])  # beyond what was measured
-    more = project(rank={"trees": 300})
+    more = project(rank={"trees": 300, "depth": 5})
     assert expected.training_seconds(more, 10_000) - times[1] == pytest.approx(expected.SECONDS["ranker"][0])
 
 

@@ -28,7 +28,7 @@ SECONDS = {
 """Part of the work → seconds of one core, by the number of events."""
 SEARCHED = 40
 """Fits of a source that the choice of `sources = "auto"` takes, about."""
-SOURCES, FEATURES, OBJECTIVES, TREES = 4, 22, 2, 150
+SOURCES, FEATURES, OBJECTIVES, TREES, DEPTH = 4, 22, 2, 150, 5
 """The project that was measured."""
 PARALLEL = 0.2
 """Share of the work that threads divide among each other: boosting, which takes most of the time, gains little."""
@@ -70,7 +70,10 @@ def training_seconds(project: Project | None, events: int) -> float:
         given = project.retrieve.sources
         sources = (SEARCHED if is_auto(given) else len(given)) / SOURCES
         features = max(len(project.features), 1) / FEATURES
-        heads = len(project.objectives) / OBJECTIVES * project.rank.trees / TREES
+        levels = (
+            project.rank.trees * project.rank.depth / (TREES * DEPTH)
+        )  # each level of a tree reads every example
+        heads = len(project.objectives) / OBJECTIVES * levels
     return (
         sources * _measured("retrievers", events)
         + features * _measured("examples", events)

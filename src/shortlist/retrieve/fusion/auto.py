@@ -131,9 +131,8 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     DataError
         Where there are networks only, and the data are too few for them.
     """
-    deadline = Deadline(budget)
     holdout = hold_out(dataset, kind, share, seed)
-    tuner = Tuner(holdout, k, seed, event_weighting, deadline)
+    tuner = Tuner(holdout, k, seed, event_weighting, Deadline(budget))
     tuned = [*(_usual_families(kind) if families is None else families), *networks]
     refused = _search(tuner, tuned, number_of_trials(len(holdout.train.log)), progress)
     if not tuner.fitted:
