@@ -182,6 +182,11 @@ def main(names: list[str]) -> None:
         lines = compared(name, fitted(*CASES[name]()))
         (kept / f"{name}.json").write_text(json.dumps(lines))
         print("\n".join(lines), flush=True)
+    write_section(kept)
+
+
+def write_section(kept: Path) -> None:
+    """Write the section from what is known of each data set."""
     rows = [
         line
         for name in CASES

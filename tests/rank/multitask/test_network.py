@@ -33,8 +33,8 @@ def by_torch(
     made.load_state_dict({name: torch.from_numpy(value) for name, value in shape.split(flat).items()})
     row, share = knots.places(matrix)
     with torch.no_grad():
-        found: NDArray[np.float32] = made.eval()(torch.from_numpy(row), torch.from_numpy(share)).numpy()
-    return found
+        found: torch.Tensor = made.eval()(torch.from_numpy(row), torch.from_numpy(share))
+    return found.numpy()
 
 
 def in_loops(flat: NDArray[np.float32], row: NDArray[np.int64], share: NDArray[np.float32]) -> list[float]:

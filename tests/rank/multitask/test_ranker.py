@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from shortlist.cli.terminal import check_settings
 from shortlist.config.project import Project, parse_project, read_project
@@ -127,8 +128,7 @@ def test_the_gradient_of_the_network_is_that_of_the_losses() -> None:
     config = MultitaskConfig(**{**SMALL, "dropout": 0.0})
     task = Objectives(config, heads, FeatureKnots.of(rows.matrix, rows.types, 8), part, part)
     (step,) = task.parts(np.arange(300), 1)
-    loss: Any = task.loss(step)
-    loss.backward()
+    torch.autograd.backward(task.loss(step))
     slope = task.network.start.grad
     assert slope is not None
     for at, head in enumerate(heads):

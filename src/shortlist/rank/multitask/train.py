@@ -242,5 +242,4 @@ def listwise(
 def _ranges(begin: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows of some runs, one after the other."""
     indptr = np.concatenate([[0], np.cumsum(sizes)])
-    rows: NDArray[np.int64] = np.arange(indptr[-1]) - np.repeat(indptr[:-1], sizes) + np.repeat(begin, sizes)
-    return rows
+    return np.asarray(np.arange(indptr[-1]) - np.repeat(indptr[:-1], sizes) + np.repeat(begin, sizes))

@@ -123,8 +123,7 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     event_weighting
         How much an event counts (default: every event counts 1).
     budget
-        Seconds that the choice may take, with the fit on all data (default: no limit). At least one setting of the first family is
-        tried, however long that takes.
+        Seconds that the choice may take, with the fit on all data (default: no limit). One setting of the first family is tried.
 
     Raises
     ------
