@@ -40,9 +40,7 @@ def project(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def start(
-    cluster: SparkCluster, project: Path, out: Path, master: str | None = None
-) -> subprocess.Popen[bytes]:
+def start(cluster: SparkCluster, project: Path, out: Path) -> subprocess.Popen[bytes]:
     words = [
         "train",
         "--project",
@@ -52,7 +50,7 @@ def start(
         "--engine",
         "spark",
         "--master",
-        master or cluster.master,
+        cluster.master,
     ]
     return subprocess.Popen(
         [sys.executable, "-m", "shortlist.cli", *words],
@@ -89,15 +87,6 @@ def test_a_driver_that_is_killed_leaves_no_bundle(
     job.send_signal(signal.SIGKILL)
     job.communicate()
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_spark_connect(cluster: SparkCluster, project: Path, tmp_path: Path) -> None:
-    pytest.importorskip("grpc", reason="Spark Connect needs grpcio: pip install 'shortlist[spark]'")
-    with cluster.connect() as address:
-        said, _ = (job := start(cluster, project, tmp_path / "bundle", address)).communicate(timeout=500)
-    assert job.returncode == 0, said.decode()
-    assert Recommender.load(tmp_path / "bundle").recommend(n=5).items
 
 
 @pytest.mark.slow
