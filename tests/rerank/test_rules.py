@@ -114,7 +114,8 @@ def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(
             np.mean([np.mean([r.predictions[name] for r in s]) for s in one.recommend(users=people, n=8)])
             for one in (recommender, other)
         )
-        assert weighed[name].value == pytest.approx(after / before - 1, abs=1e-6)
+        # the clock goes on between the preview and the slates: an item of some hundred may change
+        assert weighed[name].value == pytest.approx(after / before - 1, abs=1e-3)
         assert weighed[name].low <= weighed[name].value <= weighed[name].high
     only_weights = changed_project(recommender.project, None, {"seconds": 0.0, "rating": 5.0})
     assert recommender.preview(only_weights, people, 8).objectives["rating"].low > 0

@@ -83,7 +83,7 @@ def test_a_deep_model_is_taken_only_where_its_gain_is_clear(
 
 def test_networks_that_refuse_the_log_are_named(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FAMILIES", ("als",))
-    past = half(dataset)
+    past = dataset.before(int(dataset.log.time[len(dataset.log) // 6]))
     assert len(past.log) < 10_000
     with pytest.warns(TrainingWarning, match=r"two_tower is no source: two_tower: .* events are too few"):
         chosen = choose_sources(past, RetrieveSettings(), AutoSourcesConfig(deep=True), CONTEXT)

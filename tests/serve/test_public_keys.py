@@ -87,7 +87,7 @@ def test_a_public_key_may_do_nothing_else(shop: tuple[str, dict[str, str]]) -> N
     } <= operations
     assert ("get", "/v1/admin/audit") in operations
     for method, path in sorted(operations):
-        address = url + path.format(item="m00001", user="u00001")
+        address = url + path.format(item="m00001", user="u00001", row=1)
         body: dict[str, Any] | None = {} if method in {"post", "put"} else None
         status, answer = call(address, body, method=method.upper(), headers=bearer(keys["public"]))
         assert (status, answer) == (403, {"error": ONLY, "field": None}), (method, path)
