@@ -271,7 +271,8 @@ def test_nothing_is_lost_and_nothing_twice_wherever_it_dies(
     folder = tmp_path_factory.mktemp("dying")
     first = 0
     for number, many in enumerate(sizes):
-        bad = f",{first},play,{1_700_000_000 + first}\n"  # a row without a user
+        # a row without a user; no two files have the same content, which would be read once
+        bad = f",{1_000 + number},play,{1_700_000_000 + first}\n"
         write(folder / "in", f"{number}.csv", rows(first, first + many) + bad)
         first += many
     store = DyingStore(str(folder / "e.sqlite"))
