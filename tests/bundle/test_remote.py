@@ -153,7 +153,15 @@ def test_a_child_process_copies_follows_and_reports(
     with followed(f"{bucket}/model") as copy:
         assert read_manifest(copy)["model_version"] == "a"
         publish_bundle(make(tmp_path, "b", 2), f"{bucket}/model")
-        wait_for(lambda: read_manifest(copy)["model_version"] == "b", "the newer bundle")
+
+        def version() -> str:
+            """The version of the copy, empty while it is being replaced."""
+            try:
+                return str(read_manifest(copy)["model_version"])
+            except BundleError:
+                return ""
+
+        wait_for(lambda: version() == "b", "the newer bundle")
     with pytest.raises(BundleError, match="holds no bundle") as found, followed(f"{bucket}/nothing"):
         pass
     assert found.value.field == "bundle"
