@@ -96,11 +96,11 @@ def check_value(value: Any, longest: int = MAX_TEXT) -> None:
         raise DataError(fault)
 
 
-def check_values(value: Mapping[str, Any] | None, name: str) -> None:
-    """Raise `RequestError` naming the first entry of a mapping whose value cannot be accepted."""
+def check_values(value: Mapping[str, Any] | None, name: str, longest: int = MAX_TEXT) -> None:
+    """Raise `RequestError` naming the first entry of a mapping whose value cannot be accepted; see `value_fault`."""
     for key, entry in (value or {}).items():
         fault = text_fault(key) if isinstance(key, str) else "a name is a text"
-        fault = fault or value_fault(entry)
+        fault = fault or value_fault(entry, longest)
         if fault is not None:
             raise RequestError(f"{name}.{_short(key)}: {fault}", field=f"{name}.{_short(key)}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,10 +15,8 @@ import pyarrow as pa
 from shortlist.config.data import AttributeKind, TableSettings
 from shortlist.config.project import Project
 from shortlist.data.numbers import is_text, read_numbers
-from shortlist.data.tables import verbatim_columns
-from shortlist.engines.delimited import identifies
-from shortlist.engines.duckdb import read_source
 from shortlist.errors import DataError, RequestError
+from shortlist.ingest.arrived import read_arrived
 from shortlist.ingest.change_rules import ChangeRules
 from shortlist.ingest.rules import rejection
 from shortlist.store.intake import ReceivedRecord, RejectedRecord
@@ -118,14 +115,7 @@ def read_change_file(path: Path, name: str, project: Project | None, rules: Chan
     DataError
         The file cannot be read, or lacks a column.
     """
-    verbatim = identifies if project is None else verbatim_columns(project)
-    encoding = None if project is None else project.data.encoding
-    reading = read_source(str(path), verbatim=verbatim, encoding=encoding)
-    now = int(time.time() * 1000)
-    lines = [
-        RejectedRecord(name, 0, f"line {line.line}: {line.what}", "", line.text, None, now)
-        for line in reading.bad_lines
-    ]
+    reading, lines = read_arrived(path, name, project)
     table = reading.table
     settings = _by_names(table, name, rules) if project is None else _of_project(project, table, name, rules)
     return ChangeFile(_with_numbers(table, settings), settings, lines, reading.notes, rules)

@@ -14,7 +14,7 @@ from shortlist.cascade.change_body import NamedItemBody, NamedUserBody
 from shortlist.cascade.state import LiveState
 from shortlist.config.data import AttributeKind
 from shortlist.data.entities import EntityChange
-from shortlist.data.values import MAX_ITEM_TEXT, text_fault, value_fault
+from shortlist.data.values import MAX_ITEM_TEXT, check_values, text_fault
 from shortlist.errors import RequestError, field_fault
 from shortlist.ingest.rules import RecordRules
 from shortlist.requests import check_id
@@ -87,7 +87,4 @@ def _check_values(fields: Mapping[str, Any], where: str) -> None:
     title = fields.get("title")
     if title is not None and (fault := text_fault(title)) is not None:
         raise RequestError(f"{where}title: {fault}", field=f"{where}title")
-    for name, value in fields.get("attributes", {}).items():
-        fault = text_fault(name) or value_fault(value, MAX_ITEM_TEXT)
-        if fault is not None:
-            raise RequestError(f"{where}attributes.{name}: {fault}", field=f"{where}attributes.{name}")
+    check_values(fields.get("attributes"), f"{where}attributes", MAX_ITEM_TEXT)

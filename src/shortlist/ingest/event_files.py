@@ -16,10 +16,8 @@ from shortlist.config.project import Project
 from shortlist.data.check import Check
 from shortlist.data.event_check import UsableEvents, check_events
 from shortlist.data.prepare import prepare_events
-from shortlist.data.tables import verbatim_columns
-from shortlist.engines.delimited import identifies
-from shortlist.engines.duckdb import read_source
 from shortlist.errors import DataError, RequestError
+from shortlist.ingest.arrived import read_arrived
 from shortlist.ingest.rules import EventRules, event_id_of, rejection
 from shortlist.store.intake import ReceivedRecord, RejectedRecord
 from shortlist.store.records import StoredEvent
@@ -142,14 +140,8 @@ def read_event_file(path: Path, name: str, project: Project | None, rules: Event
     DataError
         The file cannot be read, or lacks a column.
     """
-    verbatim = identifies if project is None else verbatim_columns(project)
-    encoding = None if project is None else project.data.encoding
-    reading = read_source(str(path), verbatim=verbatim, encoding=encoding)
-    now = int(time.time() * 1000)
-    lines = [
-        RejectedRecord(name, 0, f"line {line.line}: {line.what}", "", line.text, None, now)
-        for line in reading.bad_lines[:MOST_REJECTED]
-    ]
+    reading, lines = read_arrived(path, name, project)
+    lines = lines[:MOST_REJECTED]
     read = _with_fields(reading.table)
     project = _by_names(read, name) if project is None else _for_events(project, name)
     if not read.num_rows:

@@ -1,0 +1,26 @@
+"""A file that arrived, as a table, before its rows are looked at."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from shortlist.config.project import Project
+from shortlist.data.tables import verbatim_columns
+from shortlist.engines.delimited import identifies
+from shortlist.engines.duckdb import read_source
+from shortlist.engines.reading import TableReading
+from shortlist.store.intake import RejectedRecord
+
+
+def read_arrived(path: Path, name: str, project: Project | None) -> tuple[TableReading, list[RejectedRecord]]:
+    """Return a file as a table, and its lines that are no rows. `name`: what to call it. Raises `DataError` where it cannot be read."""
+    verbatim = identifies if project is None else verbatim_columns(project)
+    encoding = None if project is None else project.data.encoding
+    reading = read_source(str(path), verbatim=verbatim, encoding=encoding)
+    now = int(time.time() * 1000)
+    lines = [
+        RejectedRecord(name, 0, f"line {line.line}: {line.what}", "", line.text, None, now)
+        for line in reading.bad_lines
+    ]
+    return reading, lines
