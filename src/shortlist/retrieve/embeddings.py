@@ -12,8 +12,8 @@ from shortlist.data.attributes import Attribute, EmbeddingAttribute
 from shortlist.errors import DataError
 from shortlist.retrieve.item_vectors import chosen_attributes
 
-MIN_LENGTH = 1e-6
-"""Vectors shorter than this have no direction, and count as unknown."""
+MIN_DISTANCE = 1e-6
+"""A vector of length 1 that is nearer than this to the mean differs from it by rounding only: it has no direction."""
 BLOCK = 4_096
 """Rows that are scaled at once, in float64."""
 
@@ -77,7 +77,7 @@ class EmbeddingVectorizer:
             unit = unit_or_zero(attribute.take(rows).values)
             mean = self.means[start : start + attribute.dimensions]
             known = np.asarray(unit.any(axis=1))
-            parts.append(unit_or_zero(np.where(known[:, None], unit - mean, np.float32(0))))
+            parts.append(unit_or_zero(np.where(known[:, None], unit - mean, np.float32(0)), MIN_DISTANCE))
             start += attribute.dimensions
         return unit_or_zero(np.hstack(parts))
 
@@ -89,11 +89,12 @@ def embeddings(
     return [a for a in chosen_attributes(attributes, names) if isinstance(a, EmbeddingAttribute)]
 
 
-def unit_or_zero(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows of length 1, float32; 0 for unknown ones (NaN) and for those without a direction."""
+def unit_or_zero(vectors: NDArray[np.float32], shortest: float = 0.0) -> NDArray[np.float32]:
+    """Return rows of length 1, float32; 0 for unknown ones (NaN) and for those that are not longer than `shortest`."""
     unit = np.zeros(vectors.shape, np.float32)
     for start in range(0, len(vectors), BLOCK):
         block = np.nan_to_num(np.asarray(vectors[start : start + BLOCK], np.float64), nan=0.0)
         length = np.linalg.norm(block, axis=1, keepdims=True)
-        unit[start : start + BLOCK] = np.where(length > MIN_LENGTH, block / np.maximum(length, MIN_LENGTH), 0)
+        np.divide(block, length, out=block, where=length > shortest)
+        unit[start : start + BLOCK] = np.where(length > shortest, block, 0)
     return unit
