@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +21,7 @@ from shortlist.store.export import export_log
 from shortlist.store.merge import merge_store
 from support.embedded import EmbeddedServer
 from support.given_lists import ITEMS, list_log, list_project
+from support.http import call
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +39,13 @@ def served(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     server.stop()
 
 
-def post(url: str, body: Any) -> tuple[int, Any]:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
-
-
 LIST: list[dict[str, Any]] = [{"item": f"i{k}", "price": 90.0 - 2 * k, "score": k} for k in range(30)]
 
 
 def test_every_item_comes_back(served: tuple[str, Path], bundle: Path) -> None:
     url, _ = served
     new = {"item": "n1", "title": "New", "price": 3.0, "cat": "a"}
-    status, answer = post(
+    status, answer = call(
         f"{url}/v1/rank", {"user": "u1", "items": [*LIST, new, "n2"], "weights": {"click": 2}}
     )
     assert status == 200
@@ -74,7 +65,7 @@ def test_every_item_comes_back(served: tuple[str, Path], bundle: Path) -> None:
     }
     expected = Recommender.load(bundle).rank("u1", [*LIST, new, "n2"], weights={"click": 2.0})
     assert [one["item"] for one in answer["items"]] == [one.item for one in expected]
-    visitor = post(f"{url}/v1/rank?debug=timing", {"history": ["i3"], "items": ["i4", "i5"]})[1]
+    visitor = call(f"{url}/v1/rank?debug=timing", {"history": ["i3"], "items": ["i4", "i5"]})[1]
     assert visitor["timing"]["total"] > 0
 
 
@@ -94,23 +85,23 @@ def test_every_item_comes_back(served: tuple[str, Path], bundle: Path) -> None:
     ],
 )
 def test_errors_name_the_field(served: tuple[str, Path], body: dict[str, Any], field: str) -> None:
-    status, answer = post(f"{served[0]}/v1/rank", body)
+    status, answer = call(f"{served[0]}/v1/rank", body)
     assert (status, answer["field"]) == (422, field)
 
 
 def test_a_list_is_kept_and_learnt_from(served: tuple[str, Path]) -> None:
     """The whole list is kept with its numbers; of what was shown of it, training takes the examples."""
     url, target = served
-    answer = post(f"{url}/v1/rank", {"user": "u7", "items": [*LIST, "gone"], "context": {"device": "tv"}})[1]
+    answer = call(f"{url}/v1/rank", {"user": "u7", "items": [*LIST, "gone"], "context": {"device": "tv"}})[1]
     shown = [one["item"] for one in answer["items"][:5]]
-    plain = post(f"{url}/v1/recommend", {"user": "u7", "n": 5})[1]
+    plain = call(f"{url}/v1/recommend", {"user": "u7", "n": 5})[1]
     events = [
         {"user": "u7", "item": item, "kind": IMPRESSION, "slate_id": slate["slate_id"]}
         for slate, items in ((answer, shown), (plain, [one["item"] for one in plain["items"]]))
         for item in items
     ]
     events.append({"user": "u7", "item": shown[0], "kind": "click", "slate_id": answer["slate_id"]})
-    assert post(f"{url}/v1/events", {"events": events})[0] == 200
+    assert call(f"{url}/v1/events", {"events": events})[0] == 200
     store = EventStore(target)
     slate = wait_for_slate(store, answer["slate_id"])
     assert slate.items == [one["item"] for one in answer["items"]]
@@ -153,7 +144,7 @@ def wait_for_slate(store: EventStore, slate_id: str) -> Any:
 
 def test_lists_are_counted(served: tuple[str, Path]) -> None:
     url, _ = served
-    post(f"{url}/v1/rank", {"user": "u1", "items": LIST})
+    call(f"{url}/v1/rank", {"user": "u1", "items": LIST})
     with urllib.request.urlopen(f"{url}/metrics", timeout=20) as answer:
         text = answer.read().decode()
     assert 'shortlist_list_items_bucket{le="25.0"}' in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import urllib.error
 import urllib.request
@@ -10,28 +9,8 @@ from typing import Any
 
 import pytest
 
+from support.http import call
 from support.servers import Server
-
-
-def call(
-    url: str,
-    body: Any = None,
-    raw: bytes | None = None,
-    method: str | None = None,
-    headers: dict[str, str] | None = None,
-) -> tuple[int, Any]:
-    data = raw if raw is not None else None if body is None else json.dumps(body).encode()
-    given = {"Content-Type": "application/json"} if data is not None else {}
-    request = urllib.request.Request(url, data, {**given, **(headers or {})}, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            text, status = answer.read(), answer.status
-    except urllib.error.HTTPError as error:
-        text, status = error.read(), error.code
-    try:
-        return status, json.loads(text)
-    except ValueError:
-        return status, text.decode()
 
 
 def test_recommend(server: Server) -> None:
