@@ -56,18 +56,15 @@ def reasons(
             break
         strongest[left] = retriever.strongest(requests, owner[left], items[left])
     popular = {name for name, r in scored.catalogue.retrievers.items() if r.name == "popular"}
-    found = strongest >= 0
-    events = strongest[found]
-    distinct, which = np.unique(events, return_inverse=True)  # few events explain many items of a long list
-    because = [
-        f"Because you {VERBS.get(kinds[kind], 'chose')} {title}"
-        for kind, title in zip(h.kind[distinct].tolist(), titles.some(h.item[distinct]), strict=True)
-    ]
-    event = iter(which.tolist())
+    because: dict[int, str] = {}  # few events explain many items of a long list
     sentences = []
-    for has_event, proposed in zip(found.tolist(), sources, strict=True):
-        if has_event:
-            sentences.append(because[next(event)])
+    for event, proposed in zip(strongest.tolist(), sources, strict=True):
+        if event >= 0:
+            sentence = because.get(event)
+            if sentence is None:
+                verb = VERBS.get(kinds[int(h.kind[event])], "chose")
+                sentence = because[event] = f"Because you {verb} {titles[int(h.item[event])]}"
+            sentences.append(sentence)
         elif not proposed:
             sentences.append("New here")
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from shortlist.cascade.reasons import reasons
 from shortlist.cascade.run import Ranked, ScoredBatch
 from shortlist.data.cursor import Cursor
 from shortlist.data.slates import Recommendation, Slate
+from shortlist.rerank.strengths import RerankStrengths
 
 
 def respond(model: Model, ranked: Ranked) -> list[Slate]:
@@ -87,32 +89,47 @@ def recommendations(
 
 def _sources(names: list[str], ranks: NDArray[np.float32]) -> list[dict[str, int]]:
     """Which sources proposed each item, and at which rank; ranks float32 (rows, sources), NaN where one did not."""
-    found: list[dict[str, int]] = [{} for _ in ranks]
-    places, columns = np.nonzero(ranks == ranks)
-    proposed = ranks[places, columns].astype(np.int64)
-    for place, column, rank in zip(places.tolist(), columns.tolist(), proposed.tolist(), strict=True):
-        found[place][names[column]] = rank
-    return found
+    return [
+        {name: int(rank) for name, rank in zip(names, row, strict=True) if rank == rank}
+        for row in ranks.tolist()
+    ]
 
 
 def policy_name(model: Model, resolved: ResolvedRequest) -> str:
     """Name the policy that chose a slate: the model's version and a digest of weights and re-ranking strengths."""
-    weights = resolved.utility
-    s = resolved.strengths
-    strengths = (
-        s.diversity,
-        s.freshness,
-        s.calibration,
-        s.explore,
-        s.cold_start,
-    )  # astuple copies each value deeply
-    facts = f"{weights.weights.tolist()}{weights.combine}{weights.limits}{strengths}"
-    if resolved.request.boosts:
-        facts += repr(resolved.request.boosts)
-    facts += model.settings
-    if resolved.catalogue.pipeline_at(resolved.request.placement) is not resolved.catalogue.pipeline:
-        facts += f"{resolved.request.placement}"  # it has rules of its own
-    return f"{model.version}-{hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()}"
+    utility, boosts, catalogue = resolved.utility, resolved.request.boosts, resolved.catalogue
+    # a placement counts where it has rules of its own
+    own_rules = catalogue.pipeline_at(resolved.request.placement) is not catalogue.pipeline
+    digest = _policy_digest(
+        utility.weights.tobytes(),
+        utility.combine,
+        utility.limits,
+        resolved.strengths,
+        repr(boosts) if boosts else "",
+        model.settings,
+        f"{resolved.request.placement}" if own_rules else "",
+    )
+    return f"{model.version}-{digest}"
+
+
+@lru_cache(maxsize=4096)
+def _policy_digest(
+    weights: bytes,
+    combine: str,
+    limits: tuple[tuple[int, float], ...],
+    strengths: RerankStrengths,
+    boosts: str,
+    settings: str,
+    placement: str,
+) -> str:
+    """Return six hexadecimal digits; few policies are in use at once, and the digest of each is computed once.
+
+    weights: float64 (objectives,), as bytes.
+    """
+    s = strengths
+    values = s.diversity, s.freshness, s.calibration, s.explore, s.cold_start
+    facts = f"{np.frombuffer(weights).tolist()}{combine}{limits}{values}{boosts}{settings}{placement}"
+    return hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()
 
 
 def _guard_rails(
