@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from shortlist.cli.engine import EngineOption, MasterOption, RunEngine, check_engine
 from shortlist.cli.expected import tell_evaluation
 from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
     ThreadsOption,
+    check_settings,
     console,
     load_functions,
     progress_bars,
@@ -90,6 +92,8 @@ def evaluate(
     recommendations: RecommendationsOption = None,
     items: Annotated[str | None, typer.Option(help="With --recommendations: the items table.")] = None,
     users: Annotated[str | None, typer.Option(help="With --recommendations: the users table.")] = None,
+    engine: EngineOption = RunEngine.here,
+    master: MasterOption = None,
     functions: FunctionsOption = None,
     threads: ThreadsOption = None,
 ) -> None:  # fmt: skip
@@ -100,6 +104,11 @@ def evaluate(
     """
     set_threads(threads)
     load_functions(functions)
+    check_engine(
+        engine,
+        master,
+        {"recommendations": bool(recommendations), "train": train is not None, "test": test is not None},
+    )
     if recommendations:
         _refuse(context, "recommendations")
         tables = {"train": train, "test": test, "items": items, "users": users}
@@ -111,7 +120,11 @@ def evaluate(
         _evaluate_tables(train, test, retriever, k or LENGTH, settings or [], budget, json_file)
     else:
         _refuse(context, "project")
-        _evaluate_project(project, protocol, k, html, json_file)
+        chosen = _with_overrides(_read(project), protocol, k)
+        if engine is RunEngine.spark:
+            _evaluate_on_spark(chosen, master, functions, html, json_file)
+        else:
+            _evaluate_project(chosen, html, json_file)
 
 
 def _refuse(context: typer.Context, mode: str) -> None:
@@ -123,18 +136,32 @@ def _refuse(context: typer.Context, mode: str) -> None:
             raise ShortlistError(f"--{option} needs {needed}", field=option)
 
 
-def _evaluate_project(
-    path: Path, protocol: str | None, k: int | None, html: Path, json_file: Path | None
-) -> None:
-    from shortlist.config.project import read_project
+def _evaluate_project(project: Project, html: Path, json_file: Path | None) -> None:
     from shortlist.evaluate.protocol import evaluate as run
 
-    project = _with_overrides(read_project(path), protocol, k)
     dataset = read_dataset(project)
     tell_evaluation(project, len(dataset.log))
     with progress_bars() as progress:
         report = run(project, dataset, progress)
     show_report(report, html, json_file)
+
+
+def _evaluate_on_spark(
+    project: Project, master: str | None, functions: Path | None, html: Path, json_file: Path | None
+) -> None:
+    from shortlist.engines.spark_session import spark_session
+    from shortlist.evaluate.on_spark import evaluate_on_spark
+
+    check_settings(project)
+    with progress_bars() as progress:
+        report = evaluate_on_spark(spark_session(master), project, progress, functions)
+    show_report(report, html, json_file)
+
+
+def _read(path: Path) -> Project:
+    from shortlist.config.project import read_project
+
+    return read_project(path)
 
 
 def _with_overrides(project: Project, protocol: str | None, k: int | None) -> Project:
