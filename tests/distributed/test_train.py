@@ -23,6 +23,7 @@ from shortlist.distributed.past import WholePast, check_features
 from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers
 from shortlist.distributed.table_frame import read_frame
 from shortlist.distributed.train import divide, read_logs, sample_of, train_on_spark
+from shortlist.distributed.usable_events import TIME
 from shortlist.distributed.whole_log import WholeLog, read_whole_log
 from shortlist.errors import DataError, ProjectError
 from shortlist.features.feature_set import FeatureSet
@@ -292,6 +293,18 @@ def test_text_files_are_read_by_the_rules_of_one_machine(spark: Any, tmp_path: P
     pc.write_csv(pa.table({"x": [1]}), path)
     with pytest.raises(DataError, match="no such column"):
         log_of(spark, path)
+
+
+def test_times_with_and_without_a_zone_are_read(spark: Any, tmp_path: Path) -> None:
+    for name, zone in (("zone", "Europe/Berlin"), ("none", None)):
+        times = pa.array([1_700_000_000_000_000, 1_700_000_001_000_000]).cast(pa.timestamp("us", zone))
+        table = pa.table({"user_id": ["u", "v"], "item_id": ["a", "b"], "t": times})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        whole = log_of(spark, tmp_path / f"{name}.parquet")
+        assert sorted(row[TIME] for row in whole.events.select(TIME).collect()) == [
+            1_700_000_000_000,
+            1_700_000_001_000,
+        ]
 
 
 def test_a_table_of_postgresql_is_divided_by_pages() -> None:

@@ -70,7 +70,7 @@ def start(
 def finished(job: subprocess.Popen[bytes], returncode: int = 0) -> str:
     """Wait for a training, and return what it said."""
     try:
-        said, _ = job.communicate(timeout=500)
+        said, _ = job.communicate(timeout=1_200)
     except subprocess.TimeoutExpired:
         job.kill()
         raise
@@ -107,7 +107,7 @@ def wait_for_tasks(cluster: SparkCluster, job: subprocess.Popen[bytes], more: in
         assert job.poll() is None, job.stdout and job.stdout.read().decode()
         return ended() >= before + more
 
-    wait_for(some, f"{more} tasks", 180)
+    wait_for(some, f"{more} tasks", 600)
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_a_driver_that_is_killed_leaves_no_bundle(
     out = tmp_path / "out"
     out.mkdir()
     job = start(cluster, project, out / "bundle")
-    wait_for_tasks(cluster, job, 10)
+    wait_for_tasks(cluster, job, 6)
     job.send_signal(signal.SIGKILL)
     job.communicate()
     assert [path.name for path in out.iterdir()] == ["conf"]
@@ -139,8 +139,8 @@ def test_an_executor_of_a_local_cluster_dies_and_the_model_is_the_same(
     spark: Any, cluster: SparkCluster, project: Path, tmp_path: Path
 ) -> None:
     job = start(cluster, project, tmp_path / "bundle", master="local-cluster[2,1,2048]")
-    wait_for(lambda: executors_of(job.pid), "an executor", 180)
-    wait_for(lambda: workers_of(executors_of(job.pid)), "a Python worker", 180)
+    wait_for(lambda: executors_of(job.pid), "an executor", 600)
+    wait_for(lambda: workers_of(executors_of(job.pid)), "a Python worker", 600)
     os.kill(executors_of(job.pid)[0], signal.SIGKILL)  # as the kernel does where memory runs out
     finished(job)
     assert_same_model(spark, project, tmp_path / "bundle")
@@ -163,7 +163,7 @@ def test_a_worker_dies_and_the_model_is_the_same(
     spark: Any, cluster: SparkCluster, project: Path, tmp_path: Path
 ) -> None:
     job = start(cluster, project, tmp_path / "bundle")
-    wait_for_tasks(cluster, job, 10)
+    wait_for_tasks(cluster, job, 6)
     cluster.kill_worker()
     said = finished(job)
     assert "43,502 events; " in said
