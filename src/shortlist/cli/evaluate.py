@@ -46,6 +46,27 @@ BudgetOption = Annotated[
 ]
 LENGTH = 20
 """Length of the evaluated lists if there is no project that states it."""
+LengthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--k",
+        min=1,
+        max=1000,
+        help=f"Length of the evaluated lists (default: evaluate.k of the project; {LENGTH} for tables).",
+    ),
+]
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How the test is split off: time, rolling, leave_last, users or given (default: evaluate.protocol of the project)."
+    ),
+]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="With --train: a setting of the retriever, for example factors=256. Repeatable."
+    ),
+]
 ONLY_WITH = {
     "project": {"retriever": "--train", "settings": "--train", "budget": "--train", "test": "--train", "items": "--recommendations", "users": "--recommendations"},
     "tables": {"html": "a project or --recommendations", "protocol": "a project", "items": "--recommendations", "users": "--recommendations"},
@@ -69,26 +90,10 @@ def evaluate(
     retriever: Annotated[
         str, typer.Option(help="With --train: the retriever; auto tunes, selects and blends retrievers, auto+transformer also networks.")
     ] = "auto",
-    k: Annotated[
-        int | None,
-        typer.Option(
-            "--k",
-            min=1,
-            max=1000,
-            help=f"Length of the evaluated lists (default: evaluate.k of the project; {LENGTH} for tables).",
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="With --train: a setting of the retriever, for example factors=256. Repeatable."),
-    ] = None,
+    k: LengthOption = None,
+    settings: SettingsOption = None,
     budget: BudgetOption = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="How the test is split off: time, rolling, leave_last, users or given (default: evaluate.protocol of the project)."
-        ),
-    ] = None,
+    protocol: ProtocolOption = None,
     recommendations: RecommendationsOption = None,
     items: Annotated[str | None, typer.Option(help="With --recommendations: the items table.")] = None,
     users: Annotated[str | None, typer.Option(help="With --recommendations: the users table.")] = None,

@@ -105,7 +105,7 @@ def true_means(truth: TrueOutcome, people: IntArray, slates: IntArray) -> FloatA
 
 
 @dataclass
-class Evidence:
+class FoldEvidence:
     """What is found out about the model of a fold, beside its slates.
 
     Attributes
@@ -137,7 +137,11 @@ class Evidence:
 
 
 def report_on(
-    recommender: Recommender, fold: Fold, result: ComparisonResult, evidence: Evidence, facts: dict[str, Any]
+    recommender: Recommender,
+    fold: Fold,
+    result: ComparisonResult,
+    evidence: FoldEvidence,
+    facts: dict[str, Any],
 ) -> Report:
     """Make the report: the comparison over all folds; the model's own numbers come from the last one."""
     project, shown = recommender.project, evidence.shown

@@ -22,7 +22,7 @@ from shortlist.data.split import cut_for_test
 from shortlist.data.waiting import leave_out_waiting
 from shortlist.evaluate.comparison import ComparisonResult, FoldSlates, compare_slates
 from shortlist.evaluate.fold import Fold
-from shortlist.evaluate.fold_slates import SUBJECT, Evidence, fold_slates, report_on, weights_reported
+from shortlist.evaluate.fold_slates import SUBJECT, FoldEvidence, fold_slates, report_on, weights_reported
 from shortlist.evaluate.folds import make_folds, refuse_sampling
 from shortlist.evaluate.measures import IntArray
 from shortlist.evaluate.policies import (
@@ -101,7 +101,7 @@ class _Evaluation:
     ) -> None:
         self.project, self.dataset, self.truths, self.others = project, dataset, truths, others
         self.folds: list[FoldSlates] = []
-        self.evidence = Evidence()
+        self.evidence = FoldEvidence()
         self.seconds: dict[str, float] = {}
         self.fit_seconds = 0.0
         self.fold_facts: dict[str, Any] = {}

@@ -42,7 +42,7 @@ from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.catalogue import item_statistics
 from shortlist.evaluate.comparison import compare_people
 from shortlist.evaluate.fold import Fold
-from shortlist.evaluate.fold_slates import SUBJECT, Evidence, report_on, weights_reported
+from shortlist.evaluate.fold_slates import SUBJECT, FoldEvidence, report_on, weights_reported
 from shortlist.evaluate.folds import fold_between, refuse_sampling
 from shortlist.evaluate.measures import ORDER, WholeSet
 from shortlist.evaluate.on_spark.baselines import popularity_of, whole_baselines
@@ -239,14 +239,14 @@ class SparkJudgement:
         metrics = [f"{name}@{k}" for name in (*ORDER, "utility_ndcg")]
         return [*metrics, *(part.key for part in parts)], parts
 
-    def _evidence(self, progress: Progress) -> tuple[Fold, Evidence]:
+    def _evidence(self, progress: Progress) -> tuple[Fold, FoldEvidence]:
         """Look at the model with the users whom the driver has; counts of items are those of all users."""
         progress("checks", 0.0)
         project, model = self.recommender.project, self.recommender.model
         fold = fold_between(project, self.dataset, self.cut, int(self.dataset.log.time[-1]) + 1)
         past = WholePast(self.whole, self.dataset, model.features.encoder)
         looking = replace(model, features=model.features.with_past(past, model.features.priors))
-        evidence = Evidence()
+        evidence = FoldEvidence()
         evidence.look_at(Recommender.of(looking, self.recommender.state.counters), self.dataset, fold)
         evidence.judge_shown(self.recommender, self.dataset, fold, progress)
         progress("checks", 1.0)
