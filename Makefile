@@ -53,6 +53,7 @@ programs:
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || missing="$$missing nginx-light"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	ls /usr/share/java/postgresql.jar >/dev/null 2>&1 || missing="$$missing libpostgresql-jdbc-java"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "installing$$missing for the tests"; apt-get update -q && apt-get install -y -q --no-install-recommends $$missing; \

@@ -1,10 +1,10 @@
 """Training on Spark beside one process with DuckDB (`make benchmark-spark`); written to benchmarks/RESULTS.md.
 
-The log is that of the movies world. Each line is a process of its own: one process on the whole log, and Spark on `local[N]` with all but
-a bounded part of the log on the executors, which here share the machine with the driver. On a cluster they do not: the numbers show
-what the way over Spark costs, not what a cluster gains.
+The log is that of the movies world. Each line is a process of its own: one process on the whole log, and Spark with all but a bounded
+part of the log on executors, each a process with one core (`local-cluster[N,1,MB]`). They share the machine with the driver: the numbers
+show what the way over Spark costs, not what a cluster gains.
 
-`python benchmarks/spark.py 1M` measures some sizes and leaves the table as it is.
+`python benchmarks/spark.py 1M` measures some sizes and leaves the table as it is; `here` or `1` or `2` after it names the engines.
 """
 
 from __future__ import annotations
@@ -16,31 +16,47 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import results
 
-SIZES = {"1M": (90_000, 22_000, 5_000), "10M": (900_000, 220_000, 20_000)}
+SIZES = {
+    "100k": (9_000, 2_500, 1_000),
+    "1M": (90_000, 22_000, 5_000),
+    "10M": (900_000, 220_000, 20_000),
+    "50M": (4_500_000, 1_100_000, 50_000),
+}
 """Events → sessions, users and items of the world."""
+MEASURED = ("1M", "10M")
+"""The sizes of the table. 50M takes hours on two cores: name it."""
 ON_DRIVER = 200_000
 """Events that the driver gets (`spark.events`)."""
+MEMORY = 2_048
+"""Memory of an executor's Java, MB."""
+ENGINES = {
+    "here": "one process, DuckDB",
+    "1": f"Spark, local-cluster[1,1,{MEMORY}]",
+    "2": f"Spark, local-cluster[2,1,{MEMORY}]",
+}
 HOW = (
     f"The movies world; Spark has {ON_DRIVER:,} events on the driver (`spark.events`) and learns from all of them on executors of the "
-    "same machine; one process has the whole log."
+    "same machine; one process has the whole log. The memory of an executor is that of its Java and its Python workers."
 )
-ENGINES = ("one process, DuckDB", "Spark, local[1]", "Spark, local[2]")
+MB = 1_000_000
 
 
 def measure(folder: Path, engine: str) -> dict[str, Any]:
-    """Train once and return seconds of each step, and peaks of memory in MB."""
+    """Train once, and return seconds and peaks of memory in MB."""
     from shortlist.config.project import read_project
     from shortlist.data.dataset import Dataset
     from shortlist.recommender import Recommender
 
     project = read_project(folder)
     project = project.model_copy(update={"spark": project.spark.model_copy(update={"events": ON_DRIVER})})
-    started, java, shuffled = time.perf_counter(), 0.0, 0
+    started, java = time.perf_counter(), 0.0
     if engine.startswith("Spark"):
         from shortlist.distributed.train import train_on_spark
 
@@ -53,19 +69,40 @@ def measure(folder: Path, engine: str) -> dict[str, Any]:
         recommender, events = Recommender(project).fit(dataset), len(dataset.log)
     recommender.save(folder / "bundle")
     seconds = time.perf_counter() - started
+    found = {"events": events, "seconds": seconds, "python": _peak(os.getpid()), "java": java}
     if engine.startswith("Spark"):
+        gateway = session.sparkContext._gateway
         session.stop()
-        shuffled = _shuffled(folder / "history")
-    python = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"events": events, "seconds": seconds, "python": python, "java": java, "shuffled": shuffled / 1e6}
+        gateway.shutdown()
+        gateway.proc.stdin.close()  # ends the JVM, whose processor time counts once it has been waited for
+        gateway.proc.wait()
+        found |= _of_executors(folder / "history")
+    return found
 
 
 def _session(master: str, history: Path) -> Any:
-    """Start a session that writes what its tasks did, for the bytes of the shuffles."""
+    """Start a session that writes what its tasks did, and how much memory its executors took."""
+    import pyspark
+
     history.mkdir(exist_ok=True)
-    os.environ["PYSPARK_SUBMIT_ARGS"] = (
-        f"--conf spark.eventLog.enabled=true --conf spark.eventLog.compress=false --conf spark.eventLog.dir=file://{history} pyspark-shell"
-    )
+    settings = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.dir": f"file://{history}",
+        "spark.eventLog.logStageExecutorMetrics": "true",
+        "spark.executor.processTreeMetrics.enabled": "true",
+        "spark.executor.metrics.pollingInterval": "1000",
+        "spark.executor.memory": f"{MEMORY - 384}m",
+        "spark.sql.shuffle.partitions": "8",
+    }
+    words = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*words, "pyspark-shell"])
+    # what the scripts of a distribution set
+    os.environ |= {
+        "SPARK_HOME": str(Path(pyspark.__file__).parent),
+        "SPARK_SCALA_VERSION": "2.13",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
     from shortlist.engines.spark_session import spark_session
 
     return spark_session(master)
@@ -90,31 +127,52 @@ def _peak(process: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def _shuffled(history: Path) -> int:
-    """The bytes that tasks wrote for others to read."""
-    total = 0
+def _of_executors(history: Path) -> dict[str, float]:
+    """The bytes that tasks wrote for others to read, and the largest memory of an executor, MB."""
+    shuffled, peaks = 0, defaultdict[str, float](float)
+    for event in _events(history):
+        if event["Event"] == "SparkListenerTaskEnd":
+            written = (event.get("Task Metrics") or {}).get("Shuffle Write Metrics") or {}
+            shuffled += written.get("Shuffle Bytes Written", 0)
+        memory = event.get("Executor Metrics") or event.get("Task Executor Metrics") or {}
+        name = event.get("Executor ID") or (event.get("Task Info") or {}).get("Executor ID")
+        if name not in {None, "driver"}:
+            own = memory.get("ProcessTreeJVMRSSMemory", 0) + memory.get("ProcessTreePythonRSSMemory", 0)
+            peaks[str(name)] = max(peaks[str(name)], own / MB)
+    return {"shuffled": shuffled / MB, "executor": max(peaks.values(), default=0.0)}
+
+
+def _events(history: Path) -> Iterator[dict[str, Any]]:
+    wanted = ('{"Event":"SparkListenerTaskEnd"', '{"Event":"SparkListenerStageExecutorMetrics"')
     for file in filter(Path.is_file, history.rglob("*")):
         with file.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if line.startswith('{"Event":"SparkListenerTaskEnd"'):
-                    metrics = json.loads(line).get("Task Metrics") or {}
-                    total += (metrics.get("Shuffle Write Metrics") or {}).get("Shuffle Bytes Written", 0)
-    return total
+            yield from (json.loads(line) for line in lines if line.startswith(wanted))
 
 
-def run(size: str, engine: str) -> dict[str, Any]:
+def run(world: Path, engine: str) -> dict[str, Any]:
     """Measure in a process of its own."""
-    from shortlist.simulate.movies import make_movies
-
-    sessions, users, items = SIZES[size]
-    with tempfile.TemporaryDirectory(prefix="shortlist-") as name:
-        folder = Path(name)
-        world = make_movies(users=users, items=items, sessions=sessions)
-        world.write(folder)
-        command = [sys.executable, __file__, "--one", str(folder), engine]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    before = _processor_time()
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", str(world), engine], check=True, stdout=subprocess.PIPE, text=True
+    )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return found | {"processor": _processor_time() - before}
+
+
+def _processor_time() -> float:
+    """The processor time of all processes that have ended, seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def write_world(size: str, folder: Path) -> None:
+    """Write the tables of a world in a process of its own, whose memory is free afterwards."""
+    sessions, users, items = SIZES[size]
+    code = (
+        "from pathlib import Path; from shortlist.simulate.movies import make_movies; "
+        f"make_movies(users={users}, items={items}, sessions={sessions}).write(Path({str(folder)!r}))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def main() -> None:
@@ -123,24 +181,34 @@ def main() -> None:
         at = sys.argv.index("--one")
         print(json.dumps(measure(Path(sys.argv[at + 1]), sys.argv[at + 2])))
         return
-    sizes = sys.argv[1:] or list(SIZES)
+    named = sys.argv[1:]
+    sizes = [word for word in named if word in SIZES] or list(MEASURED)
+    engines = [ENGINES[word] for word in named if word in ENGINES] or list(ENGINES.values())
     lines = [
         "## Training on Spark (`make benchmark-spark`)",
         "",
         f"{results.machine('pyspark', 'duckdb', 'pyarrow')} {HOW}",
         "",
-        "| events | engine | read, train, save | Python, peak | Java, peak | shuffled |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| events | engine | read, train, save | processor time | driver: Python | driver: Java | largest executor | shuffled |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for size in sizes:
-        for engine in ENGINES:
-            one = run(size, engine)
-            java, shuffled = (f"{one[name]:,.0f} MB" if one[name] else "" for name in ("java", "shuffled"))
-            line = f"| {one['events']:,} | {engine} | {one['seconds']:.0f} s | {one['python']:,.0f} MB | {java} | {shuffled} |"
-            print(line, flush=True)
-            lines.append(line)
-    if not sys.argv[1:]:
+        with tempfile.TemporaryDirectory(prefix="shortlist-") as name:
+            write_world(size, Path(name))
+            for engine in engines:
+                line = _line(run(Path(name), engine), engine)
+                print(line, flush=True)
+                lines.append(line)
+    if not named:
         results.write("spark", lines)
+
+
+def _line(one: dict[str, Any], engine: str) -> str:
+    memory = (
+        f"{one[name]:,.0f} MB" if one.get(name) else "" for name in ("python", "java", "executor", "shuffled")
+    )
+    cells = (f"{one['events']:,}", engine, f"{one['seconds']:.0f} s", f"{one['processor']:.0f} s", *memory)
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

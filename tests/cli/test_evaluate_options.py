@@ -34,6 +34,8 @@ TABLES = ("--train", "t.parquet", "--test", "e.parquet")
         (("--train", "t.parquet"), "--train and --test go together"),
         (("--test", "e.parquet"), "--train and --test go together"),
         ((*TABLES, "--set", "factors"), "write name=value"),
+        (("--master", "local[1]"), "--master belongs to --engine spark"),
+        ((*TABLES, "--engine", "spark"), "--train works on one machine"),
     ],
 )
 def test_an_option_without_effect_is_refused(arguments: tuple[str, ...], message: str) -> None:

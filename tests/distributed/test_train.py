@@ -7,26 +7,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 import pytest
 
 from shortlist.config.project import Project, parse_project
+from shortlist.data.attributes import CategoryAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import as_of
+from shortlist.data.tables import Tables
+from shortlist.distributed.jdbc_table import page_ranges
 from shortlist.distributed.past import WholePast, check_features
 from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers
 from shortlist.distributed.table_frame import read_frame
-from shortlist.distributed.train import sample_of, tables_of_few, train_on_spark
+from shortlist.distributed.train import divide, read_logs, sample_of, train_on_spark
+from shortlist.distributed.usable_events import TIME
 from shortlist.distributed.whole_log import WholeLog, read_whole_log
 from shortlist.errors import DataError, ProjectError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.recommender import Recommender
-from shortlist.retrieve import make_retrievers
+from shortlist.retrieve import Neighbours, Popular, make_retrievers
+from shortlist.retrieve.event_weighting import EventWeighting
+from shortlist.retrieve.sequence import Sequence
 from shortlist.retrieve.slim import SLIM
+from shortlist.retrieve.together import Together
 from shortlist.simulate.movies import make_movies
 from support.feature_cases import assert_equal, requests_for_all_items
+from support.postgres import Postgres
+from support.spark_cluster import POSTGRESQL
 from support.worlds import deterministic
 
 SOURCES = [
@@ -106,17 +116,39 @@ def test_the_driver_has_all_events_of_some_users(case: Case) -> None:
     assert sample.users.attributes[name].to_arrow().equals(there.to_arrow())
 
 
+def others(case: Case, weighting: EventWeighting) -> dict[str, Any]:
+    """Sources that learn pairs of items, beside those of the project."""
+    category, segment = (
+        next(name for name, a in entities.attributes.items() if isinstance(a, CategoryAttribute))
+        for entities in (case.dataset.items, case.dataset.users)
+    )
+    return {
+        "slim": SLIM(event_weighting=weighting),
+        "bm25": Neighbours(similarity="bm25", k=20, event_weighting=weighting),
+        "together": Together(basket="2d", k=200, event_weighting=weighting),
+        "apart": Together(basket="2d", k=200, apart=category, event_weighting=weighting),
+        "sequence": Sequence(k=200, event_weighting=weighting),
+        "segments": Popular(by=segment, half_life="10d", event_weighting=weighting),
+    }
+
+
 def test_retrievers_learn_what_one_machine_learns(case: Case) -> None:
     until = int(np.quantile(case.dataset.log.time, 0.8))
     learned: dict[str, Any] = {**make_retrievers(case.project.retrieve)}
-    learned["slim"] = SLIM(event_weighting=learned["als"].event_weighting)
+    learned |= others(case, learned["als"].event_weighting)
     WholeRetrievers(case.whole, case.sample, until).fit(learned, lambda _step, _share: None, "")
     here: dict[str, Any] = {**make_retrievers(case.project.retrieve)}
-    here["slim"] = SLIM(event_weighting=learned["als"].event_weighting)
+    here |= others(case, learned["als"].event_weighting)
     for retriever in here.values():
         retriever.fit(case.dataset.before(until))
     np.testing.assert_allclose(learned["popular"].counts_, here["popular"].counts_, rtol=1e-5)
-    for name in ("neighbours", "slim"):
+    by = here["segments"].config.by
+    words, all_words = (
+        each.users.attribute(by, CategoryAttribute).vocabulary for each in (case.sample, case.dataset)
+    )
+    rows = [*(list(all_words).index(word) for word in words), -1]
+    np.testing.assert_allclose(learned["segments"].counts_, here["segments"].counts_[rows], rtol=1e-5)
+    for name in ("neighbours", "bm25", "together", "apart", "sequence", "slim"):
         one, other = learned[name].weights_.toarray(), here[name].weights_.toarray()
         assert abs(one - other).max() < 1e-4 * abs(other).max(), name
     users = case.sample.users.ids.values.to_pylist()[:100]
@@ -160,15 +192,26 @@ def test_features_and_counters_count_all_users(case: Case) -> None:
 
 def test_a_log_that_fits_is_that_of_one_machine(spark: Any, case: Case) -> None:
     project = bounded(case.project, len(case.dataset.log) + 1)
-    tables = tables_of_few(project, read_frame(spark, project, "events"))
-    assert tables is not None
+    tables = read_logs(spark, project, lambda _step, _share: None)
+    assert isinstance(tables, Tables)
     found = Dataset.from_tables(project, tables)
     here = Dataset.from_project(project)
     assert found.check.to_json() == here.check.to_json()
     for name in ("user", "item", "time", "kind", "value"):
         np.testing.assert_array_equal(getattr(found.log, name), getattr(here.log, name))
     assert found.users.ids.values.equals(here.users.ids.values)
-    assert tables_of_few(bounded(project, len(here.log)), read_frame(spark, project, "events")) is None
+
+
+def test_the_number_of_tasks_follows_the_log_unless_it_is_chosen(spark: Any) -> None:
+    setting = "spark.sql.shuffle.partitions"
+    chosen = spark.conf.get(setting)
+    found = []
+    for given, rows in (("200", 1_000), ("200", 10_000_000), ("4", 10**11), ("64", 1_000)):
+        spark.conf.set(setting, given)
+        divide(spark, rows)
+        found.append(spark.conf.get(setting))
+    spark.conf.set(setting, chosen)
+    assert found == ["4", "20", "10000", "64"]
 
 
 def test_a_trained_recommender_answers_as_after_loading(spark: Any, case: Case, tmp_path: Path) -> None:
@@ -188,8 +231,7 @@ def test_a_trained_recommender_answers_as_after_loading(spark: Any, case: Case, 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"retrieve": {"sources": [{"model": "sequence"}]}}, r"sequence learns on one machine only.*popular, neighbours.*spark.events"),
-        ({"retrieve": {"sources": [{"model": "popular", "by": "country"}]}}, r"by = 'country' needs an attribute of every user"),
+        ({"retrieve": {"sources": [{"model": "spectral"}]}}, r"spectral learns on one machine only.*popular, neighbours.*spark.events"),
         ({"retrieve": {"sources": [{"model": "slim", "exact_items": 10}]}}, r"Gram matrix of 50 items.*exact_items = 10"),
         ({"features": [{"name": "who", "kind": "distinct", "of": "user", "by": "item", "event": "event"}]}, r"feature 'who'.*every pair"),
         ({"features": [{"name": "low", "kind": "minimum", "by": "item", "event": "event"}]}, r"feature 'low'.*not summed"),
@@ -209,7 +251,11 @@ def check_all(project: Project, features: FeatureSet) -> None:
     check_features(project, features)
 
 
-def log_of(spark: Any, path: Path, **data: Any) -> WholeLog:
+def read_frame_of(spark: Any, source: str) -> Any:
+    return read_frame(spark, parse_project({"data": {"events": source}}), "events").frame
+
+
+def log_of(spark: Any, path: Path | str, **data: Any) -> WholeLog:
     columns = {"timestamp": "t", **data.pop("columns", {})}
     project = bounded(parse_project({"data": {"events": str(path), "columns": columns, **data}}), 1_000)
     return read_whole_log(spark, project, read_frame(spark, project, "events"))
@@ -247,3 +293,59 @@ def test_text_files_are_read_by_the_rules_of_one_machine(spark: Any, tmp_path: P
     pc.write_csv(pa.table({"x": [1]}), path)
     with pytest.raises(DataError, match="no such column"):
         log_of(spark, path)
+
+
+def test_times_with_and_without_a_zone_are_read(spark: Any, tmp_path: Path) -> None:
+    for name, zone in (("zone", "Europe/Berlin"), ("none", None)):
+        times = pa.array([1_700_000_000_000_000, 1_700_000_001_000_000]).cast(pa.timestamp("us", zone))
+        table = pa.table({"user_id": ["u", "v"], "item_id": ["a", "b"], "t": times})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        whole = log_of(spark, tmp_path / f"{name}.parquet")
+        assert sorted(row[TIME] for row in whole.events.select(TIME).collect()) == [
+            1_700_000_000_000,
+            1_700_000_001_000,
+        ]
+
+
+def test_a_table_of_postgresql_is_divided_by_pages() -> None:
+    assert page_ranges(0) == page_ranges(10, 10) == []
+    assert page_ranges(25, 10) == [
+        "ctid >= '(0,0)'::tid AND ctid < '(10,0)'::tid",
+        "ctid >= '(10,0)'::tid AND ctid < '(20,0)'::tid",
+        "ctid >= '(20,0)'::tid",
+    ]
+
+
+def test_a_table_of_postgresql_is_read_by_its_driver(
+    spark: Any, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not POSTGRESQL.exists():
+        pytest.skip("the JDBC driver is missing; run: sudo apt-get install libpostgresql-jdbc-java")
+    address = postgres.database()
+    with psycopg.connect(address) as connection:
+        connection.execute("CREATE SCHEMA log")
+        connection.execute(
+            "CREATE TABLE log.events (user_id text, item_id text, t timestamptz, price numeric(8, 2))"
+        )
+        connection.execute(
+            "INSERT INTO log.events SELECT CASE WHEN n <> 7 THEN 'u' || n % 5 END, '00' || n % 3, to_timestamp(1700000000 + n), n "
+            "FROM generate_series(1, 600) n"
+        )
+    monkeypatch.setattr("shortlist.distributed.jdbc_table.page_ranges", lambda pages: page_ranges(pages, 2))
+    assert read_frame_of(spark, f"{address}?table=log.events").rdd.getNumPartitions() >= 2
+    whole = log_of(spark, f"{address}?table=log.events", columns={"timestamp": "t", "value": "price"})
+    assert whole.check.set_aside == {"without user_id": 1}
+    assert whole.check.kept == 599
+    assert sorted(whole.items.column(0).to_pylist()) == ["000", "001", "002"]
+    with pytest.raises(DataError, match=r"name the table, postgresql://…\?table=schema.events"):
+        log_of(spark, address)
+    with pytest.raises(DataError, match=r"Spark cannot read it: .*log.none"):
+        log_of(spark, f"{address}?table=log.none")
+
+
+def test_a_delta_table_without_its_package(spark: Any, tmp_path: Path) -> None:
+    (tmp_path / "events" / "_delta_log").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"spark.jars.packages = io.delta:delta-spark"):
+        log_of(spark, tmp_path / "events")
+    with pytest.raises(DataError, match=r"spark.jars.packages = org.apache.hadoop:hadoop-aws"):
+        log_of(spark, "s3://bucket/events/*.parquet")

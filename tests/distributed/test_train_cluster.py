@@ -40,7 +40,14 @@ def project(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def start(cluster: SparkCluster, project: Path, out: Path) -> subprocess.Popen[bytes]:
+def start(
+    cluster: SparkCluster, project: Path, out: Path, master: str | None = None, **settings: str
+) -> subprocess.Popen[bytes]:
+    """Start a training on the cluster, or with another master. `settings` are those of `spark-defaults.conf`, `_` for a dot."""
+    folder = out.parent / "conf"
+    folder.mkdir()
+    lines = [f"{name.replace('_', '.')} {value}" for name, value in settings.items()]
+    (folder / "spark-defaults.conf").write_text("\n".join(lines))
     words = [
         "train",
         "--project",
@@ -50,56 +57,30 @@ def start(cluster: SparkCluster, project: Path, out: Path) -> subprocess.Popen[b
         "--engine",
         "spark",
         "--master",
-        cluster.master,
+        master or cluster.master,
     ]
     return subprocess.Popen(
         [sys.executable, "-m", "shortlist.cli", *words],
-        env={**os.environ, **cluster.environment},
+        env={**os.environ, **cluster.environment, "SPARK_CONF_DIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
 
 
-def wait_for_tasks(cluster: SparkCluster, job: subprocess.Popen[bytes], more: int) -> None:
-    """Wait until executors have finished so many more tasks."""
-
-    def finished() -> int:
-        return sum(
-            log.read_text(errors="replace").count("Finished task")
-            for log in cluster.folder.glob("work-*/*/*/stderr")
-        )
-
-    before = finished()
-
-    def some() -> bool:
-        assert job.poll() is None, job.stdout and job.stdout.read().decode()
-        return finished() >= before + more
-
-    wait_for(some, f"{more} tasks", 180)
+def finished(job: subprocess.Popen[bytes], returncode: int = 0) -> str:
+    """Wait for a training, and return what it said."""
+    try:
+        said, _ = job.communicate(timeout=1_200)
+    except subprocess.TimeoutExpired:
+        job.kill()
+        raise
+    assert job.returncode == returncode, said.decode()
+    return said.decode()
 
 
-@pytest.mark.slow
-def test_a_driver_that_is_killed_leaves_no_bundle(
-    cluster: SparkCluster, project: Path, tmp_path: Path
-) -> None:
-    job = start(cluster, project, tmp_path / "bundle")
-    wait_for_tasks(cluster, job, 10)
-    job.send_signal(signal.SIGKILL)
-    job.communicate()
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_a_worker_dies_and_the_model_is_the_same(
-    spark: Any, cluster: SparkCluster, project: Path, tmp_path: Path
-) -> None:
-    job = start(cluster, project, tmp_path / "bundle")
-    wait_for_tasks(cluster, job, 10)
-    cluster.kill_worker()
-    said, _ = job.communicate(timeout=500)
-    assert job.returncode == 0, said.decode()
-    assert "43,502 events; " in said.decode()
-    there = Recommender.load(tmp_path / "bundle").model
+def assert_same_model(spark: Any, project: Path, bundle: Path) -> None:
+    """The bundle is what a training without any failure makes."""
+    there = Recommender.load(bundle).model
     here = train_on_spark(spark, read_project(project)).recommender.model
     assert there.dataset.users.ids.values.equals(here.dataset.users.ids.values)
     for name in ("user", "item", "time", "kind", "value"):
@@ -109,3 +90,111 @@ def test_a_worker_dies_and_the_model_is_the_same(
     one, other = (each["neighbours"].weights_.toarray() for each in both)
     assert abs(one - other).max() < 1e-4 * abs(other).max()
     np.testing.assert_allclose(there.scales, here.scales, rtol=0.05)
+
+
+def wait_for_tasks(cluster: SparkCluster, job: subprocess.Popen[bytes], more: int) -> None:
+    """Wait until executors have finished so many more tasks."""
+
+    def ended() -> int:
+        return sum(
+            log.read_text(errors="replace").count("Finished task")
+            for log in cluster.folder.glob("work-*/*/*/stderr")
+        )
+
+    before = ended()
+
+    def some() -> bool:
+        assert job.poll() is None, job.stdout and job.stdout.read().decode()
+        return ended() >= before + more
+
+    wait_for(some, f"{more} tasks", 600)
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_leaves_no_bundle(
+    cluster: SparkCluster, project: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    job = start(cluster, project, out / "bundle")
+    wait_for_tasks(cluster, job, 6)
+    job.send_signal(signal.SIGKILL)
+    job.communicate()
+    assert [path.name for path in out.iterdir()] == ["conf"]
+
+
+@pytest.mark.slow
+def test_executors_without_memory_leave_no_bundle(
+    cluster: SparkCluster, project: Path, tmp_path: Path
+) -> None:
+    job = start(cluster, project, tmp_path / "bundle", spark_executor_pyspark_memory="128m")
+    said = finished(job, 1)
+    assert "memory" in said
+    assert "spark.executor" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
+@pytest.mark.slow
+def test_an_executor_of_a_local_cluster_dies_and_the_model_is_the_same(
+    spark: Any, cluster: SparkCluster, project: Path, tmp_path: Path
+) -> None:
+    job = start(cluster, project, tmp_path / "bundle", master="local-cluster[2,1,2048]")
+    wait_for(lambda: executors_of(job.pid), "an executor", 600)
+    wait_for(lambda: workers_of(executors_of(job.pid)), "a Python worker", 600)
+    os.kill(executors_of(job.pid)[0], signal.SIGKILL)  # as the kernel does where memory runs out
+    finished(job)
+    assert_same_model(spark, project, tmp_path / "bundle")
+
+
+@pytest.mark.slow
+def test_spark_connect_trains_the_same_model(
+    spark: Any, cluster: SparkCluster, project: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("grpc", reason="Spark Connect needs grpcio: pip install 'shortlist[spark]'")
+    with cluster.connect() as address:
+        job = start(cluster, project, tmp_path / "bundle", master=address)
+        finished(job)
+    assert_same_model(spark, project, tmp_path / "bundle")
+
+
+# the last one: the cluster has one worker afterwards
+@pytest.mark.slow
+def test_a_worker_dies_and_the_model_is_the_same(
+    spark: Any, cluster: SparkCluster, project: Path, tmp_path: Path
+) -> None:
+    job = start(cluster, project, tmp_path / "bundle")
+    wait_for_tasks(cluster, job, 6)
+    cluster.kill_worker()
+    said = finished(job)
+    assert "43,502 events; " in said
+    assert_same_model(spark, project, tmp_path / "bundle")
+
+
+def executors_of(driver: int) -> list[int]:
+    """Return the processes of executors that the JVM of a driver has started."""
+    java = [process for process, _ in children(driver)]
+    return [
+        process
+        for one in java
+        for process, command in children(one)
+        if "CoarseGrainedExecutorBackend" in command
+    ]
+
+
+def workers_of(executors: list[int]) -> list[int]:
+    """Return the Python daemons of executors."""
+    return [process for one in executors for process, command in children(one) if "pyspark.daemon" in command]
+
+
+def children(parent: int) -> list[tuple[int, str]]:
+    """Return the processes that a process has started, and their commands."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = status.read_text()
+            command = (status.parent / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+        if f"PPid:\t{parent}\n" in text:
+            found.append((int(status.parent.name), command))
+    return found

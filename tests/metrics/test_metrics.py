@@ -315,3 +315,29 @@ def test_slate_metrics_are_within_bounds(slates: np.ndarray) -> None:
     vectors = np.eye(13)
     unlike = beyond_accuracy.intra_list_diversity(slates, vectors, 6)
     assert ((np.isnan(unlike)) | ((unlike >= -1e-9) & (unlike <= 1 + 1e-9))).all()
+
+
+def test_parts_of_a_set_have_the_pseudo_values_of_the_whole() -> None:
+    rng = np.random.default_rng(1)
+    slates = np.array([rng.permutation(20)[:4] for _ in range(30)])
+    slates[3, 2:] = -1
+    indptr, taken = np.arange(31) * 2, rng.integers(0, 20, 60)
+    popularity, owner = rng.random(20), np.arange(20) % 3
+    shown = exposure.Exposure.of(slates, np.arange(20), 20, 4)
+    provider = exposure.Exposure.of(slates, owner, 3, 4, by_place=True)
+    lift = exposure.popularity_lift(slates, indptr, taken, popularity, 4)
+
+    def values(rows: slice, whole: bool) -> list[np.ndarray]:
+        own = slates[rows]
+        start, end = rows.indices(30)[:2]
+        of_lift = (own, indptr[start : end + 1] - indptr[start], taken[2 * start : 2 * end], popularity, 4)
+        return [
+            exposure.coverage_pseudo_values(own, 20, 4, shown if whole else None),
+            exposure.gini_pseudo_values(own, np.arange(20), 20, 4, whole=shown if whole else None),
+            exposure.gini_pseudo_values(own, owner, 3, 4, True, provider if whole else None),
+            exposure.popularity_lift_pseudo_values(*of_lift, lift if whole else None),
+        ]
+
+    parts = [values(slice(0, 11), True), values(slice(11, 30), True)]
+    for one, other, expected in zip(*parts, values(slice(0, 30), False), strict=True):
+        np.testing.assert_allclose(np.concatenate([one, other]), expected, atol=1e-12)

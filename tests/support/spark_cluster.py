@@ -20,6 +20,8 @@ from support.waiting import wait_for
 
 JAVA = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m"]
 """Start in half the time: the processes live for seconds."""
+POSTGRESQL = Path("/usr/share/java/postgresql.jar")
+"""The JDBC driver of Debian's package libpostgresql-jdbc-java."""
 LOCAL = ("--host", "127.0.0.1", "--webui-port", "0")
 
 
@@ -52,6 +54,8 @@ def small_session() -> Any:
         "spark.log.level": "ERROR",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
     }
+    if POSTGRESQL.exists():
+        settings["spark.driver.extraClassPath"] = str(POSTGRESQL)
     return SparkSession.builder.master("local[1]").appName("tests").config(map=settings).getOrCreate()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,15 +31,22 @@ class LiveHistories:
     whom the log does not contain is kept by id: the history exists at once, a code only after the next training.
     `LiveState` owns the object and is the only one that changes it.
 
+    Parameters
+    ----------
+    base
+        Histories of the log.
+    since
+        User id → events since training, in the order of time, that are known already.
+
     Attributes
     ----------
     base
         Histories of the log.
     """
 
-    def __init__(self, base: Histories) -> None:
+    def __init__(self, base: Histories, since: Mapping[Any, Sequence[HistoryEvent]] | None = None) -> None:
         self.base = base
-        self._since: dict[Any, list[HistoryEvent]] = {}
+        self._since = {user: list(events) for user, events in (since or {}).items()}
         self._erased: set[int] = set()
 
     def add(self, user: Any, event: HistoryEvent) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from operator import itemgetter
@@ -181,6 +181,26 @@ class LiveState:
         while batch := list(islice(waiting, REPLAY)):
             unusable += self.observe(batch)
         return unusable
+
+    def set_visitors(
+        self, histories: Mapping[Any, Sequence[HistoryEvent]], profiles: Sequence[EntityChange]
+    ) -> None:
+        """Replace what is known of users since training, whose events the counters hold already.
+
+        For users whom the model's log does not contain, but its counts of items do: a model that was trained on executors answers
+        for them as for everyone who acted since.
+
+        Parameters
+        ----------
+        histories
+            User id → events in the order of time.
+        profiles
+            Their attributes.
+        """
+        with self._lock.write():
+            self.histories = LiveHistories(self.model.dataset.histories, histories)
+            self.profiles = LiveProfiles()
+            self.profiles.change(profiles)
 
     def prepare_changes(self, changes: Sequence[ItemChange]) -> PreparedChanges:
         """Compute the next catalogue on any thread, while requests go on with the present one."""

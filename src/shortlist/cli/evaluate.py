@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from shortlist.cli.engine import EngineOption, MasterOption, RunEngine, check_engine
 from shortlist.cli.expected import tell_evaluation
 from shortlist.cli.terminal import (
     FunctionsOption,
     JsonOption,
     ProjectOption,
     ThreadsOption,
+    check_settings,
     console,
     load_functions,
     progress_bars,
@@ -44,6 +46,27 @@ BudgetOption = Annotated[
 ]
 LENGTH = 20
 """Length of the evaluated lists if there is no project that states it."""
+LengthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--k",
+        min=1,
+        max=1000,
+        help=f"Length of the evaluated lists (default: evaluate.k of the project; {LENGTH} for tables).",
+    ),
+]
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How the test is split off: time, rolling, leave_last, users or given (default: evaluate.protocol of the project)."
+    ),
+]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="With --train: a setting of the retriever, for example factors=256. Repeatable."
+    ),
+]
 ONLY_WITH = {
     "project": {"retriever": "--train", "settings": "--train", "budget": "--train", "test": "--train", "items": "--recommendations", "users": "--recommendations"},
     "tables": {"html": "a project or --recommendations", "protocol": "a project", "items": "--recommendations", "users": "--recommendations"},
@@ -67,29 +90,15 @@ def evaluate(
     retriever: Annotated[
         str, typer.Option(help="With --train: the retriever; auto tunes, selects and blends retrievers, auto+transformer also networks.")
     ] = "auto",
-    k: Annotated[
-        int | None,
-        typer.Option(
-            "--k",
-            min=1,
-            max=1000,
-            help=f"Length of the evaluated lists (default: evaluate.k of the project; {LENGTH} for tables).",
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="With --train: a setting of the retriever, for example factors=256. Repeatable."),
-    ] = None,
+    k: LengthOption = None,
+    settings: SettingsOption = None,
     budget: BudgetOption = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="How the test is split off: time, rolling, leave_last, users or given (default: evaluate.protocol of the project)."
-        ),
-    ] = None,
+    protocol: ProtocolOption = None,
     recommendations: RecommendationsOption = None,
     items: Annotated[str | None, typer.Option(help="With --recommendations: the items table.")] = None,
     users: Annotated[str | None, typer.Option(help="With --recommendations: the users table.")] = None,
+    engine: EngineOption = RunEngine.here,
+    master: MasterOption = None,
     functions: FunctionsOption = None,
     threads: ThreadsOption = None,
 ) -> None:  # fmt: skip
@@ -100,6 +109,11 @@ def evaluate(
     """
     set_threads(threads)
     load_functions(functions)
+    check_engine(
+        engine,
+        master,
+        {"recommendations": bool(recommendations), "train": train is not None, "test": test is not None},
+    )
     if recommendations:
         _refuse(context, "recommendations")
         tables = {"train": train, "test": test, "items": items, "users": users}
@@ -111,7 +125,11 @@ def evaluate(
         _evaluate_tables(train, test, retriever, k or LENGTH, settings or [], budget, json_file)
     else:
         _refuse(context, "project")
-        _evaluate_project(project, protocol, k, html, json_file)
+        chosen = _with_overrides(_read(project), protocol, k)
+        if engine is RunEngine.spark:
+            _evaluate_on_spark(chosen, master, functions, html, json_file)
+        else:
+            _evaluate_project(chosen, html, json_file)
 
 
 def _refuse(context: typer.Context, mode: str) -> None:
@@ -123,18 +141,32 @@ def _refuse(context: typer.Context, mode: str) -> None:
             raise ShortlistError(f"--{option} needs {needed}", field=option)
 
 
-def _evaluate_project(
-    path: Path, protocol: str | None, k: int | None, html: Path, json_file: Path | None
-) -> None:
-    from shortlist.config.project import read_project
+def _evaluate_project(project: Project, html: Path, json_file: Path | None) -> None:
     from shortlist.evaluate.protocol import evaluate as run
 
-    project = _with_overrides(read_project(path), protocol, k)
     dataset = read_dataset(project)
     tell_evaluation(project, len(dataset.log))
     with progress_bars() as progress:
         report = run(project, dataset, progress)
     show_report(report, html, json_file)
+
+
+def _evaluate_on_spark(
+    project: Project, master: str | None, functions: Path | None, html: Path, json_file: Path | None
+) -> None:
+    from shortlist.engines.spark_session import spark_session
+    from shortlist.evaluate.on_spark import evaluate_on_spark
+
+    check_settings(project)
+    with progress_bars() as progress:
+        report = evaluate_on_spark(spark_session(master), project, progress, functions)
+    show_report(report, html, json_file)
+
+
+def _read(path: Path) -> Project:
+    from shortlist.config.project import read_project
+
+    return read_project(path)
 
 
 def _with_overrides(project: Project, protocol: str | None, k: int | None) -> Project:

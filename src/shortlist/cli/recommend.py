@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shortlist.cli.engine import EngineOption, MasterOption, RunEngine, check_engine
 from shortlist.cli.terminal import (
     BundleArgument,
     FunctionsOption,
@@ -67,13 +67,6 @@ def recommend(
     write_json(json_file, slate.to_arrow().to_pylist())
 
 
-class BatchEngine(StrEnum):
-    """What computes the slates."""
-
-    here = "here"
-    spark = "spark"
-
-
 def batch(
     bundle: BundleArgument,
     out: Annotated[
@@ -87,15 +80,8 @@ def batch(
         typer.Option("-n", min=1, help="Number of items per user (default: the placement's, or 10)."),
     ] = None,
     placement: PlacementOption = None,
-    engine: Annotated[
-        BatchEngine, typer.Option(help="here: this machine; spark: the executors of a Spark cluster.")
-    ] = BatchEngine.here,
-    master: Annotated[
-        str | None,
-        typer.Option(
-            help="The Spark master: local[*], spark://host:7077, yarn, k8s://… or sc://host:15002 (default: local[*])."
-        ),
-    ] = None,
+    engine: EngineOption = RunEngine.here,
+    master: MasterOption = None,
     users_per_part: Annotated[int, typer.Option(min=1, help="Users per part of a folder.")] = 10_000,
     json_file: JsonOption = None,
     functions: FunctionsOption = None,
@@ -104,7 +90,8 @@ def batch(
     """Recommend items to all users and write the slates as a table, or as a folder of parts."""
     set_threads(threads)
     load_functions(functions)
-    whole = engine is BatchEngine.here and out.endswith((".parquet", ".csv"))
+    check_engine(engine, master)
+    whole = engine is RunEngine.here and out.endswith((".parquet", ".csv"))
     if not whole:
         _check_folder(out, engine)
     path = bundle_path(bundle)
@@ -120,7 +107,7 @@ def batch(
 
         folder, job = SlateFolder(out), SlateJob.of(recommender, n, users_per_part, placement)
         with progress_bars() as progress:
-            if engine is BatchEngine.here:
+            if engine is RunEngine.here:
                 done = _write_parts(recommender, folder, job, progress)
             else:
                 from shortlist.distributed.batch import batch_on_spark
@@ -133,12 +120,12 @@ def batch(
     write_json(json_file, {**facts, "written": done, "seconds": seconds})
 
 
-def _check_folder(out: str, engine: BatchEngine) -> None:
+def _check_folder(out: str, engine: RunEngine) -> None:
     """Raise `DataError` where slates are to be written as parts, and `out` names a file."""
     if Path(out).suffix or Path(out).is_file():
         file = (
             "; without --engine spark it may be a .parquet or .csv file"
-            if engine is BatchEngine.spark
+            if engine is RunEngine.spark
             else ", or a .parquet or .csv file"
         )
         raise DataError(f"{out}: name a folder (or s3://…) for parts{file}", field="out")

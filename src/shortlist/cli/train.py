@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from shortlist.cli.engine import EngineOption, MasterOption, RunEngine, check_engine
 from shortlist.cli.expected import tell_evaluation, tell_training
 from shortlist.cli.terminal import (
     FunctionsOption,
@@ -50,27 +50,6 @@ Once = Callable[[Path, str, Path | None], dict[str, Any]]
 """Trains a project, writes the bundle, and returns what is told of it."""
 REJECTED = 3
 """Exit code if the gate rejected the new model, so that a timer's log shows a failure."""
-
-
-class TrainEngine(StrEnum):
-    """What trains."""
-
-    here = "here"
-    spark = "spark"
-
-
-EngineOption = Annotated[
-    TrainEngine,
-    typer.Option(
-        help="here: this machine; spark: the executors of a Spark cluster read the tables and learn from all events."
-    ),
-]
-MasterOption = Annotated[
-    str | None,
-    typer.Option(
-        help="With --engine spark: local[*], spark://host:7077, yarn, k8s://… or sc://host:15002 (default: local[*])."
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -123,7 +102,7 @@ def train(
             help="With --from-store: compare with the serving model and reject the new one if it is worse."
         ),
     ] = True,
-    engine: EngineOption = TrainEngine.here,
+    engine: EngineOption = RunEngine.here,
     master: MasterOption = None,
     keep: Annotated[
         int, typer.Option(min=1, help="With --from-store: number of bundles that stay in the folder.")
@@ -140,13 +119,13 @@ def train(
     set_threads(threads)
     load_functions(functions)
     _check_base(base)
-    _check_engine(engine, master, {"from_store": from_store is not None, "warm": warm is not None})
+    check_engine(engine, master, {"from_store": from_store is not None, "warm": warm is not None})
     started = time.perf_counter()
     if from_store is not None:
         again = _train_again_in_store if "://" in out else _train_again
         facts = again(project, out, Retraining(from_store, base, gate, keep))
     else:
-        once = partial(_train_on_spark, master) if engine is TrainEngine.spark else _train_once
+        once = partial(_train_on_spark, master) if engine is RunEngine.spark else _train_once
         facts = _train_into_store(project, out, warm, once) if "://" in out else once(project, out, warm)
     seconds = time.perf_counter() - started
     told = f"Model {facts['model_version']} in {seconds:.1f} s → {facts['bundle']}."
@@ -181,20 +160,6 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
 def _check_base(base: str) -> None:
     if base not in {"tables", "bundle"}:
         raise ShortlistError(f"--base {base}: must be tables or bundle", field="base")
-
-
-def _check_engine(engine: TrainEngine, master: str | None, others: dict[str, bool]) -> None:
-    """Raise `ShortlistError` for options that belong to another engine."""
-    if engine is TrainEngine.here and master is not None:
-        raise ShortlistError(
-            "--master belongs to --engine spark; add it, or leave the master out", field="master"
-        )
-    for name, given in others.items():
-        if engine is TrainEngine.spark and given:
-            option = f"--{name.replace('_', '-')}"
-            raise ShortlistError(
-                f"{option} trains on one machine; leave out --engine spark, or {option}", field=name
-            )
 
 
 def _train_on_spark(master: str | None, project: Path, out: str, warm: Path | None) -> dict[str, Any]:  # noqa: ARG001 - as `_train_once`

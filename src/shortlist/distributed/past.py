@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from shortlist.config.project import Project
 from shortlist.data.attributes import Attribute, CategoryAttribute, encode
 from shortlist.data.dataset import Dataset
-from shortlist.distributed.usable_events import ITEM, KIND, TIME, VALUE
+from shortlist.distributed.usable_events import ITEM, TIME, VALUE, is_kind
 from shortlist.distributed.whole_log import WholeLog, collected
 from shortlist.engines.plain_types import plain_array
 from shortlist.errors import ProjectError
@@ -179,16 +179,14 @@ class WholePast:
         wanted: dict[str, Any] = {}
         for feature in features.features:
             if feature.kind == "mean":
-                mine = self._is(feature.event, feature.at_least) & known
+                mine = is_kind([feature.event], feature.at_least) & known
                 wanted[f"{feature.name}.above"] = sql.sum(sql.when(mine, sql.col(VALUE).cast("double")))
                 wanted[f"{feature.name}.below"] = sql.sum(sql.when(mine, 1).otherwise(0))
             elif feature.kind == "rate":
                 wanted[f"{feature.name}.above"] = sql.sum(
-                    sql.when(self._is(feature.event, feature.at_least), 1).otherwise(0)
+                    sql.when(is_kind([feature.event], feature.at_least), 1).otherwise(0)
                 )
-                wanted[f"{feature.name}.below"] = sql.sum(
-                    sql.when(self._is(feature.per, None), 1).otherwise(0)
-                )
+                wanted[f"{feature.name}.below"] = sql.sum(sql.when(is_kind([feature.per]), 1).otherwise(0))
         if not wanted:
             return {}
         names = list(wanted)
@@ -200,18 +198,9 @@ class WholePast:
             for name in dict.fromkeys(name.rpartition(".")[0] for name in names)
         }
 
-    def _is(self, kind: str, at_least: float | None) -> Any:
-        from pyspark.sql import functions as sql
-
-        mine = sql.col(KIND) == kind
-        if at_least is None:
-            return mine
-        # values have 32 bits, and are compared as such on one machine
-        return mine & ~sql.isnan(VALUE) & (sql.col(VALUE).cast("double") >= float(np.float32(at_least)))
-
     def _events(self, aggregate: Aggregate, keys: EventKeys) -> Any:
         """Return the events that an aggregate counts, with the columns that its key needs."""
-        mine = self._whole.events.where(self._is(aggregate.event, aggregate.at_least))
+        mine = self._whole.events.where(is_kind([aggregate.event], aggregate.at_least))
         return mine.select(ITEM, TIME, VALUE, *keys.contexts)
 
 

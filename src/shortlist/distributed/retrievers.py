@@ -4,8 +4,9 @@ What the driver collects for each, and the bound:
 
 | model | collected | bound |
 | --- | --- | --- |
-| `popular` | a decayed count of each item | items |
-| `neighbours` | the k nearest of each item | items · k |
+| `popular` | a decayed count of each item, with `by` in each segment | items · (segments + 1) |
+| `neighbours`, `sequence` | the k strongest of each item | items · k |
+| `together` | the same, and with `apart` pairs of categories | items · k + categories² |
 | `als`, `content` | item factors of MLlib, and those of `INDEX_USERS` users | items · factors |
 | `slim` | the Gram matrix of the items, up to `exact_items` of them | items² / 2 |
 | `again` | nothing | |
@@ -18,26 +19,26 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from shortlist.config.project import Project
+from shortlist.data.attributes import CategoryAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress
-from shortlist.distributed.entries import Entries, decayed_counts
+from shortlist.distributed.entries import Entries, decayed_counts, segment_counts
 from shortlist.distributed.factors import learn_factors
+from shortlist.distributed.item_pairs import Codes, Values, strongest
+from shortlist.distributed.ordered_events import learn_sequence, learn_together
 from shortlist.distributed.whole_log import WholeLog, collected
 from shortlist.errors import ProjectError
 from shortlist.retrieve import Retriever
 from shortlist.retrieve.again import Again
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.content import Content
-from shortlist.retrieve.neighbours import Neighbours, neighbours_kept
+from shortlist.retrieve.neighbours import Bm25Totals, Neighbours, neighbours_kept
 from shortlist.retrieve.popular import Popular
+from shortlist.retrieve.sequence import Sequence
 from shortlist.retrieve.slim import SLIM
-
-NEAREST = "i int, j int, value double"
+from shortlist.retrieve.together import Together
 
 
 class WholeRetrievers:
@@ -59,6 +60,8 @@ class WholeRetrievers:
         self._of_model: Mapping[type[Retriever], Callable[[Any], None]] = {
             Popular: self._popular,
             Neighbours: self._neighbours,
+            Sequence: self._sequence,
+            Together: self._together,
             SLIM: self._slim,
             ALS: self._als,
             Content: self._content,
@@ -84,20 +87,36 @@ class WholeRetrievers:
 
     def _popular(self, model: Popular) -> None:
         known = self._dataset if self._until is None else self._dataset.before(self._until)
-        counts = decayed_counts(self._whole, model.config, model.half_life_on(known.log), self._until)
-        model.of_counts(counts[None].astype(np.float32))
+        config, half_life = model.config, model.half_life_on(known.log)
+        counts = decayed_counts(self._whole, config, half_life, self._until)
+        if not config.by:
+            model.of_counts(counts[None].astype(np.float32))
+            return
+        words = self._dataset.users.attributes.get(config.by)
+        if not isinstance(words, CategoryAttribute):
+            raise ProjectError(f"popular: by = {config.by!r} is no category attribute of users", field="by")
+        segments = segment_counts(self._whole, config, half_life, self._until, words.vocabulary)
+        model.of_counts(model.smoothed(segments, counts))
 
     def _again(self, model: Again) -> None:
         model.fit(self._dataset)
 
     def _neighbours(self, model: Neighbours) -> None:
         config, entries = model.config, self._entries_of(model)
-        counts = np.maximum(entries.item_users, 1)
-        pairs = entries.gram(config.repeats, ("items", config.spread / 2))
-        k = neighbours_kept(config, len(counts))
-        own, others = counts ** (1 - config.power), counts**config.power
-        found = collected(_nearest(pairs, own, others, config.shrink, k))
-        model.of_weights(_sparse(found, len(counts)))
+        n, counts, totals = len(entries.item_users), np.maximum(entries.item_users, 1), None
+        if config.similarity == "bm25":
+            users, weights = self._whole.count_users(), entries.damped_weights(config.repeats)
+            totals = Bm25Totals(users, float(weights.sum() / max(users, 1)), entries.item_users)
+            counts = np.ones(n)
+        pairs = entries.gram(config.repeats, ("items", config.spread / 2), totals)
+        value = partial(_cosine, counts ** (1 - config.power), counts**config.power, config.shrink)
+        model.of_weights(strongest(pairs, value, neighbours_kept(config, n), n))
+
+    def _sequence(self, model: Sequence) -> None:
+        learn_sequence(model, self._whole, self._until, self._entries_of(model).item_weights)
+
+    def _together(self, model: Together) -> None:
+        learn_together(model, self._whole, self._dataset, self._until)
 
     def _slim(self, model: SLIM) -> None:
         config, entries = model.config, self._entries_of(model)
@@ -128,16 +147,12 @@ def check_retrievers(project: Project, retrievers: Mapping[str, Retriever], item
     ProjectError
         Names the source, those that can, and what to set.
     """
-    kinds = (Popular, Neighbours, SLIM, ALS, Content, Again)
+    kinds = (Popular, Neighbours, Sequence, Together, SLIM, ALS, Content, Again)
     for number, (name, retriever) in enumerate(retrievers.items()):
         field = f"retrieve.sources.{number}"
         config, reason = retriever.config, ""
         if type(retriever) not in kinds:
             reason = f"{retriever.name} learns on one machine only"
-        elif isinstance(retriever, Popular) and config.by:
-            reason = f"by = {config.by!r} needs an attribute of every user; leave it out"
-        elif isinstance(retriever, Neighbours) and config.similarity != "cosine":
-            reason = 'similarity = "bm25" is not divided; set similarity = "cosine"'
         elif isinstance(retriever, SLIM) and items > config.exact_items:
             reason = (
                 f"its Gram matrix of {items:,} items would be collected, and exact_items = {config.exact_items:,}; increase it, or "
@@ -152,31 +167,6 @@ def check_retrievers(project: Project, retrievers: Mapping[str, Retriever], item
             )
 
 
-def _nearest(pairs: Any, own: NDArray[np.float64], others: NDArray[np.float64], shrink: float, k: int) -> Any:
-    """Return the k nearest of each item, as a frame of (i, j, value). pairs: (i, j, c) with i ≤ j."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as sql
-
-    valued = pairs.mapInArrow(partial(_values, own, others, shrink), NEAREST)
-    rank = sql.row_number().over(Window.partitionBy("i").orderBy(sql.desc("value"), "j"))
-    return valued.withColumn("rank", rank).where(f"rank <= {k}").drop("rank")
-
-
-def _values(own: NDArray[np.float64], others: NDArray[np.float64], shrink: float, batches: Any) -> Any:
-    """Make similarities of both directions of each pair. Runs on an executor."""
-    for batch in batches:
-        i, j, c = (batch.column(name).to_numpy() for name in ("i", "j", "c"))
-        different = (i != j) & (c > 0)
-        i, j, c = i[different], j[different], c[different]
-        for one, other in ((i, j), (j, i)):
-            yield pa.RecordBatch.from_pydict(
-                {"i": one, "j": other, "value": c / (own[one] * others[other] + shrink)}
-            )
-
-
-def _sparse(found: pa.Table, n: int) -> sp.csr_matrix:
-    """Return (i, j, value) rows as a sparse float32 (n, n) matrix."""
-    rows = (found.column("i").to_numpy(), found.column("j").to_numpy())
-    W = sp.csr_matrix((found.column("value").to_numpy().astype(np.float32), rows), shape=(n, n))
-    W.sort_indices()
-    return W
+def _cosine(own: Values, others: Values, shrink: float, i: Codes, j: Codes, c: Values) -> Values:
+    """Return the similarities of pairs. Runs on an executor."""
+    return c / (own[i] * others[j] + shrink)

@@ -7,20 +7,19 @@ reader, one file a task, by the same rules and with the same messages as on one 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow as pa
 
 from shortlist.config.data import is_query
 from shortlist.config.project import Project
 from shortlist.data.tables import verbatim_columns
+from shortlist.distributed.jdbc_table import jdbc_frame
 from shortlist.engines.confined import is_file
 from shortlist.engines.databases import is_database
 from shortlist.engines.delta import is_delta
@@ -89,7 +88,7 @@ def read_frame(session: Any, project: Project, role: Literal["events", "users"])
     if source.lower().removesuffix(".gz").endswith(TEXT):
         return _text_files(session, project, source, name)
     try:
-        return TableFrame(_with_rows(_opened(session, source)), name)
+        return TableFrame(_with_rows(_opened(session, source), not is_database(source)), name)
     except (DataError, ProjectError):
         raise
     except Exception as error:  # noqa: BLE001 - errors of the JVM and of gRPC have no class of their own here
@@ -100,7 +99,7 @@ def _opened(session: Any, source: str) -> Any:
     """Return a table that Spark itself reads."""
     reader = session.read
     if is_database(source):
-        return _jdbc(reader, source)
+        return jdbc_frame(session, source)
     if source.startswith("iceberg:"):
         return session.table(source.removeprefix("iceberg:"))
     local = "://" not in source
@@ -124,37 +123,34 @@ def _opened(session: Any, source: str) -> Any:
     return reader.option("mergeSchema", "true").parquet(path)
 
 
-def _jdbc(reader: Any, source: str) -> Any:
-    """Return a table of a database. User and password come from the environment, as for the other readers."""
-    parts = urlsplit(source)
-    given = dict(parse_qsl(parts.query))
-    if "table" not in given:
-        raise DataError(
-            f"{source}: name the table, {parts.scheme}://…?table=schema.events", field="data.events"
-        )
-    scheme = "postgresql" if parts.scheme == "postgres" else parts.scheme
-    host = parts.netloc.rpartition("@")[2]
-    reader = reader.format("jdbc").option("url", f"jdbc:{scheme}://{host}{parts.path}")
-    for option, value in (
-        ("user", parts.username or os.environ.get("PGUSER")),
-        ("password", os.environ.get("PGPASSWORD")),
-    ):
-        if value:
-            reader = reader.option(option, value)
-    return reader.option("dbtable", given["table"]).load()
+def arrow_schema(frame: Any) -> pa.Schema:
+    """Return the columns of a frame as Arrow has them; times with a zone are moments, here in UTC."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return to_arrow_schema(frame.schema, timezone="UTC")
 
 
-def _with_rows(frame: Any) -> Any:
+def frame_schema(schema: pa.Schema) -> Any:
+    """Return columns as Spark has them."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(schema)
+
+
+def _with_rows(frame: Any, in_files: bool = True) -> Any:
     """Add the file of each row and its number in the file; where Spark does not know them, a number that rises with the rows."""
     from pyspark.sql import functions as sql
 
+    unknown = frame.select("*", sql.lit("").alias(FILE), sql.monotonically_increasing_id().alias(ROW))
+    if not in_files:
+        return unknown
     try:
         numbered = frame.select(
             "*", sql.col("_metadata.file_name").alias(FILE), sql.col("_metadata.row_index").alias(ROW)
         )
         numbered.schema  # noqa: B018 - an unknown column is an error of the analysis, which Spark Connect postpones
     except Exception:  # noqa: BLE001 - a table without files
-        return frame.select("*", sql.lit("").alias(FILE), sql.monotonically_increasing_id().alias(ROW))
+        return unknown
     return numbered
 
 

@@ -34,11 +34,16 @@ from shortlist.distributed.table_frame import FILE, ROW, TableFrame, read_frame
 from shortlist.distributed.whole_log import WholeLog, collected, read_whole_log
 from shortlist.engines.duckdb import read_source
 from shortlist.engines.plain_types import plain_table
+from shortlist.engines.spark_session import LOCAL_TASKS
 from shortlist.errors import ProjectError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.recommender import Recommender
 from shortlist.retrieve import Retriever, make_retrievers
 from shortlist.retrieve.auto_sources import is_auto
+
+NOT_CHOSEN = ("200", str(LOCAL_TASKS))
+"""Numbers of tasks that nobody has chosen: the default of Spark, and that of `spark_session` on one machine."""
+ROWS_A_TASK, FEWEST_TASKS, MOST_TASKS = 500_000, LOCAL_TASKS, 10_000
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,14 +97,31 @@ def train_on_spark(session: Any, project: Project, progress: Progress = silent) 
     EngineError
         A job failed.
     """
+    found = read_logs(session, project, progress)
+    if isinstance(found, Tables):
+        return _on_one_machine(project, found, progress)
+    dataset = sample_of(found)
+    recommender = fit_on_executors(project, found, dataset, progress)
+    found.events.unpersist()
+    return SparkTraining(recommender, found.check, found.check.kept, len(dataset.log))
+
+
+def read_logs(session: Any, project: Project, progress: Progress) -> Tables | WholeLog:
+    """Read and check the tables: as tables where the events are at most `spark.events`, else as a log on the executors.
+
+    Raises `DataError` and `ProjectError` as `train_on_spark`.
+    """
     # batches of executors are as large as their memory easily holds
     session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "50000")
     progress("reading tables", 0.0)
     log = read_frame(session, project, "events")
-    few = tables_of_few(project, log)
+    rows = collected(log.frame.drop(FILE, ROW).groupBy().count()).column("count")[0].as_py()
+    if rows <= project.spark.events:
+        few = tables_of_few(project, log)
+        progress("reading tables", 1.0)
+        return few
+    divide(session, rows)
     progress("reading tables", 1.0)
-    if few is not None:
-        return _on_one_machine(project, few, progress)
     if is_auto(project.retrieve.sources):
         raise ProjectError(
             f'{project.where("retrieve.sources")}retrieve.sources: "auto" is chosen on one machine; name the sources for a log of more '
@@ -109,17 +131,19 @@ def train_on_spark(session: Any, project: Project, progress: Progress = silent) 
     check_retrievers(project, make_retrievers(project.retrieve, project.where))
     progress("checking events", 0.0)
     whole = read_whole_log(session, project, log)
-    dataset = sample_of(whole)
     progress("checking events", 1.0)
-    return _of_sample(project, whole, dataset, progress)
+    return whole
 
 
-def tables_of_few(project: Project, log: TableFrame) -> Tables | None:
-    """Collect the tables where the events are at most `spark.events`; None where they are more."""
-    most = project.spark.events
-    rows = collected(log.frame.drop(FILE, ROW).groupBy().count()).column("count")[0].as_py()
-    if rows > most:
-        return None
+def divide(session: Any, rows: int) -> None:
+    """Set the number of tasks that read the shuffled rows of a log, unless it was chosen: a task costs some tenths of a second by itself."""
+    setting = "spark.sql.shuffle.partitions"
+    if session.conf.get(setting) in NOT_CHOSEN:
+        session.conf.set(setting, str(min(max(rows // ROWS_A_TASK, FEWEST_TASKS), MOST_TASKS)))
+
+
+def tables_of_few(project: Project, log: TableFrame) -> Tables:
+    """Collect the tables of a project, whose events are at most `spark.events`."""
     ordered = collected(log.frame.orderBy(FILE, ROW).drop(FILE, ROW))
     tables: dict[str, pa.Table | None] = {"events": plain_table(ordered, log.name)}
     names, readings = {"events": log.name}, {}
@@ -176,7 +200,22 @@ class _Whole:
         return features.with_past(past, past.priors(features, until))
 
 
-def _of_sample(project: Project, whole: WholeLog, dataset: Dataset, progress: Progress) -> SparkTraining:
+def fit_on_executors(
+    project: Project, whole: WholeLog, dataset: Dataset, progress: Progress = silent
+) -> Recommender:
+    """Train from a whole log, of which the driver has all events of some users.
+
+    Parameters
+    ----------
+    project
+        Settings.
+    whole
+        The log.
+    dataset
+        What `sample_of` made of it; where the log was cut in time, so is this.
+    progress
+        Called with the steps.
+    """
     log, ready = training_data(dataset, None, None, project)
     check_retrievers(ready, make_retrievers(ready.retrieve, ready.where), len(dataset.items))
     check_features(ready, FeatureSet.from_project(ready, dataset))
@@ -184,6 +223,4 @@ def _of_sample(project: Project, whole: WholeLog, dataset: Dataset, progress: Pr
     progress("counters", 0.0)
     counters = WholePast(whole, dataset, model.features.encoder).counters(model.features)
     progress("counters", 1.0)
-    recommender = Recommender.of(model, counters)
-    whole.events.unpersist()
-    return SparkTraining(recommender, whole.check, whole.check.kept, len(dataset.log))
+    return Recommender.of(model, counters)

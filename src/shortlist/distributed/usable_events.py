@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +114,17 @@ class PartCheck:
 def check_part(part: PartCheck, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the usable events of a part, and what was found in it. Runs on an executor."""
     yield from part.rows(batches)
+
+
+def is_kind(kinds: Sequence[str], at_least: float | None = None) -> Any:
+    """Return the condition of Spark by which events are of these kinds, with at least this value; as `Log.is_kind`."""
+    from pyspark.sql import functions as sql
+
+    mine = sql.col(KIND).isin(list(kinds))
+    if at_least is None:
+        return mine
+    # values have 32 bits, and are compared as such on one machine
+    return mine & ~sql.isnan(VALUE) & (sql.col(VALUE).cast("double") >= float(np.float32(at_least)))
 
 
 def tables_of_files(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.Table]:

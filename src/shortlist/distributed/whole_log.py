@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,14 @@ from shortlist.data.id_columns import read_ids
 from shortlist.data.prepare import prepare_events
 from shortlist.data.tables import Tables, query_files, verbatim_columns
 from shortlist.distributed.findings import Findings
-from shortlist.distributed.table_frame import FILE, ROW, TableFrame, read_frame
+from shortlist.distributed.table_frame import (
+    FILE,
+    ROW,
+    TableFrame,
+    arrow_schema,
+    frame_schema,
+    read_frame,
+)
 from shortlist.distributed.usable_events import (
     ARRIVAL,
     FIRST,
@@ -124,13 +131,18 @@ class WholeLog:
         users = self._users(some) if self.project.users is not None and self.project.data.users else None
         return Tables(plain_table(rows, self.names["events"]), self.items, users, self.names)
 
-    def _users(self, some: Any) -> pa.Table:
-        """Return the rows of the users table of the users of some events."""
-        from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+    def before(self, moment: int) -> WholeLog:
+        """Return what was known strictly before a moment (ms), as `Dataset.before` does. Items and the report stay."""
+        from pyspark.sql import functions as sql
 
-        assert self.project.users is not None
-        given = read_frame(self.session, self.project, "users").frame
+        return replace(self, events=self.events.where((sql.col(TIME) < moment) & (sql.col(ARRIVAL) < moment)))
+
+    def users_frame(self) -> Any:
+        """Return the users table with `USER`, the ids as events have them, `FILE` and `ROW`; None where there is none."""
         own = self.project.users
+        if own is None or not self.project.data.users:
+            return None
+        given = read_frame(self.session, self.project, "users").frame
         names = list(dict.fromkeys([own.id, *filter(None, [own.title]), *own.attributes]))
         if missing := [name for name in names if name not in given.columns]:
             raise DataError(
@@ -138,15 +150,24 @@ class WholeLog:
                 "Set [users] in shortlist.toml",
                 field=missing[0],
             )
-        kind = to_arrow_schema(self.events.select(USER).schema).field(USER)
-        schema = to_arrow_schema(given.select(*names, FILE, ROW).schema).append(kind)
+        kind = arrow_schema(self.events.select(USER)).field(USER)
+        schema = arrow_schema(given.select(*names, FILE, ROW)).append(kind)
         as_text = self.project.data.user_ids == "text"
-        keyed = given.select(*names, FILE, ROW).mapInArrow(
-            partial(_keyed, own.id, as_text, schema), from_arrow_schema(schema)
+        return given.select(*names, FILE, ROW).mapInArrow(
+            partial(_keyed, own.id, as_text, schema), frame_schema(schema)
         )
-        wanted = some.select(USER).distinct()
-        found = keyed.join(wanted, USER, "left_semi").orderBy(FILE, ROW).select(*names)
-        return plain_table(collected(found), self.names["users"])
+
+    def count_users(self) -> int:
+        """Return the number of users who have events or are in the users table."""
+        users, table = self.events.select(USER), self.users_frame()
+        if table is not None:
+            users = users.union(table.select(USER).where(f"{USER} IS NOT NULL"))
+        return int(users.distinct().count())
+
+    def _users(self, some: Any) -> pa.Table:
+        """Return the rows of the users table of the users of some events."""
+        found = self.users_frame().join(some.select(USER).distinct(), USER, "left_semi")
+        return plain_table(collected(found.orderBy(FILE, ROW).drop(USER, FILE, ROW)), self.names["users"])
 
 
 def collected(frame: Any) -> pa.Table:
@@ -174,7 +195,7 @@ def read_whole_log(session: Any, project: Project, log: TableFrame) -> WholeLog:
     }
     items, ids = _item_table(project, names, about)
     part = _part_check(project, log, ids)
-    checked = log.frame.mapInArrow(partial(check_part, part), _of_spark(part.schema)).persist(
+    checked = log.frame.mapInArrow(partial(check_part, part), frame_schema(part.schema)).persist(
         StorageLevel.DISK_ONLY
     )
     found = Findings()
@@ -240,8 +261,6 @@ def _item_table(
 
 def _part_check(project: Project, log: TableFrame, ids: pa.Array | None) -> PartCheck:
     """Return the check of a part, with the types of what it returns, which a few rows show."""
-    from pyspark.sql.pandas.types import to_arrow_schema
-
     head = plain_table(collected(log.frame.drop(FILE, ROW).limit(HEAD)), log.name)
     check = Check()
     plain, events = prepare_events(project, head, log.name, check)
@@ -256,19 +275,13 @@ def _part_check(project: Project, log: TableFrame, ids: pa.Array | None) -> Part
         kinds[role] = (
             read_ids(events.column(name), f"{log.name}: {name}", as_text).ids.type if there else pa.string()
         )
-    raw = to_arrow_schema(log.frame.select(*columns, FILE, ROW).schema)
+    raw = arrow_schema(log.frame.select(*columns, FILE, ROW))
     own = {USER: kinds[USER], ITEM: kinds[ITEM], TIME: pa.int64(), KIND: pa.string(), VALUE: pa.float32()}
     own |= {ARRIVAL: pa.int64(), FIRST: pa.bool_(), FOUND: pa.string()}
     schema = pa.schema(
         [*(field.with_nullable(True) for field in raw), *(pa.field(name, kind) for name, kind in own.items())]
     )
     return PartCheck(project, log.name, columns, ids, None, schema, int(time.time() * 1000))
-
-
-def _of_spark(schema: pa.Schema) -> Any:
-    from pyspark.sql.pandas.types import from_arrow_schema
-
-    return from_arrow_schema(schema)
 
 
 def _without_repetitions(events: Any, project: Project) -> Any:
@@ -325,12 +338,11 @@ def _items_of_events(events: Any) -> tuple[pa.Table, pa.Array]:
 def _coded(events: Any, ids: pa.Array, seed: int) -> Any:
     """Replace ids of items by their codes, and give each user a group at random."""
     from pyspark.sql import functions as sql
-    from pyspark.sql.pandas.types import to_arrow_schema
 
-    schema = to_arrow_schema(events.schema)
+    schema = arrow_schema(events)
     at = schema.get_field_index(ITEM)
     schema = schema.set(at, pa.field(ITEM, pa.int32()))
-    coded = events.mapInArrow(partial(_code_items, ids, schema), _of_spark(schema))
+    coded = events.mapInArrow(partial(_code_items, ids, schema), frame_schema(schema))
     group = sql.pmod(sql.xxhash64(sql.col(USER), sql.lit(seed)), sql.lit(GROUPS))
     return coded.withColumn(GROUP, group.cast("int"))
 

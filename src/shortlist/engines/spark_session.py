@@ -20,6 +20,8 @@ JAVA = 17
 """The oldest Java that Spark 4 runs on."""
 SPARK = 4
 """The oldest Spark whose Python functions exchange Arrow tables as they are used here."""
+LOCAL_TASKS = 4
+"""Tasks that read shuffled rows on one machine."""
 SECONDS = 5.0
 """How long the address of a master is tried."""
 SETTINGS = {
@@ -32,6 +34,10 @@ SETTINGS = {
     "spark.log.level": "ERROR",
 }
 _MISSING = re.compile(r"No module named '([\w.]+)'")
+_MEMORY = re.compile(
+    r"OutOfMemoryError|MemoryError|malloc of size|Cannot allocate memory|exit(?: status:?| code|ed with code) 137|ExecutorLostFailure|"
+    r"Python worker (?:exited unexpectedly|failed to connect back)"
+)
 _NOT_INSTALLED = re.compile(r"\[PACKAGE_NOT_INSTALLED\] \w+|PyArrow\b.* must be installed")
 
 
@@ -74,7 +80,7 @@ def spark_session(master: str | None = None) -> Any:
     else:
         check_java()
         builder = builder.master(address)
-    local = {"spark.sql.shuffle.partitions": "4"} if address.startswith("local") else {}
+    local = {"spark.sql.shuffle.partitions": str(LOCAL_TASKS)} if address.startswith("local") else {}
     if address == "local" or address.startswith("local["):
         os.environ.setdefault("SPARK_DRIVER_MEMORY", heap_of_one_machine())
     chosen = {**SETTINGS, **local}
@@ -167,6 +173,11 @@ def job_error(error: BaseException) -> EngineError:
         return EngineError(
             f"an executor cannot read the bundle: {found[1]} "
             f"(the driver has Shortlist {__version__}; install the same version on every worker)"
+        )
+    if found := _MEMORY.search(text):
+        return EngineError(
+            f"executors died or ran out of memory, again and again ({found[0]}); give each more memory (spark.executor.memory for Java, "
+            "spark.executor.memoryOverhead or spark.executor.pyspark.memory for Python) or fewer tasks at a time (spark.executor.cores)"
         )
     said = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
     return EngineError(f"the job on Spark failed: {said[-1] if said else first_line(error)}")

@@ -6,7 +6,7 @@ comparisons on the same people, slices, and warnings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,10 +16,18 @@ from shortlist.evaluate.measures import (
     FloatArray,
     IntArray,
     RelevantItems,
+    WholeSet,
     compute_metrics,
     mean_by_person,
 )
-from shortlist.evaluate.slices import Slice, SliceCodes, SliceColumn, make_slices, slice_columns
+from shortlist.evaluate.slices import (
+    MIN_PEOPLE,
+    Slice,
+    SliceCodes,
+    SliceColumn,
+    make_slices,
+    slice_columns,
+)
 from shortlist.evaluate.warnings import find_warnings
 from shortlist.metrics.significance import Comparison, Estimate, PairedMetrics
 
@@ -131,7 +139,7 @@ def compare_slates(
     columns: dict[str, dict[str, list[FloatArray]]] = {name: {} for name in names}
     by_cut: dict[str, list[float]] = {name: [] for name in names}
     for number, fold in enumerate(folds):
-        found, sliced = _fold_columns(fold, k, main)
+        found, sliced = fold_columns(fold, k, main)
         parts |= {part.key: part for part in sliced}
         for name in names:
             by_cut[name].append(float(np.nanmean(found[name][main_metric])))
@@ -145,34 +153,92 @@ def compare_slates(
         for name in names
     }
     measured = PairedMetrics.from_values(values, draws, seed)
-    metrics = [metric for metric in shared if metric not in parts]
-    slices = make_slices(measured, [part for part in parts.values() if part.key in shared], subject)
-    warnings = find_warnings(
-        measured, slices, metrics, main_metric, subject, by_cut if len(folds) > 1 else None
+    judged = JudgedPeople(
+        measured, [part for part in parts.values() if part.key in shared], by_cut, len(np.unique(people))
     )
+    return compare_people(judged, subject, k, main)
+
+
+@dataclass(frozen=True, repr=False)
+class JudgedPeople:
+    """The metrics of all recommenders, a value for each person or group of people.
+
+    Attributes
+    ----------
+    measured : PairedMetrics
+        The values, with the columns of slices.
+    parts : list of SliceColumn
+        Which columns are slices.
+    by_cut : dict of str to list of float
+        The main metric of each recommender in each fold.
+    people : int
+        The number of people.
+    sizes : dict of str to int, optional
+        Key of a slice → its people, where a value stands for several of them.
+    """
+
+    measured: PairedMetrics
+    parts: list[SliceColumn]
+    by_cut: dict[str, list[float]]
+    people: int
+    sizes: dict[str, int] | None = None
+
+    def __repr__(self) -> str:
+        return f"JudgedPeople({self.measured!r}, {self.people:,} people)"
+
+
+def compare_people(judged: JudgedPeople, subject: str, k: int, main: str = "ndcg") -> ComparisonResult:
+    """Compare recommenders by the metrics of people; the arguments are those of `compare_slates`."""
+    measured, main_metric, names = judged.measured, f"{main}@{k}", judged.measured.names
+    keys = {part.key for part in judged.parts}
+    metrics = [metric for metric in measured.values[names[0]] if metric not in keys]
+    slices = make_slices(measured, judged.parts, subject, judged.sizes)
+    by_cut = judged.by_cut if len(judged.by_cut[subject]) > 1 else None
+    warnings = find_warnings(measured, slices, metrics, main_metric, subject, by_cut)
     pairs, utility = [(subject, name) for name in names if name != subject], f"utility_ndcg@{k}"
     return ComparisonResult(
         {name: {m: _bounded(measured.estimate(name, m), m) for m in metrics} for name in names},
         measured.compare(pairs, main_metric),
         slices,
         warnings,
-        by_cut,
-        len(np.unique(people)),
+        judged.by_cut,
+        judged.people,
         measured.compare(pairs, utility) if utility in metrics else [],
     )
 
 
-def _fold_columns(fold: FoldSlates, k: int, main: str) -> tuple[Columns, list[SliceColumn]]:
-    """The metrics of each recommender in one fold, overall and within slices."""
+def fold_columns(
+    fold: FoldSlates,
+    k: int,
+    main: str,
+    wholes: Mapping[str, WholeSet] | None = None,
+    least: int = MIN_PEOPLE,
+) -> tuple[Columns, list[SliceColumn]]:
+    """Return the metrics of each recommender in one fold, overall and within slices.
+
+    Parameters
+    ----------
+    fold : FoldSlates
+        A fold, or a part of its requests.
+    k : int
+        The number of positions that count.
+    main : str
+        The metric of slices, without `@k`.
+    wholes : mapping of str to WholeSet, optional
+        Recommender → all slates of which the fold is a part.
+    least : int
+        The number of requests that a slice needs.
+    """
     found = {
-        name: compute_metrics(slates, fold.truth, fold.catalogue, k) for name, slates in fold.slates.items()
+        name: compute_metrics(slates, fold.truth, fold.catalogue, k, wholes[name] if wholes else None)
+        for name, slates in fold.slates.items()
     }
     for name, extra in fold.extra.items():
         found[name] |= extra
     if fold.groups is None:
         return found, []
     overall = {name: found[name][f"{main}@{k}"] for name in found}
-    parts, sliced = slice_columns(fold.slates, fold.truth, fold.groups, main, k, overall)
+    parts, sliced = slice_columns(fold.slates, fold.truth, fold.groups, main, k, overall, least)
     for name in found:
         found[name] |= sliced[name]
     return found, parts

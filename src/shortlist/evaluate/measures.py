@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from shortlist.metrics import beyond_accuracy, exposure, genre_calibration, ranking
+from shortlist.metrics.exposure import Exposure, Lift
 from shortlist.metrics.gains import gains
 
 IntArray = NDArray[np.integer]
@@ -105,8 +106,50 @@ class CatalogueStatistics:
         return f"CatalogueStatistics({self.n} items; {', '.join(known) or 'nothing else'})"
 
 
+@dataclass(frozen=True, repr=False)
+class WholeSet:
+    """What metrics of a whole set of slates need of all of it, where requests are judged in parts.
+
+    Attributes
+    ----------
+    shown : Exposure
+        How often each item was shown.
+    provider : Exposure, optional
+        The exposure of each provider.
+    lift : Lift, optional
+        The sums of the popularity lift.
+    """
+
+    shown: Exposure
+    provider: Exposure | None = None
+    lift: Lift | None = None
+
+    @classmethod
+    def of(cls, slates: IntArray, catalogue: CatalogueStatistics, k: int) -> WholeSet:
+        """Count a set of slates, or a part of it: the numbers of parts add up."""
+        c, inside = catalogue, _inside(slates[:, :k], catalogue)
+        provider = lift = None
+        if c.provider is not None:
+            provider = Exposure.of(inside, c.provider, c.providers, k, by_place=True)
+        if c.popularity is not None and c.indptr is not None and c.taken is not None:
+            lift = exposure.popularity_lift(inside, c.indptr, c.taken, c.popularity, k)
+        return cls(Exposure.of(inside, np.arange(c.n), c.n, k), provider, lift)
+
+    def __repr__(self) -> str:
+        return f"WholeSet({self.shown!r})"
+
+
+def _inside(top: IntArray, catalogue: CatalogueStatistics) -> IntArray:
+    """Items outside the catalogue are left out of metrics about the catalogue."""
+    return np.where(top < catalogue.n, top, -1)
+
+
 def compute_metrics(
-    slates: IntArray, relevant: RelevantItems, catalogue: CatalogueStatistics, k: int
+    slates: IntArray,
+    relevant: RelevantItems,
+    catalogue: CatalogueStatistics,
+    k: int,
+    whole: WholeSet | None = None,
 ) -> dict[str, FloatArray]:
     """Compute every metric that the catalogue statistics allow.
 
@@ -120,18 +163,18 @@ def compute_metrics(
         What is known about the items.
     k : int
         The number of positions that count.
+    whole : WholeSet, optional
+        What the slates are a part of, for metrics of a whole set; default: they are all.
 
     Returns
     -------
     dict of str to ndarray of float64, shape (P,)
         The values by `name@k`; NaN where a request has no value.
     """
-    top = slates[:, :k]
-    # items outside the catalogue are left out of metrics about the catalogue
-    inside = np.where(top < catalogue.n, top, -1)
+    top, c = slates[:, :k], catalogue
+    inside = _inside(top, c)
     found = accuracy_metrics(top, relevant, k)
-    found |= _history_metrics(inside, catalogue, k)
-    c = catalogue
+    found |= _history_metrics(inside, c, k, whole.lift if whole else None)
     if c.popularity is not None:
         found["novelty"] = beyond_accuracy.novelty(inside, c.popularity, k)
     if c.vectors is not None:
@@ -139,11 +182,12 @@ def compute_metrics(
     if c.age is not None:
         new = np.where(np.isnan(c.age), np.nan, (c.age <= NEW_DAYS).astype(np.float64))
         found["freshness"] = beyond_accuracy.slate_mean(inside, new, k)
-    found["coverage"] = exposure.coverage_pseudo_values(inside, c.n, k)
-    found["gini"] = exposure.gini_pseudo_values(inside, np.arange(c.n), c.n, k)
+    shown = whole.shown if whole else None
+    found["coverage"] = exposure.coverage_pseudo_values(inside, c.n, k, shown)
+    found["gini"] = exposure.gini_pseudo_values(inside, np.arange(c.n), c.n, k, whole=shown)
     if c.provider is not None:
         found["provider_gini"] = exposure.gini_pseudo_values(
-            inside, c.provider, c.providers, k, by_place=True
+            inside, c.provider, c.providers, k, by_place=True, whole=whole.provider if whole else None
         )
     ordered = {name: found[name] for name in ORDER if name in found}
     return {f"{name}@{k}": values for name, values in ordered.items() if not np.isnan(values).all()}
@@ -156,7 +200,9 @@ ORDER = (
 """The order of the metrics in reports."""
 
 
-def _history_metrics(slates: IntArray, c: CatalogueStatistics, k: int) -> dict[str, FloatArray]:
+def _history_metrics(
+    slates: IntArray, c: CatalogueStatistics, k: int, lift: Lift | None
+) -> dict[str, FloatArray]:
     """Metrics that compare slates with histories."""
     found: dict[str, FloatArray] = {}
     if c.indptr is None or c.taken is None:
@@ -167,7 +213,7 @@ def _history_metrics(slates: IntArray, c: CatalogueStatistics, k: int) -> dict[s
         found["miscalibration"] = genre_calibration.miscalibration(slates, c.indptr, c.taken, c.genres, k)
     if c.popularity is not None:
         found["popularity_lift"] = exposure.popularity_lift_pseudo_values(
-            slates, c.indptr, c.taken, c.popularity, k
+            slates, c.indptr, c.taken, c.popularity, k, lift
         )
     return found
 

@@ -28,7 +28,7 @@ from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Slates
 from shortlist.data.split import cut_for_test
 from shortlist.errors import ProjectError
-from shortlist.evaluate.protocol import true_means
+from shortlist.evaluate.fold_slates import true_means
 from shortlist.metrics.significance import Estimate, bootstrap
 from shortlist.rank.censoring import MIN_OBSERVED
 from shortlist.rank.example_settings import ExampleSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,29 +103,61 @@ Scorer = Callable[[Requests], NDArray[np.float32]]
 """(requests) → a score of every item, float32 (requests, items)."""
 
 
-def baseline_scorers(recommender: Recommender, train: Dataset) -> dict[str, Scorer]:
+@dataclass(frozen=True, repr=False)
+class BaselineModels:
+    """What the baselines learned from the training part of a log.
+
+    Attributes
+    ----------
+    popular : Popular
+        All events count the same; it also fills up the lists of single retrievers.
+    of_window : Popular, optional
+        The events of the last seven days; None where the log is not longer.
+    recency : ndarray of float32, shape (items,)
+        The items by their last event; the latest is the highest.
+    """
+
+    popular: Popular
+    of_window: Popular | None
+    recency: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, train: Dataset) -> BaselineModels:
+        """Learn from a data set."""
+        acted = train.log.time[train.log.acted]
+        longer = len(acted) > 0 and acted[-1] - acted[0] >= duration_ms(RECENT_WINDOW)
+        of_window = Popular(window=RECENT_WINDOW).fit(train) if longer else None
+        return cls(Popular().fit(train), of_window, item_recency(train))
+
+    def __repr__(self) -> str:
+        return f"BaselineModels({len(self.recency):,} items)"
+
+
+def baseline_scorers(
+    recommender: Recommender, models: BaselineModels, seed: int | None = None
+) -> dict[str, Scorer]:
     """Return how each retriever alone (filled up with popular items) and the baselines score items.
 
     The baselines are `popular`, `popular_7d` (the last seven days; left out where the log is not longer), `recent` and `random`.
     """
-    fallback = Popular().fit(train)
-    recent = item_recency(train)
-    rng = np.random.default_rng(recommender.project.seed)
+    fallback, recent = models.popular, models.recency
+    rng = np.random.default_rng(recommender.project.seed if seed is None else seed)
     scorers = {
         name: retriever_scorer(retriever, fallback)
         for name, retriever in recommender.model.retrievers.items()
     }
     if "popular" not in scorers:
         scorers["popular"] = retriever_scorer(fallback, fallback)
-    acted = train.log.time[train.log.acted]
-    if len(acted) and acted[-1] - acted[0] >= duration_ms(RECENT_WINDOW):
-        scorers[POPULAR_OF_WINDOW] = retriever_scorer(Popular(window=RECENT_WINDOW).fit(train), fallback)
+    if models.of_window is not None:
+        scorers[POPULAR_OF_WINDOW] = retriever_scorer(models.of_window, fallback)
     scorers["recent"] = lambda requests: np.tile(recent, (len(requests), 1))
-    scorers["random"] = lambda requests: rng.random((len(requests), len(train.items)), np.float32)
+    scorers["random"] = lambda requests: rng.random((len(requests), len(recent)), np.float32)
     return scorers
 
 
-def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
+def baselines(
+    recommender: Recommender, fold: Fold, models: BaselineModels, seed: int | None = None
+) -> dict[str, Policy]:
     """Return the policies of each retriever alone (filled up with popular items) and of the baselines."""
     project, train = recommender.project, fold.train
     allowed = allowed_items(train.items, None, project.rerank.in_stock)
@@ -133,7 +165,8 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
     def requests_of(rows: IntArray) -> Requests:
         moments = np.full(len(rows), fold.moment, np.int64)
         requests = requests_as_of(fold.known, project.retrieve, fold.users[rows], moments, project.rerank)
-        return replace(requests, allowed=allowed, available=allowed)
+        weights = recommender.model.event_weights(requests.histories)
+        return replace(requests.with_weights(weights), allowed=allowed, available=allowed)
 
     def batched(scorer: Scorer) -> Policy:
         def policy(rows: IntArray, k: int) -> IntArray:
@@ -142,7 +175,7 @@ def baselines(recommender: Recommender, fold: Fold) -> dict[str, Policy]:
 
         return policy
 
-    return {name: batched(scorer) for name, scorer in baseline_scorers(recommender, train).items()}
+    return {name: batched(scorer) for name, scorer in baseline_scorers(recommender, models, seed).items()}
 
 
 def retriever_scorer(retriever: Retriever, fallback: Popular) -> Scorer:

@@ -10,41 +10,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shortlist.cascade.rerank_cost import rerank_costs
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.split import cut_for_test
 from shortlist.data.waiting import leave_out_waiting
-from shortlist.evaluate.catalogue import catalogue_statistics
 from shortlist.evaluate.comparison import ComparisonResult, FoldSlates, compare_slates
 from shortlist.evaluate.fold import Fold
+from shortlist.evaluate.fold_slates import SUBJECT, FoldEvidence, fold_slates, report_on, weights_reported
 from shortlist.evaluate.folds import make_folds, refuse_sampling
-from shortlist.evaluate.leaks import Leak, find_leaks
-from shortlist.evaluate.measures import FloatArray, IntArray, RelevantItems
-from shortlist.evaluate.policies import Policy, baselines, recommender_policy, replay_known_events
-from shortlist.evaluate.relevance import history_pairs
-from shortlist.evaluate.reliability import Reliability, evaluate_calibration
+from shortlist.evaluate.measures import IntArray
+from shortlist.evaluate.policies import (
+    BaselineModels,
+    Policy,
+    baselines,
+    recommender_policy,
+    replay_known_events,
+)
 from shortlist.evaluate.report import Report
-from shortlist.evaluate.shown.judgement import ShownResult
-from shortlist.evaluate.shown.policy_answers import judge_evaluation
-from shortlist.evaluate.slice_groups import default_slices
-from shortlist.evaluate.warnings import NOT_BETTER_THAN_POPULAR
-from shortlist.evaluate.weighed import utility_ndcg, weighed_items, weighs_more_than_relevant
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import TrueOutcome
 
-RERANK_PEOPLE = 500
-"""The number of people whose slates measure the cost of re-ranking."""
-FEATURES_REPORTED = 12
-SUBJECT = "shortlist"
 OtherPolicy = Callable[[IntArray, int], IntArray]
 """(user codes, k) → item codes, (people, k)."""
 Other = Callable[[Dataset, list[dict[str, Any]] | None], OtherPolicy]
@@ -110,35 +101,29 @@ class _Evaluation:
     ) -> None:
         self.project, self.dataset, self.truths, self.others = project, dataset, truths, others
         self.folds: list[FoldSlates] = []
-        self.leaks: dict[str, Leak] = {}
+        self.evidence = FoldEvidence()
         self.seconds: dict[str, float] = {}
         self.fit_seconds = 0.0
         self.fold_facts: dict[str, Any] = {}
-        self.calibration: dict[str, Reliability] = {}
         self.last: tuple[Recommender, Fold] | None = None
 
     def add(self, fold: Fold, progress: Progress) -> None:
         """Train and test on one fold."""
-        project = self.project
         started = time.perf_counter()
-        recommender = Recommender(project).fit(fold.train, progress=progress)
+        recommender = Recommender(self.project).fit(fold.train, progress=progress)
         self.fit_seconds += time.perf_counter() - started
         replay_known_events(recommender, fold)
         slates = self._slates(recommender, fold, progress)
         progress("checks", 0.0)
-        self.folds.append(_fold_slates(recommender, fold, slates, self.truths))
+        self.folds.append(fold_slates(recommender, fold, slates, self.truths))
         self.fold_facts |= fold.facts
-        feature_auc: dict[str, dict[str, float]] = {}
-        if project.evaluate.protocol in {"time", "rolling"}:
-            self.calibration, feature_auc = evaluate_calibration(recommender, self.dataset, fold.moment)
-        for leak in find_leaks(project, self.dataset, fold, recommender, feature_auc):
-            self.leaks.setdefault(str(leak), leak)
+        self.evidence.look_at(recommender, self.dataset, fold)
         progress("checks", 1.0)
         self.last = recommender, fold
 
     def _slates(self, recommender: Recommender, fold: Fold, progress: Progress) -> dict[str, IntArray]:
         policies: dict[str, Policy] = {SUBJECT: recommender_policy(recommender, fold)}
-        policies |= baselines(recommender, fold)
+        policies |= baselines(recommender, fold, BaselineModels.of(fold.train))
         for name, other in self.others.items():
             policies[name] = _by_row(other(fold.train, fold.contexts), fold)
         rows = np.arange(len(fold.truth))
@@ -159,38 +144,8 @@ class _Evaluation:
         progress("comparison", 0.0)
         result = compare_slates(self.folds, SUBJECT, settings.k, settings.bootstrap, project.seed)
         progress("comparison", 1.0)
-        shown = self._shown(recommender, fold, progress)
-        warnings = [*result.warnings, *fold.warnings]
-        if shown is not None and shown.decides("popular")[1].verdict == "better":
-            # the log's own clicks favour popular items, which is not the project's aim
-            warnings = [warning for warning in warnings if NOT_BETTER_THAN_POPULAR not in warning]
-        result = replace(result, warnings=warnings)
-        importance = {
-            name: dict(list(recommender.model.ranker.importance(name).items())[:FEATURES_REPORTED])
-            for name in project.objectives
-        }
-        return Report.from_comparison(
-            result,
-            SUBJECT,
-            name=project.name,
-            simulated=project.simulated,
-            k=settings.k,
-            facts=self._facts(result, fold.train),
-            importance=importance,
-            calibration=self.calibration,
-            top_objective=max(project.objectives, key=lambda name: project.objectives[name].weight),
-            leaks=list(self.leaks.values()),
-            shown=shown,
-            rerank_costs=rerank_costs(
-                recommender.model, recommender.state, fold.ids[:RERANK_PEOPLE], settings.k
-            ),
-        )
-
-    def _shown(self, recommender: Recommender, fold: Fold, progress: Progress) -> ShownResult | None:
-        """The comparison by what was shown in the last test; other protocols have no slates of later events."""
-        if self.project.evaluate.protocol not in {"time", "rolling"}:
-            return None
-        return judge_evaluation(recommender, SUBJECT, self.dataset, fold, progress)
+        self.evidence.judge_shown(recommender, self.dataset, fold, progress)
+        return report_on(recommender, fold, result, self.evidence, self._facts(result, fold.train))
 
     def _facts(self, result: ComparisonResult, train: Dataset) -> dict[str, Any]:
         folds = self.folds
@@ -209,7 +164,7 @@ class _Evaluation:
             facts |= self.fold_facts
         return facts | {
             "relevant": self.project.relevant,
-            "weighed": _weights(self.project),
+            "weighed": weights_reported(self.project),
             "logged_slates": bool(train.log.is_kind([IMPRESSION]).any()),
             "fit_seconds": round(self.fit_seconds, 2),
             "recommend_seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
@@ -226,55 +181,3 @@ def _people_with_history(folds: Sequence[FoldSlates]) -> int:
 
 def _by_row(policy: OtherPolicy, fold: Fold) -> Policy:
     return lambda rows, k: policy(fold.users[rows], k)
-
-
-def _fold_slates(
-    recommender: Recommender, fold: Fold, slates: dict[str, IntArray], truths: Mapping[str, TrueOutcome]
-) -> FoldSlates:
-    k = recommender.project.evaluate.k
-    catalogue = catalogue_statistics(recommender, fold)
-    weighed = _weighed(recommender, fold)
-    # people whom training does not know get numbers of their own, below zero
-    _, number = np.unique(np.array([str(i) for i in fold.ids]), return_inverse=True)
-    people: NDArray[np.int64] = np.where(fold.users >= 0, fold.users, -1 - number)
-    extra = {
-        name: {
-            f"true_{objective}@{k}": true_means(values, fold.users, made)
-            for objective, values in truths.items()
-        }
-        | ({} if weighed is None else {f"utility_ndcg@{k}": utility_ndcg(made, weighed, k)})
-        for name, made in slates.items()
-    }
-    groups = default_slices(
-        catalogue,
-        fold.users,
-        fold.train.users.attributes,
-        fold.train.items.attributes,
-        with_bounds=recommender.project.evaluate.protocol != "rolling",
-    )
-    return FoldSlates(fold.name, slates, fold.truth, catalogue, people, groups, extra)
-
-
-def _weights(project: Project) -> dict[str, float]:
-    """The weights of the objectives that count; empty if they are the relevant items alone."""
-    if not weighs_more_than_relevant(project):
-        return {}
-    return {name: objective.weight for name, objective in project.objectives.items() if objective.weight}
-
-
-def _weighed(recommender: Recommender, fold: Fold) -> RelevantItems | None:
-    """The items by what they brought; None where NDCG judges the same, or the fold cannot say it."""
-    project = recommender.project
-    if fold.test is None or project.utility.combine != "sum" or not weighs_more_than_relevant(project):
-        return None
-    n, scales = len(fold.train.items), dict(zip(project.objectives, recommender.model.scales, strict=True))
-    hidden = history_pairs(fold.known, n, project.rerank)
-    return weighed_items(project, fold.test, fold.users, hidden, n, scales)
-
-
-def true_means(truth: TrueOutcome, people: IntArray, slates: IntArray) -> FloatArray:
-    """Return the mean true value of each slate, float64 (people,); 0 for an empty slate."""
-    shown = slates >= 0
-    values = truth(np.repeat(people, shown.sum(1)), slates[shown].astype(np.int64))
-    owner = np.repeat(np.arange(len(people)), shown.sum(1))
-    return np.asarray(np.bincount(owner, values, len(people)) / np.maximum(shown.sum(1), 1), np.float64)

@@ -90,6 +90,11 @@ class SliceColumn:
     name: str
     of: Literal["people", "items"]
 
+    @classmethod
+    def of_group(cls, dimension: str, name: str, of: Literal["people", "items"]) -> SliceColumn:
+        """Return the column of a group."""
+        return cls(f"slice|{dimension}|{name}", dimension, name, of)
+
 
 def slice_columns(
     slates: Mapping[str, IntArray],
@@ -98,6 +103,7 @@ def slice_columns(
     metric: str,
     k: int,
     overall: Mapping[str, FloatArray],
+    least: int = MIN_PEOPLE,
 ) -> tuple[list[SliceColumn], dict[str, dict[str, FloatArray]]]:
     """Compute a metric within every slice.
 
@@ -115,11 +121,13 @@ def slice_columns(
         The number of positions that count.
     overall : mapping of str to ndarray of float64, shape (R,)
         The metric of each request, over all items.
+    least : int
+        The number of requests that a slice needs.
 
     Returns
     -------
     parts : list of SliceColumn
-        The slices with at least `MIN_PEOPLE` requests.
+        The slices with at least so many requests.
     columns : dict
         `columns[recommender][key]`, float64 (R,), NaN outside of the slice.
     """
@@ -128,9 +136,9 @@ def slice_columns(
     for dimension, (codes, names) in groups.people.items():
         for code, group in enumerate(names):
             inside = codes == code
-            if inside.sum() < MIN_PEOPLE:
+            if inside.sum() < least:
                 continue
-            part = SliceColumn(f"slice|{dimension}|{group}", dimension, group, "people")
+            part = SliceColumn.of_group(dimension, group, "people")
             parts.append(part)
             for name, values in overall.items():
                 columns[name][part.key] = np.where(inside, values, np.nan)
@@ -138,20 +146,31 @@ def slice_columns(
         group_of = np.append(codes, -1)[np.minimum(relevant.item, len(codes))]
         for code, group in enumerate(names):
             narrow = relevant.only(group_of == code)
-            if (narrow.sizes > 0).sum() < MIN_PEOPLE:
+            if (narrow.sizes > 0).sum() < least:
                 continue
-            part = SliceColumn(f"slice|{dimension}|{group}", dimension, group, "items")
+            part = SliceColumn.of_group(dimension, group, "items")
             parts.append(part)
             for name, shown in slates.items():
                 columns[name][part.key] = accuracy_metrics(shown, narrow, k)[metric]
     return parts, columns
 
 
-def make_slices(measured: PairedMetrics, parts: Sequence[SliceColumn], subject: str) -> list[Slice]:
-    """Make the slices from their columns, with the difference of the subject from each other recommender."""
+def make_slices(
+    measured: PairedMetrics,
+    parts: Sequence[SliceColumn],
+    subject: str,
+    sizes: Mapping[str, int] | None = None,
+) -> list[Slice]:
+    """Make the slices from their columns, with the difference of the subject from each other recommender.
+
+    `sizes`: key of a part → its people, where a value stands for several of them.
+    """
     slices = []
     for part in parts:
-        people = int((~np.isnan(measured.values[subject][part.key])).sum())
+        if sizes is None:
+            people = int((~np.isnan(measured.values[subject][part.key])).sum())
+        else:
+            people = sizes[part.key]
         if people < MIN_PEOPLE:
             continue
         values = {name: measured.estimate(name, part.key) for name in measured.names}

@@ -5,10 +5,14 @@ These numbers have no value for one user. Confidence intervals, and differences 
 without this user, computed here for all users at once. Pseudo-values are then treated like any metric that has a value
 per user; their mean is the number itself.
 
-`slates` int, shape (users, n): item codes, −1 where a slate is shorter; `k`: the number of places that count.
+`slates` int, shape (users, n): item codes, −1 where a slate is shorter; `k`: the number of places that count. Where the slates are
+only a part of the set, `whole` holds the sums over all of it (`Exposure`), of which each part adds its own: the pseudo-values of a part
+are then those that its users have in the whole set.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,49 @@ from shortlist.metrics.ranking import discount
 
 Slates = NDArray[np.integer]
 PerUser = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Exposure:
+    """How often each group of items was shown, in a set of slates.
+
+    Attributes
+    ----------
+    users
+        Number of slates.
+    shown
+        float64 (groups,): how often each was shown, or by what weights of places.
+    """
+
+    users: int
+    shown: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, slates: Slates, owner_of: NDArray[np.integer], n: int, k: int, by_place: bool = False
+    ) -> Exposure:
+        """Count a set of slates; the arguments are those of `gini_pseudo_values`."""
+        owner, weight = _owners(slates, owner_of, k, by_place)
+        counts = owner >= 0
+        weights = np.broadcast_to(weight, owner.shape)[counts] if by_place else None
+        return cls(len(slates), np.bincount(owner[counts], weights, n).astype(np.float64))
+
+    def __repr__(self) -> str:
+        return f"Exposure({self.users:,} slates, {len(self.shown):,} groups)"
+
+
+@dataclass(frozen=True)
+class Lift:
+    """Sums of the popularity lift over users with a history and a slate: how many, what was shown to them, and what they took."""
+
+    users: int
+    shown: float
+    past: float
+
+    @property
+    def value(self) -> float:
+        """The lift; NaN where no user counts."""
+        return self.shown / self.past - 1 if self.users else float("nan")
 
 
 def coverage(slates: Slates, n_items: int, k: int) -> float:
@@ -30,12 +77,14 @@ def coverage(slates: Slates, n_items: int, k: int) -> float:
     return int(seen.sum()) / max(n_items, 1)
 
 
-def coverage_pseudo_values(slates: Slates, n_items: int, k: int) -> PerUser:
+def coverage_pseudo_values(slates: Slates, n_items: int, k: int, whole: Exposure | None = None) -> PerUser:
     """Pseudo-values of `coverage`: a user's part is the items that no other user was shown."""
+    whole = whole or Exposure.of(slates, np.arange(n_items), n_items, k)
     top, owner = _shown(slates, k)
-    only = np.bincount(top, minlength=n_items) == 1
+    only = whole.shown == 1
     without = np.bincount(owner, only[top], len(slates)) / max(n_items, 1)
-    return _centred(coverage(slates, n_items, k), len(slates) * without)
+    value = int((whole.shown > 0).sum()) / max(n_items, 1)
+    return _centred(value, whole.users * without, int(only.sum()) / max(n_items, 1))
 
 
 def gini(exposure: NDArray[np.floating] | NDArray[np.integer]) -> float:
@@ -53,7 +102,12 @@ def gini(exposure: NDArray[np.floating] | NDArray[np.integer]) -> float:
 
 
 def gini_pseudo_values(
-    slates: Slates, owner_of: NDArray[np.integer], n: int, k: int, by_place: bool = False
+    slates: Slates,
+    owner_of: NDArray[np.integer],
+    n: int,
+    k: int,
+    by_place: bool = False,
+    whole: Exposure | None = None,
 ) -> PerUser:
     """Pseudo-values of the Gini index of exposure.
 
@@ -73,21 +127,16 @@ def gini_pseudo_values(
     ----------
     Singh & Joachims 2018, "Fairness of exposure in rankings".
     """
-    top = slates[:, :k]
-    weight = discount(top.shape[1]) if by_place else np.ones(top.shape[1])
-    # item −1, an empty place, is the last entry of both tables
-    owner = np.append(owner_of, -1)[top]
-    counts = owner >= 0
-    weights = np.broadcast_to(weight, top.shape)[counts] if by_place else None
-    exposure = np.bincount(owner[counts], weights, n)
-    value, total = gini(exposure), exposure.sum()
+    whole = whole or Exposure.of(slates, owner_of, n, k, by_place)
+    owner, weight = _owners(slates, owner_of, k, by_place)
+    value, total = gini(whole.shown), whole.shown.sum()
     if np.isnan(value):
         return np.full(len(slates), np.nan)
     # the derivative of the index by one more impression: the rank among all groups, against the mean; ties share a rank
-    _, tie, count = np.unique(exposure, return_inverse=True, return_counts=True)
+    _, tie, count = np.unique(whole.shown, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2)[tie]
     slope = np.append((2 * rank - (n + 1)) / (n * total) - value / total, 0.0)
-    return _centred(value, len(slates) * (slope[owner] @ weight))
+    return _centred(value, whole.users * (slope[owner] @ weight), float(slope[:-1] @ whole.shown))
 
 
 def popularity_lift_pseudo_values(
@@ -96,6 +145,7 @@ def popularity_lift_pseudo_values(
     taken: NDArray[np.integer],
     popularity: NDArray[np.floating],
     k: int,
+    whole: Lift | None = None,
 ) -> PerUser:
     """Pseudo-values of the popularity lift, NaN for users without a history or slate.
 
@@ -116,17 +166,53 @@ def popularity_lift_pseudo_values(
     ----------
     Abdollahpouri et al. 2019, "The unfairness of popularity bias in recommendation".
     """
-    top, owner = _shown(slates, k)
-    n = len(slates)
-    shown = np.bincount(owner, popularity[top], n) / np.maximum(np.bincount(owner, minlength=n), 1)
-    sizes = np.diff(indptr)
-    past = np.bincount(np.repeat(np.arange(n), sizes), popularity[taken], n) / np.maximum(sizes, 1)
-    known = (sizes > 0) & (np.bincount(owner, minlength=n) > 0) & (past > 0)
-    values = np.full(n, np.nan)
+    shown, past, known = _lifts(slates, indptr, taken, popularity, k)
+    whole = whole or _lift(shown, past, known)
+    values = np.full(len(slates), np.nan)
     if known.any():
-        ratio = shown[known].mean() / past[known].mean()
-        values[known] = ratio - 1 + (shown[known] - ratio * past[known]) / past[known].mean()
+        mean = whole.past / whole.users
+        values[known] = whole.value + (shown[known] - (whole.value + 1) * past[known]) / mean
     return values
+
+
+def popularity_lift(
+    slates: Slates,
+    indptr: NDArray[np.integer],
+    taken: NDArray[np.integer],
+    popularity: NDArray[np.floating],
+    k: int,
+) -> Lift:
+    """Return the sums of `popularity_lift_pseudo_values`, which has the same arguments."""
+    return _lift(*_lifts(slates, indptr, taken, popularity, k))
+
+
+def _lift(shown: PerUser, past: PerUser, known: NDArray[np.bool_]) -> Lift:
+    return Lift(int(known.sum()), float(shown[known].sum()), float(past[known].sum()))
+
+
+def _lifts(
+    slates: Slates,
+    indptr: NDArray[np.integer],
+    taken: NDArray[np.integer],
+    popularity: NDArray[np.floating],
+    k: int,
+) -> tuple[PerUser, PerUser, NDArray[np.bool_]]:
+    """Return each user's mean popularity of shown items and of the history, and who has both."""
+    top, owner = _shown(slates, k)
+    n, sizes = len(slates), np.diff(indptr)
+    shown = np.bincount(owner, popularity[top], n) / np.maximum(np.bincount(owner, minlength=n), 1)
+    past = np.bincount(np.repeat(np.arange(n), sizes), popularity[taken], n) / np.maximum(sizes, 1)
+    return shown, past, (sizes > 0) & (np.bincount(owner, minlength=n) > 0) & (past > 0)
+
+
+def _owners(
+    slates: Slates, owner_of: NDArray[np.integer], k: int, by_place: bool
+) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
+    """Return the group of each shown item, −1 for none, and the weight of each place."""
+    top = slates[:, :k]
+    weight = discount(top.shape[1]) if by_place else np.ones(top.shape[1])
+    # item −1, an empty place, is the last entry
+    return np.append(owner_of, -1)[top], weight
 
 
 def _shown(slates: Slates, k: int) -> tuple[NDArray[np.integer], NDArray[np.int64]]:
@@ -136,6 +222,6 @@ def _shown(slates: Slates, k: int) -> tuple[NDArray[np.integer], NDArray[np.int6
     return top[filled], np.repeat(np.arange(len(top)), filled.sum(1))
 
 
-def _centred(value: float, parts: PerUser) -> PerUser:
-    """Return the parts, shifted so that their mean is the value."""
-    return np.asarray(value + parts - parts.mean())
+def _centred(value: float, parts: PerUser, mean: float) -> PerUser:
+    """Return the parts, shifted by their mean in the whole set so that it becomes the value."""
+    return np.asarray(value + parts - mean)

@@ -228,13 +228,18 @@ class PairedMetrics:
         `values[recommender][metric]`: float64, shape (n,), NaN where a user has no value.
     resampled
         `resampled[recommender][metric]`: float64, shape (draws,), the mean of each resample.
+    each
+        How many users a value stands for, where users are taken together in groups at random.
     """
 
     values: dict[str, dict[str, Floats]]
     resampled: dict[str, dict[str, Floats]]
+    each: float = 1.0
 
     @classmethod
-    def from_values(cls, values: dict[str, dict[str, Floats]], draws: int, seed: int = 0) -> PairedMetrics:
+    def from_values(
+        cls, values: dict[str, dict[str, Floats]], draws: int, seed: int = 0, each: float = 1.0
+    ) -> PairedMetrics:
         """Resample all metrics of all recommenders with the same draws, in one pass."""
         keys = [(name, metric) for name, columns in values.items() for metric in columns]
         columns = np.stack([values[name][metric] for name, metric in keys], axis=1)
@@ -242,7 +247,7 @@ class PairedMetrics:
         resampled: dict[str, dict[str, Floats]] = {name: {} for name in values}
         for (name, metric), column in zip(keys, means.T, strict=True):
             resampled[name][metric] = column
-        return cls(values, resampled)
+        return cls(values, resampled, each)
 
     def __repr__(self) -> str:
         metrics: Mapping[str, Any] = next(iter(self.values.values()), {})
@@ -284,7 +289,7 @@ class PairedMetrics:
         size = np.where(differs, np.abs(mean) / np.maximum(error, 1e-300), 0.0)
         widest = np.quantile(by_chance.max(1), CONFIDENCE)
         p = _step_down(size, by_chance)
-        n = int((~np.isnan(gaps)).all(1).sum())
+        n = round(int((~np.isnan(gaps)).all(1).sum()) * self.each)
         comparisons = []
         for at, (a, b) in enumerate(pairs):
             low, high = mean[at] - widest * error[at], mean[at] + widest * error[at]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.retrieve.item_item import ItemItemConfig, MatrixItemItem
@@ -91,14 +93,45 @@ def neighbours_kept(config: NeighboursConfig, items: int) -> int:
     return config.k or max(min(200, MAX_WEIGHTS // max(items, 1)), 20)
 
 
-def bm25(X: sp.csr_matrix, k1: float = 1.2, b: float = 0.75) -> sp.csr_matrix:
+@dataclass(frozen=True, repr=False)
+class Bm25Totals:
+    """What BM25 reads of all users.
+
+    Attributes
+    ----------
+    users
+        Number of users, with or without events.
+    mean
+        The mean summed weight of a user.
+    counts
+        float64 (items,): the number of users of each item.
+    """
+
+    users: int
+    mean: float
+    counts: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, X: sp.csr_matrix) -> Bm25Totals:
+        """Count a (users, items) matrix."""
+        size = np.asarray(X.sum(1), np.float64).ravel()
+        counts = np.bincount(X.indices, minlength=X.shape[1]).astype(np.float64)
+        return cls(X.shape[0], float(size.mean()) if len(size) else 0.0, counts)
+
+    def __repr__(self) -> str:
+        return f"Bm25Totals({self.users:,} users, {len(self.counts):,} items)"
+
+
+def bm25(
+    X: sp.csr_matrix, k1: float = 1.2, b: float = 0.75, totals: Bm25Totals | None = None
+) -> sp.csr_matrix:
     """Weight a (users, items) matrix with a user as a document and an item as a word.
 
-    Rare items and short histories get more weight.
+    Rare items and short histories get more weight. `totals` are those of all users, where X has a part of them.
     """
+    totals = totals or Bm25Totals.of(X)
     size = np.asarray(X.sum(1), np.float64).ravel()
-    counts = np.bincount(X.indices, minlength=X.shape[1])
-    idf = np.log1p((X.shape[0] - counts + 0.5) / (counts + 0.5))
-    length = 1 - b + b * size / max(size.mean(), 1e-12)
+    idf = np.log1p((totals.users - totals.counts + 0.5) / (totals.counts + 0.5))
+    length = 1 - b + b * size / max(totals.mean, 1e-12)
     data = X.data * (k1 + 1) / (X.data + k1 * np.repeat(length, np.diff(X.indptr))) * idf[X.indices]
     return sp.csr_matrix((data.astype(np.float32), X.indices, X.indptr), shape=X.shape)

@@ -92,7 +92,6 @@ class Popular(Retriever):
         if half_life and len(acted):
             weight = np.exp2((log.time[acted] - log.time[acted][-1]) / half_life)
         overall = np.bincount(log.item[acted], weight, n_items)
-        rows = [overall]
         if self.config.by:
             attribute = dataset.users.attributes.get(self.config.by)
             if not isinstance(attribute, CategoryAttribute):
@@ -105,9 +104,14 @@ class Popular(Retriever):
             flat = np.bincount(
                 segment[known] * n_items + log.item[acted][known], weight[known], n_segments * n_items
             )
-            smoothing = overall / max(overall.sum(), 1e-12) * self.config.prior
-            rows = [*(flat.reshape(n_segments, n_items) + smoothing), overall]
-        self.counts_ = np.stack(rows).astype(np.float32)
+            self.counts_ = self.smoothed(flat.reshape(n_segments, n_items), overall)
+            return
+        self.counts_ = overall[None].astype(np.float32)
+
+    def smoothed(self, segments: NDArray[np.number], overall: NDArray[np.number]) -> NDArray[np.float32]:
+        """Return `counts_` of the decayed counts of each segment, (segments, items), and of all users, (items,)."""
+        smoothing = overall / max(overall.sum(), 1e-12) * self.config.prior
+        return np.concatenate([segments + smoothing, overall[None]]).astype(np.float32)
 
     def _counted(self, log: Log) -> NDArray[np.int64]:
         """Return the rows of the events that count."""

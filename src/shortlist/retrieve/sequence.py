@@ -79,30 +79,37 @@ class Sequence(HistoryItemItem):
     name = "sequence"
 
     def _fit_histories(self, h: Histories, weights: NDArray[np.float32], n: int) -> None:
-        config = self.config
-        session, half_life = duration_ms(config.session), duration_ms(config.half_life)
-        breaks = np.concatenate([[0], np.cumsum(np.diff(h.time) > session)]) if len(h.time) else np.empty(0)
-        owner = h.owner
-        W = sp.csr_matrix((n, n), dtype=np.float32)
-        for step in range(1, config.window + 1):
-            a, b = np.arange(len(h.item) - step), np.arange(step, len(h.item))
-            own = (
-                (owner[a] == owner[b]) & (h.item[a] != h.item[b]) if len(h.item) > step else np.empty(0, bool)
-            )
-            a, b = a[own], b[own]
-            together = breaks[a] == breaks[b]
-            gap = np.where(together, 0, h.time[b] - h.time[a])
-            vote = weights[b] * config.fading ** (step - 1) * np.exp2(-gap / half_life)
-            W = W + sp.csr_matrix((vote.astype(np.float32), (h.item[a], h.item[b])), shape=(n, n))
-            if config.backward:
-                a, b, vote = a[together], b[together], vote[together] * config.backward
-                W = W + sp.csr_matrix((vote.astype(np.float32), (h.item[b], h.item[a])), shape=(n, n))
-        counts = np.maximum(np.bincount(h.item, weights, n), 1.0)
-        W = sp.csr_matrix(
-            sp.diags_array(counts ** (config.power - 1)) @ W @ sp.diags_array(counts**-config.power),
-            dtype=np.float32,
+        counts = np.bincount(h.item, weights, n)
+        own, others = self.scales(counts)
+        W = transitions(self.config, h, weights, n)
+        self.weights_ = _strongest_of_rows(
+            sp.csr_matrix(sp.diags_array(own) @ W @ sp.diags_array(others), dtype=np.float32), self.config.k
         )
-        self.weights_ = _strongest_of_rows(W, config.k)
+
+    def scales(self, counts: NDArray[np.number]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the factors on the rows and the columns of the transitions, float64 (items,), from the summed weight of each item."""
+        known, power = np.maximum(counts, 1.0).astype(np.float64), self.config.power
+        return known ** (power - 1), known**-power
+
+
+def transitions(config: SequenceConfig, h: Histories, weights: NDArray[np.float32], n: int) -> sp.csr_matrix:
+    """Return the summed weight of what follows what in some histories, (items, items): those of several parts add up."""
+    session, half_life = duration_ms(config.session), duration_ms(config.half_life)
+    breaks = np.concatenate([[0], np.cumsum(np.diff(h.time) > session)]) if len(h.time) else np.empty(0)
+    owner = h.owner
+    W = sp.csr_matrix((n, n), dtype=np.float32)
+    for step in range(1, config.window + 1):
+        a, b = np.arange(len(h.item) - step), np.arange(step, len(h.item))
+        own = (owner[a] == owner[b]) & (h.item[a] != h.item[b]) if len(h.item) > step else np.empty(0, bool)
+        a, b = a[own], b[own]
+        together = breaks[a] == breaks[b]
+        gap = np.where(together, 0, h.time[b] - h.time[a])
+        vote = weights[b] * config.fading ** (step - 1) * np.exp2(-gap / half_life)
+        W = W + sp.csr_matrix((vote.astype(np.float32), (h.item[a], h.item[b])), shape=(n, n))
+        if config.backward:
+            a, b, vote = a[together], b[together], vote[together] * config.backward
+            W = W + sp.csr_matrix((vote.astype(np.float32), (h.item[b], h.item[a])), shape=(n, n))
+    return W
 
 
 def _strongest_of_rows(W: sp.csr_matrix, k: int) -> sp.csr_matrix:

@@ -101,17 +101,17 @@ class Together(ItemItem):
         rows = np.flatnonzero(log.acted if config.event is None else log.is_kind([config.event]))
         order = rows[np.lexsort((log.time[rows], log.user[rows]))]
         user, time = log.user[order], log.time[order]
-        new = np.ones(len(order), bool)
-        new[1:] = (np.diff(user) != 0) | (np.diff(time) > duration_ms(config.basket))
-        basket, n = np.cumsum(new) - 1, len(dataset.items)
-        X = sp.csr_matrix(
-            (np.ones(len(order), np.float32), (basket, log.item[order])), shape=(int(new.sum()), n)
-        )
-        X.sum_duplicates()
-        X.data[:] = 1.0
-        self._fit_baskets(X, self._categories(dataset))
+        X = basket_matrix(user, log.item[order], time, duration_ms(config.basket), len(dataset.items))
+        self._fit_baskets(X, self.categories(dataset))
 
-    def _categories(self, dataset: Dataset) -> NDArray[np.int32] | None:
+    def categories(self, dataset: Dataset) -> NDArray[np.int32] | None:
+        """Return the category of each item in `apart`, int32 (items,), −1 for none; None where any two items can be complements.
+
+        Raises
+        ------
+        ProjectError
+            Items have no such attribute.
+        """
         by = self.config.apart
         if by is None:
             return None
@@ -128,48 +128,97 @@ class Together(ItemItem):
     def _fit_baskets(self, X: sp.csr_matrix, categories: NDArray[np.integer] | None) -> None:
         config, n = self.config, X.shape[1]
         counts = np.bincount(X.indices, minlength=n).astype(np.float64)
-        pairs = self._pairs(X, counts, config.fewest)
+        pairs = self._pairs(X, counts)
         if categories is None:
-            self.weights_ = _largest_of_rows(pairs, config.k)
+            self.weights_ = largest_of_rows(pairs, config.k)
             return
-        alike = (categories[pairs.row] == categories[pairs.col]) & (categories[pairs.row] >= 0)
-        pairs.data[alike] = 0
-        by_category = self._by_category(X, counts, categories)
-        self.weights_ = _largest_of_rows(pairs.tocsr() + config.back_off * by_category, config.k)
+        pairs.data[alike(pairs.row, pairs.col, categories)] = 0
+        baskets = category_baskets(X, categories)
+        partners = self._pairs(baskets, np.asarray(baskets.sum(0), np.float64).ravel())
+        by_category = of_categories(partners, counts, categories)
+        self.weights_ = largest_of_rows(pairs.tocsr() + config.back_off * by_category, config.k)
 
-    def _pairs(self, X: sp.csr_matrix, counts: NDArray[np.float64], fewest: int) -> sp.coo_matrix:
-        """Return the weight of each pair of columns that at least `fewest` rows share."""
+    def _pairs(self, X: sp.csr_matrix, counts: NDArray[np.float64]) -> sp.coo_matrix:
+        """Return the weight of each pair of columns that enough rows share."""
         both = (X.T @ X).tocoo()
-        kept = (both.row != both.col) & (both.data >= fewest)
+        kept = (both.row != both.col) & (both.data >= self.config.fewest)
         i, j, c = both.row[kept], both.col[kept], both.data[kept].astype(np.float64)
-        lift = np.log(np.maximum(c * X.shape[0] / (counts[i] * counts[j]), 1.0))
-        values = c / (counts[i] + self.config.shrink) * lift
+        values = lift_weights(c, counts[i], counts[j], X.shape[0], self.config.shrink)
         return sp.coo_matrix((values.astype(np.float32), (i, j)), shape=both.shape)
 
-    def _by_category(
-        self, X: sp.csr_matrix, counts: NDArray[np.float64], categories: NDArray[np.integer]
-    ) -> sp.csr_matrix:
-        """Return weights (items, items) from the categories: the most taken items of each partner category, by their share."""
-        n, size = len(categories), int(categories.max(initial=-1)) + 1
-        known = categories >= 0
-        of = sp.csr_matrix(
-            (np.ones(known.sum(), np.float32), (np.flatnonzero(known), categories[known])), shape=(n, size)
-        )
-        baskets = (X @ of).tocsr()
-        baskets.data[:] = 1.0
-        partners = self._pairs(
-            baskets, np.asarray(baskets.sum(0), np.float64).ravel(), self.config.fewest
-        ).tocsr()
-        total = np.bincount(categories[known], counts[known], size)
-        order = np.lexsort((-counts, categories))
-        place = np.arange(n) - np.searchsorted(categories[order], categories[order])
-        head = order[(place < HEAD_ITEMS) & (categories[order] >= 0) & (counts[order] > 0)]
-        share = counts[head] / np.maximum(total[categories[head]], 1)
-        heads = sp.csr_matrix((share.astype(np.float32), (categories[head], head)), shape=(size, n))
-        return (of @ (_largest_of_rows(partners, PARTNER_CATEGORIES) @ heads)).tocsr()
+
+def basket_matrix(
+    user: NDArray[np.integer], item: NDArray[np.integer], time: NDArray[np.int64], gap: int, items: int
+) -> sp.csr_matrix:
+    """Return the (baskets, items) matrix of ones, float32, of events that are ordered by user and time (ms); see `Together`."""
+    new = np.ones(len(user), bool)
+    new[1:] = (np.diff(user) != 0) | (np.diff(time) > gap)
+    basket = np.cumsum(new) - 1
+    X = sp.csr_matrix((np.ones(len(user), np.float32), (basket, item)), shape=(int(new.sum()), items))
+    X.sum_duplicates()
+    X.data[:] = 1.0
+    return X
 
 
-def _largest_of_rows(whole: sp.spmatrix, k: int) -> sp.csr_matrix:
+def category_baskets(X: sp.csr_matrix, categories: NDArray[np.integer]) -> sp.csr_matrix:
+    """Return which categories each basket holds, as ones, (baskets, categories)."""
+    baskets = (X @ _categories_of(categories)).tocsr()
+    baskets.data[:] = 1.0
+    return baskets
+
+
+def _categories_of(categories: NDArray[np.integer]) -> sp.csr_matrix:
+    known = categories >= 0
+    shape = (len(categories), int(categories.max(initial=-1)) + 1)
+    ones = np.ones(int(known.sum()), np.float32)
+    return sp.csr_matrix((ones, (np.flatnonzero(known), categories[known])), shape=shape)
+
+
+def alike(
+    i: NDArray[np.integer], j: NDArray[np.integer], categories: NDArray[np.integer]
+) -> NDArray[np.bool_]:
+    """Return which pairs are of one category."""
+    return np.asarray((categories[i] == categories[j]) & (categories[i] >= 0))
+
+
+def lift_weights(
+    c: NDArray[np.float64],
+    of_i: NDArray[np.float64],
+    of_j: NDArray[np.float64],
+    baskets: float,
+    shrink: float,
+) -> NDArray[np.float64]:
+    """Return the weight of pairs i → j that share c baskets, from the numbers of baskets of i, of j, and of all; see `Together`."""
+    lift = np.log(np.maximum(c * baskets / (of_i * of_j), 1.0))
+    return np.asarray(c / (of_i + shrink) * lift)
+
+
+def of_categories(
+    partners: sp.spmatrix, counts: NDArray[np.float64], categories: NDArray[np.integer]
+) -> sp.csr_matrix:
+    """Return weights (items, items) from categories: the most taken items of each partner category, by their share.
+
+    Parameters
+    ----------
+    partners
+        The weights of pairs of categories, (categories, categories).
+    counts
+        float64 (items,): the baskets of each item.
+    categories
+        int (items,), −1 for none.
+    """
+    n, size, known = len(categories), partners.shape[0], categories >= 0
+    total = np.bincount(categories[known], counts[known], size)
+    order = np.lexsort((-counts, categories))
+    place = np.arange(n) - np.searchsorted(categories[order], categories[order])
+    head = order[(place < HEAD_ITEMS) & (categories[order] >= 0) & (counts[order] > 0)]
+    share = counts[head] / np.maximum(total[categories[head]], 1)
+    heads = sp.csr_matrix((share.astype(np.float32), (categories[head], head)), shape=(size, n))
+    kept = largest_of_rows(sp.csr_matrix(partners), PARTNER_CATEGORIES)
+    return (_categories_of(categories) @ (kept @ heads)).tocsr()
+
+
+def largest_of_rows(whole: sp.spmatrix, k: int) -> sp.csr_matrix:
     """Return the k largest entries of each row."""
     whole, n = sp.csr_matrix(whole, dtype=np.float32), whole.shape[0]
     whole.eliminate_zeros()

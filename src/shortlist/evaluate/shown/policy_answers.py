@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.evaluate.fold import Fold
-from shortlist.evaluate.policies import BATCH, baseline_scorers, replay_known_events
+from shortlist.evaluate.policies import BATCH, BaselineModels, baseline_scorers
 from shortlist.evaluate.shown.judgement import MIN_SLATES, ShownResult, judge_shown
 from shortlist.evaluate.shown.logged_slates import LoggedSlates, read_logged_slates
 from shortlist.evaluate.shown.model_answers import ModelAnswers, ask_models
@@ -33,7 +34,7 @@ def judge_evaluation(
     Parameters
     ----------
     recommender
-        Trained on the events before the test.
+        Trained on the events before the test, which its live state holds.
     subject
         Its name in the result.
     dataset
@@ -48,8 +49,7 @@ def judge_evaluation(
     if logged is None or len(logged) < MIN_SLATES:
         return None
     baselines = baseline_answers(recommender, dataset, fold, logged)
-    own = Recommender.of(recommender.model)  # the slates change the live state
-    replay_known_events(own, fold)
+    own = deepcopy(recommender)  # the slates change the live state
     targets = {name: one.target for name, one in baselines.items()}
     answers = ask_models({subject: own}, dataset, logged, fold.moment, progress, targets) | baselines
     scales = dict(zip(project.objectives, recommender.model.scales.tolist(), strict=True))
@@ -62,7 +62,7 @@ def baseline_answers(
     """Return what each baseline would have shown, and how it orders what was shown."""
     project, train, slots = recommender.project, fold.train, logged.items.shape[1]
     allowed = allowed_items(train.items, None, project.rerank.in_stock)
-    scorers = baseline_scorers(recommender, train)
+    scorers = baseline_scorers(recommender, BaselineModels.of(train))
     targets = {name: np.full(logged.items.shape, -1, np.int64) for name in scorers}
     scores = {name: np.full(logged.items.shape, np.nan) for name in scorers}
     users = logged.users.astype(np.int32)
