@@ -49,6 +49,14 @@ class TransformerConfig(DeepRetrieverSettings):
     """Number of sampled items that each target competes with, beside the other targets of its batch; 0: the whole catalogue. None:
     the whole catalogue up to 5,000 items, else 512."""
 
+    epochs: int = Field(16, ge=1)
+    """Largest number of passes over the events, 1 or more."""
+    patience: int = Field(6, ge=1)
+    """Number of evaluations without improvement after which training stops, 1 or more. The last passes, whose steps are small, improve
+    what the others learned, so that little patience costs quality."""
+    batch: int = Field(1024, ge=1)
+    """Number of target events of a step, 1 or more; on large catalogues they are negatives of each other."""
+
     @model_validator(mode="after")
     def _check_heads(self) -> TransformerConfig:
         if self.width % self.heads:
