@@ -10,7 +10,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT
 # processes of the tests import hundreds of modules: each is compiled once, also where the environment says otherwise
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real lock lowest audit sbom screenshot clean benchmark-spark
+.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real benchmark-deep benchmark-gpu benchmark-sasrec lock lowest audit sbom screenshot clean benchmark-spark
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -136,8 +136,26 @@ benchmark-rerank: $(VENV)/.tested
 benchmark-gate: $(VENV)/.tested
 	$(BIN)/python benchmarks/gate_power.py
 
+# PARTS: rows, each with a seed: transformer:0 "auto with networks"; without: all that are missing
 benchmark-sequences: $(VENV)/.tested
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python benchmarks/sequences.py
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python benchmarks/sequences.py $(PARTS)
+
+# PARTS: rows of the table; without: all that are missing. The quality beside is that of benchmark-sequences
+benchmark-deep: $(VENV)/.tested
+	$(THREADS) $(BIN)/python benchmarks/deep.py $(PARTS)
+
+benchmarks/.peers_deep/.installed: benchmarks/peers_deep.txt
+	$(PYTHON) -m venv benchmarks/.peers_deep
+	benchmarks/.peers_deep/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+# PARTS: a data set with a split: movielens-100k:time; without: all that are missing
+benchmark-sasrec: $(VENV)/.tested benchmarks/.peers_deep/.installed
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python benchmarks/sasrec.py $(PARTS)
+
+# on a machine with a GPU; PARTS=--dry-run: the steps on a CPU
+benchmark-gpu: $(VENV)/.tested
+	$(BIN)/python benchmarks/gpu.py $(PARTS)
 
 benchmark-threads: $(VENV)/.tested
 	$(BIN)/python benchmarks/threads.py

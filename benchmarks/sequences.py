@@ -3,11 +3,14 @@
 The last event of each user is the test, the one before it the validation. Models learn from the rest. Settings are chosen on the
 validation (`python benchmarks/sequences.py validation transformer`); the test is read once, with the history up to the validation
 event.
+
+Each run is kept in benchmarks/.sequences, so that the section can be made in parts: `sequences.py transformer:3 auto` runs the
+fourth seed of `transformer`, and `auto`, and writes the section from all that is kept. Without names everything that is missing runs.
 """
 
 from __future__ import annotations
 
-import resource
+import json
 import sys
 import tempfile
 import time
@@ -22,20 +25,26 @@ from numpy.typing import NDArray
 import results
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
-from shortlist.data.progress import progress_bars
+from shortlist.data.progress import Progress, progress_bars
 from shortlist.retrieve import RETRIEVERS, Requests, Retriever
+from shortlist.retrieve.deep.retriever import DeepRetriever
+from shortlist.retrieve.fusion.auto import choose
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "amazon-beauty-sequences"
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "popular": ("popular", {}),
-    "neighbours": ("neighbours", {}),
-    "slim": ("slim", {}),
-    "als": ("als", {}),
-    "sequence": ("sequence", {}),
-    "transformer, without item attributes": ("transformer", {"attributes": []}),
-    "transformer": ("transformer", {}),
-    "two_tower": ("two_tower", {}),
+KEPT = Path(__file__).parent / ".sequences"
+MODELS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "popular": ("popular", {}, 1),
+    "neighbours": ("neighbours", {}, 1),
+    "slim": ("slim", {}, 1),
+    "als": ("als", {}, 1),
+    "sequence": ("sequence", {}, 1),
+    "transformer, without item attributes": ("transformer", {"attributes": []}, 1),
+    "transformer": ("transformer", {}, 5),
+    "two_tower": ("two_tower", {}, 5),
+    "auto": ("auto", {}, 1),
+    "auto with networks": ("auto", {"networks": ["transformer", "two_tower"]}, 1),
 }
+"""Row of the table → the model, its settings, and the number of seeds."""
 DEPTH, BATCH = 10, 512
 VALIDATION, TEST = 2, 1
 """How far from the end the event is that is asked for."""
@@ -49,8 +58,15 @@ class LeaveOneOut:
     back: NDArray[np.int64]
 
     @classmethod
+    def of(cls, dataset: Dataset) -> LeaveOneOut:
+        """Split a log."""
+        h, back = dataset.histories, np.empty(len(dataset.log), np.int64)
+        back[dataset.history_rows] = h.indptr[1:][h.owner] - np.arange(len(h.item))
+        return cls(dataset, back)
+
+    @classmethod
     def read(cls) -> LeaveOneOut:
-        """Read the data set."""
+        """Read the reviews."""
         project = parse_project(
             {
                 "data": {"columns": {"timestamp": "timestamp"}},
@@ -58,10 +74,7 @@ class LeaveOneOut:
             }
         )
         tables = (pq.read_table(DATA / f"{name}.parquet") for name in ("events", "items"))
-        dataset = Dataset.from_frames(*tables, project=project)
-        h, back = dataset.histories, np.empty(len(dataset.log), np.int64)
-        back[np.argsort(dataset.log.user, kind="stable")] = h.indptr[1:][h.owner] - np.arange(len(h.item))
-        return cls(dataset, back)
+        return cls.of(Dataset.from_frames(*tables, project=project))
 
     def before(self, event: int) -> Dataset:
         """Return the events before the one that is asked for."""
@@ -71,6 +84,39 @@ class LeaveOneOut:
         """Return the item that followed, for each user."""
         h = self.dataset.histories
         return h.item[h.indptr[1:] - event]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A run: the rank of what followed, for each user, and what the model cost."""
+
+    validation: NDArray[np.float64]
+    test: NDArray[np.float64]
+    seen: NDArray[np.float64]
+    """Of the test, with the items of the history ranked, too."""
+    in_bytes: NDArray[np.float64]
+    """Of the test, with vectors of bytes; empty for models without."""
+    facts: dict[str, Any]
+
+    @staticmethod
+    def file(name: str, seed: int) -> Path:
+        """Return where a run is kept."""
+        return KEPT / f"{name.replace(' ', '-').replace(',', '')}-{seed}.npz"
+
+    @classmethod
+    def read(cls, name: str, seed: int) -> Kept | None:
+        """Return a run; None where it is missing."""
+        if not cls.file(name, seed).exists():
+            return None
+        with np.load(cls.file(name, seed)) as found:
+            arrays = {n: found[n] for n in ("validation", "test", "seen", "in_bytes")}
+            return cls(**arrays, facts=json.loads(str(found["facts"])))
+
+    def save(self, name: str, seed: int) -> None:
+        """Write the run."""
+        KEPT.mkdir(exist_ok=True)
+        arrays = {n: getattr(self, n) for n in ("validation", "test", "seen", "in_bytes")}
+        np.savez_compressed(self.file(name, seed), facts=np.array(json.dumps(self.facts)), **arrays)
 
 
 def asked(known: Dataset, users: NDArray[np.int64]) -> Requests:
@@ -125,45 +171,106 @@ def megabytes(model: Retriever) -> float:
         return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / 1e6
 
 
-def row(name: str, split: LeaveOneOut, *, test: bool) -> str:
-    """Fit and evaluate one model."""
-    kind, settings = MODELS[name]
-    started = time.process_time()
+def fitted(name: str, seed: int, known: Dataset, progress: Progress) -> tuple[Retriever, str]:
+    """Fit a model, or let `auto` choose; return it, and what was chosen."""
+    kind, settings, seeds = MODELS[name]
+    if kind == "auto":
+        choice = choose(known, "last", k=DEPTH, progress=progress, seed=seed, **settings)
+        return choice.retriever, choice.sentence()
+    own = {"seed": seed} if seeds > 1 else {}
+    return RETRIEVERS[kind](**settings, **own).fit(known, progress), ""
+
+
+def run(name: str, seed: int, split: LeaveOneOut) -> Kept:
+    """Fit a model and rank for everyone."""
+    learned, started = split.before(VALIDATION), time.process_time()
     with progress_bars() as progress:
-        model = RETRIEVERS[kind](**settings).fit(split.before(VALIDATION), progress)
-    took = time.process_time() - started
-    known, target = split.before(VALIDATION), split.followed(VALIDATION)
-    cells = [name, pair(ranks(model, known, target))]
-    if test:
-        known, target = split.before(TEST), split.followed(TEST)
-        at = ranks(model, known, target)
-        mean, error = gains(at).mean(), 1.96 * gains(at).std() / np.sqrt(len(at))
-        cells += [pair(at), f"{mean - error:.4f}–{mean + error:.4f}", pair(ranks(model, known, target, True))]
-    cells += [f"{took:.0f} s", f"{milliseconds(model, known):.2f} ms", f"{megabytes(model):.1f} MB"]
-    line = f"| {' | '.join(cells)} |"
-    print(line, flush=True)
-    return line
+        model, chosen = fitted(name, seed, learned, progress)
+    facts = {
+        "seconds": time.process_time() - started,
+        "ms": milliseconds(model, learned),
+        "MB": megabytes(model),
+        "epochs": len(getattr(model, "curves_", ())),
+        "chosen": chosen,
+    }
+    known, target = split.before(TEST), split.followed(TEST)
+    in_bytes = np.empty(0)
+    if isinstance(model, DeepRetriever):
+        small = model.in_bytes()
+        in_bytes = ranks(small, known, target)
+        facts |= {"ms in bytes": milliseconds(small, learned), "MB in bytes": megabytes(small)}
+    validation = ranks(model, learned, split.followed(VALIDATION))
+    return Kept(validation, ranks(model, known, target), ranks(model, known, target, True), in_bytes, facts)
 
 
-def main(arguments: list[str]) -> None:
-    """Evaluate every model and write the section, or those that are named on the validation and print."""
-    split = LeaveOneOut.read()
-    if arguments[:1] == ["validation"]:
-        for name in arguments[1:] or MODELS:
-            row(name, split, test=False)
-        return
-    lines = [row(name, split, test=True) for name in MODELS]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def row(name: str, runs: list[Kept]) -> str:
+    """Return the row of a model: means over its seeds, and the interval over users of their mean."""
+    test = np.stack([gains(one.test) for one in runs])
+    of_users = test.mean(0)
+    error = 1.96 * of_users.std() / np.sqrt(len(of_users))
+    mean, spread = of_users.mean(), test.mean(1).std(ddof=1) if len(runs) > 1 else None
+    cells = [name if spread is None else f"{name}, {len(runs)} seeds"]
+    cells += [pair(np.concatenate([getattr(one, part) for one in runs])) for part in ("validation", "test")]
+    cells += [f"{mean - error:.4f}–{mean + error:.4f}", "" if spread is None else f"{spread:.4f}"]
+    cells.append(pair(np.concatenate([one.seen for one in runs])))
+    facts = {key: np.median([one.facts[key] for one in runs]) for key in ("seconds", "ms", "MB")}
+    cells += [f"{facts['seconds']:.0f} s", f"{facts['ms']:.2f} ms", f"{facts['MB']:.1f} MB"]
+    if len(runs[0].in_bytes):
+        loss = np.concatenate([gains(one.in_bytes) - gains(one.test) for one in runs])
+        small = [np.median([one.facts[f"{key} in bytes"] for one in runs]) for key in ("ms", "MB")]
+        cells.append(f"{loss.mean():+.4f}; {small[0]:.2f} ms, {small[1]:.1f} MB")
+    else:
+        cells.append("")
+    return f"| {' | '.join(cells)} |"
+
+
+def compared(found: dict[str, list[Kept]]) -> list[str]:
+    """Return by how much the best rows differ from others, over users."""
+    lines = []
+    for better, other in (
+        ("transformer", "sequence"),
+        ("transformer", "slim"),
+        ("auto", "transformer"),
+        ("auto with networks", "auto"),
+    ):
+        if better in found and other in found:
+            gap = np.mean([gains(one.test) for one in found[better]], 0)
+            gap = gap - np.mean([gains(one.test) for one in found[other]], 0)
+            error = 1.96 * gap.std() / np.sqrt(len(gap))
+            low, high = gap.mean() - error, gap.mean() + error
+            lines.append(f"- `{better}` − `{other}`: NDCG {gap.mean():+.4f} ({low:+.4f} to {high:+.4f}).")
+    return lines
+
+
+def write() -> None:
+    """Write the section from the runs that are kept."""
+    found = {}
+    for name, (_, _, seeds) in MODELS.items():
+        if runs := [one for seed in range(seeds) if (one := Kept.read(name, seed)) is not None]:
+            found[name] = runs
     protocol = (
         "Leave-one-out: each user's last event is the test, the one before it the validation, and models learn from the rest alone. "
         "At the test, the validation event is part of the history. All items of the catalogue are ranked, without those of the history; "
-        "in one column with them. HR@10 / NDCG@10. Settings are the defaults of each model; those of the networks were chosen on the "
-        "validation, and the test was read once."
+        "in one column with them. HR@10 / NDCG@10, means over seeds; intervals of 95 % over users; spread: standard deviation over seeds. "
+        "Settings are the defaults of each model; those of the networks were chosen on the validation. In bytes: the same model with "
+        '`vectors = "int8"`, the difference of NDCG, and what it costs.'
     )
     published = (
         "Published: eSASRec 0.0928 / 0.0523, SASRec with sampled softmax 0.0921 / 0.0531. Neither reads item attributes; "
         "`transformer` and `two_tower` read the categories and brands that the data set has."
     )
+    columns = [
+        "",
+        "validation",
+        "test",
+        "NDCG of the test, 95 %",
+        "spread",
+        "test, items of the history ranked, too",
+    ]
+    columns += ["fit (processor)", "one history", "saved", "in bytes"]
+    chosen = [
+        f"- {name}: {found[name][0].facts['chosen']}" for name in found if found[name][0].facts["chosen"]
+    ]
     results.write(
         "sequences",
         [
@@ -172,12 +279,34 @@ def main(arguments: list[str]) -> None:
             "## Amazon Beauty (5-core): 22,363 users, 12,101 items, 198,502 events\n",
             f"{protocol}\n",
             f"{published}\n",
-            "|  | validation | test | NDCG of the test, 95 % | test, items of the history ranked, too | fit (processor) | one history | saved |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
-            *lines,
-            f"\nPeak memory of all together: {peak:,.0f} MB.",
+            f"| {' | '.join(columns)} |",
+            f"| {' | '.join('---' for _ in columns)} |",
+            *(row(name, runs) for name, runs in found.items()),
+            "",
+            *compared(found),
+            "",
+            *chosen,
         ],
     )
+
+
+def main(arguments: list[str]) -> None:
+    """Run what is named, or what is missing, and write the section; after the word `validation`, print the validation alone."""
+    split = LeaveOneOut.read()
+    if arguments[:1] == ["validation"]:
+        for name in arguments[1:] or MODELS:
+            with progress_bars() as progress:
+                model, _ = fitted(name, 0, split.before(VALIDATION), progress)
+            print(name, pair(ranks(model, split.before(VALIDATION), split.followed(VALIDATION))), flush=True)
+        return
+    wanted = [(name, seed) for name, (_, _, seeds) in MODELS.items() for seed in range(seeds)]
+    named = {(name, int(seed or 0)) for name, _, seed in (one.partition(":") for one in arguments)}
+    for name, seed in wanted:
+        if (name, seed) in named or not (named or Kept.file(name, seed).exists()):
+            found = run(name, seed, split)
+            found.save(name, seed)
+            print(name, seed, pair(found.validation), pair(found.test), flush=True)
+    write()
 
 
 if __name__ == "__main__":

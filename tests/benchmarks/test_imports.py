@@ -18,7 +18,7 @@ SCRIPTS = sorted(
     for path in (*BENCHMARKS.glob("*.py"), *BENCHMARKS.glob("real/*.py"))
 )
 ROOTS = {"shortlist", "support"}
-PEERS = {"peer_serve", "peers_counterfactual", "peers_evaluate", "peers_retrieve"}
+PEERS = {"peer_serve", "peers_counterfactual", "peers_evaluate", "peers_retrieve", "peers_sasrec"}
 """Scripts that run in an environment of their own."""
 
 

@@ -321,6 +321,22 @@ def test_the_id_of_an_items_table(item: str, columns: list[str], key: str) -> No
     assert settings.id == key
 
 
+def test_networks_are_proposed_where_the_log_is_large_enough() -> None:
+    """They stay a comment: training tries them where the lines are used, and takes them where they are better."""
+    n = 50_000
+    columns = {
+        "user_id": np.arange(n) % 500,
+        "item_id": np.arange(n) % 77,
+        "timestamp": 1.6e9 + 60.0 * np.arange(n),
+    }
+    large, small = (guess(pa.table({k: v[:rows] for k, v in columns.items()})) for rows in (n, n - 1))
+    assert "retrieve" not in small.notes
+    assert 'model = "auto"\n    deep = true' in large.notes["retrieve"]
+    assert large.project.retrieve.sources == small.project.retrieve.sources
+    text = write_toml(large.project.model_dump(exclude_unset=True), "A title", large.notes)
+    assert '#     model = "auto"\n#     deep = true\n' in text
+
+
 def test_a_line_of_totals_says_nothing_about_the_others() -> None:
     events = {"user_id": ["u1", "u2", "Total"], "item_id": ["i1", "i2", None], "rating": [5, 1, 900]}
     assert guess_project(pa.table(events)).objectives["like"].at_least == 4

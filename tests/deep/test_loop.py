@@ -102,6 +102,28 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training(kind: type[Mean],
     assert state["mean.at"][0] == pytest.approx(at[1])
 
 
+@pytest.mark.parametrize(
+    ("kind", "held"), [(Mean, (0.1, 0.5, 0.3, 0.46, 0.44)), (Falling, (0.9, 0.5, 0.7, 0.54, 0.56))]
+)
+def test_a_later_epoch_that_is_as_good_but_for_the_slack_is_kept(
+    kind: type[Mean], held: tuple[float, ...]
+) -> None:
+    """Within a tenth of the best, 0.5, is the fourth epoch, and not the fifth."""
+    at: list[float] = []
+
+    class Slack(kind):  # type: ignore[misc, valid-type]
+        slack: ClassVar[float] = 0.1
+
+        def evaluate(self) -> dict[str, float]:
+            at.append(float(self.modules["mean"].at))
+            found: dict[str, float] = super().evaluate()
+            return found
+
+    settings = SETTINGS.model_copy(update={"epochs": 5, "patience": 5})
+    state, _ = TrainingLoop(Slack([1, 2, 3, 6], list(held)), settings, silent).run()
+    assert state["mean.at"][0] == pytest.approx(at[3])
+
+
 def test_seeds_and_threads_are_put_back() -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)

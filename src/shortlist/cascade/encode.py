@@ -280,6 +280,7 @@ def encode(model: Model, state: LiveState, batch: Sequence[ResolvedRequest]) -> 
     whole = state.histories.of(codes, users, extra if any(extra) else None)
     recent = whole.last(model.project.retrieve.history)
     contexts = [r.request.context for r in batch]
+    context = state.context.of_requests(contexts)
     requests = Requests(
         recent,
         model.event_weights(recent),
@@ -288,8 +289,9 @@ def encode(model: Model, state: LiveState, batch: Sequence[ResolvedRequest]) -> 
         *_excluded(whole, batch[0].catalogue, model.project.rerank, np.array([r.after for r in batch])),
         state.user_attributes(contexts, users, codes),
         batch[0].catalogue.allowed_by_default,
+        context,
     )
-    return EncodedBatch(codes, requests, whole, state.context.of_requests(contexts))
+    return EncodedBatch(codes, requests, whole, context)
 
 
 def _given_events(resolved: ResolvedRequest, moment: int, kind: int) -> list[HistoryEvent]:

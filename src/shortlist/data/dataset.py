@@ -64,6 +64,13 @@ class Dataset:
         )
 
     @lazy_property
+    def history_rows(self) -> NDArray[np.int64]:
+        """The row of the log that each event of `histories` is, int64 (E,)."""
+        acted = np.flatnonzero(self.log.acted)
+        acted = acted[self.log.user[acted] >= 0]
+        return np.asarray(acted[np.argsort(self.log.user[acted], kind="stable")], np.int64)
+
+    @lazy_property
     def first(self) -> NDArray[np.int64]:
         """The time of the first event of each item, ms (items,); `NO_TIME` where there is none."""
         last = np.iinfo(np.int64).max

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from shortlist.data.progress import Progress
 from shortlist.deep.checkpoint import fingerprint, read_checkpoint, write_checkpoint
-from shortlist.deep.device import limited_threads, seeded
+from shortlist.deep.device import limited_threads, multiplies_bfloat16, seeded
 from shortlist.deep.settings import TrainingSettings
 from shortlist.deep.task import Part, TrainingTask
 from shortlist.errors import DataError
@@ -43,7 +43,8 @@ class TrainingLoop(Generic[Part]):
     """Trains a network: AdamW along a cosine schedule, in epochs, with early stopping and checkpoints.
 
     After each epoch the task is evaluated on held-out examples; training stops when that has not improved for
-    `patience` epochs, and the best weights are kept. Without held-out examples the last ones are.
+    `patience` epochs, and the weights of the best epoch are kept, or of the latest one that is as good but for the task's `slack`.
+    Without held-out examples the last ones are.
 
     The numbers of an epoch follow from the seed, the epoch and the state before it, so that a training that goes on from
     a checkpoint ends as one that was not interrupted.
@@ -110,7 +111,7 @@ class TrainingLoop(Generic[Part]):
                 field="learning_rate",
             )
         self.curves.append(found)
-        if self._best_epoch() == epoch:
+        if self._is_good(epoch):
             self.best = {n: value.detach().clone() for n, value in self.modules.state_dict().items()}
         self._save()
         self.progress(name, 1.0)
@@ -138,8 +139,7 @@ class TrainingLoop(Generic[Part]):
 
     def _precision(self) -> AbstractContextManager[Any]:
         wanted = self.settings.precision
-        able = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        use = wanted == "bfloat16" or (wanted == "auto" and able)
+        use = wanted == "bfloat16" or (wanted == "auto" and multiplies_bfloat16(self.device))
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=use)
 
     def _best_epoch(self) -> int:
@@ -149,6 +149,15 @@ class TrainingLoop(Generic[Part]):
             return len(self.curves) - 1
         values = np.array([one[watched] for one in self.curves])
         return int(np.argmax(values if self.task.rising else -values))
+
+    def _is_good(self, epoch: int) -> bool:
+        """Return whether the latest epoch is the best so far, but for the slack of the task."""
+        best = self._best_epoch()
+        watched, slack = self.task.watched, self.task.slack
+        if best == epoch or not slack:
+            return best == epoch
+        now, then = self.curves[epoch][watched], self.curves[best][watched]
+        return now >= (1 - slack) * then if self.task.rising else now <= (1 + slack) * then
 
     def _finished(self) -> bool:
         return bool(self.curves) and len(self.curves) - 1 - self._best_epoch() >= self.settings.patience

@@ -30,7 +30,8 @@ class TrainingSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where training runs: a GPU where there is one, else the CPU."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of matrix products in training: bfloat16 on a GPU that has it, else float32. Weights are float32 in either case."""
+    """Precision of matrix products in training. auto: bfloat16 on a GPU or CPU that has instructions for it, else float32. Weights,
+    sums and losses are float32 in either case."""
     compile: bool = False
     """Whether training compiles the network (`torch.compile`), which pays off for long trainings on a GPU."""
     checkpoints: str | None = None

@@ -38,11 +38,15 @@ class TrainingTask(ABC, Generic[Part]):
         The curve that early stopping follows.
     rising
         Whether higher values of that curve are better.
+    slack
+        Share by which a later epoch may be worse than the best one and is kept all the same: differences that small are chance
+        where few examples are held out, and the weights of later epochs, whose steps are smaller, are closer to an average.
     """
 
     name: ClassVar[str]
     watched: ClassVar[str]
     rising: ClassVar[bool] = True
+    slack: ClassVar[float] = 0.0
 
     def __init__(self, modules: nn.ModuleDict, device: torch.device, cost: TrainingCost) -> None:
         self.modules, self.device, self.cost = modules, device, cost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from shortlist.rank.list_members import ListMembers, list_members
 from shortlist.rank.past_requests import PastRequests, requests_as_of
 from shortlist.rank.request_context import request_contexts
 from shortlist.rank.unshown import SlateEntries, known_items, outside_candidates, without_seen
-from shortlist.retrieve import Retriever
+from shortlist.retrieve import Requests, Retriever
 from shortlist.retrieve.fusion.blend import Blended, blend
 
 BATCH = 512
@@ -100,11 +100,12 @@ def example_rows(
     members = None if past.shown is None else list_members(dataset, past.shown, compares_lists)
     if members is not None:
         members = members.without_some(settings.without_list, settings.seed)
+    keys = _keys(dataset, past, settings)
     progress("candidates", 0.0)
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
         users, moments = past.users[start:end], past.moments[start:end]
-        requests = requests_as_of(dataset, settings.retrieve, users, moments, settings.rerank)
+        requests = _requests(dataset, settings, past, keys, np.arange(start, end))
         if past.shown is None or members is None:
             blended = blend(retrievers, requests, candidates)
             positive = _positives(events, blended, users, moments)
@@ -121,28 +122,45 @@ def example_rows(
             part = shown_candidates(blended, log, slates, (others, listed), (unshown, rng), start)
         parts.append(part)
         progress("candidates", end / n)
-    return _joined(dataset, past, CandidateRows.joined(parts), members, list(retrievers), settings)
+    return _joined(dataset, (past, keys), CandidateRows.joined(parts), members, list(retrievers), settings)
+
+
+def _requests(
+    dataset: Dataset,
+    settings: ExampleSettings,
+    past: PastRequests,
+    keys: RequestKeys,
+    rows: NDArray[np.int64],
+) -> Requests:
+    """Return some of the requests as retrievers read them, with their contexts."""
+    users, moments = past.users[rows], past.moments[rows]
+    requests = requests_as_of(dataset, settings.retrieve, users, moments, settings.rerank)
+    return replace(requests, context={name: a.take(rows) for name, a in keys.context.items()})
+
+
+def _keys(dataset: Dataset, past: PastRequests, settings: ExampleSettings) -> RequestKeys:
+    """Return what is known of the requests: users, contexts, attributes of users."""
+    context = request_contexts(dataset, past, settings.without_context, settings.seed)
+    attributes = {name: a.take(past.users) for name, a in dataset.users.attributes.items()}
+    return RequestKeys(past.users, context, attributes)
 
 
 def _joined(
     dataset: Dataset,
-    past: PastRequests,
+    asked: tuple[PastRequests, RequestKeys],
     found: CandidateRows,
     members: ListMembers | None,
     sources: list[str],
     settings: ExampleSettings,
 ) -> ExampleRows:
     """Add what is known of requests and lists."""
+    past, keys = asked
     lists = (
         None if members is None else members.of_rows(found.request, found.item, found.position != NOT_SHOWN)
     )
     histories = as_of(dataset.histories, past.users, past.moments, max(settings.retrieve.history, LATEST))
     rows = FeatureRows(
-        RequestKeys(
-            past.users,
-            request_contexts(dataset, past, settings.without_context, settings.seed),
-            {name: a.take(past.users) for name, a in dataset.users.attributes.items()},
-        ),
+        keys,
         past.moments,
         histories,
         found.request,

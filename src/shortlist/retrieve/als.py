@@ -311,9 +311,7 @@ class ALS(Retriever):
         if not 0 <= item < self.n_items_:
             return None
         if self.quantized_ is not None:
-            one = self.quantized_.rows(np.array([item]))
-            scale = self.quantized_.norms() * max(float(np.linalg.norm(one)), 1e-12)
-            return np.asarray(self.quantized_.dot(one)[0] / scale)
+            return self.quantized_.cosines_to(item)
         return cosines_to(self.item_factors_, item)
 
     # ---------------------------------------------------------------- explanations

@@ -48,6 +48,9 @@ class Requests:
         bool (items,): the items that could be returned if the requests had no filters of their own; None for all. Always
         a superset of `allowed`. The ranks and scores of candidates are measured among these, so that they do not depend
         on a filter.
+    context
+        What is known of the requests themselves, such as the device: name → attribute of B rows. A column of the log's
+        context that no request has may be missing.
     excluded_indptr, excluded
         Ragged item codes that must not be returned (seen, blocked): request b excludes
         `excluded[excluded_indptr[b]:excluded_indptr[b + 1]]`; None for none.
@@ -63,6 +66,7 @@ class Requests:
     excluded: NDArray[np.integer] | None = None
     attributes: dict[str, Attribute] = field(default_factory=dict)
     available: NDArray[np.bool_] | None = None
+    context: dict[str, Attribute] = field(default_factory=dict)
     # results that several models of one batch share; a batch belongs to one call
     _sums: dict[int, Rows] = field(default_factory=dict, repr=False)
     _folded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list, repr=False)
@@ -196,7 +200,7 @@ class Requests:
         indptr, excluded = self.excluded_indptr, self.excluded
         if indptr is not None and excluded is not None:
             excluded, indptr = excluded[indptr[start] : indptr[end]], indptr[start : end + 1] - indptr[start]
-        attributes = {name: a.take(np.arange(start, end)) for name, a in self.attributes.items()}
+        some = np.arange(start, end)
         return Requests(
             part,
             self.weights[low:high],
@@ -204,8 +208,9 @@ class Requests:
             self.allowed,
             indptr,
             excluded,
-            attributes,
+            {name: a.take(some) for name, a in self.attributes.items()},
             self.available,
+            {name: a.take(some) for name, a in self.context.items()},
         )
 
 

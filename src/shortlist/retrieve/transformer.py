@@ -16,6 +16,7 @@ from shortlist.retrieve.deep.encode import encode
 from shortlist.retrieve.deep.inputs import event_inputs, usual_values
 from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
 from shortlist.retrieve.deep.settings import TransformerConfig
+from shortlist.retrieve.embeddings import unit_or_zero
 from shortlist.retrieve.event_weighting import EventWeights
 from shortlist.retrieve.requests import Requests
 
@@ -29,7 +30,7 @@ class Transformer(DeepRetriever[Architecture]):
     cross-entropy against the whole catalogue or, on large catalogues, against sampled items with logQ correction.
 
     An item vector is one of the item's own plus a weighted sum of vectors of its attributes (words, categories, deciles
-    of numbers). A new item has the second part only; training hides the first part of some items in each step, so that
+    of numbers), divided by its length: popular items cannot win by long vectors, and training needs fewer passes. A new item has the second part only; training hides the first part of some items in each step, so that
     the second learns to stand alone.
 
     Use it where the next event follows from the order of the last ones, and where there are enough events: `als` and
@@ -49,7 +50,7 @@ class Transformer(DeepRetriever[Architecture]):
     Attributes
     ----------
     item_vectors_
-        float32 (items, d): 0 for an item of which nothing is known; it is not proposed.
+        float32 or int8 (items, d), see `vectors`; of length 1: 0 for an item of which nothing is known; it is not proposed.
     network_
         float32: the weights of the network, one after the other.
     architecture_ : dict
@@ -86,7 +87,7 @@ class Transformer(DeepRetriever[Architecture]):
     usual_values_: NDArray[np.float32]
 
     @override
-    def _learn(self, dataset: Dataset) -> None:
+    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
         config, n_items = self.config, len(dataset.items)
         kinds = max(len(dataset.log.kinds), 1)
         usual = usual_values(dataset.histories, kinds)
@@ -102,14 +103,19 @@ class Transformer(DeepRetriever[Architecture]):
         events = replace(events, item=item.astype(np.int32))
         trained = train(config, shape, matrix[taken], events, self._report)
         self.network_, self.token_vectors_, self.curves_ = trained.network, trained.token, trained.curves
-        self.item_vectors_ = self._described(matrix)
-        self.item_vectors_[taken] += trained.own
         self._keep_tokens(tokens)
         self.usual_values_, self.architecture_ = usual, asdict(shape)
+        sums = self._described(matrix)
+        sums[taken] += trained.own
+        return unit_or_zero(sums)
 
     @override
     def _expected(self, shape: Architecture) -> Expected:
         return {**super()._expected(shape), "usual_values_": (np.float32, (shape.kinds,))}
+
+    @override
+    def _item_vectors(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
+        return unit_or_zero(sums)
 
     @override
     def _state(self, requests: Requests, ready: Ready[Architecture]) -> NDArray[np.float32]:
@@ -117,4 +123,4 @@ class Transformer(DeepRetriever[Architecture]):
         inputs = event_inputs(
             requests.histories, requests.weights, self.usual_values_, len(vectors), shape.history
         )
-        return encode(weights, shape, vectors.array[inputs.item], inputs)
+        return encode(weights, shape, vectors.rows(inputs.item), inputs)

@@ -1,4 +1,4 @@
-"""Two towers: users and items become vectors by their attributes, histories and ids."""
+"""Two towers: users and items become vectors by their attributes, histories, contexts and ids."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.deep.layout import check_sizes
 from shortlist.errors import ProjectError, suggestion
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
+from shortlist.retrieve.deep.context_tokens import ContextTokens
 from shortlist.retrieve.deep.inputs import known_events, known_kinds
 from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
 from shortlist.retrieve.deep.settings import TwoTowerConfig
@@ -27,18 +28,18 @@ class TwoTower(DeepRetriever[TowerShape]):
     """Find items near a user: two small networks turn users and items into vectors of one space (a softmax network).
 
     The item tower reads an item's own vector and a weighted sum of vectors of its attributes: words, categories, deciles of
-    numbers, embeddings. The user tower reads weighted means of the item vectors of a history, the user's attributes and the
-    moment: the time since the latest event and the hour of the week. The score is the cosine of both vectors, divided
-    by the temperature.
+    numbers, embeddings. The user tower reads weighted means of the item vectors of a history, the user's attributes, the
+    context of the request (`[data.context]`, such as the device) and the moment: the time since the latest event and the hour of
+    the week. The score is the cosine of both vectors, divided by the temperature.
 
     Training predicts each event by cross-entropy against the other targets of its batch, items that are sampled evenly, and
     optionally items that the model itself ranked highest, corrected for how often each is expected (logQ). Own
-    vectors of items and histories of users are hidden at random, so that attributes learn to stand alone: a new item and a
-    new user are served by what is known of them.
+    vectors of items, histories of users and contexts are hidden at random, so that each learns to stand alone: a new item and a
+    new user are served by what is known of them, and a request without context by the rest.
 
     Use it where users and items are described and many of them are new. `transformer` reads the order of a history, which
-    the means of this model lose; on data without attributes `slim`, `als` and `transformer` are better. A user without
-    history and known attributes gets no candidates (`popular` is for them).
+    the means of this model lose; on data without attributes `slim`, `als` and `transformer` are better. A request without
+    history, known attributes and context gets no candidates (`popular` is for them).
 
     Training needs the extra `deep` (PyTorch) and takes minutes; a GPU is used where there is one. A fitted model needs
     neither: it answers with NumPy.
@@ -53,17 +54,19 @@ class TwoTower(DeepRetriever[TowerShape]):
     Attributes
     ----------
     item_vectors_
-        float32 (items, d), of length 1: 0 for an item of which nothing is known; it is not proposed.
+        float32 or int8 (items, d), see `vectors`; of length 1: 0 for an item of which nothing is known; it is not proposed.
     network_
         float32: the weights of the network, one after the other.
     architecture_ : dict
         The shape of the network.
-    token_vectors_, user_token_vectors_
-        float32 (T, d): the vector of each token of item and of user attributes.
+    token_vectors_, user_token_vectors_, context_token_vectors_
+        float32 (T, d): the vector of each token of item and of user attributes, and of contexts.
     token_columns_, token_idf_, bin_edges_
         Which tokens of items these are; see `AttributeTokens`.
-    user_token_columns_, user_token_idf_, user_bin_edges_
-        The same of users.
+    user_token_columns_, user_token_idf_, user_bin_edges_, context_token_columns_, context_token_idf_, context_bin_edges_
+        The same of users and of contexts.
+    context_, context_numbers_
+        Names of the context columns in use, and of those among them that are numbers.
     curves_ : list of dict
         For each epoch the training loss, and NDCG@10 and hit rate of the held-out events.
     index_ : Index or None
@@ -72,7 +75,7 @@ class TwoTower(DeepRetriever[TowerShape]):
     Raises
     ------
     ProjectError
-        From `fit`, where users have no attribute of a name in `user_attributes`.
+        From `fit`, where users have no attribute of a name in `user_attributes`, or the log no context of one in `context`.
 
     References
     ----------
@@ -97,8 +100,18 @@ class TwoTower(DeepRetriever[TowerShape]):
         "user_token_columns_": "user_columns",
         "user_token_idf_": "user_idf",
         "user_bin_edges_": "user_edges",
+        "context_token_vectors_": "context_tokens",
+        "context_token_columns_": "context_columns",
+        "context_token_idf_": "context_idf",
+        "context_bin_edges_": "context_edges",
     }
-    facts: ClassVar = (*DeepRetriever.facts, "user_attributes_", "user_dimensions_")
+    facts: ClassVar = (
+        *DeepRetriever.facts,
+        "user_attributes_",
+        "user_dimensions_",
+        "context_",
+        "context_numbers_",
+    )
 
     user_token_vectors_: NDArray[np.float32]
     user_token_columns_: NDArray[np.int64]
@@ -106,13 +119,20 @@ class TwoTower(DeepRetriever[TowerShape]):
     user_bin_edges_: NDArray[np.float64]
     user_attributes_: list[str] | None
     user_dimensions_: int
+    context_token_vectors_: NDArray[np.float32]
+    context_token_columns_: NDArray[np.int64]
+    context_token_idf_: NDArray[np.float32]
+    context_bin_edges_: NDArray[np.float64]
+    context_: list[str]
+    context_numbers_: list[str]
 
     @override
-    def _learn(self, dataset: Dataset) -> None:
+    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
         config, n_items = self.config, len(dataset.items)
         self._check_names(dataset)
         kinds = max(len(dataset.log.kinds), 1)
         weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
+        events = dataset.history_rows[weights > 0]
         histories, weights = known_events(dataset.histories, weights, n_items)
         self._check_events(len(histories.item))
         from shortlist.retrieve.deep.train_towers import TowerData, train_towers
@@ -120,12 +140,16 @@ class TwoTower(DeepRetriever[TowerShape]):
         items, users = dataset.items.attributes, dataset.users.attributes
         tokens = AttributeTokens.of(items, n_items, config.attributes)
         of_users = AttributeTokens.of(users, len(dataset.users), config.user_attributes)
+        context = ContextTokens.of(dataset.log.context, events, config.context)
         matrix = tokens.matrix(items, np.arange(n_items))
         taken, item = np.unique(histories.item, return_inverse=True)
         histories = replace(histories, item=item.astype(np.int32))
-        shape = TowerShape(config.width, config.hidden, config.pools, config.history, kinds)
+        contexts = int(len(context) > 0)
+        shape = TowerShape(config.width, config.hidden, config.pools, config.history, kinds, contexts)
         user_tokens = of_users.matrix(users, np.arange(len(dataset.users)))
-        data = TowerData(histories, known_kinds(histories, kinds), weights, matrix[taken], user_tokens)
+        context_tokens = context.matrix(dataset.log.context, events)
+        kind = known_kinds(histories, kinds)
+        data = TowerData(histories, kind, weights, matrix[taken], user_tokens, context_tokens)
         trained = train_towers(config, shape, data, self._report)
         self.network_, self.token_vectors_, self.curves_ = trained.network, trained.token, trained.curves
         self.architecture_ = asdict(shape)
@@ -133,31 +157,49 @@ class TwoTower(DeepRetriever[TowerShape]):
         self.user_token_vectors_, self.user_token_columns_ = trained.user_token, of_users.columns
         self.user_token_idf_, self.user_bin_edges_ = of_users.idf, of_users.edges
         self.user_attributes_, self.user_dimensions_ = config.user_attributes, of_users.dimensions
+        self.context_token_vectors_, self.context_token_columns_ = trained.context_token, context.columns
+        self.context_token_idf_, self.context_bin_edges_ = context.idf, context.edges
+        self.context_, self.context_numbers_ = context.names, context.numbers
         sums = self._described(matrix)
         sums[taken] += trained.own
-        self.item_vectors_ = item_vectors(shape.split(self.network_), sums)
+        return item_vectors(shape.split(self.network_), sums)
 
     def _check_names(self, dataset: Dataset) -> None:
-        attributes = dataset.users.attributes
-        for name in self.config.user_attributes or ():
-            if name not in attributes:
-                there = ", ".join(attributes) or "none"
-                raise ProjectError(
-                    f"two_tower: users have no attribute {name!r}{suggestion(name, attributes)}; there are: {there}",
-                    field="user_attributes",
-                )
+        for field, owner, known in (
+            ("user_attributes", "users have no attribute", dataset.users.attributes),
+            ("context", "the log has no context", dataset.log.context),
+        ):
+            for name in getattr(self.config, field) or ():
+                if name not in known:
+                    there = ", ".join(known) or "none"
+                    raise ProjectError(
+                        f"two_tower: {owner} {name!r}{suggestion(name, known)}; there are: {there}",
+                        field=field,
+                    )
 
     @override
     def _expected(self, shape: TowerShape) -> Expected:
-        tokens = len(self.user_token_columns_)
+        tokens, contexts = len(self.user_token_columns_), len(self.context_token_columns_)
         check_sizes({"user_dimensions_": self.user_dimensions_}, 0)
+        if shape.contexts != int(contexts > 0):
+            raise ValueError("contexts does not fit the tokens of contexts")
+        self._of_contexts.check()
         return {
             **super()._expected(shape),
             "user_token_vectors_": (np.float32, (tokens + self.user_dimensions_, shape.width)),
             "user_token_columns_": (np.int64, (tokens,)),
             "user_token_idf_": (np.float32, (tokens,)),
             "user_bin_edges_": (np.float64, (len(self.user_bin_edges_), BINS - 1)),
+            "context_token_vectors_": (np.float32, (contexts, shape.width)),
+            "context_token_columns_": (np.int64, (contexts,)),
+            "context_token_idf_": (np.float32, (contexts,)),
+            "context_bin_edges_": (np.float64, (len(self.context_numbers_), BINS - 1)),
         }
+
+    @property
+    def _of_contexts(self) -> ContextTokens:
+        arrays = self.context_bin_edges_, self.context_token_columns_, self.context_token_idf_
+        return ContextTokens(self.context_, self.context_numbers_, *arrays)
 
     @override
     def _item_vectors(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -179,7 +221,11 @@ class TwoTower(DeepRetriever[TowerShape]):
             hours_of(requests.moments),
         )
         attributes = np.asarray(matrix @ self.user_token_vectors_, np.float32)
-        read = vectors.array[histories.item]
-        states = user_vectors(weights, read, attributes, visits, moment=self.config.moment)
         known = (np.diff(histories.indptr) > 0) | (np.diff(matrix.indptr) > 0)
+        if shape.contexts:
+            context = self._of_contexts.matrix(requests.context, np.arange(len(requests)))
+            attributes = np.hstack([attributes, context @ self.context_token_vectors_], dtype=np.float32)
+            known |= np.diff(context.indptr) > 0
+        read = vectors.rows(histories.item)
+        states = user_vectors(weights, read, attributes, visits, moment=self.config.moment)
         return np.asarray(states * (known / self.config.temperature)[:, None], np.float32)

@@ -11,12 +11,13 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from shortlist.deep.device import multiplies_bfloat16
 from shortlist.errors import BundleError, DataError, ProjectError
 from shortlist.retrieve import EventWeighting, Transformer
 from shortlist.retrieve.deep.architecture import Architecture
 from shortlist.retrieve.deep.cost import transformer_cost
 from shortlist.retrieve.deep.tables import ItemTable
-from support.deep import TINY, Interrupted, cycles, interrupted_in
+from support.deep import TINY, Interrupted, coloured, cycles, interrupted_in
 from support.interactions import make_requests
 
 NAMES = ("item_vectors_", "network_", "token_vectors_")
@@ -38,7 +39,7 @@ def test_it_learns_what_follows(negatives: int) -> None:
     model = fitted(epochs=10, dropout=0.0, learning_rate=0.03, batch=64, negatives=negatives)
     found = model.retrieve(make_requests(*[[i, (i + 1) % 12] for i in range(12)]), 1).item[:, 0]
     assert (found == [(i + 2) % 12 for i in range(12)]).all()
-    assert model.curves_[-1]["loss"] < 0.2 * model.curves_[0]["loss"]
+    assert model.curves_[-1]["loss"] < 0.25 * model.curves_[0]["loss"]
 
 
 def test_order_matters() -> None:
@@ -90,7 +91,7 @@ def test_a_checkpoint_of_other_settings_is_not_used_and_a_damaged_one_is_named(t
 
 
 def test_parts_of_a_step_have_the_gradients_of_the_whole() -> None:
-    same = {"dropout": 0.0, "hidden_items": 0.0, "batch": 64}
+    same = {"dropout": 0.0, "hidden_items": 0.0, "batch": 64, "precision": "float32"}
     whole, parts = fitted(**same), fitted(**same, accumulate=4)
     np.testing.assert_allclose(parts.network_, whole.network_, atol=2e-3)
     np.testing.assert_allclose(
@@ -123,7 +124,7 @@ def test_events_of_weight_0_are_no_events() -> None:
 
 def test_a_training_that_diverges_is_an_error() -> None:
     with pytest.raises(DataError, match=r"the loss of epoch \d is .*; lower learning_rate"):
-        fitted(learning_rate=1e30, epochs=9)
+        fitted(learning_rate=3e37, epochs=9)
 
 
 def test_settings_are_checked() -> None:
@@ -135,10 +136,24 @@ def test_settings_are_checked() -> None:
 
 
 def test_half_precision_is_close() -> None:
-    exact, half = fitted(dropout=0.0), fitted(dropout=0.0, precision="bfloat16")
+    exact, half = (fitted(dropout=0.0, precision=one) for one in ("float32", "bfloat16"))
     assert half.network_.dtype == np.float32
     assert half.curves_[-1]["loss"] == pytest.approx(exact.curves_[-1]["loss"], rel=0.02)
     assert half.curves_ != exact.curves_
+
+
+def test_half_precision_is_the_default_where_the_device_multiplies_it() -> None:
+    device = torch.device("cpu")
+    wanted = "bfloat16" if multiplies_bfloat16(device) else "float32"
+    assert_equal(fitted(), fitted(precision=wanted))
+
+
+def test_item_vectors_have_length_1_and_unknown_items_none() -> None:
+    dataset = cycles()
+    vectors = Transformer(**TINY).fit(dataset).item_vectors_
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    model = Transformer(**TINY, attributes=[]).fit(coloured())
+    np.testing.assert_allclose(np.linalg.norm(model.item_vectors_, axis=1), [1] * 30 + [0] * 10, rtol=1e-5)
 
 
 def test_progress_states_memory_and_losses() -> None:

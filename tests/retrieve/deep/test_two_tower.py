@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,88 @@ def test_the_hour_decides() -> None:
     assert found[False][0] == found[False][1]
 
 
+def devices() -> Dataset:
+    """Return users who take even items on a phone and odd ones on a television, whatever they took before."""
+    rng = np.random.default_rng(0)
+    device = rng.integers(0, 2, 320)
+    events = pa.table(
+        {
+            "user_id": np.arange(320) % 80,
+            "item_id": 2 * rng.integers(0, 6, 320) + device,
+            "timestamp": 1.6e9 + 60.0 * np.arange(320),
+            "device": [("phone", "television")[d] for d in device],
+            "loudness": 10.0 * device + rng.random(320),
+        }
+    )
+    context = {"device": "category", "loudness": "number"}
+    project = parse_project({"data": {"columns": {"timestamp": "timestamp"}, "context": context}})
+    return Dataset.from_frames(events, project=project)
+
+
+def in_contexts(dataset: Dataset, **columns: list[Any]) -> Requests:
+    """Return requests without history in these contexts."""
+    context = {name: dataset.log.context[name].with_values(values) for name, values in columns.items()}
+    rows = len(next(iter(columns.values())))
+    return replace(make_requests(*[[] for _ in range(rows)]), context=context)
+
+
+@pytest.fixture(scope="module")
+def of_devices() -> TwoTower:
+    return TwoTower(**LEARNING, hidden_histories=0.3, moment=False).fit(devices())
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"device": ["phone", "television"]},
+        {"loudness": [0.5, 10.5]},
+        {"loudness": [0.5, 10.5], "device": [None] * 2},
+    ],
+)
+def test_the_context_decides(of_devices: TwoTower, columns: dict[str, list[Any]]) -> None:
+    """Some columns are enough, in any order; a context that is not known changes nothing."""
+    dataset = devices()
+    even = dataset.items.ids.codes(np.arange(0, 12, 2))
+    odd = dataset.items.ids.codes(np.arange(1, 12, 2))
+    scores = of_devices.score(in_contexts(dataset, **columns))
+    assert scores[0, even].min() > scores[0, odd].max()
+    assert scores[1, odd].min() > scores[1, even].max()
+    assert np.isneginf(of_devices.score(in_contexts(dataset, device=[None]))).all()
+
+
+def test_a_request_without_context_is_served_by_its_history(of_devices: TwoTower) -> None:
+    plain = make_requests([0, 1], [2])
+    unknown = {"device": devices().log.context["device"].with_values([None, None])}
+    np.testing.assert_array_equal(of_devices.score(replace(plain, context=unknown)), of_devices.score(plain))
+    assert np.isfinite(of_devices.score(plain)).all()
+
+
+def test_contexts_stay_with_their_events_and_with_their_requests(
+    of_devices: TwoTower, tmp_path: Path
+) -> None:
+    """Events without weight, and events of other users between, move no context; nor do a bundle and a part of a batch."""
+    dataset = devices()
+    rows = dataset.history_rows
+    np.testing.assert_array_equal(dataset.log.item[rows], dataset.histories.item)
+    np.testing.assert_array_equal(dataset.log.user[rows], dataset.histories.owner)
+    requests = in_contexts(dataset, loudness=[0.5, 10.5, 0.1], device=["phone", None, "television"])
+    expected = of_devices.score(requests)
+    np.testing.assert_allclose(of_devices.score(requests.rows(1, 3)), expected[1:], rtol=1e-5)
+    of_devices.save(tmp_path / "model")
+    np.testing.assert_array_equal(load_retriever(tmp_path / "model").score(requests), expected)
+
+
+def test_contexts_that_are_not_wanted_are_not_read() -> None:
+    dataset = devices()
+    some = TwoTower(**TINY, context=["device"]).fit(dataset)
+    none = TwoTower(**TINY, context=[]).fit(dataset)
+    assert (some.context_, some.context_numbers_, len(some.context_token_columns_)) == (["device"], [], 2)
+    assert none.architecture_["contexts"] == 0
+    assert np.isneginf(none.score(in_contexts(dataset, device=["phone"]))).all()
+    with pytest.raises(ProjectError, match="the log has no context 'devise'; did you mean 'device'"):
+        TwoTower(**TINY, context=["devise"]).fit(dataset)
+
+
 def test_components_of_embeddings_are_tokens() -> None:
     """(3, 0, 4) has length 5; the colours have TF-IDF weights of length 1, and come first."""
     items = pa.table(
@@ -229,6 +312,9 @@ DAMAGES: dict[str, Any] = {
     "unordered columns": ("user_columns", lambda a: a[::-1] - 10**9),
     "no bins": ("user_edges", lambda a: np.zeros((3, 2))),
     "not numbers": ("items", lambda a: np.full_like(a, np.nan)),
+    "tokens of contexts that the network does not read": ("context_columns", lambda a: np.array([5])),
+    "deciles of no context": ("context_edges", lambda a: np.zeros((1, 9))),
+    "steps of vectors that are floats": ("steps", lambda a: np.ones(30, np.float32)),
 }
 
 
@@ -248,6 +334,10 @@ def test_damaged_arrays_are_refused(model: TwoTower, tmp_path: Path, name: str) 
         ("architecture_", {"width": 8, "hidden": 8, "pools": 0, "history": 12, "kinds": 1}),
         ("architecture_", {"width": 8, "hidden": 8, "pools": 2, "history": 10**12, "kinds": 1}),
         ("architecture_", {"width": 8.0, "hidden": 8, "pools": 2, "history": 12, "kinds": 1}),
+        ("architecture_", {"width": 8, "hidden": 8, "pools": 2, "history": 12, "kinds": 1, "contexts": 1}),
+        ("architecture_", {"width": 8, "hidden": 8, "pools": 2, "history": 12, "kinds": 1, "contexts": True}),
+        ("context_", "device"),
+        ("context_numbers_", [1]),
         ("user_dimensions_", -1),
         ("user_dimensions_", 0.0),
         ("dimensions_", 7),

@@ -22,6 +22,8 @@ ROWS_PER_USER = 30
 """Requests of a user to learn from, where each row is one."""
 ROWS_TO_LEARN_FROM = 0.4
 """Share of such rows that the ranker learns from: each is one wanted item, where a request of a period has many."""
+NETWORK_EVENTS = 50_000
+"""Events from which networks are proposed: below, other retrievers are as good on the logs of the benchmarks."""
 STOCK = frozenset({"in_stock", "stock", "available"})
 
 
@@ -110,6 +112,8 @@ def guess(
     look = guess_page(tables.get("items", log.events), attributes["items"], events, kinds)
     settings |= look.settings
     notes = {**log.notes(), **about, **objectives.notes, "page": look.note}
+    if log.roles.columns["timestamp"] is not None and events.num_rows >= NETWORK_EVENTS:
+        notes["retrieve"] = "\n".join(filter(None, [notes.get("retrieve"), _about_networks(events.num_rows)]))
     return Guess(
         parse_project(settings, "the guess"), {section: note for section, note in notes.items() if note}
     )
@@ -123,6 +127,15 @@ def _sources(kinds: EventKinds, repeats: Repeats) -> list[dict[str, Any]]:
         popular["at_least"] = main.at_least
     others = [source for source in RetrieveSettings().sources if source["model"] != popular["model"]]
     return [*([{"model": "again"}] if repeats.usual else []), popular, *others]
+
+
+def _about_networks(events: int) -> str:
+    return (
+        f"With {events:,} events, a network may find more. The lines below, in place of all [[retrieve.sources]], let training try "
+        "`transformer` and `two_tower` beside the other retrievers and take one only where its gain on a held-out part of the log is "
+        "clear. It needs pip install 'shortlist[deep]', and on a CPU it takes minutes for each 100,000 events.\n"
+        '    [[retrieve.sources]]\n    model = "auto"\n    deep = true'
+    )
 
 
 def _about(repeats: Repeats) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from shortlist.cascade.context import ContextEncoder
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.evaluate.fold import Fold
@@ -66,12 +67,14 @@ def baseline_answers(
     targets = {name: np.full(logged.items.shape, -1, np.int64) for name in scorers}
     scores = {name: np.full(logged.items.shape, np.nan) for name in scorers}
     users = logged.users.astype(np.int32)
+    contexts = ContextEncoder(dataset.log.context, {})
     for start in range(0, len(logged), BATCH):
         part = slice(start, start + BATCH)
         requests = requests_as_of(
             dataset, project.retrieve, users[part], logged.moments[part], project.rerank
         )
-        requests = replace(requests, allowed=allowed, available=allowed)
+        context = contexts.of_requests(logged.contexts[part])
+        requests = replace(requests, allowed=allowed, available=allowed, context=context)
         shown = np.maximum(logged.items[part], 0)
         for name, scorer in scorers.items():
             of_all = scorer(requests)

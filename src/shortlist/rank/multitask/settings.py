@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from shortlist.deep.settings import TrainingSettings
@@ -34,5 +36,8 @@ class MultitaskConfig(TrainingSettings):
     """Number of epochs without a smaller validation loss after which training stops, 1 or more."""
     batch: int = Field(1024, ge=1)
     """Number of examples of a step, 1 or more; the rows of a request stay together."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Precision of matrix products in training: float32; the network is small, and its calibrated outputs need exact sums. auto:
+    bfloat16 on a GPU or CPU that has instructions for it."""
     weight_decay: float = Field(0.01, ge=0)
     """Weight decay of AdamW, 0 or more."""

@@ -13,6 +13,8 @@ DEPTH = 10
 """Length of the list on which held-out events are evaluated."""
 WATCHED = f"ndcg@{DEPTH}"
 """The curve that early stopping follows."""
+SLACK = 0.03
+"""Two epochs whose curves differ by less cannot be told apart by some thousand held-out events: a standard error of the difference."""
 ROWS = 256
 """Held-out events that are ranked at once."""
 

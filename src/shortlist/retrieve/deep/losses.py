@@ -63,8 +63,10 @@ def sampled_softmax(
     Yi et al. 2019, "Sampling-bias-corrected neural modeling for large corpus item recommendations".
     """
     right = (states * own).sum(-1).float()
-    wrong = (states @ negatives.T).float() - log_expected
-    wrong = wrong.masked_fill(same, float("-inf"))
+    wrong = (states @ negatives.T).float()
+    wrong = wrong.sub_(log_expected).masked_fill_(
+        same, float("-inf")
+    )  # in place: this matrix is the largest of a step
     scores = torch.cat([right[:, None], wrong] if hard is None else [right[:, None], wrong, hard.float()], 1)
     first = torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
     return (functional.cross_entropy(scores, first, reduction="none") * weights).sum()

@@ -20,11 +20,12 @@ from shortlist.errors import BundleError, DataError, import_extra, require_fitte
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.deep.attribute_tokens import BITS, AttributeTokens
 from shortlist.retrieve.deep.settings import DeepRetrieverSettings
+from shortlist.retrieve.deep.stored_vectors import StoredVectors, stored
 from shortlist.retrieve.indexed import retrieve_indexed
-from shortlist.retrieve.item_vectors import BINS, cosines_to
+from shortlist.retrieve.item_vectors import BINS
 from shortlist.retrieve.kernels.index import Index, IndexConfig
 from shortlist.retrieve.kernels.parallel import run_rows
-from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, dot_given_items
+from shortlist.retrieve.kernels.quantized import dot_given_items
 from shortlist.retrieve.requests import Candidates, Requests
 
 Layout = TypeVar("Layout", bound=WeightLayout)
@@ -41,8 +42,8 @@ class Ready(NamedTuple, Generic[Layout]):
     shape: Layout
     weights: dict[str, NDArray[np.float32]]
     """The weights of the network by name."""
-    vectors: GrowableArray[np.float32]
-    """float32 (items, d), of the fitted and of the appended items."""
+    vectors: StoredVectors
+    """Of the fitted and of the appended items."""
     known: GrowableArray[np.float32]
     """float32 (items,): 1 for items that are proposed."""
 
@@ -56,7 +57,9 @@ class DeepRetriever(Retriever, Generic[Layout]):
     Attributes
     ----------
     item_vectors_
-        float32 (items, d): 0 for an item of which nothing is known; it is not proposed.
+        float32 or int8 (items, d): 0 for an item of which nothing is known; it is not proposed.
+    item_steps_
+        float32 (items,): by what vectors of bytes are multiplied; (0,) for floats.
     network_
         float32: the weights of the network, one after the other.
     architecture_ : dict
@@ -75,6 +78,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
     layout: ClassVar[type[WeightLayout]]
     arrays: ClassVar[Mapping[str, str]] = {
         "item_vectors_": "items",
+        "item_steps_": "steps",
         "network_": "network",
         "token_vectors_": "tokens",
         "token_columns_": "columns",
@@ -83,7 +87,8 @@ class DeepRetriever(Retriever, Generic[Layout]):
     }
     facts: ClassVar[tuple[str, ...]] = ("architecture_", "attributes_", "dimensions_", "curves_")
 
-    item_vectors_: NDArray[np.float32]
+    item_vectors_: NDArray[Any]
+    item_steps_: NDArray[np.float32]
     network_: NDArray[np.float32]
     token_vectors_: NDArray[np.float32]
     token_columns_: NDArray[np.int64]
@@ -102,22 +107,22 @@ class DeepRetriever(Retriever, Generic[Layout]):
     # ---------------------------------------------------------------- training
 
     @abstractmethod
-    def _learn(self, dataset: Dataset) -> None:
-        """Learn the arrays."""
+    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
+        """Learn the arrays, and return the vectors of items, float32 (items, d)."""
 
     @override
     def _fit(self, dataset: Dataset) -> None:
         self._added, self.index_ = None, None
-        self._learn(dataset)
         config: DeepRetrieverSettings = self.config
-        n_items = len(dataset.items)
+        n_items, vectors = len(dataset.items), self._learn(dataset)
+        self.item_vectors_, self.item_steps_ = stored(vectors, in_bytes=config.vectors == "int8")
         if n_items > config.exact_items:
             settings = IndexConfig(exact_items=config.exact_items, recall=config.recall)
             self._finish(n_items)  # requests of the index are states of histories
             users = np.arange(0, len(dataset.users), max(1, len(dataset.users) // 500))
             end = int(dataset.log.time.max(initial=0)) + 1
             requests = Requests.of_users(dataset, users, np.full(len(users), end, np.int64))
-            self.index_ = Index(settings).build(self.item_vectors_, self.encode(requests))
+            self.index_ = Index(settings).build(vectors, self.encode(requests))
 
     def _check_events(self, events: int) -> None:
         """Raise where the events are too few, or PyTorch is not installed."""
@@ -141,13 +146,15 @@ class DeepRetriever(Retriever, Generic[Layout]):
 
     def _prepare(self) -> None:
         shape = self._checked_shape()
-        vectors = self.item_vectors_
-        if self._added is not None:
-            vectors = np.concatenate([vectors, self._added])
-        if not np.isfinite(vectors.sum()):
+        codes = self.item_vectors_
+        if not np.isfinite(float(codes.sum()) + float(self.item_steps_.sum())):
             raise BundleError(f"{self.name}: item_vectors_ holds values that are no numbers")
-        known = np.asarray(vectors.any(1), np.float32)
-        self._derived = Ready(shape, shape.split(self.network_), GrowableArray(vectors), GrowableArray(known))
+        vectors = StoredVectors.of(codes, self.item_steps_)
+        known = GrowableArray(np.asarray(codes.any(1), np.float32))
+        if self._added is not None:
+            vectors = vectors.extended(self._added)
+            known = known.extended(np.asarray(self._added.any(1), np.float32))
+        self._derived = Ready(shape, shape.split(self.network_), vectors, known)
 
     @property
     def _ready(self) -> Ready[Layout]:
@@ -176,14 +183,26 @@ class DeepRetriever(Retriever, Generic[Layout]):
         """Return the type and shape that each learned array must have. Raises `ValueError` for a shape that cannot be."""
         tokens, dimensions = len(self.token_columns_), self.dimensions_ or 0
         check_sizes({"dimensions_": dimensions}, 0)
+        in_bytes, items = self.item_vectors_.dtype == np.int8, self.n_items_
         return {
-            "item_vectors_": (np.float32, (self.n_items_, shape.width)),
+            "item_vectors_": (np.int8 if in_bytes else np.float32, (items, shape.width)),
+            "item_steps_": (np.float32, (items if in_bytes else 0,)),
             "network_": (np.float32, (shape.size,)),
             "token_vectors_": (np.float32, (tokens + dimensions, shape.width)),
             "token_columns_": (np.int64, (tokens,)),
             "token_idf_": (np.float32, (tokens,)),
             "bin_edges_": (np.float64, (len(self.bin_edges_), BINS - 1)),
         }
+
+    def in_bytes(self) -> Self:
+        """Return the same fitted model with vectors of a byte a component (`vectors = "int8"`), without training it again."""
+        twin = self._shared()
+        twin.config = self.config.model_copy(update={"vectors": "int8"})
+        twin.item_vectors_, twin.item_steps_ = stored(
+            self._ready.vectors.rows(np.arange(self.n_items_)), in_bytes=True
+        )
+        twin._prepare()  # noqa: SLF001 - its own copy
+        return twin
 
     # ---------------------------------------------------------------- added items
 
@@ -201,7 +220,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
         grown = vectors.extended(added)
         known = self._ready.known.extended(np.asarray(added.any(1), np.float32))
         twin._derived = self._ready._replace(vectors=grown, known=known)  # noqa: SLF001 - its own copy
-        twin._added = grown.array[self.n_items_ :]  # noqa: SLF001
+        twin._added = grown.rows(np.arange(self.n_items_, len(grown)))  # noqa: SLF001
         return twin
 
     def _described(self, matrix: sp.csr_matrix) -> NDArray[np.float32]:
@@ -220,11 +239,11 @@ class DeepRetriever(Retriever, Generic[Layout]):
 
     def encode(self, requests: Requests) -> NDArray[np.float32]:
         """Return the vector of each request, float32 (B, d); 0 where nothing is known that the model reads."""
-        return requests.folded(self._ready.vectors.array, lambda: self._encode(requests))
+        return requests.folded(self._ready.vectors.codes.array, lambda: self._encode(requests))
 
     def _encode(self, requests: Requests) -> NDArray[np.float32]:
         ready = self._ready
-        states = np.empty((len(requests), ready.vectors.array.shape[1]), np.float32)
+        states = np.empty((len(requests), ready.vectors.width), np.float32)
         for start in range(0, len(requests), BLOCK):
             end = min(start + BLOCK, len(requests))
             part = requests if len(requests) <= BLOCK else requests.rows(start, end)
@@ -234,7 +253,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
     @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
         states = self.encode(requests)
-        scores = states @ self._ready.vectors.array.T
+        scores = self._ready.vectors.dot(states)
         scores[:, self._ready.known.array == 0] = -np.inf
         scores[~states.any(1)] = -np.inf
         return scores
@@ -263,22 +282,20 @@ class DeepRetriever(Retriever, Generic[Layout]):
         """Return the scores of given items for requests whose vectors are known; −inf where there is no score."""
         scores = np.full(items.shape, -np.inf, np.float32)
         asked = np.concatenate([[0], np.cumsum(states.any(1))])
-        vectors, known = self._ready.vectors.array, self._ready.known.array
-        wanted = np.ascontiguousarray(items, np.int32)
-        run_rows(len(states), dot_given_items, states, vectors, NOT_QUANTIZED, known, asked, wanted, scores)
+        vectors, known = self._ready.vectors, self._ready.known.array
+        wanted, codes, steps = np.ascontiguousarray(items, np.int32), vectors.codes.array, vectors.steps.array
+        run_rows(len(states), dot_given_items, states, codes, steps, known, asked, wanted, scores)
         return scores
 
     @override
     def similar(self, item: int) -> NDArray[np.float32] | None:
-        vectors = self._ready.vectors.array
-        if not 0 <= item < len(vectors):
-            return None
-        return cosines_to(vectors, item)
+        vectors = self._ready.vectors
+        return vectors.cosines_to(item) if 0 <= item < len(vectors) else None
 
     @override
     @property
     def item_factors(self) -> NDArray[np.float32] | None:
-        return self.item_vectors_
+        return self._ready.vectors.rows(np.arange(self.n_items_))
 
     # ---------------------------------------------------------------- bundles
 

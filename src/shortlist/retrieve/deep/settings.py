@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from shortlist.deep.settings import TrainingSettings
@@ -26,6 +28,8 @@ class DeepRetrieverSettings(TrainingSettings):
     """Share of the users whose last event is held out for early stopping, from 0 to below 1; at most 2,000 users."""
     min_events: int = Field(10_000, ge=0)
     """Training refuses fewer events, 0 or more: other models serve better on little data."""
+    vectors: Literal["float32", "int8"] = "float32"
+    """How the fitted model keeps the vectors of items: as floats, or in a byte a component, which takes a quarter of the memory."""
     exact_items: int = Field(100_000, ge=0)
     """The largest catalogue that is searched exactly; beyond, an index is built (extra `index`)."""
     recall: float = Field(0.98, gt=0, le=1)
@@ -42,8 +46,16 @@ class TransformerConfig(DeepRetrieverSettings):
     heads: int = Field(2, ge=1, le=64)
     """Number of attention heads, from 1 to 64."""
     negatives: int | None = Field(None, ge=0)
-    """Number of sampled items that each target competes with; 0: the whole catalogue. None: the whole catalogue up to 5,000 items,
-    else 512."""
+    """Number of sampled items that each target competes with, beside the other targets of its batch; 0: the whole catalogue. None:
+    the whole catalogue up to 5,000 items, else 512."""
+
+    epochs: int = Field(16, ge=1)
+    """Largest number of passes over the events, 1 or more."""
+    patience: int = Field(6, ge=1)
+    """Number of evaluations without improvement after which training stops, 1 or more. The last passes, whose steps are small, improve
+    what the others learned, so that little patience costs quality."""
+    batch: int = Field(1024, ge=1)
+    """Number of target events of a step, 1 or more; on large catalogues they are negatives of each other."""
 
     @model_validator(mode="after")
     def _check_heads(self) -> TransformerConfig:
@@ -70,11 +82,13 @@ class TwoTowerConfig(DeepRetrieverSettings):
     further one late events more."""
     user_attributes: list[str] | None = None
     """User attributes to use. None: all."""
+    context: list[str] | None = None
+    """Columns of `[data.context]` to use. None: all."""
     moment: bool = True
     """Whether the time since the latest event and the hour of the week (UTC) are read."""
     hidden_histories: float = Field(0.1, ge=0, lt=1)
-    """Share of the examples whose history is hidden in training where something is known of the user, from 0 to below 1, so that
-    attributes learn to stand for new users; and share of those whose moment is hidden."""
+    """Share of the examples whose history is hidden in training where something else is known, from 0 to below 1, so that
+    attributes and context learn to stand for new users; and share of those whose context, or whose moment, is hidden."""
     negatives: int = Field(512, ge=0)
     """Number of items, sampled evenly, that each target competes with beside the other targets of its batch; 0 or more."""
     hard_negatives: int = Field(0, ge=0, le=100)

@@ -35,14 +35,14 @@ class VisitTensors(NamedTuple):
 
 
 class TowerNetwork(nn.Module):
-    """Two towers: one turns a user's history, attributes and moment into a vector, the other one an item.
+    """Two towers: one turns a user's history, attributes, context and moment into a vector, the other one an item.
 
     The item tower, for e (n, d), the sum of the item's own vector and those of its attributes:
 
         v = unit(e + silu(norm(e) A + a) B)
 
-    The user tower reads P weighted means of the vectors v of the history, the vector of the user's attributes and that of
-    the moment, as x:
+    The user tower reads P weighted means of the vectors v of the history, the vector of the user's attributes, where there is
+    one that of the request's context, and that of the moment, as x:
 
         x_p = Σ_t α_pt v_t,   α_pt ∝ w_t exp(q_p · v_t + back_p[t] + kind_p[k_t])
         u = unit(x S + silu(x C + c) D + b)
@@ -96,7 +96,7 @@ class TowerNetwork(nn.Module):
         vectors
             (B, L, d): the vectors of the items of the histories.
         attributes
-            (B, d): the sums of the vectors of the users' attributes.
+            (B, (1 + contexts) d): the sums of the vectors of the users' attributes, and beside them of the requests' contexts.
         visits
             What else is known of the requests.
         """
@@ -123,7 +123,7 @@ def _initial(name: str, size: tuple[int, ...], shape: TowerShape) -> Tensor:
         fading: Tensor = -FADING * torch.arange(size[0])[:, None] * torch.arange(size[1])[None, :]
         return fading
     if name == "user_skip":
-        parts = torch.zeros(shape.pools + 2, shape.width, shape.width)
+        parts = torch.zeros(shape.inputs // shape.width, shape.width, shape.width)
         parts[: shape.pools] = torch.eye(shape.width) / shape.pools
         parts[shape.pools :] = torch.eye(shape.width)
         return parts.reshape(size)

@@ -29,6 +29,8 @@ class TowerShape(WeightLayout):
         Number of latest events that are read.
     kinds
         Number of kinds of events.
+    contexts
+        1 where the user tower reads the context of requests, else 0.
     """
 
     width: int
@@ -36,14 +38,19 @@ class TowerShape(WeightLayout):
     pools: int
     history: int
     kinds: int
+    contexts: int = 0
 
     def __post_init__(self) -> None:
-        check_sizes(vars(self))
+        sizes = dict(vars(self))
+        contexts = sizes.pop("contexts")
+        check_sizes(sizes)
+        if contexts not in {0, 1} or type(contexts) is not int:
+            raise ValueError(f"contexts must be 0 or 1 and is {contexts!r}")
 
     @property
     def inputs(self) -> int:
-        """Length of what the user tower reads: the means of the history, the attributes and the moment."""
-        return (self.pools + 2) * self.width
+        """Length of what the user tower reads: the means of the history, the attributes, the context and the moment."""
+        return (self.pools + 2 + self.contexts) * self.width
 
     @property
     @override

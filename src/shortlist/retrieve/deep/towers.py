@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shortlist.data.histories import Histories
 from shortlist.retrieve.deep.inputs import gap_bucket
 from shortlist.retrieve.deep.tower_shape import HOURS
+from shortlist.retrieve.embeddings import unit_or_zero
 
 EPSILON = np.float32(1e-6)
 """As in the network."""
@@ -67,7 +68,7 @@ def item_vectors(weights: Mapping[str, Floats], sums: Floats) -> Floats:
     scale = np.einsum("nd,nd->n", sums, sums)[:, None] / np.float32(sums.shape[1])
     normed = sums / np.sqrt(scale + EPSILON) * weights["item_norm"]
     inner = _silu(normed @ weights["item_in"] + weights["item_in_bias"])
-    return np.asarray(_unit(sums + inner @ weights["item_out"]) * (scale > 0), np.float32)
+    return np.asarray(unit_or_zero(sums + inner @ weights["item_out"]) * (scale > 0), np.float32)
 
 
 def user_vectors(
@@ -82,15 +83,15 @@ def user_vectors(
     vectors
         float32 (E, d): the vector of the item of each event.
     attributes
-        float32 (B, d): the sums of the vectors of the users' attributes.
+        float32 (B, (1 + contexts) d): the sums of the vectors of the users' attributes, and beside them of the requests' contexts.
     visits
         What else is known of the requests.
     moment
         Whether gap and hour are read.
     """
-    n, d = attributes.shape
-    pools = len(weights["query"])
-    x = np.zeros((n, pools + 2, d), np.float32)
+    pools, d = weights["query"].shape
+    n, described = len(attributes), attributes.shape[1] // d
+    x = np.zeros((n, pools + described + 1, d), np.float32)
     sizes = np.diff(visits.indptr)
     filled = np.flatnonzero(sizes)
     if len(filled):
@@ -102,19 +103,14 @@ def user_vectors(
         share /= np.repeat(np.add.reduceat(share, first, axis=1), sizes, axis=1)
         for pool in range(pools):
             x[filled, pool] = np.add.reduceat(share[pool][:, None] * vectors, first, axis=0)
-    x[:, pools] = attributes
+    x[:, pools : pools + described] = attributes.reshape(n, described, d)
     if moment:
-        x[:, pools + 1] = weights["gap"][visits.gap] + weights["hour"][visits.hour]
+        x[:, -1] = weights["gap"][visits.gap] + weights["hour"][visits.hour]
     flat = x.reshape(n, -1)
     inner = _silu(flat @ weights["user_in"] + weights["user_in_bias"])
-    return _unit(flat @ weights["user_skip"] + inner @ weights["user_out"] + weights["user_bias"])
+    return unit_or_zero(flat @ weights["user_skip"] + inner @ weights["user_out"] + weights["user_bias"])
 
 
 def _silu(x: Floats) -> Floats:
     with np.errstate(over="ignore"):  # the exponential of a large number is infinite, and its inverse 0
         return np.asarray(x / (1 + np.exp(-x)))
-
-
-def _unit(x: Floats) -> Floats:
-    length = np.sqrt(np.einsum("nd,nd->n", x, x))[:, None]
-    return np.asarray(x / np.maximum(length, np.float32(1e-12)))

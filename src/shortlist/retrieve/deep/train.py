@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 from typing_extensions import override
 
 from shortlist.data.progress import Progress
@@ -18,7 +19,7 @@ from shortlist.deep.task import TrainingTask
 from shortlist.retrieve.deep.architecture import Architecture
 from shortlist.retrieve.deep.batches import Padded, Windows, hold_out
 from shortlist.retrieve.deep.cost import transformer_cost
-from shortlist.retrieve.deep.held_out import ROWS, WATCHED, quality, ranks_of
+from shortlist.retrieve.deep.held_out import ROWS, SLACK, WATCHED, quality, ranks_of
 from shortlist.retrieve.deep.inputs import EventInputs
 from shortlist.retrieve.deep.losses import full_softmax, sampled_softmax
 from shortlist.retrieve.deep.network import Events, HistoryNetwork
@@ -82,12 +83,14 @@ def train(
 class NextItems(TrainingTask[_WindowsPart]):
     """Prediction of next events by a transformer.
 
-    Each event but the first of a user is a target, predicted from the events before it (shifted-sequence targets). After
-    each epoch the held-out events are ranked among the whole catalogue. For the parameters see `train`.
+    Each event but the first of a user is a target, predicted from the events before it (shifted-sequence targets). On large
+    catalogues it competes with the other targets of its batch and with sampled items, corrected for how often each is
+    expected (logQ). After each epoch the held-out events are ranked among the whole catalogue. For the parameters see `train`.
     """
 
     name: ClassVar[str] = "transformer"
     watched: ClassVar[str] = WATCHED
+    slack: ClassVar[float] = SLACK
 
     def __init__(
         self, config: TransformerConfig, shape: Architecture, tokens: sp.csr_matrix, events: EventInputs
@@ -101,18 +104,15 @@ class NextItems(TrainingTask[_WindowsPart]):
         self.negatives = config.negatives_of(self.n_items)
         counts = np.bincount(training.item, minlength=self.n_items)
         self.frequency = _sampling(counts).to(device)
+        self.share = torch.from_numpy((counts / max(counts.sum(), 1)).astype(np.float32)).to(device)
         with seeded(config.seed, 0, device):
             self.table = ItemTable(tokens, shape.width).to(device)
             self.network = HistoryNetwork(shape, config.dropout).to(device)
         self.encode: Any = torch.compile(self.network, dynamic=True) if config.compile else self.network
         targets = int(self.windows.targets.sum())
-        cost = transformer_cost(
-            shape,
-            (self.n_items, int(tokens.shape[1])),
-            self.negatives or self.n_items,
-            targets,
-            min(targets, -(-config.batch // config.accumulate)),
-        )
+        batch = min(targets, -(-config.batch // config.accumulate))
+        compared = self.negatives + batch if self.negatives else self.n_items
+        cost = transformer_cost(shape, (self.n_items, int(tokens.shape[1])), compared, targets, batch)
         modules = nn.ModuleDict({"table": self.table, "network": self.network})
         super().__init__(modules, device, cost)
 
@@ -139,16 +139,22 @@ class NextItems(TrainingTask[_WindowsPart]):
         there, hidden = weights > 0, self.config.hidden_items
         targets, weights = targets[there], weights[there]
         if sampled is None:
-            vectors = self.table(None, hidden)
+            vectors = self._vectors(None, hidden)
             states = self._states(vectors[items], batch)[there]
             return full_softmax(states, vectors, targets, weights)
-        used, place = torch.unique(torch.cat([items.ravel(), targets, sampled]), return_inverse=True)
-        vectors = self.table(used, hidden)
-        read, own, wrong = place.split([items.numel(), len(targets), len(sampled)])
+        pool = torch.cat([targets, sampled])
+        used, place = torch.unique(torch.cat([items.ravel(), pool]), return_inverse=True)
+        vectors = self._vectors(used, hidden)
+        read, wrong = place.split([items.numel(), len(pool)])
         states = self._states(vectors[read.view(items.shape)], batch)[there]
-        expected = torch.log(self.negatives * self.frequency[sampled])
-        same = targets[:, None] == sampled[None, :]
-        return sampled_softmax(states, vectors[own], vectors[wrong], expected, same, weights)
+        expected = len(targets) * self.share[pool] + self.negatives * self.frequency[pool]
+        own, negatives = vectors[wrong[: len(targets)]], vectors[wrong]
+        same = targets[:, None] == pool[None, :]
+        return sampled_softmax(states, own, negatives, torch.log(expected), same, weights)
+
+    def _vectors(self, items: Tensor | None = None, hidden: float = 0.0) -> Tensor:
+        """Return the vectors of some items, of length 1, (m, d); see `ItemTable`."""
+        return functional.normalize(self.table(items, hidden), dim=-1)
 
     def _states(self, vectors: Tensor, batch: Padded) -> Tensor:
         item, gap, kind, value = (
@@ -162,7 +168,7 @@ class NextItems(TrainingTask[_WindowsPart]):
         held = len(self.held.target)
         if not held:
             return {}
-        vectors = self.table()
+        vectors = self._vectors()
         starts = range(0, held, ROWS)
         return quality(np.concatenate([self._ranks(vectors, low, min(low + ROWS, held)) for low in starts]))
 

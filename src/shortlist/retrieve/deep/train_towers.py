@@ -19,7 +19,7 @@ from shortlist.deep.device import chosen_device, seeded
 from shortlist.deep.loop import TrainingLoop
 from shortlist.deep.task import TrainingTask
 from shortlist.retrieve.deep.batches import MOST_HELD
-from shortlist.retrieve.deep.held_out import ROWS, WATCHED, quality, ranks_of
+from shortlist.retrieve.deep.held_out import ROWS, SLACK, WATCHED, quality, ranks_of
 from shortlist.retrieve.deep.losses import sampled_softmax
 from shortlist.retrieve.deep.settings import TwoTowerConfig
 from shortlist.retrieve.deep.tables import ItemTable, TokenSum
@@ -44,6 +44,8 @@ class TrainedTowers(NamedTuple):
     """float32 (T, d): the vector of each token of items."""
     user_token: NDArray[np.float32]
     """float32 (U, d): the vector of each token of users."""
+    context_token: NDArray[np.float32]
+    """float32 (C, d): the vector of each token of contexts."""
     curves: list[dict[str, float]]
     """For each epoch: `loss` and, where events are held out, `ndcg@10` and `hit_rate@10` of these."""
 
@@ -60,8 +62,8 @@ class TowerData:
         int64 (E,): their kinds.
     weight
         float32 (E,): how much they count, above 0.
-    item_tokens, user_tokens
-        Sparse float32: the tokens of each item and of each user.
+    item_tokens, user_tokens, context_tokens
+        Sparse float32: the tokens of each item, of each user, and of the context of each event.
     """
 
     histories: Histories
@@ -69,6 +71,7 @@ class TowerData:
     weight: NDArray[np.float32]
     item_tokens: sp.csr_matrix
     user_tokens: sp.csr_matrix
+    context_tokens: sp.csr_matrix
 
 
 def train_towers(
@@ -77,18 +80,17 @@ def train_towers(
     """Train both towers on the events of users; zeros where no event follows on something known."""
     task = UserChoices(config, shape, data)
     if not len(task.targets):
-        item, user = data.item_tokens.shape, data.user_tokens.shape
-        own, token, user_token = (np.zeros((n, shape.width), np.float32) for n in (*item, user[1]))
-        return TrainedTowers(np.zeros(shape.size, np.float32), own, token, user_token, [])
+        sizes = (*data.item_tokens.shape, data.user_tokens.shape[1], data.context_tokens.shape[1])
+        own, token, of_users, of_contexts = (np.zeros((n, shape.width), np.float32) for n in sizes)
+        return TrainedTowers(np.zeros(shape.size, np.float32), own, token, of_users, of_contexts, [])
     state, curves = TrainingLoop(task, config, progress).run()
+    own, token = state["table.own"], state["table.described.token"]
     network = shape.joined(state, "network.")
-    return TrainedTowers(
-        network, state["table.own"], state["table.described.token"], state["users.token"], curves
-    )
+    return TrainedTowers(network, own, token, state["users.token"], state["contexts.token"], curves)
 
 
 class _Before(NamedTuple):
-    """Padded histories before some events, as arrays, (B, L) and (B,)."""
+    """Some events with the padded histories before them, as arrays, (B, L) and (B,)."""
 
     item: NDArray[np.int64]
     back: NDArray[np.int64]
@@ -97,6 +99,7 @@ class _Before(NamedTuple):
     gap: NDArray[np.int64]
     hour: NDArray[np.int64]
     user: NDArray[np.int64]
+    event: NDArray[np.int64]
 
 
 class _TowerPart(NamedTuple):
@@ -107,7 +110,7 @@ class _TowerPart(NamedTuple):
 
 
 class UserChoices(TrainingTask[_TowerPart]):
-    """Prediction of what a user takes, from the events before it, the user's attributes and the moment.
+    """Prediction of what a user takes, from the events before it, the user's attributes, the context and the moment.
 
     The targets of a batch are negatives of each other; with those that are sampled evenly they are an estimate of the whole
     catalogue, corrected for how often each is expected (logQ). Hard negatives are a sample of the items that the model
@@ -120,6 +123,7 @@ class UserChoices(TrainingTask[_TowerPart]):
 
     name: ClassVar[str] = "two_tower"
     watched: ClassVar[str] = WATCHED
+    slack: ClassVar[float] = SLACK
 
     def __init__(self, config: TwoTowerConfig, shape: TowerShape, data: TowerData) -> None:
         self.config, self.shape, self.source = config, shape, data
@@ -134,9 +138,10 @@ class UserChoices(TrainingTask[_TowerPart]):
         with seeded(config.seed, 0, device):
             self.table = ItemTable(data.item_tokens, shape.width).to(device)
             self.users = TokenSum(data.user_tokens, shape.width).to(device)
+            self.contexts = TokenSum(data.context_tokens, shape.width).to(device)
             self.network = TowerNetwork(shape, config.dropout).to(device)
-        modules = nn.ModuleDict({"table": self.table, "users": self.users, "network": self.network})
-        super().__init__(modules, device, self._cost())
+        parts = {"table": self.table, "users": self.users, "contexts": self.contexts, "network": self.network}
+        super().__init__(nn.ModuleDict(parts), device, self._cost())
 
     def _split(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the events that are learned from and those that are held out: the last ones of some users with 3 or more."""
@@ -147,13 +152,14 @@ class UserChoices(TrainingTask[_TowerPart]):
         held = np.sort(h.indptr[1:][some] - 1)
         later = np.arange(len(h.item)) > h.indptr[:-1][self.owner]
         described = np.diff(self.source.user_tokens.indptr)[self.owner] > 0
-        usable = later | described
+        usable = later | described | (np.diff(self.source.context_tokens.indptr) > 0)
         usable[held] = False
         return np.flatnonzero(usable), held
 
     def _cost(self) -> TrainingCost:
         shape, config, d = self.shape, self.config, self.shape.width
-        tokens = self.source.item_tokens.shape[1] + self.source.user_tokens.shape[1]
+        source = self.source
+        tokens = sum(m.shape[1] for m in (source.item_tokens, source.user_tokens, source.context_tokens))
         weights = (self.n_items + tokens) * d + shape.size
         targets, batch = len(self.targets), min(len(self.targets), -(-config.batch // config.accumulate))
         compared = batch + config.negatives + config.hard_negatives
@@ -235,17 +241,23 @@ class UserChoices(TrainingTask[_TowerPart]):
             gaps_before(before, h.time[targets]),
             hours_of(h.time[targets]),
             user,
+            targets,
         )
 
     def _states(self, vectors: Tensor, rows: _Before, hidden: float = 0.0) -> Tensor:
-        """Return the vectors of users; `hidden`: share whose history, and share whose moment, is not read."""
+        """Return the vectors of users; `hidden`: share whose history, whose context, and whose moment, is not read."""
         weight, described = self.tensor(rows.weight), self.users(self.tensor(rows.user))
+        context = self.contexts(self.tensor(rows.event))
         seen = torch.full((len(weight),), float(self.config.moment), device=self.device)
         if hidden:
-            known = described.any(1) if not self.users.empty else torch.zeros_like(seen, dtype=torch.bool)
+            known = described.any(1) | context.any(1)
             shown = ~known | (torch.rand_like(seen) >= hidden)
             weight = weight * shown[:, None]
             seen = seen * (torch.rand_like(seen) >= hidden)
+            if not self.contexts.empty:
+                context = context * (~shown | (torch.rand_like(seen) >= hidden))[:, None]
+        if self.shape.contexts:
+            described = torch.cat([described, context], 1)
         back, kind, gap, hour = (self.tensor(one) for one in (rows.back, rows.kind, rows.gap, rows.hour))
         return self.network.users(vectors, described, VisitTensors(back, kind, weight, gap, hour, seen))
 
@@ -288,7 +300,8 @@ class UserChoices(TrainingTask[_TowerPart]):
     @override
     def data(self) -> list[NDArray[Any]]:
         source, h = self.source, self.source.histories
-        tokens = [p for m in (source.item_tokens, source.user_tokens) for p in (m.data, m.indices, m.indptr)]
+        matrices = source.item_tokens, source.user_tokens, source.context_tokens
+        tokens = [part for m in matrices for part in (m.data, m.indices, m.indptr)]
         return [*tokens, h.indptr, h.item, h.time, source.kind, source.weight]
 
 

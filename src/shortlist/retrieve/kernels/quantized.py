@@ -23,6 +23,10 @@ from shortlist.retrieve.kernels.parallel import run_rows
 
 NOT_QUANTIZED = np.empty(0, np.float32)
 """Stands for the steps of factors that are floats."""
+FEW = 8
+"""Up to this many requests are multiplied byte by byte; for more, a product of matrices of floats is faster."""
+BLOCK = 8_192
+"""Items that become floats at once for it."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,19 @@ class QuantizedFactors:
     def dot(self, factors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the inner products of factors float32 (B, d) with every item, float32 (B, items)."""
         scores = np.empty((len(factors), len(self.codes)), np.float32)
-        run_rows(len(self.codes), _dot_all_items, factors, self.codes, self.steps, scores)
+        if len(factors) <= FEW:
+            run_rows(len(self.codes), _dot_all_items, factors, self.codes, self.steps, scores)
+            return scores
+        for start in range(0, len(self.codes), BLOCK):
+            part = slice(start, start + BLOCK)
+            scores[:, part] = factors @ (self.codes[part] * self.steps[part, None]).T
         return scores
+
+    def cosines_to(self, item: int) -> NDArray[np.float32]:
+        """Return the cosine of each factor to that of one item, float32 (items,)."""
+        one = self.rows(np.array([item]))
+        scale = self.norms() * max(float(np.linalg.norm(one)), 1e-12)
+        return np.asarray(self.dot(one)[0] / scale)
 
     def norms(self) -> NDArray[np.float32]:
         """Return the norm of each factor, float32 (items,), at least 1e-12."""

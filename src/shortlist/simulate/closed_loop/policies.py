@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from shortlist.cascade.context import ContextEncoder
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
@@ -205,6 +206,7 @@ class RankerlessPolicy(LoopPolicy):
             excluded_indptr=excluded.indptr,
             excluded=excluded.item,
             attributes={name: a.take(users) for name, a in self.dataset.users.attributes.items()},
+            context=ContextEncoder(self.dataset.log.context, {}).of_requests(batch.contexts or ()),
         )
 
 
