@@ -63,22 +63,17 @@ def test_the_best_families_become_sources(dataset: Dataset, monkeypatch: pytest.
     parse_sources(more)  # every setting is one of its model
 
 
-def test_a_deep_model_is_taken_only_where_its_gain_is_clear(
+def test_progress_tells_the_families_and_the_best_so_far(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    past = half(dataset)
-    base = np.random.default_rng(0).random(200)
-    gains = {"als": base, "neighbours": base + 0.05 + np.tile([2.0, -2.0], 100)}
-    monkeypatch.setattr(module, "FAMILIES", ("als",))
-    monkeypatch.setattr(module, "DEEP", ("neighbours",))  # stands for a network
-    monkeypatch.setattr(Tuner, "values", lambda tuner, model: gains[model.name])
-    config = AutoSourcesConfig(deep=True)
-    assert gains["neighbours"].mean() > gains["als"].mean(), "ahead, by chance"
-    models = [one["model"] for one in choose_sources(past, RetrieveSettings(), config, CONTEXT)]
-    assert "neighbours" not in models
-    gains["neighbours"] = base + 0.05 + np.tile([0.1, -0.1], 100)
-    models = [one["model"] for one in choose_sources(past, RetrieveSettings(), config, CONTEXT)]
-    assert models[:2] == ["popular", "neighbours"]
+    monkeypatch.setattr(module, "FAMILIES", ("als", "neighbours"))
+    steps: list[str] = []
+    choose_sources(
+        half(dataset), RetrieveSettings(), AutoSourcesConfig(), CONTEXT, lambda step, _: steps.append(step)
+    )
+    first, second = dict.fromkeys(steps)
+    assert first == "choosing sources: als, 1 of 2"
+    assert second.startswith("choosing sources: neighbours, 2 of 2; best of ")
 
 
 def test_networks_that_refuse_the_log_are_named(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -12,6 +14,7 @@ from shortlist.evaluate.train_test_tables import train_test_tables
 from shortlist.metrics.significance import Estimate
 from shortlist.retrieve import Neighbours, Popular, Retriever, Transformer
 from shortlist.retrieve.fusion.auto import Choice, choose
+from shortlist.retrieve.fusion.families import kept_families
 from shortlist.retrieve.fusion.holdout import hold_out
 from shortlist.retrieve.fusion.networks import clear_networks, is_network
 from shortlist.retrieve.fusion.tuner import Trial, Tuner
@@ -50,11 +53,21 @@ def test_a_network_whose_gain_is_not_clear_goes(dataset: Dataset) -> None:
     """Its weights are the initial ones: a step size of nearly nothing."""
     models = {"neighbours": Neighbours(), "transformer": Transformer(**{**TINY, "learning_rate": 1e-9})}
     tuner, trials = tuner_of(dataset, models)
-    kept, gains = clear_networks(tuner, trials, tuner.sample(1_000), 5)
+    tuner.trials[1] = replace(trials[1], ndcg=trials[0].ndcg)  # far behind, it would go for that reason
+    kept, gains = kept_families(tuner, 5)
     assert [t.model for t in kept] == ["neighbours"]
     assert gains["transformer"].low <= 0
     alone, none = clear_networks(tuner, trials[1:], tuner.sample(1_000), 5)
     assert (alone, none) == (trials[1:], {})  # nothing to compare with
+
+
+def test_families_far_behind_the_best_are_left_out(dataset: Dataset) -> None:
+    models = {"popular": Popular(), "neighbours": Neighbours()}
+    tuner, trials = tuner_of(dataset, models)
+    tuner.trials = [replace(trials[0], ndcg=0.1), replace(trials[1], ndcg=0.3)]
+    assert kept_families(tuner, 5) == ([tuner.trials[1]], {})
+    tuner.trials[0] = replace(trials[0], ndcg=0.15)
+    assert [t.model for t in kept_families(tuner, 5)[0]] == ["neighbours", "popular"]
 
 
 def test_a_network_that_refuses_the_data_is_named(dataset: Dataset) -> None:

@@ -52,9 +52,10 @@ class RankSettings(Settings):
     too. Slates that are computed ahead, for a mail or in a nightly batch, have to last for days; a ranker that learns from
     moments of action alone trusts what was popular a moment ago too much. It helped where items come and go, and not elsewhere."""
     negatives: int = Field(60, ge=1)
-    """With candidates: how many negatives are kept per request; their weights stand for all negatives."""
-    max_rows: int = Field(600_000, ge=1_000)
-    """Maximum number of examples. Above it, whole requests are dropped at random."""
+    """With candidates: how many negatives are kept per request; their weights stand for all negatives. Where `max_rows` has no room
+    for all requests, each keeps fewer, down to a third."""
+    max_rows: int = Field(300_000, ge=1_000)
+    """Maximum number of examples. Above it, requests keep fewer negatives, then whole requests are dropped at random."""
     validation_rows: int = Field(200_000, ge=1_000)
     """Maximum number of examples for early stopping and calibration, which need fewer than the trees (at most `max_rows`)."""
 

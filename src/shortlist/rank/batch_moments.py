@@ -6,7 +6,7 @@ import numpy as np
 
 from shortlist.config.rank import RankSettings
 from shortlist.data.dataset import Dataset
-from shortlist.rank.past_requests import POSITIVES_PER_REQUEST, PastRequests
+from shortlist.rank.past_requests import PastRequests, within_limit
 
 
 def with_batches(
@@ -45,7 +45,7 @@ def with_batches(
         users = np.unique(log.user[low:high][log.acted[low:high]]).astype(np.int64)
         parts.append(np.stack([np.full(len(users), moment), users]))
     pairs = np.unique(np.concatenate(parts, axis=1), axis=1)
-    most = max(1, settings.max_rows // (settings.negatives + POSITIVES_PER_REQUEST))
-    if pairs.shape[1] > most:
-        pairs = pairs[:, np.sort(rng.permutation(pairs.shape[1])[:most])]
+    size, _ = within_limit(pairs.shape[1], settings)
+    if size < pairs.shape[1]:
+        pairs = pairs[:, np.sort(rng.permutation(pairs.shape[1])[:size])]
     return PastRequests(pairs[1].astype(np.int32), pairs[0])

@@ -25,7 +25,7 @@ from shortlist.rank.candidate_rows import (
 from shortlist.rank.example_settings import ExampleSettings
 from shortlist.rank.labels import ObjectiveEvents
 from shortlist.rank.list_members import ListMembers, list_members
-from shortlist.rank.past_requests import PastRequests, requests_as_of
+from shortlist.rank.past_requests import PastRequests, requests_as_of, within_limit
 from shortlist.rank.request_context import request_contexts
 from shortlist.rank.unshown import SlateEntries, known_items, outside_candidates, without_seen
 from shortlist.retrieve import Requests, Retriever
@@ -101,6 +101,7 @@ def example_rows(
     if members is not None:
         members = members.without_some(settings.without_list, settings.seed)
     keys = _keys(dataset, past, settings)
+    _, negatives = within_limit(n, settings.rank)
     progress("candidates", 0.0)
     for start in range(0, n, BATCH):
         end = min(start + BATCH, n)
@@ -109,7 +110,7 @@ def example_rows(
         if past.shown is None or members is None:
             blended = blend(retrievers, requests, candidates)
             positive = _positives(events, blended, users, moments)
-            part = sampled_candidates(blended, positive, settings.rank.negatives, start, rng)
+            part = sampled_candidates(blended, positive, negatives, start, rng)
         else:
             # a given list is ranked as a whole, what the user has had included, so the ranker learns from all of it
             whole = members.is_list[start:end]

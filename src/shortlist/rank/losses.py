@@ -187,7 +187,7 @@ LOSSES: dict[str, Loss] = {
     "weighted_logistic": WeightedLogistic(),
     "squared": Squared(),
 }
-"""Loss by the name that `objectives.*.loss` gives it; `listwise` is trained by `softmax.RequestSoftmax`."""
+"""Loss by the name that `objectives.*.loss` gives it; `listwise` is trained by `RequestSoftmax`."""
 
 
 def _sigmoid(margin: Floats) -> Floats:

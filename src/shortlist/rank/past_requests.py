@@ -18,6 +18,8 @@ from shortlist.retrieve import EventWeights, Requests
 
 POSITIVES_PER_REQUEST = 10
 """Expected number of examples per request beside its negatives, for the limit `max_rows`."""
+FEWER = 3
+"""Where requests do not all fit into `max_rows`, each keeps at least one in so many of its `negatives`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,18 @@ def _rows_of_lists(dataset: Dataset, parts: list[NDArray[np.int64]]) -> int:
     return shown + len(lists.of_slates(slates).item)
 
 
+def within_limit(requests: int, settings: RankSettings) -> tuple[int, int]:
+    """Return how many of so many requests become examples, and how many negatives each of them keeps.
+
+    The positives of a further request say more than further negatives of the same request. Where `max_rows` has no room for all,
+    each request keeps fewer negatives, and only then are requests left out.
+    """
+    room = settings.max_rows // max(requests, 1) - POSITIVES_PER_REQUEST
+    fewest = -(-settings.negatives // FEWER)
+    negatives = min(max(room, fewest), settings.negatives)
+    return min(requests, max(1, settings.max_rows // (negatives + POSITIVES_PER_REQUEST))), negatives
+
+
 def moments_of_action(
     dataset: Dataset, start: int, end: int, settings: RankSettings, rng: np.random.Generator
 ) -> PastRequests:
@@ -98,9 +112,9 @@ def moments_of_action(
     owner = log.user[rows][order]
     place = np.arange(len(owner)) - np.searchsorted(owner, owner)
     chosen = np.sort(rows[order[place < settings.requests_per_user]])
-    per_request = settings.negatives + POSITIVES_PER_REQUEST
-    if len(chosen) * per_request > settings.max_rows:
-        chosen = np.sort(rng.permutation(chosen)[: max(1, settings.max_rows // per_request)])
+    size, _ = within_limit(len(chosen), settings)
+    if size < len(chosen):
+        chosen = np.sort(rng.permutation(chosen)[:size])
     pairs = np.unique(np.stack([log.time[chosen], log.user[chosen].astype(np.int64)]), axis=1)
     return PastRequests(pairs[1].astype(np.int32), pairs[0])
 

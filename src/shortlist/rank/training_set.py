@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,19 @@ class TrainingSet:
     def __repr__(self) -> str:
         return (
             f"TrainingSet({len(self)} rows, {len(self.names)} features, objectives: {', '.join(self.labels)})"
+        )
+
+    def some(self, rows: NDArray[np.integer]) -> TrainingSet:
+        """Return some of the rows; those of a request must stay adjacent."""
+        return replace(
+            self,
+            matrix=self.matrix[rows],
+            labels={name: label[rows] for name, label in self.labels.items()},
+            weights=self.weights[rows],
+            request=self.request[rows],
+            arrived={name: share[rows] for name, share in self.arrived.items()},
+            examined=self.examined[rows],
+            shown=self.shown[rows],
         )
 
 

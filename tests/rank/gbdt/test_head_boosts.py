@@ -13,9 +13,11 @@ from scipy.special import expit
 from shortlist.config.rank import RankSettings
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
 from shortlist.rank.gbdt.first_pass import ROWS, LearningRows, first_pass
+from shortlist.rank.gbdt.head_boosts import HeadExamples
 from shortlist.rank.gbdt.train import Boosting
 from shortlist.rank.losses import LOSSES
 from shortlist.rank.targets import Head, Target
+from support.examples import examples_of
 
 SETTINGS = RankSettings(trees=40, depth=3)
 CLICK, BUY = Head("click", "probability", "logistic", None), Head("buy", "probability", "chain", "click")
@@ -134,3 +136,21 @@ def test_gradients_in_float32_are_those_of_the_losses() -> None:
         expected += scales[at] * float(np.average(losses, weights=weights[:, at]))
     assert value == pytest.approx(expected, rel=1e-6)
     assert first.dtype == second.dtype == np.float32
+
+
+def test_a_sample_has_whole_requests_with_their_own_rows() -> None:
+    n = 4_000
+    known = np.where(np.arange(n) % 2 == 0, 0.5, 1.0)  # half of the outcomes may have come unseen
+    part = examples_of(
+        np.arange(2 * n).reshape(n, 2) % 977, {"click": np.arange(n) % 5 == 0}, {"click": known}, each=8
+    )
+    examples = HeadExamples.of([CLICK], part, part, SETTINGS, 0, 1)
+    assert examples.sample(3_000) is examples, "a little less would save nothing"
+    some = examples.sample(800)
+    for side, own in enumerate(some.sets):
+        rows = np.flatnonzero(np.isin(part.request, own.request))
+        assert 400 < len(rows) < 1_600
+        np.testing.assert_array_equal(own.matrix, part.matrix[rows])
+        np.testing.assert_array_equal(own.labels["click"], part.labels["click"][rows])
+        np.testing.assert_array_equal(some.features[side].values, part.matrix[rows])
+        np.testing.assert_array_equal(some.chances["click"][side], examples.chances["click"][side][rows])

@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from shortlist.errors import DataError
 from shortlist.metrics.prediction import expected_calibration_error
+from shortlist.rank.gbdt import ranker as ranker_module
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from support.examples import auc, examples_of, ranker_of
 
@@ -54,7 +55,7 @@ def test_an_objective_without_any_positive_is_named() -> None:
         ranker_of({"a": {}}).fit(nothing, nothing)
 
 
-def test_joint_heads_are_as_good_and_save_and_load(tmp_path: Path) -> None:
+def test_joint_heads_are_as_good_and_save_and_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(8)
     n = 16_000
     x = rng.normal(size=(n, 5))
@@ -68,10 +69,10 @@ def test_joint_heads_are_as_good_and_save_and_load(tmp_path: Path) -> None:
         for p in (slice(0, 10_000), slice(10_000, 13_000))
     ]
     test = x[13_000:].astype(np.float32)
-    found = {}
+    found, trained = {}, {}
     for heads in ("joint", "separate"):
         ranker = ranker_of({"yes": {}, "stars": {"kind": "grade"}}, heads=heads).fit(parts[0], parts[1])
-        predicted = ranker.predict(test)
+        predicted = trained[heads] = ranker.predict(test)
         found[heads] = auc(predicted[:, 0], yes[13_000:])
         assert np.corrcoef(predicted[:, 1], (3 + x[:, 1] + effect)[13_000:])[0, 1] > 0.9, heads
         ranker.save(tmp_path / heads)
@@ -88,6 +89,11 @@ def test_joint_heads_are_as_good_and_save_and_load(tmp_path: Path) -> None:
     again = GBDTRanker.load(tmp_path / "auto", auto.settings, auto.objectives)
     assert again.heads_ == auto.heads_ in {"joint", "separate"}
     np.testing.assert_array_equal(auto.predict(test), again.predict(test))
+    # compared on a sample, then trained on all rows
+    monkeypatch.setattr(ranker_module, "COMPARED_ROWS", 4_000)
+    sampled = ranker_of({"yes": {}, "stars": {"kind": "grade"}}).fit(parts[0], parts[1])
+    assert sampled.explained_ != auto.explained_
+    np.testing.assert_array_equal(sampled.predict(test), trained[sampled.heads_])
 
 
 def test_listwise_orders_and_is_calibrated() -> None:

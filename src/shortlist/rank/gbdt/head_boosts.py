@@ -83,6 +83,26 @@ class HeadExamples:
         """Training and validation examples."""
         return self.training, self.validation
 
+    def sample(self, most: int) -> HeadExamples:
+        """Return about so many training and validation rows, of whole requests; all rows where there are less than twice as many."""
+        if len(self.training) < 2 * most:
+            return self
+        rng = np.random.default_rng(self.seed)
+        rows = [_of_some_requests(part.request, most, rng) for part in self.sets]
+        training, validation = (part.some(own) for part, own in zip(self.sets, rows, strict=True))
+        of_training, of_validation = (part.rows(own) for part, own in zip(self.features, rows, strict=True))
+        chances = {
+            name: tuple(chance[own] for chance, own in zip(sides, rows, strict=True))
+            for name, sides in self.chances.items()
+        }
+        return replace(
+            self,
+            training=training,
+            validation=validation,
+            features=(of_training, of_validation),
+            chances=chances,
+        )
+
     def targets(self, units: Mapping[str, float]) -> tuple[list[Target], list[Target]]:
         """Return the targets of training and of validation, one a head."""
         weights = self.settings.position_bias == "weights"
@@ -97,6 +117,15 @@ class HeadExamples:
             for side, part in enumerate(self.sets)
         )
         return training, validation
+
+
+def _of_some_requests(request: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the rows of requests drawn at random, about so many in all; all where there are not more."""
+    if len(request) <= most:
+        return np.arange(len(request))
+    owner = np.unique(request, return_inverse=True)[1]
+    drawn = rng.random(owner.max() + 1) < most / len(request)
+    return np.flatnonzero(drawn[owner])
 
 
 class HeadBoosts:

@@ -33,6 +33,8 @@ JOINT_SHARE = 0.97
 """heads = "auto" keeps the joint model if it explains at least this share of what separate models explain."""
 COMPARED, MIN_COMPARED = 3, 30
 """The two are compared after one in so many of the trees, and not before so many."""
+COMPARED_ROWS = 100_000
+"""They are compared on a sample of requests of about so many training and validation rows."""
 CLEAR = 0.02
 """Nearer to `JOINT_SHARE` than this, both are trained to the end and compared again."""
 
@@ -47,7 +49,7 @@ class GBDTRanker(Ranker):
       of categories, so each code is replaced by the mean outcome of its category.
     - `auto`: keeps the joint model if, on the validation slice, it explains at least 97 % of what separate models explain, for
       every objective with a weight. Neither is better everywhere (benchmarks/RESULTS.md). Both are trained up to a third of the
-      trees; if it is not clear by then, to the end.
+      trees; if it is not clear by then, to the end. On large data they are compared on a sample of the requests.
 
     With an objective of loss `listwise`, heads are separate: the trees of such a loss compare candidates of a request.
 
@@ -171,17 +173,22 @@ class GBDTRanker(Ranker):
         from shortlist.rank.gbdt.head_boosts import HeadBoosts
 
         both = {kind: HeadBoosts(kind == "joint", examples, before) for kind in ("separate", "joint")}
-        # an earlier model is ahead of one that begins: they can be compared only at the end
-        early = not any(boosts.continues for boosts in both.values())
         trees = self.settings.trees
-        first = min(max(trees // COMPARED, MIN_COMPARED), trees) if early else trees
-        made, heads = self._compared(both, first, examples.validation, part_of(report, 0, 2))
-        if first == trees:
+        if any(boosts.continues for boosts in both.values()):
+            # an earlier model is ahead of one that begins: they can be compared only at the end
+            made, heads = self._compared(both, trees, examples.validation, report)
             return made[heads]
-        if abs(self._share_of_joint() - JOINT_SHARE) < CLEAR:
-            made, heads = self._compared(both, trees, examples.validation, part_of(report, 1, 2))
-            return made[heads]
-        return both[heads].boost(trees, part_of(report, 1, 2))
+        sample = examples.sample(COMPARED_ROWS)
+        if sample is not examples:
+            both = {kind: HeadBoosts(kind == "joint", sample) for kind in both}
+        done = min(max(trees // COMPARED, MIN_COMPARED), trees)
+        made, heads = self._compared(both, done, sample.validation, part_of(report, 0, 3))
+        if done < trees and abs(self._share_of_joint() - JOINT_SHARE) < CLEAR:
+            done = trees
+            made, heads = self._compared(both, done, sample.validation, part_of(report, 1, 3))
+        if sample is not examples:
+            return HeadBoosts(heads == "joint", examples).boost(trees, part_of(report, 2, 3))
+        return made[heads] if done == trees else both[heads].boost(trees, part_of(report, 2, 3))
 
     def _compared(
         self, both: Mapping[str, HeadBoosts], trees: int, validation: TrainingSet, report: Share

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
-from shortlist.rank.softmax import RequestSoftmax
 from shortlist.rank.targets import Head
+from shortlist.retrieve.kernels.softmax import RequestSoftmax
 
 PATIENCE = 20
 """Rounds without a better validation loss after which boosting stops."""

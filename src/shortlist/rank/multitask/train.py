@@ -18,8 +18,8 @@ from shortlist.rank.multitask.inputs import FeatureKnots
 from shortlist.rank.multitask.network import MultitaskNetwork
 from shortlist.rank.multitask.settings import MultitaskConfig
 from shortlist.rank.multitask.shape import MultitaskShape
-from shortlist.rank.softmax import RequestSoftmax
 from shortlist.rank.targets import Head, Target
+from shortlist.retrieve.kernels.softmax import RequestSoftmax
 
 Doubles = NDArray[np.float64]
 

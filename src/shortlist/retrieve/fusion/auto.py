@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
@@ -22,16 +21,12 @@ from shortlist.metrics.significance import Estimate
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.fusion.deadline import Deadline
+from shortlist.retrieve.fusion.families import JUDGES, kept_families, search_families
 from shortlist.retrieve.fusion.fuse import Fuse, FusionReport
 from shortlist.retrieve.fusion.holdout import Kind, hold_out
-from shortlist.retrieve.fusion.networks import clear_networks, is_network
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, best_trial, number_of_trials
 
-FUSION_USERS = 12_000
-"""At most this many users judge a fusion."""
-CLOSE = 0.5
-"""Families with less than this fraction of the best one's NDCG are left out of the fusion."""
-TREE_SECONDS = 0.004
+TREE_SECONDS = 0.001
 """About how long the trees of a fusion take for each user who judges it, on one core."""
 
 
@@ -133,7 +128,7 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     holdout = hold_out(dataset, kind, share, seed)
     tuner = Tuner(holdout, k, seed, event_weighting, Deadline(budget))
     tuned = [*(_usual_families(kind) if families is None else families), *networks]
-    refused = _search(tuner, tuned, number_of_trials(len(holdout.train.log)), progress)
+    refused = search_families(tuner, tuned, number_of_trials(len(holdout.train.log)), progress)
     if not tuner.fitted:
         raise DataError("; ".join(refused.values()))
     chosen, fusion, gains = _best(tuner, k, progress, blend=blend)
@@ -149,43 +144,15 @@ def _usual_families(kind: Kind) -> list[str]:
     return ["neighbours", "slim", "als", "spectral", *timed]
 
 
-def _search(tuner: Tuner, families: Sequence[str], trials: int, progress: Progress) -> dict[str, str]:
-    """Tune each family within so many trials; return the networks that refuse the data, and why."""
-    refused = {}
-    for number, family in enumerate(families, 1):
-        if not tuner.affordable(family):
-            continue
-        step = f"tuning {family}, {number} of {len(families)}{_so_far(tuner.trials)}"
-        progress(step, 0.0)
-        try:
-            tuner.search(family, trials, partial(progress, step))
-        except DataError as error:
-            if not is_network(family):
-                raise
-            refused[family] = str(error)
-        progress(step, 1.0)
-    return refused
-
-
-def _so_far(trials: list[Trial]) -> str:
-    """Return the best of the trials as the end of a sentence."""
-    if not trials:
-        return ""
-    best = max(trials, key=lambda t: t.ndcg)
-    return f"; best of {len(trials)} trials: {best.model} {best.ndcg:.4f}"
-
-
 def _best(
     tuner: Tuner, k: int, progress: Progress, *, blend: bool
 ) -> tuple[Retriever, FusionReport | None, dict[str, Estimate]]:
     """Return the best family, or a fusion of the best, not fitted; and the gains of networks."""
-    best = {family: tuner.best(family) for family in tuner.fitted}
-    order = sorted(best.values(), key=lambda t: -t.ndcg)
-    close = [t for t in order if t.ndcg >= CLOSE * order[0].ndcg]
-    users = tuner.sample(FUSION_USERS)
-    clear, gains = clear_networks(tuner, close, users, k) if blend else (close, {})
-    unclear = [t for t in close if t not in clear]
-    close, order = clear, [t for t in order if t not in unclear]
+    close, gains = kept_families(tuner, k)
+    order = sorted(
+        (tuner.best(f) for f in tuner.fitted if f not in gains or gains[f].low > 0), key=lambda t: -t.ndcg
+    )
+    users = tuner.sample(JUDGES)
     while len(close) > 1 and not tuner.deadline.allows(_fusion_seconds(tuner, close, len(users))):
         close.pop()
     fusion: FusionReport | None = None

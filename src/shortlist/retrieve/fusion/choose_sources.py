@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -16,8 +15,8 @@ from shortlist.data.progress import Progress, silent
 from shortlist.errors import DataError, TrainingWarning
 from shortlist.retrieve.auto_sources import AutoSourcesConfig
 from shortlist.retrieve.event_weighting import EventWeighting
-from shortlist.retrieve.fusion.auto import CLOSE
 from shortlist.retrieve.fusion.deadline import Deadline
+from shortlist.retrieve.fusion.families import kept_families, search_families
 from shortlist.retrieve.fusion.holdout import hold_out
 from shortlist.retrieve.fusion.search_space import absolute
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, number_of_trials
@@ -27,8 +26,6 @@ DEEP = ("transformer", "two_tower")
 """Networks, which are tried where `deep` is set."""
 LENGTH = 20
 """Length of the lists whose NDCG decides."""
-DEVIATIONS = 1.96
-"""A gain is clear of its interval of 95 % where it is above so many standard errors."""
 
 
 class SourceContext(NamedTuple):
@@ -98,31 +95,11 @@ def _tuned(
     trials = max(number_of_trials(len(holdout.train.log)) // 2, 3)
     deep = DEEP if config.deep and find_spec("torch") else ()
     families = [*FAMILIES, *deep]
-    for number, family in enumerate(families, 1):
-        if not tuner.affordable(family):
-            continue
-        step = f"choosing sources: {family}, {number} of {len(families)}"
-        progress(step, 0.0)
-        try:
-            tuner.search(family, trials, partial(progress, step))
-        except DataError as error:  # a network refuses a log that is too small
-            if family not in deep:
-                raise
-            warnings.warn(f"{family} is no source: {error}", TrainingWarning, stacklevel=2)
-        progress(step, 1.0)
-    best = sorted((tuner.best(family) for family in tuner.fitted), key=lambda t: -t.ndcg)
-    other = next((trial.model for trial in best if trial.model not in deep), None)
-    best = [t for t in best if t.model not in deep or _is_clearly_better(tuner, t.model, other)]
-    chosen = [trial for trial in best if trial.ndcg >= CLOSE * best[0].ndcg][: config.most]
-    return [_table(trial, len(dataset.items)) for trial in chosen]
-
-
-def _is_clearly_better(tuner: Tuner, network: str, other: str | None) -> bool:
-    """Whether a network is better than the best other family by more than chance: it costs more to train and to ask."""
-    if other is None:
-        return True
-    gain = tuner.values(tuner.fitted[network]) - tuner.values(tuner.fitted[other])
-    return bool(gain.mean() > DEVIATIONS * gain.std(ddof=1) / np.sqrt(len(gain)))
+    refused = search_families(tuner, families, trials, progress, doing="choosing sources:")
+    for family, reason in refused.items():
+        warnings.warn(f"{family} is no source: {reason}", TrainingWarning, stacklevel=3)
+    kept, _ = kept_families(tuner, LENGTH)
+    return [_table(trial, len(dataset.items)) for trial in kept[: config.most]]
 
 
 def _table(trial: Trial, n_items: int) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class Fuse(Retriever):
 
     - **ranks**: reciprocal-rank fusion, Σ_s w_s / (60 + rank_s);
     - **scores**: Σ_s w_s · normalised score_s, with weights found by coordinate search on NDCG;
-    - **trees**: gradient-boosted trees (LambdaMART) on the candidates' scores and ranks, their popularity, the size of the
+    - **trees**: gradient-boosted trees (softmax loss) on the candidates' scores and ranks, their popularity, the size of the
       history and the popularity of its items. They learn, for example, that one source is right about rare items and
       another about long histories. They are judged out of fold.
 
@@ -103,7 +103,7 @@ class Fuse(Retriever):
     References
     ----------
     Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods".
-    Burges 2010, "From RankNet to LambdaRank to LambdaMART: an overview".
+    Bruch 2021, "An alternative cross entropy loss for learning-to-rank".
     """
 
     Config = FuseConfig

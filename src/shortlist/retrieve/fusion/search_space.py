@@ -71,7 +71,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "slim": {"support": 64},
     "sequential_slim": {"support": 64},
     "als": {"factors": 64, "iterations": 6},
-    "spectral": {"components": 0.4, "nearby": 96, "k": 96, "broad": 8},  # components × the usual number
+    "spectral": {"components": 0.25, "nearby": 96, "k": 96, "broad": 0},  # components × the usual number
 }
 """Model → what is smaller in its quick form, whose other settings have their best values at nearly the same place."""
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from shortlist.config.base import Settings
+from shortlist.retrieve.kernels.softmax import RequestSoftmax
 from shortlist.threads import openmp_threads
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ FOLDS = 3
 """The trees are judged out of fold, over this many folds of requests."""
 ENOUGH_REQUESTS = 6_000
 """From this many requests on, a quarter of them judges the trees that are trained on the others, and these trees are kept."""
+LEAST_REQUESTS = 2.0
+"""The least second derivative of a leaf, in requests, and what is added to it."""
 
 
 class TreeConfig(Settings):
@@ -38,7 +41,7 @@ def train_trees(
     config: TreeConfig,
     mean_ndcg: Callable[..., float],
 ) -> tuple[xgb.Booster, float]:
-    """Train trees, and measure by how much they raise the mean NDCG on requests that they were not trained on.
+    """Train trees by the softmax loss, and measure by how much they raise the mean NDCG on requests that they were not trained on.
 
     Parameters
     ----------
@@ -80,17 +83,20 @@ def _train(matrix: NDArray[np.float32], labels: NDArray[np.bool_], config: TreeC
 
     useful = labels.any(1)
     matrix, labels = matrix[useful], labels[useful]
-    data = xgb.DMatrix(matrix.reshape(-1, matrix.shape[2]), labels.ravel().astype(np.float32))
-    data.set_group(np.full(len(matrix), matrix.shape[1]))
+    threads = openmp_threads()
+    data = xgb.QuantileDMatrix(matrix.reshape(-1, matrix.shape[2]), nthread=threads or None)
+    request = np.repeat(np.arange(len(matrix)), matrix.shape[1])
+    loss = RequestSoftmax(request, labels.ravel().astype(np.float64), np.ones(labels.size))
     settings = {
-        "objective": "rank:ndcg",
-        "lambdarank_pair_method": "topk",
-        "lambdarank_num_pair_per_sample": 20,
         "max_depth": config.depth,
         "eta": config.learning_rate,
-        "min_child_weight": 20,
+        # the second derivatives of a request add up to 1 at most
+        "min_child_weight": LEAST_REQUESTS,
+        "lambda": LEAST_REQUESTS,
         "tree_method": "hist",
-        "nthread": openmp_threads(),
+        "nthread": threads,
         "seed": 0,
+        "base_score": 0.0,
+        "disable_default_eval_metric": 1,
     }
-    return xgb.train(settings, data, config.trees)
+    return xgb.train(settings, data, config.trees, obj=loss.gradient)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad
 from scipy.special import log_softmax
 
-from shortlist.rank.softmax import RequestSoftmax
+from shortlist.retrieve.kernels.softmax import RequestSoftmax
 from support.examples import examples_of, ranker_of
 
 NONE: Any = xgb.DMatrix(np.empty((0, 1)))

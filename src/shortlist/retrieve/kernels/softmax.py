@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from shortlist.retrieve.kernels.parallel import run_rows
 
 LEAST_HESSIAN = 1e-6
 
@@ -42,18 +45,20 @@ class RequestSoftmax:
         self.requests = int((total > 0).sum())
         """Requests with a positive candidate; the others have no gradient."""
         self._first, self._owner = first, owner
-        self._counts = (total > 0).astype(np.float64)[owner]
+        self._ends = np.append(first, len(request)).astype(np.int64)
         self._share = label / np.maximum(total, 1e-12)[owner]
         self._log_weight = np.log(np.maximum(weight, 1e-12))
+        self._counted = total > 0
 
     def gradient(
         self, margins: NDArray[np.floating], _data: object = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return first and second derivative by the margins, float32 (rows,)."""
-        p = np.exp(self._log_probability(margins))
-        first = self._counts * (p - self._share)
-        second = self._counts * np.maximum(p * (1 - p), LEAST_HESSIAN)
-        return first.astype(np.float32), second.astype(np.float32)
+        first, second = np.zeros((2, len(self._share)), np.float32)
+        score = margins.reshape(-1).astype(np.float64, copy=False)
+        known = self._ends, self._counted, self._log_weight, self._share
+        run_rows(len(self._first), _gradient_rows, score, known, first, second)
+        return first, second
 
     def metric(self, margins: NDArray[np.floating], _data: object = None) -> tuple[str, float]:
         """Return the mean loss of the requests that have a positive candidate."""
@@ -68,3 +73,31 @@ class RequestSoftmax:
         highest = np.maximum.reduceat(score, self._first)[self._owner]
         total = np.add.reduceat(np.exp(score - highest), self._first)[self._owner]
         return np.asarray(score - highest - np.log(total))
+
+
+@numba.njit(cache=True, nogil=True)
+def _gradient_rows(
+    low: int,
+    high: int,
+    margins: NDArray[np.float64],
+    known: tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]],
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+) -> None:
+    """Write the derivatives of the requests low ≤ request < high that have a positive candidate."""
+    ends, counted, log_weight, share = known
+    for request in range(low, high):
+        if not counted[request]:
+            continue
+        begin, end = ends[request], ends[request + 1]
+        highest = -np.inf
+        for at in range(begin, end):
+            highest = max(highest, margins[at] + log_weight[at])
+        p, total = np.empty(end - begin), 0.0
+        for at in range(begin, end):
+            p[at - begin] = np.exp(margins[at] + log_weight[at] - highest)
+            total += p[at - begin]
+        for at in range(begin, end):
+            chance = p[at - begin] / total
+            first[at] = chance - share[at]
+            second[at] = max(chance * (1 - chance), LEAST_HESSIAN)
