@@ -186,7 +186,8 @@ def test_vectors_have_length_one_or_zero(values: NDArray[np.float32], unknown: l
 def test_the_length_of_a_vector_does_not_matter() -> None:
     """However short: a direction is known as soon as a number is not 0."""
     values = np.array([[3, 4], [3e-30, 4e-30], [0, 0], [np.nan, np.nan]], np.float32)
-    np.testing.assert_allclose(unit_or_zero(values), [[0.6, 0.8], [0.6, 0.8], [0, 0], [0, 0]], rtol=1e-6)
+    expected = np.array([[0.6, 0.8], [0.6, 0.8], [0, 0], [0, 0]])
+    np.testing.assert_allclose(unit_or_zero(values), expected, rtol=1e-6)
 
 
 def test_a_vector_of_another_length_is_refused() -> None:

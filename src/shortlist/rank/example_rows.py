@@ -91,8 +91,7 @@ def example_rows(
     progress
         Called with the stage and the fraction done.
     """
-    rng, compares_lists = drawn
-    n, log = len(past), dataset.log
+    (rng, compares_lists), n, log = drawn, len(past), dataset.log
     parts: list[CandidateRows] = []
     known = known_items(dataset, past)
     unshown, candidates = settings.rank.unshown, settings.retrieve.candidates
