@@ -50,6 +50,14 @@ class CursorError(RequestError):
         self.conflict = conflict
 
 
+class UserTokenError(RequestError):
+    """A token does not show that a request may speak for its user. `result`: "missing", "expired" or "wrong"."""
+
+    def __init__(self, message: str, result: str, field: str = "user_token") -> None:
+        super().__init__(message, field=field)
+        self.result = result
+
+
 class EditError(RequestError):
     """A decision about settings that cannot be made. `missing`: there is no such proposal; else its state does not permit it."""
 

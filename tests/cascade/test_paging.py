@@ -8,11 +8,13 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shortlist.config.rerank import RerankSettings
+from shortlist.config.rerank import RerankSettings, Rule
+from shortlist.data.attributes import CategoryAttribute, NumberAttribute
 from shortlist.data.cursor import MAX_AGE, MAX_CURSOR, MAX_PAGED, Cursor
 from shortlist.data.slates import Slate
 from shortlist.errors import CursorError, RequestError
@@ -35,7 +37,7 @@ def packed(content: Any) -> str:
 
 
 def test_pages_together_are_the_long_slate(recommender: Recommender) -> None:
-    """Without re-ranking: a cap of exposure, for example, is one for each page."""
+    """Without re-ranking; caps and pins are tested below."""
     plain = recommender.project.model_copy(update={"rerank": RerankSettings()})
     recommender = recommender.with_project(plain)
     pages: list[Slate] = []
@@ -48,6 +50,39 @@ def test_pages_together_are_the_long_slate(recommender: Recommender) -> None:
     assert [one.score for page in pages for one in page] == [one.score for one in whole]
     assert [page.first_position for page in pages] == [0, 8, 16, 24]
     assert pages[1].to_arrow().column("rank").to_pylist() == list(range(9, 17))
+
+
+def test_caps_shares_and_pins_are_those_of_all_pages(recommender: Recommender) -> None:
+    """Pages of 4, 5 and 3 are the slate of 12: its caps, its share of protected items, and its pins in slots of the second and third."""
+    by: dict[str, Any] = {
+        "exposure_by": "mood",
+        "exposure_cap": 3,
+        "rules": [
+            {"name": "short", "when": "minutes < 100", "action": "pin", "slot": slot} for slot in (2, 6, 11)
+        ],
+    }
+    rules = [
+        Rule(name=f"{one['name']} {one['slot']}", **{k: v for k, v in one.items() if k != "name"})
+        for one in by.pop("rules")
+    ]
+    capped = recommender.with_project(
+        recommender.project.model_copy(update={"rerank": RerankSettings(**by, rules=rules)})
+    )
+    mood = recommender.dataset.items.attribute("mood", CategoryAttribute)
+    minutes = recommender.dataset.items.attribute("minutes", NumberAttribute).values
+    for user in ("u00001", "u00007", "u00011"):
+        pages, cursor = list[Slate](), None
+        for size in (4, 5, 3):
+            pages.append(capped.recommend(user, size, cursor=cursor))
+            cursor = pages[-1].cursor
+        items = items_of(*pages)
+        codes = recommender.dataset.items.ids.codes(items)
+        assert len(set(items)) == 12
+        assert all(minutes[codes[slot]] < 100 for slot in (2, 6, 11))
+        counts = np.unique(mood.codes[codes][mood.codes[codes] >= 0], return_counts=True)[1]
+        assert counts.max() <= 3
+    alone = capped.recommend("u00001", 4)
+    assert len(alone) == 4
 
 
 @settings(max_examples=8)

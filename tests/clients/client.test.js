@@ -135,3 +135,34 @@ test("a visitor keeps an id that nobody can guess", () => {
   const refusing = { getItem() { throw new Error("blocked"); }, setItem() {} };
   assert.notEqual(visitorId("v", refusing), visitorId("v", refusing));
 });
+
+test("the token of a user goes with requests that name a user, and is asked for again when it is too old", async () => {
+  const old = [401, { error: "user_token: the token is too old", field: "user_token" }];
+  const { fetch, sent } = server(SLATE, old, SLATE, SLATE, SLATE);
+  const tokens = ["t1", "t2"];
+  const client = new ShortlistClient({ url: "", user: "u1", userToken: () => tokens.shift(), fetch, retries: 0 });
+  await client.recommend();
+  await client.rank(["a"]);
+  await client.recommend({ history: ["a"] });
+  await client.identify("u2", "t3");
+  await client.recommend();
+  assert.deepEqual(sent.map((one) => [one.body.user, one.body.user_token]),
+    [["u1", "t1"], ["u1", "t1"], ["u1", "t2"], [undefined, undefined], ["u2", "t3"]]);
+});
+
+test("a token that is refused again is an error", async () => {
+  const { fetch, sent } = server([401, { error: "user_token: the token is too old", field: "user_token" }]);
+  const client = new ShortlistClient({ url: "", user: "u1", userToken: async () => "t", fetch, retries: 0 });
+  await assert.rejects(client.recommend(), (error) => error.status === 401 && error.field === "user_token");
+  assert.equal(sent.length, 2);
+});
+
+test("events have the token of the user, and wait for it before the user changes", async () => {
+  const { fetch, sent } = server({ accepted: 1, repeated: 0 });
+  const client = new ShortlistClient({ url: "", user: "u1", userToken: "t1", fetch });
+  client.track("click", "a");
+  await client.identify("u2", "t2");
+  client.track("click", "b");
+  await client.close();
+  assert.deepEqual(sent.map((one) => [one.body.events[0].user, one.body.user_token]), [["u1", "t1"], ["u2", "t2"]]);
+});

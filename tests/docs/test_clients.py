@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import jwt
 import pytest
 
 from shortlist.serve.keys import make_key
@@ -42,8 +43,8 @@ def test_the_python_examples_run(
 ) -> None:
     url, public, admin = running
     monkeypatch.setenv("SHORTLIST_KEY", public)
-    before, namespace = events(url, admin), {"__name__": "guide"}
-    blocks = code_blocks(GUIDE, "python")
+    before, namespace = events(url, admin), dict[str, object](__name__="guide")
+    *blocks, signing = code_blocks(GUIDE, "python")
     assert len(blocks) == 2
     for block in blocks:
         assert ADDRESS in block
@@ -53,6 +54,9 @@ def test_the_python_examples_run(
     assert second == "10 5"
     assert third.count("'") >= 6  # titles of three rows
     assert events(url, admin) == before + 2
+    exec(compile(signing, GUIDE.name, "exec"), namespace)
+    claims = jwt.decode(str(namespace["token"]), str(namespace["secret"]), algorithms=["HS256"])
+    assert claims["sub"] == "u00004"
 
 
 def test_the_typescript_example_runs(running: tuple[str, str, str], tmp_path: Path) -> None:

@@ -42,6 +42,32 @@ def first_item(server: EmbeddedServer) -> str:
     return str(call(f"{server.url}/v1/recommend", {"user": "u00007", "n": 10})[1]["items"][0]["item"])
 
 
+def test_a_new_placement(settings_tab: Page, server: EmbeddedServer) -> None:
+    page = settings_tab
+    page.get_by_role("button", name="Add a placement").click()
+    box = page.locator("#edits-placements .rule")
+    expect(page.locator("#edits-price")).to_contain_text("Change something")
+    box.get_by_label("Name").fill("checkout")
+    box.get_by_label("Items", exact=True).fill("4")
+    box.get_by_label("Only items that").fill("minuts < 100")
+    expect(page.locator("#edits-error")).to_contain_text("did you mean 'minutes'")
+    box.get_by_label("Only items that").fill("minutes < 100")
+    box.get_by_label("Diversity").fill("0.4")
+    expect(page.locator("#edits-placement")).to_have_value("checkout")
+    expect(page.locator("#edits-price")).to_contain_text("of the slates in checkout would have other items")
+    page.get_by_label("Why").fill("short films beside the basket")
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / "settings-placement.png", full_page=True)
+    page.get_by_role("button", name="Propose").click()
+    page.locator("#edits-history li").get_by_role("button", name="Approve").click()
+    expect(page.locator("#edits-note")).to_have_text("Proposal 1 serves.")
+    expect(page.locator("#edits-placements legend")).to_have_text("checkout")
+    slate = call(f"{server.url}/v1/recommend", {"user": "u00007", "placement": "checkout"})[1]
+    assert len(slate["items"]) == 4
+    box.get_by_role("button", name="Remove").click()
+    expect(page.locator("#edits-placement option")).to_have_count(1)
+
+
 def test_pin_an_item_and_undo(settings_tab: Page, server: EmbeddedServer, recommender: Recommender) -> None:
     page = settings_tab
     before = first_item(server)

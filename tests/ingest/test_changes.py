@@ -19,7 +19,7 @@ from shortlist.errors import DataError
 from shortlist.ingest.change_rules import ChangeRules
 from shortlist.ingest.folder import FolderSource
 from shortlist.ingest.kafka import KafkaSettings, KafkaSource
-from shortlist.ingest.rules import EventRules, RecordRules
+from shortlist.ingest.rules import MOST_REJECTED, EventRules, RecordRules
 from shortlist.ingest.stream import IngestTotals, ingest
 from shortlist.recommender import Recommender
 from shortlist.store.event_store import EventStore
@@ -193,4 +193,17 @@ def test_what_cannot_be_read_is_said(folder: Path, tmp_path: Path) -> None:
     (folder / "b.csv").write_text("item\n" + "".join(f"{'x' * 600}{n}\n" for n in range(120)))
     with pytest.raises(DataError, match="none of the first 120 records is an item"):
         take(folder, store, ChangeRules("items"))
+    store.close()
+
+
+def test_rejected_rows_of_a_file_are_kept_up_to_a_number(folder: Path, store_target: str) -> None:
+    """The same for changes as for events: the first 1,000 of each file."""
+    store = EventStore(store_target)
+    rows = [f"{'' if n % 4 else f'i{n}'},3" for n in range(6_000)]  # three of four have no id
+    (folder / "items.csv").write_text("item,price\n" + "\n".join(rows) + "\n")
+    totals = take(folder, store, ChangeRules("items"))
+    assert (totals.stored, totals.rejected) == (1_500, MOST_REJECTED)
+    kept = store.rejected_since(0, 2_000)
+    assert len(kept) == MOST_REJECTED
+    assert kept[0][2].reason.startswith("row 2: ")
     store.close()

@@ -1,7 +1,7 @@
 // The tab "Settings": which settings are sent, and how changes are written.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { effectOf, layerOf, objectivesOf, percent, readRule, words } from "../../src/shortlist/serve/page/edit_values.js";
+import { effectOf, layerOf, objectivesOf, percent, placementFields, readPlacement, readRule, words } from "../../src/shortlist/serve/page/edit_values.js";
 
 const bundle = { placements: { home: { n: 5 } }, weights: { play: 1, rating: 0.5 }, rerank: { diversity: 0, exposure_cap: null, rules: [] } };
 
@@ -13,6 +13,26 @@ test("only what differs from the bundle is sent", () => {
   assert.deepEqual(layerOf(form, bundle), { weights: { rating: 2 }, rerank: { rules: [{ name: "a" }] } });
   form.placements.home.diversity = 0.4;
   assert.deepEqual(layerOf(form, bundle).placements, { home: { n: 5, diversity: 0.4 } });
+});
+
+test("the order of fields does not count", () => {
+  const form = structuredClone(bundle);
+  bundle.placements.home = { n: 5, weights: { play: 1, rating: 2 } };
+  form.placements.home = { weights: { rating: 2, play: 1 }, n: 5 };
+  assert.deepEqual(layerOf(form, bundle), {});
+  bundle.placements.home = { n: 5 };
+});
+
+test("a placement is written as inputs and read from them", () => {
+  const settings = { n: 6, diversity: 0.4, filters: "minutes < 90", weights: { rating: 2 }, experiments: ["a"] };
+  const fields = placementFields(settings);
+  assert.deepEqual([fields.n, fields.freshness, fields.filters], ["6", "", "minutes < 90"]);
+  assert.deepEqual(JSON.parse(fields.others), { weights: { rating: 2 }, experiments: ["a"] });
+  assert.deepEqual(readPlacement(fields, "home"), settings);
+  assert.deepEqual(readPlacement(placementFields({}), "home"), {});
+  assert.deepEqual(readPlacement(placementFields({ filters: { genres: { none: ["War"] } } }), "x"), { filters: { genres: { none: ["War"] } } });
+  assert.throws(() => readPlacement({ ...fields, others: "{" }, "home"), /^Error: placement home: /);
+  assert.throws(() => readPlacement({ ...fields, others: "[]" }, "home"), /placement home: write settings as/);
 });
 
 test("a rule is read from its inputs", () => {

@@ -46,3 +46,14 @@ def test_a_fair_share_loses_at_most_the_permitted_utility(
     assert present <= reached <= max(due, present)
     if most_loss == 1 and before > 0 and (utility >= 0).all():
         assert reached >= min(due, int(protected.sum()))
+
+
+def test_a_share_of_all_pages() -> None:
+    """Of ten slots, four were shown with one protected item: half of all ten are five, four of them on this page."""
+    utility = np.ones(12)
+    protected = np.arange(12) >= 6
+    counts = [
+        int(protected[fair_share(np.arange(12), utility, protected, 0.5, 1.0, 6, earlier).order].sum())
+        for earlier in ((0, 0), (4, 1), (4, 4), (6, 6))
+    ]
+    assert counts == [3, 4, 1, 0]

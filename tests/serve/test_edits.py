@@ -12,8 +12,9 @@ import pytest
 
 from shortlist.config.changes import changed_project
 from shortlist.data.attributes import NumberAttribute
+from shortlist.errors import ShortlistError
 from shortlist.recommender import Recommender
-from shortlist.serve.keys import make_key
+from shortlist.serve.keys import make_key, revoke_key
 from shortlist.serve.middleware.guard import required_scope
 from shortlist.serve.settings import ServerSettings
 from shortlist.store.event_store import EventStore
@@ -148,7 +149,9 @@ def test_what_is_refused(desk: Desk) -> None:
         ({"rerank": {"rules": [SHORT, SHORT]}}, "settings.rerank.rules.1.name"),
         ({"weights": {"fame": 1}}, "settings.weights.fame"),
         ({"weights": {"play": 0, "seconds": 0, "rating": 0}}, "settings.weights"),
-        ({"placements": {"home": {}}}, "settings.placements.home"),
+        ({"placements": {"no name": {}}}, "settings.placements.no name"),
+        ({"placements": {"home": {"n": 0}}}, "settings.placements.home.n"),
+        ({"placements": {"home": {"filters": "minuts < 3"}}}, "settings.placements.home.filters"),
         ({"page": {}}, "settings.page"),
     ]
     for settings, field in cases:
@@ -167,6 +170,42 @@ def test_what_is_refused(desk: Desk) -> None:
     assert desk.ask(f"{EDITS}/undo/{one}", {"note": "a\0"}, "ben")[1]["field"] == "note"
     assert desk.ask(EDITS, by="app")[0] == 403
     assert desk.ask(EDITS)[1]["serving"] == one
+
+
+def test_a_second_key_approves(desk: Desk) -> None:
+    """As soon as two keys have the scope `approve`, none approves what it proposed; one alone can, unless the server demands two."""
+    alone = desk.ask(EDITS, {"settings": {"rerank": {"diversity": 0.2}}, "base": 0, "note": "x"}, "ben")[1]
+    assert (alone["second_key"], alone["key"]) == (False, "ben")
+    assert desk.ask(f"{EDITS}/approve/1", {}, "ben")[1]["serving"] == 1
+    store = EventStore(desk.target)
+    desk.keys["carla"] = make_key(store, "carla", ["admin", "approve"], 500)
+    wait_for(lambda: desk.ask(EDITS, by="ben")[1]["second_key"], "the server reads the new key", 10)
+    row = desk.ask(EDITS, {"settings": {}, "base": 1, "note": "x"}, "ben")[1]["history"][0]["row"]
+    status, answer = desk.ask(f"{EDITS}/approve/{row}", {}, "ben")
+    assert (status, answer["field"]) == (409, "row")
+    assert "was made with this key (ben), and a second key must approve it" in answer["error"]
+    assert desk.ask(EDITS)[1]["serving"] == 1
+    assert desk.ask(f"{EDITS}/approve/{row}", {}, "carla")[1]["serving"] == row
+    revoke_key(store, "carla")
+    store.close()
+    wait_for(
+        lambda: not desk.ask(EDITS, by="ben")[1]["second_key"], "the server reads that it is revoked", 10
+    )
+
+
+def test_whether_a_second_key_is_needed_is_a_setting(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(ShortlistError, match="'auto', 'always' or 'never'") as refused:
+        ServerSettings.of(second_key="sometimes")
+    assert refused.value.field == "second_key"
+    settings = ServerSettings.of(admin_without_key=True, second_key="always")
+    server = EmbeddedServer(bundle, tmp_path / "events.sqlite", settings)
+    try:
+        body = {"settings": {"rerank": {"diversity": 0.2}}, "base": 0, "note": "x"}
+        assert call(server.url + EDITS, body)[1]["second_key"]
+        status, answer = call(f"{server.url}{EDITS}/approve/1", {})
+        assert (status, answer["field"]) == (409, "row")
+    finally:
+        server.stop()
 
 
 def test_a_bundle_that_cannot_have_the_settings_does_not_serve(desk: Desk, bundle: Path) -> None:
@@ -208,6 +247,22 @@ def test_a_placement_is_changed(recommender: Recommender, tmp_path: Path) -> Non
             for name in ("short", None)
         ]
         assert sizes == [3, 10]
+        # a placement that the project does not have
+        fresh = {**change["placements"], "checkout": {"n": 4, "filters": "minutes < 100"}}
+        body = {"settings": {"placements": fresh}, "placement": "checkout", "base": 1, "note": "a new place"}
+        assert call(f"{server.url}/v1/recommend", {"placement": "checkout"})[0] == 422
+        answer = call(server.url + EDITS, body)[1]
+        assert answer["history"][0]["preview"]["changed"] > 0
+        row = answer["history"][0]["row"]
+        answer = call(f"{server.url}{EDITS}/approve/{row}", {})[1]
+        assert answer["present"]["placements"]["checkout"] == fresh["checkout"]
+        assert "checkout" not in answer["bundle"]["placements"]
+        slate = call(f"{server.url}/v1/recommend", {"user": "u00005", "placement": "checkout"})[1]
+        assert len(slate["items"]) == 4
+        assert longest(recommender, slate) < 100
+        call(f"{server.url}{EDITS}/undo/{row}", {})
+        status, answer = call(f"{server.url}/v1/recommend", {"placement": "checkout"})
+        assert (status, answer["field"]) == (422, "placement")
     finally:
         server.stop()
 

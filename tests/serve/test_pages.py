@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from shortlist.config.base import IMPRESSION
+from shortlist.data.cursor import Cursor
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
+from shortlist.requests import RecommendRequest
 from shortlist.store.event_store import EventStore
 from shortlist.store.export import export_log
 from shortlist.store.merge import merge_store
@@ -72,8 +74,17 @@ def wait_for_slates(store: EventStore, wanted: set[str]) -> dict[str, Any]:
 def test_errors_of_cursors(pair: tuple[list[str], Path]) -> None:
     url = f"{pair[0][0]}/v1/recommend"
     cursor = call(url, {"user": "u00012", "n": 3})[1]["cursor"]
+    unsigned = Cursor.read(cursor.rpartition(".")[0], RecommendRequest(user="u00012").first_page)
+    assert len(unsigned.items) == 3
     for body, status in (
         ({"cursor": "nonsense"}, 400),
+        ({"cursor": cursor.rpartition(".")[0]}, 400),  # without its signature
+        ({"cursor": "A" + cursor[1:]}, 400),
+        ({"cursor": cursor[:-1] + ("A" if cursor[-1] != "A" else "B")}, 400),
+        (
+            {"cursor": Cursor(unsigned.terms, (*unsigned.items, "m00009"), unsigned.moment).text(["m00010"])},
+            400,
+        ),
         ({"cursor": cursor, "weights": {"play": 9.0}}, 409),
         ({"cursor": cursor, "user": "u00013"}, 409),
         ({"cursor": 7}, 422),
@@ -81,6 +92,22 @@ def test_errors_of_cursors(pair: tuple[list[str], Path]) -> None:
         found, answer = call(url, {"user": "u00012", "n": 3, **body})
         assert (found, answer["field"]) == (status, "cursor")
     assert call(f"{url}?debug=timing", {"user": "u00012", "cursor": cursor})[1]["first_position"] == 3
+
+
+def test_a_cursor_is_of_one_store(pair: tuple[list[str], Path], bundle: Path, tmp_path: Path) -> None:
+    """A server of another store refuses it; `why` takes it, and needs it signed, too."""
+    body = {"user": "u00015", "n": 3}
+    slate = call(f"{pair[0][0]}/v1/recommend", body)[1]
+    asked = {**body, "item": slate["items"][0]["item"], "cursor": slate["cursor"]}
+    assert call(f"{pair[0][1]}/v1/why", asked)[1]["stage"] == "page"
+    assert call(f"{pair[0][1]}/v1/why", {**asked, "cursor": slate["cursor"][1:]})[0] == 400
+    other = EmbeddedServer(bundle, tmp_path / "other.sqlite")
+    try:
+        status, answer = call(f"{other.url}/v1/recommend", {**body, "cursor": slate["cursor"]})
+        assert (status, answer["field"]) == (400, "cursor")
+        assert "request the first page again" in answer["error"]
+    finally:
+        other.stop()
 
 
 def test_the_python_client_pages(pair: tuple[list[str], Path]) -> None:

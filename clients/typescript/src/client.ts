@@ -3,7 +3,7 @@ import { EventQueue, type QueueOptions } from "./events.js";
 import { randomId } from "./ids.js";
 import type { EventBody, EventsAnswer, ItemAnswer, PageAnswer, PageBody, RankAnswer, RecommendAnswer, RecommendBody, RowAnswer, SimilarAnswer } from "./openapi.js";
 import { SlateMemory, type Id, type ShownItem } from "./slates.js";
-import { Transport, type Call, type RequestOptions, type TransportOptions } from "./transport.js";
+import { Transport, type Call, type RequestOptions, type TokenSource, type TransportOptions } from "./transport.js";
 
 type Given<Body> = Partial<Omit<Body, "n">> & { /** Number of items. */ n?: number };
 
@@ -116,6 +116,13 @@ export class ShortlistClient {
     const left = await this.flush();
     this.events.stop();
     return left;
+  }
+
+  /** Change whom requests and events are about, with the token of the new user. Events that wait are sent before. */
+  async identify(user: Id | undefined, userToken?: TokenSource): Promise<void> {
+    await this.flush();
+    this.user = user;
+    this.transport.speakFor(userToken);
   }
 
   /** Any other request of the interface, with the same key, timeout, retries and errors. */

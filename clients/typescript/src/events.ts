@@ -71,7 +71,7 @@ export class EventQueue {
     const all = [...this.sending, ...this.waiting];
     while (all.length) {
       const batch = takeBatch(all, MOST_EVENTS);
-      if (!this.transport.beacon(PATH, JSON.stringify({ events: this.bodies(batch) }))) return;
+      if (!this.transport.beacon(PATH, JSON.stringify(this.transport.signed({ events: this.bodies(batch) })))) return;
       for (const one of batch) {
         const at = this.waiting.indexOf(one);
         if (at >= 0) this.waiting.splice(at, 1);

@@ -5,4 +5,4 @@ export type { OnError } from "./events.js";
 export { randomId, visitorId } from "./ids.js";
 export type { components, ErrorAnswer, EventBody, EventsAnswer, ItemAnswer, paths } from "./openapi.js";
 export type { Id, ShownItem } from "./slates.js";
-export type { Call, RequestOptions } from "./transport.js";
+export type { Call, RequestOptions, TokenSource } from "./transport.js";

@@ -829,7 +829,7 @@ export interface components {
             };
             /**
              * Placements
-             * @description Placement of the project → all of its settings.
+             * @description Placement → all of its settings. A name that the project does not have is a new placement.
              */
             placements?: {
                 [key: string]: {
@@ -862,6 +862,10 @@ export interface components {
             };
             /** Fault */
             fault: string | null;
+            /** Second Key */
+            second_key: boolean;
+            /** Key */
+            key: string;
             /** History */
             history: components["schemas"]["EditAnswer"][];
         };
@@ -937,6 +941,11 @@ export interface components {
         EventsBody: {
             /** Events */
             events: components["schemas"]["EventBody"][];
+            /**
+             * User Token
+             * @description What your server signed for the user of the events: needed where the public key takes signed users only.
+             */
+            user_token?: string | null;
         };
         /** HTTPValidationError */
         HTTPValidationError: {
@@ -1116,6 +1125,11 @@ export interface components {
             filters?: string | {
                 [key: string]: unknown;
             } | null;
+            /**
+             * User Token
+             * @description What your server signed for the user: needed where the public key takes signed users only.
+             */
+            user_token?: string | null;
         };
         /**
          * PartAnswer
@@ -1234,6 +1248,11 @@ export interface components {
              * @description The item that the user is looking at, as the latest of the history.
              */
             after?: number | string | null;
+            /**
+             * User Token
+             * @description What your server signed for the user: needed where the public key takes signed users only.
+             */
+            user_token?: string | null;
         };
         /**
          * RecommendAnswer
@@ -1275,7 +1294,7 @@ export interface components {
         };
         /**
          * RecommendBody
-         * @description A request for a slate: the fields of `RecommendRequest`.
+         * @description A request for a slate.
          */
         RecommendBody: {
             /**
@@ -1374,6 +1393,11 @@ export interface components {
              *     may differ from the request of the first page.
              */
             cursor?: string | null;
+            /**
+             * User Token
+             * @description What your server signed for the user: needed where the public key takes signed users only.
+             */
+            user_token?: string | null;
         };
         /**
          * RowAnswer

@@ -5,11 +5,16 @@ const FIRST_DELAY = 0.2; // seconds
 const LONGEST_DELAY = 10; // seconds
 const PUBLIC_PREFIX = "slp_";
 
+/** A token of a user, or a function that gets one from your server; it is called again when the token is too old. */
+export type TokenSource = string | (() => string | Promise<string>) | undefined;
+
 export interface TransportOptions {
   /** Address of the server, with the path prefix if it has one: `https://recs.example`. */
   url: string;
   /** API key. A page may only contain a public one, which starts with `slp_`. */
   key?: string | undefined;
+  /** What your server signed for the user, or a function that asks it: for a public key that takes signed users only. */
+  userToken?: TokenSource;
   /** Milliseconds that one attempt may take (default: 10,000). */
   timeout?: number | undefined;
   /** Further attempts after a failure that is temporary (default: 2). */
@@ -50,6 +55,8 @@ export function delayBefore(attempt: number, retryAfter: number | null, longest 
 export class Transport {
   readonly url: string;
   key: string | undefined;
+  private token: string | undefined;
+  private tokenSource: (() => string | Promise<string>) | undefined;
   private readonly timeout: number;
   private readonly retries: number;
   private readonly fetch: typeof fetch;
@@ -57,18 +64,37 @@ export class Transport {
   constructor(options: TransportOptions) {
     this.url = options.url.replace(/\/+$/, "");
     this.key = options.key;
+    this.speakFor(options.userToken);
     this.timeout = options.timeout ?? 10_000;
     this.retries = options.retries ?? 2;
     this.fetch = options.fetch ?? ((...given) => globalThis.fetch(...given));
   }
 
+  /** Send this token, or none, with requests that name a user. */
+  speakFor(source: TokenSource): void {
+    this.token = typeof source === "string" ? source : undefined;
+    this.tokenSource = typeof source === "function" ? source : undefined;
+  }
+
+  /** A body with the token that there is, where the body names a user. */
+  signed(body: unknown): unknown {
+    return this.token !== undefined && namesUser(body) ? { ...body, user_token: this.token } : body;
+  }
+
   /** Send a request, and again after a failure that is temporary; the answer in JSON, or an `ApiError`. */
   async send(call: Call): Promise<unknown> {
     const retries = call.retries ?? this.retries;
+    let renewed = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.attempt(call);
+        if (this.token === undefined && this.tokenSource && namesUser(call.body)) this.token = await this.tokenSource();
+        return await this.attempt({ ...call, body: this.signed(call.body) });
       } catch (error) {
+        if (!renewed && this.tokenSource && error instanceof ApiError && error.status === 401 && error.field === "user_token") {
+          this.token = undefined; // too old: a new one
+          renewed = true;
+          continue;
+        }
         if (!(error instanceof ApiError) || !error.temporary || attempt > retries) throw error;
         if ((error.retryAfter ?? 0) > LONGEST_DELAY) throw error; // the caller knows better what to do meanwhile
         await sleep(delayBefore(attempt, error.retryAfter), call.signal);
@@ -118,6 +144,11 @@ export class Transport {
       signal?.removeEventListener("abort", stop);
     }
   }
+}
+
+function namesUser(body: unknown): body is object {
+  if (typeof body !== "object" || body === null || "user_token" in body) return false;
+  return "events" in body || ("user" in body && body.user !== null && body.user !== undefined);
 }
 
 function queryOf(query: Record<string, string | number | undefined>): string {

@@ -19,7 +19,7 @@ from shortlist.data.slates import Slate
 from shortlist.errors import RequestError, ShortlistError, field_fault, suggestion
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import as_json
-from shortlist.serve.schema import Body, Id, RankBody, RecommendBody, WhyBody
+from shortlist.serve.schema import Body, Id, RankFields, RecommendFields, WhyBody
 from shortlist.serve.slates import ServedSlate
 
 Answer = dict[str, Any]
@@ -77,11 +77,11 @@ def _slate(slate: Slate) -> Answer:
     return ServedSlate(slate, {}, StageTimes()).content()
 
 
-def _recommend(recommender: Recommender, body: RecommendBody) -> Answer:
+def _recommend(recommender: Recommender, body: RecommendFields) -> Answer:
     return _slate(recommender.recommend(body.to_request()))
 
 
-def _rank(recommender: Recommender, body: RankBody) -> Answer:
+def _rank(recommender: Recommender, body: RankFields) -> Answer:
     return _slate(recommender.rank(body.to_request(), body.items))
 
 
@@ -106,13 +106,13 @@ TOOLS = {
             "recommend",
             "Choose the best items of the catalogue for a user, or for a history of items. Each item comes with the predictions of every "
             "objective, the retrievers that proposed it, and a reason in words. `cursor` gives the next page.",
-            RecommendBody,
+            RecommendFields,
             _recommend,
         ),
         AgentTool(
             "rank",
             "Order a given list of up to 2,000 items for a user. Every item comes back, best first.",
-            RankBody,
+            RankFields,
             _rank,
         ),
         AgentTool("similar", "List the items that are most similar to one item.", SimilarBody, _similar),

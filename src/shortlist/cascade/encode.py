@@ -28,13 +28,12 @@ from shortlist.errors import RequestError
 from shortlist.expressions.typed import NOTHING, Uses
 from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_guard_rails, resolve_weights
 from shortlist.requests import RecommendRequest
+from shortlist.rerank.earlier_pages import FIRST_PAGE, EarlierPages
 from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.request_values import RequestValues
 from shortlist.rerank.rules import boost_rules
 from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Requests
-
-NOTHING_SHOWN = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class ResolvedRequest:
     request gave a history; `unknown_items` are its items that the catalogue does not have. `after` is an item code or
     −1, `moment` milliseconds. `allowed` is what may be shown of the `catalogue`, bool (items,), None for everything.
     `warnings` say what of the filters and the history was not found. `values` is what expressions read of the request.
-    `shown` int32 (items,) are the items of earlier pages.
+    `earlier` are the pages before this one.
     """
 
     request: RecommendRequest
@@ -61,7 +60,7 @@ class ResolvedRequest:
     allowed: NDArray[np.bool_] | None
     warnings: tuple[str, ...] = ()
     values: RequestValues = field(default_factory=dict)
-    shown: NDArray[np.int32] = field(default_factory=lambda: NOTHING_SHOWN)
+    earlier: EarlierPages = FIRST_PAGE
 
     @property
     def pipeline(self) -> RerankPipeline:
@@ -72,7 +71,7 @@ class ResolvedRequest:
     @property
     def candidates(self) -> int:
         """Number of candidates: the project's setting, or the items of all pages so far where they are more."""
-        return max(self.catalogue.project.retrieve.candidates, self.request.size + len(self.shown))
+        return max(self.catalogue.project.retrieve.candidates, self.request.size + len(self.earlier.items))
 
     @property
     def batch_key(self) -> tuple[int, int, int, int]:
@@ -108,9 +107,9 @@ class Resolver:
     Requests with equal weights share one `UtilityWeights`, and requests with equal filters one mask of the catalogue.
     """
 
-    def __init__(self, model: Model, state: LiveState) -> None:
+    def __init__(self, model: Model, state: LiveState, catalogue: Catalogue | None = None) -> None:
         self.model, self.state = model, state
-        self.catalogue = state.catalogue
+        self.catalogue = state.catalogue if catalogue is None else catalogue
         self.moment = state.now()  # one moment for all, so that they can be answered together
         self._utilities: dict[Any, UtilityWeights] = {}
         self._masks: dict[Any, tuple[NDArray[np.bool_] | None, tuple[str, ...]]] = {}
@@ -153,16 +152,16 @@ class Resolver:
             allowed,
             (*doubts, *known_items_warning("history", unknown, ids)),
             values,
-            self._shown(request, moment),
+            self._earlier(request, moment),
         )
 
-    def _shown(self, request: RecommendRequest, moment: int) -> NDArray[np.int32]:
+    def _earlier(self, request: RecommendRequest, moment: int) -> EarlierPages:
         """The items of earlier pages; one that the catalogue no longer has cannot come back. Raises `CursorError`."""
         if not isinstance(request.cursor, Cursor) or not request.cursor.items:
-            return NOTHING_SHOWN
+            return FIRST_PAGE
         request.cursor.check_age(moment)
         codes = self.catalogue.items.ids.codes(request.cursor.items)
-        return np.unique(codes[codes >= 0])
+        return EarlierPages(np.unique(codes[codes >= 0]), len(request.cursor.items))
 
     def _values(
         self, request: RecommendRequest, reader: ValueReader, moment: int, after: int

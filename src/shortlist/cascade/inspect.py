@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.cascade.catalogue import Catalogue
 from shortlist.cascade.encode import encode
 from shortlist.cascade.model import Model
 from shortlist.cascade.run import BATCH, Cascade, ScoredBatch
@@ -29,10 +30,11 @@ def candidates(
     contexts: Contexts = None,
     now: int | None = None,
     like: RecommendRequest | None = None,
+    catalogue: Catalogue | None = None,
 ) -> list[ScoredBatch]:
     """The candidates of some users at this moment, with the matrix the ranker reads, in batches of at most 128.
 
-    `like` is what is asked for each of them.
+    `like` is what is asked for each of them, `catalogue` the items with other settings of what may be shown.
     """
     each = context_of_each(contexts, len(users))
     moment = state.now() if now is None else now
@@ -41,7 +43,7 @@ def candidates(
         replace(asked, user=user, context=context, now=moment)
         for user, context in zip(users, each, strict=True)
     ]
-    resolved = Cascade.resolve(model, state, requests)
+    resolved = Cascade.resolve(model, state, requests, catalogue)
     return [
         Cascade.score(model, state, resolved[start : start + BATCH])
         for start in range(0, len(resolved), BATCH)

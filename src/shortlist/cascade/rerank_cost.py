@@ -5,6 +5,8 @@ the settings is removed by itself, everything else stays, and slates are made wi
 
     cost = (utility without − utility with) / utility without
 
+Each slate is made as serving would make it: where a rule hides items, retrieval runs with it and proposes others in their place.
+
 This is the prediction for one slate. It does not contain long-term effects, for example less boredom; experiments and
 `shortlist simulate` measure those.
 """
@@ -12,30 +14,22 @@ This is the prediction for one slate. It does not contain long-term effects, for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shortlist.cascade.encode import ResolvedRequest, values_of
-from shortlist.cascade.inspect import candidates
 from shortlist.cascade.model import Model
+from shortlist.cascade.ranked_users import Floats, RankedUsers, serving_settings, without_rules
 from shortlist.cascade.state import LiveState
 from shortlist.config.project import Project
 from shortlist.config.rerank import RerankSettings
 from shortlist.metrics.significance import Estimate, bootstrap
-from shortlist.rank.utility import resolve_weights
 from shortlist.requests import RecommendRequest
-from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.strengths import RerankStrengths
 
 DRAWS = 500
 STRENGTHS = ("diversity", "freshness", "calibration")
-Codes = NDArray[np.int32]
-Rows = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Part = tuple[str, RerankSettings, RerankStrengths]
 """A part of the settings: its name, and the settings and strengths without it."""
 
@@ -135,8 +129,8 @@ def rerank_costs(
     model: Model, state: LiveState, users: Sequence[Any], n: int = 10, seed: int = 0
 ) -> list[RerankCost]:
     """Return the cost of every part of the present re-ranking settings, for slates of n items made now."""
-    candidates = _RankedCandidates(model, state, users, RecommendRequest(n=n))
-    return _costs(candidates, state.catalogue.pipeline, model.project.rerank, seed)
+    ranked = RankedUsers(model, state, users, RecommendRequest(n=n), model.project, state.now())
+    return _costs(ranked, seed)
 
 
 def rerank_of(project: Project, placement: str) -> RerankSettings:
@@ -173,50 +167,62 @@ def preview_slates(
     n
         Number of items in a slate (default: the placement's, or 10).
     placement
-        A placement of the project: its filters, weights and n hold on both sides, its rules and strengths on the new one.
-        The recommender's own rules and strengths of it, if it has such a placement, hold on the old one.
+        A placement of the project, with all of its settings. It is compared with the recommender's placement of that name, or with requests
+        without a placement where it has none, for slates of the same length.
 
     Raises
     ------
     RequestError
         If the project has no such placement, or a rule names an attribute that does not exist.
     """
-    asked = RecommendRequest(n=n, placement=placement).placed(project.placements)
-    candidates = _RankedCandidates(model, state, users, replace(asked, placement=None, cursor=None))
-    settings, present_settings = (rerank_of(one, placement or "") for one in (project, model.project))
-    present = state.catalogue.pipeline.with_settings(present_settings)
-    pipeline = present.with_settings(settings)
-    old = candidates.rerank(present, default_strengths(present_settings))
-    other = candidates.weighed(project)
-    new = other.rerank(pipeline, default_strengths(settings))
+    asked = replace(RecommendRequest(n=n, placement=placement).placed(project.placements), cursor=None)
+    changed = serving_settings(model.project, project)
+    there = placement if placement in model.project.placements else None
+    asked_before = RecommendRequest(n=asked.size, placement=there).placed(model.project.placements)
+    asked_before = replace(asked_before, cursor=None)
+    present = RankedUsers(model, state, users, asked_before, model.project, state.now())
+    if placement is None:
+        other = present.under(changed)
+    else:
+        other = RankedUsers(model, state, users, asked, changed, present.moment)
+    old, new = (
+        one.rerank(*_whole(rerank_of(one.project, one.asked.placement or ""))) for one in (present, other)
+    )
     titles = state.catalogue.items.titles
-    moved = candidates.counts(new) - candidates.counts(old)
+    moved = other.counts(new) - present.counts(old)
     order = np.argsort(-moved, kind="stable")
-    changed = [set(a.tolist()) != set(b.tolist()) for a, b in zip(old, new, strict=True)]
-    before, after = candidates.predicted(old), candidates.predicted(new)
+    slates = zip(present.shown(old), other.shown(new), strict=True)
+    before, after = present.predicted(old), other.predicted(new)
     return SlatePreview(
         len(users),
-        _share(changed),
-        _relative_loss(candidates.utility_of(old), candidates.utility_of(new)),
+        _share([set(a.tolist()) != set(b.tolist()) for a, b in slates]),
+        _relative_loss(present.utility_of(old), other.utility_of(new, present.weights)),
         {
             name: _relative_loss(after[:, at], before[:, at], scale=before[:, at])
             for at, name in enumerate(model.objectives)
         },
         gains=[(titles[i], int(moved[i])) for i in order[:10].tolist() if moved[i] > 0],
         losses=[(titles[i], int(moved[i])) for i in order[::-1][:10].tolist() if moved[i] < 0],
-        parts=_costs(other, pipeline, settings),
+        parts=_costs(other),
     )
 
 
-def _costs(
-    candidates: _RankedCandidates, pipeline: RerankPipeline, settings: RerankSettings, seed: int = 0
-) -> list[RerankCost]:
-    slates = candidates.rerank(pipeline, default_strengths(settings))
+def _whole(settings: RerankSettings) -> tuple[RerankSettings, RerankStrengths]:
+    return settings, default_strengths(settings)
+
+
+def _costs(ranked: RankedUsers, seed: int = 0) -> list[RerankCost]:
+    settings = rerank_of(ranked.project, ranked.asked.placement or "")
+    slates = ranked.rerank(*_whole(settings))
+    shown, utility = ranked.shown(slates), ranked.utility_of(slates)
     costs = []
     for name, settings_without, strengths in rerank_parts(settings):
-        other = candidates.rerank(pipeline.with_settings(settings_without), strengths)
-        changed = [a.tolist() != b.tolist() for a, b in zip(slates, other, strict=True)]
-        price = _relative_loss(candidates.utility_of(other), candidates.utility_of(slates), seed)
+        kept = {rule.name for rule in settings_without.rules}
+        gone = {rule.name for rule in settings.rules if rule.name not in kept}
+        other = ranked.under(without_rules(ranked.project, gone)) if gone else ranked
+        others = other.rerank(settings_without, strengths)
+        changed = [a.tolist() != b.tolist() for a, b in zip(shown, other.shown(others), strict=True)]
+        price = _relative_loss(other.utility_of(others), utility, seed)
         costs.append(RerankCost(name, price, _share(changed)))
     return costs
 
@@ -231,69 +237,3 @@ def _relative_loss(value: Floats, lower: Floats, seed: int = 0, scale: Floats | 
         return Estimate(0.0, 0.0, 0.0)
     unit = float(np.mean(np.abs(value if scale is None else scale))) or 1.0
     return bootstrap((value - lower) / unit, DRAWS, seed)
-
-
-class _RankedCandidates:
-    """The candidates of some users, ranked once, to be re-ranked with several settings.
-
-    Slates are rows of each user's candidates, int64.
-    """
-
-    def __init__(self, model: Model, state: LiveState, users: Sequence[Any], asked: RecommendRequest) -> None:
-        self.n, self.moment, self.model, self.asked = asked.size, state.now(), model, asked
-        self.items: list[Codes] = []
-        self.predictions: list[NDArray[np.float32]] = []
-        self.utility: list[Floats] = []
-        self.state, self.requests = state, list[ResolvedRequest]()
-        self.histories: list[Codes] = []
-        for batch in candidates(model, state, users, now=self.moment, like=asked):
-            histories = batch.encoded.requests.histories
-            for row, resolved in enumerate(batch.requests):
-                part = batch.of(row)
-                low, high = histories.indptr[row : row + 2]
-                utility = resolved.utility.guarded(batch.utility[part], batch.predictions[part], self.n)
-                self.items.append(batch.rows.item[part])
-                self.predictions.append(batch.predictions[part])
-                self.utility.append(utility)
-                self.requests.append(resolved)
-                self.histories.append(histories.item[low:high])
-
-    def weighed(self, project: Project) -> _RankedCandidates:
-        """Return the candidates with the utility that the weights of a project give them."""
-        present = {name: objective.weight for name, objective in self.model.project.objectives.items()}
-        weights = {name: one.weight for name, one in project.objectives.items() if name in present}
-        if weights == present or not self.requests:
-            return self
-        found = resolve_weights(self.asked.weights, {**present, **weights})
-        utility = replace(self.requests[0].utility, weights=found)
-        other = copy(self)
-        other.utility = [utility.guarded(utility.utility(p), p, self.n) for p in self.predictions]
-        return other
-
-    def rerank(self, pipeline: RerankPipeline, strengths: RerankStrengths) -> list[Rows]:
-        """Return the slate of each user."""
-        slates = []
-        rows = zip(self.requests, self.items, self.utility, self.histories, strict=True)
-        for resolved, items, utility, history in rows:
-            bound = pipeline.for_request(values_of(self.state, resolved, pipeline.uses))
-            taste = pipeline.taste(history) if strengths.calibration > 0 else None
-            slates.append(bound.rerank(items, utility, self.n, self.moment, strengths, taste))
-        return slates
-
-    def utility_of(self, slates: Sequence[Rows]) -> Floats:
-        """Return the utility of each user's slate, float64 (users,)."""
-        return np.array([utility[rows].sum() for utility, rows in zip(self.utility, slates, strict=True)])
-
-    def predicted(self, slates: Sequence[Rows]) -> Floats:
-        """Return the mean predictions of each user's slate, float64 (users, objectives); 0 for an empty slate."""
-        found = np.zeros((len(slates), len(self.model.objectives)))
-        for row, (predictions, rows) in enumerate(zip(self.predictions, slates, strict=True)):
-            if len(rows):
-                found[row] = predictions[rows].mean(0, dtype=np.float64)
-        return found
-
-    def counts(self, slates: Sequence[Rows]) -> NDArray[np.int64]:
-        """Return on how many slates each item is, int64 (items,)."""
-        shown = [items[rows] for items, rows in zip(self.items, slates, strict=True)]
-        size = len(self.state.catalogue.items)
-        return np.bincount(np.concatenate(shown) if shown else np.empty(0, np.int32), minlength=size)

@@ -121,10 +121,13 @@ class Cascade:
 
     @staticmethod
     def resolve(
-        model: Model, state: LiveState, requests: Sequence[RecommendRequest]
+        model: Model,
+        state: LiveState,
+        requests: Sequence[RecommendRequest],
+        catalogue: Catalogue | None = None,
     ) -> list[ResolvedRequest]:
-        """Check requests against a model. Raises `RequestError` for the first one that is wrong."""
-        resolver = Resolver(model, state)
+        """Check requests against a model, and a catalogue (default: that of the state). Raises `RequestError` for the first one that is wrong."""
+        resolver = Resolver(model, state, catalogue)
         return [resolver(request) for request in requests]
 
     @staticmethod
@@ -176,7 +179,7 @@ class Cascade:
             rows = _candidates(model, state, encoded, batch[0], required)
             if only_required:
                 rows = _only(rows, required or [])
-            elif any(len(one.shown) for one in batch):
+            elif any(one.earlier.slots for one in batch):
                 rows = _without_shown(rows, batch)
             lap("retrieve")
             return score_rows(model, state, batch, encoded, rows, lap)
@@ -250,7 +253,9 @@ def _only(rows: FeatureRows, required: Sequence[NDArray[np.integer]]) -> Feature
 def _without_shown(rows: FeatureRows, batch: Sequence[ResolvedRequest]) -> FeatureRows:
     """The candidates without those of earlier pages. Ranks in the sources stay, so predictions are those of the first page."""
     bounds = rows.bounds.tolist()
-    gone = [np.isin(rows.item[bounds[at] : bounds[at + 1]], one.shown) for at, one in enumerate(batch)]
+    gone = [
+        np.isin(rows.item[bounds[at] : bounds[at + 1]], one.earlier.items) for at, one in enumerate(batch)
+    ]
     return rows.some(~np.concatenate(gone))
 
 
@@ -302,7 +307,7 @@ def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> Ran
         shares = genre_shares(scored, row)
     size = request.size if strengths.explore <= 0 else min(POOL * request.size, len(items))
     pipeline = resolved.pipeline
-    order = pipeline.rerank(items, utility, size, resolved.moment, strengths, shares)
+    order = pipeline.rerank(items, utility, size, resolved.moment, strengths, shares, resolved.earlier)
     order = pipeline.beyond_exposure_cap(order, items, utility, request.size)
     ranked, trial = len(order), None
     if strengths.cold_start and state.cold_start is not None:
@@ -328,7 +333,8 @@ def _trial(
     resolved, part = scored.requests[row], scored.of(row)
     items, predictions = scored.rows.item[part], scored.predictions[part]
     rows = np.flatnonzero(cold.is_new(items, catalogue.first_seen[items], resolved.moment))
-    rows = rows[catalogue.pipeline.within_exposure_cap(items[rows], items[order])]
+    pool = np.concatenate([resolved.earlier.items, items[order]])
+    rows = rows[catalogue.pipeline.within_exposure_cap(items[rows], pool)]
     if not len(rows):
         return order, None
     rows = rows[np.argsort(cold.impressions(items[rows]), kind="stable")][:MAX_CANDIDATES]

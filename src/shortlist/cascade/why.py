@@ -85,7 +85,7 @@ def _dropped_by_rules(trail: _Trail, model: Model, resolved: ResolvedRequest, co
             trail.step("rules", f"The filter {words} excludes it.", False)
             return True
     trail.step("rules", "No rule or filter excludes it.")
-    if code in resolved.shown:
+    if code in resolved.earlier.items:
         trail.step("page", "It is on an earlier page.", False)
         return True
     return False

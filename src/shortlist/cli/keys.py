@@ -24,18 +24,31 @@ def add_key(
         ),
     ] = "recommend,events",
     rate: Annotated[float, typer.Option(help="Maximum number of requests per second.")] = 100.0,
+    signed_users: Annotated[
+        bool,
+        typer.Option(
+            "--signed-users",
+            help="With a public key: take the id of a user only with a token that your server signed for the user.",
+        ),
+    ] = False,
     store: StoreOption = None,
 ) -> None:
     """Create a key and print it once; the store keeps only its hash."""
-    from shortlist.serve.keys import make_key
+    from shortlist.serve.keys import make_key, new_user_secret
 
-    secret = make_key(
-        open_store(store, create=True), name, [s.strip() for s in scopes.split(",") if s.strip()], rate
-    )
+    wanted = [s.strip() for s in scopes.split(",") if s.strip()]
+    user_secret = new_user_secret() if signed_users else None
+    secret = make_key(open_store(store, create=True), name, wanted, rate, user_secret)
     print_text(secret, "bold")
     print_text("Save it now; it is not shown again. Send it as Authorization: Bearer …", "dim")
     if "public" in scopes:
         print_text("Pages may contain it: it can only send events and ask for slates.", "dim")
+    if user_secret is not None:
+        print_text(user_secret, "bold")
+        print_text(
+            "Sign the tokens of users with this second secret, on your server only: it must not be in a page.",
+            "dim",
+        )
 
 
 @keys_app.command("list")
@@ -47,7 +60,7 @@ def list_keys(store: StoreOption = None, json_file: JsonOption = None) -> None:
     rows = [
         (
             key.name,
-            ", ".join(sorted(key.scopes)),
+            ", ".join(sorted(key.scopes)) + (", signed users" if key.user_secret else ""),
             f"{key.rate:g}",
             format_time(key.created),
             format_time(key.revoked),
@@ -65,6 +78,7 @@ def list_keys(store: StoreOption = None, json_file: JsonOption = None) -> None:
                 "name": key.name,
                 "scopes": sorted(key.scopes),
                 "rate": key.rate,
+                "signed_users": key.user_secret is not None,
                 "revoked": key.revoked is not None,
             }
             for key in keys

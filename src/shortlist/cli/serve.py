@@ -64,6 +64,14 @@ LoadingThreads = Annotated[
     ),
 ]
 
+SecondKey = Annotated[
+    str,
+    typer.Option(
+        help="Whether an operator's change must be approved with another key than it was proposed with: auto (as soon as two keys have the "
+        "scope approve), always or never."
+    ),
+]
+
 
 @dataclass(frozen=True)
 class ServerOptions:
@@ -132,6 +140,7 @@ def serve(
     ] = 10,
     threads: LoadingThreads = None,
     memory_limit: MemoryLimit = None,
+    second_key: SecondKey = "auto",
 ) -> None:
     """Serve recommendations, events and the page over HTTP.
 
@@ -148,6 +157,7 @@ def serve(
         admin_without_key=admin_without_key,
         workers=workers,
         memory_limit=_bytes_of_worker(memory_limit, workers),
+        second_key=second_key,
     )
     _run(bundle, ServerOptions(store, host, port, workers, functions, report, settings, grace))
 

@@ -53,7 +53,7 @@ def changed_project(
     weights
         Objective → weight. Objectives that are not named keep theirs.
     placements
-        Placement → all of its settings. Placements that are not named keep theirs.
+        Placement → all of its settings. Placements that are not named keep theirs; a name that the project does not have is a new one.
 
     Raises
     ------
@@ -63,10 +63,14 @@ def changed_project(
     settings = project.model_dump()
     settings["rerank"] |= rerank or {}
     for name, weight in (weights or {}).items():
-        _check_known("weights", name, project.objectives, "objective")
+        if name not in project.objectives:
+            raise ProjectError(
+                f"weights.{name}: there is no such objective{suggestion(name, project.objectives)}; there are: "
+                f"{', '.join(project.objectives)}",
+                field=f"weights.{name}",
+            )
         settings["objectives"][name]["weight"] = weight
     for name, placement in (placements or {}).items():
-        _check_known("placements", name, project.placements, "placement")
         settings["placements"][name] = placement
     try:
         found = parse_project(settings, "settings")
@@ -75,15 +79,6 @@ def changed_project(
     return project.model_copy(
         update={"rerank": found.rerank, "objectives": found.objectives, "placements": found.placements}
     )
-
-
-def _check_known(part: str, name: str, known: Mapping[str, Any], what: str) -> None:
-    """Raise `ProjectError` for a name that the project does not have."""
-    if name not in known:
-        raise ProjectError(
-            f"{part}.{name}: there is no such {what}{suggestion(name, known)}; there are: {', '.join(known) or 'none'}",
-            field=f"{part}.{name}",
-        )
 
 
 def _as_given(field: str | None) -> str | None:

@@ -34,8 +34,8 @@ class Cursor:
 
     A cursor contains everything that the next page needs: the ids of the items that were shown, the time of the first
     page, and a digest of the request. It therefore works on every worker and replica, after a restart and with another
-    model, and nothing is stored for a page that nobody asks for. It is not signed, because it grants nothing: a forged
-    cursor hides items from the client that forged it. A text that is not a cursor is refused.
+    model, and nothing is stored for a page that nobody asks for. A server signs it (`serve/cursors.py`), because exposure limits and
+    pins count what it says was shown. A text that is not a cursor is refused.
 
     Parameters
     ----------

@@ -2,7 +2,8 @@
 
 Credentials, region and endpoint come from the environment, as the tools of each store read them: `AWS_ACCESS_KEY_ID`,
 `AWS_REGION`, `AWS_ENDPOINT_URL` (for stores with the interface of S3, such as MinIO), `GOOGLE_APPLICATION_CREDENTIALS`,
-`AZURE_STORAGE_ACCOUNT`, `AZURE_STORAGE_KEY`, or the identity of the machine. An address never holds a password.
+`AZURE_STORAGE_ACCOUNT`, `AZURE_STORAGE_KEY`, or the identity of the machine. `STORAGE_EMULATOR_HOST` and `AZURE_STORAGE_BLOB_ENDPOINT` name
+servers with the interface of the other two. An address never holds a password.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def _file_system(scheme: str, bucket: str) -> Any:
     from pyarrow import fs
 
     if scheme == "gs":
-        return fs.GcsFileSystem()
+        return _google_files()
     if scheme == "az":
         account = os.environ.get("AZURE_STORAGE_ACCOUNT")
         if not account:
@@ -203,6 +204,7 @@ def _file_system(scheme: str, bucket: str) -> Any:
             account_name=account,
             account_key=os.environ.get("AZURE_STORAGE_KEY"),
             sas_token=os.environ.get("AZURE_STORAGE_SAS_TOKEN"),
+            **_azure_endpoint(),
         )
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -213,6 +215,27 @@ def _file_system(scheme: str, bucket: str) -> Any:
         protocol, _, host = endpoint.rstrip("/").rpartition("://")
         options |= {"endpoint_override": host, "scheme": protocol or "https"}
     return fs.S3FileSystem(**options, allow_bucket_creation=False)
+
+
+def _google_files() -> Any:
+    """Return the file system of Google Cloud Storage, or of the server that `STORAGE_EMULATOR_HOST` names, which asks for no key."""
+    from pyarrow import fs
+
+    endpoint = os.environ.get("STORAGE_EMULATOR_HOST")
+    if not endpoint:
+        return fs.GcsFileSystem()
+    protocol, _, host = endpoint.rstrip("/").rpartition("://")
+    return fs.GcsFileSystem(anonymous=True, endpoint_override=host, scheme=protocol or "http")
+
+
+def _azure_endpoint() -> dict[str, str]:
+    """Return the options for the server that `AZURE_STORAGE_BLOB_ENDPOINT` names, instead of that of Azure."""
+    endpoint = os.environ.get("AZURE_STORAGE_BLOB_ENDPOINT")
+    if not endpoint:
+        return {}
+    protocol, _, host = endpoint.rstrip("/").rpartition("://")
+    names = {"authority": host, "scheme": protocol or "https"}
+    return {f"{kind}_storage_{name}": value for kind in ("blob", "dfs") for name, value in names.items()}
 
 
 def _line(error: BaseException) -> str:

@@ -18,7 +18,7 @@ from shortlist.data.event_check import UsableEvents, check_events
 from shortlist.data.prepare import prepare_events
 from shortlist.errors import DataError, RequestError
 from shortlist.ingest.arrived import read_arrived
-from shortlist.ingest.rules import EventRules, event_id_of, rejection
+from shortlist.ingest.rules import MOST_REJECTED, EventRules, event_id_of, rejection
 from shortlist.store.intake import ReceivedRecord, RejectedRecord
 from shortlist.store.records import StoredEvent
 
@@ -34,8 +34,6 @@ NAMES = {
 """Field of an event → the columns that hold it where no project names one."""
 CONTEXT = "context."
 """Columns whose names begin so are the context where a file has the fields of `POST /v1/events`."""
-MOST_REJECTED = 1_000
-"""Rows of a file that are kept as rejected; the others stay in the file, and are counted."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -21,9 +21,9 @@ from shortlist.config.project import Project
 from shortlist.engines.object_store import ObjectStore, StoredObject, is_object_store
 from shortlist.errors import DataError
 from shortlist.ingest.record_files import EMPTY, RecordFile, read_record_file
-from shortlist.ingest.rules import RecordRules
+from shortlist.ingest.rules import MOST_REJECTED, RecordRules
 from shortlist.ingest.source import Positions, RecordSource
-from shortlist.store.intake import SourceBatch, SourcePosition
+from shortlist.store.intake import RejectedRecord, SourceBatch, SourcePosition
 
 BATCH = 5_000
 """Records of one transaction at most."""
@@ -46,12 +46,22 @@ class _Arrived:
 
 @dataclass
 class _Reading:
-    """The file that is being read, and the number of the record that comes next."""
+    """The file that is being read, the number of the record that comes next, and how many rejected ones were kept."""
 
     name: str
     facts: dict[str, object]
     file: RecordFile
     next: int
+    rejected: int = 0
+
+    def kept(self, rejected: list[RejectedRecord]) -> list[RejectedRecord]:
+        """Return the rejected records that are kept: the first ones of the file, whatever rejected them."""
+        first = rejected[: max(MOST_REJECTED - self.rejected, 0)]
+        if len(first) < len(rejected) and self.rejected <= MOST_REJECTED:
+            log.warning("%s: more than %d records are rejected; the first are kept", self.name, MOST_REJECTED)
+            self.rejected = MOST_REJECTED + 1
+        self.rejected += len(first)
+        return first
 
 
 class FolderSource(RecordSource):
@@ -259,7 +269,7 @@ class FolderSource(RecordSource):
             rejected += [replace(record, part=name, number=end) for record in file.rejected]
             self._reading = None
         position = SourcePosition(end + done, {**reading.facts, "done": done})
-        return SourceBatch(self.name, records, rejected, {name: position})
+        return SourceBatch(self.name, records, reading.kept(rejected), {name: position})
 
     def __repr__(self) -> str:
         return f"FolderSource({self.folder!r})"

@@ -20,6 +20,8 @@ from shortlist.store.records import Operation, StoredEvent
 
 LONGEST_BODY = 65_536
 """Characters of a rejected record that are kept."""
+MOST_REJECTED = 1_000
+"""Rejected records of one file that are kept, the first ones: a file of another kind does not fill the store."""
 
 
 class RecordRules(ABC):

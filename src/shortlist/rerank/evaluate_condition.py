@@ -43,6 +43,7 @@ from shortlist.expressions.typed import (
     Words,
 )
 from shortlist.expressions.units import EARTH_RADIUS
+from shortlist.rerank.great_circle import arcs_of, squared_chords_to
 from shortlist.rerank.item_columns import ItemColumns, unit_vectors
 from shortlist.rerank.request_values import RequestValues
 
@@ -139,7 +140,7 @@ class Evaluation:
                 return _calculated(sign, self.numbers(left), self.numbers(right))
             case Distance():
                 squares = self._squared_chords(quantity)
-                return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.minimum(squares, 4.0)) / 2)
+                return float(arcs_of(squares[None])[0]) if squares.ndim == 0 else arcs_of(squares)
 
     def _given_number(self, scope: str, name: str) -> float:
         value = self.given.get((scope, name))
@@ -164,6 +165,10 @@ class Evaluation:
 
     def _squared_chords(self, distance: Distance) -> NDArray[np.float64]:
         one, other = self._vectors(*distance.places[:2]), self._vectors(*distance.places[2:])
+        if np.ndim(one[0]) and not np.ndim(other[0]):
+            x, y, z = one
+            place = float(other[0]), float(other[1]), float(other[2])
+            return np.asarray(squared_chords_to(x, y, z, place))
         return np.asarray(sum((a - b) ** 2 for a, b in zip(one, other, strict=True)))
 
     def _vectors(self, lat: Quantity, lon: Quantity) -> tuple[Any, ...]:
@@ -227,7 +232,7 @@ class Evaluation:
         if isinstance(attribute, CategoryAttribute):
             codes = [code for code, word in enumerate(attribute.vocabulary) if folded in word.casefold()]
             return self.columns.having(attribute, codes)
-        return _numpy(pc.match_substring(self.columns.texts(name.name), text, ignore_case=True))
+        return self.columns.search(name.name).containing(text)
 
     def _known(self, name: Field) -> Mask:
         if name.scope:

@@ -1,13 +1,19 @@
-"""Exposure: a limit on the items of one provider per slate."""
+"""Exposure: a limit on the items of one provider per slate, over all of its pages."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def cap_exposure(
-    order: NDArray[np.int64], provider: NDArray[np.int32], cap: int | None, n: int
+    order: NDArray[np.int64],
+    provider: NDArray[np.int32],
+    cap: int | None,
+    n: int,
+    shown: NDArray[np.int32] | None = None,
 ) -> NDArray[np.int64]:
     """Return the first n candidates of an order that respect the limit per provider.
 
@@ -24,6 +30,8 @@ def cap_exposure(
         Maximum number of items of one provider, or None for no limit.
     n
         Number of slots.
+    shown : ndarray of shape (items,), int32, optional
+        Provider codes of the items of earlier pages: the limit is of all pages together.
 
     Returns
     -------
@@ -31,13 +39,13 @@ def cap_exposure(
     """
     if cap is None:
         return order[:n]
-    counts: dict[int, int] = {}
+    counts = Counter([] if shown is None else shown.tolist())
     selected = []
     for row in order.tolist():
         own = int(provider[row])
-        if own >= 0 and counts.get(own, 0) >= cap:
+        if own >= 0 and counts[own] >= cap:
             continue
-        counts[own] = counts.get(own, 0) + 1
+        counts[own] += 1
         selected.append(row)
         if len(selected) == n:
             break

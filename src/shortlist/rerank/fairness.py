@@ -38,6 +38,7 @@ def fair_share(
     share: float,
     most_loss: float,
     n: int,
+    earlier: tuple[int, int] = (0, 0),
 ) -> FairSlate:
     """Give protected items a minimum share of the slots while the loss of utility stays within a budget.
 
@@ -60,6 +61,9 @@ def fair_share(
         Maximum share of the slate's utility that may be lost.
     n
         Number of slots.
+    earlier
+        Of the pages before this one, the number of slots and of protected items in them: the share is that of all pages together,
+        and the loss that of this page.
 
     References
     ----------
@@ -70,7 +74,7 @@ def fair_share(
     slate, rest = order[:n].copy(), order[n:]
     if not len(slate):
         return FairSlate(slate, 0.0, 0.0)
-    required = math.ceil(share * len(slate) - 1e-9)
+    required = math.ceil(share * (earlier[0] + len(slate)) - 1e-9) - earlier[1]
     total = float(utility[slate].sum())
     # A slate of zero or negative utility has no budget: only exchanges without loss are made.
     budget, spent = most_loss * max(total, 0.0), 0.0

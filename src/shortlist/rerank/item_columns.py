@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.attributes import CodedAttribute, NumberAttribute, TextAttribute
 from shortlist.data.entities import Entities
+from shortlist.rerank.text_search import TextSearch
 
 Vectors = tuple[Any, Any, Any]
 """Points on the unit sphere: x, y and z, each float64 (n,) or one number."""
@@ -29,6 +30,7 @@ class ItemColumns:
         self.items = items
         self._places: dict[tuple[str, str], Vectors] = {}
         self._texts: dict[str, pa.Array] = {}
+        self._searches: dict[str, TextSearch] = {}
         self._rows_of: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
 
     def having(self, attribute: CodedAttribute, codes: Sequence[int]) -> NDArray[np.bool_]:
@@ -62,6 +64,13 @@ class ItemColumns:
             attribute = self.items.attributes.get(name)
             texts = attribute.text if isinstance(attribute, TextAttribute) else self.items.titles
             found = self._texts[name] = texts.to_arrow()
+        return found
+
+    def search(self, name: str) -> TextSearch:
+        """Return what searches a text attribute, or the titles."""
+        found = self._searches.get(name)
+        if found is None:
+            found = self._searches[name] = TextSearch(self.texts(name))
         return found
 
 

@@ -18,6 +18,7 @@ from shortlist.data.lazy import lazy_property
 from shortlist.expressions.typed import NOTHING, Uses
 from shortlist.rerank.conditions import Conditions
 from shortlist.rerank.dpp import dpp
+from shortlist.rerank.earlier_pages import FIRST_PAGE, EarlierPages
 from shortlist.rerank.exposure import cap_exposure
 from shortlist.rerank.fairness import fair_share
 from shortlist.rerank.freshness import boost_fresh
@@ -116,6 +117,7 @@ class RerankPipeline:
         now: int,
         strengths: RerankStrengths,
         taste: NDArray[np.float64] | None = None,
+        earlier: EarlierPages = FIRST_PAGE,
     ) -> NDArray[np.int64]:
         """Select and order the candidates of one request.
 
@@ -133,6 +135,8 @@ class RerankPipeline:
             How strongly each re-ranker acts.
         taste : ndarray of shape (genres,), float64, optional
             The user's taste distribution (`taste`), for genre calibration.
+        earlier
+            The pages before this one: exposure limit, fair shares and pins are those of all pages together.
 
         Returns
         -------
@@ -150,13 +154,15 @@ class RerankPipeline:
         if settings.exposure_by is None:
             order = order[:size]
         else:
-            provider = self.items.attribute(settings.exposure_by, CategoryAttribute).codes[items]
-            order = cap_exposure(order, provider, settings.exposure_cap, size)
+            provider = self.items.attribute(settings.exposure_by, CategoryAttribute).codes
+            shown = provider[earlier.items]
+            order = cap_exposure(order, provider[items], settings.exposure_cap, size, shown)
         for fair in settings.fair:
-            protected = self.masks.share(fair)[items]
-            slate = fair_share(order, adjusted, protected, fair.share, fair.most_loss, n).order
+            protected = self.masks.share(fair)
+            before = earlier.slots, int(protected[earlier.items].sum())
+            slate = fair_share(order, adjusted, protected[items], fair.share, fair.most_loss, n, before).order
             order = np.concatenate([slate, order[~np.isin(order, slate)]])
-        return pin_items(order, items, settings.rules, self.masks.mask, n)
+        return pin_items(order, items, settings.rules, self.masks.mask, n, earlier.slots)
 
     def _adjusted(
         self, items: NDArray[np.int32], utility: NDArray[np.float64], now: int, strengths: RerankStrengths
@@ -223,14 +229,14 @@ class RerankPipeline:
         return np.concatenate([order, best[: n - len(order)]])
 
     def within_exposure_cap(self, items: NDArray[np.int32], ordered: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return which items can join any slate drawn from a pool without exceeding the exposure limit.
+        """Return which items can join any slate drawn from a pool, after some pages, without exceeding the exposure limit.
 
         Parameters
         ----------
         items : ndarray of shape (rows,), int32
             Item codes to check.
         ordered : ndarray of shape (pool,), int32
-            Item codes of the pool.
+            Item codes of the pool, and of the items of earlier pages.
         """
         by, cap = self.settings.exposure_by, self.settings.exposure_cap
         if by is None or cap is None:

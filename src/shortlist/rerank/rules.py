@@ -94,12 +94,17 @@ def adjust_utility(
 
 
 def pin_items(
-    order: NDArray[np.int64], items: NDArray[np.int32], rules: Iterable[Rule], mask: RuleMask, n: int
+    order: NDArray[np.int64],
+    items: NDArray[np.int32],
+    rules: Iterable[Rule],
+    mask: RuleMask,
+    n: int,
+    first: int = 0,
 ) -> NDArray[np.int64]:
     """Move the best matching item of each pin to its slot.
 
-    The items between move down. If two pins name one slot, the later rule is above. A pin without a matching candidate
-    has no effect.
+    The items between move down. If two pins name one slot, the later rule is above. An item is pinned once: a second pin that
+    matches it takes the next one. A pin acts on the page that has its slot; one without a matching candidate has no effect.
 
     Parameters
     ----------
@@ -113,16 +118,20 @@ def pin_items(
         Returns the items that a rule matches.
     n
         Number of slots.
+    first
+        Position of the first slot over all pages.
 
     Returns
     -------
     ndarray of shape (at most n,), int64
     """
+    pinned: list[int] = []
     for rule in rules:
-        if rule.action != "pin":
+        if rule.action != "pin" or not first <= rule.slot < first + n:
             continue
-        matches = np.flatnonzero(mask(rule)[items[order]])
+        matches = order[mask(rule)[items[order]] & ~np.isin(order, pinned)]
         if len(matches):
-            rest = np.delete(order, matches[0])
-            order = np.insert(rest, min(rule.slot, n - 1, len(rest)), order[matches[0]])
+            rest = order[order != matches[0]]
+            order = np.insert(rest, min(rule.slot - first, len(rest)), matches[0])
+            pinned.append(int(matches[0]))
     return order[:n]

@@ -13,7 +13,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from shortlist.errors import CursorError, EditError, RequestError, ShortlistError, StoreError, field_fault
+from shortlist.errors import (
+    CursorError,
+    EditError,
+    RequestError,
+    ShortlistError,
+    StoreError,
+    UserTokenError,
+    field_fault,
+)
 from shortlist.requests import FIELDS
 from shortlist.serve.schema import ErrorAnswer
 from shortlist.serve.writer import BusyError
@@ -104,6 +112,8 @@ def add_error_handlers(app: FastAPI, shown: Callable[[str], str]) -> None:
 def _status(error: ShortlistError) -> int:
     if isinstance(error, CursorError):
         return 409 if error.conflict else 400
+    if isinstance(error, UserTokenError):
+        return 401
     if isinstance(error, EditError):
         return 404 if error.missing else 409
     return 422 if isinstance(error, RequestError) else 400

@@ -19,7 +19,7 @@ class EditedSettings(Body):
     weights: dict[str, float] = Field(default_factory=dict)
     """Objective → weight."""
     placements: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Placement of the project → all of its settings."""
+    """Placement → all of its settings. A name that the project does not have is a new placement."""
 
     def given(self) -> dict[str, Any]:
         """The parts that are not empty."""
@@ -133,5 +133,9 @@ class EditsAnswer(BaseModel):
     """What can be changed, with the values of the bundle."""
     fault: str | None
     """Why approved settings cannot be used with the model that serves."""
+    second_key: bool
+    """Whether a proposal must be approved with another key than it was made with."""
+    key: str
+    """Name of the key of this request."""
     history: list[EditAnswer]
     """Latest first."""

@@ -4,7 +4,9 @@ A key is 256 random bits, shown once when it is made; the store keeps its SHA-25
 salt and no slow hash). Every comparison takes the same time. Each key has scopes and a rate.
 
 A **public** key is part of a page or an application that its users can read, so it is no secret. `PUBLIC_ROUTES` is all that it
-may do. Its prefix differs, so that clients and servers can tell the two kinds apart without asking.
+may do. Its prefix differs, so that clients and servers can tell the two kinds apart without asking. A public key with a **secret for
+users** takes a user's id only with a token that is signed with it (`user_tokens.py`); the store keeps that secret as it is, because
+signatures are checked with it.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ class Key:
     rate: float
     created: int
     revoked: int | None = None
+    user_secret: str | None = field(default=None, repr=False)
     left: float = field(default=0.0)
     at: float = field(default=0.0)
 
@@ -78,8 +81,13 @@ class Key:
         return True
 
 
-def make_key(store: EventStore, name: str, scopes: list[str], rate: float) -> str:
-    """Make a key and return its secret. Raises `ShortlistError` for an unknown scope or a name that is taken."""
+def make_key(
+    store: EventStore, name: str, scopes: list[str], rate: float, user_secret: str | None = None
+) -> str:
+    """Make a key and return its secret. Raises `ShortlistError` for an unknown scope or a name that is taken.
+
+    `user_secret`: what tokens of users are signed with; a public key that has one takes signed users only.
+    """
     for scope in scopes:
         if scope not in SCOPES:
             raise ShortlistError(
@@ -92,6 +100,11 @@ def make_key(store: EventStore, name: str, scopes: list[str], rate: float) -> st
             "a public key can be read by everyone, so it has no other scope; make a second key for: "
             + ", ".join(sorted(set(scopes) - {PUBLIC})),
             field="scopes",
+        )
+    if user_secret is not None and PUBLIC not in scopes:
+        raise ShortlistError(
+            "only public keys take signed users: a key that is a secret is used by your own server, which knows its users",
+            field="signed-users",
         )
     if not 0 < rate <= 1e6:
         raise ShortlistError(f"the rate is requests a second, above 0, and is {rate:g}", field="rate")
@@ -109,6 +122,7 @@ def make_key(store: EventStore, name: str, scopes: list[str], rate: float) -> st
                 "scopes": json.dumps(sorted(scopes)),
                 "rate": rate,
                 "created": int(time.time() * 1000),
+                "user_secret": user_secret,
             },
         )
     return secret
@@ -131,8 +145,16 @@ def all_keys(store: EventStore) -> list[Key]:
     with store.reading() as connection:
         rows = connection.execute(select(keys).order_by(keys.c.created))
         return [
-            Key(r.name, r.digest, frozenset(json.loads(r.scopes)), r.rate, r.created, r.revoked) for r in rows
+            Key(
+                r.name, r.digest, frozenset(json.loads(r.scopes)), r.rate, r.created, r.revoked, r.user_secret
+            )
+            for r in rows
         ]
+
+
+def new_user_secret() -> str:
+    """Return a secret that tokens of users can be signed with: 256 random bits."""
+    return secrets.token_urlsafe(32)
 
 
 def digest_of(secret: str) -> str:

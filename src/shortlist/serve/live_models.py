@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.state import PreparedChanges
@@ -22,6 +23,8 @@ from shortlist.data.entities import EntityChange
 from shortlist.errors import DataError, ShortlistError
 from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
+from shortlist.rerank.great_circle import arcs_of, squared_chords_to
+from shortlist.rerank.text_search import TextSearch
 from shortlist.serve.writer import StoreNews, Writer
 from shortlist.store.event_store import PAGE, EventStore
 from shortlist.store.records import Operation, StoredEvent
@@ -181,6 +184,10 @@ def warm_up(recommender: Recommender) -> None:
     recommender.rank(
         None, recommender.dataset.items.ids.ids(np.arange(min(2, len(recommender.dataset.items))))
     )
+    # kernels of `contains` and `distance`, whatever the catalogue has
+    TextSearch(pa.array(["a"])).containing("a")
+    origin = np.zeros(1)
+    arcs_of(squared_chords_to(origin, origin, origin, (0.0, 0.0, 0.0)))
     # the first added item would load libraries while others wait; this one is never taken into the catalogue
     state = recommender.state
     unused: int | str = -1 if state.catalogue.items.ids.python_type is int else "an item that is never added"

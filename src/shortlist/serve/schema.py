@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -11,6 +12,7 @@ from shortlist.cascade.event_body import EventBody
 from shortlist.cascade.given_items import MOST
 from shortlist.expressions import MAX_LENGTH
 from shortlist.requests import RecommendRequest
+from shortlist.serve.user_tokens import MOST as MOST_TOKEN
 
 Id = int | str
 
@@ -61,7 +63,7 @@ class Body(BaseModel):
 PlacementName = Annotated[str, Field(max_length=64)]
 
 
-class RecommendBody(Body):
+class RecommendFields(Body):
     """A request for a slate: the fields of `RecommendRequest`."""
 
     placement: PlacementName | None = None
@@ -100,15 +102,24 @@ class RecommendBody(Body):
     """The cursor of the page before: the next page is answered, without the items of the pages so far. Only n, history, context and seed
     may differ from the request of the first page."""
 
-    def to_request(self) -> RecommendRequest:
-        """The body as a request. Raises `RequestError`."""
-        return RecommendRequest(**{name: getattr(self, name) for name in RECOMMEND_FIELDS})
+    def to_request(self, opened: Callable[[str | None], str | None] | None = None) -> RecommendRequest:
+        """The body as a request; `opened` returns the cursor of a signed text. Raises `RequestError`."""
+        values = {name: getattr(self, name) for name in RECOMMEND_FIELDS}
+        return RecommendRequest(**values if opened is None else {**values, "cursor": opened(self.cursor)})
 
 
-RECOMMEND_FIELDS = tuple(RecommendBody.model_fields)
+RECOMMEND_FIELDS = tuple(RecommendFields.model_fields)
+UserToken = Annotated[str | None, Field(max_length=MOST_TOKEN)]
 
 
-class RankBody(Body):
+class RecommendBody(RecommendFields):
+    """A request for a slate."""
+
+    user_token: UserToken = None
+    """What your server signed for the user: needed where the public key takes signed users only."""
+
+
+class RankFields(Body):
     """A request to order a given list: every item comes back."""
 
     placement: PlacementName | None = None
@@ -134,7 +145,14 @@ class RankBody(Body):
         return RecommendRequest(**{name: getattr(self, name) for name in RANK_FIELDS})
 
 
-RANK_FIELDS = tuple(name for name in RankBody.model_fields if name != "items")
+RANK_FIELDS = tuple(name for name in RankFields.model_fields if name != "items")
+
+
+class RankBody(RankFields):
+    """A request to order a given list: every item comes back."""
+
+    user_token: UserToken = None
+    """What your server signed for the user: needed where the public key takes signed users only."""
 
 
 class PageBody(Body):
@@ -150,6 +168,8 @@ class PageBody(Body):
     context: dict[str, Any] | None = None
     weights: dict[str, Any] | None = None
     filters: Filters = None
+    user_token: UserToken = None
+    """What your server signed for the user: needed where the public key takes signed users only."""
 
 
 class ItemAnswer(BaseModel):
@@ -237,6 +257,8 @@ class EventsBody(Body):
     """A batch of events; stored whole or not at all."""
 
     events: list[EventBody] = Field(min_length=1, max_length=1000)
+    user_token: UserToken = None
+    """What your server signed for the user of the events: needed where the public key takes signed users only."""
 
 
 class EventsAnswer(BaseModel):
@@ -300,7 +322,7 @@ class ShadowBody(Body):
     version: str | None = Field(None, max_length=200)
 
 
-class WhyBody(RecommendBody):
+class WhyBody(RecommendFields):
     """A request, and the item that is asked about."""
 
     item: Id

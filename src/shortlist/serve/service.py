@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shortlist.bundle.registry import BundleRegistry
 from shortlist.serve.batching import RequestBatcher
+from shortlist.serve.cursors import CursorSigner
 from shortlist.serve.keys import Keyring
 from shortlist.serve.live_models import CatalogueUpdates, LiveModels
 from shortlist.serve.model_watcher import ModelWatcher, first_model
@@ -35,8 +36,10 @@ class Service:
     registry: BundleRegistry
     watcher: ModelWatcher
     keyring: Keyring
+    cursors: CursorSigner
     approved: ApprovedSettings
     report: Path
+    second_key: str
 
     @property
     def faults(self) -> list[str]:
@@ -47,6 +50,12 @@ class Service:
         if self.approved.fault:
             found.append(self.approved.fault)
         return found
+
+    @property
+    def needs_second_key(self) -> bool:
+        """Whether a change of settings must be approved with another key than it was proposed with."""
+        approving = sum("approve" in key.scopes for key in self.keyring.keys.values())
+        return self.second_key == "always" or (self.second_key == "auto" and approving > 1)
 
     def without_folder(self, text: str) -> str:
         """Return a message about bundles without the folder: where bundles lie is no business of clients."""
@@ -96,8 +105,10 @@ def make_service(bundle: str | Path, store: str | Path, settings: ServerSettings
             registry,
             ModelWatcher(registry, live, writer, metrics, approved),
             keyring,
+            CursorSigner(writer.run(EventStore.signing_key)),
             approved,
             Path(os.environ.get("SHORTLIST_REPORT") or report_path(bundle)),
+            settings.second_key,
         )
     except BaseException:
         writer.stop()

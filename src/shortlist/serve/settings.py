@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -77,6 +77,9 @@ class ServerSettings(Settings):
     """Id of the event store that the server was started with; a worker that starts again refuses another one."""
     keyed: bool = False
     """Whether the server was started with API keys; a worker that starts again and finds none answers nobody."""
+    second_key: Literal["auto", "always", "never"] = "auto"
+    """Whether an operator's change must be approved with another key than it was proposed with. `auto`: as soon as two valid keys have the
+    scope `approve`."""
     memory_limit: int | None = Field(None, ge=1)
     """Bytes that the bundles of the tenants have together which one worker has loaded (default: no limit)."""
     body_seconds: float = Field(10.0, gt=0)

@@ -20,6 +20,7 @@ from shortlist.experiments.assign import assign_arm
 from shortlist.experiments.interleave import team_draft
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
+from shortlist.serve.cursors import CursorSigner
 from shortlist.serve.live_models import LiveModels
 from shortlist.serve.telemetry import Metrics
 from shortlist.serve.writer import Writer
@@ -34,8 +35,11 @@ class ServedSlate:
     arms: dict[str, str]
     times: StageTimes
 
-    def content(self, timing: float | None = None) -> dict[str, Any]:
-        """Return the answer as JSON has it; a given list has no guard-rails and pages. timing: when the request began (`time.perf_counter`), to add what each stage took."""
+    def content(self, cursors: CursorSigner | None = None, timing: float | None = None) -> dict[str, Any]:
+        """Return the answer as JSON has it, with a cursor that is signed where `cursors` are given; a given list has no guard-rails and pages.
+
+        timing: when the request began (`time.perf_counter`), to add what each stage took.
+        """
         slate = self.slate
         content: dict[str, Any] = {
             "slate_id": slate.slate_id,
@@ -51,7 +55,7 @@ class ServedSlate:
             content |= {
                 "guard_rails": slate.guard_rails,
                 "first_position": slate.first_position,
-                "cursor": slate.cursor,
+                "cursor": slate.cursor if cursors is None else cursors.sign(slate.cursor),
             }
         if timing is not None:
             stages = {stage: round(seconds * 1000, 3) for stage, seconds in self.times.items()}

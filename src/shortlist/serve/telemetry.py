@@ -58,6 +58,12 @@ class Metrics:
         )
         self.events = Counter("shortlist_events", "Events stored, by kind", ["kind"], **r)
         self.refused = Counter("shortlist_events_refused", "Events refused, by reason", ["reason"], **r)
+        self.user_tokens = Counter(
+            "shortlist_user_tokens",
+            "Tokens of users, by result: valid, missing, expired, wrong",
+            ["result"],
+            **r,
+        )
         self.lag = Gauge(
             "shortlist_event_lag_seconds", "From an event's own time until it counts, the latest", **r
         )

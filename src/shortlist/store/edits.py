@@ -141,11 +141,19 @@ def propose(
         return _write(connection, "propose", base, body, note, by)
 
 
-def approve(store: EventStore, row: int, note: str, by: str) -> int:
-    """Let the settings of a proposal serve, and return the number of the row. Raises `EditError` where that is not possible."""
+def approve(store: EventStore, row: int, note: str, by: str, second_key: bool = False) -> int:
+    """Let the settings of a proposal serve, and return the number of the row. Raises `EditError` where that is not possible.
+
+    `second_key`: the key that made a proposal cannot approve it.
+    """
     with store.writing() as connection:
         history = _history(connection)
         edit = history.check_open(row)
+        if second_key and edit.by == by:
+            raise EditError(
+                f"proposal {row} was made with this key ({by}), and a second key must approve it; `shortlist keys add NAME --scopes "
+                "recommend,admin,approve` makes one"
+            )
         _check_base(history, edit.about, "reject it, and propose it again on the present settings")
         return _write(connection, "approve", row, {}, note, by)
 

@@ -32,6 +32,7 @@ from shortlist.store.read import (
     read_identity,
     read_last_row,
     read_operations,
+    read_signing_key,
     read_slates,
     read_user,
 )
@@ -147,6 +148,11 @@ class EventStore:
                 "restart the server to use the present one",
                 field="store",
             )
+
+    def signing_key(self) -> bytes:
+        """Return the key that servers of this store sign with."""
+        with self.reading() as connection:
+            return read_signing_key(connection)
 
     def last_row(self) -> int:
         """Return the highest number that a row of an event has had; it stays when the event is deleted."""

@@ -58,6 +58,11 @@ def read_identity(connection: Connection) -> str:
     return str(connection.scalar(select(identity.c.id)))
 
 
+def read_signing_key(connection: Connection) -> bytes:
+    """Return the key that servers of the store sign with."""
+    return str(connection.scalar(select(identity.c.signing_key))).encode()
+
+
 def read_last_row(connection: Connection) -> int:
     """Return the highest number that a row of an event has had; it stays when the event is deleted."""
     numbered = (

@@ -65,12 +65,15 @@ keys = Table(
     Column("rate", Float, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("revoked", BigInteger),
+    # public keys that take signed user ids only: what the signatures are made with
+    Column("user_secret", String),
 )
 identity = Table(
-    # one row: the id of the store, which stays when the store is moved
+    # one row: the id of the store, which stays when the store is moved, and the key that its servers sign cursors with
     "identity",
     metadata,
     Column("id", String, primary_key=True),
+    Column("signing_key", String),
 )
 edits = Table(
     # what operators proposed, approved, rejected and undid of the settings of serving; rows are only added

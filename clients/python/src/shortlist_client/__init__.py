@@ -13,6 +13,7 @@ from shortlist_client.requests import (
     RankRequest,
     RecommendRequest,
 )
+from shortlist_client.tokens import sign_user
 
 __all__ = [
     "ApiError",
@@ -31,5 +32,6 @@ __all__ = [
     "Row",
     "ShownItem",
     "Slate",
+    "sign_user",
 ]
 __version__ = "0.1.0"

@@ -25,6 +25,7 @@ from shortlist_client.requests import (
 )
 from shortlist_client.retry import wait_before
 from shortlist_client.session import Session, no_answer
+from shortlist_client.tokens import TokenSource
 
 
 class AsyncClient(Session):
@@ -84,6 +85,11 @@ class AsyncClient(Session):
         """Store events now, all or none."""
         return EventsAnswer.read(await self.request(self._events_call(events)))
 
+    async def identify(self, user: Id | None, user_token: TokenSource = None) -> None:
+        """Change whom requests and events are about, with the token of the new user. Events that wait are sent before."""
+        await self.flush()
+        self._become(user, user_token)
+
     async def flush(self) -> int:
         """Send the events that wait. Returns how many still wait, because the server does not take them at the moment."""
         await self._drain()
@@ -99,16 +105,21 @@ class AsyncClient(Session):
 
     async def request(self, call: Call) -> Any:
         """Send any other request of the interface, with the same key, timeout, retries and errors."""
-        attempt = 0
+        attempt, renewed = 0, False
         while True:
             attempt += 1
             try:
                 try:
-                    answer = await self._http.request(call.method, self.url + call.path, json=call.body)
+                    token = self._token
+                    body = await asyncio.to_thread(token.body, call) if token.asks else token.body(call)
+                    answer = await self._http.request(call.method, self.url + call.path, json=body)
                 except httpx.TransportError as error:
                     raise no_answer(error, self._timeout) from error
                 return parse_answer(answer.status_code, answer.text, answer.headers)
             except ApiError as error:
+                if not renewed and self._token.renew(error):
+                    renewed = True
+                    continue
                 await asyncio.sleep(wait_before(error, attempt, self._retries))
 
     async def _run(self) -> None:

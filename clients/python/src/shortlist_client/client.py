@@ -28,6 +28,7 @@ from shortlist_client.requests import (
 )
 from shortlist_client.retry import wait_before
 from shortlist_client.session import Session, no_answer
+from shortlist_client.tokens import TokenSource, UserToken
 
 
 class Client(Session):
@@ -57,7 +58,7 @@ class Client(Session):
     ) -> None:
         super().__init__(url, options)
         http = httpx.Client(timeout=self._timeout, headers=self._headers, transport=transport)
-        self._way = _Way(self.url, http, self._timeout, self._retries)
+        self._way = _Way(self.url, http, self._timeout, self._retries, self._token)
         self._sender = _Sender(self._way, options)
         self._finalizer = weakref.finalize(self, self._sender.end)  # also at the end of the program
 
@@ -87,6 +88,11 @@ class Client(Session):
         """Store events now, all or none."""
         return EventsAnswer.read(self.request(self._events_call(events)))
 
+    def identify(self, user: Id | None, user_token: TokenSource = None) -> None:
+        """Change whom requests and events are about, with the token of the new user. Events that wait are sent before."""
+        self.flush()
+        self._become(user, user_token)
+
     def flush(self) -> int:
         """Send the events that wait. Returns how many still wait, because the server does not take them at the moment."""
         return self._sender.flush()
@@ -115,19 +121,23 @@ class _Way:
     http: httpx.Client
     timeout: float
     retries: int
+    token: UserToken
 
     def send(self, call: Call) -> Any:
         """Send a request, and again after a failure that is temporary."""
-        attempt = 0
+        attempt, renewed = 0, False
         while True:
             attempt += 1
             try:
                 try:
-                    answer = self.http.request(call.method, self.url + call.path, json=call.body)
+                    answer = self.http.request(call.method, self.url + call.path, json=self.token.body(call))
                 except httpx.TransportError as error:
                     raise no_answer(error, self.timeout) from error
                 return parse_answer(answer.status_code, answer.text, answer.headers)
             except ApiError as error:
+                if not renewed and self.token.renew(error):
+                    renewed = True
+                    continue
                 time.sleep(wait_before(error, attempt, self.retries))
 
 

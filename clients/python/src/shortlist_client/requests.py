@@ -39,6 +39,8 @@ class ClientOptions(TypedDict, total=False):
     """API key."""
     user: Id | None
     """Whom requests and events are about, where they do not say so themselves."""
+    user_token: str | Callable[[], str] | None
+    """What your server signed for the user, or a function that returns it: for a public key that takes signed users only."""
     timeout: float
     """Seconds that a server may be silent in one attempt (default: 10)."""
     retries: int
@@ -56,6 +58,7 @@ class PageRequest(TypedDict, total=False):
 
     placement: str | None
     user: Id | None
+    user_token: str | None
     history: list[Id] | None
     rows: int
     n: int
@@ -69,6 +72,7 @@ class RankRequest(TypedDict, total=False):
 
     placement: str | None
     user: Id | None
+    user_token: str | None
     history: list[Id] | None
     context: dict[str, Any] | None
     weights: dict[str, float] | None
@@ -81,6 +85,7 @@ class RecommendRequest(TypedDict, total=False):
 
     placement: str | None
     user: Id | None
+    user_token: str | None
     history: list[Id] | None
     n: int
     context: dict[str, Any] | None

@@ -11,6 +11,7 @@ import httpx
 from shortlist_client.answers import ItemAnswer, Page, Row, ShownItem, Slate
 from shortlist_client.errors import ApiError
 from shortlist_client.requests import Call, ClientOptions, EventBody, GivenItem, Id, TrackOptions
+from shortlist_client.tokens import TokenSource, UserToken
 
 REMEMBERED = 5_000
 """Items whose slate is remembered."""
@@ -22,6 +23,7 @@ class Session:
     def __init__(self, url: str, options: ClientOptions) -> None:
         self.url = url.rstrip("/")
         self.user = options.get("user")
+        self._token = UserToken(options.get("user_token"))
         self._retries = options.get("retries", 2)
         self._timeout = options.get("timeout", 10.0)
         key = options.get("key")
@@ -48,6 +50,10 @@ class Session:
         if "timestamp" in options:
             made["timestamp"] = options["timestamp"]
         return made
+
+    def _become(self, user: Id | None, user_token: TokenSource) -> None:
+        self.user = user
+        self._token.replace(user_token)
 
     def _about_user(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self.user is None or "user" in request or "history" in request:

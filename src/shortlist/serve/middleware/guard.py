@@ -131,6 +131,7 @@ class Guard:
                 await exchange.refuse(refusal)
             else:
                 scope["key"] = key.name if key is not None else "anybody"
+                scope["user_secret"] = None if key is None else key.user_secret
                 exchange.limit = _largest_body(key)
                 await self.app(scope, exchange.receive, exchange.send)
         except TooLargeError as error:

@@ -1,6 +1,13 @@
 // Values of the tab "Settings": what of a form differs from the bundle, and how changes are written.
 
-const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+const same = (one, other) => JSON.stringify(ordered(one)) === JSON.stringify(ordered(other));
+
+// A value with the keys of its objects in one order: a form has its fields in an order of its own.
+function ordered(value) {
+  if (Array.isArray(value)) return value.map(ordered);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.keys(value).sort().map((name) => [name, ordered(value[name])]));
+}
 
 // The settings of a form that differ from those of the bundle.
 export function layerOf(form, bundle) {
@@ -23,6 +30,30 @@ export function readRule({ name, when, action, amount, slot }) {
   const strength = amount.trim() !== "" && Number.isFinite(Number(amount)) ? Number(amount) : amount.trim();
   const used = ["boost", "bury"].includes(action);
   return { name: name.trim(), when: condition, action, amount: used ? strength : 0.2, slot: action === "pin" ? Number(slot) : 0 };
+}
+
+const FIELDS = ["n", "diversity", "freshness", "calibration", "explore"];
+
+// The settings of a placement as texts: those with inputs of their own, and `others` as JSON.
+export function placementFields(settings) {
+  const { filters, ...rest } = settings, found = {};
+  for (const name of FIELDS) {
+    found[name] = rest[name] === undefined || rest[name] === null ? "" : String(rest[name]);
+    delete rest[name];
+  }
+  found.filters = filters === undefined || filters === null ? "" : typeof filters === "string" ? filters : JSON.stringify(filters);
+  found.others = Object.keys(rest).length ? JSON.stringify(rest, null, 2) : "{}";
+  return found;
+}
+
+// The settings of a placement from their texts; those that are empty are left out.
+export function readPlacement({ filters, others, ...numbers }, place) {
+  const found = readJson(others.trim() || "{}", `placement ${place}`);
+  if (typeof found !== "object" || found === null || Array.isArray(found)) throw new Error(`placement ${place}: write settings as {"weights": {…}}`);
+  const given = {};
+  for (const name of FIELDS) if (numbers[name]?.trim()) given[name] = Number(numbers[name]);
+  if (filters.trim()) given.filters = filters.trim().startsWith("{") ? readJson(filters, `filters of placement ${place}`) : filters.trim();
+  return { ...given, ...found };
 }
 
 // A share as a percentage, with its sign unless `signed` is false.

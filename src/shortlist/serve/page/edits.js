@@ -2,7 +2,8 @@
 import { call } from "./api.js";
 import { table } from "./charts.js";
 import { $, actionButton, element, option } from "./dom.js";
-import { effectOf, layerOf, objectivesOf, percent, readJson, readRule, words } from "./edit_values.js";
+import { effectOf, layerOf, objectivesOf, percent, readRule, words } from "./edit_values.js";
+import { addPlacement, placementsOf, showPlacements } from "./edit_placements.js";
 
 const PAUSE = 500;  // ms without a change before the price is computed
 const ACTIONS = ["boost", "bury", "hide", "pin"];
@@ -16,6 +17,7 @@ export function editsView() {
   $("edits-form").addEventListener("submit", (event) => { event.preventDefault(); run(propose); });
   $("edits-add").addEventListener("click", () => { addRule({ name: "", when: "", action: "boost", amount: 0.2, slot: 0 }, true); });
   $("edits-pin").addEventListener("click", () => { addRule({ name: "", when: 'id = ""', action: "pin", amount: 0.2, slot: 0 }, true); });
+  $("edits-place").addEventListener("click", () => addPlacement(price));
   return () => run(async () => take(await call(PATH)));
 }
 
@@ -40,7 +42,7 @@ function take(fresh) {
   numbers($("edits-weights"), fresh.present.weights, "weight", fresh.bundle.weights);
   const { rules, ...strengths } = fresh.present.rerank;
   numbers($("edits-strengths"), strengths, "strength", fresh.bundle.rerank);
-  places(fresh.present.placements);
+  showPlacements(fresh.present.placements, fresh.bundle.placements, price);
   $("edits-rules").replaceChildren();
   for (const rule of rules) addRule(rule);
   $("edits-why").value = "";
@@ -60,22 +62,6 @@ function numbers(place, values, kind, bundle) {
     Object.assign(input.dataset, { kind, name });
     line.append(label, input, element("span", "quiet", bundle[name] === value ? "" : `in the bundle ${bundle[name] ?? "none"}`));
     return line;
-  }));
-}
-
-// The settings of each placement, as JSON; and for which placement the price is computed.
-function places(placements) {
-  const names = Object.keys(placements);
-  $("edits-places").hidden = !names.length;
-  $("edits-placement").replaceChildren(option("requests without a placement", ""), ...names.map((name) => option(name)));
-  $("edits-placements").replaceChildren(...names.map((name) => {
-    const label = element("label", "", name), text = element("textarea");
-    text.rows = 6;
-    text.spellcheck = false;
-    text.value = JSON.stringify(placements[name], null, 2);
-    text.dataset.placement = name;
-    label.append(text);
-    return label;
   }));
 }
 
@@ -121,10 +107,7 @@ function choice(names, chosen) {
 
 // The settings of the form, as far as they differ from those of the bundle.
 function written() {
-  const form = { weights: {}, rerank: {}, placements: {} };
-  for (const text of document.querySelectorAll("#edits-placements textarea")) {
-    form.placements[text.dataset.placement] = readJson(text.value, `placement ${text.dataset.placement}`);
-  }
+  const form = { weights: {}, rerank: {}, placements: placementsOf() };
   for (const node of document.querySelectorAll("#edits-form [data-kind]")) {
     const value = node.value === "" ? null : Number(node.value);
     form[node.dataset.kind === "weight" ? "weights" : "rerank"][node.dataset.name] = value;
@@ -186,7 +169,11 @@ function proposal(row, decisions, fresh) {
   }
   const decide = (action) => async () => take(await call(`${PATH}/${action}/${row.row}`, { note: "" }));
   const report = (message) => fail({ message });
-  if (row.state === "open") item.append(actionButton("Approve", "", decide("approve"), report), actionButton("Reject", "", decide("reject"), report));
+  if (row.state === "open") {
+    const own = fresh.second_key && row.by === fresh.key;
+    item.append(own ? element("p", "quiet", "It was proposed with your key; another key must approve it.") : actionButton("Approve", "", decide("approve"), report));
+    item.append(actionButton("Reject", "", decide("reject"), report));
+  }
   if (serves) item.append(actionButton("Undo", "", decide("undo"), report));
   return item;
 }

@@ -28,9 +28,9 @@ def add(app: FastAPI, service: Service) -> None:
         return {**found.to_json(), "placement": body.placement}
 
     @app.get("/v1/admin/edits", response_model=EditsAnswer, responses=ERRORS, tags=["operators"])
-    async def edits() -> Response:
+    async def edits(request: Request) -> Response:
         """The settings that serve, open proposals, and what was decided, latest first."""
-        return await _now(service)
+        return await _now(service, request)
 
     @app.post("/v1/admin/edits/preview", response_model=PreviewAnswer, responses=ERRORS, tags=["operators"])
     async def preview(body: SettingsBody) -> Response:
@@ -42,7 +42,7 @@ def add(app: FastAPI, service: Service) -> None:
         """Propose settings. They are stored with their preview, and serve when a key with the scope `approve` approves them."""
         effect = await previewed(body)
         await service.writer.call(propose, body.settings.given(), effect, body.base, body.note, _by(request))
-        return await _now(service)
+        return await _now(service, request)
 
     _add_decisions(app, service)
 
@@ -60,8 +60,8 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
         service.approved.project_with(
             service.live.serving, proposal.settings
         )  # the model may be another by now
-        await service.writer.call(approve, row, body.note, _by(request))
-        return await _now(service)
+        await service.writer.call(approve, row, body.note, _by(request), service.needs_second_key)
+        return await _now(service, request)
 
     @app.post(
         "/v1/admin/edits/reject/{row}", response_model=EditsAnswer, responses=ERRORS, tags=["operators"]
@@ -69,13 +69,13 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
     async def reject_edit(row: int, body: NoteBody, request: Request) -> Response:
         """Close a proposal without effect."""
         await service.writer.call(reject, row, body.note, _by(request))
-        return await _now(service)
+        return await _now(service, request)
 
     @app.post("/v1/admin/edits/undo/{row}", response_model=EditsAnswer, responses=ERRORS, tags=["operators"])
     async def undo_edit(row: int, body: NoteBody, request: Request) -> Response:
         """Go back to the settings before the proposal that serves."""
         await service.writer.call(undo, row, body.note, _by(request))
-        return await _now(service)
+        return await _now(service, request)
 
 
 def _by(request: Request) -> str:
@@ -83,7 +83,7 @@ def _by(request: Request) -> str:
     return str(request.scope.get("key", "anybody"))
 
 
-async def _now(service: Service) -> Response:
+async def _now(service: Service, request: Request) -> Response:
     """What serves after everything that is stored, and the history."""
     await service.writer.call(service.approved.refresh, True)
     history, serving = service.approved.history, service.live.serving
@@ -94,6 +94,8 @@ async def _now(service: Service) -> Response:
             "present": editable_settings(serving.recommender.project),
             "bundle": editable_settings(serving.project),
             "fault": service.approved.fault,
+            "second_key": service.needs_second_key,
+            "key": _by(request),
             "history": [_shown(edit, history) for edit in reversed(history.edits[-SHOWN:])],
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 
 from shortlist.cascade.event_body import EventBody, stored_event
@@ -13,6 +13,7 @@ from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json
 from shortlist.serve.schema import EventsAnswer, EventsBody
 from shortlist.serve.service import Service
+from shortlist.serve.user_tokens import check_users
 from shortlist.serve.writer import BusyError
 from shortlist.store.records import StoredEvent
 
@@ -21,11 +22,17 @@ def add(app: FastAPI, service: Service) -> None:
     """Add the route that takes events."""
 
     @app.post("/v1/events", response_model=EventsAnswer, responses=ERRORS, tags=["events"])
-    async def events(body: EventsBody, key: Annotated[str | None, Query(max_length=200)] = None) -> Response:  # noqa: ARG001 - read by the guard
+    async def events(
+        body: EventsBody,
+        request: Request,
+        key: Annotated[str | None, Query(max_length=200)] = None,  # noqa: ARG001 - read by the guard
+    ) -> Response:
         """Store events. A batch is stored whole or not at all; on return it is on the disk and counts.
 
         `?key=` takes a public key where no header can be sent (`navigator.sendBeacon`); the body may then be `text/plain`.
         """
+        users = ((f"events.{at}.user", given.user) for at, given in enumerate(body.events))
+        check_users(service.metrics, request.scope, users, body.user_token)
         recommender = service.live.serving.recommender
         batch = [_checked(recommender, given, f"events.{at}.") for at, given in enumerate(body.events)]
         try:

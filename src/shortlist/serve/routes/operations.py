@@ -11,7 +11,6 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 from prometheus_client import generate_latest
 
-from shortlist.requests import RecommendRequest
 from shortlist.serve.answers import ERRORS, Json
 from shortlist.serve.schema import WhyBody
 from shortlist.serve.service import Service
@@ -81,8 +80,7 @@ def add(app: FastAPI, service: Service) -> None:
     async def why(body: WhyBody) -> Response:
         """Why an item is not on a user's slate: followed through the stages, to the one that dropped it."""
         recommender = service.live.of(body.user)
-        request = RecommendRequest.of(body.model_dump(exclude={"item"}))
-        return Json(recommender.why(request, body.item))
+        return Json(recommender.why(body.to_request(service.cursors.open), body.item))
 
 
 def _answer_head(app: FastAPI, endpoints: Mapping[str, Callable[[], Any]]) -> None:

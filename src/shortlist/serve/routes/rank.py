@@ -11,6 +11,7 @@ from shortlist.errors import RequestError
 from shortlist.serve.answers import ERRORS, Json
 from shortlist.serve.schema import RankAnswer, RankBody
 from shortlist.serve.service import Service
+from shortlist.serve.user_tokens import check_users
 
 
 def add(app: FastAPI, service: Service) -> None:
@@ -26,6 +27,7 @@ def add(app: FastAPI, service: Service) -> None:
         started = time.perf_counter()
         if debug not in {None, "timing"}:
             raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
+        check_users(service.metrics, request.scope, (("user", body.user),), body.user_token)
         served = service.slates.rank(body.to_request(), body.items)
         request.scope["stage_times"], request.scope["placement"] = served.times, served.slate.placement
-        return Json(served.content(started if debug else None))
+        return Json(served.content(service.cursors, started if debug else None))

@@ -16,6 +16,7 @@ from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.schema import PageAnswer, PageBody, RecommendAnswer, RecommendBody, SimilarAnswer
 from shortlist.serve.service import Service
 from shortlist.serve.slates import ServedSlate
+from shortlist.serve.user_tokens import check_users
 
 SHADOWED = 10
 """Every so many slates, one is compared with what the shadow would answer."""
@@ -45,7 +46,8 @@ def add(app: FastAPI, service: Service) -> None:
     @app.post("/v1/page", response_model=PageAnswer, responses=ERRORS, tags=["recommend"])
     async def page_of_rows(body: PageBody, request: Request) -> Response:
         """A page of rows: picks, because you watched, genres, trending, continue; no item twice."""
-        fields = body.model_dump(exclude={"rows"})
+        check_users(service.metrics, request.scope, (("user", body.user),), body.user_token)
+        fields = body.model_dump(exclude={"rows", "user_token"})
         page = service.slates.page(RecommendRequest.of(fields), body.rows)
         request.scope["placement"] = body.placement or ""
         return Json(
@@ -73,7 +75,8 @@ async def recommendation(
 ) -> dict[str, Any]:
     """The answer to one request for a slate. Raises `RequestError`."""
     started = time.perf_counter()
-    request = body.to_request()
+    check_users(service.metrics, scope, (("user", body.user),), body.user_token)
+    request = body.to_request(service.cursors.open)
     if debug is None:
         served = await service.batcher.answer(request)
     elif debug == "timing":
@@ -84,7 +87,7 @@ async def recommendation(
     else:
         raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
     scope["stage_times"], scope["placement"] = served.times, served.slate.placement
-    content = served.content(started if debug else None)
+    content = served.content(service.cursors, started if debug else None)
     _compare_with_shadow(service, request, served)
     return content
 

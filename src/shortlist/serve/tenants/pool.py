@@ -4,9 +4,8 @@ A tenant is loaded by its first request, on a thread, while requests of other te
 tenants that were used longest ago go, as far as the limit needs it; one that answers a request stays. A tenant that goes
 writes to its store what waits, and comes back as a server that is started again: the store is replayed.
 
-A tenant counts with the size of its bundle. That is what its model takes once all of it has been read: a bundle's files are
-mapped into memory. What a process takes grows less evenly (pages are read when they are needed, libraries belong to no tenant,
-the C library keeps what was freed), so that a measured limit would depend on the order of loading.
+A tenant counts with the memory that it takes, which is measured (`TenantMemory`). Before it is loaded, the size of its bundle stands
+for it, or what it took the last time.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from shortlist.serve.middleware.guard import TENANTS
 from shortlist.serve.service import Service
 from shortlist.serve.settings import ServerSettings
 from shortlist.serve.tenants.folder import Tenant, TenantFolder
+from shortlist.serve.tenants.memory import TenantMemory
 
 LOOK = 2.0
 """Seconds between looks at the folder and at the memory."""
@@ -50,12 +50,17 @@ class TenantUnavailableError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class LoadedTenant:
-    """A tenant in memory. `size` is the size of its bundle in bytes; `lifespan` ends its application."""
+    """A tenant in memory. `lifespan` ends its application."""
 
     tenant: Tenant
     app: FastAPI
     lifespan: AbstractAsyncContextManager[Any]
-    size: int
+    memory: TenantMemory
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it takes."""
+        return self.memory.size
 
     @property
     def service(self) -> Service:
@@ -89,12 +94,13 @@ class TenantPool:
         self._uses: Counter[str] = Counter()
         self._loading: dict[str, asyncio.Task[LoadedTenant]] = {}
         self._failed: dict[str, float] = {}
+        self._taken: dict[str, int] = {}
         self._changing = asyncio.Lock()
         self._closed = False
 
     @property
     def size(self) -> int:
-        """Bytes of the bundles of the loaded tenants."""
+        """Bytes of memory that the loaded tenants take."""
         return sum(one.size for one in self.loaded.values())
 
     @asynccontextmanager
@@ -152,8 +158,9 @@ class TenantPool:
             if self._closed:
                 raise TenantUnavailableError
             try:
-                size = await asyncio.to_thread(tenant.size)
+                size = self._taken.get(tenant.name, 0) or await asyncio.to_thread(tenant.size)
                 await self._make_room(size)
+                memory = await asyncio.to_thread(TenantMemory, tenant, not self.counts["loaded"])
                 app = await asyncio.to_thread(make_app, tenant.bundle, tenant.store, settings)
             except Exception as error:
                 self._failed[tenant.name] = time.monotonic() + AGAIN
@@ -164,17 +171,20 @@ class TenantPool:
                     log.exception("tenant %s cannot be loaded", tenant.name)
                 raise TenantUnavailableError from None
             lifespan = app.router.lifespan_context(app)
-            await lifespan.__aenter__()
-            one = LoadedTenant(tenant, app, lifespan, size)
+            await lifespan.__aenter__()  # it also frees what loading left behind
+            await asyncio.to_thread(memory.loaded)
+            one = LoadedTenant(tenant, app, lifespan, memory)
             self.loaded[tenant.name] = one
             self.counts["loaded"] += 1
-            log.info("tenant %s is loaded: %d MB", tenant.name, size // 10**6)
+            log.info("tenant %s is loaded: %d MB", tenant.name, one.size // 10**6)
             return one
 
     async def _make_room(self, needed: int) -> None:
         """Unload tenants that no request uses, the longest unused first, until there is room. The lock is held."""
         limit = self.settings.memory_limit
         while limit is not None and self.size + needed > limit:
+            if not needed and len(self.loaded) == 1:
+                return  # it is larger than the limit, and is loaded by itself
             idle = next((one for name, one in self.loaded.items() if not self._uses[name]), None)
             if idle is None:
                 return  # those that are used stay; `run` looks again
@@ -183,6 +193,7 @@ class TenantPool:
     async def _unload(self, one: LoadedTenant) -> None:
         """End the application of a tenant: what waits is written to its store. The lock is held."""
         del self.loaded[one.tenant.name]
+        self._taken[one.tenant.name] = one.size
         await asyncio.to_thread(one.service.writer.stop)  # the event loop does not wait for the disk
         await one.lifespan.__aexit__(None, None, None)
         one.service.live.release()  # FastAPI keeps route functions in caches of its own, and they hold the service
@@ -199,6 +210,8 @@ class TenantPool:
                 for one in list(self.loaded.values()):
                     if self.folder.find(one.tenant.name) is None and not self._uses[one.tenant.name]:
                         await self._unload(one)
+                for one in self.loaded.values():
+                    await asyncio.to_thread(one.memory.measure)
                 await self._make_room(0)
             if self.counts["unloaded"] != unloaded and time.monotonic() - collected > COLLECT:
                 unloaded, collected = self.counts["unloaded"], time.monotonic()

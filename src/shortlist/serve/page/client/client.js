@@ -81,6 +81,12 @@ export class ShortlistClient {
         this.events.stop();
         return left;
     }
+    /** Change whom requests and events are about, with the token of the new user. Events that wait are sent before. */
+    async identify(user, userToken) {
+        await this.flush();
+        this.user = user;
+        this.transport.speakFor(userToken);
+    }
     /** Any other request of the interface, with the same key, timeout, retries and errors. */
     async request(call) { return (await this.transport.send(call)); }
     post(path, body, options) {

@@ -17,24 +17,44 @@ export function delayBefore(attempt, retryAfter, longest = LONGEST_DELAY, random
 export class Transport {
     url;
     key;
+    token;
+    tokenSource;
     timeout;
     retries;
     fetch;
     constructor(options) {
         this.url = options.url.replace(/\/+$/, "");
         this.key = options.key;
+        this.speakFor(options.userToken);
         this.timeout = options.timeout ?? 10_000;
         this.retries = options.retries ?? 2;
         this.fetch = options.fetch ?? ((...given) => globalThis.fetch(...given));
     }
+    /** Send this token, or none, with requests that name a user. */
+    speakFor(source) {
+        this.token = typeof source === "string" ? source : undefined;
+        this.tokenSource = typeof source === "function" ? source : undefined;
+    }
+    /** A body with the token that there is, where the body names a user. */
+    signed(body) {
+        return this.token !== undefined && namesUser(body) ? { ...body, user_token: this.token } : body;
+    }
     /** Send a request, and again after a failure that is temporary; the answer in JSON, or an `ApiError`. */
     async send(call) {
         const retries = call.retries ?? this.retries;
+        let renewed = false;
         for (let attempt = 1;; attempt += 1) {
             try {
-                return await this.attempt(call);
+                if (this.token === undefined && this.tokenSource && namesUser(call.body))
+                    this.token = await this.tokenSource();
+                return await this.attempt({ ...call, body: this.signed(call.body) });
             }
             catch (error) {
+                if (!renewed && this.tokenSource && error instanceof ApiError && error.status === 401 && error.field === "user_token") {
+                    this.token = undefined; // too old: a new one
+                    renewed = true;
+                    continue;
+                }
                 if (!(error instanceof ApiError) || !error.temporary || attempt > retries)
                     throw error;
                 if ((error.retryAfter ?? 0) > LONGEST_DELAY)
@@ -90,6 +110,11 @@ export class Transport {
             signal?.removeEventListener("abort", stop);
         }
     }
+}
+function namesUser(body) {
+    if (typeof body !== "object" || body === null || "user_token" in body)
+        return false;
+    return "events" in body || ("user" in body && body.user !== null && body.user !== undefined);
 }
 function queryOf(query) {
     const pairs = Object.entries(query).filter((pair) => pair[1] !== undefined);
