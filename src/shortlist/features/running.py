@@ -101,7 +101,7 @@ def _between_marks(events: pa.Table, marks: Marks) -> pa.Table:
 
 def _integers(column: pa.ChunkedArray) -> Integers64:
     """Return a column as int64, −1 for null. All are read-only, so that the kernel is compiled once."""
-    values = column.fill_null(-1).to_numpy().astype(np.int64, copy=False).view()
+    values = np.asarray(column.fill_null(-1).to_numpy(), np.int64).view()
     values.flags.writeable = False
     return values
 
