@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
@@ -95,6 +96,21 @@ def test_bars_show_the_remaining_time() -> None:
         report("[fit]", 1.0)
     assert "[fit]" in out.getvalue()
     assert "100%" in out.getvalue()
+
+
+def test_times_stay_whole_in_a_narrow_terminal() -> None:
+    """A long name continues on a second line."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, markup=False)
+    name = "tuning spectral, 4 of 4; best of 35 trials: neighbours 0.2444"
+    with progress_bars(console) as report:
+        report(name, 0.0)
+        report(name, 1.0)
+    lines = [line for line in out.getvalue().splitlines() if line.startswith("neighbours 0.2444")]
+    assert lines, "the end of the name begins a line"
+    done = [line for line in out.getvalue().splitlines() if "100%" in line][-1]
+    assert "tuning spectral" in done
+    assert re.search(r"\d\.\d s", done)
 
 
 def test_a_plan_says_which_step_it_is_and_which_are_left() -> None:

@@ -70,5 +70,5 @@ def test_they_are_added_to_moments_of_action(dataset: Dataset) -> None:
 
 
 def test_the_number_of_examples_is_limited(dataset: Dataset) -> None:
-    settings = RankSettings(batches=5, negatives=490, max_rows=1_000)
-    assert len(batches(dataset, 24, settings)) == 5  # 164 negatives and 10 other rows each
+    settings = RankSettings(batches=5, negatives=1_200, max_rows=1_000)
+    assert len(batches(dataset, 24, settings)) == 3  # 300 negatives and 10 other rows each

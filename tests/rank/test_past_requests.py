@@ -15,8 +15,8 @@ from shortlist.rank.past_requests import POSITIVES_PER_REQUEST, within_limit
     [
         (100, (100, 60)),  # 7,000 rows
         (200, (200, 40)),  # 10,000 rows: 50 a request
-        (333, (333, 20)),  # 30 a request
-        (5_000, (333, 20)),  # a third of the negatives, and not less
+        (400, (400, 15)),  # 25 a request
+        (5_000, (400, 15)),  # a quarter of the negatives, and not less
     ],
 )
 def test_requests_keep_fewer_negatives_before_requests_are_left_out(
@@ -29,8 +29,8 @@ def test_requests_keep_fewer_negatives_before_requests_are_left_out(
 def test_examples_stay_within_the_limit(requests: int, negatives: int, most: int) -> None:
     size, kept = within_limit(requests, RankSettings(negatives=negatives, max_rows=most))
     assert size <= requests
-    assert negatives <= 3 * kept
+    assert negatives <= 4 * kept
     assert kept <= negatives
     assert size * (kept + POSITIVES_PER_REQUEST) <= most or size == 1
     if size < requests:
-        assert kept == -(-negatives // 3)
+        assert kept == -(-negatives // 4)

@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 
 EVENTS = (10_000, 100_000, 1_000_000)
 SECONDS = {
-    "retrievers": (0.4, 0.6, 2.2),
-    "examples": (0.5, 2.8, 34.3),
-    "ranker": (2.0, 15.4, 96.1),
-    "testing": (0.5, 3.6, 26.0),
-    "trial": (2.3, 17.0, 106.0),
+    "retrievers": (0.4, 0.5, 1.9),
+    "examples": (0.9, 2.0, 12.1),
+    "ranker": (1.1, 12.3, 16.9),
+    "testing": (0.5, 1.4, 15.0),
+    "trial": (2.2, 14.1, 26.0),
 }
 """Part of the work → seconds of one core, by the number of events."""
+BOUNDED = {"ranker"}
+"""What does not grow beyond the largest size: the number of examples has a limit (`rank.max_rows`)."""
 SEARCHED = 40
 """Fits of a source that the choice of `sources = "auto"` takes, about."""
-SOURCES, FEATURES, OBJECTIVES, TREES, DEPTH = 4, 22, 2, 150, 5
+SOURCES, FEATURES, OBJECTIVES, TREES, DEPTH = 4, 22, 2, 200, 4
 """The project that was measured."""
 PARALLEL = 0.2
 """Share of the work that threads divide among each other: boosting, which takes most of the time, gains little."""
@@ -87,7 +89,8 @@ def _measured(part: str, events: int) -> float:
     sizes = list(pairwise(zip(EVENTS, SECONDS[part], strict=True)))
     (low, least), (high, most) = next(pair for pair in sizes if inside <= pair[1][0])
     share = math.log(inside / low) / math.log(high / low)
-    return float(least * (most / least) ** share) * max(events / EVENTS[-1], 1.0)
+    beyond = 1.0 if part in BOUNDED else max(events / EVENTS[-1], 1.0)
+    return float(least * (most / least) ** share) * beyond
 
 
 def _tell(what: str, seconds: float, events: int) -> None:

@@ -53,8 +53,8 @@ class RankSettings(Settings):
     moments of action alone trusts what was popular a moment ago too much. It helped where items come and go, and not elsewhere."""
     negatives: int = Field(60, ge=1)
     """With candidates: how many negatives are kept per request; their weights stand for all negatives. Where `max_rows` has no room
-    for all requests, each keeps fewer, down to a third."""
-    max_rows: int = Field(300_000, ge=1_000)
+    for all requests, each keeps fewer, down to a quarter."""
+    max_rows: int = Field(450_000, ge=1_000)
     """Maximum number of examples. Above it, requests keep fewer negatives, then whole requests are dropped at random."""
     validation_rows: int = Field(200_000, ge=1_000)
     """Maximum number of examples for early stopping and calibration, which need fewer than the trees (at most `max_rows`)."""

@@ -150,6 +150,7 @@ def _times(took: float, total: float | None) -> str:
 
 def _bars(console: Console) -> Bars:
     from rich import progress as rich
+    from rich.table import Column
     from rich.text import Text as RichText
 
     class Time(rich.ProgressColumn):
@@ -175,9 +176,10 @@ def _bars(console: Console) -> Bars:
             return self._bar.render(task) if task.started else RichText(" " * 24)
 
     columns = (
-        rich.TextColumn("{task.description:<34}", markup=False),
+        # in a narrow terminal a long name continues on a second line, so that the times stay whole
+        rich.TextColumn("{task.description:<34}", markup=False, table_column=Column(no_wrap=False)),
         Bar(),
         rich.TextColumn("{task.fields[percent]:>4}"),
-        Time(),
+        Time(Column(no_wrap=True)),
     )
     return rich.Progress(*columns, console=console)

@@ -65,9 +65,12 @@ class OfflineSimilarity:
         """Return the SQL that selects the latest events of each request, and its tables."""
         log = self._log
         acted = np.flatnonzero(log.acted if feature.event is None else log.is_kind([feature.event]))
+        request = np.flatnonzero(rows.users >= 0)
+        asking = np.zeros(1 + max(int(log.user.max(initial=-1)), int(rows.users.max(initial=-1))), np.bool_)
+        asking[rows.users[request]] = True
+        acted = acted[asking[log.user[acted]]]
         user = log.user[acted].astype(np.int64)
         acts = {"person": user, "item": log.item[acted], "t": log.time[acted], "seq": acted}
-        request = np.flatnonzero(rows.users >= 0)
         asker, moments = rows.users[request].astype(np.int64), rows.moments[request]
         if self._late:
             acts["known"] = log.arrived[acted]

@@ -18,7 +18,7 @@ from shortlist.retrieve import EventWeights, Requests
 
 POSITIVES_PER_REQUEST = 10
 """Expected number of examples per request beside its negatives, for the limit `max_rows`."""
-FEWER = 3
+FEWER = 4
 """Where requests do not all fit into `max_rows`, each keeps at least one in so many of its `negatives`."""
 
 

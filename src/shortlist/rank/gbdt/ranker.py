@@ -33,7 +33,7 @@ JOINT_SHARE = 0.97
 """heads = "auto" keeps the joint model if it explains at least this share of what separate models explain."""
 COMPARED, MIN_COMPARED = 3, 30
 """The two are compared after one in so many of the trees, and not before so many."""
-COMPARED_ROWS = 100_000
+COMPARED_ROWS = 50_000
 """They are compared on a sample of requests of about so many training and validation rows."""
 CLEAR = 0.02
 """Nearer to `JOINT_SHARE` than this, both are trained to the end and compared again."""

@@ -41,9 +41,9 @@ AXES: dict[str, list[Axis]] = {
     ],
     "spectral": [
         axis("components", 0.5, 1.0, 1.5, 2.5, 4.0),  # × the usual number
+        (("power", "lift"), ((0.2, 0.2), (0.3, 0.3), (0.4, 0.4), (0.5, 0.5))),
         axis("direct", 0.0, 0.4, 0.8, 1.5, 3.0),
         axis("flatten", 0.0, 0.3, 0.7, 1.2, 2.0),
-        (("power", "lift"), ((0.2, 0.2), (0.3, 0.3), (0.4, 0.4), (0.5, 0.5))),
         axis("spread", 0.1, 0.2, 0.3, 0.4, 0.5),
         axis("lift", 0.2, 0.3, 0.4, 0.5),
     ],
@@ -74,6 +74,9 @@ QUICK: dict[str, dict[str, Any]] = {
     "spectral": {"components": 0.25, "nearby": 96, "k": 96, "broad": 0},  # components × the usual number
 }
 """Model → what is smaller in its quick form, whose other settings have their best values at nearly the same place."""
+
+CHEAP, CHEAP_TRIALS = frozenset({"neighbours", "sequence"}), 3
+"""Models that have no quick form, because they are fitted within a second or two, and how many times as many trials they get."""
 
 
 def search_space(model: str, ordered: bool = False) -> list[Axis]:

@@ -24,6 +24,8 @@ from shortlist.retrieve.event_weighting import EventWeighting, interactions
 from shortlist.retrieve.fusion.deadline import Deadline
 from shortlist.retrieve.fusion.holdout import Holdout
 from shortlist.retrieve.fusion.search_space import (
+    CHEAP,
+    CHEAP_TRIALS,
     QUICK,
     Axis,
     absolute,
@@ -42,6 +44,8 @@ TUNING_USERS = 4_000
 """At most this many users judge a trial."""
 MARGIN = 0.001
 """Fraction by which a setting must be better to be kept; less is noise, and the defaults are the better guess."""
+QUICK_MARGIN = 0.005
+"""The same of quick trials, whose small differences often turn round when the model is fitted whole."""
 UNKNOWN = 4.0
 """How many times longer than its quick form, or than other families, a fit of unknown duration is taken to last."""
 QUICK_EVENTS = 100_000
@@ -90,7 +94,7 @@ def best_trial(trials: list[Trial], family: str) -> Trial:
 
 def number_of_trials(events: int) -> int:
     """Return the number of settings that each family may try."""
-    return 24 if events <= 100_000 else 16 if events <= 500_000 else 6 if events <= 2_000_000 else 5
+    return 24 if events <= 100_000 else 16 if events <= 500_000 else 5
 
 
 class Tuner:
@@ -178,14 +182,18 @@ class Tuner:
         """
         quick = family in QUICK and len(self.holdout.train.log) > QUICK_EVENTS
         axes = search_space(family, ordered=self.holdout.kind != "random")
+        if family in CHEAP and len(self.holdout.train.log) > QUICK_EVENTS:
+            budget *= CHEAP_TRIALS
         if quick:  # the size of a model is not searched in its quick form
             axes = [(names, values) for names, values in axes if not set(names) & set(QUICK[family])]
-        self._pattern_search(family, axes, budget, quick, report)
+        kept = self._pattern_search(family, axes, budget, quick, report)
         if quick and self.affordable(family, quick=False):
-            self._measure(family, self.best(family).settings, quick=False)
+            self._measure(family, kept, quick=False)
 
-    def _pattern_search(self, family: str, axes: list[Axis], budget: int, quick: bool, report: Share) -> None:
-        """Move each axis in turn, a step up or down as long as it helps."""
+    def _pattern_search(
+        self, family: str, axes: list[Axis], budget: int, quick: bool, report: Share
+    ) -> dict[str, Any]:
+        """Move each axis in turn, a step up or down as long as it helps; return the settings that were kept."""
         current: dict[str, Any] = {}
         for names, values in axes:
             for name, value in zip(names, nearest_to_default(family, names, values), strict=True):
@@ -203,14 +211,16 @@ class Tuner:
                 report(len(known) / (budget + 1))
             return known[key]
 
-        score = measure(current)
+        score, margin = measure(current), QUICK_MARGIN if quick else MARGIN
         improved = True
         while improved and len(known) < budget:
             improved = False
             for axis in axes:
                 for direction in (1, -1):
-                    current, score, moved = _climb(current, score, axis, direction, measure)
+                    start = current, score
+                    current, score, moved = _climb(start, axis, direction, measure, margin)
                     improved |= moved
+        return current
 
     def _measure(self, family: str, settings: Mapping[str, Any], quick: bool) -> float:
         """Fit settings on the training part, record the trial, and return its NDCG."""
@@ -277,20 +287,20 @@ class Tuner:
 
 
 def _climb(
-    current: dict[str, Any],
-    score: float,
+    start: tuple[dict[str, Any], float],
     axis: Axis,
     direction: int,
     measure: Callable[[dict[str, Any]], float],
+    margin: float,
 ) -> tuple[dict[str, Any], float, bool]:
     """Move along an axis in one direction as long as it helps; return the settings, their NDCG, and whether they moved."""
-    (names, values), moved = axis, False
+    (current, score), (names, values), moved = start, axis, False
     while True:
         at = position(values, tuple(current[n] for n in names)) + direction
         if not 0 <= at < len(values):
             return current, score, moved
         tried = current | dict(zip(names, values[at], strict=True))
         value = measure(tried)
-        if value <= score * (1 + MARGIN):
+        if value <= score * (1 + margin):
             return current, score, moved
         current, score, moved = tried, value, True
