@@ -63,12 +63,12 @@ def test_spark_is_suggested_where_the_memory_is_short(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shortlist.engines.machine.machine_memory", lambda: 16_000_000_000)
-    expected.tell_training(project(), 40_000_000)
+    expected.tell_training(project(), 30_000_000)
     assert "--engine spark" not in capsys.readouterr().out
     expected.tell_training(project(), 100_000_000)
     said = " ".join(capsys.readouterr().out.split())
     assert (
-        "100,000,000 events take about 24 GB at the peak, and this machine has 16 GB. With --engine spark"
+        "100,000,000 events take about 31 GB at the peak, and this machine has 16 GB. With --engine spark"
         in said
     )
 
