@@ -6,6 +6,7 @@ import pytest
 
 from shortlist.cli import expected
 from shortlist.config.project import Project, parse_project
+from shortlist.engines.machine import machine_memory
 from shortlist.threads import set_threads
 
 MEASURED = {"trees": 200, "depth": 4}
@@ -57,3 +58,22 @@ def test_it_is_said_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
         "Training and testing: about 49 s (100,000 events, one thread)",
         "40 trials: about 9 min (100,000 events, one thread)",
     ]
+
+
+def test_spark_is_suggested_where_the_memory_is_short(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shortlist.engines.machine.machine_memory", lambda: 16_000_000_000)
+    expected.tell_training(project(), 30_000_000)
+    assert "--engine spark" not in capsys.readouterr().out
+    expected.tell_training(project(), 100_000_000)
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "100,000,000 events take about 31 GB at the peak, and this machine has 16 GB. With --engine spark"
+        in said
+    )
+
+
+def test_the_memory_of_this_machine_is_known() -> None:
+    memory = machine_memory()
+    assert memory is None or 100_000_000 < memory < 10**14

@@ -128,7 +128,7 @@ def test_executors_without_memory_leave_no_bundle(
     cluster: SparkCluster, project: Path, tmp_path: Path
 ) -> None:
     job = start(cluster, project, tmp_path / "bundle", spark_executor_pyspark_memory="128m")
-    said = finished(job, 1)
+    said = finished(job, 2)
     assert "memory" in said
     assert "spark.executor" in said
     assert [path.name for path in tmp_path.iterdir()] == ["conf"]

@@ -62,6 +62,8 @@ def test_a_master_that_cannot_be_reached(master: str, words: str) -> None:
         ("shortlist.errors.BundleError: x is a bundle of format 5 and this version reads format 6", "cannot read the bundle: x is a"),
         ("Traceback\n  File\nValueError: the last line\n\tat java.lang", "failed: the last line"),
         ("An error occurred while calling o1.collect.\n: org.SparkException: Job aborted\n\tat org.", "Job aborted"),
+        ("Job aborted: SparkException: Python worker exited unexpectedly (crashed).\n\tat x", "ran out of memory, again and again"),
+        ("ExecutorLostFailure (executor 1 exited): Command exited with code 137", "spark.executor.memory for Java"),
     ],
 )  # fmt: skip
 def test_errors_of_a_job_are_sentences(text: str, words: str) -> None:

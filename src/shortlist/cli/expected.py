@@ -10,7 +10,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from shortlist.cli.terminal import print_text
+from shortlist.cli.terminal import print_labelled, print_text
 from shortlist.data.progress import format_seconds
 from shortlist.threads import available_cores, thread_limit
 
@@ -36,18 +36,16 @@ PARALLEL = 0.2
 """Share of the work that threads divide among each other: boosting, which takes most of the time, gains little."""
 
 
-LARGE = 20_000_000
-"""Events from which on a training is pointed to Spark: it holds the log in memory, a few hundred bytes an event."""
+MEMORY, MEMORY_AN_EVENT = 800_000_000, 300
+"""Bytes that a training takes at its peak, without the log, and for each event (`docs/how-to/spark.md` shows the measurements)."""
+ROOM = 0.8
+"""Share of the machine's memory that a training may plan with."""
 
 
 def tell_training(project: Project, events: int) -> None:
     """Print what training will take, and how a large log is divided."""
     _tell("Training", training_seconds(project, events), events)
-    if events > LARGE:
-        print_text(
-            "Where this machine lacks the memory, --engine spark reads and counts on executors (docs/how-to/spark.md)",
-            "dim",
-        )
+    _suggest_engine(events)
 
 
 def tell_evaluation(project: Project, events: int) -> None:
@@ -55,12 +53,31 @@ def tell_evaluation(project: Project, events: int) -> None:
     periods = project.evaluate.cuts if project.evaluate.protocol == "rolling" else 1
     seconds = training_seconds(project, events) + _measured("testing", events)
     _tell("Training and testing", periods * seconds, events)
+    _suggest_engine(events)
 
 
 def tell_tuning(project: Project, events: int, trials: int) -> None:
     """Print what the trials will take, of which a part is pruned early."""
     of_project = training_seconds(project, events) / training_seconds(None, events)
     _tell(f"{trials:,} trials", trials * of_project * _measured("trial", events), events)
+
+
+def memory_needed(events: int) -> int:
+    """Return about how many bytes training on one machine takes at its peak."""
+    return MEMORY + MEMORY_AN_EVENT * events
+
+
+def _suggest_engine(events: int) -> None:
+    """Point a training that this machine lacks the memory for to Spark."""
+    from shortlist.engines.machine import machine_memory
+
+    needed, there = memory_needed(events), machine_memory()
+    if there is not None and needed > ROOM * there:
+        print_labelled(
+            "memory",
+            f"{events:,} events take about {needed / 1e9:.0f} GB at the peak, and this machine has {there / 1e9:.0f} GB. With --engine spark, "
+            "executors read and count, and this machine needs what spark.events events take (docs/how-to/spark.md)",
+        )
 
 
 def training_seconds(project: Project | None, events: int) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from shortlist.engines.machine import machine_memory
 from shortlist.errors import EngineError, import_extra
 from shortlist.version import __version__
 
@@ -104,10 +105,8 @@ def heap_of_one_machine() -> str:
     Spark's own default, 1 GB, is too small to sort some million events: most of the time then goes to the collection of garbage.
     `SPARK_DRIVER_MEMORY` and `spark.driver.memory` in `spark-defaults.conf` come before it.
     """
-    if not hasattr(os, "sysconf"):
-        return "4g"
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{max(memory // 4 >> 20, 1024)}m"
+    memory = machine_memory()
+    return "4g" if memory is None else f"{max(memory // 4 >> 20, 1024)}m"
 
 
 def check_java() -> None:
