@@ -42,6 +42,7 @@ MODELS: dict[str, tuple[str, dict[str, Any], int]] = {
     "transformer": ("transformer", {}, 5),
     "two_tower": ("two_tower", {}, 5),
     "auto": ("auto", {}, 1),
+    "auto with transformer": ("auto", {"networks": ["transformer"]}, 1),
     "auto with networks": ("auto", {"networks": ["transformer", "two_tower"]}, 1),
 }
 """Row of the table → the model, its settings, and the number of seeds."""
@@ -243,7 +244,9 @@ def compared(found: dict[str, list[Kept]]) -> list[str]:
         ("transformer", "sequence"),
         ("transformer", "slim"),
         ("auto", "transformer"),
-        ("auto with networks", "auto"),
+        ("auto with transformer", "auto"),
+        ("auto with transformer", "transformer"),
+        ("auto with networks", "auto with transformer"),
     ):
         if better in found and other in found:
             gap = np.mean([gains(one.test) for one in found[better]], 0)
