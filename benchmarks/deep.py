@@ -42,6 +42,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], dict[str, Any], str]] = {
     "two_tower": ([TOWERS], TREES, "two_tower"),
     "two_tower, int8": ([{**TOWERS, "vectors": "int8"}], TREES, "two_tower"),
     "als, slim, sequence, neighbours": (USUAL, TREES, "auto"),
+    "these four, transformer": ([*USUAL, TRANSFORMER], TREES, "auto with transformer"),
     "these four, transformer, two_tower": ([*USUAL, TRANSFORMER, TOWERS], TREES, "auto with networks"),
     "sequence; ranker: multitask": ([{"model": "sequence"}], MULTITASK, "sequence"),
     "transformer; ranker: multitask": ([TRANSFORMER], MULTITASK, "transformer"),
