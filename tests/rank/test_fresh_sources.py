@@ -99,3 +99,7 @@ def test_a_refreshed_model_keeps_the_half_life_that_was_found() -> None:
     assert refreshed is not None
     np.testing.assert_allclose(refreshed.counts_, alike.counts_, rtol=1e-6)
     assert not np.allclose(Popular(half_life="auto").fit(early).counts_, alike.counts_)
+    lasting = Popular(half_life="auto").fit(early)  # too few events: age does not matter
+    again = lasting.refreshed(log)
+    assert again is not None
+    np.testing.assert_array_equal(again.counts_, Popular().fit(log).counts_)

@@ -140,7 +140,9 @@ class Popular(Retriever):
     @override
     def refreshed(self, dataset: Dataset) -> Popular | None:
         twin = self.__sklearn_clone__()
-        twin._found = self._half_life  # noqa: SLF001 - its own instance
+        if "_half_life" in vars(self):  # a model that was loaded has not searched
+            twin.config = self.config.model_copy(update={"half_life": None})
+            twin._found = self._half_life  # noqa: SLF001 - its own instance
         return twin.fit(dataset)
 
     def of_counts(self, counts: NDArray[np.float32]) -> Self:
