@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -12,6 +14,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.split import stage_cuts
 from shortlist.errors import LeakError
 from shortlist.features.feature_set import FeatureSet
+from shortlist.rank.choose_inputs import judging_settings
 from shortlist.rank.example_settings import ExampleSettings
 from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.recommender import Recommender
@@ -117,3 +120,42 @@ def test_a_slate_may_be_longer_than_the_list_of_candidates() -> None:
     slots = found.matrix[:, found.names.index("slot")]
     assert sorted(slots.tolist()) == [0, 1, 2, 3]
     assert slots[found.labels["play"] > 0].tolist() == [1]  # c
+
+
+def test_all_users_who_come_can_be_requests_at_once() -> None:
+    """At one moment, at most so many, with all candidates; where the log has contexts, at moments of action."""
+    for context in (False, True):
+        events = pa.table(
+            {
+                "user_id": [f"u{n % 40}" for n in range(400)],
+                "item_id": [f"i{n % 13}" for n in range(400)],
+                "timestamp": [1_700_000_000_000 + n * 60_000 for n in range(400)],
+                "device": ["tv", "phone"] * 200,
+            }
+        )
+        data = {"columns": {"timestamp": "timestamp"}, "context": {"device": "category"} if context else {}}
+        project = parse_project(
+            {
+                "data": data,
+                "objectives": {"take": {"events": ["event"], "window": "1d"}},
+                "rerank": {"show_seen": True},
+                "features": [],
+            }
+        )
+        log = Dataset.from_frames(events, project=project)
+        start = int(log.log.time[300])
+        past = log.before(start)
+        made = make_training_set(
+            log,
+            {"popular": Popular().fit(past)},
+            FeatureSet.from_project(project, log).fit(past),
+            Window(start, int(log.log.time[-1]) + 1, start),
+            replace(judging_settings(ExampleSettings.of(project)), at_once=15),
+        )
+        requests, sizes = np.unique(made.request, return_counts=True)
+        assert len(requests) == 15
+        assert set(sizes.tolist()) == {13}
+        assert (made.weights == 1).all()
+        positives = np.bincount(made.request, made.labels["take"])
+        # 100 events of 40 users follow the first moment, 2 or 3 of each user; fewer follow moments of action
+        assert (positives.min() >= 2) is not context

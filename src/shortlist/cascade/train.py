@@ -27,7 +27,10 @@ from shortlist.data.split import Cuts, stage_cuts
 from shortlist.errors import DataError, TrainingWarning
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
+from shortlist.rank.choose_inputs import choose_inputs, is_open, judging_settings
 from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.fresh_sources import REFITS
+from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import profile_of
 from shortlist.rank.propensity import Examination, position_curve
 from shortlist.rank.registry import make_ranker
@@ -103,14 +106,14 @@ def train(
     data.fit(retrievers, cuts.ranker, progress, STEPS[0])
     features = data.features(FeatureSet.from_project(project, dataset), cuts.ranker)
     until = dataset.before(cuts.validation)
-    curve = position_curve(until, project)
-    examples = _Examples(retrievers, features, cuts, ExampleSettings.of(project), curve, progress)
+    settings, curve = ExampleSettings.of(project), position_curve(until, project)
+    examples = _Examples(retrievers, features, cuts, settings, curve, progress, whole is None)
     training, validation = examples.training(until), examples.validation(dataset)
     ranker = _fit_ranker(project, training, validation, progress, earlier)
+    if earlier is None and is_open(project, training):
+        ranker = _chosen_ranker(project, ranker, (training, validation), examples.judging(dataset))
     predictions = _checked(project, training, ranker.predict(validation.matrix))
-    scales = np.maximum(np.abs(np.average(predictions, axis=0, weights=validation.weights)), 1e-9)
-    if earlier is not None:
-        _warm_start(retrievers, earlier, dataset)
+    _warm_start(retrievers, earlier, dataset)
     data.fit(retrievers, None, progress, STEPS[-1])
     return Model(
         project=project,
@@ -119,7 +122,7 @@ def train(
         ranker=ranker,
         features=features.without_past(),
         profile=profile_of(training),
-        scales=scales.astype(np.float64),
+        scales=_scales(predictions, validation),
         version=_version(project, dataset, predictions),
         position=log.position,
         retired=log.retired.copy(),
@@ -159,6 +162,8 @@ class _Examples:
     settings: ExampleSettings
     curve: Examination | None
     progress: Progress
+    own: bool = True
+    """Whether the data set is the whole log, so that sources can be refitted on a part of it."""
 
     def training(self, until: Dataset) -> TrainingSet:
         """Make the examples of the ranker's window. until: the events before the validation slice."""
@@ -172,13 +177,21 @@ class _Examples:
             dataset, (self.cuts.validation, self.cuts.end), "validation", self.settings.for_validation()
         )
 
+    def judging(self, dataset: Dataset) -> TrainingSet | None:
+        """Make the examples that decide what the ranker reads; None where no user comes. dataset: all events."""
+        span, quiet = (self.cuts.validation, self.cuts.end), replace(self, progress=silent)
+        try:
+            return quiet._make(dataset, span, "judging", judging_settings(self.settings))
+        except DataError:
+            return None
+
     def _make(
         self, dataset: Dataset, span: tuple[int, int], name: str, settings: ExampleSettings
     ) -> TrainingSet:
         def report(step: str, share: float) -> None:
             self.progress(f"{name}: {step}", share)
 
-        window = Window(*span, fitted_until=self.cuts.ranker)
+        window = Window(*span, self.cuts.ranker, REFITS if self.own else 0)
         return make_training_set(
             dataset, self.retrievers, self.features, window, settings, report, self.curve
         )
@@ -225,6 +238,29 @@ def _fit_ranker(
         raise DataError(f"{where}{error.message}", error.field) from None
 
 
+def _chosen_ranker(
+    project: Project, whole: Ranker, sets: tuple[TrainingSet, TrainingSet], judging: TrainingSet | None
+) -> Ranker:
+    """Return the ranker, or one that reads only the sources where it orders the validation better (`choose_inputs`)."""
+    training, validation = sets
+    if judging is None or not isinstance(whole, GBDTRanker):
+        return whole
+    rank = project.rank.model_copy(update={"inputs": "sources"})
+    simple = GBDTRanker(rank, project.objectives, project.seed).fit(training, validation)
+    rankers = {
+        name: (ranker, _scales(ranker.predict(validation.matrix), validation))
+        for name, ranker in (("all", whole), ("sources", simple))
+    }
+    choice = choose_inputs(rankers, project, judging)
+    return (simple if choice.inputs == "sources" else whole).with_choice(str(choice))
+
+
+def _scales(predictions: NDArray[np.float32], validation: TrainingSet) -> NDArray[np.float64]:
+    """Return the mean prediction of each objective, float64 (objectives,)."""
+    mean = np.average(predictions, axis=0, weights=validation.weights)
+    return np.maximum(np.abs(mean), 1e-9).astype(np.float64)
+
+
 def _checked(
     project: Project, training: TrainingSet, predictions: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -250,8 +286,10 @@ def _version(project: Project, dataset: Dataset, predictions: NDArray[np.float32
     return hashlib.sha256(facts.encode()).hexdigest()[:12]
 
 
-def _warm_start(retrievers: Mapping[str, Retriever], earlier: Model, dataset: Dataset) -> None:
+def _warm_start(retrievers: Mapping[str, Retriever], earlier: Model | None, dataset: Dataset) -> None:
     """Let the next fit of each retriever begin from the earlier model's retriever of that name."""
+    if earlier is None:
+        return
     rows = earlier.dataset.items.ids.codes(dataset.items.ids.values.to_pylist())
     for name, retriever in retrievers.items():
         if name in earlier.retrievers:

@@ -27,6 +27,11 @@ class RankSettings(Settings):
     heads: Literal["auto", "separate", "joint"] = "auto"
     """separate: one model per objective. joint: one model for all, which takes a third of the time to score. auto trains both up to
     a third of the trees and keeps the joint one if it is as good on the validation slice; where that is not clear, both to the end."""
+    inputs: Literal["auto", "all", "sources"] = "auto"
+    """What the trees of the objectives with a weight read. all: all features. sources: only the ranks and scores that the sources of
+    candidates give, with predictions that rise with each score; other objectives read all features. auto: with candidates of up to 5,000
+    requests, both are trained, and `sources` is kept where it orders requests of the validation slice better by more than one standard error, as it does
+    where a few hundred requests are too few to learn from. With impressions, auto is all."""
     calibration: Literal["auto", "platt", "isotonic"] = "auto"
     """How probabilities are calibrated on the validation slice. auto chooses by the amount of data."""
     position_bias: Literal["none", "weights"] = "none"

@@ -162,6 +162,8 @@ class _Evaluation:
             facts |= {"cuts": len(folds), "test_from": f"{first} to {last}"}
         else:
             facts |= self.fold_facts
+        if self.last is not None and (choice := self.last[0].model.ranker.choice):
+            facts["ranker_inputs"] = choice
         return facts | {
             "relevant": self.project.relevant,
             "weighed": weights_reported(self.project),

@@ -12,6 +12,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
 from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.fresh_sources import REFITS
 from shortlist.rank.profile import single_feature_auc
 from shortlist.rank.propensity import position_curve
 from shortlist.rank.targets import Head, make_target
@@ -103,7 +104,8 @@ def evaluate_calibration(
             dataset,
             model.retrievers,
             model.features,
-            Window(cut, end, cut),
+            # sources as the training met them: otherwise, fresher popularity looks like a leak there
+            Window(cut, end, cut, REFITS),
             ExampleSettings.of(project),
             examination=position_curve(recommender.dataset, project),
         )

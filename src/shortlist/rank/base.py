@@ -111,6 +111,11 @@ class Ranker(ABC):
         """Objective → calibration; empty if the ranker does not use this library's."""
         return {}
 
+    @property
+    def choice(self) -> str:
+        """What the training has chosen between variants of the ranker, in words; empty where there was no choice."""
+        return ""
+
     def importance(self, objective: str) -> dict[str, float]:
         """Return each feature's share of what the ranker learnt, largest first; empty if it is not known."""
         del objective

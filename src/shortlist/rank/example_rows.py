@@ -23,12 +23,13 @@ from shortlist.rank.candidate_rows import (
     shown_candidates,
 )
 from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.fresh_sources import FreshSources
 from shortlist.rank.labels import ObjectiveEvents
 from shortlist.rank.list_members import ListMembers, list_members
 from shortlist.rank.past_requests import PastRequests, requests_as_of, within_limit
 from shortlist.rank.request_context import request_contexts
 from shortlist.rank.unshown import SlateEntries, known_items, outside_candidates, without_seen
-from shortlist.retrieve import Requests, Retriever
+from shortlist.retrieve import Requests
 from shortlist.retrieve.fusion.blend import Blended, blend
 
 BATCH = 512
@@ -65,7 +66,7 @@ class ExampleRows:
 
 def example_rows(
     dataset: Dataset,
-    retrievers: Mapping[str, Retriever],
+    sources: FreshSources,
     past: PastRequests,
     settings: ExampleSettings,
     events: Mapping[str, ObjectiveEvents],
@@ -78,8 +79,8 @@ def example_rows(
     ----------
     dataset
         The log.
-    retrievers
-        Name → fitted retriever.
+    sources
+        Fitted retrievers.
     past
         The requests.
     settings
@@ -102,8 +103,7 @@ def example_rows(
     keys = _keys(dataset, past, settings)
     _, negatives = within_limit(n, settings.rank)
     progress("candidates", 0.0)
-    for start in range(0, n, BATCH):
-        end = min(start + BATCH, n)
+    for start, end, retrievers in sources.batches(past.moments, BATCH):
         users, moments = past.users[start:end], past.moments[start:end]
         requests = _requests(dataset, settings, past, keys, np.arange(start, end))
         if past.shown is None or members is None:
@@ -122,7 +122,7 @@ def example_rows(
             part = shown_candidates(blended, log, slates, (others, listed), (unshown, rng), start)
         parts.append(part)
         progress("candidates", end / n)
-    return _joined(dataset, (past, keys), CandidateRows.joined(parts), members, list(retrievers), settings)
+    return _joined(dataset, (past, keys), CandidateRows.joined(parts), members, sources.names, settings)
 
 
 def _requests(

@@ -35,6 +35,9 @@ class ExampleSettings:
         Share of the requests whose context is taken away (`request_contexts`).
     without_list
         Share of the given lists whose numbers are taken away (`rank.without_list`).
+    at_once
+        At most how many users who come within the objectives' windows are requests at the start of the window, instead of moments of
+        action; 0: moments of action. Where the log has contexts, moments of action stay: requests of one moment have none.
     """
 
     rank: RankSettings
@@ -45,6 +48,7 @@ class ExampleSettings:
     engine: str = "duckdb"
     without_context: float = 0.0
     without_list: float = 0.0
+    at_once: int = 0
 
     @classmethod
     def of(cls, project: Project) -> Self:

@@ -43,6 +43,11 @@ class PastRequests:
     def __len__(self) -> int:
         return len(self.users)
 
+    def drawn(self, most: int, rng: np.random.Generator) -> PastRequests:
+        """Return at most so many of the requests, drawn at random, in their order; without what was shown."""
+        rows = np.sort(rng.permutation(len(self))[:most])
+        return PastRequests(self.users[rows], self.moments[rows])
+
     def __repr__(self) -> str:
         return f"PastRequests({len(self)} requests{'' if self.shown is None else ', with impressions'})"
 

@@ -19,6 +19,7 @@ from shortlist.rank.batch_moments import with_batches
 from shortlist.rank.censoring import share_arrived
 from shortlist.rank.example_rows import example_rows
 from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.fresh_sources import FreshSources
 from shortlist.rank.labels import ObjectiveEvents
 from shortlist.rank.past_requests import PastRequests, moments_of_action, shown_slates
 from shortlist.rank.propensity import Examination
@@ -48,6 +49,8 @@ class TrainingSet:
     shown : ndarray of shape (rows,), bool
         Whether the item was shown, or may have been. False for `rank.unshown` items: they help to order, but what would have
         come of showing them is not known, so calibration leaves them out.
+    sources
+        The sources whose ranks and scores are the last columns: all ranks, then all scores.
     """
 
     matrix: NDArray[np.float32]
@@ -59,6 +62,7 @@ class TrainingSet:
     arrived: dict[str, NDArray[np.float64]]
     examined: NDArray[np.float64]
     shown: NDArray[np.bool_]
+    sources: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -92,11 +96,14 @@ class Window:
         Requests are in start ≤ time < end, ms since 1970.
     fitted_until
         End of the events on which the retrievers were fitted, ms.
+    refits
+        How often sources that are fitted in one pass are refitted on the way (`FreshSources`).
     """
 
     start: int
     end: int
     fitted_until: int
+    refits: int = 0
 
     def check_leak(self) -> None:
         """Raise `LeakError` where the retrievers were fitted on events of the window."""
@@ -151,9 +158,8 @@ def make_training_set(
     rng = np.random.default_rng(settings.seed)
     past = _past_requests(dataset, window, settings, rng)
     events = {name: ObjectiveEvents.of(dataset.log, o) for name, o in settings.objectives.items()}
-    found = example_rows(
-        dataset, retrievers, past, settings, events, (rng, features.compares_lists), progress
-    )
+    sources = FreshSources(retrievers, dataset, (window.start, window.end), window.refits)
+    found = example_rows(dataset, sources, past, settings, events, (rng, features.compares_lists), progress)
     progress("features", 0.0)
     engine = make_engine(settings.engine)
     matrix = features.offline_matrix(found.rows, dataset, lambda share: progress("features", share), engine)
@@ -162,7 +168,8 @@ def make_training_set(
     targets, arrived = _labels(events, rows, window.end)
     named = features.names(rows.sources), features.types(rows.sources)
     examined = _examined(rows, settings.rank, examination)
-    return TrainingSet(matrix, targets, found.weights, rows.request, *named, arrived, examined, found.shown)
+    shown = found.shown, tuple(rows.sources)
+    return TrainingSet(matrix, targets, found.weights, rows.request, *named, arrived, examined, *shown)
 
 
 def _examined(rows: FeatureRows, rank: RankSettings, examination: Examination | None) -> NDArray[np.float64]:
@@ -181,9 +188,13 @@ def _past_requests(
     impressions = rank.examples == "impressions"
     sample = shown_slates if impressions else moments_of_action
     past = sample(dataset, window.start, window.end, rank, rng)
+    if settings.at_once and not dataset.log.context:
+        past, rank = past.drawn(0, rng), rank.model_copy(update={"batches": 1})
     if rank.batches and not impressions:
         horizon = max(objective.window_ms for objective in settings.objectives.values())
         past = with_batches(past, dataset, (window.start, window.end), horizon, rank, rng)
+    if settings.at_once:
+        past = past.drawn(settings.at_once, rng)
     if len(past):
         return past
     if impressions:

@@ -132,6 +132,13 @@ class Retriever(RecommendsById, ABC):
         """
         return self
 
+    def refreshed(self, dataset: Dataset) -> Retriever | None:  # noqa: ARG002 - part of the interface
+        """Return a model with the settings that this one has found, fitted on a later log of the same catalogue.
+
+        None where that takes more than a pass over the events: training asks for it several times.
+        """
+        return None
+
     def with_items(self, items: Entities) -> Retriever:  # noqa: ARG002 - part of the interface
         """Return a model that also knows items appended to the catalogue: this one, where the kind of model cannot."""
         return self

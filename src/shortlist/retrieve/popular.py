@@ -84,11 +84,15 @@ class Popular(Retriever):
 
     counts_: NDArray[np.float32]
     _derived: _Ranking
+    _found: float | None = None
+    """The half-life that the model it was refreshed from has found, ms."""
+    _half_life: float | None = None
+    """The half-life of the last fit, ms."""
 
     def _fit(self, dataset: Dataset) -> None:
         log, acted = dataset.log, self._counted(dataset.log)
         weight, n_items = np.ones(len(acted)), len(dataset.items)
-        half_life = self.half_life_on(log)
+        self._half_life = half_life = self.half_life_on(log)
         if half_life and len(acted):
             weight = np.exp2((log.time[acted] - log.time[acted][-1]) / half_life)
         overall = np.bincount(log.item[acted], weight, n_items)
@@ -126,10 +130,20 @@ class Popular(Retriever):
 
     def half_life_on(self, log: Log) -> float | None:
         """Return the half-life in ms, None where age does not matter; `auto` is chosen on this log."""
+        if self._found is not None:
+            return self._found
         if self.config.half_life == "auto":
             rows = self._counted(log)
             return best_half_life(log.user[rows], log.item[rows], log.time[rows])
         return None if self.config.half_life is None else duration_ms(self.config.half_life)
+
+    @override
+    def refreshed(self, dataset: Dataset) -> Popular | None:
+        twin = self.__sklearn_clone__()
+        if "_half_life" in vars(self):  # a model that was loaded has not searched
+            twin.config = self.config.model_copy(update={"half_life": None})
+            twin._found = self._half_life  # noqa: SLF001 - its own instance
+        return twin.fit(dataset)
 
     def of_counts(self, counts: NDArray[np.float32]) -> Self:
         """Use decayed counts that were summed elsewhere, float32 (segments + 1, items)."""

@@ -25,10 +25,15 @@ class BinnedFeatures:
         NaN where a value is missing.
     types
         XGBoost's type of each feature: `"q"` for a number, `"c"` for a category.
+    signs
+        1 for each feature with which predictions may only rise, −1 where they may only fall, 0 for others (default: 0 for all).
     """
 
-    def __init__(self, values: NDArray[np.float32], types: Sequence[str]) -> None:
+    def __init__(
+        self, values: NDArray[np.float32], types: Sequence[str], signs: Sequence[int] | None = None
+    ) -> None:
         self.values, self.types = values, list(types)
+        self.signs = None if signs is None else tuple(signs)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -43,7 +48,18 @@ class BinnedFeatures:
 
     def rows(self, rows: NDArray[np.integer]) -> BinnedFeatures:
         """Return the features of some of the rows."""
-        return BinnedFeatures(self.values[rows], self.types)
+        return BinnedFeatures(self.values[rows], self.types, self.signs)
+
+    def of_sources(self, sources: int) -> BinnedFeatures:
+        """Return the features with all columns unknown but the last ones, the ranks and the scores of so many sources.
+
+        Trees that are fitted to them have no node for another column, so that they read whole matrices. Predictions may only rise
+        with a score and fall with a rank.
+        """
+        first = len(self.types) - 2 * sources
+        values = self.values.copy()
+        values[:, :first] = np.nan
+        return BinnedFeatures(values, ["q"] * len(self.types), [0] * first + [-1] * sources + [1] * sources)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

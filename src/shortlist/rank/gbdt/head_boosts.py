@@ -19,6 +19,8 @@ from shortlist.rank.heads import calibrations
 from shortlist.rank.targets import Head, Target, known_labels, make_target, unit_of
 from shortlist.rank.training_set import TrainingSet
 
+SOURCE_TREES, SOURCE_DEPTH = 100, 2
+"""Trees that read only sources, and their depth: they bring the scores of the sources to one scale, and little else."""
 SMOOTHING = 20.0
 """Rows of the overall mean that are added to each category's mean."""
 
@@ -139,12 +141,20 @@ class HeadBoosts:
         What to learn from.
     before
         An earlier ensemble, whose trees are kept and added to; None, or one of other heads or features: from the start.
+    of_sources
+        Objectives whose trees read only the ranks and scores of the sources; their heads are separate.
     """
 
-    def __init__(self, joint: bool, examples: HeadExamples, before: TreeEnsemble | None = None) -> None:
+    def __init__(
+        self,
+        joint: bool,
+        examples: HeadExamples,
+        before: TreeEnsemble | None = None,
+        of_sources: frozenset[str] = frozenset(),
+    ) -> None:
         self._joint, self._examples = joint, examples
         heads, training = examples.heads, examples.training
-        if before is not None and not _continues(before, heads, joint, training):
+        if before is not None and not _continues(before, heads, joint, training, of_sources):
             before = None
         units = (
             before.units
@@ -157,7 +167,15 @@ class HeadBoosts:
             codebooks = before.codebooks if before else _codebooks(training, self._targets[0][0])
         self._features = examples.features if not codebooks else self._encoded(codebooks)
         self._ensemble = TreeEnsemble(
-            heads, (), joint, units, training.names, training.types, codebooks, dict[str, Calibration]()
+            heads,
+            (),
+            joint,
+            units,
+            training.names,
+            training.types,
+            codebooks,
+            dict[str, Calibration](),
+            of_sources,
         )
         size = len(heads)
         self._groups = [list(range(size))] if joint else [[at] for at in range(size)]
@@ -186,8 +204,12 @@ class HeadBoosts:
             begun = self._begun[number]
             if begun is None or not begun.ended:
                 data = [self._data(side, group, heads, ensemble) for side in range(len(examples.sets))]
-                boosting = Boosting(heads, examples.settings, examples.seed, examples.threads, *data)
-                begun = boosting.boost(trees - self._added, begun, part_of(report, number, len(self._groups)))
+                settings, most = examples.settings, trees
+                if heads[0].name in ensemble.of_sources:
+                    depth, most = min(settings.depth, SOURCE_DEPTH), min(trees, SOURCE_TREES)
+                    settings = settings.model_copy(update={"depth": depth})
+                boosting = Boosting(heads, settings, examples.seed, examples.threads, *data)
+                begun = boosting.boost(most - self._added, begun, part_of(report, number, len(self._groups)))
                 self._begun[number] = begun
             ensemble = replace(ensemble, models=(*ensemble.models, TreeModel.of(begun.booster, begun.starts)))
             report((number + 1) / len(self._groups))
@@ -207,7 +229,10 @@ class HeadBoosts:
         given = heads[0].given if len(heads) == 1 else None
         parent = None if given is None else ensemble.raw(part.matrix)[given].astype(np.float32)
         targets = [self._targets[side][at] for at in group]
-        return BoostingData(self._features[side], part.request, targets, parent)
+        features = self._features[side]
+        if heads[0].name in ensemble.of_sources:
+            features = features.of_sources(len(part.sources))
+        return BoostingData(features, part.request, targets, parent)
 
     def _calibration(self, ensemble: TreeEnsemble) -> dict[str, Calibration]:
         examples = self._examples
@@ -216,11 +241,18 @@ class HeadBoosts:
         return calibrations(ensemble.heads, self._targets[1], ensemble.units, raw, shown, method)
 
 
-def _continues(before: TreeEnsemble, heads: tuple[Head, ...], joint: bool, examples: TrainingSet) -> bool:
+def _continues(
+    before: TreeEnsemble,
+    heads: tuple[Head, ...],
+    joint: bool,
+    examples: TrainingSet,
+    of_sources: frozenset[str],
+) -> bool:
     """Return whether boosting can add trees to an earlier ensemble."""
     return (
         before.heads == heads
         and before.joint == joint
+        and before.of_sources == of_sources
         and before.feature_names == examples.names
         and before.feature_types == examples.types
     )

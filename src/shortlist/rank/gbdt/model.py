@@ -109,6 +109,10 @@ class TreeEnsemble:
         Joint models: value that replaces each category code.
     calibration
         Objective → calibration of its predictions.
+    of_sources
+        Objectives whose trees read only the ranks and scores of the sources.
+    choice
+        How that was chosen, in words; empty where it was not chosen on the log.
     """
 
     heads: tuple[Head, ...]
@@ -119,6 +123,8 @@ class TreeEnsemble:
     feature_types: list[str]
     codebooks: Codebooks
     calibration: Mapping[str, Calibration]
+    of_sources: frozenset[str] = frozenset()
+    choice: str = ""
 
     def __repr__(self) -> str:
         kind = "joint" if self.joint else "separate"
@@ -158,6 +164,8 @@ class TreeEnsemble:
             "columns": self.feature_names,
             "types": self.feature_types,
             "codebooks": {column: book.tolist() for column, book in self.codebooks.items()},
+            "of_sources": sorted(self.of_sources),
+            "choice": self.choice,
         }
         (folder / "ranker.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
 
@@ -201,4 +209,6 @@ class TreeEnsemble:
             meta["types"],
             {int(column): np.array(book, np.float32) for column, book in meta["codebooks"].items()},
             {name: Calibration(**values) for name, values in meta["calibration"].items()},
+            frozenset(meta.get("of_sources", ())),
+            meta.get("choice", ""),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,6 +53,9 @@ class GBDTRanker(Ranker):
       trees; if it is not clear by then, to the end. On large data they are compared on a sample of the requests.
 
     With an objective of loss `listwise`, heads are separate: the trees of such a loss compare candidates of a request.
+
+    With `rank.inputs = "sources"`, the heads of objectives with a weight read only the ranks and scores of the sources: such trees are a
+    fusion of the sources with calibrated predictions.
 
     Early stopping and calibration use the validation slice only. Predictions are computed by `infer.Forest`, which
     equals XGBoost to the bit. `fit` takes O(rows × features × trees × depth); scoring 500 candidates takes about a
@@ -120,6 +124,18 @@ class GBDTRanker(Ranker):
         """`"joint"` or `"separate"`."""
         return "joint" if self.ensemble_.joint else "separate"
 
+    @property
+    def choice(self) -> str:
+        """What `rank.inputs = "auto"` has chosen, and by how much; empty where it was not asked for."""
+        return self.ensemble_.choice
+
+    def with_choice(self, choice: str) -> Self:
+        """Return this ranker with words that say how it was chosen."""
+        twin = type(self)(self.settings, self.objectives, self.seed)
+        twin.explained_ = self.explained_
+        twin._ensemble = replace(self.ensemble_, choice=choice)  # noqa: SLF001 - its own instance
+        return twin
+
     # ------------------------------------------------------------------ fit
 
     def fit(
@@ -157,16 +173,25 @@ class GBDTRanker(Ranker):
         for head in heads:
             check_labels(head, examples)
         prepared = HeadExamples.of(heads, examples, validation, self.settings, self.seed, threads)
+        of_sources = self._of_sources(examples, before)
         # the losses of joint trees are of rows
         listwise = any(head.loss_name == "listwise" for head in heads)
-        kind = "separate" if len(heads) == 1 or listwise else self.settings.heads
+        kind = "separate" if len(heads) == 1 or listwise or of_sources else self.settings.heads
         self.explained_ = {}
         if kind == "auto":
             self._ensemble = self._better(prepared, before, report)
         else:
-            boosts = HeadBoosts(kind == "joint", prepared, before)
+            boosts = HeadBoosts(kind == "joint", prepared, before, of_sources)
             self._ensemble = boosts.boost(boosts.trees, report)
         return self
+
+    def _of_sources(self, examples: TrainingSet, before: TreeEnsemble | None) -> frozenset[str]:
+        """Return the objectives whose trees read only the sources; with `auto`, those of the earlier ensemble."""
+        if before is not None and self.settings.inputs == "auto":
+            return before.of_sources
+        if self.settings.inputs != "sources" or not examples.sources:
+            return frozenset()
+        return frozenset(name for name, objective in self.objectives.items() if objective.weight)
 
     def _better(self, examples: HeadExamples, before: TreeEnsemble | None, report: Share) -> TreeEnsemble:
         """Boost joint and separate trees until it is clear which to keep, and return the kept ones, boosted to the end."""

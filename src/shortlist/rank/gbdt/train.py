@@ -157,6 +157,9 @@ class Boosting:
         }
         if start is None:
             parameters["base_score"] = 0.0
+        if self.train.features.signs is not None:
+            # few columns: each tree reads all of them
+            parameters |= {"monotone_constraints": self.train.features.signs, "colsample_bytree": 1.0}
         if self.listwise:
             # the second derivatives of a request add up to 1 at most, those of rows to the number of rows
             parameters |= {"min_child_weight": LISTWISE_CHILD, "lambda": LISTWISE_CHILD}
