@@ -11,7 +11,15 @@ from scipy.special import expit
 
 from shortlist.config.project import Project, parse_project
 from shortlist.metrics.ranking import ndcg
-from shortlist.rank.choose_inputs import MIN_REQUESTS, MOST_TRAINED, InputChoice, is_open, ndcg_of
+from shortlist.rank.choose_inputs import (
+    MIN_REQUESTS,
+    MOST_TRAINED,
+    InputChoice,
+    best_source,
+    is_open,
+    ndcg_of,
+    of_source,
+)
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.training_set import TrainingSet
 from support.examples import examples_of, ranker_of
@@ -102,15 +110,48 @@ def test_the_choice_is_made_by_the_one_standard_error_rule() -> None:
     noise = (noise - noise.mean()) / noise.std(
         ddof=1
     )  # a difference whose standard error is 0.1 of its scale
-    for gain, inputs in ((0.12, "sources"), (0.08, "all"), (-0.3, "all")):
-        choice = InputChoice.of(base, base + gain + noise, 10)
+    for gain, inputs in ((0.12, "sources"), (-0.08, "sources"), (-0.12, "all")):
+        choice = InputChoice.of({"all": base, "sources": base + gain + noise}, 10)
         assert choice.inputs == inputs
         assert (choice.gain, choice.error) == pytest.approx((gain, 0.1))
-    assert str(InputChoice.of(base, base + 0.12 + noise, 10)).startswith(
+    assert str(InputChoice.of({"all": base, "sources": base + 0.12 + noise}, 10)).startswith(
         "sources (NDCG@10 of sources − all: +0.1200"
     )
     few = MIN_REQUESTS - 1
-    assert InputChoice.of(base[:few], base[:few] + 1, 10).inputs == "all"
+    assert InputChoice.of({"all": base[:few], "sources": base[:few] + 1}, 10).inputs == "all"
+
+
+def test_one_source_has_to_beat_what_was_kept_before() -> None:
+    base = np.random.default_rng(0).random(100)
+    spread = np.where(np.arange(100) % 2 == 0, 1.0, -1.0)  # standard error 0.1005
+    both = {"all": base, "sources": base + 0.2 + spread}
+    assert InputChoice.of({**both, "popular": base + 0.25 + spread}, 10).inputs == "popular"
+    level = InputChoice.of({**both, "popular": base + 0.25 - spread}, 10)  # 0.05 ahead, and its error is 0.2
+    assert (level.inputs, level.rival, round(level.gain, 3)) == ("sources", "sources", 0.2)
+    behind = InputChoice.of(
+        {"all": base, "sources": base - 0.2 - spread, "popular": base + 0.05 + spread}, 10
+    )
+    assert (behind.inputs, behind.rival, round(behind.gain, 3)) == ("all", "sources", -0.2)
+
+
+def test_the_best_source_is_found_and_read_alone(sets: tuple[TrainingSet, TrainingSet]) -> None:
+    """A second source that knows what users want, beside the one that knows it roughly."""
+
+    def with_better(part: TrainingSet) -> TrainingSet:
+        taste, rank, score = part.matrix.T
+        x = np.stack([taste, rank, -taste, score, taste], axis=1)
+        names = ["f0", "popular_rank", "als_rank", "popular_score", "als_score"]
+        return replace(part, matrix=x, names=names, types=["q"] * 5, sources=("popular", "als"))
+
+    training, validation = map(with_better, sets)
+    judged = with_better(examples(400, 3))
+    assert best_source(project_of(), judged) == "als"
+    assert best_source(project_of(), of_source(judged, "popular")) == "popular"
+    alone = [of_source(part, "als") for part in (training, validation)]
+    ranker = ranker_of({"like": {}}, inputs="sources", trees=20).fit(alone[0], alone[1])
+    assert set(ranker.importance("like")) <= {"als_rank", "als_score"}
+    # the ranker reads whole matrices, and nothing of them but the source
+    np.testing.assert_array_equal(ranker.predict(validation.matrix), ranker.predict(alone[1].matrix))
 
 
 def test_ndcg_of_requests_is_that_of_their_lists(of_sources: GBDTRanker) -> None:
@@ -125,7 +166,9 @@ def test_ndcg_of_requests_is_that_of_their_lists(of_sources: GBDTRanker) -> None
     expected = []
     for request in range(1, 40):
         rows = np.flatnonzero(judged.request == request)
-        order = rows[np.argsort(-predicted[rows].astype(np.float64), kind="stable")]
+        order = rows[
+            np.lexsort([judged.matrix[rows, 1], -predicted[rows].astype(np.float64)])
+        ]  # equal values by rank
         hits = like[order[:3]] > 0
         expected += ndcg(hits[None], np.array([int(like[rows].sum())]), 3).tolist()
     np.testing.assert_allclose(found, [value for value in expected if value == value])

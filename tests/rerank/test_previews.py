@@ -63,4 +63,4 @@ def test_a_hide_rule_of_a_placement(recommender: Recommender, dataset: Dataset) 
     slates = placed.recommend(users=people, placement="bed")
     assert {len(slate) for slate in slates} == {5}
     after = np.mean([np.mean([r.predictions["play"] for r in s]) for s in slates])
-    assert found.objectives["play"].value == pytest.approx(after / before - 1, abs=1e-3)
+    assert found.objectives["play"].value == pytest.approx(after / before - 1, abs=5e-3)

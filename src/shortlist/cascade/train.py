@@ -27,7 +27,7 @@ from shortlist.data.split import Cuts, stage_cuts
 from shortlist.errors import DataError, TrainingWarning
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
-from shortlist.rank.choose_inputs import choose_inputs, is_open, judging_settings
+from shortlist.rank.choose_inputs import best_source, choose_inputs, is_open, judging_settings, of_source
 from shortlist.rank.example_settings import ExampleSettings
 from shortlist.rank.fresh_sources import REFITS
 from shortlist.rank.gbdt.ranker import GBDTRanker
@@ -241,18 +241,18 @@ def _fit_ranker(
 def _chosen_ranker(
     project: Project, whole: Ranker, sets: tuple[TrainingSet, TrainingSet], judging: TrainingSet | None
 ) -> Ranker:
-    """Return the ranker, or one that reads only the sources where it orders the validation better (`choose_inputs`)."""
-    training, validation = sets
+    """Return the ranker, or one that reads only the sources, or one of them, where it orders the validation better (`choose_inputs`)."""
     if judging is None or not isinstance(whole, GBDTRanker):
         return whole
     rank = project.rank.model_copy(update={"inputs": "sources"})
-    simple = GBDTRanker(rank, project.objectives, project.seed).fit(training, validation)
-    rankers = {
-        name: (ranker, _scales(ranker.predict(validation.matrix), validation))
-        for name, ranker in (("all", whole), ("sources", simple))
-    }
-    choice = choose_inputs(rankers, project, judging)
-    return (simple if choice.inputs == "sources" else whole).with_choice(str(choice))
+    validation, source = sets[1], best_source(project, judging)
+    rankers: dict[str, GBDTRanker] = {"all": whole}
+    for name in ("sources", source):
+        learned = sets if name == "sources" else tuple(of_source(part, name) for part in sets)
+        rankers[name] = GBDTRanker(rank, project.objectives, project.seed).fit(learned[0], learned[1])
+    scaled = {name: (r, _scales(r.predict(validation.matrix), validation)) for name, r in rankers.items()}
+    choice = choose_inputs(scaled, project, judging)
+    return rankers[choice.inputs].with_choice(str(choice))
 
 
 def _scales(predictions: NDArray[np.float32], validation: TrainingSet) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.split import cut_for_test
 from shortlist.evaluate.fold import Fold
 from shortlist.evaluate.later_statistics import find_later_statistics
+from shortlist.rank.profile import COMPARED_LABELS
 from shortlist.recommender import Recommender
 
 FELL = 0.12
@@ -192,12 +193,17 @@ def statistic_leaks(dataset: Dataset, cut: int) -> list[Leak]:
 
 
 def retriever_leaks(recommender: Recommender, feature_auc: dict[str, dict[str, float]]) -> list[Leak]:
-    """Return retrievers whose scores predict the ranker's training examples far better than those of the test."""
-    found = []
+    """Return retrievers whose scores predict the ranker's training examples far better than those of the test.
+
+    Objectives with too few labels in the training or in the test are not compared: their AUC is mostly chance.
+    """
+    found, profile = [], recommender.model.profile
     for source in recommender.model.retrievers:
         columns = [f"{source}_rank", f"{source}_score"]
         for objective, aucs in feature_auc.items():
-            then = max((recommender.model.profile.auc[objective].get(c, 0.5) for c in columns), default=0.5)
+            if profile.labels.get(objective, COMPARED_LABELS) < COMPARED_LABELS:
+                continue
+            then = max((profile.auc[objective].get(c, 0.5) for c in columns), default=0.5)
             told = [aucs[c] for c in columns if aucs.get(c, 0.5) != 0.5]  # 0.5: too few labels to tell
             now = max(told, default=then)
             if then >= KNEW and then - now >= FELL:

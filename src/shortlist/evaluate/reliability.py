@@ -13,7 +13,7 @@ from shortlist.errors import DataError
 from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
 from shortlist.rank.example_settings import ExampleSettings
 from shortlist.rank.fresh_sources import REFITS
-from shortlist.rank.profile import single_feature_auc
+from shortlist.rank.profile import COMPARED_LABELS, single_feature_auc
 from shortlist.rank.propensity import position_curve
 from shortlist.rank.targets import Head, make_target
 from shortlist.rank.training_set import Window, make_training_set
@@ -95,7 +95,7 @@ def evaluate_calibration(
     calibration : dict of str to Reliability
         By objective; empty if the test has no examples.
     feature_auc : dict
-        `feature_auc[objective][feature]`: how well each feature alone predicts the objective.
+        `feature_auc[objective][feature]`: how well each feature alone predicts the objective, if the test has enough labels to tell.
     """
     project, model = recommender.project, recommender.model
     end = int(dataset.log.time[-1]) + 1
@@ -104,7 +104,7 @@ def evaluate_calibration(
             dataset,
             model.retrievers,
             model.features,
-            # sources as the training met them: otherwise, fresher popularity looks like a leak there
+            # sources as old as those that the training met: fresher ones predict better
             Window(cut, end, cut, REFITS),
             ExampleSettings.of(project),
             examination=position_curve(recommender.dataset, project),
@@ -126,7 +126,8 @@ def evaluate_calibration(
             target.label[known],
             target.weighted(chance)[known],
         )
-    return calibration, single_feature_auc(examples)
+    feature_auc, labels = single_feature_auc(examples)
+    return calibration, {name: auc for name, auc in feature_auc.items() if labels[name] >= COMPARED_LABELS}
 
 
 def _reliability(kind: str, predicted: Floats, outcome: Floats, weight: Floats) -> Reliability:

@@ -1,10 +1,11 @@
-"""Choose what the ranker reads: all features, or only what the sources of candidates say.
+"""Choose what the ranker reads: all features, only what the sources of candidates say, or one source alone.
 
 Trees with all features are ahead where there is enough to learn from. Where a ranker's window holds a few hundred requests, they learn
 which items these users took, and order the candidates of later users worse than the sources do: on MovieLens-100K, split by time, worse than
 popular items alone. The log loss of the validation slice does not show it, because it judges predictions and not the first places of a list.
 
-So both rankers order all candidates of requests of the validation slice, and their NDCG decides. The requests are of one moment, the start of the
+So each of these rankers orders all candidates of requests of the validation slice, and their NDCG decides: the cascade is not clearly worse
+than its best source. The requests are of one moment, the start of the
 slice, as in an evaluation or a batch: the moments of action that the trees learn from are mostly in the middle of a session.
 """
 
@@ -32,7 +33,8 @@ MOST_TRAINED = 5_000
 MIN_REQUESTS = 30
 """With fewer requests, all features are read."""
 DEVIATIONS = 1.0
-"""The simpler ranker is kept where it is ahead by more than so many standard errors of the difference (the one-standard-error rule)."""
+"""All features are read where they are ahead of the sources by more than so many standard errors of the difference (the one-standard-error
+rule: the simplest that is not clearly behind), and one source alone where it is ahead of what would be kept by as many."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,11 @@ class InputChoice:
     Parameters
     ----------
     inputs
-        `"all"` or `"sources"`.
+        `"all"`, `"sources"`, or the name of a source that is read alone.
+    rival
+        What was compared with all features: what was chosen, or the sources.
     gain, error
-        NDCG of the ranker of the sources less that of the ranker of all features, and its standard error.
+        NDCG of the rival less that of the ranker of all features, and its standard error.
     requests
         Number of requests that decided.
     k
@@ -52,23 +56,33 @@ class InputChoice:
     """
 
     inputs: str
+    rival: str
     gain: float
     error: float
     requests: int
     k: int
 
     @classmethod
-    def of(cls, whole: NDArray[np.float64], sources: NDArray[np.float64], k: int) -> Self:
-        """Choose by the NDCG@k of both rankers, float64 (requests,)."""
-        gain = sources - whole
-        n = len(gain)
+    def of(cls, found: Mapping[str, NDArray[np.float64]], k: int) -> Self:
+        """Choose by the NDCG@k of `"all"`, `"sources"` and rankers of one source, float64 (requests,) each."""
+        n = len(found["all"])
         if n < MIN_REQUESTS:
-            return cls("all", float("nan"), float("nan"), n, k)
-        mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(n))
-        return cls("sources" if mean > DEVIATIONS * error else "all", mean, error, n, k)
+            return cls("all", "sources", float("nan"), float("nan"), n, k)
+        lead, error = _mean_and_error(found["all"] - found["sources"])
+        kept = "all" if lead > DEVIATIONS * error else "sources"
+        for name in found.keys() - {"all", "sources"}:
+            gain, error = _mean_and_error(found[name] - found[kept])
+            if gain > DEVIATIONS * error:
+                kept = name
+        rival = "sources" if kept == "all" else kept
+        return cls(kept, rival, *_mean_and_error(found[rival] - found["all"]), n, k)
 
     def __str__(self) -> str:
-        return f"{self.inputs} (NDCG@{self.k} of sources − all: {self.gain:+.4f} ± {self.error:.4f}, {self.requests} requests)"
+        return f"{self.inputs} (NDCG@{self.k} of {self.rival} − all: {self.gain:+.4f} ± {self.error:.4f}, {self.requests} requests)"
+
+
+def _mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def is_open(project: Project, training: TrainingSet) -> bool:
@@ -108,28 +122,49 @@ def ndcg_of(
     """
     weights = resolve_weights({}, {name: o.weight for name, o in project.objectives.items()})
     combined = UtilityWeights(weights, scales, resolve_combine(None, project.utility.combine))
-    utility = combined.utility(ranker.predict(examples.matrix))
+    return _ndcg_of_rows(combined.utility(ranker.predict(examples.matrix)), project, examples)
+
+
+def best_source(project: Project, examples: TrainingSet) -> str:
+    """Return the source whose own scores order the candidates best."""
+    scores = np.nan_to_num(examples.matrix[:, -len(examples.sources) :].astype(np.float64), nan=-np.inf)
+    found = [float(_ndcg_of_rows(column, project, examples).mean()) for column in scores.T]
+    return examples.sources[int(np.argmax(found))]
+
+
+def of_source(examples: TrainingSet, source: str) -> TrainingSet:
+    """Return the examples with unknown ranks and scores of the other sources: trees that learn from them do not read those."""
+    at, n = examples.sources.index(source), len(examples.sources)
+    matrix = examples.matrix.copy()
+    other = np.arange(n) != at
+    matrix[:, -2 * n :][:, np.concatenate([other, other])] = np.nan
+    return replace(examples, matrix=matrix)
+
+
+def _ndcg_of_rows(
+    values: NDArray[np.float64], project: Project, examples: TrainingSet
+) -> NDArray[np.float64]:
+    """Return the NDCG of each request with a relevant candidate, in the order of some values, float64 (rows,).
+
+    Equal values are ordered as the best source ranks the candidates, which is about what serving does, and then at random: the relevant
+    rows of a request stand before the others in the examples.
+    """
     relevant = np.nan_to_num(examples.labels[project.relevant]) > 0
     _, request = np.unique(examples.request, return_inverse=True)
-    return _ndcg(utility, relevant, request, project.evaluate.k)
-
-
-def _ndcg(
-    values: NDArray[np.float64], relevant: NDArray[np.bool_], request: NDArray[np.int64], k: int
-) -> NDArray[np.float64]:
-    """Return the NDCG@k of requests with a relevant row; rows of a request are adjacent."""
-    order = np.lexsort([-values, request])
+    n, k = len(examples.sources), project.evaluate.k
+    ranks = np.nan_to_num(examples.matrix[:, -2 * n : -n], nan=np.inf).min(1, initial=np.inf)
+    order = np.lexsort([np.random.default_rng(0).random(len(values)), ranks, -values, request])
     place = np.arange(len(order)) - np.searchsorted(request, request)
     top = place < k
     hits = np.zeros((int(request.max(initial=-1)) + 1, k), np.bool_)
     hits[request[top], place[top]] = relevant[order[top]]
-    n = np.bincount(request, relevant, len(hits)).astype(np.int64)
-    return ndcg(hits, n, k)[n > 0]
+    wanted = np.bincount(request, relevant, len(hits)).astype(np.int64)
+    return ndcg(hits, wanted, k)[wanted > 0]
 
 
 def choose_inputs(
     rankers: Mapping[str, tuple[Ranker, NDArray[np.float64]]], project: Project, examples: TrainingSet
 ) -> InputChoice:
-    """Choose between two rankers, `"all"` and `"sources"`, each with the scales of its predictions."""
+    """Choose among rankers by what they read, each with the scales of its predictions; `"all"` is one of them."""
     found = {name: ndcg_of(ranker, project, examples, scales) for name, (ranker, scales) in rankers.items()}
-    return InputChoice.of(found["all"], found["sources"], project.evaluate.k)
+    return InputChoice.of(found, project.evaluate.k)

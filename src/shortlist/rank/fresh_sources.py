@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from shortlist.data.dataset import Dataset
 from shortlist.retrieve import Retriever
 
-REFITS = 0
-"""Into how many parts the training cuts a window; cheap sources are refitted before each. 0: none is, because `evaluate` compares sources in
-training and in the test (`leaks.retriever_leaks`), and takes fresher ones for a leak."""
+REFITS = 8
+"""Into how many parts the training cuts a window; cheap sources are refitted before each."""
 
 
 class FreshSources:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +24,8 @@ MAX_EXAMPLES = 100_000
 """At most this many examples are read."""
 MIN_LABELS = 20
 """Positives and negatives that an AUC needs."""
+COMPARED_LABELS = 100
+"""Positives and negatives on both sides where two AUCs are compared: from 100 on, the standard error of an AUC is about 0.03."""
 LEAK_AUC = 0.97
 """A feature with this AUC is suspected of containing the label."""
 HIGH_AUC, AUC_MARGIN = 0.9, 0.1
@@ -52,6 +54,8 @@ class Profile:
         unknown values), `mean`, `quantiles` (0, 5, 25, 50, 75, 95 and 100 %), `kind` (number or category).
     auc
         Objective → feature → AUC of the feature alone; 0.5 predicts nothing.
+    labels
+        Objective → how many examples have its rarer label, of those that the AUC was computed from. Empty in older bundles.
 
     References
     ----------
@@ -61,6 +65,7 @@ class Profile:
     rows: int
     features: dict[str, dict[str, Any]]
     auc: dict[str, dict[str, float]]
+    labels: dict[str, int] = field(default_factory=dict)
 
     def drift(self, matrix: NDArray[np.float32], names: Sequence[str]) -> dict[str, float]:
         """Return the population stability index of each feature between training and other rows.
@@ -94,14 +99,14 @@ class Profile:
 
     def save(self, path: Path) -> None:
         """Write the profile as JSON."""
-        facts = {"rows": self.rows, "features": self.features, "knows": self.auc}
+        facts = {"rows": self.rows, "features": self.features, "knows": self.auc, "labels": self.labels}
         path.write_text(json.dumps(facts), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read what `save` wrote."""
         facts = json.loads(path.read_text(encoding="utf-8"))
-        return cls(facts["rows"], facts["features"], facts["knows"])
+        return cls(facts["rows"], facts["features"], facts["knows"], facts.get("labels", {}))
 
     def __repr__(self) -> str:
         return f"Profile({self.rows:,} examples, {len(self.features)} features, objectives: {', '.join(self.auc)})"
@@ -115,13 +120,21 @@ def profile_of(examples: TrainingSet) -> Profile:
         name: _facts(column, weight, kind)
         for name, column, kind in zip(examples.names, matrix.T, examples.types, strict=True)
     }
-    return Profile(len(examples), features, single_feature_auc(examples))
+    auc, labels = single_feature_auc(examples)
+    return Profile(len(examples), features, auc, labels)
 
 
-def single_feature_auc(examples: TrainingSet) -> dict[str, dict[str, float]]:
-    """Return how well each feature alone predicts each objective: objective → feature → AUC.
+def single_feature_auc(examples: TrainingSet) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    """Return how well each feature alone predicts each objective.
 
     An amount is positive above 0, a grade above the median.
+
+    Returns
+    -------
+    auc : dict
+        Objective → feature → AUC.
+    labels : dict of str to int
+        Objective → number of examples with its rarer label.
     """
     rng = np.random.default_rng(1)
     rows = _sampled_rows(examples, rng)
@@ -135,7 +148,7 @@ def single_feature_auc(examples: TrainingSet) -> dict[str, dict[str, float]]:
         for objective, target in targets.items():
             own = bins if target.known.all() else _LeakBins.of(column[target.known])
             found[objective][name] = _auc(own, target)
-    return found
+    return found, {objective: target.rarer for objective, target in targets.items()}
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,6 +175,12 @@ class _Target:
         cut = np.median(label[known]) if not known.all() and known.any() else 0.0
         positive, own = label[known] > cut, weight[known]
         return cls(known, positive, own, own * positive, (~half[known]).astype(np.int64))
+
+    @property
+    def rarer(self) -> int:
+        """How many rows have the rarer label."""
+        positives = int(self.positive.sum())
+        return min(positives, len(self.positive) - positives)
 
 
 @dataclass(frozen=True, repr=False)
@@ -242,8 +261,7 @@ def _shares(
 
 def _auc(bins: _LeakBins, target: _Target) -> float:
     """Return the AUC of the positive rate of each bin, fitted on one half and measured on the other, averaged over both ways."""
-    positives = int(target.positive.sum())
-    if not bins.size or min(positives, len(target.positive) - positives) < MIN_LABELS:
+    if not bins.size or target.rarer < MIN_LABELS:
         return 0.5
     size, place = bins.size, bins.place + bins.size * target.side
     total = np.bincount(place, target.weight, 2 * size).reshape(2, size)
