@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
@@ -125,6 +125,7 @@ def browser() -> Iterator[Browser]:
     """A Chromium that all browser tests of a module share."""
     chromium = shutil.which("chromium")
     assert chromium, "Chromium is missing; run: sudo apt-get install -y chromium"
+    expect.set_options(timeout=20_000)  # ms; 5 s are short where other processes run at the same time
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser
