@@ -132,7 +132,7 @@ def test_boosts_of_a_request(recommender: Recommender, dataset: Dataset) -> None
 
 
 def test_rules_read_the_request(recommender: Recommender, dataset: Dataset) -> None:
-    people = recommender.some_users(20)
+    people = recommender.some_users(100)
     country = dataset.users.attributes["country"].show(dataset.users.ids.code(people[0]))
     rules = [
         {"name": "other studio", "when": "studio = viewed.studio", "action": "hide"},

@@ -33,8 +33,7 @@ MOST_TRAINED = 5_000
 MIN_REQUESTS = 30
 """With fewer requests, all features are read."""
 DEVIATIONS = 1.0
-"""All features are read where they are ahead of the sources by more than so many standard errors of the difference (the one-standard-error
-rule: the simplest that is not clearly behind), and one source alone where it is ahead of what would be kept by as many."""
+"""One source alone is read where it is ahead of what would be kept by more than so many standard errors of the difference."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,7 @@ class InputChoice:
         n = len(found["all"])
         if n < MIN_REQUESTS:
             return cls("all", "sources", float("nan"), float("nan"), n, k)
-        lead, error = _mean_and_error(found["all"] - found["sources"])
-        kept = "all" if lead > DEVIATIONS * error else "sources"
+        kept = max("all", "sources", key=lambda name: float(found[name].mean()))
         for name in found.keys() - {"all", "sources"}:
             gain, error = _mean_and_error(found[name] - found[kept])
             if gain > DEVIATIONS * error:
@@ -86,9 +84,15 @@ def _mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def is_open(project: Project, training: TrainingSet) -> bool:
-    """Return whether the data choose: boosted trees, with `rank.inputs = "auto"`, learn from candidates of few requests."""
+    """Return whether the data choose: boosted trees, with `rank.inputs = "auto"`, learn one objective from candidates of few requests.
+
+    With several objectives that have a weight, all features are read: sources know nothing of returns or dislikes, and the NDCG that
+    would decide does not see them either.
+    """
     rank = project.rank
     if rank.model != "gbdt" or rank.inputs != "auto" or rank.examples != "candidates":
+        return False
+    if [name for name, objective in project.objectives.items() if objective.weight] != [project.relevant]:
         return False
     return bool(training.sources) and len(np.unique(training.request)) <= MOST_TRAINED
 
