@@ -32,7 +32,7 @@ def log_of(buys: int) -> list[dict[str, object]]:
 
 
 def test_an_objective_that_is_hardly_learnt_is_named() -> None:
-    events = log_of(buys=40)
+    events = log_of(buys=25)
     project = shortlist.guess_project(events)
     dataset = shortlist.Dataset.from_frames(events, project=project)
     with warnings.catch_warnings(record=True) as caught:
