@@ -19,6 +19,7 @@ from shortlist.ingest.rules import EventRules
 from shortlist.ingest.stream import ingest
 from shortlist.store.event_store import EventStore
 from support.cli import run
+from support.numbered_events import events
 from support.objects import S3Server
 
 
@@ -27,18 +28,6 @@ def s3() -> Iterator[S3Server]:
     server = S3Server()
     yield server
     server.stop()
-
-
-def events(start: int, end: int) -> pa.Table:
-    numbers = range(start, end)
-    return pa.table(
-        {
-            "user_id": [f"u{n % 7}" for n in numbers],
-            "item_id": [f"i{n % 5}" for n in numbers],
-            "kind": ["play"] * len(numbers),
-            "timestamp": [1_700_000_000 + n for n in numbers],
-        }
-    )
 
 
 def put(s3: S3Server, address: str, table: pa.Table, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -21,6 +20,7 @@ from shortlist.ingest.rules import EventRules
 from shortlist.ingest.stream import ingest
 from shortlist.store.event_store import EventStore
 from support.emulators import PROGRAMS, Emulator
+from support.numbered_events import events
 
 NEVER = threading.Event()
 
@@ -33,18 +33,6 @@ def emulator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     emulator = Emulator(scheme, tmp_path_factory.mktemp(scheme))
     yield emulator
     emulator.stop()
-
-
-def events(start: int, end: int) -> pa.Table:
-    numbers = range(start, end)
-    return pa.table(
-        {
-            "user_id": [f"u{n % 7}" for n in numbers],
-            "item_id": [f"i{n % 5}" for n in numbers],
-            "kind": ["play"] * len(numbers),
-            "timestamp": [1_700_000_000 + n for n in numbers],
-        }
-    )
 
 
 def test_tables_exports_and_removal(emulator: Emulator) -> None:
