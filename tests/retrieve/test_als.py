@@ -80,13 +80,14 @@ def test_als_starts_from_an_earlier_model() -> None:
     assert away[0] < 0.5 * away[1]
 
 
-@pytest.mark.parametrize("events", [5, 40])  # fewer than there are factors, and more
-def test_the_strongest_event_is_that_of_the_explanation(events: int) -> None:
+@pytest.mark.parametrize("most", [4, 40])  # items, fewer than there are factors, and more
+@pytest.mark.parametrize("events", [5, 40])  # the same of events
+def test_the_strongest_event_is_that_of_the_explanation(events: int, most: int) -> None:
     X = random_interactions(5, 300, 120, 0.3)
     model = ALS(factors=16).fit_matrix(X)
     histories = [X[u].indices.tolist()[:events] for u in range(12)] + [[]]
     requests = make_requests(*histories)
-    owner = np.repeat(np.arange(13), 4)
+    owner = np.repeat(np.arange(13), most)
     items = np.random.default_rng(0).integers(0, 120, len(owner)).astype(np.int32)
     found = model.strongest(requests, owner, items)
     for row, item, event in zip(owner.tolist(), items.tolist(), found.tolist(), strict=True):
@@ -99,10 +100,10 @@ def test_the_strongest_event_is_that_of_the_explanation(events: int) -> None:
             assert shares[0, own] == pytest.approx(shares[0].max())
     # the shares against the dense system of the paper
     weights = requests.weights[requests.histories.indptr[3] : requests.histories.indptr[4]].astype(float)
-    Y, y = model.item_factors_[histories[3]].astype(float), model.item_factors_[items[:4]].astype(float)
+    Y, y = model.item_factors_[histories[3]].astype(float), model.item_factors_[items[:most]].astype(float)
     diagonal = model._diagonals(requests)[3]
     A = np.diag(diagonal) + (Y.T * weights) @ Y
-    shares = model.explain(requests, 3, items[:4])
+    shares = model.explain(requests, 3, items[:most])
     assert shares is not None
     np.testing.assert_allclose(
         shares, y @ np.linalg.solve(A, (Y * weights[:, None]).T), rtol=1e-8, atol=1e-12

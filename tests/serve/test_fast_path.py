@@ -1,4 +1,4 @@
-"""The fast path of `/v1/recommend` against the full path."""
+"""The fast path of slates and given lists against the full path."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from support.servers import Server
 
 def test_fast_path_equals_full_path(server: Server) -> None:
     """A request with a query string takes the full path; without one, it takes the fast path."""
-    url = f"{server.url}/v1/recommend"
 
-    def same(body: object = None, raw: bytes | None = None) -> tuple[int, dict[str, object]]:
+    def same(
+        body: object = None, raw: bytes | None = None, path: str = "/v1/recommend"
+    ) -> tuple[int, dict[str, object]]:
+        url = f"{server.url}{path}"
         short, long = call(url, body, raw), call(f"{url}?x=1", body, raw)
         assert short[0] == long[0]
         for one in (short[1], long[1]):
@@ -27,6 +29,15 @@ def test_fast_path_equals_full_path(server: Server) -> None:
     assert same({"who": 3})[0] == 422
     assert same(raw=b"{")[0] == 400
     assert same(raw=b'{"user": "\\ud800", "n": 2}')[0] == 422  # half of a character cannot be stored
+    assert same({"user": "u00001", "items": ["m00004", "m00002"]}, path="/v1/rank")[0] == 200
+    assert (
+        same({"user": "u00001", "items": [{"item": "new", "title": "New"}, "m00002"]}, path="/v1/rank")[0]
+        == 200
+    )
+    assert same({"user": "u00001", "items": []}, path="/v1/rank")[0] == 422
+    assert same({"user": "u00001", "items": ["m00002", "m00002"]}, path="/v1/rank")[0] == 422
+    assert same(raw=b'{"items": [', path="/v1/rank")[0] == 400
     counted = call(f"{server.url}/metrics")[1]
     assert 'shortlist_answers_total{path="/v1/recommend",status="200"}' in counted
     assert 'shortlist_answers_total{path="/v1/recommend",status="422"}' in counted
+    assert 'shortlist_answers_total{path="/v1/rank",status="200"}' in counted

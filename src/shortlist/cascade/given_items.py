@@ -19,6 +19,7 @@ MOST = 2_000
 LARGEST = float(np.finfo(np.float32).max)
 """Size of a given number at most: features are single-precision numbers."""
 OWN_FIELDS = ("item", "title")
+PLAIN_IDS = frozenset({int, str})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,9 +81,8 @@ def read_list(items: Any, catalogue: Entities, given: Iterable[str]) -> ItemList
         Where there are no items or too many, an item is on the list twice, or a field does not exist or has a wrong value. It
         names the field, for example `items.3.price`.
     """
-    rows = _rows(items)
+    rows, fields = _rows(items)
     names = list(given)
-    fields: set[Any] = set().union(*rows)
     _check_names(rows, fields, names, catalogue)
     ids = [row.get("item") for row in rows]
     codes = catalogue.ids.codes(ids)
@@ -106,18 +106,21 @@ def read_list(items: Any, catalogue: Entities, given: Iterable[str]) -> ItemList
     return ItemList(codes, numbers, described, ids, titles)
 
 
-def _rows(items: Any) -> list[Mapping[str, Any]]:
-    """The items as mappings; an id alone is one with `item` only."""
+def _rows(items: Any) -> tuple[list[Mapping[str, Any]], set[Any]]:
+    """The items as mappings, and the fields that occur in them; an id alone is a mapping with `item` only."""
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise RequestError(
             'items must be a list of ids, or of mappings such as {"item": "i3", …}, and is of type '
             f"{type(items).__name__}",
             field="items",
         )
-    rows = [one if type(one) is dict or isinstance(one, Mapping) else {"item": one} for one in items]
-    if not 1 <= len(rows) <= MOST:
-        raise RequestError(f"items must be 1 to {MOST:,} items and are {len(rows):,}", field="items")
-    return rows
+    listed = list(items)
+    if not 1 <= len(listed) <= MOST:
+        raise RequestError(f"items must be 1 to {MOST:,} items and are {len(listed):,}", field="items")
+    if PLAIN_IDS.issuperset(map(type, listed)):  # ids alone, without a question for each
+        return [{"item": one} for one in listed], {"item"}
+    rows = [one if type(one) is dict or isinstance(one, Mapping) else {"item": one} for one in listed]
+    return rows, set().union(*rows)
 
 
 def _check_names(

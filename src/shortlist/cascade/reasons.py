@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.cascade.run import ScoredBatch
+from shortlist.data.histories import Histories
+from shortlist.data.texts import Texts
 
 VERBS = {
     "play": "watched",
@@ -56,17 +58,28 @@ def reasons(
             break
         strongest[left] = retriever.strongest(requests, owner[left], items[left])
     popular = {name for name, r in scored.catalogue.retrievers.items() if r.name == "popular"}
-    because: dict[int, str] = {}  # few events explain many items of a long list
-    sentences = []
-    for event, proposed in zip(strongest.tolist(), sources, strict=True):
-        if event >= 0:
-            sentence = because.get(event)
-            if sentence is None:
-                verb = VERBS.get(kinds[int(h.kind[event])], "chose")
-                sentence = because[event] = f"Because you {verb} {titles[int(h.item[event])]}"
-            sentences.append(sentence)
-        elif not proposed:
-            sentences.append("New here")
-        else:
-            sentences.append("New for you" if popular.isdisjoint(proposed) else "Popular right now")
-    return sentences
+    because = _because(strongest, h, kinds, titles)
+    return [
+        because[event] if event >= 0 else _without_event(proposed, popular)
+        for event, proposed in zip(strongest.tolist(), sources, strict=True)
+    ]
+
+
+def _because(
+    strongest: NDArray[np.int64], histories: Histories, kinds: list[str], titles: Texts
+) -> dict[int, str]:
+    """The sentence of each event that explains an item; few events explain the many items of a long list."""
+    events = [event for event in set(strongest.tolist()) if event >= 0]
+    items = histories.item[events].tolist()
+    verbs = [VERBS.get(kinds[kind], "chose") for kind in histories.kind[events].tolist()]
+    return {
+        event: f"Because you {verb} {titles[item]}"
+        for event, verb, item in zip(events, verbs, items, strict=True)
+    }
+
+
+def _without_event(proposed: dict[str, int], popular: set[str]) -> str:
+    """The sentence of an item that no event explains."""
+    if not proposed:
+        return "New here"
+    return "New for you" if popular.isdisjoint(proposed) else "Popular right now"

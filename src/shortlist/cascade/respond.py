@@ -72,27 +72,30 @@ def recommendations(
     titles, ids = scored.catalogue.items.titles, scored.catalogue.items.ids
     why = reasons(scored, scored.rows.request[rows], taken, model.dataset.log.kinds, sources)
     names = model.objectives
-    return [
-        Recommendation(item, title, utility, dict(zip(names, p, strict=True)), source, reason, chance)
-        for item, title, utility, p, source, reason, chance in zip(
+    predictions = [dict(zip(names, values)) for values in scored.predictions[rows].tolist()]  # noqa: B905 - of one length
+    return list(
+        map(
+            Recommendation,
             ids.ids(taken),
             titles.some(taken),
             scored.utility[rows].tolist(),
-            scored.predictions[rows].tolist(),
+            predictions,
             sources,
             why,
             chances.tolist(),
-            strict=True,
         )
-    ]
+    )
 
 
 def _sources(names: list[str], ranks: NDArray[np.float32]) -> list[dict[str, int]]:
     """Which sources proposed each item, and at which rank; ranks float32 (rows, sources), NaN where one did not."""
-    return [
-        {name: int(rank) for name, rank in zip(names, row, strict=True) if rank == rank}
-        for row in ranks.tolist()
-    ]
+    found: list[dict[str, int]] = [{} for _ in ranks]
+    row, source = np.nonzero(~np.isnan(ranks))
+    for at, name, rank in zip(
+        row.tolist(), source.tolist(), ranks[row, source].astype(np.int64).tolist(), strict=True
+    ):
+        found[at][names[name]] = rank
+    return found
 
 
 def policy_name(model: Model, resolved: ResolvedRequest) -> str:

@@ -267,6 +267,9 @@ class _Integers:
         values = np.array(ids, np.int64)
         if not len(self.sorted):
             return np.full(len(values), -1)
+        if self.begin is not None:
+            inside = (values >= self.begin) & (values <= self._seen[-1])
+            return np.where(inside, values - self.begin, -1)
         at = np.minimum(np.searchsorted(self.sorted, values), len(self.sorted) - 1)
         return np.where(self.sorted[at] == values, at if self.order is None else self.order[at], -1)
 

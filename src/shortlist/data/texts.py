@@ -92,7 +92,7 @@ class Texts(Sequence[str]):
         if self._changed or self._added:
             return [self[at] for at in places.tolist()]
         bounds = zip(self._bounds[places].tolist(), self._bounds[places + 1].tolist(), strict=True)
-        return [str(self._bytes[low:high], "utf-8") for low, high in bounds]
+        return [self._bytes[low:high].tobytes().decode() for low, high in bounds]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self[:])

@@ -25,7 +25,7 @@ from shortlist.serve.answers import add_error_handlers
 from shortlist.serve.logs import set_up_logs, tracer
 from shortlist.serve.memory import keep_what_is_there, release_memory
 from shortlist.serve.middleware.cors import AllowedOrigins
-from shortlist.serve.middleware.fast_path import FastPath, recommend_route
+from shortlist.serve.middleware.fast_path import FastPath, fast_routes
 from shortlist.serve.middleware.guard import Guard
 from shortlist.serve.middleware.paths import EncodedPaths
 from shortlist.serve.middleware.prefix import PathPrefix
@@ -85,7 +85,7 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
     add_error_handlers(app, service.without_folder)
     add_routes(app, service)
     docs.add(app)
-    app.add_middleware(FastPath, service=service, route=recommend_route(app))
+    app.add_middleware(FastPath, service=service, routes=fast_routes(app))
     app.add_middleware(
         Guard, keyring=service.keyring, metrics=service.metrics, settings=settings, tracer=tracer()
     )

@@ -21,6 +21,7 @@ def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
 
     taken, items: rows of the factors `own` and `factors`. A is a diagonal D plus one direction for each event, and
     A⁻¹Yᵀ C = D⁻¹Yᵀ (C⁻¹ + Y D⁻¹ Yᵀ)⁻¹; so the system that is solved is as small as the smaller of the history and d.
+    Where there are more items than d, C Y A⁻¹ is made once and multiplied with all of them.
     """
     some = np.flatnonzero(held > 0)
     n, d = len(some), len(diagonal)
@@ -37,6 +38,15 @@ def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
             inner[e, e] += 1 / held[some[e]]
         _cholesky(inner)
         solved = np.empty(n)
+        if len(items) > d:
+            for c in range(d):
+                for e in range(n):
+                    solved[e] = over[e, c]
+                _solve_in_place(inner, solved)
+                for e in range(n):
+                    over[e, c] = solved[e]
+            _multiply(factors, items, over, some, shares)
+            return
         for at in range(len(items)):
             for e in range(n):
                 total = 0.0
@@ -56,6 +66,16 @@ def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
         A[c, c] += diagonal[c]
     _cholesky(A)
     turned = np.empty(d)
+    if len(items) > d:
+        inverse = np.zeros((d, d))
+        for c in range(d):
+            inverse[c, c] = 1.0
+            _solve_in_place(A, inverse[c])
+        for e in range(n):
+            for c in range(d):
+                Y[e, c] *= held[some[e]]
+        _multiply(factors, items, Y @ inverse, some, shares)
+        return
     for at in range(len(items)):
         for c in range(d):
             turned[c] = factors[items[at], c]
@@ -65,6 +85,25 @@ def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
             for c in range(d):
                 total += Y[e, c] * turned[c]
             shares[at, some[e]] = held[some[e]] * total
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _multiply(
+    factors: NDArray[np.float32],
+    items: NDArray[np.int32],
+    turned: NDArray[np.float64],
+    some: NDArray[np.int64],
+    shares: NDArray[np.float64],
+) -> None:
+    """Write the products of the items' factors with `turned`, float64 (events, d), into the columns `some` of the shares."""
+    wanted = np.empty((len(items), turned.shape[1]))
+    for at in range(len(items)):
+        for c in range(turned.shape[1]):
+            wanted[at, c] = factors[items[at], c]
+    products = wanted @ turned.T
+    for at in range(len(items)):
+        for e in range(len(some)):
+            shares[at, some[e]] = products[at, e]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

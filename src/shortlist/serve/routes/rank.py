@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import MutableMapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -24,10 +26,17 @@ def add(app: FastAPI, service: Service) -> None:
         The list and its given numbers are kept with the `slate_id`: send it with impressions and events, and
         `train --from-store` learns from them.
         """
-        started = time.perf_counter()
-        if debug not in {None, "timing"}:
-            raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
-        check_users(service.metrics, request.scope, (("user", body.user),), body.user_token)
-        served = service.slates.rank(body.to_request(), body.items)
-        request.scope["stage_times"], request.scope["placement"] = served.times, served.slate.placement
-        return Json(served.content(service.cursors, started if debug else None))
+        return Json(await ordered_list(service, body, request.scope, debug))
+
+
+async def ordered_list(
+    service: Service, body: RankBody, scope: MutableMapping[str, Any], debug: str | None = None
+) -> dict[str, Any]:
+    """The answer to one given list. Raises `RequestError`."""
+    started = time.perf_counter()
+    if debug not in {None, "timing"}:
+        raise RequestError(f"debug must be timing and is {debug!r}", field="debug")
+    check_users(service.metrics, scope, (("user", body.user),), body.user_token)
+    served = service.slates.rank(body.to_request(), body.items)
+    scope["stage_times"], scope["placement"] = served.times, served.slate.placement
+    return served.content(service.cursors, started if debug else None)
