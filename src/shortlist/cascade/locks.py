@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from shortlist.data.forks import fork_guard
 
@@ -123,13 +123,22 @@ class SingleThreadedBlas:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running = 0
+        self._kept = False
         self._limit: object = None
         self._controller: ThreadpoolController | None = None
         fork_guard.add(self)
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def keep(self) -> None:
+        """Keep BLAS at one thread from now on, as servers do: calls then have nothing to set, which saves a tenth of a millisecond each."""
+        threadpool_limits(1)
+        self._kept = True
+
+    def __call__(self) -> AbstractContextManager[None]:
         """Hold the limit."""
+        return nullcontext() if self._kept else self._held()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
         with self._lock:
             if self._running == 0:
                 if self._controller is None:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numba
 from fastapi import FastAPI
-from threadpoolctl import threadpool_limits
 
+from shortlist.cascade.locks import single_threaded_blas
 from shortlist.errors import ShortlistError
 from shortlist.features.custom import load_functions
 from shortlist.serve.answers import add_error_handlers
@@ -117,7 +117,7 @@ def _one_thread() -> None:
     For kernels this holds on the event loop's thread alone; loading a model can use all cores.
     """
     numba.set_num_threads(1)
-    threadpool_limits(1)
+    single_threaded_blas.keep()
     sys.setswitchinterval(SWITCH_INTERVAL)
 
 
