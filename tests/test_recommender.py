@@ -14,11 +14,13 @@ import pyarrow.parquet
 import pytest
 
 import shortlist
+from shortlist.cascade.run import Cascade
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.errors import BundleError, DataError, RequestError
 from shortlist.evaluate.report_page import evaluation_page
 from shortlist.recommender import Recommender
+from shortlist.requests import RecommendRequest
 from shortlist.simulate.movies import make_movies
 from shortlist.simulate.world import World
 
@@ -149,6 +151,27 @@ def test_an_event_changes_the_next_slate(bundle: Path) -> None:
     assert taken not in {r.item for r in after}
     title = before.items[0].title
     assert any(r.reason == f"Because you watched {title}" for r in after)
+
+
+def test_impressions_of_a_newcomer_count_as_those_of_a_user(bundle: Path) -> None:
+    recommender = Recommender.load(bundle)
+    model, state = recommender.model, recommender.state
+    column = model.features.names([]).index("user_play_rate")
+    prior = model.features.priors["user_play_rate"]
+
+    def rate() -> float:
+        request = Cascade.resolve(model, state, [RecommendRequest(user="newcomer")])
+        return float(Cascade.score(model, state, request).matrix[0, column])
+
+    assert rate() == pytest.approx(prior, rel=1e-6)
+    shown = [one.item for one in recommender.recommend(user="newcomer", n=4)]
+    for item in shown:
+        recommender.observe("newcomer", item, "impression")
+    assert rate() == pytest.approx(20 * prior / 24, rel=1e-6)  # 20 trials are added
+    recommender.observe("newcomer", shown[0], "play", value=60.0)
+    assert rate() == pytest.approx((20 * prior + 1) / 24, rel=1e-6)
+    recommender.forget("newcomer")
+    assert rate() == pytest.approx(prior, rel=1e-6)
 
 
 def test_a_user_is_one_person_however_the_id_is_spelt() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import shortlist
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
-from shortlist.data.histories import as_of
+from shortlist.data.histories import Histories, as_of
 from shortlist.simulate.video import make_video
 from shortlist.simulate.world import World
 from support.feature_cases import assert_equal, feature_set, make, replay, requests_for_all_items
@@ -141,20 +142,28 @@ def test_online_equals_offline_on_movielens(movielens: Path) -> None:
 
 
 def test_a_visitor_counts_like_a_user(dataset: Dataset, project: Project) -> None:
-    """A history sent with a request gives the same features by user as the same events in the log."""
+    """The history and the impressions of a visitor give the same features by user as the same events in the log."""
     features = feature_set(dataset, project=project).fit(dataset)
     counters, items = features.counters(dataset), features.item_features(dataset.items)
     user = int(np.diff(dataset.histories.indptr).argmax())
     moments = np.array([int(dataset.log.time[-1]) + 1])
     counters.advance(int(moments[0]))
     history = as_of(dataset.histories, np.array([user]), moments)
-    names = [f.name for f in features.features if getattr(f, "by", "") == "user" and f.kind != "rate"]
+    log = dataset.log.rows((dataset.log.user == user) & ~dataset.log.acted)
+    shown = Histories.of(np.zeros(len(log), np.int32), 1, log.item, log.time, log.kind, log.value)
+    names = [f.name for f in features.features if getattr(f, "by", "") == "user"]
     columns = [features.names([]).index(n) for n in names]
     known, visitor = (
         features.online_matrix(
-            requests_for_all_items(dataset, np.array([code], np.int32), moments, history), counters, items
+            replace(
+                requests_for_all_items(dataset, np.array([code], np.int32), moments, history), shown=shown
+            ),
+            counters,
+            items,
         )[:, columns]
         for code in (user, -1)
     )
     np.testing.assert_array_equal(known, visitor)
-    assert len(columns) >= 2
+    assert len(columns) >= 3
+    assert features.counts_shown
+    assert len(log)

@@ -93,12 +93,15 @@ class EncodedBatch:
         Whole histories.
     context
         Context columns, one row a request.
+    shown
+        Impressions of users whom the log does not have; None where no feature counts them.
     """
 
     codes: NDArray[np.int32]
     requests: Requests
     histories: Histories
     context: dict[str, Attribute]
+    shown: Histories | None = None
 
 
 class Resolver:
@@ -290,7 +293,7 @@ def encode(model: Model, state: LiveState, batch: Sequence[ResolvedRequest]) -> 
         batch[0].catalogue.allowed_by_default,
         context,
     )
-    return EncodedBatch(codes, requests, whole, context)
+    return EncodedBatch(codes, requests, whole, context, state.shown_to(codes, users))
 
 
 def _given_events(resolved: ResolvedRequest, moment: int, kind: int) -> list[HistoryEvent]:

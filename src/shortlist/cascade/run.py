@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,6 +194,8 @@ def score_rows(
     lap: StageTimes,
 ) -> ScoredBatch:
     """Compute features, predictions and utility of the candidates of one batch. Call it while `state.reading` holds."""
+    if encoded.shown is not None:
+        rows = replace(rows, shown=encoded.shown)
     matrix = model.features.online_matrix(rows, state.counters, state.item_features)
     known = [
         bool(code >= 0) or state.histories.has_new_events(one.user)

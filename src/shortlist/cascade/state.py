@@ -22,6 +22,7 @@ from shortlist.cascade.profiles import LiveProfiles
 from shortlist.config.base import IMPRESSION
 from shortlist.data.attributes import Attribute
 from shortlist.data.entities import EntityChange
+from shortlist.data.histories import Histories
 from shortlist.data.slates import Slate
 from shortlist.errors import RequestError, ShortlistError, suggestion
 from shortlist.features.keys import SPARE_ITEMS, KeyRows, RequestKeys
@@ -97,6 +98,8 @@ class LiveState:
         self.model = model
         self.clock = Clock(int(data.log.time[-1]) + 1)
         self.histories = LiveHistories(data.histories)
+        self._shown = LiveHistories(Histories.empty(len(data.users)))
+        self._counts_shown = model.features.counts_shown
         self.profiles = LiveProfiles()
         self.counters = model.features.counters(data) if counters is None else counters
         self.item_features = model.features.item_features(data.items, SPARE_ITEMS)
@@ -132,6 +135,12 @@ class LiveState:
         """Return whether a user has a history: in the log (and is not erased), or since training."""
         own = self.histories.known_codes(np.array([code], np.int32))
         return bool(own[0] >= 0) or self.histories.has_new_events(user)
+
+    def shown_to(self, codes: NDArray[np.int32], users: Sequence[Any]) -> Histories | None:
+        """Return what was shown, since training, to users whom the log does not have; None where no feature counts it or all are known."""
+        if not self._counts_shown or not bool((codes < 0).any()):
+            return None
+        return self._shown.of(codes, users)
 
     def user_attributes(
         self, contexts: Sequence[Context | None], users: Sequence[Any], codes: NDArray[np.int32]
@@ -183,7 +192,10 @@ class LiveState:
         return unusable
 
     def set_visitors(
-        self, histories: Mapping[Any, Sequence[HistoryEvent]], profiles: Sequence[EntityChange]
+        self,
+        histories: Mapping[Any, Sequence[HistoryEvent]],
+        profiles: Sequence[EntityChange],
+        shown: Mapping[Any, Sequence[HistoryEvent]] | None = None,
     ) -> None:
         """Replace what is known of users since training, whose events the counters hold already.
 
@@ -196,9 +208,13 @@ class LiveState:
             User id → events in the order of time.
         profiles
             Their attributes.
+        shown
+            User id → impressions in the order of time.
         """
+        data = self.model.dataset
         with self._lock.write():
-            self.histories = LiveHistories(self.model.dataset.histories, histories)
+            self.histories = LiveHistories(data.histories, histories)
+            self._shown = LiveHistories(Histories.empty(len(data.users)), shown)
             self.profiles = LiveProfiles()
             self.profiles.change(profiles)
 
@@ -251,6 +267,7 @@ class LiveState:
         own = self.model.dataset.users.ids.own(user)
         with self._lock.write():
             self.histories.forget(own, self.model.dataset.users.ids.code(user))
+            self._shown.forget(own, -1)
             self.profiles.forget(own)
             self.erased.add(own)
 
@@ -283,6 +300,9 @@ class LiveState:
         # in the order of the rows, whatever their kind: events of one moment keep it
         for _, user, event in sorted(chain(*(one.histories for one in encoded)), key=itemgetter(0)):
             self.histories.add(user, event)
+        for one in encoded:
+            for user, event in one.shown:
+                self._shown.add(user, event)
         self.observed += len(events)
         return len(events) - sum(len(one.times) for one in encoded)
 
@@ -309,9 +329,13 @@ class LiveState:
             histories = [
                 (row, data.users.ids.own(events[row].user), HistoryEvent(item, events[row].time, code, value))
                 for row, item, value in zip(places, items[rows].tolist(), values.tolist(), strict=True)
-                if kind != IMPRESSION
+                if kind != IMPRESSION or self._counts_shown
             ]
-            encoded.append(_EncodedEvents(kind, acted_on, items[rows], times, values, histories))
+            shown = []
+            if kind == IMPRESSION:  # counters have those of users whom the log has
+                known = self.histories.known_codes(users)
+                shown, histories = [(user, event) for row, user, event in histories if known[row] < 0], []
+            encoded.append(_EncodedEvents(kind, acted_on, items[rows], times, values, histories, shown))
         return encoded
 
     def _changed_attributes(self, users: Sequence[Any]) -> dict[str, Attribute]:
@@ -339,6 +363,7 @@ class _EncodedEvents:
     times: NDArray[np.int64]
     values: NDArray[np.float32]
     histories: list[tuple[int, Any, HistoryEvent]]
+    shown: list[tuple[Any, HistoryEvent]]
 
 
 def _cold_start(model: Model) -> ColdStartExploration | None:

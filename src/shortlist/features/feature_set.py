@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
@@ -111,6 +112,11 @@ class FeatureSet:
     def aggregates(self) -> list[Aggregate]:
         """The distinct aggregates of all features."""
         return [a for group in self.layout.groups.values() for a in group]
+
+    @property
+    def counts_shown(self) -> bool:
+        """Whether some feature counts what was shown to a user."""
+        return any(a.event == IMPRESSION and "user" in a.by.split("*") for a in self.aggregates)
 
     def fit(self, dataset: Dataset) -> FeatureSet:
         """Learn the priors: the mean or rate over all events of a data set."""

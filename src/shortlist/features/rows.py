@@ -78,6 +78,8 @@ class FeatureRows:
         Which rows are items of given lists (default: none is).
     described
         What is known of items that the catalogue does not have (default: it has all).
+    shown
+        The impressions of each visitor, which a history does not have (default: none are known).
     """
 
     requests: RequestKeys
@@ -91,6 +93,7 @@ class FeatureRows:
     position: NDArray[np.float32] | None = None
     lists: ListNumbers | None = None
     described: DescribedRows | None = None
+    shown: Histories | None = None
 
     def __repr__(self) -> str:
         return f"FeatureRows({len(self.item):,} rows of {len(self.users):,} requests, sources: {', '.join(self.sources)})"

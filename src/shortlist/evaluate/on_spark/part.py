@@ -17,6 +17,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.check import Check
 from shortlist.data.entities import Entities, EntityChange
 from shortlist.data.entity_tables import read_attribute
+from shortlist.data.histories import Histories
 from shortlist.data.ids import IdMap
 from shortlist.data.log import Log
 from shortlist.data.texts import Texts
@@ -171,20 +172,31 @@ def _attributes(
 
 
 def _let_know(recommender: Recommender, fold: Fold) -> None:
-    """Tell a recommender the histories and attributes of the people that the log of its bundle does not have."""
-    histories, attributes = fold.train.histories, fold.train.users.attributes
-    known = recommender.dataset.users.ids
-    since, profiles = dict[Any, list[HistoryEvent]](), list[EntityChange]()
-    for code, user in zip(fold.users.tolist(), fold.ids, strict=True):
-        if known.code(user) >= 0:
-            continue
-        rows = slice(int(histories.indptr[code]), int(histories.indptr[code + 1]))
-        arrays = (histories.item, histories.time, histories.kind, histories.value)
-        events = zip(*(array[rows].tolist() for array in arrays), strict=True)
-        since[known.own(user)] = [HistoryEvent(*event) for event in events]
-        values = {name: attribute.show(code) for name, attribute in attributes.items()}
-        profiles.append(EntityChange(known.own(user), None, values))
-    recommender.state.set_visitors(since, profiles if attributes else [])
+    """Tell a recommender the histories, impressions and attributes of the people that the log of its bundle does not have."""
+    train, known = fold.train, recommender.dataset.users.ids
+    attributes, log = train.users.attributes, train.log.rows(~train.log.acted)
+    shown = Histories.of(log.user, len(train.users), log.item, log.time, log.kind, log.value)
+    strangers = [
+        (code, known.own(user))
+        for code, user in zip(fold.users.tolist(), fold.ids, strict=True)
+        if known.code(user) < 0
+    ]
+    profiles = [
+        EntityChange(user, None, {name: a.show(code) for name, a in attributes.items()})
+        for code, user in strangers
+        if attributes
+    ]
+    acted, seen = (
+        {user: _events_of(histories, code) for code, user in strangers}
+        for histories in (train.histories, shown)
+    )
+    recommender.state.set_visitors(acted, profiles, seen)
+
+
+def _events_of(histories: Histories, code: int) -> list[HistoryEvent]:
+    rows = slice(int(histories.indptr[code]), int(histories.indptr[code + 1]))
+    arrays = (histories.item, histories.time, histories.kind, histories.value)
+    return [HistoryEvent(*one) for one in zip(*(array[rows].tolist() for array in arrays), strict=True)]
 
 
 def _packed(found: FoldSlates, person: NDArray[np.int32]) -> bytes:
