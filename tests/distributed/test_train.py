@@ -20,7 +20,7 @@ from shortlist.data.histories import as_of
 from shortlist.data.tables import Tables
 from shortlist.distributed.jdbc_table import page_ranges
 from shortlist.distributed.past import WholePast, check_features
-from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers
+from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers, refit_popular
 from shortlist.distributed.table_frame import read_frame
 from shortlist.distributed.train import divide, read_logs, sample_of, train_on_spark
 from shortlist.distributed.usable_events import TIME
@@ -92,7 +92,10 @@ def case(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Case:
     retrieve = given.retrieve.model_copy(update={"sources": SOURCES})
     data = given.data.model_copy(update=tables)
     project = bounded(given.model_copy(update={"data": data, "retrieve": retrieve}), len(dataset.log) // 3)
+    spark.conf.set("spark.sql.shuffle.partitions", "3")  # users are in several partitions
     whole = read_whole_log(spark, project, read_frame(spark, project, "events"))
+    spark.conf.set("spark.sql.shuffle.partitions", "1")
+    assert whole.parts == 3
     return Case(project, whole, sample_of(whole), dataset)
 
 
@@ -160,6 +163,37 @@ def test_retrievers_learn_what_one_machine_learns(case: Case) -> None:
         same = [[i.item for i in here[name].recommend(user, 10).items] for user in users]
         overlap = np.mean([len({*a} & {*b}) / 10 for a, b in zip(slates, same, strict=True)])
         assert overlap > 0.3, (name, overlap)
+
+
+def test_popular_is_refitted_as_on_one_machine(case: Case) -> None:
+    segment = next(
+        name for name, a in case.dataset.users.attributes.items() if isinstance(a, CategoryAttribute)
+    )
+    moments = [int(np.quantile(case.dataset.log.time, share)) for share in (0.5, 0.7, 0.9)]
+    for settings in (
+        {"half_life": "auto"},
+        {"window": "5d", "at_least": 4.1},
+        {"by": segment, "half_life": "10d"},
+    ):
+        here = Popular(**settings).fit(case.dataset.before(moments[0]))
+        there = Popular(**settings)
+        WholeRetrievers(case.whole, case.sample, moments[0]).fit(
+            {"popular": there}, lambda _step, _share: None, ""
+        )
+        if settings.get("half_life") == "auto":  # chosen on the sample there
+            there = here
+        found = refit_popular(case.whole, case.sample, there, moments)
+        for moment, one in zip(moments, found, strict=True):
+            other = here.refreshed(case.dataset.before(moment))
+            assert other is not None
+            rows = list(range(len(other.counts_)))
+            if "by" in settings:  # words in the order of their first user
+                words, all_words = (
+                    each.users.attribute(segment, CategoryAttribute).vocabulary
+                    for each in (case.sample, case.dataset)
+                )
+                rows = [*(list(all_words).index(word) for word in words), -1]
+            np.testing.assert_allclose(one.counts_, other.counts_[rows], rtol=1e-5)
 
 
 def test_features_and_counters_count_all_users(case: Case) -> None:

@@ -118,8 +118,12 @@ def test_a_driver_that_is_killed_leaves_no_bundle(
     out.mkdir()
     job = start(cluster, project, out / "bundle")
     wait_for_tasks(cluster, job, 6)
+    executors = [process for worker in cluster.workers for process in descendants(worker.pid)]
+    started = [*descendants(job.pid), *executors]
+    assert len(started) >= 3  # the JVM of the driver, and two executors
     job.send_signal(signal.SIGKILL)
     job.communicate()
+    wait_for(lambda: not any(map(is_alive, started)), "the JVM and the executors end", 60)
     assert [path.name for path in out.iterdir()] == ["conf"]
 
 
@@ -184,6 +188,21 @@ def executors_of(driver: int) -> list[int]:
 def workers_of(executors: list[int]) -> list[int]:
     """Return the Python daemons of executors."""
     return [process for one in executors for process, command in children(one) if "pyspark.daemon" in command]
+
+
+def descendants(parent: int) -> list[int]:
+    """Return all processes that a process has started, and those that they have started."""
+    own = [process for process, _ in children(parent)]
+    return [*own, *(process for one in own for process in descendants(one))]
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process runs; one that has ended and is not waited for does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def children(parent: int) -> list[tuple[int, str]]:

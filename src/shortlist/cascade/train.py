@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -29,7 +29,7 @@ from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
 from shortlist.rank.choose_inputs import best_source, choose_inputs, is_open, judging_settings, of_source
 from shortlist.rank.example_settings import ExampleSettings
-from shortlist.rank.fresh_sources import REFITS
+from shortlist.rank.fresh_sources import REFITS, Refit, refit_on
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.profile import profile_of
 from shortlist.rank.propensity import Examination, position_curve
@@ -62,6 +62,11 @@ class WholeData(Protocol):
         self, retrievers: Mapping[str, Retriever], until: int | None, progress: Progress, step: str
     ) -> None:
         """Fit retrievers on what the log held before a moment, ms (None: on everything)."""
+
+    def refit(
+        self, retrievers: Mapping[str, Retriever], moments: Sequence[int]
+    ) -> Iterator[Mapping[str, Retriever]]:
+        """Yield, for each moment (ms), the retrievers; those that one pass fits are fitted on what the log held before it."""
 
     def features(self, features: FeatureSet, until: int) -> FeatureSet:
         """Return the features with the priors of what was before a moment, ms, and counts of all users."""
@@ -107,7 +112,7 @@ def train(
     features = data.features(FeatureSet.from_project(project, dataset), cuts.ranker)
     until = dataset.before(cuts.validation)
     settings, curve = ExampleSettings.of(project), position_curve(until, project)
-    examples = _Examples(retrievers, features, cuts, settings, curve, progress, whole is None)
+    examples = _Examples(retrievers, features, cuts, settings, curve, progress, data.refit)
     training, validation = examples.training(until), examples.validation(dataset)
     ranker = _fit_ranker(project, training, validation, progress, earlier)
     if earlier is None and is_open(project, training):
@@ -134,6 +139,7 @@ class _OwnData:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
+        self.refit = refit_on(dataset)
 
     def fit(
         self, retrievers: Mapping[str, Retriever], until: int | None, progress: Progress, step: str
@@ -162,8 +168,7 @@ class _Examples:
     settings: ExampleSettings
     curve: Examination | None
     progress: Progress
-    own: bool = True
-    """Whether the data set is the whole log, so that sources can be refitted on a part of it."""
+    refit: Refit
 
     def training(self, until: Dataset) -> TrainingSet:
         """Make the examples of the ranker's window. until: the events before the validation slice."""
@@ -191,7 +196,7 @@ class _Examples:
         def report(step: str, share: float) -> None:
             self.progress(f"{name}: {step}", share)
 
-        window = Window(*span, self.cuts.ranker, REFITS if self.own else 0)
+        window = Window(*span, self.cuts.ranker, REFITS, self.refit)
         return make_training_set(
             dataset, self.retrievers, self.features, window, settings, report, self.curve
         )

@@ -95,8 +95,9 @@ class IdMap:
             raise DataError(
                 f"ids are of different types: {', '.join(sorted(map(str, kinds)))}; convert them to one type"
             )
-        joined = pa.concat_arrays([c for c in columns if c.type in kinds] or [columns[0]])
-        return cls(pc.unique(joined).drop_null())
+        # of distinct ids: a column of events is not copied
+        distinct = [pc.unique(c) for c in columns if c.type in kinds] or [columns[0]]
+        return cls(pc.unique(pa.concat_arrays(distinct)).drop_null())
 
     def __len__(self) -> int:
         return len(self._values) + len(self._added)

@@ -106,7 +106,7 @@ class Log:
 def repeated_rows(keys: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
     """Return which rows have the same keys as an earlier row, bool (n,). Each key is an array (n,)."""
     n = len(keys[0])
-    order = np.lexsort([np.arange(n), *reversed(keys)])
+    order = np.lexsort(list(reversed(keys)))  # stable: of equal rows, the earlier one comes first
     same = np.ones(n, bool)
     for key in keys:
         ordered = key[order]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,20 +12,18 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from shortlist.config.base import duration_ms
-from shortlist.data.attributes import CategoryAttribute, encode
+from shortlist.data.ids import IdMap
 from shortlist.distributed.item_pairs import SUMS, gram_batches, summed
-from shortlist.distributed.table_frame import arrow_schema, frame_schema
-from shortlist.distributed.usable_events import ITEM, KIND, TIME, USER, VALUE
+from shortlist.distributed.usable_events import ITEM, KIND, USER, VALUE
 from shortlist.distributed.whole_log import WholeLog, collected
-from shortlist.engines.plain_types import plain_array
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.neighbours import Bm25Totals, bm25
-from shortlist.retrieve.popular import PopularConfig
 
-WEIGHT, SEGMENT = "weight", "segment"
-PART = 2_000_000
-"""About so many entries of whole users are in one task; a task holds its entries, and a block of their Gram matrix."""
+WEIGHT = "weight"
+CODE, PARTITION = "code", "partition"
+MOST_USERS = 2**31 - 1
+"""Users have numbers of 32 bits, for MLlib."""
+ENTRIES = f"{CODE} int, {ITEM} int, {WEIGHT} double"
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +33,9 @@ class Entries:
     Attributes
     ----------
     frame
-        Frame with `USER`, `ITEM` and `WEIGHT`, above 0.
+        Frame with `CODE`, a number of the user, `ITEM` and `WEIGHT`, above 0; all entries of a user are in one partition.
+    parts
+        Number of partitions of the frame: MLlib divides users and items by it.
     rows
         Number of entries.
     users
@@ -47,6 +47,7 @@ class Entries:
     """
 
     frame: Any
+    parts: int
     rows: int
     users: int
     item_weights: NDArray[np.float64]
@@ -54,21 +55,23 @@ class Entries:
 
     @classmethod
     def of(cls, whole: WholeLog, weighting: EventWeighting, until: int | None) -> Entries:
-        """Sum the events of each user and item, of what was known before a moment (ms). The driver gets two numbers an item."""
+        """Sum the events of each user and item, of what was known before a moment (ms). The driver gets two numbers an item and a partition."""
         from pyspark import StorageLevel
         from pyspark.sql import functions as sql
 
         acted = whole.acted(until)
-        weighted = acted.withColumn(WEIGHT, event_weight(acted, weighting))
-        summed = weighted.groupBy(USER, ITEM).agg(sql.sum(WEIGHT).alias(WEIGHT)).where(f"{WEIGHT} > 0")
+        size, own = whole.items.num_rows, sql.spark_partition_id().alias(PARTITION)
+        weighted = acted.select(USER, ITEM, event_weight(acted, weighting).alias(WEIGHT), own)
+        summed = weighted.mapInArrow(partial(_entries_of_part, size, MOST_USERS // whole.parts), ENTRIES)
         frame = summed.persist(StorageLevel.DISK_ONLY)
         found = collected(frame.groupBy(ITEM).agg(sql.sum(WEIGHT).alias("w"), sql.count("*").alias("n")))
-        users = int(collected(frame.agg(sql.countDistinct(USER).alias("n"))).column("n")[0].as_py())
+        of_parts = frame.groupBy(sql.spark_partition_id().alias(PARTITION))
+        codes = collected(of_parts.agg(sql.min(CODE).alias("low"), sql.max(CODE).alias("high")))
+        users = int((codes.column("high").to_numpy() - codes.column("low").to_numpy() + 1).sum())
         item = found.column(ITEM).to_numpy()
-        size = whole.items.num_rows
         weights, counts = np.zeros(size), np.zeros(size)
         weights[item], counts[item] = found.column("w").to_numpy(), found.column("n").to_numpy()
-        return cls(frame, int(counts.sum()), users, weights, counts)
+        return cls(frame, whole.parts, int(counts.sum()), users, weights, counts)
 
     def __repr__(self) -> str:
         return f"Entries({self.rows:,} of {self.users:,} users)"
@@ -89,10 +92,8 @@ class Entries:
         totals
             Those of all users, to weight the entries by BM25.
         """
-        parts = max(int(self.frame.sparkSession.conf.get("spark.sql.shuffle.partitions")), self.rows // PART)
-        of_users = self.frame.repartition(parts, USER)
         items = len(self.item_weights)
-        return summed(of_users.mapInArrow(partial(_gram_of_part, items, repeats, by_size, totals), SUMS))
+        return summed(self.frame.mapInArrow(partial(_gram_of_part, items, repeats, by_size, totals), SUMS))
 
     def damped_weights(self, repeats: float) -> NDArray[np.float64]:
         """Return the sum of each item's entries with an exponent, float64 (items,)."""
@@ -125,82 +126,26 @@ def event_weight(events: Any, weighting: EventWeighting) -> Any:
     return weight
 
 
-def decayed_counts(
-    whole: WholeLog, config: PopularConfig, half_life: float | None, until: int | None
-) -> NDArray[np.float64]:
-    """Return the number of events of each item, float64 (items,), each counted by its age; see `Popular`.
+def _entries_of_part(items: int, stride: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Sum the events of the users of a partition by item, and number the users. Runs on an executor.
 
-    `half_life`, ms, is that of `config`, or was chosen on a sample of users where it is "auto".
+    The numbers follow the order of the ids, so that a partition that is computed again has the same. `stride` numbers belong to each.
     """
-    counted = _counted(whole, config, half_life, until)
-    return _by_item(collected(counted.groupBy(ITEM).agg({WEIGHT: "sum"})), whole.items.num_rows)
-
-
-def segment_counts(
-    whole: WholeLog,
-    config: PopularConfig,
-    half_life: float | None,
-    until: int | None,
-    segments: Sequence[str],
-) -> NDArray[np.float64]:
-    """Return `decayed_counts` of each segment of users, float64 (segments, items). The driver gets segments · items rows.
-
-    `segments` are the words of the attribute `config.by`.
-    """
-    table, by = whole.users_frame(), config.by
-    assert by is not None
-    counts = np.zeros((len(segments), whole.items.num_rows))
-    if table is None:
-        return counts
-    schema = arrow_schema(table.select(USER)).append(pa.field(SEGMENT, pa.int32()))
-    coded = table.select(USER, by).mapInArrow(
-        partial(_segments, by, list(segments), schema), frame_schema(schema)
-    )
-    events = _counted(whole, config, half_life, until).join(coded.dropDuplicates([USER]), USER)
-    found = collected(events.groupBy(SEGMENT, ITEM).agg({WEIGHT: "sum"}))
-    for segment in range(len(segments)):
-        own = found.filter(pa.compute.equal(found.column(SEGMENT), segment))
-        counts[segment] = _by_item(own.drop_columns([SEGMENT]), whole.items.num_rows)
-    return counts
-
-
-def _segments(
-    by: str, words: list[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    """Give users the number of their segment; those without one are left out. Runs on an executor."""
-    place = {word: number for number, word in enumerate(words)}
-    for batch in batches:
-        own = encode(by, "category", plain_array(batch.column(by)))
-        assert isinstance(own, CategoryAttribute)
-        number = np.array([place.get(word, -1) for word in own.vocabulary] + [-1], np.int32)[own.codes]
-        known = pa.array(np.flatnonzero(number >= 0))
-        columns = [batch.column(USER).take(known), pa.array(number).take(known)]
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _by_item(found: pa.Table, n: int) -> NDArray[np.float64]:
-    counts = np.zeros(n)
-    counts[found.column(ITEM).to_numpy()] = found.drop_columns([ITEM]).column(0).to_numpy()
-    return counts
-
-
-def _counted(whole: WholeLog, config: PopularConfig, half_life: float | None, until: int | None) -> Any:
-    """Return the events that `Popular` counts, as users, items and `WEIGHT`."""
-    from pyspark.sql import functions as sql
-
-    acted = whole.acted(until)
-    if config.at_least is not None:
-        value = sql.col(VALUE).cast("double")  # events without a value count
-        acted = acted.where(value.isNull() | sql.isnan(value) | (value >= sql.lit(config.at_least)))
-    weight, newest = sql.lit(1.0), 0
-    if half_life or config.window:
-        newest = collected(acted.agg(sql.max(TIME).alias("t"))).column("t")[0].as_py() or 0
-    if config.window:
-        acted = acted.where(sql.col(TIME) > sql.lit(newest - duration_ms(config.window)))
-    if half_life:
-        age = (sql.col(TIME) - sql.lit(newest)) / sql.lit(float(half_life))
-        weight = sql.pow(sql.lit(2.0), age)
-    return acted.select(USER, ITEM, weight.alias(WEIGHT))
+    table = pa.Table.from_batches(given) if (given := list(batches)) else None
+    if table is None or not len(table):
+        return
+    column = table.column(USER).combine_chunks()
+    user = IdMap(column.unique().sort()).codes(column).astype(np.int64)
+    key, owner = np.unique(user * items + table.column(ITEM).to_numpy(), return_inverse=True)
+    weight = np.bincount(owner, table.column(WEIGHT).to_numpy(), len(key))
+    first, n = table.column(PARTITION)[0].as_py() * stride, int(user.max()) + 1
+    if n > stride:
+        raise ValueError(f"{n:,} users in one partition; increase spark.sql.shuffle.partitions")
+    kept = weight > 0
+    # numbers without gaps: users without an entry have none
+    code = np.unique(key[kept] // items, return_inverse=True)[1] + first
+    columns = [code.astype(np.int32), (key[kept] % items).astype(np.int32), weight[kept]]
+    yield pa.RecordBatch.from_arrays([pa.array(one) for one in columns], names=[CODE, ITEM, WEIGHT])
 
 
 def _gram_of_part(
@@ -215,7 +160,7 @@ def _gram_of_part(
     if not given:
         return
     table = pa.Table.from_batches(given)
-    user = user_codes(table.column(USER))
+    user = user_codes(table.column(CODE))
     weights = table.column(WEIGHT).to_numpy() ** repeats
     X = sp.csr_matrix((weights, (user, table.column(ITEM).to_numpy())), shape=(int(user.max()) + 1, n))
     if totals is not None:

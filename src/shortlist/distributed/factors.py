@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shortlist.distributed.entries import WEIGHT, Entries
-from shortlist.distributed.usable_events import ITEM, USER
+from shortlist.distributed.entries import CODE, WEIGHT, Entries
+from shortlist.distributed.usable_events import ITEM
 from shortlist.distributed.whole_log import collected
 from shortlist.engines.spark_session import job_error
 from shortlist.retrieve.als import ALS, INDEX_USERS
 from shortlist.retrieve.als_settings import usual_factors, usual_unobserved
 
-CODE, PARTITION = "__shortlist_code", "__shortlist_partition"
+MOST_ITEM_BLOCKS = 1_000
+"""Each block of users sends factors to each block of items."""
 
 
 def learn_factors(model: ALS, entries: Entries) -> ALS:
@@ -40,11 +41,13 @@ def learn_factors(model: ALS, entries: Entries) -> ALS:
         itemCol=ITEM,
         ratingCol=WEIGHT,
         seed=config.seed,
-        intermediateStorageLevel="DISK_ONLY",
+        numUserBlocks=entries.parts,
+        numItemBlocks=min(entries.parts, MOST_ITEM_BLOCKS),
+        intermediateStorageLevel="MEMORY_AND_DISK",
         finalStorageLevel="DISK_ONLY",
     )
     try:
-        learned = learner.fit(_with_codes(entries.frame))
+        learned = learner.fit(entries.frame)
     except Exception as error:  # noqa: BLE001 - errors of the JVM have no class of their own here
         raise job_error(error) from None
     d = learned.rank
@@ -61,25 +64,3 @@ def _factors(found: pa.Table, n: int, d: int) -> Any:
     values = found.column("features").combine_chunks()
     factors[found.column("id").to_numpy()] = values.flatten().to_numpy().reshape(-1, d)
     return factors
-
-
-def _with_codes(frame: Any) -> Any:
-    """Give each user a number, since MLlib takes whole numbers of 32 bits. Collects one number a partition."""
-    from pyspark.sql import functions as sql
-
-    session = frame.sparkSession
-    parts = int(session.conf.get("spark.sql.shuffle.partitions"))
-    # sorted, so that a partition that is computed again has the same numbers
-    users = frame.select(USER).distinct().repartition(parts, USER).sortWithinPartitions(USER)
-    within = sql.monotonically_increasing_id().bitwiseAND((1 << 33) - 1)
-    numbered = users.select(USER, sql.spark_partition_id().alias(PARTITION), within.alias(CODE))
-    sizes = collected(numbered.groupBy(PARTITION).agg(sql.count("*").alias("n"))).sort_by(PARTITION)
-    ends = np.cumsum(sizes.column("n").to_numpy())
-    offsets = pa.table(
-        {PARTITION: sizes.column(PARTITION), "begin": pa.array(ends - sizes.column("n").to_numpy())}
-    )
-    begins = sql.broadcast(session.createDataFrame(offsets))
-    coded = numbered.join(begins, PARTITION).select(
-        USER, (sql.col("begin") + sql.col(CODE)).cast("int").alias(CODE)
-    )
-    return frame.join(coded, USER).select(CODE, ITEM, WEIGHT)

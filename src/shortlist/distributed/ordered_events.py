@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shortlist.config.base import duration_ms
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
-from shortlist.distributed.entries import PART, WEIGHT, event_weight, user_codes
+from shortlist.distributed.entries import WEIGHT, event_weight, user_codes
 from shortlist.distributed.item_pairs import (
     SUMS,
     Codes,
@@ -58,7 +58,7 @@ def learn_sequence(model: Sequence, whole: WholeLog, until: int | None, weights:
     config, n = model.config, len(weights)
     acted = whole.acted(until)
     weighted = acted.withColumn(WEIGHT, event_weight(acted, model.event_weighting))
-    pairs = _of_whole_users(whole, weighted).mapInArrow(partial(_successors, config, n), SUMS)
+    pairs = _of_whole_users(weighted).mapInArrow(partial(_successors, config, n), SUMS)
     own, others = model.scales(weights)
     model.of_weights(strongest(summed(pairs), partial(_scaled, own, others), config.k, n, both=False))
 
@@ -109,7 +109,7 @@ def learn_together(model: Together, whole: WholeLog, dataset: Dataset, until: in
         events = events.where(is_kind([config.event]))
     weighted = events.withColumn(WEIGHT, sql.lit(1.0))
     pairs = summed(
-        _of_whole_users(whole, weighted).mapInArrow(partial(_baskets, config, n, categories), SUMS)
+        _of_whole_users(weighted).mapInArrow(partial(_baskets, config, n, categories), SUMS)
     ).persist(StorageLevel.DISK_ONLY)
     alone = collected(pairs.where("i = j"))
     size = n if categories is None else n + int(categories.max(initial=-1)) + 1
@@ -167,9 +167,8 @@ def _baskets(
         yield from gram_batches(category_baskets(X, categories).tocsc(), n)
 
 
-def _of_whole_users(whole: WholeLog, events: Any) -> Any:
+def _of_whole_users(events: Any) -> Any:
     """Return events with `USER`, `ITEM`, `TIME` and `WEIGHT`, all of a user in one task, ordered by user and time."""
-    parts = max(int(whole.session.conf.get("spark.sql.shuffle.partitions")), 1 + whole.check.kept // PART)
     order = (USER, TIME, FILE, ROW)
-    kept = events.select(*order, ITEM, WEIGHT).repartition(parts, USER).sortWithinPartitions(*order)
+    kept = events.select(*order, ITEM, WEIGHT).sortWithinPartitions(*order)
     return kept.select(USER, ITEM, TIME, WEIGHT)

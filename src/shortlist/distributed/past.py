@@ -1,27 +1,28 @@
 """Counts of items from a whole log: as of moments of the past for training, and as of its end for serving.
 
 A sample of users has all events of each user, so counts by user are complete in it. Counts by item, by attributes of items, by context
-and over everything are not: they are summed here, on the executors, in one pass over the events of a kind.
+and over everything are not: they are summed here, on the executors, in one pass for all counts by a key.
 
 What the driver collects: one sum a mark (at most `rank.max_rows` requests times the windows by a key), and for serving one sum a key
-and step (keys times 25).
+and step (keys times 25; of several aggregates at a time, where they are few).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
 from shortlist.data.attributes import Attribute, CategoryAttribute, encode
 from shortlist.data.dataset import Dataset
-from shortlist.distributed.usable_events import ITEM, TIME, VALUE, is_kind
+from shortlist.distributed.usable_events import ITEM, KIND, TIME, VALUE, is_kind
 from shortlist.distributed.whole_log import WholeLog, collected
 from shortlist.engines.plain_types import plain_array
 from shortlist.errors import ProjectError
@@ -34,8 +35,10 @@ from shortlist.features.past_events import SummedEvents, next_marks
 from shortlist.features.running import Marks
 from shortlist.features.window_counter import StepSums
 
-SUMS = "mark long, n long, total long, last long, value long"
-STEP_SUMS = "key long, step long, n long, total long, last long, value long, low long, high long"
+SUMS = "stream int, mark long, n long, total long, last long, value long"
+SUMS_A_PASS = 10_000_000
+"""So many sums of keys and steps the driver gets at a time."""
+STEP_SUMS = "stream int, key long, step long, n long, total long, last long, value long, low long, high long"
 Integers64 = NDArray[np.int64]
 
 
@@ -94,6 +97,21 @@ def _category(name: str, column: pa.Array, words: list[str]) -> CategoryAttribut
     return CategoryAttribute(name, codes[own.codes], words)
 
 
+@dataclass(frozen=True, repr=False)
+class _Stream:
+    """The events that an aggregate counts, and their keys."""
+
+    aggregate: Aggregate
+    keys: EventKeys
+
+    def counted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the events of a batch that are counted, as `Log.is_kind` has them."""
+        mine = pc.equal(batch.column(KIND), self.aggregate.event).to_numpy(zero_copy_only=False)
+        if self.aggregate.at_least is not None:
+            mine = mine & (batch.column(VALUE).to_numpy() >= np.float32(self.aggregate.at_least))
+        return batch if mine.all() else batch.filter(pa.array(mine))
+
+
 class WholePast:
     """The events of keys without a user, in a whole log. Implements `PastEvents`.
 
@@ -117,24 +135,27 @@ class WholePast:
         """Return whether the key has no user."""
         return "user" not in aggregate.by.split("*")
 
-    def before(self, aggregate: Aggregate, marks: Marks) -> SummedEvents:
-        """Return the sums of the events that an aggregate counts, between marks."""
+    def before(self, wanted: Sequence[tuple[Aggregate, Marks]]) -> list[SummedEvents]:
+        """Return the sums of the events that each aggregate counts, between its marks, in one pass over the log."""
         from pyspark.sql import functions as sql
 
-        if not len(marks):
-            none = np.empty(0, np.int64)
-            return SummedEvents(none, none, none, none, none)
-        keys = EventKeys.of(aggregate.by, self._encoder, self._dataset)
-        events = self._events(aggregate, keys).where(sql.col(TIME) < int(marks.moment.max()))
-        parts = events.mapInArrow(partial(_sum_before, keys, replace(marks, inverse=marks.inverse[:0])), SUMS)
+        none = np.empty(0, np.int64)
+        if not all(len(marks) for _, marks in wanted):  # all have the marks of the same requests
+            return [SummedEvents(none, none, none, none, none) for _ in wanted]
+        keys = EventKeys.of(wanted[0][0].by, self._encoder, self._dataset)
+        streams = [_Stream(aggregate, keys) for aggregate, _ in wanted]
+        of_marks = [replace(marks, inverse=none) for _, marks in wanted]
+        latest_moment = max(int(marks.moment.max()) for marks in of_marks)
+        events = self._events(streams).where(sql.col(TIME) < latest_moment)
+        parts = events.mapInArrow(partial(_sum_before, streams, of_marks), SUMS)
         latest = sql.max(sql.struct("last", "value"))
-        summed = parts.groupBy("mark").agg(
+        summed = parts.groupBy("stream", "mark").agg(
             sql.sum("n").alias("n"), sql.sum("total").alias("total"), latest.alias("at")
         )
-        found = collected(summed.select("mark", "n", "total", "at.last", "at.value"))
-        return SummedEvents(
-            *(found.column(name).to_numpy() for name in ("mark", "n", "total", "last", "value"))
-        )
+        found = collected(summed.select("stream", "mark", "n", "total", "at.last", "at.value"))
+        names = ("mark", "n", "total", "last", "value")
+        of_streams = [found.filter(pc.equal(found.column("stream"), number)) for number in range(len(wanted))]
+        return [SummedEvents(*(own.column(name).to_numpy() for name in names)) for own in of_streams]
 
     def counters(self, features: FeatureSet) -> OnlineCounters:
         """Return counters after the whole log: of all users for keys without a user, of those of the data set for the others."""
@@ -152,13 +173,12 @@ class WholePast:
         """Count all events in counters that stand at a moment, ms, which is not before any of them."""
         from pyspark.sql import functions as sql
 
-        for aggregate in aggregates:
-            keys = EventKeys.of(aggregate.by, self._encoder, self._dataset)
-            parts = self._events(aggregate, keys).mapInArrow(
-                partial(_sum_steps, keys, aggregate, end), STEP_SUMS
-            )
-            latest = sql.max(sql.struct("last", "value"))
-            summed = parts.groupBy("key", "step").agg(
+        names = ("key", "step", "n", "total", "last", "value", "low", "high")
+        latest = sql.max(sql.struct("last", "value"))
+        for together in self._passes(aggregates):
+            streams = [_Stream(one, EventKeys.of(one.by, self._encoder, self._dataset)) for one in together]
+            parts = self._events(streams).mapInArrow(partial(_sum_steps, streams, end), STEP_SUMS)
+            summed = parts.groupBy("stream", "key", "step").agg(
                 sql.sum("n").alias("n"),
                 sql.sum("total").alias("total"),
                 latest.alias("at"),
@@ -166,10 +186,25 @@ class WholePast:
                 sql.max("high").alias("high"),
             )
             found = collected(
-                summed.select("key", "step", "n", "total", "at.last", "at.value", "low", "high")
+                summed.select("stream", "key", "step", "n", "total", "at.last", "at.value", "low", "high")
             )
-            names = ("key", "step", "n", "total", "last", "value", "low", "high")
-            counters.add_steps(aggregate, StepSums(*(found.column(name).to_numpy() for name in names)))
+            for number, stream in enumerate(streams):
+                own = found.filter(pc.equal(found.column("stream"), number))
+                sums = StepSums(*(own.column(name).to_numpy() for name in names))
+                counters.add_steps(stream.aggregate, sums)
+
+    def _passes(self, aggregates: Collection[Aggregate]) -> Iterator[list[Aggregate]]:
+        """Yield aggregates that are summed in one pass over the log: as many as have at most `SUMS_A_PASS` sums together."""
+        waiting, sums = list[Aggregate](), 0
+        for one in aggregates:
+            own = self._encoder.size(one.by) * (1 if one.window_ms is None else STEPS + 1)
+            if waiting and sums + own > SUMS_A_PASS:
+                yield waiting
+                waiting, sums = [], 0
+            waiting.append(one)
+            sums += own
+        if waiting:
+            yield waiting
 
     def priors(self, features: FeatureSet, until: int) -> dict[str, float]:
         """Return the mean or rate of each smoothed feature over the events before a moment (ms), as `FeatureSet.fit` does."""
@@ -198,10 +233,11 @@ class WholePast:
             for name in dict.fromkeys(name.rpartition(".")[0] for name in names)
         }
 
-    def _events(self, aggregate: Aggregate, keys: EventKeys) -> Any:
-        """Return the events that an aggregate counts, with the columns that its key needs."""
-        mine = self._whole.events.where(is_kind([aggregate.event], aggregate.at_least))
-        return mine.select(ITEM, TIME, VALUE, *keys.contexts)
+    def _events(self, streams: Sequence[_Stream]) -> Any:
+        """Return the events that aggregates count, with the columns that their keys need."""
+        contexts = dict.fromkeys(name for stream in streams for name in stream.keys.contexts)
+        kinds = sorted({stream.aggregate.event for stream in streams})
+        return self._whole.events.where(is_kind(kinds)).select(KIND, ITEM, TIME, VALUE, *contexts)
 
 
 def check_features(project: Project, features: FeatureSet) -> None:
@@ -235,51 +271,72 @@ def check_features(project: Project, features: FeatureSet) -> None:
                 )
 
 
-def _sum_before(keys: EventKeys, marks: Marks, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Sum the events of a task between marks. Runs on an executor."""
-    sums: SummedEvents | None = None
+def _sum_before(
+    streams: Sequence[_Stream], marks: Sequence[Marks], batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Sum the events of a task between the marks of each stream. Runs on an executor."""
+    sums = dict[int, SummedEvents]()
     for batch in batches:
-        row, key = keys.encode(batch)
-        time = batch.column(TIME).to_numpy()[row]
-        mark = next_marks(key, time, marks)
-        kept = mark >= 0
-        value = thousandths(batch.column(VALUE).to_numpy())[row][kept]
-        own = (mark[kept], time[kept], value, np.ones(len(value), np.int64), value)
-        if sums is not None:
-            earlier = (sums.mark, sums.last, sums.value, sums.n, sums.total)
-            own = tuple(np.concatenate(pair) for pair in zip(earlier, own, strict=True))  # type: ignore[assignment]
-        sums = SummedEvents.of(*own)
+        for number, stream in enumerate(streams):
+            counted = stream.counted(batch)
+            if counted.num_rows:
+                sums[number] = _sum_batch(stream, marks[number], counted, sums.get(number))
+    for number, found in sums.items():
+        table = found.table().add_column(0, "stream", pa.array(np.full(len(found.mark), number, np.int32)))
+        yield from table.to_batches()
+
+
+def _sum_batch(
+    stream: _Stream, marks: Marks, batch: pa.RecordBatch, sums: SummedEvents | None
+) -> SummedEvents:
+    """Add the events of a batch to the sums between marks."""
+    row, key = stream.keys.encode(batch)
+    time = batch.column(TIME).to_numpy()[row]
+    mark = next_marks(key, time, marks)
+    kept = mark >= 0
+    value = thousandths(batch.column(VALUE).to_numpy())[row][kept]
+    own = (mark[kept], time[kept], value, np.ones(len(value), np.int64), value)
     if sums is not None:
-        yield from sums.table().to_batches()
+        earlier = (sums.mark, sums.last, sums.value, sums.n, sums.total)
+        own = tuple(np.concatenate(pair) for pair in zip(earlier, own, strict=True))  # type: ignore[assignment]
+    return SummedEvents.of(*own)
 
 
 def _sum_steps(
-    keys: EventKeys, aggregate: Aggregate, end: int, batches: Iterator[pa.RecordBatch]
+    streams: Sequence[_Stream], end: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Sum the events of a batch by key and step; what is before the window is one step. Runs on an executor."""
+    """Sum the events of a batch by aggregate, key and step; what is before a window is one step. Runs on an executor."""
     for batch in batches:
-        row, key = keys.encode(batch)
-        time = batch.column(TIME).to_numpy()[row]
-        value = thousandths(batch.column(VALUE).to_numpy())[row]
-        step = np.zeros(len(time), np.int64)
-        if aggregate.window_ms is not None:
-            step = np.maximum(time // aggregate.step_ms, end // aggregate.step_ms - STEPS)
-        order = np.lexsort([value, time, step, key])
-        key, step, time, value = (array[order] for array in (key, step, time, value))
-        if not len(key):
-            continue
-        changed = (key[1:] != key[:-1]) | (step[1:] != step[:-1])
-        begins = np.flatnonzero(np.concatenate([[True], changed]))
-        ends = np.append(begins[1:], len(key)) - 1
-        yield pa.RecordBatch.from_pydict(
-            {
-                "key": key[begins],
-                "step": step[begins],
-                "n": ends - begins + 1,
-                "total": np.add.reduceat(value, begins),
-                "last": time[ends],
-                "value": value[ends],
-                "low": np.minimum.reduceat(value, begins),
-                "high": np.maximum.reduceat(value, begins),
-            }
-        )
+        for number, stream in enumerate(streams):
+            counted = stream.counted(batch)
+            if counted.num_rows:
+                yield from _steps_of(number, stream, end, counted)
+
+
+def _steps_of(number: int, stream: _Stream, end: int, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    row, key = stream.keys.encode(batch)
+    time = batch.column(TIME).to_numpy()[row]
+    value = thousandths(batch.column(VALUE).to_numpy())[row]
+    step, aggregate = np.zeros(len(time), np.int64), stream.aggregate
+    if aggregate.window_ms is not None:
+        step = np.maximum(time // aggregate.step_ms, end // aggregate.step_ms - STEPS)
+    order = np.lexsort([value, time, step, key])
+    key, step, time, value = (array[order] for array in (key, step, time, value))
+    if not len(key):
+        return
+    changed = (key[1:] != key[:-1]) | (step[1:] != step[:-1])
+    begins = np.flatnonzero(np.concatenate([[True], changed]))
+    ends = np.append(begins[1:], len(key)) - 1
+    yield pa.RecordBatch.from_pydict(
+        {
+            "stream": np.full(len(begins), number, np.int32),
+            "key": key[begins],
+            "step": step[begins],
+            "n": ends - begins + 1,
+            "total": np.add.reduceat(value, begins),
+            "last": time[ends],
+            "value": value[ends],
+            "low": np.minimum.reduceat(value, begins),
+            "high": np.maximum.reduceat(value, begins),
+        }
+    )

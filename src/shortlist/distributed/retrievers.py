@@ -4,7 +4,7 @@ What the driver collects for each, and the bound:
 
 | model | collected | bound |
 | --- | --- | --- |
-| `popular` | a decayed count of each item, with `by` in each segment | items · (segments + 1) |
+| `popular` | a decayed count of each item, with `by` in each segment; for the ranker, as of eight moments | items · (segments + 1) · 8 |
 | `neighbours`, `sequence` | the k strongest of each item | items · k |
 | `together` | the same, and with `apart` pairs of categories | items · k + categories² |
 | `als`, `content` | item factors of MLlib, and those of `INDEX_USERS` users | items · factors |
@@ -14,18 +14,20 @@ What the driver collects for each, and the bound:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shortlist.config.project import Project
 from shortlist.data.attributes import CategoryAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress
-from shortlist.distributed.entries import Entries, decayed_counts, segment_counts
+from shortlist.distributed.entries import Entries
 from shortlist.distributed.factors import learn_factors
+from shortlist.distributed.item_counts import Moments, decayed_counts, segment_counts
 from shortlist.distributed.item_pairs import Codes, Values, strongest
 from shortlist.distributed.ordered_events import learn_sequence, learn_together
 from shortlist.distributed.whole_log import WholeLog, collected
@@ -36,7 +38,7 @@ from shortlist.retrieve.als import ALS
 from shortlist.retrieve.content import Content
 from shortlist.retrieve.neighbours import Bm25Totals, Neighbours, neighbours_kept
 from shortlist.retrieve.popular import Popular
-from shortlist.retrieve.sequence import Sequence
+from shortlist.retrieve.sequence import Sequence as SequenceModel
 from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.together import Together
 
@@ -60,7 +62,7 @@ class WholeRetrievers:
         self._of_model: Mapping[type[Retriever], Callable[[Any], None]] = {
             Popular: self._popular,
             Neighbours: self._neighbours,
-            Sequence: self._sequence,
+            SequenceModel: self._sequence,
             Together: self._together,
             SLIM: self._slim,
             ALS: self._als,
@@ -87,16 +89,10 @@ class WholeRetrievers:
 
     def _popular(self, model: Popular) -> None:
         known = self._dataset if self._until is None else self._dataset.before(self._until)
-        config, half_life = model.config, model.half_life_on(known.log)
-        counts = decayed_counts(self._whole, config, half_life, self._until)
-        if not config.by:
-            model.of_counts(counts[None].astype(np.float32))
-            return
-        words = self._dataset.users.attributes.get(config.by)
-        if not isinstance(words, CategoryAttribute):
-            raise ProjectError(f"popular: by = {config.by!r} is no category attribute of users", field="by")
-        segments = segment_counts(self._whole, config, half_life, self._until, words.vocabulary)
-        model.of_counts(model.smoothed(segments, counts))
+        half_life = model.half_life_on(known.log)
+        model.of_counts(
+            _popular_counts(self._whole, self._dataset, model, half_life, [self._until])[0], half_life
+        )
 
     def _again(self, model: Again) -> None:
         model.fit(self._dataset)
@@ -112,7 +108,7 @@ class WholeRetrievers:
         value = partial(_cosine, counts ** (1 - config.power), counts**config.power, config.shrink)
         model.of_weights(strongest(pairs, value, neighbours_kept(config, n), n))
 
-    def _sequence(self, model: Sequence) -> None:
+    def _sequence(self, model: SequenceModel) -> None:
         learn_sequence(model, self._whole, self._until, self._entries_of(model).item_weights)
 
     def _together(self, model: Together) -> None:
@@ -139,6 +135,37 @@ class WholeRetrievers:
         )
 
 
+def _popular_counts(
+    whole: WholeLog, dataset: Dataset, model: Popular, half_life: float | None, moments: Moments
+) -> list[NDArray[np.float32]]:
+    """Return `Popular.counts_` as of each moment."""
+    config = model.config
+    counts = decayed_counts(whole, config, half_life, moments)
+    if not config.by:
+        return [own[None].astype(np.float32) for own in counts]
+    words = dataset.users.attributes.get(config.by)
+    if not isinstance(words, CategoryAttribute):
+        raise ProjectError(f"popular: by = {config.by!r} is no category attribute of users", field="by")
+    segments = segment_counts(whole, config, half_life, moments, words.vocabulary)
+    return [model.smoothed(of_segments, own) for of_segments, own in zip(segments, counts, strict=True)]
+
+
+def refit_popular(whole: WholeLog, dataset: Dataset, model: Popular, moments: Sequence[int]) -> list[Popular]:
+    """Return a fitted `popular` as it would be if it learned again from what was known before each moment (ms), in one pass over the log.
+
+    The driver gets a count of each item, segment and moment.
+    """
+    found = model.unfitted()
+    half_life = found.half_life_on(dataset.log)
+    refitted = [
+        model.unfitted().of_counts(counts, half_life)
+        for counts in _popular_counts(whole, dataset, found, half_life, moments)
+    ]
+    for one in refitted:
+        one.attach(dataset)
+    return refitted
+
+
 def check_retrievers(project: Project, retrievers: Mapping[str, Retriever], items: int = 0) -> None:
     """Refuse retrievers that cannot learn from a log that is on executors.
 
@@ -147,7 +174,7 @@ def check_retrievers(project: Project, retrievers: Mapping[str, Retriever], item
     ProjectError
         Names the source, those that can, and what to set.
     """
-    kinds = (Popular, Neighbours, Sequence, Together, SLIM, ALS, Content, Again)
+    kinds = (Popular, Neighbours, SequenceModel, Together, SLIM, ALS, Content, Again)
     for number, (name, retriever) in enumerate(retrievers.items()):
         field = f"retrieve.sources.{number}"
         config, reason = retriever.config, ""

@@ -55,11 +55,14 @@ class TableFrame:
         What to call the table in messages.
     notes
         What was not taken as it was written.
+    rows
+        The number of its rows; None where they were not counted.
     """
 
     frame: Any
     name: str
     notes: tuple[str, ...] = ()
+    rows: int | None = None
 
     def __repr__(self) -> str:
         return f"TableFrame({self.name!r})"

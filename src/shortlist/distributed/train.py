@@ -14,7 +14,7 @@ minutes on one machine, and heads, early stopping and calibration are those of e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.tables import Tables, query_files, verbatim_columns
 from shortlist.distributed.past import WholePast, check_features
-from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers
+from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers, refit_popular
 from shortlist.distributed.table_frame import FILE, ROW, TableFrame, read_frame
 from shortlist.distributed.whole_log import WholeLog, collected, read_whole_log
 from shortlist.engines.duckdb import read_source
@@ -38,7 +38,7 @@ from shortlist.engines.spark_session import LOCAL_TASKS
 from shortlist.errors import ProjectError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.recommender import Recommender
-from shortlist.retrieve import Retriever, make_retrievers
+from shortlist.retrieve import Popular, Retriever, make_retrievers
 from shortlist.retrieve.auto_sources import is_auto
 
 NOT_CHOSEN = ("200", str(LOCAL_TASKS))
@@ -102,7 +102,7 @@ def train_on_spark(session: Any, project: Project, progress: Progress = silent) 
         return _on_one_machine(project, found, progress)
     dataset = sample_of(found)
     recommender = fit_on_executors(project, found, dataset, progress)
-    found.events.unpersist()
+    found.release()
     return SparkTraining(recommender, found.check, found.check.kept, len(dataset.log))
 
 
@@ -113,6 +113,8 @@ def read_logs(session: Any, project: Project, progress: Progress) -> Tables | Wh
     """
     # batches of executors are as large as their memory easily holds
     session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "50000")
+    # what is divided by user is not divided again by user and item
+    session.conf.set("spark.sql.requireAllClusterKeysForDistribution", "false")
     progress("reading tables", 0.0)
     log = read_frame(session, project, "events")
     rows = collected(log.frame.drop(FILE, ROW).groupBy().count()).column("count")[0].as_py()
@@ -130,7 +132,7 @@ def read_logs(session: Any, project: Project, progress: Progress) -> Tables | Wh
         )
     check_retrievers(project, make_retrievers(project.retrieve, project.where))
     progress("checking events", 0.0)
-    whole = read_whole_log(session, project, log)
+    whole = read_whole_log(session, project, replace(log, rows=rows))
     progress("checking events", 1.0)
     return whole
 
@@ -192,6 +194,20 @@ class _Whole:
         """Fit retrievers on the executors."""
         progress(step, 0.0)
         WholeRetrievers(self._whole, self._dataset, until).fit(retrievers, progress, step)
+
+    def refit(
+        self, retrievers: Mapping[str, Retriever], moments: Sequence[int]
+    ) -> Iterator[Mapping[str, Retriever]]:
+        """Yield the retrievers as of each moment: `popular` is counted anew on the executors."""
+        if not moments:
+            return
+        fresh = {
+            name: refit_popular(self._whole, self._dataset, model, moments)
+            for name, model in retrievers.items()
+            if isinstance(model, Popular)
+        }
+        for at in range(len(moments)):
+            yield {name: fresh[name][at] if name in fresh else model for name, model in retrievers.items()}
 
     def features(self, features: FeatureSet, until: int) -> FeatureSet:
         """Learn the priors, and read counts of items, on the executors."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shortlist.config.project import Project
 from shortlist.data.check import Check
@@ -42,7 +43,7 @@ class PartCheck:
     columns
         The columns of the table that the project uses.
     items
-        The ids of the items table; None where there is none.
+        The ids of the items table in the order of their codes; None where there is none. With them, events get codes of items, and else ids.
     users
         The type of the ids of the users table; None where there is none.
     schema
@@ -108,6 +109,9 @@ class PartCheck:
         }
         for name, column in added.items():
             taken = taken.append_column(name, column)
+        if self.items is not None:
+            codes = pc.index_in(usable.item, value_set=self.items.cast(usable.item.type))
+            taken = taken.set_column(taken.column_names.index(ITEM), ITEM, codes)
         return taken.select(self.schema.names).cast(self.schema)
 
 

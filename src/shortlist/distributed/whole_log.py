@@ -6,7 +6,7 @@ What the driver collects of it, and the bound of each part:
 | --- | --- |
 | findings of the check | one row a task |
 | ids of items, where there is no items table | items |
-| number of events of each group of users | `GROUPS` rows |
+| number of events of each group of users | `kept_events.GROUPS` rows |
 | rows of the events table of some users | `spark.events` rows |
 | rows of the users table of these users | `spark.events` rows |
 """
@@ -24,12 +24,13 @@ import pyarrow.compute as pc
 
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import Project
-from shortlist.data.check import Check, Problem
+from shortlist.data.check import Check
 from shortlist.data.entity_tables import EntityTable
 from shortlist.data.id_columns import read_ids
 from shortlist.data.prepare import prepare_events
 from shortlist.data.tables import Tables, query_files, verbatim_columns
 from shortlist.distributed.findings import Findings
+from shortlist.distributed.kept_events import GROUP, count_repetitions, keep_by_user, partitions_of
 from shortlist.distributed.table_frame import (
     FILE,
     ROW,
@@ -55,11 +56,8 @@ from shortlist.engines.plain_types import plain_table
 from shortlist.engines.spark_session import job_error
 from shortlist.errors import DataError
 
-GROUPS = 10_000
-"""Users are divided into so many groups at random; the driver gets whole groups."""
 HEAD = 200
 """Rows that show the types of columns."""
-GROUP = "__shortlist_group"
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,6 +81,10 @@ class WholeLog:
         The items table; where there is none, the ids of the items that have events.
     check
         The report.
+    stored
+        The frame that the executors keep: `events` are rows of it. All events of a user are in one partition.
+    parts
+        Its partitions.
     """
 
     session: Any
@@ -92,6 +94,12 @@ class WholeLog:
     columns: tuple[str, ...]
     items: pa.Table
     check: Check
+    stored: Any
+    parts: int
+
+    def release(self) -> None:
+        """Let the executors forget the log."""
+        self.stored.unpersist()
 
     def __repr__(self) -> str:
         return f"WholeLog({self.check.kept:,} events, {self.items.num_rows:,} items)"
@@ -127,7 +135,7 @@ class WholeLog:
                 field="spark.events",
             )
         some = self.events.where(sql.col(GROUP) < groups)
-        rows = collected(some.where(sql.col(FIRST)).orderBy(FILE, ROW).select(*self.columns))
+        rows = _in_order(collected(some.where(sql.col(FIRST)).select(*self.columns, FILE, ROW)))
         users = self._users(some) if self.project.users is not None and self.project.data.users else None
         return Tables(plain_table(rows, self.names["events"]), self.items, users, self.names)
 
@@ -167,7 +175,12 @@ class WholeLog:
     def _users(self, some: Any) -> pa.Table:
         """Return the rows of the users table of the users of some events."""
         found = self.users_frame().join(some.select(USER).distinct(), USER, "left_semi")
-        return plain_table(collected(found.orderBy(FILE, ROW).drop(USER, FILE, ROW)), self.names["users"])
+        return plain_table(_in_order(collected(found.drop(USER))), self.names["users"])
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    """Return rows in the order of their files."""
+    return rows.sort_by([(FILE, "ascending"), (ROW, "ascending")]).drop_columns([FILE, ROW])
 
 
 def collected(frame: Any) -> pa.Table:
@@ -195,23 +208,34 @@ def read_whole_log(session: Any, project: Project, log: TableFrame) -> WholeLog:
     }
     items, ids = _item_table(project, names, about)
     part = _part_check(project, log, ids)
-    checked = log.frame.mapInArrow(partial(check_part, part), frame_schema(part.schema)).persist(
-        StorageLevel.DISK_ONLY
-    )
+    checked = log.frame.mapInArrow(partial(check_part, part), frame_schema(part.schema))
+    if ids is None:  # read twice: for the ids of the items, and with their codes
+        checked = checked.persist(StorageLevel.DISK_ONLY)
+        check = _found(checked, project, log, about)
+        items, ids = _items_of_events(checked.where(f"{FOUND} IS NULL"))
+        parts = partitions_of(session, check.kept)
+        stored = keep_by_user(_coded(checked, ids), project, parts)
+    else:
+        rows = log.rows or collected(log.frame.groupBy().count()).column("count")[0].as_py()
+        parts = partitions_of(session, rows)
+        stored = keep_by_user(checked, project, parts)
+        check = _found(stored, project, log, about)
+    assert items is not None
+    events = stored.where(f"{FOUND} IS NULL").drop(FOUND)
+    count_repetitions(check, events.count(), project, log.name)
+    checked.unpersist()
+    return WholeLog(session, events, project, names, part.columns, items, check, stored, parts)
+
+
+def _found(checked: Any, project: Project, log: TableFrame, about: Check) -> Check:
+    """Join what the parts of the table found. Raises `DataError` for errors."""
     found = Findings()
     for text in collected(checked.where(f"{FOUND} IS NOT NULL").select(FOUND)).column(FOUND).to_pylist():
         found.add(Findings.from_json(text))
     check = found.check(log.name, project.data.columns.timestamp)
     check.notes[:0] = log.notes
     check.begin_with(about)
-    events = _without_repetitions(checked.where(f"{FOUND} IS NULL").drop(FOUND), project)
-    if items is None:
-        items, ids = _items_of_events(events)
-    assert ids is not None
-    coded = _coded(events, ids, project.seed).persist(StorageLevel.DISK_ONLY)
-    _count_repetitions(check, coded.count(), project, log.name)
-    checked.unpersist()
-    return WholeLog(session, coded, project, names, part.columns, items, check)
+    return check
 
 
 def _name(source: str) -> str:
@@ -276,54 +300,18 @@ def _part_check(project: Project, log: TableFrame, ids: pa.Array | None) -> Part
             read_ids(events.column(name), f"{log.name}: {name}", as_text).ids.type if there else pa.string()
         )
     raw = arrow_schema(log.frame.select(*columns, FILE, ROW))
-    own = {USER: kinds[USER], ITEM: kinds[ITEM], TIME: pa.int64(), KIND: pa.string(), VALUE: pa.float32()}
+    own = {
+        USER: kinds[USER],
+        ITEM: kinds[ITEM] if ids is None else pa.int32(),
+        TIME: pa.int64(),
+        KIND: pa.string(),
+        VALUE: pa.float32(),
+    }
     own |= {ARRIVAL: pa.int64(), FIRST: pa.bool_(), FOUND: pa.string()}
     schema = pa.schema(
         [*(field.with_nullable(True) for field in raw), *(pa.field(name, kind) for name, kind in own.items())]
     )
     return PartCheck(project, log.name, columns, ids, None, schema, int(time.time() * 1000))
-
-
-def _without_repetitions(events: Any, project: Project) -> Any:
-    """Leave out events that an earlier row has, as one machine does: earlier is an earlier file, or an earlier row of the same file."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as sql
-
-    place, number = (FILE, ROW), "__shortlist_number"
-    if name := project.data.columns.event_id:
-        key = sql.trim(sql.col(name).cast("string"))
-        by_id = Window.partitionBy(key, sql.when(key.isNull(), sql.struct(*place))).orderBy(*place)
-        events = events.withColumn(number, sql.row_number().over(by_id)).where(f"{number} = 1").drop(number)
-    if project.data.duplicates == "drop":
-        same = Window.partitionBy(USER, ITEM, TIME, KIND).orderBy(*place)
-        events = events.withColumn(number, sql.row_number().over(same)).where(f"{number} = 1").drop(number)
-    return events
-
-
-def _count_repetitions(check: Check, kept: int, project: Project, file: str) -> None:
-    """Report the events that repeat one of another part of the table; those within a part are in its findings."""
-    repeated = check.kept - kept
-    if not repeated:
-        return
-    columns = project.data.columns
-    by_id = columns.event_id is not None and project.data.duplicates != "drop"
-    what = (
-        "an earlier row has the same event id"
-        if by_id
-        else "an earlier row has the same user, item, time and kind"
-    )
-    reason = "with a repeated event id" if by_id else "duplicates"
-    problem = Problem(
-        "set aside",
-        file,
-        columns.event_id or columns.user,
-        what,
-        repeated,
-        [],
-        "It is in another part of the table",
-    )
-    check.set_rows_aside(reason, problem)
-    check.kept = kept
 
 
 def _items_of_events(events: Any) -> tuple[pa.Table, pa.Array]:
@@ -335,16 +323,12 @@ def _items_of_events(events: Any) -> tuple[pa.Table, pa.Array]:
     return pa.table({"item_id": ids}), ids
 
 
-def _coded(events: Any, ids: pa.Array, seed: int) -> Any:
-    """Replace ids of items by their codes, and give each user a group at random."""
-    from pyspark.sql import functions as sql
-
+def _coded(events: Any, ids: pa.Array) -> Any:
+    """Replace ids of items by their codes."""
     schema = arrow_schema(events)
     at = schema.get_field_index(ITEM)
     schema = schema.set(at, pa.field(ITEM, pa.int32()))
-    coded = events.mapInArrow(partial(_code_items, ids, schema), frame_schema(schema))
-    group = sql.pmod(sql.xxhash64(sql.col(USER), sql.lit(seed)), sql.lit(GROUPS))
-    return coded.withColumn(GROUP, group.cast("int"))
+    return events.mapInArrow(partial(_code_items, ids, schema), frame_schema(schema))
 
 
 def _code_items(

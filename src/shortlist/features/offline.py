@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
 from shortlist.engines import Engine
-from shortlist.features.aggregates import NEVER, STEPS, Aggregate, CountArrays
+from shortlist.features.aggregates import NEVER, STEPS, Aggregate, CountArrays, Counts
 from shortlist.features.formulas import thousandths
 from shortlist.features.keys import KeyEncoder, KeyRows
-from shortlist.features.past_events import PastEvents
+from shortlist.features.past_events import PastEvents, SummedEvents
 from shortlist.features.running import Marks, RunningSums, running_sums
 from shortlist.features.sql import EXTREMES_SQL, LIFETIMES_SQL
 
@@ -79,26 +79,36 @@ class OfflineCounts:
         return f"OfflineCounts({len(self._log):,} events)"
 
     def lookup(
-        self, aggregates: list[Aggregate], keys: Integers64, moments: Integers64
-    ) -> dict[Aggregate, CountArrays]:
+        self, streams: list[list[Aggregate]], keys: Integers64, moments: Integers64
+    ) -> Mapping[Aggregate, Counts]:
         """Return the counts of (key, moment) pairs, int64 (pairs,) each.
 
-        aggregates: of one stream of events; they differ in their windows only.
+        streams: aggregates by one key; those of a stream count the same events and differ in their windows only.
         """
-        first = aggregates[0]
-        if first.distinct is not None or self._late:
-            return {a: self._lookup([a], keys, moments)[a] for a in aggregates}
-        return self._lookup(aggregates, keys, moments)
+        found: dict[Aggregate, CountArrays] = {}
+        if self._past is not None and self._past.has(streams[0][0]):
+            marks = [_marks(stream, keys, moments) for stream in streams]
+            wanted = [(stream[0], own) for stream, own in zip(streams, marks, strict=True)]
+            for stream, own, summed in zip(streams, marks, self._past.before(wanted), strict=True):
+                found |= self._lookup(stream, keys, moments, own, self._of_past(summed, own))
+            return found
+        for stream in streams:
+            alone = stream[0].distinct is not None or self._late
+            for part in [[a] for a in stream] if alone else [stream]:
+                own = _marks(part, keys, moments)
+                found |= self._lookup(part, keys, moments, own, self._of_log(part[0], np.unique(keys), own))
+        return found
 
     def _lookup(
-        self, aggregates: list[Aggregate], keys: Integers64, moments: Integers64
+        self,
+        aggregates: list[Aggregate],
+        keys: Integers64,
+        moments: Integers64,
+        marks: Marks,
+        sums: _Sums,
     ) -> dict[Aggregate, CountArrays]:
+        """Read the counts of a stream from its sums at marks."""
         first, pairs = aggregates[0], len(keys)
-        windows = [a for a in aggregates if a.window_ms is not None]
-        times = np.concatenate([moments, *(a.start(moments) for a in windows)])
-        marks = Marks.of(np.tile(keys, 1 + len(windows)), times)
-        elsewhere = self._past is not None and self._past.has(first)
-        sums = self._of_past(first, marks) if elsewhere else self._of_log(first, np.unique(keys), marks)
         at_moment, at_start = sums.at_moment, sums.at_start
         now, offset = marks.inverse[:pairs], pairs
         found: dict[Aggregate, CountArrays] = {}
@@ -121,10 +131,8 @@ class OfflineCounts:
         rows, keys = self._events(aggregate, wanted)
         return _Sums(*self._sums(aggregate, rows, keys, marks), self._latest, rows, keys)
 
-    def _of_past(self, aggregate: Aggregate, marks: Marks) -> _Sums:
+    def _of_past(self, found: SummedEvents, marks: Marks) -> _Sums:
         """Sum events that were summed between marks: each sum is one event, just before the mark that follows it."""
-        assert self._past is not None
-        found = self._past.before(aggregate, marks)
         order = np.lexsort([found.value, found.last])
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
@@ -224,3 +232,10 @@ class OfflineCounts:
         low[mark] = found.column("low").fill_null(0).to_numpy()
         high[mark] = found.column("high").fill_null(0).to_numpy()
         return low[marks.inverse], high[marks.inverse]
+
+
+def _marks(aggregates: list[Aggregate], keys: Integers64, moments: Integers64) -> Marks:
+    """Return the marks at which a stream is read: the moments, and the start of each window."""
+    windows = [a for a in aggregates if a.window_ms is not None]
+    times = np.concatenate([moments, *(a.start(moments) for a in windows)])
+    return Marks.of(np.tile(keys, 1 + len(windows)), times)

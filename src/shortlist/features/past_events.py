@@ -7,6 +7,7 @@ key has, and the SQL of the features reads these sums as if each were one event:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -68,8 +69,8 @@ class PastEvents(Protocol):
     def has(self, aggregate: Aggregate) -> bool:
         """Return whether the events of an aggregate are summed here; otherwise the log holds all of them."""
 
-    def before(self, aggregate: Aggregate, marks: Marks) -> SummedEvents:
-        """Return the sums of the events that an aggregate counts, between marks."""
+    def before(self, wanted: Sequence[tuple[Aggregate, Marks]]) -> Sequence[SummedEvents]:
+        """Return, for aggregates by one key, the sums of the events that each counts, between its marks."""
 
 
 def next_marks(keys: Integers64, times: Integers64, marks: Marks) -> Integers64:

@@ -65,10 +65,7 @@ class OfflineSource:
         streams: dict[tuple[Any, ...], list[Aggregate]] = defaultdict(list)
         for a in aggregates:
             streams[a.event, a.at_least, a.distinct, a.extremes].append(a)
-        found: dict[Aggregate, Counts] = {}
-        for stream in streams.values():
-            found.update(self._counts.lookup(stream, keys, moments))
-        return found
+        return self._counts.lookup(list(streams.values()), keys, moments)
 
     def lookup_visitors(
         self,

@@ -19,7 +19,7 @@ from shortlist.rank.batch_moments import with_batches
 from shortlist.rank.censoring import share_arrived
 from shortlist.rank.example_rows import example_rows
 from shortlist.rank.example_settings import ExampleSettings
-from shortlist.rank.fresh_sources import FreshSources
+from shortlist.rank.fresh_sources import FreshSources, Refit
 from shortlist.rank.labels import ObjectiveEvents
 from shortlist.rank.past_requests import PastRequests, moments_of_action, shown_slates
 from shortlist.rank.propensity import Examination
@@ -98,12 +98,15 @@ class Window:
         End of the events on which the retrievers were fitted, ms.
     refits
         How often sources that are fitted in one pass are refitted on the way (`FreshSources`).
+    refit
+        Refits them where the data set is a part of the log only (default: on the data set).
     """
 
     start: int
     end: int
     fitted_until: int
     refits: int = 0
+    refit: Refit | None = None
 
     def check_leak(self) -> None:
         """Raise `LeakError` where the retrievers were fitted on events of the window."""
@@ -158,7 +161,7 @@ def make_training_set(
     rng = np.random.default_rng(settings.seed)
     past = _past_requests(dataset, window, settings, rng)
     events = {name: ObjectiveEvents.of(dataset.log, o) for name, o in settings.objectives.items()}
-    sources = FreshSources(retrievers, dataset, (window.start, window.end), window.refits)
+    sources = FreshSources(retrievers, dataset, (window.start, window.end), window.refits, window.refit)
     found = example_rows(dataset, sources, past, settings, events, (rng, features.compares_lists), progress)
     progress("features", 0.0)
     engine = make_engine(settings.engine)

@@ -139,15 +139,19 @@ class Popular(Retriever):
 
     @override
     def refreshed(self, dataset: Dataset) -> Popular | None:
+        return self.unfitted().fit(dataset)
+
+    def unfitted(self) -> Popular:
+        """Return a model that is not fitted, with the settings that this one has found."""
         twin = self.__sklearn_clone__()
         if "_half_life" in vars(self):  # a model that was loaded has not searched
             twin.config = self.config.model_copy(update={"half_life": None})
             twin._found = self._half_life  # noqa: SLF001 - its own instance
-        return twin.fit(dataset)
+        return twin
 
-    def of_counts(self, counts: NDArray[np.float32]) -> Self:
-        """Use decayed counts that were summed elsewhere, float32 (segments + 1, items)."""
-        self.counts_ = counts
+    def of_counts(self, counts: NDArray[np.float32], half_life: float | None) -> Self:
+        """Use decayed counts that were summed elsewhere, float32 (segments + 1, items), with a half-life in ms (None: age does not matter)."""
+        self.counts_, self._half_life = counts, half_life
         return self._finish(counts.shape[1])
 
     def _prepare(self) -> None:

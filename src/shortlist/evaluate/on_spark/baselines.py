@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.base import duration_ms
 from shortlist.data.dataset import Dataset
-from shortlist.distributed.entries import decayed_counts
+from shortlist.distributed.item_counts import decayed_counts
 from shortlist.distributed.table_frame import FILE, ROW
 from shortlist.distributed.usable_events import ITEM, TIME
 from shortlist.distributed.whole_log import WholeLog, collected
@@ -45,8 +45,9 @@ def whole_baselines(past: WholeLog, sample: Dataset) -> BaselineModels:
 
 
 def _popular(past: WholeLog, sample: Dataset, model: Popular) -> Popular:
-    counts = decayed_counts(past, model.config, model.half_life_on(sample.log), None)
-    return model.of_counts(counts[None].astype(np.float32))
+    half_life = model.half_life_on(sample.log)
+    counts = decayed_counts(past, model.config, half_life, [None])
+    return model.of_counts(counts.astype(np.float32), half_life)
 
 
 def popularity_of(past: WholeLog, whole: WholeLog) -> NDArray[np.float64]:

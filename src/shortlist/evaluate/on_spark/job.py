@@ -107,7 +107,7 @@ def evaluate_on_spark(
         with placed_bundle(session, bundle, recommender.version, functions) as placed:
             work = judgement.work(placed)
             report = judgement.report(work, facts, progress)
-    found.events.unpersist()
+    found.release()
     return report
 
 
