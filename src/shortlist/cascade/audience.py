@@ -160,7 +160,7 @@ def find_audience(
     """
     resolver = Resolver(model, state)
     codes = _item_codes(resolver, request)
-    users = _population(model, state) if request.users is None else list(dict.fromkeys(request.users))
+    users = population(model, state) if request.users is None else list(dict.fromkeys(request.users))
     if len(users) * max(len(codes), 1) > MOST_PAIRS:
         raise RequestError(
             f"items: {len(codes):,} items and {len(users):,} users are more than {MOST_PAIRS:,} pairs; ask for fewer items at once",
@@ -197,8 +197,8 @@ def _item_codes(resolver: Resolver, request: AudienceRequest) -> NDArray[np.int6
     return np.array(codes, np.int64)
 
 
-def _population(model: Model, state: LiveState) -> list[Any]:
-    """Ids of everybody with a history: users of the log who were not erased, and users who acted since training."""
+def population(model: Model, state: LiveState) -> list[Any]:
+    """Return the ids of everybody with a history: users of the log who were not erased, and users who acted since training."""
     ids = model.dataset.users.ids
     active = np.flatnonzero(np.diff(model.dataset.histories.indptr) > 0)
     return list(

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from shortlist.cli.engine import EngineOption, MasterOption, RunEngine, check_engine
 from shortlist.cli.terminal import (
     BundleArgument,
     FunctionsOption,
     JsonOption,
     ThreadsOption,
+    bundle_path,
     load_functions,
     load_recommender,
     print_text,
@@ -50,6 +52,8 @@ def audience(
     cap: Annotated[
         int | None, typer.Option(min=1, help="Number of audiences that one user may be in (default: any).")
     ] = None,
+    engine: EngineOption = RunEngine.here,
+    master: MasterOption = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -63,13 +67,24 @@ def audience(
     """Find the best users for items: whom to tell of them. Users are ordered by calibrated predictions."""
     set_threads(threads)
     load_functions(functions)
+    check_engine(engine, master, {"cap": cap is not None})
     if out is not None and not out.endswith((".parquet", ".csv")):
         raise DataError(f"{out}: the file name must end in .parquet or .csv", field="out")
     wanted = [*(item or []), *(_lines(items) if items is not None else [])]
-    recommender = load_recommender(bundle)
+    path = bundle_path(bundle)
+    recommender = load_recommender(path)
     started = time.perf_counter()
-    with progress_bars() as progress:
-        found = recommender.audience(wanted or None, n, cap=cap, filters=filters, progress=progress)
+    if engine is RunEngine.here:
+        with progress_bars() as progress:
+            found = recommender.audience(wanted or None, n, cap=cap, filters=filters, progress=progress)
+    else:
+        from shortlist.cascade.audience import AudienceRequest
+        from shortlist.distributed.audience import audience_on_spark
+        from shortlist.engines.spark_session import spark_session
+        from shortlist.requests import RecommendRequest
+
+        request = AudienceRequest(wanted or None, n, like=RecommendRequest(filters=filters))
+        found = audience_on_spark(spark_session(master), path, recommender, request, functions)
     seconds = time.perf_counter() - started
     if out is None:
         for member in list(found)[:SHOWN]:

@@ -31,7 +31,7 @@ from shortlist.data.tables import Tables, query_files, verbatim_columns
 from shortlist.distributed.past import WholePast, check_features
 from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers, refit_popular
 from shortlist.distributed.table_frame import FILE, ROW, TableFrame, read_frame
-from shortlist.distributed.whole_log import WholeLog, collected, read_whole_log
+from shortlist.distributed.whole_log import WholeLog, collected, in_order, read_whole_log
 from shortlist.engines.duckdb import read_source
 from shortlist.engines.plain_types import plain_table
 from shortlist.engines.spark_session import LOCAL_TASKS
@@ -146,7 +146,7 @@ def divide(session: Any, rows: int) -> None:
 
 def tables_of_few(project: Project, log: TableFrame) -> Tables:
     """Collect the tables of a project, whose events are at most `spark.events`."""
-    ordered = collected(log.frame.orderBy(FILE, ROW).drop(FILE, ROW))
+    ordered = in_order(collected(log.frame))
     tables: dict[str, pa.Table | None] = {"events": plain_table(ordered, log.name)}
     names, readings = {"events": log.name}, {}
     for role in ("items", "users"):

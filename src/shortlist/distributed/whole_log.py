@@ -135,7 +135,7 @@ class WholeLog:
                 field="spark.events",
             )
         some = self.events.where(sql.col(GROUP) < groups)
-        rows = _in_order(collected(some.where(sql.col(FIRST)).select(*self.columns, FILE, ROW)))
+        rows = in_order(collected(some.where(sql.col(FIRST)).select(*self.columns, FILE, ROW)))
         users = self._users(some) if self.project.users is not None and self.project.data.users else None
         return Tables(plain_table(rows, self.names["events"]), self.items, users, self.names)
 
@@ -175,11 +175,11 @@ class WholeLog:
     def _users(self, some: Any) -> pa.Table:
         """Return the rows of the users table of the users of some events."""
         found = self.users_frame().join(some.select(USER).distinct(), USER, "left_semi")
-        return plain_table(_in_order(collected(found.drop(USER))), self.names["users"])
+        return plain_table(in_order(collected(found.drop(USER))), self.names["users"])
 
 
-def _in_order(rows: pa.Table) -> pa.Table:
-    """Return rows in the order of their files."""
+def in_order(rows: pa.Table) -> pa.Table:
+    """Return rows in the order of their files, without `FILE` and `ROW`. Sorted here: executors would move all rows twice for it."""
     return rows.sort_by([(FILE, "ascending"), (ROW, "ascending")]).drop_columns([FILE, ROW])
 
 
