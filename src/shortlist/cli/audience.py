@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,10 @@ from shortlist.cli.terminal import (
 )
 from shortlist.errors import DataError
 from shortlist.threads import set_threads
+
+if TYPE_CHECKING:
+    from shortlist.cascade.audience import Audience
+    from shortlist.recommender import Recommender
 
 SHOWN = 10
 """Users that are printed."""
@@ -78,13 +82,7 @@ def audience(
         with progress_bars() as progress:
             found = recommender.audience(wanted or None, n, cap=cap, filters=filters, progress=progress)
     else:
-        from shortlist.cascade.audience import AudienceRequest
-        from shortlist.distributed.audience import audience_on_spark
-        from shortlist.engines.spark_session import spark_session
-        from shortlist.requests import RecommendRequest
-
-        request = AudienceRequest(wanted or None, n, like=RecommendRequest(filters=filters))
-        found = audience_on_spark(spark_session(master), path, recommender, request, functions)
+        found = _on_spark(master, path, recommender, (wanted or None, n, filters), functions)
     seconds = time.perf_counter() - started
     if out is None:
         for member in list(found)[:SHOWN]:
@@ -95,6 +93,24 @@ def audience(
     where = "" if out is None else f" → {out}"
     print_text(f"{len(found):,} of {found.considered:,} users in {seconds:.1f} s{where}")
     write_json(json_file, {"members": len(found), "considered": found.considered, "seconds": seconds})
+
+
+def _on_spark(
+    master: str | None,
+    bundle: Path,
+    recommender: Recommender,
+    wanted: tuple[list[str] | None, int, str | None],
+    functions: Path | None,
+) -> Audience:
+    """Find users on the executors of a cluster. wanted: items, the number of users of each, filters."""
+    from shortlist.cascade.audience import AudienceRequest
+    from shortlist.distributed.audience import audience_on_spark
+    from shortlist.engines.spark_session import spark_session
+    from shortlist.requests import RecommendRequest
+
+    items, n, filters = wanted
+    request = AudienceRequest(items, n, like=RecommendRequest(filters=filters))
+    return audience_on_spark(spark_session(master), bundle, recommender, request, functions)
 
 
 def _lines(path: Path) -> list[str]:

@@ -6,7 +6,7 @@ audience itself: items · n rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -90,17 +90,19 @@ def audience_on_spark(
             partial(_best, work), frame_schema(schema)
         )
         found = collected(_first(parts, request.n))
+    members = _members(found, recommender.model.objectives)
+    return replace(begun, members=members, considered=len(users))
+
+
+def _members(found: pa.Table, objectives: Sequence[str]) -> list[AudienceMember]:
+    """Return the members of audiences, those of one item side by side, best first."""
     found = found.sort_by([(WANTED, "ascending"), ("rank", "ascending")])
-    members = [
+    return [
         AudienceMember(
-            row["item"],
-            row["user"],
-            row[SCORE],
-            {name: row[f"{PREDICTION}{name}"] for name in recommender.model.objectives},
+            row["item"], row["user"], row[SCORE], {name: row[f"{PREDICTION}{name}"] for name in objectives}
         )
         for row in found.to_pylist()
     ]
-    return replace(begun, members=members, considered=len(users))
 
 
 def _schema(recommender: Recommender) -> pa.Schema:
