@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.config.rerank import RerankSettings, Rule
-from shortlist.data.attributes import CategoryAttribute, NumberAttribute
+from shortlist.data.attributes import CategoryAttribute, CodedAttribute, NumberAttribute
 from shortlist.data.cursor import MAX_AGE, MAX_CURSOR, MAX_PAGED, Cursor
 from shortlist.data.slates import Slate
 from shortlist.errors import CursorError, RequestError
@@ -38,8 +39,7 @@ def packed(content: Any) -> str:
 
 def test_pages_together_are_the_long_slate(recommender: Recommender) -> None:
     """Without re-ranking; caps and pins are tested below."""
-    plain = recommender.project.model_copy(update={"rerank": RerankSettings()})
-    recommender = recommender.with_project(plain)
+    recommender = reranked(recommender)
     pages: list[Slate] = []
     cursor = None
     for _ in range(4):
@@ -52,37 +52,117 @@ def test_pages_together_are_the_long_slate(recommender: Recommender) -> None:
     assert pages[1].to_arrow().column("rank").to_pylist() == list(range(9, 17))
 
 
-def test_caps_shares_and_pins_are_those_of_all_pages(recommender: Recommender) -> None:
-    """Pages of 4, 5 and 3 are the slate of 12: its caps, its share of protected items, and its pins in slots of the second and third."""
-    by: dict[str, Any] = {
-        "exposure_by": "mood",
-        "exposure_cap": 3,
-        "rules": [
-            {"name": "short", "when": "minutes < 100", "action": "pin", "slot": slot} for slot in (2, 6, 11)
-        ],
-    }
-    rules = [
-        Rule(name=f"{one['name']} {one['slot']}", **{k: v for k, v in one.items() if k != "name"})
-        for one in by.pop("rules")
-    ]
-    capped = recommender.with_project(
-        recommender.project.model_copy(update={"rerank": RerankSettings(**by, rules=rules)})
+SIZES = st.lists(st.integers(1, 8), min_size=2, max_size=5).filter(lambda sizes: sum(sizes) <= 14)
+
+
+def reranked(recommender: Recommender, **rerank: Any) -> Recommender:
+    """The recommender with these settings of `[rerank]` and no others."""
+    return recommender.with_project(
+        recommender.project.model_copy(update={"rerank": RerankSettings(**rerank)})
     )
+
+
+@settings(max_examples=15)
+@given(sizes=SIZES, user=st.integers(1, 60), cap=st.integers(3, 5))
+def test_caps_and_pins_are_those_of_all_pages(
+    recommender: Recommender, sizes: list[int], user: int, cap: int
+) -> None:
+    """Pages of any sizes: the cap holds over all of them, and each pin is in its slot, whichever page has it."""
+    pins = [Rule(name=f"pin {slot}", when="minutes < 120", action="pin", slot=slot) for slot in (2, 6, 11)]
     mood = recommender.dataset.items.attribute("mood", CategoryAttribute)
     minutes = recommender.dataset.items.attribute("minutes", NumberAttribute).values
-    for user in ("u00001", "u00007", "u00011"):
-        pages, cursor = list[Slate](), None
-        for size in (4, 5, 3):
-            pages.append(capped.recommend(user, size, cursor=cursor))
-            cursor = pages[-1].cursor
-        items = items_of(*pages)
-        codes = recommender.dataset.items.ids.codes(items)
-        assert len(set(items)) == 12
-        assert all(minutes[codes[slot]] < 100 for slot in (2, 6, 11))
-        counts = np.unique(mood.codes[codes][mood.codes[codes] >= 0], return_counts=True)[1]
-        assert counts.max() <= 3
-    alone = capped.recommend("u00001", 4)
-    assert len(alone) == 4
+    capped = reranked(recommender, exposure_by="mood", exposure_cap=cap, rules=pins)
+    items = items_of(*pages_of(capped, f"u{user:05}", sizes))
+    codes = recommender.dataset.items.ids.codes(items)
+    assert len(set(items)) == sum(sizes)
+    assert all(minutes[codes[slot]] < 120 for slot in (2, 6, 11) if slot < len(items))
+    known = mood.codes[codes][mood.codes[codes] >= 0]
+    if cap * len(mood.vocabulary) >= len(items):  # else a slate would be shorter without more of them
+        assert np.unique(known, return_counts=True)[1].max() <= cap
+
+
+@settings(max_examples=15)
+@given(sizes=SIZES, user=st.integers(1, 60), share=st.floats(0.05, 0.6))
+def test_fair_shares_are_those_of_all_pages(
+    recommender: Recommender, sizes: list[int], user: int, share: float
+) -> None:
+    """After each page, the protected items have their share of all slots so far, as far as there are any."""
+    comedy = recommender.dataset.items.attribute("genres", CodedAttribute)
+    wanted = {"by": "genres", "values": ["Comedy"], "share": share, "most_loss": 1.0}
+    fair = reranked(recommender, fair=[wanted])
+    protected = slots = 0
+    all_comedies = sum("Comedy" in comedy.show(code) for code in range(len(recommender.dataset.items)))
+    for page in pages_of(fair, f"u{user:05}", sizes):
+        codes = recommender.dataset.items.ids.codes(items_of(page))
+        protected += sum("Comedy" in comedy.show(int(code)) for code in codes)
+        slots += len(page)
+        assert protected >= min(share * slots - 1e-6, all_comedies)
+
+
+def pages_of(recommender: Recommender, user: str, sizes: Sequence[int], **fields: Any) -> list[Slate]:
+    pages, cursor = list[Slate](), None
+    for size in sizes:
+        pages.append(recommender.recommend(user, size, cursor=cursor, **fields))
+        cursor = pages[-1].cursor
+    return pages
+
+
+@settings(max_examples=12)
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=5).filter(lambda sizes: sum(sizes) <= 20),
+    user=st.integers(1, 60),
+    strength=st.sampled_from([0.2, 0.5, 0.8]),
+    way=st.sampled_from(["mmr", "dpp", "groups", "calibration"]),
+)
+def test_diversity_and_tastes_are_those_of_all_pages(
+    recommender: Recommender, sizes: list[int], user: int, strength: float, way: str
+) -> None:
+    """Pages are the long slate: similarity counts the items of earlier pages, and so do shares of genres."""
+    ways: dict[str, dict[str, Any]] = {
+        "mmr": {},
+        "dpp": {"diversity_way": "dpp"},
+        "groups": {"diversity_by": "mood"},
+        "calibration": {"calibration_by": "genres"},
+    }
+    diverse = reranked(recommender, **ways[way])
+    fields: dict[str, Any] = {"calibration" if way == "calibration" else "diversity": strength}
+    whole = diverse.recommend(f"u{user:05}", sum(sizes), **fields)
+    assert items_of(*pages_of(diverse, f"u{user:05}", sizes, **fields)) == items_of(whole)
+
+
+@settings(max_examples=12)
+@given(
+    sizes=st.lists(st.integers(1, 12), min_size=2, max_size=5),
+    user=st.integers(1, 60),
+    share=st.floats(0.0, 1.0),
+)
+def test_guard_rails_are_those_of_all_pages(
+    recommender: Recommender, sizes: list[int], user: int, share: float
+) -> None:
+    """After each page, the mean of all items so far is what was asked, or what the best candidates reach after these pages."""
+    plain = reranked(recommender)
+    everything = [one for page in pages_of(plain, f"u{user:05}", [200, 200]) for one in page]
+    predicted = {one.item: one.predictions["rating"] for one in everything}
+    free = float(np.mean([one.predictions["rating"] for one in everything[: sum(sizes)]]))
+    asked = free + share * (max(predicted.values()) - free)
+    shown: list[Any] = []
+    for page in pages_of(plain, f"u{user:05}", sizes, at_least={"rating": asked}):
+        left = sorted((predicted[item] for item in predicted if item not in shown), reverse=True)
+        possible = [predicted[item] for item in shown] + left[: len(page)]
+        shown += items_of(page)
+        reached = float(np.mean([predicted[item] for item in shown]))
+        assert page.guard_rails["rating"]["reached"] == pytest.approx(reached, rel=1e-5)
+        assert reached >= min(asked, float(np.mean(possible))) * (1 - 1e-4)
+
+
+def test_a_later_page_makes_up_for_an_earlier_one(recommender: Recommender) -> None:
+    """Where the first page is above the guard-rail, the second can be below it."""
+    plain = reranked(recommender)
+    free = plain.recommend("u00021", 20)
+    means = [np.mean([one.predictions["play"] for one in free.items[at : at + 10]]) for at in (0, 10)]
+    assert means[0] > means[1]
+    rail = {"play": float(np.mean(means)) * 0.999}
+    assert items_of(*pages_of(plain, "u00021", [10, 10], at_least=rail)) == items_of(free)
 
 
 @settings(max_examples=8)

@@ -37,6 +37,17 @@ def test_a_guard_rail_is_met_where_candidates_can_meet_it(seed: int, least: floa
         assert set(order.tolist()) == set(free.tolist())
 
 
+def test_a_guard_rail_counts_the_items_of_earlier_pages() -> None:
+    """Two items of 0.9 were shown; with one of 0.3 the mean is 0.7, so the better by utility can stay."""
+    predictions = np.array([[0.9, 0.3], [0.5, 0.8], [0.1, 0.9], [0.1, 0.9]], np.float32)
+    weights = UtilityWeights(np.array([1.0, 0.0]), np.ones(2), "sum", ((1, 0.69),))
+    utility = weights.utility(predictions)
+    assert np.argmax(weights.guarded(utility, predictions, 1, shown=2)[:2]) == 0
+    assert np.argmax(weights.guarded(utility[:2], predictions[:2], 1)) == 1
+    stricter = UtilityWeights(np.array([1.0, 0.0]), np.ones(2), "sum", ((1, 0.8),))
+    assert np.argmax(stricter.guarded(utility, predictions, 1, shown=2)[:2]) == 1
+
+
 def test_two_guard_rails_at_once() -> None:
     rng = np.random.default_rng(0)
     predictions = rng.random((200, 3)).astype(np.float32)

@@ -58,3 +58,15 @@ def test_dpp_rejects_a_mixture_of_two_selected_items_and_mmr_does_not() -> None:
     vectors = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]], np.float32)
     assert dpp(utility, vectors, 0.2, 3)[:3].tolist() == [0, 1, 3]
     assert mmr(utility, vectors, 0.2, 3)[:3].tolist() == [0, 1, 2]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**31), st.floats(0.05, 0.95), st.integers(1, 6), st.integers(1, 6))
+def test_dpp_goes_on_after_the_rows_that_are_shown(seed: int, strength: float, first: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    utility, vectors = rng.random(14), rng.normal(size=(14, 4)).astype(np.float32)
+    whole = dpp(utility, vectors, strength, first + n)
+    rest = np.setdiff1d(np.arange(14), whole[:first])
+    rows = np.concatenate([rest, whole[:first]])
+    order = dpp(utility[rows], vectors[rows], strength, n, shown=first)
+    assert rows[order].tolist() == whole[first:].tolist()

@@ -86,6 +86,19 @@ def test_calibration_returns_a_permutation(
         assert (np.diff(utility[order]) <= 0).all()
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 6))
+def test_calibration_goes_on_after_the_rows_that_are_shown(seed: int, first: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    genres = [rng.choice(4, rng.integers(0, 4), replace=False).tolist() for _ in range(14)]
+    utility, taste = rng.random(14), rng.dirichlet([0.5] * 4)
+    whole = calibrate_genres(utility, _ragged(genres), taste, 0.6, first + n)
+    rows = np.concatenate([np.setdiff1d(np.arange(14), whole[:first]), whole[:first]])
+    ragged = _ragged([genres[row] for row in rows.tolist()])
+    order = calibrate_genres(utility[rows], ragged, taste, 0.6, n, shown=first)
+    assert rows[order][:n].tolist() == whole[first : first + n].tolist()
+
+
 def test_calibration_keeps_the_shares_of_tastes() -> None:
     """Seven dramas to three comedies: each drama has a higher utility, and three comedies are shown."""
     genres = [[0]] * 20 + [[1]] * 20

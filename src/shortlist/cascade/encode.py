@@ -164,7 +164,9 @@ class Resolver:
             return FIRST_PAGE
         request.cursor.check_age(moment)
         codes = self.catalogue.items.ids.codes(request.cursor.items)
-        return EarlierPages(np.unique(codes[codes >= 0]), len(request.cursor.items))
+        known = codes[codes >= 0]
+        first = np.sort(np.unique(known, return_index=True)[1])
+        return EarlierPages(known[first], len(request.cursor.items))
 
     def _values(
         self, request: RecommendRequest, reader: ValueReader, moment: int, after: int

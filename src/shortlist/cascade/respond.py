@@ -12,7 +12,7 @@ from shortlist.cascade.answer_warnings import user_warning
 from shortlist.cascade.encode import ResolvedRequest
 from shortlist.cascade.model import Model
 from shortlist.cascade.reasons import reasons
-from shortlist.cascade.run import Ranked, ScoredBatch
+from shortlist.cascade.run import Ranked, RankedSlate, ScoredBatch
 from shortlist.data.cursor import Cursor
 from shortlist.data.slates import Recommendation, Slate
 from shortlist.rerank.strengths import RerankStrengths
@@ -38,7 +38,7 @@ def respond(model: Model, ranked: Ranked) -> list[Slate]:
                     [next(items) for _ in slate.chosen],
                     model.version,
                     list(resolved.unknown_items),
-                    _guard_rails(model, resolved, scored.predictions[slate.chosen]),
+                    _guard_rails(model, scored, slate),
                     policy_name(model, resolved),
                     warnings_of(model, resolved, known),
                     first_position=len(page.items),
@@ -135,14 +135,15 @@ def _policy_digest(
     return hashlib.blake2b(facts.encode(), digest_size=3).hexdigest()
 
 
-def _guard_rails(
-    model: Model, resolved: ResolvedRequest, predictions: NDArray[np.float32]
-) -> dict[str, dict[str, float]]:
-    """How far a slate keeps to each guard-rail: what the request asks for, and the mean of its items."""
+def _guard_rails(model: Model, scored: ScoredBatch, slate: RankedSlate) -> dict[str, dict[str, float]]:
+    """How far a slate keeps to each guard-rail: what the request asks for, and the mean of the items of all pages so far."""
+    limits = scored.requests[slate.row].utility.limits
+    if not limits:
+        return {}
+    shown = scored.predictions[slate.chosen]
+    if scored.earlier is not None:
+        shown = np.concatenate([scored.earlier[slate.row].predictions, shown])
     return {
-        model.objectives[at]: {
-            "asked": least,
-            "reached": float(predictions[:, at].mean()) if len(predictions) else 0.0,
-        }
-        for at, least in resolved.utility.limits
+        model.objectives[at]: {"asked": least, "reached": float(shown[:, at].mean()) if len(shown) else 0.0}
+        for at, least in limits
     }

@@ -18,14 +18,14 @@ from shortlist.cascade.catalogue import Catalogue
 from shortlist.cascade.encode import EncodedBatch, ResolvedRequest, Resolver, encode
 from shortlist.cascade.locks import single_threaded_blas
 from shortlist.cascade.model import Model
+from shortlist.cascade.propose import only, propose
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
-from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartSlot
+from shortlist.rerank.earlier_pages import EarlierPages
 from shortlist.rerank.exploration import POOL, ExplorationPolicy, explore
-from shortlist.retrieve.fusion.blend import blend
 
 BATCH = 128
 """Requests that are answered together at most."""
@@ -47,6 +47,8 @@ class ScoredBatch:
         float32 (rows, objectives), calibrated.
     utility
         float64 (rows,).
+    earlier
+        For each request, the pages before this one, scored. Their items are no candidates. None: all requests are for a first page.
     """
 
     catalogue: Catalogue
@@ -58,6 +60,7 @@ class ScoredBatch:
     utility: NDArray[np.float64]
     bounds: NDArray[np.int64]
     known: list[bool]
+    earlier: list[EarlierPages] | None = None
 
     def of(self, row: int) -> slice:
         """The candidates of one request."""
@@ -176,13 +179,13 @@ class Cascade:
         with single_threaded_blas() if len(batch) > 1 else nullcontext(), state.reading(moment):
             encoded = encode(model, state, batch)
             lap("request")
-            rows = _candidates(model, state, encoded, batch[0], required)
+            later = required is None and any(one.earlier.slots for one in batch)
+            rows = propose(model, state, encoded, batch, required)
             if only_required:
-                rows = _only(rows, required or [])
-            elif any(one.earlier.slots for one in batch):
-                rows = _without_shown(rows, batch)
+                rows = only(rows, required or [])
             lap("retrieve")
-            return score_rows(model, state, batch, encoded, rows, lap)
+            scored = score_rows(model, state, batch, encoded, rows, lap)
+            return _without_shown(scored) if later else scored
 
 
 def score_rows(
@@ -225,58 +228,32 @@ def _parts(resolved: Sequence[ResolvedRequest]) -> list[list[int]]:
     ]
 
 
-def _candidates(
-    model: Model,
-    state: LiveState,
-    encoded: EncodedBatch,
-    first: ResolvedRequest,
-    required: Sequence[NDArray[np.integer]] | None,
-) -> FeatureRows:
-    requests, catalogue = encoded.requests, first.catalogue
-    blended = blend(
-        catalogue.retrievers,
-        requests,
-        max([first.candidates, *(len(items) for items in required or ())]),
-        _forced(state, catalogue, encoded) if required is None else required,
-        model.project.retrieve.candidates,
-        n_items=len(catalogue.items),
+def _without_shown(scored: ScoredBatch) -> ScoredBatch:
+    """Take the items of earlier pages from the candidates. Ranks in the sources stay, so predictions are those of the first page."""
+    earlier: list[EarlierPages] = []
+    shown = np.zeros(len(scored.rows.item), bool)
+    for row, one in enumerate(scored.requests):
+        part, pages = scored.of(row), one.earlier
+        items = scored.rows.item[part]
+        shown[part] = np.isin(items, pages.items)
+        at = part.start + _positions(items, pages.items)
+        earlier.append(pages.scored(scored.utility[at], scored.predictions[at]))
+    rows = scored.rows.some(~shown)
+    return replace(
+        scored,
+        rows=rows,
+        matrix=scored.matrix[~shown],
+        predictions=scored.predictions[~shown],
+        utility=scored.utility[~shown],
+        bounds=rows.bounds,
+        earlier=earlier,
     )
-    keys = RequestKeys(encoded.codes, encoded.context, requests.attributes)
-    return blended.feature_rows(keys, requests.moments, encoded.histories)
 
 
-def _only(rows: FeatureRows, required: Sequence[NDArray[np.integer]]) -> FeatureRows:
-    """The rows of required items."""
-    bounds = rows.bounds.tolist()
-    kept = [np.isin(rows.item[bounds[at] : bounds[at + 1]], items) for at, items in enumerate(required)]
-    return rows.some(np.concatenate(kept))
-
-
-def _without_shown(rows: FeatureRows, batch: Sequence[ResolvedRequest]) -> FeatureRows:
-    """The candidates without those of earlier pages. Ranks in the sources stay, so predictions are those of the first page."""
-    bounds = rows.bounds.tolist()
-    gone = [
-        np.isin(rows.item[bounds[at] : bounds[at + 1]], one.earlier.items) for at, one in enumerate(batch)
-    ]
-    return rows.some(~np.concatenate(gone))
-
-
-def _forced(
-    state: LiveState, catalogue: Catalogue, encoded: EncodedBatch
-) -> list[NDArray[np.integer]] | None:
-    """Items that are candidates in any case: the newest, while they have an exposure budget."""
-    if state.cold_start is None:
-        return None
-    requests = encoded.requests
-    moment = int(requests.moments.max(initial=0))
-    newest = state.cold_start.new_items(catalogue.first_seen, moment, requests.allowed)[: 4 * MAX_CANDIDATES]
-    if requests.excluded_indptr is None or requests.excluded is None:
-        return [newest[:MAX_CANDIDATES]] * len(requests)
-    found: list[NDArray[np.integer]] = []
-    for row in range(len(requests)):
-        low, high = requests.excluded_indptr[row : row + 2]
-        found.append(newest[~np.isin(newest, requests.excluded[low:high])][:MAX_CANDIDATES])
-    return found
+def _positions(items: NDArray[np.int32], wanted: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return where items are, which are all there: int64 (wanted,)."""
+    by_code = np.argsort(items)
+    return by_code[np.searchsorted(items, wanted, sorter=by_code)]
 
 
 def _utility(
@@ -302,14 +279,14 @@ def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> Ran
     slate_id = uuid.uuid4().hex
     # without a seed the slate's id is one, so that a logged slate can be reproduced
     seed = int(slate_id[:15], 16) if request.seed is None else request.seed
-    items, predictions = scored.rows.item[part], scored.predictions[part]
-    utility = resolved.utility.guarded(scored.utility[part], predictions, request.size)
+    items = scored.rows.item[part]
+    utility, earlier = guarded(scored, row)
     shares = None
     if strengths.calibration > 0:
         shares = genre_shares(scored, row)
     size = request.size if strengths.explore <= 0 else min(POOL * request.size, len(items))
     pipeline = resolved.pipeline
-    order = pipeline.rerank(items, utility, size, resolved.moment, strengths, shares, resolved.earlier)
+    order = pipeline.rerank(items, utility, size, resolved.moment, strengths, shares, earlier)
     order = pipeline.beyond_exposure_cap(order, items, utility, request.size)
     ranked, trial = len(order), None
     if strengths.cold_start and state.cold_start is not None:
@@ -317,6 +294,24 @@ def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> Ran
     policy = ExplorationPolicy(strengths.explore, settings.explore_way, settings.explore_from)
     chosen, chance = explore(ranked, request.size, policy, seed, trial)
     return RankedSlate(slate_id, row, part.start + order[chosen], chance)
+
+
+def guarded(scored: ScoredBatch, row: int) -> tuple[NDArray[np.float64], EarlierPages]:
+    """Return the utility of one request's candidates with its guard-rails, float64 (candidates,), and its earlier pages likewise."""
+    resolved, part = scored.requests[row], scored.of(row)
+    by, n, utility, predictions = (
+        resolved.utility,
+        resolved.request.size,
+        scored.utility[part],
+        scored.predictions[part],
+    )
+    if scored.earlier is None:
+        return by.guarded(utility, predictions, n), resolved.earlier
+    pages = scored.earlier[row]
+    both = np.concatenate([utility, pages.utility])
+    both = by.guarded(both, np.concatenate([predictions, pages.predictions]), n, len(pages.items))
+    rows = len(utility)
+    return both[:rows], replace(pages, utility=both[rows:])
 
 
 def genre_shares(scored: ScoredBatch, row: int) -> NDArray[np.float64] | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from shortlist.cascade.encode import ResolvedRequest
 from shortlist.cascade.model import Model
-from shortlist.cascade.run import Cascade, ScoredBatch, rerank
+from shortlist.cascade.run import Cascade, ScoredBatch, guarded, rerank
 from shortlist.cascade.state import LiveState
 from shortlist.data.attributes import NumberAttribute
 from shortlist.errors import RequestError
@@ -118,7 +118,7 @@ def _dropped_by_retrieval(trail: _Trail, model: Model, scored: ScoredBatch, code
 def _ranking(trail: _Trail, model: Model, state: LiveState, scored: ScoredBatch, code: int) -> None:
     resolved = scored.requests[0]
     n = resolved.request.size
-    utility = resolved.utility.guarded(scored.utility, scored.predictions, n)
+    utility, _ = guarded(scored, 0)
     at = int(np.flatnonzero(scored.rows.item == code)[0])
     place = int((utility > utility[at]).sum())
     predicted = ", ".join(

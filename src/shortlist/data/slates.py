@@ -63,7 +63,8 @@ class Slate:
     unknown_items : list
         Items of the given history, or of a given list, that are not in the catalogue.
     guard_rails : dict[str, dict[str, float]]
-        Objective → the least mean prediction that was `asked` for and the mean that the slate `reached`.
+        Objective → the least mean prediction that was `asked` for, and the mean that the items of the slate and of the pages before it
+        `reached`.
     policy : str
         The version of everything that chose the slate: model, weights, re-ranking. Slates of one policy are
         comparable.

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, suggestion
 
 BISECTIONS = 24
 DOUBLINGS = 40
@@ -29,7 +29,7 @@ class UtilityWeights:
     - **product**: Π (prediction / scale)^weight, as in p(click)^a · seconds^b. An item must be good in every objective;
       one objective cannot make up for another that is near 0.
     - **guard-rails**: the slate of the largest utility among those whose mean prediction of an objective is at least a
-      given limit. The objective gets an additional weight, a Lagrange multiplier, which is found by bisection so that
+      given limit, items of earlier pages included. The objective gets an additional weight, a Lagrange multiplier, which is found by bisection so that
       the best n items meet the limit.
 
     Cost: O(rows · objectives), and about 24 partial sorts of the candidates for each guard-rail that binds.
@@ -67,7 +67,7 @@ class UtilityWeights:
         return np.asarray(predictions.astype(np.float64) @ (self.weights / self.scales))
 
     def guarded(
-        self, utility: NDArray[np.float64], predictions: NDArray[np.float32], n: int
+        self, utility: NDArray[np.float64], predictions: NDArray[np.float32], n: int, shown: int = 0
     ) -> NDArray[np.float64]:
         """Return the utility with the multipliers of the guard-rails added.
 
@@ -79,16 +79,21 @@ class UtilityWeights:
             The predictions.
         n
             The best n rows meet the guard-rails, as far as candidates can.
+        shown
+            Number of rows, the last ones, that earlier pages of the slate show: together with them, the best n of the others meet the
+            guard-rails.
         """
-        if not self.limits or not len(utility):
+        rows = len(utility) - shown
+        if not self.limits or not rows:
             return utility
+        earlier = np.arange(rows, rows + shown)
         unit = float(np.std(utility)) or 1.0
         multipliers = np.zeros(len(self.limits))
         shares = np.stack([predictions[:, column] / self.scales[column] for column, _ in self.limits], axis=1)
 
         def is_met(number: int, multiplier: float) -> bool:
             multipliers[number] = multiplier
-            best = _best(utility + shares @ multipliers, n)
+            best = np.concatenate([_best((utility + shares @ multipliers)[:rows], n), earlier])
             column, least = self.limits[number]
             return float(predictions[best, column].mean()) >= least
 
@@ -166,7 +171,7 @@ def resolve_combine(requested: str | None, default: str) -> str:
 def _number(name: str, value: object, setting: str, objectives: Mapping[str, float] | Sequence[str]) -> float:
     if name not in objectives:
         raise RequestError(
-            f"{setting}: there is no objective {name!r}; there are: {', '.join(objectives)}",
+            f"{setting}: there is no objective {name!r}{suggestion(name, objectives)}; there are: {', '.join(objectives)}",
             field=f"{setting}.{name}",
         )
     number = not isinstance(value, bool) and isinstance(value, (int, float))

@@ -13,7 +13,7 @@ MIN_RESIDUAL = 1e-3
 
 
 def dpp(
-    utility: NDArray[np.float64], vectors: NDArray[np.float32], strength: float, n: int
+    utility: NDArray[np.float64], vectors: NDArray[np.float32], strength: float, n: int, shown: int = 0
 ) -> NDArray[np.int64]:
     """Order candidates by greedy maximum a posteriori inference of a determinantal point process (DPP).
 
@@ -37,11 +37,13 @@ def dpp(
         λ, from 0 (utility only) to 1 (diversity only).
     n
         Number of slots.
+    shown
+        Number of rows, the last ones, that earlier pages show, in order: they count as selected first and are not returned.
 
     Returns
     -------
-    ndarray of shape (pool,), int64
-        A permutation of the pool. The first n rows are selected by the process, the rest is ordered by utility.
+    ndarray of shape (pool − shown,), int64
+        A permutation of the rows that are not shown. The first n rows are selected by the process, the rest is ordered by utility.
 
     References
     ----------
@@ -50,32 +52,36 @@ def dpp(
     Chen, Zhang & Zhou (2018). Fast greedy MAP inference for determinantal point process to improve recommendation
     diversity. NeurIPS.
     """
-    by_utility = np.argsort(-utility, kind="stable")
-    if strength <= 0 or len(utility) < 2:
+    pool = len(utility) - shown
+    by_utility = np.argsort(-utility[:pool], kind="stable")
+    if strength <= 0 or pool < 2:
         return by_utility
     relevance = scale_utility(utility) * (1 - strength)
-    selected = _select(relevance, unit_rows(vectors), float(strength), min(n, len(utility)))
+    selected = _select(relevance, unit_rows(vectors), float(strength), min(n, pool), shown)
     return append_rest(selected, by_utility)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _select(
-    relevance: NDArray[np.float64], unit: NDArray[np.float32], strength: float, n: int
+    relevance: NDArray[np.float64], unit: NDArray[np.float32], strength: float, n: int, shown: int
 ) -> NDArray[np.int64]:
-    """Select n rows one by one; ties go to the earlier row."""
-    pool = len(relevance)
-    residual, taken = np.ones(pool), np.zeros(pool, np.bool_)
-    factor, order = np.zeros((n, pool)), np.empty(n, np.int64)
-    for slot in range(n):
+    """Select n rows one by one after the last `shown` ones; ties go to the earlier row."""
+    rows = len(relevance)
+    pool, slots = rows - shown, shown + n
+    residual, taken = np.ones(rows), np.zeros(rows, np.bool_)
+    factor, order = np.zeros((slots, rows)), np.empty(slots, np.int64)
+    for slot in range(slots):
         best, best_score = -1, 0.0
-        for row in range(pool):
+        if slot < shown:
+            best = pool + slot
+        for row in range(pool if slot >= shown else 0):
             if not taken[row]:
                 score = relevance[row] + strength * np.log(max(residual[row], MIN_RESIDUAL))
                 if best < 0 or score > best_score:
                     best, best_score = row, score
         order[slot], taken[best] = best, True
         root = np.sqrt(max(residual[best], MIN_RESIDUAL))
-        for row in range(pool):
+        for row in range(rows):
             if not taken[row]:
                 cosine = np.float32(0)
                 for c in range(unit.shape[1]):
@@ -85,4 +91,4 @@ def _select(
                     part -= factor[before, best] * factor[before, row]
                 factor[slot, row] = part / root
                 residual[row] -= factor[slot, row] ** 2
-    return order
+    return order[shown:]

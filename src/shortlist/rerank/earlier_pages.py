@@ -1,8 +1,9 @@
-"""What the pages before the present one have shown, for re-rankers that count over all pages of a slate."""
+"""What the pages before the present one have shown, for re-rankers that act over all pages of a slate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,24 @@ class EarlierPages:
     Attributes
     ----------
     items : ndarray of shape (shown,), int32
-        Codes of the items that were shown, each once, those that the catalogue still has.
+        Codes of the items that were shown, in order, each once, those that the catalogue still has.
     slots
         Number of slots of those pages: the position of the first slot of the present one.
+    utility : ndarray of shape (shown,), float64
+        Their utilities at the time of the present page (`scored`). Empty before they are scored: diversity then has only the scale of the
+        present candidates.
+    predictions : ndarray of shape (shown, objectives), float32
+        Their predictions, from which guard-rails count on.
     """
 
     items: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     slots: int = 0
+    utility: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    predictions: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+
+    def scored(self, utility: NDArray[np.float64], predictions: NDArray[np.float32]) -> Self:
+        """Return the pages with the utilities and predictions of their items."""
+        return replace(self, utility=utility, predictions=predictions)
 
     def __repr__(self) -> str:
         return f"EarlierPages({self.slots:,} slots)"

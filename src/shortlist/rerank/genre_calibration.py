@@ -46,6 +46,7 @@ def calibrate_genres(
     taste: NDArray[np.float64],
     strength: float,
     n: int,
+    shown: int = 0,
 ) -> NDArray[np.int64]:
     """Order candidates so that the shares of genres on the slate follow the user's tastes.
 
@@ -70,23 +71,26 @@ def calibrate_genres(
         λ, from 0 (utility only) to 1 (calibration only).
     n
         Number of slots.
+    shown
+        Number of rows, the last ones, that earlier pages show, in order: they count as selected first and are not returned.
 
     Returns
     -------
-    ndarray of shape (pool,), int64
-        A permutation of the pool. The first n rows are calibrated, the rest is ordered by utility.
+    ndarray of shape (pool − shown,), int64
+        A permutation of the rows that are not shown. The first n rows are calibrated, the rest is ordered by utility.
 
     References
     ----------
     Steck (2018). Calibrated recommendations. RecSys.
     """
-    by_utility = np.argsort(-utility, kind="stable")
-    if strength <= 0 or len(utility) < 2 or not taste.any():
+    pool = len(utility) - shown
+    by_utility = np.argsort(-utility[:pool], kind="stable")
+    if strength <= 0 or pool < 2 or not taste.any():
         return by_utility
     relevance = scale_utility(utility) * (1 - strength)
     indptr, values = genres
     share = np.asarray(taste, np.float64)
-    selected = _select(relevance, indptr, values, share, float(strength), min(n, len(utility)))
+    selected = _select(relevance, indptr, values, share, float(strength), min(n, pool), shown)
     return append_rest(selected, by_utility)
 
 
@@ -98,14 +102,20 @@ def _select(
     taste: NDArray[np.float64],
     strength: float,
     n: int,
+    shown: int,
 ) -> NDArray[np.int64]:
-    """Select n rows one by one; ties go to the earlier row."""
-    pool, total = len(relevance), 0.0
+    """Select n rows one by one after the last `shown` ones; ties go to the earlier row."""
+    pool, total = len(relevance) - shown, 0.0
     held, taken = np.zeros(len(taste)), np.zeros(pool, np.bool_)
     order = np.empty(n, np.int64)
+    for row in range(pool, pool + shown):
+        total += relevance[row]
+        low, high = indptr[row], indptr[row + 1]
+        for at in range(low, high):
+            held[values[at]] += 1.0 / (high - low)
     for slot in range(n):
         # `base`: Σ p log q̃ with one more item that has none of the genres. A candidate differs from it in its own genres only.
-        size = slot + 1.0
+        size = shown + slot + 1.0
         term, base = np.zeros(len(taste)), 0.0
         for genre in range(len(taste)):
             if taste[genre] > 0:

@@ -14,7 +14,9 @@ NO_VECTORS = np.empty((0, 0), np.float32)
 NO_GROUPS = np.empty(0, np.int64)
 
 
-def mmr(utility: NDArray[np.float64], features: NDArray[Any], strength: float, n: int) -> NDArray[np.int64]:
+def mmr(
+    utility: NDArray[np.float64], features: NDArray[Any], strength: float, n: int, shown: int = 0
+) -> NDArray[np.int64]:
     """Order candidates by maximal marginal relevance (MMR).
 
     The slate is built greedily. Each slot takes the candidate with the largest
@@ -35,11 +37,13 @@ def mmr(utility: NDArray[np.float64], features: NDArray[Any], strength: float, n
         λ, from 0 (utility only) to 1 (dissimilarity only).
     n
         Number of slots.
+    shown
+        Number of rows, the last ones, that earlier pages show, in order: they count as selected first and are not returned.
 
     Returns
     -------
-    ndarray of shape (pool,), int64
-        A permutation of the pool. The first n rows are selected by MMR, the rest is ordered by utility.
+    ndarray of shape (pool − shown,), int64
+        A permutation of the rows that are not shown. The first n rows are selected by MMR, the rest is ordered by utility.
 
     References
     ----------
@@ -53,12 +57,13 @@ def mmr(utility: NDArray[np.float64], features: NDArray[Any], strength: float, n
     >>> mmr(np.array([1.0, 0.9, 0.8]), np.array([0, 0, 1]), 0.5, 2).tolist()
     [0, 2, 1]
     """
-    by_utility = np.argsort(-utility, kind="stable")
-    if strength <= 0 or len(utility) < 2:
+    pool = len(utility) - shown
+    by_utility = np.argsort(-utility[:pool], kind="stable")
+    if strength <= 0 or pool < 2:
         return by_utility
     relevance = scale_utility(utility) * (1 - strength)
     vectors, groups = (NO_VECTORS, features) if features.ndim == 1 else (unit_rows(features), NO_GROUPS)
-    selected = _select(relevance, vectors, groups, float(strength), min(n, len(utility)))
+    selected = _select(relevance, vectors, groups, float(strength), min(n, pool), shown)
     return append_rest(selected, by_utility)
 
 
@@ -69,29 +74,43 @@ def _select(
     groups: NDArray[np.int64],
     strength: float,
     n: int,
+    shown: int,
 ) -> NDArray[np.int64]:
-    """Select n rows one by one; ties go to the earlier row. Similarity is by groups if there are any, else by vectors."""
-    pool = len(relevance)
-    similarity, taken = np.zeros(pool), np.zeros(pool, np.bool_)
-    order = np.empty(n, np.int64)
-    for slot in range(n):
+    """Select n rows one by one after the last `shown` ones; ties go to the earlier row. Similarity is by groups if there are any, else by vectors."""
+    pool = len(relevance) - shown
+    similarity, taken = np.zeros(pool), np.zeros(pool + shown, np.bool_)
+    order = np.empty(shown + n, np.int64)
+    for slot in range(shown + n):
         best, best_score = -1, 0.0
-        for row in range(pool):
+        if slot < shown:
+            best = pool + slot
+        for row in range(pool if slot >= shown else 0):
             if not taken[row]:
                 score = relevance[row] - strength * similarity[row]
                 if best < 0 or score > best_score:
                     best, best_score = row, score
         order[slot], taken[best] = best, True
-        if len(groups) > 0:
-            if groups[best] >= 0:
-                for row in range(pool):
-                    if groups[row] == groups[best]:
-                        similarity[row] = 1.0
-            continue
-        for row in range(pool):
-            if not taken[row]:
-                cosine = np.float32(0)
-                for c in range(vectors.shape[1]):
-                    cosine += vectors[row, c] * vectors[best, c]
-                similarity[row] = max(similarity[row], cosine)
-    return order
+        _approach(similarity, taken, best, vectors, groups)
+    return order[shown:]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _approach(
+    similarity: NDArray[np.float64],
+    taken: NDArray[np.bool_],
+    best: int,
+    vectors: NDArray[np.float32],
+    groups: NDArray[np.int64],
+) -> None:
+    """Raise the greatest similarity of each row to the selected ones by a row that was selected."""
+    if len(groups) > 0:
+        for row in range(len(similarity)):
+            if groups[best] >= 0 and groups[row] == groups[best]:
+                similarity[row] = 1.0
+        return
+    for row in range(len(similarity)):
+        if not taken[row]:
+            cosine = np.float32(0)
+            for c in range(vectors.shape[1]):
+                cosine += vectors[row, c] * vectors[best, c]
+            similarity[row] = max(similarity[row], cosine)

@@ -31,6 +31,8 @@ from shortlist.rerank.strengths import RerankStrengths
 
 POOL = 100
 """Minimum number of the best candidates that diversity and genre calibration consider."""
+MOST_EARLIER = 200
+"""Number of items of earlier pages, the latest ones, that diversity compares candidates with: as many as the longest slate has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +138,8 @@ class RerankPipeline:
         taste : ndarray of shape (genres,), float64, optional
             The user's taste distribution (`taste`), for genre calibration.
         earlier
-            The pages before this one: exposure limit, fair shares and pins are those of all pages together.
+            The pages before this one: diversity, genre calibration, exposure limit, fair shares and pins are those of all pages
+            together. The candidates have none of their items.
 
         Returns
         -------
@@ -148,7 +151,9 @@ class RerankPipeline:
         order = np.argsort(-adjusted, kind="stable")
         if settings.rules:
             order = order[adjusted[order] > -np.inf]
-        order = self._reordered(order, items, adjusted, n, strengths, taste)
+        if len(earlier.utility):
+            earlier = replace(earlier, utility=self._adjusted(earlier.items, earlier.utility, now, strengths))
+        order = self._reordered(order, items, adjusted, n, strengths, taste, earlier)
         # Fair shares and pins need candidates beyond the first n.
         size = len(order) if settings.fair or settings.rules else n
         if settings.exposure_by is None:
@@ -181,26 +186,31 @@ class RerankPipeline:
         n: int,
         strengths: RerankStrengths,
         taste: NDArray[np.float64] | None,
+        earlier: EarlierPages,
     ) -> NDArray[np.int64]:
-        """Reorder the best candidates by genre calibration or diversity."""
+        """Reorder the best candidates by genre calibration or diversity, as those that follow the items of earlier pages."""
         calibrates = strengths.calibration > 0 and taste is not None
         if not calibrates and strengths.diversity <= 0:
             return order
-        pool = max(POOL, 5 * n)
+        if not calibrates and len(earlier.items) > MOST_EARLIER:
+            latest = slice(-MOST_EARLIER, None)
+            earlier = replace(earlier, items=earlier.items[latest], utility=earlier.utility[latest])
+        shown = len(earlier.items)
+        # One slate of all pages would choose from as many: the shown items and these.
+        pool = max(POOL, 5 * (n + shown)) - shown
         head, rest = order[:pool], order[pool:]
+        both, values = np.concatenate([items[head], earlier.items]), _with_shown(utility[head], earlier)
         if calibrates and taste is not None:
-            genres = self._calibration_values(items[head])
-            selected = calibrate_genres(utility[head], genres, taste, strengths.calibration, n)
+            genres = self._calibration_values(both)
+            selected = calibrate_genres(values, genres, taste, strengths.calibration, n, shown)
         elif self.settings.diversity_way == "dpp":
-            selected = dpp(utility[head], self.vectors(items[head]), strengths.diversity, n)
+            selected = dpp(values, self.vectors(both), strengths.diversity, n, shown)
         else:
             attribute = self.items.attributes.get(self.settings.diversity_by or "")
             features: NDArray[Any] = (
-                attribute.codes[items[head]]
-                if isinstance(attribute, CategoryAttribute)
-                else self.vectors(items[head])
+                attribute.codes[both] if isinstance(attribute, CategoryAttribute) else self.vectors(both)
             )
-            selected = mmr(utility[head], features, strengths.diversity, n)
+            selected = mmr(values, features, strengths.diversity, n, shown)
         return np.concatenate([head[selected], rest])
 
     def beyond_exposure_cap(
@@ -308,6 +318,15 @@ class RerankPipeline:
         if known.all():
             return np.asarray(self.factors[items])
         return np.where(known[:, None], self.factors[np.where(known, items, 0)], np.float32(0))
+
+
+def _with_shown(utility: NDArray[np.float64], earlier: EarlierPages) -> NDArray[np.float64]:
+    """Return utilities followed by those of earlier items; one that is unknown, or hidden since, is the least of the candidates."""
+    if not len(earlier.items):
+        return utility
+    least = float(utility.min()) if len(utility) else 0.0
+    shown = earlier.utility if len(earlier.utility) else np.full(len(earlier.items), least)
+    return np.concatenate([utility, np.where(np.isfinite(shown), shown, least)])
 
 
 def first_seen_times(dataset: Dataset, settings: RerankSettings) -> NDArray[np.int64]:
