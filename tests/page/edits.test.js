@@ -1,7 +1,7 @@
 // The tab "Settings": which settings are sent, and how changes are written.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { effectOf, layerOf, objectivesOf, percent, placementFields, readPlacement, readRule, words } from "../../src/shortlist/serve/page/edit_values.js";
+import { effectOf, faultOf, inputOf, layerOf, objectivesOf, percent, placementFields, readPlacement, readRow, readRule, words } from "../../src/shortlist/serve/page/edit_values.js";
 
 const bundle = { placements: { home: { n: 5 } }, weights: { play: 1, rating: 0.5 }, rerank: { diversity: 0, exposure_cap: null, rules: [] } };
 
@@ -24,15 +24,42 @@ test("the order of fields does not count", () => {
 });
 
 test("a placement is written as inputs and read from them", () => {
-  const settings = { n: 6, diversity: 0.4, filters: "minutes < 90", weights: { rating: 2 }, experiments: ["a"] };
-  const fields = placementFields(settings);
-  assert.deepEqual([fields.n, fields.freshness, fields.filters], ["6", "", "minutes < 90"]);
-  assert.deepEqual(JSON.parse(fields.others), { weights: { rating: 2 }, experiments: ["a"] });
-  assert.deepEqual(readPlacement(fields, "home"), settings);
-  assert.deepEqual(readPlacement(placementFields({}), "home"), {});
-  assert.deepEqual(readPlacement(placementFields({ filters: { genres: { none: ["War"] } } }), "x"), { filters: { genres: { none: ["War"] } } });
-  assert.throws(() => readPlacement({ ...fields, others: "{" }, "home"), /^Error: placement home: /);
-  assert.throws(() => readPlacement({ ...fields, others: "[]" }, "home"), /placement home: write settings as/);
+  const rules = [{ name: "a", when: "minutes > 3", action: "hide", amount: 0.2, slot: 0 }], rows = [{ kind: "picks", title: "For you" }];
+  const settings = { n: 6, diversity: 0.4, filters: "minutes < 90", weights: { rating: 2, "a.b": -1 }, at_least: { play: 0.1 }, combine: "product", experiments: ["a", "b"] };
+  const fields = placementFields({ ...settings, rules, rows });
+  assert.deepEqual([fields.n, fields.freshness, fields.filters, fields.combine, fields.experiments], ["6", "", "minutes < 90", "product", "a, b"]);
+  assert.deepEqual([fields["weights.rating"], fields["weights.a.b"], fields["at_least.play"]], ["2", "-1", "0.1"]);
+  assert.deepEqual(readPlacement(fields, rules, rows, "home"), { ...settings, rules, rows });
+  assert.deepEqual(readPlacement(fields, [], [], "home"), settings);
+  assert.deepEqual(readPlacement(placementFields({}), [], [], "home"), {});
+  assert.deepEqual(readPlacement({ ...placementFields({}), name: "checkout", "weights.play": " " }, [], [], "checkout"), {});
+  assert.deepEqual(readPlacement(placementFields({ filters: { genres: { none: ["War"] } } }), [], [], "x"), { filters: { genres: { none: ["War"] } } });
+  assert.throws(() => readPlacement({ ...fields, filters: "{" }, [], [], "home"), /^Error: filters of placement home: /);
+});
+
+test("a row of a page is read from its inputs", () => {
+  const given = { kind: "picks", most: "", of: "", title: "", filters: "", unit: "", window: "" };
+  assert.deepEqual(readRow(given), { kind: "picks" });
+  assert.deepEqual(readRow({ ...given, title: " Short ", filters: "minutes < 90", most: "2", of: "genres", unit: "60", window: "7d" }),
+    { kind: "picks", most: 2, title: "Short", filters: "minutes < 90" });
+  assert.deepEqual(readRow({ ...given, kind: "attribute", of: "genres", title: "no" }), { kind: "attribute", of: "genres" });
+  assert.deepEqual(readRow({ ...given, kind: "continue", of: "minutes", unit: "60", window: "7d", most: "1" }), { kind: "continue", of: "minutes", unit: 60, window: "7d" });
+});
+
+test("an error has its input", () => {
+  assert.deepEqual(inputOf("settings.placements.home.rules.2.when"), { kind: "placements", placement: "home", list: "rules", at: 2, field: "when" });
+  assert.deepEqual(inputOf("settings.placements.home.rows.0.of"), { kind: "placements", placement: "home", list: "rows", at: 0, field: "of" });
+  assert.deepEqual(inputOf("settings.placements.home.filters"), { kind: "placements", placement: "home", list: null, at: null, field: "filters" });
+  assert.deepEqual(inputOf("settings.placements.home.weights.play"), { kind: "placements", placement: "home", list: null, at: null, field: "weights.play" });
+  assert.deepEqual(inputOf("settings.rerank.rules.0.name"), { kind: "rerank", placement: null, list: "rules", at: 0, field: "name" });
+  assert.deepEqual(inputOf("settings.weights.play"), { kind: "weights", placement: null, list: null, at: null, field: "play" });
+  for (const none of [null, "", "settings", "note", "settings.placements", "settings.rerank.rules", "settings.other.a"]) assert.equal(inputOf(none), null);
+});
+
+test("the sentence of an error stands under its input without the name of the setting", () => {
+  assert.deepEqual(faultOf("settings: placements.home.filters: column 7: there is no x"), { sentence: "There is no x", column: 7 });
+  assert.deepEqual(faultOf("settings: rerank.rules.0.amount: a strength is above 0"), { sentence: "A strength is above 0", column: null });
+  assert.deepEqual(faultOf("something else"), { sentence: "Something else", column: null });
 });
 
 test("a rule is read from its inputs", () => {

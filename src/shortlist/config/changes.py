@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shortlist.config.placements import Placement
 from shortlist.config.project import Project, parse_project
 from shortlist.errors import ProjectError, suggestion
 
@@ -18,11 +19,14 @@ def editable_settings(project: Project) -> dict[str, dict[str, Any]]:
     return {
         "rerank": {name: rerank[name] for name in EDITABLE},
         "weights": {name: objective.weight for name, objective in project.objectives.items()},
-        "placements": {
-            name: placement.model_dump(exclude_defaults=True)
-            for name, placement in project.placements.items()
-        },
+        "placements": {name: _written(placement) for name, placement in project.placements.items()},
     }
+
+
+def _written(placement: Placement) -> dict[str, Any]:
+    """Return what a placement sets; its rules whole, like those of `[rerank]`."""
+    found = placement.model_dump(exclude_defaults=True)
+    return found | {"rules": [rule.model_dump() for rule in placement.rules]} if placement.rules else found
 
 
 def check_editable(rerank: Mapping[str, Any]) -> None:

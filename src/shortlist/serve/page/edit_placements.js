@@ -1,15 +1,20 @@
-// Placements of the tab "Settings": the usual settings as inputs, the others as JSON; new ones can be added.
+// Placements of the tab "Settings": each is a group of inputs; new ones can be added.
 import { $, actionButton, element, option } from "./dom.js";
-import { placementFields, readPlacement, words } from "./edit_values.js";
+import { choice, labelled, line, textsOf } from "./edit_fields.js";
+import { RowList } from "./edit_rows.js";
+import { RuleList } from "./edit_rules.js";
+import { placementFields, readPlacement, STRENGTHS, words } from "./edit_values.js";
 
-const NUMBERS = ["n", "diversity", "freshness", "calibration", "explore"];
-const LABELS = { n: "Items" };
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+const EXAMPLE = "price < 20 and not (genres in [\"Horror\"])";
+const lists = new WeakMap();  // of each box: its rules and its rows
+let usual = { weights: {}, rerank: {} };
 
-// Show placements as groups of inputs; `changed` is called when one is added, removed or renamed.
-export function showPlacements(placements, bundle, changed) {
+// Show placements; `present` holds the settings of requests without one, `changed` is called when one is added, removed or renamed.
+export function showPlacements(present, bundle, changed) {
+  usual = present;
   $("edits-placements").replaceChildren();
-  for (const [name, settings] of Object.entries(placements)) $("edits-placements").append(group(name, settings, !(name in bundle), changed));
+  for (const [name, settings] of Object.entries(present.placements)) $("edits-placements").append(group(name, settings, !(name in bundle), changed));
   choices();
 }
 
@@ -23,59 +28,74 @@ export function addPlacement(changed) {
 // The placements of the form: name → settings. An error names the placement.
 export function placementsOf() {
   const found = {};
-  for (const box of document.querySelectorAll("#edits-placements .rule")) {
+  for (const box of boxes()) {
     const name = nameOf(box);
     if (!NAME.test(name)) throw new Error("A placement needs a name of 1 to 64 letters, digits, dashes and underscores, such as checkout.");
     if (name in found) throw new Error(`There are two placements with the name ${name}.`);
-    const fields = Object.fromEntries([...box.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node.value]));
-    found[name] = readPlacement(fields, name);
+    const { rules, rows } = lists.get(box);
+    found[name] = readPlacement(textsOf(box), rules.values, rows.values, name);
   }
   return found;
 }
 
+// The box of a placement, with its rules and rows; undefined where there is none of this name.
+export function placementBox(name) {
+  const box = boxes().find((one) => nameOf(one) === name);
+  return box && { box, ...lists.get(box) };
+}
+
+const boxes = () => [...$("edits-placements").children];
+
 function nameOf(box) {
-  return box.dataset.placement || box.querySelector("[data-field=name]").value.trim();
+  return box.dataset.placement || textsOf(box).name.trim();
 }
 
 function group(name, settings, own, changed) {
-  const box = element("fieldset", "rule"), { others, ...fields } = placementFields(settings);
+  const box = element("fieldset", "rule placement"), fields = placementFields(settings);
+  const rules = new RuleList(changed), rows = new RowList(changed);
+  const title = element("legend", "", name || "New placement");
   box.dataset.placement = name;
-  box.append(element("legend", "", name || "New placement"));
-  if (!name) box.append(labelled("Name", line("text", "", "name")));
-  const row = element("div", "row");
-  for (const one of NUMBERS) row.append(labelled(LABELS[one] ?? words(one), line("number", fields[one], one)));
-  const more = element("details"), text = element("textarea");
-  text.rows = 5;
-  text.spellcheck = false;
-  text.value = others;
-  text.dataset.field = "others";
-  more.open = others !== "{}";
-  more.append(element("summary", "", "Weights, rules, rows and experiments (JSON)"), labelled("JSON", text));
-  box.append(row, labelled("Only items that", line("text", fields.filters, "filters")), more);
-  if (own) box.append(actionButton("Remove", "", () => { box.remove(); choices(); changed(); }, () => {}));
+  box.append(title);
+  if (!name) box.append(labelled("Name", line("text", "", "name", "checkout")));
+  box.append(numbers([["n", "Items", 10], ...STRENGTHS.map((one) => [one, words(one), usual.rerank[one]])], fields));
+  box.append(labelled("Only items that", line("text", fields.filters, "filters", EXAMPLE)));
+  const weights = Object.entries(usual.weights).map(([one, value]) => [`weights.${one}`, words(one), value]);
+  box.append(element("h4", "", "Weights of the objectives"), numbers(weights, fields));
+  box.append(element("h4", "", "Rules"), rules.node, more(fields, rows));
+  rules.show(settings.rules ?? []);
+  rows.show(settings.rows ?? []);
+  lists.set(box, { rules, rows });
+  if (own) box.append(actionButton("Remove the placement", "quiet", () => { box.remove(); choices(); changed(); }, () => {}));
+  box.addEventListener("input", (event) => {
+    if (event.target.closest(".rule") === box) title.textContent = nameOf(box) || "New placement";
+  });
   box.addEventListener("change", choices);
   return box;
 }
 
-function line(type, value, field) {
-  const node = element("input");
-  node.type = type;
-  node.value = value ?? "";
-  if (type === "number") node.step = "any";
-  node.dataset.field = field;
-  return node;
+// A row of number inputs: [setting, label, what holds where the input is empty].
+function numbers(rows, fields) {
+  const row = element("div", "row");
+  for (const [field, label, value] of rows) row.append(labelled(label, line("number", fields[field], field, value ?? "")));
+  return row;
 }
 
-function labelled(text, node) {
-  const label = element("label", "", text);
-  label.append(node);
-  return label;
+// What few placements set: guard-rails, how objectives are combined, experiments, rows of a page.
+function more(fields, rows) {
+  const box = element("details"), row = element("div", "row wide");
+  const rails = Object.keys(usual.weights).map((one) => [`at_least.${one}`, words(one), "none"]);
+  const combine = choice(["", "sum", "product"], fields.combine, "combine", (name) => (name ? words(name) : "As elsewhere"));
+  box.open = Boolean(fields.combine || fields.experiments) || rails.some(([field]) => fields[field]);
+  row.append(labelled("Objectives are combined by", combine), labelled("Experiments", line("text", fields.experiments, "experiments", "all of the project")));
+  box.append(element("summary", "", "Guard-rails, experiments, rows of pages"), element("h4", "", "Least mean prediction of a slate"), numbers(rails, fields));
+  box.append(row, element("h4", "", "Rows of a page, from top to bottom"), rows.node);
+  return box;
 }
 
 // For which placement the price is computed; a new placement is chosen when it gets its name.
 function choices() {
   const select = $("edits-placement"), known = [...select.options].map((one) => one.value);
-  const names = [...document.querySelectorAll("#edits-placements .rule")].map(nameOf).filter((name) => NAME.test(name));
+  const names = boxes().map(nameOf).filter((name) => NAME.test(name));
   const fresh = known.length ? names.find((name) => !known.includes(name)) : undefined, before = select.value;
   select.replaceChildren(option("requests without a placement", ""), ...names.map((name) => option(name)));
   select.value = fresh ?? (names.includes(before) ? before : "");

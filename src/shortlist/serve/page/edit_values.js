@@ -24,37 +24,87 @@ export function readJson(text, place) {
   try { return JSON.parse(text); } catch (error) { throw new Error(`${place}: ${error.message}`); }
 }
 
-// A rule as the server takes it, from the texts of its inputs. What its action does not use keeps its default.
-export function readRule({ name, when, action, amount, slot }) {
-  const condition = when.trim().startsWith("{") ? readJson(when, `rule ${name}`) : when.trim();
-  const strength = amount.trim() !== "" && Number.isFinite(Number(amount)) ? Number(amount) : amount.trim();
-  const used = ["boost", "bury"].includes(action);
-  return { name: name.trim(), when: condition, action, amount: used ? strength : 0.2, slot: action === "pin" ? Number(slot) : 0 };
+// A condition as the text of an input, and back: an expression, or JSON.
+export function conditionText(condition) {
+  return condition === undefined || condition === null ? "" : typeof condition === "string" ? condition : JSON.stringify(condition);
 }
 
-const FIELDS = ["n", "diversity", "freshness", "calibration", "explore"];
+function readCondition(text, place) {
+  const written = text.trim();
+  return written.startsWith("{") ? readJson(written, place) : written;
+}
 
-// The settings of a placement as texts: those with inputs of their own, and `others` as JSON.
-export function placementFields(settings) {
-  const { filters, ...rest } = settings, found = {};
-  for (const name of FIELDS) {
-    found[name] = rest[name] === undefined || rest[name] === null ? "" : String(rest[name]);
-    delete rest[name];
-  }
-  found.filters = filters === undefined || filters === null ? "" : typeof filters === "string" ? filters : JSON.stringify(filters);
-  found.others = Object.keys(rest).length ? JSON.stringify(rest, null, 2) : "{}";
+// A rule as the server takes it, from the texts of its inputs. What its action does not use keeps its default.
+export function readRule({ name, when, action, amount, slot }) {
+  const strength = amount.trim() !== "" && Number.isFinite(Number(amount)) ? Number(amount) : amount.trim();
+  const used = ["boost", "bury"].includes(action);
+  return { name: name.trim(), when: readCondition(when, `rule ${name}`), action, amount: used ? strength : 0.2, slot: action === "pin" ? Number(slot) : 0 };
+}
+
+// A row of a page as the server takes it, from the texts of its inputs; those that are empty, or do not belong to its kind, are left out.
+export function readRow({ kind, most, of, title, filters, unit, window }) {
+  const found = { kind }, given = (text) => text.trim() !== "";
+  if (given(most) && Number(most) !== 1) found.most = Number(most);
+  if (given(of) && ["attribute", "continue"].includes(kind)) found.of = of.trim();
+  if (given(title) && !["because", "attribute"].includes(kind)) found.title = title.trim();
+  if (given(filters)) found.filters = readCondition(filters, `row ${kind}`);
+  if (given(unit) && kind === "continue" && Number(unit) !== 1) found.unit = Number(unit);
+  if (given(window) && ["new", "continue"].includes(kind) && window.trim() !== "14d") found.window = window.trim();
   return found;
 }
 
-// The settings of a placement from their texts; those that are empty are left out.
-export function readPlacement({ filters, others, ...numbers }, place) {
-  const found = readJson(others.trim() || "{}", `placement ${place}`);
-  if (typeof found !== "object" || found === null || Array.isArray(found)) throw new Error(`placement ${place}: write settings as {"weights": {…}}`);
-  const given = {};
-  for (const name of FIELDS) if (numbers[name]?.trim()) given[name] = Number(numbers[name]);
-  if (filters.trim()) given.filters = filters.trim().startsWith("{") ? readJson(filters, `filters of placement ${place}`) : filters.trim();
-  return { ...given, ...found };
+export const STRENGTHS = ["diversity", "freshness", "calibration", "explore"];
+const NUMBERS = ["n", ...STRENGTHS];
+const GROUPS = ["weights", "at_least"];
+
+// The settings of a placement as the texts of its inputs, without its rules and rows: `weights.play` for a weight.
+export function placementFields(settings) {
+  const found = { combine: settings.combine ?? "", filters: conditionText(settings.filters), experiments: (settings.experiments ?? []).join(", ") };
+  for (const name of NUMBERS) found[name] = settings[name] === undefined || settings[name] === null ? "" : String(settings[name]);
+  for (const group of GROUPS) {
+    for (const [name, value] of Object.entries(settings[group] ?? {})) found[`${group}.${name}`] = String(value);
+  }
+  return found;
 }
+
+// The settings of a placement from the texts of its inputs, its rules and its rows; those that are empty are left out.
+export function readPlacement({ filters, combine, experiments, name, ...texts }, rules, rows, place) {
+  const found = {};
+  for (const [field, text] of Object.entries(texts)) {
+    const [group, objective] = field.split(/\.(.*)/s);
+    if (text.trim() === "") continue;
+    if (objective === undefined) found[group] = Number(text);
+    else (found[group] ??= {})[objective] = Number(text);
+  }
+  const running = experiments.split(",").map((one) => one.trim()).filter(Boolean);
+  if (combine) found.combine = combine;
+  if (filters.trim()) found.filters = readCondition(filters, `filters of placement ${place}`);
+  if (running.length) found.experiments = running;
+  if (rules.length) found.rules = rules;
+  if (rows.length) found.rows = rows;
+  return found;
+}
+
+// Which input the error of a setting is about, such as `settings.placements.home.rules.0.when`: {kind, placement, list, at, field}.
+export function inputOf(setting) {
+  const parts = (setting ?? "").split(".");
+  if (parts.shift() !== "settings" || !parts.length) return null;
+  const kind = parts.shift(), placement = kind === "placements" ? parts.shift() : null;
+  if (kind === "placements" ? placement === undefined : !["weights", "rerank"].includes(kind)) return null;
+  if (["rules", "rows"].includes(parts[0])) {
+    return parts.length > 1 ? { kind, placement, list: parts[0], at: Number(parts[1]), field: parts[2] ?? "name" } : null;
+  }
+  return parts.length ? { kind, placement, list: null, at: null, field: parts.join(".") } : null;
+}
+
+// The sentence of an error without the name of its setting, and the column of the expression that it names, from 1.
+export function faultOf(message) {
+  const [, column, rest] = message.match(/(?:^|[ ,])column (\d+): (.*)$/s) ?? [];
+  if (column) return { sentence: capital(rest), column: Number(column) };
+  return { sentence: capital(message.replace(/^(?:settings: )?(?:settings\.)?[\w-]+(?:\.[\w-]+)+[:,]? /, "")), column: null };
+}
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 // A share as a percentage, with its sign unless `signed` is false.
 export function percent(share, signed = true) {

@@ -1,50 +1,72 @@
 // The tab "Settings": weights, strengths and rules; the price of a change; proposals, approvals and history.
 import { call } from "./api.js";
 import { table } from "./charts.js";
-import { $, actionButton, element, option } from "./dom.js";
-import { effectOf, layerOf, objectivesOf, percent, readRule, words } from "./edit_values.js";
-import { addPlacement, placementsOf, showPlacements } from "./edit_placements.js";
+import { $, actionButton, element } from "./dom.js";
+import { clearFaults, showFault } from "./edit_fields.js";
+import { addPlacement, placementBox, placementsOf, showPlacements } from "./edit_placements.js";
+import { RuleList } from "./edit_rules.js";
+import { effectOf, inputOf, layerOf, objectivesOf, percent, words } from "./edit_values.js";
 
 const PAUSE = 500;  // ms without a change before the price is computed
-const ACTIONS = ["boost", "bury", "hide", "pin"];
 const PATH = "/v1/admin/edits";
 let answer = null;
 let timer = null;
 let turn = 0;
+const rules = new RuleList(() => price());
 
 export function editsView() {
   $("edits-form").addEventListener("input", (event) => { if (event.target !== $("edits-why")) price(); });
   $("edits-form").addEventListener("submit", (event) => { event.preventDefault(); run(propose); });
-  $("edits-add").addEventListener("click", () => { addRule({ name: "", when: "", action: "boost", amount: 0.2, slot: 0 }, true); });
-  $("edits-pin").addEventListener("click", () => { addRule({ name: "", when: 'id = ""', action: "pin", amount: 0.2, slot: 0 }, true); });
+  $("edits-rules").append(rules.node);
+  $("edits-form").inert = true;  // until it shows what serves
   $("edits-place").addEventListener("click", () => addPlacement(price));
   return () => run(async () => take(await call(PATH)));
 }
 
 async function run(action) {
+  clearFaults();
   $("edits-error").hidden = true;
   try { await action(); } catch (error) { fail(error); }
 }
 
+// Show an error under the input that it is about, or else above the form.
 function fail(error) {
+  const input = inputAt(inputOf(error.field));
+  if (input) return showFault(input, error.message);
   $("edits-error").textContent = error.message;
   $("edits-error").hidden = false;
+}
+
+// The input of a setting; null where the form has none.
+function inputAt(place) {
+  if (!place) return null;
+  const found = place.kind === "placements" ? placementBox(place.placement) : { rules };
+  if (place.list) return found?.[place.list]?.boxes[place.at]?.querySelector(`[data-field="${CSS.escape(place.field)}"]`) ?? null;
+  if (place.kind === "placements") return found ? ownInput(found.box, place.field) : null;
+  return $(`edits-${place.kind === "weights" ? "weight" : "strength"}-${place.field}`);
+}
+
+// The input of a setting in a box, or the first of its group: of weights.play where the error names weights, of experiments for experiments.0.
+function ownInput(box, field) {
+  const own = [...box.querySelectorAll("[data-field]")].filter((node) => node.closest(".rule") === box);
+  const named = (test) => own.find((node) => test(node.dataset.field));
+  return named((name) => name === field) ?? named((name) => name.startsWith(`${field}.`) || field.startsWith(`${name}.`)) ?? null;
 }
 
 // Show what the server says, and fill the form with what serves.
 function take(fresh) {
   answer = fresh;
+  $("edits-form").inert = false;
   turn += 1;  // a price that is on its way is no longer asked for
   clearTimeout(timer);
   $("edits-price").removeAttribute("aria-busy");
   const serving = fresh.serving ? `Proposal ${fresh.serving} serves.` : "The settings of the bundle serve.";
   $("edits-note").textContent = fresh.fault ?? serving;
   numbers($("edits-weights"), fresh.present.weights, "weight", fresh.bundle.weights);
-  const { rules, ...strengths } = fresh.present.rerank;
+  const { rules: present, ...strengths } = fresh.present.rerank;
   numbers($("edits-strengths"), strengths, "strength", fresh.bundle.rerank);
-  showPlacements(fresh.present.placements, fresh.bundle.placements, price);
-  $("edits-rules").replaceChildren();
-  for (const rule of rules) addRule(rule);
+  showPlacements(fresh.present, fresh.bundle.placements, price);
+  rules.show(present);
   $("edits-why").value = "";
   $("edits-price").replaceChildren(element("p", "quiet", "Change something to see what it costs."));
   history(fresh);
@@ -65,46 +87,6 @@ function numbers(place, values, kind, bundle) {
   }));
 }
 
-// A rule as a group of inputs, with its price beside it.
-function addRule(rule, focus = false) {
-  const box = element("fieldset", "rule");
-  box.append(element("legend", "", rule.name || "New rule"));
-  const fields = [
-    ["name", input("text", rule.name)], ["when", input("text", typeof rule.when === "string" ? rule.when : JSON.stringify(rule.when))],
-    ["action", choice(ACTIONS, rule.action)], ["amount", input("text", rule.amount)], ["slot", input("number", rule.slot)],
-  ];
-  for (const [name, field] of fields) {
-    const label = element("label", "", name === "when" ? "Items that" : words(name));
-    field.dataset.field = name;
-    label.append(field);
-    box.append(label);
-  }
-  box.append(element("output", "quiet"), actionButton("Remove", "", () => { box.remove(); price(); }, (message) => fail({ message })));
-  const fit = () => {
-    const action = box.querySelector("[data-field=action]").value;
-    box.querySelector("[data-field=amount]").parentElement.hidden = !["boost", "bury"].includes(action);
-    box.querySelector("[data-field=slot]").parentElement.hidden = action !== "pin";
-  };
-  box.addEventListener("change", fit);
-  fit();
-  $("edits-rules").append(box);
-  if (focus) box.querySelector("input").focus();
-}
-
-function input(type, value) {
-  const node = element("input");
-  node.type = type;
-  node.value = value;
-  return node;
-}
-
-function choice(names, chosen) {
-  const node = element("select");
-  node.append(...names.map((name) => option(name)));
-  node.value = chosen;
-  return node;
-}
-
 // The settings of the form, as far as they differ from those of the bundle.
 function written() {
   const form = { weights: {}, rerank: {}, placements: placementsOf() };
@@ -112,8 +94,7 @@ function written() {
     const value = node.value === "" ? null : Number(node.value);
     form[node.dataset.kind === "weight" ? "weights" : "rerank"][node.dataset.name] = value;
   }
-  form.rerank.rules = [...document.querySelectorAll("#edits-rules .rule")].map((box) => readRule(
-    Object.fromEntries([...box.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node.value]))));
+  form.rerank.rules = rules.values;
   return layerOf(form, answer.bundle);
 }
 
@@ -139,11 +120,12 @@ function show(found) {
   }
   $("edits-price").replaceChildren(element("p", "", effectOf(found)), changes, moved);
   const costs = new Map(found.parts.map((part) => [part.part, part]));
-  for (const box of document.querySelectorAll("#edits-rules .rule")) {
-    const part = costs.get(`rule: ${box.querySelector("[data-field=name]").value}`);
-    box.querySelector("output").textContent = part
-      ? `costs ${percent(part.price.value, false)} of the utility, changes ${percent(part.changed, false)} of the slates` : "";
-  }
+  const sentence = (name) => {
+    const part = costs.get(`rule: ${name}`);
+    return part ? `costs ${percent(part.price.value, false)} of the utility, changes ${percent(part.changed, false)} of the slates` : "";
+  };
+  rules.showCosts(sentence);
+  placementBox(found.placement ?? "")?.rules.showCosts(sentence);
 }
 
 async function propose() {
