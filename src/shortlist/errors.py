@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -113,6 +113,14 @@ NUMBER_OR_TEXT = {
 }
 
 
+def first_fault(details: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the error of a body that says most: a name that there is not, else the first.
+
+    A required field whose name is misspelt is missing, too, and only the unknown name tells why.
+    """
+    return next((one for one in details if one["type"] == "extra_forbidden"), details[0])
+
+
 def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = "") -> tuple[str, str]:
     """Return what is wrong with a body, as a sentence, and the name of the field, empty for the whole body.
 
@@ -132,7 +140,9 @@ def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = ""
         place.pop()
     field = where + ".".join(place)
     if detail["type"] == "extra_forbidden":
-        return f"{field}: there is no such field{suggestion(field, known)}", field
+        names = list(known)
+        listed = f"; there are: {', '.join(names)}" if names else ""
+        return f"{field}: there is no such field{suggestion(place[-1], names)}{listed}", field
     return f"{field or 'body'}: {expected or detail['msg']}", field
 
 

@@ -332,7 +332,7 @@ def _history(given: Any) -> tuple[Any, ...]:
 def check_n(n: Any) -> None:
     """Raise `RequestError` where n is no length of a list."""
     if isinstance(n, bool) or not isinstance(n, numbers.Integral) or not 1 <= int(n) <= MAX_N:
-        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r}", field="n")
+        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r:.40}", field="n")
 
 
 def check_id(value: Any, name: str, where: str = "") -> None:

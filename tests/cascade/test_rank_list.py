@@ -73,6 +73,16 @@ def test_an_unknown_item_is_ranked_by_its_fields(fitted: shortlist.Recommender) 
     assert slate.warnings == ["items: ranked by their fields alone, because the catalogue has no item 'n1'"]
 
 
+def test_attributes_that_are_sent_in_vain_are_named(fitted: shortlist.Recommender) -> None:
+    """Items of the catalogue have their own; the order is that without what was sent."""
+    slate = fitted.rank("u1", [{**one, "cat": "z"} for one in priced(5)])
+    assert [one.item for one in slate] == [one.item for one in fitted.rank("u1", priced(5))]
+    (warning,) = slate.warnings
+    assert warning.startswith("items: cat was ignored for items of the catalogue")
+    assert "data.given" in warning
+    assert fitted.rank("u1", [{**one, "cat": None} for one in priced(5)]).warnings == []
+
+
 def test_an_unknown_item_without_fields_is_last(fitted: shortlist.Recommender) -> None:
     slate = fitted.rank("u1", ["blank", *priced(6), {"item": "blank 2", "title": "Two"}])
     assert [one.item for one in slate.items[-2:]] == ["blank", "blank 2"]

@@ -59,6 +59,33 @@ test("similar items: the id is encoded, what is not asked for is left out, and t
   assert.deepEqual(sent[0].headers, {});
 });
 
+test("people and changes: each method has its route, and ids are encoded", async () => {
+  const { fetch, sent } = server({ users: [{ user: "b" }], items: [], members: [] });
+  const client = new ShortlistClient({ url: "", user: "u1", fetch });
+  assert.deepEqual(await client.similarUsers("a/b", { n: 2 }), [{ user: "b" }]);
+  await client.audience({ items: ["i"], n: 5, cap: 1 });
+  await client.why("i", { n: 4 });
+  await client.changeUser("a/b", { country: "NO" });
+  await client.changeUsers([{ user: "x", attributes: { country: null } }]);
+  await client.exportUser("é");
+  await client.eraseUser("é");
+  await client.changeItem(7, { title: "T" });
+  await client.changeItems([{ item: 7, retired: true }]);
+  await client.retireItem(7);
+  assert.deepEqual(sent.map(({ method, address, body }) => [method, address, body]), [
+    ["GET", "/v1/users/a%2Fb/similar?n=2", undefined],
+    ["POST", "/v1/audience", { items: ["i"], n: 5, cap: 1 }], // an audience is about nobody alone
+    ["POST", "/v1/why", { n: 4, user: "u1", item: "i" }],
+    ["PUT", "/v1/users/a%2Fb", { attributes: { country: "NO" } }],
+    ["PUT", "/v1/users", { users: [{ user: "x", attributes: { country: null } }] }],
+    ["GET", "/v1/users/%C3%A9/export", undefined],
+    ["DELETE", "/v1/users/%C3%A9", undefined],
+    ["PUT", "/v1/items/7", { title: "T" }],
+    ["PUT", "/v1/items", { items: [{ item: 7, retired: true }] }],
+    ["DELETE", "/v1/items/7", undefined],
+  ]);
+});
+
 test("items carry their slate and place, and events name the slate", async () => {
   const page = { page_id: "p", rows: [{ slate_id: "p-0", items: [{ item: "a" }] }, { slate_id: "p-1", items: [{ item: "b" }] }] };
   const { fetch } = server(SLATE, page);

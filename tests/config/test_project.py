@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -47,6 +48,7 @@ RULE = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
         ({"rank": {"trees": 0}}, "rank.trees", "must be greater than or equal to 1"),
         ({"rank": {"trees": "many"}}, "rank.trees", "rank.trees: must be a whole number and is 'many'"),
         ({"rerank": {"diversity": "x"}}, "rerank.diversity", "must be a number and is 'x'"),
+        ({"rerank": {"diversity": math.nan}}, "rerank.diversity", "must be a finite number and is nan"),
         ({"retrieve": {"sources": 3}}, "retrieve.sources", "must be a list and is 3"),
         ({"rank": []}, "rank", "must be a table of settings and is []"),
         ({"name": 3}, "name", "must be a text in quotes and is 3"),

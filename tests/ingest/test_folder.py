@@ -346,3 +346,6 @@ def test_a_value_that_the_database_refuses_is_rejected_alone(folder: Path, tmp_p
 def test_a_folder_that_is_missing(tmp_path: Path, store: EventStore) -> None:
     with pytest.raises(DataError, match="no such folder"):
         take(tmp_path / "nowhere", store)
+    (tmp_path / "one.jsonl").write_text("")
+    with pytest.raises(DataError, match="is a file; name the folder"):
+        take(tmp_path / "one.jsonl", store)

@@ -149,6 +149,8 @@ def test_what_is_refused(desk: Desk) -> None:
         ({"rerank": {"rules": [SHORT, SHORT]}}, "settings.rerank.rules.1.name"),
         ({"weights": {"fame": 1}}, "settings.weights.fame"),
         ({"weights": {"play": 0, "seconds": 0, "rating": 0}}, "settings.weights"),
+        ({"weights": {"play": float("nan")}}, "settings.weights.play"),
+        ({"weights": {"play": True}}, "settings.weights.play"),
         ({"placements": {"no name": {}}}, "settings.placements.no name"),
         ({"placements": {"home": {"n": 0}}}, "settings.placements.home.n"),
         ({"placements": {"home": {"filters": "minuts < 3"}}}, "settings.placements.home.filters"),

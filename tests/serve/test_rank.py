@@ -89,6 +89,20 @@ def test_errors_name_the_field(served: tuple[str, Path], body: dict[str, Any], f
     assert (status, answer["field"]) == (422, field)
 
 
+def test_an_unknown_field_is_answered_with_those_of_this_route(served: tuple[str, Path]) -> None:
+    for path, body, sentence in (
+        ("/v1/rank", {"itms": ["i1"]}, "did you mean 'items'?; there are: placement, user, "),
+        ("/v1/recommend", {"filter": "price < 3"}, "did you mean 'filters'?"),
+        ("/v1/rank", {"items": ["i1"], "boosts": []}, "there is no such field; there are: placement, user"),
+        (
+            "/v1/events",
+            {"events": [{"usr": "u", "item": "i1", "kind": "click"}]},
+            "did you mean 'user'?; there are: user, item, kind",
+        ),
+    ):
+        assert sentence in call(f"{served[0]}{path}", body)[1]["error"]
+
+
 def test_a_list_is_kept_and_learnt_from(served: tuple[str, Path]) -> None:
     """The whole list is kept with its numbers; of what was shown of it, training takes the examples."""
     url, target = served

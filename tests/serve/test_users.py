@@ -103,6 +103,24 @@ def test_audience_and_similar_users(server: Server, recommender: Recommender) ->
     status, answer = call(f"{server.url}/v1/users/u00003/similar?n=3")
     expected = recommender.similar_users("u00003", 3)
     assert [u["user"] for u in answer["users"]] == [s.user for s in expected]
+    assert (answer["user_known"], answer["warnings"]) == (True, [])
+
+
+def test_users_and_audiences_that_cannot_be(server: Server) -> None:
+    answer = call(f"{server.url}/v1/users/U00003/similar")[1]
+    assert (answer["user_known"], answer["users"]) == (False, [])
+    assert answer["warnings"] == [
+        "user: 'U00003' has no history, so no user is similar; did you mean 'u00003'?"
+    ]
+    for body, field in (
+        ({"items": ["m00001"], "filters": "minutes < 90"}, "filters"),
+        ({"items": ["m00001"], "users": [True]}, "users.0"),
+        ({"items": ["m00001"], "n": "5"}, "n"),
+        ({"items": ["m00001"], "cap": 0}, "cap"),
+        ({"filters": "minuts < 90"}, "filters"),
+    ):
+        status, answer = call(f"{server.url}/v1/audience", body)
+        assert (status, answer["field"]) == (422, field)
 
 
 def test_audience_command(bundle: Path, tmp_path: Path) -> None:

@@ -63,7 +63,10 @@ def test_what_is_refused(store_target: str) -> None:
     cases: list[tuple[Callable[[], int], str]] = [
         (lambda: approve(store, first, "", "ben"), "was approved already"),
         (lambda: approve(store, second, "", "ben"), f"proposal {first} serves now; reject it"),
-        (lambda: propose(store, LESS, {}, 0, "x", "anna"), "propose it again on the present settings"),
+        (
+            lambda: propose(store, LESS, {}, 0, "x", "anna"),
+            "serves now; propose it again on the present settings",
+        ),
         (
             lambda: undo(store, second, "", "ben"),
             f"does not serve, so it cannot be undone; proposal {first} serves",

@@ -1,7 +1,11 @@
 import { ApiError } from "./errors.js";
 import { EventQueue, type QueueOptions } from "./events.js";
 import { randomId } from "./ids.js";
-import type { EventBody, EventsAnswer, ItemAnswer, PageAnswer, PageBody, RankAnswer, RecommendAnswer, RecommendBody, RowAnswer, SimilarAnswer } from "./openapi.js";
+import type {
+  AudienceAnswer, AudienceBody, EventBody, EventsAnswer, ItemAnswer, ItemBody, ItemChanged, ItemRetired, ItemsChanged, NamedItemBody, NamedUserBody, PageAnswer,
+  PageBody, RankAnswer, RecommendAnswer, RecommendBody, RowAnswer, SimilarAnswer, SimilarUserAnswer, SimilarUsersAnswer, UserChanged, UserErased, UserExport,
+  UsersChanged, WhyAnswer,
+} from "./openapi.js";
 import { SlateMemory, type Id, type ShownItem } from "./slates.js";
 import { Transport, type Call, type RequestOptions, type TokenSource, type TransportOptions } from "./transport.js";
 
@@ -13,6 +17,12 @@ export type PageRequest = Given<PageBody>;
 export type GivenItem = Id | { item: Id; [field: string]: unknown };
 export type RankRequest = Pick<RecommendRequest, "placement" | "user" | "history" | "context" | "weights" | "combine" | "after">;
 export interface SimilarRequest { n?: number; /** One source instead of the usual order, such as `together`. */ by?: string }
+
+/** Users for items, or for what filters permit. */
+export type AudienceRequest = Partial<AudienceBody>;
+/** A change of an item: attributes that are not named stay, and null makes one unknown. */
+export type ItemChange = Partial<ItemBody>;
+export type NamedItemChange = Partial<NamedItemBody> & Pick<NamedItemBody, "item">;
 
 /** A slate; each item also has the slate's id and its place. */
 export type Slate = Omit<RecommendAnswer, "items"> & { items: ShownItem[] };
@@ -34,7 +44,8 @@ export interface ClientOptions extends TransportOptions, QueueOptions {
 /**
  * Recommendations and events of a Shortlist server.
  *
- * `recommend`, `page`, `rank` and `similar` ask; `track` queues an event and returns at once; `send` stores events and waits for the answer. A
+ * `recommend`, `page`, `rank`, `similar`, `similarUsers`, `audience` and `why` ask; `changeItem`, `changeUser` and their likes change what is
+ * known; `track` queues an event and returns at once; `send` stores events and waits for the answer. A
  * request that fails for a time is repeated, and an event counts once however often it is sent. A page that is closed hands the events
  * that wait to the browser.
  */
@@ -74,7 +85,58 @@ export class ShortlistClient {
   /** Items similar to one. */
   async similar(item: Id, request: SimilarRequest = {}, options: RequestOptions = {}): Promise<ItemAnswer[]> {
     const query = { n: request.n, by: request.by };
-    return (await this.request<SimilarAnswer>({ method: "GET", path: `/v1/items/${encodeURIComponent(item)}/similar`, query, ...options })).items;
+    return (await this.request<SimilarAnswer>({ method: "GET", path: `${pathOf("items", item)}/similar`, query, ...options })).items;
+  }
+
+  /** Users who took the most similar items. */
+  async similarUsers(user: Id, request: { n?: number } = {}, options: RequestOptions = {}): Promise<SimilarUserAnswer[]> {
+    const call: Call = { method: "GET", path: `${pathOf("users", user)}/similar`, query: { n: request.n }, ...options };
+    return (await this.request<SimilarUsersAnswer>(call)).users;
+  }
+
+  /** The best users for each of some items, or for what filters permit. */
+  async audience(request: AudienceRequest, options: RequestOptions = {}): Promise<AudienceAnswer> {
+    return (await this.post("/v1/audience", request, options)) as AudienceAnswer;
+  }
+
+  /** Why an item is, or is not, in the slate of a request. */
+  async why(item: Id, request: RecommendRequest = {}, options: RequestOptions = {}): Promise<WhyAnswer> {
+    return (await this.post("/v1/why", { ...this.aboutUser(request), item }, options)) as WhyAnswer;
+  }
+
+  /** Change attributes of a user, known or new; they count from the next request on. */
+  changeUser(user: Id, attributes: NamedUserBody["attributes"], options: RequestOptions = {}): Promise<UserChanged> {
+    return this.request({ method: "PUT", path: pathOf("users", user), body: { attributes }, ...options });
+  }
+
+  /** The same for many users: all are checked, then all are stored. */
+  changeUsers(users: readonly NamedUserBody[], options: RequestOptions = {}): Promise<UsersChanged> {
+    return this.request({ method: "PUT", path: "/v1/users", body: { users }, ...options });
+  }
+
+  /** Delete what is stored of a user, everywhere on the server. */
+  eraseUser(user: Id, options: RequestOptions = {}): Promise<UserErased> {
+    return this.request({ method: "DELETE", path: pathOf("users", user), ...options });
+  }
+
+  /** All that the server holds of a user. */
+  exportUser(user: Id, options: RequestOptions = {}): Promise<UserExport> {
+    return this.request({ method: "GET", path: `${pathOf("users", user)}/export`, ...options });
+  }
+
+  /** Add an item, or change its title and attributes; it counts from the next request on. */
+  changeItem(item: Id, change: ItemChange, options: RequestOptions = {}): Promise<ItemChanged> {
+    return this.request({ method: "PUT", path: pathOf("items", item), body: change, ...options });
+  }
+
+  /** The same for many items: all are checked, then all are stored. */
+  changeItems(items: readonly NamedItemChange[], options: RequestOptions = {}): Promise<ItemsChanged> {
+    return this.request({ method: "PUT", path: "/v1/items", body: { items }, ...options });
+  }
+
+  /** Show an item no more; its events stay. `changeItem(item, { retired: false })` brings it back. */
+  retireItem(item: Id, options: RequestOptions = {}): Promise<ItemRetired> {
+    return this.request({ method: "DELETE", path: pathOf("items", item), ...options });
   }
 
   /**
@@ -144,4 +206,7 @@ export class ShortlistClient {
   private readonly onPageHide = (): void => this.events.beacon();
   private readonly onHidden = (): void => { if (document.visibilityState === "hidden") void this.events.flush(true); };
 }
+
+/** The address of one item or user. */
+function pathOf(what: "items" | "users", id: Id): string { return `/v1/${what}/${encodeURIComponent(id)}`; }
 

@@ -994,12 +994,56 @@ export interface components {
             retired?: boolean | null;
         };
         /**
+         * ItemChanged
+         * @description An item was added or changed.
+         */
+        ItemChanged: {
+            /**
+             * Row
+             * @description Number of the change in the store: every worker and replica that has read it answers with the change.
+             */
+            row: number;
+            /** Item */
+            item: number | string;
+            /**
+             * Added
+             * @description Whether the catalogue did not have it.
+             */
+            added: boolean;
+        };
+        /**
+         * ItemRetired
+         * @description An item is not shown any more.
+         */
+        ItemRetired: {
+            /**
+             * Row
+             * @description Number of the change in the store: every worker and replica that has read it answers with the change.
+             */
+            row: number;
+            /** Item */
+            item: number | string;
+        };
+        /**
          * ItemsBody
          * @description Changes of many items.
          */
         ItemsBody: {
             /** Items */
             items: components["schemas"]["NamedItemBody"][];
+        };
+        /**
+         * ItemsChanged
+         * @description Many items were added or changed.
+         */
+        ItemsChanged: {
+            /**
+             * Row
+             * @description Number of the change in the store: every worker and replica that has read it answers with the change.
+             */
+            row: number;
+            /** Items */
+            items: number;
         };
         /**
          * MemberAnswer
@@ -1464,8 +1508,24 @@ export interface components {
         SimilarUsersAnswer: {
             /** User */
             user: number | string;
+            /** User Known */
+            user_known: boolean;
             /** Users */
             users: components["schemas"]["SimilarUserAnswer"][];
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * StepAnswer
+         * @description One stage that an item went through.
+         */
+        StepAnswer: {
+            /** Stage */
+            stage: string;
+            /** Passed */
+            passed: boolean;
+            /** Sentence */
+            sentence: string;
         };
         /**
          * UserBody
@@ -1481,12 +1541,108 @@ export interface components {
             };
         };
         /**
+         * UserChanged
+         * @description Attributes of a user were changed.
+         */
+        UserChanged: {
+            /**
+             * Row
+             * @description Number of the change in the store: every worker and replica that has read it answers with the change.
+             */
+            row: number;
+            /** User */
+            user: number | string;
+        };
+        /**
+         * UserErased
+         * @description What was deleted of a person.
+         */
+        UserErased: {
+            /** User */
+            user: number | string;
+            /**
+             * Erased
+             * @description Kind of record → number of deleted ones: events, slates, attributes, rejected.
+             */
+            erased: {
+                [key: string]: number;
+            };
+            /**
+             * Train Again
+             * @description Models whose log holds the person: train them again from the store, and remove their bundles.
+             */
+            train_again: string[];
+        };
+        /**
+         * UserExport
+         * @description All that is held of a person.
+         */
+        UserExport: {
+            /** User */
+            user: number | string;
+            /**
+             * Events
+             * @description Stored events.
+             */
+            events: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Slates
+             * @description Stored slates.
+             */
+            slates: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Changes
+             * @description Changes of attributes, with their time.
+             */
+            changes: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Rejected
+             * @description Records of streams and files that were rejected.
+             */
+            rejected: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Log
+             * @description Events of the log that the model was trained on.
+             */
+            log: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Attributes
+             * @description Attributes as they are known now.
+             */
+            attributes: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * UsersBody
          * @description Changes of many users.
          */
         UsersBody: {
             /** Users */
             users: components["schemas"]["NamedUserBody"][];
+        };
+        /**
+         * UsersChanged
+         * @description Attributes of many users were changed.
+         */
+        UsersChanged: {
+            /**
+             * Row
+             * @description Number of the change in the store: every worker and replica that has read it answers with the change.
+             */
+            row: number;
+            /** Users */
+            users: number;
         };
         /** ValidationError */
         ValidationError: {
@@ -1508,6 +1664,24 @@ export interface components {
         VersionBody: {
             /** Version */
             version: string;
+        };
+        /**
+         * WhyAnswer
+         * @description Where an item came to in a request.
+         */
+        WhyAnswer: {
+            /** Item */
+            item: number | string;
+            /** Title */
+            title: string;
+            /** Shown */
+            shown: boolean;
+            /** Stage */
+            stage: string;
+            /** Sentence */
+            sentence: string;
+            /** Steps */
+            steps: components["schemas"]["StepAnswer"][];
         };
         /**
          * WhyBody
@@ -1635,7 +1809,10 @@ export type EventsBody = components['schemas']['EventsBody'];
 export type HttpValidationError = components['schemas']['HTTPValidationError'];
 export type ItemAnswer = components['schemas']['ItemAnswer'];
 export type ItemBody = components['schemas']['ItemBody'];
+export type ItemChanged = components['schemas']['ItemChanged'];
+export type ItemRetired = components['schemas']['ItemRetired'];
 export type ItemsBody = components['schemas']['ItemsBody'];
+export type ItemsChanged = components['schemas']['ItemsChanged'];
 export type MemberAnswer = components['schemas']['MemberAnswer'];
 export type MovedAnswer = components['schemas']['MovedAnswer'];
 export type NamedItemBody = components['schemas']['NamedItemBody'];
@@ -1655,10 +1832,16 @@ export type ShadowBody = components['schemas']['ShadowBody'];
 export type SimilarAnswer = components['schemas']['SimilarAnswer'];
 export type SimilarUserAnswer = components['schemas']['SimilarUserAnswer'];
 export type SimilarUsersAnswer = components['schemas']['SimilarUsersAnswer'];
+export type StepAnswer = components['schemas']['StepAnswer'];
 export type UserBody = components['schemas']['UserBody'];
+export type UserChanged = components['schemas']['UserChanged'];
+export type UserErased = components['schemas']['UserErased'];
+export type UserExport = components['schemas']['UserExport'];
 export type UsersBody = components['schemas']['UsersBody'];
+export type UsersChanged = components['schemas']['UsersChanged'];
 export type ValidationError = components['schemas']['ValidationError'];
 export type VersionBody = components['schemas']['VersionBody'];
+export type WhyAnswer = components['schemas']['WhyAnswer'];
 export type WhyBody = components['schemas']['WhyBody'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -2434,7 +2617,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["WhyAnswer"];
                 };
             };
             /** @description Bad Request */
@@ -2662,7 +2845,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["ItemChanged"];
                 };
             };
             /** @description Bad Request */
@@ -2774,7 +2957,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["ItemRetired"];
                 };
             };
             /** @description Bad Request */
@@ -3001,7 +3184,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["ItemsChanged"];
                 };
             };
             /** @description Bad Request */
@@ -3262,7 +3445,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["UsersChanged"];
                 };
             };
             /** @description Bad Request */
@@ -3411,7 +3594,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["UserChanged"];
                 };
             };
             /** @description Bad Request */
@@ -3523,7 +3706,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["UserErased"];
                 };
             };
             /** @description Bad Request */
@@ -3635,7 +3818,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["UserExport"];
                 };
             };
             /** @description Bad Request */

@@ -16,9 +16,10 @@ from pydantic import BaseModel, Field, ValidationError
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.config.changes import changed_project
 from shortlist.data.slates import Slate
-from shortlist.errors import RequestError, ShortlistError, field_fault, suggestion
+from shortlist.errors import RequestError, ShortlistError, field_fault, first_fault, suggestion
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import as_json
+from shortlist.serve.body_fields import fields_at
 from shortlist.serve.schema import Body, Id, RankFields, RecommendFields, WhyBody
 from shortlist.serve.slates import ServedSlate
 
@@ -68,7 +69,8 @@ class AgentTool:
         try:
             body = self.body.model_validate(arguments)
         except ValidationError as error:
-            sentence, field = field_fault(dict(error.errors()[0]), self.body.model_fields)
+            first = first_fault([dict(one) for one in error.errors()])
+            sentence, field = field_fault(first, fields_at(self.body, first["loc"]))
             raise RequestError(sentence, field=field or None) from None
         return dict(orjson.loads(as_json(self.answer(recommender, body))))
 

@@ -87,8 +87,11 @@ def known_items_warning(field: str, unknown: Sequence[Any], ids: IdMap) -> tuple
     return (f"{field}: ignored, because {_unknown_items(unknown, ids)}",)
 
 
-def unknown_on_list_warning(listed: ItemList, blank: Sequence[int], ids: IdMap) -> tuple[str, ...]:
-    """Say which items of a given list the catalogue does not have, and how they were ranked. blank: places of those without fields."""
+def list_warnings(listed: ItemList, blank: Sequence[int], ids: IdMap) -> tuple[str, ...]:
+    """Say which items of a given list the catalogue does not have, how they were ranked, and what was sent in vain.
+
+    blank: places of those without fields.
+    """
     described = [listed.ids[at] for at in listed.unknown.tolist() if at not in set(blank)]
     nothing = [listed.ids[at] for at in blank]
     said = []
@@ -96,6 +99,11 @@ def unknown_on_list_warning(listed: ItemList, blank: Sequence[int], ids: IdMap) 
         said.append(f"items: ranked by their fields alone, because {_unknown_items(described, ids)}")
     if nothing:
         said.append(f"items: put last, because they have no fields and {_unknown_items(nothing, ids)}")
+    if listed.ignored:
+        said.append(
+            f"items: {', '.join(listed.ignored)} was ignored for items of the catalogue, whose own attributes are used; a number that belongs to this "
+            "moment is declared in data.given"
+        )
     return tuple(said)
 
 
@@ -105,6 +113,12 @@ def user_warning(user: Any, users: IdMap) -> tuple[str, ...]:
     if near is None:
         return ()
     return (f"user: {user!r} is not known, and answered as a new user{_as_hint(near)}",)
+
+
+def no_history_warning(user: Any, users: IdMap) -> tuple[str, ...]:
+    """Say that nobody is similar to a user without a history, with another spelling of the id where that is known."""
+    near = known_spelling(users, user) if users.code(user) < 0 else None
+    return (f"user: {user!r} has no history, so no user is similar{_as_hint(near)}",)
 
 
 def known_spelling(ids: IdMap, value: Any) -> Any:

@@ -44,7 +44,7 @@ class AudienceRequest:
     users
         Ids of the users to choose among; None: everybody of the log, and everybody who acted since training.
     like
-        What else a request can say: filters, weights, context, `now`. User, history and n are ignored.
+        What else a request can say: filters (without items), weights, context, `now`. User, history and n are ignored.
 
     Raises
     ------
@@ -72,6 +72,11 @@ class AudienceRequest:
         if self.items is not None and not 1 <= len(set(self.items)) <= MOST_ITEMS:
             raise RequestError(
                 f"items must be 1 to {MOST_ITEMS:,} ids and are {len(set(self.items)):,}", field="items"
+            )
+        if self.items is not None and self.like.filters:
+            raise RequestError(
+                "filters: users are wanted for the items that are named, or for the best item that filters permit; leave out one of both",
+                field="filters",
             )
         if self.items is None and not self.like.filters:
             raise RequestError(

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shortlist.cascade.body_values import BodyId
+
 
 class _ChangeBody(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -23,7 +25,7 @@ class ItemBody(_ChangeBody):
 class NamedItemBody(ItemBody):
     """A change of one item, with its id."""
 
-    item: int | str
+    item: BodyId
 
 
 class UserBody(_ChangeBody):
@@ -36,4 +38,4 @@ class UserBody(_ChangeBody):
 class NamedUserBody(UserBody):
     """A change of one user's attributes, with the user's id."""
 
-    user: int | str
+    user: BodyId

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shortlist.cascade.body_values import NUMERIC, BodyId
 from shortlist.cascade.clock import Clock
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.times import moment
@@ -31,12 +32,12 @@ class EventBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    user: int | str
-    item: int | str
+    user: BodyId
+    item: BodyId
     kind: str
-    timestamp: float | Annotated[str, Field(max_length=64)] | None = None
+    timestamp: Annotated[float | Annotated[str, Field(max_length=64)] | None, NUMERIC] = None
     """Seconds or milliseconds since 1970, or an ISO 8601 text (default: now)."""
-    value: float | None = None
+    value: Annotated[float | None, NUMERIC] = None
     context: dict[str, Any] | None = None
     event_id: str | None = Field(None, min_length=1, max_length=LONGEST_EVENT_ID)
     """An event with an id that was stored before is not stored again."""

@@ -36,6 +36,8 @@ class ItemList:
         Place of an item that the catalogue does not have → its attributes, as far as they are given.
     ids, titles
         Ids as the caller wrote them, and titles of unknown items (place → title); empty for lists that are read from a log.
+    ignored
+        Attributes that were sent for items of the catalogue, whose own attributes are used.
     """
 
     item: NDArray[np.int32]
@@ -43,6 +45,7 @@ class ItemList:
     described: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     ids: Sequence[Any] = ()
     titles: Mapping[int, str] = field(default_factory=dict)
+    ignored: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.item)
@@ -103,7 +106,8 @@ def read_list(items: Any, catalogue: Entities, given: Iterable[str]) -> ItemList
         values |= catalogue.encoded_values(rows[at].get("title") or "", values)
         if values:
             described[at] = values
-    return ItemList(codes, numbers, described, ids, titles)
+    own = [name for name in catalogue.attributes if name in fields and name not in names]
+    return ItemList(codes, numbers, described, ids, titles, _sent_of_known(own, rows, codes))
 
 
 def _rows(items: Any) -> tuple[list[Mapping[str, Any]], set[Any]]:
@@ -156,6 +160,16 @@ def _check_ids(ids: Sequence[Any], codes: NDArray[np.int32], catalogue: Entities
                 f"items.{at}.item: {own!r} is on the list twice, as items.{before} too",
                 field=f"items.{at}.item",
             )
+
+
+def _sent_of_known(
+    attributes: Sequence[str], rows: list[Mapping[str, Any]], codes: NDArray[np.int32]
+) -> list[str]:
+    """The attributes that are sent for items of the catalogue."""
+    if not attributes:
+        return []
+    known = [row for row, code in zip(rows, codes.tolist(), strict=True) if code >= 0]
+    return [name for name in attributes if any(row.get(name) is not None for row in known)]
 
 
 def _numbers(name: str, values: list[Any]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.cascade.answer_warnings import unknown_on_list_warning
+from shortlist.cascade.answer_warnings import list_warnings
 from shortlist.cascade.encode import EncodedBatch, ResolvedRequest, encode
 from shortlist.cascade.given_items import ItemList, read_list
 from shortlist.cascade.locks import single_threaded_blas
@@ -89,7 +89,7 @@ def rank_list(
     items_of_slate = _in_full(model, scored, listed, order, place)
     warnings = [
         *warnings_of(model, resolved, scored.known[0]),
-        *unknown_on_list_warning(listed, blank, ids),
+        *list_warnings(listed, blank, ids),
     ]
     slate = Slate(
         uuid.uuid4().hex,

@@ -66,9 +66,9 @@ class SettingError(ValueError):
 
 
 class Settings(BaseModel):
-    """Base of every settings class: immutable, refuses unknown settings; a field's docstring describes it."""
+    """Base of every settings class: immutable, refuses unknown settings and numbers that are not finite; a field's docstring describes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Show the settings that differ from their defaults."""

@@ -75,7 +75,8 @@ def validate_settings(
 
 KINDS = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a finite number",
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a table of settings"),
     **dict.fromkeys(("list_type", "tuple_type"), "a list"),

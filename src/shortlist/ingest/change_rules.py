@@ -15,7 +15,7 @@ from shortlist.cascade.state import LiveState
 from shortlist.config.data import AttributeKind
 from shortlist.data.entities import EntityChange
 from shortlist.data.values import MAX_ITEM_TEXT, check_values, text_fault
-from shortlist.errors import RequestError, field_fault
+from shortlist.errors import RequestError, field_fault, first_fault
 from shortlist.ingest.rules import RecordRules
 from shortlist.requests import check_id
 from shortlist.store.records import Operation
@@ -63,7 +63,7 @@ class ChangeRules(RecordRules):
         try:
             given = form.model_validate(body)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
+            first = first_fault([dict(one) for one in error.errors(include_url=False)])
             sentence, field = field_fault(first, form.model_fields, where)
             raise RequestError(sentence, field=field) from None
         about = getattr(given, self.identifier)

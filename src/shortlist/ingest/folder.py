@@ -112,7 +112,9 @@ class FolderSource(RecordSource):
     def open(self, positions: Positions) -> None:
         """Look for the folder. Raises `DataError` where there is none."""
         if self._store is None and not Path(self.folder).is_dir():
-            raise DataError(f"{self.folder}: no such folder", field="source")
+            file = Path(self.folder).is_file()
+            fault = "is a file; name the folder that holds it" if file else "no such folder"
+            raise DataError(f"{self.folder}: {fault}", field="source")
         self._positions = dict(positions())
 
     def read(self) -> SourceBatch | None:

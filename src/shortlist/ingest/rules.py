@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from shortlist.cascade.clock import Clock
 from shortlist.cascade.event_body import EventBody, check_form, present_or_past, stored_event
-from shortlist.errors import RequestError, field_fault
+from shortlist.errors import RequestError, field_fault, first_fault
 from shortlist.store.intake import RejectedRecord
 from shortlist.store.records import Operation, StoredEvent
 
@@ -88,7 +88,7 @@ class EventRules(RecordRules):
         try:
             given = EventBody.model_validate(body)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
+            first = first_fault([dict(one) for one in error.errors(include_url=False)])
             sentence, field = field_fault(first, EventBody.model_fields, where)
             raise RequestError(sentence, field=field) from None
         event = stored_event(given, self._clock, where, event_id_of(identity), now)

@@ -21,8 +21,9 @@ from shortlist.errors import (
     StoreError,
     UserTokenError,
     field_fault,
+    first_fault,
 )
-from shortlist.requests import FIELDS
+from shortlist.serve.body_fields import body_of, fields_at
 from shortlist.serve.schema import ErrorAnswer
 from shortlist.serve.writer import BusyError
 
@@ -66,12 +67,13 @@ def add_error_handlers(app: FastAPI, shown: Callable[[str], str]) -> None:
     """
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        first = first_fault(error.errors())
         if first["type"] == "json_invalid":
             reason = first.get("ctx", {}).get("error", "")
             return failure(f"the body is not valid JSON: {reason}", 400)
-        sentence, field = field_fault(first, FIELDS)
+        known = fields_at(body_of(request), [part for part in first["loc"] if part != "body"])
+        sentence, field = field_fault(first, known)
         return failure(sentence, 422, field or None)
 
     @app.exception_handler(StoreError)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from shortlist.cascade.body_values import BodyId
 from shortlist.cascade.change_body import NamedItemBody, NamedUserBody
 from shortlist.cascade.event_body import EventBody
 from shortlist.cascade.given_items import MOST
@@ -14,7 +15,7 @@ from shortlist.expressions import MAX_LENGTH
 from shortlist.requests import RecommendRequest
 from shortlist.serve.user_tokens import MOST as MOST_TOKEN
 
-Id = int | str
+Id = BodyId
 
 Filters = Annotated[
     Any,
@@ -55,9 +56,9 @@ LIST_SCHEMA = {
 
 
 class Body(BaseModel):
-    """Base of request bodies: unknown fields are refused."""
+    """Base of request bodies: unknown fields are refused, and values of another type (`true` for a number, `"5"`)."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, strict=True)
 
 
 PlacementName = Annotated[str, Field(max_length=64)]
@@ -194,7 +195,7 @@ class RecommendAnswer(BaseModel):
     user_known: bool
     unknown_items: list[Id]
     guard_rails: dict[str, dict[str, float]]
-    """For each guard-rail, the least mean that was asked for and the mean of the slate."""
+    """For each guard-rail, the least mean that was asked for, and the mean of the items of all pages so far."""
     policy: str
     """Version of everything that chose the slate: model, weights, re-ranking."""
     warnings: list[str]
@@ -328,6 +329,26 @@ class WhyBody(RecommendFields):
     item: Id
 
 
+class StepAnswer(BaseModel):
+    """One stage that an item went through."""
+
+    stage: str
+    passed: bool
+    sentence: str
+
+
+class WhyAnswer(BaseModel):
+    """Where an item came to in a request."""
+
+    item: Id
+    title: str
+    shown: bool
+    stage: str
+    """The stage that decided."""
+    sentence: str
+    steps: list[StepAnswer]
+
+
 class MemberAnswer(BaseModel):
     """One user of an audience."""
 
@@ -360,7 +381,11 @@ class SimilarUsersAnswer(BaseModel):
     """Users similar to one, best first."""
 
     user: Id
+    user_known: bool
+    """Whether the user has a history; without one, nobody is similar."""
     users: list[SimilarUserAnswer]
+    warnings: list[str]
+    """Why there are no users."""
 
 
 class ErrorAnswer(BaseModel):

@@ -180,8 +180,10 @@ def undo(store: EventStore, row: int, note: str, by: str) -> int:
 
 def _check_base(history: SettingsHistory, base: int, advice: str) -> None:
     if history.serving != base:
-        serving = f"proposal {history.serving}" if history.serving else "the settings of the bundle"
-        raise EditError(f"the settings have changed since: {serving} serves now; {advice}")
+        serving = (
+            f"proposal {history.serving} serves" if history.serving else "the settings of the bundle serve"
+        )
+        raise EditError(f"the settings have changed since: {serving} now; {advice}")
 
 
 def _history(connection: Connection) -> SettingsHistory:

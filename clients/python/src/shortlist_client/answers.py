@@ -94,3 +94,116 @@ class EventsAnswer(Answer):
 
     accepted: int
     repeated: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberAnswer(Answer):
+    """One user of an audience."""
+
+    item: Id
+    """The item that the user is wanted for; with filters, the permitted item that suits the user best."""
+    user: Id
+    score: float
+    predictions: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudienceAnswer(Answer):
+    """Users for items; those of one item are adjacent, best first."""
+
+    members: list[MemberAnswer]
+    considered: int = 0
+    """Number of users that were considered."""
+    model_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarUserAnswer(Answer):
+    """A user who took similar items."""
+
+    user: Id
+    score: float
+    """Cosine of the two histories, from 0 to 1."""
+    shared: list[Id] = field(default_factory=list)
+    """Items in common that contribute most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyAnswer(Answer):
+    """Where an item came to in a request."""
+
+    item: Id
+    title: str
+    shown: bool
+    stage: str
+    """The stage that decided."""
+    sentence: str
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    """Each stage, with whether the item passed, and a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Changed(Answer):
+    row: int
+    """Number of the change in the store: every worker and replica that has read it answers with the change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemChanged(_Changed):
+    """An item was added or changed."""
+
+    item: Id
+    added: bool
+    """Whether the catalogue did not have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsChanged(_Changed):
+    """Many items were added or changed: their number."""
+
+    items: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRetired(_Changed):
+    """An item is not shown any more."""
+
+    item: Id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChanged(_Changed):
+    """Attributes of a user were changed."""
+
+    user: Id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsersChanged(_Changed):
+    """Attributes of many users were changed: their number."""
+
+    users: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserErased(Answer):
+    """What was deleted of a person."""
+
+    user: Id
+    erased: dict[str, int] = field(default_factory=dict)
+    """Kind of record → number of deleted ones."""
+    train_again: list[str] = field(default_factory=list)
+    """Models whose log holds the person: train them again from the store, and remove their bundles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserExport(Answer):
+    """All that is held of a person."""
+
+    user: Id
+    events: list[dict[str, Any]] = field(default_factory=list)
+    slates: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    log: list[dict[str, Any]] = field(default_factory=list)
+    attributes: dict[str, Any] = field(default_factory=dict)

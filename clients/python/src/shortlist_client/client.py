@@ -5,26 +5,47 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, Unpack
 
 import httpx
 
-from shortlist_client.answers import EventsAnswer, ItemAnswer, Page, Slate
+from shortlist_client.answers import (
+    AudienceAnswer,
+    EventsAnswer,
+    ItemAnswer,
+    ItemChanged,
+    ItemRetired,
+    ItemsChanged,
+    Page,
+    SimilarUserAnswer,
+    Slate,
+    UserChanged,
+    UserErased,
+    UserExport,
+    UsersChanged,
+    WhyAnswer,
+)
 from shortlist_client.errors import ApiError, parse_answer
 from shortlist_client.queue import EventQueue, log, warn
 from shortlist_client.requests import (
+    AudienceRequest,
     Call,
     ClientOptions,
     EventBody,
     GivenItem,
     Id,
+    ItemChange,
+    NamedItemChange,
+    NamedUserBody,
     PageRequest,
     RankRequest,
     RecommendRequest,
     TrackOptions,
+    path_of,
     similar_call,
+    similar_users_call,
 )
 from shortlist_client.retry import wait_before
 from shortlist_client.session import Session, no_answer
@@ -34,8 +55,8 @@ from shortlist_client.tokens import TokenSource, UserToken
 class Client(Session):
     """Recommendations and events of a Shortlist server.
 
-    `recommend`, `page`, `rank` and `similar` ask; `track` queues an event and returns at once; `send` stores events and waits for the
-    answer. A request that fails for a time is repeated, and an event counts once however often it is sent. A client can be used from
+    `recommend`, `page`, `rank`, `similar`, `similar_users`, `audience` and `why` ask; `change_item`, `change_user` and their likes change
+    what is known; `track` queues an event and returns at once; `send` stores events and waits for the answer. A request that fails for a time is repeated, and an event counts once however often it is sent. A client can be used from
     several threads. Events that wait are sent when the client is closed, and at the end of the program.
 
     Parameters
@@ -77,6 +98,49 @@ class Client(Session):
     def similar(self, item: Id, n: int | None = None, by: str | None = None) -> list[ItemAnswer]:
         """Ask for items similar to one; `by` names one source instead of the usual order."""
         return [ItemAnswer.read(row) for row in self.request(similar_call(item, n, by))["items"]]
+
+    def similar_users(self, user: Id, n: int | None = None) -> list[SimilarUserAnswer]:
+        """Ask for users who took the most similar items."""
+        return [SimilarUserAnswer.read(row) for row in self.request(similar_users_call(user, n))["users"]]
+
+    def audience(self, **request: Unpack[AudienceRequest]) -> AudienceAnswer:
+        """Ask for the best users for each of some items, or for what filters permit."""
+        return self._audience(self.request(Call("POST", "/v1/audience", request)))
+
+    def why(self, item: Id, **request: Unpack[RecommendRequest]) -> WhyAnswer:
+        """Ask why an item is, or is not, in the slate of a request."""
+        return WhyAnswer.read(
+            self.request(Call("POST", "/v1/why", {**self._about_user(request), "item": item}))
+        )
+
+    def change_user(self, user: Id, attributes: Mapping[str, Any]) -> UserChanged:
+        """Change attributes of a user, known or new; they count from the next request on."""
+        body = {"attributes": dict(attributes)}
+        return UserChanged.read(self.request(Call("PUT", path_of("users", user), body)))
+
+    def change_users(self, users: Sequence[NamedUserBody]) -> UsersChanged:
+        """Do the same for many users: all are checked, then all are stored."""
+        return UsersChanged.read(self.request(Call("PUT", "/v1/users", {"users": list(users)})))
+
+    def erase_user(self, user: Id) -> UserErased:
+        """Delete what is stored of a user, everywhere on the server."""
+        return UserErased.read(self.request(Call("DELETE", path_of("users", user))))
+
+    def export_user(self, user: Id) -> UserExport:
+        """Ask for all that the server holds of a user."""
+        return UserExport.read(self.request(Call("GET", f"{path_of('users', user)}/export")))
+
+    def change_item(self, item: Id, change: ItemChange) -> ItemChanged:
+        """Add an item, or change its title and attributes; it counts from the next request on."""
+        return ItemChanged.read(self.request(Call("PUT", path_of("items", item), change)))
+
+    def change_items(self, items: Sequence[NamedItemChange]) -> ItemsChanged:
+        """Do the same for many items: all are checked, then all are stored."""
+        return ItemsChanged.read(self.request(Call("PUT", "/v1/items", {"items": list(items)})))
+
+    def retire_item(self, item: Id) -> ItemRetired:
+        """Show an item no more; its events stay. `change_item(item, {"retired": False})` brings it back."""
+        return ItemRetired.read(self.request(Call("DELETE", path_of("items", item))))
 
     def track(self, kind: str, item: Id | ItemAnswer, /, **options: Unpack[TrackOptions]) -> str:
         """Queue an event and return its id; the slate that showed the item is sent along."""

@@ -104,6 +104,41 @@ class RecommendRequest(TypedDict, total=False):
     """`Slate.cursor` of the page before: the next page, without the items of the pages so far."""
 
 
+class AudienceRequest(TypedDict, total=False):
+    """Fields of a request for the best users for each of some items, or for what filters permit."""
+
+    items: list[Id] | None
+    filters: str | dict[str, Any] | None
+    n: int
+    cap: int | None
+    """Audiences that one user may be in; None: any number."""
+    users: list[Id] | None
+    """The users to choose among; None: everybody with a history."""
+    context: dict[str, Any] | None
+    weights: dict[str, float] | None
+
+
+class ItemChange(TypedDict, total=False):
+    """A change of an item. Attributes that are not named stay, and None makes one unknown."""
+
+    title: str | None
+    attributes: dict[str, Any]
+    retired: bool | None
+
+
+class NamedItemChange(ItemChange):
+    """A change of an item, with its id."""
+
+    item: Id
+
+
+class NamedUserBody(TypedDict):
+    """A change of a user's attributes, with the user's id. None makes one unknown."""
+
+    user: Id
+    attributes: dict[str, Any]
+
+
 class TrackOptions(TypedDict, total=False):
     """What an event has beside its kind and item."""
 
@@ -128,4 +163,14 @@ class Call:
 def similar_call(item: Id, n: int | None, by: str | None) -> Call:
     """Return the request for similar items."""
     query = urlencode({name: value for name, value in (("n", n), ("by", by)) if value is not None})
-    return Call("GET", f"/v1/items/{quote(str(item), safe='')}/similar" + (f"?{query}" if query else ""))
+    return Call("GET", f"{path_of('items', item)}/similar" + (f"?{query}" if query else ""))
+
+
+def similar_users_call(user: Id, n: int | None) -> Call:
+    """Return the request for similar users."""
+    return Call("GET", f"{path_of('users', user)}/similar" + (f"?n={n}" if n is not None else ""))
+
+
+def path_of(what: str, one: Id) -> str:
+    """Return the address of one item or user; `what` is items or users."""
+    return f"/v1/{what}/{quote(str(one), safe='')}"

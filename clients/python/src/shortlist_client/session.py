@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import httpx
 
-from shortlist_client.answers import ItemAnswer, Page, Row, ShownItem, Slate
+from shortlist_client.answers import AudienceAnswer, ItemAnswer, MemberAnswer, Page, Row, ShownItem, Slate
 from shortlist_client.errors import ApiError
 from shortlist_client.requests import Call, ClientOptions, EventBody, GivenItem, Id, TrackOptions
 from shortlist_client.tokens import TokenSource, UserToken
@@ -71,6 +71,10 @@ class Session:
 
     def _slate(self, data: Mapping[str, Any]) -> Slate:
         return Slate.read(data, items=self._shown(data))
+
+    @staticmethod
+    def _audience(data: Mapping[str, Any]) -> AudienceAnswer:
+        return AudienceAnswer.read(data, members=[MemberAnswer.read(row) for row in data["members"]])
 
     def _page(self, data: Mapping[str, Any]) -> Page:
         return Page.read(data, rows=[Row.read(row, items=self._shown(row)) for row in data["rows"]])

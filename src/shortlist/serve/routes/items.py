@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.change_body import ItemBody
 from shortlist.serve.answers import ERRORS, Json, no_such_item
+from shortlist.serve.change_schema import ItemChanged, ItemRetired, ItemsChanged
 from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.routes.operations import check_in_parts, record_operations, wait_until_landed
 from shortlist.serve.schema import ItemsBody
@@ -29,7 +30,7 @@ def add(app: FastAPI, service: Service) -> None:
         await wait_until_landed(service, row)
         return row
 
-    @app.put("/v1/items/{item:id}", responses=ERRORS, tags=["items"])
+    @app.put("/v1/items/{item:id}", response_model=ItemChanged, responses=ERRORS, tags=["items"])
     async def put(item: PathId, body: ItemBody, request: Request) -> Response:
         """Add an item, or change its title and attributes.
 
@@ -39,13 +40,13 @@ def add(app: FastAPI, service: Service) -> None:
         row = await change(request, [(item, body.model_dump(exclude_unset=True))], "")
         return Json({"item": item, "added": not known, "row": row})
 
-    @app.put("/v1/items", responses=ERRORS, tags=["items"])
+    @app.put("/v1/items", response_model=ItemsChanged, responses=ERRORS, tags=["items"])
     async def put_many(body: ItemsBody, request: Request) -> Response:
         """The same for many items: all are checked, then all are stored."""
         changes = [(one.item, one.model_dump(exclude_unset=True, exclude={"item"})) for one in body.items]
         return Json({"items": len(changes), "row": await change(request, changes, "items.{}.")})
 
-    @app.delete("/v1/items/{item:id}", responses=ERRORS, tags=["items"])
+    @app.delete("/v1/items/{item:id}", response_model=ItemRetired, responses=ERRORS, tags=["items"])
     async def retire(item: PathId, request: Request) -> Response:
         """Retire an item: it is not shown any more; its events stay. `PUT` with `retired: false` brings it back."""
         if service.live.serving.recommender.state.catalogue.items.ids.code(item) < 0:

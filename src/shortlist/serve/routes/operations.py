@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from prometheus_client import generate_latest
 
 from shortlist.serve.answers import ERRORS, Json
-from shortlist.serve.schema import WhyBody
+from shortlist.serve.schema import WhyAnswer, WhyBody
 from shortlist.serve.service import Service
 from shortlist.store.event_store import EventStore
 from shortlist.store.records import Operation
@@ -76,7 +76,7 @@ def add(app: FastAPI, service: Service) -> None:
             ]
         )
 
-    @app.post("/v1/why", responses=ERRORS, tags=["operations"])
+    @app.post("/v1/why", response_model=WhyAnswer, responses=ERRORS, tags=["operations"])
     async def why(body: WhyBody) -> Response:
         """Why an item is not on a user's slate: followed through the stages, to the one that dropped it."""
         recommender = service.live.of(body.user)

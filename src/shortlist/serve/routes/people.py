@@ -9,11 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from shortlist.cascade.answer_warnings import no_history_warning
 from shortlist.cascade.change_body import NamedUserBody, UserBody
 from shortlist.data.entities import EntityChange
 from shortlist.errors import RequestError
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json
+from shortlist.serve.change_schema import UserChanged, UsersChanged
 from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.routes.operations import check_in_parts, record_operations, wait_until_landed
 from shortlist.serve.schema import (
@@ -45,7 +47,7 @@ def _add_attributes(app: FastAPI, service: Service) -> None:
         await wait_until_landed(service, row)
         return row
 
-    @app.put("/v1/users/{user:id}", responses=ERRORS, tags=["people"])
+    @app.put("/v1/users/{user:id}", response_model=UserChanged, responses=ERRORS, tags=["people"])
     async def put(user: PathId, body: UserBody, request: Request) -> Response:
         """Change attributes of a user, known or new.
 
@@ -54,7 +56,7 @@ def _add_attributes(app: FastAPI, service: Service) -> None:
         named = NamedUserBody(user=user, attributes=body.attributes)
         return Json({"user": user, "row": await change(request, [named], "")})
 
-    @app.put("/v1/users", responses=ERRORS, tags=["people"])
+    @app.put("/v1/users", response_model=UsersChanged, responses=ERRORS, tags=["people"])
     async def put_many(body: UsersBody, request: Request) -> Response:
         """The same for many users: all are checked, then all are stored."""
         return Json({"users": len(body.users), "row": await change(request, body.users, "users.{}.")})
@@ -97,5 +99,9 @@ def _add_audiences(app: FastAPI, service: Service) -> None:
     )
     async def similar(user: PathId, n: int = 10) -> Response:
         """The users who took the most similar items, with the items in common that contribute most."""
-        found = await asyncio.to_thread(service.live.serving.recommender.similar_users, user, n)
-        return Json({"user": user, "users": found})
+        recommender = service.live.serving.recommender
+        found = await asyncio.to_thread(recommender.similar_users, user, n)
+        ids, state = recommender.dataset.users.ids, recommender.state
+        known = state.knows(ids.own(user), ids.code(user))
+        warnings = [] if known else no_history_warning(user, ids)
+        return Json({"user": user, "user_known": known, "users": found, "warnings": warnings})

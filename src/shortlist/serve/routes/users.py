@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json
+from shortlist.serve.change_schema import UserErased, UserExport
 from shortlist.serve.middleware.paths import PathId
 from shortlist.serve.routes.describe import describe
 from shortlist.serve.routes.operations import wait_until_landed
@@ -36,7 +37,7 @@ def add(app: FastAPI, service: Service) -> None:
         """The latest events of a user, newest first."""
         return Json(_history(service.live.serving.recommender, user, n))
 
-    @app.delete("/v1/users/{user:id}", responses=ERRORS, tags=["people"])
+    @app.delete("/v1/users/{user:id}", response_model=UserErased, responses=ERRORS, tags=["people"])
     async def erase(user: PathId, request: Request) -> Response:
         """Erase a person: stored events and slates, and the live state; the model's log of them is not read any more.
 
@@ -52,7 +53,7 @@ def add(app: FastAPI, service: Service) -> None:
         trained = [m.version for m in service.live.all if m.recommender.dataset.users.ids.code(own) >= 0]
         return Json({"user": own, "erased": removed, "train_again": trained})
 
-    @app.get("/v1/users/{user:id}/export", responses=ERRORS, tags=["people"])
+    @app.get("/v1/users/{user:id}/export", response_model=UserExport, responses=ERRORS, tags=["people"])
     async def export(user: PathId) -> Response:
         """All that is held of a person: stored events, slates, changes of attributes and rejected records, the model's log, attributes."""
         recommender = service.live.serving.recommender

@@ -7,7 +7,8 @@ import { Transport } from "./transport.js";
 /**
  * Recommendations and events of a Shortlist server.
  *
- * `recommend`, `page`, `rank` and `similar` ask; `track` queues an event and returns at once; `send` stores events and waits for the answer. A
+ * `recommend`, `page`, `rank`, `similar`, `similarUsers`, `audience` and `why` ask; `changeItem`, `changeUser` and their likes change what is
+ * known; `track` queues an event and returns at once; `send` stores events and waits for the answer. A
  * request that fails for a time is repeated, and an event counts once however often it is sent. A page that is closed hands the events
  * that wait to the browser.
  */
@@ -42,7 +43,48 @@ export class ShortlistClient {
     /** Items similar to one. */
     async similar(item, request = {}, options = {}) {
         const query = { n: request.n, by: request.by };
-        return (await this.request({ method: "GET", path: `/v1/items/${encodeURIComponent(item)}/similar`, query, ...options })).items;
+        return (await this.request({ method: "GET", path: `${pathOf("items", item)}/similar`, query, ...options })).items;
+    }
+    /** Users who took the most similar items. */
+    async similarUsers(user, request = {}, options = {}) {
+        const call = { method: "GET", path: `${pathOf("users", user)}/similar`, query: { n: request.n }, ...options };
+        return (await this.request(call)).users;
+    }
+    /** The best users for each of some items, or for what filters permit. */
+    async audience(request, options = {}) {
+        return (await this.post("/v1/audience", request, options));
+    }
+    /** Why an item is, or is not, in the slate of a request. */
+    async why(item, request = {}, options = {}) {
+        return (await this.post("/v1/why", { ...this.aboutUser(request), item }, options));
+    }
+    /** Change attributes of a user, known or new; they count from the next request on. */
+    changeUser(user, attributes, options = {}) {
+        return this.request({ method: "PUT", path: pathOf("users", user), body: { attributes }, ...options });
+    }
+    /** The same for many users: all are checked, then all are stored. */
+    changeUsers(users, options = {}) {
+        return this.request({ method: "PUT", path: "/v1/users", body: { users }, ...options });
+    }
+    /** Delete what is stored of a user, everywhere on the server. */
+    eraseUser(user, options = {}) {
+        return this.request({ method: "DELETE", path: pathOf("users", user), ...options });
+    }
+    /** All that the server holds of a user. */
+    exportUser(user, options = {}) {
+        return this.request({ method: "GET", path: `${pathOf("users", user)}/export`, ...options });
+    }
+    /** Add an item, or change its title and attributes; it counts from the next request on. */
+    changeItem(item, change, options = {}) {
+        return this.request({ method: "PUT", path: pathOf("items", item), body: change, ...options });
+    }
+    /** The same for many items: all are checked, then all are stored. */
+    changeItems(items, options = {}) {
+        return this.request({ method: "PUT", path: "/v1/items", body: { items }, ...options });
+    }
+    /** Show an item no more; its events stay. `changeItem(item, { retired: false })` brings it back. */
+    retireItem(item, options = {}) {
+        return this.request({ method: "DELETE", path: pathOf("items", item), ...options });
     }
     /**
      * Queue an event; returns its id.
@@ -104,3 +146,5 @@ export class ShortlistClient {
     onHidden = () => { if (document.visibilityState === "hidden")
         void this.events.flush(true); };
 }
+/** The address of one item or user. */
+function pathOf(what, id) { return `/v1/${what}/${encodeURIComponent(id)}`; }
