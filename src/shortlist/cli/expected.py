@@ -36,7 +36,7 @@ PARALLEL = 0.2
 """Share of the work that threads divide among each other: boosting, which takes most of the time, gains little."""
 
 
-MEMORY, MEMORY_AN_EVENT = 800_000_000, 300
+MEMORY, MEMORY_AN_EVENT = 800_000_000, 200
 """Bytes that a training takes at its peak, without the log, and for each event (`docs/how-to/spark.md` shows the measurements)."""
 ROOM = 0.8
 """Share of the machine's memory that a training may plan with."""
