@@ -202,8 +202,8 @@ def main() -> None:
                 line = _line(run(Path(name), engine), engine)
                 print(line, flush=True)
                 lines.append(line)
-    if not named:
-        results.write("spark", lines)
+                if not named:  # after each line: the next may take an hour
+                    results.write("spark", lines)
 
 
 def _line(one: dict[str, Any], engine: str) -> str:
