@@ -69,7 +69,7 @@ def test_spark_is_suggested_where_the_memory_is_short(
     expected.tell_training(project(), 100_000_000)
     said = " ".join(capsys.readouterr().out.split())
     assert (
-        "100,000,000 events take about 31 GB at the peak, and this machine has 16 GB. With --engine spark"
+        "100,000,000 events take about 21 GB at the peak, and this machine has 16 GB. With --engine spark"
         in said
     )
 

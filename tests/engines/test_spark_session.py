@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from shortlist.engines.spark_session import check_java, first_line, job_error, spark_session
 from shortlist.errors import EngineError
+from support.process_table import is_alive
 from support.servers import free_port
+from support.waiting import wait_for
 
 pytest.importorskip("pyspark", reason="PySpark is not installed: pip install 'shortlist[spark]'")
 
@@ -58,6 +64,7 @@ def test_a_master_that_cannot_be_reached(master: str, words: str) -> None:
     [
         ("PythonException:\nModuleNotFoundError: No module named 'shortlist.recommender'\n", "no shortlist; install 'shortlist"),
         ("PySparkImportError: [PACKAGE_NOT_INSTALLED] PyArrow >= 15 must be installed", "no pyarrow; install"),
+        ("ModuleNotFoundError: No module named 'lazy_loader'", "no lazy_loader; install 'shortlist[spark]=="),
         ("ModuleNotFoundError: No module named 'mine'", "no mine; install 'mine'"),
         ("shortlist.errors.BundleError: x is a bundle of format 5 and this version reads format 6", "cannot read the bundle: x is a"),
         ("Traceback\n  File\nValueError: the last line\n\tat java.lang", "failed: the last line"),
@@ -75,3 +82,32 @@ def test_the_first_line_of_an_error_of_the_jvm_is_its_own() -> None:
         RuntimeError("An error occurred while calling None.X.\n: java.io.IOException: no route\n\tat x")
     )
     assert said == "java.io.IOException: no route"
+
+
+DRIVER = """
+import os, time
+from shortlist.engines.spark_session import spark_session
+java = spark_session("local[1]").sparkContext._gateway.proc.pid
+child = os.fork()
+if child:
+    print(java, child, flush=True)
+time.sleep(600)
+"""
+"""A driver that has forked another process, as servers and process pools do."""
+
+
+@pytest.mark.slow
+def test_java_ends_with_a_driver_that_is_killed_though_a_forked_process_lives() -> None:
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert driver.stdout is not None
+    java, child = map(int, driver.stdout.readline().split())
+    try:
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+        wait_for(lambda: not is_alive(java), "Java ends", 60)
+        assert is_alive(child)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        driver.stdout.close()

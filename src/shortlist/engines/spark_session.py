@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import warnings
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ _MEMORY = re.compile(
     r"OutOfMemoryError|MemoryError|malloc of size|Cannot allocate memory|exit(?: status:?| code|ed with code) 137|ExecutorLostFailure|"
     r"Python worker (?:exited unexpectedly|failed to connect back)"
 )
+_PIPES: list[Any] = []
+"""The standard inputs of the processes of Java that this process has started."""
 _NOT_INSTALLED = re.compile(r"\[PACKAGE_NOT_INSTALLED\] \w+|PyArrow\b.* must be installed")
 
 
@@ -92,11 +95,27 @@ def spark_session(master: str | None = None) -> Any:
     # a note of PySpark about the newest pandas: no table of pandas is exchanged here
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     try:
-        return builder.getOrCreate()
+        session = builder.getOrCreate()
     except Exception as error:  # noqa: BLE001 - errors of the JVM and of gRPC have no class of their own here
         raise EngineError(
             f"Spark cannot be reached at {address}: {first_line(error)}", field="master"
         ) from None
+    if not address.startswith("sc://"):
+        _end_java_with_this_process(session)
+    return session
+
+
+def _end_java_with_this_process(session: Any) -> None:
+    """Let the process of Java end when this one does, however it ends.
+
+    It ends when its standard input does, a pipe that this process holds. A process that is forked from this one would hold the pipe, too,
+    and keep Java and its executors alive for as long as it runs itself: forked processes close it.
+    """
+    process = getattr(session.sparkContext._gateway, "proc", None)  # noqa: SLF001 - PySpark has no other way to its JVM
+    pipe = getattr(process, "stdin", None)
+    if pipe is not None and pipe not in _PIPES:
+        _PIPES.append(pipe)
+        os.register_at_fork(after_in_child=pipe.close)
 
 
 def heap_of_one_machine() -> str:
@@ -158,13 +177,21 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
+def _comes_with_shortlist(module: str) -> bool:
+    """Return whether a module is Shortlist or one that it requires, so that an executor without it lacks Shortlist as a whole."""
+    if module in {"shortlist", "pyarrow"}:
+        return True
+    required = {re.split(r"[^\w.-]", one)[0].lower() for one in metadata.requires("shortlist") or ()}
+    return any(name.lower() in required for name in metadata.packages_distributions().get(module, ()))
+
+
 def job_error(error: BaseException) -> EngineError:
     """Return what made a job fail, in words: what executors lack, what they could not read, or their last error."""
     text = str(error)
     missing = _MISSING.search(text)
     if missing or _NOT_INSTALLED.search(text):
         name = missing[1].split(".")[0] if missing else "pyarrow"
-        wanted = f"'shortlist[spark]=={__version__}'" if name in {"shortlist", "pyarrow"} else repr(name)
+        wanted = f"'shortlist[spark]=={__version__}'" if _comes_with_shortlist(name) else repr(name)
         return EngineError(
             f"the Python of an executor has no {name}; install {wanted} on every worker, or name another Python by PYSPARK_PYTHON"
         )
