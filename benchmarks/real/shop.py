@@ -152,10 +152,10 @@ def parts(case: Case, lists: dict[str, pa.Table]) -> list[str]:
 
 def spent(case: Case, lists: pa.Table) -> np.ndarray:
     """Dollars that each household spent in the test on the products of its list, float64 (households,)."""
-    wanted = case.wanted
-    joined = lists.filter(pc.less_equal(lists.column("rank"), case.k)).join(
-        wanted, ["user_id", "item_id"], join_type="inner"
-    )
+    wanted, keys = case.wanted, ["user_id", "item_id"]
+    top = lists.filter(pc.less_equal(lists.column("rank"), case.k)).select(keys)
+    same_types = pa.schema([wanted.schema.field(name) for name in keys])
+    joined = top.cast(same_types).join(wanted, keys, join_type="inner")
     sums = joined.group_by("user_id").aggregate([("worth", "sum")]).to_pydict()
     found = dict(zip(sums["user_id"], sums["worth_sum"], strict=True))
     return np.array([found.get(user, 0.0) for user in case.users])

@@ -7,15 +7,19 @@ import pytest
 import scipy.sparse as sp
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.progress import silent
 from shortlist.retrieve import SLIM, Retriever, Spectral
 from shortlist.retrieve.fusion import tuner as tuner_module
 from shortlist.retrieve.fusion.auto import choose
 from shortlist.retrieve.fusion.deadline import Deadline
+from shortlist.retrieve.fusion.families import search_families
 from shortlist.retrieve.fusion.holdout import hold_out
+from shortlist.retrieve.fusion.search_space import WHOLE
 from shortlist.retrieve.fusion.shared_parts import SharedParts
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, best_trial
 from shortlist.retrieve.item_item import MatrixItemItem
 from shortlist.retrieve.kernels import factorise
+from shortlist.retrieve.slim import SLIMConfig
 from support.interactions import random_interactions
 from support.retrievers import small_dataset
 
@@ -47,6 +51,7 @@ def test_a_deadline_counts_down() -> None:
         (SLIM(support=6, exact_items=0), SLIM(support=4, exact_items=0, regularisation=2.0, lift=0.1)),
         (Spectral(components=8), Spectral(components=5, flatten=1.0, direct=0.5)),
         (Spectral(components=5), Spectral(components=8)),
+        (SLIM(support=6, exact_items=0), Spectral(components=5, residual=1.0, support=4)),
         (SLIM(support=6, exact_items=0), SLIM(support=6, exact_items=0, spread=0.4)),
     ],
 )
@@ -93,6 +98,43 @@ def test_large_data_are_searched_in_quick_form(dataset: Dataset, monkeypatch: py
     kept = next(t for t in als[:-1] if t.settings == als[-1].settings)
     assert kept is als[0] or kept.ndcg > als[0].ndcg * (1 + tuner_module.QUICK_MARGIN)
     assert "quick" not in choice.sentence()
+
+
+def test_the_whole_form_of_a_filter_is_also_tried_with_regressions(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuner_module, "QUICK_EVENTS", 0)
+    tuner = Tuner(hold_out(dataset, "random", 0.2), 10, 0)
+    tuner.search("spectral", 2, lambda _: None)
+    *quick, plain, whole = tuner.trials
+    assert [t.quick for t in (*quick, plain, whole)] == [True] * len(quick) + [False, False]
+    assert whole.settings == plain.settings | WHOLE["spectral"]
+    assert whole.seconds > plain.seconds
+    alone = tuner.make(whole)
+    assert isinstance(alone, Spectral)
+    assert tuner.value(alone.fit_matrix(alone.damped(tuner.X))) == pytest.approx(whole.ndcg, abs=1e-6)
+
+
+def test_slim_is_left_out_where_the_filter_contains_it(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LocalConfig(SLIMConfig):
+        exact_items: int = 0
+
+    monkeypatch.setattr(tuner_module, "QUICK_EVENTS", 0)
+    tuner = Tuner(hold_out(dataset, "random", 0.2), 10, 0)
+    tuner.fitted["spectral"] = Spectral()
+    tuner.trials = [Trial("spectral", {"residual": 0.5}, 0.3, 1.0)]
+    assert not tuner.includes("slim"), "a small catalogue is solved exactly"
+    monkeypatch.setattr(SLIM, "Config", LocalConfig)
+    assert tuner.includes("slim")
+    assert not tuner.includes("als")
+    search_families(tuner, ["slim"], 1, silent)
+    assert [t.model for t in tuner.trials] == ["spectral"]
+    search_families(tuner, ["slim"], 1, silent, named=["slim"])
+    assert [t.model for t in tuner.trials] == ["spectral", "slim", "slim"]
+    tuner.trials.append(Trial("spectral", {"residual": 0.0}, 0.4, 1.0))
+    assert not tuner.includes("slim"), "the filter is better without regressions"
 
 
 def test_a_search_ends_while_there_is_time_to_fit_the_best(

@@ -31,8 +31,8 @@ class RankSettings(Settings):
     """What the trees of the objectives with a weight read. all: all features. sources: only the ranks and scores that the sources of
     candidates give, with predictions that rise with each score; other objectives read all features. auto: with candidates of up to 5,000
     requests, both are trained, and a third ranker that reads the best source alone; they order requests of the validation slice, and the
-    better one is kept; one source alone where it is ahead by more than one standard error. A few hundred requests are too few to learn from
-    all features. With impressions, or with several objectives that have a weight, auto is all."""
+    simplest one (one source, then the sources) whose NDCG is within one standard error of the best is kept. A few hundred requests are too
+    few to learn from all features. With impressions, or with several objectives that have a weight, auto is all."""
     calibration: Literal["auto", "platt", "isotonic"] = "auto"
     """How probabilities are calibrated on the validation slice. auto chooses by the amount of data."""
     position_bias: Literal["none", "weights"] = "none"

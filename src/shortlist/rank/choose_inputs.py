@@ -4,9 +4,11 @@ Trees with all features are ahead where there is enough to learn from. Where a r
 which items these users took, and order the candidates of later users worse than the sources do: on MovieLens-100K, split by time, worse than
 popular items alone. The log loss of the validation slice does not show it, because it judges predictions and not the first places of a list.
 
-So each of these rankers orders all candidates of requests of the validation slice, and their NDCG decides: the cascade is not clearly worse
-than its best source. The requests are of one moment, the start of the
-slice, as in an evaluation or a batch: the moments of action that the trees learn from are mostly in the middle of a session.
+So each of these rankers orders all candidates of requests of the validation slice, and the simplest one whose NDCG is within one standard
+error of the best is kept (the one-standard-error rule of Breiman, Friedman, Olshen & Stone 1984, "Classification and regression trees"): so
+few requests do not tell rankers apart that differ by less, and of those the one that reads least is least fitted to the users of the window.
+The requests are of one moment, the start of the slice, as in an evaluation or a batch: the moments of action that the trees learn from are
+mostly in the middle of a session.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ MOST_TRAINED = 5_000
 MIN_REQUESTS = 30
 """With fewer requests, all features are read."""
 DEVIATIONS = 1.0
-"""One source alone is read where it is ahead of what would be kept by more than so many standard errors of the difference."""
+"""A simpler ranker is kept where the best one is ahead of it by at most so many standard errors of the difference."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +69,20 @@ class InputChoice:
         n = len(found["all"])
         if n < MIN_REQUESTS:
             return cls("all", "sources", float("nan"), float("nan"), n, k)
-        kept = max("all", "sources", key=lambda name: float(found[name].mean()))
-        for name in found.keys() - {"all", "sources"}:
-            gain, error = _mean_and_error(found[name] - found[kept])
-            if gain > DEVIATIONS * error:
-                kept = name
+        best = max(found, key=lambda name: float(found[name].mean()))
+        simplest_first = [*(name for name in found if name not in {"all", "sources"}), "sources", "all"]
+        kept = next(name for name in simplest_first if _is_level(found[name], found[best]))
         rival = "sources" if kept == "all" else kept
         return cls(kept, rival, *_mean_and_error(found[rival] - found["all"]), n, k)
 
     def __str__(self) -> str:
         return f"{self.inputs} (NDCG@{self.k} of {self.rival} − all: {self.gain:+.4f} ± {self.error:.4f}, {self.requests} requests)"
+
+
+def _is_level(values: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+    """Return whether values are behind the best by at most `DEVIATIONS` standard errors of the difference."""
+    behind, error = _mean_and_error(best - values)
+    return behind <= DEVIATIONS * error
 
 
 def _mean_and_error(values: NDArray[np.float64]) -> tuple[float, float]:

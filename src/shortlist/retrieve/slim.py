@@ -13,7 +13,7 @@ from pydantic import Field
 from shortlist.retrieve.item_item import ItemItemConfig, MatrixItemItem
 from shortlist.retrieve.kernels.cooccurrence import csr_arrays, nearest, sparse_rows
 from shortlist.retrieve.kernels.parallel import run_rows
-from shortlist.retrieve.kernels.slim_solve import mirror_rows, solve_support_rows
+from shortlist.retrieve.kernels.slim_solve import Known, mirror_rows, solve_support_rows
 
 MAX_ADDITIONS = 1_000_000
 """The most additions, on average, that building the equations of one item may take; a millisecond or two."""
@@ -146,7 +146,11 @@ class SLIM(MatrixItemItem):
 
 
 def regressions(
-    inputs: sp.csr_matrix, targets: sp.csr_matrix, support: NDArray[np.int32], regularisation: float
+    inputs: sp.csr_matrix,
+    targets: sp.csr_matrix,
+    support: NDArray[np.int32],
+    regularisation: float,
+    known: Known | None = None,
 ) -> sp.csr_matrix:
     """Return the ridge regression of each item over its support, sparse (items, items): column j is that of item j.
 
@@ -158,6 +162,8 @@ def regressions(
         int32 (items, width): the items that each regression may use, nearest first, −1 for none. It is cut to what is affordable.
     regularisation
         λ.
+    known
+        A model whose residual they learn (default: they learn all of the targets).
     """
     n, T = inputs.shape[1], inputs.T.tocsr()
     width = affordable_support(support, np.diff(T.indptr), inputs.shape[0])
@@ -166,7 +172,10 @@ def regressions(
     given = csr_arrays(T)
     wanted = given if targets is inputs else csr_arrays(targets.T.tocsr())
     ridge = np.float32(regularisation)
-    run_rows(n, solve_support_rows, given, wanted, inputs.shape[0], support, ridge, values)
+    if known is None:
+        none = np.zeros((n, 0), np.float32)
+        known = csr_arrays(sp.csr_matrix((n, n), dtype=np.float32)), none, none, np.ones(n, np.float32)
+    run_rows(n, solve_support_rows, given, wanted, inputs.shape[0], support, ridge, known, values)
     return sparse_rows(support, values, n).T.tocsr()
 
 

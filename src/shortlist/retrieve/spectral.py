@@ -16,7 +16,8 @@ from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.quantized import QuantizedFactors
 from shortlist.retrieve.kernels.select import empty_lists
 from shortlist.retrieve.kernels.spectral_prune import prune_rows
-from shortlist.retrieve.slim import scaled
+from shortlist.retrieve.residual import FactoredWeights, with_regressions
+from shortlist.retrieve.slim import SLIM, scaled
 
 SCALE_HISTORIES = 500
 """Number of histories on which the scales of the two parts of the filter are measured."""
@@ -49,6 +50,13 @@ class SpectralConfig(ItemItemConfig):
     exact_items: int = Field(10_000, ge=0)
     """The largest catalogue whose weights are computed with components in float32; beyond, with components of a byte each, which
     takes half the time and changes weights by a few thousandths."""
+    residual: float = Field(0.0, ge=0)
+    """Weight of the filter beside regressions that learn what it leaves unexplained, 0 or more, in units of its least-squares scale; 0:
+    there are no regressions."""
+    regularisation: float = Field(8.0, gt=0)
+    """λ of these regressions, above 0, as that of `slim`."""
+    support: int = Field(128, ge=1, le=4096)
+    """Number of items that each of them may use, from 1 to 4096."""
     seed: int = 0
     """Seed of the random vectors that the decomposition starts from."""
 
@@ -65,6 +73,9 @@ class Spectral(MatrixItemItem):
 
     GF-CF is power 0.5, spread 0.5, flatten 0. A `flatten` below 1 raises the higher of the kept frequencies, which is what the
     sharpening steps of BSPM do one after the other; in the spectrum it costs nothing.
+
+    With `residual`, regressions over the `support` nearest items of each item learn what the filter leaves unexplained
+    (`with_regressions`): the filter knows every item and no pair exactly, regressions know pairs.
 
     W would be dense. The model keeps the leading `broad` components, which every pair needs, and for each item the `k`
     largest of the remainder among the items that share a user with it. On Gowalla, nothing is lost against the dense
@@ -109,12 +120,21 @@ class Spectral(MatrixItemItem):
         self._start = vectors
         return self
 
-    def fit_matrix(self, X: sp.csr_matrix, spectrum: Spectrum | None = None) -> Self:
-        """Learn from a (users, items) matrix of weights, and from its spectrum where that is known."""
-        self._fit_matrix(X, spectrum)
+    def fit_matrix(
+        self, X: sp.csr_matrix, spectrum: Spectrum | None = None, support: NDArray[np.int32] | None = None
+    ) -> Self:
+        """Learn from a (users, items) matrix of weights, and from its spectrum and the supports of `slim()` where they are known."""
+        self._fit_matrix(X, spectrum, support)
         return self._finish(X.shape[1])
 
-    def _fit_matrix(self, X: sp.csr_matrix, spectrum: Spectrum | None = None) -> None:
+    def slim(self) -> SLIM:
+        """Return the regressions that learn the residual, not fitted."""
+        config = self.config
+        return SLIM(regularisation=config.regularisation, support=config.support, repeats=config.repeats)
+
+    def _fit_matrix(
+        self, X: sp.csr_matrix, spectrum: Spectrum | None = None, support: NDArray[np.int32] | None = None
+    ) -> None:
         s, V = self.spectrum(X) if spectrum is None else spectrum
         if self.config.components:
             s, V = s[: self.config.components], V[:, : self.config.components]
@@ -132,6 +152,27 @@ class Spectral(MatrixItemItem):
         order = np.argsort(np.abs(V).argmax(1), kind="stable")  # items of one taste after the other
         run_rows(n, prune_rows, T, X_near, rest, scales, order, self.config.nearby, items, values)
         self.weights_ = sparse_rows(items, values, n)
+        self._learn_residual(X, support)
+
+    def _learn_residual(self, X: sp.csr_matrix, support: NDArray[np.int32] | None) -> None:
+        if self.config.residual:
+            filtered = FactoredWeights(self.weights_, self.broad_in_, self.broad_out_)
+            learned = with_regressions(filtered, X, self.slim(), self.config.residual, support)
+            self.weights_, self.broad_in_, self.broad_out_ = learned
+
+    def differs_in_residual(self, config: SpectralConfig) -> bool:
+        """Return whether this fitted filter only lacks the regressions of other settings."""
+        of_regressions = {name: getattr(config, name) for name in ("residual", "regularisation", "support")}
+        return not self.config.residual and self.config.model_copy(update=of_regressions) == config
+
+    def with_residual(
+        self, config: SpectralConfig, X: sp.csr_matrix, support: NDArray[np.int32] | None = None
+    ) -> Self:
+        """Return this fitted filter with the regressions of settings that `differs_in_residual` accepts."""
+        twin = self._shared()
+        twin.config = config
+        twin._learn_residual(X, support)  # noqa: SLF001 - its own class
+        return twin._finish(X.shape[1])  # noqa: SLF001
 
     def spectrum(self, X: sp.csr_matrix) -> Spectrum:
         """Return the singular values and eigenvectors that the settings require."""

@@ -21,7 +21,7 @@ from shortlist.metrics.significance import Estimate
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.fusion.deadline import Deadline
-from shortlist.retrieve.fusion.families import JUDGES, kept_families, search_families
+from shortlist.retrieve.fusion.families import JUDGES, kept_families, search_families, usual_families
 from shortlist.retrieve.fusion.fuse import Fuse, FusionReport
 from shortlist.retrieve.fusion.holdout import Kind, hold_out
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, best_trial, number_of_trials
@@ -107,7 +107,7 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     progress
         Called with the step and its progress.
     families
-        Models to tune (default: neighbours, slim, als, spectral, and sequence and sequential_slim where the split is by time).
+        Models to tune (default: `usual_families`; `slim` only where `spectral` does not contain it).
     networks
         Networks to train beside them, such as `transformer`, with their default settings. One is chosen only where its gain is
         clear of the interval; one that refuses so little data is left out.
@@ -127,8 +127,9 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     """
     holdout = hold_out(dataset, kind, share, seed)
     tuner = Tuner(holdout, k, seed, event_weighting, Deadline(budget))
-    tuned = [*(_usual_families(kind) if families is None else families), *networks]
-    refused = search_families(tuner, tuned, number_of_trials(len(holdout.train.log)), progress)
+    tuned = [*(usual_families(kind in {"time", "last"}) if families is None else families), *networks]
+    trials = number_of_trials(len(holdout.train.log))
+    refused = search_families(tuner, tuned, trials, progress, named=families or ())
     if not tuner.fitted:
         raise DataError("; ".join(refused.values()))
     chosen, fusion, gains = _best(tuner, k, progress, blend=blend)
@@ -137,11 +138,6 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     chosen.fit(dataset)
     progress("fitting the choice on all data", 1.0)
     return Choice(chosen, holdout.kind, tuner.trials, fusion, gains, refused)
-
-
-def _usual_families(kind: Kind) -> list[str]:
-    timed = ["sequence", "sequential_slim"] if kind in {"time", "last"} else []
-    return ["neighbours", "slim", "als", "spectral", *timed]
 
 
 def _best(

@@ -16,12 +16,12 @@ from shortlist.errors import DataError, TrainingWarning
 from shortlist.retrieve.auto_sources import AutoSourcesConfig
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.fusion.deadline import Deadline
-from shortlist.retrieve.fusion.families import kept_families, search_families
+from shortlist.retrieve.fusion.families import kept_families, search_families, usual_families
 from shortlist.retrieve.fusion.holdout import hold_out
 from shortlist.retrieve.fusion.search_space import absolute
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, number_of_trials
 
-FAMILIES = ("neighbours", "slim", "als", "spectral", "sequence", "sequential_slim")
+FAMILIES = tuple(usual_families(timed=True))
 DEEP = ("transformer", "two_tower")
 """Networks, which are tried where `deep` is set."""
 LENGTH = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from shortlist.data.progress import Progress
@@ -17,8 +17,21 @@ CLOSE = 0.5
 """Families with less than this fraction of the best one's NDCG are left out."""
 
 
+def usual_families(timed: bool) -> list[str]:
+    """Return the families that are tried where none are named, in the order of the search.
+
+    timed: whether what is recommended follows on the history in time.
+    """
+    return ["neighbours", "spectral", "slim", "als", *(["sequence", "sequential_slim"] if timed else [])]
+
+
 def search_families(
-    tuner: Tuner, families: Sequence[str], trials: int, progress: Progress, doing: str = "tuning"
+    tuner: Tuner,
+    families: Sequence[str],
+    trials: int,
+    progress: Progress,
+    doing: str = "tuning",
+    named: Collection[str] = (),
 ) -> dict[str, str]:
     """Tune each family, as far as the time allows.
 
@@ -34,6 +47,8 @@ def search_families(
         Called with the step, which tells the best trial so far, and the share of it that is done.
     doing
         The first words of each step.
+    named
+        Families that are tuned in any case; others are left out where the best settings of another one contain them (`INCLUDED`).
 
     Returns
     -------
@@ -42,7 +57,7 @@ def search_families(
     """
     refused = {}
     for number, family in enumerate(families, 1):
-        if not tuner.affordable(family):
+        if not tuner.affordable(family) or (family not in named and tuner.includes(family)):
             continue
         step = f"{doing} {family}, {number} of {len(families)}{_so_far(tuner.trials)}"
         progress(step, 0.0)

@@ -46,6 +46,7 @@ AXES: dict[str, list[Axis]] = {
         axis("flatten", 0.0, 0.3, 0.7, 1.2, 2.0),
         axis("spread", 0.1, 0.2, 0.3, 0.4, 0.5),
         axis("lift", 0.2, 0.3, 0.4, 0.5),
+        axis("residual", 0.0, 0.25, 0.5, 1.0),
     ],
     "sequence": [
         axis("recency", 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97),
@@ -71,9 +72,17 @@ QUICK: dict[str, dict[str, Any]] = {
     "slim": {"support": 64},
     "sequential_slim": {"support": 64},
     "als": {"factors": 64, "iterations": 6},
-    "spectral": {"components": 0.25, "nearby": 96, "k": 96, "broad": 0},  # components × the usual number
+    # components × the usual number
+    "spectral": {"components": 0.25, "nearby": 96, "k": 96, "broad": 0, "residual": 0.0},
 }
 """Model → what is smaller in its quick form, whose other settings have their best values at nearly the same place."""
+
+WHOLE: dict[str, dict[str, Any]] = {"spectral": {"residual": 0.5}}
+"""Model → settings that its quick form leaves out, and that its whole form is tried with in the end."""
+
+INCLUDED = {"slim": ("spectral", "residual")}
+"""Model → another one that contains it on large data where that setting is above 0, so that the model need not be tuned beside it: its
+regressions over a support. On Gowalla, a fusion gains nothing by `slim` then."""
 
 CHEAP, CHEAP_TRIALS = frozenset({"neighbours", "sequence"}), 3
 """Models that have no quick form, because they are fitted within a second or two, and how many times as many trials they get."""

@@ -15,7 +15,7 @@ from shortlist.retrieve.als import ALS
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.item_item import MatrixItemItem
 from shortlist.retrieve.slim import SLIM
-from shortlist.retrieve.spectral import Spectral, Spectrum, usual_components
+from shortlist.retrieve.spectral import Spectral, SpectralConfig, Spectrum, usual_components
 
 P = TypeVar("P")
 
@@ -54,14 +54,12 @@ class SharedParts:
         if isinstance(model, Spectral):
             matrix, width = model.damped(X), model.config.components or usual_components(X.shape[1])
             spectrum, shared = self._part(model, _of_spectrum(model), width, lambda: model.spectrum(matrix))
-            model.fit_matrix(matrix, spectrum)
+            support, more = self._support(model.slim(), matrix) if model.config.residual else (None, 0.0)
+            shared += more
+            model.fit_matrix(matrix, spectrum, support)
         elif isinstance(model, SLIM) and X.shape[1] > model.config.exact_items:
-            matrix, s = model.damped(X), model.config
-            width = max(s.support, SLIM.Config().support)  # a wide one takes hardly longer than a narrow one
-            wide = SLIM(s.model_copy(update={"support": width}))
-            support, shared = self._part(
-                model, (s.spread, s.power, s.repeats), width, lambda: wide.support(matrix)
-            )
+            matrix = model.damped(X)
+            support, shared = self._support(model, matrix)
             model.fit_matrix(matrix, support)
         elif isinstance(model, MatrixItemItem):
             model.fit_matrix(model.damped(X))
@@ -71,6 +69,13 @@ class SharedParts:
             model.fit(dataset)
         return time.perf_counter() - began + shared
 
+    def with_residual(self, known: Spectral, config: SpectralConfig, X: sp.csr_matrix) -> Spectral | None:
+        """Return a fitted filter with the regressions of other settings; None where its own settings have to be others, too."""
+        if not config.residual or not known.differs_in_residual(config):
+            return None
+        matrix = known.damped(X)
+        return known.with_residual(config, matrix, self._support(Spectral(config).slim(), matrix)[0])
+
     def vectors(self, model: Spectral) -> NDArray[np.float32] | None:
         """Return the eigenvectors that a model with these settings had, float32 (items, k); None where there are none."""
         known = self._parts.get(Spectral)
@@ -78,6 +83,13 @@ class SharedParts:
             return None
         spectrum: Spectrum = known.value
         return spectrum[1]
+
+    def _support(self, model: SLIM, matrix: sp.csr_matrix) -> tuple[NDArray[np.int32], float]:
+        """Return the supports of regressions, and the seconds that were saved because they were there."""
+        s = model.config
+        width = max(s.support, SLIM.Config().support)  # a wide one takes hardly longer than a narrow one
+        wide = SLIM(s.model_copy(update={"support": width}))
+        return self._part(model, (s.spread, s.power, s.repeats), width, lambda: wide.support(matrix))
 
     def _part(
         self, model: Retriever, key: tuple[Any, ...], width: int, compute: Callable[[], P]

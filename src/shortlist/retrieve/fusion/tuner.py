@@ -26,7 +26,9 @@ from shortlist.retrieve.fusion.holdout import Holdout
 from shortlist.retrieve.fusion.search_space import (
     CHEAP,
     CHEAP_TRIALS,
+    INCLUDED,
     QUICK,
+    WHOLE,
     Axis,
     absolute,
     nearest_factors,
@@ -38,6 +40,7 @@ from shortlist.retrieve.fusion.shared_parts import SharedParts
 from shortlist.retrieve.item_item import ItemItem, ItemItemConfig
 from shortlist.retrieve.registry import RETRIEVERS
 from shortlist.retrieve.requests import Requests
+from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.spectral import Spectral
 
 TUNING_USERS = 4_000
@@ -175,12 +178,28 @@ class Tuner:
         """Return the best trial of a family."""
         return best_trial(self.trials, family)
 
+    def is_quick(self, family: str) -> bool:
+        """Return whether the settings of a family are searched in its quick form."""
+        return family in QUICK and len(self.holdout.train.log) > QUICK_EVENTS
+
+    def includes(self, family: str) -> bool:
+        """Return whether the best settings of another family contain this one (`INCLUDED`)."""
+        other, setting = INCLUDED.get(family, ("", ""))
+        if (
+            other not in self.fitted
+            or not self.is_quick(family)
+            or self.X.shape[1] <= SLIM.Config().exact_items
+        ):
+            return False
+        best = self.best(other)
+        return not best.quick and best.settings.get(setting, 0.0) > 0
+
     def search(self, family: str, budget: int, report: Share) -> None:
         """Search the settings of a family within a number of trials, and fit the best of them whole.
 
         `report` is called with the fraction of the budget that is used; the search often ends before.
         """
-        quick = family in QUICK and len(self.holdout.train.log) > QUICK_EVENTS
+        quick = self.is_quick(family)
         axes = search_space(family, ordered=self.holdout.kind != "random")
         if family in CHEAP and len(self.holdout.train.log) > QUICK_EVENTS:
             budget *= CHEAP_TRIALS
@@ -189,6 +208,8 @@ class Tuner:
         kept = self._pattern_search(family, axes, budget, quick, report)
         if quick and self.affordable(family, quick=False):
             self._measure(family, kept, quick=False)
+            if family in WHOLE and self.affordable(family, quick=False):
+                self._measure(family, kept | WHOLE[family], quick=False)
 
     def _pattern_search(
         self, family: str, axes: list[Axis], budget: int, quick: bool, report: Share
@@ -241,6 +262,11 @@ class Tuner:
             read = known.reading_as(model.config)
             if read is not None:
                 return read, self.best(family).seconds
+        if isinstance(known, Spectral) and isinstance(model, Spectral):
+            began = time.perf_counter()
+            learned = self._parts.with_residual(known, model.config, self.X)
+            if learned is not None:
+                return learned, self.best(family).seconds + time.perf_counter() - began
         return model, self._parts.fit(model, self.X, self.holdout.train)
 
     def value(self, model: Retriever) -> float:
