@@ -26,16 +26,13 @@ class Clock(pl.Callback):
     """Stops a training after some seconds of processor time."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self.started, self.epochs = seconds, time.process_time(), 0
+        self.seconds, self.started, self.epochs = seconds, time.process_time(), 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Stop where the time is over."""
+        """Count, and stop where the time is over."""
+        self.epochs += 1 / trainer.num_training_batches
         if time.process_time() - self.started > self.seconds:
             trainer.should_stop = True
-
-    def on_train_epoch_end(self, *_: Any) -> None:
-        """Count."""
-        self.epochs += 1
 
 
 def main(folder: Path, seconds: float) -> None:
