@@ -18,7 +18,8 @@ def dataset() -> Dataset:
 
 
 def seconds(moments: NDArray[np.int64]) -> list[float]:
-    return ((moments - 1_600_000_000_000) / 1000).tolist()
+    found: list[float] = ((moments - 1_600_000_000_000) / 1000).tolist()
+    return found
 
 
 def test_each_user_is_asked_for_after_the_last_event_that_is_known() -> None:

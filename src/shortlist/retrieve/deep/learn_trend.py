@@ -132,11 +132,12 @@ class Choices(NamedTuple):
             scores[np.arange(len(scores)), part.target] = own
             for at, moment in enumerate(part.requests.moments.tolist()):
                 rows.append(_candidates(scores[at], int(part.target[at]), recent.counts(moment), usual))
-        return cls(*(np.stack(part) for part in zip(*rows, strict=True)))
+        inputs, there, taken = zip(*rows, strict=True)
+        return cls(np.stack(inputs), np.stack(there), np.stack(taken))
 
     def rows(self, chosen: NDArray[np.bool_]) -> Self:
         """Return some rows."""
-        return type(self)(*(part[chosen] for part in self))
+        return type(self)(self.inputs[chosen], self.there[chosen], self.taken[chosen])
 
     def values(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sums by which candidates are ordered, float64 (H, C); −inf where there is none."""
@@ -239,9 +240,11 @@ def learn_trend(
         return None, f"trend: not used, {len(held.target)} held-out events are too few"
     choices, alone = Choices.of(score, held, recent), USUAL[0]
     weights, gained = np.tile(alone, (len(VISITS), 1)), np.zeros(len(held.target))
-    for visit, mine in enumerate((~held.after_pause, held.after_pause)):
+    paused = held.after_pause
+    for visit in range(len(VISITS)):
+        mine = paused if visit else ~paused
         own = choices.rows(mine)
-        if own.taken.any(1).sum() < LEAST:
+        if int(own.taken.any(1).sum()) < LEAST:
             weights[visit] = USUAL[visit]
             continue
         learned = learned_weights(own, USUAL[visit])
