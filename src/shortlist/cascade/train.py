@@ -114,11 +114,9 @@ def train(
     settings, curve = ExampleSettings.of(project), position_curve(until, project)
     examples = _Examples(retrievers, features, cuts, settings, curve, progress, data.refit)
     training, validation = examples.training(until), examples.validation(dataset)
-    ranker = _fit_ranker(project, training, validation, progress, earlier)
-    predictions = ranker.predict(validation.matrix)
-    if earlier is None and is_open(project, training):
-        judging = examples.judging(dataset)
-        ranker, predictions = _chosen_ranker(project, (ranker, predictions), (training, validation), judging)
+    fitted = _fit_ranker(project, training, validation, progress, earlier)
+    judging = examples.judging(dataset) if earlier is None and is_open(project, training) else None
+    ranker, predictions = _chosen_ranker(project, fitted, (training, validation), judging)
     _warn_of_constants(project, training, predictions)
     _warm_start(retrievers, earlier, dataset)
     data.fit(retrievers, None, progress, STEPS[-1])
@@ -231,18 +229,19 @@ def _fit_ranker(
     validation: TrainingSet,
     progress: Progress,
     earlier: Model | None,
-) -> Ranker:
-    """Fit the ranker. A `DataError` names the file and line of the setting, which are known here."""
+) -> tuple[Ranker, NDArray[np.float32]]:
+    """Fit the ranker, and predict the validation slice. A `DataError` names the file and line of the setting, which are known here."""
 
     def report(share: float) -> None:
         progress("ranker", share)
 
     report(0.0)
     try:
-        return make_ranker(project).fit(training, validation, report, earlier.ranker if earlier else None)
+        ranker = make_ranker(project).fit(training, validation, report, earlier.ranker if earlier else None)
     except DataError as error:
         where = project.where(error.field) if error.field else ""
         raise DataError(f"{where}{error.message}", error.field) from None
+    return ranker, ranker.predict(validation.matrix)
 
 
 def _chosen_ranker(

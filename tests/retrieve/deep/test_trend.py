@@ -17,7 +17,13 @@ from shortlist.data.entities import EntityChange
 from shortlist.errors import BundleError
 from shortlist.retrieve import Requests, Transformer, TwoTower, load_retriever
 from shortlist.retrieve.deep import learn_trend as learning
-from shortlist.retrieve.deep.learn_trend import Choices, HeldVisits, RecentCounts, learned_weights, recency
+from shortlist.retrieve.deep.learn_trend import (
+    HeldChoices,
+    HeldVisits,
+    RecentCounts,
+    learned_weights,
+    recency,
+)
 from shortlist.retrieve.deep.trend import DAY
 from support.deep import TINY
 from support.interactions import make_requests
@@ -91,7 +97,7 @@ def test_weights_are_found_that_made_the_choices() -> None:
     inputs = rng.normal(size=(5_000, 12, 5))
     noisy = inputs @ true + rng.gumbel(size=(5_000, 12))
     taken = noisy == noisy.max(1, keepdims=True)
-    found = learned_weights(Choices(inputs, np.ones_like(taken), taken), learning.USUAL[0])
+    found = learned_weights(HeldChoices(inputs, np.ones_like(taken), taken), learning.USUAL[0])
     np.testing.assert_allclose(found, true, atol=0.1)
 
 
@@ -103,7 +109,7 @@ def test_candidates_are_proposed_by_what_was_known(monkeypatch: pytest.MonkeyPat
     requests = replace(make_requests([0]), moments=np.array([6 * DAY], np.int64))
     scores = np.array([[9, 0, 1, 2, 3, 0.5]], np.float32)  # item 0 is in the history
     held = HeldVisits(np.array([5], np.int32), requests)
-    found = Choices.of(lambda _: scores.copy(), held, RecentCounts(item, time, 6))
+    found = HeldChoices.of(lambda _: scores.copy(), held, RecentCounts(item, time, 6))
     assert found.inputs[0, found.there[0], 0].tolist() == [1, 2, 3]
     assert not found.taken.any()
     assert found.gains(learning.USUAL[0]).tolist() == [0]
@@ -145,10 +151,10 @@ def test_it_can_be_switched_off_and_needs_held_out_events(dataset: Dataset) -> N
     assert Transformer(**TINY, trend=False).fit(dataset).trend_ is None
     assert Transformer(**TINY).fit(dataset).trend_ is None
     steps: list[str] = []
-    few = seasons(40)
+    few = seasons(30)
     model = Transformer(**{**TINY, "validation": 0.5}).fit(few, lambda step, _: steps.append(step))
     assert model.trend_ is None
-    assert any("20 held-out events are too few" in step for step in steps)
+    assert any("15 held-out events are too few" in step for step in steps)
 
 
 def test_all_ways_to_ask_agree(model: Transformer, dataset: Dataset) -> None:

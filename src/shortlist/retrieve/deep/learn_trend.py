@@ -21,8 +21,10 @@ DEPTH = 10
 """Length of the lists whose NDCG decides whether the term is used."""
 PROPOSED = 100
 """Candidates that the network, and each window, proposes for a held-out event."""
-LEAST = 30
-"""With fewer held-out events that can be ranked, the usual weights are taken."""
+LEAST = 20
+"""With fewer held-out events that can be ranked, nothing is learned."""
+DEVIATIONS = 2.0
+"""The term is used where it ranks the held-out events better by more than so many standard errors."""
 MOST_SCORES = 200_000_000
 """Scores that are computed for it at most: on large catalogues, of fewer held-out events."""
 ROWS = 64
@@ -102,7 +104,7 @@ class HeldVisits(NamedTuple):
             yield low, type(self)(self.target[low:high], self.requests.rows(low, high))
 
 
-class Choices(NamedTuple):
+class HeldChoices(NamedTuple):
     """Candidates of H held-out events: those of the network and of each window.
 
     Attributes
@@ -154,7 +156,7 @@ class Choices(NamedTuple):
 def _candidates(
     scores: NDArray[np.float64], target: int, counts: NDArray[np.float64], usual: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return a row of `Choices`. scores: −inf for items that are no candidates."""
+    """Return a row of `HeldChoices`. scores: −inf for items that are no candidates."""
     allowed = np.isfinite(scores)
     lists = [_best(scores), *(_best(np.where(allowed, one, -np.inf)) for one in counts)]
     item = np.sort(np.concatenate(lists))
@@ -169,12 +171,12 @@ def _best(values: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.argpartition(-values, most - 1)[:most]
 
 
-def learned_weights(choices: Choices, usual: NDArray[np.float64]) -> NDArray[np.float64]:
+def learned_weights(choices: HeldChoices, usual: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the weights of the inputs, float64 (1 + windows + 1,), by a conditional logit.
 
     Under them the items that were taken are likeliest among the candidates; a penalty draws them towards the usual ones.
     """
-    asked = choices.rows(choices.taken.any(1))
+    asked = choices.rows(np.asarray(choices.taken.any(1)))
     own = asked.inputs[asked.taken]
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -238,18 +240,17 @@ def learn_trend(
     """
     if len(held.target) < LEAST:
         return None, f"trend: not used, {len(held.target)} held-out events are too few"
-    choices, alone = Choices.of(score, held, recent), USUAL[0]
+    choices, alone = HeldChoices.of(score, held, recent), USUAL[0]
     weights, gained = np.tile(alone, (len(VISITS), 1)), np.zeros(len(held.target))
     paused = held.after_pause
-    for visit in range(len(VISITS)):
-        mine = paused if visit else ~paused
+    groups: list[NDArray[np.bool_]] = [np.asarray(~paused), paused]
+    for visit, mine in enumerate(groups):
         own = choices.rows(mine)
-        if int(own.taken.any(1).sum()) < LEAST:
-            weights[visit] = USUAL[visit]
+        if own.taken.any(1).sum() < LEAST:
             continue
         learned = learned_weights(own, USUAL[visit])
         gain = own.gains(learned) - own.gains(alone)
-        if gain.mean() > gain.std() / np.sqrt(len(gain)):
+        if gain.mean() > DEVIATIONS * gain.std() / np.sqrt(len(gain)):
             weights[visit], gained[mine] = learned, gain
     before = choices.gains(alone).mean()
     line = f"trend: ndcg@{DEPTH} of held-out events {before:.4g} → {before + gained.mean():.4g}"
