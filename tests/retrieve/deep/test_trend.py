@@ -24,7 +24,7 @@ from shortlist.retrieve.deep.learn_trend import (
     learned_weights,
     recency,
 )
-from shortlist.retrieve.deep.trend import DAY
+from shortlist.retrieve.deep.trend import DAY, visits_after
 from support.deep import TINY
 from support.interactions import make_requests
 
@@ -76,6 +76,11 @@ def without(model: Transformer) -> Transformer:
     return plain
 
 
+def test_visits_by_hand() -> None:
+    pauses = np.array([0, DAY // 24 - 1, DAY // 24, DAY - 1, DAY, 30 * DAY - 1, 30 * DAY])
+    assert visits_after(pauses).tolist() == [0, 0, 1, 1, 2, 2, 3]
+
+
 def test_recency_by_hand() -> None:
     """Of 10 events of a window 6 fall on an item with P(i) = 0.2: log((6 + 20 · 0.2) / ((10 + 20) · 0.2)) = log(10 / 6)."""
     counts = np.array([[6.0], [0.0], [0.0]])
@@ -97,7 +102,7 @@ def test_weights_are_found_that_made_the_choices() -> None:
     inputs = rng.normal(size=(5_000, 12, 5))
     noisy = inputs @ true + rng.gumbel(size=(5_000, 12))
     taken = noisy == noisy.max(1, keepdims=True)
-    found = learned_weights(HeldChoices(inputs, np.ones_like(taken), taken), learning.USUAL[0])
+    found = learned_weights(HeldChoices(inputs, np.ones_like(taken), taken), learning.ALONE)
     np.testing.assert_allclose(found, true, atol=0.1)
 
 
@@ -112,7 +117,7 @@ def test_candidates_are_proposed_by_what_was_known(monkeypatch: pytest.MonkeyPat
     found = HeldChoices.of(lambda _: scores.copy(), held, RecentCounts(item, time, 6))
     assert found.inputs[0, found.there[0], 0].tolist() == [1, 2, 3]
     assert not found.taken.any()
-    assert found.gains(learning.USUAL[0]).tolist() == [0]
+    assert found.gains(learning.ALONE).tolist() == [0]
 
 
 def test_what_is_popular_now_comes_first(model: Transformer, dataset: Dataset) -> None:
@@ -124,7 +129,7 @@ def test_what_is_popular_now_comes_first(model: Transformer, dataset: Dataset) -
     rise = own[:, latest].mean() - own[:, :20].mean() - plain[:, latest].mean() + plain[:, :20].mean()
     assert rise > 0.5
     assert model.trend_ is not None
-    assert model.trend_.weights[1, 1:4].sum() > 0.3
+    assert model.trend_.weights[2, 1:4].sum() > 0.3
 
 
 def test_it_is_told(dataset: Dataset) -> None:
@@ -190,7 +195,7 @@ def test_a_bundle_keeps_it_and_new_items_have_none(
         longer = one.with_items(items)
         scores = longer.score(requests)
         np.testing.assert_array_equal(scores[:, :24], one.score(requests))
-        visit = (requests.moments - last_times(requests) >= DAY).astype(int)
+        visit = visits_after(requests.moments - last_times(requests))
         stale = requests.moments.copy() + 40 * DAY
         plain = longer.score(Requests(requests.histories, requests.weights, stale))[:, 24]
         expected = plain * model.trend_.weights[visit, 0] + model.trend_.of_none[visit]

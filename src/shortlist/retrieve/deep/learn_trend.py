@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from shortlist.data.dataset import Dataset
 from shortlist.metrics.ranking import discount
 from shortlist.retrieve.deep.inputs import known_events
-from shortlist.retrieve.deep.trend import DAY, PAUSE, VISITS, WINDOWS, LearnedTrend
+from shortlist.retrieve.deep.trend import DAY, VISITS, WINDOWS, LearnedTrend, visits_after
 from shortlist.retrieve.requests import Requests
 
 PRIOR = 20.0
@@ -22,16 +22,17 @@ DEPTH = 10
 PROPOSED = 100
 """Candidates that the network, and each window, proposes for a held-out event."""
 LEAST = 20
-"""With fewer held-out events that can be ranked, nothing is learned."""
+"""With fewer held-out events that can be ranked, nothing is learned; after a pause, what was learned after a shorter one is used."""
 DEVIATIONS = 2.0
-"""The term is used where it ranks the held-out events better by more than so many standard errors."""
+"""The term is used where it ranks the held-out events better by more than so many standard errors of the gain, all visits together."""
 MOST_SCORES = 200_000_000
 """Scores that are computed for it at most: on large catalogues, of fewer held-out events."""
 ROWS = 64
 """Held-out events that are scored at once."""
-USUAL = np.array([[1.0, 0.0, 0.0, 0.0, 0.0], [0.3, 0.0, 0.8, 0.2, 0.7]])
-"""The weights that learning starts from and is drawn to, rows as in `VISITS`: those of the network alone within a visit. Chosen on the
-validation of MovieTweetings and MovieLens-100K."""
+ALONE = np.array([1.0, 0.0, 0.0, 0.0, 0.0])
+"""The weights of the network alone: what learning is drawn to within a visit."""
+USUAL = np.array([0.3, 0.0, 0.8, 0.2, 0.7])
+"""What learning is drawn to after a pause. Chosen on the validation of MovieTweetings and MovieLens-100K."""
 PENALTY = 100.0
 """Strength of that draw, as the curvature of the loss: held-out events lie within the log that the network has learned from, so that
 they trust it more than later ones do. Chosen with them."""
@@ -92,10 +93,10 @@ class HeldVisits(NamedTuple):
     requests: Requests
 
     @property
-    def after_pause(self) -> NDArray[np.bool_]:
-        """Whether each is the first event of a visit, bool (H,)."""
+    def visits(self) -> NDArray[np.int64]:
+        """The row of the weights that each reads, int64 (H,)."""
         h = self.requests.histories
-        return np.asarray(self.requests.moments - h.time[h.indptr[1:] - 1] >= PAUSE)
+        return visits_after(self.requests.moments - h.time[h.indptr[1:] - 1])
 
     def parts(self) -> Iterator[tuple[int, Self]]:
         """Yield a few events at once, and the row of the first."""
@@ -240,22 +241,22 @@ def learn_trend(
     """
     if len(held.target) < LEAST:
         return None, f"trend: not used, {len(held.target)} held-out events are too few"
-    choices, alone = HeldChoices.of(score, held, recent), USUAL[0]
-    weights, gained = np.tile(alone, (len(VISITS), 1)), np.zeros(len(held.target))
-    paused = held.after_pause
-    groups: list[NDArray[np.bool_]] = [np.asarray(~paused), paused]
-    for visit, mine in enumerate(groups):
+    choices, visits = HeldChoices.of(score, held, recent), held.visits
+    weights, gained = np.tile(ALONE, (VISITS, 1)), np.zeros(len(held.target))
+    for visit in range(VISITS):
+        mine: NDArray[np.bool_] = np.asarray(visits == visit)
         own = choices.rows(mine)
         if own.taken.any(1).sum() < LEAST:
+            weights[visit] = weights[max(visit - 1, 0)]
             continue
-        learned = learned_weights(own, USUAL[visit])
-        gain = own.gains(learned) - own.gains(alone)
-        if gain.mean() > DEVIATIONS * gain.std() / np.sqrt(len(gain)):
+        learned = learned_weights(own, USUAL if visit else ALONE)
+        gain = own.gains(learned) - own.gains(ALONE)
+        if gain.mean() > 0:
             weights[visit], gained[mine] = learned, gain
-    before = choices.gains(alone).mean()
+    before = choices.gains(ALONE).mean()
     line = f"trend: ndcg@{DEPTH} of held-out events {before:.4g} → {before + gained.mean():.4g}"
-    if (weights == alone).all():
-        return None, f"{line}; not used"
+    if gained.mean() <= DEVIATIONS * gained.std() / np.sqrt(len(gained)):
+        return None, f"{line}; not used, this is not clear of chance"
     return _at_the_end(weights, recent), line
 
 

@@ -25,10 +25,10 @@ WINDOWS = (1, 7, 30)
 """Days before a moment whose events are counted."""
 FRESH = 30 * DAY
 """A request this long after the newest event, or before that event, does not read the term: its days are others."""
-PAUSE = DAY
-"""After so long without an event, a request is a new visit."""
-VISITS = ("within a visit", "after a pause")
-"""The term is learned for each: within a visit, what was just taken says more; after a pause, what is popular now."""
+PAUSES = np.array([DAY // 24, DAY, 30 * DAY])
+"""Times since the latest event between which the term is learned apart: within a visit, what was just taken says more; after a pause, what is
+popular now."""
+VISITS = len(PAUSES) + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class LearnedTrend:
     ----------
     weights
         float64 (visits, 1 + windows + 1): the factor on the score of the network, and the weights of the lift of each window and of
-        log P(i); rows as in `VISITS`.
+        log P(i); a row for each of the times that `PAUSES` part.
     terms
         float32 (items, visits): the sum of what is added to each item's score.
     of_none
@@ -61,17 +61,21 @@ class LearnedTrend:
     def load(cls, folder: Path, n_items: int) -> Self:
         """Read what `save` wrote. A `BundleError` where the arrays are not those of so many items."""
         found = cls(**read_arrays(folder, ["weights", "terms", "of_none", "newest"]))
-        visits = len(VISITS)
         for name, kind, shape in (
-            ("weights", np.float64, (visits, len(WINDOWS) + 2)),
-            ("terms", np.float32, (n_items, visits)),
-            ("of_none", np.float32, (visits,)),
+            ("weights", np.float64, (VISITS, len(WINDOWS) + 2)),
+            ("terms", np.float32, (n_items, VISITS)),
+            ("of_none", np.float32, (VISITS,)),
             ("newest", np.int64, (1,)),
         ):
             array = getattr(found, name)
             if array.dtype != kind or array.shape != shape or not np.isfinite(float(array.sum())):
                 raise BundleError(f"{folder}: {name} is damaged: {np.dtype(kind)} {shape} is expected")
         return found
+
+
+def visits_after(pause: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row of the weights for each time since the latest event, ms (B,)."""
+    return np.searchsorted(PAUSES, pause, side="right")
 
 
 class Trend(NamedTuple):
@@ -91,11 +95,11 @@ class Trend(NamedTuple):
         return self._replace(terms=self.terms.extended(more))
 
     def visits(self, requests: Requests) -> NDArray[np.int64]:
-        """Return the row of `VISITS` of each request, −1 where the term does not apply, int64 (B,)."""
+        """Return the row of the weights that each request reads, −1 where the term does not apply, int64 (B,)."""
         h, age = requests.histories, requests.moments - self.learned.newest[0]
         filled = np.flatnonzero(np.diff(h.indptr))
-        visit = np.ones(len(requests), np.int64)
-        visit[filled] = requests.moments[filled] - h.time[h.indptr[1:][filled] - 1] >= PAUSE
+        visit = np.full(len(requests), len(PAUSES))
+        visit[filled] = visits_after(requests.moments[filled] - h.time[h.indptr[1:][filled] - 1])
         visit[(age < 0) | (age > FRESH)] = -1
         return visit
 
@@ -106,11 +110,10 @@ class Trend(NamedTuple):
 
     def added(self, scores: NDArray[np.float32], visit: NDArray[np.int64]) -> NDArray[np.float32]:
         """Add the term to scores of the whole catalogue, float32 (B, items), in place."""
-        for at in range(len(VISITS)):
-            rows = visit == at
-            if rows.all():
+        for at in np.unique(visit[visit >= 0]).tolist():
+            if (rows := visit == at).all():
                 scores += self.terms.array[:, at]
-            elif rows.any():
+            else:
                 scores[rows] += self.terms.array[:, at]
         return scores
 
@@ -128,5 +131,5 @@ class Trend(NamedTuple):
 
     def with_visits(self, states: NDArray[np.float32], visit: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the vectors of requests, float32 (B, d), each followed by 1 at its visit: what an index is asked."""
-        chosen = np.arange(len(VISITS)) == visit[:, None]
+        chosen = np.arange(VISITS) == visit[:, None]
         return np.hstack([states, chosen], dtype=np.float32)
