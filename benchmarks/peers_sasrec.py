@@ -1,10 +1,10 @@
 """RecTools' SASRec for `make benchmark-sasrec`; runs in an environment of its own (peers_deep.txt).
 
-    python peers_sasrec.py FOLDER SECONDS
+    python peers_sasrec.py FOLDER SECONDS FACTORS
 
 FOLDER holds `train.parquet` (user, item, time) and `users.parquet` (user). Lists of ten for these users, without what they had, are
-written to `lists.parquet` (user, item, rank). Training stops after so many seconds of processor time. Settings are the defaults of
-RecTools, which are those of its publication.
+written to `lists.parquet` (user, item, rank). Training stops after so many seconds of processor time. FACTORS is the width; the other
+settings are the defaults of RecTools, which are those of its publication.
 """
 
 from __future__ import annotations
@@ -26,19 +26,16 @@ class Clock(pl.Callback):
     """Stops a training after some seconds of processor time."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self.started, self.epochs = seconds, time.process_time(), 0
+        self.seconds, self.started, self.epochs = seconds, time.process_time(), 0.0
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Stop where the time is over."""
+        """Count, and stop where the time is over."""
+        self.epochs += 1 / trainer.num_training_batches
         if time.process_time() - self.started > self.seconds:
             trainer.should_stop = True
 
-    def on_train_epoch_end(self, *_: Any) -> None:
-        """Count."""
-        self.epochs += 1
 
-
-def main(folder: Path, seconds: float) -> None:
+def main(folder: Path, seconds: float, factors: int) -> None:
     """Train and recommend."""
     torch.set_num_threads(1)
     pl.seed_everything(0, verbose=False)
@@ -61,7 +58,7 @@ def main(folder: Path, seconds: float) -> None:
             callbacks=[clock],
         )
 
-    model = SASRecModel(get_trainer_func=trainer)
+    model = SASRecModel(get_trainer_func=trainer, n_factors=factors)
     model.fit(dataset)
     took = time.process_time() - clock.started
     users = pd.read_parquet(folder / "users.parquet")["user"]
@@ -71,8 +68,11 @@ def main(folder: Path, seconds: float) -> None:
     )
     lists = lists.rename(columns={"user_id": "user", "item_id": "item"})[["user", "item", "rank"]]
     lists.to_parquet(folder / "lists.parquet")
-    print(json.dumps({"seconds": took, "epochs": clock.epochs}))
+    (used,) = (
+        one for one in model.fit_trainer.callbacks if isinstance(one, Clock)
+    )  # RecTools copies the trainer
+    print(json.dumps({"seconds": took, "epochs": used.epochs}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))

@@ -1,8 +1,8 @@
 """`transformer` beside RecTools' SASRec, trained for the same time (`make benchmark-sasrec`); written to benchmarks/RESULTS.md.
 
-MovieLens-100K and MovieTweetings, each split in two ways. Leave-one-out: the last event of each user is the test. Time: the last tenth
-of the events is the test, for users with events before; relevant is all that followed and is new to the user. The whole catalogue
-is ranked. SASRec (RecTools' defaults) learns for as long, in processor time of one thread, as `transformer` took; popularity of 7
+MovieLens-100K and MovieTweetings, each split in two ways. Leave-one-out: the last event of each user is the test, asked for just after
+the event before it. Time: the last tenth of the events is the test, asked for at its beginning, for users with events before; relevant is
+all that followed and is new to the user. The whole catalogue is ranked. SASRec (RecTools' defaults, and once as narrow as `transformer`) learns for as long, in processor time of one thread, as `transformer` took; popularity of 7
 days, `als` and `sequence` stand beside. Settings are the defaults of each.
 """
 
@@ -29,11 +29,14 @@ from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.metrics.significance import bootstrap
 from shortlist.retrieve import ALS, Popular, Requests, Retriever, Sequence, Transformer
+from shortlist.retrieve.fusion.holdout import after_history
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "shared" / "data"
 PEER = HERE / ".peers_deep" / "bin" / "python"
 KEPT = HERE / ".sasrec"
+FACTORS = (256, 64)
+"""Widths of SASRec: the default of RecTools, and that of `transformer`."""
 DEPTH, DRAWS, TEST_SHARE = 10, 1_000, 0.1
 ATTRIBUTES = {
     "movielens-100k": {"title": "text", "genres": "list"},
@@ -43,11 +46,11 @@ Lists = NDArray[np.int64]
 
 
 class Split(NamedTuple):
-    """What is known, at which moment it is asked, and what followed, by user."""
+    """What is known, what followed, by user, and when each is asked, int64 ms (users,), in the same order."""
 
     known: Dataset
-    moment: int
     followed: dict[int, set[int]]
+    moments: NDArray[np.int64]
 
 
 def read(name: str) -> Dataset:
@@ -69,7 +72,8 @@ def leave_one_out(dataset: Dataset) -> Split:
     users = np.flatnonzero(np.diff(known.histories.indptr))
     last = h.item[h.indptr[1:][users] - 1]
     followed = {int(u): {int(i)} for u, i in zip(users, last, strict=True)}
-    return Split(known, int(dataset.log.time[-1]) + 1, _new(known, followed))
+    new = _new(known, followed)
+    return Split(known, new, after_history(known, np.array(list(new))))
 
 
 def by_time(dataset: Dataset) -> Split:
@@ -82,7 +86,8 @@ def by_time(dataset: Dataset) -> Split:
     for row in np.flatnonzero(log.time >= moment):
         if filled[log.user[row]]:
             followed.setdefault(int(log.user[row]), set()).add(int(log.item[row]))
-    return Split(known, moment, _new(known, followed))
+    new = _new(known, followed)
+    return Split(known, new, np.full(len(new), moment, np.int64))
 
 
 def _new(known: Dataset, followed: dict[int, set[int]]) -> dict[int, set[int]]:
@@ -100,13 +105,13 @@ def lists_of(model: Retriever, split: Split) -> Lists:
     users = np.array(list(split.followed))
     found = []
     for start in range(0, len(users), 512):
-        part = users[start : start + 512]
-        requests = Requests.of_users(split.known, part, np.full(len(part), split.moment, np.int64))
+        rows = slice(start, start + 512)
+        requests = Requests.of_users(split.known, users[rows], split.moments[rows])
         found.append(model.retrieve(requests, DEPTH).item)
     return np.concatenate(found).astype(np.int64)
 
 
-def lists_of_peer(split: Split, seconds: float) -> tuple[Lists, dict[str, float]]:
+def lists_of_peer(split: Split, seconds: float, factors: int) -> tuple[Lists, dict[str, float]]:
     """Return the lists of RecTools' SASRec, and what its training took."""
     log, users = split.known.log, list(split.followed)
     with tempfile.TemporaryDirectory() as folder:
@@ -118,7 +123,7 @@ def lists_of_peer(split: Split, seconds: float) -> tuple[Lists, dict[str, float]
         pq.write_table(pa.table({"user": users}), Path(folder) / "users.parquet")
         environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}}
         environment.pop("PYTHONPATH", None)
-        command = [str(PEER), str(HERE / "peers_sasrec.py"), folder, str(seconds)]
+        command = [str(PEER), str(HERE / "peers_sasrec.py"), folder, str(seconds), str(factors)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
         found = pq.read_table(Path(folder) / "lists.parquet")
     lists = np.full((len(users), DEPTH), -1, np.int64)
@@ -155,9 +160,10 @@ def compared(name: str, how: str) -> list[str]:
         model.fit(split.known)
         seconds[kind] = time.process_time() - started
         quality[kind] = ndcg(lists_of(model, split), split)
-    lists, facts = lists_of_peer(split, seconds["transformer"])
-    peer = f"RecTools SASRec, {facts['epochs']:.0f} epochs"
-    quality[peer], seconds[peer] = ndcg(lists, split), facts["seconds"]
+    for factors in FACTORS:
+        lists, facts = lists_of_peer(split, seconds["transformer"], factors)
+        peer = f"RecTools SASRec, {factors} factors, {facts['epochs']:.1f} epochs"
+        quality[peer], seconds[peer] = ndcg(lists, split), facts["seconds"]
     lines = []
     for kind, values in quality.items():
         gap = bootstrap(quality["transformer"] - values, DRAWS, 0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import shortlist
 from shortlist.cascade import train as training
@@ -60,7 +61,7 @@ def test_validation_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     made: list[tuple[int, int]] = []
     fit = training._fit_ranker
 
-    def counted(project: Project, *sets: Any) -> Ranker:
+    def counted(project: Project, *sets: Any) -> tuple[Ranker, NDArray[np.float32]]:
         made.append((len(sets[0]), len(sets[1])))
         return fit(project, *sets)
 

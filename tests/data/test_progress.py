@@ -51,6 +51,24 @@ def test_a_step_that_is_only_reported_at_its_end_began_with_the_end_of_the_one_b
     ]
 
 
+def test_a_statement_has_no_time_and_no_bar() -> None:
+    clock, written = Clock(), list[str]()
+    report = StepLines(written.append, clock)
+    report("epoch 1", 0.0)
+    clock.now += 3
+    report("epoch 1", 1.0)
+    report("loss 2.5", 1.0)
+    assert written == ["epoch 1 …", "epoch 1: 3.0 s", "loss 2.5"]
+    out = io.StringIO()
+    with progress_bars(Console(file=out, force_terminal=True, width=100, markup=False)) as bars:
+        bars("epoch 1", 0.0)
+        bars("loss [2.5]", 1.0)
+        bars("loss [2.5]", 1.0)
+    (line,) = (line for line in out.getvalue().splitlines() if "loss [2.5]" in line)
+    assert "%" not in line
+    assert "epoch 1" in out.getvalue()
+
+
 def test_parts_of_a_step_are_part_of_its_time() -> None:
     assert lines(
         (0, "fit", 0.0), (1, "fit: a", 0.0), (5, "fit: a", 1.0), (0, "fit: told", 1.0), (2, "fit", 1.0)
@@ -58,7 +76,7 @@ def test_parts_of_a_step_are_part_of_its_time() -> None:
         "fit …",
         "fit: a …",
         "fit: a: 5.0 s",
-        "fit: told: 0.0 s",
+        "fit: told",
         "fit: 8.0 s",
     ]
 

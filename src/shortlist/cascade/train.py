@@ -114,10 +114,10 @@ def train(
     settings, curve = ExampleSettings.of(project), position_curve(until, project)
     examples = _Examples(retrievers, features, cuts, settings, curve, progress, data.refit)
     training, validation = examples.training(until), examples.validation(dataset)
-    ranker = _fit_ranker(project, training, validation, progress, earlier)
-    if earlier is None and is_open(project, training):
-        ranker = _chosen_ranker(project, ranker, (training, validation), examples.judging(dataset))
-    predictions = _checked(project, training, ranker.predict(validation.matrix))
+    fitted = _fit_ranker(project, training, validation, progress, earlier)
+    judging = examples.judging(dataset) if earlier is None and is_open(project, training) else None
+    ranker, predictions = _chosen_ranker(project, fitted, (training, validation), judging)
+    _warn_of_constants(project, training, predictions)
     _warm_start(retrievers, earlier, dataset)
     data.fit(retrievers, None, progress, STEPS[-1])
     return Model(
@@ -229,35 +229,44 @@ def _fit_ranker(
     validation: TrainingSet,
     progress: Progress,
     earlier: Model | None,
-) -> Ranker:
-    """Fit the ranker. A `DataError` names the file and line of the setting, which are known here."""
+) -> tuple[Ranker, NDArray[np.float32]]:
+    """Fit the ranker, and predict the validation slice. A `DataError` names the file and line of the setting, which are known here."""
 
     def report(share: float) -> None:
         progress("ranker", share)
 
     report(0.0)
     try:
-        return make_ranker(project).fit(training, validation, report, earlier.ranker if earlier else None)
+        ranker = make_ranker(project).fit(training, validation, report, earlier.ranker if earlier else None)
     except DataError as error:
         where = project.where(error.field) if error.field else ""
         raise DataError(f"{where}{error.message}", error.field) from None
+    return ranker, ranker.predict(validation.matrix)
 
 
 def _chosen_ranker(
-    project: Project, whole: Ranker, sets: tuple[TrainingSet, TrainingSet], judging: TrainingSet | None
-) -> Ranker:
-    """Return the ranker, or one that reads only the sources, or one of them, where it orders the validation better (`choose_inputs`)."""
-    if judging is None or not isinstance(whole, GBDTRanker):
+    project: Project,
+    whole: tuple[Ranker, NDArray[np.float32]],
+    sets: tuple[TrainingSet, TrainingSet],
+    judging: TrainingSet | None,
+) -> tuple[Ranker, NDArray[np.float32]]:
+    """Return the ranker, or one that reads only the sources, or one of them, where it orders the validation better (`choose_inputs`).
+
+    `whole`, and what is returned, is a ranker with its predictions of the validation slice.
+    """
+    if judging is None or not isinstance(whole[0], GBDTRanker):
         return whole
     rank = project.rank.model_copy(update={"inputs": "sources"})
     validation, source = sets[1], best_source(project, judging)
-    rankers: dict[str, GBDTRanker] = {"all": whole}
+    found: dict[str, tuple[GBDTRanker, NDArray[np.float32]]] = {"all": (whole[0], whole[1])}
     for name in ("sources", source):
         learned = sets if name == "sources" else tuple(of_source(part, name) for part in sets)
-        rankers[name] = GBDTRanker(rank, project.objectives, project.seed).fit(learned[0], learned[1])
-    scaled = {name: (r, _scales(r.predict(validation.matrix), validation)) for name, r in rankers.items()}
+        ranker = GBDTRanker(rank, project.objectives, project.seed).fit(learned[0], learned[1])
+        found[name] = ranker, ranker.predict(validation.matrix)
+    scaled = {name: (ranker, _scales(values, validation)) for name, (ranker, values) in found.items()}
     choice = choose_inputs(scaled, project, judging)
-    return rankers[choice.inputs].with_choice(str(choice))
+    ranker, predictions = found[choice.inputs]
+    return ranker.with_choice(str(choice)), predictions
 
 
 def _scales(predictions: NDArray[np.float32], validation: TrainingSet) -> NDArray[np.float64]:
@@ -266,9 +275,7 @@ def _scales(predictions: NDArray[np.float32], validation: TrainingSet) -> NDArra
     return np.maximum(np.abs(mean), 1e-9).astype(np.float64)
 
 
-def _checked(
-    project: Project, training: TrainingSet, predictions: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _warn_of_constants(project: Project, training: TrainingSet, predictions: NDArray[np.float32]) -> None:
     """Warn of objectives whose predictions are the same for every item, so that they cannot order anything."""
     for name, column in zip(project.objectives, predictions.T, strict=True):
         mean = float(np.abs(column).mean()) if len(column) else 0.0
@@ -282,7 +289,6 @@ def _checked(
             TrainingWarning,
             stacklevel=4,
         )
-    return predictions
 
 
 def _version(project: Project, dataset: Dataset, predictions: NDArray[np.float32]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,13 @@ def load_arrays(folder: Path) -> dict[str, NDArray[Any]]:
 
 
 def load_array(file: Path) -> NDArray[Any]:
-    """Read one array, or map it where it is large."""
-    if file.stat().st_size <= SMALL:
-        return np.asarray(np.load(file, allow_pickle=False))
-    # a plain array, because `numpy.memmap` makes every later slice and reduction slower
-    return np.asarray(np.load(file, mmap_mode="c", allow_pickle=False))
+    """Read one array, or map it where it is large. Raises `OSError` or `ValueError` where the file is damaged."""
+    mode: Literal["c"] | None = None if file.stat().st_size <= SMALL else "c"
+    try:
+        # a plain array, because `numpy.memmap` makes every later slice and reduction slower
+        return np.asarray(np.load(file, mmap_mode=mode, allow_pickle=False))
+    except (ValueError, EOFError) as error:  # NumPy does not name the file
+        raise ValueError(f"{file.name}: {error}") from None
 
 
 def release_pages(array: NDArray[Any]) -> None:

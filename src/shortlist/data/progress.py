@@ -17,6 +17,8 @@ Progress = Callable[[str, float], None]
 """A function that is called with the name of the step and the fraction that is done, 0 to 1. A step begins with 0 and ends with 1."""
 Share = Callable[[float], None]
 """A function that is called with the fraction of one step that is done."""
+AT_ONCE = 0.05
+"""Seconds within which a step that is only reported at its end is a statement, such as the loss of an epoch: it has no time."""
 LINE_SECONDS = 10.0
 """Seconds between two lines about one step, where lines are written."""
 KNOWN = 0.02
@@ -36,7 +38,8 @@ def part_of(report: Share, number: int, of: int) -> Share:
 def progress_bars(console: Console | None = None, plan: Sequence[str] = ()) -> Iterator[Progress]:
     """Yield a `Progress` that shows each step with its remaining time.
 
-    In a terminal and in a notebook there is one bar a step. Elsewhere, as in a pipe or a log file, there is one line when a step
+    In a terminal and in a notebook there is one bar a step, and a line above the bars for a step that is only reported at its end, such
+    as the loss of an epoch. Elsewhere, as in a pipe or a log file, there is one line when a step
     begins, one when it ends and, for long steps, one every ten seconds; each is written at once.
 
     Parameters
@@ -54,11 +57,17 @@ def progress_bars(console: Console | None = None, plan: Sequence[str] = ()) -> I
         yield StepLines(lambda line: out.print(line, highlight=False, soft_wrap=True), plan=plan)
         return
     tasks: dict[str, TaskID] = {}
+    stated: set[str] = set()
     with _bars(out) as bars:
         for planned in plan:
             tasks[planned] = bars.add_task(planned, start=False, total=None, percent="", total_seconds=None)
 
         def report(step: str, fraction: float) -> None:
+            if step not in tasks and fraction >= 1:
+                if step not in stated:
+                    bars.console.print(step, highlight=False, markup=False)
+                    stated.add(step)
+                return
             if step not in tasks:
                 tasks[step] = bars.add_task(step, total=None, percent="", total_seconds=None)
             task = bars.tasks[bars.task_ids.index(tasks[step])]
@@ -103,19 +112,21 @@ class StepLines:
 
     def __call__(self, step: str, fraction: float) -> None:
         """Report a step."""
-        now, title = self._clock(), self._titles.get(step, step)
+        now, title, statement = self._clock(), self._titles.get(step, step), False
         if step != self._step:
             if step == self._ended and fraction >= 1:  # said already
                 return
             # a step that is reported late has begun where the one before it ended
+            statement = fraction >= 1 and step not in self._open and now - self._last < AT_ONCE
             self._began = now if fraction <= 0 else self._open.get(step, self._last)
             self._step, self._open[step] = step, self._began
             self._told = now
-            if fraction < 1:
-                self._write(f"{title} …")
+            if fraction < 1 or statement:
+                self._write(title if statement else f"{title} …")
         took = now - self._began
         if fraction >= 1:
-            self._write(f"{title}: {format_seconds(took)}")
+            if not statement:
+                self._write(f"{title}: {format_seconds(took)}")
             self._step, self._ended = None, step
             self._open.pop(step, None)
         elif now - self._told >= LINE_SECONDS:

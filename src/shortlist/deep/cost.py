@@ -12,6 +12,10 @@ GPU_STEP_SECONDS = 0.01
 """Seconds of a step assumed for starting some hundred kernels of a GPU."""
 
 
+RUNTIME_BYTES = 100_000_000
+"""Memory that PyTorch takes for itself in a training, however small (measured, version 2.13 on a CPU)."""
+
+
 @dataclass(frozen=True)
 class TrainingCost:
     """The size of a training.
@@ -21,7 +25,7 @@ class TrainingCost:
     weights
         Number of learned weights.
     memory
-        Peak memory in bytes.
+        Peak memory in bytes, without that of PyTorch itself.
     operations
         Floating-point operations of an epoch.
     steps
@@ -42,7 +46,10 @@ class TrainingCost:
 
     def before(self, device: str) -> str:
         """Return a line that states the size of the training before it begins."""
-        return f"{self.weights:,} weights, about {self.memory / 1e9:.2g} GB of memory on the {device.upper()}; {self.work}"
+        memory = (self.memory + RUNTIME_BYTES) / 1e9
+        return (
+            f"{self.weights:,} weights, about {memory:.2g} GB of memory on the {device.upper()}; {self.work}"
+        )
 
     def after_a_minute(self, left: float, epochs: int) -> str:
         """Return a line about the seconds that are left on a CPU, and what a GPU would take for all epochs."""

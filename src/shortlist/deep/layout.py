@@ -39,6 +39,13 @@ class WeightLayout(ABC):
         return np.concatenate([np.asarray(state[prefix + name], np.float32).ravel() for name in self.shapes])
 
 
+def check_names(**names: Any) -> None:
+    """Raise `ValueError` for names that are no list of texts: bundles may hold anything."""
+    for field, value in names.items():
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            raise ValueError(f"{field} must be a list of texts and is {value!r}")
+
+
 def check_sizes(sizes: Mapping[str, int], least: int = 1) -> None:
     """Raise `ValueError` for a size of a network that is no whole number from `least` on: bundles may hold anything."""
     for name, size in sizes.items():

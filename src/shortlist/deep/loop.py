@@ -26,7 +26,7 @@ LONGEST_GRADIENT = 1.0
 """Longer gradients are shortened to this length."""
 MINUTE = 60.0
 """Seconds after which the remaining time is stated."""
-NO_PART_OF_THE_NUMBERS = {"checkpoints", "exact_items", "recall", "device"}
+NO_PART_OF_THE_NUMBERS = {"checkpoints", "exact_items", "recall", "device", "trend", "vectors"}
 """Settings that a checkpoint does not depend on."""
 
 

@@ -30,6 +30,7 @@ from shortlist.metrics.gains import ragged
 from shortlist.metrics.significance import Estimate, Resamples
 from shortlist.retrieve import RETRIEVERS, Popular, Requests, Retriever
 from shortlist.retrieve.fusion.auto import Choice, choose
+from shortlist.retrieve.fusion.holdout import Kind, after_history
 from shortlist.retrieve.fusion.networks import is_network
 from shortlist.retrieve.fusion.search_space import AXES, search_space
 from shortlist.threads import apply_thread_limit
@@ -140,7 +141,6 @@ def evaluate_retriever(
         For an unknown name or setting, and for a budget of a retriever that chooses nothing.
     """
     apply_thread_limit()
-    dataset = tables.train
     _compile_kernels(retriever, progress)
     started = time.perf_counter()
     model, choice = _fit(tables, retriever, k, settings, progress, budget)
@@ -154,7 +154,7 @@ def evaluate_retriever(
         {f"{name}@{k}": e for name, e in zip(values, estimates, strict=True)},
         fit_seconds,
         recommend_seconds,
-        _median_request_ms(model, dataset, tables.users, k),
+        _median_request_ms(model, tables, k),
         _peak_memory_mb(),
         tables.facts,
         choice,
@@ -225,14 +225,19 @@ def _lists(
     lists = []
     started = time.perf_counter()
     for start in range(0, len(tables.users), BATCH):
-        requests = _requests(tables.train, tables.users[start : start + BATCH])
+        requests = _requests(tables.train, tables.users[start : start + BATCH], tables.kind)
         lists.append(_filled(model.retrieve(requests, k).item, fallback, requests, k))
         progress("recommending", min(1.0, (start + BATCH) / len(tables.users)))
     return np.concatenate(lists), time.perf_counter() - started
 
 
-def _requests(dataset: Dataset, users: IntArray) -> Requests:
-    return Requests.of_users(dataset, users, np.full(len(users), int(dataset.log.time[-1]) + 1, np.int64))
+def _requests(dataset: Dataset, users: IntArray, kind: Kind) -> Requests:
+    """Return the requests of users: made after all of the training where the whole test is later, else after their own last event."""
+    if kind == "time":
+        moments = np.full(len(users), int(dataset.log.time[-1]) + 1, np.int64)
+    else:
+        moments = after_history(dataset, users)
+    return Requests.of_users(dataset, users, moments)
 
 
 def _filled(items: IntArray, fallback: Popular, requests: Requests, k: int) -> NDArray[np.int64]:
@@ -248,11 +253,11 @@ def _filled(items: IntArray, fallback: Popular, requests: Requests, k: int) -> N
     return full
 
 
-def _median_request_ms(model: Retriever, dataset: Dataset, users: IntArray, k: int, n: int = 200) -> float:
+def _median_request_ms(model: Retriever, tables: TrainTestTables, k: int, n: int = 200) -> float:
     """The median time of single requests, ms."""
-    times = []
+    times, users = [], tables.users
     for user in users[:: max(1, len(users) // n)][:n]:
-        request = _requests(dataset, np.array([user]))
+        request = _requests(tables.train, np.array([user]), tables.kind)
         started = time.perf_counter()
         model.retrieve(request, k)
         times.append(time.perf_counter() - started)
@@ -271,7 +276,7 @@ def _compile_kernels(retriever: str, progress: Progress) -> None:
             for settings in COMPILED.get(name, ({},)):
                 model = RETRIEVERS[name](RETRIEVERS[name].Config.model_validate(settings)).fit(dataset)
                 for size in (1, 40):
-                    model.retrieve(_requests(dataset, np.arange(size)), 5)
+                    model.retrieve(_requests(dataset, np.arange(size), "time"), 5)
     progress("preparing", 1.0)
 
 

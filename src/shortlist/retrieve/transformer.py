@@ -14,7 +14,7 @@ from shortlist.retrieve.deep.architecture import Architecture
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
 from shortlist.retrieve.deep.encode import encode
 from shortlist.retrieve.deep.inputs import event_inputs, usual_values
-from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
+from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, FittedNetwork, Ready
 from shortlist.retrieve.deep.settings import TransformerConfig
 from shortlist.retrieve.embeddings import unit_or_zero
 from shortlist.retrieve.event_weighting import EventWeights
@@ -32,6 +32,9 @@ class Transformer(DeepRetriever[Architecture]):
     An item vector is one of the item's own plus a weighted sum of vectors of its attributes (words, categories, deciles
     of numbers), divided by its length: popular items cannot win by long vectors, and training needs fewer passes. A new item has the second part only; training hides the first part of some items in each step, so that
     the second learns to stand alone.
+
+    Where demand moves, what is popular now is taken more often than a whole log says. The popularity of the last day, week and month
+    is therefore added to the scores (`trend`), as far as held-out events are ranked better by it.
 
     Use it where the next event follows from the order of the last ones, and where there are enough events: `als` and
     `slim` are better on few. It needs times; without them it has only the order of rows.
@@ -63,6 +66,8 @@ class Transformer(DeepRetriever[Architecture]):
         float32 (kinds,): the median value of the events of each kind.
     curves_ : list of dict
         For each epoch the training loss, and NDCG@10 and hit rate of the held-out events.
+    trend_ : LearnedTrend or None
+        What is added to the scores because it is popular now.
     index_ : Index or None
         Beyond `exact_items`.
 
@@ -87,7 +92,7 @@ class Transformer(DeepRetriever[Architecture]):
     usual_values_: NDArray[np.float32]
 
     @override
-    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
+    def _learn(self, dataset: Dataset) -> FittedNetwork:
         config, n_items = self.config, len(dataset.items)
         kinds = max(len(dataset.log.kinds), 1)
         usual = usual_values(dataset.histories, kinds)
@@ -107,7 +112,7 @@ class Transformer(DeepRetriever[Architecture]):
         self.usual_values_, self.architecture_ = usual, asdict(shape)
         sums = self._described(matrix)
         sums[taken] += trained.own
-        return unit_or_zero(sums)
+        return FittedNetwork(unit_or_zero(sums), trained.held)
 
     @override
     def _expected(self, shape: Architecture) -> Expected:
@@ -119,7 +124,7 @@ class Transformer(DeepRetriever[Architecture]):
 
     @override
     def _state(self, requests: Requests, ready: Ready[Architecture]) -> NDArray[np.float32]:
-        shape, weights, vectors, _ = ready
+        shape, weights, vectors = ready.shape, ready.weights, ready.vectors
         inputs = event_inputs(
             requests.histories, requests.weights, self.usual_values_, len(vectors), shape.history
         )

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from shortlist.data.dataset import Dataset
-from shortlist.deep.layout import check_sizes
+from shortlist.deep.layout import check_names, check_sizes
 from shortlist.errors import ProjectError, suggestion
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
 from shortlist.retrieve.deep.context_tokens import ContextTokens
 from shortlist.retrieve.deep.inputs import known_events, known_kinds
-from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
+from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, FittedNetwork, Ready
 from shortlist.retrieve.deep.settings import TwoTowerConfig
 from shortlist.retrieve.deep.tower_shape import TowerShape
 from shortlist.retrieve.deep.towers import VisitInputs, gaps_before, hours_of, item_vectors, user_vectors
@@ -69,6 +69,8 @@ class TwoTower(DeepRetriever[TowerShape]):
         Names of the context columns in use, and of those among them that are numbers.
     curves_ : list of dict
         For each epoch the training loss, and NDCG@10 and hit rate of the held-out events.
+    trend_ : LearnedTrend or None
+        What is added to the scores because it is popular now; see `Transformer`.
     index_ : Index or None
         Beyond `exact_items`.
 
@@ -127,7 +129,7 @@ class TwoTower(DeepRetriever[TowerShape]):
     context_numbers_: list[str]
 
     @override
-    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
+    def _learn(self, dataset: Dataset) -> FittedNetwork:
         config, n_items = self.config, len(dataset.items)
         self._check_names(dataset)
         kinds = max(len(dataset.log.kinds), 1)
@@ -162,7 +164,7 @@ class TwoTower(DeepRetriever[TowerShape]):
         self.context_, self.context_numbers_ = context.names, context.numbers
         sums = self._described(matrix)
         sums[taken] += trained.own
-        return item_vectors(shape.split(self.network_), sums)
+        return FittedNetwork(item_vectors(shape.split(self.network_), sums), trained.held)
 
     def _check_names(self, dataset: Dataset) -> None:
         for field, owner, known in (
@@ -181,6 +183,7 @@ class TwoTower(DeepRetriever[TowerShape]):
     def _expected(self, shape: TowerShape) -> Expected:
         tokens, contexts = len(self.user_token_columns_), len(self.context_token_columns_)
         check_sizes({"user_dimensions_": self.user_dimensions_}, 0)
+        check_names(user_attributes_=self.user_attributes_ or [])
         if shape.contexts != int(contexts > 0):
             raise ValueError("contexts does not fit the tokens of contexts")
         self._of_contexts.check()
@@ -207,7 +210,7 @@ class TwoTower(DeepRetriever[TowerShape]):
 
     @override
     def _state(self, requests: Requests, ready: Ready[TowerShape]) -> NDArray[np.float32]:
-        shape, weights, vectors, _ = ready
+        shape, weights, vectors = ready.shape, ready.weights, ready.vectors
         histories, weight = known_events(requests.histories, requests.weights, len(vectors), shape.history)
         arrays = self.user_bin_edges_, self.user_token_columns_, self.user_token_idf_
         tokens = AttributeTokens(self.user_attributes_, *arrays, self.user_dimensions_)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shortlist.retrieve.deep.batches import Windows, hold_out
+from shortlist.retrieve.deep.batches import Windows, held_users, hold_out
 from shortlist.retrieve.deep.inputs import EventInputs, event_inputs, gap_buckets, usual_values
 from support.deep import histories
 
@@ -94,3 +95,23 @@ def test_held_out_events_are_the_last_ones_and_not_trained_on() -> None:
     batch, lengths = held.padded(0, 2)
     assert (batch.item.tolist(), lengths.tolist()) == ([[2, 3], [7, 8]], [2, 2])
     assert (batch.gap[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("able", "share", "held"),
+    [
+        (100, 0.05, 50),
+        (4_000, 0.05, 1_000),
+        (30_000, 0.05, 1_500),
+        (90_000, 0.05, 2_000),
+        (100, 0.9, 90),
+        (100, 0, 0),
+    ],
+)
+def test_how_many_are_held_out(able: int, share: float, held: int) -> None:
+    """Users with two events, every third one, keep them."""
+    sizes = np.tile([3, 2, 4], able // 2)
+    users = held_users(sizes.astype(np.int64), share, np.random.default_rng(0))
+    assert len(users) == held
+    assert (np.diff(users) > 0).all()
+    assert (sizes[users] >= 3).all()

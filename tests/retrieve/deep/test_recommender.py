@@ -29,7 +29,15 @@ def test_the_context_of_a_request_reaches_the_towers() -> None:
             "device": [("phone", "television")[d] for d in device],
         }
     )
-    towers = {"width": 8, "hidden": 8, "epochs": 20, "min_events": 0, "learning_rate": 0.03, "dropout": 0.0}
+    towers = {
+        "width": 8,
+        "hidden": 8,
+        "epochs": 20,
+        "min_events": 0,
+        "learning_rate": 0.03,
+        "dropout": 0.0,
+        "validation": 0.0,
+    }
     project = parse_project(
         {
             "data": {"columns": {"timestamp": "timestamp"}, "context": {"device": "category"}},

@@ -70,6 +70,8 @@ DAMAGES: dict[str, Any] = {
     "no kinds": ("values", lambda a: a[:0]),
     "no bins": ("edges", lambda a: np.zeros((3, 2))),
     "not numbers": ("items", lambda a: np.full_like(a, np.nan)),
+    "a weight that is no number": ("network", lambda a: np.append(a[:-1], np.float32(np.nan))),
+    "an infinite token": ("tokens", lambda a: np.full_like(a, np.inf)),
 }
 
 
@@ -102,6 +104,17 @@ def test_a_damaged_shape_is_refused(model: Transformer, tmp_path: Path, shape: A
     meta["learned"]["architecture_"] = shape
     file.write_text(json.dumps(meta))
     with pytest.raises(BundleError):
+        load_retriever(tmp_path / "model")
+
+
+@pytest.mark.parametrize("array", ["network", "items", "columns"])
+@pytest.mark.parametrize("kept", [0, 40, 0.5])
+def test_a_truncated_file_is_refused(model: Transformer, tmp_path: Path, array: str, kept: float) -> None:
+    model.save(tmp_path / "model")
+    file = tmp_path / "model" / "arrays" / f"{array}.npy"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
+    with pytest.raises(BundleError, match=array):
         load_retriever(tmp_path / "model")
 
 

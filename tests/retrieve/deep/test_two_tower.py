@@ -312,6 +312,8 @@ DAMAGES: dict[str, Any] = {
     "unordered columns": ("user_columns", lambda a: a[::-1] - 10**9),
     "no bins": ("user_edges", lambda a: np.zeros((3, 2))),
     "not numbers": ("items", lambda a: np.full_like(a, np.nan)),
+    "a weight that is no number": ("network", lambda a: np.append(a[:-1], np.float32(np.nan))),
+    "users that are no numbers": ("user_tokens", lambda a: np.full_like(a, np.nan)),
     "tokens of contexts that the network does not read": ("context_columns", lambda a: np.array([5])),
     "deciles of no context": ("context_edges", lambda a: np.zeros((1, 9))),
     "steps of vectors that are floats": ("steps", lambda a: np.ones(30, np.float32)),
@@ -341,6 +343,9 @@ def test_damaged_arrays_are_refused(model: TwoTower, tmp_path: Path, name: str) 
         ("user_dimensions_", -1),
         ("user_dimensions_", 0.0),
         ("dimensions_", 7),
+        ("attributes_", 7),
+        ("attributes_", [None]),
+        ("user_attributes_", "country"),
     ],
 )
 def test_damaged_facts_are_refused(model: TwoTower, tmp_path: Path, name: str, value: Any) -> None:

@@ -11,6 +11,8 @@ from shortlist.retrieve.deep.inputs import EventInputs
 
 MOST_HELD = 2_000
 """At most this many users are held out for early stopping."""
+LEAST_HELD = 1_000
+"""At least this many are, or a half of them: what fewer say is chance, and one event less of each costs training little."""
 POOL = 50
 """Batches whose windows are sorted by length together: many enough to save padding, few enough to stay random."""
 
@@ -100,10 +102,13 @@ class Held:
         The events before, of each of these users.
     target
         int32 (B,): the item that followed.
+    users
+        int64 (B,): the users.
     """
 
     past: EventInputs
     target: NDArray[np.int32]
+    users: NDArray[np.int64]
 
     def padded(self, low: int, high: int) -> tuple[Padded, NDArray[np.int64]]:
         """Return the events before the targets low ≤ row < high as a batch without targets, and their number, int64 (rows,)."""
@@ -111,13 +116,27 @@ class Held:
         return _padded(self.past, start, end - start, with_targets=False), end - start
 
 
+def held_users(sizes: NDArray[np.int64], share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the users whose last event is held out, of those with 3 events or more; rising.
+
+    Parameters
+    ----------
+    sizes
+        int64 (users,): their number of events.
+    share
+        Share of the users; 0: none.
+    """
+    able = np.flatnonzero(sizes >= 3)
+    wanted = max(int(share * len(able)), min(LEAST_HELD, len(able) // 2)) if share else 0
+    return np.sort(rng.permutation(able)[: min(wanted, MOST_HELD)])
+
+
 def hold_out(
     events: EventInputs, share: float, history: int, rng: np.random.Generator
 ) -> tuple[EventInputs, Held]:
     """Return the events without the last one of some users, and what was held out. Users with fewer than 3 events keep theirs."""
     sizes = np.diff(events.indptr)
-    able = np.flatnonzero(sizes >= 3)
-    users = np.sort(rng.permutation(able)[: min(int(share * len(able)), MOST_HELD)])
+    users = held_users(sizes, share, rng)
     kept = np.ones(len(events.item), np.bool_)
     last = events.indptr[1:][users] - 1
     kept[last] = False
@@ -129,7 +148,7 @@ def hold_out(
     rows = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths) + np.repeat(start, lengths)
     past = _selected(events, indptr, rows)
     past.gap[indptr[:-1]] = 0
-    return rest, Held(past, events.item[last])
+    return rest, Held(past, events.item[last], users)
 
 
 def _selected(events: EventInputs, indptr: NDArray[np.int64], rows: NDArray[np.int64]) -> EventInputs:

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from shortlist.deep.layout import check_names
 from shortlist.retrieve.deep.attribute_tokens import Attributes, AttributeTokens
 from shortlist.retrieve.item_vectors import is_measured
 
@@ -62,6 +63,4 @@ class ContextTokens:
 
     def check(self) -> None:
         """Raise `ValueError` where names are no lists of texts: bundles may hold anything."""
-        for names in (self.names, self.numbers):
-            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-                raise ValueError("the names of context columns must be texts")
+        check_names(context_=self.names, context_numbers_=self.numbers)

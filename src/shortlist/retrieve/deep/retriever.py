@@ -15,12 +15,14 @@ from typing_extensions import override
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.data.growable import GrowableArray
-from shortlist.deep.layout import WeightLayout, check_sizes
+from shortlist.deep.layout import WeightLayout, check_names, check_sizes
 from shortlist.errors import BundleError, DataError, import_extra, require_fitted
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.deep.attribute_tokens import BITS, AttributeTokens
 from shortlist.retrieve.deep.settings import DeepRetrieverSettings
 from shortlist.retrieve.deep.stored_vectors import StoredVectors, stored
+from shortlist.retrieve.deep.trend import LearnedTrend, Trend
+from shortlist.retrieve.event_weighting import EventWeights
 from shortlist.retrieve.indexed import retrieve_indexed
 from shortlist.retrieve.item_vectors import BINS
 from shortlist.retrieve.kernels.index import Index, IndexConfig
@@ -46,6 +48,22 @@ class Ready(NamedTuple, Generic[Layout]):
     """Of the fitted and of the appended items."""
     known: GrowableArray[np.float32]
     """float32 (items,): 1 for items that are proposed."""
+    trend: Trend | None
+
+
+class FittedNetwork(NamedTuple):
+    """What a network has learned beside its arrays.
+
+    Attributes
+    ----------
+    vectors
+        float32 (items, d): the vectors of items.
+    held
+        int64 (H,): users whose last event was held out.
+    """
+
+    vectors: NDArray[np.float32]
+    held: NDArray[np.int64]
 
 
 class DeepRetriever(Retriever, Generic[Layout]):
@@ -70,6 +88,8 @@ class DeepRetriever(Retriever, Generic[Layout]):
         Which tokens these are; see `AttributeTokens`.
     curves_ : list of dict
         For each epoch the training loss, and NDCG@10 and hit rate of the held-out events.
+    trend_ : LearnedTrend or None
+        What is added to the scores because it is popular now, where `trend` is set and held-out events are ranked better by it.
     index_ : Index or None
         Beyond `exact_items`.
     """
@@ -99,6 +119,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
     dimensions_: int | None
     """Components of embeddings among the tokens; None in models that were saved before there were any."""
     curves_: list[dict[str, float]]
+    trend_: LearnedTrend | None = None
     index_: Index | None = None
     _added: NDArray[np.float32] | None = None
     """float32 (added items, d): the vectors of items appended since training."""
@@ -107,22 +128,37 @@ class DeepRetriever(Retriever, Generic[Layout]):
     # ---------------------------------------------------------------- training
 
     @abstractmethod
-    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
-        """Learn the arrays, and return the vectors of items, float32 (items, d)."""
+    def _learn(self, dataset: Dataset) -> FittedNetwork:
+        """Learn the arrays."""
 
     @override
     def _fit(self, dataset: Dataset) -> None:
-        self._added, self.index_ = None, None
+        self._added, self.index_, self.trend_ = None, None, None
         config: DeepRetrieverSettings = self.config
-        n_items, vectors = len(dataset.items), self._learn(dataset)
+        n_items, (vectors, held) = len(dataset.items), self._learn(dataset)
         self.item_vectors_, self.item_steps_ = stored(vectors, in_bytes=config.vectors == "int8")
+        if config.trend and len(held):
+            self._finish(n_items)
+            self.trend_ = self._learned_trend(dataset, held)
         if n_items > config.exact_items:
             settings = IndexConfig(exact_items=config.exact_items, recall=config.recall)
             self._finish(n_items)  # requests of the index are states of histories
             users = np.arange(0, len(dataset.users), max(1, len(dataset.users) // 500))
             end = int(dataset.log.time.max(initial=0)) + 1
             requests = Requests.of_users(dataset, users, np.full(len(users), end, np.int64))
-            self.index_ = Index(settings).build(vectors, self.encode(requests))
+            trend = self._ready.trend
+            searched = vectors if trend is None else trend.with_terms(vectors)
+            self.index_ = Index(settings).build(searched, self._asked(requests, self._states(requests)))
+
+    def _learned_trend(self, dataset: Dataset, users: NDArray[np.int64]) -> LearnedTrend | None:
+        """Return what the popularity of the last days adds. users: those whose last event was held out."""
+        from shortlist.retrieve.deep.learn_trend import RecentCounts, held_visits, learn_trend
+
+        weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
+        recent = RecentCounts.of(dataset, weights)
+        trend, line = learn_trend(self.score, held_visits(dataset, weights, users), recent)
+        self._report(line, 1.0)
+        return trend
 
     def _check_events(self, events: int) -> None:
         """Raise where the events are too few, or PyTorch is not installed."""
@@ -147,14 +183,13 @@ class DeepRetriever(Retriever, Generic[Layout]):
     def _prepare(self) -> None:
         shape = self._checked_shape()
         codes = self.item_vectors_
-        if not np.isfinite(float(codes.sum()) + float(self.item_steps_.sum())):
-            raise BundleError(f"{self.name}: item_vectors_ holds values that are no numbers")
         vectors = StoredVectors.of(codes, self.item_steps_)
         known = GrowableArray(np.asarray(codes.any(1), np.float32))
         if self._added is not None:
             vectors = vectors.extended(self._added)
             known = known.extended(np.asarray(self._added.any(1), np.float32))
-        self._derived = Ready(shape, shape.split(self.network_), vectors, known)
+        trend = None if self.trend_ is None else Trend.of(self.trend_).extended(len(known) - self.n_items_)
+        self._derived = Ready(shape, shape.split(self.network_), vectors, known, trend)
 
     @property
     def _ready(self) -> Ready[Layout]:
@@ -173,6 +208,8 @@ class DeepRetriever(Retriever, Generic[Layout]):
                 raise BundleError(
                     f"{self.name}: {name} has type {found.dtype} and shape {found.shape}; {np.dtype(kind)} and {size} are expected"
                 )
+            if kind == np.float32 and not np.isfinite(float(found.sum())):
+                raise BundleError(f"{self.name}: {name} holds values that are no numbers")
         for name in expected:
             if name.endswith("token_columns_"):
                 check_columns(f"{self.name}: {name}", getattr(self, name))
@@ -183,6 +220,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
         """Return the type and shape that each learned array must have. Raises `ValueError` for a shape that cannot be."""
         tokens, dimensions = len(self.token_columns_), self.dimensions_ or 0
         check_sizes({"dimensions_": dimensions}, 0)
+        check_names(attributes_=self.attributes_ or [])
         in_bytes, items = self.item_vectors_.dtype == np.int8, self.n_items_
         return {
             "item_vectors_": (np.int8 if in_bytes else np.float32, (items, shape.width)),
@@ -219,7 +257,8 @@ class DeepRetriever(Retriever, Generic[Layout]):
         twin = self._shared()
         grown = vectors.extended(added)
         known = self._ready.known.extended(np.asarray(added.any(1), np.float32))
-        twin._derived = self._ready._replace(vectors=grown, known=known)  # noqa: SLF001 - its own copy
+        trend = self._ready.trend and self._ready.trend.extended(len(added))
+        twin._derived = self._ready._replace(vectors=grown, known=known, trend=trend)  # noqa: SLF001 - its own copy
         twin._added = grown.rows(np.arange(self.n_items_, len(grown)))  # noqa: SLF001
         return twin
 
@@ -250,10 +289,22 @@ class DeepRetriever(Retriever, Generic[Layout]):
             states[start:end] = self._state(part, ready)
         return states
 
+    def _states(self, requests: Requests) -> NDArray[np.float32]:
+        """Return the vector of each request, float32 (B, d), whose product with that of an item is the score but for the trend."""
+        states, trend = self.encode(requests), self._ready.trend
+        return states if trend is None else trend.scaled(states, trend.visits(requests))
+
+    def _asked(self, requests: Requests, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what an index is asked for requests whose vectors are known."""
+        trend = self._ready.trend
+        return states if trend is None else trend.with_visits(states, trend.visits(requests))
+
     @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
-        states = self.encode(requests)
+        states, trend = self._states(requests), self._ready.trend
         scores = self._ready.vectors.dot(states)
+        if trend is not None:
+            scores = trend.added(scores, trend.visits(requests))
         scores[:, self._ready.known.array == 0] = -np.inf
         scores[~states.any(1)] = -np.inf
         return scores
@@ -262,30 +313,32 @@ class DeepRetriever(Retriever, Generic[Layout]):
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         if self.index_ is None:
             return super().retrieve(requests, k)
-        states, exact = self.encode(requests), super().retrieve
+        states, exact = self._states(requests), super().retrieve
         added = np.arange(self.n_items_, len(self._ready.vectors), dtype=np.int32)
         return retrieve_indexed(
             requests,
             k,
             self.index_,
-            states,
-            lambda items: self._given(states, items),
+            self._asked(requests, states),
+            lambda items: self._given(requests, states, items),
             lambda few: exact(few, k),
             added,
         )
 
     @override
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
-        return self._given(self.encode(requests), items)
+        return self._given(requests, self._states(requests), items)
 
-    def _given(self, states: NDArray[np.float32], items: NDArray[np.integer]) -> NDArray[np.float32]:
+    def _given(
+        self, requests: Requests, states: NDArray[np.float32], items: NDArray[np.integer]
+    ) -> NDArray[np.float32]:
         """Return the scores of given items for requests whose vectors are known; −inf where there is no score."""
         scores = np.full(items.shape, -np.inf, np.float32)
         asked = np.concatenate([[0], np.cumsum(states.any(1))])
-        vectors, known = self._ready.vectors, self._ready.known.array
+        vectors, known, trend = self._ready.vectors, self._ready.known.array, self._ready.trend
         wanted, codes, steps = np.ascontiguousarray(items, np.int32), vectors.codes.array, vectors.steps.array
         run_rows(len(states), dot_given_items, states, codes, steps, known, asked, wanted, scores)
-        return scores
+        return scores if trend is None else trend.added_given(scores, items, trend.visits(requests))
 
     @override
     def similar(self, item: int) -> NDArray[np.float32] | None:
@@ -302,6 +355,8 @@ class DeepRetriever(Retriever, Generic[Layout]):
     @override
     def save(self, folder: Path) -> None:
         super().save(folder)
+        if self.trend_ is not None:
+            self.trend_.save(folder / "trend")
         if self.index_ is not None:
             self.index_.save(folder / "index")
 
@@ -309,6 +364,9 @@ class DeepRetriever(Retriever, Generic[Layout]):
     @classmethod
     def load(cls, folder: Path) -> Self:
         model = super().load(folder)
+        if (folder / "trend").exists():
+            model.trend_ = LearnedTrend.load(folder / "trend", model.n_items_)
+            model._prepare()  # noqa: SLF001 - its own instance
         if (folder / "index").exists():
             model.index_ = Index.load(folder / "index")
             if len(model.index_) != model.n_items_:

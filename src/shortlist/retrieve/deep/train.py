@@ -38,6 +38,8 @@ class Trained(NamedTuple):
     """float32 (T, d): the vector of each token."""
     curves: list[dict[str, float]]
     """For each epoch: `loss` and, where events are held out, `ndcg@10` and `hit_rate@10` of these."""
+    held: NDArray[np.int64]
+    """int64 (H,): the users whose last event was held out."""
 
 
 class _WindowsPart(NamedTuple):
@@ -74,10 +76,11 @@ def train(
     task = NextItems(config, shape, tokens, events)
     if not len(task.windows.start):
         own, token = (np.zeros((rows, shape.width), np.float32) for rows in tokens.shape)
-        return Trained(np.zeros(shape.size, np.float32), own, token, [])
+        return Trained(np.zeros(shape.size, np.float32), own, token, [], task.held.users[:0])
     state, curves = TrainingLoop(task, config, progress).run()
     network = shape.joined(state, "network.")
-    return Trained(network, state["table.own"], state["table.described.token"], curves)
+    own, token = state["table.own"], state["table.described.token"]
+    return Trained(network, own, token, curves, task.held.users)
 
 
 class NextItems(TrainingTask[_WindowsPart]):

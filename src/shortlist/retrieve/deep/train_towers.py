@@ -18,7 +18,7 @@ from shortlist.deep.cost import TrainingCost, state_bytes
 from shortlist.deep.device import chosen_device, seeded
 from shortlist.deep.loop import TrainingLoop
 from shortlist.deep.task import TrainingTask
-from shortlist.retrieve.deep.batches import MOST_HELD
+from shortlist.retrieve.deep.batches import held_users
 from shortlist.retrieve.deep.held_out import ROWS, SLACK, WATCHED, quality, ranks_of
 from shortlist.retrieve.deep.losses import sampled_softmax
 from shortlist.retrieve.deep.settings import TwoTowerConfig
@@ -48,6 +48,8 @@ class TrainedTowers(NamedTuple):
     """float32 (C, d): the vector of each token of contexts."""
     curves: list[dict[str, float]]
     """For each epoch: `loss` and, where events are held out, `ndcg@10` and `hit_rate@10` of these."""
+    held: NDArray[np.int64]
+    """int64 (H,): the users whose last event was held out."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,13 @@ def train_towers(
     if not len(task.targets):
         sizes = (*data.item_tokens.shape, data.user_tokens.shape[1], data.context_tokens.shape[1])
         own, token, of_users, of_contexts = (np.zeros((n, shape.width), np.float32) for n in sizes)
-        return TrainedTowers(np.zeros(shape.size, np.float32), own, token, of_users, of_contexts, [])
+        nobody = np.empty(0, np.int64)
+        return TrainedTowers(np.zeros(shape.size, np.float32), own, token, of_users, of_contexts, [], nobody)
     state, curves = TrainingLoop(task, config, progress).run()
     own, token = state["table.own"], state["table.described.token"]
     network = shape.joined(state, "network.")
-    return TrainedTowers(network, own, token, state["users.token"], state["contexts.token"], curves)
+    of_users, of_contexts, held = state["users.token"], state["contexts.token"], task.owner[task.held]
+    return TrainedTowers(network, own, token, of_users, of_contexts, curves, held)
 
 
 class _Before(NamedTuple):
@@ -146,10 +150,7 @@ class UserChoices(TrainingTask[_TowerPart]):
     def _split(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the events that are learned from and those that are held out: the last ones of some users with 3 or more."""
         h = self.source.histories
-        sizes = np.diff(h.indptr)
-        able = np.flatnonzero(sizes >= 3)
-        some = rng.permutation(able)[: min(int(self.config.validation * len(able)), MOST_HELD)]
-        held = np.sort(h.indptr[1:][some] - 1)
+        held = h.indptr[1:][held_users(np.diff(h.indptr), self.config.validation, rng)] - 1
         later = np.arange(len(h.item)) > h.indptr[:-1][self.owner]
         described = np.diff(self.source.user_tokens.indptr)[self.owner] > 0
         usable = later | described | (np.diff(self.source.context_tokens.indptr) > 0)

@@ -42,7 +42,8 @@ class Holdout:
     truth
         For each user, the held-out items that are not in the user's training part.
     moments
-        int64 ms (P,): when each user's request is made.
+        int64 ms (P,): when each user's request is made: where all is held out after one moment, then; else just after the user's last
+        event of the training part.
     """
 
     kind: Kind
@@ -110,8 +111,20 @@ def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) ->
     users, truth = by_user(pairs, n_items)
     if not len(users):
         raise DataError(NOTHING_TO_HOLD_OUT)
-    end = int(time[held].min()) if kind == "time" else int(log.time[-1]) + 1
-    return Holdout(kind, train, users.astype(np.int32), truth, np.full(len(users), end, np.int64))
+    if kind == "time":
+        moments = np.full(len(users), time[held].min(), np.int64)
+    else:
+        moments = after_history(train, users)
+    return Holdout(kind, train, users.astype(np.int32), truth, moments)
+
+
+def after_history(dataset: Dataset, users: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the moment just after the last event of each user, ms; after the newest of all for users without events or of code −1."""
+    indptr, time = dataset.histories.indptr, dataset.histories.time
+    safe = np.where(users >= 0, users, 0)
+    filled = (users >= 0) & (indptr[safe + 1] > indptr[safe])
+    last = time[np.where(filled, indptr[safe + 1] - 1, 0)]
+    return np.where(filled, last, dataset.log.time[-1]) + 1
 
 
 def _held(
