@@ -17,6 +17,7 @@ import pytest
 import shortlist
 from support.paths import ROOT
 from support.sizes import FULL
+from support.wheels import build_wheel
 
 HEAVY = ("numpy", "scipy", "numba", "pyarrow", "duckdb", "xgboost", "pydantic", "fastapi", "pandas")
 
@@ -95,19 +96,8 @@ def test_importing_submodules_does_not_hide_evaluate() -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built wheel; skips where the build backend cannot be installed."""
-    folder = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    if done.returncode and "hatchling" in done.stderr and "No matching distribution" in done.stderr:
-        pytest.skip("the build backend hatchling is not installed and cannot be downloaded")
-    assert done.returncode == 0, done.stderr
-    return next(folder.glob("*.whl"))
+    """The built wheel."""
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 def test_wheel_holds_all_files_of_the_package(wheel: Path) -> None:
