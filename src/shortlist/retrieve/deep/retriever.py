@@ -1,4 +1,4 @@
-"""What retrievers that are networks have in common: vectors of items, bundles that are checked, an index, new items."""
+"""The base of retrievers that are networks: vectors of items, bundles that are checked, an index, new items."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BLOCK = 512
 
 
 class Ready(NamedTuple, Generic[Layout]):
-    """What requests need of a fitted model."""
+    """The parts of a fitted model that requests need."""
 
     shape: Layout
     weights: dict[str, NDArray[np.float32]]
@@ -300,15 +300,17 @@ class DeepRetriever(Retriever, Generic[Layout]):
     # ---------------------------------------------------------------- bundles
 
     @override
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         super().save(folder)
+        folder = Path(folder)
         if self.index_ is not None:
             self.index_.save(folder / "index")
 
     @override
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         model = super().load(folder)
+        folder = Path(folder)
         if (folder / "index").exists():
             model.index_ = Index.load(folder / "index")
             if len(model.index_) != model.n_items_:
