@@ -79,9 +79,9 @@ def test_the_guide_and_the_readmes_name_every_method() -> None:
 
 def test_the_python_package(tmp_path: Path) -> None:
     """A wheel that pip builds has the modules, their types and the licence."""
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path]
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path)]
     done = subprocess.run(
-        [*command, ROOT / "clients" / "python"], capture_output=True, text=True, check=False, timeout=180
+        [*command, str(ROOT / "clients" / "python")], capture_output=True, text=True, check=False, timeout=180
     )
     if done.returncode and "hatchling" in done.stderr and "No matching distribution" in done.stderr:
         pytest.skip("the build backend hatchling is not installed and cannot be downloaded")
