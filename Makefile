@@ -4,13 +4,14 @@ SERVE ?= 1
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS := -n 3 --dist worksteal --durations=20
 # three workers on two cores, because tests also wait for servers; each uses one thread of every library, and none spins while it waits
+WORKERS ?= 3
+PARALLEL := -n $(WORKERS) --dist worksteal --durations=20
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 # processes of the tests import hundreds of modules: each is compiled once, also where the environment says otherwise
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-full suite check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real benchmark-deep benchmark-gpu benchmark-sasrec lock lowest audit sbom screenshot clean benchmark-spark
+.PHONY: demo test test-full suite scripts check coverage lint clients programs warm docs benchmark benchmark-retrieve benchmark-features benchmark-rank benchmark-counterfactual benchmark-evaluate benchmark-serve benchmark-simulate benchmark-rerank benchmark-embeddings benchmark-gate benchmark-threads benchmark-sizes benchmark-sequences benchmark-multitask benchmark-real benchmark-deep benchmark-gpu benchmark-sasrec lock lowest audit sbom screenshot clean benchmark-spark
 .DEFAULT_GOAL := demo
 
 $(VENV)/.installed: pyproject.toml
@@ -66,12 +67,14 @@ programs:
 warm: $(VENV)/.tested
 	PYTHONPATH=tests $(THREADS) $(BIN)/python -m support.warm
 
-# the checks of the source run beside the tests
+# the checks of the source, and then the tests of the scripts, run beside the tests
 test: $(VENV)/.tested programs
-	$(MAKE) -j2 lint suite
+	$(MAKE) -j2 lint suite scripts
 
 suite: warm
-	$(THREADS) $(BIN)/pytest $(WORKERS)
+	$(THREADS) $(BIN)/pytest $(PARALLEL)
+
+scripts:
 	@if command -v node >/dev/null; then node --test tests/page/*.test.js tests/clients/*.test.js; fi
 
 # the tests in their long form: 50 kills under load, published data sets, full-size simulations
@@ -79,7 +82,7 @@ test-full:
 	SHORTLIST_TEST_FULL=1 $(MAKE) test
 
 coverage: $(VENV)/.tested programs warm
-	$(THREADS) $(BIN)/pytest $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
+	$(THREADS) $(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 benchmark: $(VENV)/.tested
 	$(BIN)/python benchmarks/run.py
@@ -202,7 +205,7 @@ lowest: build/tools/.installed
 	build/tools/bin/uv venv -q --allow-existing --python 3.11 build/lowest
 	build/tools/bin/uv pip install -q --python build/lowest/bin/python -r build/lowest.txt
 	build/tools/bin/uv pip install -q --python build/lowest/bin/python --no-deps -e .
-	$(THREADS) build/lowest/bin/python -m pytest $(WORKERS) $(LOWEST)
+	$(THREADS) build/lowest/bin/python -m pytest $(PARALLEL) $(LOWEST)
 
 # known vulnerabilities of the image's packages; needs the network
 audit: build/tools/.installed

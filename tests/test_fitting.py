@@ -16,6 +16,7 @@ from sklearn.base import clone
 import shortlist
 from shortlist.errors import NotFittedError, ProjectError, RequestError
 from shortlist.evaluate.train_test import RetrieverReport
+from support.worlds import quick_training
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,11 @@ def rows() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def fitted(rows: list[dict[str, Any]]) -> shortlist.Recommender:
-    return shortlist.fit(pa.Table.from_pylist(rows), quiet=True)
+    with quick_training():
+        return shortlist.fit(pa.Table.from_pylist(rows), quiet=True)
 
 
+@pytest.mark.usefixtures("quick_training")
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pa.Table.from_pylist, list])
 def test_a_recommender_is_fitted_on_any_frame(frame: Any, rows: list[dict[str, Any]]) -> None:
     recommender = shortlist.Recommender()
@@ -50,6 +53,7 @@ def test_a_recommender_is_fitted_on_any_frame(frame: Any, rows: list[dict[str, A
     assert list(recommender.project.objectives) == ["event"]
 
 
+@pytest.mark.usefixtures("quick_training")
 def test_what_was_guessed_is_told(rows: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
     titles = [{"item_id": f"i{k}", "title": f"Item {k}"} for k in range(40)]
     recommender = shortlist.fit(rows, titles)

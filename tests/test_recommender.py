@@ -66,6 +66,21 @@ def test_results_turn_into_frames(recommender: Recommender) -> None:
     assert "nobody" in slates[1]._repr_html_()
 
 
+def test_reprs_are_short(recommender: Recommender) -> None:
+    slates = recommender.recommend(users=[f"u{user:05d}" for user in range(50)], n=50)
+    best = slates[0].items[0]
+    assert repr(best) == f"Recommendation(item={best.item!r}, title={best.title!r}, score={best.score:.4g})"
+    for value in (
+        recommender,
+        recommender.model,
+        recommender.dataset,
+        recommender.project,
+        slates,
+        slates[0],
+    ):
+        assert len(repr(value)) <= 200, value
+
+
 def test_an_unknown_user_is_new_and_reported(recommender: Recommender) -> None:
     slate = recommender.recommend(user="nobody", n=10)
     assert not slate.user_known

@@ -68,6 +68,10 @@ def test_it_is_immutable_and_can_be_copied() -> None:
     assert copy.deepcopy(request) == request
     assert pickle.loads(pickle.dumps(request)) == request
     assert repr(request) == "RecommendRequest(user='u1', n=5, weights={'seconds': 2.0})"
+    many = [f"m{number:05d}" for number in range(1_000)]
+    long = repr(RecommendRequest(history=many, filters={"items": {"none": many}}))
+    assert long.startswith("RecommendRequest(history=('m00000', 'm00001', 'm00002', ...)")
+    assert len(long) <= 200
 
 
 def test_defaults_fill_missing_fields_only() -> None:

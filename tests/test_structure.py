@@ -1,4 +1,4 @@
-"""Limits on the size of the code, and names that occur once."""
+"""Limits on the size of the code, names that occur once, and attributes that only their owner writes."""
 
 from __future__ import annotations
 
@@ -31,15 +31,33 @@ def sources() -> dict[str, str]:
     return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted(paths)}
 
 
+def written_from_outside(function: Function) -> set[str]:
+    """Return the attributes that a function assigns of objects that are given to it, or that its own object holds."""
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    own = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    found = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            root = node.value
+            while isinstance(root, ast.Attribute):
+                root = root.value
+            holder = root.id if isinstance(root, ast.Name) else ""
+            deep = isinstance(node.value, ast.Attribute)
+            if holder and (deep if holder in {"self", "cls"} else holder not in own):
+                found.add(ast.unparse(node))
+    return found
+
+
 @dataclass(frozen=True)
 class Outline:
-    """What the limits are about, of one function: its file, name, lines, source text and arguments."""
+    """Facts about one function: its file, name, lines, source text, arguments, and attributes of others that it writes."""
 
     path: str
     name: str
     lines: int
     text: str
     arguments: list[str]
+    writes: frozenset[str]
 
     @classmethod
     def of(cls, path: str, node: Function, lines: list[str]) -> Self:
@@ -47,7 +65,8 @@ class Outline:
         end = node.end_lineno or node.lineno
         arguments = [a.arg for a in chain(node.args.posonlyargs, node.args.args, node.args.kwonlyargs)]
         text = "\n".join(lines[node.lineno - 1 : end])
-        return cls(path, node.name, end - node.lineno + 1, text, arguments)
+        writes = written_from_outside(node) if path.startswith("src/") else frozenset()
+        return cls(path, node.name, end - node.lineno + 1, text, arguments, frozenset(writes))
 
 
 @cache
@@ -107,6 +126,24 @@ def test_functions_have_at_most_seven_parameters() -> None:
 def test_class_names_are_unique() -> None:
     where = outlines()[1]
     limited({name: len(paths) for name, paths in where.items() if len(paths) > 1}, REPEATED_CLASSES)
+
+
+FOREIGN = {
+    "warnings.showwarning",
+    "item.trivia.indent",
+    "partition.offset",
+    "self._cells.own_fields",
+    "self._cells.nprobe",
+    "connection.isolation_level",
+    "self._thread.limited",
+}
+"""Attributes of objects of other libraries, which are set from outside."""
+
+
+def test_nobody_writes_into_the_attributes_of_another_object() -> None:
+    """What has to change is asked for by a method of its owner."""
+    found = {f"{one.path}: {written}" for one in outlines()[0] for written in one.writes - FOREIGN}
+    assert not found
 
 
 @pytest.mark.parametrize("folder", ["src/shortlist", "tests"])

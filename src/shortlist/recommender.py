@@ -56,6 +56,13 @@ class Recommender(AnswersAboutUsers, ProjectParams):
     ------
     ProjectError
         Where the project names an unknown retriever or setting.
+
+    Examples
+    --------
+    >>> events = [{"user_id": n % 20, "item_id": (n * n + n // 7) % 31, "timestamp": 1.7e9 + 600 * n} for n in range(600)]
+    >>> recommender = Recommender().fit(events)
+    >>> [len(slate) for slate in recommender.recommend(users=[3, "a visitor"], n=2)]
+    [2, 2]
     """
 
     def __init__(self, project: Project | None = None) -> None:

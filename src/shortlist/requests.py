@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from shortlist.config.placements import Placement
 from shortlist.config.request_defaults import MAX_N
+from shortlist.config.short_repr import short_repr
 from shortlist.data.cursor import MAY_CHANGE, Cursor
 from shortlist.data.ids import id_fault
 from shortlist.data.values import check_values
@@ -71,7 +72,7 @@ class RequestOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RecommendRequest:
-    """What to recommend, for whom, and under which conditions.
+    """A request for recommendations: for whom, how many, and under which conditions.
 
     A field that is None takes the project's setting. The value is immutable and is validated when it is made.
 
@@ -230,10 +231,8 @@ class RecommendRequest:
 
     def __repr__(self) -> str:
         given = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
-        shown = [
-            f"{name}={value!r}" for name, value, default in given if value is not default and value != default
-        ]
-        return f"RecommendRequest({', '.join(shown)})"
+        shown = [(name, value) for name, value, default in given if value is not default and value != default]
+        return short_repr("RecommendRequest", shown)
 
 
 FIELDS = tuple(f.name for f in fields(RecommendRequest))

@@ -100,7 +100,7 @@ def test_errors_are_sentences(tmp_path: Path, arguments: tuple[str, ...], words:
     assert words in " ".join(run(*arguments, cwd=tmp_path, ok=False, child=True).split())
 
 
-@pytest.mark.usefixtures("quick_demos")
+@pytest.mark.usefixtures("quick_training")
 def test_demo_end_to_end(tmp_path: Path) -> None:
     out = run(
         "demo",

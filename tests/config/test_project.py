@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from shortlist.config.base import SettingError, Settings, duration_ms
 from shortlist.config.project import Project, parse_project, read_project
 from shortlist.errors import ProjectError
+from shortlist.simulate.registry import WORLDS, make_world
 
 ITEMS = {"items": {"id": "i", "attributes": {"price": "number", "photo": "link"}}}
 RULE = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
@@ -258,6 +259,16 @@ def test_the_repr_shows_what_differs_from_the_defaults() -> None:
     assert repr(parse_project({"name": "shop", "seed": 1})).startswith(
         "Project(name='shop', seed=1, objectives="
     )
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_repr_of_a_large_project_is_short(name: str) -> None:
+    project = make_world(name, users=20, items=20, sessions=20, days=2).project()
+    for settings in (project, project.data, project.retrieve, project.rerank):
+        for text in (repr(settings), str(settings)):
+            assert len(text) <= 200
+            assert text.startswith(f"{type(settings).__name__}(")
+            assert text.endswith(")")
 
 
 def test_where_is_empty_without_a_file() -> None:

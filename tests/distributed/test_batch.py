@@ -39,13 +39,15 @@ def test_spark_connect_and_a_driver_that_is_killed(
     environment = {**os.environ, **cluster.environment}
     with cluster.connect() as address:
         command = batch(bundle, out, "--engine", "spark", "--master", address)
-        job = subprocess.Popen(command, env=environment)
+        job = subprocess.Popen(command, cwd=tmp_path, env=environment)
         wait_for(lambda: list(out.glob("part-*")), "the first part", 180)
         job.kill()
         job.wait()
         assert not (out / "_SUCCESS").exists()
         kept = {part.name: part.stat().st_mtime_ns for part in out.glob("part-*")}
-        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
     assert "were there" in said.stdout
     assert (out / "_SUCCESS").exists()
     assert pq.read_table(out).num_rows == 1_800
@@ -59,6 +61,7 @@ def test_a_worker_dies_and_the_slates_are_those_of_one_machine(
     spark = ("--engine", "spark", "--master", cluster.master)
     job = subprocess.Popen(
         batch(bundle, there, *spark),
+        cwd=tmp_path,
         env={**os.environ, **cluster.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -79,3 +82,4 @@ def test_a_worker_dies_and_the_slates_are_those_of_one_machine(
     run(*batch(bundle, here)[3:], cwd=tmp_path)
     assert pq.read_table(there).equals(pq.read_table(here))
     assert not list(there.glob(".part*"))
+    assert not (tmp_path / "spark-warehouse").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +35,11 @@ from shortlist.retrieve.together import Together
 from shortlist.simulate.movies import make_movies
 from support.feature_cases import assert_equal, requests_for_all_items
 from support.postgres import Postgres
+from support.spark_case import SparkCase, bounded, spark_case
 from support.spark_cluster import POSTGRESQL
 from support.worlds import deterministic
 
-SOURCES = [
+SOURCES: list[dict[str, Any]] = [
     {"model": "popular", "half_life": "30d"},
     {"model": "neighbours", "k": 40},
     {"model": "als", "factors": 16},
@@ -48,58 +48,21 @@ SOURCES = [
 ]
 
 
-@dataclass(frozen=True)
-class Case:
-    """A world whose log is read on Spark, and what one machine makes of it.
-
-    Attributes
-    ----------
-    project
-        Its bound is a third of the log.
-    whole
-        The log on the executors.
-    sample
-        What the driver has of it.
-    dataset
-        All of it, on one machine.
-    """
-
-    project: Project
-    whole: WholeLog
-    sample: Dataset
-    dataset: Dataset
-
-
-def bounded(project: Project, events: int) -> Project:
-    return project.model_copy(update={"spark": project.spark.model_copy(update={"events": events})})
+@pytest.fixture(scope="module")
+def case(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> SparkCase:
+    world = deterministic(make_movies(users=250, items=150, sessions=1_200, days=40, seed=3))
+    made = spark_case(spark, world, SOURCES, tmp_path_factory.mktemp("world"), partitions=3)
+    assert made.whole.parts == 3  # users are in several partitions
+    return made
 
 
 @pytest.fixture(scope="module")
-def case(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Case:
-    world = deterministic(make_movies(users=250, items=150, sessions=1_200, days=40, seed=3))
-    dataset = world.dataset()
-    folder = tmp_path_factory.mktemp("world")
-    world.write(folder)
-    half = world.events.num_rows // 2  # two files, and an event that both have
-    (folder / "events.parquet").unlink()
-    (folder / "events").mkdir()
-    pq.write_table(world.events.slice(0, half + 1), folder / "events" / "a.parquet")
-    pq.write_table(world.events.slice(half), folder / "events" / "b.parquet")
-    tables = {name: str(folder / f"{name}.parquet") for name in ("items", "users")} | {
-        "events": str(folder / "events")
-    }
-    given = world.project()
-    retrieve = given.retrieve.model_copy(update={"sources": SOURCES})
-    data = given.data.model_copy(update=tables)
-    project = bounded(given.model_copy(update={"data": data, "retrieve": retrieve}), len(dataset.log) // 3)
-    spark.conf.set("spark.sql.shuffle.partitions", "3")  # users are in several partitions
-    whole = read_whole_log(spark, project, read_frame(spark, project, "events"))
-    spark.conf.set("spark.sql.shuffle.partitions", "1")
-    assert whole.parts == 3
-    return Case(project, whole, sample_of(whole), dataset)
+def sample(case: SparkCase) -> Dataset:
+    """What the driver has of the log."""
+    return sample_of(case.whole)
 
 
-def test_the_report_is_that_of_one_machine(case: Case) -> None:
+def test_the_report_is_that_of_one_machine(case: SparkCase) -> None:
     found = case.whole.check
     assert found.kept == len(case.dataset.log)
     assert found.read == found.kept + 1
@@ -107,8 +70,8 @@ def test_the_report_is_that_of_one_machine(case: Case) -> None:
     assert case.dataset.check.notes[0] in found.notes
 
 
-def test_the_driver_has_all_events_of_some_users(case: Case) -> None:
-    sample, dataset = case.sample, case.dataset
+def test_the_driver_has_all_events_of_some_users(case: SparkCase, sample: Dataset) -> None:
+    dataset = case.dataset
     assert 0.2 * len(dataset.log) < len(sample.log) <= case.project.spark.events
     assert sample.items.ids.values.equals(dataset.items.ids.values)
     users = dataset.users.ids.codes(sample.users.ids.values)
@@ -119,7 +82,7 @@ def test_the_driver_has_all_events_of_some_users(case: Case) -> None:
     assert sample.users.attributes[name].to_arrow().equals(there.to_arrow())
 
 
-def others(case: Case, weighting: EventWeighting) -> dict[str, Any]:
+def others(case: SparkCase, weighting: EventWeighting) -> dict[str, Any]:
     """Sources that learn pairs of items, beside those of the project."""
     category, segment = (
         next(name for name, a in entities.attributes.items() if isinstance(a, CategoryAttribute))
@@ -135,11 +98,11 @@ def others(case: Case, weighting: EventWeighting) -> dict[str, Any]:
     }
 
 
-def test_retrievers_learn_what_one_machine_learns(case: Case) -> None:
+def test_retrievers_learn_what_one_machine_learns(case: SparkCase, sample: Dataset) -> None:
     until = int(np.quantile(case.dataset.log.time, 0.8))
     learned: dict[str, Any] = {**make_retrievers(case.project.retrieve)}
     learned |= others(case, learned["als"].event_weighting)
-    WholeRetrievers(case.whole, case.sample, until).fit(learned, lambda _step, _share: None, "")
+    WholeRetrievers(case.whole, sample, until).fit(learned, lambda _step, _share: None, "")
     here: dict[str, Any] = {**make_retrievers(case.project.retrieve)}
     here |= others(case, learned["als"].event_weighting)
     for retriever in here.values():
@@ -147,14 +110,14 @@ def test_retrievers_learn_what_one_machine_learns(case: Case) -> None:
     np.testing.assert_allclose(learned["popular"].counts_, here["popular"].counts_, rtol=1e-5)
     by = here["segments"].config.by
     words, all_words = (
-        each.users.attribute(by, CategoryAttribute).vocabulary for each in (case.sample, case.dataset)
+        each.users.attribute(by, CategoryAttribute).vocabulary for each in (sample, case.dataset)
     )
     rows = [*(list(all_words).index(word) for word in words), -1]
     np.testing.assert_allclose(learned["segments"].counts_, here["segments"].counts_[rows], rtol=1e-5)
     for name in ("neighbours", "bm25", "together", "apart", "sequence", "slim"):
         one, other = learned[name].weights_.toarray(), here[name].weights_.toarray()
         assert abs(one - other).max() < 1e-4 * abs(other).max(), name
-    users = case.sample.users.ids.values.to_pylist()[:100]
+    users = sample.users.ids.values.to_pylist()[:100]
     for name in (
         "als",
         "content",
@@ -165,7 +128,7 @@ def test_retrievers_learn_what_one_machine_learns(case: Case) -> None:
         assert overlap > 0.3, (name, overlap)
 
 
-def test_popular_is_refitted_as_on_one_machine(case: Case) -> None:
+def test_popular_is_refitted_as_on_one_machine(case: SparkCase, sample: Dataset) -> None:
     segment = next(
         name for name, a in case.dataset.users.attributes.items() if isinstance(a, CategoryAttribute)
     )
@@ -177,12 +140,12 @@ def test_popular_is_refitted_as_on_one_machine(case: Case) -> None:
     ):
         here = Popular(**settings).fit(case.dataset.before(moments[0]))
         there = Popular(**settings)
-        WholeRetrievers(case.whole, case.sample, moments[0]).fit(
+        WholeRetrievers(case.whole, sample, moments[0]).fit(
             {"popular": there}, lambda _step, _share: None, ""
         )
         if settings.get("half_life") == "auto":  # chosen on the sample there
             there = here
-        found = refit_popular(case.whole, case.sample, there, moments)
+        found = refit_popular(case.whole, sample, there, moments)
         for moment, one in zip(moments, found, strict=True):
             other = here.refreshed(case.dataset.before(moment))
             assert other is not None
@@ -190,14 +153,14 @@ def test_popular_is_refitted_as_on_one_machine(case: Case) -> None:
             if "by" in settings:  # words in the order of their first user
                 words, all_words = (
                     each.users.attribute(segment, CategoryAttribute).vocabulary
-                    for each in (case.sample, case.dataset)
+                    for each in (sample, case.dataset)
                 )
                 rows = [*(list(all_words).index(word) for word in words), -1]
             np.testing.assert_allclose(one.counts_, other.counts_[rows], rtol=1e-5)
 
 
-def test_features_and_counters_count_all_users(case: Case) -> None:
-    sample, dataset = case.sample, case.dataset
+def test_features_and_counters_count_all_users(case: SparkCase, sample: Dataset) -> None:
+    dataset = case.dataset
     cut = int(np.quantile(dataset.log.time, 0.5))
     features = FeatureSet.from_project(case.project, sample)
     check_features(case.project, features)
@@ -224,7 +187,7 @@ def test_features_and_counters_count_all_users(case: Case) -> None:
     assert compared >= 2
 
 
-def test_a_log_that_fits_is_that_of_one_machine(spark: Any, case: Case) -> None:
+def test_a_log_that_fits_is_that_of_one_machine(spark: Any, case: SparkCase) -> None:
     project = bounded(case.project, len(case.dataset.log) + 1)
     tables = read_logs(spark, project, lambda _step, _share: None)
     assert isinstance(tables, Tables)
@@ -248,15 +211,17 @@ def test_the_number_of_tasks_follows_the_log_unless_it_is_chosen(spark: Any) -> 
     assert found == ["4", "20", "10000", "64"]
 
 
-def test_a_trained_recommender_answers_as_after_loading(spark: Any, case: Case, tmp_path: Path) -> None:
+def test_a_trained_recommender_answers_as_after_loading(
+    spark: Any, case: SparkCase, sample: Dataset, tmp_path: Path
+) -> None:
     rank = case.project.rank.model_copy(update={"trees": 10, "max_rows": 20_000})
     retrieve = case.project.retrieve.model_copy(update={"sources": SOURCES[:2]})
     trained = train_on_spark(spark, case.project.model_copy(update={"rank": rank, "retrieve": retrieve}))
     assert trained.events == len(case.dataset.log)
-    assert trained.on_driver == len(case.sample.log)
+    assert trained.on_driver == len(sample.log)
     trained.recommender.save(tmp_path / "bundle")
     again = Recommender.load(tmp_path / "bundle")
-    user = case.sample.users.ids.id(3)
+    user = sample.users.ids.id(3)
     one, other = (each.recommend(user, 10, seed=0) for each in (trained.recommender, again))
     assert [item.item for item in one.items] == [item.item for item in other.items]
     assert [item.predictions for item in one.items] == [item.predictions for item in other.items]

@@ -62,6 +62,7 @@ def start(
     ]
     return subprocess.Popen(
         [sys.executable, "-m", "shortlist.cli", *words],
+        cwd=folder,
         env={**os.environ, **cluster.environment, "SPARK_CONF_DIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ def blocks(page: Path) -> list[str]:
 PAGES_WITH_BLOCKS = [page for page in PAGES if page.name not in TESTED_ELSEWHERE and blocks(page)]
 
 
+@pytest.mark.usefixtures("quick_training")
 @pytest.mark.parametrize("page", PAGES_WITH_BLOCKS, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a page share one namespace and run in order, as in a notebook."""
@@ -49,6 +52,27 @@ def test_relative_links_lead_to_files(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#\s]+)", text):
         if not link.startswith(("http://", "https://")) and not link.endswith(GENERATED):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def tables(text: str) -> Iterator[list[str]]:
+    """Yield the rows of each table of a page; code blocks have none."""
+    lines = re.sub(r"^( *)```.*?^\1```", "", text, flags=re.DOTALL | re.MULTILINE).split("\n")
+    for is_table, rows in groupby(lines, lambda line: line.lstrip().startswith("|")):
+        if is_table:
+            yield list(rows)
+
+
+def cells(row: str) -> int:
+    """Count the cells of a row; a bar in code or after a backslash divides none."""
+    return re.sub(r"`[^`]*`", "", row.replace("\\|", "")).strip().strip("|").count("|") + 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_rows_of_tables_belong_to_a_header_and_have_its_cells(page: Path) -> None:
+    for header, *rows in tables(page.read_text(encoding="utf-8")):
+        assert rows, f"{page.name}: a row without a table: {header}"
+        assert re.fullmatch(r"\s*\|[\s:|-]+\|", rows[0]), f"{page.name}: {header}"
+        assert {cells(row) for row in rows} == {cells(header)}, f"{page.name}: {header}"
 
 
 def shell_commands() -> list[tuple[str, str]]:

@@ -40,7 +40,7 @@ def test_every_world_has_a_recipe() -> None:
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-@pytest.mark.usefixtures("quick_demos")
+@pytest.mark.usefixtures("quick_training")
 @pytest.mark.parametrize("page", RECIPES, ids=lambda p: p.stem)
 def test_every_command_runs(page: Path, tmp_path: Path, full: bool) -> None:
     lines = [line for block in code_blocks(page, "sh") for line in command_lines(block)]

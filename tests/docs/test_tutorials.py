@@ -39,7 +39,7 @@ def test_own_data(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-@pytest.mark.usefixtures("quick_demos")
+@pytest.mark.usefixtures("quick_training")
 def test_first_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = TUTORIALS / "first-hour.md"
     answers = []

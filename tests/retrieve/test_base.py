@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_a_setting_beside_a_configuration_is_not_dropped() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_before_fit_every_answer_is_a_clear_error(name: str) -> None:
+def test_before_fit_every_answer_is_a_clear_error(name: str, tmp_path: Path) -> None:
     model = made(name)
     for answer in (
         lambda: model.recommend(["u"]),
@@ -86,6 +87,7 @@ def test_before_fit_every_answer_is_a_clear_error(name: str) -> None:
         lambda: model.rank_items("u", ["i"]),
         lambda: model.score(make_requests([0])),
         lambda: model.retrieve(make_requests([0]), 3),
+        lambda: model.save(str(tmp_path / "model")),
     ):
         with pytest.raises(NotFittedError, match="fit"):
             answer()

@@ -114,7 +114,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     data = grouped(age=True)
     model = Demographic(factors=8).fit(data)
     model.save(tmp_path / "m")
-    again = load_retriever(tmp_path / "m")
+    again = load_retriever(str(tmp_path / "m"))
     requests = strangers(data, "DE", "IT", None)
     np.testing.assert_array_equal(again.score(requests), model.score(requests))
 

@@ -130,6 +130,7 @@ def test_two_sources_need_two_names() -> None:
     assert found[1].settings.model_dump()["factors"] == 256
 
 
+@pytest.mark.usefixtures("quick_training")
 def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "how-to" / "own-retriever.md").read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ from support.http import call
 from support.schemas import SchemaValues, integers, texts
 from support.servers import Server
 from support.sizes import size
+from support.worlds import quick_training
 
 USERS, ITEMS = [1, 2, "3", 41, "a guest"], [1, 2, "3", 900]
 KNOWN: dict[str, Any] = {
@@ -121,7 +122,8 @@ def every_kind(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = shortlist.guess_project(events, items)
     dataset = shortlist.Dataset.from_frames(events, items, project=project)
     folder = tmp_path_factory.mktemp("any") / "bundle"
-    return shortlist.Recommender(project).fit(dataset).save(folder)
+    with quick_training():
+        return shortlist.Recommender(project).fit(dataset).save(folder)
 
 
 def seen(url: str, users: set[Any]) -> dict[str, Any]:
@@ -139,6 +141,7 @@ def seen(url: str, users: set[Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("quick_training")
 def test_any_request(every_kind: Path, tmp_path: Path) -> None:
     server = Server(every_kind, tmp_path / "events.sqlite")
     users: set[Any] = {1, 2, 3, 41, "a guest"}

@@ -19,6 +19,7 @@ from shortlist.store.merge import merge_store
 from shortlist.store.records import Operation, StoredEvent
 from support.http import call
 from support.servers import Server
+from support.worlds import quick_training
 
 HALF = "\ud83e"  # half of an emoji, as JSON can spell it
 HUGE = 10**400
@@ -34,7 +35,8 @@ def trained(ids: Any, folder: Path) -> Path:
     ]
     project = shortlist.guess_project(events)
     dataset = shortlist.Dataset.from_frames(events, project=project)
-    return shortlist.Recommender(project).fit(dataset).save(folder / "bundle")
+    with quick_training():
+        return shortlist.Recommender(project).fit(dataset).save(folder / "bundle")
 
 
 @pytest.fixture(scope="module")

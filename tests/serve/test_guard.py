@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +58,17 @@ def test_a_body_that_cannot_be_parsed_is_refused_like_others(server: Server, val
 
 
 def test_headers_of_every_response(server: Server) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    for path in ("/", "/healthz", "/v1/project", "/nowhere"):
-        connection.request("GET", path, headers={"X-Request-Id": "abc-1"})
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection:
+        for path in ("/", "/healthz", "/v1/project", "/nowhere"):
+            connection.request("GET", path, headers={"X-Request-Id": "abc-1"})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.getheader("X-Content-Type-Options") == "nosniff"
+            assert answer.getheader("X-Frame-Options") == "DENY"
+            assert answer.getheader("X-Request-Id") == "abc-1"
+        connection.request("GET", "/", headers={"X-Request-Id": "<script>"})
         answer = connection.getresponse()
         answer.read()
-        assert answer.getheader("X-Content-Type-Options") == "nosniff"
-        assert answer.getheader("X-Frame-Options") == "DENY"
-        assert answer.getheader("X-Request-Id") == "abc-1"
-    connection.request("GET", "/", headers={"X-Request-Id": "<script>"})
-    answer = connection.getresponse()
-    answer.read()
     assert answer.getheader("X-Request-Id") != "<script>"
     policy = answer.getheader("Content-Security-Policy") or ""
     assert "default-src 'none'" in policy

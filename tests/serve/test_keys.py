@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,12 @@ def test_rate_limit_of_a_key(locked: tuple[Server, dict[str, str]]) -> None:
     ]
     assert statuses[:2] == [200, 200]
     assert 429 in statuses
-    connection = http.client.HTTPConnection("127.0.0.1", server.port)
-    for _ in range(3):
-        headers = {**bearer(keys["slow"]), "Content-Type": "application/json"}
-        connection.request("POST", "/v1/recommend", b'{"n": 1}', headers)
-        answer = connection.getresponse()
-        answer.read()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection:
+        for _ in range(3):
+            headers = {**bearer(keys["slow"]), "Content-Type": "application/json"}
+            connection.request("POST", "/v1/recommend", b'{"n": 1}', headers)
+            answer = connection.getresponse()
+            answer.read()
     assert (answer.status, answer.getheader("Retry-After")) == (429, "1")
 
 

@@ -61,6 +61,7 @@ def test_every_request_is_a_trace_with_its_stages(bundle: Path, tmp_path: Path) 
     finally:
         server.stop()
         collector.shutdown()
+        collector.server_close()
 
 
 def test_drift_is_measured(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ def test_page_and_json(result: LoopResult) -> None:
     assert "The recipe does not beat als alone by 10% and random by 100%" in " ".join(sentences(bad))
 
 
-@pytest.mark.usefixtures("quick_demos")
+@pytest.mark.usefixtures("quick_training")
 def test_simulate_command(tmp_path: Path) -> None:
     out, page = tmp_path / "loop.json", tmp_path / "loop.html"
     sizes = ["--users", "150", "--items", "80", "--sessions", "1500", "--log-days", "20", "--days", "1"]

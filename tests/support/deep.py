@@ -29,6 +29,25 @@ TINY: dict[str, Any] = {
     "validation": 0.0,
 }
 """Settings of a transformer that is trained in a fraction of a second."""
+TINY_TOWERS: dict[str, Any] = {
+    "width": 8,
+    "hidden": 8,
+    "history": 12,
+    "epochs": 2,
+    "min_events": 0,
+    "validation": 0.0,
+    "negatives": 8,
+    "batch": 128,
+}
+"""Settings of two towers that are trained in a fraction of a second."""
+LEARNING_TOWERS: dict[str, Any] = {
+    **TINY_TOWERS,
+    "epochs": 20,
+    "learning_rate": 0.03,
+    "dropout": 0.0,
+    "temperature": 0.2,
+}
+"""Settings of two towers that learn what small data says."""
 
 
 def random_weights(shape: Architecture, seed: int = 0) -> NDArray[np.float32]:
@@ -96,6 +115,21 @@ def coloured(users: int = 80) -> Dataset:
         }
     )
     return Dataset.from_frames(events, items, project=project)
+
+
+def device_events(rows: int, users: int, seconds: float) -> pa.Table:
+    """Return events of users who take even items on a phone and odd ones on a television, where it is loud; one event each `seconds`."""
+    rng = np.random.default_rng(0)
+    device = rng.integers(0, 2, rows)
+    return pa.table(
+        {
+            "user_id": np.arange(rows) % users,
+            "item_id": 2 * rng.integers(0, 6, rows) + device,
+            "timestamp": 1.6e9 + seconds * np.arange(rows),
+            "device": [("phone", "television")[d] for d in device],
+            "loudness": 10.0 * device + rng.random(rows),
+        }
+    )
 
 
 def damage(folder: Path, array: str, change: Any) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,7 @@ def small_session() -> Any:
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.warehouse.dir": (Path(tempfile.gettempdir()) / "spark-warehouse").as_uri(),
     }
     if POSTGRESQL.exists():
         settings["spark.driver.extraClassPath"] = str(POSTGRESQL)
@@ -78,8 +80,13 @@ class SparkCluster:
             "SPARK_HOME": str(self.home),
             "SPARK_SCALA_VERSION": "2.13",
             "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_CONF_DIR": str(folder / "conf"),
             "PYSPARK_PYTHON": sys.executable,
         }
+        (folder / "conf").mkdir()
+        quick = " ".join(JAVA[:2])
+        of_jobs = [f"spark.{process}.extraJavaOptions {quick}" for process in ("driver", "executor")]
+        (folder / "conf" / "spark-defaults.conf").write_text("\n".join(of_jobs))
         port = free_port()
         self.master = f"spark://127.0.0.1:{port}"
         self._master = self._start("master", JAVA, "master.Master", *LOCAL, "--port", str(port))

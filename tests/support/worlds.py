@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from unittest.mock import patch
 
+from shortlist.config.objectives import Objective
+from shortlist.config.rank import RankSettings
+from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.simulate.movies import make_movies
-from shortlist.simulate.registry import WORLDS
 from shortlist.simulate.world import World
+from support.sizes import FULL
 
 
 def deterministic(world: World) -> World:
@@ -35,14 +38,23 @@ def quick(world: World, trees: int = 20, heads: str = "joint") -> World:
 
 
 @contextmanager
-def quick_worlds() -> Iterator[None]:
-    """Make the worlds of `shortlist demo` and `simulate` quick to train, for tests of the commands."""
+def few_trees(trees: int = 10) -> Iterator[None]:
+    """Let the boosted trees that this process fits be few and predict all objectives together, for tests of what surrounds them."""
+    construct = GBDTRanker.__init__
 
-    def quickly(make: Callable[..., World]) -> Callable[..., World]:
-        return lambda **sizes: quick(make(**sizes), trees=10)
+    def with_few(
+        self: GBDTRanker, settings: RankSettings, objectives: Mapping[str, Objective], seed: int = 0
+    ) -> None:
+        few = {"trees": min(settings.trees, trees), "heads": "joint"}
+        construct(self, settings.model_copy(update=few), objectives, seed)
 
-    with patch.dict(WORLDS, {name: quickly(make) for name, make in WORLDS.items()}):
+    with patch.object(GBDTRanker, "__init__", with_few):
         yield
+
+
+def quick_training() -> AbstractContextManager[None]:
+    """Let what this process trains have few trees, except in the long form of the tests."""
+    return nullcontext() if FULL else few_trees()
 
 
 def tiny_world() -> World:

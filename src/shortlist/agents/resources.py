@@ -1,4 +1,4 @@
-"""What agents can read about a recommender before they call a tool: its objectives, its attributes, its state."""
+"""Resources that agents can read about a recommender before they call a tool: its objectives, its attributes, its state."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ INSTRUCTIONS = (
 
 
 class _Handlers:
-    """What the server does with each request of the protocol."""
+    """The handlers of the requests of the protocol."""
 
     def __init__(self, followed: FollowedRecommender) -> None:
         self.followed = followed

@@ -78,7 +78,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _remove_left_behind(folder: Path) -> None:
-    """Remove what killed processes left beside a folder. What is younger than a day may still be written."""
+    """Remove files that killed processes left beside a folder. A file that is younger than a day may still be written."""
     for left in folder.parent.glob(f".{folder.name}-*"):
         try:
             old = time.time() - left.stat().st_mtime > LEFT_BEHIND

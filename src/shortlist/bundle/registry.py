@@ -132,7 +132,7 @@ class BundleRegistry:
     # ---------------------------------------------------------------- decisions
 
     def decisions(self) -> dict[str, Any]:
-        """What was decided: `pinned`, `rejected` (version → reason), `canary`, `shadow`, and `served`, oldest first."""
+        """The decisions: `pinned`, `rejected` (version → reason), `canary`, `shadow`, and `served`, oldest first."""
         empty: dict[str, Any] = {"pinned": None, "rejected": {}, "canary": {}, "shadow": None, "served": []}
         path = self.folder / FILE
         try:

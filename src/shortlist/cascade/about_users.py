@@ -1,4 +1,4 @@
-"""What can be asked of a recommender about users: similar users, audiences, and changes of their attributes."""
+"""Questions to a recommender about users: similar users, audiences, and changes of their attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What in a request has no effect, in words: values that do not occur, ids that nobody has, filters that leave little.
+"""Warnings about parts of a request that have no effect: values that do not occur, ids that nobody has, filters that leave little.
 
 A request that asks for a genre that no item has is answered, because catalogues change; but an empty or strange slate
 without a word hides a typing error. So an answer says what was not found, with the nearest known value.

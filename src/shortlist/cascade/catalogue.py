@@ -2,7 +2,7 @@
 
 Items are added, changed and retired while a model serves. A `Catalogue` is immutable; a batch of changes makes the
 next one, which shares everything that did not change, and requests that have begun go on with the one they began with.
-What was learned stays as it is: an added item has no events, so collaborative models cannot propose it, but its
+The learned arrays stay as they are: an added item has no events, so collaborative models cannot propose it, but its
 description can (the `content` source) and cold-start exploration can. A changed attribute counts at once where it is
 read directly (filters, stock, features, diversity).
 """
@@ -65,6 +65,11 @@ class CacheLookups:
 
     hits: int = 0
     misses: int = 0
+
+    def count(self, at_hand: bool) -> None:
+        """Count one lookup."""
+        self.hits += at_hand
+        self.misses += not at_hand
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,17 +155,13 @@ class Catalogue:
         placed = None if placement is None else self.project.placements.get(placement)
         pipeline = self.pipeline_at(placement) if placed is not None and placed.hides else self.pipeline
         if not filters and pipeline is self.pipeline and not (values and pipeline.hide_uses):
-            self._count("allowed_by_default" in self.__dict__)
+            self.lookups.count("allowed_by_default" in self.__dict__)
             return self.allowed_by_default
         before = self.conditions.computed
         allowed = self._allowed(filters, pipeline if values is None else pipeline.for_request(values), values)
         constant = isinstance(filters, str) and not self.conditions.uses(filters)
-        self._count(constant and self.conditions.computed == before)
+        self.lookups.count(constant and self.conditions.computed == before)
         return allowed
-
-    def _count(self, at_hand: bool) -> None:
-        self.lookups.hits += at_hand
-        self.lookups.misses += not at_hand
 
     def _allowed(
         self, filters: Written | None, pipeline: RerankPipeline, values: RequestValues | None = None

@@ -75,7 +75,7 @@ class ResolvedRequest:
 
     @property
     def batch_key(self) -> tuple[int, int, int, int]:
-        """What requests of one batch have in common: the moment, the catalogue, what may be shown, and how many candidates."""
+        """The terms that the requests of one batch share: the moment, the catalogue, what may be shown, and how many candidates."""
         return self.moment, id(self.catalogue), id(self.allowed), self.candidates
 
 
@@ -171,7 +171,7 @@ class Resolver:
     def _values(
         self, request: RecommendRequest, reader: ValueReader, moment: int, after: int
     ) -> RequestValues:
-        """What expressions read of the request. Raises `RequestError` for a filter or boost that is wrong."""
+        """Values that expressions read of the request. Raises `RequestError` for a filter or boost that is wrong."""
         uses = self._uses_at(request.placement)
         if isinstance(request.filters, str):
             own = self.catalogue.conditions.uses(request.filters)
@@ -190,7 +190,7 @@ class Resolver:
         return reader.values(uses, moment, after) if uses else {}
 
     def _uses_at(self, placement: str | None) -> Uses:
-        """What the rules of a placement and the rows of its page read of requests."""
+        """Names that the rules of a placement and the rows of its page read of requests."""
         found = self._uses.get(placement)
         if found is None:
             conditions, rows = self.catalogue.conditions, self.model.project.rows_at(placement or "")
@@ -202,7 +202,7 @@ class Resolver:
     def _allowed(
         self, request: RecommendRequest, values: RequestValues
     ) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:
-        """What may be shown, and warnings; computed once for equal filters. Raises `RequestError` for a filter that is wrong."""
+        """The items that may be shown, and warnings; computed once for equal filters. Raises `RequestError` for a filter that is wrong."""
         filters = request.filters
         pipeline = self.catalogue.pipeline_at(request.placement)
         key: Any = repr(filters) if filters else "", id(pipeline)

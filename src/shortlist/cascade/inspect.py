@@ -51,7 +51,7 @@ def candidates(
 
 
 def encode_requests(model: Model, state: LiveState, requests: Sequence[RecommendRequest]) -> Requests:
-    """What the retrievers read of some requests of one moment and with the same filters."""
+    """Inputs of the retrievers for some requests of one moment and with the same filters."""
     resolved = Cascade.resolve(model, state, requests)
     with state.reading(resolved[0].moment):
         return encode(model, state, resolved).requests

@@ -107,7 +107,7 @@ class RankedUsers:
         return other
 
     def _permits(self, project: Project) -> tuple[Any, ...]:
-        """What of a project decides which items may be shown."""
+        """The settings of a project that decide which items may be shown."""
         rerank = project.rerank
         hiding = [rule for rule in project.rules_at(self.asked.placement or "") if rule.action == "hide"]
         return hiding, rerank.in_stock, rerank.show_seen, rerank.show_again

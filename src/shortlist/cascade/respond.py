@@ -53,7 +53,7 @@ def respond(model: Model, ranked: Ranked) -> list[Slate]:
 
 
 def warnings_of(model: Model, resolved: ResolvedRequest, known: bool) -> list[str]:
-    """What in a request had no effect, in words."""
+    """Sentences about parts of the request that had no effect."""
     request = resolved.request
     if known or request.user is None or request.history is not None:
         return list(resolved.warnings)

@@ -1,4 +1,4 @@
-"""What changes while a model serves, and its only owner."""
+"""The state that changes while a model serves, and its only owner."""
 
 from __future__ import annotations
 

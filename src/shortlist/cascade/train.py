@@ -160,7 +160,7 @@ class _OwnData:
 
 @dataclass(frozen=True, repr=False)
 class _Examples:
-    """What the ranker's training and validation examples have in common."""
+    """The terms that the ranker's training and validation examples share."""
 
     retrievers: Mapping[str, Retriever]
     features: FeatureSet

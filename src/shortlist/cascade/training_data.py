@@ -1,4 +1,4 @@
-"""What a recommender is trained on: a data set, a log merged from an event store, or tables with a guessed project."""
+"""Training data of a recommender: a data set, a log merged from an event store, or tables with a guessed project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the expressions of a request's filters and boosts, and of the project's rules and rows, read of the request."""
+"""Values of a request that the expressions of its filters and boosts, and of the project's rules and rows, read."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from shortlist.errors import ShortlistError
 
 
 class RunEngine(StrEnum):
-    """What does the work of a command."""
+    """The engine that does the work of a command."""
 
     here = "here"
     spark = "spark"

@@ -72,7 +72,7 @@ ONLY_WITH = {
     "tables": {"html": "a project or --recommendations", "protocol": "a project", "items": "--recommendations", "users": "--recommendations"},
     "recommendations": {"retriever": "--train without --recommendations", "settings": "--train without --recommendations", "budget": "--train without --recommendations", "protocol": "a project without --recommendations"},
 }  # fmt: skip
-"""What is evaluated → the options that have no meaning there, and what each needs."""
+"""Subject of the evaluation → the options that have no meaning there, and what each needs."""
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""What a command will take: estimates from measurements of three sizes of log (`make benchmark-sizes`).
+"""Time and memory that a command will take: estimates from measurements of three sizes of log (`make benchmark-sizes`).
 
 They are printed before the work begins, so that nobody waits without knowing for what. Within a step, the progress shows the
 remaining time as it is.
@@ -27,7 +27,7 @@ SECONDS = {
 }
 """Part of the work → seconds of one core, by the number of events."""
 BOUNDED = {"ranker"}
-"""What does not grow beyond the largest size: the number of examples has a limit (`rank.max_rows`)."""
+"""Parts that do not grow beyond the largest size: the number of examples has a limit (`rank.max_rows`)."""
 SEARCHED = 40
 """Fits of a source that the choice of `sources = "auto"` takes, about."""
 SOURCES, FEATURES, OBJECTIVES, TREES, DEPTH = 4, 22, 2, 200, 4

@@ -1,4 +1,4 @@
-"""What all settings share: unknown settings are refused, values are immutable, durations are written as text."""
+"""The base of all settings: unknown settings are refused, values are immutable, durations are written as text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from shortlist.config.short_repr import short_repr
 from shortlist.expressions.units import DURATIONS
 
 IMPRESSION = "impression"
@@ -76,3 +77,8 @@ class Settings(BaseModel):
             value = getattr(self, name)
             if value != field.get_default(call_default_factory=True, validated_data={}):
                 yield name, value
+
+    def __repr__(self) -> str:
+        return short_repr(type(self).__name__, self.__repr_args__())
+
+    __str__ = __repr__

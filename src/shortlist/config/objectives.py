@@ -29,7 +29,7 @@ class Objective(Settings):
     """
 
     kind: Literal["probability", "amount", "grade"] = "probability"
-    """What is predicted."""
+    """The kind of quantity that is predicted."""
     events: list[str] = Field(min_length=1)
     """The event kinds that count."""
     at_least: float | None = None

@@ -45,7 +45,7 @@ class RowSettings(Settings):
 
 
 class PageSettings(Settings):
-    """What the page shows of items, and the rows of a page, from top to bottom (`[page]`)."""
+    """The parts of items that the page shows, and the rows of a page, from top to bottom (`[page]`)."""
 
     price: str | None = None
     """Number attribute with the price of an item."""

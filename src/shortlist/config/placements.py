@@ -30,7 +30,7 @@ class Placement(RequestDefaults):
     n: int | None = Field(None, ge=1, le=MAX_N)
     """Number of items (default: 10)."""
     filters: dict[str, Any] | str | None = Field(None, min_length=1)
-    """What an item must fulfil to be shown, as in a request's filters. Filters of the request replace them."""
+    """Conditions that an item must fulfil to be shown, as in a request's filters. Filters of the request replace them."""
     rules: list[Rule] = Field(default_factory=list)
     """Business rules that act in this placement only, after those of `[rerank]`. Requests cannot change them."""
     rows: list[RowSettings] | None = Field(None, min_length=1)

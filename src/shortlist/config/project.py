@@ -48,6 +48,11 @@ class Project(Settings):
 
     Read one with `read_project`, make one from a dictionary with `parse_project`, or let `guess_project` make one from
     tables. A project is immutable; `project.model_copy(update={...})` returns a changed one.
+
+    Examples
+    --------
+    >>> parse_project({"name": "shop", "seed": 1})
+    Project(name='shop', seed=1, objectives={'event': Objective(events=['event'])})
     """
 
     name: str = "shortlist"

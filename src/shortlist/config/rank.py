@@ -28,7 +28,7 @@ class RankSettings(Settings):
     """separate: one model per objective. joint: one model for all, which takes a third of the time to score. auto trains both up to
     a third of the trees and keeps the joint one if it is as good on the validation slice; where that is not clear, both to the end."""
     inputs: Literal["auto", "all", "sources"] = "auto"
-    """What the trees of the objectives with a weight read. all: all features. sources: only the ranks and scores that the sources of
+    """The inputs of the trees of the objectives with a weight. all: all features. sources: only the ranks and scores that the sources of
     candidates give, with predictions that rise with each score; other objectives read all features. auto: with candidates of up to 5,000
     requests, both are trained, and a third ranker that reads the best source alone; they order requests of the validation slice, and the
     simplest one (one source, then the sources) whose NDCG is within one standard error of the best is kept. A few hundred requests are too

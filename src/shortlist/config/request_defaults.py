@@ -15,7 +15,7 @@ MAX_N = 200
 
 
 class RequestDefaults(Settings):
-    """What is set in requests that do not set it themselves."""
+    """Defaults of the fields that requests leave open."""
 
     weights: dict[str, float] = Field(default_factory=dict)
     """Objective → weight in the utility."""

@@ -47,7 +47,7 @@ class ExcludedRows(Settings):
     values: list[str] = Field(min_length=1)
     """Rows with one of these values are set aside. Capitals and blanks around a value do not matter."""
     reason: str = "excluded"
-    """What the report calls them."""
+    """The name of the rows in the report."""
 
 
 class DerivedEvents(Settings):

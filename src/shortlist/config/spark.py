@@ -8,7 +8,7 @@ from shortlist.config.base import Settings
 
 
 class SparkSettings(Settings):
-    """What one machine takes over from the executors in `shortlist train --engine spark` (`[spark]`)."""
+    """Limits of the part that one machine takes over from the executors in `shortlist train --engine spark` (`[spark]`)."""
 
     events: int = Field(2_000_000, ge=1_000)
     """Events that reach the driver at most. A log of at most so many is trained there as a whole. Of a larger one, the driver gets

@@ -86,15 +86,31 @@ class Check:
         """The findings that stop a run."""
         return [problem for problem in self.problems if problem.level == "error"]
 
+    def add(self, *problems: Problem) -> None:
+        """Record findings."""
+        self.problems.extend(problems)
+
+    def note(self, *lines: str) -> None:
+        """Record assumptions."""
+        self.notes.extend(lines)
+
+    def count_read(self, events: int) -> None:
+        """Count further events of the table."""
+        self.read += events
+
+    def count_kept(self, events: int) -> None:
+        """Set how many events are used."""
+        self.kept = events
+
     def add_error(self, file: str, column: str, what: str, fix: str = "", **details: Any) -> None:
         """Record an error; `details` are `count` and `examples`."""
         details = {"count": 0, **details}
-        self.problems.append(Problem("error", file, column, what, fix=fix, **details))
+        self.add(Problem("error", file, column, what, fix=fix, **details))
 
     def set_rows_aside(self, reason: str, problem: Problem) -> None:
         """Count the rows of a problem under a reason."""
         if problem.count:
-            self.problems.append(problem)
+            self.add(problem)
             self.set_aside[reason] = self.set_aside.get(reason, 0) + problem.count
 
     def begin_with(self, earlier: Check) -> None:

@@ -55,18 +55,18 @@ def warn_of_contradictions(
         says_no = value_meaning(value) is None and not meaning_of(flag_name(value)).wanted
         whole = read_values(log.value.astype(np.float64), meaning)
         what = "nothing" if whole is None else whole.sentence.partition(":")[0]
-        check.notes.append(f"{value} is the value of an event: {what}")
-    check.problems += _unread_values(project, others, file)
-    check.problems += _unwanted_columns(project, events, others, file)
+        check.note(f"{value} is the value of an event: {what}")
+    check.add(*_unread_values(project, others, file))
+    check.add(*_unwanted_columns(project, events, others, file))
     for name, objective in project.objectives.items():
         if objective.weight > 0:
             where = project.where(f"objectives.{name}")
-            check.problems += _unwanted_kinds(name, objective, where, file, columns.kind, log)
+            check.add(*_unwanted_kinds(name, objective, where, file, columns.kind, log))
             if value is not None:
                 if says_no:
-                    check.problems += _flagged_values(project, name, objective, where, file, value, log)
+                    check.add(*_flagged_values(project, name, objective, where, file, value, log))
                 else:
-                    check.problems += _unwanted_values(name, objective, where, file, value, log, meaning)
+                    check.add(*_unwanted_values(name, objective, where, file, value, log, meaning))
 
 
 def _unread_values(project: Project, others: list[ValueColumn], file: str) -> Iterator[Problem]:

@@ -30,7 +30,7 @@ AGAIN = "request the first page again, without a cursor"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cursor:
-    """What the pages of one request have in common, and what they have shown.
+    """The terms that the pages of one request share, and the items that they have shown.
 
     A cursor contains everything that the next page needs: the ids of the items that were shown, the time of the first
     page, and a digest of the request. It therefore works on every worker and replica, after a restart and with another

@@ -149,7 +149,7 @@ class Dataset:
         # what is said of the section `data` is advice for a project file
         notes = [note for section, note in guessed.notes.items() if section != "data"]
         lines = [line for note in notes for line in note.splitlines()]
-        dataset.check.notes.extend(f"guessed: {line}" for line in lines)
+        dataset.check.note(*(f"guessed: {line}" for line in lines))
         return dataset, guessed.project
 
     def __repr__(self) -> str:

@@ -81,7 +81,7 @@ class EntityTable:
             return None
         wanted = dict.fromkeys([settings.id, *filter(None, [settings.title]), *settings.attributes])
         missing = [name for name in wanted if name not in table.column_names]
-        check.problems += [missing_column(file, name, table.column_names, f"[{role}]") for name in missing]
+        check.add(*[missing_column(file, name, table.column_names, f"[{role}]") for name in missing])
         if missing:
             return None
         as_text = role == "users" and project.data.user_ids == "text"
@@ -100,12 +100,12 @@ def _usable_ids(reading: IdReading, file: str, column: str, check: Check) -> pa.
     def report(bad: NDArray[np.bool_], what: str, fix: str) -> None:
         if bad.any():
             told = [f"row {row + 1}" for row in np.flatnonzero(bad)[:3].tolist()]
-            check.problems.append(Problem("set aside", file, column, what, int(bad.sum()), told, fix))
+            check.add(Problem("set aside", file, column, what, int(bad.sum()), told, fix))
 
-    check.notes += reading.notes
+    check.note(*reading.notes)
     for warning in reading.warnings:
         fix = "If they are not what the source wrote, correct the export, or leave the rows out with a query"
-        check.problems.append(Problem("warning", file, column, warning, 0, [], fix))
+        check.add(Problem("warning", file, column, warning, 0, [], fix))
     report(reading.no_id, "the text says that there is no id", "Each row needs an id")
     ids = reading.ids
     null = np.asarray(ids.is_null())
@@ -122,7 +122,7 @@ def _usable_ids(reading: IdReading, file: str, column: str, check: Check) -> pa.
     if again.any():
         what, fix = "an earlier row has the same id; the first row was kept", "Ids must be unique"
         told = [f"row {row + 1}: {ids[row].as_py()}" for row in np.flatnonzero(again)[:3].tolist()]
-        check.problems.append(Problem("set aside", file, column, what, int(again.sum()), told, fix))
+        check.add(Problem("set aside", file, column, what, int(again.sum()), told, fix))
     return ids
 
 
@@ -181,7 +181,7 @@ def _column(source: EntityTable, name: str, kind: AttributeKind, check: Check) -
             for row in np.flatnonzero(read.unreadable)[:3].tolist()
         ]
         what, count = f"the time is not written as {form}, and is unknown", int(read.unreadable.sum())
-        check.problems.append(
+        check.add(
             Problem("warning", source.file, name, what, count, told, "Correct the export, or time_format")
         )
     return pa.array(read.times, pa.timestamp("ms"), mask=read.times == NO_TIME)
@@ -239,12 +239,12 @@ def read_attribute(
     if kind == "list" and pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
         what = "lists of fractions are taken for lists of words, a word for each different number"
         fix = 'Write kind = "embedding" for vectors, or leave the attribute out'
-        check.problems.append(Problem("warning", file, name, what, 0, [], fix))
+        check.add(Problem("warning", file, name, what, 0, [], fix))
     how, fault, doubts = _how(kind, column)
-    check.notes += [f"{file}: {name}: {how}"] if how else []
+    check.note(*[f"{file}: {name}: {how}"] if how else [])
     for doubt in doubts:
         fix = "If they mean other times, convert the column with a query"
-        check.problems.append(Problem("warning", file, name, doubt, 0, [], fix))
+        check.add(Problem("warning", file, name, doubt, 0, [], fix))
     unknown = _unknown(attribute)
     if unknown is None:
         return attribute
@@ -259,7 +259,7 @@ def read_attribute(
         place = np.arange(len(column)) if rows is None else rows
         told = [f"row {place[row] + 1}: {str(shown(column[row]))[:60]}" for row in lost[:3].tolist()]
         fix = "Correct the export, or give the attribute another kind"
-        check.problems.append(Problem("warning", file, name, what, len(lost), told, fix))
+        check.add(Problem("warning", file, name, what, len(lost), told, fix))
     return attribute
 
 

@@ -136,7 +136,7 @@ class _EventChecker:
                 "the items table has no such item",
                 "Add the items, or leave data.items out",
             )
-        self.check.kept = int(self.keep.sum())
+        self.check.count_kept(int(self.keep.sum()))
         if not self.check.kept:
             self._no_event()
         rows = np.flatnonzero(self.keep)
@@ -205,7 +205,7 @@ class _EventChecker:
             raise _UnusableError from None
 
     def _set_missing_ids_aside(self, name: str, reading: IdReading) -> None:
-        self.check.notes += reading.notes
+        self.check.note(*reading.notes)
         fix = "Every event needs a user and an item; correct the export, or remove these rows with a query"
         no_id = "the text says that there is no id"
         self._set_aside(reading.no_id, name, f"without {name}", no_id, fix)
@@ -217,12 +217,12 @@ class _EventChecker:
         self._set_aside(reading.faulty, name, f"with impossible {name}", what, "Write other ids")
         for warning in reading.warnings:
             fix = "If they are not what the source wrote, correct the export, or leave the rows out with a query"
-            self.check.problems.append(Problem("warning", self.file, name, warning, 0, [], fix))
+            self.check.add(Problem("warning", self.file, name, warning, 0, [], fix))
 
     def _times(self, now_ms: int | None) -> NDArray[np.int64]:
         name = self.columns.timestamp
         if not name:
-            self.check.notes.append("no timestamp column: the order of the rows is taken as time")
+            self.check.note("no timestamp column: the order of the rows is taken as time")
             return np.arange(self.table.num_rows, dtype=np.int64) * 1000
         read = EventTimes.of(flat(self.table.column(name)), self.project.data.format_of(name))
         self.unit = read.unit
@@ -245,10 +245,10 @@ class _EventChecker:
         )
         fix = "Check the clock or the unit of the source"
         self._set_aside(read.times > now + DAY_MS, name, "in the future", future, fix)
-        self.check.notes.append(read.note(self.keep))
+        self.check.note(read.note(self.keep))
         for doubt in read.doubts(self.keep):
             fix = "If they mean other times, convert the column with a query in data.events"
-            self.check.problems.append(Problem("warning", self.file, name, doubt, 0, [], fix))
+            self.check.add(Problem("warning", self.file, name, doubt, 0, [], fix))
         return np.where(read.times == NO_TIME, NO_TIME, read.times + self._clock() + delays(self.table))
 
     def _clock(self) -> NDArray[np.int64]:
@@ -278,7 +278,7 @@ class _EventChecker:
         numbers = self._numbers(name)
         if self.columns.quantity and name != self.columns.quantity:
             numbers = line_values(numbers, self._numbers(self.columns.quantity))
-            self.check.notes.append(f"the value of an event is {name} × {self.columns.quantity}")
+            self.check.note(f"the value of an event is {name} × {self.columns.quantity}")
         with np.errstate(over="ignore"):
             values: NDArray[np.float32] = numbers.astype(np.float32)
         infinite = np.isinf(values)
@@ -297,7 +297,7 @@ class _EventChecker:
         reading = read_numbers(self.table.column(name))
         assert reading is not None  # _check_numbers has seen to it
         if reading.how:
-            self.check.notes.append(f"{name} read as {reading.how}")
+            self.check.note(f"{name} read as {reading.how}")
         return reading.numbers
 
     def _kinds(self, value: NDArray[np.float32]) -> pa.Array:
@@ -315,7 +315,7 @@ class _EventChecker:
         if negative is None or not column:
             return kind
         below = value < 0
-        self.check.notes.append(f"{int(below.sum()):,} events with {column} below 0 have the kind {negative}")
+        self.check.note(f"{int(below.sum()):,} events with {column} below 0 have the kind {negative}")
         return pc.if_else(pa.array(below), negative, kind)
 
     def _duplicates(self, user: pa.Array, item: pa.Array, times: NDArray[np.int64], kind: pa.Array) -> None:

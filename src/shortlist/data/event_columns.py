@@ -38,15 +38,15 @@ def check_columns(table: pa.Table, project: Project, file: str, check: Check) ->
     for role in ROLES:
         name = getattr(columns, role)
         if name and name not in table.column_names:
-            check.problems.append(missing_column(file, name, table.column_names, f"data.columns.{role}"))
+            check.add(missing_column(file, name, table.column_names, f"data.columns.{role}"))
     for name in project.data.context:
         if name not in table.column_names:
-            check.problems.append(missing_column(file, name, table.column_names, "data.context"))
+            check.add(missing_column(file, name, table.column_names, "data.context"))
     for role in ("value", "quantity", "position", "propensity"):
         _check_numbers(table, getattr(columns, role), f"columns.{role}", file, check)
     for name in project.data.given:
         if name not in table.column_names:
-            check.problems.append(missing_column(file, name, table.column_names, "data.given"))
+            check.add(missing_column(file, name, table.column_names, "data.given"))
         _check_numbers(table, name, "given", file, check)
     kind = columns.kind
     if kind and kind in table.column_names:
@@ -156,7 +156,7 @@ def _numbers(table: pa.Table, name: str | None, rows: NDArray[np.int64]) -> NDAr
 
 def _warn(check: Check, problem: Problem) -> None:
     if problem.count:
-        check.problems.append(problem)
+        check.add(problem)
 
 
 def _shown(table: pa.Table, name: str, rows: NDArray[np.int64]) -> list[str]:

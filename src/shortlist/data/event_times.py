@@ -75,7 +75,7 @@ class EventTimes:
 
     @property
     def fix(self) -> str:
-        """What to do about times that cannot be read."""
+        """The way out where times cannot be read."""
         return 'Write epoch numbers, dates or ISO texts, or say how they are written: time_format = "%d/%m/%Y" in [data]'
 
     def note(self, keep: NDArray[np.bool_]) -> str:

@@ -1,4 +1,4 @@
-"""What makes a forked process usable.
+"""Preparation of a forked process.
 
 A fork copies the memory of a process and only one of its threads. A lock that another thread holds at that moment would be
 held in the child for ever, and what the lock protects would be half changed. A fork therefore waits until it holds every

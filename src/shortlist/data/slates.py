@@ -8,12 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from shortlist.config.short_repr import short_repr, shortened
 from shortlist.data.cursor import Cursor
 from shortlist.errors import import_extra
 from shortlist.report.render import render_template
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Recommendation:
     """One item of a slate.
 
@@ -42,6 +43,10 @@ class Recommendation:
     sources: dict[str, int]
     reason: str
     propensity: float = 1.0
+
+    def __repr__(self) -> str:
+        shown = [("item", self.item), ("title", self.title), ("score", float(f"{self.score:.4g}"))]
+        return short_repr("Recommendation", shown)
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,6 +84,15 @@ class Slate:
         What the pages so far have shown, without this one. None where no further page can follow.
     placement : str
         The placement that the request named; empty for none.
+
+    Examples
+    --------
+    >>> film = Recommendation("m1", "The Ember Court", 0.5, {"play": 0.2}, {"als": 0}, "Because of your last film")
+    >>> slate = Slate("s1", "u1", True, [film])
+    >>> slate
+    Slate(user u1: The Ember Court)
+    >>> [each.item for each in slate]
+    ['m1']
     """
 
     slate_id: str
@@ -124,7 +138,7 @@ class Slate:
     def __repr__(self) -> str:
         more = f", … {len(self) - 3} more" if len(self) > 3 else ""
         titles = ", ".join(r.title for r in self.items[:3])
-        return f"Slate({_addressee(self)}: {titles}{more})"
+        return shortened(f"Slate({_addressee(self)}: {titles}{more})")
 
     def _repr_html_(self) -> str:
         return Slates([self])._repr_html_()
@@ -138,6 +152,15 @@ class Slates:
     ----------
     slates : list[Slate]
         One slate a request.
+
+    Examples
+    --------
+    >>> film = Recommendation("m1", "The Ember Court", 0.5, {"play": 0.2}, {"als": 0}, "Because of your last film")
+    >>> slates = Slates([Slate("s1", "u1", True, [film])])
+    >>> slates[0].items[0]
+    Recommendation(item='m1', title='The Ember Court', score=0.5)
+    >>> slates.to_arrow().column_names
+    ['user', 'rank', 'item', 'title', 'score', 'prediction_play', 'reason']
     """
 
     slates: list[Slate]

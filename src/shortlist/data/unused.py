@@ -1,4 +1,4 @@
-"""What a report says about the reading of tables: columns that are not used, and lines that could not be read."""
+"""Sentences of a report about the reading of tables: columns that are not used, and lines that could not be read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def report_reading(tables: Tables, project: Project, check: Check) -> None:
         reading = tables.readings.get(role)
         file = tables.names[role]
         if reading is not None:
-            check.notes += [note if note.startswith(file) else f"{file}: {note}" for note in reading.notes]
+            check.note(*[note if note.startswith(file) else f"{file}: {note}" for note in reading.notes])
             _report_lines(role, file, reading.bad_lines, check)
         if table is not None:
             used = _used(project, role)
@@ -25,7 +25,7 @@ def report_reading(tables: Tables, project: Project, check: Check) -> None:
             unused = [field for field in table.schema if field.name not in used]
             if unused:
                 names = ", ".join(_named(field) for field in unused)
-                check.notes.append(f"{file}: the project does not use {names}")
+                check.note(f"{file}: the project does not use {names}")
 
 
 def _report_lines(role: str, file: str, lines: tuple[object, ...], check: Check) -> None:
@@ -36,10 +36,10 @@ def _report_lines(role: str, file: str, lines: tuple[object, ...], check: Check)
         "set aside", file, "lines", "the line cannot be read", len(lines), shown, "Correct the export"
     )
     if role == "events":
-        check.read += len(lines)
+        check.count_read(len(lines))
         check.set_rows_aside("on unreadable lines", problem)
     else:
-        check.problems.append(problem)
+        check.add(problem)
 
 
 def _used(project: Project, role: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""What a training will take: memory, operations, and the time of a GPU."""
+"""Estimates of the cost of a training: memory, operations, and the time of a GPU."""
 
 from __future__ import annotations
 

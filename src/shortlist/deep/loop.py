@@ -31,7 +31,7 @@ NO_PART_OF_THE_NUMBERS = {"checkpoints", "exact_items", "recall", "device", "tre
 
 
 class Learned(NamedTuple):
-    """What training learned."""
+    """The result of training."""
 
     state: dict[str, NDArray[Any]]
     """Each weight by its name in the task's modules; the best ones."""

@@ -1,4 +1,4 @@
-"""What a network gives the training loop. Only training imports it."""
+"""The interface between a network and the training loop. Only training imports it."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SCHEMA = "part long, users long"
 
 @dataclass(frozen=True)
 class _Work:
-    """What executors are told: where the bundle is, where slates go, and which parts."""
+    """Instructions to executors: where the bundle is, where slates go, and which parts."""
 
     bundle: PlacedBundle
     target: str

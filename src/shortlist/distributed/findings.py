@@ -1,4 +1,4 @@
-"""What the checks of many parts of a table found, joined to the report of the whole table."""
+"""Findings of the checks of many parts of a table, joined to the report of the whole table."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Findings:
             [unit] = self.units
             zone = ", without a zone as UTC" if unit.startswith("dates") else ""
             days = " to ".join(str(np.datetime64(moment, "ms"))[:10] for moment in (self.first, self.last))
-            check.notes.append(f"times read as {unit}{zone}: {days}")
+            check.note(f"times read as {unit}{zone}: {days}")
         if not self.kept and not check.errors:
             reasons = [str(problem) for problem in problems if problem.level == "set aside"]
             fix = "\n".join(["Rows are set aside:", *reasons]) if reasons else "The table has no rows"

@@ -75,4 +75,4 @@ def count_repetitions(check: Check, kept: int, project: Project, file: str) -> N
         "It is in another part of the table",
     )
     check.set_rows_aside(reason, problem)
-    check.kept = kept
+    check.count_kept(kept)

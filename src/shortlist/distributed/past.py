@@ -3,7 +3,7 @@
 A sample of users has all events of each user, so counts by user are complete in it. Counts by item, by attributes of items, by context
 and over everything are not: they are summed here, on the executors, in one pass for all counts by a key.
 
-What the driver collects: one sum a mark (at most `rank.max_rows` requests times the windows by a key), and for serving one sum a key
+The driver collects one sum a mark (at most `rank.max_rows` requests times the windows by a key), and for serving one sum a key
 and step (keys times 25; of several aggregates at a time, where they are few).
 """
 

@@ -1,6 +1,6 @@
 """Retrievers that learn from a whole log on the executors.
 
-What the driver collects for each, and the bound:
+The driver collects for each, with this bound:
 
 | model | collected | bound |
 | --- | --- | --- |

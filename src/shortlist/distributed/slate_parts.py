@@ -34,7 +34,7 @@ _PART = re.compile(r"^part-(\d+)\.parquet$")
 
 @dataclass(frozen=True)
 class SlateJob:
-    """What the parts of one folder have in common.
+    """The terms that the parts of one folder share.
 
     Attributes
     ----------

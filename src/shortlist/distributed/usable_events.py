@@ -32,7 +32,7 @@ AT_ONCE = 250_000
 
 @dataclass(frozen=True)
 class PartCheck:
-    """What a task needs to check its part of the events.
+    """The settings by which a task checks its part of the events.
 
     Attributes
     ----------

@@ -1,6 +1,6 @@
 """The whole log on the executors: its usable events, checked, without duplicates, with items as codes.
 
-What the driver collects of it, and the bound of each part:
+The driver collects these parts of it, each with a bound:
 
 | what | bound |
 | --- | --- |

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import warnings
 from importlib import metadata
 from pathlib import Path
@@ -87,9 +88,11 @@ def spark_session(master: str | None = None) -> Any:
     local = {"spark.sql.shuffle.partitions": str(LOCAL_TASKS)} if address.startswith("local") else {}
     if address == "local" or address.startswith("local["):
         os.environ.setdefault("SPARK_DRIVER_MEMORY", heap_of_one_machine())
-    chosen = {**SETTINGS, **local}
+    # Spark creates the folder of its tables when it starts, by default in the working directory; no table is written here
+    tables = {"spark.sql.warehouse.dir": (Path(tempfile.gettempdir()) / "spark-warehouse").as_uri()}
+    chosen = {**SETTINGS, **tables, **local}
     if address.startswith("sc://"):  # the server's own settings are its operator's
-        chosen = {name: value for name, value in chosen.items() if name.startswith("spark.sql.")}
+        chosen = {name: value for name, value in SETTINGS.items() if name.startswith("spark.sql.")}
     for name, value in chosen.items():
         builder = builder.config(name, value)
     # a note of PySpark about the newest pandas: no table of pandas is exchanged here

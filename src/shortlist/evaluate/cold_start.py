@@ -1,4 +1,4 @@
-"""Cold start of items: how well a content model finds items without interactions.
+"""Cold start of items: how well a content model finds items without events.
 
 A share of the items is hidden from training, with their events. The content retriever is fitted on the other items and
 gets the attributes of the hidden items, as on the day they arrive. People ask with their remaining history, the whole
@@ -54,7 +54,7 @@ def cold_start(
     seed: int = 0,
     **settings: object,
 ) -> ColdStart:
-    """Hide a share of the items with interactions, and search for them by their attributes alone.
+    """Hide a share of the items with events, and search for them by their attributes alone.
 
     Parameters
     ----------

@@ -106,7 +106,7 @@ def true_means(truth: TrueOutcome, people: IntArray, slates: IntArray) -> FloatA
 
 @dataclass
 class FoldEvidence:
-    """What is found out about the model of a fold, beside its slates.
+    """Facts about the model of a fold, beside its slates.
 
     Attributes
     ----------

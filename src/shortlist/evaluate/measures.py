@@ -65,7 +65,7 @@ class RelevantItems:
 
 @dataclass(frozen=True)
 class CatalogueStatistics:
-    """What is known about the items and about the histories of the requests; metrics that lack their input are left out.
+    """Known facts of the items and of the histories of the requests; metrics that lack their input are left out.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class CatalogueStatistics:
 
 @dataclass(frozen=True, repr=False)
 class WholeSet:
-    """What metrics of a whole set of slates need of all of it, where requests are judged in parts.
+    """Facts about a whole set of slates that some metrics need, where requests are judged in parts.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What each metric measures, and what it does not show."""
+"""Descriptions of the metrics: what each measures, and what it does not show."""
 
 from __future__ import annotations
 

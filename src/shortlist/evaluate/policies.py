@@ -105,7 +105,7 @@ Scorer = Callable[[Requests], NDArray[np.float32]]
 
 @dataclass(frozen=True, repr=False)
 class BaselineModels:
-    """What the baselines learned from the training part of a log.
+    """The baselines, learned from the training part of a log.
 
     Attributes
     ----------

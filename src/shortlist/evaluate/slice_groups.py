@@ -130,7 +130,7 @@ def _named(groups: tuple[IntArray, list[str]], with_bounds: bool) -> tuple[IntAr
 
 
 def _popularity(popularity: FloatArray) -> tuple[IntArray, list[str]]:
-    """Head, middle and tail, each with a third of the interactions, and items without interactions."""
+    """Head, middle and tail, each with a third of the events, and items without events."""
     order = np.argsort(-popularity, kind="stable")
     position = (np.cumsum(popularity[order]) - popularity[order] / 2) / popularity.sum()
     codes = np.empty(len(popularity), np.int64)
@@ -141,7 +141,7 @@ def _popularity(popularity: FloatArray) -> tuple[IntArray, list[str]]:
         f"head ({sizes[0]:,} items)",
         f"middle ({sizes[1]:,} items)",
         f"tail ({sizes[2]:,} items)",
-        f"without interactions ({sizes[3]:,} items)",
+        f"without events ({sizes[3]:,} items)",
     ]
 
 

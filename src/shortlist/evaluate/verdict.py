@@ -77,7 +77,7 @@ def _weights(report: Report) -> str:
 
 
 def _by_shown(report: Report) -> str:
-    """What decides where slates were logged; empty otherwise."""
+    """The comparison that decides where slates were logged; empty otherwise."""
     shown = report.shown
     if shown is None:
         return ""
@@ -101,7 +101,7 @@ def _by_shown(report: Report) -> str:
 
 
 def _by_utility(report: Report) -> str:
-    """What the project weighs, before what is relevant; empty if both are the same."""
+    """The weighed outcomes of the project, which come before relevance; empty if both are the same."""
     if not report.facts.get("weighed"):
         return ""
     if not report.weighed:

@@ -1,4 +1,4 @@
-"""What the project weighs, as gains: the outcomes of a test by value, combined with the weights of the objectives.
+"""The weighed outcomes of a project, as gains: the outcomes of a test by value, combined with the weights of the objectives.
 
 NDCG counts the items that fulfil one objective, `evaluate.relevant`. A project that weighs seconds and likes asks for
 something else: of two plays, the one of ten minutes is worth more. So each pair of person and item gets the utility of

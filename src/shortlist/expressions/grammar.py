@@ -144,7 +144,7 @@ def _bad_character(source: ExpressionText, at: int) -> RequestError:
 
 
 def _expected(accepts: Iterable[str]) -> str:
-    """What may stand at a place, in words."""
+    """The symbols that may stand at a place, in words."""
     tokens = set(accepts)
     if "NAME" in tokens or "STRING" in tokens:
         return "a name, a number or a text in quotes"

@@ -13,7 +13,7 @@ Scope = Literal["", "user", "viewed", "context", "history"]
 """Where a name is looked up: an attribute of the item itself (empty), of the user, the viewed item, or the context of
 the request, or the values of an attribute over the items of the user's history."""
 Dimension = Literal["number", "time", "duration", "distance"]
-"""What a quantity measures: numbers have no unit; times are ms since 1970, durations ms, distances km."""
+"""The dimension of a quantity: numbers have no unit; times are ms since 1970, durations ms, distances km."""
 Uses = frozenset[tuple[str, str]]
 """The (scope, name) pairs that are read of a request; (`now`, ``) is its moment."""
 NOTHING: Uses = frozenset()

@@ -37,7 +37,7 @@ class FeatureSet:
     log. For serving, `online_matrix` computes it as of now, from counters that every event updates. Both give the same
     values for the same events.
 
-    A feature set is immutable after construction and `fit`. What changes while serving belongs to the two objects that it
+    A feature set is immutable after construction and `fit`. State that changes while serving belongs to the two objects that it
     makes, `counters` and `item_features`. It keeps no arrays of the catalogue.
 
     Parameters

@@ -16,7 +16,7 @@ from shortlist.features.similarity import ItemVectors, make_vectors
 
 
 class ItemFeatures:
-    """What the features need of the catalogue: fixed columns, vectors for similarity, and the attributes themselves.
+    """The parts of the catalogue that the features need: fixed columns, vectors for similarity, and the attributes themselves.
 
     It is built once, when a model is trained or loaded, and gathered from for each request. Items that are added or
     changed afterwards update their own rows (`update`): the cost is that of the changed rows, not of the catalogue.

@@ -26,7 +26,7 @@ def item_rows(items: ItemFeatures, rows: FeatureRows) -> ItemRows:
 
 
 class ItemRows:
-    """What features read of the items of the rows of a matrix. All of them are in the catalogue.
+    """Inputs of features from the items of the rows of a matrix. All of them are in the catalogue.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ Integers64 = NDArray[np.int64]
 
 
 class _Sums(NamedTuple):
-    """What a stream of events sums up to at marks: as the moment of a request, and as the start of a window.
+    """Sums of a stream of events at marks: as the moment of a request, and as the start of a window.
 
     `latest` returns time (ms) and value (thousandths) of the events at some places, −1 for none; `rows` and `keys` are the events
     of the log, where they are read from it.

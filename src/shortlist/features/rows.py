@@ -42,7 +42,7 @@ class DescribedRows:
     rows : ndarray of shape (m,), int64
         The rows of the matrix; their item code is −1.
     values
-        For each of them: attribute of items → value, as `Attribute.parse` accepts it. What is not named is unknown.
+        For each of them: attribute of items → value, as `Attribute.parse` accepts it. Attributes that are not named are unknown.
     """
 
     rows: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""What all feature declarations share."""
+"""The base of all feature declarations."""
 
 from __future__ import annotations
 

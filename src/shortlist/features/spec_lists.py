@@ -10,7 +10,7 @@ from shortlist.config.base import SettingError
 from shortlist.features.spec_base import FeatureSettings
 
 REFERENCES = ("median", "min", "max", "latest")
-"""What a number is compared with within a list, beside an item that the context names."""
+"""References that a number is compared with within a list, beside an item that the context names."""
 
 
 class GivenFeature(FeatureSettings):

@@ -64,7 +64,7 @@ class StepSums:
     Attributes
     ----------
     key, step
-        The key, and the number of the step; 0 without a window. What is before the window can be one step: it only moves `last`.
+        The key, and the number of the step; 0 without a window. Events before the window can be one step: they only move `last`.
     n, total
         Number of events, and sum of their values, thousandths.
     last, value

@@ -1,6 +1,6 @@
 """A folder into which files of events, items or users arrive, on a disk or in an object store, as a source.
 
-A file is read once. What identifies it (size, time of writing, SHA-256 of the content) is written to the store together with
+A file is read once. Its identity (size, time of writing, SHA-256 of the content) is written to the store together with
 its events, a few thousand at a time, so that a restart goes on in the middle of a file. A file that is still written is left
 until it has not changed for some seconds; a file that changed after it was read is an error, because the rows that it had are
 in the store.
@@ -53,6 +53,11 @@ class _Reading:
     file: RecordFile
     next: int
     rejected: int = 0
+
+    def read_up_to(self, end: int) -> bool:
+        """Go on to a record, and return whether it is the end of the file."""
+        self.next = end
+        return end == len(self.file)
 
     def kept(self, rejected: list[RejectedRecord]) -> list[RejectedRecord]:
         """Return the rejected records that are kept: the first ones of the file, whatever rejected them."""
@@ -266,7 +271,7 @@ class FolderSource(RecordSource):
         file, name, start = reading.file, reading.name, reading.next
         end = min(start + BATCH, len(file))
         records, rejected = file.part(name, str(reading.facts["sha256"]), start, end)
-        reading.next, done = end, end == len(file)
+        done = reading.read_up_to(end)
         if done:
             rejected += [replace(record, part=name, number=end) for record in file.rejected]
             self._reading = None

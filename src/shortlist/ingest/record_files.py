@@ -22,7 +22,7 @@ class RecordFile(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the report says about the reading."""
+        """Sentences of the report about the reading."""
 
     def __len__(self) -> int:
         """Return the number of records."""

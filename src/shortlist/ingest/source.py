@@ -1,4 +1,4 @@
-"""What a source is: it delivers batches of records with positions, and begins where the store's positions say."""
+"""The base of sources: a source delivers batches of records with positions, and begins where the store's positions say."""
 
 from __future__ import annotations
 

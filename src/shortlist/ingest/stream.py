@@ -22,13 +22,13 @@ ATTEMPTS = 8
 LONGEST_PAUSE = 10.0
 """Seconds between two attempts at most."""
 PLACE = re.compile(r"^(?:row|line) [\d,]+: |^\d+\.")
-"""What a reason begins with: the row of a table, or the number of an event in a message."""
+"""The beginning of a reason: the row of a table, or the number of an event in a message."""
 log = logging.getLogger("shortlist.ingest")
 
 
 @dataclass
 class IngestTotals:
-    """What became of the records of a run.
+    """Counts of the records of a run by their result.
 
     Attributes
     ----------

@@ -41,6 +41,18 @@ class Ranker(ABC):
         The features, in the order of the columns that `predict` takes.
     calibration_ : mapping of str to Calibration
         Objective → calibration, as far as the ranker calibrates.
+
+    Raises
+    ------
+    NotFittedError
+        From every method that answers, before `fit`.
+
+    Examples
+    --------
+    >>> from shortlist.config.project import parse_project
+    >>> from shortlist.rank.registry import make_ranker
+    >>> make_ranker(parse_project({"rank": {"trees": 50}}))
+    GBDTRanker(event; not fitted)
     """
 
     def __init__(self, settings: RankSettings, objectives: Mapping[str, Objective], seed: int = 0) -> None:
@@ -113,7 +125,7 @@ class Ranker(ABC):
 
     @property
     def choice(self) -> str:
-        """What the training has chosen between variants of the ranker, in words; empty where there was no choice."""
+        """The choice of the training between variants of the ranker, in words; empty where there was no choice."""
         return ""
 
     def importance(self, objective: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ from shortlist.data.log import Log
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Outcomes:
-    """What followed some requests in the attribution window of an objective: (moment, moment + window].
+    """Outcomes of some requests in the attribution window of an objective: (moment, moment + window].
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ HIGH_AUC, AUC_MARGIN = 0.9, 0.1
 
 @dataclass(frozen=True, repr=False)
 class Profile:
-    """What the features looked like in training.
+    """Distributions of the features in training.
 
     - **Coverage**: the share of examples for which a feature is known.
     - **Drift**: the population stability index between training and other rows, Σ (now − then) · ln(now / then) over

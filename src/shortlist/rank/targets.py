@@ -1,4 +1,4 @@
-"""What a ranker is fitted to for each objective: labels, weights and a loss."""
+"""Targets that a ranker is fitted to for each objective: labels, weights and a loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages before the present one have shown, for re-rankers that act over all pages of a slate."""
+"""Items that the pages before the present one have shown, for re-rankers that act over all pages of a slate."""
 
 from __future__ import annotations
 

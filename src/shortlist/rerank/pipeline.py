@@ -101,12 +101,12 @@ class RerankPipeline:
 
     @lazy_property
     def uses(self) -> Uses:
-        """What the rules read of a request: (scope, name) pairs."""
+        """Names that the rules read of a request: (scope, name) pairs."""
         return NOTHING.union(*(self.masks.uses(rule) for rule in self.settings.rules))
 
     @lazy_property
     def hide_uses(self) -> Uses:
-        """What the rules that hide items read of a request: what may be shown differs between requests by it."""
+        """Names that the rules that hide items read of a request: the items that may be shown depend on their values."""
         return NOTHING.union(*(self.masks.uses(rule) for rule in self._hiding()))
 
     # ------------------------------------------------------------------ re-ranking

@@ -1,4 +1,4 @@
-"""What expressions read of a request, as values: of its moment, its user, the item viewed, its context and history.
+"""Values of a request that expressions read: of its moment, its user, the item viewed, its context and history.
 
 A request's values are a mapping (scope, name) → value. `viewed` is absent where the request names no viewed item.
 """

@@ -357,8 +357,9 @@ class ALS(Retriever):
     # ---------------------------------------------------------------- bundles
 
     @override
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         super().save(folder)
+        folder = Path(folder)
         if self.index_ is not None:
             self.index_.save(folder / "index")
         if self.quantized_ is not None:
@@ -366,8 +367,9 @@ class ALS(Retriever):
 
     @override
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         model = super().load(folder)
+        folder = Path(folder)
         if (folder / "index").exists():
             model.index_ = Index.load(folder / "index")
             model.quantized_ = QuantizedFactors(**load_arrays(folder / "coded"))

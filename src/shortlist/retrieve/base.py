@@ -227,8 +227,9 @@ class Retriever(RecommendsById, ABC):
 
     # ---------------------------------------------------------------- bundles
 
-    def save(self, folder: Path) -> None:
-        """Write arrays, configuration and event weighting into a folder."""
+    def save(self, folder: str | Path) -> None:
+        """Write arrays, configuration and event weighting into a folder. Raises `NotFittedError` before `fit`."""
+        folder = Path(folder)
         write_arrays(folder / "arrays", {file: getattr(self, name) for name, file in self.arrays.items()})
         write_meta(
             folder,
@@ -246,7 +247,7 @@ class Retriever(RecommendsById, ABC):
         )
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         """Read a model that `save` wrote.
 
         Raises
@@ -254,6 +255,7 @@ class Retriever(RecommendsById, ABC):
         BundleError
             Where the folder does not hold a model of this kind.
         """
+        folder = Path(folder)
         meta = read_meta(folder)
         if meta["model"] != cls.name:
             raise BundleError(f"{folder} holds a {meta['model']} model, not {cls.name}")

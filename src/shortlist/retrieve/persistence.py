@@ -15,7 +15,7 @@ from shortlist.data.mapped import load_arrays, release_pages, save_arrays
 from shortlist.errors import BundleError
 
 Learned: TypeAlias = Any
-"""What a model has learned: an `NDArray` or a `scipy.sparse.csr_matrix`, which has no type information."""
+"""A learned value: an `NDArray` or a `scipy.sparse.csr_matrix`, which has no type information."""
 
 
 def write_arrays(folder: Path, learned: Mapping[str, Learned]) -> None:

@@ -60,7 +60,7 @@ def register_retriever(name: str) -> Callable[[type[R]], type[R]]:
     return RETRIEVERS.register(name)
 
 
-def load_retriever(folder: Path) -> Retriever:
+def load_retriever(folder: str | Path) -> Retriever:
     """Read a retriever that was saved into a folder, whichever kind it is.
 
     Nothing of the folder is imported or run: the class must be registered by the program that loads it.
@@ -70,6 +70,7 @@ def load_retriever(folder: Path) -> Retriever:
     BundleError
         Where the folder holds no retriever, is damaged, or its model is not registered.
     """
+    folder = Path(folder)
     meta = read_meta(folder)
     name = meta["model"]
     if name not in RETRIEVERS:

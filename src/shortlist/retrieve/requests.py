@@ -1,4 +1,4 @@
-"""What a retriever is given, and what it returns.
+"""The input and the output of retrievers.
 
 A model here is a function of a history, not of a user id. A known user, a visitor with two clicks, and a batch of a
 million histories all arrive as `Requests`.

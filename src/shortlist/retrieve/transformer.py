@@ -54,6 +54,8 @@ class Transformer(DeepRetriever[Architecture]):
     ----------
     item_vectors_
         float32 or int8 (items, d), see `vectors`; of length 1: 0 for an item of which nothing is known; it is not proposed.
+    item_steps_
+        float32 (items,): the step by which int8 vectors are multiplied; empty for float32.
     network_
         float32: the weights of the network, one after the other.
     architecture_ : dict
@@ -79,8 +81,8 @@ class Transformer(DeepRetriever[Architecture]):
 
     Examples
     --------
-    >>> Transformer(width=128, history=100)
-    Transformer(width=128, history=100)
+    >>> Transformer(history=100, width=128)
+    Transformer(history=100, width=128)
     """
 
     Config = TransformerConfig

@@ -55,6 +55,8 @@ class TwoTower(DeepRetriever[TowerShape]):
     ----------
     item_vectors_
         float32 or int8 (items, d), see `vectors`; of length 1: 0 for an item of which nothing is known; it is not proposed.
+    item_steps_
+        float32 (items,): the step by which int8 vectors are multiplied; empty for float32.
     network_
         float32: the weights of the network, one after the other.
     architecture_ : dict

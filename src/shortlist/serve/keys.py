@@ -38,7 +38,7 @@ PREFIX, PUBLIC_PREFIX = "sl_", "slp_"
 PUBLIC_ROUTES = frozenset(
     {("POST", "/v1/events"), ("POST", "/v1/recommend"), ("POST", "/v1/page"), ("POST", "/v1/rank")}
 )
-"""What a public key may ask for, beside the similar items of an item."""
+"""The fields that a public key may ask for, beside the similar items of an item."""
 SIMILAR = re.compile(r"/v1/items/.+/similar")
 PUBLIC_BODY = 65_536
 """Bytes of a body that comes with a public key at most: as much as browsers send when a page is closed."""

@@ -68,7 +68,7 @@ class LoadedModel:
 
     @property
     def not_taken(self) -> dict[str, int]:
-        """What of the store this model could not take, by the names that `/healthz` gives it."""
+        """Counts of stored records that this model could not take, by the names that `/healthz` gives them."""
         return {
             "events_not_replayed": self.not_replayed,
             "item_changes_not_applied": self.not_applied,
@@ -195,7 +195,7 @@ def warm_up(recommender: Recommender) -> None:
 
 
 CatalogueUpdates = Sequence[tuple[LoadedModel, PreparedChanges]]
-"""What news make of the catalogues of models, computed ahead."""
+"""The catalogues of models after news, computed ahead."""
 
 
 @dataclass

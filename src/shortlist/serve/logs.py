@@ -14,7 +14,7 @@ from shortlist.errors import import_extra
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line. What clients send (ids, values, bodies) is never in it."""
+    """One JSON object a line. It never contains what clients send (ids, values, bodies)."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as a line."""

@@ -27,7 +27,7 @@ SCALE = 5.0
 
 
 def faults_of(new: Recommender, present: Recommender | None) -> list[str]:
-    """What is wrong with a new recommender, in sentences; empty where it may serve."""
+    """The faults of a new recommender, in sentences; empty where it may serve."""
     found: list[str] = []
     if present is not None:
         kinds = new.dataset.log.kinds

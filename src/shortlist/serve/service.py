@@ -1,4 +1,4 @@
-"""What the routes share: models, store, slates, metrics and keys of one server process."""
+"""The state that the routes share: models, store, slates, metrics and keys of one server process."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class StoreNews:
-    """What is new in the store: rows with their numbers, in order."""
+    """New rows of the store with their numbers, in order."""
 
     events: list[tuple[int, StoredEvent]]
     operations: list[tuple[int, Operation]]
@@ -331,7 +331,7 @@ class Writer:
         return stored, last, written
 
     def _news(self, store: EventStore, stored: list[StoredEvent], last: int) -> StoreNews:
-        """What is new, after a transaction that stored some events, the last of them in row `last`."""
+        """The new rows, after a transaction that stored some events, the last of them in row `last`."""
         if stored and last - len(stored) == self.row:  # no other replica has written since the last read
             # an operation that stands before one of the events has been stored by now, and is read too
             operations = store.operations_since(self.operation)

@@ -55,7 +55,7 @@ class Products(NamedTuple):
 
 
 MONEY = {"price": "price", "currency": "EUR"}
-"""What the page shows as prices."""
+"""The attribute and the currency that the page shows as the price."""
 
 
 def items_table(rng: np.random.Generator, ids: IdArray, products: Products) -> pa.Table:

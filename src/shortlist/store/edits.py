@@ -1,6 +1,6 @@
 """Changes of settings by operators, as they are stored: proposed, approved or rejected, undone.
 
-The table is a log to which rows are only added. What serves is the fold of its rows (`SettingsHistory`), so every replica and
+The table is a log to which rows are only added. The settings that serve are the fold of its rows (`SettingsHistory`), so every replica and
 every restart arrives at the same settings, and nothing that was decided is lost.
 
 A proposal contains all settings that differ from the project of the bundle, and the proposal that served when it was made (its
@@ -63,7 +63,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class SettingsHistory:
-    """What the log amounts to.
+    """The state after all rows of the log.
 
     Attributes
     ----------

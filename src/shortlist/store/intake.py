@@ -1,4 +1,4 @@
-"""What a source of events (a Kafka topic, a folder) has delivered, and how far it was read, in one transaction.
+"""Deliveries of a source of events (a Kafka topic, a folder), and how far it was read, in one transaction.
 
 A position that lies in the store itself, and is written together with the events, is what makes a restart exact: after a crash
 the store has either both or neither. Two processes that read the same source cannot store anything twice either, because each
@@ -83,7 +83,7 @@ class RejectedRecord:
 
 @dataclass(frozen=True)
 class SourceBatch:
-    """What one transaction takes from a source; `positions`: part → how far it is read then."""
+    """The records that one transaction takes from a source; `positions`: part → how far it is read then."""
 
     source: str
     records: list[ReceivedRecord] = field(default_factory=list)
@@ -93,7 +93,7 @@ class SourceBatch:
 
 @dataclass(frozen=True)
 class IntakeResult:
-    """What became of a batch.
+    """Counts of the records of a batch by their result.
 
     Attributes
     ----------

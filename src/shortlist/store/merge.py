@@ -145,7 +145,7 @@ def merge_store(
     while page := store.events_since(row):
         stored += (event for _, event in page)
         row = page[-1][0]
-    check.read += len(stored)
+    check.count_read(len(stored))
     usable = _usable(stored, remaining, items, check)
     users = remaining.users.with_changes([*(EntityChange(event.user) for event in usable), *changes])
     log = _joined(remaining.log, users.ids, items.ids, usable, store)
@@ -154,7 +154,7 @@ def merge_store(
         log = log.rows(np.flatnonzero(~twice))
         what = "they are in the tables already, or were stored twice"
         check.set_rows_aside("duplicates", _problem(what, int(twice.sum())))
-    check.kept = len(log)
+    check.count_kept(len(log))
     return MergedDataset(
         replace(base, users=users, items=items, log=log, check=check),
         StorePosition(store.id, row, operations[-1][0] if operations else position.operation),
@@ -190,7 +190,7 @@ def _report_impossible(what: str, impossible: list[str], check: Check) -> None:
     """Report changes of items or users that cannot be made."""
     if impossible:
         sentence = f"changes of {what} that cannot be applied"
-        check.problems.append(
+        check.add(
             Problem("set aside", "the event store", "operations", sentence, len(impossible), impossible[:3])
         )
 

@@ -1,4 +1,4 @@
-"""What the store knows of stored impressions from the slates they name: places, chances, given numbers, whole lists."""
+"""Facts about stored impressions from the slates they name: places, chances, given numbers, whole lists."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ class TrialEvaluator:
         return RerankPipeline(project.rerank, data.items, first_seen_times(data, project.rerank), masks=masks)
 
     def _values(self, person: int, uses: Uses) -> RequestValues:
-        """What rules read of a request of one person at the end of training. No item is viewed, and contexts are unknown."""
+        """The values that rules read of a request of one person at the end of training. No item is viewed, and contexts are unknown."""
         found: dict[tuple[str, str], Value] = {}
         data, code = self.until, int(self.people[person])
         for scope, name in uses:

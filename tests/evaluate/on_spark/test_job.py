@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.split import cut_for_test
 from shortlist.distributed.moments import moment_at
 from shortlist.distributed.past import WholePast
 from shortlist.distributed.placed_bundle import PlacedBundle
-from shortlist.distributed.table_frame import read_frame
 from shortlist.distributed.train import sample_of
-from shortlist.distributed.whole_log import WholeLog, read_whole_log
+from shortlist.distributed.whole_log import WholeLog
 from shortlist.errors import ProjectError
 from shortlist.evaluate import Report, evaluate
 from shortlist.evaluate.folds import fold_between
@@ -26,21 +24,24 @@ from shortlist.evaluate.on_spark.job import SparkJudgement
 from shortlist.features.feature_set import FeatureSet
 from shortlist.recommender import Recommender
 from shortlist.simulate.movies import make_movies
+from support.spark_case import SparkCase, spark_case
 from support.worlds import deterministic, quick
+
+SOURCES: list[dict[str, Any]] = [
+    {"model": "popular", "half_life": "30d"},
+    {"model": "neighbours", "k": 40},
+    {"model": "als", "factors": 8},
+]
 
 
 @dataclass(frozen=True)
-class Case:
-    """A world on Spark and on one machine.
+class JudgedCase(SparkCase):
+    """A world on Spark and on one machine, and its evaluation.
 
     Attributes
     ----------
-    project
-        Its bound is a third of the log.
-    whole, past
-        The log on the executors, and what was known before the test.
-    dataset
-        All of it, on one machine.
+    past
+        The log on the executors before the test.
     recommender
         Trained on the past, on one machine.
     report
@@ -49,43 +50,30 @@ class Case:
         Where the test begins.
     """
 
-    project: Project
-    whole: WholeLog
     past: WholeLog
-    dataset: Dataset
     recommender: Recommender
     report: Report
     cut: int
 
 
 @pytest.fixture(scope="module")
-def case(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> JudgedCase:
     world = quick(deterministic(make_movies(users=250, items=120, sessions=1_500, days=40, seed=3)), trees=10)
-    path = world.write(tmp_path_factory.mktemp("world"))
-    dataset, given = world.dataset(), world.project()
-    sources = [
-        {"model": "popular", "half_life": "30d"},
-        {"model": "neighbours", "k": 40},
-        {"model": "als", "factors": 8},
-    ]
-    data = {name: str(path.parent / f"{name}.parquet") for name in ("events", "items", "users")}
-    project = given.model_copy(
-        update={
-            "data": given.data.model_copy(update=data),
-            "retrieve": given.retrieve.model_copy(update={"sources": sources}),
-            "rerank": given.rerank.model_copy(update={"diversity_by": None, "explore": 0.0}),
-            "evaluate": given.evaluate.model_copy(update={"bootstrap": 200}),
-            "spark": given.spark.model_copy(update={"events": len(dataset.log) // 3}),
-        }
-    )
-    whole = read_whole_log(spark, project, read_frame(spark, project, "events"))
+    changed = {
+        "rerank": {**world.settings["rerank"], "diversity_by": None, "explore": 0.0},
+        "evaluate": {**world.settings.get("evaluate", {}), "bootstrap": 200},
+    }
+    world = replace(world, settings={**world.settings, **changed})
+    made = spark_case(spark, world, SOURCES, tmp_path_factory.mktemp("world"))
+    project, dataset = made.project, made.dataset
     cut = cut_for_test(dataset.log, project.evaluate)
     fold = fold_between(project, dataset, cut, int(dataset.log.time[-1]) + 1)
     recommender = Recommender(project).fit(fold.train)
-    return Case(project, whole, whole.before(cut), dataset, recommender, evaluate(project, dataset), cut)
+    report = evaluate(project, dataset)
+    return JudgedCase(project, made.whole, dataset, made.whole.before(cut), recommender, report, cut)
 
 
-def judged(case: Case, dataset: Dataset, recommender: Recommender, folder: Path) -> Report:
+def judged(case: JudgedCase, dataset: Dataset, recommender: Recommender, folder: Path) -> Report:
     judgement = SparkJudgement(case.whole, case.past, dataset, recommender, case.cut)
     work = judgement.work(PlacedBundle(str(recommender.save(folder / "bundle")), shipped=False))
     return judgement.report(work, {}, lambda _step, _share: None)
@@ -122,19 +110,19 @@ def assert_equal_reports(found: Report, here: Report) -> None:
     assert {name: found.facts[name] for name in facts} == {name: here.facts[name] for name in facts}
 
 
-def test_the_moment_of_the_cut_is_that_of_one_machine(case: Case) -> None:
+def test_the_moment_of_the_cut_is_that_of_one_machine(case: JudgedCase) -> None:
     assert moment_at(case.whole.acted(), 1 - case.project.evaluate.test) == case.cut
     assert case.past.events.count() == len(case.dataset.before(case.cut).log)
 
 
-def test_metrics_of_executors_are_those_of_one_machine(case: Case, tmp_path: Path) -> None:
+def test_metrics_of_executors_are_those_of_one_machine(case: JudgedCase, tmp_path: Path) -> None:
     found = judged(case, case.dataset, case.recommender, tmp_path)
     assert_equal_reports(found, case.report)
     assert found.calibration.keys() == case.report.calibration.keys()
 
 
 def test_people_whom_the_bundle_does_not_have_are_judged_by_their_histories(
-    case: Case, tmp_path: Path
+    case: JudgedCase, tmp_path: Path
 ) -> None:
     sample, model = sample_of(case.whole), case.recommender.model
     train = sample.before(case.cut)
@@ -149,7 +137,7 @@ def test_people_whom_the_bundle_does_not_have_are_judged_by_their_histories(
     assert found.facts["people"] == case.report.facts["people"]
 
 
-def test_a_bundle_of_executors_and_one_of_a_machine_agree(spark: Any, case: Case) -> None:
+def test_a_bundle_of_executors_and_one_of_a_machine_agree(spark: Any, case: JudgedCase) -> None:
     found = evaluate_on_spark(spark, case.project)
     for name in ("shortlist", "als", "neighbours", "popular"):
         one, other = (report.metrics[name]["ndcg@10"] for report in (found, case.report))
@@ -160,7 +148,7 @@ def test_a_bundle_of_executors_and_one_of_a_machine_agree(spark: Any, case: Case
     )
 
 
-def test_a_log_that_fits_is_evaluated_as_on_one_machine(spark: Any, case: Case) -> None:
+def test_a_log_that_fits_is_evaluated_as_on_one_machine(spark: Any, case: JudgedCase) -> None:
     settings = case.project.spark.model_copy(update={"events": 1_000_000})
     found = evaluate_on_spark(spark, case.project.model_copy(update={"spark": settings}))
     here = case.report.metrics["shortlist"]
@@ -177,7 +165,7 @@ def test_a_log_that_fits_is_evaluated_as_on_one_machine(spark: Any, case: Case) 
     ],
 )
 def test_what_needs_one_machine_is_refused(
-    spark: Any, case: Case, settings: dict[str, Any], words: str
+    spark: Any, case: JudgedCase, settings: dict[str, Any], words: str
 ) -> None:
     changed = case.project.evaluate.model_copy(update=settings)
     with pytest.raises(ProjectError, match=words):
@@ -185,7 +173,7 @@ def test_what_needs_one_machine_is_refused(
 
 
 def test_more_people_than_groups_keep_the_mean(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: JudgedCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shortlist.evaluate.on_spark.people.GROUPS", 40)
     found = judged(case, case.dataset, case.recommender, tmp_path)

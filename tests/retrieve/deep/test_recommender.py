@@ -8,50 +8,31 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
+from support.deep import LEARNING_TOWERS, device_events
 from support.retrievers import SMALL
 from support.worlds import small_world
 
 
 def test_the_context_of_a_request_reaches_the_towers() -> None:
     """Even items are taken on a phone, odd ones on a television; six candidates are all of those that fit."""
-    rng = np.random.default_rng(0)
-    device = rng.integers(0, 2, 600)
-    events = pa.table(
-        {
-            "user_id": np.arange(600) % 60,
-            "item_id": 2 * rng.integers(0, 6, 600) + device,
-            "timestamp": 1.6e9 + 3600.0 * np.arange(600),
-            "device": [("phone", "television")[d] for d in device],
-        }
-    )
-    towers = {
-        "width": 8,
-        "hidden": 8,
-        "epochs": 20,
-        "min_events": 0,
-        "learning_rate": 0.03,
-        "dropout": 0.0,
-        "validation": 0.0,
-    }
     project = parse_project(
         {
             "data": {"columns": {"timestamp": "timestamp"}, "context": {"device": "category"}},
             "retrieve": {
                 "candidates": 6,
-                "sources": [
-                    {"model": "two_tower", **towers, "moment": False, "temperature": 0.2, "batch": 128}
-                ],
+                "sources": [{"model": "two_tower", **LEARNING_TOWERS, "moment": False, "validation": 0.0}],
             },
             "rank": {"trees": 5},
             "rerank": {"show_seen": True},
         }
     )
-    recommender = Recommender(project).fit(Dataset.from_frames(events, project=project))
+    recommender = Recommender(project).fit(
+        Dataset.from_frames(device_events(600, 60, 3_600.0), project=project)
+    )
     for name, rest in (("phone", 0), ("television", 1)):
         for user in (7, "new"):
             slate = recommender.recommend(user=user, n=6, context={"device": name}, now=recommender.now())

@@ -18,20 +18,19 @@ from shortlist.data.entities import EntityChange
 from shortlist.errors import BundleError, DataError, MissingExtraError, ProjectError
 from shortlist.retrieve import Requests, TwoTower, load_retriever
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
-from support.deep import Interrupted, answers_without_torch, coloured, cycles, damage, interrupted_in
+from support.deep import (
+    LEARNING_TOWERS,
+    TINY_TOWERS,
+    Interrupted,
+    answers_without_torch,
+    coloured,
+    cycles,
+    damage,
+    device_events,
+    interrupted_in,
+)
 from support.interactions import make_requests
 
-TINY: dict[str, Any] = {
-    "width": 8,
-    "hidden": 8,
-    "history": 12,
-    "epochs": 2,
-    "min_events": 0,
-    "validation": 0.0,
-    "negatives": 8,
-    "batch": 128,
-}
-LEARNING: dict[str, Any] = {**TINY, "epochs": 20, "learning_rate": 0.03, "dropout": 0.0, "temperature": 0.2}
 NAMES = ("item_vectors_", "network_", "token_vectors_", "user_token_vectors_")
 REQUESTS: tuple[list[int], ...] = ([0, 1, 2], [5], [], [7] * 40)
 
@@ -62,12 +61,12 @@ def tastes(users: int = 60) -> Dataset:
 
 @pytest.fixture(scope="module")
 def model() -> TwoTower:
-    return TwoTower(**TINY).fit(tastes())
+    return TwoTower(**TINY_TOWERS).fit(tastes())
 
 
 @pytest.fixture(scope="module")
 def learned() -> TwoTower:
-    return TwoTower(**LEARNING, hidden_items=0.3, hidden_histories=0.3).fit(tastes())
+    return TwoTower(**LEARNING_TOWERS, hidden_items=0.3, hidden_histories=0.3).fit(tastes())
 
 
 def new_users(dataset: Dataset, countries: list[str | None]) -> Requests:
@@ -90,7 +89,7 @@ def test_it_learns_what_users_take(learned: TwoTower) -> None:
 def test_it_can_learn_single_choices_by_heart() -> None:
     """Twelve users, who take one item after one other: an item follows from the one before it alone."""
     pairs = TwoTower(
-        **{**LEARNING, "width": 16, "hidden": 32, "epochs": 60, "temperature": 0.05, "pools": 1}
+        **{**LEARNING_TOWERS, "width": 16, "hidden": 32, "epochs": 60, "temperature": 0.05, "pools": 1}
     ).fit(cycles(24, 12, 2))
     followers = cycles(24, 12, 2).histories.item.reshape(-1, 2)
     found = pairs.retrieve(make_requests(*[[int(a)] for a, _ in followers]), 1).item[:, 0]
@@ -130,7 +129,7 @@ def test_the_hour_decides() -> None:
     dataset = Dataset.from_frames(pa.table(columns), project=project)
     found = {}
     for moment in (True, False):
-        fitted = TwoTower(**{**LEARNING, "batch": 32}, moment=moment).fit(dataset)
+        fitted = TwoTower(**{**LEARNING_TOWERS, "batch": 32}, moment=moment).fit(dataset)
         requests = make_requests([0, 1], [0, 1])
         requests.moments[:] = [int(now + 86_400) * 1000, int(now + 86_400 + 43_200) * 1000]
         found[moment] = fitted.retrieve(requests, 1).item[:, 0].tolist()
@@ -139,21 +138,10 @@ def test_the_hour_decides() -> None:
 
 
 def devices() -> Dataset:
-    """Return users who take even items on a phone and odd ones on a television, whatever they took before."""
-    rng = np.random.default_rng(0)
-    device = rng.integers(0, 2, 320)
-    events = pa.table(
-        {
-            "user_id": np.arange(320) % 80,
-            "item_id": 2 * rng.integers(0, 6, 320) + device,
-            "timestamp": 1.6e9 + 60.0 * np.arange(320),
-            "device": [("phone", "television")[d] for d in device],
-            "loudness": 10.0 * device + rng.random(320),
-        }
-    )
+    """Return users whose items follow from the device and the loudness, whatever they took before."""
     context = {"device": "category", "loudness": "number"}
     project = parse_project({"data": {"columns": {"timestamp": "timestamp"}, "context": context}})
-    return Dataset.from_frames(events, project=project)
+    return Dataset.from_frames(device_events(320, 80, 60.0), project=project)
 
 
 def in_contexts(dataset: Dataset, **columns: list[Any]) -> Requests:
@@ -165,7 +153,7 @@ def in_contexts(dataset: Dataset, **columns: list[Any]) -> Requests:
 
 @pytest.fixture(scope="module")
 def of_devices() -> TwoTower:
-    return TwoTower(**LEARNING, hidden_histories=0.3, moment=False).fit(devices())
+    return TwoTower(**LEARNING_TOWERS, hidden_histories=0.3, moment=False).fit(devices())
 
 
 @pytest.mark.parametrize(
@@ -211,13 +199,13 @@ def test_contexts_stay_with_their_events_and_with_their_requests(
 
 def test_contexts_that_are_not_wanted_are_not_read() -> None:
     dataset = devices()
-    some = TwoTower(**TINY, context=["device"]).fit(dataset)
-    none = TwoTower(**TINY, context=[]).fit(dataset)
+    some = TwoTower(**TINY_TOWERS, context=["device"]).fit(dataset)
+    none = TwoTower(**TINY_TOWERS, context=[]).fit(dataset)
     assert (some.context_, some.context_numbers_, len(some.context_token_columns_)) == (["device"], [], 2)
     assert none.architecture_["contexts"] == 0
     assert np.isneginf(none.score(in_contexts(dataset, device=["phone"]))).all()
     with pytest.raises(ProjectError, match="the log has no context 'devise'; did you mean 'device'"):
-        TwoTower(**TINY, context=["devise"]).fit(dataset)
+        TwoTower(**TINY_TOWERS, context=["devise"]).fit(dataset)
 
 
 def test_components_of_embeddings_are_tokens() -> None:
@@ -245,16 +233,16 @@ def assert_equal(a: TwoTower, b: TwoTower) -> None:
 
 
 def test_a_seed_repeats() -> None:
-    first = TwoTower(**TINY, seed=1, hard_negatives=3).fit(tastes())
-    assert_equal(TwoTower(**TINY, seed=1, hard_negatives=3).fit(tastes()), first)
-    assert np.abs(TwoTower(**TINY, seed=2).fit(tastes()).network_ - first.network_).max() > 1e-3
+    first = TwoTower(**TINY_TOWERS, seed=1, hard_negatives=3).fit(tastes())
+    assert_equal(TwoTower(**TINY_TOWERS, seed=1, hard_negatives=3).fit(tastes()), first)
+    assert np.abs(TwoTower(**TINY_TOWERS, seed=2).fit(tastes()).network_ - first.network_).max() > 1e-3
 
 
 def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path: Path) -> None:
     """With hard negatives, which come from the weights before the epoch, and held-out events."""
 
     interrupt = interrupted_in("epoch 3 of 4")
-    settings = {**TINY, "epochs": 4, "validation": 0.5, "hard_negatives": 4}
+    settings = {**TINY_TOWERS, "epochs": 4, "validation": 0.5, "hard_negatives": 4}
     whole = TwoTower(**settings).fit(tastes())
     with pytest.raises(Interrupted):
         TwoTower(**settings, checkpoints=str(tmp_path)).fit(tastes(), interrupt)
@@ -265,14 +253,14 @@ def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path: Path) -> N
 
 
 def test_hard_negatives_make_it_learn_as_well() -> None:
-    fitted = TwoTower(**{**LEARNING, "negatives": 0, "batch": 32}, hard_negatives=6).fit(tastes())
+    fitted = TwoTower(**{**LEARNING_TOWERS, "negatives": 0, "batch": 32}, hard_negatives=6).fit(tastes())
     scores = fitted.score(make_requests([0, 2, 4]))[0, :24]
     assert scores[::2].mean() > scores[1::2].mean() + 1
 
 
 def test_what_it_takes_is_stated_first() -> None:
     steps: list[str] = []
-    TwoTower(**TINY).fit(tastes(), lambda step, _: steps.append(step))
+    TwoTower(**TINY_TOWERS).fit(tastes(), lambda step, _: steps.append(step))
     assert "GB of memory on the CPU" in steps[0]
     assert "360 targets an epoch, each against 135 items" in steps[0]
 
@@ -282,10 +270,10 @@ def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
         TwoTower().fit(tastes())
     assert error.value.field == "min_events"
     with pytest.raises(ProjectError, match="no attribute 'contry'; did you mean 'country'"):
-        TwoTower(**TINY, user_attributes=["contry"]).fit(tastes())
+        TwoTower(**TINY_TOWERS, user_attributes=["contry"]).fit(tastes())
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'shortlist\[deep\]'"):
-        TwoTower(**TINY).fit(tastes())
+        TwoTower(**TINY_TOWERS).fit(tastes())
 
 
 # ---------------------------------------------------------------- bundles
@@ -360,8 +348,8 @@ def test_damaged_facts_are_refused(model: TwoTower, tmp_path: Path, name: str, v
 
 def test_an_index_finds_what_exact_search_finds() -> None:
     pytest.importorskip("faiss")
-    exact = TwoTower(**TINY).fit(coloured())
-    indexed = TwoTower(**TINY, exact_items=10, recall=1.0).fit(coloured())
+    exact = TwoTower(**TINY_TOWERS).fit(coloured())
+    indexed = TwoTower(**TINY_TOWERS, exact_items=10, recall=1.0).fit(coloured())
     requests = make_requests([0, 1, 2], [5])
     a, b = indexed.retrieve(requests, 10), exact.retrieve(requests, 10)
     np.testing.assert_array_equal(a.item, b.item)

@@ -38,6 +38,14 @@ class Encoder(ABC):
         From the constructor, where the weights are missing or cannot be read.
     MissingExtraError
         From the constructor, where a library is missing.
+
+    Examples
+    --------
+    >>> class Lengths(Encoder):
+    ...     def encode(self, texts):
+    ...         return np.array([[len(text), text.count(" ")] for text in texts], np.float32)
+    >>> Lengths(None, {}).encode(["a red shoe"]).tolist()
+    [[10.0, 2.0]]
     """
 
     name: ClassVar[str] = ""

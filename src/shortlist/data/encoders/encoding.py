@@ -24,7 +24,7 @@ BLOCK = 1_024
 
 @dataclass(frozen=True)
 class Encoding:
-    """What makes the embedding `name` of items: the texts that are read, and the encoder.
+    """The source of the embedding `name` of items: the texts that are read, and the encoder.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ class OnnxOptions(Settings):
     max_tokens: int = Field(256, ge=1)
     """Tokens of a text at most; the rest is cut off."""
     prefix: str = ""
-    """What comes before each text; some models expect, for example, `"passage: "`."""
+    """Text that is put before each text; some models expect, for example, `"passage: "`."""
 
 
 class OnnxEncoder(Encoder):

@@ -1,4 +1,4 @@
-"""What a person has said about a table before it is guessed, and the questions that a guess asks where it is unsure."""
+"""Answers that a person has given about a table before it is guessed, and the questions that a guess asks where it is unsure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Ask = Callable[[Question], str | None]
 
 @dataclass(frozen=True)
 class Choices:
-    """What is given.
+    """The given answers.
 
     Attributes
     ----------

@@ -77,8 +77,8 @@ def guess_context(
             context[column] = kind
     if context:
         named = ", ".join(f"{column} ({kind})" for column, kind in context.items())
-        roles.lines.append(f"Context of an event, which a request gives, too: {named}.")
-    roles.lines += [f"Not used: {', '.join(names)} ({reason})." for reason, names in left.items()]
+        roles.say(f"Context of an event, which a request gives, too: {named}.")
+    roles.say(*(f"Not used: {', '.join(names)} ({reason})." for reason, names in left.items()))
     return context
 
 

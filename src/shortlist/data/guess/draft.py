@@ -38,14 +38,14 @@ GUESTS = (
     "The ids of users are whole numbers. To train also on visitors without such an id, who send texts (guest-7f3a), "
     'add user_ids = "text" to this section.'
 )
-"""What to say about a log whose users have whole numbers as ids."""
+"""The note on a log whose users have whole numbers as ids."""
 PURCHASE = "purchase"
 _WHOLE = r"^\s*\d+\.0\s*$"
 
 
 @dataclass
 class LogDraft:
-    """What was guessed about a log.
+    """The guess about a log.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class LogDraft:
 
     @property
     def evidence(self) -> Evidence:
-        """What the values say."""
+        """The evidence from the values."""
         assert self.roles.evidence is not None
         return self.roles.evidence
 
@@ -228,8 +228,7 @@ def _derive(log: LogDraft) -> None:
     found = find_wide(log.evidence, flags, values, position, slate)
     if found is not None:
         columns.update(value=None, quantity=None, position=None, slate=None)
-        roles.value = None
-        roles.lines = [line for line in roles.lines if "the value" not in line]
+        roles.drop_value()
         log.data["first_position"] = found.first_position
     elif roles.lines_of_orders.is_one and roles.lines_of_orders.status is not None:
         found = rules_of_status(log.evidence, roles.lines_of_orders.status)
@@ -248,9 +247,7 @@ def _derive(log: LogDraft) -> None:
 
 def _take_rules(log: LogDraft, found: WideLog) -> None:
     used = {str(rule.get("when")) for rule in found.rules}
-    log.roles.lines = [
-        line for line in log.roles.lines if not any(line.startswith(f"{name}: 1 says") for name in used)
-    ]
+    log.roles.drop_lines(lambda line: any(line.startswith(f"{name}: 1 says") for name in used))
     if found.rules:
         log.data["derive"] = found.rules
         log.say("data.derive", *found.lines)

@@ -1,4 +1,4 @@
-"""What the values of columns say, whatever the columns are called: how many differ, which are times, and which one settles another."""
+"""Evidence from the values of columns, whatever the columns are called: how many differ, which are times, and which one settles another."""
 
 from __future__ import annotations
 

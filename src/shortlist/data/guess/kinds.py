@@ -1,4 +1,4 @@
-"""What a kind of event says: how far it is down the funnel, and whether the item was wanted.
+"""The meaning of a kind of event: how far it is down the funnel, and whether the item was wanted.
 
 The vocabulary covers the export styles of Google Analytics 4 (`view_item`, `add_to_cart`), Segment (`Product Added`), Shopify
 (`checkout_completed`), RetailRocket (`addtocart`, `transaction`), Taobao (`pv`, `fav`) and common app logs. Names are split into
@@ -35,7 +35,7 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True)
 class KindMeaning:
-    """What a kind of event says.
+    """The meaning of a kind of event.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ _NUMBERED = r"^[#A-Za-z\-_/]{0,8}\d{2,}[A-Za-z\d\-_/.]*$"
 
 @dataclass
 class OrderLines:
-    """What makes a table one of order lines.
+    """The columns that make a table one of order lines.
 
     Attributes
     ----------
@@ -45,6 +45,11 @@ class OrderLines:
     total: str | None = None
     status: str | None = None
     lines: list[str] = field(default_factory=list)
+
+    def leave_total_out(self) -> None:
+        """Leave out an amount that is that of the whole order."""
+        self.lines.append(f"Not used: {self.total} (the amount of the whole order).")
+        self.total = None
 
     @property
     def is_one(self) -> bool:
@@ -161,8 +166,7 @@ def _settle_total(found: OrderLines, evidence: Evidence) -> None:
     if evidence.present(found.total) < 0.9 * evidence.present(found.order) or evidence.settles(
         found.order, found.total
     ):
-        found.lines.append(f"Not used: {found.total} (the amount of the whole order).")
-        found.total = None
+        found.leave_total_out()
 
 
 def blank_further_lines(evidence: Evidence, order: str) -> list[str]:

@@ -80,6 +80,25 @@ class Roles:
         """The columns that have a role."""
         return frozenset(column for column in self.columns.values() if column)
 
+    def settle_value(self, value: ValueColumn | None) -> None:
+        """Take a column as the value of an event. Other candidates without a role are outcomes."""
+        self.value = value
+        chosen = None if value is None else value.name
+        self.outcomes = [one for one in self.candidates if one.name != chosen and one.name not in self.used]
+
+    def drop_value(self) -> None:
+        """Take no column as the value of an event after all."""
+        self.value = None
+        self.drop_lines(lambda line: "the value" in line)
+
+    def say(self, *lines: str) -> None:
+        """Add reasons."""
+        self.lines.extend(lines)
+
+    def drop_lines(self, is_outdated: Callable[[str], bool]) -> None:
+        """Remove reasons that hold no longer."""
+        self.lines = [line for line in self.lines if not is_outdated(line)]
+
     def note(self) -> str:
         """Say why columns have their roles."""
         return "\n".join(self.lines)
@@ -164,27 +183,27 @@ def _with_value(
     choices: Choices,
 ) -> Roles:
     """Settle the column of values."""
-    candidates = roles.candidates
     given = choices.columns.get("value")
     if given is not None:
         reading = read_numbers(events.column(given))
         if reading is None:
             raise DataError(f"--value: {given} holds no numbers", field="value")
-        roles.value = ValueColumn(given, value_meaning(given) or Meaning.GENERIC, reading.numbers)
+        value: ValueColumn | None = ValueColumn(
+            given, value_meaning(given) or Meaning.GENERIC, reading.numbers
+        )
     else:
-        roles.value = (
+        value = (
             answers
             or _line_value(roles, events, choices)
-            or pick_value(candidates, _distinct(events, roles.columns["kind"]))
+            or pick_value(roles.candidates, _distinct(events, roles.columns["kind"]))
         )
-    chosen = None if roles.value is None else roles.value.name
-    roles.outcomes = [one for one in candidates if one.name != chosen and one.name not in roles.used]
+    roles.settle_value(value)
     if roles.value is None:
-        roles.lines.append("No column is the value of an event (rating, seconds, price).")
+        roles.say("No column is the value of an event (rating, seconds, price).")
     elif roles.columns.get("quantity") is None or roles.columns["quantity"] == roles.value.name:
         roles.columns["value"] = roles.value.name
         roles.columns["quantity"] = None
-        roles.lines += explain_value(roles.value, roles.outcomes, events)
+        roles.say(*explain_value(roles.value, roles.outcomes, events))
     return roles
 
 

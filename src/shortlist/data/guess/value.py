@@ -1,4 +1,4 @@
-"""What the value of an event says: a scale, a plus or minus, yes or no, or an amount; and from where on the item was wanted."""
+"""The meaning of the value of an event: a scale, a plus or minus, yes or no, or an amount; and from where on the item was wanted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Meaning(Enum):
-    """What the name of a column says about its values."""
+    """The meaning of the values that the name of a column suggests."""
 
     RATING = "rating"
     GENERIC = "value"
@@ -21,7 +21,7 @@ class Meaning(Enum):
 
 
 class Shape(Enum):
-    """What the values are."""
+    """The kind of the values."""
 
     CONSTANT = "constant"
     TRUTH = "truth"
@@ -35,7 +35,7 @@ class Shape(Enum):
 
 @dataclass(frozen=True)
 class ValueReading:
-    """What the values of some events were taken for.
+    """The guess about the values of some events.
 
     Attributes
     ----------

@@ -107,5 +107,5 @@ def _check_columns(data: DataSettings, events: pa.Table, file: str, check: Check
         named |= dict.fromkeys([data.columns.user], "data.columns.user")
     for name, setting in named.items():
         if name not in events.column_names:
-            check.problems.append(missing_column(file, name, events.column_names, setting))
+            check.add(missing_column(file, name, events.column_names, setting))
     check.raise_errors()

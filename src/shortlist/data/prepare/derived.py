@@ -23,7 +23,7 @@ from shortlist.data.row_marks import AFTER, take_rows
 MADE = {role: f"derived {role}" for role in ("kind", "value", "timestamp", "slate", "position")}
 """Role → name of the column that derived events have for it."""
 STEP = 1
-"""What a person does comes so many ms after the impression of the same row, since it is what followed it."""
+"""Milliseconds by which an action follows the impression of the same row."""
 
 
 def derive_events(
@@ -73,9 +73,7 @@ def _report(events: pa.Table, data: DataSettings, holds: NDArray[np.bool_], file
     for rule, count in zip(data.derive, holds.sum(axis=0).tolist(), strict=True):
         counts[rule.kind] = counts.get(rule.kind, 0) + count
     told = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
-    check.notes.append(
-        f"{file}: {events.num_rows:,} rows make {int(holds.sum()):,} events (data.derive): {told}"
-    )
+    check.note(f"{file}: {events.num_rows:,} rows make {int(holds.sum()):,} events (data.derive): {told}")
     none = np.logical_not(np.asarray(holds.any(axis=1)))
     if none.any():
         names = list(dict.fromkeys(name for rule in data.derive for name in rule.columns))[:4]
@@ -86,7 +84,7 @@ def _report(events: pa.Table, data: DataSettings, holds: NDArray[np.bool_], file
         problem = Problem(
             "set aside", file, data.columns.user, what, int(none.sum()), examples(events, none, names), fix
         )
-        check.read += int(none.sum())
+        check.count_read(int(none.sum()))
         check.set_rows_aside("without a derived event", problem)
 
 

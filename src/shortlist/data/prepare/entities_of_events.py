@@ -37,7 +37,7 @@ def entities_of_events(
         where = project.where(f"{role}.id")
         what = f"from_events = true takes the ids of data.columns.{role[:-1]}, which is {key!r}"
         check.add_error(file, settings.id, f"{where}{what}", f'Set id = "{key}" in [{role}]')
-    check.problems += problems
+    check.add(*problems)
     check.raise_errors()
     as_text = role == "users" and data.user_ids == "text"
     ids = read_ids(events.column(key), f"{file}: {key}", as_text).ids

@@ -14,7 +14,7 @@ from shortlist.data.numbers import is_text
 from shortlist.errors import DataError
 
 GUEST = "guest-"
-"""What the id of a guest begins with; the number of the order follows."""
+"""The beginning of the id of a guest; the number of the order follows."""
 _WHOLE = r"^\s*-?\d+\.0+\s*$"
 
 
@@ -42,7 +42,7 @@ def plain_ids(events: pa.Table, names: list[str], file: str, check: Check) -> pa
             continue
         whole = pc.replace_substring_regex(given, r"\.0+$", "").cast(pa.int64())
         events = events.set_column(events.column_names.index(name), name, whole)
-        check.notes.append(f"{file}: {name}: ids such as {_first(given)} are read as {_first(whole)}")
+        check.note(f"{file}: {name}: ids such as {_first(given)} are read as {_first(whole)}")
     check.raise_errors()
     return events
 
@@ -68,7 +68,7 @@ def with_guests(events: pa.Table, data: DataSettings, file: str, check: Check) -
             'add user_ids = "text" to [data]',
             field="data.user_ids",
         )
-    check.notes += reading.notes
+    check.note(*reading.notes)
     empty = pc.or_(reading.ids.is_null(), pc.is_in(reading.ids, value_set=pa.array(["", *data.guest_ids])))
     numbers = read_keys(events.column(order), f"{file}: {order}", check.notes).cast(pa.string())
     guest = pc.and_(empty, numbers.is_valid())
@@ -77,7 +77,7 @@ def with_guests(events: pa.Table, data: DataSettings, file: str, check: Check) -
     if rows:
         orders = int(pc.count_distinct(numbers.filter(guest)).as_py())
         example = ids[int(np.flatnonzero(guest.to_numpy(zero_copy_only=False))[0])].as_py()
-        check.notes.append(
+        check.note(
             f"{file}: {rows:,} rows without {name} belong to {orders:,} guests, one for each {order}, such as {example}"
         )
     return events.set_column(events.column_names.index(name), name, ids)

@@ -27,7 +27,7 @@ def unnest(events: pa.Table, name: str, file: str, check: Check) -> pa.Table:
         The column is not there, or holds no lists of structs.
     """
     if name not in events.column_names:
-        check.problems.append(missing_column(file, name, events.column_names, "data.unnest"))
+        check.add(missing_column(file, name, events.column_names, "data.unnest"))
         check.raise_errors()
     kind = events.schema.field(name).type
     if not is_list_of_structs(kind):
@@ -42,9 +42,9 @@ def unnest(events: pa.Table, name: str, file: str, check: Check) -> pa.Table:
     if empty.any():
         told = [f"row {row + 1}" for row in np.flatnonzero(empty)[:3].tolist()]
         problem = Problem("set aside", file, name, "the list is empty", int(empty.sum()), told)
-        check.read += int(empty.sum())
+        check.count_read(int(empty.sum()))
         check.set_rows_aside(f"without {name}", problem)
-    check.notes.append(
+    check.note(
         f"{file}: {len(lists) - int(empty.sum()):,} rows have {len(rows):,} elements in {name}, one row each"
     )
     table = take_rows(events.drop_columns([name]), rows)

@@ -25,9 +25,7 @@ def fill_down(events: pa.Table, settings: FilledDown, file: str, check: Check) -
         found = source >= 0
         filled = found & ~present
         if filled.any():
-            check.notes.append(
-                f"{file}: {name}: {int(filled.sum()):,} blank cells are filled from the line above"
-            )
+            check.note(f"{file}: {name}: {int(filled.sum()):,} blank cells are filled from the line above")
             taken = column.take(pa.array(np.where(found, source, 0)))
             column = pc.if_else(pa.array(found), taken, pa.scalar(None, column.type))
             events = events.set_column(events.column_names.index(name), name, column)
@@ -70,13 +68,11 @@ def exclude_rows(events: pa.Table, rules: list[ExcludedRows], file: str, check: 
         found = keep & is_one_of(events.column(rule.column), rule.values)
         count = int(found.sum())
         if not count:
-            check.notes.append(
-                f"{file}: data.exclude: no row has {rule.column} = {', '.join(rule.values[:5])}"
-            )
+            check.note(f"{file}: data.exclude: no row has {rule.column} = {', '.join(rule.values[:5])}")
             continue
         what = f"data.exclude leaves these rows out ({rule.reason})"
         problem = Problem("set aside", file, rule.column, what, count, examples(events, found, [rule.column]))
-        check.read += count
+        check.count_read(count)
         check.set_rows_aside(f"excluded as {rule.reason}", problem)
         keep &= ~found
     return events if keep.all() else take_rows(events, np.flatnonzero(keep))

@@ -1,4 +1,4 @@
-"""What the baselines learn from a whole log: sums of its items, made by the executors."""
+"""Baselines of a whole log: sums of its items, made by the executors."""
 
 from __future__ import annotations
 

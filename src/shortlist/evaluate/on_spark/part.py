@@ -1,4 +1,4 @@
-"""What an executor does with a part of the people of a test: their slates, then their metrics, by the code of one machine."""
+"""The work of an executor on a part of the people of a test: their slates, then their metrics, by the code of one machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SUMS = "person int, name int, metric int, total double, n long"
 
 @dataclass(frozen=True, repr=False)
 class PartWork:
-    """What executors are told.
+    """The instructions to executors.
 
     Attributes
     ----------

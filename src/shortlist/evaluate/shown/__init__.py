@@ -2,7 +2,7 @@
 
 People can only take what they are shown. A log of slates therefore favours whatever resembles the engine that wrote it:
 what another recommender would have shown instead has no outcome. Metrics that count the chosen items of the log as the
-relevant ones inherit that. What the log does say is what each shown item brought, and, where slates were drawn at random,
+relevant ones inherit that. The log does say what each shown item brought, and, where slates were drawn at random,
 with which chance it was shown.
 """
 

@@ -277,7 +277,7 @@ class _Judged:
         return values, overlaps
 
     def _fitted(self, of: str, rows: IntArray, weight: FloatArray) -> FloatArray:
-        """What all recommenders together predict of some slates, per look, on the scale of what followed.
+        """Predictions of all recommenders together for some slates, per look, on the scale of the outcomes.
 
         The geometric mean of their predictions: an item that one of them overestimates was chosen for that by this one.
         """

@@ -1,4 +1,4 @@
-"""What recommenders would have shown instead of logged slates, and what they predict for both."""
+"""The slates that recommenders would have shown instead of logged ones, and the predictions for both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the recommenders of an evaluation would have shown instead of the logged slates of its test."""
+"""The slates that the recommenders of an evaluation would have shown instead of the logged slates of its test."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ drawn. Taken over all slots, the expectation is Σ_k [P(available at k) + P(draw
 A model of v fills in for items that were not shown, and the weighted rows correct the model's error (doubly robust: Dudík,
 Langford & Li 2011). If all items of a slate could be drawn, the estimate is right whatever the model says.
 
-Weights are limited to `LARGEST_WEIGHT`: beyond it, single rows would decide the result. What the limit takes away is filled in by
+Weights are limited to `LARGEST_WEIGHT`: beyond it, single rows would decide the result. The part that the limit takes away is filled in by
 the model, and is missing in `SlateValues.covered`, so that the overlap shows it.
 """
 

@@ -27,7 +27,7 @@ SMOOTHING = 20.0
 
 @dataclass(frozen=True, eq=False, repr=False)
 class HeadExamples:
-    """What both ways of boosting learn from.
+    """The training data of both ways of boosting.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ class GBDTRanker(Ranker):
 
     @property
     def choice(self) -> str:
-        """What `rank.inputs = "auto"` has chosen, and by how much; empty where it was not asked for."""
+        """The choice of `rank.inputs = "auto"`, and by how much it was better; empty where it was not asked for."""
         return self.ensemble_.choice
 
     def with_choice(self, choice: str) -> Self:

@@ -1,4 +1,4 @@
-"""What training reads: windows of histories, in batches of similar length."""
+"""Batches of training: windows of histories, in batches of similar length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the training of the transformer will take."""
+"""The cost of training the transformer, estimated before it begins."""
 
 from __future__ import annotations
 

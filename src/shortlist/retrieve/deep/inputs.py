@@ -1,4 +1,4 @@
-"""What the network reads of histories: items, time gaps, kinds and values, in packed arrays."""
+"""Inputs of the network from histories: items, time gaps, kinds and values, in packed arrays."""
 
 from __future__ import annotations
 

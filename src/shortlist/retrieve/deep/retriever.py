@@ -1,4 +1,4 @@
-"""What retrievers that are networks have in common: vectors of items, bundles that are checked, an index, new items."""
+"""The base of retrievers that are networks: vectors of items, bundles that are checked, an index, new items."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BLOCK = 512
 
 
 class Ready(NamedTuple, Generic[Layout]):
-    """What requests need of a fitted model."""
+    """The parts of a fitted model that requests need."""
 
     shape: Layout
     weights: dict[str, NDArray[np.float32]]
@@ -353,8 +353,9 @@ class DeepRetriever(Retriever, Generic[Layout]):
     # ---------------------------------------------------------------- bundles
 
     @override
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         super().save(folder)
+        folder = Path(folder)
         if self.trend_ is not None:
             self.trend_.save(folder / "trend")
         if self.index_ is not None:
@@ -362,8 +363,9 @@ class DeepRetriever(Retriever, Generic[Layout]):
 
     @override
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         model = super().load(folder)
+        folder = Path(folder)
         if (folder / "trend").exists():
             model.trend_ = LearnedTrend.load(folder / "trend", model.n_items_)
             model._prepare()  # noqa: SLF001 - its own instance

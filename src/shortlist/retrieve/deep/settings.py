@@ -15,7 +15,7 @@ USUAL_NEGATIVES = 512
 
 
 class DeepRetrieverSettings(TrainingSettings):
-    """What retrievers with a network have in common."""
+    """Settings that all retrievers with a network have."""
 
     history: int = Field(50, ge=1, le=1024)
     """Number of latest events of a history that are read, from 1 to 1024."""

@@ -24,7 +24,7 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class VisitInputs:
-    """What the user tower reads of B requests beside attributes; the events of histories are packed, oldest first.
+    """Inputs of the user tower for B requests beside attributes; the events of histories are packed, oldest first.
 
     Attributes
     ----------

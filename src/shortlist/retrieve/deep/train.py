@@ -28,7 +28,7 @@ from shortlist.retrieve.deep.tables import ItemTable
 
 
 class Trained(NamedTuple):
-    """What training learned."""
+    """The result of training."""
 
     network: NDArray[np.float32]
     """float32: the weights of the network, in the order of `Architecture.shapes`."""

@@ -34,7 +34,7 @@ MINED = 20_000
 
 
 class TrainedTowers(NamedTuple):
-    """What training learned."""
+    """The result of training."""
 
     network: NDArray[np.float32]
     """float32: the weights of the network, in the order of `TowerShape.shapes`."""
@@ -54,7 +54,7 @@ class TrainedTowers(NamedTuple):
 
 @dataclass(frozen=True)
 class TowerData:
-    """What the towers learn from.
+    """The training data of the towers.
 
     Attributes
     ----------

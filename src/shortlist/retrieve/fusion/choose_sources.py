@@ -29,7 +29,7 @@ LENGTH = 20
 
 
 class SourceContext(NamedTuple):
-    """What else of a project the choice depends on: whether seen items are shown, and the seed."""
+    """Further settings of a project that the choice depends on: whether seen items are shown, and the seed."""
 
     show_seen: bool
     seed: int

@@ -104,6 +104,12 @@ class Fuse(Retriever):
     ----------
     Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods".
     Bruch 2021, "An alternative cross entropy loss for learning-to-rank".
+
+    Examples
+    --------
+    >>> from shortlist.retrieve import Neighbours, Popular
+    >>> Fuse({"popular": Popular(), "neighbours": Neighbours(k=50)})
+    Fuse(popular, neighbours)
     """
 
     Config = FuseConfig
@@ -309,8 +315,9 @@ class Fuse(Retriever):
         return f"Fuse({', '.join([*self.sources, own] if own else self.sources)})"
 
     @override
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         super().save(folder)
+        folder = Path(folder)
         for name, source in self.sources.items():
             source.save(folder / "sources" / name)
         (folder / "sources.json").write_text(json.dumps(list(self.sources)), encoding="utf-8")
@@ -319,8 +326,9 @@ class Fuse(Retriever):
 
     @override
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         model = super().load(folder)
+        folder = Path(folder)
         if (folder / "trees.ubj").exists():
             import xgboost as xgb
 

@@ -2,7 +2,7 @@
 
 Each family is tuned by pattern search from its defaults: one setting is moved a step at a time and the step is kept where it
 helps. On large data, the trials of a search are quick ones: models with fewer neighbours or components, whose settings
-have their optimum at nearly the same place. Only the best settings of a family are then fitted whole. What several trials have in
+have their optimum at nearly the same place. Only the best settings of a family are then fitted whole. Intermediate results that several trials have in
 common, such as eigenvectors, is computed once.
 """
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
+def shares_of(
     own: NDArray[np.float32],
     taken: NDArray[np.int32],
     held: NDArray[np.float32],
@@ -31,39 +31,64 @@ def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
     for e in range(n):
         for c in range(d):
             Y[e, c] = own[taken[some[e]], c]
+    weight = held[some]
     if n <= d:
-        over = Y / diagonal
-        inner = over @ Y.T
-        for e in range(n):
-            inner[e, e] += 1 / held[some[e]]
-        _cholesky(inner)
-        solved = np.empty(n)
-        if len(items) > d:
-            for c in range(d):
-                for e in range(n):
-                    solved[e] = over[e, c]
-                _solve_in_place(inner, solved)
-                for e in range(n):
-                    over[e, c] = solved[e]
-            _multiply(factors, items, over, some, shares)
-            return
-        for at in range(len(items)):
+        _shares_by_events(Y, weight, diagonal, factors, items, some, shares)
+    else:
+        _shares_by_factors(Y, weight, diagonal, factors, items, some, shares)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _shares_by_events(
+    Y: NDArray[np.float64],
+    weight: NDArray[np.float32],
+    diagonal: NDArray[np.float64],
+    factors: NDArray[np.float32],
+    items: NDArray[np.int32],
+    some: NDArray[np.int64],
+    shares: NDArray[np.float64],
+) -> None:
+    """Solve the system of the events `some`, whose factors are Y, float64 (events, d), and whose weights are `weight`."""
+    n, d = Y.shape
+    over = Y / diagonal
+    inner = over @ Y.T
+    for e in range(n):
+        inner[e, e] += 1 / weight[e]
+    _cholesky(inner)
+    solved = np.empty(n)
+    if len(items) > d:
+        for c in range(d):
             for e in range(n):
-                total = 0.0
-                for c in range(d):
-                    total += over[e, c] * factors[items[at], c]
-                solved[e] = total
+                solved[e] = over[e, c]
             _solve_in_place(inner, solved)
             for e in range(n):
-                shares[at, some[e]] = solved[e]
+                over[e, c] = solved[e]
+        _multiply(factors, items, over, some, shares)
         return
-    A = np.zeros((d, d))
-    for e in range(n):
-        for r in range(d):
-            for c in range(r + 1):
-                A[r, c] += held[some[e]] * Y[e, r] * Y[e, c]
-    for c in range(d):
-        A[c, c] += diagonal[c]
+    for at in range(len(items)):
+        for e in range(n):
+            total = 0.0
+            for c in range(d):
+                total += over[e, c] * factors[items[at], c]
+            solved[e] = total
+        _solve_in_place(inner, solved)
+        for e in range(n):
+            shares[at, some[e]] = solved[e]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _shares_by_factors(
+    Y: NDArray[np.float64],
+    weight: NDArray[np.float32],
+    diagonal: NDArray[np.float64],
+    factors: NDArray[np.float32],
+    items: NDArray[np.int32],
+    some: NDArray[np.int64],
+    shares: NDArray[np.float64],
+) -> None:
+    """Solve the system of the factors; the arrays are those of `_shares_by_events`."""
+    n, d = Y.shape
+    A = _lower_half(Y, weight, diagonal)
     _cholesky(A)
     turned = np.empty(d)
     if len(items) > d:
@@ -73,7 +98,7 @@ def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
             _solve_in_place(A, inverse[c])
         for e in range(n):
             for c in range(d):
-                Y[e, c] *= held[some[e]]
+                Y[e, c] *= weight[e]
         _multiply(factors, items, Y @ inverse, some, shares)
         return
     for at in range(len(items)):
@@ -84,7 +109,23 @@ def shares_of(  # noqa: C901 - a compiled loop takes its arrays one by one
             total = 0.0
             for c in range(d):
                 total += Y[e, c] * turned[c]
-            shares[at, some[e]] = held[some[e]] * total
+            shares[at, some[e]] = weight[e] * total
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _lower_half(
+    Y: NDArray[np.float64], weight: NDArray[np.float32], diagonal: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the lower half of A = D + Yᵀ C Y, float64 (d, d)."""
+    n, d = Y.shape
+    A = np.zeros((d, d))
+    for e in range(n):
+        for r in range(d):
+            for c in range(r + 1):
+                A[r, c] += weight[e] * Y[e, r] * Y[e, c]
+    for c in range(d):
+        A[c, c] += diagonal[c]
+    return A
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

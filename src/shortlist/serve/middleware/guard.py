@@ -34,7 +34,7 @@ DRAIN_SECONDS = 2.0
 """Seconds for which the rest of a refused body is waited for."""
 OPEN = {"/", "/healthz", "/readyz", "/docs", "/openapi.json"}
 DECISIONS = ("/v1/admin/edits/approve/", "/v1/admin/edits/reject/", "/v1/admin/edits/undo/")
-"""What needs the scope `approve`."""
+"""Routes that need the scope `approve`."""
 TENANTS = "/t"
 """Path below which a server of tenants has their addresses; each tenant has a guard of its own."""
 NO_ADMIN = (
@@ -324,7 +324,7 @@ class _Exchange:
 
 
 def _tenant(scope: Scope) -> dict[str, str]:
-    """What the log says of the tenant of a request, where the server has tenants."""
+    """The name of the tenant of a request in the log, where the server has tenants."""
     return {"tenant": scope["tenant"]} if "tenant" in scope else {}
 
 

@@ -1,4 +1,4 @@
-"""What is measured in each round of a closed loop.
+"""Measures of each round of a closed loop.
 
 Besides the outcome, the measures show the effects of feedback on a recommender that learns from its own slates (Chaney
 et al. 2018, "How algorithmic confounding in recommendation systems increases homogeneity and decreases utility").

@@ -1,4 +1,4 @@
-"""What signatures are made with: the key of cursors, and the secrets of public keys that take signed user ids."""
+"""Keys of signatures: the key of cursors, and the secrets of public keys that take signed user ids."""
 
 from __future__ import annotations
 
