@@ -14,21 +14,24 @@ T = TypeVar("T")
 
 LONGEST: dict[tuple[str, ...], int] = {
     ("distributed/test_train.py", "distributed/test_audience.py", "evaluate/on_spark/test_job.py", "engines/test_spark.py"): 170,
+    ("e2e/test_page.py", "e2e/test_views.py", "e2e/test_reports.py", "e2e/test_settings.py", "e2e/test_client.py"): 125,
     ("distributed/test_batch.py",): 75,
     ("ingest/test_kafka.py",): 70,
-    ("e2e/test_page.py", "e2e/test_views.py", "e2e/test_reports.py", "e2e/test_settings.py", "e2e/test_client.py"): 90,
-    ("docs/test_docs.py",): 45,
-    ("docs/test_recipes.py",): 45,
-    ("tuning/test_retraining.py",): 30,
-    ("tuning/test_search.py",): 30,
-    ("simulate/test_closed_loop.py",): 30,
+    ("docs/test_docs.py",): 30,
     ("test_recommender.py",): 30,
-    ("evaluate/test_protocols.py",): 30,
-    ("evaluate/test_audit.py",): 25,
-    ("serve/test_remote_models.py",): 25,
+    ("docs/test_recipes.py",): 25,
+    ("simulate/test_closed_loop.py",): 25,
+    ("tuning/test_retraining.py",): 25,
     ("serve/test_kills.py",): 20,
+    ("serve/test_remote_models.py",): 20,
     ("deploy/test_nginx.py",): 20,
+    ("tuning/test_search.py",): 20,
+    ("evaluate/test_protocols.py",): 20,
+    ("evaluate/test_audit.py",): 20,
+    ("docs/test_tutorials.py",): 15,
     ("docs/test_site.py",): 15,
+    ("serve/test_any_request.py",): 15,
+    ("cli/test_exports.py",): 15,
 }  # fmt: skip
 """Files that take longest → seconds, roughly, on two cores. Those of one row share a process or a browser."""
 
