@@ -142,7 +142,7 @@ class SparkCluster:
             assert process.poll() is None, log.read_text()
             return words in log.read_text()
 
-        wait_for(ready, f"{name} is ready")
+        wait_for(ready, f"{name} is ready", 180)
 
     def kill_worker(self) -> None:
         """Kill a worker as a machine that fails would: its executor ends with it."""
