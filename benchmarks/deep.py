@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import sys
 import tempfile
 import time
@@ -27,6 +28,8 @@ from shortlist.recommender import Recommender
 
 KEPT = Path(__file__).parent / ".deep"
 WARM, ASKED = 100, 1_000
+QUIET = 2.5
+"""Load average up to which a machine does nothing else."""
 SHORT: dict[str, Any] = {"epochs": 1}
 TREES: dict[str, Any] = {"max_rows": 60_000}
 MULTITASK: dict[str, Any] = {**TREES, "model": "multitask", "options": {**SHORT, "min_rows": 0}}
@@ -64,6 +67,9 @@ class Cost(NamedTuple):
     """Size of the bundle in MB."""
     sources: float
     """Size of the retrievers in it, in MB."""
+    load: float = 0.0
+    """Processes that wanted a core while it was asked, the server's and this one included: with more than there are cores, times are
+    longer than on a quiet machine."""
 
 
 def trained(split: LeaveOneOut, sources: list[dict[str, Any]], rank: dict[str, Any], folder: Path) -> None:
@@ -120,12 +126,18 @@ def cost(split: LeaveOneOut, name: str) -> Cost:
         server = ours(bundle, Path(folder), 1)
         try:
             took, processor = asked(server, users)
-            memory = 1000 * server.memory()
+            memory, load = 1000 * server.memory(), os.getloadavg()[0]
         finally:
             server.stop()
         own = sum(size(one) for one in (bundle / "retrievers").iterdir())
         return Cost(
-            float(np.median(took)), float(np.quantile(took, 0.99)), processor, memory, size(bundle), own
+            float(np.median(took)),
+            float(np.quantile(took, 0.99)),
+            processor,
+            memory,
+            size(bundle),
+            own,
+            load,
         )
 
 
@@ -154,13 +166,15 @@ def write() -> None:
             cells = [name, quality(alone, "int8" in name), seconds(alone)]
             cells += [f"{found.p50:.2f}", f"{found.p99:.2f}"]
             cells += [f"{found.processor:.2f}", f"{1000 / found.processor:,.0f}", f"{found.memory:,.0f}"]
-            rows.append(f"| {' | '.join([*cells, f'{found.bundle:.1f}', f'{found.sources:.1f}'])} |")
+            cells += [f"{found.bundle:.1f}", f"{found.sources:.1f}"]
+            rows.append(f"| {' | '.join([*cells, f'{found.load:.0f}' if found.load > QUIET else ''])} |")
     explained = (
         "Cascades on the Beauty reviews (12,101 items): `popular` and the named sources, 500 candidates, trees unless another ranker is "
         "named, slates of 10 with reasons, one worker, one thread, one connection, HTTP and JSON included. A network here learns for one "
         "epoch, which changes no cost; NDCG@10 and the time of training are those of the sources alone, fully trained, on the test of "
         "`make benchmark-sequences`. "
-        "Requests/s a core follow from the processor time of the server."
+        "Requests/s a core follow from the processor time of the server. Where a load is stated, the machine had so many processes that wanted "
+        "one of its cores, and times are longer than those of other rows."
     )
     columns = [
         "sources",
@@ -171,7 +185,7 @@ def write() -> None:
         "processor time (ms)",
         "requests/s a core",
     ]
-    columns += ["memory (MB)", "bundle (MB)", "sources in it (MB)"]
+    columns += ["memory (MB)", "bundle (MB)", "sources in it (MB)", "load"]
     results.write(
         "deep",
         [

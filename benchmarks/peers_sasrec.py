@@ -1,10 +1,10 @@
 """RecTools' SASRec for `make benchmark-sasrec`; runs in an environment of its own (peers_deep.txt).
 
-    python peers_sasrec.py FOLDER SECONDS FACTORS
+    python peers_sasrec.py FOLDER SECONDS
 
 FOLDER holds `train.parquet` (user, item, time) and `users.parquet` (user). Lists of ten for these users, without what they had, are
-written to `lists.parquet` (user, item, rank). Training stops after so many seconds of processor time. FACTORS is the width; the other
-settings are the defaults of RecTools, which are those of its publication.
+written to `lists.parquet` (user, item, rank). Training stops after so many seconds of processor time. Settings are the defaults of
+RecTools, which are those of its publication.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Clock(pl.Callback):
             trainer.should_stop = True
 
 
-def main(folder: Path, seconds: float, factors: int) -> None:
+def main(folder: Path, seconds: float) -> None:
     """Train and recommend."""
     torch.set_num_threads(1)
     pl.seed_everything(0, verbose=False)
@@ -49,7 +49,6 @@ def main(folder: Path, seconds: float, factors: int) -> None:
     def trainer() -> pl.Trainer:
         return pl.Trainer(
             max_epochs=1_000,
-            min_epochs=1,
             accelerator="cpu",
             logger=False,
             enable_checkpointing=False,
@@ -58,7 +57,7 @@ def main(folder: Path, seconds: float, factors: int) -> None:
             callbacks=[clock],
         )
 
-    model = SASRecModel(get_trainer_func=trainer, n_factors=factors)
+    model = SASRecModel(get_trainer_func=trainer)
     model.fit(dataset)
     took = time.process_time() - clock.started
     users = pd.read_parquet(folder / "users.parquet")["user"]
@@ -75,4 +74,4 @@ def main(folder: Path, seconds: float, factors: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), float(sys.argv[2]))

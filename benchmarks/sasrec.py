@@ -2,8 +2,8 @@
 
 MovieLens-100K and MovieTweetings, each split in two ways. Leave-one-out: the last event of each user is the test, asked for just after
 the event before it. Time: the last tenth of the events is the test, asked for at its beginning, for users with events before; relevant is
-all that followed and is new to the user. The whole catalogue is ranked. SASRec (RecTools' defaults, and once as narrow as `transformer`) learns for as long, in processor time of one thread, as `transformer` took; popularity of 7
-days, `als` and `sequence` stand beside. Settings are the defaults of each.
+all that followed and is new to the user. The whole catalogue is ranked. SASRec (RecTools' defaults) learns for as long, in processor time of one thread,
+as `transformer` took; popularity of 7 days, `als` and `sequence` stand beside. Settings are the defaults of each.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "shared" / "data"
 PEER = HERE / ".peers_deep" / "bin" / "python"
 KEPT = HERE / ".sasrec"
-FACTORS = (256, 64)
-"""Widths of SASRec: the default of RecTools, and that of `transformer`."""
 DEPTH, DRAWS, TEST_SHARE = 10, 1_000, 0.1
 ATTRIBUTES = {
     "movielens-100k": {"title": "text", "genres": "list"},
@@ -111,7 +109,7 @@ def lists_of(model: Retriever, split: Split) -> Lists:
     return np.concatenate(found).astype(np.int64)
 
 
-def lists_of_peer(split: Split, seconds: float, factors: int) -> tuple[Lists, dict[str, float]]:
+def lists_of_peer(split: Split, seconds: float) -> tuple[Lists, dict[str, float]]:
     """Return the lists of RecTools' SASRec, and what its training took."""
     log, users = split.known.log, list(split.followed)
     with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +121,7 @@ def lists_of_peer(split: Split, seconds: float, factors: int) -> tuple[Lists, di
         pq.write_table(pa.table({"user": users}), Path(folder) / "users.parquet")
         environment = {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}}
         environment.pop("PYTHONPATH", None)
-        command = [str(PEER), str(HERE / "peers_sasrec.py"), folder, str(seconds), str(factors)]
+        command = [str(PEER), str(HERE / "peers_sasrec.py"), folder, str(seconds)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
         found = pq.read_table(Path(folder) / "lists.parquet")
     lists = np.full((len(users), DEPTH), -1, np.int64)
@@ -160,10 +158,9 @@ def compared(name: str, how: str) -> list[str]:
         model.fit(split.known)
         seconds[kind] = time.process_time() - started
         quality[kind] = ndcg(lists_of(model, split), split)
-    for factors in FACTORS:
-        lists, facts = lists_of_peer(split, seconds["transformer"], factors)
-        peer = f"RecTools SASRec, {factors} factors, {facts['epochs']:.1f} epochs"
-        quality[peer], seconds[peer] = ndcg(lists, split), facts["seconds"]
+    lists, facts = lists_of_peer(split, seconds["transformer"])
+    peer = f"RecTools SASRec, {facts['epochs']:.2g} epochs"
+    quality[peer], seconds[peer] = ndcg(lists, split), facts["seconds"]
     lines = []
     for kind, values in quality.items():
         gap = bootstrap(quality["transformer"] - values, DRAWS, 0)

@@ -266,10 +266,10 @@ def _at_the_end(weights: NDArray[np.float64], recent: RecentCounts) -> LearnedTr
     counts, usual = recent.counts(newest + 1), recent.usual()
     known = recency(counts, counts.sum(1), usual)
     none = recency(np.zeros((len(WINDOWS), 1)), counts.sum(1), np.array([usual.min()]))
-    own = weights[:, 1:].T
+    own = weights[:, 1:]
     return LearnedTrend(
         weights,
-        np.asarray(known @ own, np.float32),
-        np.asarray(none @ own, np.float32)[0],
+        np.asarray(own @ known.T, np.float32),
+        np.asarray(own @ none[0], np.float32),
         np.array([newest], np.int64),
     )

@@ -34,6 +34,7 @@ Layout = TypeVar("Layout", bound=WeightLayout)
 Expected = dict[str, tuple[type, tuple[int, ...]]]
 """Learned array → its type and shape."""
 
+NO_VISITS = np.empty(0, np.int64)
 BLOCK = 512
 """Number of histories that are encoded at once."""
 
@@ -148,7 +149,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
             requests = Requests.of_users(dataset, users, np.full(len(users), end, np.int64))
             trend = self._ready.trend
             searched = vectors if trend is None else trend.with_terms(vectors)
-            self.index_ = Index(settings).build(searched, self._asked(requests, self._states(requests)))
+            self.index_ = Index(settings).build(searched, self._asked(*self._read(requests)))
 
     def _learned_trend(self, dataset: Dataset, users: NDArray[np.int64]) -> LearnedTrend | None:
         """Return what the popularity of the last days adds. users: those whose last event was held out."""
@@ -289,22 +290,28 @@ class DeepRetriever(Retriever, Generic[Layout]):
             states[start:end] = self._state(part, ready)
         return states
 
-    def _states(self, requests: Requests) -> NDArray[np.float32]:
-        """Return the vector of each request, float32 (B, d), whose product with that of an item is the score but for the trend."""
-        states, trend = self.encode(requests), self._ready.trend
-        return states if trend is None else trend.scaled(states, trend.visits(requests))
+    def _read(self, requests: Requests) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the vector of each request, float32 (B, d), and which part of the trend it reads, int64 (B,): nothing without a trend.
 
-    def _asked(self, requests: Requests, states: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what an index is asked for requests whose vectors are known."""
+        The product of the vector with that of an item is the score but for the trend.
+        """
+        states, trend = self.encode(requests), self._ready.trend
+        if trend is None:
+            return states, NO_VISITS
+        visit = trend.visits(requests)
+        return trend.scaled(states, visit), visit
+
+    def _asked(self, states: NDArray[np.float32], visit: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what an index is asked for requests that `_read` has read."""
         trend = self._ready.trend
-        return states if trend is None else trend.with_visits(states, trend.visits(requests))
+        return states if trend is None else trend.with_visits(states, visit)
 
     @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
-        states, trend = self._states(requests), self._ready.trend
+        (states, visit), trend = self._read(requests), self._ready.trend
         scores = self._ready.vectors.dot(states)
         if trend is not None:
-            scores = trend.added(scores, trend.visits(requests))
+            trend.add_to(scores, visit)
         scores[:, self._ready.known.array == 0] = -np.inf
         scores[~states.any(1)] = -np.inf
         return scores
@@ -313,32 +320,32 @@ class DeepRetriever(Retriever, Generic[Layout]):
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         if self.index_ is None:
             return super().retrieve(requests, k)
-        states, exact = self._states(requests), super().retrieve
+        (states, visit), exact = self._read(requests), super().retrieve
         added = np.arange(self.n_items_, len(self._ready.vectors), dtype=np.int32)
         return retrieve_indexed(
             requests,
             k,
             self.index_,
-            self._asked(requests, states),
-            lambda items: self._given(requests, states, items),
+            self._asked(states, visit),
+            lambda items: self._given(states, visit, items),
             lambda few: exact(few, k),
             added,
         )
 
     @override
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
-        return self._given(requests, self._states(requests), items)
+        return self._given(*self._read(requests), items)
 
     def _given(
-        self, requests: Requests, states: NDArray[np.float32], items: NDArray[np.integer]
+        self, states: NDArray[np.float32], visit: NDArray[np.int64], items: NDArray[np.integer]
     ) -> NDArray[np.float32]:
-        """Return the scores of given items for requests whose vectors are known; −inf where there is no score."""
+        """Return the scores of given items for requests that `_read` has read; −inf where there is no score."""
         scores = np.full(items.shape, -np.inf, np.float32)
         asked = np.concatenate([[0], np.cumsum(states.any(1))])
         vectors, known, trend = self._ready.vectors, self._ready.known.array, self._ready.trend
         wanted, codes, steps = np.ascontiguousarray(items, np.int32), vectors.codes.array, vectors.steps.array
         run_rows(len(states), dot_given_items, states, codes, steps, known, asked, wanted, scores)
-        return scores if trend is None else trend.added_given(scores, items, trend.visits(requests))
+        return scores if trend is None else trend.added_given(scores, items, visit)
 
     @override
     def similar(self, item: int) -> NDArray[np.float32] | None:

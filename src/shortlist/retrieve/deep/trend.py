@@ -41,7 +41,7 @@ class LearnedTrend:
         float64 (visits, 1 + windows + 1): the factor on the score of the network, and the weights of the lift of each window and of
         log P(i); a row for each of the times that `PAUSES` part.
     terms
-        float32 (items, visits): the sum of what is added to each item's score.
+        float32 (visits, items): the sum of what is added to each item's score.
     of_none
         float32 (visits,): the same for an item without events.
     newest
@@ -63,7 +63,7 @@ class LearnedTrend:
         found = cls(**read_arrays(folder, ["weights", "terms", "of_none", "newest"]))
         for name, kind, shape in (
             ("weights", np.float64, (VISITS, len(WINDOWS) + 2)),
-            ("terms", np.float32, (n_items, VISITS)),
+            ("terms", np.float32, (VISITS, n_items)),
             ("of_none", np.float32, (VISITS,)),
             ("newest", np.int64, (1,)),
         ):
@@ -79,20 +79,29 @@ def visits_after(pause: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class Trend(NamedTuple):
-    """The learned trend over a catalogue that grows."""
+    """The learned trend over a catalogue that grows.
+
+    Attributes
+    ----------
+    learned
+        What was learned.
+    terms
+        For each row of the weights, float32 (items,): what is added to the score of each item.
+    """
 
     learned: LearnedTrend
-    terms: GrowableArray[np.float32]
+    terms: tuple[GrowableArray[np.float32], ...]
 
     @classmethod
     def of(cls, learned: LearnedTrend) -> Self:
         """Wrap learned arrays without copying them."""
-        return cls(learned, GrowableArray(learned.terms))
+        return cls(learned, tuple(GrowableArray(term) for term in learned.terms))
 
     def extended(self, items: int) -> Self:
         """Return the trend with so many appended items, which have no events."""
-        more = np.tile(self.learned.of_none, (items, 1))
-        return self._replace(terms=self.terms.extended(more))
+        of_none = self.learned.of_none
+        longer = (term.extended(np.full(items, of_none[at])) for at, term in enumerate(self.terms))
+        return self._replace(terms=tuple(longer))
 
     def visits(self, requests: Requests) -> NDArray[np.int64]:
         """Return the row of the weights that each request reads, −1 where the term does not apply, int64 (B,)."""
@@ -108,26 +117,28 @@ class Trend(NamedTuple):
         scale = np.append(self.learned.weights[:, 0], 1.0)  # the last one is that of −1
         return np.asarray(states * scale[visit][:, None], np.float32)
 
-    def added(self, scores: NDArray[np.float32], visit: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Add the term to scores of the whole catalogue, float32 (B, items), in place."""
-        for at in np.unique(visit[visit >= 0]).tolist():
+    def add_to(self, scores: NDArray[np.float32], visit: NDArray[np.int64]) -> None:
+        """Add the term to scores of the whole catalogue, float32 (B, items)."""
+        for at in set(visit.tolist()) - {-1}:
             if (rows := visit == at).all():
-                scores += self.terms.array[:, at]
+                scores += self.terms[at].array
             else:
-                scores[rows] += self.terms.array[:, at]
-        return scores
+                scores[rows] += self.terms[at].array
 
     def added_given(
         self, scores: NDArray[np.float32], items: NDArray[np.integer], visit: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Add the term to scores of given items, float32 (B, m); items that the model does not know keep theirs."""
-        there = (items >= 0) & (items < len(self.terms)) & (visit >= 0)[:, None]
-        term = self.terms.array[np.where(there, items, 0), np.maximum(visit, 0)[:, None]]
-        return np.where(there, scores + term, scores)
+        """Return scores of given items, float32 (B, m), with the term; items that the model does not know keep theirs."""
+        there = (items >= 0) & (items < len(self.terms[0]))
+        known, found = np.where(there, items, 0), scores.copy()
+        for at in set(visit.tolist()) - {-1}:
+            rows = visit == at
+            found[rows] += np.where(there[rows], self.terms[at].array[known[rows]], 0)
+        return found
 
     def with_terms(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the vectors of items, float32 (items, d), each followed by its terms: what an index searches."""
-        return np.hstack([vectors, self.terms.array], dtype=np.float32)
+        return np.column_stack([vectors, *(term.array for term in self.terms)])
 
     def with_visits(self, states: NDArray[np.float32], visit: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the vectors of requests, float32 (B, d), each followed by 1 at its visit: what an index is asked."""
