@@ -97,7 +97,7 @@ def best_trial(trials: list[Trial], family: str) -> Trial:
 
 def number_of_trials(events: int) -> int:
     """Return the number of settings that each family may try."""
-    return 24 if events <= 100_000 else 16 if events <= 500_000 else 6
+    return 24 if events <= 100_000 else 16 if events <= 500_000 else 5
 
 
 class Tuner:
