@@ -140,6 +140,9 @@ def test_pin_an_item_and_undo(settings_tab: Page, server: EmbeddedServer, recomm
     expect(page.locator("#edits-price")).to_contain_text("of the slates would have other items")
     expect(page.locator("#edits-price tr", has_text="Rating")).to_contain_text("+")
 
+    page.get_by_label("Diversity", exact=True).first.fill("0.6")
+    expect(page.locator("#edits-strengths .setting", has_text="Diversity")).to_contain_text("of the utility")
+    page.get_by_label("Diversity", exact=True).first.fill("0")
     page.locator("#edits-rules").get_by_role("button", name="Pin an item").click()
     rule = page.locator("#edits-rules .rule")
     rule.get_by_label("Name").fill("tonight")

@@ -28,8 +28,8 @@ export class RuleList extends BoxList {
     this.append([top, labelled("Items that", when), element("output", "quiet")], fit, focus);
   }
 
-  // Show what each rule costs, as `sentence` says it of a rule's name.
+  // Show what each rule costs, as `sentence` says it of a part of the settings.
   showCosts(sentence) {
-    for (const box of this.boxes) box.querySelector("output").textContent = sentence(textsOf(box).name);
+    for (const box of this.boxes) box.querySelector("output").textContent = sentence(`rule: ${textsOf(box).name}`);
   }
 }

@@ -82,7 +82,7 @@ function numbers(place, values, kind, bundle) {
     input.step = "any";
     input.value = value ?? "";
     Object.assign(input.dataset, { kind, name });
-    line.append(label, input, element("span", "quiet", bundle[name] === value ? "" : `in the bundle ${bundle[name] ?? "none"}`));
+    line.append(label, input, element("span", "quiet", bundle[name] === value ? "" : `in the bundle ${bundle[name] ?? "none"}`), element("output", "quiet"));
     return line;
   }));
 }
@@ -121,11 +121,14 @@ function show(found) {
   $("edits-price").replaceChildren(element("p", "", effectOf(found)), changes, moved);
   const costs = new Map(found.parts.map((part) => [part.part, part]));
   const sentence = (name) => {
-    const part = costs.get(`rule: ${name}`);
+    const part = costs.get(name);
     return part ? `costs ${percent(part.price.value, false)} of the utility, changes ${percent(part.changed, false)} of the slates` : "";
   };
   rules.showCosts(sentence);
   placementBox(found.placement ?? "")?.rules.showCosts(sentence);
+  for (const node of document.querySelectorAll("#edits-strengths input")) {  // those of a placement are its own
+    node.parentElement.querySelector("output").textContent = found.placement ? "" : sentence(node.dataset.name.replaceAll("_", " "));
+  }
 }
 
 async function propose() {
