@@ -67,7 +67,7 @@ class OtherServer(threading.Thread):
                 store.erase(user, self.begin, "test")
             if n % 3 == 0:
                 body = {"attributes": {"genres": [random_.choice(["Drama", "Horror"])]}, "at": self.begin}
-                store.add_operation(Operation(self.begin, "item", random_.choice(ITEMS), body, "test"))
+                store.add_operations([Operation(self.begin, "item", random_.choice(ITEMS), body, "test")])
             time.sleep(
                 0.005
             )  # SQLite's lock goes to whoever asks next: without a pause, the others never get it
@@ -146,7 +146,7 @@ def test_a_change_waits_for_the_events_before_it(base: Recommender, bundle: Path
     add = Operation(start, "item", ADDED, {"title": ADDED, "at": start}, "test")
     store.write([StoredEvent("1", "u00001", "m00001", "play", start)])
     store.write([StoredEvent("2", "u00001", ADDED, "play", start)])  # there is no such item yet
-    store.add_operation(add)
+    store.add_operations([add])
     store.write([StoredEvent("3", "u00001", ADDED, "play", start)])
     events, operations = store.rows_since(0, 0, limit=1)
     assert ([row for row, _ in events], operations) == ([1], [])

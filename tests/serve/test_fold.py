@@ -116,7 +116,7 @@ def test_any_interleaving(
                 body |= {"retired": values[1]}
             else:
                 body |= {"attributes": {"genres": [values[1]]}}
-            store.add_operation(Operation(start, "item", values[0], body, "test"))
+            store.add_operations([Operation(start, "item", values[0], body, "test")])
     rebuilt = fresh()
     for replica in (*replicas, rebuilt):
         replica.read()

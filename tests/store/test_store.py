@@ -82,7 +82,9 @@ def test_two_servers_write_in_one_order(store_target: str) -> None:
 def test_operations_are_an_ordered_log(store_target: str) -> None:
     store = EventStore(store_target)
     one = Operation(5, "item", "i1", {"attributes": {"price": 3}}, "key of the shop")
-    assert store.add_operation(one) < store.add_operation(Operation(6, "item", 2, {"retired": True}, "x"))
+    assert store.add_operations([one]) < store.add_operations(
+        [Operation(6, "item", 2, {"retired": True}, "x")]
+    )
     rows = store.operations_since(0)
     assert rows[0][1] == one
     assert [o.about for _, o in store.operations_since(rows[0][0])] == [2]

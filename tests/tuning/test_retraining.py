@@ -172,8 +172,8 @@ def test_operators_changes_are_learnt_from(early: World, store: EventStore) -> N
     base = early.dataset()
     new_titles = {"title": "A new one", "attributes": {"genres": ["Comedy", "A new genre"]}}
     retired, erased = base.items.ids.id(3), base.users.ids.id(int(base.log.user[0]))
-    store.add_operation(Operation(1, "item", "m-new", new_titles, "k"))
-    store.add_operation(Operation(2, "item", retired, {"retired": True}, "k"))
+    store.add_operations([Operation(1, "item", "m-new", new_titles, "k")])
+    store.add_operations([Operation(2, "item", retired, {"retired": True}, "k")])
     store.erase(erased, 3, "k")
     store.write([StoredEvent("n1", base.users.ids.id(5), "m-new", "play", int(base.log.time[-1]), 50.0)])
     more = merge_store(base, store, early.project().data)
@@ -211,7 +211,7 @@ def test_a_server_counts_nothing_twice(
     early: World, whole: Dataset, trained: Path, store: EventStore, tmp_path: Path
 ) -> None:
     base = early.dataset()
-    store.add_operation(Operation(2, "item", base.items.ids.id(3), {"retired": True}, "k"))
+    store.add_operations([Operation(2, "item", base.items.ids.id(3), {"retired": True}, "k")])
     more = merge_store(base, store, early.project().data)
     second = retrain(early.project(), more, Recommender.load(trained))
     place = second.save(tmp_path / "again")

@@ -92,10 +92,6 @@ class PluginRegistry(Mapping[str, type[T]], Generic[T]):
             field=field,
         )
 
-    def is_built_in(self, name: str) -> bool:
-        """Whether the class of a name is part of Shortlist."""
-        return name in self._built_in
-
     def __getitem__(self, name: str) -> type[T]:
         if name in self._classes:
             return self._classes[name]

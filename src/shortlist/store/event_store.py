@@ -231,10 +231,6 @@ class EventStore:
         with self.writing() as connection:
             return remove_rejected(connection, up_to)
 
-    def add_operation(self, operation: Operation) -> int:
-        """Store an operation and return its row."""
-        return self.add_operations([operation])
-
     def add_operations(self, operations: Sequence[Operation]) -> int:
         """Store operations in one transaction, in order, and return the row of the last one; 0 without operations."""
         row = 0
