@@ -49,6 +49,8 @@ MARGIN = 0.001
 """Fraction by which a setting must be better to be kept; less is noise, and the defaults are the better guess."""
 QUICK_MARGIN = 0.005
 """The same of quick trials, whose small differences often turn round when the model is fitted whole."""
+CLEAR = 0.01
+"""Fraction by which a model must be better with another one in it for the other not to be tuned beside it."""
 UNKNOWN = 4.0
 """How many times longer than its quick form, or than other families, a fit of unknown duration is taken to last."""
 QUICK_EVENTS = 100_000
@@ -183,7 +185,7 @@ class Tuner:
         return family in QUICK and len(self.holdout.train.log) > QUICK_EVENTS
 
     def includes(self, family: str) -> bool:
-        """Return whether the best settings of another family contain this one (`INCLUDED`)."""
+        """Return whether another family contains this one, and is clearly better with it than without (`INCLUDED`)."""
         other, setting = INCLUDED.get(family, ("", ""))
         if (
             other not in self.fitted
@@ -191,8 +193,10 @@ class Tuner:
             or self.X.shape[1] <= SLIM.Config().exact_items
         ):
             return False
-        best = self.best(other)
-        return not best.quick and best.settings.get(setting, 0.0) > 0
+        whole = [t for t in self.trials if t.model == other and not t.quick]
+        with_it = max((t.ndcg for t in whole if t.settings.get(setting, 0.0) > 0), default=0.0)
+        without = max((t.ndcg for t in whole if not t.settings.get(setting, 0.0)), default=0.0)
+        return with_it > without * (1 + CLEAR)
 
     def search(self, family: str, budget: int, report: Share) -> None:
         """Search the settings of a family within a number of trials, and fit the best of them whole.
