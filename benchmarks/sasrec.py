@@ -35,6 +35,15 @@ HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "shared" / "data"
 PEER = HERE / ".peers_deep" / "bin" / "python"
 KEPT = HERE / ".sasrec"
+TRIED = (
+    "Tried on the validation, which is the tenth of the events before the test; NDCG@10. MovieTweetings (2,618 users): popular of 7 days 0.1265, "
+    "`als` 0.0568, `sequence` 0.0451; `transformer` without `trend` 0.0970, with the lifts of the windows alone 0.1194, with log P(i) too 0.1273, "
+    "learned for requests after a day's pause apart 0.1313; drawn to weights that also suit MovieLens-100K, and with 1,000 held-out users, 0.1312 "
+    "(+0.0047 to popular of 7 days, +0.0004 to +0.0089); by four times since the latest event 0.1305. Held-out events asked for up to a week earlier: "
+    "0.0976 to 0.1157. MovieLens-100K (69 users): `transformer` without `trend` 0.1158, popular of 7 days 0.1491, of 30 days 0.1726; with weights as "
+    "those of MovieTweetings 0.1845."
+)
+"""What was tried, stated with the results."""
 DEPTH, DRAWS, TEST_SHARE = 10, 1_000, 0.1
 ATTRIBUTES = {
     "movielens-100k": {"title": "text", "genres": "list"},
@@ -172,18 +181,17 @@ def compared(name: str, how: str) -> list[str]:
     return lines
 
 
-def main(names: list[str]) -> None:
-    """Run the named cases, such as `movielens-100k:time`, or those that are missing, and write the section."""
-    KEPT.mkdir(exist_ok=True)
-    cases = [f"{name}:{how}" for name in ATTRIBUTES for how in SPLITS]
-    for case in names or cases:
-        file = KEPT / f"{case.replace(':', '-')}.json"
-        if names or not file.exists():
-            lines = compared(*case.split(":"))
-            file.write_text(json.dumps(lines))
-            print("\n".join(lines), flush=True)
-    files = [KEPT / f"{case.replace(':', '-')}.json" for case in cases]
-    rows = [line for file in files if file.exists() for line in json.loads(file.read_text())]
+CASES = [f"{name}:{how}" for name in ATTRIBUTES for how in SPLITS]
+
+
+def kept(case: str) -> Path:
+    """Return where the rows of a case are kept."""
+    return KEPT / f"{case.replace(':', '-')}.json"
+
+
+def write() -> None:
+    """Write the section from the cases that are kept."""
+    rows = [line for case in CASES if kept(case).exists() for line in json.loads(kept(case).read_text())]
     columns = [
         "data, split",
         "users",
@@ -203,8 +211,21 @@ def main(names: list[str]) -> None:
             f"| {' | '.join(columns)} |",
             f"| {' | '.join('---' for _ in columns)} |",
             *rows,
+            "",
+            TRIED,
         ],
     )
+
+
+def main(names: list[str]) -> None:
+    """Run the named cases, such as `movielens-100k:time`, or those that are missing, and write the section."""
+    KEPT.mkdir(exist_ok=True)
+    for case in names or CASES:
+        if names or not kept(case).exists():
+            lines = compared(*case.split(":"))
+            kept(case).write_text(json.dumps(lines))
+            print("\n".join(lines), flush=True)
+    write()
 
 
 if __name__ == "__main__":
