@@ -114,11 +114,13 @@ NUMBER_OR_TEXT = {
 
 
 def first_fault(details: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the error of a body that says most: a name that there is not, else the first.
+    """Return the error of a body that says most: a name that there is not where it is a misspelt required one, else the first.
 
     A required field whose name is misspelt is missing, too, and only the unknown name tells why.
     """
-    return next((one for one in details if one["type"] == "extra_forbidden"), details[0])
+    missing = [one["loc"][-1] for one in details if one["type"] == "missing" and one["loc"]]
+    unknown = (one for one in details if one["type"] == "extra_forbidden")
+    return next((one for one in unknown if suggestion(one["loc"][-1], missing)), details[0])
 
 
 def field_fault(detail: Mapping[str, Any], known: Iterable[str], where: str = "") -> tuple[str, str]:

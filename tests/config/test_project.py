@@ -50,6 +50,22 @@ RULE = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
         ({"rank": {"trees": "many"}}, "rank.trees", "rank.trees: must be a whole number and is 'many'"),
         ({"rerank": {"diversity": "x"}}, "rerank.diversity", "must be a number and is 'x'"),
         ({"rerank": {"diversity": math.nan}}, "rerank.diversity", "must be a finite number and is nan"),
+        ({"rerank": {"diversity": True}}, "rerank.diversity", "must be a number and is true"),
+        (
+            {"placements": {"a": {"weights": {"click": True}}}},
+            "placements.a.weights.click",
+            "must be a number and is true",
+        ),
+        (
+            {"placements": {"a": {"filters": []}}},
+            "placements.a.filters",
+            "must be a table of settings or a text in quotes and is []",
+        ),
+        (
+            {"rerank": {"rules": [{"name": "a", "when": "x < 3", "action": "boost", "amount": math.nan}]}},
+            "rerank.rules.0.amount",
+            "must be a finite number or a text in quotes and is nan",
+        ),
         ({"retrieve": {"sources": 3}}, "retrieve.sources", "must be a list and is 3"),
         ({"rank": []}, "rank", "must be a table of settings and is []"),
         ({"name": 3}, "name", "must be a text in quotes and is 3"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from shortlist.config.short_repr import short_repr
 from shortlist.expressions.units import DURATIONS
@@ -66,10 +67,43 @@ class SettingError(ValueError):
         self.field = field
 
 
+@lru_cache(maxsize=1024)
+def _number_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    """The settings whose values, or the values of whose table, are numbers and never true or false."""
+    return tuple(
+        name
+        for name, field in model.model_fields.items()
+        if (types := _value_types(field.annotation)) & {int, float} and not types & {bool, Any}
+    )
+
+
+def _value_types(annotation: Any) -> set[Any]:
+    """The types that a value can have, of a table those of its values."""
+    parts = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _value_types(parts[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return set().union(*map(_value_types, parts))
+    return _value_types(parts[1]) if get_origin(annotation) is dict else {annotation}
+
+
 class Settings(BaseModel):
-    """Base of every settings class: immutable, refuses unknown settings and numbers that are not finite; a field's docstring describes it."""
+    """Base of every settings class: immutable, refuses unknown settings, numbers that are not finite, and `true` for a number; a field's docstring describes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_truths(cls, values: Any) -> Any:
+        """Refuse `true` where a number is needed, which would be read as 1."""
+        if isinstance(values, Mapping):
+            for name in _number_fields(cls):
+                given = values.get(name)
+                for key, value in given.items() if isinstance(given, Mapping) else ((None, given),):
+                    if isinstance(value, bool):
+                        where = name if key is None else f"{name}.{key}"
+                        raise SettingError(where, f"must be a number and is {str(value).lower()}")
+        return values
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Show the settings that differ from their defaults."""

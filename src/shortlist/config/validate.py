@@ -67,8 +67,8 @@ def validate_settings(
         return model.model_validate(values, context=context)
     except ValidationError as error:
         schema = _Schema.of(model)
-        problems = [_problem(detail, schema) for detail in error.errors()]
-    named = [(_join(field, setting), message) for setting, message in problems]
+        problems = _joined([_problem(detail, schema) for detail in error.errors()])
+    named = [(_join(field, setting), message) for setting, message in problems.items()]
     lines = [f"{place(setting)}{setting + ': ' if setting else ''}{message}" for setting, message in named]
     raise ProjectError("\n".join(lines), field=named[0][0] or None)
 
@@ -83,6 +83,30 @@ KINDS = {
     "string_type": "a text in quotes",
 }
 """Type of an error of pydantic → what the setting must be."""
+JSON_TYPES = {
+    "int": "integer",
+    "float": "number",
+    "str": "string",
+    "bool": "boolean",
+    "dict": "object",
+    "list": "array",
+}
+"""A type as pydantic names it in the place of an error → its name in a JSON schema."""
+
+
+def _joined(problems: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Setting → message. What a value of several possible types must be, is one message: "must be a number or a text in quotes and is []"."""
+    found: dict[str, str] = {}
+    for setting, message in problems:
+        before = found.get(setting)
+        if before is None:
+            found[setting] = message
+        elif (shown := message.partition(" and is ")[2]) and before.endswith(f" and is {shown}"):
+            kind = message.removeprefix("must be ").removesuffix(f" and is {shown}")
+            found[setting] = f"{before.removesuffix(f' and is {shown}')} or {kind} and is {shown}"
+        else:
+            found[setting] = f"{before}, or {message}"
+    return found
 
 
 def _shown(value: object) -> str:
@@ -173,6 +197,12 @@ class _Schema:
         tags = schema.tags()
         if part in tags:
             return self._at({"$ref": tags[part]}).descend(rest, path)
+        choices = schema.choices()
+        if len(choices) > 1 and isinstance(
+            part, str
+        ):  # the type of a union that was tried, such as dict[str,any]
+            kind = JSON_TYPES.get(part.partition("[")[0])
+            return self._at(next((one for one in choices if one.get("type") == kind), {})).descend(rest, path)
         return schema.child(part).descend(rest, (*path, str(part)))
 
     def child(self, part: int | str) -> _Schema:
@@ -184,8 +214,12 @@ class _Schema:
 
     def without_null(self) -> _Schema:
         """Return the schema of `A` where this one is of `A | None`."""
-        choices = [choice for choice in self._node.get("anyOf", ()) if choice.get("type") != "null"]
+        choices = self.choices()
         return self._at(choices[0]) if len(choices) == 1 else self
+
+    def choices(self) -> list[dict[str, Any]]:
+        """Return the schemas of the types that a value can have, without null; none where there is one type."""
+        return [choice for choice in self._node.get("anyOf", ()) if choice.get("type") != "null"]
 
     def _at(self, node: dict[str, Any]) -> _Schema:
         return _Schema(self._root, node)
