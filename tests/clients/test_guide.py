@@ -11,10 +11,12 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import jwt
 import pytest
 
 from shortlist_client import AsyncClient, Client
 from support.embedded import EmbeddedServer
+from support.http import call
 from support.paths import ROOT
 from support.shell import code_blocks
 from support.wheels import build_wheel
@@ -32,14 +34,25 @@ def address(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     server.stop()
 
 
+def _events(address: str) -> int:
+    return len(call(f"{address}/v1/users/u00004/export")[1]["events"])
+
+
 def test_the_python_examples(address: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The blocks of the page share one namespace and run in order."""
+    """The blocks of the page share one namespace and run in order; what they track is stored."""
     namespace: dict[str, object] = {"__name__": "page"}
+    before = _events(address)
     for number, code in enumerate(code_blocks(GUIDE, "python")):
         exec(compile(code.replace(ADDRESS, address), f"clients.md:{number}", "exec"), namespace)
-    printed = capsys.readouterr().out
-    assert "422 weights.fame" in printed
-    assert "{'country': 'NO'}" in printed
+    first, second, third, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("422 weights.fame ")
+    assert second == "10 5"
+    assert third.count("'") >= 6  # titles of three rows
+    assert last.startswith("3 5 3 ")
+    assert "{'country': 'NO'}" in last
+    assert _events(address) == before + 2
+    claims = jwt.decode(str(namespace["token"]), str(namespace["secret"]), algorithms=["HS256"])
+    assert claims["sub"] == "u00004"
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -47,12 +60,18 @@ def test_the_typescript_examples(address: str, tmp_path: Path) -> None:
     """They have no annotations, so they run as they are, with the client as the server has it."""
     examples = code_blocks(GUIDE, "ts")
     assert len(examples) == 2
+    before, printed = _events(address), []
     for number, code in enumerate(examples):
         script = tmp_path / f"example{number}.mjs"
         script.write_text(code.replace(ADDRESS, address).replace("@shortlist/client", BUILT.as_uri()))
         done = subprocess.run(["node", script], capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.strip()
+        printed += done.stdout.splitlines()
+    first, second, last = printed
+    assert first.startswith("422 weights.fame ")
+    assert second == "10 5"
+    assert last.startswith("3 5 3 ")
+    assert _events(address) == before + 1
 
 
 def test_the_guide_and_the_readmes_name_every_method() -> None:
