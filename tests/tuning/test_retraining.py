@@ -258,7 +258,7 @@ def test_the_gate(early: World, trained: Path, store: EventStore) -> None:
     broken = parse_project(
         {
             **early.settings,
-            "retrieve": {"candidates": 10, "sources": [{"model": "content"}]},
+            "retrieve": {"candidates": 5, "sources": [{"model": "content"}]},
             "rank": {"trees": 1, "learning_rate": 0.001, "heads": "joint"},
         }
     )
