@@ -71,8 +71,10 @@ def recommendations(
     sources = _sources(scored.rows.sources, scored.rows.ranks[rows])
     titles, ids = scored.catalogue.items.titles, scored.catalogue.items.ids
     why = reasons(scored, scored.rows.request[rows], taken, model.dataset.log.kinds, sources)
-    names = model.objectives
-    predictions = [dict(zip(names, values)) for values in scored.predictions[rows].tolist()]  # noqa: B905 - of one length
+    predictions: list[dict[str, float]] = [{} for _ in range(len(rows))]
+    for name, column in zip(model.objectives, scored.predictions[rows].T.tolist(), strict=True):
+        for one, value in zip(predictions, column, strict=True):
+            one[name] = value
     return list(
         map(
             Recommendation,
@@ -89,7 +91,7 @@ def recommendations(
 
 def _sources(names: list[str], ranks: NDArray[np.float32]) -> list[dict[str, int]]:
     """Which sources proposed each item, and at which rank; ranks float32 (rows, sources), NaN where one did not."""
-    found: list[dict[str, int]] = [{} for _ in ranks]
+    found: list[dict[str, int]] = [{} for _ in range(len(ranks))]
     row, source = np.nonzero(~np.isnan(ranks))
     for at, name, rank in zip(
         row.tolist(), source.tolist(), ranks[row, source].astype(np.int64).tolist(), strict=True

