@@ -203,7 +203,7 @@ def page(headlines: Sequence[Headline]) -> list[str]:
 
 def picture(headlines: Sequence[Headline]) -> str:
     """Two bars a data set with their intervals, each pair on a scale of its own."""
-    width, left, row, bar = 960, 300, 58, 16
+    width, left, row, bar = 1040, 380, 58, 16
     parts = []
     for number, line in enumerate(headlines):
         top = number * row + 12
