@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -37,6 +38,8 @@ class LiveHistories:
         Histories of the log.
     since
         User id → events since training, in the order of time, that are known already.
+    limit
+        Events since training that are kept at most; None: all. Beyond it, those of the users who acted least recently are dropped.
 
     Attributes
     ----------
@@ -44,18 +47,42 @@ class LiveHistories:
         Histories of the log.
     """
 
-    def __init__(self, base: Histories, since: Mapping[Any, Sequence[HistoryEvent]] | None = None) -> None:
+    def __init__(
+        self,
+        base: Histories,
+        since: Mapping[Any, Sequence[HistoryEvent]] | None = None,
+        limit: int | None = None,
+    ) -> None:
         self.base = base
-        self._since = {user: list(events) for user, events in (since or {}).items()}
+        # ordered where the least recent are dropped: the first entry of a plain dictionary takes long to find after many were removed
+        self._since: dict[Any, list[HistoryEvent]] = {} if limit is None else OrderedDict()
+        self._since.update((user, list(events)) for user, events in (since or {}).items())
+        self._limit = limit
+        self._size = sum(map(len, self._since.values()))
         self._erased: set[int] = set()
+        self._drop()
 
     def add(self, user: Any, event: HistoryEvent) -> None:
         """Append an event to a user's history, in the order of time."""
         insort(self._since.setdefault(user, []), event, key=lambda e: e.time)
+        self._size += 1
+        if isinstance(self._since, OrderedDict):
+            self._since.move_to_end(user)
+            self._drop()
+
+    def _drop(self) -> None:
+        """Drop the events of the users who acted least recently, down to the limit; of the last one, the oldest events."""
+        while self._limit is not None and self._size > self._limit:
+            user, events = next(iter(self._since.items()))
+            if len(self._since) == 1:
+                del events[: self._size - self._limit]
+                self._size = len(events)
+            else:
+                self._size -= len(self._since.pop(user))
 
     def forget(self, user: Any, code: int) -> None:
         """Erase a user: the events since training and, for a code of the log, those of the log."""
-        self._since.pop(user, None)
+        self._size -= len(self._since.pop(user, ()))
         if code >= 0:
             self._erased.add(code)
 

@@ -33,6 +33,8 @@ from shortlist.store.records import LAST_MOMENT, StoredEvent
 
 REPLAY = 5_000
 """Events that are folded in at once when a store is replayed."""
+SHOWN_KEPT = 500_000
+"""Impressions of users whom the log does not have that are kept at most: some 100 MB. Servers show much to guests who never come back."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,7 +100,7 @@ class LiveState:
         self.model = model
         self.clock = Clock(int(data.log.time[-1]) + 1)
         self.histories = LiveHistories(data.histories)
-        self._shown = LiveHistories(Histories.empty(len(data.users)))
+        self._shown = LiveHistories(Histories.empty(len(data.users)), limit=SHOWN_KEPT)
         self._counts_shown = model.features.counts_shown
         self.profiles = LiveProfiles()
         self.counters = model.features.counters(data) if counters is None else counters
@@ -214,7 +216,7 @@ class LiveState:
         data = self.model.dataset
         with self._lock.write():
             self.histories = LiveHistories(data.histories, histories)
-            self._shown = LiveHistories(Histories.empty(len(data.users)), shown)
+            self._shown = LiveHistories(Histories.empty(len(data.users)), shown, SHOWN_KEPT)
             self.profiles = LiveProfiles()
             self.profiles.change(profiles)
 
