@@ -1,10 +1,12 @@
-"""Diversity by a determinantal point process."""
+"""Diversity by a determinantal point process, and both ways after earlier rows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -60,13 +62,16 @@ def test_dpp_rejects_a_mixture_of_two_selected_items_and_mmr_does_not() -> None:
     assert mmr(utility, vectors, 0.2, 3)[:3].tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("diversify", [dpp, mmr])
 @settings(deadline=None)
 @given(st.integers(0, 2**31), st.floats(0.05, 0.95), st.integers(1, 6), st.integers(1, 6))
-def test_dpp_goes_on_after_the_rows_that_are_shown(seed: int, strength: float, first: int, n: int) -> None:
+def test_it_goes_on_after_the_rows_that_are_shown(
+    diversify: Callable[..., NDArray[np.int64]], seed: int, strength: float, first: int, n: int
+) -> None:
     rng = np.random.default_rng(seed)
     utility, vectors = rng.random(14), rng.normal(size=(14, 4)).astype(np.float32)
-    whole = dpp(utility, vectors, strength, first + n)
+    whole = diversify(utility, vectors, strength, first + n)
     rest = np.setdiff1d(np.arange(14), whole[:first])
     rows = np.concatenate([rest, whole[:first]])
-    order = dpp(utility[rows], vectors[rows], strength, n, shown=first)
+    order = diversify(utility[rows], vectors[rows], strength, n, shown=first)
     assert rows[order].tolist() == whole[first:].tolist()

@@ -46,15 +46,3 @@ def test_mmr_computed_by_hand() -> None:
     utility, vectors = np.array([1.0, 0.9, 0.5]), np.array([[1, 0], [1, 0], [0, 1]], np.float32)
     assert mmr(utility, vectors, 0.0, 3).tolist() == [0, 1, 2]
     assert mmr(utility, vectors, 0.5, 3).tolist() == [0, 2, 1]  # the second equals the first
-
-
-@settings(deadline=None)
-@given(st.integers(0, 2**31), st.floats(0.05, 0.95), st.integers(1, 6), st.integers(1, 6))
-def test_mmr_goes_on_after_the_rows_that_are_shown(seed: int, strength: float, first: int, n: int) -> None:
-    rng = np.random.default_rng(seed)
-    utility, vectors = rng.random(14), rng.normal(size=(14, 4)).astype(np.float32)
-    whole = mmr(utility, vectors, strength, first + n)
-    rest = np.setdiff1d(np.arange(14), whole[:first])
-    rows = np.concatenate([rest, whole[:first]])
-    order = mmr(utility[rows], vectors[rows], strength, n, shown=first)
-    assert rows[order].tolist() == whole[first:].tolist()

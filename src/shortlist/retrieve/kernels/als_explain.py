@@ -24,18 +24,26 @@ def shares_of(
     Where there are more items than d, C Y A⁻¹ is made once and multiplied with all of them.
     """
     some = np.flatnonzero(held > 0)
-    n, d = len(some), len(diagonal)
-    if n == 0:
+    if len(some) == 0:
         return
-    Y = np.empty((n, d))
-    for e in range(n):
-        for c in range(d):
-            Y[e, c] = own[taken[some[e]], c]
-    weight = held[some]
-    if n <= d:
-        _shares_by_events(Y, weight, diagonal, factors, items, some, shares)
+    Y, wanted = _rows_of(own, taken[some]), _rows_of(factors, items)
+    if len(some) <= len(diagonal):
+        found = _shares_by_events(Y, held[some], diagonal, wanted)
     else:
-        _shares_by_factors(Y, weight, diagonal, factors, items, some, shares)
+        found = _shares_by_factors(Y, held[some], diagonal, wanted)
+    for at in range(len(items)):
+        for e in range(len(some)):
+            shares[at, some[e]] = found[at, e]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _rows_of(factors: NDArray[np.float32], places: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return some rows of factors, float64 (places, d)."""
+    rows = np.empty((len(places), factors.shape[1]))
+    for at in range(len(places)):
+        for c in range(factors.shape[1]):
+            rows[at, c] = factors[places[at], c]
+    return rows
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -43,37 +51,26 @@ def _shares_by_events(
     Y: NDArray[np.float64],
     weight: NDArray[np.float32],
     diagonal: NDArray[np.float64],
-    factors: NDArray[np.float32],
-    items: NDArray[np.int32],
-    some: NDArray[np.int64],
-    shares: NDArray[np.float64],
-) -> None:
-    """Solve the system of the events `some`, whose factors are Y, float64 (events, d), and whose weights are `weight`."""
-    n, d = Y.shape
+    wanted: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the shares, float64 (items, events), by the system of the events.
+
+    Y: their factors, float64 (events, d); weight: their weights; wanted: factors of the items, float64 (items, d).
+    """
     over = Y / diagonal
     inner = over @ Y.T
-    for e in range(n):
+    for e in range(len(Y)):
         inner[e, e] += 1 / weight[e]
     _cholesky(inner)
-    solved = np.empty(n)
-    if len(items) > d:
-        for c in range(d):
-            for e in range(n):
-                solved[e] = over[e, c]
-            _solve_in_place(inner, solved)
-            for e in range(n):
-                over[e, c] = solved[e]
-        _multiply(factors, items, over, some, shares)
-        return
-    for at in range(len(items)):
-        for e in range(n):
-            total = 0.0
-            for c in range(d):
-                total += over[e, c] * factors[items[at], c]
-            solved[e] = total
-        _solve_in_place(inner, solved)
-        for e in range(n):
-            shares[at, some[e]] = solved[e]
+    if len(wanted) > len(diagonal):
+        turned = np.ascontiguousarray(over.T)
+        for c in range(len(turned)):
+            _solve_in_place(inner, turned[c])
+        return wanted @ turned
+    solved = wanted @ over.T
+    for at in range(len(solved)):
+        _solve_in_place(inner, solved[at])
+    return solved
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -81,35 +78,20 @@ def _shares_by_factors(
     Y: NDArray[np.float64],
     weight: NDArray[np.float32],
     diagonal: NDArray[np.float64],
-    factors: NDArray[np.float32],
-    items: NDArray[np.int32],
-    some: NDArray[np.int64],
-    shares: NDArray[np.float64],
-) -> None:
-    """Solve the system of the factors; the arrays are those of `_shares_by_events`."""
-    n, d = Y.shape
+    wanted: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the shares by the system of the factors; the arrays are those of `_shares_by_events`."""
     A = _lower_half(Y, weight, diagonal)
     _cholesky(A)
-    turned = np.empty(d)
-    if len(items) > d:
-        inverse = np.zeros((d, d))
-        for c in range(d):
-            inverse[c, c] = 1.0
-            _solve_in_place(A, inverse[c])
-        for e in range(n):
-            for c in range(d):
-                Y[e, c] *= weight[e]
-        _multiply(factors, items, Y @ inverse, some, shares)
-        return
-    for at in range(len(items)):
-        for c in range(d):
-            turned[c] = factors[items[at], c]
-        _solve_in_place(A, turned)
-        for e in range(n):
-            total = 0.0
-            for c in range(d):
-                total += Y[e, c] * turned[c]
-            shares[at, some[e]] = weight[e] * total
+    if len(wanted) > len(diagonal):
+        turned = np.eye(len(diagonal))
+        for c in range(len(turned)):
+            _solve_in_place(A, turned[c])
+        return (wanted @ (Y @ turned).T) * weight
+    solved = wanted.copy()
+    for at in range(len(solved)):
+        _solve_in_place(A, solved[at])
+    return (solved @ Y.T) * weight
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -126,25 +108,6 @@ def _lower_half(
     for c in range(d):
         A[c, c] += diagonal[c]
     return A
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _multiply(
-    factors: NDArray[np.float32],
-    items: NDArray[np.int32],
-    turned: NDArray[np.float64],
-    some: NDArray[np.int64],
-    shares: NDArray[np.float64],
-) -> None:
-    """Write the products of the items' factors with `turned`, float64 (events, d), into the columns `some` of the shares."""
-    wanted = np.empty((len(items), turned.shape[1]))
-    for at in range(len(items)):
-        for c in range(turned.shape[1]):
-            wanted[at, c] = factors[items[at], c]
-    products = wanted @ turned.T
-    for at in range(len(items)):
-        for e in range(len(some)):
-            shares[at, some[e]] = products[at, e]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
