@@ -11,6 +11,8 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import repeat
+from operator import attrgetter, is_
 from typing import Any, TypedDict
 
 from shortlist.config.placements import Placement
@@ -145,6 +147,18 @@ class RecommendRequest:
 
     def __post_init__(self) -> None:
         """Check every field and normalise its type."""
+        if all(
+            map(is_, _OPTIONS_OF(self), repeat(None))
+        ):  # most requests: nothing but whom it is for, and how many
+            if self.n is not None:
+                check_n(self.n)
+                self._set("n", int(self.n))
+            check_id(self.user, "user")
+        else:
+            self._check_all()
+
+    def _check_all(self) -> None:
+        """Check a request that has options."""
         if self.n is not None:
             check_n(self.n)
             self._set("n", int(self.n))
@@ -209,7 +223,7 @@ class RecommendRequest:
     @property
     def first_page(self) -> Cursor:
         """The cursor of the first page of this request: of its fields as the client sends them, before an arm or a placement fills some."""
-        return Cursor.first([getattr(self, name) for name in FIELDS if name not in MAY_CHANGE])
+        return Cursor.first(_TERMS_OF(self))
 
     def placed(self, placements: Mapping[str, Placement]) -> RecommendRequest:
         """Return the request with the settings of its placement. Raises `RequestError` where the project has no such one."""
@@ -236,6 +250,8 @@ class RecommendRequest:
 
 
 FIELDS = tuple(f.name for f in fields(RecommendRequest))
+_OPTIONS_OF = attrgetter(*(name for name in FIELDS if name not in {"user", "n"}))
+_TERMS_OF = attrgetter(*(name for name in FIELDS if name not in MAY_CHANGE))
 
 
 def requests_of(

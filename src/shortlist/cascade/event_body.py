@@ -6,7 +6,6 @@ and its context is checked by `LiveState.check_event`.
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shortlist.cascade.body_values import NUMERIC, BodyId
 from shortlist.cascade.clock import Clock
+from shortlist.data.ids import random_id
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.times import moment
 from shortlist.data.values import check_values, text_fault
@@ -73,7 +73,7 @@ def stored_event(
     else:
         happened = clock.now() if now is None else now
     return StoredEvent(
-        given.event_id or event_id or uuid.uuid4().hex,
+        given.event_id or event_id or random_id(),
         given.user,
         given.item,
         given.kind,

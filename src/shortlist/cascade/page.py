@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +17,7 @@ from shortlist.cascade.state import LiveState
 from shortlist.config.base import duration_ms
 from shortlist.config.page import RowSettings
 from shortlist.data.attributes import CodedAttribute, NumberAttribute
+from shortlist.data.ids import random_id
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.slates import Recommendation
 from shortlist.errors import RequestError
@@ -79,7 +79,7 @@ def make_page(model: Model, state: LiveState, request: RecommendRequest, rows: i
     for row in made:
         kinds[row.kind] = kinds.get(row.kind, 0) + 1
     doubts = warnings_of(model, scored.requests[0], scored.known[0])
-    return PageOfRows(uuid.uuid4().hex, request.user, scored.known[0], made, model.version, kinds, doubts)
+    return PageOfRows(random_id(), request.user, scored.known[0], made, model.version, kinds, doubts)
 
 
 Found = list[tuple[Theme, Any]]

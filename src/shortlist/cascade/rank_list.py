@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from shortlist.cascade.respond import policy_name, recommendations, warnings_of
 from shortlist.cascade.run import Cascade, ScoredBatch, score_rows
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
+from shortlist.data.ids import random_id
 from shortlist.data.slates import Recommendation, Slate
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import DescribedRows, FeatureRows, ListNumbers
@@ -92,7 +92,7 @@ def rank_list(
         *list_warnings(listed, blank, ids),
     ]
     slate = Slate(
-        uuid.uuid4().hex,
+        random_id(),
         request.user,
         scored.known[0],
         items_of_slate,

@@ -70,11 +70,11 @@ def _because(
 ) -> dict[int, str]:
     """The sentence of each event that explains an item; few events explain the many items of a long list."""
     events = [event for event in set(strongest.tolist()) if event >= 0]
-    items = histories.item[events].tolist()
-    verbs = [VERBS.get(kinds[kind], "chose") for kind in histories.kind[events].tolist()]
+    verbs = [VERBS.get(kind, "chose") for kind in kinds]
+    of_kind, about = histories.kind[events].tolist(), titles.some(histories.item[events])
     return {
-        event: f"Because you {verb} {titles[item]}"
-        for event, verb, item in zip(events, verbs, items, strict=True)
+        event: f"Because you {verbs[kind]} {title}"
+        for event, kind, title in zip(events, of_kind, about, strict=True)
     }
 
 

@@ -6,7 +6,6 @@ canary, a shadow and a model check can run it at the same time on the same objec
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from shortlist.cascade.model import Model
 from shortlist.cascade.propose import only, propose
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
+from shortlist.data.ids import random_id
 from shortlist.features.rows import FeatureRows
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartSlot
@@ -276,7 +276,7 @@ def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> Ran
     """Choose the slate of one request from its candidates. Call it while `state.reading` holds."""
     resolved, part = scored.requests[row], scored.of(row)
     request, strengths, settings = resolved.request, resolved.strengths, model.project.rerank
-    slate_id = uuid.uuid4().hex
+    slate_id = random_id()
     # without a seed the slate's id is one, so that a logged slate can be reproduced
     seed = int(slate_id[:15], 16) if request.seed is None else request.seed
     items = scored.rows.item[part]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
@@ -19,6 +19,8 @@ MAX_CURSOR = 48_000
 """Characters of a cursor: the body of a request with a public key has room for it."""
 MAX_BYTES = 600_000
 """Bytes of a cursor that is unpacked: 1,000 ids of the longest."""
+COMPRESSED_FROM = 1_000
+"""Bytes above which a cursor is compressed. For the first pages, setting up the compressor costs more than it saves."""
 MAX_AGE = 24 * 3_600_000
 """Milliseconds after the first page in which the others can be requested: a day."""
 AHEAD = 300_000
@@ -69,14 +71,12 @@ class Cursor:
             raise CursorError(fault)
         try:
             packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            stream = zlib.decompressobj()
-            content = orjson.loads(stream.decompress(packed, MAX_BYTES))
+            content = orjson.loads(packed if packed[:1] == b"{" else _unpacked(packed))
             terms, moment, items = content["terms"], content["moment"], content["items"]
         except (ValueError, zlib.error, TypeError, KeyError) as error:
             raise CursorError(fault) from error
-        whole = stream.eof and not stream.unused_data and len(content) == 3
         typed = isinstance(terms, str) and type(moment) is int and isinstance(items, list)
-        if not (whole and typed and 1 <= len(items) <= MAX_PAGED) or any(map(id_fault, items)):
+        if not (len(content) == 3 and typed and 1 <= len(items) <= MAX_PAGED) or any(map(id_fault, items)):
             raise CursorError(fault)
         if terms != first.terms:
             raise CursorError(
@@ -96,7 +96,7 @@ class Cursor:
 
     def begun(self, moment: int) -> Self:
         """Return the cursor with the time of the first page, in ms, if it has none yet."""
-        return replace(self, moment=moment) if self.moment is None else self
+        return type(self)(self.terms, self.items, moment) if self.moment is None else self
 
     def text(self, shown: Sequence[Any]) -> str | None:
         """Return the cursor of the page after one that shows some items; None where the limit is reached."""
@@ -104,9 +104,20 @@ class Cursor:
         if not shown or len(items) > MAX_PAGED - 1:
             return None
         content = {"terms": self.terms, "moment": self.moment, "items": items}
-        packed = zlib.compress(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), 1)
+        packed = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+        if len(packed) > COMPRESSED_FROM:
+            packed = zlib.compress(packed, 1)
         text = base64.urlsafe_b64encode(packed).decode().rstrip("=")
         return text if len(text) <= MAX_CURSOR else None
 
     def __repr__(self) -> str:
         return f"Cursor({len(self.items):,} items shown)"
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Decompress a cursor. Raises `zlib.error` where it is broken off, too long, or followed by something else."""
+    stream = zlib.decompressobj()
+    content = stream.decompress(packed, MAX_BYTES)
+    if not stream.eof or stream.unused_data:
+        raise zlib.error("not one whole stream")
+    return content

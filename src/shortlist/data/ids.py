@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,16 +29,18 @@ def id_fault(value: Any) -> str | None:
     character, which PostgreSQL cannot store. Every entrance (HTTP, Python, command line) uses this rule, so that each
     id that is accepted can be stored, replayed and trained on.
     """
-    if hasattr(value, "item") and not isinstance(value, (int, str)):  # a NumPy scalar
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        return f"an id is a whole number or a text, not {type(value).__name__}"
-    if isinstance(value, int):
+    if type(value) is int:  # most ids: one comparison
         return (
             None
             if MIN_INTEGER <= value <= MAX_INTEGER
             else "a whole number that is an id has at most 64 bits"
         )
+    if hasattr(value, "item") and not isinstance(value, (int, str)):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return f"an id is a whole number or a text, not {type(value).__name__}"
+    if isinstance(value, int):
+        return id_fault(int(value))
     if not value:
         return "an id is not empty"
     if len(value) > MAX_ID_LENGTH:
@@ -49,6 +52,11 @@ def id_fault(value: Any) -> str | None:
     except UnicodeEncodeError:
         return "the text contains half of a character (a lone surrogate)"
     return None
+
+
+def random_id() -> str:
+    """Return a new id of 32 hexadecimal digits, from 128 random bits: of a slate, a page, an event or a request."""
+    return os.urandom(16).hex()
 
 
 def _integer(text: str) -> int | None:

@@ -16,6 +16,7 @@ from shortlist.data.entities import Entities
 from shortlist.engines import Engine
 from shortlist.engines.duckdb import DuckDBEngine
 from shortlist.features.aggregates import Aggregate
+from shortlist.features.direct_plan import DirectPlan
 from shortlist.features.item_features import ItemFeatures
 from shortlist.features.keys import SPARE_ITEMS, KeyEncoder
 from shortlist.features.layout import FeatureLayout
@@ -75,6 +76,7 @@ class FeatureSet:
         self.priors: dict[str, float] = dict(priors or {})
         self.past: PastEvents | None = None
         """Where `offline_matrix` reads some of its events, in a training on a part of the log."""
+        self._plans: tuple[Mapping[str, float], dict[bool, DirectPlan]] = (self.priors, {})
 
     @classmethod
     def from_project(
@@ -240,5 +242,17 @@ class FeatureSet:
         ndarray
             float32 (rows, columns); see `names`.
         """
-        source = OnlineSource(self.layout, self.priors, rows, item_features, counters)
+        plan = self._direct_plan(visitors=bool((rows.users < 0).any()))
+        source = OnlineSource(self.layout, plan, rows, item_features, counters)
         return build_matrix(self.layout, self.priors, rows, item_features, source)
+
+    def _direct_plan(self, *, visitors: bool) -> DirectPlan:
+        """Return the plan of the features with one key a row, made once for these priors; with visitors, without those by the user."""
+        priors, plans = self._plans
+        if priors is not self.priors:
+            plans = {}
+            self._plans = self.priors, plans
+        if visitors not in plans:
+            directs = [d for d in self.layout.direct if not (visitors and d.of_user)]
+            plans[visitors] = DirectPlan(directs, self.encoder, self.priors)
+        return plans[visitors]

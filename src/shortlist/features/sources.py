@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from shortlist.data.histories import Histories
 from shortlist.features.aggregates import Aggregate, Counts
-from shortlist.features.formulas import COLUMNS_TOGETHER, fill_columns
+from shortlist.features.direct_plan import DirectPlan
+from shortlist.features.formulas import fill_columns
 from shortlist.features.item_features import ItemFeatures
 from shortlist.features.item_rows import item_rows
 from shortlist.features.keys import KeyRows
-from shortlist.features.layout import DirectFeature, FeatureLayout
+from shortlist.features.layout import FeatureLayout
 from shortlist.features.offline import OfflineCounts
 from shortlist.features.offline_similarity import OfflineSimilarity
 from shortlist.features.online import OnlineCounters
@@ -94,12 +95,12 @@ class OnlineSource:
     def __init__(
         self,
         layout: FeatureLayout,
-        priors: Mapping[str, float],
+        plan: DirectPlan,
         rows: FeatureRows,
         items: ItemFeatures,
         counters: OnlineCounters,
     ) -> None:
-        self._layout, self._priors, self._rows = layout, priors, rows
+        self._layout, self._plan, self._rows = layout, plan, rows
         self._counters, self._of_items = counters, item_rows(items, rows)
         self._visitors = VisitorCounts(counters.encoder, rows, layout.kinds, items.attributes)
 
@@ -124,9 +125,10 @@ class OnlineSource:
     def fill(self, matrix: NDArray[np.float32]) -> set[str]:
         """Write features with one key a row, and the features that compare items with histories.
 
-        If there are visitors, features by the user are not written: their counts come from the requests.
+        If there are visitors, the plan has no features by the user: their counts come from the requests.
         """
-        done = self._fill_direct(matrix)
+        self._fill_direct(matrix)
+        done = set(self._plan.names)
         latest: dict[tuple[int, str | None], Histories] = {}
         for feature in self._layout.history_features:
             choice = (feature.last, feature.event)
@@ -144,47 +146,25 @@ class OnlineSource:
             histories = histories.only(histories.kind == self._layout.kinds.index(event))
         return histories.last(last)
 
-    def _fill_direct(self, matrix: NDArray[np.float32]) -> set[str]:
-        rows = self._rows
-        moments = rows.moments[rows.request]
-        directs = self._layout.direct
-        if bool((rows.users < 0).any()):
-            directs = [direct for direct in directs if not direct.of_user]
-        slots: dict[str, NDArray[np.int64]] = {}
-        key_rows = self._of_items.key_rows()
-        of_requests = key_rows.per_request()
-        for direct in directs:
-            if direct.by not in slots:
-                slots[direct.by] = self._slots(direct.by, direct.aggregates[0], key_rows, of_requests)
-        for start in range(0, len(directs), COLUMNS_TOGETHER):
-            self._fill_columns(matrix, directs[start : start + COLUMNS_TOGETHER], slots, moments)
-        return {direct.feature.name for direct in directs}
+    def _fill_direct(self, matrix: NDArray[np.float32]) -> None:
+        counters, rows = self._counters.counters, self._of_items.key_rows()
+        moments = self._rows.moments[self._rows.request]
+        slots = self._slots(rows, rows.per_request())
+        for group in self._plan.groups:
+            ones = [counters[aggregate] for aggregate in group.first]
+            integers = (
+                tuple([one.n for one in ones]),
+                tuple(map(getattr, ones, group.second)),
+                tuple([counters[aggregate].n for aggregate in group.last]),
+            )
+            at = tuple([slots[by] for by in group.by])
+            fill_columns(matrix, group.columns, group.parameters, at, integers, moments)
 
-    def _slots(self, by: str, aggregate: Aggregate, rows: KeyRows, of_requests: KeyRows) -> NDArray[np.int64]:
-        """Return the slot of each row's key in the counters by this key."""
-        encoder, counter = self._layout.encoder, self._counters.counters[aggregate]
-        if encoder.is_of_request(by):  # once a request, not once a row
-            return counter.slots(encoder.encode_single(by, of_requests))[rows.request]
-        return counter.slots(encoder.encode_single(by, rows))
-
-    def _fill_columns(
-        self,
-        matrix: NDArray[np.float32],
-        directs: list[DirectFeature],
-        slots: Mapping[str, NDArray[np.int64]],
-        moments: NDArray[np.int64],
-    ) -> None:
-        counters = self._counters.counters
-        plan, parameters = [], []
-        for direct in directs:
-            plan.append((direct.column, direct.feature.formula))
-            parameters.append(direct.feature.parameters(self._priors.get(direct.feature.name, 0.0)))
-        padded = directs + directs[-1:] * (COLUMNS_TOGETHER - len(directs))
-        ones = [counters[direct.aggregates[0]] for direct in padded]
-        integers = (
-            tuple([one.n for one in ones]),
-            tuple([getattr(one, direct.second) for one, direct in zip(ones, padded, strict=True)]),
-            tuple([counters[direct.aggregates[-1]].n for direct in padded]),
-        )
-        at = tuple([slots[direct.by] for direct in padded])
-        fill_columns(matrix, np.array(plan), np.array(parameters, np.float64), at, integers, moments)
+    def _slots(self, rows: KeyRows, of_requests: KeyRows) -> dict[str, NDArray[np.int64]]:
+        """Return, for each key, the slot of each row's key in the counters by it."""
+        encoder, counters = self._layout.encoder, self._counters.counters
+        slots = {}
+        for by, aggregate, of_request in self._plan.keys:
+            found = counters[aggregate].slots(encoder.encode_single(by, of_requests if of_request else rows))
+            slots[by] = found[rows.request] if of_request else found
+        return slots

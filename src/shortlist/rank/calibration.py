@@ -147,7 +147,8 @@ def _isotonic_is_better(
 
 
 def _logit(probability: NDArray[np.floating]) -> NDArray[np.float64]:
-    clipped = np.clip(np.asarray(probability, np.float64), EPSILON, 1 - EPSILON)
+    # not np.clip, which takes three times as long for the rows of one request
+    clipped = np.minimum(np.maximum(np.asarray(probability, np.float64), EPSILON), 1 - EPSILON)
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 

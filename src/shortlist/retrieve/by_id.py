@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, overload
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.data.dataset import Dataset
+from shortlist.data.ids import random_id
 from shortlist.data.slates import Recommendation, Slate, Slates
 from shortlist.errors import NotFittedError, RequestError
 from shortlist.retrieve.event_weighting import EventWeighting
@@ -163,7 +163,7 @@ class RecommendsById:
                 )
             )
         ]
-        return Slate(uuid.uuid4().hex, user, known, recommendations)
+        return Slate(random_id(), user, known, recommendations)
 
 
 def _check_n(n: object) -> None:

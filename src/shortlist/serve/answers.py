@@ -32,6 +32,9 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+UNFORESEEN = "something went wrong in the server; its log names it"
+
+
 class Json(Response):
     """A JSON answer, written by orjson."""
 
@@ -89,6 +92,10 @@ def add_error_handlers(app: FastAPI, shown: Callable[[str], str]) -> None:
     @app.exception_handler(ShortlistError)
     async def refused(_request: Request, error: ShortlistError) -> Response:
         return failure(shown(error.message), _status(error), error.field)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_request: Request, _error: Exception) -> Response:
+        return failure(UNFORESEEN, 500)  # the guard writes the error to the log
 
     @app.exception_handler(404)
     async def not_found(_request: Request, error: Any) -> Response:

@@ -27,6 +27,7 @@ from shortlist.serve.memory import keep_what_is_there, release_memory
 from shortlist.serve.middleware.cors import AllowedOrigins
 from shortlist.serve.middleware.fast_path import FastPath, fast_routes
 from shortlist.serve.middleware.guard import Guard
+from shortlist.serve.middleware.layered_app import LayeredApp
 from shortlist.serve.middleware.paths import EncodedPaths
 from shortlist.serve.middleware.prefix import PathPrefix
 from shortlist.serve.openapi import SUMMARY, add_routes
@@ -70,7 +71,7 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
                 task.cancel()
             service.writer.stop()
 
-    app = FastAPI(
+    app = LayeredApp(
         title=f"Shortlist · {service.live.serving.recommender.project.name}",
         version=__version__,
         summary=SUMMARY,
@@ -85,15 +86,13 @@ def make_app(bundle: str | Path, store: str | Path, settings: ServerSettings | N
     add_error_handlers(app, service.without_folder)
     add_routes(app, service)
     docs.add(app)
-    app.add_middleware(FastPath, service=service, routes=fast_routes(app))
-    app.add_middleware(
-        Guard, keyring=service.keyring, metrics=service.metrics, settings=settings, tracer=tracer()
-    )
+    app.add_layer(FastPath, service=service, routes=fast_routes(app))
+    app.add_layer(Guard, keyring=service.keyring, metrics=service.metrics, settings=settings, tracer=tracer())
     if settings.origins:  # outside the guard, because browsers send no key with a preflight
-        app.add_middleware(AllowedOrigins, origins=settings.origins)
+        app.add_layer(AllowedOrigins, origins=settings.origins)
     if settings.root_path:
-        app.add_middleware(PathPrefix, prefix=settings.root_path)
-    app.add_middleware(EncodedPaths)
+        app.add_layer(PathPrefix, prefix=settings.root_path)
+    app.add_layer(EncodedPaths)
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -105,11 +106,14 @@ class RecommendFields(Body):
 
     def to_request(self, opened: Callable[[str | None], str | None] | None = None) -> RecommendRequest:
         """The body as a request; `opened` returns the cursor of a signed text. Raises `RequestError`."""
-        values = {name: getattr(self, name) for name in RECOMMEND_FIELDS}
-        return RecommendRequest(**values if opened is None else {**values, "cursor": opened(self.cursor)})
+        values = dict(zip(RECOMMEND_FIELDS, _VALUES_OF(self), strict=True))
+        if opened is not None:
+            values["cursor"] = opened(self.cursor)
+        return RecommendRequest(**values)
 
 
 RECOMMEND_FIELDS = tuple(RecommendFields.model_fields)
+_VALUES_OF = attrgetter(*RECOMMEND_FIELDS)
 UserToken = Annotated[str | None, Field(max_length=MOST_TOKEN)]
 
 

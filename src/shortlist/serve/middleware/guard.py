@@ -12,13 +12,14 @@ import asyncio
 import logging
 import re
 import time
-import uuid
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
+from shortlist.data.ids import random_id
+from shortlist.serve.answers import UNFORESEEN
 from shortlist.serve.keys import PUBLIC_BODY, Key, Keyring
 from shortlist.serve.middleware.asgi import App, Message, Receive, Scope, Send
 from shortlist.serve.middleware.origin import SAFE, OriginPolicy
@@ -148,9 +149,7 @@ class Guard:
                 extra={"facts": {"request_id": exchange.request_id.decode(), **_tenant(scope)}},
             )
             if not exchange.begun:
-                await _answer(
-                    exchange.send, Refusal(500, "something went wrong in the server; its log names it")
-                )
+                await _answer(exchange.send, Refusal(500, UNFORESEEN))
         finally:
             self._record(exchange, key, span)
 
@@ -228,8 +227,9 @@ class Guard:
         scope, status = exchange.scope, exchange.status
         seconds = time.perf_counter() - exchange.started
         path = getattr(scope.get("route"), "path_format", "other")
-        self.metrics.seconds.labels(path, scope.get("placement", "")).observe(seconds)
-        self.metrics.answers.labels(path, str(status)).inc()
+        metrics = self.metrics
+        metrics.child(metrics.seconds, path, scope.get("placement", "")).observe(seconds)
+        metrics.child(metrics.answers, path, status).inc()
         if path == "/v1/recommend":
             self.metrics.activity.answered(seconds, status)
         if span is not None:
@@ -260,7 +260,7 @@ class _Exchange:
         self.started = time.perf_counter()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         given = self.headers.get(b"x-request-id", b"")
-        self.request_id = given if ID.fullmatch(given) else uuid.uuid4().hex.encode()
+        self.request_id = given if ID.fullmatch(given) else random_id().encode()
         self.status, self.begun = 500, False
         self.limit = MAX_BODY
         self._received, self._complete = 0, False
@@ -270,16 +270,17 @@ class _Exchange:
         """Pass on what the client sends, up to the largest body and the longest time."""
         if self._complete:
             return await self._receive()  # a client is only watched for leaving
-        self._unfinished.enter()
+        self._seconds = self._seconds or self._unfinished.limit()
+        wait = self._unfinished.enter(self.started + self._seconds)
         try:
-            self._seconds = self._seconds or self._unfinished.limit()
-            async with asyncio.timeout(self.started + self._seconds - time.perf_counter()):
-                message = await self._receive()
-        except TimeoutError:
+            message = await self._receive()
+        except asyncio.CancelledError:
+            if not wait.ended:
+                raise
             self._broken = TooSlowError(self._seconds)
             raise self._broken from None
         finally:
-            self._unfinished.leave()
+            self._unfinished.leave(wait)
         self._received += len(message.get("body", b""))
         if self._received > self.limit:
             self._broken = TooLargeError(self.limit)
@@ -310,17 +311,18 @@ class _Exchange:
     async def _drain(self) -> None:
         """Take in the rest of a refused body, within bounds: the client would otherwise see a broken connection."""
         received = 0
-        self._unfinished.enter()
+        seconds = min(DRAIN_SECONDS, self._unfinished.limit())
+        wait = self._unfinished.enter(time.perf_counter() + seconds)
         try:
-            async with asyncio.timeout(min(DRAIN_SECONDS, self._unfinished.limit())):
-                while received < DRAIN and not self._complete:
-                    message = await self._receive()
-                    received += len(message.get("body", b""))
-                    self._complete = message["type"] != "http.request" or not message.get("more_body")
-        except TimeoutError:
-            return
+            while received < DRAIN and not self._complete:
+                message = await self._receive()
+                received += len(message.get("body", b""))
+                self._complete = message["type"] != "http.request" or not message.get("more_body")
+        except asyncio.CancelledError:
+            if not wait.ended:
+                raise
         finally:
-            self._unfinished.leave()
+            self._unfinished.leave(wait)
 
 
 def _tenant(scope: Scope) -> dict[str, str]:

@@ -25,6 +25,7 @@ from shortlist.serve.keys import Keyring
 from shortlist.serve.logs import set_up_logs, tracer
 from shortlist.serve.middleware.asgi import App, Receive, Scope, Send
 from shortlist.serve.middleware.guard import TENANTS, Guard
+from shortlist.serve.middleware.layered_app import LayeredApp
 from shortlist.serve.middleware.prefix import PathPrefix, redirect
 from shortlist.serve.settings import ServerSettings
 from shortlist.serve.telemetry import Metrics
@@ -63,7 +64,7 @@ def make_tenants_app(folder: TenantFolder, settings: ServerSettings | None = Non
             await pool.close()
             writer.stop()
 
-    app = FastAPI(
+    app = LayeredApp(
         title="Shortlist",
         version=__version__,
         lifespan=lifespan,
@@ -75,10 +76,10 @@ def make_tenants_app(folder: TenantFolder, settings: ServerSettings | None = Non
     app.state.pool = pool
     add_error_handlers(app, str)
     _add_routes(app, pool, metrics)
-    app.add_middleware(Guard, keyring=keyring, metrics=metrics, settings=settings, tracer=tracer())
-    app.add_middleware(TenantPaths, pool=pool)
+    app.add_layer(Guard, keyring=keyring, metrics=metrics, settings=settings, tracer=tracer())
+    app.add_layer(TenantPaths, pool=pool)
     if settings.root_path:
-        app.add_middleware(RawPathPrefix, prefix=settings.root_path)
+        app.add_layer(RawPathPrefix, prefix=settings.root_path)
     return app
 
 
