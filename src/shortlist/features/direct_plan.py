@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class ColumnGroup:
     by: list[str]
 
     @classmethod
-    def of(cls, directs: Sequence[DirectFeature], priors: Mapping[str, float]) -> ColumnGroup:
+    def of(cls, directs: list[DirectFeature], priors: Mapping[str, float]) -> ColumnGroup:
         """Prepare some features; `priors` are those that `FeatureSet.fit` learned."""
         columns = [(direct.column, direct.feature.formula) for direct in directs]
         parameters = [direct.feature.parameters(priors.get(direct.feature.name, 0.0)) for direct in directs]
@@ -81,7 +81,7 @@ class DirectPlan:
     """
 
     def __init__(
-        self, directs: Sequence[DirectFeature], encoder: KeyEncoder, priors: Mapping[str, float]
+        self, directs: list[DirectFeature], encoder: KeyEncoder, priors: Mapping[str, float]
     ) -> None:
         self.names = frozenset(direct.feature.name for direct in directs)
         first = {direct.by: direct.aggregates[0] for direct in reversed(directs)}
@@ -92,5 +92,5 @@ class DirectPlan:
         return f"DirectPlan({len(self.names)} features, {len(self.keys)} keys)"
 
 
-def _parts(directs: Sequence[DirectFeature]) -> list[Sequence[DirectFeature]]:
+def _parts(directs: list[DirectFeature]) -> list[list[DirectFeature]]:
     return [directs[start : start + COLUMNS_TOGETHER] for start in range(0, len(directs), COLUMNS_TOGETHER)]
