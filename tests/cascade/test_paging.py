@@ -29,8 +29,12 @@ def items_of(*slates: Slate) -> list[Any]:
 
 
 def unpacked(cursor: str) -> dict[str, Any]:
-    content = zlib.decompress(base64.urlsafe_b64decode(cursor + "=="))
-    return dict(json.loads(content))
+    content = base64.urlsafe_b64decode(cursor + "==")
+    return dict(json.loads(content if content.startswith(b"{") else zlib.decompress(content)))
+
+
+def plain(content: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
 def packed(content: Any) -> str:
@@ -299,34 +303,41 @@ def test_hostile_cursors_are_refused(recommender: Recommender) -> None:
     cursor = str(recommender.recommend("u00008", 5).cursor)
     content = unpacked(cursor)
     bomb = base64.urlsafe_b64encode(zlib.compress(b"[" + b" " * 50_000_000)).decode()
-    wrong: list[Any] = [
-        "",
-        "x",
-        "né",
-        cursor[:-4],
-        cursor + "AAAA",
-        cursor[:30] + ("A" if cursor[30] != "A" else "B") + cursor[31:],
-        "A" * (MAX_CURSOR + 1),
-        17,
-        b"x",
-        bomb,
-        packed([1, 2]),
-        packed({**content, "items": []}),
-        packed({**content, "items": ["i"] * (MAX_PAGED + 1)}),
-        packed({**content, "items": [{"item": "m00001"}]}),
-        packed({**content, "items": [True]}),
-        packed({**content, "items": "m00001"}),
-        packed({**content, "moment": None}),
-        packed({**content, "moment": "now"}),
-        packed({**content, "terms": 3}),
-        packed({**content, "more": 1}),
-        packed({"items": content["items"]}),
+    long = packed(content)
+    wrong: list[Any] = ["", "x", "né", "A" * (MAX_CURSOR + 1), 17, b"x", bomb]
+    wrong += [cursor[:-4], cursor + "AAAA", long[:-4], long + "AAAA"]
+    wrong.append(long[:30] + ("A" if long[30] != "A" else "B") + long[31:])
+    contents: list[Any] = [
+        [1, 2],
+        {**content, "items": []},
+        {**content, "items": ["i"] * (MAX_PAGED + 1)},
+        {**content, "items": [{"item": "m00001"}]},
+        {**content, "items": [True]},
+        {**content, "items": "m00001"},
+        {**content, "moment": None},
+        {**content, "moment": "now"},
+        {**content, "terms": 3},
+        {**content, "more": 1},
+        {"items": content["items"]},
     ]
+    wrong += [write(one) for one in contents for write in (plain, packed)]
     for one in wrong:
         with pytest.raises(CursorError) as refused:
             recommender.recommend("u00008", 5, cursor=one)
         assert (refused.value.field, refused.value.conflict) == ("cursor", False), one
-    assert recommender.recommend("u00008", 5, cursor=packed(content)).first_position == 5
+    for same in (plain(content), long):
+        assert recommender.recommend("u00008", 5, cursor=same).first_position == 5
+
+
+def test_cursors_of_many_items_are_compressed() -> None:
+    first = RecommendRequest(user="u").first_page.begun(7)
+    few, many = first.text(range(5)), first.text(range(900))
+    assert few is not None
+    assert many is not None
+    assert base64.urlsafe_b64decode(few + "==").startswith(b"{")
+    assert len(many) < 4 * 900
+    for text, n in ((few, 5), (many, 900)):
+        assert Cursor.read(text, first).items == tuple(range(n))
 
 
 def test_the_limits_of_a_cursor() -> None:

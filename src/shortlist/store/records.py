@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 LAST_MOMENT = 9_000_000_000_000
 """Times of events, ms since 1970, are below this: the year 2255."""
 AHEAD = 300_000
@@ -154,12 +156,12 @@ def slate_row(slate: StoredSlate) -> dict[str, Any]:
         "user": json.dumps(slate.user),
         "time": slate.time,
         "policy": slate.policy,
-        "items": json.dumps(slate.items),
-        "propensities": json.dumps(slate.propensities),
-        "arms": json.dumps(slate.arms),
-        "teams": None if slate.teams is None else json.dumps(slate.teams),
-        "context": json.dumps(slate.context),
-        "given": None if slate.given is None else json.dumps(slate.given),
+        "items": _text(slate.items),
+        "propensities": _text(slate.propensities),
+        "arms": _text(slate.arms),
+        "teams": None if slate.teams is None else _text(slate.teams),
+        "context": _text(slate.context),
+        "given": None if slate.given is None else _text(slate.given),
         "first_position": slate.first_position,
         "placement": slate.placement or None,
     }
@@ -207,3 +209,11 @@ def user_forms(user: Any) -> list[str]:
     elif isinstance(user, str) and user.removeprefix("-").isdecimal() and str(int(user)) == user:
         forms.append(int(user))
     return [json.dumps(form) for form in forms]
+
+
+def _text(value: Any) -> str:
+    """Return a value as JSON, which is read back and never compared as text; ids that are compared are written by `json`."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # text that is no UTF-8, or a number of more than 64 bits
+        return json.dumps(value)
