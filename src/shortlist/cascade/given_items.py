@@ -84,34 +84,40 @@ def read_list(items: Any, catalogue: Entities, given: Iterable[str]) -> ItemList
         Where there are no items or too many, an item is on the list twice, or a field does not exist or has a wrong value. It
         names the field, for example `items.3.price`.
     """
-    rows, fields = _rows(items)
+    listed = _listed(items)
+    alone = PLAIN_IDS.issuperset(map(type, listed))  # ids, without a question for each
+    rows: list[Mapping[str, Any]] = []
+    if not alone:
+        rows = [one if type(one) is dict or isinstance(one, Mapping) else {"item": one} for one in listed]
+    fields = {"item"} if alone else set().union(*rows)
     names = list(given)
     _check_names(rows, fields, names, catalogue)
-    ids = [row.get("item") for row in rows]
+    ids = listed if alone else [row.get("item") for row in rows]
     codes = catalogue.ids.codes(ids)
     _check_ids(ids, codes, catalogue)
     numbers = {name: _numbers(name, [row.get(name) for row in rows]) for name in names if name in fields}
     unknown = np.flatnonzero(codes < 0).tolist()
     described, titles = {}, {}
     for at in unknown:
+        row = {"item": ids[at]} if alone else rows[at]
         values = {
             name: value
-            for name, value in rows[at].items()
+            for name, value in row.items()
             if value is not None and name not in names and name in catalogue.attributes
         }
         for name, value in values.items():
             catalogue.check_encoded(name, f"items.{at}.{name}")
             check_attribute_value(catalogue.attributes[name], value, f"items.{at}.{name}")
-        titles[at] = _title(rows[at].get("title"), ids[at], f"items.{at}.title")
-        values |= catalogue.encoded_values(rows[at].get("title") or "", values)
+        titles[at] = _title(row.get("title"), ids[at], f"items.{at}.title")
+        values |= catalogue.encoded_values(row.get("title") or "", values)
         if values:
             described[at] = values
     own = [name for name in catalogue.attributes if name in fields and name not in names]
     return ItemList(codes, numbers, described, ids, titles, _sent_of_known(own, rows, codes))
 
 
-def _rows(items: Any) -> tuple[list[Mapping[str, Any]], set[Any]]:
-    """The items as mappings, and the fields that occur in them; an id alone is a mapping with `item` only."""
+def _listed(items: Any) -> list[Any]:
+    """Return the items of a request as a list. Raises `RequestError` where there are none, too many, or it is no list."""
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise RequestError(
             'items must be a list of ids, or of mappings such as {"item": "i3", …}, and is of type '
@@ -121,10 +127,7 @@ def _rows(items: Any) -> tuple[list[Mapping[str, Any]], set[Any]]:
     listed = list(items)
     if not 1 <= len(listed) <= MOST:
         raise RequestError(f"items must be 1 to {MOST:,} items and are {len(listed):,}", field="items")
-    if PLAIN_IDS.issuperset(map(type, listed)):  # ids alone, without a question for each
-        return [{"item": one} for one in listed], {"item"}
-    rows = [one if type(one) is dict or isinstance(one, Mapping) else {"item": one} for one in listed]
-    return rows, set().union(*rows)
+    return listed
 
 
 def _check_names(

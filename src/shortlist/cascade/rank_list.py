@@ -81,9 +81,10 @@ def rank_list(
     scored, ids = found.scored, resolved.catalogue.items.ids
     unknown = listed.unknown.tolist()
     blank = [place for place in unknown if listed.is_blank(place)]
-    utility = _blank_last(scored.utility, np.isin(found.place, blank))
+    is_blank = np.isin(found.place, blank) if blank else np.zeros(len(found.place), bool)
+    utility = _blank_last(scored.utility, is_blank)
     # equals keep the order in which they were given
-    order = np.lexsort([found.place, np.isin(found.place, blank), -utility])
+    order = np.lexsort([found.place, is_blank, -utility])
     scored, place = replace(scored, utility=utility), found.place[order]
     lap("rerank")
     items_of_slate = _in_full(model, scored, listed, order, place)

@@ -199,7 +199,9 @@ class RerankPipeline:
         # One slate of all pages would choose from as many: the shown items and these.
         pool = max(POOL, 5 * (n + shown)) - shown
         head, rest = order[:pool], order[pool:]
-        both, values = np.concatenate([items[head], earlier.items]), _with_shown(utility[head], earlier)
+        both, values = items[head], utility[head]
+        if shown:
+            both, values = np.concatenate([both, earlier.items]), _with_shown(values, earlier)
         if calibrates and taste is not None:
             genres = self._calibration_values(both)
             selected = calibrate_genres(values, genres, taste, strengths.calibration, n, shown)
