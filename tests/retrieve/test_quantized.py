@@ -20,6 +20,10 @@ def test_quantised_factors_are_off_by_half_a_step_at_most() -> None:
     assert (np.abs(quantized.rows(np.arange(500)) - items) <= 0.5001 * step[:, None] + 1e-12).all()
     x = rng.normal(size=(3, 24)).astype(np.float32)
     plain = quantized.rows(np.arange(500))
+    assert (plain == quantized.codes * quantized.steps[:, None]).all()
+    for wrong in (-1, 500):
+        with pytest.raises(IndexError):
+            quantized.rows(np.array([0, wrong]))
     np.testing.assert_allclose(quantized.dot(x), x @ plain.T, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(quantized.norms(), np.maximum(np.linalg.norm(plain, axis=1), 1e-12), rtol=1e-5)
     wanted = np.array([[3, -1, 9], [4, 5, 6], [1, 2, 3]], np.int32)

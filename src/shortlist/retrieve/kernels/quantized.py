@@ -61,8 +61,10 @@ class QuantizedFactors:
         return cls(codes, steps)
 
     def rows(self, items: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return the factors of some items, float32 (m, d)."""
-        return np.asarray(self.codes[items] * self.steps[items, None], np.float32)
+        """Return the factors of some items, float32 (m, d). Raises `IndexError` for an item that there is not."""
+        factors = np.empty((len(items), self.codes.shape[1]), np.float32)
+        _write_rows(np.ascontiguousarray(items, np.int32), self.codes, self.steps, factors)
+        return factors
 
     def dot(self, factors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the inner products of factors float32 (B, d) with every item, float32 (B, items)."""
@@ -89,6 +91,21 @@ class QuantizedFactors:
 
     def __repr__(self) -> str:
         return f"QuantizedFactors({self.codes.shape[0]} items, {self.codes.shape[1]} factors)"
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_rows(
+    items: NDArray[np.int32],
+    codes: NDArray[np.int8],
+    steps: NDArray[np.float32],
+    factors: NDArray[np.float32],
+) -> None:
+    for row in range(len(items)):
+        item = items[row]
+        if not 0 <= item < len(codes):
+            raise IndexError("there is no such item")
+        for c in range(codes.shape[1]):
+            factors[row, c] = np.float32(codes[item, c]) * steps[item]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
