@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from serve import Running
+    from serve import Running  # type: ignore[attr-defined]  # not tests/serve
 
 ITEMS, TURNS, AFTER = 1000, 8, 0.3
 HEAD = [

@@ -21,7 +21,7 @@ import psutil
 
 import results
 from sequences import MODELS, Kept, LeaveOneOut, gains
-from serve import Running, ours
+from serve import Running, ours  # type: ignore[attr-defined]  # not tests/serve
 from shortlist.config.project import parse_project
 from shortlist.data.progress import silent
 from shortlist.recommender import Recommender

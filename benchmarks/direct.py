@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from shortlist.data.attributes import CategoryAttribute, CodedAttribute, NumberAttribute
 from shortlist.data.dataset import Dataset
 
 
@@ -63,7 +64,7 @@ class Direct:
         self.user_columns.append(np.bincount(log.user, value, n_users) / np.maximum(users, 1))
         self.tastes = []
         for attribute in past.items.attributes.values():
-            if attribute.kind not in {"category", "list"}:
+            if not isinstance(attribute, CodedAttribute):
                 continue
             indptr, codes = attribute.ragged()
             owner = np.repeat(np.arange(n_items), np.diff(indptr))
@@ -85,7 +86,7 @@ class Direct:
         )
         self.in_context = {}
         for name, a in log.context.items():
-            if a.kind == "category":
+            if isinstance(a, CategoryAttribute):
                 table = np.zeros((len(a.vocabulary), n_items))
                 known = a.codes >= 0
                 np.add.at(table, (a.codes[known], log.item[known]), 1)
@@ -115,10 +116,10 @@ class Direct:
             code = vocabulary.index(value) if value in vocabulary else -1
             columns += [table[code][items] if code >= 0 else np.zeros(n), np.full(n, code)]
         for a in self.train.users.attributes.values():
-            if a.kind == "category":
+            if isinstance(a, CategoryAttribute):
                 columns.append(np.full(n, a.codes[user]))
         for a in self.train.items.attributes.values():
-            if a.kind == "number":
+            if isinstance(a, NumberAttribute):
                 columns.append(a.values[items])
         return np.stack(columns, 1).astype(np.float32)
 

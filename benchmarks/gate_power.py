@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import results
 from shortlist.config.objectives import Objective
 from shortlist.evaluate.shown import LoggedSlates, ModelAnswers, ShownResult, judge_shown
+from shortlist.rank.list_members import ListMembers
 from shortlist.simulate.video import make_video
 from shortlist.tuning.gate import NEW, PRESENT, GateResult
 
@@ -108,6 +109,7 @@ def trial(truth: Truth, error: float, slates: int, strength: float, seed: int) -
         chance,
         {"seconds": outcome},
         truth.examined,
+        ListMembers.none(slates),
     )
     targets = {
         name: np.argsort(-values, axis=1)[:, : len(truth.examined)][users]

@@ -34,7 +34,7 @@ index = faiss.index_factory(
 )
 index.train(items[:50_000])
 index.add(items)
-index.nprobe = 40
+index.nprobe = 40  # type: ignore[attr-defined]
 log = ipc.open_file(str(bundle / "data" / "log.arrow")).read_all()
 user, item = log.column("user").to_numpy(), log.column("item").to_numpy()
 order = np.argsort(user, kind="stable")

@@ -27,11 +27,11 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def movielens() -> tuple[Project, Dataset]:
-    tables = tuple(
+    events, items, users = (
         pq.read_table(DATA / "movielens-100k" / f"{n}.parquet") for n in ("events", "items", "users")
     )
-    project = shortlist.guess_project(*tables)
-    return project, Dataset.from_frames(*tables, project)
+    project = shortlist.guess_project(events, items, users)
+    return project, Dataset.from_frames(events, items, users, project)
 
 
 CONTEXT = ("daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city")
@@ -218,6 +218,7 @@ def scoring() -> list[str]:
         ["q"] * f,
         one,
         np.ones(n),
+        np.ones(n, bool),
     )
     lines = [
         "### Scoring 500 candidates × 30 features × 3 objectives, one thread",

@@ -105,8 +105,8 @@ def part_als() -> dict[str, Any]:
     from shortlist.config.project import parse_project
     from shortlist.data.dataset import Dataset
     from shortlist.retrieve import ALS, interactions
-    from shortlist.retrieve.fusion.auto import Tuner
     from shortlist.retrieve.fusion.holdout import hold_out
+    from shortlist.retrieve.fusion.tuner import Tuner
 
     train, test = tables("gowalla")
     theirs = peers("als", train, test, ALS_BUDGET)

@@ -112,7 +112,7 @@ def part_measure(name: str, folder: str) -> None:
         "sources": [source["model"] for source in project.retrieve.sources],
         "objectives": [objective.kind for objective in project.objectives.values()],
         "features": len(project.features),
-        "heads": recommender.model.ranker.heads_,
+        "heads": getattr(recommender.model.ranker, "heads_", ""),
         "steps": dict(times.seconds),
         "train": train,
         "train_memory_mb": peak_mb(),

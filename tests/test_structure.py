@@ -6,8 +6,10 @@ import ast
 import re
 import warnings
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -126,6 +128,76 @@ def test_functions_have_at_most_seven_parameters() -> None:
 def test_class_names_are_unique() -> None:
     where = outlines()[1]
     limited({name: len(paths) for name, paths in where.items() if len(paths) > 1}, REPEATED_CLASSES)
+
+
+def test_the_facade_has_at_most_250_lines() -> None:
+    """`Recommender` delegates; what answers and what changes has rooms of its own."""
+    assert sources()["src/shortlist/recommender.py"].count("\n") <= 250
+
+
+def imports_of(path: str, text: str, modules: Mapping[str, str]) -> set[str]:
+    """Return the project's modules that a module imports, anywhere in it: also in functions and for type checkers alone."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports name the whole path of a module"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules else node.module or "" for name in inner}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found & modules.keys()
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """The contracts of import-linter hold between rooms; this holds between the modules of one room, too."""
+    paths = {
+        path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
+        for path in sources()
+        if path.startswith("src/")
+    }
+    graph = {module: imports_of(path, sources()[path], paths) - {module} for module, path in paths.items()}
+    assert len(graph) > 500
+    TopologicalSorter(graph).prepare()  # raises CycleError with the modules of a circle
+
+
+ARRAYS = re.compile(r"\b\w*(NDArray|ndarray|csr_matrix|DataFrame|Dataset|Array|Table|Histories|Entities)\b")
+
+
+def test_no_generated_representation_prints_an_array() -> None:
+    """A dataclass that holds arrays is a `ShortRepr`, or has a representation of its own."""
+    found = []
+    for path, text in sources().items():
+        for node in ast.walk(ast.parse(text)) if path.startswith("src/") else ():
+            if isinstance(node, ast.ClassDef):
+                written = " ".join(map(ast.unparse, node.decorator_list))
+                own = {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
+                fields = [ast.unparse(one) for one in node.body if isinstance(one, ast.AnnAssign)]
+                printed = " ".join(one for one in fields if "ClassVar" not in one and "repr=False" not in one)
+                generated = "dataclass" in written and "repr=False" not in written and "__repr__" not in own
+                if generated and ARRAYS.search(printed):
+                    found.append(f"{path}: {node.name}")
+    assert not found
+
+
+KEPT_RESULTS = {
+    "cascade/respond.py:_policy_digest": "a digest of few settings",
+}
+"""Functions of the rooms that answer requests whose results a module keeps, with what they are."""
+
+
+def test_no_module_keeps_work_space_between_requests() -> None:
+    """What a request needs belongs to its call, or is leased from a pool of one model: two threads never share it."""
+    found = set()
+    for path, text in sources().items():
+        if path.startswith(
+            tuple(f"src/shortlist/{room}/" for room in ("features", "retrieve", "rank", "cascade"))
+        ):
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, Function) and "cache" in " ".join(
+                    map(ast.unparse, node.decorator_list)
+                ).replace("cache=True", ""):
+                    found.add(f"{path.removeprefix('src/shortlist/')}:{node.name}")
+    assert found == KEPT_RESULTS.keys()
 
 
 FOREIGN = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack, overload
@@ -10,7 +10,6 @@ from typing import Any, Self, Unpack, overload
 from shortlist.bundle.read import read_bundle
 from shortlist.bundle.write import write_bundle
 from shortlist.cascade.about_users import AnswersAboutUsers
-from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.inspect import similar_items, some_users
 from shortlist.cascade.model import Model
 from shortlist.cascade.page import PageOfRows, make_page
@@ -20,6 +19,7 @@ from shortlist.cascade.respond import respond
 from shortlist.cascade.run import Cascade
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
+from shortlist.cascade.takes_changes import TakesChanges
 from shortlist.cascade.why import why_not
 from shortlist.config.params import ProjectParams
 from shortlist.config.project import Project, as_project
@@ -31,10 +31,9 @@ from shortlist.features.online import OnlineCounters
 from shortlist.requests import RankOptions, RecommendRequest, RequestOptions, rank_request, requests_of
 from shortlist.retrieve import parse_sources
 from shortlist.store.merge import MergedDataset
-from shortlist.store.records import StoredEvent
 
 
-class Recommender(AnswersAboutUsers, ProjectParams):
+class Recommender(AnswersAboutUsers, TakesChanges, ProjectParams):
     """Retrieve → rank → re-rank, joined: trained on a log, answering requests, and learning of events at once.
 
     A recommender is a `Model` (what training learned, immutable) and a `LiveState` (what has happened since). Requests
@@ -175,9 +174,9 @@ class Recommender(AnswersAboutUsers, ProjectParams):
     ) -> Slate | Slates:
         """Recommend n items to a user, to a history, or to each of several users (then returns `Slates`).
 
-        `user` is an id or a whole `RecommendRequest`; an unknown user is treated as new, and the slate reports it. `n` is 1 to
-        200 (default: the placement's, or 10). `options` are the other fields of `RecommendRequest`; for a batch, `context` can be a list with one context a user.
-        Raises `RequestError` with the name of the wrong argument in `error.field`.
+        `user` is an id or a whole `RecommendRequest`; an unknown user is treated as new, and the slate reports it. `n` is 1 to 200
+        (default: the placement's, or 10). `options` are the other fields of `RecommendRequest`; for a batch, `context` can be a list
+        with one context for each user. Raises `RequestError` with the name of the wrong argument in `error.field`.
         """
         slates = self.answer(requests_of(user, n, users, options))
         return slates[0] if users is None else slates
@@ -222,52 +221,13 @@ class Recommender(AnswersAboutUsers, ProjectParams):
         return why_not(self.model, self.state, item, request)
 
     def preview(
-        self,
-        project: Project,
-        users: Sequence[Any],
-        n: int | None = None,
-        placement: str | None = None,
+        self, project: Project, users: Sequence[Any], n: int | None = None, placement: str | None = None
     ) -> SlatePreview:
         """Compare the slates of some users with those that another project's `[rerank]`, weights and placement would give.
 
         Nothing is served with them. `n` is the number of items (default: the placement's, or 10).
         """
         return preview_slates(self.model, self.state, project, users, n, placement)
-
-    def now(self) -> int:
-        """Return the recommender's clock, milliseconds since 1970; it stands at its end for a log that ended long ago."""
-        return self.state.now()
-
-    def observe(
-        self,
-        user: Any,
-        item: Any,
-        kind: str,
-        timestamp: int | None = None,
-        value: float | None = None,
-        context: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Take in one event at a time in ms (default: now), for the next request. Raises `RequestError`.
-
-        A time over five minutes ahead of `now()` is refused, because windows never move back.
-        """
-        moment = self.now() if timestamp is None else self.state.clock.checked(timestamp)
-        event = StoredEvent("", user, item, kind, moment, value, dict(context or {}))
-        self.state.check_event(event)
-        self.state.observe([event])
-
-    def replay(self, events: Iterable[StoredEvent]) -> int:
-        """Take in stored events. Returns how many are of items, kinds or contexts that the model does not know."""
-        return self.state.replay(events)
-
-    def forget(self, user: Any) -> None:
-        """Erase a user: the history is gone at once, the log's part included."""
-        self.state.forget(user)
-
-    def change_item(self, item: Any, change: Mapping[str, Any]) -> None:
-        """Add, change or retire one item: `title`, `attributes` (None: unknown), `retired`; many at once: `state.change_items`."""
-        self.state.check_changes(changes := [ItemChange.of(item, change)])
-        self.state.change_items(changes)
 
     def some_users(self, n: int) -> list[Any]:
         """Return up to n user ids with a history, spread over the log's users."""

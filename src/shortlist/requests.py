@@ -27,7 +27,7 @@ from shortlist.rerank.boosts import check_expression, read_boosts
 DEFAULT_N = 10
 """Items of a slate where neither the request nor its placement says."""
 MAX_HISTORY = 1_000
-"""The longest history that can be given with a request."""
+"""The longest history that a request over HTTP can give."""
 NUMBERS = {"diversity": 1.0, "freshness": 10.0, "calibration": 1.0, "explore": 5.0}
 """Re-ranking strengths and their upper bounds; the lower bound is 0."""
 

@@ -34,8 +34,27 @@ factors = 64
 [[retrieve.sources]]
 model = "popular"
 
+[rank]
+trees = 20
+
 [rerank]
 diversity = 0.1
+
+[[rerank.rules]]
+name = "few"
+when = { items = { any = ["i1"] } }
+action = "bury"
+
+[placements.home]
+diversity = 0.2
+
+[experiments.variety]
+metric = "event"
+
+[experiments.variety.arms.present]
+
+[experiments.variety.arms.varied]
+share = 0.5
 """
 
 
@@ -63,7 +82,14 @@ def test_a_correct_project_passes(folder: Path) -> None:
         ('window = "7d"', 'widnow = "7d"', "features.0.widnow", "did you mean 'window'?"),
         ('kind = "count"', 'kind = "cuont"', "features.0.kind", "did you mean 'count'?"),
         ('event = "event"', 'event = "evnt"', "features.0.event", "no event is of kind 'evnt'"),
+        ("trees = 20", "tress = 20", "rank.tress", "did you mean 'trees'?"),
+        ("trees = 20", 'model = "gbtd"', "rank.model", "did you mean 'gbdt'?"),
         ("diversity = 0.1", "diverstiy = 0.1", "rerank.diverstiy", "did you mean 'diversity'?"),
+        ('action = "bury"', 'acton = "bury"', "rerank.rules.0.acton", "did you mean 'action'?"),
+        ('action = "bury"', 'action = "burry"', "rerank.rules.0.action", "did you mean 'bury'?"),
+        ("diversity = 0.2", "divesity = 0.2", "placements.home.divesity", "did you mean 'diversity'?"),
+        ("share = 0.5", "shar = 0.5", "experiments.variety.arms.varied.shar", "did you mean 'share'?"),
+        ('metric = "event"', 'metric = "evnt"', "experiments.variety.metric", "did you mean 'event'?"),
     ],
 )
 def test_a_wrong_setting_is_reported(folder: Path, before: str, after: str, field: str, words: str) -> None:

@@ -33,8 +33,8 @@ RULE = {"name": "a", "when": {"items": {"any": ["x"]}}, "action": "hide"}
         ),
         (
             {"rerank": {"fair": [{"by": "g", "valeus": []}]}},
-            "rerank.fair.0.values",
-            "this setting is required",
+            "rerank.fair.0.valeus",
+            "did you mean 'values'?",
         ),
         (
             {"experiments": {"x": {"arms": {"a": {"shar": 1}}, "metric": "e"}}},

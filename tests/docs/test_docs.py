@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,13 @@ def test_rows_of_tables_belong_to_a_header_and_have_its_cells(page: Path) -> Non
         assert rows, f"{page.name}: a row without a table: {header}"
         assert re.fullmatch(r"\s*\|[\s:|-]+\|", rows[0]), f"{page.name}: {header}"
         assert {cells(row) for row in rows} == {cells(header)}, f"{page.name}: {header}"
+
+
+def test_the_glossary_explains_each_word_once() -> None:
+    lines = (DOCS / "glossary.md").read_text(encoding="utf-8").split("\n")
+    words = [word for word, meaning in pairwise(lines) if meaning.startswith(":   ")]
+    assert len(words) > 60
+    assert sorted(set(words)) == sorted(words)
 
 
 def shell_commands() -> list[tuple[str, str]]:

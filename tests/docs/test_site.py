@@ -88,6 +88,15 @@ def test_the_api_reference_documents_every_public_name(site: Path) -> None:
     assert public <= documented, public - documented
 
 
+def test_the_api_reference_documents_every_method_of_a_recommender(site: Path) -> None:
+    """Also those that it inherits: of users, and of what happens after the training."""
+    text = (site / "api" / "recommender" / "index.html").read_text(encoding="utf-8")
+    own = "shortlist.recommender.Recommender."
+    documented = {name.removeprefix(own) for name in re.findall(r'id="(shortlist\.[\w.]+)"', text)}
+    public = {name for name in dir(shortlist.Recommender) if not name.startswith("_")}
+    assert public - {"get_params", "set_params"} <= documented
+
+
 def test_every_command_is_in_the_command_line_reference(site: Path) -> None:
     from shortlist.cli.main import PANELS
 

@@ -83,7 +83,7 @@ def test_ties_are_named_with_what_they_decide() -> None:
     # the order of the rows decides: read backwards, the constant scorer has other values
     backwards = judged({"constant": constant[::-1]}, k=2)
     assert report.metrics["constant"]["ndcg@2"].value != backwards.metrics["constant"]["ndcg@2"].value
-    ties = {c.split(" ")[0]: c for c in report.cautions if "has ties" in c}
+    ties = {c.split(" ")[0]: c for c in report.warnings if "has ties" in c}
     assert "on 3 of 3 lists" in ties["constant"]
     assert "On 3 of them every item has the same score" in ties["constant"]
     assert "on 2 of 3 lists" in ties["some"]

@@ -16,10 +16,25 @@ import shortlist
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories, as_of
+from shortlist.errors import NotFittedError
 from shortlist.simulate.video import make_video
 from shortlist.simulate.world import World
 from support.feature_cases import assert_equal, feature_set, make, replay, requests_for_all_items
 from support.sizes import FULL, size
+
+
+def test_priors_are_learned_before_a_matrix_is_computed() -> None:
+    """Without them, means and rates would be drawn to 0 without a word."""
+    dataset = make([("u", "a", 100.0, "show", None), ("u", "a", 101.0, "play", 2.0)])
+    features = feature_set(dataset)
+    users, moments = np.array([0], np.int32), np.array([200_000], np.int64)
+    rows = requests_for_all_items(dataset, users, moments, as_of(dataset.histories, users, moments))
+    counters, items = features.counters(dataset), features.item_features(dataset.items)
+    with pytest.raises(NotFittedError, match="call fit"):
+        features.offline_matrix(rows, dataset)
+    with pytest.raises(NotFittedError, match="call fit"):
+        features.online_matrix(rows, counters, items)
+    features.fit(dataset).offline_matrix(rows, dataset)
 
 
 def test_by_hand() -> None:

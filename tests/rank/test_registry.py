@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import shortlist
-from shortlist.config.project import parse_project
+from shortlist.config.project import parse_project, read_project
 from shortlist.errors import ProjectError
 from shortlist.rank.gbdt.ranker import GBDTRanker
 from shortlist.rank.registry import RANKERS, make_ranker
@@ -24,6 +24,16 @@ def test_an_unknown_ranker_is_refused_with_a_suggestion() -> None:
     with pytest.raises(ProjectError, match="did you mean 'gbdt'") as refused:
         make_ranker(parse_project({"rank": {"model": "gbtd"}}))
     assert refused.value.field == "rank.model"
+
+
+def test_options_that_the_trees_do_not_have_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "shortlist.toml"
+    file.write_text("[rank]\ntrees = 50\n\n[rank.options]\ndepht = 3\n")
+    with pytest.raises(
+        ProjectError, match=r"line 5: rank\.options\.depht: gbdt has no options.*'depth'"
+    ) as refused:
+        make_ranker(read_project(file))
+    assert refused.value.field == "rank.options.depht"
 
 
 def test_a_class_of_another_kind_is_refused() -> None:

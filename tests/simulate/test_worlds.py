@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -202,6 +204,23 @@ def test_purchases_change_needs(logged: Callable[[str], Logged]) -> None:
     # consumables are bought again, durable products are not
     assert isinstance(a.repeat_factor, np.ndarray)
     assert all((a.repeat_factor[i] > 1) == (kinds[i] in CONSUMED) for i in range(ITEMS))
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_world_can_be_copied_and_pickled(name: str) -> None:
+    """Copies have the same tables, the same truths, and users who respond alike."""
+    world = make_world(name, users=60, items=40, sessions=150, seed=3, days=10)
+    users, items = np.arange(60), np.arange(60) % 40
+    slates = np.tile(np.arange(world.population.n_slots), (20, 1))
+    drawn = PopulationState.start(world.population, seed=5).respond(users[:20], np.zeros(20, int), slates)
+    for twin in (pickle.loads(pickle.dumps(world)), copy.deepcopy(world)):
+        assert twin.events.equals(world.events)
+        assert twin.project() == world.project()
+        assert twin.truths.keys() == world.truths.keys()
+        for objective, truth in world.truths.items():
+            np.testing.assert_array_equal(twin.truths[objective](users, items), truth(users, items))
+        again = PopulationState.start(twin.population, seed=5).respond(users[:20], np.zeros(20, int), slates)
+        np.testing.assert_array_equal(again.outcomes, drawn.outcomes)
 
 
 def test_members_of_a_household_differ(logged: Callable[[str], Logged]) -> None:

@@ -1,9 +1,9 @@
-"""Questions to a recommender about users: similar users, audiences, and changes of their attributes."""
+"""Questions to a recommender about users: similar users and audiences."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Unpack
 
@@ -11,7 +11,6 @@ from shortlist.cascade.audience import Audience, AudienceRequest, find_audience
 from shortlist.cascade.model import Model
 from shortlist.cascade.similar_users import SimilarUser, similar_users
 from shortlist.cascade.state import LiveState
-from shortlist.data.entities import EntityChange
 from shortlist.data.progress import Progress, silent
 from shortlist.requests import RequestOptions, requests_of
 
@@ -84,8 +83,3 @@ class AnswersAboutUsers(ABC):
         [like] = requests_of(None, 1, None, options)
         request = AudienceRequest(items, n, cap, users, like)
         return find_audience(self.model, self.state, request, partial(progress, "users"))
-
-    def change_user(self, user: Any, attributes: Mapping[str, Any]) -> None:
-        """Change attributes of a user, known or new, for the next request; None makes one unknown. Raises `RequestError`."""
-        self.state.check_user_changes(changes := [EntityChange(user, None, attributes)])
-        self.state.change_users(changes)

@@ -20,6 +20,7 @@ from shortlist.cascade.model import Model
 from shortlist.cascade.state import LiveState
 from shortlist.cascade.values import ValueReader
 from shortlist.config.rerank import RerankSettings
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import Attribute
 from shortlist.data.cursor import Cursor
 from shortlist.data.histories import Histories
@@ -36,8 +37,8 @@ from shortlist.rerank.strengths import RerankStrengths
 from shortlist.retrieve import Requests
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedRequest:
+@dataclass(frozen=True, slots=True, repr=False)
+class ResolvedRequest(ShortRepr):
     """A request in the terms of one model.
 
     `user` is the id in the type of the log, `code` its code (−1: not in the log). `history` holds item codes where the
@@ -79,8 +80,8 @@ class ResolvedRequest:
         return self.moment, id(self.catalogue), id(self.allowed), self.candidates
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedBatch:
+@dataclass(frozen=True, slots=True, repr=False)
+class EncodedBatch(ShortRepr):
     """Requests as arrays.
 
     Attributes

@@ -20,6 +20,7 @@ from shortlist.cascade.locks import ReadWriteLock
 from shortlist.cascade.model import Model
 from shortlist.cascade.profiles import LiveProfiles
 from shortlist.config.base import IMPRESSION
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import Attribute
 from shortlist.data.entities import EntityChange
 from shortlist.data.histories import Histories
@@ -355,8 +356,8 @@ class LiveState:
         return f"LiveState({self.observed:,} events since training, {self.catalogue!r})"
 
 
-@dataclass(frozen=True, eq=False)
-class _EncodedEvents:
+@dataclass(frozen=True, eq=False, repr=False)
+class _EncodedEvents(ShortRepr):
     """Events of one kind, ready to be folded in."""
 
     kind: str

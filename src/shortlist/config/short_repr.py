@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import Field
+from typing import Any, ClassVar
 
 LENGTH = 200
 """Characters at most."""
@@ -41,7 +42,7 @@ def short_repr(name: str, values: Iterable[tuple[str, Any]]) -> str:
     >>> short_repr("Track", [("points", list(range(1_000)))])
     'Track(points=[0, 1, 2, ...])'
     """
-    pairs = list(values)
+    pairs = [(key, _Shape.of(value)) for key, value in values]
     text = f"{name}({', '.join(f'{key}={value!r}' for key, value in pairs)})"
     if len(text) <= LENGTH:
         return text
@@ -57,3 +58,41 @@ def shortened(text: str) -> str:
     200
     """
     return text if len(text) <= LENGTH else f"{text[: LENGTH - 2]}…)"
+
+
+class _Shape(str):
+    """An array as its type and shape: `float32 (300, 64)`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any) -> Any:
+        """Return the shape of an array, and any other value as it is."""
+        if isinstance(shape := getattr(value, "shape", None), tuple):
+            return cls(f"{getattr(value, 'dtype', type(value).__name__)} {shape}")
+        return value
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class ShortRepr:
+    """Base of dataclasses that hold arrays or tables: they are shown by type and shape, in at most 200 characters.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> @dataclass(repr=False)
+    ... class Track(ShortRepr):
+    ...     name: str
+    ...     points: np.ndarray
+    >>> Track("home", np.zeros((300, 2)))
+    Track(name='home', points=float64 (300, 2))
+    """
+
+    __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __repr__(self) -> str:
+        return short_repr(type(self).__name__, ((n, getattr(self, n)) for n in self.__dataclass_fields__))

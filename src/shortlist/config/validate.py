@@ -67,7 +67,9 @@ def validate_settings(
         return model.model_validate(values, context=context)
     except ValidationError as error:
         schema = _Schema.of(model)
-        problems = _joined([_problem(detail, schema) for detail in error.errors()])
+        # a setting that is misspelt is missing, too: the unknown name tells why, and comes first
+        details = sorted(error.errors(), key=lambda detail: detail["type"] == "missing")
+        problems = _joined([_problem(detail, schema) for detail in details])
     named = [(_join(field, setting), message) for setting, message in problems.items()]
     lines = [f"{place(setting)}{setting + ': ' if setting else ''}{message}" for setting, message in named]
     raise ProjectError("\n".join(lines), field=named[0][0] or None)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.no_time import NO_TIME
 from shortlist.engines.duckdb import connect
 from shortlist.engines.missing import MISSING
@@ -35,8 +36,8 @@ WITHOUT_CENTURY = 69
 """Years of two digits from this one on are of the 20th century, as in POSIX."""
 
 
-@dataclass(frozen=True)
-class TextTimes:
+@dataclass(frozen=True, repr=False)
+class TextTimes(ShortRepr):
     """Texts as times.
 
     Attributes

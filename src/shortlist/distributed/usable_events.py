@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shortlist.config.project import Project
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.check import Check
 from shortlist.data.event_check import UsableEvents, check_events
 from shortlist.data.prepare import prepare_events
@@ -30,8 +31,8 @@ AT_ONCE = 250_000
 """Rows that are checked together. A part decides how its times are written; the parts must agree (`Findings.check`)."""
 
 
-@dataclass(frozen=True)
-class PartCheck:
+@dataclass(frozen=True, repr=False)
+class PartCheck(ShortRepr):
     """The settings by which a task checks its part of the events.
 
     Attributes

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.ids import IdMap
 from shortlist.errors import DataError
 from shortlist.evaluate.external_columns import (
@@ -29,8 +30,8 @@ from shortlist.evaluate.external_columns import (
 from shortlist.metrics.gains import chunk_bounds
 
 
-@dataclass(frozen=True)
-class ExternalLists:
+@dataclass(frozen=True, repr=False)
+class ExternalLists(ShortRepr):
     """A table of recommendations as slates.
 
     Attributes

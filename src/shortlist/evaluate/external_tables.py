@@ -11,6 +11,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import Attribute, CategoryAttribute, CodedAttribute, ListAttribute, encode
 from shortlist.data.guess.project import guess_project
 from shortlist.data.id_columns import id_array
@@ -161,8 +162,8 @@ def test_of_tables(test: Any, train: Any, items: Any, users: Any) -> ExternalTes
     )
 
 
-@dataclass(frozen=True)
-class _EventTable:
+@dataclass(frozen=True, repr=False)
+class _EventTable(ShortRepr):
     """A table of events, its ids, and its times, ms (rows,); None without a column of times."""
 
     table: pa.Table
@@ -176,8 +177,8 @@ class _EventTable:
         return cls(table, ids_of(table, "user", name), ids_of(table, "item", name), times_of(table, name))
 
 
-@dataclass(frozen=True)
-class _EntityTable:
+@dataclass(frozen=True, repr=False)
+class _EntityTable(ShortRepr):
     """A table of items or of users and its ids; `role` is items or users."""
 
     table: pa.Table
@@ -211,8 +212,8 @@ class _EntityTable:
         }
 
 
-@dataclass(frozen=True)
-class _CodedTest:
+@dataclass(frozen=True, repr=False)
+class _CodedTest(ShortRepr):
     """The events of the test, with the codes of their people and items."""
 
     rows: _EventTable
@@ -222,8 +223,8 @@ class _CodedTest:
     item: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class _PastStatistics:
+@dataclass(frozen=True, repr=False)
+class _PastStatistics(ShortRepr):
     """The part of `CatalogueStatistics` that training events give; empty without them."""
 
     popularity: FloatArray | None = None

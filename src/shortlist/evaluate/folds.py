@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.dataset import Dataset
 from shortlist.data.split import cut_for_test
 from shortlist.errors import DataError, ProjectError
@@ -74,8 +75,8 @@ def fold_between(project: Project, dataset: Dataset, cut: int, end: int) -> Fold
     return _fold(project, _Split(name, train, train, test, cut, {"test_from": _date(cut)}))
 
 
-@dataclass(frozen=True)
-class _Split:
+@dataclass(frozen=True, repr=False)
+class _Split(ShortRepr):
     """A split whose requests are not made yet; the attributes are those of `Fold`."""
 
     name: str

@@ -8,13 +8,10 @@ items comes after it, with what it leaves out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from shortlist.evaluate.evaluation_result import EvaluationResult
+from shortlist.evaluate.shown.judgement import Way
 from shortlist.metrics.significance import Comparison
-
-if TYPE_CHECKING:
-    from shortlist.evaluate.report import Report
-    from shortlist.evaluate.shown.judgement import Way
 
 LEADS = {"better": "better than", "worse": "worse than", "can't tell": "not significantly different from"}
 FOLLOWS = {"better": "higher than", "worse": "lower than", "can't tell": "not significantly different from"}
@@ -31,7 +28,7 @@ BY_WAY: dict[Way, tuple[str, dict[str, str]]] = {
 }
 
 
-def verdict_of(report: Report) -> str:
+def verdict_of(report: EvaluationResult) -> str:
     """State whether the subject of a report is better, worse or undecided; for a simulated world also the true values."""
     doubt = _doubt(report)
     if not report.comparisons:
@@ -48,7 +45,7 @@ def verdict_of(report: Report) -> str:
     )
 
 
-def _doubt(report: Report) -> str:
+def _doubt(report: EvaluationResult) -> str:
     """Say that there are leaks, before the verdict; they are described beside it."""
     if not report.leaks:
         return ""
@@ -69,14 +66,14 @@ def _result(subject: str, comparisons: Sequence[Comparison], metric: str, words:
     )
 
 
-def _weights(report: Report) -> str:
+def _weights(report: EvaluationResult) -> str:
     weighed = report.facts.get("weighed")
     if not weighed:
         return f"The project asks for {report.facts['relevant']}. "
     return f"The project weighs {', '.join(f'{name} {weight:g}' for name, weight in weighed.items())}. "
 
 
-def _by_shown(report: Report) -> str:
+def _by_shown(report: EvaluationResult) -> str:
     """The comparison that decides where slates were logged; empty otherwise."""
     shown = report.shown
     if shown is None:
@@ -100,7 +97,7 @@ def _by_shown(report: Report) -> str:
     return f"{_weights(report)}By that utility, {'; '.join(sentences)} ({slates:,} slates of {people:,} people). "
 
 
-def _by_utility(report: Report) -> str:
+def _by_utility(report: EvaluationResult) -> str:
     """The weighed outcomes of the project, which come before relevance; empty if both are the same."""
     if not report.facts.get("weighed"):
         return ""
@@ -109,13 +106,13 @@ def _by_utility(report: Report) -> str:
     return f"{_weights(report)}{_result(report.subject, report.weighed, f'utility_ndcg@{report.k}', LEADS)} "
 
 
-def _not_weighed(report: Report) -> str:
+def _not_weighed(report: EvaluationResult) -> str:
     if not report.facts.get("weighed") or not (report.shown or report.weighed):
         return ""
     return f" This metric counts {report.facts['relevant']} alone, which is not what is weighed."
 
 
-def _exposure(report: Report) -> str:
+def _exposure(report: EvaluationResult) -> str:
     if not report.facts.get("logged_slates"):
         return ""
     return (
@@ -134,14 +131,14 @@ def _people_needed(comparisons: Sequence[Comparison]) -> str:
     return f" A difference from {nearest.b} of this size needs about {people} people."
 
 
-def _spread(report: Report) -> str:
+def _spread(report: EvaluationResult) -> str:
     if not report.cuts:
         return ""
     values = report.cuts[report.subject]
     return f" Over {len(values)} test periods it ranges from {min(values):.4f} to {max(values):.4f}."
 
 
-def _true_values(report: Report) -> str:
+def _true_values(report: EvaluationResult) -> str:
     """For a simulated world: the true value of a shown item, and whether the log shows the same order."""
     metric = f"true_{report.top_objective}@{report.k}"
     if metric not in report.metrics[report.subject] or len(report.metrics) < 2:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shortlist.errors import RequestError
 from shortlist.expressions.tree import (
@@ -22,6 +22,10 @@ from shortlist.expressions.tree import (
     Values,
     unquoted,
 )
+
+if TYPE_CHECKING:
+    from lark import Lark, Token, Tree
+    from lark.tree import Meta
 
 MAX_LENGTH = 4_000
 """Longest expression, in characters."""
@@ -80,7 +84,7 @@ _OPERATORS = {"_AND": "and", "_OR": "or", "_IN": "in", "COMPARED": "a comparison
 
 
 @lru_cache(maxsize=1)
-def _parser() -> Any:
+def _parser() -> Lark:
     import lark
 
     return lark.Lark(GRAMMAR, parser="lalr", propagate_positions=True, maybe_placeholders=False)
@@ -161,7 +165,7 @@ class _Builder:
         self.source = source
         self.tests = 0
 
-    def build(self, tree: Any) -> Node:
+    def build(self, tree: Tree[Token]) -> Node:
         """Make the node of a whole tree."""
         made: dict[int, Node] = {}
         for subtree in tree.iter_subtrees():  # children come before their parents
@@ -170,7 +174,7 @@ class _Builder:
             made[id(subtree)] = make(subtree.meta, children)
         return made[id(tree)]
 
-    def _operation(self, meta: Any, operator: str, parts: Iterable[Node]) -> OperatorNode:
+    def _operation(self, meta: Meta, operator: str, parts: Iterable[Node]) -> OperatorNode:
         parts = tuple(parts)
         levels = 1 + max(part.depth for part in parts)
         if levels > MAX_DEPTH:
@@ -185,59 +189,59 @@ class _Builder:
             )
         return OperatorNode(meta.start_pos, meta.end_pos, operator, parts, levels)
 
-    def _start(self, _meta: Any, children: list[Node]) -> Node:
+    def _start(self, _meta: Meta, children: list[Node]) -> Node:
         return children[0]
 
-    def _group(self, _meta: Any, children: list[Node]) -> Node:
+    def _group(self, _meta: Meta, children: list[Node]) -> Node:
         return children[0]
 
-    def _either(self, meta: Any, children: list[Node]) -> Node:
+    def _either(self, meta: Meta, children: list[Node]) -> Node:
         return self._operation(meta, "or", children)
 
-    def _both(self, meta: Any, children: list[Node]) -> Node:
+    def _both(self, meta: Meta, children: list[Node]) -> Node:
         return self._operation(meta, "and", children)
 
-    def _negated(self, meta: Any, children: list[Node]) -> Node:
+    def _negated(self, meta: Meta, children: list[Node]) -> Node:
         return self._operation(meta, "not", children)
 
-    def _compared(self, meta: Any, children: list[Any]) -> Node:
+    def _compared(self, meta: Meta, children: list[Any]) -> Node:
         left, sign, right = children
         operator = "=" if sign == "==" else str(sign)
         return self._operation(meta, operator, (left, right))
 
-    def _within(self, meta: Any, children: list[Node]) -> Node:
+    def _within(self, meta: Meta, children: list[Node]) -> Node:
         return self._operation(meta, "in", children)
 
-    def _without(self, meta: Any, children: list[Node]) -> Node:
+    def _without(self, meta: Meta, children: list[Node]) -> Node:
         return self._operation(meta, "not", [self._operation(meta, "in", children)])
 
-    def _containing(self, meta: Any, children: list[Node]) -> Node:
+    def _containing(self, meta: Meta, children: list[Node]) -> Node:
         return self._operation(meta, "contains", children)
 
-    def _calculated(self, meta: Any, children: list[Any]) -> Node:
+    def _calculated(self, meta: Meta, children: list[Any]) -> Node:
         left, sign, right = children
         return self._operation(meta, str(sign), (left, right))
 
-    def _negative(self, meta: Any, children: list[Any]) -> Node:
+    def _negative(self, meta: Meta, children: list[Any]) -> Node:
         return self._operation(meta, "negative", [children[1]])
 
-    def _number(self, meta: Any, children: list[Any]) -> Node:
+    def _number(self, meta: Meta, children: list[Token]) -> Node:
         written = "".join(map(str, children)).lower()
         number = written.rstrip("kmishdw")
         return Number(meta.start_pos, meta.end_pos, number, written[len(number) :])
 
-    def _text(self, meta: Any, children: list[Any]) -> Node:
+    def _text(self, meta: Meta, children: list[Token]) -> Node:
         return Text(meta.start_pos, meta.end_pos, unquoted(str(children[0])))
 
-    def _values(self, meta: Any, children: list[Any]) -> Node:
+    def _values(self, meta: Meta, children: list[Number | Text]) -> Node:
         return Values(meta.start_pos, meta.end_pos, tuple(children))
 
-    def _name(self, meta: Any, children: list[Any]) -> Node:
+    def _name(self, meta: Meta, children: list[Token]) -> Node:
         names = [str(child).strip("`") for child in children]
         scope, name = names if len(names) == 2 else ("", names[0])
         return Name(meta.start_pos, meta.end_pos, scope, name)
 
-    def _call(self, meta: Any, children: list[Any]) -> Node:
+    def _call(self, meta: Meta, children: list[Any]) -> Node:
         name, *arguments = children
         function = str(name).lower()
         count = _CALLS.get(function)

@@ -130,9 +130,6 @@ class Counts(Protocol):
         """Largest value, thousandths."""
 
 
-COUNT_NAMES = ("n", "total", "last", "value", "low", "high")
-
-
 @dataclass(frozen=True, repr=False)
 class CountArrays:
     """`Counts` as arrays int64 (rows,)."""

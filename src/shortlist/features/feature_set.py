@@ -15,6 +15,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.engines import Engine
 from shortlist.engines.duckdb import DuckDBEngine
+from shortlist.errors import require_fitted
 from shortlist.features.aggregates import Aggregate
 from shortlist.features.direct_plan import DirectPlan
 from shortlist.features.item_features import ItemFeatures
@@ -74,6 +75,7 @@ class FeatureSet:
         self.layout = FeatureLayout(features, dataset)
         self.features = self.layout.features
         self.priors: dict[str, float] = dict(priors or {})
+        self._fitted = priors is not None
         self.past: PastEvents | None = None
         """Where `offline_matrix` reads some of its events, in a training on a part of the log."""
         self._plans: tuple[Mapping[str, float], dict[bool, DirectPlan]] = (self.priors, {})
@@ -133,13 +135,17 @@ class FeatureSet:
                 trials = int(log.is_kind([feature.per]).sum())
                 events = int(log.is_kind([feature.event], feature.at_least).sum())
                 priors[feature.name] = events / trials if trials else 0.0
-        self.priors = priors
+        self.priors, self._fitted = priors, True
         return self
+
+    def _learned_priors(self) -> Mapping[str, float]:
+        return require_fitted(self.priors if self._fitted else None, "this FeatureSet")
 
     def with_past(self, past: PastEvents, priors: Mapping[str, float]) -> FeatureSet:
         """Return the feature set with priors that were learned elsewhere; `offline_matrix` reads some of its events there, too."""
         twin = copy(self)
         twin.priors, twin.past = dict(priors), past
+        twin._fitted = True  # noqa: SLF001 - its own instance
         return twin
 
     def without_past(self) -> FeatureSet:
@@ -221,7 +227,7 @@ class FeatureSet:
         counts = OfflineCounts(dataset, self.encoder, engine, self.past)
         similarity = OfflineSimilarity(dataset.log, engine)
         source = OfflineSource(self.layout, rows, items, counts, similarity)
-        return build_matrix(self.layout, self.priors, rows, items, source, progress)
+        return build_matrix(self.layout, self._learned_priors(), rows, items, source, progress)
 
     def online_matrix(
         self, rows: FeatureRows, counters: OnlineCounters, item_features: ItemFeatures
@@ -242,9 +248,10 @@ class FeatureSet:
         ndarray
             float32 (rows, columns); see `names`.
         """
+        priors = self._learned_priors()
         plan = self._direct_plan(visitors=bool((rows.users < 0).any()))
         source = OnlineSource(self.layout, plan, rows, item_features, counters)
-        return build_matrix(self.layout, self.priors, rows, item_features, source)
+        return build_matrix(self.layout, priors, rows, item_features, source)
 
     def _direct_plan(self, *, visitors: bool) -> DirectPlan:
         """Return the plan of the features with one key a row, made once for these priors; with visitors, without those by the user."""

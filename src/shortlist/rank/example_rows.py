@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import as_of
 from shortlist.data.log import Log
@@ -36,8 +37,8 @@ BATCH = 512
 """Requests whose candidates are retrieved together."""
 
 
-@dataclass(frozen=True, eq=False)
-class ExampleRows:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExampleRows(ShortRepr):
     """Rows of the feature matrix for training.
 
     Parameters

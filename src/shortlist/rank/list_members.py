@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,11 @@ class ListMembers:
             name: np.where(listed, numbers[at], np.float32(np.nan)) for name, numbers in self.given.items()
         }
         return ListNumbers(listed, given)
+
+    @classmethod
+    def none(cls, slates: int) -> Self:
+        """Return the members of slates of which none was a given list."""
+        return cls(np.zeros(slates, bool), np.zeros(slates + 1, np.int64), np.empty(0, np.int32), {})
 
     def __repr__(self) -> str:
         return f"ListMembers({int(self.is_list.sum()):,} of {len(self.is_list):,} slates, {len(self.item):,} items)"

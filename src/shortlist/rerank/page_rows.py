@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
+
 
 @dataclass(frozen=True, eq=False)
 class Theme:
@@ -115,8 +117,8 @@ def assemble_page(
     return page
 
 
-@dataclass(eq=False)
-class _Page:
+@dataclass(eq=False, repr=False)
+class _Page(ShortRepr):
     """A page while it is assembled: free candidates, topics so far, and offers that stay valid until one of their items is taken."""
 
     utility: NDArray[np.float64]

@@ -43,7 +43,7 @@ class RerankPipeline:
     2. genre calibration, or otherwise diversity (MMR or DPP), orders the best candidates;
     3. the exposure limit, fair shares and pins select the slate.
 
-    The object is immutable and cheap to construct: whoever changes the catalogue constructs a new one (`with_catalogue`).
+    The object is immutable and cheap to construct: whoever changes the catalogue constructs a new one.
     The masks of rules are computed when a request first needs them; computing one twice in two threads is harmless. Where
     rules read the request, or the request has boosts, `for_request` returns its own pipeline.
 
@@ -79,13 +79,6 @@ class RerankPipeline:
     def with_settings(self, settings: RerankSettings) -> RerankPipeline:
         """Return a pipeline for the same catalogue with other settings."""
         return replace(self, settings=settings)
-
-    def with_catalogue(
-        self, items: Entities, first_seen: NDArray[np.int64], factors: NDArray[np.float32] | None
-    ) -> RerankPipeline:
-        """Return a pipeline with the same settings for another snapshot of the catalogue."""
-        masks = RuleMasks(replace(self.masks.conditions, items=items))
-        return replace(self, items=items, first_seen=first_seen, factors=factors, masks=masks)
 
     def for_request(self, values: RequestValues, boosts: Sequence[Mapping[str, Any]] = ()) -> RerankPipeline:
         """Return the pipeline of one request: rules read its values, and its boosts follow the project's rules.

@@ -73,7 +73,7 @@ class RecommendsById:
         >>> model.recommend("u1", n=5)  # doctest: +SKIP
         >>> model.recommend(["u1", "u2"], n=5).to_pandas()  # doctest: +SKIP
         """
-        if isinstance(users, (int, str)):
+        if isinstance(users, (int, str, np.integer)):
             return self.recommend([users], n, exclude_seen=exclude_seen)[0]
         if isinstance(users, bytes) or not isinstance(users, Iterable):
             raise RequestError("users: a user id or a list of user ids is expected", field="users")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import Attribute, EmbeddingAttribute
 from shortlist.errors import DataError
 from shortlist.retrieve.item_vectors import chosen_attributes
@@ -18,8 +19,8 @@ BLOCK = 4_096
 """Rows that are scaled at once, in float64."""
 
 
-@dataclass(frozen=True)
-class EmbeddingVectorizer:
+@dataclass(frozen=True, repr=False)
+class EmbeddingVectorizer(ShortRepr):
     """Turns the embeddings of items into one dense vector an item, whose products are cosines.
 
     The vectors of most encoders share a direction: two unrelated texts have a cosine of 0.6, say, and what tells items apart is

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import (
     Attribute,
     EmbeddingAttribute,
@@ -26,8 +27,8 @@ BINS = 10
 """Number of bins of a number or time attribute."""
 
 
-@dataclass(frozen=True)
-class AttributeVectorizer:
+@dataclass(frozen=True, repr=False)
+class AttributeVectorizer(ShortRepr):
     """Turns the attributes of items or users into token counts.
 
     Tokens are the words of texts, `attribute=value` for categories and lists, and `attribute~bin` for numbers and times. An

@@ -13,7 +13,7 @@ from shortlist.cascade.change_body import NamedItemBody, NamedUserBody
 from shortlist.cascade.event_body import EventBody
 from shortlist.cascade.given_items import MOST
 from shortlist.expressions import MAX_LENGTH
-from shortlist.requests import RecommendRequest
+from shortlist.requests import MAX_HISTORY, RecommendRequest
 from shortlist.serve.user_tokens import MOST as MOST_TOKEN
 
 Id = BodyId
@@ -72,7 +72,7 @@ class RecommendFields(Body):
     """Where the slate is shown: a placement of the project, whose settings hold for every field that is left out."""
     user: Id | None = None
     """User id. An unknown user is treated as new, and the answer reports it."""
-    history: list[Id] | None = Field(None, max_length=1000)
+    history: list[Id] | None = Field(None, max_length=MAX_HISTORY)
     """Item ids, oldest first, instead of a user. Unknown items are ignored and named in the answer."""
     n: Any = None
     """Number of items, 1 to 200 (default: the placement's, or 10)."""
@@ -131,7 +131,7 @@ class RankFields(Body):
     """Where the list is shown: a placement of the project, whose weights hold for those that are left out."""
     user: Id | None = None
     """User id. An unknown user is treated as new, and the answer reports it."""
-    history: list[Id] | None = Field(None, max_length=1000)
+    history: list[Id] | None = Field(None, max_length=MAX_HISTORY)
     """Item ids, oldest first, instead of a user."""
     items: Annotated[Any, WithJsonSchema(LIST_SCHEMA)]
     """1 to 2,000 distinct items: ids, or objects with `item` (the id), given numbers of `data.given`, and for items that the catalogue
@@ -166,7 +166,7 @@ class PageBody(Body):
     placement: PlacementName | None = None
     """Where the page is shown: a placement of the project, whose rows and other settings hold."""
     user: Id | None = None
-    history: list[Id] | None = Field(None, max_length=1000)
+    history: list[Id] | None = Field(None, max_length=MAX_HISTORY)
     rows: int = Field(6, ge=1, le=40)
     n: int | None = Field(None, ge=1, le=50)
     """Items in a row at most (default: the placement's, or 10)."""

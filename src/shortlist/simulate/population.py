@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -125,17 +126,18 @@ class Population:
     def average_over_contexts(
         self, value: Callable[[IntArray, IntArray, IntArray], FloatArray]
     ) -> Callable[[IntArray, IntArray], FloatArray]:
-        """Turn a function of users, items and contexts into its mean over the contexts of each user."""
+        """Turn a function of users, items and contexts into its mean over the contexts of each user; it can be pickled as `value` can."""
+        return partial(self._mean_over_contexts, value)
 
-        def averaged(users: IntArray, items: IntArray) -> FloatArray:
-            parts = [
-                self.context_probabilities[users, context]
-                * value(users, items, np.full(np.shape(items), context))
-                for context in range(self.context_probabilities.shape[1])
-            ]
-            return np.asarray(np.sum(parts, axis=0))
-
-        return averaged
+    def _mean_over_contexts(
+        self, value: Callable[[IntArray, IntArray, IntArray], FloatArray], users: IntArray, items: IntArray
+    ) -> FloatArray:
+        parts = [
+            self.context_probabilities[users, context]
+            * value(users, items, np.full(np.shape(items), context))
+            for context in range(self.context_probabilities.shape[1])
+        ]
+        return np.asarray(np.sum(parts, axis=0))
 
     def pair_codes(self, users: IntArray, items: IntArray) -> IntArray:
         """Return one number for each pair of user and item: user × n_items + item."""

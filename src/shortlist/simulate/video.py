@@ -104,6 +104,20 @@ class VideoModel(UserModel):
             expit(1.5 * self.bait[items] - 2.0 * self.watched_share(users, items, contexts) - 2.5)
         )
 
+    def seconds_of_slot(self, users: IntArray, items: IntArray, contexts: IntArray) -> FloatArray:
+        """Return the expected watch time of an examined video, in seconds."""
+        watched = self.choice_probability(users, items, contexts) * self.watched_share(users, items, contexts)
+        return np.asarray(watched * self.length[items])
+
+    def likes_of_slot(self, users: IntArray, items: IntArray, contexts: IntArray) -> FloatArray:
+        """Return the probability that an examined video is clicked and liked."""
+        return self.choice_probability(users, items, contexts) * self.like_probability(users, items, contexts)
+
+    def dismissals_of_slot(self, users: IntArray, items: IntArray, contexts: IntArray) -> FloatArray:
+        """Return the product of the probabilities that an examined video is clicked and that it is dismissed without a like."""
+        click = self.choice_probability(users, items, contexts)
+        return click * self.dismiss_probability(users, items, contexts)
+
     def draw_watch_time(
         self, rng: np.random.Generator, users: IntArray, items: IntArray, contexts: IntArray
     ) -> FloatArray:
@@ -199,19 +213,13 @@ def _population(model: VideoModel, arrival: IntArray, device_shares: FloatArray)
 
 def _truths(model: VideoModel, population: Population) -> dict[str, TrueOutcome]:
     """The expected clicks, seconds, likes and dismissals of an item in the top slot."""
-    click = model.choice_probability
-    return {
-        "click": population.average_over_contexts(click),
-        "seconds": population.average_over_contexts(
-            lambda u, i, d: click(u, i, d) * model.watched_share(u, i, d) * model.length[i]
-        ),
-        "like": population.average_over_contexts(
-            lambda u, i, d: click(u, i, d) * model.like_probability(u, i, d)
-        ),
-        "dismiss": population.average_over_contexts(
-            lambda u, i, d: click(u, i, d) * model.dismiss_probability(u, i, d)
-        ),
+    values = {
+        "click": model.choice_probability,
+        "seconds": model.seconds_of_slot,
+        "like": model.likes_of_slot,
+        "dismiss": model.dismissals_of_slot,
     }
+    return {name: population.average_over_contexts(value) for name, value in values.items()}
 
 
 def _draw_topics(rng: np.random.Generator, n: int) -> FloatArray:

@@ -37,7 +37,7 @@ def logged_by(
         chance if explored else np.full(items.shape, np.nan),
         {"click": clicks.astype(np.float64)},
         EXAMINED,
-        ListMembers(np.zeros(SLATES, bool), np.zeros(SLATES + 1, np.int64), np.empty(0, np.int32), {}),
+        ListMembers.none(SLATES),
     )
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.guess.kinds import Stage, meaning_of
 from shortlist.data.guess.names import concepts, plain, unknown_words
 from shortlist.data.guess.value import Meaning
@@ -142,8 +143,8 @@ def comes_with_event(name: str) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class ValueColumn:
+@dataclass(frozen=True, repr=False)
+class ValueColumn(ShortRepr):
     """A column that looks like the value of an event.
 
     Attributes

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from shortlist.config.project import parse_project
 from shortlist.config.rows import FilledDown
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.check import Check
 from shortlist.data.event_columns import flat
 from shortlist.data.guess.choices import Choices
@@ -43,8 +44,8 @@ PURCHASE = "purchase"
 _WHOLE = r"^\s*\d+\.0\s*$"
 
 
-@dataclass
-class LogDraft:
+@dataclass(repr=False)
+class LogDraft(ShortRepr):
     """The guess about a log.
 
     Attributes

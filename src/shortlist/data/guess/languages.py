@@ -115,14 +115,6 @@ IGNORED = frozenset(
     ]
 )
 """Words between the words of a name."""
-LANGUAGES: dict[str, str] = {
-    "German": "kunde kunden kundennummer artikel artikelnummer bestelldatum menge preis datum rechnung bestellung bezeichnung anzahl einzelpreis",
-    "French": "client commande produit prix quantite qte date achat designation facture libelle",
-    "Spanish": "cliente pedido producto precio cantidad fecha compra factura articulo",
-    "Italian": "cliente ordine prodotto prezzo quantita data acquisto fattura articolo",
-    "Portuguese": "cliente pedido produto preco quantidade compra fatura artigo",
-    "Dutch": "klant bestelling prijs aantal datum aankoop factuur omschrijving",
-}
 SERVICES = frozenset(
     [
         "post",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from shortlist.config.base import IMPRESSION
 from shortlist.config.data import ColumnNames, DataSettings
 from shortlist.config.rows import DerivedEvents
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.check import Check, Problem
 from shortlist.data.event_columns import examples, flat
 from shortlist.data.event_times import EventTimes
@@ -88,8 +89,8 @@ def _report(events: pa.Table, data: DataSettings, holds: NDArray[np.bool_], file
         check.set_rows_aside("without a derived event", problem)
 
 
-@dataclass(frozen=True)
-class _Source:
+@dataclass(frozen=True, repr=False)
+class _Source(ShortRepr):
     """The rows of a wide log."""
 
     events: pa.Table

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from shortlist.cascade.inspect import encode_requests
 from shortlist.config.base import IMPRESSION
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import ListAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.evaluate.policies import item_recency, recommended_codes, retriever_scorer
@@ -36,8 +37,8 @@ Codes = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class AuditRequest:
+@dataclass(frozen=True, eq=False, repr=False)
+class AuditRequest(ShortRepr):
     """Requests at one moment.
 
     Attributes

@@ -24,7 +24,6 @@ squares over users. λ is chosen by `choose_limit`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,10 +58,10 @@ class BanditLog:
         The user of each row.
     """
 
-    action: NDArray[Any]
+    action: NDArray[np.generic]
     reward: FloatArray
     propensity: FloatArray
-    cluster: NDArray[Any]
+    cluster: NDArray[np.generic]
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -95,7 +94,7 @@ class BanditLog:
         users = np.arange(len(rewards)) if cluster is None else np.asarray(cluster)
         return cls(np.asarray(action), rewards, chance, users)
 
-    def of_actions(self, values: NDArray[Any]) -> FloatArray:
+    def of_actions(self, values: NDArray[np.generic]) -> FloatArray:
         """Return the columns of the logged actions from values of all actions, float (n_rows, n_actions)."""
         return np.asarray(values[np.arange(len(self)), self.action])
 
@@ -176,7 +175,7 @@ def _doubly_robust(
     return found
 
 
-def _controlled(rows: FloatArray, variates: FloatArray, cluster: NDArray[Any]) -> FloatArray:
+def _controlled(rows: FloatArray, variates: FloatArray, cluster: NDArray[np.generic]) -> FloatArray:
     """Subtract from rows, float (n,), what control variates, float (n, k) with mean 0, explain of them over users."""
     owners = owners_of(cluster)
     by_user = np.column_stack([cluster_deviations(column, owners) for column in variates.T])

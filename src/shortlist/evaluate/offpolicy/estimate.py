@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +11,7 @@ SMALLEST = 1e-9
 """Of the standard error of the whole log: below it, a resample has no spread."""
 
 
-def owners_of(cluster: NDArray[Any]) -> NDArray[np.int64]:
+def owners_of(cluster: NDArray[np.generic]) -> NDArray[np.int64]:
     """Return the user of each row as numbers 0 … n_users − 1."""
     return np.asarray(np.unique(cluster, return_inverse=True)[1], np.int64)
 

@@ -100,7 +100,10 @@ class Overlap:
 
 
 def measure_overlap(
-    weight: NDArray[np.float64], reward: NDArray[np.float64], cluster: NDArray[Any], resamples: int = 300
+    weight: NDArray[np.float64],
+    reward: NDArray[np.float64],
+    cluster: NDArray[np.generic],
+    resamples: int = 300,
 ) -> Overlap:
     """Measure the overlap of a weighted log.
 

@@ -79,7 +79,7 @@ class RatioEstimator:
         self,
         weight: NDArray[np.float64],
         reward: NDArray[np.float64],
-        cluster: NDArray[Any],
+        cluster: NDArray[np.generic],
         resamples: int,
         seed: int,
     ) -> None:

@@ -19,7 +19,6 @@ with small intervals. If both answer and differ clearly, the assumption of `posi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +47,10 @@ class SlateLog:
         The probability of the item in its slot, whatever is above.
     """
 
-    action: NDArray[Any]
+    action: NDArray[np.generic]
     reward: FloatArray
     propensity: FloatArray
-    cluster: NDArray[Any]
+    cluster: NDArray[np.generic]
     marginal: FloatArray | None = None
 
     def __post_init__(self) -> None:

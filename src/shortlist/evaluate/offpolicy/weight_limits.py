@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,10 @@ def switch_weights(weight: Weights, limit: float) -> Weights:
 
 
 def choose_limit(
-    weight: Weights, cluster: NDArray[Any], row_estimates: Callable[[Weights], Weights], limiter: Limiter
+    weight: Weights,
+    cluster: NDArray[np.generic],
+    row_estimates: Callable[[Weights], Weights],
+    limiter: Limiter,
 ) -> float:
     """Choose λ by the least estimated variance + bias².
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.rank import RankSettings
+from shortlist.config.short_repr import ShortRepr
 from shortlist.rank.gbdt.boosting_data import BinnedFeatures, BoostingData
 from shortlist.rank.gbdt.train import Boosting
 from shortlist.rank.targets import Head, Target
@@ -30,8 +31,8 @@ Chances = Mapping[str, tuple[NDArray[np.float32], ...]]
 """Objective → its probability for each row of each part; only of objectives that need it."""
 
 
-@dataclass(frozen=True, eq=False)
-class LearningRows:
+@dataclass(frozen=True, eq=False, repr=False)
+class LearningRows(ShortRepr):
     """Training or validation rows, with a target for every head."""
 
     features: BinnedFeatures

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from shortlist.config.objectives import Objective
 from shortlist.config.rank import RankSettings
 from shortlist.data.progress import Share, part_of
-from shortlist.errors import NotFittedError
+from shortlist.errors import NotFittedError, ProjectError, suggestion
 from shortlist.rank.base import Ranker
 from shortlist.rank.calibration import Calibration
 from shortlist.rank.gbdt.model import TreeEnsemble
@@ -83,6 +83,11 @@ class GBDTRanker(Ranker):
     explained_ : dict of str to dict of str to float
         With `auto`: heads → objective → share of the validation loss that they explained when they were compared.
 
+    Raises
+    ------
+    ProjectError
+        If the project has `[rank.options]`, which other rankers read.
+
     References
     ----------
     Friedman (2001). Greedy function approximation: a gradient boosting machine. Annals of Statistics.
@@ -92,6 +97,12 @@ class GBDTRanker(Ranker):
 
     def __init__(self, settings: RankSettings, objectives: Mapping[str, Objective], seed: int = 0) -> None:
         super().__init__(settings, objectives, seed)
+        for name in settings.options:
+            hint = suggestion(name, RankSettings.model_fields)
+            raise ProjectError(
+                f"rank.options.{name}: gbdt has no options; its settings stand in [rank] itself{hint}",
+                field=f"rank.options.{name}",
+            )
         self._ensemble: TreeEnsemble | None = None
         self.explained_: dict[str, dict[str, float]] = {}
 

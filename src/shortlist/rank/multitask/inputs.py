@@ -10,14 +10,15 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.errors import BundleError
 
 MOST_CATEGORIES = 100_000
 """At most this many categories of a feature have a row; further ones count as missing."""
 
 
-@dataclass(frozen=True, eq=False)
-class FeatureKnots:
+@dataclass(frozen=True, eq=False, repr=False)
+class FeatureKnots(ShortRepr):
     """The rows of the table that belong to each feature.
 
     The first row of a feature is for missing values. A category has the row of its code. A number has a row for each of

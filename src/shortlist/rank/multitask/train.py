@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.deep.cost import TrainingCost, state_bytes
 from shortlist.deep.device import chosen_device, seeded
 from shortlist.deep.task import TrainingTask
@@ -31,8 +32,8 @@ LEVEL = 0.01
 """Penalty of the squares of listwise margins."""
 
 
-@dataclass(frozen=True, eq=False)
-class HeadRows:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadRows(ShortRepr):
     """Training or validation rows with what each objective learns from them.
 
     Attributes

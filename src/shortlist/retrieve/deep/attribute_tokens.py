@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import Attribute, EmbeddingAttribute
 from shortlist.retrieve.item_vectors import (
     AttributeVectorizer,
@@ -27,8 +28,8 @@ MOST_TOKENS = 65_536
 Attributes = Mapping[str, Attribute]
 
 
-@dataclass(frozen=True)
-class AttributeTokens:
+@dataclass(frozen=True, repr=False)
+class AttributeTokens(ShortRepr):
     """Which tokens of attributes have a vector, and how much each counts.
 
     A token is a word of a text, a value of a category or list, or the decile of a number or time. An item or user is the

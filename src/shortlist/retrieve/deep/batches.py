@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.retrieve.deep.inputs import EventInputs
 
 MOST_HELD = 2_000
@@ -17,8 +18,8 @@ POOL = 50
 """Batches whose windows are sorted by length together: many enough to save padding, few enough to stay random."""
 
 
-@dataclass(frozen=True)
-class Padded:
+@dataclass(frozen=True, repr=False)
+class Padded(ShortRepr):
     """A batch of windows, shape (B, L) each; padding comes last.
 
     Attributes
@@ -39,8 +40,8 @@ class Padded:
     weight: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Windows:
+@dataclass(frozen=True, repr=False)
+class Windows(ShortRepr):
     """Runs of events of one user each: every event but the last is read, every event but the first is a target.
 
     Attributes
@@ -92,8 +93,8 @@ class Windows:
         return _padded(self.events, self.start[rows], self.targets[rows], with_targets=True)
 
 
-@dataclass(frozen=True)
-class Held:
+@dataclass(frozen=True, repr=False)
+class Held(ShortRepr):
     """Events that are held out for early stopping: the last one of some users.
 
     Attributes

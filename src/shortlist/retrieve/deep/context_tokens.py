@@ -9,13 +9,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.deep.layout import check_names
 from shortlist.retrieve.deep.attribute_tokens import Attributes, AttributeTokens
 from shortlist.retrieve.item_vectors import is_measured
 
 
-@dataclass(frozen=True)
-class ContextTokens:
+@dataclass(frozen=True, repr=False)
+class ContextTokens(ShortRepr):
     """Which tokens of contexts have a vector, and how much each counts; see `AttributeTokens`.
 
     Attributes of users are always all there. Of a context, a batch of requests may have some columns, or none; those that are

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.histories import Histories
 from shortlist.retrieve.deep.architecture import GAP_BUCKETS
 
 
-@dataclass(frozen=True)
-class EventInputs:
+@dataclass(frozen=True, repr=False)
+class EventInputs(ShortRepr):
     """The events of B histories, one after the other, oldest first: no padding.
 
     Attributes

@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.growable import GrowableArray
 from shortlist.retrieve.item_vectors import cosines_to
 from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, QuantizedFactors
 
 
-@dataclass(frozen=True, eq=False)
-class StoredVectors:
+@dataclass(frozen=True, eq=False, repr=False)
+class StoredVectors(ShortRepr):
     """Immutable vectors of items, whose products with the vectors of requests are scores.
 
     Attributes

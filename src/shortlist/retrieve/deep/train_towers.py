@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.histories import Histories
 from shortlist.data.progress import Progress
 from shortlist.deep.cost import TrainingCost, state_bytes
@@ -52,8 +53,8 @@ class TrainedTowers(NamedTuple):
     """int64 (H,): the users whose last event was held out."""
 
 
-@dataclass(frozen=True)
-class TowerData:
+@dataclass(frozen=True, repr=False)
+class TowerData(ShortRepr):
     """The training data of the towers.
 
     Attributes

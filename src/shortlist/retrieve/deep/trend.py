@@ -14,6 +14,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.growable import GrowableArray
 from shortlist.errors import BundleError
 from shortlist.retrieve.persistence import read_arrays, write_arrays
@@ -31,8 +32,8 @@ popular now."""
 VISITS = len(PAUSES) + 1
 
 
-@dataclass(frozen=True, eq=False)
-class LearnedTrend:
+@dataclass(frozen=True, eq=False, repr=False)
+class LearnedTrend(ShortRepr):
     """What is added to the scores of a network.
 
     Attributes
