@@ -107,6 +107,21 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def abbreviated(value: object, longest: int = 60) -> str:
+    """Return a value as an error can show it: cut after some characters, and a number of too many digits without them.
+
+    Examples
+    --------
+    >>> abbreviated("a"), abbreviated([1] * 1_000, 10), abbreviated([10**5_000])
+    ("'a'", '[1, 1, 1,…', 'a value with a number of too many digits')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes whole numbers of at most 4,300 digits
+        return "a value with a number of too many digits"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 NUMBER_OR_TEXT = {
     "int": "Input should be a whole number or a text",
     "float": "Input should be a number or a text",

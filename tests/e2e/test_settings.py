@@ -148,7 +148,12 @@ def test_pin_an_item_and_undo(settings_tab: Page, server: EmbeddedServer, recomm
     rule.get_by_label("Name").fill("tonight")
     rule.get_by_label("Items that").fill("minuts < 3")
     expect(rule.locator(".fault-at")).to_contain_text("did you mean 'minutes'")
-    rule.get_by_label("Items that").fill(f'id = "{other}"')
+    rule.get_by_label("Find the item").fill(other)
+    rule.locator(".suggested button").first.click()
+    expect(rule.get_by_label("Items that")).to_have_value(f'id = "{other}"')
+    expect(rule.get_by_label("Find the item")).to_have_value(
+        recommender.recommend("u00007", 10).items[5].title
+    )
     expect(rule.locator("output")).to_contain_text("of the utility")
     expect(page.locator(".fault-at")).to_have_count(0)
     expect(rule.get_by_label("Amount")).to_be_hidden()
@@ -158,6 +163,11 @@ def test_pin_an_item_and_undo(settings_tab: Page, server: EmbeddedServer, recomm
     proposal = page.locator("#edits-history li")
     expect(proposal).to_contain_text("Proposal 1: a film for tonight")
     expect(proposal).to_contain_text("open · proposed by anybody")
+    lines = [
+        "Weight of Rating: 0.2 → 2.5",
+        f'Rule added: tonight pins the item with id = "{other}" to slot 0',
+    ]
+    assert proposal.locator(".changes > li").all_text_contents() == lines
     assert first_item(server) == before
     save_picture(page, "settings-proposed")
 
