@@ -101,9 +101,10 @@ class TrainingWarning(UserWarning):
     """Training succeeded, and something about the result should be known: an objective that was hardly learnt."""
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: object, known: Iterable[str]) -> str:
     """Return `"; did you mean 'als'?"` if a known name is similar, else an empty string."""
-    near = difflib.get_close_matches(str(name), [str(k) for k in known], 1, 0.6)
+    text = name if isinstance(name, str) else abbreviated(name)
+    near = difflib.get_close_matches(text, [str(k) for k in known], 1, 0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
