@@ -83,7 +83,7 @@ def test_a_new_placement(settings_tab: Page, server: EmbeddedServer) -> None:
     expect(page.locator(".fault-at")).to_have_count(0)
     save_picture(page, "settings-placement")
     page.get_by_role("button", name="Propose").click()
-    page.locator("#edits-history li").get_by_role("button", name="Approve").click()
+    page.locator("#edits-history > li").get_by_role("button", name="Approve").click()
     expect(page.locator("#edits-note")).to_have_text("Proposal 1 serves.")
     expect(page.locator("#edits-placements > .rule > legend")).to_have_text("checkout")
     present = call(f"{server.url}/v1/admin/edits")[1]["present"]["placements"]["checkout"]
@@ -160,7 +160,7 @@ def test_pin_an_item_and_undo(settings_tab: Page, server: EmbeddedServer, recomm
     page.get_by_label("Why").fill("a film for tonight")
     page.get_by_role("button", name="Propose").click()
 
-    proposal = page.locator("#edits-history li")
+    proposal = page.locator("#edits-history > li")
     expect(proposal).to_contain_text("Proposal 1: a film for tonight")
     expect(proposal).to_contain_text("open · proposed by anybody")
     lines = [
@@ -180,5 +180,5 @@ def test_pin_an_item_and_undo(settings_tab: Page, server: EmbeddedServer, recomm
 
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#edits-note")).to_have_text("The settings of the bundle serve.")
-    expect(page.locator("#edits-history li")).to_contain_text("undone by anybody")
+    expect(page.locator("#edits-history > li")).to_contain_text("undone by anybody")
     assert first_item(server) == before
