@@ -49,6 +49,34 @@ def test_a_wrong_field_is_named(fields: dict[str, Any], field: str, words: str) 
     assert error.value.field == field
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        "n",
+        "user",
+        "history",
+        "after",
+        "seed",
+        "now",
+        "diversity",
+        "filters",
+        "weights",
+        "context",
+        "placement",
+        "cursor",
+    ],
+)
+def test_numbers_of_any_length_and_long_values_are_named(field: str) -> None:
+    """Python cannot write a number of more than 4,300 digits; an error does not repeat a long value."""
+    huge = 10**5000
+    values: tuple[Any, ...] = (huge, [huge] * 3, {"a": huge}, [[1] * 10_000])
+    for value in values:
+        with pytest.raises(RequestError) as error:
+            RecommendRequest(**{field: value})
+        assert (error.value.field or "").split(".")[0] == field
+        assert len(error.value.message) < 400
+
+
 def test_an_unknown_field_gets_a_suggestion() -> None:
     with pytest.raises(RequestError, match="did you mean 'diversity'") as error:
         RecommendRequest.of({"divrsity": 0.5})

@@ -101,10 +101,26 @@ class TrainingWarning(UserWarning):
     """Training succeeded, and something about the result should be known: an objective that was hardly learnt."""
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: object, known: Iterable[str]) -> str:
     """Return `"; did you mean 'als'?"` if a known name is similar, else an empty string."""
-    near = difflib.get_close_matches(str(name), [str(k) for k in known], 1, 0.6)
+    text = name if isinstance(name, str) else abbreviated(name)
+    near = difflib.get_close_matches(text, [str(k) for k in known], 1, 0.6)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def abbreviated(value: object, longest: int = 60) -> str:
+    """Return a value as an error can show it: cut after some characters, and a number of too many digits without them.
+
+    Examples
+    --------
+    >>> abbreviated("a"), abbreviated([1] * 1_000, 10), abbreviated([10**5_000])
+    ("'a'", '[1, 1, 1,…', 'a value with a number of too many digits')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes whole numbers of at most 4,300 digits
+        return "a value with a number of too many digits"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 NUMBER_OR_TEXT = {

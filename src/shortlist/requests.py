@@ -7,7 +7,6 @@ checked once more by `cascade/encode.py`, which resolves names to codes.
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -21,7 +20,7 @@ from shortlist.config.short_repr import short_repr
 from shortlist.data.cursor import MAY_CHANGE, Cursor
 from shortlist.data.ids import id_fault
 from shortlist.data.values import check_values
-from shortlist.errors import RequestError, suggestion
+from shortlist.errors import RequestError, abbreviated, suggestion
 from shortlist.rerank.boosts import check_expression, read_boosts
 
 DEFAULT_N = 10
@@ -163,7 +162,9 @@ class RecommendRequest:
             check_n(self.n)
             self._set("n", int(self.n))
         if self.placement is not None and not isinstance(self.placement, str):
-            raise RequestError(f"placement must be a name and is {self.placement!r}", field="placement")
+            raise RequestError(
+                f"placement must be a name and is {abbreviated(self.placement)}", field="placement"
+            )
         if self.history is not None:
             self._set("history", _history(self.history))
         check_id(self.user, "user")
@@ -232,7 +233,7 @@ class RecommendRequest:
         placement = placements.get(self.placement)
         if placement is None:
             raise RequestError(
-                f"placement: the project has no placement {self.placement!r}{suggestion(self.placement, placements)}; there are: "
+                f"placement: the project has no placement {abbreviated(self.placement)}{suggestion(self.placement, placements)}; there are: "
                 f"{', '.join(placements) or 'none'}",
                 field="placement",
             )
@@ -336,7 +337,8 @@ def _history(given: Any) -> tuple[Any, ...]:
             iterable = False
         if iterable is False:
             raise RequestError(
-                f'history must be a list of item ids, for example ["i3"], and is {given!r}', field="history"
+                f'history must be a list of item ids, for example ["i3"], and is {abbreviated(given)}',
+                field="history",
             )
     history = tuple(given)
     for at, item in enumerate(history):
@@ -347,7 +349,9 @@ def _history(given: Any) -> tuple[Any, ...]:
 def check_n(n: Any) -> None:
     """Raise `RequestError` where n is no length of a list."""
     if isinstance(n, bool) or not isinstance(n, numbers.Integral) or not 1 <= int(n) <= MAX_N:
-        raise RequestError(f"n must be a whole number from 1 to {MAX_N} and is {n!r:.40}", field="n")
+        raise RequestError(
+            f"n must be a whole number from 1 to {MAX_N} and is {abbreviated(n, 40)}", field="n"
+        )
 
 
 def check_id(value: Any, name: str, where: str = "") -> None:
@@ -363,13 +367,15 @@ def _check_mapping(value: Any, name: str) -> None:
         check_expression(value, name)
     elif value is not None and not isinstance(value, Mapping):
         kinds = "an expression or a mapping" if name == "filters" else "a mapping"
-        raise RequestError(f"{name} must be {kinds} (a JSON object) and is {value!r}", field=name)
+        raise RequestError(f"{name} must be {kinds} (a JSON object) and is {abbreviated(value)}", field=name)
     else:
         check_values(value, name)
 
 
 def _strength(value: Any, name: str, most: float) -> float:
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or math.isnan(value) or not 0 <= value <= most:
-        raise RequestError(f"{name} must be a number from 0 to {most:g} and is {value!r}", field=name)
+    if not number or not 0 <= value <= most:  # NaN is not
+        raise RequestError(
+            f"{name} must be a number from 0 to {most:g} and is {abbreviated(value)}", field=name
+        )
     return float(value)

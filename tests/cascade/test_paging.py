@@ -111,24 +111,25 @@ def pages_of(recommender: Recommender, user: str, sizes: Sequence[int], **fields
     return pages
 
 
-@settings(max_examples=12)
+@settings(max_examples=20)
 @given(
-    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=5).filter(lambda sizes: sum(sizes) <= 20),
+    sizes=st.lists(st.integers(1, 60), min_size=2, max_size=5).filter(lambda sizes: sum(sizes) <= 200),
     user=st.integers(1, 60),
     strength=st.sampled_from([0.2, 0.5, 0.8]),
     way=st.sampled_from(["mmr", "dpp", "groups", "calibration"]),
+    cap=st.sampled_from([None, 1, 4, 20]),
 )
-def test_diversity_and_tastes_are_those_of_all_pages(
-    recommender: Recommender, sizes: list[int], user: int, strength: float, way: str
+def test_diverse_pages_are_the_long_slate(
+    recommender: Recommender, sizes: list[int], user: int, strength: float, way: str, cap: int | None
 ) -> None:
-    """Pages are the long slate: similarity counts the items of earlier pages, and so do shares of genres."""
+    """Similarity counts the items of earlier pages, and so do shares of genres and caps; also where all providers are full."""
     ways: dict[str, dict[str, Any]] = {
         "mmr": {},
         "dpp": {"diversity_way": "dpp"},
         "groups": {"diversity_by": "mood"},
         "calibration": {"calibration_by": "genres"},
     }
-    diverse = reranked(recommender, **ways[way])
+    diverse = reranked(recommender, **ways[way], exposure_by="studio", exposure_cap=cap)
     fields: dict[str, Any] = {"calibration" if way == "calibration" else "diversity": strength}
     whole = diverse.recommend(f"u{user:05}", sum(sizes), **fields)
     assert items_of(*pages_of(diverse, f"u{user:05}", sizes, **fields)) == items_of(whole)

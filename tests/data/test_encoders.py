@@ -166,6 +166,9 @@ def test_an_embedding_needs_a_name_of_its_own_and_items() -> None:
         parse_project(wrong)
     with pytest.raises(ProjectError, match=r"users\.encode: encoders make embeddings of items only"):
         parse_project({"users": {**settings(encoder="onnx")["items"]}})
+    wrong["items"] = {**settings(encoder="onnx")["items"], "text": {"encoder": "model2vec"}}
+    with pytest.raises(ProjectError, match=r"items\.text: .* declared in \[items\.encode\.text\]"):
+        parse_project(wrong)
 
 
 def test_the_folder_is_relative_to_the_project_file(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_a_new_placement(settings_tab: Page, server: EmbeddedServer) -> None:
     expect(page.locator(".fault-at")).to_have_count(0)
     save_picture(page, "settings-placement")
     page.get_by_role("button", name="Propose").click()
-    page.locator("#edits-history li").get_by_role("button", name="Approve").click()
+    page.locator("#edits-history > li").get_by_role("button", name="Approve").click()
     expect(page.locator("#edits-note")).to_have_text("Proposal 1 serves.")
     expect(page.locator("#edits-placements > .rule > legend")).to_have_text("checkout")
     present = call(f"{server.url}/v1/admin/edits")[1]["present"]["placements"]["checkout"]
@@ -148,16 +148,26 @@ def test_pin_an_item_and_undo(settings_tab: Page, server: EmbeddedServer, recomm
     rule.get_by_label("Name").fill("tonight")
     rule.get_by_label("Items that").fill("minuts < 3")
     expect(rule.locator(".fault-at")).to_contain_text("did you mean 'minutes'")
-    rule.get_by_label("Items that").fill(f'id = "{other}"')
+    rule.get_by_label("Find the item").fill(other)
+    rule.locator(".suggested button").first.click()
+    expect(rule.get_by_label("Items that")).to_have_value(f'id = "{other}"')
+    expect(rule.get_by_label("Find the item")).to_have_value(
+        recommender.recommend("u00007", 10).items[5].title
+    )
     expect(rule.locator("output")).to_contain_text("of the utility")
     expect(page.locator(".fault-at")).to_have_count(0)
     expect(rule.get_by_label("Amount")).to_be_hidden()
     page.get_by_label("Why").fill("a film for tonight")
     page.get_by_role("button", name="Propose").click()
 
-    proposal = page.locator("#edits-history li")
+    proposal = page.locator("#edits-history > li")
     expect(proposal).to_contain_text("Proposal 1: a film for tonight")
     expect(proposal).to_contain_text("open · proposed by anybody")
+    lines = [
+        "Weight of Rating: 0.2 → 2.5",
+        f'Rule added: tonight pins the item with id = "{other}" to slot 0',
+    ]
+    assert proposal.locator(".changes > li").all_text_contents() == lines
     assert first_item(server) == before
     save_picture(page, "settings-proposed")
 
@@ -170,5 +180,5 @@ def test_pin_an_item_and_undo(settings_tab: Page, server: EmbeddedServer, recomm
 
     page.get_by_role("button", name="Undo").click()
     expect(page.locator("#edits-note")).to_have_text("The settings of the bundle serve.")
-    expect(page.locator("#edits-history li")).to_contain_text("undone by anybody")
+    expect(page.locator("#edits-history > li")).to_contain_text("undone by anybody")
     assert first_item(server) == before

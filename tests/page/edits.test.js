@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { effectOf, faultOf, inputOf, layerOf, objectivesOf, percent, placementFields, readPlacement, readRow, readRule, words } from "../../src/shortlist/serve/page/edit_values.js";
+import { changeLines, ruleWords } from "../../src/shortlist/serve/page/edit_words.js";
 
 const bundle = { placements: { home: { n: 5 } }, weights: { play: 1, rating: 0.5 }, rerank: { diversity: 0, exposure_cap: null, rules: [] } };
 
@@ -77,4 +78,29 @@ test("shares and effects are written for people", () => {
   assert.match(effectOf({ changed: 0, price: { value: 0.0001 } }), /is unchanged/);
   assert.equal(objectivesOf({ objectives: { play: { value: 0.02 }, rating: { value: -0.1 } } }), "Play +2.0 % · Rating -10.0 %");
   assert.equal(words("exposure_cap"), "Exposure cap");
+});
+
+test("a proposal is written as what it changes", () => {
+  const pin = { name: "tonight", when: 'id = "m1"', action: "pin", amount: 0.2, slot: 2 }, hide = { name: "no war", when: { genres: { any: ["War"] } }, action: "hide", amount: 0.2, slot: 0 };
+  const after = { weights: { rating: 2 }, rerank: { exposure_cap: 4, diversity: 0, rules: [pin] }, placements: { home: { n: 6 }, shop: { filters: "price < 3", weights: { rating: 2 }, rules: [hide] } } };
+  assert.deepEqual(changeLines({}, after, bundle), [
+    "Weight of Rating: 0.5 → 2",
+    "Exposure cap: none → 4",
+    'Rule added: tonight pins the item with id = "m1" to slot 2',
+    "Placement changed: home, with 6 items",
+    'Placement added: shop, with only items with price < 3; the weights Rating 2; the rules: no war hides items with {"genres":{"any":["War"]}}',
+  ]);
+  assert.deepEqual(changeLines(after, after, bundle), []);
+  assert.deepEqual(changeLines(after, { rerank: { rules: [{ ...pin, slot: 3 }] } }, bundle), [
+    "Weight of Rating: 2 → 0.5",
+    "Exposure cap: 4 → none",
+    'Rule changed: tonight pins the item with id = "m1" to slot 3',
+    "Placement changed: home, with 5 items",
+    "Placement removed: shop",
+  ]);
+  const two = { rerank: { rules: [pin, hide] } };
+  assert.deepEqual(changeLines(two, { rerank: { rules: [hide, pin] } }, bundle), ["Rules in another order"]);
+  assert.deepEqual(changeLines(two, {}, bundle), ["Rule removed: tonight", "Rule removed: no war"]);
+  assert.equal(ruleWords({ ...pin, when: "minutes < 90" }), "pins the best of the items with minutes < 90 to slot 2");
+  assert.equal(ruleWords({ ...hide, when: "minutes < 90", action: "bury", amount: "minutes / 60" }), "buries items with minutes < 90 by minutes / 60");
 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import json
 from contextlib import closing
@@ -55,6 +56,53 @@ def test_a_body_that_cannot_be_parsed_is_refused_like_others(server: Server, val
             assert status in {400, 422}
             assert set(answer) == {"error", "field"}
             assert answer["error"]
+
+
+def test_compressed_bodies_are_read_within_the_same_limits(server: Server) -> None:
+    encoded = {"Content-Encoding": "gzip"}
+
+    def send(body: bytes, headers: dict[str, str] = encoded, path: str = "/v1/recommend") -> tuple[int, Any]:
+        return call(server.url + path, raw=body, headers=headers)
+
+    plain = call(f"{server.url}/v1/recommend", {"user": "u00003", "n": 7})[1]
+    body = gzip.compress(b'{"user": "u00003", "n": 7}')
+    for name in ("gzip", "x-gzip", "GZIP"):
+        status, answer = send(body, {"Content-Encoding": name})
+        assert (status, [one["item"] for one in answer["items"]]) == (
+            200,
+            [one["item"] for one in plain["items"]],
+        )
+    assert send(b'{"user": "u00003", "n": 7}', {"Content-Encoding": "identity"})[0] == 200
+    events = {"events": [{**PLAY, "event_id": f"gzip-{at}"} for at in range(1000)]}
+    assert send(gzip.compress(json.dumps(events).encode()), path="/v1/events") == (
+        200,
+        {"accepted": 1000, "repeated": 0},
+    )
+    assert send(gzip.compress(b" " * 999_000 + b'{"n": 7}'))[0] == 200
+    assert send(gzip.compress(b" " * 1_000_001))[0] == 413
+    assert send(gzip.compress(b" " * 50_000_000, 1))[0] == 413
+    for wrong in (body[:-1], body[:12], b"", b'{"n": 7}', body + b"x", body[:15] + b"xyz" + body[18:]):
+        status, answer = send(wrong)
+        assert (status, answer["field"]) == (400, None), wrong
+        assert "not gzip" in answer["error"]
+    for name in ("br", "deflate", "zstd", "gzip, gzip", "x"):
+        status, answer = send(body, {"Content-Encoding": name})
+        assert status == 415
+        assert "Content-Encoding: gzip" in answer["error"]
+
+
+def test_a_compressed_body_that_arrives_in_parts(server: Server) -> None:
+    packed = gzip.compress(b'{"n": 3, "context": {}}')
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Encoding": "gzip",
+            "Transfer-Encoding": "chunked",
+        }
+        parts = iter([packed[at : at + 1] for at in range(len(packed))])
+        connection.request("POST", "/v1/recommend", parts, headers, encode_chunked=True)
+        answer = connection.getresponse()
+        assert (answer.status, len(json.loads(answer.read())["items"])) == (200, 3)
 
 
 def test_headers_of_every_response(server: Server) -> None:

@@ -108,6 +108,8 @@ def test_invalid_requests_are_refused(server: Server, body: Any, field: str) -> 
         ({"user": "u", "item": "m00001", "kind": "play", "timestamp": "soon"}, "events.1.timestamp"),
         ({"user": "u", "item": "m00001", "kind": "play", "timestamp": 99_000_000_000}, "events.1.timestamp"),
         ({"item": "m00001", "kind": "play"}, "events.1.user"),
+        ({"user": "u", "item": "m00001", "kind": "play", "value": "3"}, "events.1.value"),
+        ({"user": "u", "item": "m00001", "kind": "play", "value": True}, "events.1.value"),
     ],
 )
 def test_an_invalid_event_stores_nothing(server: Server, event: Any, field: str) -> None:

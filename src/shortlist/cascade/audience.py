@@ -20,7 +20,7 @@ from shortlist.cascade.model import Model
 from shortlist.cascade.run import BATCH, Cascade, ScoredBatch
 from shortlist.cascade.state import LiveState
 from shortlist.data.progress import Share
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, abbreviated
 from shortlist.requests import RecommendRequest, check_id
 
 MOST_ITEMS = 1_000
@@ -63,10 +63,12 @@ class AudienceRequest:
         for name, value in (("n", self.n), ("cap", self.cap)):
             whole = isinstance(value, int) and not isinstance(value, bool)
             if value is not None and (not whole or value < 1):
-                raise RequestError(f"{name} must be a whole number, 1 or more, and is {value!r}", field=name)
+                raise RequestError(
+                    f"{name} must be a whole number, 1 or more, and is {abbreviated(value)}", field=name
+                )
         for name, given in (("items", self.items), ("users", self.users)):
             if isinstance(given, (str, bytes)):
-                raise RequestError(f"{name} must be a list of ids, and is {given!r}", field=name)
+                raise RequestError(f"{name} must be a list of ids, and is {abbreviated(given)}", field=name)
             for at, one in enumerate(given or ()):
                 check_id(one, name, f"{name}.{at}")
         if self.items is not None and not 1 <= len(set(self.items)) <= MOST_ITEMS:

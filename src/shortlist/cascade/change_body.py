@@ -19,7 +19,7 @@ class ItemBody(_ChangeBody):
     title: str | None = Field(None, max_length=1000)
     attributes: dict[str, Any] = Field(default_factory=dict)
     """Name → value; null makes it unknown. Attributes that are not named stay."""
-    retired: bool | None = None
+    retired: bool | None = Field(None, strict=True)
 
 
 class NamedItemBody(ItemBody):

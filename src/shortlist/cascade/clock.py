@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from shortlist.data.forks import fork_guard
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, abbreviated
 from shortlist.store.records import AHEAD, LAST_MOMENT
 
 DAY = 86_400_000
@@ -81,7 +81,7 @@ class Clock:
             or not 0 <= moment < LAST_MOMENT
         ):
             raise RequestError(
-                f"timestamp must be a whole number of milliseconds since 1970 and is {moment!r}",
+                f"timestamp must be a whole number of milliseconds since 1970 and is {abbreviated(moment)}",
                 field="timestamp",
             )
         if moment <= self.now() + AHEAD:

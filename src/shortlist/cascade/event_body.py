@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from shortlist.cascade.body_values import NUMERIC, BodyId
@@ -17,12 +18,14 @@ from shortlist.data.ids import random_id
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.times import moment
 from shortlist.data.values import check_values, text_fault
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, abbreviated
 from shortlist.requests import check_id
 from shortlist.store.records import StoredEvent
 
 LARGEST = 1e12
 """Values of events are below this size."""
+NUMBERS = (int, float, np.integer, np.floating)
+"""Types of values."""
 LONGEST_EVENT_ID = 200
 """Characters of the id of an event at most."""
 
@@ -37,7 +40,7 @@ class EventBody(BaseModel):
     kind: str
     timestamp: Annotated[float | Annotated[str, Field(max_length=64)] | None, NUMERIC] = None
     """Seconds or milliseconds since 1970, or an ISO 8601 text (default: now)."""
-    value: Annotated[float | None, NUMERIC] = None
+    value: float | None = Field(None, strict=True)  # "3" is a text
     context: dict[str, Any] | None = None
     event_id: str | None = Field(None, min_length=1, max_length=LONGEST_EVENT_ID)
     """An event with an id that was stored before is not stored again."""
@@ -86,9 +89,12 @@ def stored_event(
 
 def check_form(event: StoredEvent, where: str = "") -> None:
     """Raise `RequestError` naming the field whose value no store can take or no model can learn from."""
-    if event.value is not None and not abs(event.value) < LARGEST:
+    value = event.value
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, NUMBERS) or not abs(value) < LARGEST
+    ):
         raise RequestError(
-            f"{where}value must be a finite number and is {event.value!r}", field=f"{where}value"
+            f"{where}value must be a finite number and is {abbreviated(value)}", field=f"{where}value"
         )
     check_id(event.user, f"{where}user")
     check_id(event.item, f"{where}item")
@@ -96,14 +102,17 @@ def check_form(event: StoredEvent, where: str = "") -> None:
     texts = (("event_id", event.event_id), ("kind", event.kind), ("slate_id", event.slate))
     for name, text in texts:
         longest = LONGEST_EVENT_ID if name == "event_id" else 1_000
-        if text is not None and (fault := text_fault(text, longest)) is not None:
+        fault = (
+            None if text is None else text_fault(text, longest) if isinstance(text, str) else "it is no text"
+        )
+        if fault is not None:
             raise RequestError(f"{where}{name}: {fault}", field=f"{where}{name}")
 
 
 def _moment(given: float | str, clock: Clock, where: str) -> int:
     read = _milliseconds(given)
     if read is None:
-        raise RequestError(f"{where}timestamp is not a time: {given!r}", field=f"{where}timestamp")
+        raise RequestError(f"{where}timestamp is not a time: {abbreviated(given)}", field=f"{where}timestamp")
     return present_or_past(read, clock, where)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from shortlist.data.entities import Entities, check_attribute_value
 from shortlist.data.ids import id_fault
 from shortlist.data.values import text_fault
-from shortlist.errors import RequestError, suggestion
+from shortlist.errors import RequestError, abbreviated, suggestion
 
 MOST = 2_000
 """Items of one list at most."""
@@ -190,7 +190,9 @@ def _numbers(name: str, values: list[Any]) -> NDArray[np.float32]:
             continue
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) <= LARGEST:
             where = f"items.{at}.{name}"
-            raise RequestError(f"{where}: expected a finite number or null, got {value!r}", field=where)
+            raise RequestError(
+                f"{where}: expected a finite number or null, got {abbreviated(value)}", field=where
+            )
     return np.array([np.nan if value is None else float(value) for value in values], np.float32)
 
 
@@ -198,7 +200,11 @@ def _title(title: Any, own: Any, where: str) -> str:
     """The title of an item that the catalogue does not have; its id where none is given."""
     if title is None or title == "":
         return str(own)
-    fault = text_fault(title) if isinstance(title, str) else f"a title is a text, and this is {title!r}"
+    fault = (
+        text_fault(title)
+        if isinstance(title, str)
+        else f"a title is a text, and this is {abbreviated(title)}"
+    )
     if fault is not None:
         raise RequestError(f"{where}: {fault}", field=where)
     return str(title)

@@ -16,7 +16,7 @@ from shortlist.cascade.state import LiveState
 from shortlist.cascade.values import ValueReader
 from shortlist.data.dataset import Dataset
 from shortlist.data.slates import Recommendation
-from shortlist.errors import RequestError, suggestion
+from shortlist.errors import RequestError, abbreviated, suggestion
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import FeatureRows
 from shortlist.requests import Contexts, RecommendRequest, check_n, context_of_each
@@ -121,10 +121,10 @@ def similar_items(state: LiveState, item: Any, n: int, source: str | None = None
     catalogue = state.catalogue
     code = catalogue.items.ids.code(item)
     if code < 0:
-        raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
+        raise RequestError(f"item: the catalogue has no item {abbreviated(item)}", field="item")
     if source is not None and source not in catalogue.retrievers:
         raise RequestError(
-            f"by: there is no source {source!r}{suggestion(source, catalogue.retrievers)}; "
+            f"by: there is no source {abbreviated(source)}{suggestion(source, catalogue.retrievers)}; "
             f"there are: {', '.join(catalogue.retrievers)}",
             field="by",
         )

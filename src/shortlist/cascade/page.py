@@ -20,7 +20,7 @@ from shortlist.data.attributes import CodedAttribute, NumberAttribute
 from shortlist.data.ids import random_id
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.slates import Recommendation
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, abbreviated
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.page_rows import PageLimits, Theme, assemble_page
 from shortlist.rerank.request_values import lacks_viewed
@@ -72,7 +72,9 @@ def make_page(model: Model, state: LiveState, request: RecommendRequest, rows: i
     Raises `RequestError` as `Recommender.recommend` does.
     """
     if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= 40:
-        raise RequestError(f"rows must be a whole number from 1 to 40 and is {rows!r}", field="rows")
+        raise RequestError(
+            f"rows must be a whole number from 1 to 40 and is {abbreviated(rows)}", field="rows"
+        )
     scored = Cascade.score(model, state, Cascade.resolve(model, state, [request]))
     made = _Rows(model, scored).fill(rows)
     kinds: dict[str, int] = {}

@@ -25,7 +25,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.entities import EntityChange
 from shortlist.data.histories import Histories
 from shortlist.data.slates import Slate
-from shortlist.errors import RequestError, ShortlistError, suggestion
+from shortlist.errors import RequestError, ShortlistError, abbreviated, suggestion
 from shortlist.features.keys import SPARE_ITEMS, KeyRows, RequestKeys
 from shortlist.features.online import OnlineCounters
 from shortlist.rerank.cold_start import ColdStartExploration
@@ -169,7 +169,7 @@ class LiveState:
         kinds = self.model.dataset.log.kinds
         if event.kind not in kinds:
             raise RequestError(
-                f"{where}kind: there is no event kind {event.kind!r}{suggestion(event.kind, kinds)}; "
+                f"{where}kind: there is no event kind {abbreviated(event.kind)}{suggestion(event.kind, kinds)}; "
                 f"there are: {', '.join(kinds)}",
                 field=f"{where}kind",
             )

@@ -12,7 +12,7 @@ from shortlist.cascade.model import Model
 from shortlist.cascade.run import Cascade, ScoredBatch, guarded, rerank
 from shortlist.cascade.state import LiveState
 from shortlist.data.attributes import NumberAttribute
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, abbreviated
 from shortlist.requests import RecommendRequest
 
 DEPTH = 10_000
@@ -53,7 +53,7 @@ def why_not(model: Model, state: LiveState, item: Any, request: RecommendRequest
     catalogue = state.catalogue
     code = catalogue.items.ids.code(item)
     if code < 0:
-        raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
+        raise RequestError(f"item: the catalogue has no item {abbreviated(item)}", field="item")
     trail = _Trail(catalogue.items.ids.id(code), catalogue.items.titles[code])
     # exploration would make the answer a matter of chance
     resolved = Cascade.resolve(model, state, [replace(request, explore=0.0, seed=None)])

@@ -80,6 +80,18 @@ class TableSettings(Settings):
     time_format: TimeFormat = None
     """How attributes of kind time are written, as `data.time_format`."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_place(cls, values: Any) -> Any:
+        """Refuse an encoder in `[items.NAME]`, and name the place where it is declared."""
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if name not in cls.model_fields and isinstance(value, Mapping) and "encoder" in value:
+                raise SettingError(
+                    str(name),
+                    f"there is no such setting; an embedding that an encoder makes is declared in [items.encode.{name}], with texts, encoder and path",
+                )
+        return values
+
     @property
     def kinds(self) -> Mapping[str, AttributeKind]:
         """Attribute → kind, with the embeddings that encoders make."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shortlist.data.growable import GROWTH, GrowableIndex
 from shortlist.data.lazy import lazy_property
-from shortlist.errors import DataError
+from shortlist.errors import DataError, abbreviated
 
 MAX_ID_LENGTH = 512
 """Characters of a text id at most."""
@@ -133,8 +133,8 @@ class IdMap:
             value = value.item()
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             return value
-        if self.python_type is str:
-            return str(value)
+        if self.python_type is str:  # a whole number of thousands of digits cannot be written, and is no id
+            return str(value) if MIN_INTEGER <= value <= MAX_INTEGER else value  # type: ignore[operator]
         if isinstance(value, str) and (number := _integer(value)) is not None:
             return number
         return value
@@ -206,7 +206,9 @@ class IdMap:
         if self.python_type is int or set(map(type, distinct)) != {str}:
             for value in distinct:
                 if not self.fits(value):
-                    raise DataError(f"{value!r} cannot be an id here: the others are of type {self.type}")
+                    raise DataError(
+                        f"{abbreviated(value)} cannot be an id here: the others are of type {self.type}"
+                    )
         new = [v for v, code in zip(distinct, self.codes(distinct).tolist(), strict=True) if code < 0]
         if not new:
             return self

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from shortlist.errors import RequestError, suggestion
+from shortlist.errors import RequestError, abbreviated, suggestion
 
 BISECTIONS = 24
 DOUBLINGS = 40
@@ -164,7 +164,7 @@ def resolve_combine(requested: str | None, default: str) -> str:
     if requested is None:
         return default
     if requested not in {"sum", "product"}:
-        raise RequestError(f"combine must be sum or product and is {requested!r}", field="combine")
+        raise RequestError(f"combine must be sum or product and is {abbreviated(requested)}", field="combine")
     return requested
 
 
@@ -177,13 +177,7 @@ def _number(name: str, value: object, setting: str, objectives: Mapping[str, flo
     number = not isinstance(value, bool) and isinstance(value, (int, float))
     if not number or not -LARGEST <= cast("float", value) <= LARGEST:
         raise RequestError(
-            f"{setting}.{name} must be a number from {-LARGEST:g} to {LARGEST:g} and is {_shown(value)}",
+            f"{setting}.{name} must be a number from {-LARGEST:g} to {LARGEST:g} and is {abbreviated(value)}",
             field=f"{setting}.{name}",
         )
     return float(cast("float", value))
-
-
-def _shown(value: object) -> str:
-    """Return a value as an error can show it: a whole number may have too many digits to be written."""
-    large = isinstance(value, int) and value.bit_length() > 128
-    return "larger" if large else repr(value)[:40]

@@ -8,7 +8,7 @@ from typing import Any
 
 from shortlist.config.rerank import MAX_AMOUNT
 from shortlist.data.values import check_values, text_fault
-from shortlist.errors import RequestError
+from shortlist.errors import RequestError, abbreviated
 from shortlist.expressions import MAX_LENGTH
 
 MAX_BOOSTS = 16
@@ -38,15 +38,12 @@ def read_boosts(given: Any) -> tuple[Mapping[str, Any], ...]:
             raise RequestError(
                 f"{where}.when must be a condition, written like filters", field=f"{where}.when"
             )
+        real = isinstance(amount, numbers.Real) and not isinstance(amount, bool)
         if isinstance(amount, str):
             check_expression(amount, f"{where}.amount")
-        elif (
-            isinstance(amount, bool)
-            or not isinstance(amount, numbers.Real)
-            or not 0 < abs(float(amount)) <= MAX_AMOUNT  # NaN is refused, too
-        ):
+        elif not real or not 0 < abs(amount) <= MAX_AMOUNT:  # NaN is refused, too
             raise RequestError(
-                f"{where}.amount must be a number from -{MAX_AMOUNT:g} to {MAX_AMOUNT:g} but 0, or an expression, and is {amount!r}",
+                f"{where}.amount must be a number from -{MAX_AMOUNT:g} to {MAX_AMOUNT:g} but 0, or an expression, and is {abbreviated(amount)}",
                 field=f"{where}.amount",
             )
     return tuple(dict(boost) for boost in given)

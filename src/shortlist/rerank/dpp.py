@@ -7,13 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.rerank.greedy import append_rest, scale_utility, unit_rows
+from shortlist.rerank.slot_limits import SlotLimits, choose, no_limits
 
 MIN_RESIDUAL = 1e-3
 """Lower bound of an item's residual. Items that others span completely are then ordered by utility."""
 
 
 def dpp(
-    utility: NDArray[np.float64], vectors: NDArray[np.float32], strength: float, n: int, shown: int = 0
+    utility: NDArray[np.float64],
+    vectors: NDArray[np.float32],
+    strength: float,
+    n: int,
+    shown: int = 0,
+    limits: SlotLimits | None = None,
 ) -> NDArray[np.int64]:
     """Order candidates by greedy maximum a posteriori inference of a determinantal point process (DPP).
 
@@ -39,6 +45,8 @@ def dpp(
         Number of slots.
     shown
         Number of rows, the last ones, that earlier pages show, in order: they count as selected first and are not returned.
+    limits
+        What each slot may choose from (default: all rows).
 
     Returns
     -------
@@ -56,29 +64,35 @@ def dpp(
     by_utility = np.argsort(-utility[:pool], kind="stable")
     if strength <= 0 or pool < 2:
         return by_utility
-    relevance = scale_utility(utility) * (1 - strength)
-    selected = _select(relevance, unit_rows(vectors), float(strength), min(n, pool), shown)
+    limits = limits or no_limits(len(utility))
+    relevance = scale_utility(utility, limits.opens == 0) * (1 - strength)
+    selected = _select(relevance, unit_rows(vectors), float(strength), min(n, pool), shown, limits)
     return append_rest(selected, by_utility)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _select(
-    relevance: NDArray[np.float64], unit: NDArray[np.float32], strength: float, n: int, shown: int
+    relevance: NDArray[np.float64],
+    unit: NDArray[np.float32],
+    strength: float,
+    n: int,
+    shown: int,
+    limits: SlotLimits,
 ) -> NDArray[np.int64]:
-    """Select n rows one by one after the last `shown` ones; ties go to the earlier row."""
+    """Select n rows one by one after the last `shown` ones, fewer where the limits leave fewer."""
     rows = len(relevance)
     pool, slots = rows - shown, shown + n
     residual, taken = np.ones(rows), np.zeros(rows, np.bool_)
     factor, order = np.zeros((slots, rows)), np.empty(slots, np.int64)
+    score, held = np.empty(pool), limits.held.copy()
     for slot in range(slots):
-        best, best_score = -1, 0.0
-        if slot < shown:
-            best = pool + slot
-        for row in range(pool if slot >= shown else 0):
-            if not taken[row]:
-                score = relevance[row] + strength * np.log(max(residual[row], MIN_RESIDUAL))
-                if best < 0 or score > best_score:
-                    best, best_score = row, score
+        best = pool + slot
+        if slot >= shown:
+            for row in range(pool):
+                score[row] = relevance[row] + strength * np.log(max(residual[row], MIN_RESIDUAL))
+            best = choose(score, taken, limits, held, slot)
+            if best < 0:
+                return order[shown:slot]
         order[slot], taken[best] = best, True
         root = np.sqrt(max(residual[best], MIN_RESIDUAL))
         for row in range(rows):

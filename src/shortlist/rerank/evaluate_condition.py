@@ -230,8 +230,7 @@ class Evaluation:
             return any(folded in word.casefold() for word in self._words(name))
         attribute = self.items.attributes.get(name.name)
         if isinstance(attribute, CategoryAttribute):
-            codes = [code for code, word in enumerate(attribute.vocabulary) if folded in word.casefold()]
-            return self.columns.having(attribute, codes)
+            return self.columns.having(attribute, self.columns.words_containing(attribute, text))
         return self.columns.search(name.name).containing(text)
 
     def _known(self, name: Field) -> Mask:

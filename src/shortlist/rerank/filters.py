@@ -21,7 +21,7 @@ from shortlist.data.entities import Entities
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.times import to_milliseconds
 from shortlist.data.values import text_of
-from shortlist.errors import DataError, RequestError, suggestion
+from shortlist.errors import DataError, RequestError, abbreviated, suggestion
 
 
 def allowed_items(
@@ -118,8 +118,10 @@ def _by_value(attribute: CodedAttribute, condition: Mapping[str, object], where:
             _word(value, f"{where}.{key}.{at}")
             for at, value in enumerate(_list(condition[key], f"{where}.{key}"))
         ]
-        wanted = [attribute.vocabulary.index(value) for value in values if value in attribute.vocabulary]
-        hits = np.concatenate([[0], np.cumsum(np.isin(codes, wanted))])
+        places = np.array(attribute.vocabulary.places(values), np.int64)
+        wanted = np.zeros(len(attribute.vocabulary), bool)
+        wanted[places[places >= 0]] = True
+        hits = np.concatenate([[0], np.cumsum(wanted[codes])])
         matches = hits[indptr[1:]] > hits[indptr[:-1]]
         mask &= matches if key == "any" else ~matches
     return mask
@@ -134,18 +136,18 @@ def _word(value: object, where: str) -> str:
 
 def _number(bound: object, where: str) -> float:
     if isinstance(bound, bool) or not isinstance(bound, (int, float)):
-        raise RequestError(f"{where} must be a number and is {bound!r}", field=where)
+        raise RequestError(f"{where} must be a number and is {abbreviated(bound)}", field=where)
     return float(bound)
 
 
 def _time(bound: object, where: str) -> float:
     times, reading = to_milliseconds(pa.array([bound]))
     if reading.unreadable.any() or times[0] == NO_TIME:
-        raise RequestError(f"{where} must be a time and is {bound!r}", field=where)
+        raise RequestError(f"{where} must be a time and is {abbreviated(bound)}", field=where)
     return float(times[0])
 
 
 def _list(given: object, where: str) -> list[object]:
     if not isinstance(given, list):
-        raise RequestError(f"{where} must be a list and is {given!r}", field=where)
+        raise RequestError(f"{where} must be a list and is {abbreviated(given)}", field=where)
     return given

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.rerank.greedy import append_rest, scale_utility
+from shortlist.rerank.slot_limits import SlotLimits, choose, no_limits
 
 ALPHA = 0.01
 """Share of the taste that is mixed into the slate's distribution, so that the divergence is finite for missing genres."""
@@ -47,6 +48,7 @@ def calibrate_genres(
     strength: float,
     n: int,
     shown: int = 0,
+    limits: SlotLimits | None = None,
 ) -> NDArray[np.int64]:
     """Order candidates so that the shares of genres on the slate follow the user's tastes.
 
@@ -73,6 +75,8 @@ def calibrate_genres(
         Number of slots.
     shown
         Number of rows, the last ones, that earlier pages show, in order: they count as selected first and are not returned.
+    limits
+        What each slot may choose from (default: all rows).
 
     Returns
     -------
@@ -87,27 +91,28 @@ def calibrate_genres(
     by_utility = np.argsort(-utility[:pool], kind="stable")
     if strength <= 0 or pool < 2 or not taste.any():
         return by_utility
-    relevance = scale_utility(utility) * (1 - strength)
-    indptr, values = genres
+    limits = limits or no_limits(len(utility))
+    relevance = scale_utility(utility, limits.opens == 0) * (1 - strength)
     share = np.asarray(taste, np.float64)
-    selected = _select(relevance, indptr, values, share, float(strength), min(n, pool), shown)
+    selected = _select(relevance, genres, share, float(strength), min(n, pool), shown, limits)
     return append_rest(selected, by_utility)
 
 
 @numba.njit(cache=True, nogil=True)
 def _select(
     relevance: NDArray[np.float64],
-    indptr: NDArray[np.int64],
-    values: NDArray[np.int32],
+    genres: tuple[NDArray[np.int64], NDArray[np.int32]],
     taste: NDArray[np.float64],
     strength: float,
     n: int,
     shown: int,
+    limits: SlotLimits,
 ) -> NDArray[np.int64]:
-    """Select n rows one by one after the last `shown` ones; ties go to the earlier row."""
+    """Select n rows one by one after the last `shown` ones, fewer where the limits leave fewer."""
+    indptr, values = genres
     pool, total = len(relevance) - shown, 0.0
     held, taken = np.zeros(len(taste)), np.zeros(pool, np.bool_)
-    order = np.empty(n, np.int64)
+    order, score, of_providers = np.empty(n, np.int64), np.empty(pool), limits.held.copy()
     for row in range(pool, pool + shown):
         total += relevance[row]
         low, high = indptr[row], indptr[row + 1]
@@ -121,7 +126,6 @@ def _select(
             if taste[genre] > 0:
                 term[genre] = np.log((1 - ALPHA) * held[genre] / size + ALPHA * taste[genre])
                 base += taste[genre] * term[genre]
-        best, best_score = -1, 0.0
         for row in range(pool):
             if taken[row]:
                 continue
@@ -134,9 +138,10 @@ def _select(
                     fit += taste[genre] * (
                         np.log((1 - ALPHA) * own / size + ALPHA * taste[genre]) - term[genre]
                     )
-            score = (total + relevance[row]) / size + strength * fit
-            if best < 0 or score > best_score:
-                best, best_score = row, score
+            score[row] = (total + relevance[row]) / size + strength * fit
+        best = choose(score, taken, limits, of_providers, shown + slot)
+        if best < 0:
+            return order[:slot]
         order[slot], taken[best] = best, True
         total += relevance[best]
         low, high = indptr[best], indptr[best + 1]

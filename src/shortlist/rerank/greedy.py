@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def scale_utility(utility: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale utilities to 0…1 over the pool; all 0 if they are equal."""
-    spread = float(utility.max() - utility.min())
-    return np.asarray((utility - utility.min()) / max(spread, 1e-12))
+def scale_utility(utility: NDArray[np.float64], pool: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Scale utilities to 0…1 over the rows of a pool, bool (rows,); all 0 if they are equal there."""
+    least, most = float(utility[pool].min()), float(utility[pool].max())
+    return np.asarray((utility - least) / max(most - least, 1e-12))
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

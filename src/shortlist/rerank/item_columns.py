@@ -13,6 +13,8 @@ from shortlist.data.attributes import CodedAttribute, NumberAttribute, TextAttri
 from shortlist.data.entities import Entities
 from shortlist.rerank.text_search import TextSearch
 
+FEW = 16
+"""Words whose rows are marked one word after the other; more are marked at once."""
 Vectors = tuple[Any, Any, Any]
 """Points on the unit sphere: x, y and z, each float64 (n,) or one number."""
 
@@ -33,7 +35,9 @@ class ItemColumns:
         self._searches: dict[str, TextSearch] = {}
         self._rows_of: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
 
-    def having(self, attribute: CodedAttribute, codes: Sequence[int]) -> NDArray[np.bool_]:
+    def having(
+        self, attribute: CodedAttribute, codes: Sequence[int] | NDArray[np.integer]
+    ) -> NDArray[np.bool_]:
         """Return which items have at least one of some words (codes; −1: none), bool (n,).
 
         The rows of each word are listed once a catalogue, so that a search costs as much as it finds.
@@ -44,10 +48,26 @@ class ItemColumns:
             found = self._rows_of[attribute.name] = by_word.indptr, by_word.indices
         bounds, rows = found
         mask = np.zeros(len(attribute), bool)
-        for code in codes:
-            if code >= 0:
+        wanted = np.asarray(codes, np.int64)
+        if len(wanted) <= FEW:
+            for code in wanted[wanted >= 0].tolist():
                 mask[rows[bounds[code] : bounds[code + 1]]] = True
+            return mask
+        low = bounds[wanted[wanted >= 0]].astype(np.int64)
+        counts = bounds[wanted[wanted >= 0] + 1] - low
+        ends = np.cumsum(counts)
+        total = int(ends[-1]) if len(ends) else 0
+        mask[rows[np.arange(total) + np.repeat(low - ends + counts, counts)]] = True
         return mask
+
+    def words_containing(self, attribute: CodedAttribute, text: str) -> NDArray[np.int64]:
+        """Return the codes of the words of an attribute that contain a text, without regard to case."""
+        found = self._searches.get(attribute.name)
+        if found is None:
+            found = self._searches[attribute.name] = TextSearch(
+                pa.array(list(attribute.vocabulary), pa.string())
+            )
+        return np.flatnonzero(found.containing(text))
 
     def places(self, lat: str, lon: str) -> Vectors:
         """Return the places of items, by their attributes of latitude and longitude in degrees."""

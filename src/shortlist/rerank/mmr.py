@@ -9,13 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.rerank.greedy import append_rest, scale_utility, unit_rows
+from shortlist.rerank.slot_limits import SlotLimits, choose, no_limits
 
 NO_VECTORS = np.empty((0, 0), np.float32)
 NO_GROUPS = np.empty(0, np.int64)
 
 
 def mmr(
-    utility: NDArray[np.float64], features: NDArray[Any], strength: float, n: int, shown: int = 0
+    utility: NDArray[np.float64],
+    features: NDArray[Any],
+    strength: float,
+    n: int,
+    shown: int = 0,
+    limits: SlotLimits | None = None,
 ) -> NDArray[np.int64]:
     """Order candidates by maximal marginal relevance (MMR).
 
@@ -39,6 +45,8 @@ def mmr(
         Number of slots.
     shown
         Number of rows, the last ones, that earlier pages show, in order: they count as selected first and are not returned.
+    limits
+        What each slot may choose from (default: all rows).
 
     Returns
     -------
@@ -61,9 +69,10 @@ def mmr(
     by_utility = np.argsort(-utility[:pool], kind="stable")
     if strength <= 0 or pool < 2:
         return by_utility
-    relevance = scale_utility(utility) * (1 - strength)
+    limits = limits or no_limits(len(utility))
+    relevance = scale_utility(utility, limits.opens == 0) * (1 - strength)
     vectors, groups = (NO_VECTORS, features) if features.ndim == 1 else (unit_rows(features), NO_GROUPS)
-    selected = _select(relevance, vectors, groups, float(strength), min(n, pool), shown)
+    selected = _select(relevance, vectors, groups, float(strength), min(n, pool), shown, limits)
     return append_rest(selected, by_utility)
 
 
@@ -75,20 +84,20 @@ def _select(
     strength: float,
     n: int,
     shown: int,
+    limits: SlotLimits,
 ) -> NDArray[np.int64]:
-    """Select n rows one by one after the last `shown` ones; ties go to the earlier row. Similarity is by groups if there are any, else by vectors."""
+    """Select n rows one by one after the last `shown` ones, fewer where the limits leave fewer. Similarity is by groups if there are any, else by vectors."""
     pool = len(relevance) - shown
     similarity, taken = np.zeros(pool), np.zeros(pool + shown, np.bool_)
-    order = np.empty(shown + n, np.int64)
+    order, score, held = np.empty(shown + n, np.int64), np.empty(pool), limits.held.copy()
     for slot in range(shown + n):
-        best, best_score = -1, 0.0
-        if slot < shown:
-            best = pool + slot
-        for row in range(pool if slot >= shown else 0):
-            if not taken[row]:
-                score = relevance[row] - strength * similarity[row]
-                if best < 0 or score > best_score:
-                    best, best_score = row, score
+        best = pool + slot
+        if slot >= shown:
+            for row in range(pool):
+                score[row] = relevance[row] - strength * similarity[row]
+            best = choose(score, taken, limits, held, slot)
+            if best < 0:
+                return order[shown:slot]
         order[slot], taken[best] = best, True
         _approach(similarity, taken, best, vectors, groups)
     return order[shown:]

@@ -27,10 +27,9 @@ from shortlist.rerank.mmr import mmr
 from shortlist.rerank.request_values import RequestValues
 from shortlist.rerank.rule_masks import RuleMasks
 from shortlist.rerank.rules import adjust_utility, boost_rules, pin_items
+from shortlist.rerank.slot_limits import NO_CAP, PER_SLOT, POOL, SlotLimits, no_limits, opening_slots
 from shortlist.rerank.strengths import RerankStrengths
 
-POOL = 100
-"""Minimum number of the best candidates that diversity and genre calibration consider."""
 MOST_EARLIER = 200
 """Number of items of earlier pages, the latest ones, that diversity compares candidates with: as many as the longest slate has."""
 
@@ -185,28 +184,57 @@ class RerankPipeline:
         calibrates = strengths.calibration > 0 and taste is not None
         if not calibrates and strengths.diversity <= 0:
             return order
+        before = earlier.items
         if not calibrates and len(earlier.items) > MOST_EARLIER:
             latest = slice(-MOST_EARLIER, None)
             earlier = replace(earlier, items=earlier.items[latest], utility=earlier.utility[latest])
-        shown = len(earlier.items)
-        # One slate of all pages would choose from as many: the shown items and these.
-        pool = max(POOL, 5 * (n + shown)) - shown
-        head, rest = order[:pool], order[pool:]
-        both, values = items[head], utility[head]
-        if shown:
-            both, values = np.concatenate([both, earlier.items]), _with_shown(values, earlier)
+        shown, rows = len(earlier.items), len(order)
+        if not shown and self._is_plain(utility[order[: POOL + 1]], n):
+            head, rest = order[:POOL], order[POOL:]
+            both, values, limits = items[head], utility[head], no_limits(len(head))
+        else:
+            both, values = np.concatenate([items[order], earlier.items]), _with_shown(utility[order], earlier)
+            limits = self._slot_limits(both, values, before)
+            considered = np.ones(rows + shown, bool)
+            if limits.cap == NO_CAP:  # where a provider can be full, any row may be needed
+                considered[:rows] = limits.opens[:rows] < shown + n
+                both, values = both[considered], values[considered]
+                limits = limits._replace(opens=limits.opens[considered], provider=limits.provider[considered])
+            head, rest = order[considered[:rows]], order[~considered[:rows]]
         if calibrates and taste is not None:
             genres = self._calibration_values(both)
-            selected = calibrate_genres(values, genres, taste, strengths.calibration, n, shown)
+            selected = calibrate_genres(values, genres, taste, strengths.calibration, n, shown, limits)
         elif self.settings.diversity_way == "dpp":
-            selected = dpp(values, self.vectors(both), strengths.diversity, n, shown)
+            selected = dpp(values, self.vectors(both), strengths.diversity, n, shown, limits)
         else:
             attribute = self.items.attributes.get(self.settings.diversity_by or "")
             features: NDArray[Any] = (
                 attribute.codes[both] if isinstance(attribute, CategoryAttribute) else self.vectors(both)
             )
-            selected = mmr(values, features, strengths.diversity, n, shown)
+            selected = mmr(values, features, strengths.diversity, n, shown, limits)
         return np.concatenate([head[selected], rest])
+
+    def _is_plain(self, best: NDArray[np.float64], n: int) -> bool:
+        """Return whether all slots of a first page choose from the best `POOL` candidates, whose utilities are given with the next one's."""
+        capped = self.settings.exposure_by is not None and self.settings.exposure_cap is not None
+        return (
+            not capped and n * PER_SLOT <= POOL and (len(best) <= POOL or bool(best[POOL - 1] > best[POOL]))
+        )
+
+    def _slot_limits(
+        self, items: NDArray[np.int32], utility: NDArray[np.float64], before: NDArray[np.int32]
+    ) -> SlotLimits:
+        """Return what each slot may choose from: the best candidates, and no provider that is full. `before` are the items of earlier pages."""
+        opens = opening_slots(utility, items)
+        by, cap = self.settings.exposure_by, self.settings.exposure_cap
+        if by is None or cap is None:
+            return SlotLimits(opens, np.full(len(items), -1), np.zeros(0, np.int64), NO_CAP)
+        codes = self.items.attribute(by, CategoryAttribute).codes
+        known = np.unique(codes[items])
+        known = known[known >= 0]
+        provider = np.where(codes[items] < 0, -1, np.searchsorted(known, codes[items]))
+        held = (codes[before][:, None] == known).sum(0)
+        return SlotLimits(opens, provider, held, cap)
 
     def beyond_exposure_cap(
         self, order: NDArray[np.int64], items: NDArray[np.int32], utility: NDArray[np.float64], n: int

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from shortlist.data.dataset import Dataset
 from shortlist.data.ids import random_id
 from shortlist.data.slates import Recommendation, Slate, Slates
-from shortlist.errors import NotFittedError, RequestError
+from shortlist.errors import NotFittedError, RequestError, abbreviated
 from shortlist.retrieve.event_weighting import EventWeighting
 from shortlist.retrieve.requests import Candidates, Requests
 
 BATCH = 1024
+MOST = 1_000_000
+"""Items of one answer at most."""
 
 
 class RecommendsById:
@@ -167,12 +169,12 @@ class RecommendsById:
 
 
 def _check_n(n: object) -> None:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise RequestError(f"n must be a whole number from 1 and is {n!r}", field="n")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= MOST:
+        raise RequestError(f"n must be a whole number from 1 to {MOST:,} and is {abbreviated(n)}", field="n")
 
 
 def _item_code(dataset: Dataset, item: Any) -> int:
     code = dataset.items.ids.code(item)
     if code < 0:
-        raise RequestError(f"item: the catalogue has no item {item!r}", field="item")
+        raise RequestError(f"item: the catalogue has no item {abbreviated(item)}", field="item")
     return int(code)

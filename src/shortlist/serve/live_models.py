@@ -181,6 +181,9 @@ def warm_up(recommender: Recommender) -> None:
     for size in (1, 3):
         recommender.recommend(users=[None, *users][:size], n=10)
     recommender.recommend(history=[], n=1)
+    recommender.recommend(users=users, n=2, diversity=0.5)
+    if recommender.project.rerank.calibration_by is not None:
+        recommender.recommend(users=users, n=2, calibration=0.5)
     recommender.rank(
         None, recommender.dataset.items.ids.ids(np.arange(min(2, len(recommender.dataset.items))))
     )

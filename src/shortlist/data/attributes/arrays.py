@@ -17,7 +17,7 @@ from shortlist.data.attributes.base import Attribute, Rows
 from shortlist.data.growable import GrowableArray
 from shortlist.data.no_time import NO_TIME
 from shortlist.data.times import moment
-from shortlist.errors import DataError
+from shortlist.errors import DataError, abbreviated
 
 NUMERIC = frozenset({int, float})
 
@@ -100,7 +100,7 @@ class NumberAttribute(ArrayAttribute):
     def parse(self, value: Any) -> float:
         """Return a number as float. Raises `DataError` for anything else, booleans included."""
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise DataError(f"expected a number, got {value!r}")
+            raise DataError(f"expected a number, got {abbreviated(value)}")
         return float(value)
 
     def _column(self, values: list[Any]) -> NDArray[np.float32]:
@@ -148,7 +148,7 @@ class TimeAttribute(ArrayAttribute):
         """Return a number, date or ISO text as milliseconds. Raises `DataError` where it is none of these."""
         time = moment(value)
         if time == NO_TIME:
-            raise DataError(f"expected a time, got {value!r}")
+            raise DataError(f"expected a time, got {abbreviated(value)}")
         return time
 
     def _column(self, values: list[Any]) -> NDArray[np.int64]:
@@ -201,11 +201,11 @@ class EmbeddingAttribute(ArrayAttribute):
     def parse(self, value: Any) -> list[float]:
         """Return a list of numbers of the right length; infinite ones make the vector unknown."""
         if not isinstance(value, (list, tuple)):
-            raise DataError(f"expected a list of {self.dimensions} numbers, got {value!r}")
+            raise DataError(f"expected a list of {self.dimensions} numbers, got {abbreviated(value)}")
         if len(value) != self.dimensions:
             raise DataError(f"expected {self.dimensions} numbers, got {len(value)}")
         if not NUMERIC.issuperset(map(type, value)):
-            raise DataError(f"expected numbers, got {value!r}")
+            raise DataError(f"expected numbers, got {abbreviated(value)}")
         return list(value) if all(map(math.isfinite, value)) else [math.nan] * self.dimensions
 
     def _column(self, values: list[Any]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from shortlist.data.attributes.arrays import ArrayAttribute
 from shortlist.data.attributes.base import Attribute, Rows
 from shortlist.data.growable import GrowableArray, Vocabulary
 from shortlist.data.values import text_of
-from shortlist.errors import DataError
+from shortlist.errors import DataError, abbreviated
 
 
 class CodedAttribute(Attribute):
@@ -197,7 +197,7 @@ class ListAttribute(CodedAttribute):
     def parse(self, value: Any) -> list[str]:
         """Return a list as distinct words; missing and empty ones are left out. Raises `DataError` where it is no list."""
         if not isinstance(value, (list, tuple)):
-            raise DataError(f"expected a list, got {value!r}")
+            raise DataError(f"expected a list, got {abbreviated(value)}")
         return sorted({text_of(word) for word in value if word is not None} - {""})
 
     def _stored(self, parsed: list[Any]) -> tuple[Self, list[Any]]:

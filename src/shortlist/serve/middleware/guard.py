@@ -22,6 +22,7 @@ from shortlist.data.ids import random_id
 from shortlist.serve.answers import UNFORESEEN
 from shortlist.serve.keys import PUBLIC_BODY, Key, Keyring
 from shortlist.serve.middleware.asgi import App, Message, Receive, Scope, Send
+from shortlist.serve.middleware.gzip_body import ENCODINGS, GzipBody, GzipFaultError
 from shortlist.serve.middleware.origin import SAFE, OriginPolicy
 from shortlist.serve.middleware.unfinished import Unfinished
 from shortlist.serve.settings import ServerSettings
@@ -45,6 +46,7 @@ NO_ADMIN = (
 ONLY_PUBLIC = (
     "a public key may only send events and ask for recommendations, pages, similar items and ranked lists"
 )
+ONLY_GZIP = "send the body as it is, or compressed with Content-Encoding: gzip; no other encoding is read"
 ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -54,22 +56,6 @@ HEADERS = [
 ]
 access = logging.getLogger("shortlist.access")
 faults = logging.getLogger("shortlist.faults")
-
-
-class TooLargeError(Exception):
-    """The body of a request is larger than allowed."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self.limit = limit
-
-
-class TooSlowError(Exception):
-    """The body of a request did not arrive in time."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
 
 
 def required_scope(method: str, path: str, query: bytes = b"") -> str | None:
@@ -100,6 +86,14 @@ class Refusal:
     status: int
     sentence: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class BodyError(Exception):
+    """The body of a request cannot be taken. `late`: it did not arrive in time, so that nothing more is expected of it."""
+
+    def __init__(self, refusal: Refusal, late: bool = False) -> None:
+        super().__init__(refusal.sentence)
+        self.refusal, self.late = refusal, late
 
 
 class Guard:
@@ -134,12 +128,11 @@ class Guard:
                 scope["key"] = key.name if key is not None else "anybody"
                 scope["user_secret"] = None if key is None else key.user_secret
                 exchange.limit = _largest_body(key)
+                if b"content-encoding" in exchange.headers:
+                    exchange.unpack()
                 await self.app(scope, exchange.receive, exchange.send)
-        except TooLargeError as error:
-            await exchange.refuse(_too_large(error.limit))
-        except TooSlowError as error:
-            sentence = f"the body did not arrive within {error.seconds:g} seconds"
-            await exchange.refuse(Refusal(408, sentence, ((b"connection", b"close"),)))
+        except BodyError as error:
+            await exchange.refuse(error.refusal)
         except Exception as error:  # noqa: BLE001 - the client gets a sentence, the log the place
             faults.error(
                 "%s while answering %s",
@@ -184,6 +177,8 @@ class Guard:
                 _declare_json(scope)
             elif kind != b"application/json":
                 return Refusal(415, "the body must be JSON, sent as Content-Type: application/json")
+            if headers.get(b"content-encoding", b"").strip().lower() not in ENCODINGS:
+                return Refusal(415, ONLY_GZIP, ((b"accept-encoding", b"gzip"),))
         return None
 
     def _key_refusal(
@@ -264,7 +259,15 @@ class _Exchange:
         self.status, self.begun = 500, False
         self.limit = MAX_BODY
         self._received, self._complete = 0, False
-        self._broken: TooLargeError | TooSlowError | None = None
+        self._broken: BodyError | None = None
+        self._gzip: GzipBody | None = None
+
+    def unpack(self) -> None:
+        """Pass on what a body contains that is compressed, and no word of it: limits count the contents."""
+        if self.headers[b"content-encoding"].strip().lower().endswith(b"gzip"):
+            self._gzip = GzipBody()
+        about = {b"content-encoding", b"content-length"}
+        self.scope["headers"] = [header for header in self.scope["headers"] if header[0] not in about]
 
     async def receive(self) -> Message:
         """Pass on what the client sends, up to the largest body and the longest time."""
@@ -277,16 +280,27 @@ class _Exchange:
         except asyncio.CancelledError:
             if not wait.ended:
                 raise
-            self._broken = TooSlowError(self._seconds)
+            self._broken = _too_slow(self._seconds)
             raise self._broken from None
         finally:
             self._unfinished.leave(wait)
+        self._complete = not message.get("more_body", False)
+        if self._gzip is not None and message["type"] == "http.request":
+            message = {**message, "body": self._contents(self._gzip, message.get("body", b""))}
         self._received += len(message.get("body", b""))
         if self._received > self.limit:
-            self._broken = TooLargeError(self.limit)
+            self._broken = BodyError(_too_large(self.limit))
             raise self._broken
-        self._complete = not message.get("more_body", False)
         return message
+
+    def _contents(self, packed: GzipBody, part: bytes) -> bytes:
+        """The contents of the next part of a compressed body, at most a byte more than allowed."""
+        try:
+            return packed.unpacked(part, self.limit + 1 - self._received, self._complete)
+        except GzipFaultError:
+            sentence = "the body is not gzip, as its header Content-Encoding says, or it broke off"
+            self._broken = BodyError(Refusal(400, sentence))
+            raise self._broken from None
 
     async def send(self, message: Message) -> None:
         """Pass on the answer, with the headers that every answer has."""
@@ -302,7 +316,7 @@ class _Exchange:
 
     async def refuse(self, refusal: Refusal) -> None:
         """Answer with a refusal, unless an answer has begun."""
-        if not isinstance(self._broken, TooSlowError):  # nothing more can be expected of it
+        if self._broken is None or not self._broken.late:
             await self._drain()
         self._broken = None
         if not self.begun:
@@ -353,6 +367,11 @@ def _largest_body(key: Key | None) -> int:
 
 def _too_large(limit: int) -> Refusal:
     return Refusal(413, f"the body is larger than {limit:,} bytes")
+
+
+def _too_slow(seconds: float) -> BodyError:
+    sentence = f"the body did not arrive within {seconds:g} seconds"
+    return BodyError(Refusal(408, sentence, ((b"connection", b"close"),)), late=True)
 
 
 async def _answer(send: Send, refusal: Refusal) -> None:

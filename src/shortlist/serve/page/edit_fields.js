@@ -41,7 +41,7 @@ export function showFault(input, message) {
   if (column && column <= input.value.length + 1) box.append(place(input.value, column));
   box.append(element("p", "", sentence));
   input.setAttribute("aria-invalid", "true");
-  input.setAttribute("aria-describedby", box.id);
+  input.setAttribute("aria-describedby", [box.id, input.dataset.hint].filter(Boolean).join(" "));
   for (let parent = input.parentElement; parent; parent = parent.parentElement) if (parent.tagName === "DETAILS") parent.open = true;
   (input.closest("label") ?? input).after(box);
 }
@@ -58,7 +58,8 @@ export function clearFaults() {
   for (const box of document.querySelectorAll(".fault-at")) box.remove();
   for (const input of document.querySelectorAll("#edits-form [aria-invalid]")) {
     input.removeAttribute("aria-invalid");
-    input.removeAttribute("aria-describedby");
+    if (input.dataset.hint) input.setAttribute("aria-describedby", input.dataset.hint);
+    else input.removeAttribute("aria-describedby");
   }
 }
 

@@ -5,10 +5,20 @@ import { $, actionButton, element } from "./dom.js";
 import { clearFaults, showFault } from "./edit_fields.js";
 import { addPlacement, placementBox, placementsOf, showPlacements } from "./edit_placements.js";
 import { RuleList } from "./edit_rules.js";
+import { changeLines } from "./edit_words.js";
 import { effectOf, inputOf, layerOf, objectivesOf, percent, words } from "./edit_values.js";
 
 const PAUSE = 500;  // ms without a change before the price is computed
 const PATH = "/v1/admin/edits";
+const HINTS = {
+  strength: {
+    diversity: "0 to 1: how dissimilar the items of a slate are",
+    freshness: "0 to 10: boost of new items",
+    calibration: "0 to 1: shares of genres as in the user's history",
+    explore: "0 to 5: how often other items than the best are tried",
+    exposure_cap: "most items of one provider in a slate; empty: no limit",
+  },
+};
 let answer = null;
 let timer = null;
 let turn = 0;
@@ -75,14 +85,19 @@ function take(fresh) {
 // One input for each number.
 function numbers(place, values, kind, bundle) {
   place.replaceChildren(...Object.entries(values).map(([name, value]) => {
-    const line = element("div", "setting"), label = element("label", "", words(name)), input = element("input");
+    const line = element("div", "setting"), label = element("label", "", words(name)), input = element("input"), hint = element("small", "quiet", HINTS[kind]?.[name] ?? "");
     input.id = `edits-${kind}-${name}`;
+    hint.id = `${input.id}-hint`;
     label.htmlFor = input.id;
+    if (hint.textContent) {
+      input.dataset.hint = hint.id;
+      input.setAttribute("aria-describedby", hint.id);
+    }
     input.type = "number";
     input.step = "any";
     input.value = value ?? "";
     Object.assign(input.dataset, { kind, name });
-    line.append(label, input, element("span", "quiet", bundle[name] === value ? "" : `in the bundle ${bundle[name] ?? "none"}`), element("output", "quiet"));
+    line.append(label, input, hint, element("span", "quiet", bundle[name] === value ? "" : `in the bundle ${bundle[name] ?? "none"}`), element("output", "quiet"));
     return line;
   }));
 }
@@ -148,7 +163,7 @@ function proposal(row, decisions, fresh) {
   item.dataset.row = row.row;
   const state = serves ? "serves" : row.state;
   item.append(element("b", "", `Proposal ${row.row}: ${row.note}`), element("p", "quiet", `${state} · proposed by ${said(row)}`));
-  item.append(element("p", "", effectOf(row.preview)), element("p", "", objectivesOf(row.preview)), element("code", "", JSON.stringify(row.settings)));
+  item.append(...changesOf(row, fresh), element("p", "", effectOf(row.preview)), element("p", "", objectivesOf(row.preview)));
   for (const one of [...decisions].reverse()) {
     item.append(element("p", "quiet", `${{ approve: "approved", reject: "rejected", undo: "undone" }[one.action]} by ${said(one)}`));
   }
@@ -161,6 +176,14 @@ function proposal(row, decisions, fresh) {
   }
   if (serves) item.append(actionButton("Undo", "", decide("undo"), report));
   return item;
+}
+
+// What a proposal changes of the settings that served when it was made, and all of its settings as they are stored.
+function changesOf(row, fresh) {
+  const base = fresh.history.find((one) => one.row === row.about)?.settings ?? {}, list = element("ul", "changes"), all = element("details");
+  list.append(...changeLines(base, row.settings, fresh.bundle).map((line) => element("li", "", line)));
+  all.append(element("summary", "", "All settings of the proposal"), element("code", "", JSON.stringify(row.settings)));
+  return [list, all];
 }
 
 function said(row) {
