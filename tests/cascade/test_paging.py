@@ -21,6 +21,7 @@ from shortlist.data.slates import Slate
 from shortlist.errors import CursorError, RequestError
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
+from shortlist.rerank.pipeline import RerankPipeline
 from support.placements import with_placements
 
 
@@ -355,3 +356,19 @@ def test_why_names_an_earlier_page(recommender: Recommender) -> None:
     first = recommender.recommend("u00009", 5)
     answer = recommender.why("u00009", first.items[0].item, 5, cursor=first.cursor)
     assert (answer["stage"], answer["sentence"]) == ("page", "It is on an earlier page.")
+
+
+@pytest.mark.parametrize("way", ["mmr", "dpp"])
+def test_a_plain_first_page_is_chosen_as_any_other(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Without earlier pages and caps the limits of slots need not be computed: the slates are the same."""
+    diverse = reranked(recommender, diversity=0.6, diversity_way=way)
+    users = [f"u{user:05}" for user in range(1, 25)]
+
+    def slates() -> list[list[Any]]:
+        return [items_of(diverse.recommend(user, n)) for user in users for n in (3, 20, 21)]
+
+    plain = slates()
+    monkeypatch.setattr(RerankPipeline, "_is_plain", lambda *_: False)
+    assert slates() == plain
