@@ -23,6 +23,13 @@ def write(part: str, lines: list[str]) -> None:
     PATH.write_text(text, encoding="utf-8")
 
 
+def rows(part: str) -> list[str]:
+    """Return the rows of the table of a section that is there, without its head."""
+    text = PATH.read_text(encoding="utf-8") if PATH.exists() else ""
+    found = re.search(f"<!-- {part} -->(.*?)<!-- end of {part} -->", text, re.DOTALL)
+    return [line for line in (found[1] if found else "").splitlines() if line.startswith("| ")][2:]
+
+
 def machine(*names: str) -> str:
     """Describe the machine, Python, and the versions of packages."""
     versions = ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names)

@@ -4,7 +4,8 @@ The log is that of the movies world. Each line is a process of its own: one proc
 part of the log on executors, each a process with one core (`local-cluster[N,1,MB]`). They share the machine with the driver: the numbers
 show what the way over Spark costs, not what a cluster gains.
 
-`python benchmarks/spark.py 1M` measures some sizes and leaves the table as it is; `here` or `1` or `2` after it names the engines.
+`python benchmarks/spark.py 10M 2` measures some sizes and engines (`here`, `1`, `2`), whose rows take the place of earlier ones in the table.
+`--worlds FOLDER` takes the tables of the worlds from a folder, or keeps them there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -88,7 +90,8 @@ def _session(master: str, history: Path) -> Any:
     """Start a session that writes what its tasks did, and how much memory its executors took."""
     import pyspark
 
-    history.mkdir(exist_ok=True)
+    shutil.rmtree(history, ignore_errors=True)
+    history.mkdir()
     settings = {
         "spark.eventLog.enabled": "true",
         "spark.eventLog.compress": "false",
@@ -190,23 +193,35 @@ def main() -> None:
     named = sys.argv[1:]
     sizes = [word for word in named if word in SIZES] or list(MEASURED)
     engines = [ENGINES[word] for word in named if word in ENGINES] or list(ENGINES.values())
-    lines = [
+    with tempfile.TemporaryDirectory(prefix="shortlist-") as name:
+        worlds = Path(named[named.index("--worlds") + 1]) if "--worlds" in named else Path(name)
+        for size in sizes:
+            if not (worlds / size / "events.parquet").exists():
+                write_world(size, worlds / size)
+            for engine in engines:
+                line = _line(run(worlds / size, engine), engine)
+                print(line, flush=True)
+                results.write("spark", _section(line))  # after each line: the next may take an hour
+
+
+def _section(line: str) -> list[str]:
+    """Return the section with a line, which takes the place of an earlier one of the same log and engine."""
+    found = {_key(row): row for row in [*results.rows("spark"), line]}
+    order = list(ENGINES.values())
+    return [
         "## Training on Spark (`make benchmark-spark`)",
         "",
         f"{results.machine('pyspark', 'duckdb', 'pyarrow')} {HOW}",
         "",
         "| events | engine | read, train, save | processor time | in tasks, Java | tasks | driver: Python | driver: Java | largest executor | shuffled |",
         f"|{' --- |' * 10}",
+        *(found[key] for key in sorted(found, key=lambda key: (key[0], order.index(key[1])))),
     ]
-    for size in sizes:
-        with tempfile.TemporaryDirectory(prefix="shortlist-") as name:
-            write_world(size, Path(name))
-            for engine in engines:
-                line = _line(run(Path(name), engine), engine)
-                print(line, flush=True)
-                lines.append(line)
-                if not named:  # after each line: the next may take an hour
-                    results.write("spark", lines)
+
+
+def _key(line: str) -> tuple[int, str]:
+    events, engine = (cell.strip() for cell in line.split("|")[1:3])
+    return int(events.replace(",", "")), engine
 
 
 def _line(one: dict[str, Any], engine: str) -> str:

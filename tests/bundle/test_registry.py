@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shortlist.bundle.registry import BundleRegistry
+from shortlist.bundle.registry import BundleRegistry, check_place
 from shortlist.errors import BundleError
 from support.bundles import copy_bundle
 
@@ -38,3 +38,21 @@ def test_versions_in_a_folder(bundle: Path, tmp_path: Path) -> None:
     (folder / "models.json").write_text("{")
     with pytest.raises(BundleError, match="is damaged"):
         models.current()
+
+
+def test_a_place_for_a_bundle_is_checked_before_training(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_place(bundle)  # is replaced
+    check_place(tmp_path)  # becomes a folder of bundles
+    check_place(tmp_path / "new" / "bundle")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BundleError, match="exists and is no bundle"):
+        check_place(tmp_path / "notes.txt")
+    with pytest.raises(BundleError, match="exists and is no bundle"):
+        check_place(tmp_path)
+    with pytest.raises(BundleError, match=r"nothing can be written to .*notes.txt: it is a file"):
+        check_place(tmp_path / "notes.txt" / "bundle")
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)  # root may write everywhere
+    with pytest.raises(BundleError, match=r"this process may not write there; choose another place"):
+        check_place(tmp_path / "new" / "bundle")

@@ -11,7 +11,8 @@ from typing import cast
 import pyarrow.parquet as pq
 import pytest
 
-from shortlist.distributed.slate_parts import DONE, JOB, MOST_PARTS, SlateFolder, SlateJob
+from shortlist.distributed.part_folder import DONE, JOB, MOST_PARTS, PartFolder
+from shortlist.distributed.slate_parts import SlateJob
 from shortlist.errors import DataError
 from shortlist.recommender import Recommender
 from shortlist.store.event_store import EventStore
@@ -24,7 +25,7 @@ def recommender(bundle: Path) -> Recommender:
 
 
 def test_a_job_goes_on_where_it_stopped(recommender: Recommender, tmp_path: Path) -> None:
-    folder, job = SlateFolder(str(tmp_path / "slates")), SlateJob.of(recommender, 3, 250)
+    folder, job = PartFolder(str(tmp_path / "slates")), SlateJob.of(recommender, 3, 250)
     assert folder.begin(job) == (job, [0, 1, 2])
     assert [folder.write_part(recommender, job, part) for part in (0, 2)] == [250, 100]
     later = replace(job, moment=job.moment + 1_000_000)
@@ -40,17 +41,22 @@ def test_a_folder_of_something_else_is_left_as_it_is(recommender: Recommender, t
     job = SlateJob.of(recommender, 3, 250)
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DataError, match=r"holds 'notes.txt' and no slates"):
-        SlateFolder(str(tmp_path)).begin(job)
+        PartFolder(str(tmp_path)).begin(job)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
-    folder = SlateFolder(str(tmp_path / "slates"))
+    folder = PartFolder(str(tmp_path / "slates"))
     folder.begin(job)
     with pytest.raises(DataError, match=r"another job \(n 3 instead of 5\)"):
         folder.begin(replace(job, n=5))
     (tmp_path / "slates" / JOB).write_text("{")
     with pytest.raises(DataError, match="is damaged"):
         folder.begin(job)
+    (tmp_path / "slates" / JOB).write_text('{"moment": 0}')
+    with pytest.raises(DataError, match="parts of another kind of job, and no slates"):
+        folder.begin(job)
+    with pytest.raises(DataError, match=r"nothing can be written there .*; name a folder"):
+        PartFolder(str(tmp_path / "notes.txt" / "slates")).begin(job)
     with pytest.raises(DataError, match="no such place"):
-        SlateFolder("nothing://somewhere")
+        PartFolder("nothing://somewhere")
 
 
 def test_parts_are_larger_where_there_would_be_too_many() -> None:

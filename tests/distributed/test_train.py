@@ -208,7 +208,7 @@ def test_the_number_of_tasks_follows_the_log_unless_it_is_chosen(spark: Any) -> 
         divide(spark, rows)
         found.append(spark.conf.get(setting))
     spark.conf.set(setting, chosen)
-    assert found == ["4", "20", "10000", "64"]
+    assert found == ["4", "10", "10000", "64"]
 
 
 def test_a_trained_recommender_answers_as_after_loading(

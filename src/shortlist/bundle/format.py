@@ -29,8 +29,7 @@ def write_folder(folder: Path, fill: Callable[[Path], None], facts: dict[str, An
     A reader sees the earlier bundle or the new one, never a half. Raises `BundleError` where the target exists and is
     not a bundle.
     """
-    if folder.exists() and not (folder / "manifest.json").exists() and any(folder.iterdir()):
-        raise BundleError(f"{folder} exists and is no bundle; it is left as it is; choose another folder")
+    refuse_others(folder)
 
     def fill_whole(fresh: Path) -> None:
         fill(fresh)
@@ -40,6 +39,14 @@ def write_folder(folder: Path, fill: Callable[[Path], None], facts: dict[str, An
         )
 
     replace_folder(folder, fill_whole)
+
+
+def refuse_others(folder: Path) -> None:
+    """Raise `BundleError` where a path is taken by something that is no bundle."""
+    if not folder.exists() or (folder / "manifest.json").exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise BundleError(f"{folder} exists and is no bundle; it is left as it is; choose another folder")
 
 
 def read_manifest(folder: Path, thorough: bool = True) -> dict[str, Any]:

@@ -13,6 +13,7 @@ servers can follow one folder.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from shortlist.bundle.atomic import replace_file
+from shortlist.bundle.format import refuse_others
 from shortlist.errors import BundleError
 
 FILE = "models.json"
@@ -261,6 +263,16 @@ def new_path(given: str | Path, version: str) -> Path:
     if str(given).endswith("/") or bundles:
         return out / dated_name(version)
     return out
+
+
+def check_place(given: str | Path) -> None:
+    """Raise `BundleError` where a bundle cannot be written to a path: said before hours of training, not after them."""
+    out = new_path(given, "version").absolute()
+    refuse_others(out)
+    parent = next(folder for folder in out.parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        reason = "this process may not write there" if parent.is_dir() else "it is a file"
+        raise BundleError(f"{given}: nothing can be written to {parent}: {reason}; choose another place")
 
 
 def dated_name(version: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from shortlist.cascade.best_users import BestUsers
 from shortlist.cascade.encode import ResolvedRequest, Resolver
 from shortlist.cascade.model import Model
 from shortlist.cascade.run import BATCH, Cascade, ScoredBatch
@@ -165,28 +166,74 @@ def find_audience(
     RequestError
         An item is unknown or retired, or there are too many pairs for `cap`.
     """
-    resolver = Resolver(model, state)
-    codes = _item_codes(resolver, request)
+    search = AudienceSearch(model, state, request)
     users = population(model, state) if request.users is None else list(dict.fromkeys(request.users))
-    if len(users) * max(len(codes), 1) > MOST_PAIRS:
-        raise RequestError(
-            f"items: {len(codes):,} items and {len(users):,} users are more than {MOST_PAIRS:,} pairs; ask for fewer items at once",
-            field="items",
-        )
-    like = replace(
-        request.like, user=None, history=None, n=1, explore=0.0, now=request.like.now or resolver.moment
-    )
-    best = _BestUsers(len(codes) or 1, len(users), request.n, request.cap)
-    for start in range(0, len(users), BATCH):
-        chunk = [resolver(replace(like, user=user)) for user in users[start : start + BATCH]]
-        best.add(start, _scores(model, state, chunk, codes))
-        report(min(1.0, (start + BATCH) / max(len(users), 1)))
+    search.check_pairs(len(users))
+    best = BestUsers(search.columns, len(users), request.n, request.cap)
+    start = 0
+    for scores in search.scores(users):
+        best.add(start, scores)
+        start += len(scores)
+        report(start / len(users))
     members: list[AudienceMember] = []
     for column, rows in enumerate(best.chosen()):
-        item = codes[column : column + 1] if len(codes) else codes
-        asked = [resolver(replace(like, user=users[row])) for row in rows]
-        members += _members(model, state, asked, item)
+        members += search.members(column, [users[row] for row in rows])
     return Audience(members, len(users), model.version)
+
+
+class AudienceSearch:
+    """The two steps of an audience, which executors of a cluster also take: scores of users, and the members among those chosen.
+
+    Parameters
+    ----------
+    model, state
+        Answer.
+    request
+        What is wanted.
+
+    Raises
+    ------
+    RequestError
+        An item is unknown or retired.
+    """
+
+    def __init__(self, model: Model, state: LiveState, request: AudienceRequest) -> None:
+        self._model, self._state = model, state
+        self._resolver = Resolver(model, state)
+        self._codes = _item_codes(self._resolver, request)
+        now = request.like.now or self._resolver.moment
+        self._like = replace(request.like, user=None, history=None, n=1, explore=0.0, now=now)
+        self._resolver(self._like)  # says what is wrong with filters, weights and context
+
+    def __repr__(self) -> str:
+        return f"AudienceSearch({self.columns} audiences)"
+
+    @property
+    def columns(self) -> int:
+        """Number of audiences: of items, or one of what filters permit."""
+        return len(self._codes) or 1
+
+    def check_pairs(self, users: int) -> None:
+        """Raise `RequestError` for more than `MOST_PAIRS` pairs of these users and the items."""
+        if users * self.columns > MOST_PAIRS:
+            raise RequestError(
+                f"items: {self.columns:,} items and {users:,} users are more than {MOST_PAIRS:,} pairs; ask for fewer items at once",
+                field="items",
+            )
+
+    def scores(self, users: Sequence[Any]) -> Iterator[NDArray[np.float32]]:
+        """Yield the utilities of some users at a time, float32 (users, audiences), −inf where a user must not be in an audience."""
+        for start in range(0, len(users), BATCH):
+            chunk = [self._asked(user) for user in users[start : start + BATCH]]
+            yield _scores(self._model, self._state, chunk, self._codes)
+
+    def members(self, column: int, users: Sequence[Any]) -> list[AudienceMember]:
+        """Return chosen users of an audience, in the given order, with their predictions."""
+        item = self._codes[column : column + 1] if len(self._codes) else self._codes
+        return _members(self._model, self._state, [self._asked(user) for user in users], item)
+
+    def _asked(self, user: Any) -> ResolvedRequest:
+        return self._resolver(replace(self._like, user=user))
 
 
 def _item_codes(resolver: Resolver, request: AudienceRequest) -> NDArray[np.int64]:
@@ -279,51 +326,3 @@ def _members(
                 )
             )
     return members
-
-
-class _BestUsers:
-    """The best users of each item, found while users arrive in chunks.
-
-    Without a cap, the best n so far are kept; with one, all scores, because a user who is full elsewhere makes room for another.
-    """
-
-    def __init__(self, items: int, users: int, n: int, cap: int | None) -> None:
-        self.n, self.cap = n, cap
-        self._whole = np.full((users, items), -np.inf, np.float32) if cap is not None else None
-        self._users: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * items
-        self._scores: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * items
-
-    def add(self, start: int, scores: NDArray[np.float32]) -> None:
-        """Take in the scores of some users, float32 (users, items), of which the first is user `start`."""
-        if self._whole is not None:
-            self._whole[start : start + len(scores)] = scores
-            return
-        numbers = np.arange(start, start + len(scores))
-        for item in range(scores.shape[1]):
-            users = np.concatenate([self._users[item], numbers])
-            values = np.concatenate([self._scores[item], scores[:, item]])
-            order = np.argsort(-values, kind="stable")[: self.n]
-            order = order[values[order] > -np.inf]
-            self._users[item], self._scores[item] = users[order], values[order]
-
-    def chosen(self) -> list[list[int]]:
-        """Return the numbers of the users of each item, best first."""
-        return [users.tolist() for users in self._users] if self._whole is None else self._capped(self._whole)
-
-    def _capped(self, scores: NDArray[np.float32]) -> list[list[int]]:
-        """Give out the pairs in falling order of score, while the item has room and the user is in fewer than `cap` audiences."""
-        assert self.cap is not None
-        n_items = scores.shape[1]
-        chosen: list[list[int]] = [[] for _ in range(n_items)]
-        taken = np.zeros(len(scores), np.int64)
-        flat = scores.ravel()
-        pairs = np.flatnonzero(flat > -np.inf)
-        for pair in pairs[np.argsort(-flat[pairs], kind="stable")].tolist():
-            user, item = divmod(pair, n_items)
-            if taken[user] < self.cap and len(chosen[item]) < self.n:
-                chosen[item].append(user)
-                taken[user] += 1
-        return chosen
-
-    def __repr__(self) -> str:
-        return f"_BestUsers({len(self._users)} items, n={self.n}, cap={self.cap})"

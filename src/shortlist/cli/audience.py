@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,11 +27,19 @@ from shortlist.errors import DataError
 from shortlist.threads import set_threads
 
 if TYPE_CHECKING:
-    from shortlist.cascade.audience import Audience
+    from shortlist.cascade.audience import Audience, AudienceRequest
     from shortlist.recommender import Recommender
 
 SHOWN = 10
 """Users that are printed."""
+PartsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --engine spark: a folder that all machines share (also s3://…), for the scores of the users, a file a part. A job that "
+        "was stopped goes on with it."
+    ),
+]
+UsersPerPartOption = Annotated[int, typer.Option(min=1, help="With --engine spark: users per part.")]
 
 
 def audience(
@@ -58,6 +67,8 @@ def audience(
     ] = None,
     engine: EngineOption = RunEngine.here,
     master: MasterOption = None,
+    parts: PartsOption = None,
+    users_per_part: UsersPerPartOption = 10_000,
     out: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +82,7 @@ def audience(
     """Find the best users for items: whom to tell of them. Users are ordered by calibrated predictions."""
     set_threads(threads)
     load_functions(functions)
-    check_engine(engine, master, {"cap": cap is not None})
+    check_engine(engine, master, there={"parts": parts is not None})
     if out is not None and not out.endswith((".parquet", ".csv")):
         raise DataError(f"{out}: the file name must end in .parquet or .csv", field="out")
     wanted = [*(item or []), *(_lines(items) if items is not None else [])]
@@ -82,8 +93,19 @@ def audience(
         with progress_bars() as progress:
             found = recommender.audience(wanted or None, n, cap=cap, filters=filters, progress=progress)
     else:
-        found = _on_spark(master, path, recommender, (wanted or None, n, filters), functions)
+        from shortlist.cascade.audience import AudienceRequest
+        from shortlist.requests import RecommendRequest
+
+        request = AudienceRequest(wanted or None, n, cap, like=RecommendRequest(filters=filters))
+        place = (parts, users_per_part)
+        found = _on_spark(master, path, recommender, request, place, functions)
     seconds = time.perf_counter() - started
+    _tell(found, out, seconds)
+    write_json(json_file, {"members": len(found), "considered": found.considered, "seconds": seconds})
+
+
+def _tell(found: Audience, out: str | None, seconds: float) -> None:
+    """Write the users to a file, or print the first of them."""
     if out is None:
         for member in list(found)[:SHOWN]:
             shown = ", ".join(f"{name} {value:.3g}" for name, value in member.predictions.items())
@@ -92,25 +114,33 @@ def audience(
         write_table(found.to_arrow(), out)
     where = "" if out is None else f" → {out}"
     print_text(f"{len(found):,} of {found.considered:,} users in {seconds:.1f} s{where}")
-    write_json(json_file, {"members": len(found), "considered": found.considered, "seconds": seconds})
 
 
 def _on_spark(
     master: str | None,
     bundle: Path,
     recommender: Recommender,
-    wanted: tuple[list[str] | None, int, str | None],
+    request: AudienceRequest,
+    place: tuple[str | None, int],
     functions: Path | None,
 ) -> Audience:
-    """Find users on the executors of a cluster. wanted: items, the number of users of each, filters."""
-    from shortlist.cascade.audience import AudienceRequest
-    from shortlist.distributed.audience import audience_on_spark
+    """Find users on the executors of a cluster. place: the folder of the parts, and users of a part."""
+    from shortlist.distributed.audience import AudienceParts, audience_on_spark
+    from shortlist.distributed.part_folder import PartFolder
     from shortlist.engines.spark_session import spark_session
-    from shortlist.requests import RecommendRequest
 
-    items, n, filters = wanted
-    request = AudienceRequest(items, n, like=RecommendRequest(filters=filters))
-    return audience_on_spark(spark_session(master), bundle, recommender, request, functions)
+    folder, users = place
+    divided = AudienceParts(users, PartFolder(folder, "parts") if folder is not None else None)
+    with progress_bars() as progress:
+        return audience_on_spark(
+            spark_session(master),
+            bundle,
+            recommender,
+            request,
+            functions,
+            divided,
+            partial(progress, "users"),
+        )
 
 
 def _lines(path: Path) -> list[str]:

@@ -30,7 +30,12 @@ MasterOption = Annotated[
 ]
 
 
-def check_engine(engine: RunEngine, master: str | None, here: Mapping[str, bool] | None = None) -> None:
+def check_engine(
+    engine: RunEngine,
+    master: str | None,
+    here: Mapping[str, bool] | None = None,
+    there: Mapping[str, bool] | None = None,
+) -> None:
     """Raise `ShortlistError` for options that belong to another engine.
 
     Parameters
@@ -39,11 +44,15 @@ def check_engine(engine: RunEngine, master: str | None, here: Mapping[str, bool]
         As they were given.
     here
         Name of an option that belongs to one machine → whether it was given.
+    there
+        The same for options that belong to a cluster, beside `--master`.
     """
-    if engine is RunEngine.here and master is not None:
-        raise ShortlistError(
-            "--master belongs to --engine spark; add it, or leave the master out", field="master"
-        )
+    for name, given in {"master": master is not None, **(there or {})}.items():
+        if engine is RunEngine.here and given:
+            option = f"--{name.replace('_', '-')}"
+            raise ShortlistError(
+                f"{option} belongs to --engine spark; add it, or leave {option} out", field=name
+            )
     for name, given in (here or {}).items():
         if engine is RunEngine.spark and given:
             option = f"--{name.replace('_', '-')}"

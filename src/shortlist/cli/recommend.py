@@ -30,7 +30,8 @@ from shortlist.threads import set_threads
 
 if TYPE_CHECKING:
     from shortlist.data.progress import Progress
-    from shortlist.distributed.slate_parts import SlateFolder, SlateJob
+    from shortlist.distributed.part_folder import PartFolder
+    from shortlist.distributed.slate_parts import SlateJob
     from shortlist.recommender import Recommender
 
 
@@ -103,9 +104,10 @@ def batch(
         done = users
         facts["rows"] = _write_file(recommender, out, n, placement)
     else:
-        from shortlist.distributed.slate_parts import SlateFolder, SlateJob
+        from shortlist.distributed.part_folder import PartFolder
+        from shortlist.distributed.slate_parts import SlateJob
 
-        folder, job = SlateFolder(out), SlateJob.of(recommender, n, users_per_part, placement)
+        folder, job = PartFolder(out), SlateJob.of(recommender, n, users_per_part, placement)
         with progress_bars() as progress:
             if engine is RunEngine.here:
                 done = _write_parts(recommender, folder, job, progress)
@@ -144,7 +146,7 @@ def _write_file(recommender: Recommender, out: str, n: int | None, placement: st
     return int(table.num_rows)
 
 
-def _write_parts(recommender: Recommender, folder: SlateFolder, job: SlateJob, progress: Progress) -> int:
+def _write_parts(recommender: Recommender, folder: PartFolder, job: SlateJob, progress: Progress) -> int:
     """Write the parts that are missing, one after the other, and return the number of users in them."""
     done = 0
     job, missing = folder.begin(job)

@@ -118,7 +118,7 @@ def train(
     """
     set_threads(threads)
     load_functions(functions)
-    _check_base(base)
+    _check_base_and_place(base, out)
     check_engine(engine, master, {"from_store": from_store is not None, "warm": warm is not None})
     started = time.perf_counter()
     if from_store is not None:
@@ -157,9 +157,14 @@ def _train_once(project: Path, out: str, warm: Path | None) -> dict[str, Any]:
     }
 
 
-def _check_base(base: str) -> None:
+def _check_base_and_place(base: str, out: str) -> None:
+    """Raise `ShortlistError` for a wrong --base, and for an --out where nothing can be written."""
+    from shortlist.bundle.registry import check_place
+
     if base not in {"tables", "bundle"}:
         raise ShortlistError(f"--base {base}: must be tables or bundle", field="base")
+    if "://" not in out:
+        check_place(out)
 
 
 def _train_on_spark(master: str | None, project: Path, out: str, warm: Path | None) -> dict[str, Any]:  # noqa: ARG001 - as `_train_once`

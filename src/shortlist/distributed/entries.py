@@ -13,7 +13,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from shortlist.data.ids import IdMap
-from shortlist.distributed.item_pairs import SUMS, gram_batches, summed
+from shortlist.distributed.blocks import BLOCKS
+from shortlist.distributed.item_pairs import PairSums, gram_batches
+from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.usable_events import ITEM, KIND, USER, VALUE
 from shortlist.distributed.whole_log import WholeLog, collected
 from shortlist.retrieve.event_weighting import EventWeighting
@@ -34,8 +36,6 @@ class Entries:
     ----------
     frame
         Frame with `CODE`, a number of the user, `ITEM` and `WEIGHT`, above 0; all entries of a user are in one partition.
-    parts
-        Number of partitions of the frame: MLlib divides users and items by it.
     rows
         Number of entries.
     users
@@ -47,7 +47,6 @@ class Entries:
     """
 
     frame: Any
-    parts: int
     rows: int
     users: int
     item_weights: NDArray[np.float64]
@@ -62,7 +61,9 @@ class Entries:
         acted = whole.acted(until)
         size, own = whole.items.num_rows, sql.spark_partition_id().alias(PARTITION)
         weighted = acted.select(USER, ITEM, event_weight(acted, weighting).alias(WEIGHT), own)
-        summed = weighted.mapInArrow(partial(_entries_of_part, size, MOST_USERS // whole.parts), ENTRIES)
+        summed = weighted.mapInArrow(
+            on_executors(partial(_entries_of_part, size, MOST_USERS // whole.parts)), ENTRIES
+        )
         frame = summed.persist(StorageLevel.DISK_ONLY)
         found = collected(frame.groupBy(ITEM).agg(sql.sum(WEIGHT).alias("w"), sql.count("*").alias("n")))
         of_parts = frame.groupBy(sql.spark_partition_id().alias(PARTITION))
@@ -71,7 +72,7 @@ class Entries:
         item = found.column(ITEM).to_numpy()
         weights, counts = np.zeros(size), np.zeros(size)
         weights[item], counts[item] = found.column("w").to_numpy(), found.column("n").to_numpy()
-        return cls(frame, whole.parts, int(counts.sum()), users, weights, counts)
+        return cls(frame, int(counts.sum()), users, weights, counts)
 
     def __repr__(self) -> str:
         return f"Entries({self.rows:,} of {self.users:,} users)"
@@ -80,8 +81,8 @@ class Entries:
         """Let the executors forget the frame."""
         self.frame.unpersist()
 
-    def gram(self, repeats: float, by_size: tuple[str, float], totals: Bm25Totals | None = None) -> Any:
-        """Return the Gram matrix of the items, as a frame of (i, j, c) with i ≤ j.
+    def gram(self, repeats: float, by_size: tuple[str, float], totals: Bm25Totals | None = None) -> PairSums:
+        """Return the Gram matrix of the items.
 
         Parameters
         ----------
@@ -93,7 +94,8 @@ class Entries:
             Those of all users, to weight the entries by BM25.
         """
         items = len(self.item_weights)
-        return summed(self.frame.mapInArrow(partial(_gram_of_part, items, repeats, by_size, totals), SUMS))
+        work = on_executors(partial(_gram_of_part, items, repeats, by_size, totals))
+        return PairSums.of(self.frame.mapInArrow(work, BLOCKS), items)
 
     def damped_weights(self, repeats: float) -> NDArray[np.float64]:
         """Return the sum of each item's entries with an exponent, float64 (items,)."""
@@ -167,7 +169,7 @@ def _gram_of_part(
         X = bm25(X, totals=totals).astype(np.float64)
     what, exponent = by_size
     size = np.diff(X.indptr) if what == "items" else np.asarray(X.sum(1)).ravel()
-    yield from gram_batches((sp.diags_array(np.maximum(size, 1e-9) ** -exponent) @ X).tocsc())
+    yield from gram_batches(sp.csr_matrix(sp.diags_array(np.maximum(size, 1e-9) ** -exponent) @ X), n)
 
 
 def user_codes(column: pa.ChunkedArray) -> NDArray[np.integer]:

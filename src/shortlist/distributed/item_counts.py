@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.base import duration_ms
 from shortlist.data.attributes import CategoryAttribute, encode
+from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.table_frame import arrow_schema, frame_schema
 from shortlist.distributed.usable_events import ARRIVAL, ITEM, TIME, USER, VALUE
 from shortlist.distributed.whole_log import WholeLog, collected
@@ -54,7 +55,7 @@ def segment_counts(
         return counts
     schema = arrow_schema(table.select(USER)).append(pa.field(SEGMENT, pa.int32()))
     coded = table.select(USER, by).mapInArrow(
-        partial(_segments, by, list(segments), schema), frame_schema(schema)
+        on_executors(partial(_segments, by, list(segments), schema)), frame_schema(schema)
     )
     counted, weights = _weighted(whole, config, half_life, moments)
     events = counted.join(coded.dropDuplicates([USER]), USER)

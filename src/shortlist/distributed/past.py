@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 from shortlist.config.project import Project
 from shortlist.data.attributes import Attribute, CategoryAttribute, encode
 from shortlist.data.dataset import Dataset
+from shortlist.distributed.blocks import BLOCKS, block_batch, collected_blocks, merged
+from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.usable_events import ITEM, KIND, TIME, VALUE, is_kind
 from shortlist.distributed.whole_log import WholeLog, collected
 from shortlist.engines.plain_types import plain_array
@@ -35,10 +37,12 @@ from shortlist.features.past_events import SummedEvents, next_marks
 from shortlist.features.running import Marks
 from shortlist.features.window_counter import StepSums
 
-SUMS = "stream int, mark long, n long, total long, last long, value long"
+AT_ONCE = 500_000
+"""Events that a task adds up at a time."""
+MARKS_A_BLOCK = 100_000
+KEYS_A_BLOCK = 20_000
 SUMS_A_PASS = 10_000_000
 """So many sums of keys and steps the driver gets at a time."""
-STEP_SUMS = "stream int, key long, step long, n long, total long, last long, value long, low long, high long"
 Integers64 = NDArray[np.int64]
 
 
@@ -147,13 +151,11 @@ class WholePast:
         of_marks = [replace(marks, inverse=none) for _, marks in wanted]
         latest_moment = max(int(marks.moment.max()) for marks in of_marks)
         events = self._events(streams).where(sql.col(TIME) < latest_moment)
-        parts = events.mapInArrow(partial(_sum_before, streams, of_marks), SUMS)
-        latest = sql.max(sql.struct("last", "value"))
-        summed = parts.groupBy("stream", "mark").agg(
-            sql.sum("n").alias("n"), sql.sum("total").alias("total"), latest.alias("at")
-        )
-        found = collected(summed.select("stream", "mark", "n", "total", "at.last", "at.value"))
+        parts = events.mapInArrow(on_executors(partial(_sum_before, streams, of_marks)), BLOCKS)
+        found = collected_blocks(merged(parts, _sum_of_marks))
         names = ("mark", "n", "total", "last", "value")
+        if found is None:
+            return [SummedEvents(none, none, none, none, none) for _ in wanted]
         of_streams = [found.filter(pc.equal(found.column("stream"), number)) for number in range(len(wanted))]
         return [SummedEvents(*(own.column(name).to_numpy() for name in names)) for own in of_streams]
 
@@ -171,23 +173,13 @@ class WholePast:
 
     def _fill(self, counters: OnlineCounters, aggregates: Collection[Aggregate], end: int) -> None:
         """Count all events in counters that stand at a moment, ms, which is not before any of them."""
-        from pyspark.sql import functions as sql
-
         names = ("key", "step", "n", "total", "last", "value", "low", "high")
-        latest = sql.max(sql.struct("last", "value"))
         for together in self._passes(aggregates):
             streams = [_Stream(one, EventKeys.of(one.by, self._encoder, self._dataset)) for one in together]
-            parts = self._events(streams).mapInArrow(partial(_sum_steps, streams, end), STEP_SUMS)
-            summed = parts.groupBy("stream", "key", "step").agg(
-                sql.sum("n").alias("n"),
-                sql.sum("total").alias("total"),
-                latest.alias("at"),
-                sql.min("low").alias("low"),
-                sql.max("high").alias("high"),
-            )
-            found = collected(
-                summed.select("stream", "key", "step", "n", "total", "at.last", "at.value", "low", "high")
-            )
+            parts = self._events(streams).mapInArrow(on_executors(partial(_sum_steps, streams, end)), BLOCKS)
+            found = collected_blocks(merged(parts, _sum_of_steps))
+            if found is None:
+                continue
             for number, stream in enumerate(streams):
                 own = found.filter(pc.equal(found.column("stream"), number))
                 sums = StepSums(*(own.column(name).to_numpy() for name in names))
@@ -271,42 +263,73 @@ def check_features(project: Project, features: FeatureSet) -> None:
                 )
 
 
+def _tables(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Join batches to larger ones, of about `AT_ONCE` rows."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= AT_ONCE:
+            yield pa.concat_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_batches(waiting)
+
+
 def _sum_before(
     streams: Sequence[_Stream], marks: Sequence[Marks], batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Sum the events of a task between the marks of each stream. Runs on an executor."""
-    sums = dict[int, SummedEvents]()
-    for batch in batches:
+    for batch in _tables(batches):
         for number, stream in enumerate(streams):
             counted = stream.counted(batch)
             if counted.num_rows:
-                sums[number] = _sum_batch(stream, marks[number], counted, sums.get(number))
-    for number, found in sums.items():
-        table = found.table().add_column(0, "stream", pa.array(np.full(len(found.mark), number, np.int32)))
-        yield from table.to_batches()
+                yield from _sums_of(number, stream, marks[number], counted)
 
 
-def _sum_batch(
-    stream: _Stream, marks: Marks, batch: pa.RecordBatch, sums: SummedEvents | None
-) -> SummedEvents:
-    """Add the events of a batch to the sums between marks."""
+def _sums_of(number: int, stream: _Stream, marks: Marks, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     row, key = stream.keys.encode(batch)
     time = batch.column(TIME).to_numpy()[row]
     mark = next_marks(key, time, marks)
     kept = mark >= 0
     value = thousandths(batch.column(VALUE).to_numpy())[row][kept]
-    own = (mark[kept], time[kept], value, np.ones(len(value), np.int64), value)
-    if sums is not None:
-        earlier = (sums.mark, sums.last, sums.value, sums.n, sums.total)
-        own = tuple(np.concatenate(pair) for pair in zip(earlier, own, strict=True))  # type: ignore[assignment]
-    return SummedEvents.of(*own)
+    sums = SummedEvents.of(mark[kept], time[kept], value, np.ones(len(value), np.int64), value)
+    table = sums.table().add_column(0, "stream", pa.array(np.full(len(sums.mark), number, np.int32)))
+    yield from _divided(table, sums.mark // MARKS_A_BLOCK)
+
+
+def _divided(table: pa.Table, block: Integers64) -> Iterator[pa.RecordBatch]:
+    """Yield the blocks of a table whose rows are in the order of their blocks."""
+    if not len(block):
+        return
+    numbers, starts = np.unique(block, return_index=True)
+    for number, start, end in zip(numbers.tolist(), starts, [*starts[1:], len(block)], strict=True):
+        yield block_batch(number, table.slice(start, end - start))
+
+
+def _of_streams(tables: Iterator[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the rows of each stream of some tables."""
+    joined = pa.concat_tables(list(tables))
+    for number in joined.column("stream").unique().to_pylist():
+        yield number, joined.filter(pc.equal(joined.column("stream"), number))
+
+
+def _sum_of_marks(tables: Iterator[pa.Table]) -> pa.Table:
+    """Add up sums of the same marks. Runs on an executor."""
+    found = []
+    for number, own in _of_streams(tables):
+        mark, last, value, n, total = (
+            own.column(name).to_numpy() for name in ("mark", "last", "value", "n", "total")
+        )
+        sums = SummedEvents.of(mark, last, value, n, total).table()
+        found.append(sums.add_column(0, "stream", pa.array(np.full(sums.num_rows, number, np.int32))))
+    return pa.concat_tables(found)
 
 
 def _sum_steps(
     streams: Sequence[_Stream], end: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Sum the events of a batch by aggregate, key and step; what is before a window is one step. Runs on an executor."""
-    for batch in batches:
+    """Sum the events of a task by aggregate, key and step; what is before a window is one step. Runs on an executor."""
+    for batch in _tables(batches):
         for number, stream in enumerate(streams):
             counted = stream.counted(batch)
             if counted.num_rows:
@@ -320,23 +343,38 @@ def _steps_of(number: int, stream: _Stream, end: int, batch: pa.RecordBatch) -> 
     step, aggregate = np.zeros(len(time), np.int64), stream.aggregate
     if aggregate.window_ms is not None:
         step = np.maximum(time // aggregate.step_ms, end // aggregate.step_ms - STEPS)
-    order = np.lexsort([value, time, step, key])
-    key, step, time, value = (array[order] for array in (key, step, time, value))
-    if not len(key):
-        return
+    one = np.ones(len(key), np.int64)
+    if len(key):
+        table = _summed_steps(number, StepSums(key, step, one, value, time, value, value, value))
+        yield from _divided(table, table.column("key").to_numpy() // KEYS_A_BLOCK)
+
+
+def _summed_steps(number: int, sums: StepSums) -> pa.Table:
+    """Add up sums of the same key and step of a stream."""
+    order = np.lexsort([sums.value, sums.last, sums.step, sums.key])
+    key, step, last, value = (array[order] for array in (sums.key, sums.step, sums.last, sums.value))
     changed = (key[1:] != key[:-1]) | (step[1:] != step[:-1])
     begins = np.flatnonzero(np.concatenate([[True], changed]))
     ends = np.append(begins[1:], len(key)) - 1
-    yield pa.RecordBatch.from_pydict(
+    return pa.table(
         {
             "stream": np.full(len(begins), number, np.int32),
             "key": key[begins],
             "step": step[begins],
-            "n": ends - begins + 1,
-            "total": np.add.reduceat(value, begins),
-            "last": time[ends],
+            "n": np.add.reduceat(sums.n[order], begins),
+            "total": np.add.reduceat(sums.total[order], begins),
+            "last": last[ends],
             "value": value[ends],
-            "low": np.minimum.reduceat(value, begins),
-            "high": np.maximum.reduceat(value, begins),
+            "low": np.minimum.reduceat(sums.low[order], begins),
+            "high": np.maximum.reduceat(sums.high[order], begins),
         }
+    )
+
+
+def _sum_of_steps(tables: Iterator[pa.Table]) -> pa.Table:
+    """Add up sums of the same keys and steps. Runs on an executor."""
+    names = ("key", "step", "n", "total", "last", "value", "low", "high")
+    return pa.concat_tables(
+        _summed_steps(number, StepSums(*(own.column(name).to_numpy() for name in names)))
+        for number, own in _of_streams(tables)
     )

@@ -26,21 +26,25 @@ from shortlist.data.attributes import CategoryAttribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress
 from shortlist.distributed.entries import Entries
-from shortlist.distributed.factors import learn_factors
+from shortlist.distributed.factors import LearnedFactors, learn_factors
 from shortlist.distributed.item_counts import Moments, decayed_counts, segment_counts
-from shortlist.distributed.item_pairs import Codes, Values, strongest
+from shortlist.distributed.item_pairs import Codes, Values
 from shortlist.distributed.ordered_events import learn_sequence, learn_together
-from shortlist.distributed.whole_log import WholeLog, collected
+from shortlist.distributed.whole_log import WholeLog
 from shortlist.errors import ProjectError
 from shortlist.retrieve import Retriever
 from shortlist.retrieve.again import Again
 from shortlist.retrieve.als import ALS
+from shortlist.retrieve.als_settings import ALSConfig, usual_factors
 from shortlist.retrieve.content import Content
 from shortlist.retrieve.neighbours import Bm25Totals, Neighbours, neighbours_kept
 from shortlist.retrieve.popular import Popular
 from shortlist.retrieve.sequence import Sequence as SequenceModel
 from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.together import Together
+
+FACTORS_OF_CONTENT = 32
+"""From so many factors on, `content` maps descriptions to the factors of the project's `als`: learning its own would take as long again."""
 
 
 class WholeRetrievers:
@@ -59,6 +63,8 @@ class WholeRetrievers:
     def __init__(self, whole: WholeLog, dataset: Dataset, until: int | None) -> None:
         self._whole, self._dataset, self._until = whole, dataset, until
         self._entries: Entries | None = None
+        self._of_project: ALSConfig | None = None
+        self._factors: dict[str, LearnedFactors] = {}
         self._of_model: Mapping[type[Retriever], Callable[[Any], None]] = {
             Popular: self._popular,
             Neighbours: self._neighbours,
@@ -75,6 +81,7 @@ class WholeRetrievers:
 
     def fit(self, retrievers: Mapping[str, Retriever], progress: Progress, step: str) -> None:
         """Fit retrievers that `check_retrievers` accepts."""
+        self._of_project = next((one.config for one in retrievers.values() if isinstance(one, ALS)), None)
         for number, retriever in enumerate(retrievers.values()):
             self._of_model[type(retriever)](retriever)
             retriever.attach(self._dataset)
@@ -106,7 +113,7 @@ class WholeRetrievers:
             counts = np.ones(n)
         pairs = entries.gram(config.repeats, ("items", config.spread / 2), totals)
         value = partial(_cosine, counts ** (1 - config.power), counts**config.power, config.shrink)
-        model.of_weights(strongest(pairs, value, neighbours_kept(config, n), n))
+        model.of_weights(pairs.strongest(value, neighbours_kept(config, n), n))
 
     def _sequence(self, model: SequenceModel) -> None:
         learn_sequence(model, self._whole, self._until, self._entries_of(model).item_weights)
@@ -117,22 +124,33 @@ class WholeRetrievers:
     def _slim(self, model: SLIM) -> None:
         config, entries = model.config, self._entries_of(model)
         n = len(entries.item_users)
-        found = collected(entries.gram(config.repeats, ("weight", config.spread)))
+        found = entries.gram(config.repeats, ("weight", config.spread)).rows(_upper)
         i, j = found.column("i").to_numpy(), found.column("j").to_numpy()
         gram = np.zeros((n, n), np.float32, order="F")
         gram[i, j] = gram[j, i] = found.column("c").to_numpy().astype(np.float32)
         model.of_gram(gram, entries.damped_weights(config.repeats))
 
     def _als(self, model: ALS) -> None:
-        learn_factors(model, self._entries_of(model))
+        model.of_learned(*self._learned(model.config, self._entries_of(model)))
+
+    def _learned(self, config: ALSConfig, entries: Entries) -> LearnedFactors:
+        """Return factors by these settings, which are learned once."""
+        factors = config.factors or usual_factors(len(entries.item_weights))
+        key = config.model_copy(update={"factors": factors}).model_dump_json()
+        if key not in self._factors:
+            self._factors[key] = learn_factors(config, entries)
+        return self._factors[key]
 
     def _content(self, model: Content) -> None:
         entries = self._entries_of(model)
-        model.fit_with(
-            self._dataset,
-            entries.item_weights,
-            lambda factors: learn_factors(ALS(factors=factors), entries),
-        )
+
+        def als(factors: int) -> ALS:
+            config = ALSConfig(factors=factors)
+            if self._of_project is not None and (self._of_project.factors or factors) >= FACTORS_OF_CONTENT:
+                config = self._of_project
+            return ALS(**config.model_dump()).of_learned(*self._learned(config, entries))
+
+        model.fit_with(self._dataset, entries.item_weights, als)
 
 
 def _popular_counts(
@@ -192,6 +210,11 @@ def check_retrievers(project: Project, retrievers: Mapping[str, Retriever], item
                 "that the log fits the driver",
                 field=field,
             )
+
+
+def _upper(i: Codes, j: Codes, c: Values) -> NDArray[np.bool_]:  # noqa: ARG001 - as `PairChoice`
+    """Return which pairs are in the upper half of a symmetric matrix. Runs on an executor."""
+    return i <= j
 
 
 def _cosine(own: Values, others: Values, shrink: float, i: Codes, j: Codes, c: Values) -> Values:

@@ -20,13 +20,14 @@ from shortlist.config.data import is_query
 from shortlist.config.project import Project
 from shortlist.data.tables import verbatim_columns
 from shortlist.distributed.jdbc_table import jdbc_frame
+from shortlist.distributed.on_executors import on_executors
 from shortlist.engines.confined import is_file
 from shortlist.engines.databases import is_database
 from shortlist.engines.delta import is_delta
 from shortlist.engines.duckdb import read_source
+from shortlist.engines.job_error import first_line, job_error
 from shortlist.engines.object_store import ObjectStore, is_object_store
 from shortlist.engines.plain_types import plain_table
-from shortlist.engines.spark_session import first_line, job_error
 from shortlist.errors import DataError, ProjectError
 
 FILE, ROW = "__shortlist_file", "__shortlist_row"
@@ -182,7 +183,7 @@ def _text_files(session: Any, project: Project, source: str, name: str) -> Table
     tasks = session.createDataFrame(pa.table({"file": files})).repartition(len(files))
     try:
         found = tasks.mapInArrow(
-            partial(_describe, project), "file string, schema binary, notes string"
+            on_executors(partial(_describe, project)), "file string, schema binary, notes string"
         ).toArrow()
     except Exception as error:  # noqa: BLE001 - the error of a task
         if said := re.findall(r"DataError: (.+)", str(error)):
@@ -203,7 +204,9 @@ def _text_files(session: Any, project: Project, source: str, name: str) -> Table
 
     of_spark = from_arrow_schema(schema).add(FILE, StringType()).add(ROW, LongType())
     notes = [note for one in (first, *others) for note in json.loads(one["notes"])]
-    return TableFrame(tasks.mapInArrow(partial(_read, project), of_spark), name, tuple(notes[:100]))
+    return TableFrame(
+        tasks.mapInArrow(on_executors(partial(_read, project)), of_spark), name, tuple(notes[:100])
+    )
 
 
 def _names(source: str) -> list[str]:

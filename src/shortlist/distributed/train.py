@@ -43,7 +43,7 @@ from shortlist.retrieve.auto_sources import is_auto
 
 NOT_CHOSEN = ("200", str(LOCAL_TASKS))
 """Numbers of tasks that nobody has chosen: the default of Spark, and that of `spark_session` on one machine."""
-ROWS_A_TASK, FEWEST_TASKS, MOST_TASKS = 500_000, LOCAL_TASKS, 10_000
+ROWS_A_TASK, FEWEST_TASKS, MOST_TASKS = 1_000_000, LOCAL_TASKS, 10_000
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,6 +113,7 @@ def read_logs(session: Any, project: Project, progress: Progress) -> Tables | Wh
     """
     # batches of executors are as large as their memory easily holds
     session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "50000")
+    session.conf.set("spark.sql.execution.arrow.maxBytesPerBatch", "128m")
     # what is divided by user is not divided again by user and item
     session.conf.set("spark.sql.requireAllClusterKeysForDistribution", "false")
     progress("reading tables", 0.0)

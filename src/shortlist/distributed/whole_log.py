@@ -30,7 +30,14 @@ from shortlist.data.id_columns import read_ids
 from shortlist.data.prepare import prepare_events
 from shortlist.data.tables import Tables, query_files, verbatim_columns
 from shortlist.distributed.findings import Findings
-from shortlist.distributed.kept_events import GROUP, count_repetitions, keep_by_user, partitions_of
+from shortlist.distributed.kept_events import (
+    GROUP,
+    count_repetitions,
+    groups_sampled,
+    keep_by_user,
+    partitions_of,
+)
+from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.table_frame import (
     FILE,
     ROW,
@@ -52,8 +59,8 @@ from shortlist.distributed.usable_events import (
     check_part,
 )
 from shortlist.engines.duckdb import read_source
+from shortlist.engines.job_error import job_error
 from shortlist.engines.plain_types import plain_table
-from shortlist.engines.spark_session import job_error
 from shortlist.errors import DataError
 
 HEAD = 200
@@ -85,6 +92,8 @@ class WholeLog:
         The frame that the executors keep: `events` are rows of it. All events of a user are in one partition.
     parts
         Its partitions.
+    groups
+        The first groups of users, whose rows have the columns of the table; those of others have context columns only.
     """
 
     session: Any
@@ -96,6 +105,7 @@ class WholeLog:
     check: Check
     stored: Any
     parts: int
+    groups: int
 
     def release(self) -> None:
         """Let the executors forget the log."""
@@ -125,7 +135,7 @@ class WholeLog:
         sizes = collected(self.events.groupBy(GROUP).agg(sql.count("*").alias("n"))).sort_by(GROUP)
         groups, total = 0, 0
         for group, n in zip(sizes.column(GROUP).to_pylist(), sizes.column("n").to_pylist(), strict=True):
-            if total + n > most:
+            if group >= self.groups or total + n > most:
                 break
             groups, total = group + 1, total + n
         if not total:
@@ -162,7 +172,7 @@ class WholeLog:
         schema = arrow_schema(given.select(*names, FILE, ROW)).append(kind)
         as_text = self.project.data.user_ids == "text"
         return given.select(*names, FILE, ROW).mapInArrow(
-            partial(_keyed, own.id, as_text, schema), frame_schema(schema)
+            on_executors(partial(_keyed, own.id, as_text, schema)), frame_schema(schema)
         )
 
     def count_users(self) -> int:
@@ -208,23 +218,23 @@ def read_whole_log(session: Any, project: Project, log: TableFrame) -> WholeLog:
     }
     items, ids = _item_table(project, names, about)
     part = _part_check(project, log, ids)
-    checked = log.frame.mapInArrow(partial(check_part, part), frame_schema(part.schema))
+    checked = log.frame.mapInArrow(on_executors(partial(check_part, part)), frame_schema(part.schema))
     if ids is None:  # read twice: for the ids of the items, and with their codes
         checked = checked.persist(StorageLevel.DISK_ONLY)
         check = _found(checked, project, log, about)
         items, ids = _items_of_events(checked.where(f"{FOUND} IS NULL"))
-        parts = partitions_of(session, check.kept)
-        stored = keep_by_user(_coded(checked, ids), project, parts)
+        parts, groups = partitions_of(session, check.kept), groups_sampled(project, check.kept)
+        stored = keep_by_user(_coded(checked, ids), project, part.columns, parts, groups)
     else:
         rows = log.rows or collected(log.frame.groupBy().count()).column("count")[0].as_py()
-        parts = partitions_of(session, rows)
-        stored = keep_by_user(checked, project, parts)
+        parts, groups = partitions_of(session, rows), groups_sampled(project, rows)
+        stored = keep_by_user(checked, project, part.columns, parts, groups)
         check = _found(stored, project, log, about)
     assert items is not None
     events = stored.where(f"{FOUND} IS NULL").drop(FOUND)
     count_repetitions(check, events.count(), project, log.name)
     checked.unpersist()
-    return WholeLog(session, events, project, names, part.columns, items, check, stored, parts)
+    return WholeLog(session, events, project, names, part.columns, items, check, stored, parts, groups)
 
 
 def _found(checked: Any, project: Project, log: TableFrame, about: Check) -> Check:
@@ -328,7 +338,7 @@ def _coded(events: Any, ids: pa.Array) -> Any:
     schema = arrow_schema(events)
     at = schema.get_field_index(ITEM)
     schema = schema.set(at, pa.field(ITEM, pa.int32()))
-    return events.mapInArrow(partial(_code_items, ids, schema), frame_schema(schema))
+    return events.mapInArrow(on_executors(partial(_code_items, ids, schema)), frame_schema(schema))
 
 
 def _code_items(

@@ -10,14 +10,13 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from shortlist.engines.job_error import first_line
 from shortlist.engines.machine import machine_memory
 from shortlist.errors import EngineError, import_extra
-from shortlist.version import __version__
 
 JAVA = 17
 """The oldest Java that Spark 4 runs on."""
@@ -36,14 +35,8 @@ SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "ERROR",
 }
-_MISSING = re.compile(r"No module named '([\w.]+)'")
-_MEMORY = re.compile(
-    r"OutOfMemoryError|MemoryError|malloc of size|Cannot allocate memory|exit(?: status:?| code|ed with code) 137|ExecutorLostFailure|"
-    r"Python worker (?:exited unexpectedly|failed to connect back)"
-)
 _PIPES: list[Any] = []
 """The standard inputs of the processes of Java that this process has started."""
-_NOT_INSTALLED = re.compile(r"\[PACKAGE_NOT_INSTALLED\] \w+|PyArrow\b.* must be installed")
 
 
 def spark_session(master: str | None = None) -> Any:
@@ -170,43 +163,3 @@ def _check_address(master: str) -> None:
             f"nothing answers at {master} ({error}); is the master running, and can this machine reach its port?",
             field="master",
         ) from None
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says, without the stack of the JVM and the name of the call that met it."""
-    lines = [line.strip(": \t") for line in str(error).splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):
-        return lines[1][:300]
-    return lines[0][:300] if lines else type(error).__name__
-
-
-def _comes_with_shortlist(module: str) -> bool:
-    """Return whether a module is Shortlist or one that it requires, so that an executor without it lacks Shortlist as a whole."""
-    if module in {"shortlist", "pyarrow"}:
-        return True
-    required = {re.split(r"[^\w.-]", one)[0].lower() for one in metadata.requires("shortlist") or ()}
-    return any(name.lower() in required for name in metadata.packages_distributions().get(module, ()))
-
-
-def job_error(error: BaseException) -> EngineError:
-    """Return what made a job fail, in words: what executors lack, what they could not read, or their last error."""
-    text = str(error)
-    missing = _MISSING.search(text)
-    if missing or _NOT_INSTALLED.search(text):
-        name = missing[1].split(".")[0] if missing else "pyarrow"
-        wanted = f"'shortlist[spark]=={__version__}'" if _comes_with_shortlist(name) else repr(name)
-        return EngineError(
-            f"the Python of an executor has no {name}; install {wanted} on every worker, or name another Python by PYSPARK_PYTHON"
-        )
-    if found := re.search(r"BundleError: (.+)", text):
-        return EngineError(
-            f"an executor cannot read the bundle: {found[1]} "
-            f"(the driver has Shortlist {__version__}; install the same version on every worker)"
-        )
-    if found := _MEMORY.search(text):
-        return EngineError(
-            f"executors died or ran out of memory, again and again ({found[0]}); give each more memory (spark.executor.memory for Java, "
-            "spark.executor.memoryOverhead or spark.executor.pyspark.memory for Python) or fewer tasks at a time (spark.executor.cores)"
-        )
-    said = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): (.+)$", text, re.MULTILINE)
-    return EngineError(f"the job on Spark failed: {said[-1] if said else first_line(error)}")

@@ -33,11 +33,12 @@ from shortlist.data.progress import Progress, silent
 from shortlist.data.tables import Tables
 from shortlist.data.waiting import leave_out_waiting
 from shortlist.distributed.moments import moment_at
+from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.past import WholePast
 from shortlist.distributed.placed_bundle import placed_bundle
 from shortlist.distributed.train import fit_on_executors, read_logs, sample_of
 from shortlist.distributed.whole_log import WholeLog, collected
-from shortlist.engines.spark_session import job_error
+from shortlist.engines.job_error import job_error
 from shortlist.errors import DataError, ProjectError
 from shortlist.evaluate.catalogue import item_statistics
 from shortlist.evaluate.comparison import compare_people
@@ -187,7 +188,7 @@ class SparkJudgement:
         columns, parts = self._columns(work)
         numbers = {column: number for number, column in enumerate(columns)}
         slates = frame.where(sql.col("kind") == "slates").select("part")
-        found = collected(slates.mapInArrow(partial(judge_parts, work, wholes, numbers), SUMS))
+        found = collected(slates.mapInArrow(on_executors(partial(judge_parts, work, wholes, numbers)), SUMS))
         frame.unpersist()
         progress("evaluation", 1.0)
         progress("comparison", 0.0)
