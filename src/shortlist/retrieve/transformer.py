@@ -14,7 +14,7 @@ from shortlist.retrieve.deep.architecture import Architecture
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
 from shortlist.retrieve.deep.encode import encode
 from shortlist.retrieve.deep.inputs import event_inputs, usual_values
-from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, FittedNetwork, Ready
+from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
 from shortlist.retrieve.deep.settings import TransformerConfig
 from shortlist.retrieve.embeddings import unit_or_zero
 from shortlist.retrieve.event_weighting import EventWeights
@@ -34,7 +34,7 @@ class Transformer(DeepRetriever[Architecture]):
     the second learns to stand alone.
 
     Where demand moves, what is popular now is taken more often than a whole log says. The popularity of the last day, week and month
-    is therefore added to the scores (`trend`), as far as held-out events are ranked better by it.
+    is therefore added to the scores (`trend`), as far as the events of the last days are ranked better by it.
 
     Use it where the next event follows from the order of the last ones, and where there are enough events: `als` and
     `slim` are better on few. It needs times; without them it has only the order of rows.
@@ -94,7 +94,7 @@ class Transformer(DeepRetriever[Architecture]):
     usual_values_: NDArray[np.float32]
 
     @override
-    def _learn(self, dataset: Dataset) -> FittedNetwork:
+    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
         config, n_items = self.config, len(dataset.items)
         kinds = max(len(dataset.log.kinds), 1)
         usual = usual_values(dataset.histories, kinds)
@@ -114,7 +114,7 @@ class Transformer(DeepRetriever[Architecture]):
         self.usual_values_, self.architecture_ = usual, asdict(shape)
         sums = self._described(matrix)
         sums[taken] += trained.own
-        return FittedNetwork(unit_or_zero(sums), trained.held)
+        return unit_or_zero(sums)
 
     @override
     def _expected(self, shape: Architecture) -> Expected:

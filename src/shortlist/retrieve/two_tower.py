@@ -15,7 +15,7 @@ from shortlist.errors import ProjectError, suggestion
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
 from shortlist.retrieve.deep.context_tokens import ContextTokens
 from shortlist.retrieve.deep.inputs import known_events, known_kinds
-from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, FittedNetwork, Ready
+from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
 from shortlist.retrieve.deep.settings import TwoTowerConfig
 from shortlist.retrieve.deep.tower_shape import TowerShape
 from shortlist.retrieve.deep.towers import VisitInputs, gaps_before, hours_of, item_vectors, user_vectors
@@ -131,7 +131,7 @@ class TwoTower(DeepRetriever[TowerShape]):
     context_numbers_: list[str]
 
     @override
-    def _learn(self, dataset: Dataset) -> FittedNetwork:
+    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
         config, n_items = self.config, len(dataset.items)
         self._check_names(dataset)
         kinds = max(len(dataset.log.kinds), 1)
@@ -166,7 +166,7 @@ class TwoTower(DeepRetriever[TowerShape]):
         self.context_, self.context_numbers_ = context.names, context.numbers
         sums = self._described(matrix)
         sums[taken] += trained.own
-        return FittedNetwork(item_vectors(shape.split(self.network_), sums), trained.held)
+        return item_vectors(shape.split(self.network_), sums)
 
     def _check_names(self, dataset: Dataset) -> None:
         for field, owner, known in (

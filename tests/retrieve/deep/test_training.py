@@ -158,7 +158,7 @@ def test_item_vectors_have_length_1_and_unknown_items_none() -> None:
 
 def test_progress_states_memory_and_losses() -> None:
     steps: list[str] = []
-    fitted(lambda step, _: steps.append(step), validation=0.5)
+    fitted(lambda step, _: steps.append(step), validation=0.5, trend=False)
     assert "GB of memory on the CPU" in steps[0]
     assert "each against the whole catalogue" in steps[0]
     assert any(step.startswith("transformer: loss") and "ndcg@10" in step for step in steps)

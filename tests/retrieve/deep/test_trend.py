@@ -17,17 +17,20 @@ from shortlist.data.entities import EntityChange
 from shortlist.errors import BundleError
 from shortlist.retrieve import Requests, Transformer, TwoTower, load_retriever
 from shortlist.retrieve.deep import learn_trend as learning
+from shortlist.retrieve.deep.later_visits import LaterVisits, before, last_days
 from shortlist.retrieve.deep.learn_trend import (
-    HeldChoices,
-    HeldVisits,
+    LaterChoices,
     RecentCounts,
+    learn_trend,
     learned_weights,
     recency,
 )
 from shortlist.retrieve.deep.trend import DAY, visits_after
-from support.deep import TINY
+from support.deep import TINY, cycles
 from support.interactions import make_requests
 
+FIRST = 18_000
+"""A day, counted from 1970."""
 SPAN, HOT = 12, 4
 """Items of a season, and how many of the last one there are: items 20 to 23."""
 
@@ -94,30 +97,106 @@ def test_counts_are_those_before_the_moment() -> None:
     np.testing.assert_array_equal(recent.counts(6 * DAY + 1), [[0, 1], [1, 2], [1, 2]])
     np.testing.assert_array_equal(recent.counts(6 * DAY + 2), [[1, 1], [2, 2], [2, 2]])
     np.testing.assert_allclose(recent.usual(), [3 / 6, 3 / 6])
+    assert recent.before(6 * DAY).time.tolist() == [0, 5 * DAY]
 
 
-def test_weights_are_found_that_made_the_choices() -> None:
-    """5,000 draws from a logit with known weights; the penalty is small beside them."""
+def test_the_last_days_by_hand() -> None:
+    """Whole days that hold a twentieth of the events, or more; at most about thirty; none where all is of one day."""
+    hour = DAY // 24
+    even = np.arange(0, 100 * DAY, hour)
+    assert last_days(even) == 95 * DAY
+    assert last_days(np.arange(0, 1000 * DAY, DAY)) == 969 * DAY
+    assert last_days(np.arange(0, 2 * DAY, hour)) == DAY
+    assert last_days(np.arange(0, DAY, hour)) is None
+    assert last_days(np.full(50, 7 * DAY)) is None
+    assert last_days(np.empty(0, np.int64)) is None
+
+
+def test_later_visits_by_hand() -> None:
+    """Of user a: the first event of the last day, after five days, and the first one within that visit. b has nothing before; c has a first
+    event there, and a second one at once. d is not asked for later."""
+    days: dict[str, list[float]] = {
+        "a": [1, 5, 10.0, 10.01, 10.02],
+        "b": [10.3],
+        "c": [10.4, 10.41],
+        "d": [2, 9],
+    }
+    rows = [
+        (user, f"{user}{at}", 86_400.0 * (FIRST + day))
+        for user, of in days.items()
+        for at, day in enumerate(of)
+    ]
+    names = ("user_id", "item_id", "timestamp")
+    dataset = Dataset.from_frames(pa.table({n: [row[at] for row in rows] for at, n in enumerate(names)}))
+    weights = np.ones(len(rows), np.float32)
+    later = LaterVisits.of(dataset, weights, (FIRST + 10) * DAY, 0)
+    names = dataset.items.ids.values.to_pylist()
+    assert [names[item] for item in later.target] == ["a2", "a3", "c1"]
+    histories = later.requests.histories
+    read = [names[item] for item in histories.item]
+    assert read == ["a0", "a1", "a0", "a1", "a2", "c0"]
+    assert np.diff(histories.indptr).tolist() == [2, 3, 1]
+    assert later.visits.tolist() == [2, 0, 0]
+    np.testing.assert_array_equal(later.requests.weights, np.ones(6))
+    np.testing.assert_allclose(later.requests.moments / DAY - FIRST, [10, 10.01, 10.41])
+    parts = [part.target.tolist() for _, part in later.parts()]
+    assert parts == [later.target.tolist()]
+    assert len(before(dataset, (FIRST + 10) * DAY).log) == 4
+
+
+def test_weights_are_found_that_made_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """5,000 draws from a logit with known weights, and nearly the likelihood; the penalty is small beside them."""
+    monkeypatch.setattr(learning, "HEAD", 0.01)
     rng, true = np.random.default_rng(0), np.array([1.5, 0.5, 0.0, 1.0, 0.8])
     inputs = rng.normal(size=(5_000, 12, 5))
     noisy = inputs @ true + rng.gumbel(size=(5_000, 12))
     taken = noisy == noisy.max(1, keepdims=True)
-    found = learned_weights(HeldChoices(inputs, np.ones_like(taken), taken), learning.ALONE)
+    found = learned_weights(LaterChoices(inputs, np.ones_like(taken), taken), learning.ALONE)
     np.testing.assert_allclose(found, true, atol=0.1)
+
+
+def test_the_objective_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two items the one with the larger input is taken in 300 of 400 cases. For q = 1/4 the derivative of 300 p^q + 100 (1 − p)^q is 0
+    where (p / (1 − p))^(3/4) = 3: the weight is log(3) / 0.75."""
+    monkeypatch.setattr(learning, "PENALTY", 1e-9)
+    inputs = np.zeros((400, 2, 5))
+    inputs[:, 0, 0] = 1
+    taken = np.zeros((400, 2), np.bool_)
+    taken[:300, 0] = taken[300:, 1] = True
+    found = learned_weights(LaterChoices(inputs, np.ones_like(taken), taken), learning.ALONE)
+    np.testing.assert_allclose(found, [np.log(3) / 0.75, 0, 0, 0, 0], atol=1e-4)
 
 
 def test_candidates_are_proposed_by_what_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """One proposal of each: item 4 by the network, 2 by the last day, 3 by the week and month; 5 was taken and is none."""
     monkeypatch.setattr(learning, "PROPOSED", 1)
-    item = np.array([3, 3, 3, 2, 2, 5], np.int32)
-    time = np.array([0, 1, 2, 5 * DAY, 5 * DAY, 6 * DAY], np.int64)
+    item = np.array([3, 3, 3, 2, 2], np.int32)
+    time = np.array([0, 1, 2, 5 * DAY, 5 * DAY], np.int64)
     requests = replace(make_requests([0]), moments=np.array([6 * DAY], np.int64))
     scores = np.array([[9, 0, 1, 2, 3, 0.5]], np.float32)  # item 0 is in the history
-    held = HeldVisits(np.array([5], np.int32), requests)
-    found = HeldChoices.of(lambda _: scores.copy(), held, RecentCounts(item, time, 6))
+    later = LaterVisits(np.array([5], np.int32), requests)
+    found = LaterChoices.of(lambda _: scores.copy(), later, RecentCounts(item, time, 6), 6 * DAY)
     assert found.inputs[0, found.there[0], 0].tolist() == [1, 2, 3]
     assert not found.taken.any()
     assert found.gains(learning.ALONE).tolist() == [0]
+
+
+def test_it_is_learned_from_days_that_the_network_does_not_know(model: Transformer, dataset: Dataset) -> None:
+    """The weights follow from a network of the events before the last days."""
+    weights = np.ones(len(dataset.log), np.float32)
+    whole = RecentCounts.of(dataset, weights)
+    moment = last_days(whole.time)
+    assert moment is not None
+    past = before(dataset, moment)
+    earlier = Transformer(**{**TINY, "epochs": 1}).fit(past)
+    later = LaterVisits.of(dataset, weights, moment, 0)
+    trend, _ = learn_trend(
+        earlier.score, later, RecentCounts.of(past, weights[: len(past.log)]), moment, whole
+    )
+    assert trend is not None
+    assert model.trend_ is not None
+    np.testing.assert_allclose(model.trend_.weights, trend.weights)
+    np.testing.assert_allclose(model.trend_.terms, trend.terms)
 
 
 def test_what_is_popular_now_comes_first(model: Transformer, dataset: Dataset) -> None:
@@ -135,9 +214,9 @@ def test_what_is_popular_now_comes_first(model: Transformer, dataset: Dataset) -
 def test_it_is_told(dataset: Dataset) -> None:
     steps: list[str] = []
     Transformer(**{**TINY, "validation": 0.5}).fit(dataset, lambda step, _: steps.append(step))
-    (told,) = (step for step in steps if "trend:" in step)
-    before, after = (float(word) for word in told.split("events ")[1].split(" → "))
-    assert after > before
+    (told,) = (step for step in steps if "trend: ndcg" in step)
+    alone, after = (float(told.split()[at]) for at in (-3, -1))
+    assert after > alone
 
 
 @pytest.mark.parametrize("after", [-1, 31 * DAY])
@@ -159,7 +238,14 @@ def test_it_can_be_switched_off_and_needs_held_out_events(dataset: Dataset) -> N
     few = seasons(30)
     model = Transformer(**{**TINY, "validation": 0.5}).fit(few, lambda step, _: steps.append(step))
     assert model.trend_ is None
-    assert any("15 held-out events are too few" in step for step in steps)
+    assert any("later events are too few" in step for step in steps)
+
+
+def test_a_log_of_one_day_has_none() -> None:
+    steps: list[str] = []
+    model = Transformer(**{**TINY, "validation": 0.5}).fit(cycles(), lambda step, _: steps.append(step))
+    assert model.trend_ is None
+    assert any("all events are of one day" in step for step in steps)
 
 
 def test_all_ways_to_ask_agree(model: Transformer, dataset: Dataset) -> None:

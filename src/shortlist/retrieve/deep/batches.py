@@ -103,13 +103,10 @@ class Held(ShortRepr):
         The events before, of each of these users.
     target
         int32 (B,): the item that followed.
-    users
-        int64 (B,): the users.
     """
 
     past: EventInputs
     target: NDArray[np.int32]
-    users: NDArray[np.int64]
 
     def padded(self, low: int, high: int) -> tuple[Padded, NDArray[np.int64]]:
         """Return the events before the targets low ≤ row < high as a batch without targets, and their number, int64 (rows,)."""
@@ -149,7 +146,7 @@ def hold_out(
     rows = np.arange(indptr[-1]) - np.repeat(indptr[:-1], lengths) + np.repeat(start, lengths)
     past = _selected(events, indptr, rows)
     past.gap[indptr[:-1]] = 0
-    return rest, Held(past, events.item[last], users)
+    return rest, Held(past, events.item[last])
 
 
 def _selected(events: EventInputs, indptr: NDArray[np.int64], rows: NDArray[np.int64]) -> EventInputs:

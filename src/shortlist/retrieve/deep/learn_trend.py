@@ -1,8 +1,8 @@
-"""How much the popularity of the last day, week and month counts in the scores of a network: learned from held-out events."""
+"""How much the popularity of the last day, week and month counts in the scores of a network: learned from later events."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -11,31 +11,32 @@ from scipy.optimize import minimize
 
 from shortlist.data.dataset import Dataset
 from shortlist.metrics.ranking import discount
-from shortlist.retrieve.deep.inputs import known_events
-from shortlist.retrieve.deep.trend import DAY, VISITS, WINDOWS, LearnedTrend, visits_after
+from shortlist.retrieve.deep.later_visits import LaterVisits, day_of
+from shortlist.retrieve.deep.trend import DAY, VISITS, WINDOWS, LearnedTrend
 from shortlist.retrieve.requests import Requests
+
+Score = Callable[[Requests], NDArray[np.float32]]
 
 PRIOR = 20.0
 """Pseudo-events, distributed as those of the whole log, that each window starts with."""
 DEPTH = 10
 """Length of the lists whose NDCG decides whether the term is used."""
 PROPOSED = 100
-"""Candidates that the network, and each window, proposes for a held-out event."""
+"""Candidates that the network, and each window, proposes for a later event."""
 LEAST = 20
-"""With fewer held-out events that can be ranked, nothing is learned; after a pause, what was learned after a shorter one is used."""
+"""With fewer later events that can be ranked, nothing is learned; after a pause, what was learned after a shorter one is used."""
 DEVIATIONS = 2.0
-"""The term is used where it ranks the held-out events better by more than so many standard errors of the gain, all visits together."""
-MOST_SCORES = 200_000_000
-"""Scores that are computed for it at most: on large catalogues, of fewer held-out events."""
-ROWS = 64
-"""Held-out events that are scored at once."""
+"""The term is used where it ranks the later events better by more than so many standard errors of the gain: within a day of the latest
+event, and later, each taken together."""
+GROUPS = (slice(0, 2), slice(2, VISITS))
 ALONE = np.array([1.0, 0.0, 0.0, 0.0, 0.0])
 """The weights of the network alone: what learning is drawn to within a visit."""
 USUAL = np.array([0.3, 0.0, 0.8, 0.2, 0.7])
 """What learning is drawn to after a pause. Chosen on the validation of MovieTweetings and MovieLens-100K."""
-PENALTY = 100.0
-"""Strength of that draw, as the curvature of the loss: held-out events lie within the log that the network has learned from, so that
-they trust it more than later ones do. Chosen with them."""
+PENALTY = 30.0
+"""Strength of that draw, as the curvature of the objective. Chosen with them."""
+HEAD = 0.25
+"""By how much the objective looks at the head of lists, see `learned_weights`. Chosen with them."""
 SCALES = (0.1, 10.0)
 """Range of the factor on the scores of the network."""
 
@@ -52,6 +53,11 @@ class RecentCounts(NamedTuple):
         """Take the events of a data set that have a weight. weights: float32, those of its histories."""
         rows = np.sort(dataset.history_rows[weights > 0])
         return cls(dataset.log.item[rows], dataset.log.time[rows], len(dataset.items))
+
+    def before(self, moment: int) -> Self:
+        """Return the events before a moment, ms."""
+        end = int(np.searchsorted(self.time, moment))
+        return self._replace(item=self.item[:end], time=self.time[:end])
 
     def counts(self, moment: int) -> NDArray[np.float64]:
         """Return how often each item was taken in each window before a moment, float64 (windows, items)."""
@@ -86,27 +92,8 @@ def recency(
     return np.asarray(np.vstack([lifts, np.log(usual)]).T)
 
 
-class HeldVisits(NamedTuple):
-    """Held-out events: the item that was taken, int32 (H,), and the requests that were made for it, at its moment."""
-
-    target: NDArray[np.int32]
-    requests: Requests
-
-    @property
-    def visits(self) -> NDArray[np.int64]:
-        """The row of the weights that each reads, int64 (H,)."""
-        h = self.requests.histories
-        return visits_after(self.requests.moments - h.time[h.indptr[1:] - 1])
-
-    def parts(self) -> Iterator[tuple[int, Self]]:
-        """Yield a few events at once, and the row of the first."""
-        for low in range(0, len(self.target), ROWS):
-            high = min(low + ROWS, len(self.target))
-            yield low, type(self)(self.target[low:high], self.requests.rows(low, high))
-
-
-class HeldChoices(NamedTuple):
-    """Candidates of H held-out events: those of the network and of each window.
+class LaterChoices(NamedTuple):
+    """Candidates of H later events: those of the network and of each window.
 
     Attributes
     ----------
@@ -123,18 +110,28 @@ class HeldChoices(NamedTuple):
     taken: NDArray[np.bool_]
 
     @classmethod
-    def of(
-        cls, score: Callable[[Requests], NDArray[np.float32]], held: HeldVisits, recent: RecentCounts
-    ) -> Self:
-        """Propose items for each event, by what was known before it. score: returns the scores of the network, (B, items)."""
-        usual, rows = recent.usual(), []
-        for _, part in held.parts():
+    def of(cls, score: Score, later: LaterVisits, past: RecentCounts, moment: int) -> Self:
+        """Propose items for each event, by what was known at a moment before all of them.
+
+        Parameters
+        ----------
+        score
+            Returns the scores of a network that has learned from the events before the moment, float32 (B, items).
+        later
+            Events after it.
+        past
+            The events before it.
+        moment
+            Milliseconds.
+        """
+        usual, counts, rows = past.usual(), past.counts(moment), []
+        for _, part in later.parts():
             scores, h = score(part.requests).astype(np.float64), part.requests.histories
             own = scores[np.arange(len(scores)), part.target].copy()
             scores[h.owner, h.item] = -np.inf
             scores[np.arange(len(scores)), part.target] = own
-            for at, moment in enumerate(part.requests.moments.tolist()):
-                rows.append(_candidates(scores[at], int(part.target[at]), recent.counts(moment), usual))
+            for row, target in zip(scores, part.target.tolist(), strict=True):
+                rows.append(_candidates(row, target, counts, usual))
         inputs, there, taken = zip(*rows, strict=True)
         return cls(np.stack(inputs), np.stack(there), np.stack(taken))
 
@@ -157,7 +154,7 @@ class HeldChoices(NamedTuple):
 def _candidates(
     scores: NDArray[np.float64], target: int, counts: NDArray[np.float64], usual: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return a row of `HeldChoices`. scores: −inf for items that are no candidates."""
+    """Return a row of `LaterChoices`. scores: −inf for items that are no candidates."""
     allowed = np.isfinite(scores)
     lists = [_best(scores), *(_best(np.where(allowed, one, -np.inf)) for one in counts)]
     item = np.sort(np.concatenate(lists))
@@ -172,77 +169,40 @@ def _best(values: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.argpartition(-values, most - 1)[:most]
 
 
-def learned_weights(choices: HeldChoices, usual: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weights of the inputs, float64 (1 + windows + 1,), by a conditional logit.
+def learned_weights(choices: LaterChoices, usual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights of the inputs, float64 (1 + windows + 1,), by a conditional logit whose objective looks at the head of lists.
 
-    Under them the items that were taken are likeliest among the candidates; a penalty draws them towards the usual ones.
+    With p, the share of the item that was taken among the candidates, Σ (p^q − 1) / q is maximised, less a penalty that draws the
+    weights towards the usual ones. Its limit for q → 0 is Σ log p, the likelihood, which is decided by the items far down, about which the
+    network knows more than popularity does; with q = `HEAD` an event counts less the worse it can be predicted (Ferrari & Yang 2010, "Maximum
+    Lq-likelihood estimation").
     """
     asked = choices.rows(np.asarray(choices.taken.any(1)))
     own = asked.inputs[asked.taken]
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         values = asked.values(weights)
-        highest = values.max(1, keepdims=True)
-        shares = np.exp(values - highest)
-        total = shares.sum(1, keepdims=True)
-        missed = float((np.log(total) + highest).sum() - (own @ weights).sum())
-        expected = np.einsum("hc,hcw->w", shares / total, asked.inputs)
+        shares = np.exp(values - values.max(1, keepdims=True))
+        shares /= shares.sum(1, keepdims=True)
+        certain = shares[asked.taken] ** HEAD
+        expected = np.einsum("hc,hcw->hw", shares, asked.inputs)
         off = weights - usual
-        return missed + PENALTY * float(off @ off) / 2, expected - own.sum(0) + PENALTY * off
+        missed = -float(certain.sum()) / HEAD + PENALTY * float(off @ off) / 2
+        return missed, certain @ (expected - own) + PENALTY * off
 
     bounds = [SCALES, *[(0.0, None)] * (len(usual) - 1)]
     found = minimize(loss, usual, jac=True, method="L-BFGS-B", bounds=bounds)
     return np.asarray(found.x, np.float64)
 
 
-def held_visits(dataset: Dataset, weights: NDArray[np.float32], users: NDArray[np.int64]) -> HeldVisits:
-    """Return the last event of some users, and the requests that were made for them.
+def weights_of_visits(
+    choices: LaterChoices, visits: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weights of each kind of visit, float64 (visits, 1 + windows + 1), and what each event gains by them, float64 (H,).
 
-    Parameters
-    ----------
-    dataset
-        Holds the histories, and what is known of users and events.
-    weights
-        float32 (E,): those of the histories' events.
-    users
-        int64 (H,): users with 2 events or more. Fewer are taken where more than `MOST_SCORES` would be computed.
+    Those of the network alone where nothing is gained that is clear of chance. visits: int64 (H,).
     """
-    n_items = len(dataset.items)
-    users = users[:: max(1, -(-len(users) // max(MOST_SCORES // max(n_items, 1), LEAST)))]
-    rows = dataset.history_rows[weights > 0]
-    h, weights = known_events(dataset.histories, weights, n_items)
-    begin, last = h.indptr[:-1][users], h.indptr[1:][users] - 1
-    before = np.zeros(len(h.item), np.bool_)
-    for low, high in zip(begin, last, strict=True):
-        before[low:high] = True
-    requests = Requests(
-        h.pick(begin, last),
-        weights[before],
-        h.time[last],
-        attributes={name: a.take(users) for name, a in dataset.users.attributes.items()},
-        context={name: a.take(rows[last]) for name, a in dataset.log.context.items()},
-    )
-    return HeldVisits(h.item[last], requests)
-
-
-def learn_trend(
-    score: Callable[[Requests], NDArray[np.float32]], held: HeldVisits, recent: RecentCounts
-) -> tuple[LearnedTrend | None, str]:
-    """Return the term, and a line that says what it gains; None where it gains nothing that is clear of chance.
-
-    Parameters
-    ----------
-    score
-        Returns the scores of the network for the whole catalogue, float32 (B, items).
-    held
-        Events that the network was not trained to predict.
-    recent
-        All events of the log.
-    """
-    if len(held.target) < LEAST:
-        return None, f"trend: not used, {len(held.target)} held-out events are too few"
-    choices, visits = HeldChoices.of(score, held, recent), held.visits
-    weights, gained = np.tile(ALONE, (VISITS, 1)), np.zeros(len(held.target))
+    weights, gained = np.tile(ALONE, (VISITS, 1)), np.zeros(len(visits))
     for visit in range(VISITS):
         mine: NDArray[np.bool_] = np.asarray(visits == visit)
         own = choices.rows(mine)
@@ -253,11 +213,41 @@ def learn_trend(
         gain = own.gains(learned) - own.gains(ALONE)
         if gain.mean() > 0:
             weights[visit], gained[mine] = learned, gain
+    for group in GROUPS:
+        mine = np.isin(visits, np.arange(VISITS)[group])
+        gain = gained[mine]
+        if not len(gain) or gain.mean() <= DEVIATIONS * gain.std() / np.sqrt(len(gain)):
+            weights[group], gained[mine] = ALONE, 0.0
+    return weights, gained
+
+
+def learn_trend(
+    score: Score, later: LaterVisits, past: RecentCounts, moment: int, whole: RecentCounts
+) -> tuple[LearnedTrend | None, str]:
+    """Return the term, and a line that says what it gains; None where it gains nothing that is clear of chance.
+
+    Parameters
+    ----------
+    score
+        Returns the scores of a network that has learned from the events before a moment, float32 (B, items).
+    later
+        Events after that moment.
+    past
+        The events before it.
+    moment
+        Milliseconds.
+    whole
+        All events of the log.
+    """
+    if len(later.target) < LEAST:
+        return None, f"trend: not used, {len(later.target)} later events are too few"
+    choices, visits = LaterChoices.of(score, later, past, moment), later.visits
+    weights, gained = weights_of_visits(choices, visits)
     before = choices.gains(ALONE).mean()
-    line = f"trend: ndcg@{DEPTH} of held-out events {before:.4g} → {before + gained.mean():.4g}"
-    if gained.mean() <= DEVIATIONS * gained.std() / np.sqrt(len(gained)):
+    line = f"trend: ndcg@{DEPTH} of events since {day_of(moment)} {before:.4g} → {before + gained.mean():.4g}"
+    if not gained.any():
         return None, f"{line}; not used, this is not clear of chance"
-    return _at_the_end(weights, recent), line
+    return _at_the_end(weights, whole), line
 
 
 def _at_the_end(weights: NDArray[np.float64], recent: RecentCounts) -> LearnedTrend:

@@ -35,6 +35,8 @@ Expected = dict[str, tuple[type, tuple[int, ...]]]
 """Learned array → its type and shape."""
 
 NO_VISITS = np.empty(0, np.int64)
+SHORTER = 4
+"""By how much the training is shorter of the network that `trend` is learned with."""
 BLOCK = 512
 """Number of histories that are encoded at once."""
 
@@ -50,21 +52,6 @@ class Ready(NamedTuple, Generic[Layout]):
     known: GrowableArray[np.float32]
     """float32 (items,): 1 for items that are proposed."""
     trend: Trend | None
-
-
-class FittedNetwork(NamedTuple):
-    """What a network has learned beside its arrays.
-
-    Attributes
-    ----------
-    vectors
-        float32 (items, d): the vectors of items.
-    held
-        int64 (H,): users whose last event was held out.
-    """
-
-    vectors: NDArray[np.float32]
-    held: NDArray[np.int64]
 
 
 class DeepRetriever(Retriever, Generic[Layout]):
@@ -90,7 +77,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
     curves_ : list of dict
         For each epoch the training loss, and NDCG@10 and hit rate of the held-out events.
     trend_ : LearnedTrend or None
-        What is added to the scores because it is popular now, where `trend` is set and held-out events are ranked better by it.
+        What is added to the scores because it is popular now, where `trend` is set and the events of the last days are ranked better by it.
     index_ : Index or None
         Beyond `exact_items`.
     """
@@ -129,18 +116,17 @@ class DeepRetriever(Retriever, Generic[Layout]):
     # ---------------------------------------------------------------- training
 
     @abstractmethod
-    def _learn(self, dataset: Dataset) -> FittedNetwork:
-        """Learn the arrays."""
+    def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
+        """Learn the arrays, and return the vectors of items, float32 (items, d)."""
 
     @override
     def _fit(self, dataset: Dataset) -> None:
         self._added, self.index_, self.trend_ = None, None, None
         config: DeepRetrieverSettings = self.config
-        n_items, (vectors, held) = len(dataset.items), self._learn(dataset)
+        if config.trend and config.validation:
+            self.trend_ = self._learned_trend(dataset)
+        n_items, vectors = len(dataset.items), self._learn(dataset)
         self.item_vectors_, self.item_steps_ = stored(vectors, in_bytes=config.vectors == "int8")
-        if config.trend and len(held):
-            self._finish(n_items)
-            self.trend_ = self._learned_trend(dataset, held)
         if n_items > config.exact_items:
             settings = IndexConfig(exact_items=config.exact_items, recall=config.recall)
             self._finish(n_items)  # requests of the index are states of histories
@@ -151,13 +137,37 @@ class DeepRetriever(Retriever, Generic[Layout]):
             searched = vectors if trend is None else trend.with_terms(vectors)
             self.index_ = Index(settings).build(searched, self._asked(*self._read(requests)))
 
-    def _learned_trend(self, dataset: Dataset, users: NDArray[np.int64]) -> LearnedTrend | None:
-        """Return what the popularity of the last days adds. users: those whose last event was held out."""
-        from shortlist.retrieve.deep.learn_trend import RecentCounts, held_visits, learn_trend
+    def _learned_trend(self, dataset: Dataset) -> LearnedTrend | None:
+        """Return what the popularity of the last days adds.
+
+        It is learned from the last days of the log, with a network that has learned from the events before them: one that has learned
+        from all knows what was taken in them, also where they are events of other users, and would be trusted more than it is later.
+        """
+        from shortlist.retrieve.deep.later_visits import LaterVisits, before, day_of, last_days
+        from shortlist.retrieve.deep.learn_trend import RecentCounts, learn_trend
 
         weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
-        recent = RecentCounts.of(dataset, weights)
-        trend, line = learn_trend(self.score, held_visits(dataset, weights, users), recent)
+        whole = RecentCounts.of(dataset, weights)
+        self._check_events(len(whole.item))
+        moment = last_days(whole.time)
+        if moment is None:
+            self._report("trend: not used, all events are of one day", 1.0)
+            return None
+        past = before(dataset, moment)
+        epochs = max(1, self.config.epochs // SHORTER)
+        own = {
+            "trend": False,
+            "validation": 0.0,
+            "min_events": 0,
+            "exact_items": len(dataset.items),
+            "epochs": epochs,
+        }
+        earlier = type(self)(self.config.model_copy(update=own), event_weighting=self.event_weighting)
+        self._report(f"trend: first from the events before {day_of(moment)}", 1.0)
+        earlier.fit(past, self._progress)
+        later = LaterVisits.of(dataset, weights, moment, self.config.seed)
+        known = whole.before(moment)
+        trend, line = learn_trend(earlier.score, later, known, moment, whole)
         self._report(line, 1.0)
         return trend
 

@@ -25,11 +25,12 @@ class DeepRetrieverSettings(TrainingSettings):
     """Share of the items whose own vectors are hidden in a step of training, from 0 to below 1, so that the vectors of their
     attributes learn to stand for new items."""
     validation: float = Field(0.05, ge=0, lt=1)
-    """Share of the users whose last event is held out for early stopping and for `trend`, from 0 to below 1; above 0, at least 1,000
-    users or a half of them, and at most 2,000."""
+    """Share of the users whose last event is held out for early stopping, from 0 to below 1; above 0, at least 1,000
+    users or a half of them, and at most 2,000. With 0, `trend` is not learned either."""
     trend: bool = True
-    """Whether the popularity of the last day, week and month is added to the scores, as far as held-out events are ranked better by it.
-    It is read by requests from the newest event of the training on, for 30 days."""
+    """Whether the popularity of the last day, week and month is added to the scores, as far as the events of the last days are ranked
+    better by it. That is learned with a second network, of the events before these days and a quarter of the epochs. It is read by requests
+    from the newest event of the training on, for 30 days."""
     min_events: int = Field(10_000, ge=0)
     """Training refuses fewer events, 0 or more: other models serve better on little data."""
     vectors: Literal["float32", "int8"] = "float32"

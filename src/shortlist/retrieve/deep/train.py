@@ -38,8 +38,6 @@ class Trained(NamedTuple):
     """float32 (T, d): the vector of each token."""
     curves: list[dict[str, float]]
     """For each epoch: `loss` and, where events are held out, `ndcg@10` and `hit_rate@10` of these."""
-    held: NDArray[np.int64]
-    """int64 (H,): the users whose last event was held out."""
 
 
 class _WindowsPart(NamedTuple):
@@ -76,11 +74,11 @@ def train(
     task = NextItems(config, shape, tokens, events)
     if not len(task.windows.start):
         own, token = (np.zeros((rows, shape.width), np.float32) for rows in tokens.shape)
-        return Trained(np.zeros(shape.size, np.float32), own, token, [], task.held.users[:0])
+        return Trained(np.zeros(shape.size, np.float32), own, token, [])
     state, curves = TrainingLoop(task, config, progress).run()
     network = shape.joined(state, "network.")
     own, token = state["table.own"], state["table.described.token"]
-    return Trained(network, own, token, curves, task.held.users)
+    return Trained(network, own, token, curves)
 
 
 class NextItems(TrainingTask[_WindowsPart]):
@@ -195,5 +193,5 @@ class NextItems(TrainingTask[_WindowsPart]):
 def _sampling(counts: NDArray[np.int64]) -> Tensor:
     """Return how often each item is sampled as a negative, float32 (items,): half evenly, half by the root of its events."""
     root = np.sqrt(counts)
-    share = 0.5 / len(counts) + 0.5 * root / max(float(root.sum()), 1.0)
+    share = 0.5 / max(len(counts), 1) + 0.5 * root / max(float(root.sum()), 1.0)
     return torch.from_numpy((share / share.sum()).astype(np.float32))

@@ -49,8 +49,6 @@ class TrainedTowers(NamedTuple):
     """float32 (C, d): the vector of each token of contexts."""
     curves: list[dict[str, float]]
     """For each epoch: `loss` and, where events are held out, `ndcg@10` and `hit_rate@10` of these."""
-    held: NDArray[np.int64]
-    """int64 (H,): the users whose last event was held out."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,13 +83,12 @@ def train_towers(
     if not len(task.targets):
         sizes = (*data.item_tokens.shape, data.user_tokens.shape[1], data.context_tokens.shape[1])
         own, token, of_users, of_contexts = (np.zeros((n, shape.width), np.float32) for n in sizes)
-        nobody = np.empty(0, np.int64)
-        return TrainedTowers(np.zeros(shape.size, np.float32), own, token, of_users, of_contexts, [], nobody)
+        return TrainedTowers(np.zeros(shape.size, np.float32), own, token, of_users, of_contexts, [])
     state, curves = TrainingLoop(task, config, progress).run()
     own, token = state["table.own"], state["table.described.token"]
     network = shape.joined(state, "network.")
-    of_users, of_contexts, held = state["users.token"], state["contexts.token"], task.owner[task.held]
-    return TrainedTowers(network, own, token, of_users, of_contexts, curves, held)
+    of_users, of_contexts = state["users.token"], state["contexts.token"]
+    return TrainedTowers(network, own, token, of_users, of_contexts, curves)
 
 
 class _Before(NamedTuple):
