@@ -183,6 +183,13 @@ class TrainingLoop(Generic[Part]):
         if self.settings.checkpoints is None:
             return None
         settings = self.settings.model_dump(exclude=NO_PART_OF_THE_NUMBERS)
+        try:
+            Path(self.settings.checkpoints).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{self.task.name}: the folder of checkpoints cannot be made: {error}; name another one",
+                field="checkpoints",
+            ) from None
         name = fingerprint({"model": self.task.name, **settings}, self.task.data())
         return Path(self.settings.checkpoints) / f"{name}.npz"
 

@@ -36,5 +36,5 @@ class TrainingSettings(Settings):
     """Whether training compiles the network (`torch.compile`), which pays off for long trainings on a GPU."""
     checkpoints: str | None = None
     """Folder in which training writes a checkpoint after each epoch, to go on from after an interruption. None: no checkpoints."""
-    seed: int = 0
-    """Seed of initial weights, batches, negatives and dropout."""
+    seed: int = Field(0, ge=0)
+    """Seed of initial weights, batches, negatives and dropout, 0 or more."""

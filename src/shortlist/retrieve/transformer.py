@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from shortlist.data.dataset import Dataset
 from shortlist.retrieve.deep.architecture import Architecture
-from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
+from shortlist.retrieve.deep.attribute_tokens import AttributeTokens, check_chosen
 from shortlist.retrieve.deep.encode import encode
 from shortlist.retrieve.deep.inputs import event_inputs, usual_values
 from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
@@ -33,6 +33,9 @@ class Transformer(DeepRetriever[Architecture]):
     of numbers), divided by its length: popular items cannot win by long vectors, and training needs fewer passes. A new item has the second part only; training hides the first part of some items in each step, so that
     the second learns to stand alone.
 
+    With `members`, several networks that differ by their seeds are trained, and their scores averaged: what one has learned by chance,
+    the others have not.
+
     Where demand moves, what is popular now is taken more often than a whole log says. The popularity of the last day, week and month
     is therefore added to the scores (`trend`), as far as the events of the last days are ranked better by it.
 
@@ -53,21 +56,22 @@ class Transformer(DeepRetriever[Architecture]):
     Attributes
     ----------
     item_vectors_
-        float32 or int8 (items, d), see `vectors`; of length 1: 0 for an item of which nothing is known; it is not proposed.
+        float32 or int8 (items, members · d), see `vectors`; those of each network of length 1: 0 for an item of which nothing is known; it
+        is not proposed.
     item_steps_
         float32 (items,): the step by which int8 vectors are multiplied; empty for float32.
     network_
-        float32: the weights of the network, one after the other.
+        float32: the weights of the network, one after the other; of several networks one after the other.
     architecture_ : dict
         The shape of the network.
     token_vectors_
-        float32 (T, d): the vector of each token of item attributes.
+        float32 (T, members · d): the vector of each token of item attributes.
     token_columns_, token_idf_, bin_edges_
         Which tokens these are; see `AttributeTokens`.
     usual_values_
         float32 (kinds,): the median value of the events of each kind.
     curves_ : list of dict
-        For each epoch the training loss, and NDCG@10 and hit rate of the held-out events.
+        For each epoch the training loss, and NDCG@10 and hit rate of the held-out events; of several networks one after the other.
     trend_ : LearnedTrend or None
         What is added to the scores because it is popular now.
     index_ : Index or None
@@ -96,6 +100,8 @@ class Transformer(DeepRetriever[Architecture]):
     @override
     def _learn(self, dataset: Dataset) -> NDArray[np.float32]:
         config, n_items = self.config, len(dataset.items)
+        known = dataset.items.attributes
+        check_chosen("transformer.attributes", config.attributes, "items have no attribute", known)
         kinds = max(len(dataset.log.kinds), 1)
         usual = usual_values(dataset.histories, kinds)
         weights = EventWeights.of(self.event_weighting, dataset.log)(dataset.histories)
@@ -108,13 +114,20 @@ class Transformer(DeepRetriever[Architecture]):
         matrix = tokens.matrix(dataset.items.attributes, np.arange(n_items))
         taken, item = np.unique(events.item, return_inverse=True)
         events = replace(events, item=item.astype(np.int32))
-        trained = train(config, shape, matrix[taken], events, self._report)
-        self.network_, self.token_vectors_, self.curves_ = trained.network, trained.token, trained.curves
+        trained = []
+        for member in range(config.members):
+            own = config.model_copy(update={"seed": config.seed + member})
+            if config.members > 1:
+                self._report(f"network {member + 1} of {config.members}", 0.0)
+            trained.append(train(own, shape, matrix[taken], events, self._report))
+        self.network_ = np.concatenate([one.network for one in trained])
+        self.token_vectors_ = np.hstack([one.token for one in trained])
+        self.curves_ = [epoch for one in trained for epoch in one.curves]
         self._keep_tokens(tokens)
         self.usual_values_, self.architecture_ = usual, asdict(shape)
         sums = self._described(matrix)
-        sums[taken] += trained.own
-        return unit_or_zero(sums)
+        sums[taken] += np.hstack([one.own for one in trained])
+        return self._item_vectors(sums)
 
     @override
     def _expected(self, shape: Architecture) -> Expected:
@@ -122,12 +135,22 @@ class Transformer(DeepRetriever[Architecture]):
 
     @override
     def _item_vectors(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
-        return unit_or_zero(sums)
+        """Of each network one of length 1, side by side."""
+        return unit_or_zero(sums.reshape(-1, self.architecture_["width"])).reshape(sums.shape)
+
+    @override
+    def _members(self, shape: Architecture) -> int:
+        return max(1, self.item_vectors_.size // max(self.n_items_ * shape.width, 1))
 
     @override
     def _state(self, requests: Requests, ready: Ready[Architecture]) -> NDArray[np.float32]:
-        shape, weights, vectors = ready.shape, ready.weights, ready.vectors
+        shape, vectors = ready.shape, ready.vectors
         inputs = event_inputs(
             requests.histories, requests.weights, self.usual_values_, len(vectors), shape.history
         )
-        return encode(weights, shape, vectors.rows(inputs.item), inputs)
+        read, d = vectors.rows(inputs.item), shape.width
+        states = [
+            encode(weights, shape, read[:, n * d : (n + 1) * d], inputs)
+            for n, weights in enumerate(ready.weights)
+        ]
+        return states[0] if len(states) == 1 else np.hstack(states) / np.float32(len(states))

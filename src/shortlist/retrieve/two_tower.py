@@ -11,8 +11,7 @@ from typing_extensions import override
 
 from shortlist.data.dataset import Dataset
 from shortlist.deep.layout import check_names, check_sizes
-from shortlist.errors import ProjectError, suggestion
-from shortlist.retrieve.deep.attribute_tokens import AttributeTokens
+from shortlist.retrieve.deep.attribute_tokens import AttributeTokens, check_chosen
 from shortlist.retrieve.deep.context_tokens import ContextTokens
 from shortlist.retrieve.deep.inputs import known_events, known_kinds
 from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
@@ -79,7 +78,8 @@ class TwoTower(DeepRetriever[TowerShape]):
     Raises
     ------
     ProjectError
-        From `fit`, where users have no attribute of a name in `user_attributes`, or the log no context of one in `context`.
+        From `fit`, where items have no attribute of a name in `attributes`, users none of one in `user_attributes`, or the log no context of
+        one in `context`.
 
     References
     ----------
@@ -169,17 +169,12 @@ class TwoTower(DeepRetriever[TowerShape]):
         return item_vectors(shape.split(self.network_), sums)
 
     def _check_names(self, dataset: Dataset) -> None:
-        for field, owner, known in (
-            ("user_attributes", "users have no attribute", dataset.users.attributes),
-            ("context", "the log has no context", dataset.log.context),
-        ):
-            for name in getattr(self.config, field) or ():
-                if name not in known:
-                    there = ", ".join(known) or "none"
-                    raise ProjectError(
-                        f"two_tower: {owner} {name!r}{suggestion(name, known)}; there are: {there}",
-                        field=field,
-                    )
+        config, users = self.config, dataset.users.attributes
+        check_chosen(
+            "two_tower.attributes", config.attributes, "items have no attribute", dataset.items.attributes
+        )
+        check_chosen("two_tower.user_attributes", config.user_attributes, "users have no attribute", users)
+        check_chosen("two_tower.context", config.context, "the log has no context", dataset.log.context)
 
     @override
     def _expected(self, shape: TowerShape) -> Expected:
@@ -208,11 +203,11 @@ class TwoTower(DeepRetriever[TowerShape]):
 
     @override
     def _item_vectors(self, sums: NDArray[np.float32]) -> NDArray[np.float32]:
-        return item_vectors(self._ready.weights, sums)
+        return item_vectors(self._ready.weights[0], sums)
 
     @override
     def _state(self, requests: Requests, ready: Ready[TowerShape]) -> NDArray[np.float32]:
-        shape, weights, vectors = ready.shape, ready.weights, ready.vectors
+        shape, weights, vectors = ready.shape, ready.weights[0], ready.vectors
         histories, weight = known_events(requests.histories, requests.weights, len(vectors), shape.history)
         arrays = self.user_bin_edges_, self.user_token_columns_, self.user_token_idf_
         tokens = AttributeTokens(self.user_attributes_, *arrays, self.user_dimensions_)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import EntityChange
-from shortlist.errors import BundleError, MissingExtraError
-from shortlist.retrieve import Transformer, load_retriever
+from shortlist.errors import BundleError, DataError, MissingExtraError, ProjectError
+from shortlist.retrieve import Retriever, Transformer, TwoTower, load_retriever
+from shortlist.retrieve.event_weighting import EventWeighting
 from support.deep import TINY, answers_without_torch, coloured, cycles, damage
 from support.interactions import make_requests
 
@@ -54,6 +55,57 @@ def test_the_training_is_told_by_curves_that_a_bundle_keeps(model: Transformer, 
     assert len(model.curves_) == 2
     model.save(tmp_path / "model")
     assert Transformer.load(tmp_path / "model").curves_ == model.curves_
+
+
+# ---------------------------------------------------------------- several networks
+
+
+def test_scores_of_several_networks_are_averaged(model: Transformer) -> None:
+    """The vectors of items and requests of both stand side by side; a request, an item, bytes and a bundle see one model."""
+    both = Transformer(**TINY, members=2).fit(cycles())
+    second = Transformer(**TINY, seed=1).fit(cycles())
+    requests = make_requests(*REQUESTS)
+    expected = (model.score(requests) + second.score(requests)) / 2
+    np.testing.assert_allclose(both.score(requests), expected, rtol=1e-4, atol=1e-5)
+    items = np.tile(np.arange(12), (len(requests), 1))
+    np.testing.assert_allclose(both.score_items(requests, items), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(both.in_bytes().score(requests), expected, atol=0.2)
+    assert both.curves_ == [*model.curves_, *second.curves_]
+
+
+def test_several_networks_in_a_bundle_and_for_new_items(tmp_path: Path) -> None:
+    both = Transformer(**TINY, members=2).fit(coloured())
+    both.save(tmp_path / "model")
+    np.testing.assert_allclose(
+        answers_without_torch(tmp_path / "model", REQUESTS),
+        both.score(make_requests(*REQUESTS)),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    items = coloured().items.with_changes([EntityChange(40, "x", {"colour": "red"})])
+    known = both.with_items(items).score(make_requests([0, 1, 2]))
+    np.testing.assert_allclose(known[0, 40], known[0, 30], rtol=1e-5)  # 30 is red and has no events
+    damage(tmp_path / "model", "network", lambda a: a[: len(a) // 2])
+    with pytest.raises(BundleError, match="network_ has type"):
+        load_retriever(tmp_path / "model")
+
+
+def test_what_cannot_be_learned_from_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="items have no attribute 'color'; did you mean 'colour'"):
+        Transformer(**TINY, attributes=["color"]).fit(coloured())
+    with pytest.raises(ProjectError, match="seed: must be greater than or equal to 0"):
+        Transformer(seed=-1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="the folder of checkpoints cannot be made"):
+        Transformer(**TINY, checkpoints=str(tmp_path / "file" / "folder")).fit(cycles())
+
+
+@pytest.mark.parametrize("kind", [Transformer, TwoTower])
+def test_events_of_no_weight_leave_nothing_to_learn(kind: type[Retriever]) -> None:
+    dataset = cycles()
+    weighting = EventWeighting(dict.fromkeys(dataset.log.kinds, 0.0))
+    model = kind(min_events=0, epochs=1, event_weighting=weighting).fit(dataset)
+    assert np.isneginf(model.score(make_requests([0, 1], []))).all()
 
 
 # ---------------------------------------------------------------- hostile bundles

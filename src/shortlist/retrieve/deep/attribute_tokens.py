@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import Attribute, EmbeddingAttribute
+from shortlist.errors import BundleError, ProjectError, suggestion
 from shortlist.retrieve.item_vectors import (
     AttributeVectorizer,
     bin_edges,
@@ -90,3 +91,32 @@ def _parted(
     """Return the embeddings among the chosen attributes, and all other attributes."""
     embeddings = [one for one in chosen_attributes(attributes, names) if isinstance(one, EmbeddingAttribute)]
     return embeddings, {n: one for n, one in attributes.items() if not isinstance(one, EmbeddingAttribute)}
+
+
+def check_columns(name: str, columns: NDArray[np.int64]) -> None:
+    """Raise `BundleError` where hashes of tokens do not rise from 0 to below 2^18."""
+    if len(columns) and not (columns[0] >= 0 and columns[-1] < 2**BITS and (np.diff(columns) > 0).all()):
+        raise BundleError(f"{name} must rise from 0 to below {2**BITS}")
+
+
+def check_chosen(field: str, names: Iterable[str] | None, missing: str, known: Collection[str]) -> None:
+    """Raise `ProjectError` where a setting names attributes or columns that there are not.
+
+    Parameters
+    ----------
+    field
+        The setting, after the name of the model.
+    names
+        Its value.
+    missing
+        What is said of a name, such as "items have no attribute".
+    known
+        The names that there are.
+    """
+    for name in names or ():
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise ProjectError(
+                f"{field}: {missing} {name!r}{suggestion(name, known)}; there are: {there}",
+                field=field.rpartition(".")[2],
+            )

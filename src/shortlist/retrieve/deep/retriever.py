@@ -18,7 +18,7 @@ from shortlist.data.growable import GrowableArray
 from shortlist.deep.layout import WeightLayout, check_names, check_sizes
 from shortlist.errors import BundleError, DataError, import_extra, require_fitted
 from shortlist.retrieve.base import Retriever
-from shortlist.retrieve.deep.attribute_tokens import BITS, AttributeTokens
+from shortlist.retrieve.deep.attribute_tokens import AttributeTokens, check_columns
 from shortlist.retrieve.deep.settings import DeepRetrieverSettings
 from shortlist.retrieve.deep.stored_vectors import StoredVectors, stored
 from shortlist.retrieve.deep.trend import LearnedTrend, Trend
@@ -45,8 +45,8 @@ class Ready(NamedTuple, Generic[Layout]):
     """The parts of a fitted model that requests need."""
 
     shape: Layout
-    weights: dict[str, NDArray[np.float32]]
-    """The weights of the network by name."""
+    weights: list[dict[str, NDArray[np.float32]]]
+    """The weights of each network by name."""
     vectors: StoredVectors
     """Of the fitted and of the appended items."""
     known: GrowableArray[np.float32]
@@ -200,7 +200,8 @@ class DeepRetriever(Retriever, Generic[Layout]):
             vectors = vectors.extended(self._added)
             known = known.extended(np.asarray(self._added.any(1), np.float32))
         trend = None if self.trend_ is None else Trend.of(self.trend_).extended(len(known) - self.n_items_)
-        self._derived = Ready(shape, shape.split(self.network_), vectors, known, trend)
+        weights = [shape.split(part) for part in np.split(self.network_, self._members(shape))]
+        self._derived = Ready(shape, weights, vectors, known, trend)
 
     @property
     def _ready(self) -> Ready[Layout]:
@@ -227,17 +228,21 @@ class DeepRetriever(Retriever, Generic[Layout]):
         checked: Layout = shape
         return checked
 
+    def _members(self, shape: Any) -> int:  # noqa: ARG002 - for models that are several networks
+        """Return the number of networks whose scores are averaged."""
+        return 1
+
     def _expected(self, shape: Any) -> Expected:
         """Return the type and shape that each learned array must have. Raises `ValueError` for a shape that cannot be."""
         tokens, dimensions = len(self.token_columns_), self.dimensions_ or 0
         check_sizes({"dimensions_": dimensions}, 0)
         check_names(attributes_=self.attributes_ or [])
-        in_bytes, items = self.item_vectors_.dtype == np.int8, self.n_items_
+        in_bytes, items, members = self.item_vectors_.dtype == np.int8, self.n_items_, self._members(shape)
         return {
-            "item_vectors_": (np.int8 if in_bytes else np.float32, (items, shape.width)),
+            "item_vectors_": (np.int8 if in_bytes else np.float32, (items, members * shape.width)),
             "item_steps_": (np.float32, (items if in_bytes else 0,)),
-            "network_": (np.float32, (shape.size,)),
-            "token_vectors_": (np.float32, (tokens + dimensions, shape.width)),
+            "network_": (np.float32, (members * shape.size,)),
+            "token_vectors_": (np.float32, (tokens + dimensions, members * shape.width)),
             "token_columns_": (np.int64, (tokens,)),
             "token_idf_": (np.float32, (tokens,)),
             "bin_edges_": (np.float64, (len(self.bin_edges_), BINS - 1)),
@@ -391,9 +396,3 @@ class DeepRetriever(Retriever, Generic[Layout]):
             if len(model.index_) != model.n_items_:
                 raise BundleError(f"{folder}: the index does not match the model")
         return model
-
-
-def check_columns(name: str, columns: NDArray[np.int64]) -> None:
-    """Raise `BundleError` where hashes of tokens do not rise from 0 to below 2^18."""
-    if len(columns) and not (columns[0] >= 0 and columns[-1] < 2**BITS and (np.diff(columns) > 0).all()):
-        raise BundleError(f"{name} must rise from 0 to below {2**BITS}")

@@ -50,6 +50,9 @@ class TransformerConfig(DeepRetrieverSettings):
     """Number of transformer blocks, from 1 to 16."""
     heads: int = Field(2, ge=1, le=64)
     """Number of attention heads, from 1 to 64."""
+    members: int = Field(1, ge=1, le=8)
+    """Number of networks whose scores are averaged, from 1 to 8: they differ by their seeds, `seed`, `seed` + 1 and so on. Each takes its
+    share of the time of training and serving, and of the memory."""
     negatives: int | None = Field(None, ge=0)
     """Number of sampled items that each target competes with, beside the other targets of its batch; 0: the whole catalogue. None:
     the whole catalogue up to 5,000 items, else 512."""
