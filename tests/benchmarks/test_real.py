@@ -27,7 +27,8 @@ def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.syspath_prepend(str(FOLDER.parent))
     monkeypatch.syspath_prepend(str(FOLDER))
     modules = {
-        name: importlib.import_module(name) for name in ("case", "table", "run", "peer_log", "results")
+        name: importlib.import_module(name)
+        for name in ("case", "table", "run", "peer_log", "peer_models", "results", "lists")
     }
     monkeypatch.setattr(modules["case"], "WORK", tmp_path / "work")
     monkeypatch.setattr(modules["table"], "KEPT", tmp_path / "kept")
