@@ -23,6 +23,9 @@ WEIGHTS = {
 """Stage → weight, in proportion to the furthest stage that is weighed."""
 ONE_ROW = "1s"
 """Rows of a log without times are a second apart."""
+REVENUE_WEIGHT = 0.5
+"""Weight of what a purchase brings in, beside 1 for the purchase. Chosen on the validation of The Complete Journey, where both the NDCG of
+purchases and the dollars are higher than without it."""
 UNWANTED_WEIGHT, TAKEN_BACK_WEIGHT = -0.5, -1.0
 """A return takes back a whole purchase; a skip says less than a play."""
 _UNDONE = frozenset({Stage.CART, Stage.LIKE})
@@ -139,14 +142,14 @@ def _add_kind(guess: ObjectiveGuess, kind: EventKind, more: dict[str, Any]) -> N
 
 
 def _add_revenue(guess: ObjectiveGuess, kinds: EventKinds, kind: EventKind) -> None:
-    """Add what purchases bring in, where their value can be money: predicted, so that slates can be asked for it."""
+    """Add what purchases bring in, where their value can be money."""
     values, column, name = kind.values, kinds.value, "revenue"
     if kind.meaning.stage is not Stage.BUY or values is None or column is None or name in guess.objectives:
         return
     if values.shape is Shape.AMOUNT and column.meaning in {Meaning.MONEY, Meaning.GENERIC} and kind.is_valued:
         window = guess.objectives[kind.name]["window"]
-        settings = {"kind": "amount", "events": [kind.name], "window": window, "weight": 0.0}
-        note = "What a purchase brings in is predicted, and weighs nothing in the order; a weight, here or in a request, changes that."
+        settings = {"kind": "amount", "events": [kind.name], "window": window, "weight": REVENUE_WEIGHT}
+        note = "What a purchase brings in: an item that costs more counts more. 0 orders by the probability of a purchase alone; requests can change it."
         guess.add(name, settings, note)
 
 
