@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,20 +156,11 @@ class Case:
 
         Lists are kept in the folder, so that a run that was interrupted goes on; delete build/real to make all of them again.
         """
-        if not PEERS.exists():
-            raise SystemExit(
-                f"{PEERS} is missing: make benchmarks/.peers_real/.installed, or set SHORTLIST_PEERS"
-            )
         if self._write():
             for old in self.folder.glob("*.json"):
                 if old.name != "options.json":
                     old.unlink()
-        left = [name for name in names if not (self.folder / f"{name}.json").exists()]
-        script = HERE / "peers.py"
-        threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
-        if left:
-            command = [str(PEERS), str(script), str(self.folder), *left]
-            subprocess.run(command, check=True, env={**os.environ, **threads})
+        run_peers("peers.py", self.folder, [n for n in names if not (self.folder / f"{n}.json").exists()])
         return {name: json.loads((self.folder / f"{name}.json").read_text()) for name in names}
 
     def _write(self) -> bool:
@@ -251,6 +242,18 @@ class Case:
         if gain:
             table = table.rename_columns(["user_id", "item_id", "gain"])
         return shortlist.evaluate(dict(lists), test=table, train=self.train.events, k=self.k, name=self.name)
+
+
+def run_peers(script: str, folder: Path, names: Sequence[str]) -> None:
+    """Run a script of this folder in the environment of the other libraries, on one core, for the peers that are named."""
+    if not PEERS.exists():
+        raise SystemExit(
+            f"{PEERS} is missing: make benchmarks/.peers_real/.installed, or set SHORTLIST_PEERS"
+        )
+    if names:
+        threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+        command = [str(PEERS), str(HERE / script), str(folder), *names]
+        subprocess.run(command, check=True, env={**os.environ, **threads})
 
 
 def _is_attribute(items: pa.Table, name: str) -> bool:

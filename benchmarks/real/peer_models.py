@@ -24,10 +24,11 @@ def popular(log: Log, moment: float, days: float) -> Scores:
     return lambda users: np.tile(counts, (len(users), 1)).astype(np.float32)
 
 
-def bought_before(log: Log, moment: float, half_life: float | None) -> Scores:
-    """The items of a user's own past by how often they were taken; half_life in days."""
+def bought_before(log: Log, moment: float, half_life: float | None, paid: bool = False) -> Scores:
+    """The items of a user's own past by how often they were taken, or by what was paid for them; half_life in days."""
     age = (moment - log.time) / DAY
     weight = np.ones(len(age)) if half_life is None else np.exp2(-age / half_life)
+    weight = weight * log.value if paid else weight
     mine = sp.csr_matrix((weight.astype(np.float32), (log.user, log.item)), shape=log.shape)
     rest = popular(log, moment, 7.0)
 
@@ -150,6 +151,10 @@ _ALS = [
 GRIDS: dict[str, tuple[Callable[..., Scores], list[dict[str, Any]]]] = {
     "popular of 7 days": (popular, [{"days": 7.0}]),
     "bought before": (bought_before, [{"half_life": h} for h in (None, 14.0, 30.0, 60.0, 120.0)]),
+    "spent before": (
+        bought_before,
+        [{"half_life": h, "paid": True} for h in (None, 14.0, 30.0, 60.0, 120.0)],
+    ),
     "bought before + ALS": (
         bought_and_als,
         [{"half_life": h, "share": s} for h in (30.0, 60.0, 120.0) for s in (0.1, 0.3, 0.5)],

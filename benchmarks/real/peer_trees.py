@@ -138,7 +138,7 @@ class Trees:
         if key not in _SHARED:  # both libraries learn from the same examples
             _SHARED[key] = self._examples(log), Moment(log, end, self.als, self.options["repeats"])
         examples, self.now = _SHARED[key]
-        self._choose(*examples)
+        self.choose(*examples)
         return self
 
     def _examples(self, log: Log) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -165,7 +165,18 @@ class Trees:
         held = np.isin(np.concatenate(owners) % 5, 0)
         return np.concatenate(parts), label, group, held
 
-    def _choose(self, matrix: np.ndarray, label: np.ndarray, group: np.ndarray, held: np.ndarray) -> None:
+    def choose(self, matrix: np.ndarray, label: np.ndarray, group: np.ndarray, held: np.ndarray) -> None:
+        """Train trees of each depth, and keep the best.
+
+        Parameters
+        ----------
+        matrix, label
+            float32 (rows, features) and int (rows,): the rows of a request side by side.
+        group
+            int (requests,): the number of rows of each request.
+        held
+            bool (rows,): the rows, of whole requests, that stop the learning early and choose the depth.
+        """
         first = np.concatenate([[0], np.cumsum(group)[:-1]])
         of_held = held[first]
         found = []

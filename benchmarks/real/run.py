@@ -2,7 +2,7 @@
 
     python benchmarks/real/run.py [--data FOLDER] [--validation] [SECTION…]
 
-Sections: movies, shop, apps, video, offpolicy. Each is run alone and kept in benchmarks/.real. FOLDER (or the variable
+Sections: movies, shop, apps, video, lists, offpolicy. Each is run alone and kept in benchmarks/.real. FOLDER (or the variable
 SHORTLIST_REAL_DATA; default: ../shared/data) holds a folder for each data set. Other libraries run in the environment
 benchmarks/.peers_real (or SHORTLIST_PEERS). With --validation, the same comparison is made one period earlier and printed: settings are chosen
 there, and nothing is written.
@@ -19,12 +19,13 @@ from pathlib import Path
 
 from table import Section, write_all
 
-SECTIONS = ("movies", "shop", "apps", "video", "offpolicy")
+SECTIONS = ("movies", "shop", "apps", "video", "lists", "offpolicy")
 NEEDED = {
     "movies": ("movietweetings", "movielens-100k"),
     "shop": ("completejourney",),
     "apps": ("frappe",),
     "video": ("kuairand-rated",),
+    "lists": ("trivago-sample",),
     "offpolicy": ("open-bandit",),
 }
 """Section → folders of data sets."""

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from case import Case, Tables
-from table import Section, compared, headline, interval, table
+from table import Headline, Section, compared, headline, interval, table
 
 from shortlist.evaluate.report import Report
 from shortlist.metrics.significance import bootstrap
@@ -21,6 +21,7 @@ PERIOD = 14 * 86_400
 PEERS = (
     "popular of 7 days",
     "bought before",
+    "spent before",
     "implicit ALS",
     "bought before + ALS",
     "implicit neighbours",
@@ -33,6 +34,9 @@ RECIPE: dict[str, Any] = {}
 """Changes of the project that `shortlist init` writes, chosen on the validation."""
 FOR_NEW: dict[str, Any] = {"rerank": {"show_seen": False}}
 """For lists of products that the household has not bought."""
+FOR_DOLLARS = {"purchase": 0.0, "revenue": 1.0}
+"""Weights of a request for what brings in most, chosen on the validation."""
+OWN_PAST = ("bought before", "spent before")
 
 
 def cases(data: Path) -> list[Case]:
@@ -69,10 +73,12 @@ def section(data: Path, validation: bool) -> Section:
         recommender, seconds = case.fitted(patch)
         facts[name] = {"seconds": seconds}
         lists[name] = case.slates(recommender)
+        if name == "shortlist":
+            lists["shortlist for dollars"] = case.slates(recommender, weights=FOR_DOLLARS)
     recommender, _ = case.fitted({**RECIPE, **FOR_NEW})
     new["shortlist"] = case.slates(recommender)
     lists |= {name: case.list_of(name) for name in PEERS}
-    new |= {name: case.list_of(name, "new") for name in PEERS if name != "bought before"}
+    new |= {name: case.list_of(name, "new") for name in PEERS if name not in OWN_PAST}
     wanted = case.wanted
     report = case.judge(lists)
     of_new = case.judge(new, wanted.filter(wanted.column("new")))
@@ -105,6 +111,7 @@ def section(data: Path, validation: bool) -> Section:
                 "the ten products that a household is shown, against all that it buys in two weeks.",
                 ours,
             ),
+            dollars_line(case, lists),
             headline(
                 of_new,
                 "shop",
@@ -148,6 +155,24 @@ def parts(case: Case, lists: dict[str, pa.Table]) -> list[str]:
         "shortlist minus it",
     ]
     return table(head, rows)
+
+
+def dollars_line(case: Case, lists: dict[str, pa.Table]) -> Headline:
+    """The line of the page for dollars: the lists that were asked for them, and the peer whose products households spent most on."""
+    found = {name: spent(case, one) for name, one in lists.items()}
+    ours = found["shortlist for dollars"]
+    best = max(PEERS, key=lambda name: found[name].mean())
+    a, b, d = (bootstrap(values, 1000, 0) for values in (ours, found[best], ours - found[best]))
+    return Headline(
+        "shop",
+        "completejourney, dollars",
+        "dollars per household",
+        (a.value, a.low, a.high),
+        (b.value, b.low, b.high),
+        best,
+        (d.value, d.low, d.high),
+        "what households spent on their ten products, which the same recommender ordered by expected revenue, by the weights of the request.",
+    )
 
 
 def spent(case: Case, lists: pa.Table) -> np.ndarray:

@@ -97,7 +97,7 @@ def compared(
                 interval(found[report.main_metric]),
                 *(f"{found[f'{m}@{k}'].value:.4f}" for m in metrics),
                 gap,
-                _settings(about),
+                settings_of(about),
                 f"{about['seconds']:.0f} s" if "seconds" in about else "",
             ]
         )
@@ -113,7 +113,8 @@ def compared(
     return table(head, rows)
 
 
-def _settings(about: Mapping[str, Any]) -> str:
+def settings_of(about: Mapping[str, Any]) -> str:
+    """The settings that a peer has chosen, and how many were tried."""
     chosen = ", ".join(f"{name} {value}" for name, value in about.get("settings", {}).items())
     trials = about.get("trials", 1)
     return f"{chosen} (of {trials})" if trials > 1 else chosen

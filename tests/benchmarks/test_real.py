@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.syspath_prepend(str(FOLDER.parent))
     monkeypatch.syspath_prepend(str(FOLDER))
     modules = {
-        name: importlib.import_module(name) for name in ("case", "table", "run", "peer_log", "results")
+        name: importlib.import_module(name)
+        for name in ("case", "table", "run", "peer_log", "peer_models", "results", "lists")
     }
     monkeypatch.setattr(modules["case"], "WORK", tmp_path / "work")
     monkeypatch.setattr(modules["table"], "KEPT", tmp_path / "kept")
@@ -176,6 +178,40 @@ def test_sections_are_kept_and_written_together(real: Any, tmp_path: Path) -> No
     assert (
         json.loads((tmp_path / "kept" / "movies.json").read_text())["headlines"][0]["peer_name"] == "peer <1>"
     )
+
+
+def test_reciprocal_ranks_by_hand(real: Any) -> None:
+    """The first list has its click second, the second first; the third has none and does not count."""
+    found = SimpleNamespace(
+        request=np.array([4, 4, 4, 7, 7, 9]), labels={"click": np.array([0, 1, 0, 1, 0, 0], np.float32)}
+    )
+    score = np.array([0.3, 0.2, 0.1, 0.5, 0.5, 0.9])
+    assert real.lists.reciprocal_ranks(found, score).tolist() == [0.5, 1.0]
+    line = real.lists.headline(
+        {"shortlist": np.ones(8), "order shown": np.full(8, 0.5), "XGBoost": np.full(8, 0.75)}
+    )
+    assert (line.peer_name, line.difference) == ("XGBoost", (0.25, 0.25, 0.25))
+    table = real.lists.rows(
+        {"shortlist": np.ones(8), "order shown": np.full(8, 0.5)}, {"shortlist": {"seconds": 2.0}}
+    )
+    assert "+0.5000 (+0.5000 to +0.5000), +100.0%" in table[3]
+
+
+def test_what_was_spent_before_by_hand(real: Any) -> None:
+    """Item 0 was bought twice for a dollar, item 1 once for nine: a half-life of a day halves what is a day old."""
+    log = real.peer_log.Log(
+        np.zeros(3, int),
+        np.array([0, 1, 0]),
+        np.array([0.0, DAY, 2.0 * DAY]),
+        np.array([1.0, 9.0, 1.0]),
+        np.ones(3, bool),
+        (1, 2),
+        {},
+    )
+    spent = real.peer_models.bought_before(log, 2.0 * DAY, 1.0, paid=True)(np.array([0]))[0]
+    np.testing.assert_allclose(spent, [1.25, 4.5], rtol=1e-5)
+    bought = real.peer_models.bought_before(log, 2.0 * DAY, 1.0)(np.array([0]))[0]
+    np.testing.assert_allclose(bought, [1.25, 0.5], rtol=1e-5)
 
 
 def test_missing_data_names_the_folders_and_the_way_out(

@@ -143,6 +143,22 @@ def test_funnels_and_unwanted_kinds(kinds: dict[str, int], expected: dict[str, f
     )
 
 
+def test_what_purchases_bring_in_counts_half_as_much_as_a_purchase() -> None:
+    found = guess_project(table({"view": 900, "purchase": 90}, price=[9.5, 2, 7.25])).objectives
+    assert {name: (one.kind, one.weight) for name, one in found.items()} == {
+        "purchase": ("probability", 1.0),
+        "view": ("probability", 0.1),
+        "revenue": ("amount", 0.5),
+    }
+    assert (found["revenue"].events, found["revenue"].window) == (["purchase"], found["purchase"].window)
+    for kinds, column in (
+        ({"view": 900}, "price"),
+        ({"purchase": 90}, "quantity"),
+        ({"purchase": 90}, "rating"),
+    ):
+        assert "revenue" not in guess_project(table(kinds, **{column: [5, 2, 3]})).objectives
+
+
 def test_texts_of_an_answer_are_kinds() -> None:
     project = guess_project(table(feedback=["good", "bad"]))
     assert (project.data.columns.kind, project.data.columns.value) == ("feedback", None)

@@ -97,7 +97,7 @@ def test_a_price_of_each_item_is_its_attribute_and_the_value_is_the_amount_of_th
     assert (project.data.columns.value, project.data.columns.quantity) == ("price", "qty")
     assert project.items is not None
     assert project.items.attributes == {"price": "number"}
-    assert list(project.objectives) == ["purchase"]
+    assert list(project.objectives) == ["purchase", "revenue"]
 
 
 def test_states_of_orders_are_returns_or_no_orders() -> None:

@@ -97,6 +97,17 @@ def test_what_is_taken_again_is_shown_again() -> None:
     assert "again" not in [source["model"] for source in few.retrieve.sources]
 
 
+def test_amounts_are_counted_for_items_users_and_what_is_taken_again() -> None:
+    rng = np.random.default_rng(4)
+    paid = weekly(8).append_column("price", pa.array(rng.gamma(2.0, 3.0, 1_200)))
+    means = {
+        f["name"]: (f["by"], f.get("prior")) for f in guess(paid).project.features if f["kind"] == "mean"
+    }
+    assert means == {"item_mean": ("item", None), "user_mean": ("user", None), "own_mean": ("user*item", 0.0)}
+    few = weekly(2_000).append_column("price", pa.array(rng.gamma(2.0, 3.0, 1_200)))
+    assert "own_mean" not in {feature["name"] for feature in guess(few).project.features}
+
+
 def test_a_small_log_cannot_tell() -> None:
     assert not guess(weekly(8).slice(0, LEAST_EVENTS - 1)).project.rerank.show_seen
 

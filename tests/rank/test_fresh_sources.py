@@ -91,14 +91,16 @@ def test_a_refreshed_model_keeps_the_half_life_that_was_found() -> None:
     found = Popular(half_life="auto").fit(log)
     early = log.before(START + 5 * 24 * 60 * MINUTE)
     assert len(early.log) < 500
-    half_life = found.half_life_on(log.log)
-    assert half_life is not None
-    assert half_life < 10 * 24 * 60 * MINUTE
-    alike = Popular(half_life=f"{half_life / 60_000:.0f}m").fit(early)
+    decay = found.decay_on(log.log)
+    age = decay.half_life or decay.window
+    assert age is not None
+    assert age < 10 * 24 * 60 * MINUTE
+    weights = decay.weights(early.log.time[-1] - early.log.time)
     refreshed = found.refreshed(early)
     assert refreshed is not None
-    np.testing.assert_allclose(refreshed.counts_, alike.counts_, rtol=1e-6)
-    assert not np.allclose(Popular(half_life="auto").fit(early).counts_, alike.counts_)
+    expected = np.bincount(early.log.item, weights, len(early.items))[None]
+    np.testing.assert_allclose(refreshed.counts_, expected, rtol=1e-6)
+    assert not np.allclose(Popular(half_life="auto").fit(early).counts_, expected)
     lasting = Popular(half_life="auto").fit(early)  # too few events: age does not matter
     again = lasting.refreshed(log)
     assert again is not None

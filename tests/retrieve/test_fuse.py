@@ -77,6 +77,18 @@ def test_fuse_finds_the_source_that_is_right() -> None:
     assert hits >= hit_matrix(Oracle(good).retrieve(requests, 10).item, truth).sum() * 0.98
 
 
+def test_popular_items_are_proposed_beside_those_of_similar_items() -> None:
+    sources: dict[str, Retriever] = {
+        "als": ALS(),
+        "popular": Popular(),
+        "slim": SLIM(),
+        "neighbours": Neighbours(),
+    }
+    assert Fuse(sources).proposers == ["popular", "slim", "neighbours"]
+    del sources["slim"]
+    assert Fuse(sources).proposers == ["als", "popular", "neighbours"]
+
+
 def test_fuse_by_ranks_with_equal_weights_is_reciprocal_rank_fusion(dataset: Dataset) -> None:
     sources: dict[str, Retriever] = {
         "a": RETRIEVERS["popular"]().fit(dataset),

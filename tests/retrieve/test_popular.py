@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
-from shortlist.retrieve import Popular
+from shortlist.retrieve import Popular, popular
+from shortlist.retrieve.kernels.decay import DAY, OLDER, Decay
 from support.interactions import make_requests
 from support.retrievers import small_dataset
 
@@ -52,3 +56,26 @@ def test_events_with_small_values_do_not_count() -> None:
     dataset = Dataset.from_frames(events, project=project)
     scores = Popular(at_least=8.0, half_life="auto").fit(dataset).score(make_requests([]))
     np.testing.assert_allclose(scores, [[1 / 2, 1 / 2]])
+
+
+def test_a_window_that_is_found_keeps_older_items_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event a day: those of the last two days are of the third item; the others come after it, by how often they were taken."""
+    small = small_dataset()
+    monkeypatch.setattr(popular, "best_decay", lambda *_, **__: Decay(window=2 * DAY, older=OLDER))
+    scores = Popular(half_life="auto").fit(small).score(make_requests([]))[0]
+    np.testing.assert_allclose(scores[2], 2 / (2 + 4 * OLDER), rtol=1e-6)
+    np.testing.assert_allclose(scores[:2], 2 * OLDER / (2 + 4 * OLDER), rtol=1e-3)
+    assert scores[3] == -np.inf
+
+
+def test_with_a_window_only_half_lives_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def search(user: Any, *_: Any, windows: Any) -> Decay:
+        asked.append((len(user), len(windows)))
+        return Decay(half_life=DAY)
+
+    monkeypatch.setattr(popular, "best_decay", search)
+    small = small_dataset()
+    assert Popular(half_life="auto", window="3d").decay_on(small.log) == Decay(DAY, 3 * DAY)
+    assert asked == [(3, 0)]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import silent
-from shortlist.retrieve import SLIM, Retriever, Spectral
+from shortlist.retrieve import SLIM, Fuse, Popular, Retriever, Spectral
 from shortlist.retrieve.fusion import tuner as tuner_module
 from shortlist.retrieve.fusion.auto import choose
 from shortlist.retrieve.fusion.deadline import Deadline
-from shortlist.retrieve.fusion.families import search_families
+from shortlist.retrieve.fusion.families import search_families, usual_families
 from shortlist.retrieve.fusion.holdout import hold_out
 from shortlist.retrieve.fusion.search_space import WHOLE
 from shortlist.retrieve.fusion.shared_parts import SharedParts
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, best_trial
 from shortlist.retrieve.item_item import MatrixItemItem
 from shortlist.retrieve.kernels import factorise
+from shortlist.retrieve.kernels.decay import DAY
 from shortlist.retrieve.slim import SLIMConfig
 from support.interactions import random_interactions
 from support.retrievers import small_dataset
@@ -176,3 +178,22 @@ def test_progress_tells_what_was_tried_and_what_is_left(dataset: Dataset) -> Non
     assert " trials: neighbours 0." in second
     assert third.startswith("blending ")
     assert last == "fitting the choice on all data"
+
+
+def test_what_is_popular_now_is_a_family_where_the_test_is_later() -> None:
+    """Users take whatever is popular at that time, and popularity moves on by a tenth of an item a day."""
+    assert "popular" in usual_families("time")
+    assert "popular" not in {*usual_families("last"), *usual_families("random")}
+    rng, n = np.random.default_rng(0), 6_000
+    time = np.sort(rng.integers(0, 200 * DAY, n))
+    item = rng.geometric(0.1, n) + time // (10 * DAY)
+    seconds = 1_700_000_000 + time // 1_000
+    events = pa.table({"user_id": rng.integers(0, 300, n), "item_id": item, "timestamp": seconds})
+    found = choose(Dataset.from_frames(events), "time", 10, families=["neighbours", "popular"])
+    of_popular = [trial for trial in found.trials if trial.model == "popular"]
+    first, best = of_popular[0], best_trial(found.trials, "popular")
+    assert first.settings == {"half_life": None, "window": None}
+    assert best.settings != first.settings
+    assert best.ndcg > 1.1 * max(first.ndcg, best_trial(found.trials, "neighbours").ndcg)
+    models = found.retriever.sources.values() if isinstance(found.retriever, Fuse) else [found.retriever]
+    assert any(isinstance(model, Popular) for model in models)

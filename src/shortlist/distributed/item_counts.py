@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shortlist.config.base import duration_ms
 from shortlist.data.attributes import CategoryAttribute, encode
 from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.table_frame import arrow_schema, frame_schema
 from shortlist.distributed.usable_events import ARRIVAL, ITEM, TIME, USER, VALUE
 from shortlist.distributed.whole_log import WholeLog, collected
 from shortlist.engines.plain_types import plain_array
+from shortlist.retrieve.kernels.decay import Decay
 from shortlist.retrieve.popular import PopularConfig
 
 SEGMENT = "segment"
@@ -26,13 +26,13 @@ Moments = Sequence[int | None]
 
 
 def decayed_counts(
-    whole: WholeLog, config: PopularConfig, half_life: float | None, moments: Moments
+    whole: WholeLog, config: PopularConfig, decay: Decay, moments: Moments
 ) -> NDArray[np.float64]:
     """Return the number of events of each item as of each moment, float64 (moments, items), each counted by its age; see `Popular`.
 
-    `half_life`, ms, is that of `config`, or was chosen on a sample of users where it is "auto".
+    `decay` is that of `config`, or was chosen on a sample of users where its half-life is "auto".
     """
-    counted, weights = _weighted(whole, config, half_life, moments)
+    counted, weights = _weighted(whole, config, decay, moments)
     found = collected(counted.groupBy(ITEM).agg(*weights))
     return _by_item(found, len(moments), whole.items.num_rows)
 
@@ -40,7 +40,7 @@ def decayed_counts(
 def segment_counts(
     whole: WholeLog,
     config: PopularConfig,
-    half_life: float | None,
+    decay: Decay,
     moments: Moments,
     segments: Sequence[str],
 ) -> NDArray[np.float64]:
@@ -57,7 +57,7 @@ def segment_counts(
     coded = table.select(USER, by).mapInArrow(
         on_executors(partial(_segments, by, list(segments), schema)), frame_schema(schema)
     )
-    counted, weights = _weighted(whole, config, half_life, moments)
+    counted, weights = _weighted(whole, config, decay, moments)
     events = counted.join(coded.dropDuplicates([USER]), USER)
     found = collected(events.groupBy(SEGMENT, ITEM).agg(*weights))
     for segment in range(len(segments)):
@@ -89,7 +89,7 @@ def _by_item(found: pa.Table, moments: int, n: int) -> NDArray[np.float64]:
 
 
 def _weighted(
-    whole: WholeLog, config: PopularConfig, half_life: float | None, moments: Moments
+    whole: WholeLog, config: PopularConfig, decay: Decay, moments: Moments
 ) -> tuple[Any, list[Any]]:
     """Return the events that `Popular` counts at some moment, and the sum of their weights as of each moment."""
     from pyspark.sql import functions as sql
@@ -104,16 +104,17 @@ def _weighted(
         for moment in moments
     ]
     newest = [0] * len(moments)
-    if half_life or config.window:
+    if decay.half_life or decay.window:
         latest = [sql.max(sql.when(own, time)).alias(f"t{at}") for at, own in enumerate(known)]
         found = collected(acted.agg(*latest))
         newest = [found.column(f"t{at}")[0].as_py() or 0 for at in range(len(moments))]
     weights = []
     for at, (own, end) in enumerate(zip(known, newest, strict=True)):
-        if config.window:
-            own = own & (time > sql.lit(end - duration_ms(config.window)))  # noqa: PLW2901
-        weight = (
-            sql.pow(sql.lit(2.0), (time - sql.lit(end)) / sql.lit(float(half_life))) if half_life else 1.0
-        )
+        weight = sql.lit(1.0)
+        if decay.half_life:
+            weight = sql.pow(sql.lit(2.0), (time - sql.lit(end)) / sql.lit(decay.half_life))
+        if decay.window:
+            recent = time > sql.lit(end - decay.window)
+            weight = sql.when(recent, weight).otherwise(weight * sql.lit(decay.older))
         weights.append(sql.sum(sql.when(own, weight)).cast("double").alias(f"w{at}"))
     return acted, weights

@@ -37,6 +37,7 @@ from shortlist.retrieve.again import Again
 from shortlist.retrieve.als import ALS
 from shortlist.retrieve.als_settings import ALSConfig, usual_factors
 from shortlist.retrieve.content import Content
+from shortlist.retrieve.kernels.decay import Decay
 from shortlist.retrieve.neighbours import Bm25Totals, Neighbours, neighbours_kept
 from shortlist.retrieve.popular import Popular
 from shortlist.retrieve.sequence import Sequence as SequenceModel
@@ -96,10 +97,8 @@ class WholeRetrievers:
 
     def _popular(self, model: Popular) -> None:
         known = self._dataset if self._until is None else self._dataset.before(self._until)
-        half_life = model.half_life_on(known.log)
-        model.of_counts(
-            _popular_counts(self._whole, self._dataset, model, half_life, [self._until])[0], half_life
-        )
+        decay = model.decay_on(known.log)
+        model.of_counts(_popular_counts(self._whole, self._dataset, model, decay, [self._until])[0], decay)
 
     def _again(self, model: Again) -> None:
         model.fit(self._dataset)
@@ -154,17 +153,17 @@ class WholeRetrievers:
 
 
 def _popular_counts(
-    whole: WholeLog, dataset: Dataset, model: Popular, half_life: float | None, moments: Moments
+    whole: WholeLog, dataset: Dataset, model: Popular, decay: Decay, moments: Moments
 ) -> list[NDArray[np.float32]]:
     """Return `Popular.counts_` as of each moment."""
     config = model.config
-    counts = decayed_counts(whole, config, half_life, moments)
+    counts = decayed_counts(whole, config, decay, moments)
     if not config.by:
         return [own[None].astype(np.float32) for own in counts]
     words = dataset.users.attributes.get(config.by)
     if not isinstance(words, CategoryAttribute):
         raise ProjectError(f"popular: by = {config.by!r} is no category attribute of users", field="by")
-    segments = segment_counts(whole, config, half_life, moments, words.vocabulary)
+    segments = segment_counts(whole, config, decay, moments, words.vocabulary)
     return [model.smoothed(of_segments, own) for of_segments, own in zip(segments, counts, strict=True)]
 
 
@@ -174,10 +173,10 @@ def refit_popular(whole: WholeLog, dataset: Dataset, model: Popular, moments: Se
     The driver gets a count of each item, segment and moment.
     """
     found = model.unfitted()
-    half_life = found.half_life_on(dataset.log)
+    decay = found.decay_on(dataset.log)
     refitted = [
-        model.unfitted().of_counts(counts, half_life)
-        for counts in _popular_counts(whole, dataset, found, half_life, moments)
+        model.unfitted().of_counts(counts, decay)
+        for counts in _popular_counts(whole, dataset, found, decay, moments)
     ]
     for one in refitted:
         one.attach(dataset)

@@ -16,7 +16,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.log import Log
 from shortlist.errors import ProjectError
 from shortlist.retrieve.base import Retriever
-from shortlist.retrieve.kernels.half_life import best_half_life
+from shortlist.retrieve.kernels.decay import Decay, best_decay
 from shortlist.retrieve.kernels.select import empty_lists
 from shortlist.retrieve.requests import Candidates, Requests
 
@@ -26,7 +26,7 @@ class PopularConfig(Settings):
 
     half_life: Duration | Literal["auto"] | None = None
     """Age at which an event counts half, measured back from the newest event; a duration such as "30d". None: age does not
-    matter. auto: the one that predicts the later events of the training best (`best_half_life`)."""
+    matter. auto: the half-life, or where `window` is not set the window, that predicts later events of the training best (`best_decay`)."""
     window: Duration | None = None
     """Only events of this time before the newest event count; a duration such as "7d". None: all events count."""
     at_least: float | None = None
@@ -51,7 +51,8 @@ class Popular(Retriever):
 
         score(i) = c_i / Σ_j c_j,    c_i = Σ_{events of i} 2^(−age / half_life)
 
-    where events older than `window` do not count, counted over all users, or over those of one segment where `by` names a user attribute. The counts of a segment are
+    where events older than `window` do not count, counted over all users, or over those of one segment where `by` names a user attribute.
+    Items without an event in a window that `auto` has found come after all others, by how often they were taken. The counts of a segment are
     smoothed towards those of all users, c_i + prior · share_i, so that a segment of three users does not override the
     rest.
 
@@ -84,17 +85,16 @@ class Popular(Retriever):
 
     counts_: NDArray[np.float32]
     _derived: _Ranking
-    _found: float | None = None
-    """The half-life that the model it was refreshed from has found, ms."""
-    _half_life: float | None = None
-    """The half-life of the last fit, ms."""
+    _found: Decay | None = None
+    """The decay that the model it was refreshed from has found."""
+    _decay: Decay | None = None
+    """The decay of the last fit."""
 
     def _fit(self, dataset: Dataset) -> None:
         log, acted = dataset.log, self._counted(dataset.log)
-        weight, n_items = np.ones(len(acted)), len(dataset.items)
-        self._half_life = half_life = self.half_life_on(log)
-        if half_life and len(acted):
-            weight = np.exp2((log.time[acted] - log.time[acted][-1]) / half_life)
+        n_items = len(dataset.items)
+        self._decay = decay = self.decay_on(log)
+        weight = decay.weights(log.time[acted][-1:] - log.time[acted])
         overall = np.bincount(log.item[acted], weight, n_items)
         if self.config.by:
             attribute = dataset.users.attributes.get(self.config.by)
@@ -122,20 +122,24 @@ class Popular(Retriever):
         counts = log.acted
         if self.config.at_least is not None:
             counts = counts & ~(log.value < self.config.at_least)
-        acted = np.flatnonzero(counts)
-        if self.config.window and len(acted):
-            newest = log.time[acted[-1]]
-            acted = acted[log.time[acted] > newest - duration_ms(self.config.window)]
-        return acted
+        return np.flatnonzero(counts)
 
-    def half_life_on(self, log: Log) -> float | None:
-        """Return the half-life in ms, None where age does not matter; `auto` is chosen on this log."""
+    def decay_on(self, log: Log) -> Decay:
+        """Return how much events count by age; `auto` is chosen on this log."""
         if self._found is not None:
             return self._found
+        half_life, window = (
+            None if setting in {None, "auto"} else float(duration_ms(setting))
+            for setting in (self.config.half_life, self.config.window)
+        )
         if self.config.half_life == "auto":
             rows = self._counted(log)
-            return best_half_life(log.user[rows], log.item[rows], log.time[rows])
-        return None if self.config.half_life is None else duration_ms(self.config.half_life)
+            if window is None:
+                return best_decay(log.user[rows], log.item[rows], log.time[rows])
+            rows = rows[log.time[rows][-1:] - log.time[rows] < window]
+            found = best_decay(log.user[rows], log.item[rows], log.time[rows], windows=())
+            return found._replace(window=window)
+        return Decay(half_life, window)
 
     @override
     def refreshed(self, dataset: Dataset) -> Popular | None:
@@ -144,14 +148,12 @@ class Popular(Retriever):
     def unfitted(self) -> Popular:
         """Return a model that is not fitted, with the settings that this one has found."""
         twin = self.__sklearn_clone__()
-        if "_half_life" in vars(self):  # a model that was loaded has not searched
-            twin.config = self.config.model_copy(update={"half_life": None})
-            twin._found = self._half_life  # noqa: SLF001 - its own instance
+        twin._found = self._decay  # noqa: SLF001 - its own instance; a model that was loaded has not searched
         return twin
 
-    def of_counts(self, counts: NDArray[np.float32], half_life: float | None) -> Self:
-        """Use decayed counts that were summed elsewhere, float32 (segments + 1, items), with a half-life in ms (None: age does not matter)."""
-        self.counts_, self._half_life = counts, half_life
+    def of_counts(self, counts: NDArray[np.float32], decay: Decay) -> Self:
+        """Use counts that were summed elsewhere, float32 (segments + 1, items), and the decay that they were weighed with."""
+        self.counts_, self._decay = counts, decay
         return self._finish(counts.shape[1])
 
     def _prepare(self) -> None:

@@ -39,8 +39,8 @@ RANGES = {
     "rerank.freshness": Range(0.0, 1.0, False),
 }
 """The range of each number, by section and setting."""
-DECAYING = frozenset({"popular", "again"})
-"""Models whose events lose weight with age."""
+DECAYING = frozenset({"again"})
+"""Models whose events lose weight with age, and that have no other axis."""
 HALF_LIVES = ("1d", "3d", "7d", "14d", "30d", "90d", "365d", None)
 """Half-lives of these models; None: events do not lose weight."""
 

@@ -68,7 +68,12 @@ class EventKind:
     @property
     def at_least(self) -> float | None:
         """From this value on, the item was wanted; None where many events have no value, which a limit would leave out."""
-        return None if self.values is None or self.valued < MOST_VALUED else self.values.at_least
+        return self.values.at_least if self.values is not None and self.is_valued else None
+
+    @property
+    def is_valued(self) -> bool:
+        """Whether enough of its events have a value."""
+        return self.valued >= MOST_VALUED
 
     @property
     def is_scale(self) -> bool:

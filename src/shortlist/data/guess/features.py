@@ -41,6 +41,8 @@ def guess_features(
     features.append(_count(f"user_{main}s", main, "user", "all"))
     features.append({"name": "user_last_seen", "kind": "recency", "by": "user", "event": main})
     features += _of_values(wanted[0], None if kinds.value is None or kinds.value.wanted else 1.0)
+    if wanted[0].values is not None and wanted[0].values.shape is Shape.AMOUNT:
+        features += _of_amounts(main, repeats)
     others = (*wanted[1 : 1 + COUNTED], *kinds.unwanted[:COUNTED])
     features += [_count(f"item_{kind.name}s", kind.name, "item", "all") for kind in others]
     if kinds.has_impressions:
@@ -91,6 +93,18 @@ def _of_values(main: EventKind, unwanted: float | None) -> list[dict[str, Any]]:
     for window in ("7d", "30d", "all"):
         name = f"item_likes_{window}" if unwanted is None else f"item_unwanted_{window}"
         features.append({**_count(name, main.name, "item", window), "at_least": least})
+    return features
+
+
+def _of_amounts(main: str, repeats: bool) -> list[dict[str, Any]]:
+    """Return the mean amounts of an item and of a user, and of a user's own events with the item where people come back for it."""
+    features: list[dict[str, Any]] = [
+        {"name": f"{side}_mean", "kind": "mean", "by": side, "event": main, "window": "all"}
+        for side in ("item", "user")
+    ]
+    if repeats:
+        own = {"name": "own_mean", "kind": "mean", "by": "user*item", "event": main, "window": "all"}
+        features.append({**own, "prior": 0.0})
     return features
 
 

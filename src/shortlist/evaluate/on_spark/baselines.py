@@ -45,9 +45,9 @@ def whole_baselines(past: WholeLog, sample: Dataset) -> BaselineModels:
 
 
 def _popular(past: WholeLog, sample: Dataset, model: Popular) -> Popular:
-    half_life = model.half_life_on(sample.log)
-    counts = decayed_counts(past, model.config, half_life, [None])
-    return model.of_counts(counts.astype(np.float32), half_life)
+    decay = model.decay_on(sample.log)
+    counts = decayed_counts(past, model.config, decay, [None])
+    return model.of_counts(counts.astype(np.float32), decay)
 
 
 def popularity_of(past: WholeLog, whole: WholeLog) -> NDArray[np.float64]:

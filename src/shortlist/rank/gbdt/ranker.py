@@ -194,6 +194,7 @@ class GBDTRanker(Ranker):
         else:
             boosts = HeadBoosts(kind == "joint", prepared, before, of_sources)
             self._ensemble = boosts.boost(boosts.trees, report)
+        report(1.0)  # a comparison that went to the end leaves nothing to boost
         return self
 
     def _of_sources(self, examples: TrainingSet, before: TreeEnsemble | None) -> frozenset[str]:

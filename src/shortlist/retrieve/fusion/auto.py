@@ -127,7 +127,7 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     """
     holdout = hold_out(dataset, kind, share, seed)
     tuner = Tuner(holdout, k, seed, event_weighting, Deadline(budget))
-    tuned = [*(usual_families(kind in {"time", "last"}) if families is None else families), *networks]
+    tuned = [*(usual_families(kind) if families is None else families), *networks]
     trials = number_of_trials(len(holdout.train.log))
     refused = search_families(tuner, tuned, trials, progress, named=families or ())
     if not tuner.fitted:

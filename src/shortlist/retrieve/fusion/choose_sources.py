@@ -21,7 +21,9 @@ from shortlist.retrieve.fusion.holdout import hold_out
 from shortlist.retrieve.fusion.search_space import absolute
 from shortlist.retrieve.fusion.tuner import Trial, Tuner, number_of_trials
 
-FAMILIES = tuple(usual_families(timed=True))
+POPULAR: dict[str, Any] = {"model": "popular", "half_life": "auto"}
+"""Beside the chosen sources, for users without a history."""
+FAMILIES = tuple(name for name in usual_families("time") if name != POPULAR["model"])
 DEEP = ("transformer", "two_tower")
 """Networks, which are tried where `deep` is set."""
 LENGTH = 20
@@ -45,7 +47,8 @@ def choose_sources(
     """Tune each family of retrievers on the end of a log, and return the best ones as sources.
 
     The last fifth of the events is held out. Families whose NDCG is at least half of the best one's are taken, the best first. The
-    ranker of the cascade learns how to weigh them, so that nothing is fused here. Added are `popular`, for users without a history;
+    ranker of the cascade learns how to weigh them, so that nothing is fused here. Added are `popular` with the decay that the log shows, for
+    users without a history;
     `content`, for items without events, where items have attributes; and `again`, where seen items are shown.
 
     Parameters
@@ -74,7 +77,7 @@ def choose_sources(
             stacklevel=2,
         )
         tuned = [{"model": "neighbours"}, {"model": "als"}]
-    sources: list[dict[str, Any]] = [{"model": "popular"}, *tuned]
+    sources: list[dict[str, Any]] = [dict(POPULAR), *tuned]
     if any(a.kind != "link" for a in dataset.items.attributes.values()):
         sources.append({"model": "content"})
     if context.show_seen:

@@ -8,6 +8,7 @@ from functools import partial
 from shortlist.data.progress import Progress
 from shortlist.errors import DataError
 from shortlist.metrics.significance import Estimate
+from shortlist.retrieve.fusion.holdout import Kind
 from shortlist.retrieve.fusion.networks import clear_networks, is_network
 from shortlist.retrieve.fusion.tuner import Trial, Tuner
 
@@ -17,12 +18,15 @@ CLOSE = 0.5
 """Families with less than this fraction of the best one's NDCG are left out."""
 
 
-def usual_families(timed: bool) -> list[str]:
+def usual_families(kind: Kind) -> list[str]:
     """Return the families that are tried where none are named, in the order of the search.
 
-    timed: whether what is recommended follows on the history in time.
+    What is recommended follows on the history in time, except in a random hold-out: then the order of events says something. Where all of it
+    follows one moment, what was popular before that moment says something, too.
     """
-    return ["neighbours", "spectral", "slim", "als", *(["sequence", "sequential_slim"] if timed else [])]
+    popular = ["popular"] if kind == "time" else []
+    ordered = ["sequence", "sequential_slim"] if kind != "random" else []
+    return ["neighbours", *popular, "spectral", "slim", "als", *ordered]
 
 
 def search_families(

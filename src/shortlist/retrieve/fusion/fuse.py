@@ -24,6 +24,7 @@ from shortlist.retrieve.fusion.blend import Blended, blend
 from shortlist.retrieve.fusion.trees import TreeConfig, train_trees
 from shortlist.retrieve.fusion.weights import masked, mean_ndcg_of, search_weights, source_values
 from shortlist.retrieve.item_item import ItemItem
+from shortlist.retrieve.popular import Popular
 from shortlist.retrieve.registry import load_retriever
 from shortlist.retrieve.requests import Candidates, Requests
 
@@ -214,8 +215,9 @@ class Fuse(Retriever):
         With two item-item sources or more, factor models do not propose: a pass over the whole catalogue costs more than all
         the rest, and finds little that no other source finds.
         """
-        cheap = [name for name, source in self.sources.items() if isinstance(source, ItemItem)]
-        return cheap if len(cheap) >= 2 else list(self.sources)
+        pairs = [name for name, source in self.sources.items() if isinstance(source, ItemItem)]
+        popular = [name for name, source in self.sources.items() if isinstance(source, Popular)]
+        return [*popular, *pairs] if len(pairs) >= 2 else list(self.sources)
 
     def _candidates(self, requests: Requests, k: int) -> Blended:
         proposers, each = self.proposers, max(self.config.each, k)

@@ -21,6 +21,10 @@ def axis(name: str, *values: Any) -> Axis:
 
 
 AXES: dict[str, list[Axis]] = {
+    "popular": [
+        axis("half_life", None, "auto", "30d", "14d", "7d", "3d", "1d"),
+        axis("window", None, "90d", "30d", "14d", "7d", "3d", "1d"),
+    ],
     "neighbours": [
         axis("spread", 0.0, 0.25, 0.5, 0.75, 1.0),
         axis("power", 0.0, 0.1, 0.25, 0.4, 0.5, 0.6),
@@ -84,7 +88,7 @@ INCLUDED = {"slim": ("spectral", "residual")}
 """Model → another one that contains it on large data where that setting is above 0, so that the model need not be tuned beside it: its
 regressions over a support. On Gowalla, a fusion gains nothing by `slim` then."""
 
-CHEAP, CHEAP_TRIALS = frozenset({"neighbours", "sequence"}), 3
+CHEAP, CHEAP_TRIALS = frozenset({"neighbours", "popular", "sequence"}), 3
 """Models that have no quick form, because they are fitted within a second or two, and how many times as many trials they get."""
 
 
@@ -124,6 +128,9 @@ def nearest_factors(n_items: int) -> int:
 def nearest_to_default(model: str, names: tuple[str, ...], values: Values) -> tuple[Any, ...]:
     """Return the value of an axis that is nearest to the default; a relative setting starts at 1."""
     default = RETRIEVERS[model].Config()
+    own = tuple(getattr(default, n) for n in names)
+    if own in values:
+        return own
     start = tuple(1.0 if getattr(default, n) is None else getattr(default, n) for n in names)
     return values[position(values, start)]
 
