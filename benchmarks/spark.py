@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -76,11 +75,12 @@ def measure(folder: Path, engine: str) -> dict[str, Any]:
     recommender.save(folder / "bundle")
     seconds = time.perf_counter() - started
     found = {"events": events, "seconds": seconds, "python": _peak(os.getpid()), "java": java}
+    found["processor"] = _processor_time()  # now: the Python of an executor is not waited for when it ends
     if engine.startswith("Spark"):
         gateway = session.sparkContext._gateway
         session.stop()
         gateway.shutdown()
-        gateway.proc.stdin.close()  # ends the JVM, whose processor time counts once it has been waited for
+        gateway.proc.stdin.close()  # ends the JVM
         gateway.proc.wait()
         found |= _of_executors(folder / "history")
     return found
@@ -160,18 +160,31 @@ def _events(history: Path) -> Iterator[dict[str, Any]]:
 
 def run(world: Path, engine: str) -> dict[str, Any]:
     """Measure in a process of its own."""
-    before = _processor_time()
     done = subprocess.run(
         [sys.executable, __file__, "--one", str(world), engine], check=True, stdout=subprocess.PIPE, text=True
     )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found | {"processor": _processor_time() - before}
+    return found
 
 
 def _processor_time() -> float:
-    """The processor time of all processes that have ended, seconds."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """The processor time of this process, of all that it has started, and of what they have started, seconds."""
+    times: dict[int, float] = {}
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue
+        process = int(stat.parent.name)
+        parents[process] = int(fields[1])
+        times[process] = sum(map(int, fields[11:15])) / os.sysconf(
+            "SC_CLK_TCK"
+        )  # also of children that it has waited for
+    tree = {os.getpid()}
+    while grown := {process for process, parent in parents.items() if parent in tree} - tree:
+        tree |= grown
+    return sum(times[process] for process in tree)
 
 
 def write_world(size: str, folder: Path) -> None:

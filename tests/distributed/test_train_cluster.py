@@ -6,17 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import shortlist
 from shortlist.config.project import read_project
 from shortlist.distributed.train import train_on_spark
 from shortlist.recommender import Recommender
 from shortlist.simulate.world import World
+from support.other_library import other_library, without_module
 from support.process_table import children, descendants, is_alive
 from support.spark_cluster import SparkCluster
 from support.waiting import wait_for
@@ -138,6 +141,23 @@ def test_executors_without_memory_leave_no_bundle(
     assert "memory" in said
     assert "spark.executor" in said
     assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("library", "words"),
+    [
+        (partial(other_library, file="version.py", text=shortlist.__version__, changed="0.0.9"), "executor has Shortlist 0.0.9, and the driver"),
+        (partial(without_module, module="pyarrow"), "the Python of an executor has no pyarrow; install 'shortlist[spark]=="),
+    ],
+)  # fmt: skip
+def test_executors_with_another_library_leave_no_bundle(
+    cluster: SparkCluster, project: Path, tmp_path: Path, library: Callable[[Path], Path], words: str
+) -> None:
+    folder = library(tmp_path / "library")
+    job = start(cluster, project, tmp_path / "bundle", spark_executorEnv_PYTHONPATH=str(folder))
+    assert words in " ".join(finished(job, 2).split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["conf", "library"]
 
 
 @pytest.mark.slow

@@ -69,6 +69,7 @@ def test_a_master_that_cannot_be_reached(master: str, words: str) -> None:
         ("AttributeError: Can't get attribute 'OnExecutor' on <module 'shortlist.distributed.on_executors' from", "another version"),
         ("[PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.12 than that in driver: 3.11, PySpark", "run Python 3.12 and the driver runs Python 3.11,.*to a Python 3.11 that"),
         ('java.io.IOException: Cannot run program "/opt/python": error=2, No such file', "cannot start /opt/python; set PYSPARK_PYTHON"),
+        ("[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error while reading file file:///d/b.parquet. File does", r"does not find file:///d/b\.parquet; name a folder"),
         ("x\nshortlist.errors.DataError: s: nothing can be written there (no)\n", "^s: nothing can be written there"),
         ("PySparkImportError: [PACKAGE_NOT_INSTALLED] PyArrow >= 15 must be installed", "no pyarrow; install"),
         ("ModuleNotFoundError: No module named 'lazy_loader'", "no lazy_loader; install 'shortlist[spark]=="),

@@ -169,7 +169,24 @@ def _reading_error(source: str, error: BaseException) -> DataError:
                 "(the version that fits your Spark)",
                 field="data.events",
             )
+    if "CANNOT_MERGE" in text:
+        return DataError(
+            f"{source}: its files differ in the type of a column{_differing(text)}; write each column with one type in all files",
+            field="data.events",
+        )
     return DataError(f"{source}: Spark cannot read it: {first_line(error)}", field="data.events")
+
+
+def _differing(text: str) -> str:
+    """Return the columns that differ in two schemas, of which an error of Spark shows both."""
+    schemas = [
+        dict(re.findall(r"`?([\w.]+)`?: ([A-Z][A-Z_0-9]*)", one)) for one in re.findall(r"STRUCT<(.*)>", text)
+    ][:2]
+    if len(schemas) < 2:
+        return ""
+    one, other = schemas
+    found = [f"{name}: {kind}, {other[name]}" for name, kind in one.items() if other.get(name, kind) != kind]
+    return f" ({'; '.join(found)})" if found else ""
 
 
 # ---------------------------------------------------------------- text files

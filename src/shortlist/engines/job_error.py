@@ -18,9 +18,7 @@ _OTHER_PYTHON = re.compile(
     r"PYTHON_VERSION_MISMATCH\] Python in worker has different version: (\S+) than that in driver: ([\d.]+)"
 )
 _NO_PROGRAM = re.compile(r'Cannot run program "([^"]+)"')
-_GONE = re.compile(
-    r"(?:FILE_NOT_EXIST|FileNotFoundException|PATH_NOT_FOUND).*?((?:\w+:)?/[^\s'\"]+)", re.DOTALL
-)
+_GONE = re.compile(r"(?:FILE_NOT_EXIST|PATH_NOT_FOUND)\b.*?((?:\w+:)?/[^\s'\"]+)", re.DOTALL)
 _OWN = re.compile(r"shortlist\.errors\.(?:Engine|Data|Project|Request)Error: (.+)")
 _MEMORY = re.compile(
     r"OutOfMemoryError|MemoryError|malloc of size|Cannot allocate memory|exit(?: status:?| code|ed with code) 137|ExecutorLostFailure|"
@@ -65,7 +63,7 @@ def job_error(error: BaseException) -> EngineError:
         return EngineError(own[1])
     if found := _GONE.search(text):
         return EngineError(
-            f"an executor does not find {found[1]}; name a folder that all machines share, or an address such as s3://bucket/events"
+            f"an executor does not find {found[1].rstrip('.,')}; name a folder that all machines share, or an address such as s3://bucket/events"
         )
     if found := _MEMORY.search(text):
         return EngineError(
