@@ -26,7 +26,7 @@ PEERS = (
     "XGBoost",
     "LightGBM",
 )
-RECIPE: dict[str, dict[str, Any]] = {"movietweetings": {"rank": {"inputs": "sources"}}, "movielens-100k": {}}
+RECIPE: dict[str, dict[str, Any]] = {"movietweetings": {}, "movielens-100k": {}}
 """Changes of the project that `shortlist init` writes, chosen on the validation."""
 COLD_K, COLD_USERS = 20, 300
 

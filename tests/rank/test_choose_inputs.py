@@ -10,6 +10,7 @@ import pytest
 from scipy.special import expit
 
 from shortlist.config.project import Project, parse_project
+from shortlist.data.split import Cuts
 from shortlist.metrics.ranking import ndcg
 from shortlist.rank.choose_inputs import (
     MIN_REQUESTS,
@@ -17,6 +18,7 @@ from shortlist.rank.choose_inputs import (
     InputChoice,
     best_source,
     is_open,
+    judging_start,
     ndcg_of,
     of_source,
 )
@@ -134,6 +136,19 @@ def test_one_source_is_simpler_than_all_of_them() -> None:
     assert (behind.inputs, behind.rival, round(behind.gain, 3)) == ("sources", "sources", 0.2)
     whole = InputChoice.of({"all": base, "sources": base - 0.2 - spread, "popular": base - 0.2 + spread}, 10)
     assert (whole.inputs, whole.rival, round(whole.gain, 3)) == ("all", "sources", -0.2)
+
+
+def test_with_many_requests_to_learn_from_a_simpler_ranker_has_to_be_clearly_better() -> None:
+    base = np.random.default_rng(0).random(100)
+    spread = np.where(np.arange(100) % 2 == 0, 1.0, -1.0)  # standard error 0.1005
+    for ahead, kept in ((0.05, "all"), (0.25, "sources")):
+        found = {"all": base, "sources": base + ahead + spread}
+        assert InputChoice.of(found, 10).inputs == "sources"
+        assert InputChoice.of(found, 10, few=False).inputs == kept
+
+
+def test_requests_of_the_middle_of_the_validation_decide() -> None:
+    assert judging_start(Cuts(ranker=0, validation=100, end=200)) == 150
 
 
 def test_the_best_source_is_found_and_read_alone(sets: tuple[TrainingSet, TrainingSet]) -> None:

@@ -27,7 +27,16 @@ from shortlist.data.split import Cuts, stage_cuts
 from shortlist.errors import DataError, TrainingWarning
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.base import Ranker
-from shortlist.rank.choose_inputs import best_source, choose_inputs, is_open, judging_settings, of_source
+from shortlist.rank.choose_inputs import (
+    FEW_TRAINED,
+    best_source,
+    choose_inputs,
+    is_open,
+    judging_settings,
+    judging_start,
+    of_source,
+    requests_of,
+)
 from shortlist.rank.example_settings import ExampleSettings
 from shortlist.rank.fresh_sources import REFITS, Refit, refit_on
 from shortlist.rank.gbdt.ranker import GBDTRanker
@@ -184,7 +193,7 @@ class _Examples:
 
     def judging(self, dataset: Dataset) -> TrainingSet | None:
         """Make the examples that decide what the ranker reads; None where no user comes. dataset: all events."""
-        span, quiet = (self.cuts.validation, self.cuts.end), replace(self, progress=silent)
+        span, quiet = (judging_start(self.cuts), self.cuts.end), replace(self, progress=silent)
         try:
             return quiet._make(dataset, span, "judging", judging_settings(self.settings))
         except DataError:
@@ -264,7 +273,7 @@ def _chosen_ranker(
         ranker = GBDTRanker(rank, project.objectives, project.seed).fit(learned[0], learned[1])
         found[name] = ranker, ranker.predict(validation.matrix)
     scaled = {name: (ranker, _scales(values, validation)) for name, (ranker, values) in found.items()}
-    choice = choose_inputs(scaled, project, judging)
+    choice = choose_inputs(scaled, project, judging, requests_of(sets[0]) <= FEW_TRAINED)
     ranker, predictions = found[choice.inputs]
     return ranker.with_choice(str(choice)), predictions
 

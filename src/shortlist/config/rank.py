@@ -29,10 +29,10 @@ class RankSettings(Settings):
     a third of the trees and keeps the joint one if it is as good on the validation slice; where that is not clear, both to the end."""
     inputs: Literal["auto", "all", "sources"] = "auto"
     """The inputs of the trees of the objectives with a weight. all: all features. sources: only the ranks and scores that the sources of
-    candidates give, with predictions that rise with each score; other objectives read all features. auto: with candidates of up to 5,000
-    requests, both are trained, and a third ranker that reads the best source alone; they order requests of the validation slice, and the
-    simplest one (one source, then the sources) whose NDCG is within one standard error of the best is kept. A few hundred requests are too
-    few to learn from all features. With impressions, or with several objectives that have a weight, auto is all."""
+    candidates give, with predictions that rise with each score; other objectives read all features. auto: with candidates of up to 15,000
+    requests, both are trained, and a third ranker that reads the best source alone; they order requests of the middle of the validation slice, and the
+    simplest one (one source, then the sources) whose NDCG is within one standard error of the best is kept, beyond 5,000 requests only where it is
+    ahead of all features by more. A few hundred requests are too few to learn from all features. With impressions, or with several objectives that have a weight, auto is all."""
     calibration: Literal["auto", "platt", "isotonic"] = "auto"
     """How probabilities are calibrated on the validation slice. auto chooses by the amount of data."""
     position_bias: Literal["none", "weights"] = "none"

@@ -7,8 +7,10 @@ popular items alone. The log loss of the validation slice does not show it, beca
 So each of these rankers orders all candidates of requests of the validation slice, and the simplest one whose NDCG is within one standard
 error of the best is kept (the one-standard-error rule of Breiman, Friedman, Olshen & Stone 1984, "Classification and regression trees"): so
 few requests do not tell rankers apart that differ by less, and of those the one that reads least is least fitted to the users of the window.
-The requests are of one moment, the start of the slice, as in an evaluation or a batch: the moments of action that the trees learn from are
-mostly in the middle of a session.
+With more than `FEW_TRAINED` requests to learn from, that of all features is kept unless another one is ahead by more.
+The requests are of one moment, the middle of the slice, as in an evaluation or a batch: the moments of action that the trees learn from are
+mostly in the middle of a session. The middle, because the ranker that is shipped is as old as the slice: where items come and go, trees with all
+features order the requests that follow their window at once better than the sources do, and worse soon after (on MovieTweetings).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
+from shortlist.data.split import Cuts
 from shortlist.metrics.ranking import ndcg
 from shortlist.rank.base import Ranker
 from shortlist.rank.example_settings import ExampleSettings
@@ -30,12 +33,14 @@ from shortlist.rank.utility import UtilityWeights, resolve_combine, resolve_weig
 
 REQUESTS = 300
 """Requests that decide, at most."""
-MOST_TRAINED = 5_000
+FEW_TRAINED = 5_000
+"""With more requests to learn from, a simpler ranker is kept only where it is clearly better than that of all features."""
+MOST_TRAINED = 15_000
 """With more requests to learn from, all features are read without a comparison, which costs a second training."""
 MIN_REQUESTS = 30
 """With fewer requests, all features are read."""
 DEVIATIONS = 1.0
-"""A simpler ranker is kept where the best one is ahead of it by at most so many standard errors of the difference."""
+"""Rankers are level where the best one is ahead by at most so many standard errors of the difference."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,19 @@ class InputChoice:
     k: int
 
     @classmethod
-    def of(cls, found: Mapping[str, NDArray[np.float64]], k: int) -> Self:
-        """Choose by the NDCG@k of `"all"`, `"sources"` and rankers of one source, float64 (requests,) each."""
+    def of(cls, found: Mapping[str, NDArray[np.float64]], k: int, few: bool = True) -> Self:
+        """Choose by the NDCG@k of `"all"`, `"sources"` and rankers of one source, float64 (requests,) each.
+
+        few: whether there were few requests to learn from, so that of rankers that are level the simplest is kept, and not that of all
+        features.
+        """
         n = len(found["all"])
         if n < MIN_REQUESTS:
             return cls("all", "sources", float("nan"), float("nan"), n, k)
         best = max(found, key=lambda name: float(found[name].mean()))
         simplest_first = [*(name for name in found if name not in {"all", "sources"}), "sources", "all"]
-        kept = next(name for name in simplest_first if _is_level(found[name], found[best]))
+        order = simplest_first if few else ["all", *simplest_first]
+        kept = next(name for name in order if _is_level(found[name], found[best]))
         rival = "sources" if kept == "all" else kept
         return cls(kept, rival, *_mean_and_error(found[rival] - found["all"]), n, k)
 
@@ -100,7 +110,12 @@ def is_open(project: Project, training: TrainingSet) -> bool:
         return False
     if [name for name, objective in project.objectives.items() if objective.weight] != [project.relevant]:
         return False
-    return bool(training.sources) and len(np.unique(training.request)) <= MOST_TRAINED
+    return bool(training.sources) and requests_of(training) <= MOST_TRAINED
+
+
+def requests_of(training: TrainingSet) -> int:
+    """Return the number of requests that a ranker learns from."""
+    return len(np.unique(training.request))
 
 
 def judging_settings(settings: ExampleSettings) -> ExampleSettings:
@@ -112,6 +127,11 @@ def judging_settings(settings: ExampleSettings) -> ExampleSettings:
     # without a limit of rows, each request keeps all candidates
     update = {"negatives": candidates, "max_rows": sys.maxsize}
     return replace(settings, rank=rank.model_copy(update=update), at_once=REQUESTS)
+
+
+def judging_start(cuts: Cuts) -> int:
+    """Return the moment, ms, from which requests decide: the middle of the validation slice."""
+    return (cuts.validation + cuts.end) // 2
 
 
 def ndcg_of(
@@ -173,8 +193,14 @@ def _ndcg_of_rows(
 
 
 def choose_inputs(
-    rankers: Mapping[str, tuple[Ranker, NDArray[np.float64]]], project: Project, examples: TrainingSet
+    rankers: Mapping[str, tuple[Ranker, NDArray[np.float64]]],
+    project: Project,
+    examples: TrainingSet,
+    few: bool = True,
 ) -> InputChoice:
-    """Choose among rankers by what they read, each with the scales of its predictions; `"all"` is one of them."""
+    """Choose among rankers by what they read, each with the scales of its predictions; `"all"` is one of them.
+
+    few: whether they learned from few requests (`FEW_TRAINED`).
+    """
     found = {name: ndcg_of(ranker, project, examples, scales) for name, (ranker, scales) in rankers.items()}
-    return InputChoice.of(found, project.evaluate.k)
+    return InputChoice.of(found, project.evaluate.k, few)
