@@ -55,14 +55,15 @@ def test_erasing_leaves_the_other_rows_of_a_csv_as_they_are(user: str, rest: str
     assert table.read_bytes().decode() == rest
 
 
-def test_erasing_keeps_visitors_of_a_parquet_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["user", "user_id"])
+def test_erasing_keeps_visitors_of_a_parquet_table(column: str, tmp_path: Path) -> None:
     """A row without a user is nobody's: a comparison with an unknown value must not remove it."""
     EventStore(tmp_path / "e.sqlite").close()
     table = tmp_path / "slates.parquet"
-    pq.write_table(pa.table({"user": ["u1", None, "u2"], "item": [1, 2, 3]}), table)
+    pq.write_table(pa.table({column: ["u1", None, "u2"], "item": [1, 2, 3]}), table)
     arguments = ["erase", "u1", "--store", str(tmp_path / "e.sqlite"), "--export", str(table)]
     assert CliRunner().invoke(app, arguments).exit_code == 0
-    assert pq.read_table(table).to_pydict() == {"user": [None, "u2"], "item": [2, 3]}
+    assert pq.read_table(table).to_pydict() == {column: [None, "u2"], "item": [2, 3]}
 
 
 def test_a_table_without_users_is_refused(tmp_path: Path) -> None:
@@ -72,5 +73,6 @@ def test_a_table_without_users_is_refused(tmp_path: Path) -> None:
     arguments = ["erase", "1", "--store", str(tmp_path / "e.sqlite"), "--export", str(table)]
     done = CliRunner().invoke(app, arguments)
     assert isinstance(done.exception, DataError)
+    assert "no column user or user_id; there are: person, item" in done.exception.message
     assert table.read_text() == "person,item\n1,2\n"
     assert [path.name for path in tmp_path.glob("*.csv*")] == ["slates.csv"]

@@ -60,6 +60,7 @@ test("an error has its input", () => {
 test("the sentence of an error stands under its input without the name of the setting", () => {
   assert.deepEqual(faultOf("settings: placements.home.filters: column 7: there is no x"), { sentence: "There is no x", column: 7 });
   assert.deepEqual(faultOf("settings: rerank.rules.0.amount: a strength is above 0"), { sentence: "A strength is above 0", column: null });
+  assert.deepEqual(faultOf("settings: rerank.rules.0.name: String should have at least 1 character"), { sentence: "This must not be empty", column: null });
   assert.deepEqual(faultOf("something else"), { sentence: "Something else", column: null });
 });
 

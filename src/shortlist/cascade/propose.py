@@ -33,7 +33,8 @@ def propose(
     encoded, batch
         The requests.
     required
-        For each request, items that are candidates in any case. None: those of earlier pages, and the newest of the catalogue.
+        For each request, items that are candidates in any case. None: those of earlier pages, the newest of the catalogue, and those that
+        pins name.
     """
     requests, catalogue = encoded.requests, batch[0].catalogue
     # with earlier pages, there is room for their items, the newest and another page
@@ -62,12 +63,37 @@ def only(rows: FeatureRows, required: Sequence[NDArray[np.integer]]) -> FeatureR
 def _forced(
     state: LiveState, encoded: EncodedBatch, batch: Sequence[ResolvedRequest]
 ) -> list[NDArray[np.integer]] | None:
-    """Items that are candidates in any case: those of earlier pages, and the newest, while they have an exposure budget."""
-    newest = _newest(state, encoded, batch[0].catalogue)
-    if not any(len(one.earlier.items) for one in batch):
-        return newest
-    shown: list[NDArray[np.integer]] = [one.earlier.items for one in batch]
-    return shown if newest is None else [np.union1d(*both) for both in zip(shown, newest, strict=True)]
+    """Items that are candidates in any case: of earlier pages, the newest, while they have an exposure budget, and those that pins name."""
+    found = [
+        items for items in (_newest(state, encoded, batch[0].catalogue), _pinned(encoded, batch)) if items
+    ]
+    if any(len(one.earlier.items) for one in batch):
+        found.append([one.earlier.items for one in batch])
+    if len(found) < 2:
+        return found[0] if found else None
+    return [np.unique(np.concatenate(parts)) for parts in zip(*found, strict=True)]
+
+
+def _pinned(encoded: EncodedBatch, batch: Sequence[ResolvedRequest]) -> list[NDArray[np.integer]] | None:
+    """The items that pins of each request's page name, as far as the request permits them."""
+    placed = {one.request.placement for one in batch}
+    rules = [rule for name in placed for rule in batch[0].catalogue.pipeline_at(name).settings.rules]
+    if not any(rule.action == "pin" for rule in rules):
+        return None
+    requests, found = encoded.requests, list[NDArray[np.integer]]()
+    for row, one in enumerate(batch):
+        first, nothing = one.earlier.slots, np.empty(0, np.int64)
+        slots = range(first, first + one.request.size)
+        items = np.unique(
+            np.concatenate([nothing, *(items for slot, items in one.pipeline.pinned if slot in slots)])
+        )
+        if requests.allowed is not None:
+            items = items[requests.allowed[items]]
+        if requests.excluded_indptr is not None and requests.excluded is not None:
+            low, high = requests.excluded_indptr[row : row + 2]
+            items = items[~np.isin(items, requests.excluded[low:high])]
+        found.append(items)
+    return found if any(map(len, found)) else None
 
 
 def _newest(

@@ -107,10 +107,11 @@ class RankedUsers:
         return other
 
     def _permits(self, project: Project) -> tuple[Any, ...]:
-        """The settings of a project that decide which items may be shown."""
+        """The settings of a project that decide which items may be shown, or are candidates in any case."""
         rerank = project.rerank
-        hiding = [rule for rule in project.rules_at(self.asked.placement or "") if rule.action == "hide"]
-        return hiding, rerank.in_stock, rerank.show_seen, rerank.show_again
+        rules = project.rules_at(self.asked.placement or "")
+        choosing = [rule for rule in rules if rule.action in {"hide", "pin"}]
+        return choosing, rerank.in_stock, rerank.show_seen, rerank.show_again
 
     def utilities(self, weights: UtilityWeights) -> list[Floats]:
         """Return the utility of each user's candidates by some weights, with the guard-rails of the request."""

@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 
 from shortlist.cascade.run import ScoredBatch
 from shortlist.data.histories import Histories
+from shortlist.data.no_time import NO_TIME
 from shortlist.data.texts import Texts
 
+NEW = 14 * 86_400_000
+"""Age up to which an item is new, ms."""
 VERBS = {
     "play": "watched",
     "watch": "watched",
@@ -59,9 +62,14 @@ def reasons(
         strongest[left] = retriever.strongest(requests, owner[left], items[left])
     popular = {name for name, r in scored.catalogue.retrievers.items() if r.name == "popular"}
     because = _because(strongest, h, kinds, titles)
+    seen, moment = scored.catalogue.first_seen, int(requests.moments.max(initial=0))
     return [
-        because[event] if event >= 0 else _without_event(proposed, popular)
-        for event, proposed in zip(strongest.tolist(), sources, strict=True)
+        because[event]
+        if event >= 0
+        else _without_event(proposed, popular)
+        if proposed
+        else _without_source(int(seen[item]), moment)
+        for event, proposed, item in zip(strongest.tolist(), sources, items.tolist(), strict=True)
     ]
 
 
@@ -78,8 +86,11 @@ def _because(
     }
 
 
+def _without_source(seen: int, moment: int) -> str:
+    """The sentence of an item that no source proposed: a new one, or one that a pin or a strict filter put there. `seen`: since when it is known, ms."""
+    return "New here" if seen == NO_TIME or moment - seen < NEW else "Picked for you"
+
+
 def _without_event(proposed: dict[str, int], popular: set[str]) -> str:
     """The sentence of an item that no event explains."""
-    if not proposed:
-        return "New here"
     return "New for you" if popular.isdisjoint(proposed) else "Popular right now"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +82,7 @@ def erase(
     export: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also erase the user from this table of `shortlist batch`, also s3://…. Repeatable."
+            help="Also erase the user from this table of `shortlist batch`, `audience` or `export`, also s3://…. Repeatable."
         ),
     ] = None,
 ) -> None:
@@ -112,7 +112,12 @@ def _erase_from_store(address: str, user: str) -> int:
         with TemporaryDirectory(prefix="shortlist-") as folder:
             copy = Path(folder) / one.path.rpartition("/")[2]
             store.download(one, copy)
-            count = _erase_from(copy, user)
+            try:
+                count = _erase_from(copy, user)
+            except DataError as error:  # names the object, and not its copy
+                raise DataError(
+                    error.message.replace(str(copy), f"{address} ({one.path})"), "export"
+                ) from None
             if count:
                 store.upload(copy, "" if one.path == store.path else store.name_of(one))
         erased += count
@@ -142,9 +147,8 @@ def _erase_from_parquet(path: Path, fresh: Path, user: str) -> int:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
-    if "user" not in table.column_names:
-        raise DataError(f"{path}: there is no column user", field="export")
-    is_user = pc.fill_null(pc.equal(table.column("user").cast(pa.string()), user), False)
+    column = _user_column(table.column_names, path)
+    is_user = pc.fill_null(pc.equal(table.column(column).cast(pa.string()), user), False)
     rest = table.filter(pc.invert(is_user))
     pq.write_table(rest, fresh)
     return int(table.num_rows - rest.num_rows)
@@ -157,9 +161,7 @@ def _erase_from_csv(path: Path, fresh: Path, user: str) -> int:
         records = _csv_records(source)
         head = next(records, "")
         names = next(csv.reader([head]), [])
-        if "user" not in names:
-            raise DataError(f"{path}: there is no column user", field="export")
-        place = names.index("user")
+        place = names.index(_user_column(names, path))
         with fresh.open("w", encoding="utf-8", newline="") as sink:
             sink.write(head)
             for record in records:
@@ -169,6 +171,18 @@ def _erase_from_csv(path: Path, fresh: Path, user: str) -> int:
                 else:
                     sink.write(record)
     return erased
+
+
+def _user_column(names: Sequence[str], path: Path) -> str:
+    """Return the column with the users' ids of a table of slates, of an audience, or of an exported log."""
+    found = next((name for name in ("user", "user_id") if name in names), None)
+    if found is None:
+        raise DataError(
+            f"{path}: there is no column user or user_id; there are: {', '.join(names)}. Of a log with other "
+            "columns, make a new `shortlist export` after the user is erased",
+            field="export",
+        )
+    return found
 
 
 def _csv_records(lines: Iterable[str]) -> Iterator[str]:

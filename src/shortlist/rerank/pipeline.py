@@ -30,6 +30,8 @@ from shortlist.rerank.rules import adjust_utility, boost_rules, pin_items
 from shortlist.rerank.slot_limits import NO_CAP, PER_SLOT, POOL, SlotLimits, no_limits, opening_slots
 from shortlist.rerank.strengths import RerankStrengths
 
+MOST_PINNED = 20
+"""Items that meet the condition of a pin, up to which all of them are candidates."""
 MOST_EARLIER = 200
 """Number of items of earlier pages, the latest ones, that diversity compares candidates with: as many as the longest slate has."""
 
@@ -95,6 +97,20 @@ class RerankPipeline:
     def uses(self) -> Uses:
         """Names that the rules read of a request: (scope, name) pairs."""
         return NOTHING.union(*(self.masks.uses(rule) for rule in self.settings.rules))
+
+    @lazy_property
+    def pinned(self) -> tuple[tuple[int, NDArray[np.int64]], ...]:
+        """The slot of each pin that few items meet, and their codes: retrieval makes them candidates, whatever the sources propose.
+
+        Pins that read the request count in the pipeline of a request only (`for_request`).
+        """
+        found = []
+        for rule in self.settings.rules:
+            if rule.action == "pin" and (self.masks.values or not self.masks.uses(rule)):
+                items = np.flatnonzero(self.masks.mask(rule))
+                if len(items) <= MOST_PINNED:
+                    found.append((rule.slot, items))
+        return tuple(found)
 
     @lazy_property
     def hide_uses(self) -> Uses:

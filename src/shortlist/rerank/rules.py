@@ -3,7 +3,8 @@
 A rule has a condition, written like a request's filters, and an action. A request can bring boosts of its own, which act
 like rules after those of the project. Boost and bury scale an item's utility, so a
 much better item still wins; pin moves the best matching item to a slot; hidden items are never shown. Rules act on
-candidates: they do not add an item that no retriever proposes. `shortlist preview` reports each rule's cost in predicted
+candidates. Items that a pin names are candidates whatever the retrievers propose, where at most 20 meet its condition; no other rule adds an
+item. `shortlist preview` reports each rule's cost in predicted
 utility before the rule is live, `shortlist evaluate` afterwards.
 """
 

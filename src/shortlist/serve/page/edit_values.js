@@ -1,5 +1,6 @@
 // Values of the tab "Settings": what of a form differs from the bundle, and how changes are written.
 
+const EMPTY = "String should have at least 1 character";  // of an empty text, as the server says it
 const same = (one, other) => JSON.stringify(ordered(one)) === JSON.stringify(ordered(other));
 
 // A value with the keys of its objects in one order: a form has its fields in an order of its own.
@@ -101,7 +102,8 @@ export function inputOf(setting) {
 export function faultOf(message) {
   const [, column, rest] = message.match(/(?:^|[ ,])column (\d+): (.*)$/s) ?? [];
   if (column) return { sentence: capital(rest), column: Number(column) };
-  return { sentence: capital(message.replace(/^(?:settings: )?(?:settings\.)?[\w-]+(?:\.[\w-]+)+[:,]? /, "")), column: null };
+  const plain = message.replace(/^(?:settings: )?(?:settings\.)?[\w-]+(?:\.[\w-]+)+[:,]? /, "");
+  return { sentence: plain === EMPTY ? "This must not be empty" : capital(plain), column: null };
 }
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
