@@ -77,6 +77,8 @@ def test_reprs_are_short(recommender: Recommender) -> None:
         recommender.project,
         slates,
         slates[0],
+        recommender.page(RecommendRequest("u00001")),
+        recommender.preview(recommender.project, ["u00001"]),
     ):
         assert len(repr(value)) <= 200, value
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sqlite3
 import threading
 from dataclasses import replace
@@ -277,4 +279,13 @@ def test_an_erased_person_is_not_in_the_bytes_of_the_store(store_target: str) ->
         )
     assert store.of_user(name) == {"events": [], "slates": [], "changes": [], "rejected": []}
     assert len(list(store.events())) == 40 * 13
+    store.close()
+
+
+def test_a_store_cannot_be_copied(tmp_path: Path) -> None:
+    """It holds connections: the refusal says what to do instead."""
+    store = EventStore(tmp_path / "events.sqlite")
+    for copied in (pickle.dumps, copy.deepcopy, copy.copy):
+        with pytest.raises(TypeError, match=r"open it again: EventStore\(path\)"):
+            copied(store)
     store.close()

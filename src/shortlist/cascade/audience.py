@@ -20,6 +20,7 @@ from shortlist.cascade.encode import ResolvedRequest, Resolver
 from shortlist.cascade.model import Model
 from shortlist.cascade.run import BATCH, Cascade, ScoredBatch
 from shortlist.cascade.state import LiveState
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.progress import Share
 from shortlist.errors import RequestError, abbreviated
 from shortlist.requests import RecommendRequest, check_id
@@ -30,8 +31,8 @@ MOST_PAIRS = 200_000_000
 """(user, item) pairs at most: their scores take four bytes each."""
 
 
-@dataclass(frozen=True)
-class AudienceRequest:
+@dataclass(frozen=True, repr=False)
+class AudienceRequest(ShortRepr):
     """Which audiences are wanted.
 
     Parameters

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shortlist.cascade.model import Model
 from shortlist.cascade.run import ScoredBatch
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import (
     Attribute,
     CodedAttribute,
@@ -57,8 +58,8 @@ class MissingColumn:
         )
 
 
-@dataclass(frozen=True)
-class Drift:
+@dataclass(frozen=True, repr=False)
+class Drift(ShortRepr):
     """Missing columns, and the stability index of each feature that does not depend on one; measured on so many users."""
 
     missing: tuple[MissingColumn, ...]

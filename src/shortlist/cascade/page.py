@@ -16,6 +16,7 @@ from shortlist.cascade.run import Cascade, ScoredBatch, genre_shares
 from shortlist.cascade.state import LiveState
 from shortlist.config.base import duration_ms
 from shortlist.config.page import RowSettings
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import CodedAttribute, NumberAttribute
 from shortlist.data.ids import random_id
 from shortlist.data.no_time import NO_TIME
@@ -39,8 +40,8 @@ REASONS = {"trending": "Popular right now", "new": "New here", "again": "You cho
 """Kind of row → the reason of all its items."""
 
 
-@dataclass(frozen=True)
-class PageRow:
+@dataclass(frozen=True, repr=False)
+class PageRow(ShortRepr):
     """One row of a page.
 
     `kind` is that of the project's `[page]`, `title` is for people, `about` is the item or attribute value the row is
@@ -53,8 +54,8 @@ class PageRow:
     about: Any = None
 
 
-@dataclass(frozen=True)
-class PageOfRows:
+@dataclass(frozen=True, repr=False)
+class PageOfRows(ShortRepr):
     """A page: `rows` from top to bottom; no item is on it twice. `kinds` counts the rows of each kind."""
 
     page_id: str

@@ -20,6 +20,7 @@ from shortlist.cascade.model import Model
 from shortlist.cascade.propose import only, propose
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.cascade.state import LiveState
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.ids import random_id
 from shortlist.features.rows import FeatureRows
 from shortlist.requests import RecommendRequest
@@ -86,8 +87,8 @@ class RankedSlate:
         return f"RankedSlate({self.slate_id}, {len(self.chosen)} items)"
 
 
-@dataclass(frozen=True)
-class RankedBatch:
+@dataclass(frozen=True, repr=False)
+class RankedBatch(ShortRepr):
     """One batch: its scored candidates and a slate for each request."""
 
     scored: ScoredBatch

@@ -9,6 +9,7 @@ import numpy as np
 
 from shortlist.cascade.drift import NO_DRIFT, MissingColumn, missing_columns
 from shortlist.cascade.inspect import candidates, last_contexts
+from shortlist.config.short_repr import ShortRepr
 from shortlist.recommender import Recommender
 from shortlist.report import charts
 from shortlist.report.document import (
@@ -28,8 +29,8 @@ DRIFT, STRONG_DRIFT = 0.1, 0.25
 SPARSE = 0.05
 
 
-@dataclass(frozen=True)
-class FeatureSummary:
+@dataclass(frozen=True, repr=False)
+class FeatureSummary(ShortRepr):
     """One feature of the ranker.
 
     Attributes

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.project import Project
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.slates import Slates
@@ -50,8 +51,8 @@ Values = dict[str, Estimate]
 """The value of each objective."""
 
 
-@dataclass(frozen=True)
-class ParetoPoint:
+@dataclass(frozen=True, repr=False)
+class ParetoPoint(ShortRepr):
     """One weighting.
 
     Attributes

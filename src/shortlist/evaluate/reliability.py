@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 from shortlist.metrics.prediction import auc, calibration_error, log_loss, reliability, rmse
@@ -22,8 +23,8 @@ from shortlist.recommender import Recommender
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Reliability:
+@dataclass(frozen=True, repr=False)
+class Reliability(ShortRepr):
     """Predictions of one objective against outcomes.
 
     The examples are put into bins of equal weight by prediction. The expected calibration error is the mean distance

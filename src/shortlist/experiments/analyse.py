@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import chdtrc
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.experiments.sequential import always_valid, cuped, difference
 from shortlist.metrics.significance import Estimate, verdict
 
@@ -117,8 +118,8 @@ class Effect:
         }
 
 
-@dataclass(frozen=True)
-class ExperimentResult:
+@dataclass(frozen=True, repr=False)
+class ExperimentResult(ShortRepr):
     """The result of an experiment.
 
     Attributes

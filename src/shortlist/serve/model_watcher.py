@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from shortlist.bundle.registry import BundleRegistry, BundleVersion
 from shortlist.errors import ShortlistError, StoreError
 from shortlist.serve.live_models import LiveModels, LoadedModel, load_model
-from shortlist.serve.memory import keep_what_is_there
+from shortlist.serve.memory import keep_what_is_there, release_memory
 from shortlist.serve.model_check import faults_of
 from shortlist.serve.operators import ApprovedSettings
 from shortlist.serve.telemetry import Metrics
@@ -152,6 +152,7 @@ class ModelWatcher:
         self.live.serve(fresh)
         self.metrics.start_serving(fresh.recommender)
         keep_what_is_there()
+        await self._on_thread(release_memory)  # of the model that served before
 
     async def _canary_and_shadow(self) -> None:
         if self.registry.single:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.errors import RequestError, ShortlistError, StoreError
 from shortlist.store.connection import RowError
 from shortlist.store.event_store import EventStore
@@ -59,8 +60,8 @@ class _Waiting:
     done: asyncio.Future[int]
 
 
-@dataclass(frozen=True)
-class StoreNews:
+@dataclass(frozen=True, repr=False)
+class StoreNews(ShortRepr):
     """New rows of the store with their numbers, in order."""
 
     events: list[tuple[int, StoredEvent]]

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.errors import EditError
 from shortlist.store.event_store import EventStore
 from shortlist.store.schema import edits
@@ -61,8 +62,8 @@ class Edit:
         return dict(self.body.get("settings", {}))
 
 
-@dataclass(frozen=True)
-class SettingsHistory:
+@dataclass(frozen=True, repr=False)
+class SettingsHistory(ShortRepr):
     """The state after all rows of the log.
 
     Attributes

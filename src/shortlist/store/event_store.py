@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, text
 
@@ -336,6 +336,12 @@ class EventStore:
         """Return all that is stored of a user: {"events": […], "slates": […], "changes": […], "rejected": […]}."""
         with self.reading() as connection:
             return {**read_user(connection, user), "rejected": read_rejected_of(connection, user)}
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse copies and pickles: a store holds connections of this process."""
+        raise TypeError(
+            "an EventStore holds connections of this process and cannot be copied or pickled; open it again: EventStore(path)"
+        )
 
     def close(self) -> None:
         """Close all connections."""

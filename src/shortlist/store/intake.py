@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.store.connection import REFUSALS
 from shortlist.store.records import Operation, StoredEvent, user_forms
 from shortlist.store.schema import positions, rejected
@@ -81,8 +82,8 @@ class RejectedRecord:
     time: int
 
 
-@dataclass(frozen=True)
-class SourceBatch:
+@dataclass(frozen=True, repr=False)
+class SourceBatch(ShortRepr):
     """The records that one transaction takes from a source; `positions`: part → how far it is read then."""
 
     source: str

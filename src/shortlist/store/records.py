@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from shortlist.config.short_repr import ShortRepr
+
 LAST_MOMENT = 9_000_000_000_000
 """Times of events, ms since 1970, are below this: the year 2255."""
 AHEAD = 300_000
@@ -46,8 +48,8 @@ class StoredEvent:
     slate: str | None = None
 
 
-@dataclass(frozen=True)
-class StoredSlate:
+@dataclass(frozen=True, repr=False)
+class StoredSlate(ShortRepr):
     """A slate as it was shown, with everything that a later estimate from the log needs.
 
     Parameters

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.errors import DataError
 from shortlist.evaluate.offpolicy.bandit import BanditLog, estimate_bandit
 from shortlist.evaluate.offpolicy.policy_value import OffPolicyEstimate
@@ -32,8 +33,8 @@ PRIOR_ROWS = 200
 """Number of rows at the mean click rate that each item's own rate is shrunk towards."""
 
 
-@dataclass(frozen=True)
-class OpenBanditComparison:
+@dataclass(frozen=True, repr=False)
+class OpenBanditComparison(ShortRepr):
     """Estimates of Thompson sampling beside both logs.
 
     Attributes

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.evaluate.offpolicy.estimate import cluster_bootstrap, owners_of
 from shortlist.metrics.significance import Estimate
 from shortlist.report.charts import histogram
@@ -31,8 +32,8 @@ BINS = ["0", "≤ .03", "≤ .1", "≤ .3", "≤ 1", "≤ 3", "≤ 10", "≤ 30"
 REMEDY = "Log more exploration (rerank.explore), or evaluate a policy nearer to the logging policy"
 
 
-@dataclass(frozen=True)
-class Overlap:
+@dataclass(frozen=True, repr=False)
+class Overlap(ShortRepr):
     """How much of a target policy a log covers.
 
     Attributes

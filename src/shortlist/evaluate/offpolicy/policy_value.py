@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.evaluate.offpolicy.estimate import cluster_bootstrap, owners_of
 from shortlist.evaluate.offpolicy.overlap import Overlap, measure_overlap
 from shortlist.metrics.significance import Estimate
 
 
-@dataclass(frozen=True)
-class OffPolicyEstimate:
+@dataclass(frozen=True, repr=False)
+class OffPolicyEstimate(ShortRepr):
     """The value of a target policy by one estimator.
 
     Attributes

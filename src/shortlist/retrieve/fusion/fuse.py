@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from typing_extensions import override
 
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.errors import BundleError
@@ -50,8 +51,8 @@ class FuseConfig(TreeConfig):
     """By which fraction of NDCG the trees must beat the other rules to be kept, because they cost more; 0 or more."""
 
 
-@dataclass(frozen=True)
-class FusionReport:
+@dataclass(frozen=True, repr=False)
+class FusionReport(ShortRepr):
     """How good each rule was on the validation requests.
 
     Attributes

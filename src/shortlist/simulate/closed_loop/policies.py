@@ -12,6 +12,7 @@ import numpy as np
 from shortlist.cascade.context import ContextEncoder
 from shortlist.config.base import IMPRESSION
 from shortlist.config.project import parse_project
+from shortlist.config.short_repr import ShortRepr
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.data.seen import hidden_once_seen
@@ -36,8 +37,8 @@ RECIPE = "recipe"
 NO_EXPLORATION = "without exploration"
 
 
-@dataclass(frozen=True)
-class LoopRequest:
+@dataclass(frozen=True, repr=False)
+class LoopRequest(ShortRepr):
     """The requests of one day.
 
     Attributes
