@@ -27,7 +27,7 @@ from shortlist.distributed.train import train_on_spark
 from shortlist.distributed.whole_log import collected
 from shortlist.distributed.written_parts import write_missing
 from shortlist.engines.job_error import first_line
-from shortlist.errors import DataError, EngineError
+from shortlist.errors import DataError, EngineError, ShortlistError
 from shortlist.recommender import Recommender
 from support.other_library import other_library, other_python, without_module
 from support.spark_case import bounded
@@ -118,7 +118,7 @@ def test_an_executor_cannot_write(spark: Any, bundle: Path, recommender: Recomme
     out.write_text("a file, where the driver had a folder")
     with (
         placed_bundle(spark, bundle, recommender.version) as placed,
-        pytest.raises(EngineError, match=r"^.*/slates: nothing can be written there .*; name a folder"),
+        pytest.raises(ShortlistError, match=r"^.*/slates: nothing can be written there .*; name a folder"),
     ):
         write_missing(spark, placed, folder, job, missing, lambda _share: None)
 

@@ -188,7 +188,10 @@ class PartFolder:
 
     def _names(self) -> list[str]:
         """The names of the files of the folder, without those that are being written."""
-        found = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        try:
+            found = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        except OSError as error:
+            raise self._cannot_be_written(error) from None
         return sorted(info.base_name for info in found if not info.base_name.startswith("."))
 
     def _write_whole(self, name: str, content: bytes | pa.Buffer) -> None:
