@@ -15,7 +15,7 @@ export function showPlacements(present, bundle, changed) {
   usual = present;
   $("edits-placements").replaceChildren();
   for (const [name, settings] of Object.entries(present.placements)) $("edits-placements").append(group(name, settings, !(name in bundle), changed));
-  choices();
+  choices(false);
 }
 
 // Add an empty placement and let its name be written.
@@ -69,7 +69,7 @@ function group(name, settings, own, changed) {
   box.addEventListener("input", (event) => {
     if (event.target.closest(".rule") === box) title.textContent = nameOf(box) || "New placement";
   });
-  box.addEventListener("change", choices);
+  box.addEventListener("change", () => choices());
   return box;
 }
 
@@ -92,11 +92,11 @@ function more(fields, rows) {
   return box;
 }
 
-// For which placement the price is computed; a new placement is chosen when it gets its name.
-function choices() {
+// For which placement the price is computed; a new placement is chosen when it gets its name here, and not when it comes from the server.
+function choices(written = true) {
   const select = $("edits-placement"), known = [...select.options].map((one) => one.value);
   const names = boxes().map(nameOf).filter((name) => NAME.test(name));
-  const fresh = known.length ? names.find((name) => !known.includes(name)) : undefined, before = select.value;
+  const fresh = written && known.length ? names.find((name) => !known.includes(name)) : undefined, before = select.value;
   select.replaceChildren(option("requests without a placement", ""), ...names.map((name) => option(name)));
   select.value = fresh ?? (names.includes(before) ? before : "");
 }
