@@ -43,6 +43,17 @@ def first_item(server: EmbeddedServer) -> str:
     return str(call(f"{server.url}/v1/recommend", {"user": "u00007", "n": 10})[1]["items"][0]["item"])
 
 
+def approve_as_another(browser: Browser, server: EmbeddedServer) -> None:
+    """Approve the open proposal of a placement on a page of one's own, whose price stays about the placement chosen there."""
+    approver = browser.new_page()
+    approver.goto(f"{server.url}#edits")
+    approver.locator("#edits-history > li").get_by_role("button", name="Approve").click()
+    expect(approver.locator("#edits-note")).to_have_text("Proposal 1 serves.")
+    expect(approver.locator("#edits-placement option")).to_have_count(2)
+    expect(approver.locator("#edits-placement")).to_have_value("")
+    approver.close()
+
+
 def test_a_new_placement(browser: Browser, settings_tab: Page, server: EmbeddedServer) -> None:
     """Its filter, weights and rules are inputs; an error stands under the input that it is about, with its place marked."""
     page = settings_tab
@@ -84,14 +95,7 @@ def test_a_new_placement(browser: Browser, settings_tab: Page, server: EmbeddedS
     save_picture(page, "settings-placement")
     page.get_by_role("button", name="Propose").click()
     expect(page.locator("#edits-history > li")).to_contain_text("open")
-    # a placement that somebody else wrote does not change what a price is about
-    approver = browser.new_page()
-    approver.goto(f"{server.url}#edits")
-    approver.locator("#edits-history > li").get_by_role("button", name="Approve").click()
-    expect(approver.locator("#edits-note")).to_have_text("Proposal 1 serves.")
-    expect(approver.locator("#edits-placement option")).to_have_count(2)
-    expect(approver.locator("#edits-placement")).to_have_value("")
-    approver.close()
+    approve_as_another(browser, server)
     page.reload()
     expect(page.locator("#edits-note")).to_have_text("Proposal 1 serves.")
     expect(page.locator("#edits-placements > .rule > legend")).to_have_text("checkout")
