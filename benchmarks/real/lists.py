@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from case import WORK, run_peers
 from numpy.typing import NDArray
-from table import Headline, Section, interval, settings_of, table
+from table import Headline, Section, against_best, interval, settings_of, table
 
 from shortlist.cascade.model import Model
 from shortlist.config.project import parse_project
@@ -143,16 +143,10 @@ def rows(found: dict[str, NDArray[np.float64]], facts: dict[str, dict[str, Any]]
 
 def headline(found: dict[str, NDArray[np.float64]]) -> Headline:
     """The line of the page: against the best other order."""
-    ours = found["shortlist"]
-    best = max((name for name in found if name != "shortlist"), key=lambda name: found[name].mean())
-    a, b, d = (bootstrap(values, 1_000, 0) for values in (ours, found[best], ours - found[best]))
     return Headline(
         "lists",
         "trivago",
         "MRR of the clicked hotel",
-        (a.value, a.low, a.high),
-        (b.value, b.low, b.high),
-        best,
-        (d.value, d.low, d.high),
+        *against_best(found, "shortlist", [name for name in found if name != "shortlist"]),
         "the hotels that a search listed, ordered again by what is known of the session, the hotels and their prices at that moment.",
     )

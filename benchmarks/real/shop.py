@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from case import Case, Tables
-from table import Headline, Section, compared, headline, interval, table
+from table import Headline, Section, against_best, compared, headline, interval, table
 
 from shortlist.evaluate.report import Report
 from shortlist.metrics.significance import bootstrap
@@ -160,17 +160,11 @@ def parts(case: Case, lists: dict[str, pa.Table]) -> list[str]:
 def dollars_line(case: Case, lists: dict[str, pa.Table]) -> Headline:
     """The line of the page for dollars: the lists that were asked for them, and the peer whose products households spent most on."""
     found = {name: spent(case, one) for name, one in lists.items()}
-    ours = found["shortlist for dollars"]
-    best = max(PEERS, key=lambda name: found[name].mean())
-    a, b, d = (bootstrap(values, 1000, 0) for values in (ours, found[best], ours - found[best]))
     return Headline(
         "shop",
         "completejourney, dollars",
         "dollars per household",
-        (a.value, a.low, a.high),
-        (b.value, b.low, b.high),
-        best,
-        (d.value, d.low, d.high),
+        *against_best(found, "shortlist for dollars", PEERS),
         "what households spent on their ten products, which the same recommender ordered by expected revenue, by the weights of the request.",
     )
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import html
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shortlist.evaluate.report import Report
+from shortlist.metrics.significance import Estimate, bootstrap
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))
@@ -19,6 +23,8 @@ import results  # noqa: E402 - the writer of RESULTS.md is beside this folder
 KEPT = HERE.parent / ".real"
 PAGE = HERE.parent / "REAL.md"
 PICTURE = HERE.parent / "real.svg"
+Bounds = tuple[float, float, float]
+"""A value, and both ends of its interval."""
 
 
 @dataclass
@@ -42,10 +48,10 @@ class Headline:
     setting: str
     data: str
     metric: str
-    ours: tuple[float, float, float]
-    peer: tuple[float, float, float]
+    ours: Bounds
+    peer: Bounds
     peer_name: str
-    difference: tuple[float, float, float] | tuple[()] = ()
+    difference: Bounds | tuple[()] = ()
     sentence: str = ""
 
 
@@ -134,16 +140,24 @@ def headline(report: Report, setting: str, data: str, sentence: str, ours: Seque
         report.metrics[other][report.main_metric],
         report.differences[other],
     )
-    return Headline(
-        setting,
-        data,
-        report.main_metric,
-        (a.value, a.low, a.high),
-        (b.value, b.low, b.high),
-        other,
-        (d.value, d.low, d.high),
-        sentence,
+    return Headline(setting, data, report.main_metric, bounds(a), bounds(b), other, bounds(d), sentence)
+
+
+def against_best(
+    found: Mapping[str, NDArray[np.float64]], ours: str, peers: Iterable[str]
+) -> tuple[Bounds, Bounds, str, Bounds]:
+    """Our mean, that of the best peer, its name, and the paired difference, as the fields of `Headline`; `found` has paired values by name."""
+    best = max(peers, key=lambda name: found[name].mean())
+    a, b, d = (
+        bounds(bootstrap(values, 1_000, 0))
+        for values in (found[ours], found[best], found[ours] - found[best])
     )
+    return a, b, best, d
+
+
+def bounds(estimate: Estimate) -> Bounds:
+    """The value of an estimate, and both ends of its interval."""
+    return estimate.value, estimate.low, estimate.high
 
 
 # ------------------------------------------------------------------ the pages

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xgboost as xgb
-from table import Headline, Section, interval, table
+from table import Headline, Section, bounds, interval, table
 
 from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
@@ -255,8 +255,8 @@ def headline(found: dict[str, Reliability], direct: Direct, front: Front) -> Hea
         "video",
         "kuairand-rated",
         "seconds watched of the best third",
-        (ours.value, ours.low, ours.high),
-        (theirs.value, theirs.low, theirs.high),
+        bounds(ours),
+        bounds(theirs),
         "XGBoost's seconds",
         (),
         f"true seconds of the third of a day's showings that the model puts first; calibration errors: {errors}.",

@@ -146,21 +146,18 @@ class RecommendRequest:
 
     def __post_init__(self) -> None:
         """Check every field and normalise its type."""
-        if all(
-            map(is_, _OPTIONS_OF(self), repeat(None))
-        ):  # most requests: nothing but whom it is for, and how many
-            if self.n is not None:
-                check_n(self.n)
-                self._set("n", int(self.n))
-            check_id(self.user, "user")
-        else:
-            self._check_all()
-
-    def _check_all(self) -> None:
-        """Check a request that has options."""
         if self.n is not None:
             check_n(self.n)
             self._set("n", int(self.n))
+        if all(
+            map(is_, _OPTIONS_OF(self), repeat(None))
+        ):  # most requests: nothing but whom it is for, and how many
+            check_id(self.user, "user")
+        else:
+            self._check_options()
+
+    def _check_options(self) -> None:
+        """Check a request that has more fields than `user` and `n`."""
         if self.placement is not None and not isinstance(self.placement, str):
             raise RequestError(
                 f"placement must be a name and is {abbreviated(self.placement)}", field="placement"

@@ -29,18 +29,17 @@ def id_fault(value: Any) -> str | None:
     character, which PostgreSQL cannot store. Every entrance (HTTP, Python, command line) uses this rule, so that each
     id that is accepted can be stored, replayed and trained on.
     """
-    if type(value) is int:  # most ids: one comparison
+    if type(value) is not int:  # most ids are, and need no other question
+        if hasattr(value, "item") and not isinstance(value, (int, str)):  # a NumPy scalar
+            value = value.item()
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            return f"an id is a whole number or a text, not {type(value).__name__}"
+    if isinstance(value, int):
         return (
             None
             if MIN_INTEGER <= value <= MAX_INTEGER
             else "a whole number that is an id has at most 64 bits"
         )
-    if hasattr(value, "item") and not isinstance(value, (int, str)):  # a NumPy scalar
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        return f"an id is a whole number or a text, not {type(value).__name__}"
-    if isinstance(value, int):
-        return id_fault(int(value))
     if not value:
         return "an id is not empty"
     if len(value) > MAX_ID_LENGTH:
