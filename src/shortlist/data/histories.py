@@ -56,12 +56,22 @@ class Histories:
     def pick(self, starts: Codes, ends: Codes) -> Histories:
         """Return one history a range of rows, from `starts` up to `ends`, int (R,) each."""
         if len(starts) == 1:  # most batches of a server that is not busy
-            one = np.arange(int(starts[0]), int(ends[0]))
-            return self._take(np.array([0, len(one)]), one)
+            return self._one(int(starts[0]), max(int(starts[0]), int(ends[0])))
         sizes = np.maximum(ends - starts, 0)
         indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         rows = np.arange(indptr[-1]) - np.repeat(indptr[:-1], sizes) + np.repeat(starts, sizes)
         return self._take(indptr, rows)
+
+    def _one(self, low: int, high: int) -> Histories:
+        """Return one history of consecutive rows; as copies, because kernels are compiled for arrays that can be written."""
+        return Histories(
+            np.array([0, high - low]),
+            self.item[low:high].copy(),
+            self.time[low:high].copy(),
+            self.kind[low:high].copy(),
+            self.value[low:high].copy(),
+            None if self.arrived is None else self.arrived[low:high].copy(),
+        )
 
     def _take(self, indptr: NDArray[np.int64], rows: Codes) -> Histories:
         arrived = None if self.arrived is None else self.arrived[rows]

@@ -21,7 +21,7 @@ class ColumnGroup:
     Attributes
     ----------
     columns
-        int64 (features, 2): the column and the formula of each.
+        int64 (features, 3): the column and the formula of each, and 1 where its key is the same for all items of a request.
     parameters
         float64 (features, 2): what each formula is given.
     first, last
@@ -40,9 +40,11 @@ class ColumnGroup:
     by: list[str]
 
     @classmethod
-    def of(cls, directs: list[DirectFeature], priors: Mapping[str, float]) -> ColumnGroup:
+    def of(
+        cls, directs: list[DirectFeature], encoder: KeyEncoder, priors: Mapping[str, float]
+    ) -> ColumnGroup:
         """Prepare some features; `priors` are those that `FeatureSet.fit` learned."""
-        columns = [(direct.column, direct.feature.formula) for direct in directs]
+        columns = [(d.column, d.feature.formula, encoder.is_of_request(d.by)) for d in directs]
         parameters = [direct.feature.parameters(priors.get(direct.feature.name, 0.0)) for direct in directs]
         padded = [*directs, *directs[-1:] * (COLUMNS_TOGETHER - len(directs))]
         return cls(
@@ -86,7 +88,7 @@ class DirectPlan:
         self.names = frozenset(direct.feature.name for direct in directs)
         first = {direct.by: direct.aggregates[0] for direct in reversed(directs)}
         self.keys = [(by, aggregate, encoder.is_of_request(by)) for by, aggregate in first.items()]
-        self.groups = [ColumnGroup.of(part, priors) for part in _parts(directs)]
+        self.groups = [ColumnGroup.of(part, encoder, priors) for part in _parts(directs)]
 
     def __repr__(self) -> str:
         return f"DirectPlan({len(self.names)} features, {len(self.keys)} keys)"

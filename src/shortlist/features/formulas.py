@@ -88,12 +88,14 @@ def fill_columns(
     slots: Int64Arrays,
     integers: tuple[Int32Arrays, Int64Arrays, Int32Arrays],
     moments: NDArray[np.int64],
+    request: NDArray[np.int64],
 ) -> None:
     """Write features into their columns of the matrix, float32 (rows, columns), from the arrays of counters.
 
-    plan: int64 (features, 2), the column and the formula of each. parameters: float64 (features, 2), x and y. slots: for
-    each feature int64 (rows,), the slot of each row's key. integers: n, second and other, for each feature an array by
-    slot. The tuples have `COLUMNS_TOGETHER` entries, of which the first len(plan) are used, so that one compiled version
+    plan: int64 (features, 3), the column and the formula of each, and whether its key is that of the request. parameters:
+    float64 (features, 2), x and y. slots: for each feature the slot of each row's key, int64 (rows,), or of each request's,
+    int64 (B,); a request's value is computed once for its rows, which are side by side. integers: n, second and other, for
+    each feature an array by slot. moments: int64 (B,), of requests. request: int64 (rows,), the request of each row. The tuples have `COLUMNS_TOGETHER` entries, of which the first len(plan) are used, so that one compiled version
     serves every project. An array that the formula does not read is not accessed: each access is a cache miss.
     """
     for feature in range(len(plan)):
@@ -103,14 +105,18 @@ def fill_columns(
         at = slots[feature]
         has_second = op in (RECENCY, MEAN, LATEST)
         has_other = op in (TREND, RATE)
-        for row in range(len(at)):
-            s = at[row]
+        for row in range(len(request)):
+            of = request[row]
+            if plan[feature, 2] and row and of == request[row - 1]:
+                matrix[row, column] = matrix[row - 1, column]
+                continue
+            s = at[of] if plan[feature, 2] else at[row]
             matrix[row, column] = formula(
                 op,
                 float(n[s]),
                 float(second[s]) if has_second else 0.0,
                 float(other[s]) if has_other else 0.0,
-                float(moments[row]),
+                float(moments[of]),
                 x,
                 y,
             )

@@ -56,7 +56,7 @@ class ItemRows:
 
     def fixed_columns(self) -> NDArray[np.float32]:
         """Return the fixed columns of each row, float32 (rows, columns)."""
-        return self._items.columns[self._rows.item]
+        return self._items.columns.take(self._rows.item, axis=0)
 
     def fill_similarity(
         self, name: str, column: NDArray[np.float32], latest: Histories, cosine: bool

@@ -148,7 +148,6 @@ class OnlineSource:
 
     def _fill_direct(self, matrix: NDArray[np.float32]) -> None:
         counters, rows = self._counters.counters, self._of_items.key_rows()
-        moments = self._rows.moments[self._rows.request]
         slots = self._slots(rows, rows.per_request())
         for group in self._plan.groups:
             ones = [counters[aggregate] for aggregate in group.first]
@@ -158,13 +157,14 @@ class OnlineSource:
                 tuple([counters[aggregate].n for aggregate in group.last]),
             )
             at = tuple([slots[by] for by in group.by])
-            fill_columns(matrix, group.columns, group.parameters, at, integers, moments)
+            fill_columns(
+                matrix, group.columns, group.parameters, at, integers, self._rows.moments, self._rows.request
+            )
 
     def _slots(self, rows: KeyRows, of_requests: KeyRows) -> dict[str, NDArray[np.int64]]:
-        """Return, for each key, the slot of each row's key in the counters by it."""
+        """Return, for each key, the slots of the rows' keys in the counters by it, or of the requests' where they are the same for all items."""
         encoder, counters = self._layout.encoder, self._counters.counters
         slots = {}
         for by, aggregate, of_request in self._plan.keys:
-            found = counters[aggregate].slots(encoder.encode_single(by, of_requests if of_request else rows))
-            slots[by] = found[rows.request] if of_request else found
+            slots[by] = counters[aggregate].slots(encoder.encode_single(by, of_requests if of_request else rows))
         return slots

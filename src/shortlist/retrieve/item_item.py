@@ -20,6 +20,9 @@ from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.event_weighting import EventWeights, interactions
 from shortlist.retrieve.kernels.cooccurrence import csr_arrays
 from shortlist.retrieve.kernels.item_item import (
+    NO_HISTORY,
+    NOT_GATHERED,
+    Gathered,
     History,
     Scratch,
     Weights,
@@ -27,12 +30,16 @@ from shortlist.retrieve.kernels.item_item import (
     event_shares,
     given_items_rows,
     make_scratch,
+    row_starts,
     top_k_scored_rows,
 )
 from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.select import empty_lists
 from shortlist.retrieve.requests import Candidates, Requests
 
+MOST_GATHERED = 1_000_000
+"""Scores of a batch that are kept for a second use: 8 MB."""
+NO_BROAD = np.empty((0, 0), np.float32)
 MAX_STEPS = 500
 """Steps back from which on events of a history weigh alike, so that no weight becomes zero."""
 
@@ -140,31 +147,46 @@ class ItemItem(Retriever):
         run_rows(len(requests), dense_rows, *self._history(requests), self._derived.weights, scores)
         return scores
 
+    def _room(self, history: History) -> Gathered:
+        """Return room for the scores that the histories can have: at most the non-zeros of their rows of W."""
+        starts = row_starts(history, self._derived.weights)
+        if self.broad_in_.size or starts[-1] > MOST_GATHERED:
+            return NOT_GATHERED
+        n = int(starts[-1])
+        return starts, np.zeros(len(starts) - 1, np.int64), np.empty(n, np.int32), np.empty(n, np.float32)
+
     @override
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         items, scores = empty_lists(len(requests), min(k, self.n_items_))
+        history, broad = self._history(requests)
+        gathered = self._room(history)
         run_rows(
             len(requests),
             top_k_scored_rows,
-            *self._history(requests),
+            history,
+            broad,
             self._derived.weights,
             requests.filters(),
             items,
             scores,
+            gathered,
             scratch=self._derived.scratch,
         )
+        requests.keep_gathered(self, gathered)
         return Candidates(items, scores)
 
     @override
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
         scores = np.full(items.shape, -np.inf, np.float32)
+        gathered = requests.gathered(self)
         run_rows(
             len(requests),
             given_items_rows,
-            *self._history(requests),
+            *((NO_HISTORY, NO_BROAD) if len(gathered[1]) else self._history(requests)),
             self._derived.weights,
             np.ascontiguousarray(items, np.int32),
             scores,
+            gathered,
             scratch=self._derived.scratch,
         )
         return scores

@@ -186,13 +186,25 @@ class Popular(Retriever):
     @override
     def score_items(self, requests: Requests, items: NDArray[np.integer]) -> NDArray[np.float32]:
         segments = self.segments(requests)
-        there = (items >= 0) & (items < self.n_items_)
-        scores = self._derived.scores[segments[:, None], np.where(there, items, 0)]
-        return np.where(there, scores, np.float32(-np.inf))
+        scores = np.full(items.shape, -np.inf, np.float32)
+        _look_up(self._derived.scores, segments, np.ascontiguousarray(items, np.int32), scores)
+        return scores
 
     @override
     def _saved_items(self, meta: object) -> int:
         return int(self.counts_.shape[1])
+
+
+@numba.njit(cache=True, nogil=True)
+def _look_up(
+    ranking: NDArray[np.float32], segment: NDArray[np.integer], items: NDArray[np.int32], scores: NDArray[np.float32]
+) -> None:
+    """Write the scores of given items, (B, m), those of the segment of each request; items that the model does not have keep theirs."""
+    for row in range(len(items)):
+        line = ranking[segment[row]]
+        for at in range(items.shape[1]):
+            if 0 <= items[row, at] < len(line):
+                scores[row, at] = line[items[row, at]]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -18,6 +18,7 @@ from shortlist.data.attributes import Attribute
 from shortlist.data.dataset import Dataset
 from shortlist.data.histories import Histories
 from shortlist.retrieve.event_weighting import EventWeighting, EventWeights, WeightSettings
+from shortlist.retrieve.kernels.item_item import NOT_GATHERED, Gathered
 from shortlist.retrieve.kernels.select import FilterArrays, filter_arrays, top_k_rows
 
 Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
@@ -71,6 +72,7 @@ class Requests:
     _sums: dict[int, Rows] = field(default_factory=dict, repr=False)
     _folded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list, repr=False)
     _scored: list[tuple[object, NDArray[np.float32]]] = field(default_factory=list, repr=False)
+    _gathered: list[tuple[object, Gathered]] = field(default_factory=list, repr=False)
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -116,6 +118,14 @@ class Requests:
             self._scored.append((model, scores))
         return scores
 
+    def keep_gathered(self, model: object, gathered: Gathered) -> None:
+        """Keep the scores that an item-item model found while it proposed items: it is asked for those of given items next."""
+        self._gathered.append((model, gathered))
+
+    def gathered(self, model: object) -> Gathered:
+        """Return the scores that were kept of a model, or empty arrays."""
+        return next((kept for known, kept in self._gathered if known is model), NOT_GATHERED)
+
     def matrix(self, n_items: int) -> sp.csr_matrix:
         """Return the histories as a sparse (B, n_items) matrix of summed weights."""
         indptr, items, weights = self.sums(n_items)
@@ -136,7 +146,7 @@ class Requests:
 
     def with_weights(self, weights: NDArray[np.float32]) -> Requests:
         """Return the same requests with other weights of their events."""
-        return replace(self, weights=weights, _sums={}, _folded=[], _scored=[])
+        return replace(self, weights=weights, _sums={}, _folded=[], _scored=[], _gathered=[])
 
     def within(self, n_items: int) -> Requests:
         """Return requests in which events of items from n_items on have no weight and a valid code.

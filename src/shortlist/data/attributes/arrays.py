@@ -46,7 +46,9 @@ class ArrayAttribute(Attribute):
         missing = rows < 0
         if not len(array):  # only row −1 is possible
             return np.full((len(rows), *array.shape[1:]), unknown, array.dtype)
-        taken: NDArray[Any] = array[np.where(missing, 0, rows)]
+        if not missing.any():
+            return array.take(rows, axis=0)
+        taken: NDArray[Any] = array.take(np.where(missing, 0, rows), axis=0)
         taken[missing] = unknown
         return taken
 

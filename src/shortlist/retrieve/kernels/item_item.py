@@ -20,6 +20,18 @@ Scratch = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int32]]
 """Scores float32 (items,), NaN for none; bool (items,): blocked items, false; int32 (items,): the items that have a score."""
 
 
+Gathered = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
+"""The items that have a score for each row, side by side: where a row begins, int64 (B+1,), how many there are, int64 (B,), the
+items and their scores. Empty arrays where they are not kept."""
+NO_HISTORY: History = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
+NOT_GATHERED: Gathered = (
+    np.empty(0, np.int64),
+    np.empty(0, np.int64),
+    np.empty(0, np.int32),
+    np.empty(0, np.float32),
+)
+
+
 def make_scratch(n_items: int) -> Scratch:
     """Make clean work space for one thread."""
     return np.full(n_items, np.nan, np.float32), np.zeros(n_items, np.bool_), np.empty(n_items, np.int32)
@@ -77,8 +89,9 @@ def top_k_scored_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arr
     filters: tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]],
     items: NDArray[np.int32],
     scores: NDArray[np.float32],
+    gathered: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
 ) -> None:
-    """Write the best items of each history among those that the filters permit."""
+    """Write the best items of each history among those that the filters permit; keep all that have a score in `gathered`."""
     n_items = len(W[0]) - 1
     allowed, indptr, excluded = filters
     line, blocked, touched = scratch
@@ -89,6 +102,11 @@ def top_k_scored_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arr
                 if excluded[at] < n_items:
                     blocked[excluded[at]] = True
         permitted, m = np.empty(n, np.float32), 0
+        if len(gathered[1]):
+            gathered[1][row] = n
+            for at in range(n):
+                gathered[2][gathered[0][row] + at] = touched[at]
+                gathered[3][gathered[0][row] + at] = line[touched[at]]
         for at in range(n):
             other = touched[at]
             if line[other] > -np.inf and not blocked[other] and (len(allowed) == 0 or allowed[other]):
@@ -132,14 +150,21 @@ def given_items_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arra
     W: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
     items: NDArray[np.int32],
     scores: NDArray[np.float32],
+    gathered: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
 ) -> None:
-    """Write the scores of given items; those without one keep what `scores` holds."""
+    """Write the scores of given items; those without one keep what `scores` holds. What was `gathered` before is not added up again."""
     n_items = len(W[0]) - 1
     line, _, touched = scratch
     none = np.empty((len(broad), 0), np.float32)
     for row in range(low, high):
-        n = _gather(row, history, none, W, line, touched)
-        known = history[0][row + 1] > history[0][row]
+        if len(gathered[1]):
+            n = gathered[1][row]
+            for at in range(n):
+                touched[at] = gathered[2][gathered[0][row] + at]
+                line[touched[at]] = gathered[3][gathered[0][row] + at]
+        else:
+            n = _gather(row, history, none, W, line, touched)
+        known = len(gathered[1]) > 0 or history[0][row + 1] > history[0][row]
         for at in range(items.shape[1]):
             item = items[row, at]
             if item < 0 or item >= n_items or not known:
@@ -153,6 +178,22 @@ def given_items_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arra
                 scores[row, at] = total
         for at in range(n):
             line[touched[at]] = np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def row_starts(
+    history: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]],
+    W: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]],
+) -> NDArray[np.int64]:
+    """Return where each row begins if all have the most scores they can have: as many as their rows of W have non-zeros, int64 (B+1,)."""
+    indptr, items, _ = history
+    starts = np.zeros(len(indptr), np.int64)
+    for row in range(len(indptr) - 1):
+        n = 0
+        for at in range(indptr[row], indptr[row + 1]):
+            n += W[0][items[at] + 1] - W[0][items[at]]
+        starts[row + 1] = starts[row] + n
+    return starts
 
 
 @numba.njit(cache=True, nogil=True)
