@@ -71,7 +71,10 @@ def test_retrieve_score_and_score_items_agree(name: str, dataset: Dataset) -> No
     np.testing.assert_allclose(found.score, cut.score, rtol=1e-4, atol=1e-6)
     some = np.array([[3, 4, -1], [7, 0, 9], [1, 2, 3]])
     picked = np.where(some >= 0, np.take_along_axis(dense, np.maximum(some, 0), 1), -np.inf)
-    np.testing.assert_allclose(model.score_items(requests, some), picked, rtol=1e-4, atol=1e-6)
+    kept = model.score_items(requests, some)
+    np.testing.assert_allclose(kept, picked, rtol=1e-4, atol=1e-6)
+    # what a model keeps of the proposals for the scores of given items changes nothing
+    np.testing.assert_array_equal(kept, model.score_items(make_requests([0, 1, 2], [5, 9], []), some))
 
 
 @pytest.mark.parametrize(

@@ -166,5 +166,7 @@ class OnlineSource:
         encoder, counters = self._layout.encoder, self._counters.counters
         slots = {}
         for by, aggregate, of_request in self._plan.keys:
-            slots[by] = counters[aggregate].slots(encoder.encode_single(by, of_requests if of_request else rows))
+            slots[by] = counters[aggregate].slots(
+                encoder.encode_single(by, of_requests if of_request else rows)
+            )
         return slots

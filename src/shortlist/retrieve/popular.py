@@ -197,7 +197,10 @@ class Popular(Retriever):
 
 @numba.njit(cache=True, nogil=True)
 def _look_up(
-    ranking: NDArray[np.float32], segment: NDArray[np.integer], items: NDArray[np.int32], scores: NDArray[np.float32]
+    ranking: NDArray[np.float32],
+    segment: NDArray[np.integer],
+    items: NDArray[np.int32],
+    scores: NDArray[np.float32],
 ) -> None:
     """Write the scores of given items, (B, m), those of the segment of each request; items that the model does not have keep theirs."""
     for row in range(len(items)):
