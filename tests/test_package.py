@@ -84,6 +84,11 @@ def test_import_loads_no_numerical_library() -> None:
     }  # threads: before a library is loaded
 
 
+def test_commands_without_a_store_load_no_database_library() -> None:
+    code = "import sys, shortlist.recommender, shortlist.cascade.train, shortlist.evaluate; print('sqlalchemy' in sys.modules)"
+    assert python(code).strip() == "False"
+
+
 def test_import_is_fast() -> None:
     code = "import time; t = time.process_time(); import shortlist; print(time.process_time() - t)"
     assert min(float(python(code)) for _ in range(3)) < 0.15

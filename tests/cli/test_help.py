@@ -23,9 +23,11 @@ HEAVY = (
     "numpy",
     "pandas",
     "polars",
+    "pydantic",
     "pyarrow",
     "scipy",
     "sklearn",
+    "sqlalchemy",
     "xgboost",
 )
 WIDE = {"COLUMNS": "400", "TERM": "dumb"}

@@ -6,14 +6,16 @@ import ipaddress
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shortlist.cli.terminal import FunctionsOption, load_functions, print_text
 from shortlist.errors import ShortlistError
-from shortlist.serve.settings import ServerSettings
 from shortlist.threads import VARIABLE as THREADS_VARIABLE
+
+if TYPE_CHECKING:
+    from shortlist.serve.settings import ServerSettings
 
 HEADER_MS = 10_000
 """Longest time in which the headers of a request must arrive, milliseconds."""
@@ -73,6 +75,12 @@ SecondKey = Annotated[
 ]
 
 
+def _default_settings() -> ServerSettings:
+    from shortlist.serve.settings import ServerSettings
+
+    return ServerSettings()
+
+
 @dataclass(frozen=True)
 class ServerOptions:
     """How a server runs.
@@ -101,7 +109,7 @@ class ServerOptions:
     workers: int = 1
     functions: Path | None = None
     report: Path | None = None
-    settings: ServerSettings = field(default_factory=ServerSettings)
+    settings: ServerSettings = field(default_factory=_default_settings)
     grace: int = 10
 
 
@@ -147,6 +155,8 @@ def serve(
     Given a folder of bundles (`shortlist train --out models/`), the newest bundle serves, and newer ones replace it without a restart,
     also in an object store. Given a folder of tenants, each of them is served below /t/NAME/, and loaded when it is asked for.
     """
+    from shortlist.serve.settings import ServerSettings
+
     load_functions(functions)
     if threads is not None:
         os.environ[THREADS_VARIABLE] = str(threads)  # for the workers

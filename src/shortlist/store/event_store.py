@@ -37,7 +37,7 @@ from shortlist.store.read import (
     read_user,
 )
 from shortlist.store.records import Operation, StoredEvent, StoredSlate
-from shortlist.store.write import erase_user, write_events, write_operation, write_slates
+from shortlist.store.write import erase_user, write_events, write_operations, write_slates
 
 log = logging.getLogger("shortlist.store")
 LOCK = 7_301_955
@@ -233,12 +233,10 @@ class EventStore:
 
     def add_operations(self, operations: Sequence[Operation]) -> int:
         """Store operations in one transaction, in order, and return the row of the last one; 0 without operations."""
-        row = 0
-        if operations:
-            with self.writing() as connection:
-                for operation in operations:
-                    row = write_operation(connection, operation)
-        return row
+        if not operations:
+            return 0
+        with self.writing() as connection:
+            return write_operations(connection, operations)
 
     def erase(self, user: Any, time: int, by: str) -> dict[str, int]:
         """Delete all that is stored of a user, and store the operation, so that earlier models hide the user.
@@ -263,7 +261,7 @@ class EventStore:
         """
         with self.writing() as connection:
             deleted = {**erase_user(connection, user), "rejected": erase_rejected(connection, user)}
-            write_operation(connection, Operation(time, "erase", user, deleted, by))
+            write_operations(connection, [Operation(time, "erase", user, deleted, by)])
         self._clean()
         return deleted
 

@@ -18,7 +18,7 @@ from shortlist.config.short_repr import ShortRepr
 from shortlist.store.connection import REFUSALS
 from shortlist.store.records import Operation, StoredEvent, user_forms
 from shortlist.store.schema import positions, rejected
-from shortlist.store.write import write_events, write_operation
+from shortlist.store.write import write_events, write_operations
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,7 @@ def _write(connection: Connection, records: Sequence[ReceivedRecord]) -> tuple[i
     given = [one.record for one in records]
     new, last = write_events(connection, [one for one in given if isinstance(one, StoredEvent)])
     changes = [one for one in given if isinstance(one, Operation)]
-    for change in changes:
-        write_operation(connection, change)
+    write_operations(connection, changes)
     return len(new) + len(changes), last
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +21,11 @@ from shortlist.data.given_lists import GivenLists
 from shortlist.data.ids import IdMap, id_fault
 from shortlist.data.log import Log, repeated_rows
 from shortlist.errors import RequestError, StoreError
-from shortlist.store.event_store import EventStore
 from shortlist.store.records import AHEAD, LAST_MOMENT, Operation, StoredEvent
 from shortlist.store.shown import as_shown
+
+if TYPE_CHECKING:  # it loads SQLAlchemy, which commands without a store do not need
+    from shortlist.store.event_store import EventStore
 
 GUESTS = 'data.user_ids = "text" in the project makes all ids of users texts; then these events are trained on, too'
 """How to keep the events of guests."""

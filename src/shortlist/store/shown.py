@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from shortlist.config.base import IMPRESSION
 from shortlist.data.given_lists import GivenLists
 from shortlist.data.ids import IdMap
-from shortlist.store.event_store import EventStore
 from shortlist.store.records import StoredEvent, StoredSlate
+
+if TYPE_CHECKING:  # it loads SQLAlchemy, which commands without a store do not need
+    from shortlist.store.event_store import EventStore
 
 NAN = float("nan")
 

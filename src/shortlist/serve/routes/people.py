@@ -17,7 +17,7 @@ from shortlist.recommender import Recommender
 from shortlist.serve.answers import ERRORS, Json
 from shortlist.serve.change_schema import UserChanged, UsersChanged
 from shortlist.serve.middleware.paths import PathId
-from shortlist.serve.routes.operations import check_in_parts, record_operations, wait_until_landed
+from shortlist.serve.routes.operations import in_parts, record_operations, wait_until_landed
 from shortlist.serve.schema import (
     AudienceAnswer,
     AudienceBody,
@@ -40,7 +40,8 @@ def _add_attributes(app: FastAPI, service: Service) -> None:
     async def change(request: Request, users: Sequence[NamedUserBody], where: str) -> int:
         state = service.live.serving.recommender.state
         changes = [EntityChange(one.user, None, one.attributes) for one in users]
-        await check_in_parts(state.check_user_changes, changes, where)  # all, before any is stored
+        async for start, part in in_parts(changes):  # all are checked before any is stored
+            state.check_user_changes(part, where, start)
         own = service.live.serving.recommender.dataset.users.ids.own
         bodies = [(own(one.id), {"attributes": one.attributes}) for one in changes]
         row = await record_operations(service, request, "user", bodies)
