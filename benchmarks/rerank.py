@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 import results
 from shortlist.config.rerank import Rule
@@ -29,8 +30,9 @@ from shortlist.rerank.freshness import boost_fresh
 from shortlist.rerank.genre_calibration import calibrate_genres
 from shortlist.rerank.mmr import mmr
 from shortlist.rerank.page_rows import PageLimits, Theme, assemble_page
+from shortlist.rerank.pins import pin_slots, take_pins
 from shortlist.rerank.request_values import Value
-from shortlist.rerank.rules import adjust_utility, pin_items
+from shortlist.rerank.rules import adjust_utility
 
 POOL, N, RUNS = 500, 20, 500
 KEPT = (
@@ -49,6 +51,14 @@ EXPRESSIONS = (
     "title contains 'star'",
     "distance(lat, lon, 52.5, 13.4) / 2 < 10km",
 )
+
+
+def pinned(
+    by_utility: NDArray[np.int64], items: NDArray[np.int32], rules: list[Rule], met: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The slate of an order by utility, with the items that meet the conditions of pins in their slots."""
+    pins = take_pins(by_utility, items, pin_slots(rules), lambda _rule: met)
+    return pins.placed(pins.free(by_utility), 0, N)
 
 
 def timed(run: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> tuple[float, float]:
@@ -126,12 +136,8 @@ def main() -> None:
         "freshness": lambda: boost_fresh(utility, born, 10**12, 1.0, 10**9),
         "exposure cap": lambda: cap_exposure(order, provider, 2, N),
         "fair share": lambda: fair_share(order, utility, small, 0.3, 0.1, N),
-        "five boosts and a pin": lambda: pin_items(
-            np.argsort(-adjust_utility(utility, order, boosts, lambda _rule: met)),
-            order,
-            pins,
-            lambda _rule: met,
-            N,
+        "five boosts and a pin": lambda: pinned(
+            np.argsort(-adjust_utility(utility, order, boosts, lambda _rule: met)), order, pins, met
         ),
         "page: 6 rows of 10 from 30 topics": lambda: assemble_page(
             utility, topics, themes, PageLimits(6, 10, {"t": 30})

@@ -63,6 +63,14 @@ def test_lines_that_are_no_objects_are_set_aside(tmp_path: Path) -> None:
     assert [(bad.line, bad.text) for bad in reading.bad_lines] == [(2, '{"item": 2'), (4, "[3]")]
 
 
+def test_lines_may_end_in_different_ways(tmp_path: Path) -> None:
+    """Programs of two systems have written to one file, the first with a byte order mark."""
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\r\nno object\n{"a": 2}\r\n\n{"a": 3}')
+    reading = read_source(str(tmp_path / "a.jsonl"))
+    assert reading.table.to_pylist() == [{"a": 1}, {"a": 2}, {"a": 3}]
+    assert [(line.line, line.text) for line in reading.bad_lines] == [(2, "no object")]
+
+
 def test_arrays_and_compressed_files(tmp_path: Path) -> None:
     array = written(tmp_path, "[", ' {"item": 1},', ' {"item": 2, "kind": "play"}', "]", name="events.json")
     assert rows(array) == [{"item": 1, "kind": None}, {"item": 2, "kind": "play"}]

@@ -77,6 +77,32 @@ def test_rows_of_items_become_changes(folder: Path, store_target: str) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("array", [False, True])
+def test_json_has_the_form_of_the_interface(folder: Path, tmp_path: Path, array: bool) -> None:
+    """What `attributes` names is changed, null makes it unknown, and what it does not name stays."""
+    rows: list[dict[str, Any]] = [
+        {"item": "i1", "title": "One", "attributes": {"genres": ["a", "b"], "price": 1.5}},
+        {"item": "i2", "attributes": {"price": None}},
+        {"item": "i3", "retired": True},
+        {"item": "i4", "attributes": {}},
+        {"item": "i5", "attributes": "red"},
+        {"item": "i6", "attributes": ["red"]},
+        {"item": "i7", "colour": "red", "attributes": {"price": 2}},
+    ]
+    name, lines = ("a.json", [json.dumps(rows)]) if array else ("a.jsonl", [json.dumps(row) for row in rows])
+    (folder / name).write_text("\n".join(lines))
+    store = EventStore(tmp_path / "events.sqlite")
+    totals = take(folder, store, ChangeRules("items"))
+    assert (totals.stored, totals.rejected) == (5, 2)
+    found = {
+        one.about: {key: value for key, value in one.body.items() if key != "at"} for one in changes(store)
+    }
+    assert found["i1"] == {"title": "One", "attributes": {"colour": None, "genres": ["a", "b"], "price": 1.5}}
+    assert found["i2"] == {"attributes": {"colour": None, "price": None}}
+    assert found["i3"] == {"attributes": {"colour": None}, "retired": True}
+    assert found["i7"]["attributes"] == {"colour": "red", "price": 2}
+
+
 def test_texts_are_read_by_the_kinds_of_the_project(folder: Path, tmp_path: Path) -> None:
     kinds = {"genres": "list", "price": "number", "vector": "embedding"}
     project = parse_project(

@@ -21,7 +21,7 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import ProjectError
 from shortlist.recommender import Recommender
 from shortlist.requests import RecommendRequest
-from shortlist.rerank.rules import adjust_utility, pin_items
+from shortlist.rerank.rules import adjust_utility
 
 UTILITY = hnp.arrays(np.float64, 14, elements=st.floats(-5, 5))
 
@@ -51,46 +51,6 @@ def test_rules_computed_by_hand() -> None:
     matching = _matching({"up": [0, 4], "down": [1], "gone": [2]})
     adjusted = adjust_utility(np.array([1.0, 4.0, 9.0, 3.0, -2.0]), items, rules, matching)
     assert adjusted.tolist() == [2.0, 2.0, -np.inf, 3.0, -1.0]  # a boost never lowers a utility
-    pins = [
-        Rule(name="pin", when={"x": {}}, action="pin", slot=1),
-        Rule(name="none", when={"x": {}}, action="pin"),
-    ]
-    order = np.array([3, 0, 1, 4])
-    assert pin_items(order, items, pins, _matching({"pin": [4, 1], "none": [7]}), 3).tolist() == [3, 1, 0]
-    assert pin_items(order, items, pins[:1], _matching({"pin": [4]}), 10).tolist() == [3, 4, 0, 1]
-
-
-def test_pins_of_several_pages() -> None:
-    """A pin acts on the page that has its slot, and two pins of one condition take two items."""
-    items = np.arange(8, dtype=np.int32)
-    pins = [Rule(name=f"p{slot}", when={"x": {}}, action="pin", slot=slot) for slot in (1, 4)]
-    matching = _matching({"p1": [5, 6, 7], "p4": [5, 6, 7]})
-    whole = pin_items(np.arange(8), items, pins, matching, 6).tolist()
-    assert whole == [0, 5, 1, 2, 6, 3]
-    first = pin_items(np.arange(8), items, pins, matching, 3).tolist()
-    second = pin_items(np.array([2, 3, 4, 6, 7]), items, pins, matching, 3, 3).tolist()
-    assert (first, second) == ([0, 5, 1], [2, 6, 3])
-    short = pin_items(np.array([0, 5]), items, pins[1:], matching, 6).tolist()
-    assert short == [0, 5], "a pool that is too short: the pinned item is its last"
-
-
-@given(st.permutations(range(8)), st.sets(st.integers(0, 7)), st.integers(0, 10), st.integers(1, 8))
-def test_a_pin_keeps_the_order_of_all_others(order: list[int], pinned: set[int], slot: int, n: int) -> None:
-    rule = Rule(name="pin", when={"x": {}}, action="pin", slot=slot)
-    got = pin_items(
-        np.array(order), np.arange(8, dtype=np.int32), [rule], _matching({"pin": sorted(pinned)}), n
-    ).tolist()
-    assert len(set(got)) == len(got) == n
-    if pinned:
-        best = next(row for row in order if row in pinned)
-        if slot >= n:
-            assert got == order[:n], "the slot is on a later page"
-            return
-        assert got[slot] == best
-        rest = [row for row in order if row != best]
-        assert [row for row in got if row != best] == rest[: n - 1]
-    else:
-        assert got == order[:n]
 
 
 def test_rules_act_on_slates_pages_and_similar_items_and_their_cost_is_measured(

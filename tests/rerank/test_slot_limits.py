@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +35,7 @@ def test_slots_keep_to_their_limits(way: str, seed: int, cap: int, n: int, later
     utility, vectors = rng.random(rows), rng.normal(size=(rows, 4)).astype(np.float32)
     provider = rng.integers(-1, 8, rows)
     opens = np.where(np.arange(rows) < 20, 0, rng.integers(0, 40, rows))
-    limits = SlotLimits(opens, provider, np.zeros(8, np.int64), cap)
+    limits = SlotLimits(opens, provider, np.zeros(8, np.int64), cap, np.full(rows, -1))
     order = GREEDY[way](utility, vectors, n, 0, limits)
     assert sorted(order.tolist()) == list(range(rows))
     longer = GREEDY[way](utility, vectors, n + later, 0, limits)
@@ -57,11 +58,25 @@ def test_limits_computed_by_hand() -> None:
     utility = np.array([1.0, 0.9, 0.8, 0.7])
     groups = np.array([-1, -1, -1, -1])
     provider, held = np.array([0, 0, 1, -1]), np.array([0, 1])
-    limits = SlotLimits(np.array([0, 0, 0, 1]), provider, held, 1)
+    limits = SlotLimits(np.array([0, 0, 0, 1]), provider, held, 1, np.full(4, -1))
     # provider 1 is full from earlier pages, provider 0 after the first slot, and the last row opens at slot 1
     assert mmr(utility, groups, 0.5, 3, 0, limits).tolist() == [0, 3, 1, 2]
     unlimited = limits._replace(cap=NO_CAP)
     assert mmr(utility, groups, 0.5, 3, 0, unlimited).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("way", GREEDY)
+def test_a_pinned_row_has_its_slot_and_no_other(way: str) -> None:
+    """Rows that are pinned count as selected where they stand, whatever their utility."""
+    rng = np.random.default_rng(3)
+    utility, vectors = rng.random(12), rng.normal(size=(12, 4)).astype(np.float32)
+    best, least = int(utility.argmax()), int(utility.argmin())
+    pinned = np.full(12, -1)
+    pinned[[least, best]] = [1, 5]
+    limits = SlotLimits.opening(np.zeros(12, np.int64), pinned)
+    slates = [GREEDY[way](utility, vectors, n, 0, limits)[:n].tolist() for n in range(1, 9)]
+    assert all(longer[: len(slate)] == slate for slate, longer in itertools.pairwise(slates))
+    assert (slates[-1][1], slates[-1][5]) == (least, best)
 
 
 def test_equal_utilities_open_by_their_codes() -> None:

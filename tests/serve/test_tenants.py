@@ -319,7 +319,10 @@ def test_a_tenant_that_cannot_be_loaded_does_not_stop_the_others(models: Path, t
 def test_the_command(models: Path, tmp_path: Path) -> None:
     """A real server loads tenants; what they took is in their stores when it has stopped."""
     folder = copied(models, tmp_path)
-    server = Server(folder, str(folder / "{tenant}.sqlite"), "--memory-limit", "1GB")
+    shutil.copytree(folder / "acme", folder / "Acme Ltd")
+    server = Server(
+        folder, str(folder / "{tenant}.sqlite"), "--memory-limit", "1GB", output=tmp_path / "said.txt"
+    )
     histories: list[str] = []
     try:
         for name in NAMES:
@@ -329,6 +332,7 @@ def test_the_command(models: Path, tmp_path: Path) -> None:
         wait_for(lambda: all(call(one)[1]["events"] == 1 for one in histories), "the events count")
     finally:
         server.stop()
+    assert "Acme Ltd is not served: the name of a tenant has" in (tmp_path / "said.txt").read_text()
     for name in NAMES:
         store = EventStore(folder / f"{name}.sqlite")
         assert [event.user for event in store.events()] == [name]
@@ -359,7 +363,11 @@ def test_folders(models: Path, bundle: Path, tmp_path: Path) -> None:
         ("zenith", True),
     ]
     assert tenants.all()[0].store == "postgresql://host/events_acme"
+    assert tenants.misnamed() == []
     shutil.copytree(several, tmp_path / "t" / "acme" / "models")
+    shutil.copytree(bundle, tmp_path / "t" / "Bad Name" / "bundle")
+    (tmp_path / "t" / "Not a tenant").mkdir()
+    assert TenantFolder(tmp_path / "t").misnamed() == ["Bad Name"]
     [acme] = TenantFolder(tmp_path / "t").all()
     assert (acme.bundle.name, acme.trained) == ("models", True)
     for text, size in (("4GB", 4 * 10**9), ("1.5 mb", 1_500_000), ("2k", 2_000), ("300", 300), ("7B", 7)):

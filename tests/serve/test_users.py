@@ -100,8 +100,9 @@ def test_audience_and_similar_users(server: Server, recommender: Recommender) ->
     assert len({m["user"] for m in answer["members"]}) == 10
     status, answer = call(f"{server.url}/v1/audience", {"n": 5})
     assert (status, answer["field"]) == (422, "items")
-    status, answer = call(f"{server.url}/v1/users/u00003/similar?n=3")
-    expected = recommender.similar_users("u00003", 3)
+    status, answer = call(f"{server.url}/v1/users/u00002/similar?n=3")
+    expected = recommender.similar_users("u00002", 3)
+    assert len(expected) == 3
     assert [u["user"] for u in answer["users"]] == [s.user for s in expected]
     assert (answer["user_known"], answer["warnings"]) == (True, [])
 
@@ -112,6 +113,23 @@ def test_users_and_audiences_that_cannot_be(server: Server) -> None:
     assert answer["warnings"] == [
         "user: 'U00003' has no history, so no user is similar; did you mean 'u00003'?"
     ]
+    answer = call(f"{server.url}/v1/users/u00003/similar")[1]  # of the log, which has only impressions
+    assert (answer["user_known"], answer["users"]) == (True, [])
+    assert answer["warnings"] == ["user: 'u00003' has no events that count, or no item that another user has"]
+    asked: list[tuple[dict[str, Any], list[str]]] = [
+        ({"items": ["m00001"]}, []),
+        ({"items": ["m00001"], "users": []}, ["users: nobody is considered, because the list is empty"]),
+        (
+            {"filters": "genres contains 'Comdy'"},
+            [
+                "filters, genres: no item has the value 'Comdy'; did you mean 'Comedy'?",
+                "filters: none of the 300 items is allowed",
+            ],
+        ),
+    ]
+    for wanted, warnings in asked:
+        answer = call(f"{server.url}/v1/audience", wanted)[1]
+        assert (bool(answer["members"]), answer["warnings"]) == (not warnings, warnings)
     for body, field in (
         ({"items": ["m00001"], "filters": "minutes < 90"}, "filters"),
         ({"items": ["m00001"], "users": [True]}, "users.0"),
@@ -133,6 +151,8 @@ def test_audience_command(bundle: Path, tmp_path: Path) -> None:
     lines = out.read_text().splitlines()
     assert lines[0].replace('"', "").startswith("item,user,score,prediction_play")
     assert len(lines) == 7
+    run = CliRunner().invoke(app, ["audience", str(bundle), "--filter", "genres contains 'Comdy'"])
+    assert "did you mean 'Comedy'" in run.output
     for arguments, words in (
         (["--filter", "genres contians 3"], "filters"),
         (["--item", "m00001", "--out", "a.txt"], ".parquet or .csv"),

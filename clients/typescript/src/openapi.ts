@@ -705,6 +705,8 @@ export interface components {
             considered: number;
             /** Members */
             members: components["schemas"]["MemberAnswer"][];
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * AudienceBody

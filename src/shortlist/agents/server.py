@@ -10,8 +10,8 @@ import anyio.to_thread
 from shortlist.agents.followed import FollowedRecommender
 from shortlist.agents.resources import RESOURCES
 from shortlist.agents.tools import TOOLS, find_tool
+from shortlist.data.json_text import as_json
 from shortlist.errors import ShortlistError, import_extra
-from shortlist.serve.answers import as_json
 from shortlist.version import __version__
 
 if TYPE_CHECKING:

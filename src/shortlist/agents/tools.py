@@ -15,10 +15,10 @@ from pydantic import BaseModel, Field, ValidationError
 
 from shortlist.cascade.stage_times import StageTimes
 from shortlist.config.changes import changed_project
+from shortlist.data.json_text import as_json
 from shortlist.data.slates import Slate
 from shortlist.errors import RequestError, ShortlistError, field_fault, first_fault, suggestion
 from shortlist.recommender import Recommender
-from shortlist.serve.answers import as_json
 from shortlist.serve.body_fields import fields_at
 from shortlist.serve.schema import Body, Id, RankFields, RecommendFields, WhyBody
 from shortlist.serve.slates import ServedSlate

@@ -17,11 +17,19 @@ LEFT_BEHIND = 86_400
 """Seconds after which a folder that a killed process left half-written is removed."""
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file aside, bring it to the disk, and rename it into place."""
-    fresh = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+def unfinished_name(name: str) -> str:
+    """Return the name of a file or folder while it is being written; it begins with a dot, so that readers of a folder pass it over."""
+    return f".{name}-{uuid.uuid4().hex[:8]}"
+
+
+def replace_file(path: Path, fill: str | Callable[[Path], None]) -> None:
+    """Write a file aside, bring it to the disk, and rename it into place. `fill` is its text, or writes the file at a path."""
+    fresh = path.with_name(unfinished_name(path.name))
     try:
-        fresh.write_text(text, encoding="utf-8")
+        if isinstance(fill, str):
+            fresh.write_text(fill, encoding="utf-8")
+        else:
+            fill(fresh)
         _to_disk(fresh)
         fresh.replace(path)
         _to_disk(path.parent)
@@ -36,7 +44,7 @@ def replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_left_behind(folder)
-    fresh = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
+    fresh = folder.parent / unfinished_name(folder.name)
     fresh.mkdir()
     try:
         fill(fresh)

@@ -115,8 +115,10 @@ def user_warning(user: Any, users: IdMap) -> tuple[str, ...]:
     return (f"user: {user!r} is not known, and answered as a new user{_as_hint(near)}",)
 
 
-def no_history_warning(user: Any, users: IdMap) -> tuple[str, ...]:
-    """Say that nobody is similar to a user without a history, with another spelling of the id where that is known."""
+def nobody_similar_warning(user: Any, users: IdMap, known: bool) -> tuple[str, ...]:
+    """Say why nobody is similar to a user: without a history, with another spelling of the id where that is known."""
+    if known:
+        return (f"user: {user!r} has no events that count, or no item that another user has",)
     near = known_spelling(users, user) if users.code(user) < 0 else None
     return (f"user: {user!r} has no history, so no user is similar{_as_hint(near)}",)
 

@@ -8,7 +8,7 @@ calibrated ones, and users can be compared by them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -122,11 +122,14 @@ class Audience:
         Number of users that were considered.
     model_version : str
         The version of the model.
+    warnings : list[str]
+        Parts of the request that have no effect, such as a value of a filter that no item has, and why nobody was considered.
     """
 
     members: list[AudienceMember]
     considered: int
     model_version: str
+    warnings: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.members)
@@ -179,7 +182,7 @@ def find_audience(
     members: list[AudienceMember] = []
     for column, rows in enumerate(best.chosen()):
         members += search.members(column, [users[row] for row in rows])
-    return Audience(members, len(users), model.version)
+    return Audience(members, len(users), model.version, search.warnings(len(users)))
 
 
 class AudienceSearch:
@@ -204,7 +207,14 @@ class AudienceSearch:
         self._codes = _item_codes(self._resolver, request)
         now = request.like.now or self._resolver.moment
         self._like = replace(request.like, user=None, history=None, n=1, explore=0.0, now=now)
-        self._resolver(self._like)  # says what is wrong with filters, weights and context
+        self._warnings = self._resolver(
+            self._like
+        ).warnings  # raises what is wrong with filters, weights and context
+        self._nobody = (
+            "users: nobody has a history"
+            if request.users is None
+            else "users: nobody is considered, because the list is empty"
+        )
 
     def __repr__(self) -> str:
         return f"AudienceSearch({self.columns} audiences)"
@@ -213,6 +223,10 @@ class AudienceSearch:
     def columns(self) -> int:
         """Number of audiences: of items, or one of what filters permit."""
         return len(self._codes) or 1
+
+    def warnings(self, users: int) -> list[str]:
+        """Return what had no effect, of a request that considers some number of users."""
+        return [*self._warnings, *(() if users else (self._nobody,))]
 
     def check_pairs(self, users: int) -> None:
         """Raise `RequestError` for more than `MOST_PAIRS` pairs of these users and the items."""

@@ -87,6 +87,18 @@ class ContextEncoder:
             self._cache[key] = found
         return found
 
+    def readable(self, context: Context) -> dict[str, Any]:
+        """Return the context of a stored event without values that their column cannot have: it was of another kind then."""
+
+        def fits(name: str, value: Any) -> bool:
+            try:
+                self._encode([{name: value}], self.columns)
+            except (RequestError, ValueError, OverflowError, TypeError):
+                return False
+            return True
+
+        return {name: value for name, value in context.items() if fits(name, value)}
+
     def of_events(self, contexts: Sequence[Context]) -> dict[str, Attribute]:
         """Code the contexts of many events; names without a column are ignored."""
         return self._encode(contexts, self.columns) if any(contexts) else {}

@@ -180,7 +180,9 @@ class _Rows:
         strengths = replace(self.resolved.strengths, explore=0.0, cold_start=0.0)
         shares = genre_shares(self.scored, 0) if strengths.calibration > 0 else None
         n = self.n if row.filters is None else len(self.items)
-        order = self.resolved.pipeline.rerank(self.items, self.utility, n, self.moment, strengths, shares)
+        order = self.resolved.pipeline.rerank_within_cap(
+            self.items, self.utility, n, self.moment, strengths, shares
+        )
         return [(Theme("picks", "Picked for you", order, first=True), None)]
 
     def _because(self, _row: RowSettings) -> Found:

@@ -75,17 +75,16 @@ def _forced(
 
 
 def _pinned(encoded: EncodedBatch, batch: Sequence[ResolvedRequest]) -> list[NDArray[np.integer]] | None:
-    """The items that pins of each request's page name, as far as the request permits them."""
+    """The items that pins of each request's page and later ones name, as far as the request permits them."""
     placed = {one.request.placement for one in batch}
     rules = [rule for name in placed for rule in batch[0].catalogue.pipeline_at(name).settings.rules]
     if not any(rule.action == "pin" for rule in rules):
         return None
     requests, found = encoded.requests, list[NDArray[np.integer]]()
     for row, one in enumerate(batch):
-        first, nothing = one.earlier.slots, np.empty(0, np.int64)
-        slots = range(first, first + one.request.size)
+        nothing, first = np.empty(0, np.int64), one.earlier.slots
         items = np.unique(
-            np.concatenate([nothing, *(items for slot, items in one.pipeline.pinned if slot in slots)])
+            np.concatenate([nothing, *(items for slot, items in one.pipeline.pinned if slot >= first)])
         )
         if requests.allowed is not None:
             items = items[requests.allowed[items]]

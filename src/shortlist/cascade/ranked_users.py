@@ -118,15 +118,14 @@ class RankedUsers:
         return [weights.guarded(weights.utility(p), p, self.n) for p in self.predictions]
 
     def rerank(self, settings: RerankSettings, strengths: RerankStrengths) -> list[Rows]:
-        """Return the slate of each user."""
-        slates = []
+        """Return the slate of each user, unexplored."""
+        slates, strengths = [], replace(strengths, explore=0.0)
         pipeline = self.catalogue.pipeline.with_settings(settings)
         rows = zip(self.requests, self.items, self.utility, self.histories, strict=True)
         for resolved, items, utility, history in rows:
             bound = pipeline.for_request(values_of(self.state, resolved, pipeline.uses))
             taste = pipeline.taste(history) if strengths.calibration > 0 else None
-            order = bound.rerank(items, utility, self.n, self.moment, strengths, taste)
-            slates.append(bound.beyond_exposure_cap(order, items, utility, self.n))
+            slates.append(bound.rerank(items, utility, self.n, self.moment, strengths, taste))
         return slates
 
     def utility_of(self, slates: Sequence[Rows], by: UtilityWeights | None = None) -> Floats:

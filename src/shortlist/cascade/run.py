@@ -26,7 +26,7 @@ from shortlist.features.rows import FeatureRows
 from shortlist.requests import RecommendRequest
 from shortlist.rerank.cold_start import MAX_CANDIDATES, ColdStartSlot
 from shortlist.rerank.earlier_pages import EarlierPages
-from shortlist.rerank.exploration import POOL, ExplorationPolicy, explore
+from shortlist.rerank.exploration import ExplorationPolicy, explore
 
 BATCH = 128
 """Requests that are answered together at most."""
@@ -285,15 +285,13 @@ def rerank(model: Model, state: LiveState, scored: ScoredBatch, row: int) -> Ran
     shares = None
     if strengths.calibration > 0:
         shares = genre_shares(scored, row)
-    size = request.size if strengths.explore <= 0 else min(POOL * request.size, len(items))
-    pipeline = resolved.pipeline
-    order = pipeline.rerank(items, utility, size, resolved.moment, strengths, shares, earlier)
-    order = pipeline.beyond_exposure_cap(order, items, utility, request.size)
+    n, first = request.size, earlier.slots
+    order = resolved.pipeline.rerank(items, utility, n, resolved.moment, strengths, shares, earlier)
     ranked, trial = len(order), None
-    if strengths.cold_start and state.cold_start is not None:
+    if strengths.cold_start and state.cold_start is not None and not first:  # one slot for all pages
         order, trial = _trial(model, state, scored, row, order)
-    policy = ExplorationPolicy(strengths.explore, settings.explore_way, settings.explore_from)
-    chosen, chance = explore(ranked, request.size, policy, seed, trial)
+    policy = ExplorationPolicy(strengths.explore, settings.explore_way, max(settings.explore_from - first, 0))
+    chosen, chance = explore(ranked, n, policy, seed, trial)
     return RankedSlate(slate_id, row, part.start + order[chosen], chance)
 
 

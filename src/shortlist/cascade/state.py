@@ -29,7 +29,7 @@ from shortlist.errors import RequestError, ShortlistError, abbreviated, suggesti
 from shortlist.features.keys import SPARE_ITEMS, KeyRows, RequestKeys
 from shortlist.features.online import OnlineCounters
 from shortlist.rerank.cold_start import ColdStartExploration
-from shortlist.rerank.pipeline import first_seen_times
+from shortlist.rerank.freshness import first_seen_times
 from shortlist.store.records import LAST_MOMENT, StoredEvent
 
 REPLAY = 5_000
@@ -295,7 +295,14 @@ class LiveState:
         try:
             encoded = self._encoded(events)
         except (ShortlistError, ValueError, OverflowError, TypeError):  # stored by another version or project
-            return 1 if len(events) == 1 else sum(self._observe([event]) for event in events)
+            if len(events) > 1:
+                return sum(self._observe([event]) for event in events)
+            known = self.context.readable(events[0].context)
+            return (
+                1
+                if len(known) == len(events[0].context)
+                else self._observe([replace(events[0], context=known)])
+            )
         for one in encoded:
             self.counters.add_many(one.kind, one.acted_on, one.times, one.values)
             if self.cold_start is not None:

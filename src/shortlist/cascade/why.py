@@ -118,7 +118,7 @@ def _dropped_by_retrieval(trail: _Trail, model: Model, scored: ScoredBatch, code
 def _ranking(trail: _Trail, model: Model, state: LiveState, scored: ScoredBatch, code: int) -> None:
     resolved = scored.requests[0]
     n = resolved.request.size
-    utility, _ = guarded(scored, 0)
+    utility, earlier = guarded(scored, 0)
     at = int(np.flatnonzero(scored.rows.item == code)[0])
     place = int((utility > utility[at]).sum())
     predicted = ", ".join(
@@ -131,6 +131,17 @@ def _ranking(trail: _Trail, model: Model, state: LiveState, scored: ScoredBatch,
     if at in slate.chosen:
         trail.step("rank", f"{ranked} ({predicted}).")
         trail.step("slate", "It is on the slate.")
+    elif (
+        at
+        in (
+            pins := resolved.pipeline.taken_by_pins(
+                scored.rows.item, utility, resolved.moment, resolved.strengths, earlier
+            )
+        ).rows
+    ):
+        slot = int(pins.slots[pins.rows == at][0])
+        trail.step("rank", f"{ranked} ({predicted}).")
+        trail.step("rerank", f"A pin keeps it for slot {slot}, counted from 0 over all pages.", False)
     elif place >= n:
         trail.step(
             "rank",

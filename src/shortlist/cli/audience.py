@@ -18,6 +18,7 @@ from shortlist.cli.terminal import (
     bundle_path,
     load_functions,
     load_recommender,
+    print_labelled,
     print_text,
     progress_bars,
     write_json,
@@ -105,7 +106,9 @@ def audience(
 
 
 def _tell(found: Audience, out: str | None, seconds: float) -> None:
-    """Write the users to a file, or print the first of them."""
+    """Write the users to a file, or print the first of them, after what had no effect."""
+    for warning in found.warnings:
+        print_labelled("warning", warning)
     if out is None:
         for member in list(found)[:SHOWN]:
             shown = ", ".join(f"{name} {value:.3g}" for name, value in member.predictions.items())

@@ -252,7 +252,14 @@ def run_tenants(folder: Path, options: ServerOptions) -> None:
             field="report",
         )
     store = options.store or os.environ.get("SHORTLIST_STORE")
-    tenants = TenantFolder(folder, store).all()
+    there = TenantFolder(folder, store)
+    for name in there.misnamed():
+        print_text(
+            f"{folder / name} is not served: the name of a tenant has 1 to 63 small letters, digits, - and _, and begins with a letter or a digit; "
+            "rename the folder",
+            "yellow",
+        )
+    tenants = there.all()
     for tenant in tenants:
         if not tenant.trained:
             print_text(

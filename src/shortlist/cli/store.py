@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shortlist.bundle.atomic import replace_file
 from shortlist.cli.terminal import BundleArgument, JsonOption, existing_store, print_text, write_json
 from shortlist.errors import DataError, ShortlistError
 
@@ -134,10 +135,14 @@ def _erase_from(given: str | Path, user: str) -> int:
             f"{path}: no such .parquet or .csv file, and no folder of parts; name what `shortlist batch` wrote",
             field="export",
         )
-    temporary = path.with_name(f".{path.name}.fresh")
     erase_user = _erase_from_parquet if path.suffix == ".parquet" else _erase_from_csv
-    erased = erase_user(path, temporary, user)
-    temporary.replace(path)
+    erased = 0
+
+    def write(fresh: Path) -> None:
+        nonlocal erased
+        erased = erase_user(path, fresh, user)
+
+    replace_file(path, write)
     return erased
 
 

@@ -23,7 +23,7 @@ class NewItemSettings(Settings):
     share: float = Field(0.0, ge=0, le=1)
     """Fraction of slates that reserve a slot for a new item (0 disables it)."""
     slot: int = Field(3, ge=0)
-    """The reserved slot, from 0."""
+    """The reserved slot, from 0; the last one of a slate that is shorter. Pages after the first reserve none."""
     budget: int = Field(300, ge=1)
     """Maximum number of impressions as a new item; afterwards the item competes like any other."""
     window: Duration = "14d"
@@ -59,8 +59,8 @@ class Rule(Settings):
     amount: float | str = 0.2
     """boost and bury: the strength, above 0 and at most 100, or an expression of a number such as `"(60 - minutes) / 60"`, which
     is taken as 0 where it is negative or unknown, and as 100 above."""
-    slot: int = Field(0, ge=0)
-    """pin: the slot, from 0."""
+    slot: int = Field(0, ge=0, le=999)  # pages show 1,000 items at most
+    """pin: the slot, from 0, counted over all pages. The item is shown there and nowhere else: a slate that ends above the slot does not have it."""
 
     @field_validator("amount")
     @classmethod
@@ -107,7 +107,7 @@ class RerankSettings(Settings):
     explore_way: Literal["plackett_luce", "epsilon"] = "plackett_luce"
     """plackett_luce: candidates near the best are drawn more often. epsilon: with probability `explore`, any candidate, uniformly."""
     explore_from: int = Field(0, ge=0)
-    """The first slot, from 0, that is explored."""
+    """The first slot, from 0, that is explored, counted over all pages."""
     new_items: NewItemSettings = Field(default_factory=NewItemSettings)
     """Exposure for new items."""
     show_seen: bool = False

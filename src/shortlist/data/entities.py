@@ -84,6 +84,11 @@ class Entities:
         """
         return attribute_of(self.attributes, name, kind)
 
+    @property
+    def changeable(self) -> set[str]:
+        """Names of the attributes that a change can give: all but those that encoders make."""
+        return self.attributes.keys() - {one.name for one in self.encodings}
+
     def check_change(self, change: EntityChange, where: str = "", what: str = "item") -> None:
         """Raise `RequestError` naming the field where a change cannot be made.
 
@@ -116,6 +121,41 @@ class Entities:
                 or f"{change.id!r} cannot be an id here: the others are of type {self.ids.type}"
             )
             raise RequestError(f"{where}{what}: {fault}", field=f"{where}{what}")
+
+    def usable_part(
+        self, change: EntityChange, what: str = "item"
+    ) -> tuple[EntityChange | None, list[RequestError]]:
+        """Return what of a change can be made here, and an error for each field that cannot.
+
+        A change that was accepted earlier may no longer fit as a whole: a new training can have vectors of another length, another
+        kind of attribute, or lack it. Its other fields still hold.
+
+        Parameters
+        ----------
+        change
+            The change.
+        what
+            What the entities are: "item" or "user".
+
+        Returns
+        -------
+        The change without the fields at fault, None where the id is one of them.
+        """
+        faults: list[RequestError] = []
+
+        def fits(title: str | None, attributes: Mapping[str, Any]) -> bool:
+            try:
+                self.check_change(EntityChange(change.id, title, attributes), what=what)
+            except RequestError as error:
+                faults.append(error)
+                return False
+            return True
+
+        if not fits(None, {}):
+            return None, faults
+        title = change.title if fits(change.title, {}) else None
+        attributes = {name: value for name, value in change.attributes.items() if fits(None, {name: value})}
+        return EntityChange(change.id, title, attributes), faults
 
     def check_encoded(self, name: str, where: str) -> None:
         """Raise `RequestError` naming the field `where` for an embedding that an encoder makes: it cannot be given."""
@@ -216,8 +256,7 @@ class Entities:
     def _name_fault(self, changes: Sequence[EntityChange]) -> None:
         """Raise `RequestError` for the first value that cannot be stored."""
         for change in changes:
-            made = {one.name for one in self.encodings}
-            known = {n: v for n, v in change.attributes.items() if n in self.attributes and n not in made}
+            known = {n: v for n, v in change.attributes.items() if n in self.changeable}
             self.check_change(EntityChange(change.id, change.title, known))
 
     def with_room(self, n: int) -> Entities:

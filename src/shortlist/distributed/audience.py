@@ -122,8 +122,8 @@ def audience_on_spark(
             "audience on one machine"
         )
     job = AudienceJob.of(recommender, request, parts.users)
-    job.search(recommender).check_pairs(job.users_per_part)  # says what is wrong before a job starts
-    missing: list[int] = []
+    search, missing = job.search(recommender), list[int]()
+    search.check_pairs(job.users_per_part)  # says what is wrong before a job starts
     if parts.folder is not None:
         job, missing = parts.folder.begin(job)
     with placed_bundle(session, bundle, recommender.version, functions) as placed:
@@ -133,7 +133,7 @@ def audience_on_spark(
         chosen = _Chosen.of(chosen_users(scores, job))
         scores.unpersist()
         members = _members(session, placed, recommender, job, chosen)
-    return Audience(members, job.users, recommender.version)
+    return Audience(members, job.users, recommender.version, search.warnings(job.users))
 
 
 def _scores(session: Any, placed: PlacedBundle, job: AudienceJob, folder: PartFolder | None) -> Any:

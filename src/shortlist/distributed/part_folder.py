@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from shortlist.bundle.atomic import unfinished_name
 from shortlist.engines.object_store import ObjectStore, is_object_store
 from shortlist.errors import DataError
 from shortlist.recommender import Recommender
@@ -197,7 +197,7 @@ class PartFolder:
     def _write_whole(self, name: str, content: bytes | pa.Buffer) -> None:
         """Write a file that appears whole: object stores show a file once it is closed; elsewhere it is renamed into place."""
         renamed = self.files.type_name in {"local", "hdfs"}
-        written = f"{self.path}/.{name}-{uuid.uuid4().hex[:8]}" if renamed else f"{self.path}/{name}"
+        written = f"{self.path}/{unfinished_name(name)}" if renamed else f"{self.path}/{name}"
         try:
             with self.files.open_output_stream(written) as file:
                 file.write(content)

@@ -23,9 +23,9 @@ DEEPEST = 4
 """Objects within objects become columns `a.b` up to this depth; deeper ones are texts."""
 _LINES = (
     "SELECT line, row_number() OVER () AS number FROM read_csv(?, columns = {'line': 'VARCHAR'}, header = false, "
-    "auto_detect = false, delim = '\x01', quote = '', escape = '', parallel = false, max_line_size = 16777216)"
+    "auto_detect = false, delim = '\x01', quote = '', escape = '', parallel = false, max_line_size = 16777216, strict_mode = false)"
 )
-"""No JSON text holds the control character that separates columns here, so that a line is one value."""
+"""No JSON text holds the control character that separates columns here, so that a line is one value. Lines may end in different ways in one file."""
 _WHOLE = {"UBIGINT", "BIGINT"}
 _NUMBERS = _WHOLE | {"DOUBLE"}
 
@@ -68,12 +68,16 @@ def is_json(path: Path) -> bool:
 
 
 def read_json(
-    connection: duckdb.DuckDBPyConnection, path: Path, source: str, verbatim: Verbatim
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    source: str,
+    verbatim: Verbatim,
+    whole: frozenset[str] = frozenset(),
 ) -> TableReading:
     """Read a JSON table.
 
-    Keys that some objects lack have no value there, and objects within objects become columns such as `user.id`. Lines that are
-    no JSON objects are set aside.
+    Keys that some objects lack have no value there, and objects within objects become columns such as `user.id`, but for those of the
+    keys `whole`, which stay JSON texts. Lines that are no JSON objects are set aside.
 
     Raises
     ------
@@ -86,7 +90,7 @@ def read_json(
             if bad:
                 raise bad_lines_error(source, bad)
             raise DataError(f"{source} is empty")
-        columns = _columns(connection, ())
+        columns = _columns(connection, (), whole)
         chosen = ", ".join(
             f"{column.typed(verbatim(column.name))} AS c{at}" for at, column in enumerate(columns)
         )
@@ -127,7 +131,9 @@ def _is_array(path: Path) -> bool:
         return bool(file.read(4_096).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"[")
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, outer: tuple[str, ...]) -> list[_Column]:
+def _columns(
+    connection: duckdb.DuckDBPyConnection, outer: tuple[str, ...], whole: frozenset[str]
+) -> list[_Column]:
     """Return the columns of the objects at `outer`, in the order in which their keys first occur."""
     at = _value(outer)
     keys = connection.sql(
@@ -143,8 +149,8 @@ def _columns(connection: duckdb.DuckDBPyConnection, outer: tuple[str, ...]) -> l
         ).fetchall()
         kinds = {kind: fits for kind, fits in types if kind not in {None, "NULL"}}
         column = _Column(inner, frozenset(kinds), all(kinds.values()))
-        nested = column.types == {"OBJECT"} and len(inner) < DEEPEST
-        found += _columns(connection, inner) if nested else [column]
+        nested = column.types == {"OBJECT"} and len(inner) < DEEPEST and column.name not in whole
+        found += _columns(connection, inner, whole) if nested else [column]
     return found
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from shortlist.config.data import AttributeKind, TableSettings
 from shortlist.config.project import Project
 from shortlist.data.numbers import is_text, read_numbers
+from shortlist.engines.json_lines import is_json
 from shortlist.errors import DataError, RequestError
 from shortlist.ingest.arrived import read_arrived
 from shortlist.ingest.change_rules import ChangeRules
@@ -23,6 +24,8 @@ from shortlist.store.intake import ReceivedRecord, RejectedRecord
 
 TITLE, RETIRED = "title", "retired"
 """Columns with the title of an item, where no project names it, and with whether it is retired."""
+GIVEN = "attributes"
+"""The object with the attributes in the form of `PUT /v1/items`."""
 TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -42,6 +45,9 @@ class ChangeFile:
         What the report says about the reading.
     rules
         Read and check one row.
+    given
+        For each row, the object `attributes` of a JSON file as a text, in the form of `PUT /v1/items`: what it does not name stays. None: the
+        file has no such objects.
     """
 
     table: pa.Table
@@ -49,6 +55,7 @@ class ChangeFile:
     rejected: list[RejectedRecord]
     notes: tuple[str, ...]
     rules: ChangeRules
+    given: list[str | None] | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -68,7 +75,11 @@ class ChangeFile:
         rejected: list[RejectedRecord] = []
         for number, row in enumerate(self.table.slice(start, end - start).to_pylist(), start):
             try:
-                change = self.rules.read(self._body(row), "")
+                body = self._body(row)
+                written = None if self.given is None else self.given[number]
+                if written is not None:
+                    body["attributes"] = _merged(body["attributes"], written)
+                change = self.rules.read(body, "")
             except RequestError as error:
                 user = row[self.settings.id] if self.rules.records == "users" else None
                 reason = RequestError(f"row {number + 1:,}: {error.message}", field=error.field)
@@ -106,7 +117,7 @@ def read_change_file(path: Path, name: str, project: Project | None, rules: Chan
         What to call it in messages.
     project
         Names the columns (`[items]`, `[users]`); None: the id is in `item` or `item_id` (`user`, `user_id`) or `id`, the title in
-        `title`, and every other column is an attribute.
+        `title`, and every other column is an attribute; a JSON file may have an object `attributes` instead.
     rules
         Their kinds say how the values of text files are read.
 
@@ -115,10 +126,23 @@ def read_change_file(path: Path, name: str, project: Project | None, rules: Chan
     DataError
         The file cannot be read, or lacks a column.
     """
-    reading, lines = read_arrived(path, name, project)
+    reading, lines = read_arrived(path, name, project, frozenset([GIVEN]) if project is None else frozenset())
     table = reading.table
+    given = None
+    if project is None and is_json(path) and GIVEN in table.column_names:
+        given = table.column(GIVEN).to_pylist()
+        table = table.drop_columns([GIVEN])
     settings = _by_names(table, name, rules) if project is None else _of_project(project, table, name, rules)
-    return ChangeFile(_with_numbers(table, settings), settings, lines, reading.notes, rules)
+    return ChangeFile(_with_numbers(table, settings), settings, lines, reading.notes, rules, given)
+
+
+def _merged(cells: dict[str, Any], written: str) -> Any:
+    """The attributes of a row: those of its cells and those of its object. Anything but an object is left to the rules, which name it."""
+    try:
+        given = json.loads(written)
+    except ValueError:  # a text where an object is expected
+        return written
+    return {**cells, **given} if isinstance(given, dict) else given
 
 
 def _by_names(table: pa.Table, name: str, rules: ChangeRules) -> TableSettings:

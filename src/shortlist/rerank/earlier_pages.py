@@ -35,6 +35,14 @@ class EarlierPages:
         """Return the pages with the utilities and predictions of their items."""
         return replace(self, utility=utility, predictions=predictions)
 
+    def following(self, utility: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return utilities of candidates, then those of the items; one that is unknown, or hidden since, is the least of the candidates."""
+        if not len(self.items):
+            return utility
+        least = float(utility.min()) if len(utility) else 0.0
+        shown = self.utility if len(self.utility) else np.full(len(self.items), least)
+        return np.concatenate([utility, np.where(np.isfinite(shown), shown, least)])
+
     def __repr__(self) -> str:
         return f"EarlierPages({self.slots:,} slots)"
 

@@ -49,6 +49,11 @@ class ExplorationPolicy:
     first_slot: int = 0
 
 
+def pool_of(n: int, ranked: int) -> int:
+    """Return the number of candidates, the best of some that are ranked, from which slates of n items are drawn."""
+    return min(POOL * n, ranked)
+
+
 def explore(
     ranked: int, n: int, policy: ExplorationPolicy, seed: int, cold_start: ColdStartSlot | None = None
 ) -> Draw:

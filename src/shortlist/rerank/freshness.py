@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from shortlist.config.rerank import RerankSettings
+from shortlist.data.attributes import TimeAttribute
+from shortlist.data.dataset import Dataset
 from shortlist.data.no_time import NO_TIME
 
 
@@ -42,3 +45,12 @@ def boost_fresh(
     unknown = first_seen == NO_TIME
     age = np.where(unknown, np.inf, np.maximum(now - np.where(unknown, now, first_seen), 0))
     return utility + np.abs(utility) * strength * np.exp2(-age / half_life_ms)
+
+
+def first_seen_times(dataset: Dataset, settings: RerankSettings) -> NDArray[np.int64]:
+    """Return the time from which each item's age counts, int64 (items,), ms since 1970 or `NO_TIME`.
+
+    It is the attribute `rerank.freshness_by` where the project names one, otherwise the first event of the item.
+    """
+    by = settings.freshness_by
+    return dataset.items.attribute(by, TimeAttribute).times if by else dataset.first

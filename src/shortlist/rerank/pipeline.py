@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shortlist.config.base import duration_ms
 from shortlist.config.rerank import RerankSettings, Rule
-from shortlist.data.attributes import CategoryAttribute, CodedAttribute, EmbeddingAttribute, TimeAttribute
-from shortlist.data.dataset import Dataset
+from shortlist.data.attributes import CategoryAttribute, CodedAttribute, EmbeddingAttribute
 from shortlist.data.entities import Entities
 from shortlist.data.lazy import lazy_property
 from shortlist.expressions.typed import NOTHING, Uses
 from shortlist.rerank.conditions import Conditions
 from shortlist.rerank.dpp import dpp
 from shortlist.rerank.earlier_pages import FIRST_PAGE, EarlierPages
+from shortlist.rerank.exploration import pool_of
 from shortlist.rerank.exposure import cap_exposure
 from shortlist.rerank.fairness import fair_share
 from shortlist.rerank.freshness import boost_fresh
 from shortlist.rerank.genre_calibration import calibrate_genres, taste_distribution
 from shortlist.rerank.mmr import mmr
+from shortlist.rerank.pins import NO_PINS, Pinned, named_items, pin_slots, take_pins
 from shortlist.rerank.request_values import RequestValues
 from shortlist.rerank.rule_masks import RuleMasks
-from shortlist.rerank.rules import adjust_utility, boost_rules, pin_items
+from shortlist.rerank.rules import adjust_utility, boost_rules
 from shortlist.rerank.slot_limits import NO_CAP, PER_SLOT, POOL, SlotLimits, no_limits, opening_slots
 from shortlist.rerank.strengths import RerankStrengths
 
-MOST_PINNED = 20
-"""Items that meet the condition of a pin, up to which all of them are candidates."""
 MOST_EARLIER = 200
 """Number of items of earlier pages, the latest ones, that diversity compares candidates with: as many as the longest slate has."""
 
@@ -42,7 +42,7 @@ class RerankPipeline:
 
     1. freshness and rules (boost, bury, hide) change utilities;
     2. genre calibration, or otherwise diversity (MMR or DPP), orders the best candidates;
-    3. the exposure limit, fair shares and pins select the slate.
+    3. the exposure limit and fair shares select the slate, around the items that pins take.
 
     The object is immutable and cheap to construct: whoever changes the catalogue constructs a new one.
     The masks of rules are computed when a request first needs them; computing one twice in two threads is harmless. Where
@@ -104,13 +104,7 @@ class RerankPipeline:
 
         Pins that read the request count in the pipeline of a request only (`for_request`).
         """
-        found = []
-        for rule in self.settings.rules:
-            if rule.action == "pin" and (self.masks.values or not self.masks.uses(rule)):
-                items = np.flatnonzero(self.masks.mask(rule))
-                if len(items) <= MOST_PINNED:
-                    found.append((rule.slot, items))
-        return tuple(found)
+        return named_items(self.settings.rules, self.masks)
 
     @lazy_property
     def hide_uses(self) -> Uses:
@@ -131,6 +125,9 @@ class RerankPipeline:
     ) -> NDArray[np.int64]:
         """Select and order the candidates of one request.
 
+        Where the exposure limit leaves fewer than n, the best of the others follow: a person who filters on one provider gets a whole slate
+        of it.
+
         Parameters
         ----------
         items : ndarray of shape (rows,), int32
@@ -142,7 +139,7 @@ class RerankPipeline:
         now
             Time of the request, ms.
         strengths
-            How strongly each re-ranker acts.
+            How strongly each re-ranker acts. With exploration, the result is the pool from which the slate is drawn (`pool_of`).
         taste : ndarray of shape (genres,), float64, optional
             The user's taste distribution (`taste`), for genre calibration.
         earlier
@@ -151,31 +148,97 @@ class RerankPipeline:
 
         Returns
         -------
-        ndarray of shape (at most n,), int64
+        ndarray of shape (at most n, or at most the size of the pool,), int64
             Rows of the candidates, best first.
         """
+        size = pool_of(n, len(items)) if strengths.explore > 0 else n
+        order, pins = self._ordered(items, utility, size, now, strengths, taste, earlier)
+        missing = min(n, len(items)) - len(order) - len(pins.until(earlier.slots + n))
+        if self.settings.exposure_cap is not None and missing > 0:
+            others = pins.free(self._by_utility(self._adjusted(items, utility, now, strengths)))
+            others = np.sort(others[~np.isin(others, order)])
+            best = others[np.argsort(-utility[others], kind="stable")]
+            order = np.concatenate([order, best[:missing]])
+        return pins.placed(order, earlier.slots, size)
+
+    def rerank_within_cap(
+        self,
+        items: NDArray[np.int32],
+        utility: NDArray[np.float64],
+        n: int,
+        now: int,
+        strengths: RerankStrengths,
+        taste: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Select and order candidates as `rerank` does, fewer than n where the exposure limit leaves fewer."""
+        order, pins = self._ordered(items, utility, n, now, strengths, taste, FIRST_PAGE)
+        return pins.placed(order, 0, n)
+
+    def _ordered(
+        self,
+        items: NDArray[np.int32],
+        utility: NDArray[np.float64],
+        n: int,
+        now: int,
+        strengths: RerankStrengths,
+        taste: NDArray[np.float64] | None,
+        earlier: EarlierPages,
+    ) -> tuple[NDArray[np.int64], Pinned]:
+        """The rows that no pin takes, best first, at least those of this page; and those that pins of this page and later ones take."""
         settings = self.settings
         adjusted = self._adjusted(items, utility, now, strengths)
-        order = np.argsort(-adjusted, kind="stable")
-        if settings.rules:
-            order = order[adjusted[order] > -np.inf]
+        order = self._by_utility(adjusted)
         if len(earlier.utility):
             earlier = replace(earlier, utility=self._adjusted(earlier.items, earlier.utility, now, strengths))
-        order = self._reordered(order, items, adjusted, n, strengths, taste, earlier)
+        pins = self._pins(order, items, earlier)
+        order = self._reordered(_Candidates(items, adjusted, order, pins), n, strengths, taste, earlier)
+        order = pins.free(order)
         # Fair shares and pins need candidates beyond the first n.
         size = len(order) if settings.fair or settings.rules else n
         if settings.exposure_by is None:
             order = order[:size]
         else:
             provider = self.items.attribute(settings.exposure_by, CategoryAttribute).codes
-            shown = provider[earlier.items]
+            shown = provider[np.concatenate([earlier.items, items[pins.rows]])]
             order = cap_exposure(order, provider[items], settings.exposure_cap, size, shown)
+        here = pins.until(earlier.slots + n)
         for fair in settings.fair:
             protected = self.masks.share(fair)
-            before = earlier.slots, int(protected[earlier.items].sum())
-            slate = fair_share(order, adjusted, protected[items], fair.share, fair.most_loss, n, before).order
+            shown = np.concatenate([earlier.items, items[here]])
+            before = earlier.slots + len(here), int(protected[shown].sum())
+            slots = n - len(here)
+            slate = fair_share(
+                order, adjusted, protected[items], fair.share, fair.most_loss, slots, before
+            ).order
             order = np.concatenate([slate, order[~np.isin(order, slate)]])
-        return pin_items(order, items, settings.rules, self.masks.mask, n, earlier.slots)
+        return order, pins
+
+    def _by_utility(self, adjusted: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Rows by utility, without hidden ones."""
+        order = np.argsort(-adjusted, kind="stable")
+        return order[adjusted[order] > -np.inf] if self.settings.rules else order
+
+    def taken_by_pins(
+        self,
+        items: NDArray[np.int32],
+        utility: NDArray[np.float64],
+        now: int,
+        strengths: RerankStrengths,
+        earlier: EarlierPages = FIRST_PAGE,
+    ) -> Pinned:
+        """Return the candidates that pins take, on this page and on later ones; parameters as for `rerank`."""
+        return self._pins(self._by_utility(self._adjusted(items, utility, now, strengths)), items, earlier)
+
+    def _pins(self, order: NDArray[np.int64], items: NDArray[np.int32], earlier: EarlierPages) -> Pinned:
+        """The candidates, by utility, that pins of this page and later ones take."""
+        pins = [(slot, rule) for slot, rule in pin_slots(self.settings.rules) if slot >= earlier.slots]
+        if not pins:
+            return NO_PINS
+        by, cap, room = self.settings.exposure_by, self.settings.exposure_cap, None
+        if by is not None and cap is not None:
+            provider = self.items.attribute(by, CategoryAttribute).codes
+            room = provider[items], Counter(provider[earlier.items].tolist()), cap
+        return take_pins(order, items, pins, self.masks.mask, room)
 
     def _adjusted(
         self, items: NDArray[np.int32], utility: NDArray[np.float64], now: int, strengths: RerankStrengths
@@ -188,15 +251,14 @@ class RerankPipeline:
 
     def _reordered(
         self,
-        order: NDArray[np.int64],
-        items: NDArray[np.int32],
-        utility: NDArray[np.float64],
+        candidates: _Candidates,
         n: int,
         strengths: RerankStrengths,
         taste: NDArray[np.float64] | None,
         earlier: EarlierPages,
     ) -> NDArray[np.int64]:
         """Reorder the best candidates by genre calibration or diversity, as those that follow the items of earlier pages."""
+        items, utility, order, pins = candidates
         calibrates = strengths.calibration > 0 and taste is not None
         if not calibrates and strengths.diversity <= 0:
             return order
@@ -205,17 +267,22 @@ class RerankPipeline:
             latest = slice(-MOST_EARLIER, None)
             earlier = replace(earlier, items=earlier.items[latest], utility=earlier.utility[latest])
         shown, rows = len(earlier.items), len(order)
-        if not shown and self._is_plain(utility[order[: POOL + 1]], n):
+        if not shown and not len(pins) and self._is_plain(utility[order[: POOL + 1]], n):
             head, rest = order[:POOL], order[POOL:]
             both, values, limits = items[head], utility[head], no_limits(len(head))
         else:
-            both, values = np.concatenate([items[order], earlier.items]), _with_shown(utility[order], earlier)
-            limits = self._slot_limits(both, values, before)
+            both, values = np.concatenate([items[order], earlier.items]), earlier.following(utility[order])
+            pinned = np.full(rows + shown, -1)
+            by_row = np.argsort(order)
+            pinned[by_row[np.searchsorted(order, pins.rows, sorter=by_row)]] = (
+                pins.slots - earlier.slots + shown
+            )
+            limits = self._slot_limits(both, values, np.concatenate([before, items[pins.rows]]), pinned)
             considered = np.ones(rows + shown, bool)
             if limits.cap == NO_CAP:  # where a provider can be full, any row may be needed
-                considered[:rows] = limits.opens[:rows] < shown + n
+                considered[:rows] = (limits.opens[:rows] < shown + n) | (pinned[:rows] >= 0)
                 both, values = both[considered], values[considered]
-                limits = limits._replace(opens=limits.opens[considered], provider=limits.provider[considered])
+                limits = limits.of(considered)
             head, rest = order[considered[:rows]], order[~considered[:rows]]
         if calibrates and taste is not None:
             genres = self._calibration_values(both)
@@ -238,54 +305,24 @@ class RerankPipeline:
         )
 
     def _slot_limits(
-        self, items: NDArray[np.int32], utility: NDArray[np.float64], before: NDArray[np.int32]
+        self,
+        items: NDArray[np.int32],
+        utility: NDArray[np.float64],
+        before: NDArray[np.int32],
+        pinned: NDArray[np.int64],
     ) -> SlotLimits:
-        """Return what each slot may choose from: the best candidates, and no provider that is full. `before` are the items of earlier pages."""
-        opens = opening_slots(utility, items)
+        """Return what each slot may choose from: the best candidates, and no provider that is full of `before`, items of earlier pages and of pins."""
+        limits = SlotLimits.opening(opening_slots(utility, items), pinned)
         by, cap = self.settings.exposure_by, self.settings.exposure_cap
         if by is None or cap is None:
-            return SlotLimits(opens, np.full(len(items), -1), np.zeros(0, np.int64), NO_CAP)
+            return limits
         codes = self.items.attribute(by, CategoryAttribute).codes
-        known = np.unique(codes[items])
-        known = known[known >= 0]
-        provider = np.where(codes[items] < 0, -1, np.searchsorted(known, codes[items]))
-        held = (codes[before][:, None] == known).sum(0)
-        return SlotLimits(opens, provider, held, cap)
-
-    def beyond_exposure_cap(
-        self, order: NDArray[np.int64], items: NDArray[np.int32], utility: NDArray[np.float64], n: int
-    ) -> NDArray[np.int64]:
-        """Return an order that the exposure cap made shorter than n, with the best of the others at its end.
-
-        A person who filters on one provider gets a whole slate of it.
-
-        Parameters
-        ----------
-        order : ndarray of shape (rows,), int64
-            What `rerank` returned.
-        items, utility : ndarray of shape (candidates,)
-            What `rerank` was given.
-        n
-            Number of slots.
-        """
-        if self.settings.exposure_cap is None or len(order) >= min(n, len(items)):
-            return order
-        hidden = (
-            adjust_utility(utility, items, self.settings.rules, self.masks.mask, self.masks.amount) == -np.inf
-        )
-        others = np.flatnonzero(~hidden & ~np.isin(np.arange(len(items)), order))
-        best = others[np.argsort(-utility[others], kind="stable")]
-        return np.concatenate([order, best[: n - len(order)]])
+        return limits.capped(codes[items], codes[before], cap)
 
     def within_exposure_cap(self, items: NDArray[np.int32], ordered: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return which items can join any slate drawn from a pool, after some pages, without exceeding the exposure limit.
+        """Return which items (codes) can join any slate drawn from a pool, after some pages, within the exposure limit: bool (rows,).
 
-        Parameters
-        ----------
-        items : ndarray of shape (rows,), int32
-            Item codes to check.
-        ordered : ndarray of shape (pool,), int32
-            Item codes of the pool, and of the items of earlier pages.
+        `ordered`, int32, has the codes of the items of the pool and of earlier pages.
         """
         by, cap = self.settings.exposure_by, self.settings.exposure_cap
         if by is None or cap is None:
@@ -316,13 +353,7 @@ class RerankPipeline:
     # ------------------------------------------------------------------ item properties
 
     def taste(self, history: NDArray[np.int32]) -> NDArray[np.float64] | None:
-        """Return the taste distribution of a history, or None without `calibration_by`.
-
-        Parameters
-        ----------
-        history : ndarray of shape (events,), int32
-            Item codes, oldest first.
-        """
+        """Return the taste distribution of a history (item codes, oldest first), or None without `calibration_by`."""
         by = self.settings.calibration_by
         if by is None:
             return None
@@ -359,19 +390,10 @@ class RerankPipeline:
         return np.where(known[:, None], self.factors[np.where(known, items, 0)], np.float32(0))
 
 
-def _with_shown(utility: NDArray[np.float64], earlier: EarlierPages) -> NDArray[np.float64]:
-    """Return utilities followed by those of earlier items; one that is unknown, or hidden since, is the least of the candidates."""
-    if not len(earlier.items):
-        return utility
-    least = float(utility.min()) if len(utility) else 0.0
-    shown = earlier.utility if len(earlier.utility) else np.full(len(earlier.items), least)
-    return np.concatenate([utility, np.where(np.isfinite(shown), shown, least)])
+class _Candidates(NamedTuple):
+    """The candidates of one request: items and utilities by row, the rows by utility, and those that pins take."""
 
-
-def first_seen_times(dataset: Dataset, settings: RerankSettings) -> NDArray[np.int64]:
-    """Return the time from which each item's age counts, int64 (items,), ms since 1970 or `NO_TIME`.
-
-    It is the attribute `rerank.freshness_by` where the project names one, otherwise the first event of the item.
-    """
-    by = settings.freshness_by
-    return dataset.items.attribute(by, TimeAttribute).times if by else dataset.first
+    items: NDArray[np.int32]
+    utility: NDArray[np.float64]
+    order: NDArray[np.int64]
+    pins: Pinned

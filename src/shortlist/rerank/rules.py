@@ -2,7 +2,7 @@
 
 A rule has a condition, written like a request's filters, and an action. A request can bring boosts of its own, which act
 like rules after those of the project. Boost and bury scale an item's utility, so a
-much better item still wins; pin moves the best matching item to a slot; hidden items are never shown. Rules act on
+much better item still wins; pin moves the best matching item to a slot (`pins`); hidden items are never shown. Rules act on
 candidates. Items that a pin names are candidates whatever the retrievers propose, where at most 20 meet its condition; no other rule adds an
 item. `shortlist preview` reports each rule's cost in predicted
 utility before the rule is live, `shortlist evaluate` afterwards.
@@ -92,47 +92,3 @@ def adjust_utility(
             multiply = (adjusted > 0) == (rule.action == "boost")
             adjusted = np.where(matches, np.where(multiply, adjusted * factor, adjusted / factor), adjusted)
     return adjusted
-
-
-def pin_items(
-    order: NDArray[np.int64],
-    items: NDArray[np.int32],
-    rules: Iterable[Rule],
-    mask: RuleMask,
-    n: int,
-    first: int = 0,
-) -> NDArray[np.int64]:
-    """Move the best matching item of each pin to its slot.
-
-    The items between move down. If two pins name one slot, the later rule is above. An item is pinned once: a second pin that
-    matches it takes the next one. A pin acts on the page that has its slot; one without a matching candidate has no effect.
-
-    Parameters
-    ----------
-    order : ndarray of shape (pool,), int64
-        Rows of candidates, best first.
-    items : ndarray of shape (rows,), int32
-        Item codes by the rows that `order` names.
-    rules
-        The rules; only pins are applied.
-    mask
-        Returns the items that a rule matches.
-    n
-        Number of slots.
-    first
-        Position of the first slot over all pages.
-
-    Returns
-    -------
-    ndarray of shape (at most n,), int64
-    """
-    pinned: list[int] = []
-    for rule in rules:
-        if rule.action != "pin" or not first <= rule.slot < first + n:
-            continue
-        matches = order[mask(rule)[items[order]] & ~np.isin(order, pinned)]
-        if len(matches):
-            rest = order[order != matches[0]]
-            order = np.insert(rest, min(rule.slot - first, len(rest)), matches[0])
-            pinned.append(int(matches[0]))
-    return order[:n]

@@ -32,17 +32,46 @@ class SlotLimits(NamedTuple):
         Number of items that each provider has on earlier pages.
     cap
         Maximum number of items of one provider.
+    pinned : ndarray of shape (rows,), int64
+        The slot of a row that a pin takes: it gets that slot and no other, and `held` counts it from the start. −1 for the others.
     """
 
     opens: NDArray[np.int64]
     provider: NDArray[np.int64]
     held: NDArray[np.int64]
     cap: int
+    pinned: NDArray[np.int64]
+
+    @classmethod
+    def opening(cls, opens: NDArray[np.int64], pinned: NDArray[np.int64]) -> SlotLimits:
+        """Return limits without a cap."""
+        return cls(opens, np.full(len(opens), -1), np.zeros(0, np.int64), NO_CAP, pinned)
+
+    def capped(self, codes: NDArray[np.int32], before: NDArray[np.int32], cap: int) -> SlotLimits:
+        """Return the limits with a cap a provider.
+
+        Parameters
+        ----------
+        codes : ndarray of shape (rows,), int32
+            Provider code of each row; −1 where it is unknown.
+        before : ndarray of shape (items,), int32
+            Those of the items that count from the start.
+        cap
+            Maximum number of items of one provider.
+        """
+        known = np.unique(codes)
+        known = known[known >= 0]
+        provider = np.where(codes < 0, -1, np.searchsorted(known, codes))
+        return self._replace(provider=provider, held=(before[:, None] == known).sum(0), cap=cap)
+
+    def of(self, rows: NDArray[np.bool_]) -> SlotLimits:
+        """Return the limits of some rows."""
+        return self._replace(opens=self.opens[rows], provider=self.provider[rows], pinned=self.pinned[rows])
 
 
 def no_limits(rows: int) -> SlotLimits:
     """Return limits under which each slot considers all rows."""
-    return SlotLimits(np.zeros(rows, np.int64), np.full(rows, -1), np.zeros(0, np.int64), NO_CAP)
+    return SlotLimits.opening(np.zeros(rows, np.int64), np.full(rows, -1))
 
 
 def opening_slots(utility: NDArray[np.float64], items: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -75,10 +104,14 @@ def choose(
 ) -> int:
     """Return the row of the greatest score that may take a slot, −1 if there is none, and count it in `held`.
 
-    Rows that open at a later slot are considered only where no other is left. Ties go to the earlier row.
+    A row that is pinned to the slot has it. Rows that open at a later slot are considered only where no other is left. Ties go to the earlier row.
     """
     best, later = -1, -1
     for row in range(len(score)):
+        if limits.pinned[row] >= 0:
+            if limits.pinned[row] == slot:
+                return row
+            continue
         provider = limits.provider[row]
         if taken[row] or (provider >= 0 and held[provider] >= limits.cap):
             continue

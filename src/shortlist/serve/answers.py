@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from shortlist.data.json_text import as_json
 from shortlist.errors import (
     CursorError,
     EditError,
@@ -36,21 +34,13 @@ UNFORESEEN = "something went wrong in the server; its log names it"
 
 
 class Json(Response):
-    """A JSON answer, written by orjson."""
+    """A JSON answer."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """Serialise the content."""
         return as_json(content)
-
-
-def as_json(content: Any) -> bytes:
-    """Serialise to JSON. Text that UTF-8 cannot encode (half of a surrogate pair in an id) is escaped."""
-    try:
-        return orjson.dumps(content)
-    except TypeError:
-        return json.dumps(content, default=asdict).encode()
 
 
 def failure(sentence: str, status: int, field: str | None = None, **headers: str) -> Json:

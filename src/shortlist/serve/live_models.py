@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.state import PreparedChanges
 from shortlist.config.project import Project
 from shortlist.data.entities import EntityChange
-from shortlist.errors import DataError, ShortlistError
+from shortlist.errors import ShortlistError
 from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
 from shortlist.rerank.great_circle import arcs_of, squared_chords_to
@@ -30,6 +30,9 @@ from shortlist.store.event_store import PAGE, EventStore
 from shortlist.store.records import Operation, StoredEvent
 
 log = logging.getLogger("shortlist.serve")
+NOT_APPLICABLE = (ShortlistError, ValueError, OverflowError, TypeError)
+"""Errors of stored changes that this model cannot take: another version, model or project accepted them."""
+SENT_AGAIN = "Send it again in the form that the model has now"
 CANARY_SALT = "canary"
 NewRows = tuple[list[tuple[int, StoredEvent]], list[tuple[int, Operation]]]
 
@@ -39,8 +42,8 @@ class LoadedModel:
     """A recommender and how far into the store it has read.
 
     `row` and `operation` are the last rows it has taken; `not_replayed` counts events of items, kinds or contexts that
-    it does not know, `not_applied` changes of items that this model's catalogue cannot hold, `users_not_applied` changes of
-    users' attributes that it does not know. `edits` is the proposal of operators whose settings it answers with, 0 for none.
+    it does not know, `not_applied` changes of items of which this model's catalogue cannot hold a part, `users_not_applied` changes of
+    users' attributes of which it does not know a part. `edits` is the proposal of operators whose settings it answers with, 0 for none.
     """
 
     recommender: Recommender
@@ -86,7 +89,7 @@ class LoadedModel:
             return None
         try:
             return self.recommender.state.prepare_changes(changes)
-        except DataError:  # reported by `take`
+        except NOT_APPLICABLE:  # reported by `take`; another model of this server can take them
             return None
 
     def take(
@@ -138,29 +141,51 @@ class LoadedModel:
         self.row = rows[-1][0]
 
     def _change(self, changes: Sequence[tuple[int, ItemChange]], prepared: PreparedChanges | None) -> None:
-        """Change items, all at once, or one by one where one of them cannot be made."""
+        """Change items, all at once, or one by one where a part of them cannot be made."""
         state = self.recommender.state
+        there = state.catalogue.items.changeable
+        if any(one.attributes and not there.issuperset(one.attributes) for _, one in changes):
+            for row, change in changes:
+                self._change_one(row, change)
+            return
         try:
             state.change_items([change for _, change in changes], prepared)
-        except (ShortlistError, ValueError, OverflowError, TypeError):
+        except NOT_APPLICABLE:
             for row, change in changes:
-                try:
-                    state.check_changes([change])
-                    state.change_items([change])
-                except (ShortlistError, ValueError, OverflowError, TypeError) as error:
-                    self.not_applied += 1
-                    log.warning("operation %d of the store is set aside: %s", row, type(error).__name__)
+                self._change_one(row, change)
+
+    def _change_one(self, row: int, change: ItemChange) -> None:
+        """Make what can be made of a change of an item: fields that this model's catalogue cannot hold are set aside."""
+        state, faults = self.recommender.state, list[Exception]()
+        try:
+            part, found = state.catalogue.items.usable_part(change.entity)
+            faults += found
+            if part is not None:
+                state.change_items([replace(change, title=part.title, attributes=part.attributes)])
+        except NOT_APPLICABLE as error:
+            faults.append(error)
+        self.not_applied += bool(faults)
+        for fault in faults:
+            log.warning(
+                "operation %d of the store: item %r: set aside: %s. %s", row, change.item, fault, SENT_AGAIN
+            )
 
     def _change_user(self, row: int, operation: Operation) -> None:
-        """Change attributes of a user, where this model knows such attributes."""
+        """Change attributes of a user, as far as this model knows such attributes. The log names fields and no values: they are personal."""
         state = self.recommender.state
         try:
             change = EntityChange(operation.about, None, operation.body["attributes"])
-            state.check_user_changes([change])
-            state.change_users([change])
-        except (ShortlistError, ValueError, OverflowError, TypeError, KeyError) as error:
-            self.users_not_applied += 1
-            log.warning("operation %d of the store is set aside: %s", row, type(error).__name__)
+            part, faults = state.model.dataset.users.usable_part(change, "user")
+            if part is not None and part.attributes:
+                state.change_users([part])
+            fields = [fault.field for fault in faults]
+        except (*NOT_APPLICABLE, KeyError) as error:
+            fields = [getattr(error, "field", None) or "attributes"]
+        self.users_not_applied += bool(fields)
+        for field_at_fault in fields:
+            log.warning(
+                "operation %d of the store: user: %s is set aside. %s", row, field_at_fault, SENT_AGAIN
+            )
 
 
 def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:

@@ -369,6 +369,7 @@ class AudienceAnswer(BaseModel):
     considered: int
     """Number of users that were considered."""
     members: list[MemberAnswer]
+    warnings: list[str]
 
 
 class SimilarUserAnswer(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,20 +13,25 @@ from numpy.typing import NDArray
 
 from shortlist.config.base import IMPRESSION
 from shortlist.config.data import DataSettings
+from shortlist.data.attributes import Attribute
 from shortlist.data.check import Check, Problem
 from shortlist.data.dataset import Dataset
-from shortlist.data.entities import Entities, EntityChange
+from shortlist.data.entities import Entities, EntityChange, check_attribute_value
 from shortlist.data.erasure import without_users
 from shortlist.data.given_lists import GivenLists
 from shortlist.data.ids import IdMap, id_fault
 from shortlist.data.log import Log, repeated_rows
-from shortlist.errors import RequestError, StoreError
+from shortlist.errors import DataError, RequestError, StoreError
 from shortlist.store.records import AHEAD, LAST_MOMENT, Operation, StoredEvent
 from shortlist.store.shown import as_shown
 
 if TYPE_CHECKING:  # it loads SQLAlchemy, which commands without a store do not need
     from shortlist.store.event_store import EventStore
 
+SENT_AGAIN = (
+    "Other fields of these changes are applied. Send these again in the form that the attributes have now"
+)
+"""What to do about fields of stored changes that do not fit the attributes of the tables."""
 GUESTS = 'data.user_ids = "text" in the project makes all ids of users texts; then these events are trained on, too'
 """How to keep the events of guests."""
 
@@ -150,7 +155,7 @@ def merge_store(
     check.count_read(len(stored))
     usable = _usable(stored, remaining, items, check)
     users = remaining.users.with_changes([*(EntityChange(event.user) for event in usable), *changes])
-    log = _joined(remaining.log, users.ids, items.ids, usable, store)
+    log = _joined(remaining.log, (users.ids, items.ids), usable, store, check)
     if settings.duplicates == "drop":
         twice = repeated_rows([log.user, log.item, log.time, log.kind])
         log = log.rows(np.flatnonzero(~twice))
@@ -173,28 +178,39 @@ def _problem(what: str, count: int) -> Problem:
 def _changes_of_users(
     users: Entities, operations: Sequence[tuple[int, Operation]], check: Check
 ) -> list[EntityChange]:
-    """Return the changes of users' attributes that can be made; the others are reported."""
-    changes, impossible = [], []
+    """Return what can be made of the changes of users' attributes; the rest is reported."""
+    return [change for _, change in _usable_changes(users, operations, check, "user")]
+
+
+def _usable_changes(
+    entities: Entities,
+    operations: Sequence[tuple[int, Operation]],
+    check: Check,
+    what: Literal["item", "user"],
+) -> list[tuple[Operation, EntityChange]]:
+    """Return the changes of items or users that can be made, without fields that do not fit; those are reported."""
+    changes, impossible, partly = list[tuple[Operation, EntityChange]](), list[str](), list[str]()
     for row, operation in operations:
-        if operation.what != "user":
+        if operation.what != what:
             continue
-        change = _entity_change(operation)
-        try:
-            users.check_change(change, what="user")
-            changes.append(change)
-        except RequestError as error:
-            impossible.append(f"row {row}: {error.message}")
-    _report_impossible("users", impossible, check)
+        body = operation.body
+        change = EntityChange(operation.about, body.get("title"), body.get("attributes") or {})
+        part, faults = entities.usable_part(change, what)
+        told = [f"row {row}: {what} {operation.about!r}: {fault.message}" for fault in faults]
+        if part is None:
+            impossible += told
+        else:
+            partly += told
+            changes.append((operation, part))
+    _report(f"changes of {what}s that cannot be applied", impossible, check)
+    _report(f"fields of changes of {what}s that cannot be applied", partly, check, SENT_AGAIN)
     return changes
 
 
-def _report_impossible(what: str, impossible: list[str], check: Check) -> None:
-    """Report changes of items or users that cannot be made."""
-    if impossible:
-        sentence = f"changes of {what} that cannot be applied"
-        check.add(
-            Problem("set aside", "the event store", "operations", sentence, len(impossible), impossible[:3])
-        )
+def _report(what: str, told: list[str], check: Check, fix: str = "", table: str = "operations") -> None:
+    """Report operations of the store, or values of its events, that are set aside."""
+    if told:
+        check.add(Problem("set aside", "the event store", table, what, len(told), told[:3], fix))
 
 
 def _with_operations(
@@ -203,30 +219,16 @@ def _with_operations(
     retired: NDArray[np.bool_] | None,
     check: Check,
 ) -> tuple[Entities, NDArray[np.bool_]]:
-    """The catalogue after operators' changes, and which of its items are retired; impossible changes are reported."""
-    changes, impossible = [], []
-    for row, operation in operations:
-        if operation.what != "item":
-            continue
-        try:
-            items.check_change(_entity_change(operation))
-            changes.append(operation)
-        except RequestError as error:
-            impossible.append(f"row {row}: {error.message}")
-    _report_impossible("items", impossible, check)
-    changed = items.with_changes([_entity_change(operation) for operation in changes])
+    """The catalogue after operators' changes, and which of its items are retired; what cannot be applied is reported."""
+    changes = _usable_changes(items, operations, check, "item")
+    changed = items.with_changes([change for _, change in changes])
     out = np.zeros(len(changed), bool)
     if retired is not None:
         out[: len(retired)] = retired
-    for operation in changes:
+    for operation, _ in changes:
         if operation.body.get("retired") is not None:
             out[changed.ids.code(operation.about)] = bool(operation.body["retired"])
     return changed, out
-
-
-def _entity_change(operation: Operation) -> EntityChange:
-    body = operation.body
-    return EntityChange(operation.about, body.get("title"), body.get("attributes") or {})
 
 
 def _as_set(base: Dataset, settings: DataSettings) -> Dataset:
@@ -286,8 +288,11 @@ def _usable(stored: list[StoredEvent], base: Dataset, items: Entities, check: Ch
     return stored
 
 
-def _joined(old: Log, users: IdMap, items: IdMap, stored: Sequence[StoredEvent], store: EventStore) -> Log:
-    """The log and the stored events, in the order in which they became known."""
+def _joined(
+    old: Log, ids: tuple[IdMap, IdMap], stored: Sequence[StoredEvent], store: EventStore, check: Check
+) -> Log:
+    """The log and the stored events, in the order in which they became known. `ids` are those of users and of items."""
+    users, items = ids
     times = np.array([e.time for e in stored], np.int64)
     kinds = {name: code for code, name in enumerate(old.kinds)}
     shown = as_shown(stored, store, _next_slate(old), items, list(old.given))
@@ -303,16 +308,38 @@ def _joined(old: Log, users: IdMap, items: IdMap, stored: Sequence[StoredEvent],
         np.concatenate([old.slate, shown.slate]),
         np.concatenate([old.position, shown.position]),
         np.concatenate([old.propensity, shown.propensity]),
-        {
-            name: attribute.with_rows(rows, [e.context.get(name) for e in stored])
-            for name, attribute in old.context.items()
-        },
+        {name: _with_context(attribute, rows, stored, check) for name, attribute in old.context.items()},
         None if old.arrival is None else np.concatenate([old.arrival, times]),
         {name: np.concatenate([numbers, shown.given[name]]) for name, numbers in old.given.items()},
         GivenLists.joined([part for part in (old.lists, shown.lists) if part is not None]),
     )
     by = (log.time,) if log.arrival is None else (log.arrival, log.time)
     return log.rows(np.lexsort(by))
+
+
+def _with_context(
+    attribute: Attribute, rows: NDArray[np.int64], stored: Sequence[StoredEvent], check: Check
+) -> Attribute:
+    """A context column with the values of the stored events; a value that it cannot have is unknown, and reported."""
+    values = [e.context.get(attribute.name) for e in stored]
+    try:
+        return attribute.with_rows(rows, values)
+    except (DataError, ValueError, OverflowError):  # stored while the column was of another kind
+        told = []
+    for at, value in enumerate(values):
+        try:
+            if value is not None:
+                check_attribute_value(attribute, value, f"context.{attribute.name}")
+        except RequestError as error:
+            values[at] = None
+            told.append(f"event {stored[at].event_id!r}: {error.message}")
+    _report(
+        "values of contexts that cannot be read; their events are used without them",
+        told,
+        check,
+        table="events",
+    )
+    return attribute.with_rows(rows, values)
 
 
 def _next_slate(log: Log) -> int:

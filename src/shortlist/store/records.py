@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from shortlist.config.short_repr import ShortRepr
+from shortlist.data.json_text import as_json
 
 LAST_MOMENT = 9_000_000_000_000
 """Times of events, ms since 1970, are below this: the year 2255."""
@@ -215,7 +214,4 @@ def user_forms(user: Any) -> list[str]:
 
 def _text(value: Any) -> str:
     """Return a value as JSON, which is read back and never compared as text; ids that are compared are written by `json`."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:  # text that is no UTF-8, or a number of more than 64 bits
-        return json.dumps(value)
+    return as_json(value).decode()

@@ -27,7 +27,8 @@ from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.rank.utility import UtilityWeights
 from shortlist.rerank.conditions import Conditions
-from shortlist.rerank.pipeline import RerankPipeline, first_seen_times
+from shortlist.rerank.freshness import first_seen_times
+from shortlist.rerank.pipeline import RerankPipeline
 from shortlist.rerank.request_values import RequestValues, Value, value_of, values_of_history
 from shortlist.rerank.rule_masks import RuleMasks
 from shortlist.rerank.strengths import RerankStrengths

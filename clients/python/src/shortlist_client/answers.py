@@ -115,6 +115,8 @@ class AudienceAnswer(Answer):
     considered: int = 0
     """Number of users that were considered."""
     model_version: str = ""
+    warnings: list[str] = field(default_factory=list)
+    """Parts of the request that have no effect, such as a value of a filter that no item has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

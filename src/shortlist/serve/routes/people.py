@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
-from shortlist.cascade.answer_warnings import no_history_warning
+from shortlist.cascade.answer_warnings import nobody_similar_warning
 from shortlist.cascade.change_body import NamedUserBody, UserBody
 from shortlist.data.entities import EntityChange
 from shortlist.errors import RequestError
@@ -77,6 +77,7 @@ def _add_audiences(app: FastAPI, service: Service) -> None:
             "model_version": found.model_version,
             "considered": found.considered,
             "members": found.members,
+            "warnings": found.warnings,
         }
 
     @app.post("/v1/audience", response_model=AudienceAnswer, responses=ERRORS, tags=["people"])
@@ -104,5 +105,5 @@ def _add_audiences(app: FastAPI, service: Service) -> None:
         found = await asyncio.to_thread(recommender.similar_users, user, n)
         ids, state = recommender.dataset.users.ids, recommender.state
         known = state.knows(ids.own(user), ids.code(user))
-        warnings = [] if known else no_history_warning(user, ids)
+        warnings = () if found else nobody_similar_warning(user, ids, known)
         return Json({"user": user, "user_known": known, "users": found, "warnings": warnings})

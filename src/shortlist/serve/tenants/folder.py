@@ -89,6 +89,15 @@ class TenantFolder:
         found = (self.find(path.name) for path in sorted(self.folder.iterdir()))
         return [tenant for tenant in found if tenant is not None]
 
+    def misnamed(self) -> list[str]:
+        """Return the names of folders with a bundle that are no tenants, because their names cannot be part of an address."""
+        found = (path for path in sorted(self.folder.iterdir()) if path.is_dir() and path.name[0] != ".")
+        return [
+            path.name
+            for path in found
+            if not NAME.fullmatch(path.name) and Tenant(path.name, path, "").trained
+        ]
+
     def __repr__(self) -> str:
         return f"TenantFolder({str(self.folder)!r})"
 
