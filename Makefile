@@ -177,6 +177,7 @@ benchmark-sizes: $(VENV)/.tested
 	$(BIN)/python benchmarks/sizes.py
 
 benchmark-spark: $(VENV)/.tested
+	$(BIN)/python benchmarks/skew.py
 	$(BIN)/python benchmarks/spark.py
 
 screenshot: $(VENV)/.tested

@@ -22,28 +22,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import results
+from processes import processor_time
 
 SIZES = {
     "100k": (9_000, 2_500, 1_000),
     "1M": (90_000, 22_000, 5_000),
     "10M": (900_000, 220_000, 20_000),
-    "50M": (4_500_000, 1_100_000, 50_000),
 }
 """Events → sessions, users and items of the world."""
+COPIES = {"50M": ("10M", 5)}
+"""Events → a world, and how many times it is written, each time with other users: a world of 50 million events needs more memory than training."""
 MEASURED = ("100k", "1M")
 """The sizes of the table. 10M and 50M take hours on two cores: name them."""
 ON_DRIVER = 200_000
 """Events that the driver gets (`spark.events`), at most a fifth of the log."""
-MEMORY = 2_048
-"""Memory of an executor's Java, MB."""
-ENGINES = {
-    "here": "one process, DuckDB",
-    "1": f"Spark, local-cluster[1,1,{MEMORY}]",
-    "2": f"Spark, local-cluster[2,1,{MEMORY}]",
-}
+MEMORY, MEMORY_OF_SIZE = 2_048, {"50M": 3_072}
+"""Memory of an executor's Java, MB, and that of larger logs."""
+ENGINES = ("here", "1", "2")
+"""One process, and Spark with so many executors."""
+ONE_PROCESS = "one process, DuckDB"
 HOW = (
     f"The movies world; Spark has a fifth of the events, at most {ON_DRIVER:,}, on the driver (`spark.events`) and learns from all of them on executors of the "
     "same machine; one process has the whole log. The memory of an executor is that of its Java and its Python workers. What is not "
@@ -65,7 +67,8 @@ def measure(folder: Path, engine: str) -> dict[str, Any]:
     if engine.startswith("Spark"):
         from shortlist.distributed.train import train_on_spark
 
-        session = _session(engine.partition(", ")[2], folder / "history")
+        master = engine.partition(", ")[2]
+        session = _session(master, int(master.strip("]").rpartition(",")[2]), folder / "history")
         trained = train_on_spark(session, project)
         recommender, events = trained.recommender, trained.events
         java = max(map(_peak, _children()), default=0.0)
@@ -75,7 +78,7 @@ def measure(folder: Path, engine: str) -> dict[str, Any]:
     recommender.save(folder / "bundle")
     seconds = time.perf_counter() - started
     found = {"events": events, "seconds": seconds, "python": _peak(os.getpid()), "java": java}
-    found["processor"] = _processor_time()  # now: the Python of an executor is not waited for when it ends
+    found["processor"] = processor_time()  # now: the Python of an executor is not waited for when it ends
     if engine.startswith("Spark"):
         gateway = session.sparkContext._gateway
         session.stop()
@@ -86,7 +89,7 @@ def measure(folder: Path, engine: str) -> dict[str, Any]:
     return found
 
 
-def _session(master: str, history: Path) -> Any:
+def _session(master: str, memory: int, history: Path) -> Any:
     """Start a session that writes what its tasks did, and how much memory its executors took."""
     import pyspark
 
@@ -99,8 +102,11 @@ def _session(master: str, history: Path) -> Any:
         "spark.eventLog.logStageExecutorMetrics": "true",
         "spark.executor.processTreeMetrics.enabled": "true",
         "spark.executor.metrics.pollingInterval": "1000",
-        "spark.executor.memory": f"{MEMORY - 384}m",
+        "spark.executor.memory": f"{memory - 384}m",
         "spark.sql.shuffle.partitions": "8",
+        # a measurement of hours may be paused: nobody is lost then
+        "spark.network.timeout": "7200s",
+        "spark.worker.timeout": "7200",
     }
     words = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
     os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([*words, "pyspark-shell"])
@@ -167,34 +173,52 @@ def run(world: Path, engine: str) -> dict[str, Any]:
     return found
 
 
-def _processor_time() -> float:
-    """The processor time of this process, of all that it has started, and of what they have started, seconds."""
-    times: dict[int, float] = {}
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
-        except OSError:
-            continue
-        process = int(stat.parent.name)
-        parents[process] = int(fields[1])
-        times[process] = sum(map(int, fields[11:15])) / os.sysconf(
-            "SC_CLK_TCK"
-        )  # also of children that it has waited for
-    tree = {os.getpid()}
-    while grown := {process for process, parent in parents.items() if parent in tree} - tree:
-        tree |= grown
-    return sum(times[process] for process in tree)
-
-
 def write_world(size: str, folder: Path) -> None:
     """Write the tables of a world in a process of its own, whose memory is free afterwards."""
+    if size in COPIES:
+        of, copies = COPIES[size]
+        if not (folder.parent / of / "events.parquet").exists():
+            write_world(of, folder.parent / of)
+        copy_world(folder.parent / of, folder, copies)
+        return
     sessions, users, items = SIZES[size]
     code = (
         "from pathlib import Path; from shortlist.simulate.movies import make_movies; "
         f"make_movies(users={users}, items={items}, sessions={sessions}).write(Path({str(folder)!r}))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def copy_world(world: Path, folder: Path, copies: int) -> None:
+    """Write a world several times, each time with other users and slates: a row group of events in memory at a time."""
+    folder.mkdir(parents=True)
+    for name in ("items.parquet", "shortlist.toml"):
+        shutil.copy(world / name, folder / name)
+    for name in ("users.parquet", "events.parquet"):
+        table = pq.ParquetFile(world / name)
+        with pq.ParquetWriter(folder / name, table.schema_arrow, compression="zstd") as writer:
+            for copy in range(copies):
+                for group in range(table.metadata.num_row_groups):
+                    writer.write_table(_of_others(table.read_row_group(group), copy))
+
+
+def _of_others(rows: pa.Table, copy: int) -> pa.Table:
+    """Return the rows of a table with the users and slates of a copy."""
+    users = pc.binary_join_element_wise(rows.column("user_id"), str(copy), "_")
+    rows = rows.set_column(rows.column_names.index("user_id"), "user_id", users)
+    if "slate" in rows.column_names:
+        slates = pc.add(rows.column("slate"), pa.scalar(copy * 100_000_000, pa.int64()))
+        rows = rows.set_column(rows.column_names.index("slate"), "slate", slates)
+    return rows
+
+
+def _engine(word: str, size: str) -> str:
+    """Return the name of an engine: one process, or Spark with its master."""
+    return (
+        ONE_PROCESS
+        if word == "here"
+        else f"Spark, local-cluster[{word},1,{MEMORY_OF_SIZE.get(size, MEMORY)}]"
+    )
 
 
 def main() -> None:
@@ -204,14 +228,14 @@ def main() -> None:
         print(json.dumps(measure(Path(sys.argv[at + 1]), sys.argv[at + 2])))
         return
     named = sys.argv[1:]
-    sizes = [word for word in named if word in SIZES] or list(MEASURED)
-    engines = [ENGINES[word] for word in named if word in ENGINES] or list(ENGINES.values())
+    sizes = [word for word in named if word in {*SIZES, *COPIES}] or list(MEASURED)
+    engines = [word for word in named if word in ENGINES] or list(ENGINES)
     with tempfile.TemporaryDirectory(prefix="shortlist-") as name:
         worlds = Path(named[named.index("--worlds") + 1]) if "--worlds" in named else Path(name)
         for size in sizes:
             if not (worlds / size / "events.parquet").exists():
                 write_world(size, worlds / size)
-            for engine in engines:
+            for engine in (_engine(word, size) for word in engines):
                 line = _line(run(worlds / size, engine), engine)
                 print(line, flush=True)
                 results.write("spark", _section(line))  # after each line: the next may take an hour
@@ -220,7 +244,6 @@ def main() -> None:
 def _section(line: str) -> list[str]:
     """Return the section with a line, which takes the place of an earlier one of the same log and engine."""
     found = {_key(row): row for row in [*results.rows("spark"), line]}
-    order = list(ENGINES.values())
     return [
         "## Training on Spark (`make benchmark-spark`)",
         "",
@@ -228,7 +251,7 @@ def _section(line: str) -> list[str]:
         "",
         "| events | engine | read, train, save | processor time | in tasks, Java | tasks | driver: Python | driver: Java | largest executor | shuffled |",
         f"|{' --- |' * 10}",
-        *(found[key] for key in sorted(found, key=lambda key: (key[0], order.index(key[1])))),
+        *(found[key] for key in sorted(found, key=lambda key: (key[0], key[1] != ONE_PROCESS, key[1]))),
     ]
 
 

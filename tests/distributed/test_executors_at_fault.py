@@ -21,8 +21,8 @@ from shortlist.data.progress import silent
 from shortlist.distributed.batch import batch_on_spark
 from shortlist.distributed.part_folder import PartFolder
 from shortlist.distributed.placed_bundle import placed_bundle
+from shortlist.distributed.read_frame import read_frame
 from shortlist.distributed.slate_parts import SlateJob
-from shortlist.distributed.table_frame import read_frame
 from shortlist.distributed.train import train_on_spark
 from shortlist.distributed.whole_log import collected
 from shortlist.distributed.written_parts import write_missing

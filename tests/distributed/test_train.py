@@ -19,8 +19,8 @@ from shortlist.data.histories import as_of
 from shortlist.data.tables import Tables
 from shortlist.distributed.jdbc_table import page_ranges
 from shortlist.distributed.past import WholePast, check_features
+from shortlist.distributed.read_frame import read_frame
 from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers, refit_popular
-from shortlist.distributed.table_frame import read_frame
 from shortlist.distributed.train import divide, read_logs, sample_of, train_on_spark
 from shortlist.distributed.usable_events import TIME
 from shortlist.distributed.whole_log import WholeLog, read_whole_log
@@ -28,7 +28,8 @@ from shortlist.errors import DataError, ProjectError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.recommender import Recommender
 from shortlist.retrieve import Neighbours, Popular, make_retrievers
-from shortlist.retrieve.event_weighting import EventWeighting
+from shortlist.retrieve.content import Content
+from shortlist.retrieve.event_weighting import EventWeighting, interactions
 from shortlist.retrieve.sequence import Sequence
 from shortlist.retrieve.slim import SLIM
 from shortlist.retrieve.together import Together
@@ -42,7 +43,7 @@ from support.worlds import deterministic
 SOURCES: list[dict[str, Any]] = [
     {"model": "popular", "half_life": "30d"},
     {"model": "neighbours", "k": 40},
-    {"model": "als", "factors": 16},
+    {"model": "als", "factors": 32},
     {"model": "content", "factors": 16},
     {"model": "again"},
 ]
@@ -126,6 +127,16 @@ def test_retrievers_learn_what_one_machine_learns(case: SparkCase, sample: Datas
         same = [[i.item for i in here[name].recommend(user, 10).items] for user in users]
         overlap = np.mean([len({*a} & {*b}) / 10 for a, b in zip(slates, same, strict=True)])
         assert overlap > 0.3, (name, overlap)
+    assert_content_has_the_factors_of_als(learned, case.dataset.before(until))
+
+
+def assert_content_has_the_factors_of_als(learned: dict[str, Any], known: Dataset) -> None:
+    """`content` maps descriptions to the factors of `als`, by the weights that one machine finds in the log."""
+    als, content = learned["als"], learned["content"]
+    np.testing.assert_array_equal(content.als_factors_, als.item_factors_)
+    taken = np.asarray(interactions(known, als.event_weighting).sum(0)).ravel()
+    here = Content(content.config).fit_with(known, taken, lambda _factors: als)
+    np.testing.assert_allclose(content.factor_map_, here.factor_map_, atol=1e-4 * abs(here.factor_map_).max())
 
 
 def test_popular_is_refitted_as_on_one_machine(case: SparkCase, sample: Dataset) -> None:
@@ -347,4 +358,4 @@ def test_a_delta_table_without_its_package(spark: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"spark.jars.packages = io.delta:delta-spark"):
         log_of(spark, tmp_path / "events")
     with pytest.raises(DataError, match=r"spark.jars.packages = org.apache.hadoop:hadoop-aws"):
-        log_of(spark, "s3://bucket/events/*.parquet")
+        log_of(spark, "s3a://bucket/events/*.parquet")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
-from shortlist.distributed.table_frame import read_frame
+from shortlist.distributed.read_frame import read_frame
 from shortlist.distributed.whole_log import WholeLog, read_whole_log
 from shortlist.simulate.world import World
 

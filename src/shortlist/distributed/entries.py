@@ -54,7 +54,7 @@ class Entries:
 
     @classmethod
     def of(cls, whole: WholeLog, weighting: EventWeighting, until: int | None) -> Entries:
-        """Sum the events of each user and item, of what was known before a moment (ms). The driver gets two numbers an item and a partition."""
+        """Sum the events of each user and item, of what was known before a moment (ms). The driver gets two numbers an item."""
         from pyspark import StorageLevel
         from pyspark.sql import functions as sql
 
@@ -67,8 +67,8 @@ class Entries:
         frame = summed.persist(StorageLevel.DISK_ONLY)
         found = collected(frame.groupBy(ITEM).agg(sql.sum(WEIGHT).alias("w"), sql.count("*").alias("n")))
         of_parts = frame.groupBy(sql.spark_partition_id().alias(PARTITION))
-        codes = collected(of_parts.agg(sql.min(CODE).alias("low"), sql.max(CODE).alias("high")))
-        users = int((codes.column("high").to_numpy() - codes.column("low").to_numpy() + 1).sum())
+        numbers = of_parts.agg((sql.max(CODE) - sql.min(CODE) + 1).cast("long").alias("n"))
+        users = int(collected(numbers.agg(sql.sum("n").alias("n"))).column("n")[0].as_py() or 0)
         item = found.column(ITEM).to_numpy()
         weights, counts = np.zeros(size), np.zeros(size)
         weights[item], counts[item] = found.column("w").to_numpy(), found.column("n").to_numpy()

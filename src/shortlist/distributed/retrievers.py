@@ -141,12 +141,13 @@ class WholeRetrievers:
         return self._factors[key]
 
     def _content(self, model: Content) -> None:
-        entries = self._entries_of(model)
+        entries, shared = self._entries_of(model), self._of_project
+        if shared is not None:
+            factors = shared.factors or usual_factors(len(entries.item_weights))
+            shared = shared if factors >= FACTORS_OF_CONTENT else None
 
         def als(factors: int) -> ALS:
-            config = ALSConfig(factors=factors)
-            if self._of_project is not None and (self._of_project.factors or factors) >= FACTORS_OF_CONTENT:
-                config = self._of_project
+            config = shared or ALSConfig(factors=factors)
             return ALS(**config.model_dump()).of_learned(*self._learned(config, entries))
 
         model.fit_with(self._dataset, entries.item_weights, als)

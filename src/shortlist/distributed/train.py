@@ -29,8 +29,9 @@ from shortlist.data.dataset import Dataset
 from shortlist.data.progress import Progress, silent
 from shortlist.data.tables import Tables, query_files, verbatim_columns
 from shortlist.distributed.past import WholePast, check_features
+from shortlist.distributed.read_frame import read_frame
 from shortlist.distributed.retrievers import WholeRetrievers, check_retrievers, refit_popular
-from shortlist.distributed.table_frame import FILE, ROW, TableFrame, read_frame
+from shortlist.distributed.table_frame import FILE, ROW, TableFrame
 from shortlist.distributed.whole_log import WholeLog, collected, in_order, read_whole_log
 from shortlist.engines.duckdb import read_source
 from shortlist.engines.plain_types import plain_table

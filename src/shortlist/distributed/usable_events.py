@@ -121,6 +121,15 @@ def check_part(part: PartCheck, batches: Iterator[pa.RecordBatch]) -> Iterator[p
     yield from part.rows(batches)
 
 
+def join_findings(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the findings of all parts as one row: there are as many parts as the table is long. Runs on an executor."""
+    found = Findings()
+    for batch in batches:
+        for text in batch.column(FOUND).to_pylist():
+            found.add(Findings.from_json(text))
+    yield pa.RecordBatch.from_pydict({FOUND: [found.to_json()]})
+
+
 def is_kind(kinds: Sequence[str], at_least: float | None = None) -> Any:
     """Return the condition of Spark by which events are of these kinds, with at least this value; as `Log.is_kind`."""
     from pyspark.sql import functions as sql

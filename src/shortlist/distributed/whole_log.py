@@ -4,7 +4,7 @@ The driver collects these parts of it, each with a bound:
 
 | what | bound |
 | --- | --- |
-| findings of the check | one row a task |
+| findings of the check | one row, of at most `findings.MOST` notes, and a line a kind of problem |
 | ids of items, where there is no items table | items |
 | number of events of each group of users | `kept_events.GROUPS` rows |
 | rows of the events table of some users | `spark.events` rows |
@@ -38,13 +38,13 @@ from shortlist.distributed.kept_events import (
     partitions_of,
 )
 from shortlist.distributed.on_executors import on_executors
+from shortlist.distributed.read_frame import read_frame
 from shortlist.distributed.table_frame import (
     FILE,
     ROW,
     TableFrame,
     arrow_schema,
     frame_schema,
-    read_frame,
 )
 from shortlist.distributed.usable_events import (
     ARRIVAL,
@@ -57,6 +57,7 @@ from shortlist.distributed.usable_events import (
     VALUE,
     PartCheck,
     check_part,
+    join_findings,
 )
 from shortlist.engines.duckdb import read_source
 from shortlist.engines.job_error import job_error
@@ -239,8 +240,10 @@ def read_whole_log(session: Any, project: Project, log: TableFrame) -> WholeLog:
 
 def _found(checked: Any, project: Project, log: TableFrame, about: Check) -> Check:
     """Join what the parts of the table found. Raises `DataError` for errors."""
+    texts = checked.where(f"{FOUND} IS NOT NULL").select(FOUND).repartition(1).sortWithinPartitions(FOUND)
+    joined = collected(texts.mapInArrow(on_executors(join_findings), f"{FOUND} string"))
     found = Findings()
-    for text in collected(checked.where(f"{FOUND} IS NOT NULL").select(FOUND)).column(FOUND).to_pylist():
+    for text in joined.column(FOUND).to_pylist():  # none where the table has no task
         found.add(Findings.from_json(text))
     check = found.check(log.name, project.data.columns.timestamp)
     check.notes[:0] = log.notes
