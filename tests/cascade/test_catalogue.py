@@ -109,10 +109,12 @@ def test_memory_returns_after_many_changes_and_a_model_swap(bundle: Path) -> Non
             snapshots.append(weakref.ref(recommender.state.catalogue))
         assert [snapshot() is not None for snapshot in snapshots] == [False] * 19 + [True]
         model, dataset = weakref.ref(recommender.model), weakref.ref(recommender.dataset)
+        counters = [weakref.ref(one) for one in recommender.state.counters.counters.values()]
         recommender = Recommender.load(bundle)
         recommender.recommend(user="u00001", n=5)
         assert model() is None
         assert dataset() is None
+        assert [counter() for counter in counters] == [None] * len(counters)
         assert snapshots[-1]() is None
     finally:
         gc.enable()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
+import weakref
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -76,6 +80,39 @@ def test_lookups_never_move_a_window(small: Dataset) -> None:
     assert counters.lookup(window, key).n.tolist() == [1]
     counters.advance(1000 * MINUTE)
     assert counters.lookup(window, key).n.tolist() == [0]
+
+
+def shared_keys(dataset: Dataset) -> OnlineCounters:
+    """Two counters of one key, which no array has a slot for."""
+    by = "user*item"
+    return counters_of(dataset, Aggregate(by, "play", None, None), Aggregate(by, "play", None, 24 * MINUTE))
+
+
+def test_counters_are_freed_without_the_collector(small: Dataset) -> None:
+    """A server takes what it has loaded out of the collector's rounds: a cycle would keep the files of a replaced model mapped."""
+    counters = shared_keys(small)
+    add(counters, small, [1, 2])
+    assert len({counter.index for counter in counters.counters.values()}) == 1
+    members = [weakref.ref(counter) for counter in counters.counters.values()]
+    gc.disable()
+    try:
+        del counters
+        assert [member() for member in members] == [None, None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("copied", [deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_copies_of_counters_share_keys_among_themselves(small: Dataset, copied: Any) -> None:
+    counters = shared_keys(small)
+    add(counters, small, [1])
+    other = copied(counters)
+    add(other, small, [2, 3])
+    both = [list(one.counters.values()) for one in (counters, other)]
+    indexes = [{id(counter.index) for counter in found} for found in both]
+    assert len(indexes[0]) == len(indexes[1]) == 1
+    assert indexes[0] != indexes[1]
+    assert [[int(c.n.sum()) for c in found] for found in both] == [[1, 1], [3, 3]]
 
 
 def test_next_step_at_is_the_first_moment_that_changes_a_window(small: Dataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shortlist.recommender import Recommender
+from shortlist.serve.routes.operations import TOGETHER
 from support.http import call
 from support.servers import Server
 
@@ -53,9 +54,11 @@ def test_items_are_added_changed_and_retired(bundle: Path, tmp_path: Path) -> No
             status, answer = call(f"{server.url}/v1/items/m00001", body, method="PUT")
             assert (status, answer["field"]) == (422, field)
         assert call(f"{server.url}/v1/items/none", method="DELETE")[0] == 404
-        many = {"items": [{"item": "m00001", "retired": True}, {"item": "bad", "attributes": {"x": 1}}]}
-        status, answer = call(f"{server.url}/v1/items", many, method="PUT")
-        assert (status, answer["field"]) == (422, "items.1.attributes.x")
+        for before in (1, 2 * TOGETHER + 3):  # in the first part that is checked, and in a later one
+            good = [{"item": "m00001", "retired": True}] * before
+            many = {"items": [*good, {"item": "bad", "attributes": {"x": 1}}]}
+            status, answer = call(f"{server.url}/v1/items", many, method="PUT")
+            assert (status, answer["field"]) == (422, f"items.{before}.attributes.x")
         # none of the changes of a body with a wrong one was made
         assert call(f"{server.url}/v1/items/m00001")[1]["retired"] is False
         server.kill()

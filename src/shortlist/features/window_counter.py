@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +22,31 @@ class KeyIndex:
     """The slots of keys, shared by all counters that count by the same key: a key is looked up once for all of them.
 
     Slot 0 belongs to no key. It stays empty and is the slot of keys that never occurred.
+
+    Counters refer to their index, and the index only weakly to its counters: a cycle would keep the files of a model mapped that a
+    server has replaced, because servers exempt what they have loaded from the collector.
     """
 
     def __init__(self) -> None:
         self.table = HashTable()
-        self.members: list[WindowCounter] = []
+        self._members: list[ref[WindowCounter]] = []
+
+    @property
+    def members(self) -> list[WindowCounter]:
+        """The counters that count by the keys, as far as they are still used."""
+        return [member for one in self._members if (member := one()) is not None]
+
+    def join(self, member: WindowCounter) -> None:
+        """Take in a counter, which has as many slots as the others."""
+        self._members.append(ref(member))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles carry the counters."""
+        return {"table": self.table, "members": self.members}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.table = state["table"]
+        self._members = [ref(member) for member in state["members"]]
 
     def __repr__(self) -> str:
         return f"KeyIndex({self.table.count:,} keys, {len(self.members)} counters)"
@@ -35,12 +57,13 @@ class KeyIndex:
 
     def insert(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the slots of keys, new slots for new keys. All members have room for them."""
-        size = len(self.members[0].n)
+        members = self.members
+        size = len(members[0].n)
         if self.table.count + len(keys) + 1 > size:
             self._remove_empty()
             while self.table.count + len(keys) + 1 > size // 2:
                 size *= 2
-            for member in self.members:
+            for member in members:
                 member.move(slice(None), size)
         return self.table.insert(keys) + 1
 
@@ -142,9 +165,9 @@ class WindowCounter:
         self.sums = sums
         size = keys + 1 if self.index is None else INITIAL_SLOTS
         if self.index is not None:
-            if self.index.members:
-                size = len(self.index.members[0].n)
-            self.index.members.append(self)
+            if members := self.index.members:
+                size = len(members[0].n)
+            self.index.join(self)
         self._allocate(size)
 
     def __repr__(self) -> str:
