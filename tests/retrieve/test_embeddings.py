@@ -206,6 +206,17 @@ def test_a_vector_of_another_length_is_refused() -> None:
         )
 
 
+def test_an_empty_list_says_that_there_is_no_vector() -> None:
+    dataset = described(["a", "b", "c", "d"], [[1, 2, 3], [], None, [1, float("nan"), 2]], [("u", "i0")])
+    warnings = [problem for problem in dataset.check.problems if "embedding" in problem.what]
+    assert [problem.examples for problem in warnings] == [["row 4: [1, None, 2]"]]
+    changed = dataset.items.with_changes([EntityChange("i0", attributes={"meaning": []})])
+    assert [items.attributes["meaning"].show(0) for items in (dataset.items, changed)] == [
+        [1.0, 2.0, 3.0],
+        None,
+    ]
+
+
 def test_diversity_by_an_embedding() -> None:
     """The first two candidates point the same way, whatever their length; an unknown vector is similar to none."""
     vectors = [[2, 0], [5, 0], [0, 1], None]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shortlist.cascade.catalogue import ItemChange
+from shortlist.cascade.state import PreparedChanges
 from shortlist.config.project import parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.recommender import Recommender
-from shortlist.serve.live_models import LoadedModel
+from shortlist.serve.live_models import MOST_TOLD, LoadedModel
 from shortlist.store.event_store import EventStore
 from shortlist.store.merge import merge_store
 from shortlist.store.records import Operation, StoredEvent
@@ -126,6 +129,38 @@ def test_a_server_keeps_what_still_fits(
         "attributes.shoe",
     ]
     assert "forty" not in str(of_users)
+
+
+def test_many_changes_that_do_not_fit_are_made_at_once(
+    trained: Recommender, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of a store can name an attribute that the model lacks: the catalogue is made anew once, and the log has the first ones."""
+    store = EventStore(tmp_path / "many.sqlite")
+    store.add_operations(
+        [
+            Operation(
+                trained.now(), "item", f"new{k}", {"attributes": {"weight": 1.0, "price": float(k)}}, "t"
+            )
+            for k in range(300)
+        ]
+    )
+    loaded = LoadedModel(trained.with_project(trained.project), Path())
+    state, made = loaded.recommender.state, list[int]()
+    change = state.change_items
+
+    def counted(changes: Sequence[ItemChange], prepared: PreparedChanges | None = None) -> None:
+        made.append(len(changes))
+        change(changes, prepared)
+
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING, "shortlist.serve"):
+        patch.setattr(state, "change_items", counted)
+        loaded.read(store.rows_since)
+    assert made == [300]
+    items = state.catalogue.items
+    assert items.attributes["price"].show(items.ids.code("new299")) == 299.0
+    assert loaded.not_applied == 300
+    assert len(caplog.records) == MOST_TOLD + 1
+    assert "/readyz" in caplog.records[-1].getMessage()
 
 
 def test_training_from_the_store_keeps_what_still_fits(trained: Recommender, store: EventStore) -> None:

@@ -253,6 +253,8 @@ def read_attribute(
         given = given & ~missing_texts(column)
     elif pa.types.is_floating(column.type):
         given = given & ~np.asarray(pc.fill_null(pc.is_nan(column), True))
+    elif kind == "embedding":  # an empty list says that there is none
+        given = given & (np.asarray(pc.fill_null(pc.list_value_length(column), 0)) > 0)
     lost = np.flatnonzero(unknown & given)
     if len(lost):
         what = f"the value cannot be read as {kind}, and is unknown{fault}"

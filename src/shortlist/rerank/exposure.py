@@ -17,7 +17,7 @@ def cap_exposure(
 ) -> NDArray[np.int64]:
     """Return the first n candidates of an order that respect the limit per provider.
 
-    A candidate above the limit is left out even if fewer than n remain (`RerankPipeline.beyond_exposure_cap` fills them
+    A candidate above the limit is left out even if fewer than n remain (`RerankPipeline.rerank` fills them
     up). Items of an unknown provider are not limited. Cost: O(pool).
 
     Parameters

@@ -42,7 +42,7 @@ class Pinned:
 
     def until(self, slot: int) -> NDArray[np.int64]:
         """Return the rows whose slots are before one."""
-        return self.rows[self.slots < slot]
+        return self.rows[self.slots < slot] if len(self) else self.rows
 
     def free(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows of an order that no pin takes."""

@@ -199,7 +199,8 @@ class RerankPipeline:
             order = order[:size]
         else:
             provider = self.items.attribute(settings.exposure_by, CategoryAttribute).codes
-            shown = provider[np.concatenate([earlier.items, items[pins.rows]])]
+            held = np.concatenate([earlier.items, items[pins.rows]]) if len(pins) else earlier.items
+            shown = provider[held]
             order = cap_exposure(order, provider[items], settings.exposure_cap, size, shown)
         here = pins.until(earlier.slots + n)
         for fair in settings.fair:

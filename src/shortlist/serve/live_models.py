@@ -33,6 +33,8 @@ log = logging.getLogger("shortlist.serve")
 NOT_APPLICABLE = (ShortlistError, ValueError, OverflowError, TypeError)
 """Errors of stored changes that this model cannot take: another version, model or project accepted them."""
 SENT_AGAIN = "Send it again in the form that the model has now"
+MOST_TOLD = 50
+"""Lines of the log about changes that a model sets aside at most: after a training, all that are stored can be among them."""
 CANARY_SALT = "canary"
 NewRows = tuple[list[tuple[int, StoredEvent]], list[tuple[int, Operation]]]
 
@@ -43,7 +45,8 @@ class LoadedModel:
 
     `row` and `operation` are the last rows it has taken; `not_replayed` counts events of items, kinds or contexts that
     it does not know, `not_applied` changes of items of which this model's catalogue cannot hold a part, `users_not_applied` changes of
-    users' attributes of which it does not know a part. `edits` is the proposal of operators whose settings it answers with, 0 for none.
+    users' attributes of which it does not know a part. `edits` is the proposal of operators whose settings it answers with, 0 for none; `told`
+    counts what the log was told of changes that were set aside.
     """
 
     recommender: Recommender
@@ -54,6 +57,7 @@ class LoadedModel:
     not_applied: int = 0
     users_not_applied: int = 0
     edits: int = 0
+    told: int = 0
 
     def __post_init__(self) -> None:
         """Keep the project of the bundle: settings of operators are laid over it."""
@@ -141,33 +145,48 @@ class LoadedModel:
         self.row = rows[-1][0]
 
     def _change(self, changes: Sequence[tuple[int, ItemChange]], prepared: PreparedChanges | None) -> None:
-        """Change items, all at once, or one by one where a part of them cannot be made."""
-        state = self.recommender.state
-        there = state.catalogue.items.changeable
-        if any(one.attributes and not there.issuperset(one.attributes) for _, one in changes):
-            for row, change in changes:
-                self._change_one(row, change)
-            return
+        """Change items, all at once. Fields that this model's catalogue cannot hold are set aside, and the rest is changed."""
+        state, items = self.recommender.state, self.recommender.state.catalogue.items
+        there = items.changeable
+        if all(not one.attributes or there.issuperset(one.attributes) for _, one in changes):
+            try:
+                state.change_items([change for _, change in changes], prepared)
+            except NOT_APPLICABLE:
+                pass
+            else:
+                return
+        kept, aside = list[tuple[int, ItemChange]](), set[int]()
+        for row, change in changes:
+            part, faults = items.usable_part(change.entity)
+            if part is not None:
+                kept.append((row, replace(change, title=part.title, attributes=part.attributes)))
+            for fault in faults:
+                aside.add(row)
+                self._tell(row, f"item {change.item!r}: set aside: {fault}")
+        self.not_applied += len(aside | self._change_each(kept))
+
+    def _change_each(self, changes: Sequence[tuple[int, ItemChange]]) -> set[int]:
+        """Change items, all at once, or one by one where one of them cannot be made. Returns the rows of those."""
+        state, aside = self.recommender.state, set[int]()
         try:
-            state.change_items([change for _, change in changes], prepared)
+            state.change_items([change for _, change in changes])
         except NOT_APPLICABLE:
             for row, change in changes:
-                self._change_one(row, change)
+                try:
+                    state.change_items([change])
+                except NOT_APPLICABLE as error:
+                    aside.add(row)
+                    self._tell(row, f"item {change.item!r}: set aside: {error}")
+        return aside
 
-    def _change_one(self, row: int, change: ItemChange) -> None:
-        """Make what can be made of a change of an item: fields that this model's catalogue cannot hold are set aside."""
-        state, faults = self.recommender.state, list[Exception]()
-        try:
-            part, found = state.catalogue.items.usable_part(change.entity)
-            faults += found
-            if part is not None:
-                state.change_items([replace(change, title=part.title, attributes=part.attributes)])
-        except NOT_APPLICABLE as error:
-            faults.append(error)
-        self.not_applied += bool(faults)
-        for fault in faults:
+    def _tell(self, row: int, what: str) -> None:
+        """Log what is set aside of an operation; of many, the first ones."""
+        self.told += 1
+        if self.told <= MOST_TOLD:
+            log.warning("operation %d of the store: %s. %s", row, what, SENT_AGAIN)
+        if self.told == MOST_TOLD:
             log.warning(
-                "operation %d of the store: item %r: set aside: %s. %s", row, change.item, fault, SENT_AGAIN
+                "what else is set aside is counted in /readyz, and `shortlist train --from-store` names it"
             )
 
     def _change_user(self, row: int, operation: Operation) -> None:
@@ -183,9 +202,7 @@ class LoadedModel:
             fields = [getattr(error, "field", None) or "attributes"]
         self.users_not_applied += bool(fields)
         for field_at_fault in fields:
-            log.warning(
-                "operation %d of the store: user: %s is set aside. %s", row, field_at_fault, SENT_AGAIN
-            )
+            self._tell(row, f"user: {field_at_fault} is set aside")
 
 
 def load_model(path: Path, writer: Writer, warm: bool = True) -> LoadedModel:

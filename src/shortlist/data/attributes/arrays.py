@@ -201,9 +201,11 @@ class EmbeddingAttribute(ArrayAttribute):
         return pc.if_else(pa.array(known), flat, pa.scalar(None, flat.type))
 
     def parse(self, value: Any) -> list[float]:
-        """Return a list of numbers of the right length; infinite ones make the vector unknown."""
+        """Return a list of numbers of the right length; infinite ones, or none at all, make the vector unknown."""
         if not isinstance(value, (list, tuple)):
             raise DataError(f"expected a list of {self.dimensions} numbers, got {abbreviated(value)}")
+        if not value:
+            return [math.nan] * self.dimensions
         if len(value) != self.dimensions:
             raise DataError(f"expected {self.dimensions} numbers, got {len(value)}")
         if not NUMERIC.issuperset(map(type, value)):
