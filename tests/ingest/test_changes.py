@@ -97,10 +97,27 @@ def test_json_has_the_form_of_the_interface(folder: Path, tmp_path: Path, array:
     found = {
         one.about: {key: value for key, value in one.body.items() if key != "at"} for one in changes(store)
     }
-    assert found["i1"] == {"title": "One", "attributes": {"colour": None, "genres": ["a", "b"], "price": 1.5}}
-    assert found["i2"] == {"attributes": {"colour": None, "price": None}}
-    assert found["i3"] == {"attributes": {"colour": None}, "retired": True}
+    assert found["i1"] == {"title": "One", "attributes": {"genres": ["a", "b"], "price": 1.5}}
+    assert found["i2"] == {"attributes": {"price": None}}
+    assert found["i3"] == {"attributes": {}, "retired": True}
     assert found["i7"]["attributes"] == {"colour": "red", "price": 2}
+
+
+def test_keys_that_a_row_of_json_lacks_stay(folder: Path, tmp_path: Path) -> None:
+    """As in `PUT /v1/items`; an empty cell of a table of columns makes an attribute unknown."""
+    (folder / "a.jsonl").write_text(
+        '{"item": "i1", "price": 2}\nnone\n{"item": "i2", "size": {"h": 1}, "price": null}\n'
+    )
+    (folder / "b.csv").write_text("item,price,colour\ni3,2,\n")
+    store = EventStore(tmp_path / "events.sqlite")
+    totals = take(folder, store, ChangeRules("items"))
+    assert (totals.stored, totals.rejected) == (3, 1)
+    found = {one.about: one.body["attributes"] for one in changes(store)}
+    assert found == {
+        "i1": {"price": 2},
+        "i2": {"size.h": 1, "price": None},
+        "i3": {"price": 2, "colour": None},
+    }
 
 
 def test_texts_are_read_by_the_kinds_of_the_project(folder: Path, tmp_path: Path) -> None:

@@ -72,12 +72,12 @@ def read_json(
     path: Path,
     source: str,
     verbatim: Verbatim,
-    whole: frozenset[str] = frozenset(),
+    whole: frozenset[str] | None = None,
 ) -> TableReading:
     """Read a JSON table.
 
-    Keys that some objects lack have no value there, and objects within objects become columns such as `user.id`, but for those of the
-    keys `whole`, which stay JSON texts. Lines that are no JSON objects are set aside.
+    Keys that some objects lack have no value there, and objects within objects become columns such as `user.id`. Lines that are
+    no JSON objects are set aside. With `whole`, the objects of these keys stay JSON texts, and the reading says which keys each row has.
 
     Raises
     ------
@@ -90,11 +90,15 @@ def read_json(
             if bad:
                 raise bad_lines_error(source, bad)
             raise DataError(f"{source} is empty")
-        columns = _columns(connection, (), whole)
+        columns = _columns(connection, (), whole or frozenset())
         chosen = ", ".join(
             f"{column.typed(verbatim(column.name))} AS c{at}" for at, column in enumerate(columns)
         )
         table = connection.sql(f"SELECT {chosen} FROM objects ORDER BY number").to_arrow_table()  # noqa: S608 - keys are quoted
+        keys = None
+        if whole is not None:
+            found = connection.sql("SELECT json_keys(value) FROM objects ORDER BY number").fetchall()
+            keys = tuple(frozenset(own) for (own,) in found)
     except (duckdb.Error, pa.ArrowInvalid) as error:
         raise DataError(f"{source}: DuckDB cannot read it: {' '.join(str(error).split())}") from None
     notes = [
@@ -102,7 +106,7 @@ def read_json(
         for column in columns
         if len(column.types) > 1 and not column.types <= _NUMBERS
     ]
-    return TableReading(table.rename_columns([column.name for column in columns]), tuple(notes), bad)
+    return TableReading(table.rename_columns([column.name for column in columns]), tuple(notes), bad, keys)
 
 
 def _objects(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[BadLine, ...]:

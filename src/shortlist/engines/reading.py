@@ -48,11 +48,14 @@ class TableReading:
         What was not taken as it was written, for example `rating: 3 × N/A taken for missing`.
     bad_lines
         The lines that are not in the table.
+    keys
+        For each row of a JSON table, the keys that its object has, where they were asked for.
     """
 
     table: pa.Table
     notes: tuple[str, ...] = ()
     bad_lines: tuple[BadLine, ...] = ()
+    keys: tuple[frozenset[str], ...] | None = None
 
     def __repr__(self) -> str:
         return f"TableReading({self.table.num_rows:,} rows, {len(self.bad_lines):,} bad lines)"

@@ -17,15 +17,15 @@ from shortlist.store.intake import RejectedRecord
 
 
 def read_arrived(
-    path: Path, name: str, project: Project | None, whole: frozenset[str] = frozenset()
+    path: Path, name: str, project: Project | None, whole: frozenset[str] | None = None
 ) -> tuple[TableReading, list[RejectedRecord]]:
     """Return a file as a table, and its lines that are no rows. Raises `DataError` where it cannot be read.
 
-    `name`: what to call it. `whole`: columns of a JSON file whose objects stay JSON texts.
+    `name`: what to call it. `whole`: columns of a JSON file whose objects stay JSON texts; the reading then says which keys each row has.
     """
     verbatim = identifies if project is None else verbatim_columns(project)
     encoding = None if project is None else project.data.encoding
-    if whole and is_json(path):
+    if whole is not None and is_json(path):
         with connect() as connection:
             reading = read_json(connection, path, name, verbatim, whole)
         reading = replace(reading, table=plain_table(reading.table, name))

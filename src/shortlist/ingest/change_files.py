@@ -48,6 +48,8 @@ class ChangeFile:
     given
         For each row, the object `attributes` of a JSON file as a text, in the form of `PUT /v1/items`: what it does not name stays. None: the
         file has no such objects.
+    keys
+        For each row of a JSON file, the keys that it has: attributes that it does not name stay.
     """
 
     table: pa.Table
@@ -56,6 +58,7 @@ class ChangeFile:
     notes: tuple[str, ...]
     rules: ChangeRules
     given: list[str | None] | None = None
+    keys: tuple[frozenset[str], ...] | None = None
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -75,7 +78,7 @@ class ChangeFile:
         rejected: list[RejectedRecord] = []
         for number, row in enumerate(self.table.slice(start, end - start).to_pylist(), start):
             try:
-                body = self._body(row)
+                body = self._body(row, None if self.keys is None else self.keys[number])
                 written = None if self.given is None else self.given[number]
                 if written is not None:
                     body["attributes"] = _merged(body["attributes"], written)
@@ -88,8 +91,8 @@ class ChangeFile:
                 changes.append(ReceivedRecord(name, number, change))
         return changes, rejected
 
-    def _body(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a row as the body of `PUT /v1/items` or `PUT /v1/users`. An empty cell makes an attribute unknown."""
+    def _body(self, row: Mapping[str, Any], keys: frozenset[str] | None) -> dict[str, Any]:
+        """Return a row as the body of `PUT /v1/items` or `PUT /v1/users`. An empty cell makes an attribute unknown, a key that JSON lacks does not."""
         settings = self.settings
         if row[settings.id] is None:
             raise RequestError(f"{settings.id}: the id is missing", field=settings.id)
@@ -101,7 +104,9 @@ class ChangeFile:
             if row.get(RETIRED) is not None and RETIRED not in settings.attributes:
                 body[RETIRED] = TRUTHS.get(str(row[RETIRED]).strip().lower(), row[RETIRED])
         body["attributes"] = {
-            name: _value(row[name], kind) for name, kind in settings.attributes.items() if name in row
+            name: _value(row[name], kind)
+            for name, kind in settings.attributes.items()
+            if name in row and (keys is None or name in keys or name.partition(".")[0] in keys)
         }
         return body
 
@@ -126,14 +131,16 @@ def read_change_file(path: Path, name: str, project: Project | None, rules: Chan
     DataError
         The file cannot be read, or lacks a column.
     """
-    reading, lines = read_arrived(path, name, project, frozenset([GIVEN]) if project is None else frozenset())
+    reading, lines = read_arrived(path, name, project, frozenset([GIVEN] if project is None else []))
     table = reading.table
     given = None
     if project is None and is_json(path) and GIVEN in table.column_names:
         given = table.column(GIVEN).to_pylist()
         table = table.drop_columns([GIVEN])
     settings = _by_names(table, name, rules) if project is None else _of_project(project, table, name, rules)
-    return ChangeFile(_with_numbers(table, settings), settings, lines, reading.notes, rules, given)
+    return ChangeFile(
+        _with_numbers(table, settings), settings, lines, reading.notes, rules, given, reading.keys
+    )
 
 
 def _merged(cells: dict[str, Any], written: str) -> Any:
