@@ -103,7 +103,6 @@ def _session(master: str, memory: int, history: Path) -> Any:
         "spark.executor.processTreeMetrics.enabled": "true",
         "spark.executor.metrics.pollingInterval": "1000",
         "spark.executor.memory": f"{memory - 384}m",
-        "spark.sql.shuffle.partitions": "8",
         # a measurement of hours may be paused: nobody is lost then
         "spark.network.timeout": "7200s",
         "spark.worker.timeout": "7200",

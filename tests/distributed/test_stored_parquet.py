@@ -70,7 +70,7 @@ def test_the_table_is_that_of_one_machine(
     put(s3, f"{bucket}/log/day=2%2F3/b.parquet", events(7, 9), tmp_path)
     (tmp_path / "note").write_text("no table")
     s3.put(f"{bucket}/log/_SUCCESS", tmp_path / "note")
-    monkeypatch.setattr("shortlist.distributed.stored_parquet.PIECE", 1_000)
+    monkeypatch.setattr("shortlist.distributed.parquet_pieces.PIECE", 1_000)
     found = frame_of(executors, f"{bucket}/log/")
     assert found.notes == ("tags: missing from 1 of 2 files; no value in their rows",)
     assert found.frame.rdd.getNumPartitions() >= 4  # a file of four row groups is divided

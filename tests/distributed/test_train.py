@@ -353,9 +353,6 @@ def test_a_table_of_postgresql_is_read_by_its_driver(
         log_of(spark, f"{address}?table=log.none")
 
 
-def test_a_delta_table_without_its_package(spark: Any, tmp_path: Path) -> None:
-    (tmp_path / "events" / "_delta_log").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"spark.jars.packages = io.delta:delta-spark"):
-        log_of(spark, tmp_path / "events")
+def test_a_store_of_hadoop_without_its_package(spark: Any) -> None:
     with pytest.raises(DataError, match=r"spark.jars.packages = org.apache.hadoop:hadoop-aws"):
         log_of(spark, "s3a://bucket/events/*.parquet")

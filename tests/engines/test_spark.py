@@ -100,10 +100,13 @@ COUNTS: list[dict[str, Any]] = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("folder", "attribute", "kind"),
-    [("movielens-100k", "genres", "list"), ("completejourney", "department", "category")],
+    ("folder", "attribute", "kind", "parts"),
+    [("movielens-100k", "genres", "list", 1), ("completejourney", "department", "category", 8)],
 )
-def test_the_features_of_public_data_are_the_same(spark: Any, folder: str, attribute: str, kind: str) -> None:
+def test_the_features_of_public_data_are_the_same(
+    spark: Any, folder: str, attribute: str, kind: str, parts: int
+) -> None:
+    """The features of one part of the users: `parts` = 1 are all of them."""
     path = PUBLIC_DATA / folder
     if not path.exists():
         pytest.skip(f"{path} is missing")
@@ -124,7 +127,7 @@ def test_the_features_of_public_data_are_the_same(spark: Any, folder: str, attri
     )
     with duckdb.connect() as connection:
         events = connection.sql(
-            f"SELECT * FROM '{path}/events.parquet' WHERE hash(user_id) % 40 = 0"
+            f"SELECT * FROM '{path}/events.parquet' WHERE hash(user_id) % {parts} = 0"
         ).to_arrow_table()
         items = connection.sql(
             f"SELECT * FROM '{path}/items.parquet' WHERE item_id IN (SELECT item_id FROM events)"

@@ -1,8 +1,8 @@
 """Tables of a project as frames of Spark, read by the executors.
 
-Spark itself reads Parquet of a disk or of Hadoop's file systems, tables of lakes and of databases, and divides large files. Text files, and
-Parquet of object stores, are read by Shortlist's own readers on the executors, by the same rules and with the same messages as on one
-machine: Spark's reader of texts would change ids such as 007, and for a store it needs a package and settings of its own.
+Spark itself reads Parquet of a disk or of Hadoop's file systems, Iceberg and databases, and divides large files. Text files, Parquet of object
+stores, and Delta tables where Spark lacks their package, are read by Shortlist's own readers on the executors, by the same rules and with
+the same messages as on one machine: Spark's reader of texts would change ids such as 007, and for stores and lakes it needs packages.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from shortlist.config.data import is_query
 from shortlist.config.project import Project
+from shortlist.distributed.delta_frame import PACKAGE, delta_frame, has_delta
 from shortlist.distributed.jdbc_table import jdbc_frame
 from shortlist.distributed.stored_parquet import stored_parquet
 from shortlist.distributed.table_frame import FILE, ROW, TableFrame
@@ -26,7 +27,7 @@ from shortlist.errors import DataError, ProjectError
 
 TEXT = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".arrow", ".arrows", ".feather", ".ipc")
 JARS = {
-    "delta": "io.delta:delta-spark_2.13:4.0.0",
+    "delta": PACKAGE,
     "iceberg": "org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.10.0",
     "jdbc": "org.postgresql:postgresql:42.7.4",
     "s3a": "org.apache.hadoop:hadoop-aws:3.4.1",
@@ -56,6 +57,11 @@ def read_frame(session: Any, project: Project, role: Literal["events", "users"])
     name = Path(source.partition("?")[0]).name or source
     if source.lower().removesuffix(".gz").endswith(TEXT):
         return text_frame(session, project, source, name)
+    folder = source.removeprefix("delta:")
+    if (folder != source or is_delta(Path(folder).expanduser())) and not has_delta(session):
+        return delta_frame(
+            session, folder if "://" in folder else str(Path(folder).expanduser().absolute()), name
+        )
     if is_object_store(source):
         return stored_parquet(session, source, name)
     try:

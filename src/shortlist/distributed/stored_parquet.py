@@ -1,4 +1,4 @@
-"""Parquet of an object store as a frame of Spark: executors read it with pyarrow, in pieces of large files.
+"""Parquet of an object store as a frame of Spark.
 
 Spark needs a package of Hadoop and settings of its own for each kind of store. Here executors read a store as one machine does: by the
 same addresses, and with the credentials of their environment.
@@ -6,43 +6,21 @@ same addresses, and with the credentials of their environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from shortlist.distributed.described_files import DescribedFile, described
-from shortlist.distributed.on_executors import on_executors
-from shortlist.distributed.table_frame import BATCH, FILE, ROW, TableFrame, frame_schema
+from shortlist.distributed.parquet_pieces import ParquetFile, opened, read_pieces, type_of
+from shortlist.distributed.table_frame import TableFrame
 from shortlist.engines.object_store import ObjectStore
-from shortlist.engines.plain_types import plain_array, plain_table
 from shortlist.errors import DataError
 
-PIECE = 128 << 20
-"""Bytes of a file that one task reads, as Spark divides files."""
 MOST_TASKS = 64
 """Tasks that read the columns of files, which takes a moment each."""
 NOTHING = "__HIVE_DEFAULT_PARTITION__"
 """The name of a folder whose column has no value."""
-_SIGNED = {
-    pa.uint8(): pa.int16(),
-    pa.uint16(): pa.int32(),
-    pa.uint32(): pa.int64(),
-    pa.uint64(): pa.decimal128(20),
-}
-"""Types that Spark does not have → those that hold their values."""
-
-
-class _Piece(NamedTuple):
-    """The row groups of a file that one task reads: those of part `number` of `of`; and the columns that names of its folders give."""
-
-    file: str
-    number: int
-    of: int
-    folders: dict[str, str | None]
 
 
 def stored_parquet(session: Any, source: str, name: str) -> TableFrame:
@@ -72,29 +50,17 @@ def stored_parquet(session: Any, source: str, name: str) -> TableFrame:
             field="data.events",
         )
     scheme = source.partition("://")[0]
-    folders = {f"{scheme}://{one.path}": _folders(store.name_of(one)) for one in objects}
-    found = described(session, list(folders), _describe, min(len(folders), MOST_TASKS))
-    files, notes = _columns(source, found)
-    of_folders = dict.fromkeys(column for own in folders.values() for column in own)
+    files = [ParquetFile(f"{scheme}://{one.path}", one.size, _folders(store.name_of(one))) for one in objects]
+    found = described(session, [one.file for one in files], _describe, min(len(files), MOST_TASKS))
+    columns, notes = _columns(source, found)
+    of_folders = dict.fromkeys(column for one in files for column in one.values)
     notes += [
         f"{column}: read from the files, and not from the names of folders"
         for column in of_folders
-        if column in files.names
+        if column in columns.names
     ]
-    schema = pa.schema(
-        [*files, *(pa.field(one, pa.string()) for one in of_folders if one not in files.names)]
-    )
-    pieces = [
-        _Piece(file, number, of, own)
-        for (file, own), size in zip(folders.items(), (one.size for one in objects), strict=True)
-        for of in [max(1, -(-size // PIECE))]
-        for number in range(of)
-    ]
-    whole = schema.append(pa.field(FILE, pa.string())).append(pa.field(ROW, pa.int64()))
-    tasks = session.range(0, len(pieces), 1, len(pieces))
-    return TableFrame(
-        tasks.mapInArrow(on_executors(partial(_read, pieces, whole)), frame_schema(whole)), name, tuple(notes)
-    )
+    added = [pa.field(one, pa.string()) for one in of_folders if one not in columns.names]
+    return TableFrame(read_pieces(session, files, pa.schema([*columns, *added])), name, tuple(notes))
 
 
 def _folders(name: str) -> dict[str, str | None]:
@@ -103,33 +69,9 @@ def _folders(name: str) -> dict[str, str | None]:
     return {column: None if value == NOTHING else unquote(value) for column, _, value in parts}
 
 
-def _opened(file: str) -> pq.ParquetFile:
-    """Open an object. Raises `DataError`."""
-    store = ObjectStore.of(file)
-    try:
-        return pq.ParquetFile(store.files.open_input_file(store.path))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{file} cannot be read: {' '.join(str(error).split())[:300]}", "data.events"
-        ) from None
-
-
 def _describe(file: str) -> tuple[pa.Schema, list[str]]:
     """Read the columns of a file. Runs on an executor."""
-    return pa.schema([pa.field(one.name, _type(file, one)) for one in _opened(file).schema_arrow]), []
-
-
-def _type(file: str, field: pa.Field) -> pa.DataType:
-    """Return the type of a column as Spark has it."""
-    kind = plain_array(pa.array([], field.type)).type
-    if pa.types.is_timestamp(kind):
-        return pa.timestamp("us", kind.tz and "UTC")
-    if pa.types.is_time(kind) or pa.types.is_duration(kind):
-        raise DataError(
-            f"{file}: {field.name}: a column of type {kind} cannot be read by executors; write it as a number or a text",
-            field=field.name,
-        )
-    return _SIGNED.get(kind, kind)
+    return pa.schema([pa.field(one.name, type_of(file, one)) for one in opened(file).schema_arrow]), []
 
 
 def _columns(source: str, found: list[DescribedFile]) -> tuple[pa.Schema, list[str]]:
@@ -158,34 +100,3 @@ def _columns(source: str, found: list[DescribedFile]) -> tuple[pa.Schema, list[s
         if n < len(found)
     ]
     return pa.schema([(column, next(iter(kinds))) for column, kinds in columns.items()]), notes
-
-
-def _read(
-    pieces: list[_Piece], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    """Read pieces of files. Runs on an executor."""
-    for batch in batches:
-        for number in batch.column("id").to_pylist():
-            yield from _rows(pieces[number], schema)
-
-
-def _rows(piece: _Piece, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    file = _opened(piece.file)
-    groups, name = file.metadata.num_row_groups, piece.file.rpartition("/")[2]
-    own = range(piece.number * groups // piece.of, (piece.number + 1) * groups // piece.of)
-    at = sum(file.metadata.row_group(group).num_rows for group in range(own.start))
-    for group in own:
-        for rows in file.iter_batches(BATCH, [group]):
-            table = plain_table(pa.Table.from_batches([rows]), name)
-            n = table.num_rows
-            given = {column: pa.array([value] * n, pa.string()) for column, value in piece.folders.items()}
-            given |= {column: table.column(column) for column in table.column_names}
-            given |= {FILE: pa.array([name] * n, pa.string()), ROW: pa.array(range(at, at + n), pa.int64())}
-            columns = [
-                given[field.name].cast(field.type, safe=False)
-                if field.name in given
-                else pa.nulls(n, field.type)
-                for field in schema
-            ]
-            yield from pa.table(columns, schema=schema).to_batches()
-            at += n
