@@ -48,8 +48,9 @@ ENGINES = ("here", "1", "2")
 ONE_PROCESS = "one process, DuckDB"
 HOW = (
     f"The movies world; Spark has a fifth of the events, at most {ON_DRIVER:,}, on the driver (`spark.events`) and learns from all of them on executors of the "
-    "same machine; one process has the whole log. The memory of an executor is that of its Java and its Python workers. What is not "
-    "in tasks is mostly the start of three processes of Java and the compilation of their code, which do not grow with the log."
+    "same machine; one process has the whole log. 50 million events are those of 10 million, five times with other users. The memory of an executor is that "
+    "of its Java and its Python workers. What is not in tasks of Java is Python, and the start of three processes of Java and the compilation of their code, "
+    "which does not grow with the log. Where the machine has other work, compare processor times, not times."
 )
 MB = 1_000_000
 

@@ -17,6 +17,8 @@ from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.whole_log import collected
 
 BLOCKS = "block int, rows binary"
+ROWS_AT_ONCE = 1_000_000
+"""About so many rows of a block wait to be added up, or as many as its sums have."""
 Merge = Callable[[Iterator[pa.Table]], pa.Table]
 """The tables of one block → their sum. Runs on an executor."""
 
@@ -47,6 +49,29 @@ def merge_blocks(merge: Merge, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
     """Merge the rows of each block, which follow one another. Runs on an executor."""
     for block, rows in itertools.groupby(blocks_of(batches), key=lambda row: row[0]):
         yield block_batch(block, merge(table for _, table in rows))
+
+
+def added_up(add: Callable[[pa.Table], pa.Table], tables: Iterator[pa.Table]) -> pa.Table:
+    """Add up the tables of a block, some at a time. Runs on an executor.
+
+    Each task of the log sends one: there are as many as the log is long, and all of them would not fit the memory of a task. Together, the sums
+    are added up about as often as the logarithm of the number of tables.
+
+    Parameters
+    ----------
+    add
+        The rows of some tables, or of sums → their sums.
+    tables
+        At least one.
+    """
+    waiting, rows = list[pa.Table](), 0
+    for table in tables:
+        waiting.append(table)
+        rows += table.num_rows
+        if rows >= max(ROWS_AT_ONCE, 2 * waiting[0].num_rows) and len(waiting) > 1:
+            waiting = [add(pa.concat_tables(waiting))]
+            rows = waiting[0].num_rows
+    return add(pa.concat_tables(waiting))
 
 
 def collected_blocks(frame: Any) -> pa.Table | None:

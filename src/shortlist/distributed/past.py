@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from shortlist.config.project import Project
 from shortlist.data.attributes import Attribute, CategoryAttribute, encode
 from shortlist.data.dataset import Dataset
-from shortlist.distributed.blocks import BLOCKS, block_batch, collected_blocks, merged
+from shortlist.distributed.blocks import BLOCKS, added_up, block_batch, collected_blocks, merged
 from shortlist.distributed.on_executors import on_executors
 from shortlist.distributed.usable_events import ITEM, KIND, TIME, VALUE, is_kind
 from shortlist.distributed.whole_log import WholeLog, collected
@@ -40,7 +40,7 @@ from shortlist.features.window_counter import StepSums
 AT_ONCE = 500_000
 """Events that a task adds up at a time."""
 MARKS_A_BLOCK = 100_000
-KEYS_A_BLOCK = 20_000
+KEYS_A_BLOCK = 4_000
 SUMS_A_PASS = 10_000_000
 """So many sums of keys and steps the driver gets at a time."""
 Integers64 = NDArray[np.int64]
@@ -152,7 +152,7 @@ class WholePast:
         latest_moment = max(int(marks.moment.max()) for marks in of_marks)
         events = self._events(streams).where(sql.col(TIME) < latest_moment)
         parts = events.mapInArrow(on_executors(partial(_sum_before, streams, of_marks)), BLOCKS)
-        found = collected_blocks(merged(parts, _sum_of_marks))
+        found = collected_blocks(merged(parts, partial(added_up, _sum_of_marks)))
         names = ("mark", "n", "total", "last", "value")
         if found is None:
             return [SummedEvents(none, none, none, none, none) for _ in wanted]
@@ -177,7 +177,7 @@ class WholePast:
         for together in self._passes(aggregates):
             streams = [_Stream(one, EventKeys.of(one.by, self._encoder, self._dataset)) for one in together]
             parts = self._events(streams).mapInArrow(on_executors(partial(_sum_steps, streams, end)), BLOCKS)
-            found = collected_blocks(merged(parts, _sum_of_steps))
+            found = collected_blocks(merged(parts, partial(added_up, _sum_of_steps)))
             if found is None:
                 continue
             for number, stream in enumerate(streams):
@@ -306,17 +306,16 @@ def _divided(table: pa.Table, block: Integers64) -> Iterator[pa.RecordBatch]:
         yield block_batch(number, table.slice(start, end - start))
 
 
-def _of_streams(tables: Iterator[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
-    """Yield the rows of each stream of some tables."""
-    joined = pa.concat_tables(list(tables))
+def _of_streams(joined: pa.Table) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the rows of each stream."""
     for number in joined.column("stream").unique().to_pylist():
         yield number, joined.filter(pc.equal(joined.column("stream"), number))
 
 
-def _sum_of_marks(tables: Iterator[pa.Table]) -> pa.Table:
+def _sum_of_marks(joined: pa.Table) -> pa.Table:
     """Add up sums of the same marks. Runs on an executor."""
     found = []
-    for number, own in _of_streams(tables):
+    for number, own in _of_streams(joined):
         mark, last, value, n, total = (
             own.column(name).to_numpy() for name in ("mark", "last", "value", "n", "total")
         )
@@ -371,10 +370,10 @@ def _summed_steps(number: int, sums: StepSums) -> pa.Table:
     )
 
 
-def _sum_of_steps(tables: Iterator[pa.Table]) -> pa.Table:
+def _sum_of_steps(joined: pa.Table) -> pa.Table:
     """Add up sums of the same keys and steps. Runs on an executor."""
     names = ("key", "step", "n", "total", "last", "value", "low", "high")
     return pa.concat_tables(
         _summed_steps(number, StepSums(*(own.column(name).to_numpy() for name in names)))
-        for number, own in _of_streams(tables)
+        for number, own in _of_streams(joined)
     )
