@@ -39,6 +39,7 @@ MODELS: dict[str, tuple[str, dict[str, Any], int]] = {
     "als": ("als", {}, 1),
     "sequence": ("sequence", {}, 1),
     "transformer, without item attributes": ("transformer", {"attributes": []}, 1),
+    "transformer, weights not averaged": ("transformer", {"averaging": 0.0}, 5),
     "transformer": ("transformer", {}, 5),
     "transformer, two members": ("transformer", {"members": 2}, 5),
     "two_tower": ("two_tower", {}, 5),
@@ -246,6 +247,7 @@ def compared(found: dict[str, list[Kept]]) -> list[str]:
     for better, other in (
         ("transformer", "sequence"),
         ("transformer", "slim"),
+        ("transformer", "transformer, weights not averaged"),
         ("transformer, two members", "transformer"),
         ("auto", "transformer"),
         ("auto with transformer", "auto"),
