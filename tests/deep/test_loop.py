@@ -130,12 +130,17 @@ def test_averaged_weights_are_evaluated_and_kept() -> None:
     evaluated: list[float] = []
 
     class Watched(Mean):
+        @property
+        def at(self) -> float:
+            weight: Any = self.modules["mean"].at
+            return float(weight.detach())
+
         def loss(self, part: NDArray[np.int64]) -> Tensor:
-            weights.append(float(self.modules["mean"].at))
+            weights.append(self.at)
             return super().loss(part)
 
         def evaluate(self) -> dict[str, float]:
-            evaluated.append(float(self.modules["mean"].at))
+            evaluated.append(self.at)
             return {}
 
     settings = SETTINGS.model_copy(update={"epochs": 3, "batch": 2})

@@ -290,13 +290,14 @@ class Fuse(Retriever):
     @override
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         blended = self.candidates(requests, k)
+        values: NDArray[np.floating]
         if self.is_learned and (self.booster_ is not None or self.coefficients_ is not None):
             order, best = self.shortlisted(requests, blended, self.weights_)
             item, values = np.take_along_axis(blended.item, order, 1), self._ordered(best)
             ordered = values.shape[1]
             if k > ordered:  # candidates beyond those of the model follow in the order of the scores
                 lowest = np.where(np.isfinite(values), values, np.float32(0)).min(1, initial=0.0)
-                below = lowest[:, None] - 1 - np.arange(item.shape[1] - ordered)
+                below = lowest[:, None] - 1 - np.arange(item.shape[1] - ordered, dtype=np.float32)
                 values = np.concatenate([values, below], 1)
             item = item[:, : values.shape[1]]
         else:
