@@ -39,8 +39,8 @@ def learn_logit(inputs: NDArray[np.float32], labels: NDArray[np.bool_]) -> NDArr
     there = np.isfinite(inputs[useful]).all(2)
     rows = inputs[useful][there]
     scale = rows.std(0, dtype=np.float64) + 1e-6
-    rows = (rows - rows.mean(0, dtype=np.float64)) / scale
-    rows = rows.astype(np.float32)
+    rows -= rows.mean(0, dtype=np.float64).astype(np.float32)
+    rows /= scale.astype(np.float32)
     chosen = labels[useful][there].astype(np.float64)
     loss = RequestSoftmax(np.nonzero(there)[0], chosen, np.ones(len(rows)))
 
