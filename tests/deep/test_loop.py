@@ -124,6 +124,41 @@ def test_a_later_epoch_that_is_as_good_but_for_the_slack_is_kept(
     assert state["mean.at"][0] == pytest.approx(at[3])
 
 
+def test_averaged_weights_are_evaluated_and_kept() -> None:
+    """After steps 0, 1, 2 … the average moves by 1, 4/5, 4/6 … 0.5 of the way to the weight; the weight itself goes on as without."""
+    weights: list[float] = []
+    evaluated: list[float] = []
+
+    class Watched(Mean):
+        @property
+        def at(self) -> float:
+            weight: Any = self.modules["mean"].at
+            return float(weight.detach())
+
+        def loss(self, part: NDArray[np.int64]) -> Tensor:
+            weights.append(self.at)
+            return super().loss(part)
+
+        def evaluate(self) -> dict[str, float]:
+            evaluated.append(self.at)
+            return {}
+
+    settings = SETTINGS.model_copy(update={"epochs": 3, "batch": 2})
+    plain, _ = TrainingLoop(Watched([1, 2, 3, 6]), settings, silent).run()
+    before = weights.copy()
+    weights.clear()
+    evaluated.clear()
+    averaging = settings.model_copy(update={"averaging": 0.5})
+    state, _ = TrainingLoop(Watched([1, 2, 3, 6]), averaging, silent).run()
+    assert weights == before
+    average, of_epochs = 0.0, []
+    for step, weight in enumerate([*before[1:], float(plain["mean.at"][0])]):
+        average += max(0.5, 4 / (4 + step)) * (weight - average)
+        of_epochs.append(average)
+    assert evaluated == pytest.approx(of_epochs[1::2], rel=1e-5)
+    assert state["mean.at"][0] == pytest.approx(average, rel=1e-5)
+
+
 def test_seeds_and_threads_are_put_back() -> None:
     torch.manual_seed(3)
     expected = torch.rand(1)

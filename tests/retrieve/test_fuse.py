@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.data.dataset import Dataset
+from shortlist.errors import BundleError
 from shortlist.metrics.ranking import hit_matrix
 from shortlist.retrieve import (
     ALS,
@@ -19,9 +23,11 @@ from shortlist.retrieve import (
     Popular,
     Requests,
     Retriever,
+    Transformer,
     load_retriever,
 )
 from shortlist.retrieve.fusion.blend import blend
+from shortlist.retrieve.fusion.trees import learn_trees
 from support.interactions import make_requests
 from support.retrievers import ordered_models
 
@@ -85,8 +91,10 @@ def test_popular_items_are_proposed_beside_those_of_similar_items() -> None:
         "neighbours": Neighbours(),
     }
     assert Fuse(sources).proposers == ["popular", "slim", "neighbours"]
+    sources["transformer"] = Transformer()
+    assert Fuse(sources).proposers == ["popular", "transformer", "slim", "neighbours"]
     del sources["slim"]
-    assert Fuse(sources).proposers == ["als", "popular", "neighbours"]
+    assert Fuse(sources).proposers == ["als", "popular", "neighbours", "transformer"]
 
 
 def test_fuse_by_ranks_with_equal_weights_is_reciprocal_rank_fusion(dataset: Dataset) -> None:
@@ -102,21 +110,66 @@ def test_fuse_by_ranks_with_equal_weights_is_reciprocal_rank_fusion(dataset: Dat
     np.testing.assert_allclose(found.score / 60, -np.sort(-by_hand, axis=1)[:, :20], rtol=1e-5)
 
 
-def test_a_blend_is_saved_and_loaded(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_sum_of_scores_is_learned_by_the_logit() -> None:
+    """What is taken follows from the softmax of two scores, so that no source alone says it."""
+    rng = np.random.default_rng(0)
+    n, people = 40, 400
+    a, b = rng.normal(size=(2, people, n)).astype(np.float32)
+    taken = np.argmax(2 * a + 2 * b + rng.gumbel(size=a.shape), 1)
+    sources = {"a": Oracle(a), "b": Oracle(b)}
+    fused = Fuse(sources).of_fitted(np.ones(people, np.float32))
+    requests = make_requests(*[[i] for i in range(people)])
+    report = fused.learn(requests, [np.array([t]) for t in taken], 10)
+    assert report.ndcg["logit"] > max(report.ndcg["ranks"], 0.97 * report.ndcg["scores"])
+    assert fused.rule_ in {"scores", "logit"}
+
+
+@pytest.fixture(scope="module")
+def learned(dataset: Dataset) -> tuple[Fuse, Requests]:
+    """A fusion that has learned from the last two events of 300 people, and their requests."""
     fused = Fuse({"slim": SLIM(), "als": ALS(factors=8), "neighbours": Neighbours()}).fit(dataset)
     h = dataset.histories
     people = np.flatnonzero(np.diff(h.indptr) > 3)[:300]
     requests = make_requests(*[h.item[h.indptr[u] : h.indptr[u + 1] - 2].tolist() for u in people])
     truth = [np.unique(h.item[h.indptr[u + 1] - 2 : h.indptr[u + 1]]) for u in people]
-    fused.learn(requests, truth, 10)
-    fused.rule_ = "trees"
-    assert fused.booster_ is not None or len(truth) < 200
+    report = fused.learn(requests, truth, 10)
+    assert set(report.ndcg) == {"ranks", "scores", "logit", "trees"}
+    return fused, requests
+
+
+@pytest.mark.parametrize("rule", ["scores", "logit", "trees"])
+def test_a_blend_is_saved_and_loaded(learned: tuple[Fuse, Requests], tmp_path: Path, rule: str) -> None:
+    fused, requests = copy.copy(learned[0]), learned[1]
+    fused.rule_, fused.booster_, fused.coefficients_ = rule, None, None
+    if rule == "logit":
+        fused.coefficients_ = np.linspace(-1, 1, 10).tolist()
+    elif rule == "trees":
+        best = fused.shortlisted(requests, fused.candidates(requests, 10), fused.weights_)[1]
+        fused.booster_ = learn_trees(best.for_trees(), best.item % 7 == 0, fused.config)
     fused.save(tmp_path / "blend")
     again = Fuse.load(tmp_path / "blend")
     a, b = fused.retrieve(requests, 10), again.retrieve(requests, 10)
     np.testing.assert_array_equal(a.item, b.item)
     np.testing.assert_array_equal(a.score, b.score)
     assert isinstance(load_retriever(tmp_path / "blend" / "sources" / "als"), ALS)
+    beyond = fused.retrieve(requests, 250)  # more than are ordered by a model
+    assert all(len(set(row[row >= 0])) == (row >= 0).sum() > 100 for row in beyond.item)
+    assert (np.diff(np.where(np.isfinite(beyond.score), beyond.score, -1e9)) <= 0).all()
+
+
+@pytest.mark.parametrize("damage", [[1.0], "text", [None] * 10, None])
+def test_damaged_coefficients_are_named(
+    learned: tuple[Fuse, Requests], tmp_path: Path, damage: object
+) -> None:
+    fused = copy.copy(learned[0])
+    fused.rule_, fused.booster_, fused.coefficients_ = "logit", None, [0.5] * 10
+    fused.save(tmp_path)
+    file = tmp_path / "model.json"
+    meta = json.loads(file.read_text())
+    meta["learned"]["coefficients_"] = damage
+    file.write_text(json.dumps(meta))
+    with pytest.raises(BundleError, match="coefficients of the logit"):
+        Fuse.load(tmp_path)
 
 
 @given(st.integers(0, 2**31), st.integers(1, 40))

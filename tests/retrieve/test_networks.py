@@ -17,6 +17,7 @@ from shortlist.retrieve.fusion.auto import Choice, choose
 from shortlist.retrieve.fusion.families import kept_families
 from shortlist.retrieve.fusion.holdout import hold_out
 from shortlist.retrieve.fusion.networks import clear_networks, is_network
+from shortlist.retrieve.fusion.search_space import given_settings
 from shortlist.retrieve.fusion.tuner import Trial, Tuner
 from support.deep import TINY, cycles
 
@@ -38,6 +39,15 @@ def test_which_families_are_networks() -> None:
         False,
         False,
     ]
+
+
+def test_a_search_trains_two_members_where_that_does_not_take_hours() -> None:
+    assert given_settings("transformer", 500_000) == {"members": 2}
+    assert given_settings("transformer", 500_001) == {}
+    assert given_settings("slim", 1_000) == {}
+    tuner, _ = tuner_of(cycles(30, 12, 6), {})
+    made = tuner.make(Trial("transformer", given_settings("transformer", 180), 0.1, 1.0))
+    assert made.config.members == 2
 
 
 def test_a_network_whose_gain_is_clear_stays() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
@@ -24,6 +25,8 @@ WARM_UP = 0.05
 """Share of all steps in which the step size rises."""
 LONGEST_GRADIENT = 1.0
 """Longer gradients are shortened to this length."""
+LATEST = 4
+"""Averages are over the latest of so many parts of the steps at most, so that a short training is not averaged with its beginning."""
 MINUTE = 60.0
 """Seconds after which the remaining time is stated."""
 NO_PART_OF_THE_NUMBERS = {"checkpoints", "exact_items", "recall", "device", "trend", "vectors"}
@@ -44,7 +47,8 @@ class TrainingLoop(Generic[Part]):
 
     After each epoch the task is evaluated on held-out examples; training stops when that has not improved for
     `patience` epochs, and the weights of the best epoch are kept, or of the latest one that is as good but for the task's `slack`.
-    Without held-out examples the last ones are.
+    Without held-out examples the last ones are. With `averaging`, all this is done with an exponential average of the weights, whose noise is
+    lower than that of the weights of any one step (Polyak & Juditsky 1992; Shamir & Zhang 2013 for the latest part of the steps).
 
     The numbers of an epoch follow from the seed, the epoch and the state before it, so that a training that goes on from
     a checkpoint ends as one that was not interrupted.
@@ -69,6 +73,8 @@ class TrainingLoop(Generic[Part]):
         )
         self.curves: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
+        kept = dict(self.modules.named_parameters()) if settings.averaging else {}
+        self.averages = {name: weight.detach().clone() for name, weight in kept.items()}
         self.started = 0.0
         self.resumed = 0
         self.told = False
@@ -102,9 +108,11 @@ class TrainingLoop(Generic[Part]):
             done = (epoch + number / len(batches)) / settings.epochs
             self._set_step_size(done + 0.5 / len(batches) / settings.epochs)
             total += self._step(batch)
+            self._average(epoch * len(batches) + number)
             self._tell_time(done)
             self.progress(name, (number + 0.5) / len(batches))
-        found = {"loss": total / max(len(batches), 1)} | self._evaluate()
+        with self._averaged():
+            found = {"loss": total / max(len(batches), 1)} | self._evaluate()
         if not math.isfinite(found["loss"]):
             raise DataError(
                 f"{self.task.name}: the loss of epoch {epoch + 1} is {found['loss']}; lower learning_rate ({settings.learning_rate:g})",
@@ -112,7 +120,8 @@ class TrainingLoop(Generic[Part]):
             )
         self.curves.append(found)
         if self._is_good(epoch):
-            self.best = {n: value.detach().clone() for n, value in self.modules.state_dict().items()}
+            with self._averaged():
+                self.best = {n: value.detach().clone() for n, value in self.modules.state_dict().items()}
         self._save()
         self.progress(name, 1.0)
         self.progress(", ".join(f"{key} {value:.4g}" for key, value in found.items()), 1.0)
@@ -131,6 +140,28 @@ class TrainingLoop(Generic[Part]):
         nn.utils.clip_grad_norm_(self.modules.parameters(), LONGEST_GRADIENT)
         self.optimizer.step()
         return total
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        """Move the averages towards the weights after a step, the steps counted from 0: they are over a quarter of the steps at most."""
+        share = max(1 - self.settings.averaging, LATEST / (LATEST + step))
+        for name, weight in self.modules.named_parameters():
+            if name in self.averages:
+                self.averages[name].lerp_(weight, share)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Exchange the weights for their averages, where there are any."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        for name, weight in self.modules.named_parameters():
+            if name in self.averages:
+                weight.data, self.averages[name] = self.averages[name], weight.data
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, float]:
@@ -198,6 +229,7 @@ class TrainingLoop(Generic[Part]):
             return
         arrays = {f"now.{name}": value for name, value in self.modules.state_dict().items()}
         arrays |= {f"best.{name}": value for name, value in self.best.items()}
+        arrays |= {f"average.{name}": value for name, value in self.averages.items()}
         for name, weight in self.modules.named_parameters():
             for moment, value in self.optimizer.state[weight].items():
                 arrays[f"{moment}.{name}"] = value
@@ -214,6 +246,7 @@ class TrainingLoop(Generic[Part]):
             {n.removeprefix("now."): t for n, t in tensors.items() if n.startswith("now.")}
         )
         self.best = {n.removeprefix("best."): t for n, t in tensors.items() if n.startswith("best.")}
+        self.averages = {name: tensors[f"average.{name}"] for name in self.averages}
         for name, weight in self.modules.named_parameters():
             if (
                 f"step.{name}" in tensors

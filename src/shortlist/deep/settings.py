@@ -27,6 +27,9 @@ class TrainingSettings(Settings):
     """Largest step size of AdamW, above 0; it rises in the first steps and then falls to 0 along a cosine."""
     weight_decay: float = Field(0.0, ge=0)
     """Weight decay of AdamW, 0 or more."""
+    averaging: float = Field(0.0, ge=0, lt=1)
+    """Share of the averaged weights that stays in each step, from 0 to below 1: at 0.998 they are an average over some 500 steps, and over
+    a quarter of the steps where that is less. The averaged weights are evaluated and kept. 0: the weights themselves are."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where training runs: a GPU where there is one, else the CPU."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

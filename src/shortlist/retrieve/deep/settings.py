@@ -64,6 +64,8 @@ class TransformerConfig(DeepRetrieverSettings):
     what the others learned, so that little patience costs quality."""
     batch: int = Field(1024, ge=1)
     """Number of target events of a step, 1 or more; on large catalogues they are negatives of each other."""
+    averaging: float = Field(0.998, ge=0, lt=1)
+    """Share of the averaged weights that stays in each step, from 0 to below 1; see `TrainingSettings`."""
 
     @model_validator(mode="after")
     def _check_heads(self) -> TransformerConfig:

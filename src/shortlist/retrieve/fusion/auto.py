@@ -109,8 +109,8 @@ def choose(  # noqa: PLR0913 - a public function with optional settings
     families
         Models to tune (default: `usual_families`; `slim` only where `spectral` does not contain it).
     networks
-        Networks to train beside them, such as `transformer`, with their default settings. One is chosen only where its gain is
-        clear of the interval; one that refuses so little data is left out.
+        Networks to train beside them, such as `transformer`, with their default settings, but for `given_settings`: two members. One
+        is chosen only where its gain is clear of the interval; one that refuses so little data is left out.
     blend
         Whether a fusion is tried (default: true).
     seed
@@ -158,7 +158,7 @@ def _best(
         fused = Fuse({t.model: tuner.fitted[t.model] for t in close}).of_fitted(tuner.counts)
         fusion = fused.learn(tuner.requests(users), [tuner.holdout.truth[u] for u in users], k)
         progress(step, 1.0)
-        if fused.rule_ == "trees" or (fused.weights_ > 0).sum() > 1:  # otherwise one source decides
+        if fused.is_learned or (fused.weights_ > 0).sum() > 1:  # otherwise one source decides
             return fused.over({t.model: tuner.refit(t) for t in close}), fusion, gains
     in_time = [t for t in order if tuner.deadline.allows(tuner.refit_seconds(t))]
     best_in_time = in_time[0] if in_time else min(order, key=tuner.refit_seconds)

@@ -84,6 +84,11 @@ QUICK: dict[str, dict[str, Any]] = {
 WHOLE: dict[str, dict[str, Any]] = {"spectral": {"residual": 0.5}}
 """Model → settings that its quick form leaves out, and that its whole form is tried with in the end."""
 
+MEMBERS = {"transformer": 2}
+"""Model → the number of networks whose scores are averaged, where the choice of settings is left to a search: it has none for them to find."""
+MOST_EVENTS_OF_MEMBERS = 500_000
+"""Beyond this many events, one network is trained: each takes hours, and what two have learned by chance differs less."""
+
 INCLUDED = {"slim": ("spectral", "residual")}
 """Model → another one that contains it on large data where that setting is above 0, so that the model need not be tuned beside it: its
 regressions over a support. On Gowalla, a fusion gains nothing by `slim` then."""
@@ -101,6 +106,11 @@ def search_space(model: str, ordered: bool = False) -> list[Axis]:
     known = {name for names, _ in axes for name in names}
     fades = ordered and "recency" in RETRIEVERS[model].Config.model_fields and "recency" not in known
     return [ORDERED, *axes] if fades and axes else axes
+
+
+def given_settings(model: str, events: int) -> dict[str, Any]:
+    """Return the settings of a model that are not searched, for so many events."""
+    return {"members": MEMBERS[model]} if model in MEMBERS and events <= MOST_EVENTS_OF_MEMBERS else {}
 
 
 def absolute(settings: dict[str, Any], n_items: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +15,6 @@ from shortlist.threads import openmp_threads
 if TYPE_CHECKING:
     import xgboost as xgb
 
-FOLDS = 3
-"""The trees are judged out of fold, over this many folds of requests."""
-ENOUGH_REQUESTS = 6_000
-"""From this many requests on, a quarter of them judges the trees that are trained on the others, and these trees are kept."""
 LEAST_REQUESTS = 2.0
 """The least second derivative of a leaf, in requests, and what is added to it."""
 
@@ -35,50 +30,23 @@ class TreeConfig(Settings):
     """Learning rate of the trees, above 0 to 1."""
 
 
-def train_trees(
-    matrix: NDArray[np.float32],
-    labels: NDArray[np.bool_],
-    config: TreeConfig,
-    mean_ndcg: Callable[..., float],
-) -> tuple[xgb.Booster, float]:
-    """Train trees by the softmax loss, and measure by how much they raise the mean NDCG on requests that they were not trained on.
+def tree_values(matrix: NDArray[np.float32], booster: xgb.Booster) -> NDArray[np.float32]:
+    """Return the margins of the trees for candidates float32 (B, m, features), float32 (B, m)."""
+    return np.asarray(booster.inplace_predict(matrix.reshape(-1, matrix.shape[2])).reshape(matrix.shape[:2]))
+
+
+def learn_trees(matrix: NDArray[np.float32], labels: NDArray[np.bool_], config: TreeConfig) -> xgb.Booster:
+    """Train trees by the softmax loss.
 
     Parameters
     ----------
     matrix
-        float32 (B, m, features): the candidates of each request, in the order that the trees have to improve.
+        float32 (B, m, features): the candidates of each request.
     labels
-        bool (B, m): which candidates are hits.
+        bool (B, m): which candidates are hits. Requests without a hit are left out.
     config
         Settings.
-    mean_ndcg
-        Values, the hits of all requests, and which requests the values are of → mean NDCG of those.
-
-    Returns
-    -------
-    booster
-        Trained on all requests, or where there are many, on those that do not judge.
-    gain
-        Mean NDCG in the order of the trees, less that in the order as given.
     """
-    width = matrix.shape[1]
-    as_given = -np.arange(width, dtype=np.float32)
-
-    def judge(held: NDArray[np.bool_]) -> tuple[xgb.Booster, float]:
-        booster = _train(matrix[~held], labels[~held], config)
-        values = booster.inplace_predict(matrix[held].reshape(-1, matrix.shape[2])).reshape(-1, width)
-        before = mean_ndcg(np.tile(as_given, (len(values), 1)), labels, held)
-        return booster, mean_ndcg(values, labels, held) - before
-
-    number = np.arange(len(labels))
-    if len(labels) >= ENOUGH_REQUESTS:
-        return judge(number % 4 == 0)
-    folds = [number % FOLDS == held for held in range(FOLDS)]
-    gain = sum(judge(held)[1] * float(held.mean()) for held in folds)
-    return _train(matrix, labels, config), gain
-
-
-def _train(matrix: NDArray[np.float32], labels: NDArray[np.bool_], config: TreeConfig) -> xgb.Booster:
     import xgboost as xgb  # takes a second to import, and most servers do not need it
 
     useful = labels.any(1)

@@ -31,6 +31,7 @@ from shortlist.retrieve.fusion.search_space import (
     WHOLE,
     Axis,
     absolute,
+    given_settings,
     nearest_factors,
     nearest_to_default,
     position,
@@ -219,7 +220,7 @@ class Tuner:
         self, family: str, axes: list[Axis], budget: int, quick: bool, report: Share
     ) -> dict[str, Any]:
         """Move each axis in turn, a step up or down as long as it helps; return the settings that were kept."""
-        current: dict[str, Any] = {}
+        current = given_settings(family, len(self.holdout.train.log))
         for names, values in axes:
             for name, value in zip(names, nearest_to_default(family, names, values), strict=True):
                 current.setdefault(name, value)
