@@ -20,7 +20,7 @@ from shortlist.rank.list_members import list_members
 from shortlist.rank.past_requests import shown_slates
 from shortlist.rank.training_set import Window, make_training_set
 from shortlist.requests import RecommendRequest
-from support.given_lists import ITEMS, list_log, list_project
+from support.given_lists import ITEMS, MORE_FEATURES, list_log, list_project
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +140,7 @@ def matrix_of(
 def test_features_of_a_given_list_are_those_of_training(dataset: Dataset) -> None:
     """The training set over logged lists, and the same lists given to a live recommender at their moments."""
     project = list_project()
+    project = project.model_copy(update={"features": [*project.features, *MORE_FEATURES]})
     recommender = shortlist.Recommender(project).fit(dataset.before(int(dataset.log.time[-1]) - 20_000_000))
     model, state = recommender.model, recommender.state
     start, end = int(model.dataset.log.time[-1]) + 1, int(dataset.log.time[-1]) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
@@ -46,12 +47,50 @@ def feature(how: str, to: str = "median") -> WithinListFeature:
             [20, 0, NAN, 10, 10, NAN, NAN, NAN],
         ),  # the second row; none of the second list
         ("ratio", "context.seen", [3, 1, NAN, 2, 2, NAN, NAN, NAN]),
+        ("difference", "mean", [10, -10, NAN, 0, 0, NAN, 4, -4]),
+        ("share", "median", [3 / 8, 1 / 8, NAN, 2 / 8, 2 / 8, NAN, 1, 0]),
+        ("z_score", "median", [2**0.5, -(2**0.5), NAN, 0, 0, NAN, 1, -1]),
+        ("reference", "max", [30, 30, NAN, 30, 30, NAN, 8, 8]),
+        ("reference", "latest", [10, 10, NAN, 10, 10, NAN, NAN, NAN]),
     ],
 )
 def test_by_hand(how: str, to: str, expected: list[float]) -> None:
     chosen = np.array([1, -1, -1])
     found = compare_within_lists(feature(how, to), PRICES, LISTED, BOUNDS, chosen)
     np.testing.assert_allclose(found, np.array(expected, np.float32), rtol=1e-6)
+
+
+def test_lists_of_equal_numbers_and_of_zeros() -> None:
+    values, listed = np.array([4, 4, 0, 0, 7], np.float32), np.ones(5, bool)
+    nothing = np.full(3, -1)
+    found = [
+        compare_within_lists(feature(how), values, listed, np.array([0, 2, 4, 5]), nothing).tolist()
+        for how in ("z_score", "share")
+    ]
+    assert found[0] == [0, 0, 0, 0, 0]
+    np.testing.assert_array_equal(found[1], [0.5, 0.5, NAN, NAN, 1])
+
+
+@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=12), st.randoms())
+def test_means_shares_and_z_scores_against_numpy(values: list[float], random: random.Random) -> None:
+    known = np.array(values, np.float64)
+    one, listed, bounds = known.astype(np.float32), np.ones(len(known), bool), np.array([0, len(known)])
+
+    def found(how: str, of: np.ndarray = one) -> np.ndarray:
+        return compare_within_lists(feature(how, "mean"), of, listed, bounds, np.array([-1]))
+
+    np.testing.assert_allclose(found("difference"), known - known.mean(), rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(found("reference"), np.full(len(known), known.mean()), rtol=1e-5, atol=1e-3)
+    if known.std() > 1e-3:
+        np.testing.assert_allclose(
+            found("z_score"), (known - known.mean()) / known.std(), rtol=1e-4, atol=1e-4
+        )
+    if abs(known.sum()) > 1:
+        np.testing.assert_allclose(found("share"), known / known.sum(), rtol=1e-4, atol=1e-5)
+    order = list(range(len(values)))
+    random.shuffle(order)
+    for how in ("share", "z_score"):
+        np.testing.assert_array_equal(found(how, one[order]), found(how)[order])
 
 
 numbers = st.one_of(st.just(NAN), st.floats(-1e6, 1e6, width=32))
@@ -115,7 +154,7 @@ def test_the_item_that_the_context_names() -> None:
         ({"kind": "within_list", "of": "cat"}, "of", "one number for each candidate"),
         ({"kind": "within_list", "of": "tags"}, "of", "one number for each candidate"),
         ({"kind": "within_list", "of": "price_rank"}, "of", "one number for each candidate"),
-        ({"kind": "within_list", "of": "price", "to": "mean"}, "to", "to is one of median, min, max, latest"),
+        ({"kind": "within_list", "of": "price", "to": "least"}, "to", "to is one of median, mean, min, max"),
         ({"kind": "within_list", "of": "price_click"}, "of", "one number for each candidate"),
         ({"kind": "within_list", "of": "price", "event": "click"}, "event", 'needs to = "latest"'),
         (

@@ -51,6 +51,12 @@ FEATURES: list[dict[str, Any]] = [
     },
     {"name": "stars_seen", "kind": "within_list", "of": "stars", "how": "difference", "to": "context.seen"},
 ]
+MORE_FEATURES: list[dict[str, Any]] = [
+    {"name": "price_share", "kind": "within_list", "of": "price", "how": "share"},
+    {"name": "clicks_z", "kind": "within_list", "of": "clicks", "how": "z_score"},
+    {"name": "price_mean", "kind": "within_list", "of": "price", "how": "reference", "to": "mean"},
+]
+"""Further comparisons within a list, for tests of the features themselves."""
 SETTINGS: dict[str, Any] = {
     "data": {
         "columns": {name: name for name in ("timestamp", "kind", "slate", "position")},

@@ -9,7 +9,7 @@ from pydantic import field_validator, model_validator
 from shortlist.config.base import SettingError
 from shortlist.features.spec_base import FeatureSettings
 
-REFERENCES = ("median", "min", "max", "latest")
+REFERENCES = ("median", "mean", "min", "max", "latest")
 """References that a number is compared with within a list, beside an item that the context names."""
 
 
@@ -35,12 +35,14 @@ class WithinListFeature(FeatureSettings):
     kind: Literal["within_list"]
     of: str
     """The feature whose numbers are compared, by name."""
-    how: Literal["rank", "difference", "ratio"] = "rank"
+    how: Literal["rank", "difference", "ratio", "share", "z_score", "reference"] = "rank"
     """rank: number of items of the list with a smaller number, 0 for the smallest. difference: the number minus `to`. ratio: the number
-    divided by `to`; unknown where `to` is 0."""
+    divided by `to`; unknown where `to` is 0. share: the number divided by the sum of the list; unknown where that is 0. z_score: the
+    number minus the list's mean, divided by its standard deviation; 0 where all numbers are equal. reference: `to` itself, the same
+    for each item of the list, which says what kind of list it is."""
     to: str = "median"
-    """What `difference` and `ratio` compare with: the list's `median`, `min` or `max`; `latest`, the item of the list that the user
-    acted on last (of the 50 latest events); or `context.x`, the item of the list whose id is in a context column of kind category."""
+    """What `difference`, `ratio` and `reference` read: the list's `median`, `mean`, `min` or `max`; `latest`, the item of the list that the
+    user acted on last (of the 50 latest events); or `context.x`, the item of the list whose id is in a context column of kind category."""
     event: str | None = None
     """With `to = "latest"`: use events of this kind only (default: all but impressions)."""
 

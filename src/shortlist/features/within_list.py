@@ -16,6 +16,8 @@ from shortlist.features.layout import FeatureLayout
 from shortlist.features.rows import FeatureRows
 from shortlist.features.spec_lists import WithinListFeature
 
+WAYS = ("rank", "difference", "ratio", "share", "z_score", "reference")
+"""`how`, in the order of the kernel's numbers."""
 LATEST = 50
 """Number of latest events of a user among which the latest item on the list is sought."""
 
@@ -107,9 +109,8 @@ def compare_within_lists(
     Cost: sorting each list, O(rows · log(list)).
     """
     compared = np.full(len(values), np.nan, np.float32)
-    way = ("rank", "difference", "ratio").index(feature.how)
-    reference = {"median": 0, "min": 1, "max": 2}.get(feature.to, 3)
-    _compare(values, listed, bounds, chosen, way, reference, compared)
+    reference = {"median": 0, "min": 1, "max": 2, "mean": 4}.get(feature.to, 3)
+    _compare(values, listed, bounds, chosen, WAYS.index(feature.how), reference, compared)
     return compared
 
 
@@ -162,33 +163,43 @@ def _compare(
     reference: int,
     compared: NDArray[np.float32],
 ) -> None:
-    """Way 0: rank, 1: difference, 2: ratio; reference: see `_reference`."""
+    """Way: a place in `WAYS`; reference: see `_reference`."""
     for request in range(len(bounds) - 1):
         rows = np.arange(bounds[request], bounds[request + 1])
         rows = rows[listed[rows] & ~np.isnan(values[rows])]
         if not len(rows):
             continue
+        # sorted, so that sums do not depend on the order of the list
         known = np.sort(values[rows].astype(np.float64))
         at = chosen[request]
         to = np.float64(values[at]) if reference == 3 and at >= 0 else _reference(known, reference)
+        if way == 3:
+            to = known.sum()
+        spread = known.std() if way == 4 else 0.0
         for row in rows:
             value = np.float64(values[row])
             if way == 0:
                 compared[row] = np.searchsorted(known, value)
             elif way == 1:
                 compared[row] = value - to
+            elif way == 4:
+                compared[row] = (value - known.mean()) / spread if spread > 0 else 0.0
+            elif way == 5:
+                compared[row] = to
             elif to != 0:
                 compared[row] = value / to
 
 
 @numba.njit(cache=True, nogil=True)
 def _reference(known: NDArray[np.float64], reference: int) -> float:
-    """Return the median (0), minimum (1) or maximum (2) of sorted numbers; NaN for 3, an item that is not on the list."""
+    """Return the median (0), minimum (1), maximum (2) or mean (4) of sorted numbers; NaN for 3, an item that is not on the list."""
     n = len(known)
     if reference == 0:
         return float((known[(n - 1) // 2] + known[n // 2]) / 2)
     if reference == 3:
         return np.nan
+    if reference == 4:
+        return float(known.mean())
     return float(known[0] if reference == 1 else known[n - 1])
 
 
