@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import shortlist
 from shortlist.cascade import train as training
 from shortlist.config.project import Project
+from shortlist.data.split import stage_cuts
 from shortlist.errors import TrainingWarning
-from shortlist.rank.base import Ranker
+from shortlist.rank.gbdt.ranker import GBDTRanker
+from shortlist.rank.training_set import TrainingSet, make_training_set
 
 
 def log_of(buys: int) -> list[dict[str, object]]:
@@ -61,7 +62,7 @@ def test_validation_has_a_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     made: list[tuple[int, int]] = []
     fit = training._fit_ranker
 
-    def counted(project: Project, *sets: Any) -> tuple[Ranker, NDArray[np.float32]]:
+    def counted(project: Project, *sets: Any) -> training._Fitted:
         made.append((len(sets[0]), len(sets[1])))
         return fit(project, *sets)
 
@@ -90,3 +91,46 @@ def test_the_steps_that_are_planned_are_those_that_are_reported() -> None:
         assert shares == sorted(shares)
         assert shares[0] == 0
         assert shares[-1] == 1
+
+
+def test_a_refit_learns_from_the_slice_with_sources_of_what_was_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each set of examples comes from its own time, with sources and labels that end before what it must not know."""
+    events = [row for row in log_of(buys=0) if row["kind"] == "view"]
+    project = shortlist.guess_project(events)
+    rank = project.rank.model_copy(update={"refit": True, "trees": 30})
+    project = project.model_copy(update={"rank": rank})
+    dataset = shortlist.Dataset.from_frames(events, project=project)
+    cuts = stage_cuts(dataset.log, project.evaluate)
+    made: list[tuple[tuple[int, int, int], bool, int]] = []
+
+    def noted(log: shortlist.Dataset, *given: Any) -> TrainingSet:
+        found = make_training_set(log, *given)
+        window = given[2]
+        spans = window.start, window.end, window.fitted_until
+        made.append((spans, int(log.log.time[-1]) < window.end, len(found)))
+        return found
+
+    refits: list[tuple[int, int]] = []
+    refitted = GBDTRanker.refitted
+
+    def counted(ranker: GBDTRanker, old: TrainingSet, new: TrainingSet, *given: Any) -> GBDTRanker:
+        refits.append((len(old), len(new)))
+        return refitted(ranker, old, new, *given)
+
+    monkeypatch.setattr(training, "make_training_set", noted)
+    monkeypatch.setattr(GBDTRanker, "refitted", counted)
+    model = shortlist.Recommender(project).fit(dataset).model
+    middle = (cuts.validation + cuts.end) // 2
+    assert [spans for spans, *_ in made] == [
+        (cuts.ranker, cuts.validation, cuts.ranker),
+        (cuts.validation, cuts.end, cuts.ranker),
+        (middle, cuts.end, cuts.validation),
+        (cuts.validation, middle, cuts.validation),
+        (cuts.validation, cuts.end, cuts.validation),
+    ]
+    assert all(ends for _, ends, _ in made), "labels end with the span"
+    rows = [n for *_, n in made]
+    assert refits == [*[(rows[0], rows[3])] * 3, (rows[0], rows[4])], "three are judged, one is kept"
+    assert model.ranker.choice

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from shortlist.cascade.model import Model
 from shortlist.config.project import Project
 from shortlist.data.dataset import Dataset
-from shortlist.data.progress import Progress, silent
+from shortlist.data.progress import Progress, Share, silent
 from shortlist.data.split import Cuts, stage_cuts
 from shortlist.errors import DataError, TrainingWarning
 from shortlist.features.feature_set import FeatureSet
@@ -119,14 +119,12 @@ def train(
     data = whole or _OwnData(dataset)
     data.fit(retrievers, cuts.ranker, progress, STEPS[0])
     features = data.features(FeatureSet.from_project(project, dataset), cuts.ranker)
-    until = dataset.before(cuts.validation)
-    settings, curve = ExampleSettings.of(project), position_curve(until, project)
-    examples = _Examples(retrievers, features, cuts, settings, curve, progress, data.refit)
-    training, validation = examples.training(until), examples.validation(dataset)
-    fitted = _fit_ranker(project, training, validation, progress, earlier)
-    judging = examples.judging(dataset) if earlier is None and is_open(project, training) else None
-    ranker, predictions = _chosen_ranker(project, fitted, (training, validation), judging)
-    _warn_of_constants(project, training, predictions)
+    curve = position_curve(dataset.before(cuts.validation), project)
+    settings = ExampleSettings.of(project)
+    examples = _Examples(retrievers, features, cuts, settings, curve, progress, data.refit, cuts.ranker)
+    chosen, ranker = _trained_ranker(project, dataset, examples, data, earlier)
+    predictions = chosen.predictions
+    _warn_of_constants(project, chosen.training, predictions)
     _warm_start(retrievers, earlier, dataset)
     data.fit(retrievers, None, progress, STEPS[-1])
     return Model(
@@ -135,8 +133,8 @@ def train(
         retrievers=retrievers,
         ranker=ranker,
         features=features.without_past(),
-        profile=profile_of(training),
-        scales=_scales(predictions, validation),
+        profile=profile_of(chosen.training),
+        scales=_scales(predictions, chosen.validation),
         version=_version(project, dataset, predictions),
         position=log.position,
         retired=log.retired.copy(),
@@ -178,6 +176,8 @@ class _Examples:
     curve: Examination | None
     progress: Progress
     refit: Refit
+    fitted_until: int
+    """End of the events on which the retrievers were fitted, ms."""
 
     def training(self, until: Dataset) -> TrainingSet:
         """Make the examples of the ranker's window. until: the events before the validation slice."""
@@ -199,13 +199,44 @@ class _Examples:
         except DataError:
             return None
 
+    def renewed(self, project: Project, data: WholeData) -> _Examples:
+        """Return the terms with retrievers that were fitted on what was before the validation slice.
+
+        Those of the ranker's window would be older in the slice than sources ever are in serving, and trees that learnt from the slice would
+        distrust them.
+        """
+        retrievers = make_retrievers(project.retrieve, project.where)
+        data.fit(retrievers, self.cuts.validation, self.progress, "retrievers before the validation")
+        return replace(self, retrievers=retrievers, fitted_until=self.cuts.validation)
+
+    def newest(self, dataset: Dataset) -> TrainingSet:
+        """Make the examples of the validation slice from which the ranker is fitted again. dataset: all events."""
+        span = self.cuts.validation, self.cuts.end
+        return self._make(dataset, span, "newest", self.settings.for_validation())
+
+    def early(self, dataset: Dataset) -> TrainingSet | None:
+        """Make those of the first half of the slice, labelled by what had happened by then; None where no user comes.
+
+        A ranker that has learnt from them is judged by requests of the middle of the slice. dataset: all events.
+        """
+        middle, quiet = judging_start(self.cuts), replace(self, progress=silent)
+        try:
+            return quiet._make(
+                dataset.before(middle),
+                (self.cuts.validation, middle),
+                "early",
+                self.settings.for_validation(),
+            )
+        except DataError:
+            return None
+
     def _make(
         self, dataset: Dataset, span: tuple[int, int], name: str, settings: ExampleSettings
     ) -> TrainingSet:
         def report(step: str, share: float) -> None:
             self.progress(f"{name}: {step}", share)
 
-        window = Window(*span, self.cuts.ranker, REFITS, self.refit)
+        window = Window(*span, self.fitted_until, REFITS, self.refit)
         return make_training_set(
             dataset, self.retrievers, self.features, window, settings, report, self.curve
         )
@@ -232,13 +263,49 @@ def with_chosen_sources(
     return project.model_copy(update={"retrieve": retrieve})
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class _Fitted:
+    """A ranker, its predictions of the validation slice (float32, rows × objectives), its examples, and the source that it reads alone."""
+
+    ranker: Ranker
+    predictions: NDArray[np.float32]
+    training: TrainingSet
+    validation: TrainingSet
+    source: str = ""
+
+    def refitted(
+        self, newest: TrainingSet, report: Share | None = None, before: Ranker | None = None
+    ) -> Ranker:
+        """Return the ranker after it has learnt from newer examples, too."""
+        sets = [of_source(s, self.source) if self.source else s for s in (self.training, newest)]
+        return self.ranker.refitted(sets[0], sets[1], report, before)
+
+
+def _trained_ranker(
+    project: Project, dataset: Dataset, examples: _Examples, data: WholeData, earlier: Model | None
+) -> tuple[_Fitted, Ranker]:
+    """Return the ranker as it was chosen on the validation slice, and the one that serves."""
+    training = examples.training(dataset.before(examples.cuts.validation))
+    validation = examples.validation(dataset)
+    fitted = _fit_ranker(project, training, validation, examples.progress, earlier)
+    newest = examples.renewed(project, data) if project.rank.refit else None
+    judging = early = None
+    if earlier is None and is_open(project, training):
+        judging = (newest or examples).judging(dataset)
+        early = newest.early(dataset) if newest and judging else None
+    chosen = _chosen_ranker(project, fitted, judging, early)
+    if newest is None:
+        return chosen, chosen.ranker
+    return chosen, _refitted(chosen, newest.newest(dataset), examples.progress, earlier)
+
+
 def _fit_ranker(
     project: Project,
     training: TrainingSet,
     validation: TrainingSet,
     progress: Progress,
     earlier: Model | None,
-) -> tuple[Ranker, NDArray[np.float32]]:
+) -> _Fitted:
     """Fit the ranker, and predict the validation slice. A `DataError` names the file and line of the setting, which are known here."""
 
     def report(share: float) -> None:
@@ -250,32 +317,48 @@ def _fit_ranker(
     except DataError as error:
         where = project.where(error.field) if error.field else ""
         raise DataError(f"{where}{error.message}", error.field) from None
-    return ranker, ranker.predict(validation.matrix)
+    return _Fitted(ranker, ranker.predict(validation.matrix), training, validation)
 
 
 def _chosen_ranker(
-    project: Project,
-    whole: tuple[Ranker, NDArray[np.float32]],
-    sets: tuple[TrainingSet, TrainingSet],
-    judging: TrainingSet | None,
-) -> tuple[Ranker, NDArray[np.float32]]:
+    project: Project, whole: _Fitted, judging: TrainingSet | None, early: TrainingSet | None = None
+) -> _Fitted:
     """Return the ranker, or one that reads only the sources, or one of them, where it orders the validation better (`choose_inputs`).
 
-    `whole`, and what is returned, is a ranker with its predictions of the validation slice.
+    early: what the rankers learn from before they are judged, where the chosen one will be fitted again (`_Examples.early`).
     """
-    if judging is None or not isinstance(whole[0], GBDTRanker):
+    if judging is None or not isinstance(whole.ranker, GBDTRanker):
         return whole
     rank = project.rank.model_copy(update={"inputs": "sources"})
-    validation, source = sets[1], best_source(project, judging)
-    found: dict[str, tuple[GBDTRanker, NDArray[np.float32]]] = {"all": (whole[0], whole[1])}
+    validation, source = whole.validation, best_source(project, judging)
+    found = {"all": whole}
     for name in ("sources", source):
-        learned = sets if name == "sources" else tuple(of_source(part, name) for part in sets)
+        learned = [whole.training, validation]
+        if name != "sources":
+            learned = [of_source(part, name) for part in learned]
         ranker = GBDTRanker(rank, project.objectives, project.seed).fit(learned[0], learned[1])
-        found[name] = ranker, ranker.predict(validation.matrix)
-    scaled = {name: (ranker, _scales(values, validation)) for name, (ranker, values) in found.items()}
-    choice = choose_inputs(scaled, project, judging, requests_of(sets[0]) <= FEW_TRAINED)
-    ranker, predictions = found[choice.inputs]
-    return ranker.with_choice(str(choice)), predictions
+        own = "" if name == "sources" else name
+        found[name] = _Fitted(ranker, ranker.predict(validation.matrix), whole.training, validation, own)
+    scaled = {
+        name: (one.refitted(early) if early else one.ranker, _scales(one.predictions, validation))
+        for name, one in found.items()
+    }
+    choice = choose_inputs(scaled, project, judging, requests_of(whole.training) <= FEW_TRAINED)
+    chosen = found[choice.inputs]
+    assert isinstance(chosen.ranker, GBDTRanker)
+    return replace(chosen, ranker=chosen.ranker.with_choice(str(choice)))
+
+
+def _refitted(chosen: _Fitted, newest: TrainingSet, progress: Progress, earlier: Model | None) -> Ranker:
+    """Return the ranker after it has learnt from the validation slice, too (`rank.refit`)."""
+
+    def report(share: float) -> None:
+        progress("ranker on window and validation", share)
+
+    report(0.0)
+    ranker = chosen.refitted(newest, report, earlier.ranker if earlier else None)
+    report(1.0)
+    return ranker
 
 
 def _scales(predictions: NDArray[np.float32], validation: TrainingSet) -> NDArray[np.float64]:

@@ -33,6 +33,12 @@ class RankSettings(Settings):
     requests, both are trained, and a third ranker that reads the best source alone; they order requests of the middle of the validation slice, and the
     simplest one (one source, then the sources) whose NDCG is within one standard error of the best is kept, beyond 5,000 requests only where it is
     ahead of all features by more. A few hundred requests are too few to learn from all features. With impressions, or with several objectives that have a weight, auto is all."""
+    refit: bool = False
+    """Whether the trees are grown once more, on the ranker's window and the validation slice, after the slice has chosen their number, what
+    they read and the calibration, which are kept. Candidates of the slice come from sources that were fitted up to its beginning. The ranker
+    that serves then knows the newest events. It helped trees of all features where items come and go, but did not put them ahead of popular items
+    alone; elsewhere, it made no difference (benchmarks/real/README.md). Try it on your log. Training takes up to twice as long.
+    Rankers of other kinds are refitted where they can be (`Ranker.refitted`); multitask is not."""
     calibration: Literal["auto", "platt", "isotonic"] = "auto"
     """How probabilities are calibrated on the validation slice. auto chooses by the amount of data."""
     position_bias: Literal["none", "weights"] = "none"

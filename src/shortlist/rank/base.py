@@ -82,6 +82,27 @@ class Ranker(ABC):
             A ranker of an earlier model, from which training may continue.
         """
 
+    def refitted(
+        self,
+        examples: TrainingSet,
+        validation: TrainingSet,
+        progress: Callable[[float], None] | None = None,
+        earlier: Ranker | None = None,
+    ) -> Self:
+        """Return a ranker that has learnt from the validation slice, too (`rank.refit`).
+
+        `fit` has made its choices with the validation slice, such as how long to train, and its calibration. Now these are known, the
+        newest events are examples like others. This ranker is not changed. A ranker that cannot be refitted returns itself, which is
+        what this method does unless it is overridden.
+
+        Parameters
+        ----------
+        examples, validation, progress, earlier
+            As `fit` got them.
+        """
+        del examples, validation, progress, earlier
+        return self
+
     @abstractmethod
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Predict every objective.

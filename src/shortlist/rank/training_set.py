@@ -72,6 +72,22 @@ class TrainingSet:
             f"TrainingSet({len(self)} rows, {len(self.names)} features, objectives: {', '.join(self.labels)})"
         )
 
+    def joined(self, later: TrainingSet) -> TrainingSet:
+        """Return these examples and later ones of the same features, whose requests stay apart."""
+        first = int(self.request.max(initial=-1)) + 1
+        return replace(
+            self,
+            matrix=np.concatenate([self.matrix, later.matrix]),
+            labels={name: np.concatenate([label, later.labels[name]]) for name, label in self.labels.items()},
+            weights=np.concatenate([self.weights, later.weights]),
+            request=np.concatenate([self.request, later.request + first]),
+            arrived={
+                name: np.concatenate([share, later.arrived[name]]) for name, share in self.arrived.items()
+            },
+            examined=np.concatenate([self.examined, later.examined]),
+            shown=np.concatenate([self.shown, later.shown]),
+        )
+
     def some(self, rows: NDArray[np.integer]) -> TrainingSet:
         """Return some of the rows; those of a request must stay adjacent."""
         return replace(

@@ -80,6 +80,34 @@ class HeadExamples:
         chances = first_pass(heads, (parts[0], parts[1]), settings, seed, threads)
         return cls(tuple(heads), training, validation, features, chances, settings, seed, threads)
 
+    @classmethod
+    def again(
+        cls,
+        fitted: TreeEnsemble,
+        training: TrainingSet,
+        validation: TrainingSet,
+        settings: RankSettings,
+        seed: int,
+        threads: int,
+    ) -> HeadExamples:
+        """Make training and validation examples together the rows from which a fitted ensemble is fitted again, without validation rows.
+
+        The ensemble estimates the chances of outcomes that were not observed.
+        """
+        joined, none = training.joined(validation), validation.some(np.empty(0, np.int64))
+        features = tuple(BinnedFeatures(part.matrix, part.types) for part in (joined, none))
+        weights = settings.position_bias == "weights"
+        estimated = [
+            h.name
+            for h in fitted.heads
+            if h.kind == "probability"
+            and h.loss_name != "listwise"
+            and make_target(h, joined, 1.0, weights).censored
+        ]
+        raw = fitted.raw(joined.matrix) if estimated else {}
+        chances = {name: (raw[name].astype(np.float32), np.empty(0, np.float32)) for name in estimated}
+        return cls(fitted.heads, joined, none, (features[0], features[1]), chances, settings, seed, threads)
+
     @property
     def sets(self) -> tuple[TrainingSet, TrainingSet]:
         """Training and validation examples."""
@@ -143,6 +171,8 @@ class HeadBoosts:
         An earlier ensemble, whose trees are kept and added to; None, or one of other heads or features: from the start.
     of_sources
         Objectives whose trees read only the ranks and scores of the sources; their heads are separate.
+    like
+        A fitted ensemble of other rows: units, the numbers of trees and the calibration are those of it (default: found anew).
     """
 
     def __init__(
@@ -151,14 +181,16 @@ class HeadBoosts:
         examples: HeadExamples,
         before: TreeEnsemble | None = None,
         of_sources: frozenset[str] = frozenset(),
+        like: TreeEnsemble | None = None,
     ) -> None:
-        self._joint, self._examples = joint, examples
+        self._joint, self._examples, self._like = joint, examples, like
         heads, training = examples.heads, examples.training
         if before is not None and not _continues(before, heads, joint, training, of_sources):
             before = None
+        known = before or like
         units = (
-            before.units
-            if before
+            known.units
+            if known
             else {h.name: unit_of(h, known_labels(training.labels[h.name])) for h in heads}
         )
         self._targets = examples.targets(units)
@@ -204,9 +236,9 @@ class HeadBoosts:
             begun = self._begun[number]
             if begun is None or not begun.ended:
                 data = [self._data(side, group, heads, ensemble) for side in range(len(examples.sets))]
-                settings, most = examples.settings, trees
+                settings, most = examples.settings, self._most(number, trees)
                 if heads[0].name in ensemble.of_sources:
-                    depth, most = min(settings.depth, SOURCE_DEPTH), min(trees, SOURCE_TREES)
+                    depth, most = min(settings.depth, SOURCE_DEPTH), min(most, SOURCE_TREES)
                     settings = settings.model_copy(update={"depth": depth})
                 boosting = Boosting(heads, settings, examples.seed, examples.threads, *data)
                 begun = boosting.boost(most - self._added, begun, part_of(report, number, len(self._groups)))
@@ -215,6 +247,14 @@ class HeadBoosts:
             report((number + 1) / len(self._groups))
         self._added = trees
         return replace(ensemble, calibration=self._calibration(ensemble))
+
+    def _most(self, number: int, trees: int) -> int:
+        """Return how many trees are added to a model: at most so many, or as many as in the ensemble that is fitted again."""
+        if self._like is None:
+            return trees
+        begun = self._begun[number]
+        kept = begun.booster.num_boosted_rounds() if begun else 0
+        return self._like.models[number].load_booster().num_boosted_rounds() - kept
 
     def _encoded(self, codebooks: Codebooks) -> tuple[BinnedFeatures, BinnedFeatures]:
         training, validation = (
@@ -235,6 +275,8 @@ class HeadBoosts:
         return BoostingData(features, part.request, targets, parent)
 
     def _calibration(self, ensemble: TreeEnsemble) -> dict[str, Calibration]:
+        if self._like is not None:
+            return dict(self._like.calibration)
         examples = self._examples
         raw = ensemble.raw(examples.validation.matrix)
         shown, method = examples.validation.shown, examples.settings.calibration

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from shortlist.config.objectives import Objective
 from shortlist.config.rank import RankSettings
@@ -142,9 +143,13 @@ class GBDTRanker(Ranker):
 
     def with_choice(self, choice: str) -> Self:
         """Return this ranker with words that say how it was chosen."""
+        return self._with(replace(self.ensemble_, choice=choice))
+
+    def _with(self, ensemble: TreeEnsemble) -> Self:
+        """Return this ranker with other trees."""
         twin = type(self)(self.settings, self.objectives, self.seed)
         twin.explained_ = self.explained_
-        twin._ensemble = replace(self.ensemble_, choice=choice)  # noqa: SLF001 - its own instance
+        twin._ensemble = ensemble  # noqa: SLF001 - its own instance
         return twin
 
     # ------------------------------------------------------------------ fit
@@ -196,6 +201,30 @@ class GBDTRanker(Ranker):
             self._ensemble = boosts.boost(boosts.trees, report)
         report(1.0)  # a comparison that went to the end leaves nothing to boost
         return self
+
+    @override
+    def refitted(
+        self,
+        examples: TrainingSet,
+        validation: TrainingSet,
+        progress: Callable[[float], None] | None = None,
+        earlier: Ranker | None = None,
+    ) -> Self:
+        """Return the same trees, as many of them, grown on both; see `Ranker.refitted`.
+
+        The calibration stays: it was fitted to predictions of rows that the trees had not seen, and predictions of rows that they have
+        seen would make it too sure.
+        """
+        from shortlist.rank.gbdt.head_boosts import HeadBoosts, HeadExamples
+
+        fitted = self.ensemble_
+        before = earlier.ensemble_ if isinstance(earlier, GBDTRanker) else None
+        prepared = HeadExamples.again(
+            fitted, examples, validation, self.settings, self.seed, openmp_threads()
+        )
+        boosts = HeadBoosts(fitted.joint, prepared, before, fitted.of_sources, fitted)
+        ensemble = boosts.boost(boosts.trees, progress or (lambda _share: None))
+        return self._with(replace(ensemble, choice=fitted.choice))
 
     def _of_sources(self, examples: TrainingSet, before: TreeEnsemble | None) -> frozenset[str]:
         """Return the objectives whose trees read only the sources; with `auto`, those of the earlier ensemble."""

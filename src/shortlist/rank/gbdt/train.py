@@ -109,7 +109,6 @@ class Boosting:
         begin = dict.fromkeys(own, 0.0) if self.listwise else own
         margin = np.array([begin[name] for name in self.names])
         train = self._matrix(self.train, margin)
-        held = self._matrix(self.validation, margin)
         start = begun.booster if begun else None
         parameters = self._parameters(start)
         gradient: Gradient
@@ -124,7 +123,7 @@ class Boosting:
             parameters,
             train,
             trees,
-            evals=[(held, "validation")] if stops else [],
+            evals=[(self._matrix(self.validation, margin), "validation")] if stops else [],
             early_stopping_rounds=PATIENCE if stops else None,
             verbose_eval=False,
             xgb_model=start,
