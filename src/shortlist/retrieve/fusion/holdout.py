@@ -3,8 +3,7 @@
 A choice made on the wrong kind of hold-out is the wrong choice. There are three kinds:
 
 - **time**: the whole test is later than the training; so is the validation part.
-- **last**: the test of each user is later than the training of that user; the last events of each user are held out, of at most
-  `MOST_USERS` users.
+- **last**: the test of each user is later than the training of that user; the last events of each user are held out.
 - **random**: the test is scattered over the events of each user, or times are unknown.
 
 The kind follows from the times of both tables, never from the items of the test.
@@ -22,9 +21,6 @@ from shortlist.data.dataset import Dataset
 from shortlist.errors import DataError
 
 Kind = Literal["time", "last", "random"]
-MOST_USERS = 8_000
-"""Of at most this many users the last events are held out. More would say little more about the models, and would be missed by all of
-them: networks above all are worse without these events than they are when all is fitted."""
 NOTHING_TO_HOLD_OUT = (
     "the training table is too small to hold out a validation part: no user has two different items; "
     "name a retriever instead of auto"
@@ -89,10 +85,9 @@ def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) ->
     kind
         How the events are held out.
     share
-        Fraction of the events (default: 0.2). With `last` or `random`, each user with two events or more loses at least one; with
-        `last`, each of `MOST_USERS` users.
+        Fraction of the events (default: 0.2). With `last` or `random`, each user with two events or more loses at least one.
     seed
-        Seed of a random hold-out, and of the sample of users.
+        Seed of a random hold-out.
 
     Raises
     ------
@@ -144,8 +139,6 @@ def _held(
     start = np.concatenate([[0], np.cumsum(size)])[:-1]
     back = size[user[order]] - 1 - (np.arange(len(order)) - start[user[order]])  # 0: the user's last event
     quota = np.where(size >= 2, np.maximum(1, np.round(size * share)), 0)
-    if kind == "last":
-        quota[np.random.default_rng(seed).permutation(np.flatnonzero(quota))[MOST_USERS:]] = 0
     held = np.zeros(len(user), bool)
     held[order[back < quota[user[order]]]] = True
     return held
