@@ -1,8 +1,8 @@
 """A shorter way for the requests that are made most: a slate, and the order of a given list, without query parameters.
 
 FastAPI finds the route, resolves its parameters and passes layers of its own. A POST without a query needs none of
-that: its body is validated by the same schema, and the same function answers. Every other request, and every error, takes FastAPI's way from the start, so that errors are reported
-in one place.
+that: its body is validated by the same schema, and the same function answers. Every other request, and every error,
+takes FastAPI's way from the start, so that errors are reported in one place.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from shortlist.store.records import Operation
 
 T = TypeVar("T")
 TOGETHER = 50
-"""Changes that are checked without a pause, about a millisecond: a request takes some five turns of the event loop, and waits for
-a part in each of them."""
+"""Changes that are checked without a pause, about a millisecond."""
+PAUSE = 0.002
+"""Seconds between two parts: a request takes some five turns of the event loop, and would wait for a part in each of them."""
 AUDIT_ROWS = 1000
 """Operations of one answer at most."""
 
@@ -93,7 +94,8 @@ def _answer_head(app: FastAPI, endpoints: Mapping[str, Callable[[], Any]]) -> No
 async def in_parts(changes: Sequence[T]) -> AsyncIterator[tuple[int, Sequence[T]]]:
     """Yield many changes, some at a time with the number of the first one, so that requests are answered in between."""
     for start in range(0, len(changes), TOGETHER):
-        await asyncio.sleep(0)
+        if start:
+            await asyncio.sleep(PAUSE)
         yield start, changes[start : start + TOGETHER]
 
 
