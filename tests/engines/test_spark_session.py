@@ -79,6 +79,7 @@ def test_a_master_that_cannot_be_reached(master: str, words: str) -> None:
         ("An error occurred while calling o1.collect.\n: org.SparkException: Job aborted\n\tat org.", "Job aborted"),
         ("Job aborted: SparkException: Python worker exited unexpectedly (crashed).\n\tat x", "ran out of memory, again and again"),
         ("ExecutorLostFailure (executor 1 exited): Command exited with code 137", "spark.executor.memory for Java"),
+        ("ImportError: libarrow.so.2600: failed to map segment from shared object", "spark.executor.pyspark.memory for Python"),
     ],
 )  # fmt: skip
 def test_errors_of_a_job_are_sentences(text: str, words: str) -> None:

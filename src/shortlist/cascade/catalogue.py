@@ -20,6 +20,7 @@ from shortlist.config.project import Project
 from shortlist.data.attributes import CodedAttribute, TimeAttribute
 from shortlist.data.category_names import CategoryNames
 from shortlist.data.entities import Entities, EntityChange
+from shortlist.data.growable import GrowableArray
 from shortlist.data.lazy import lazy_property
 from shortlist.errors import DataError, RequestError
 from shortlist.features.keys import SPARE_ITEMS
@@ -80,9 +81,9 @@ class Catalogue:
     ----------
     items
         Ids, titles and attributes.
-    retired
+    retired_rows
         bool (items,): not recommended any more.
-    first_seen
+    first_seen_rows
         int64 ms (items,): when each item appeared; `NO_TIME` where unknown.
     retrievers
         The model's retrievers, which know the added items where they can.
@@ -94,13 +95,23 @@ class Catalogue:
 
     project: Project
     items: Entities
-    retired: NDArray[np.bool_]
-    first_seen: NDArray[np.int64]
+    retired_rows: GrowableArray[np.bool_]
+    first_seen_rows: GrowableArray[np.int64]
     retrievers: Mapping[str, Retriever]
     trained_items: int
     lookups: CacheLookups = field(default_factory=CacheLookups)
     users: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def retired(self) -> NDArray[np.bool_]:
+        """Whether each item is not recommended any more, bool (items,)."""
+        return self.retired_rows.array
+
+    @property
+    def first_seen(self) -> NDArray[np.int64]:
+        """When each item appeared, int64 ms (items,); `NO_TIME` where unknown."""
+        return self.first_seen_rows.array
 
     @lazy_property
     def pipeline(self) -> RerankPipeline:
@@ -196,24 +207,35 @@ class Catalogue:
             raise DataError(
                 f"{SPARE_ITEMS:,} items were added since training; train again to add more", field="item"
             )
-        codes = items.ids.codes([change.item for change in changes])
-        retired = np.append(self.retired, np.zeros(added, bool))
-        for code, change in zip(codes.tolist(), changes, strict=True):
-            if change.retired is not None:
-                retired[code] = change.retired
+        codes = items.ids.codes([change.item for change in changes]).tolist()
+        retired = self.retired_rows.extended(np.zeros(added, bool)) if added else self.retired_rows
+        marked = {
+            code: one.retired for code, one in zip(codes, changes, strict=True) if one.retired is not None
+        }
+        if marked:
+            retired = retired.with_rows(np.array(list(marked)), np.array(list(marked.values())))
         by = self.project.rerank.freshness_by
-        first_seen = self.first_seen
+        first_seen = self.first_seen_rows
         if by is not None:
-            first_seen = items.attribute(by, TimeAttribute).times
+            first_seen = GrowableArray(items.attribute(by, TimeAttribute).times)
         elif added:
-            first_seen = np.append(first_seen, np.full(added, now, np.int64))
-            for code, change in reversed(list(zip(codes.tolist(), changes, strict=True))):
+            appeared = np.full(added, now, np.int64)
+            for code, change in reversed(list(zip(codes, changes, strict=True))):
                 if code >= len(self.items) and change.at is not None:
-                    first_seen[code] = change.at  # of several changes of an added item, the first one counts
+                    # of several changes of an added item, the first one counts
+                    appeared[code - len(self.items)] = change.at
+            first_seen = first_seen.extended(appeared)
         retrievers = self.retrievers
         if added:
             retrievers = {name: r.with_items(items) for name, r in self.retrievers.items()}
-        return replace(self, items=items, retired=retired, first_seen=first_seen, retrievers=retrievers)
+        return replace(
+            self, items=items, retired_rows=retired, first_seen_rows=first_seen, retrievers=retrievers
+        )
+
+    def prepared(self) -> Catalogue:
+        """Return the catalogue with what requests without filters need of it computed: the next one does not wait for that."""
+        _ = self.allowed_by_default, self._placed
+        return self
 
     def __repr__(self) -> str:
         return (

@@ -23,6 +23,7 @@ from shortlist.config.base import IMPRESSION
 from shortlist.config.short_repr import ShortRepr
 from shortlist.data.attributes import Attribute
 from shortlist.data.entities import EntityChange
+from shortlist.data.growable import GrowableArray
 from shortlist.data.histories import Histories
 from shortlist.data.slates import Slate
 from shortlist.errors import RequestError, ShortlistError, abbreviated, suggestion
@@ -112,8 +113,8 @@ class LiveState:
         self.catalogue = Catalogue(
             project,
             data.items.with_room(SPARE_ITEMS),
-            retired,
-            first_seen,
+            GrowableArray(retired).with_room(SPARE_ITEMS),
+            GrowableArray(first_seen).with_room(SPARE_ITEMS),
             model.retrievers,
             len(data.items),
             users={name: attribute.kind for name, attribute in data.users.attributes.items()},
@@ -224,7 +225,7 @@ class LiveState:
     def prepare_changes(self, changes: Sequence[ItemChange]) -> PreparedChanges:
         """Compute the next catalogue on any thread, while requests go on with the present one."""
         base = self.catalogue
-        return PreparedChanges(tuple(changes), base, base.with_changes(changes, self.now()))
+        return PreparedChanges(tuple(changes), base, base.with_changes(changes, self.now()).prepared())
 
     def change_items(self, changes: Sequence[ItemChange], prepared: PreparedChanges | None = None) -> None:
         """Add, change or retire items. Check them first with `check_changes`; what is wrong raises here too.

@@ -22,7 +22,7 @@ _GONE = re.compile(r"(?:FILE_NOT_EXIST|PATH_NOT_FOUND)\b.*?((?:\w+:)?/[^\s'\"]+)
 _OWN = re.compile(r"shortlist\.errors\.(?:Engine|Data|Project|Request)Error: (.+)")
 _MEMORY = re.compile(
     r"OutOfMemoryError|MemoryError|malloc of size|Cannot allocate memory|exit(?: status:?| code|ed with code) 137|ExecutorLostFailure|"
-    r"Python worker (?:exited unexpectedly|failed to connect back)"
+    r"Python worker (?:exited unexpectedly|failed to connect back)|failed to map segment from shared object"
 )
 
 
