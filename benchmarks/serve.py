@@ -48,6 +48,19 @@ request = function()
 end
 """
 
+LUA_LIST = """
+math.randomseed(os.time())
+request = function()
+  local seen, listed = {}, {}
+  while #listed < %d do
+    local item = math.random(0, %d)
+    if not seen[item] then seen[item] = true; listed[#listed + 1] = item end
+  end
+  local body = '{"user": ' .. math.random(0, %d) .. ', "items": [' .. table.concat(listed, ",") .. ']}'
+  return wrk.format("POST", "/v1/rank", {["Content-Type"] = "application/json"}, body)
+end
+"""
+
 
 class Running:
     """A server in its own process group."""
@@ -168,7 +181,7 @@ def race(
                         f"{name}: ready after {server.ready:.1f} s, {server.memory():.2f} GB resident"
                     )
                     if name == "shortlist":
-                        facts += [*stages(server), given_lists(server, 100_000)]
+                        facts += [*stages(server), given_lists(server, 100_000, folder)]
                 server.stop()
     return found, facts
 
@@ -201,19 +214,15 @@ def stages(server: Running) -> list[str]:
     return ["| stage | ms |", "| --- | --- |", *(f"| {n} | {v:.2f} |" for n, v in medians.items())]
 
 
-def given_lists(server: Running, items: int) -> str:
-    """Measure `/v1/rank` with random lists of one connection, medians of 200: one sentence."""
-    rng = np.random.default_rng(2)
+def given_lists(server: Running, items: int, folder: Path) -> str:
+    """Measure `/v1/rank` with random lists of one connection, by wrk as slates are: one sentence."""
     found = []
     for size in (100, 500, 2_000):
-        took = []
-        for user in rng.integers(0, USERS, 200).tolist():
-            listed = rng.choice(items, size, replace=False).tolist()
-            body = json.dumps({"user": user, "items": listed}).encode()
-            started = time.perf_counter()
-            server.get("/v1/rank", body)
-            took.append(1000 * (time.perf_counter() - started))
-        found.append(f"{size:,} items {np.median(took):.2f} ms (p50), {np.quantile(took, 0.99):.2f} ms (p99)")
+        lua = folder / f"rank-{size}.lua"
+        lua.write_text(LUA_LIST % (size, items - 1, USERS - 1))
+        took = loaded(server.port, 1, lua)
+        assert not took["failed"], took
+        found.append(f"{size:,} items {took['p50']:.2f} ms (p50), {took['p99']:.2f} ms (p99)")
     return f"Given lists over HTTP (`/v1/rank`), one connection: {'; '.join(found)}."
 
 
