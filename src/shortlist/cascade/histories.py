@@ -124,15 +124,14 @@ class LiveHistories:
         """
         codes = self.known_codes(codes)
         known = codes >= 0
-        n = len(self.base)
-        if len(codes) == 1 and known[0]:  # most batches of a server that is not busy
-            one = int(codes[0])
-            chosen = self.base.pick(self.base.indptr[one : one + 1], self.base.indptr[one + 1 : one + 2])
+        n, bounds = len(self.base), self.base.indptr
+        if known.all():  # most batches
+            starts, ends = bounds[codes], bounds[codes + 1]
         else:
             safe = np.where(known, codes, 0)
-            starts = self.base.indptr[safe] if n else np.zeros(len(codes), np.int64)
-            ends = np.where(known, self.base.indptr[np.minimum(safe + 1, n)], starts) if n else starts
-            chosen = self.base.pick(starts, ends)
+            starts = bounds[safe] if n else np.zeros(len(codes), np.int64)
+            ends = np.where(known, bounds[np.minimum(safe + 1, n)], starts) if n else starts
+        chosen = self.base.pick(starts, ends)
         later: list[Sequence[HistoryEvent]] = [self._since.get(user, ()) for user in ids]
         if extra is not None:
             later = [[*since, *given] for since, given in zip(later, extra, strict=True)]

@@ -28,6 +28,16 @@ MOST_KEPT = 16_000_000
 """Scores of a batch that are kept for a second use: 64 MB a model."""
 
 
+@dataclass(eq=False, repr=False)
+class _Results:
+    """What models computed of the histories and weights of a batch, for other models and for a second use; a batch belongs to one call."""
+
+    sums: dict[int, Rows] = field(default_factory=dict)
+    folded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list)
+    scored: list[tuple[object, NDArray[np.float32]]] = field(default_factory=list)
+    gathered: list[tuple[object, Gathered]] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Requests:
     """B requests, in codes.
@@ -68,11 +78,7 @@ class Requests:
     attributes: dict[str, Attribute] = field(default_factory=dict)
     available: NDArray[np.bool_] | None = None
     context: dict[str, Attribute] = field(default_factory=dict)
-    # results that several models of one batch share; a batch belongs to one call
-    _sums: dict[int, Rows] = field(default_factory=dict, repr=False)
-    _folded: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=list, repr=False)
-    _scored: list[tuple[object, NDArray[np.float32]]] = field(default_factory=list, repr=False)
-    _gathered: list[tuple[object, Gathered]] = field(default_factory=list, repr=False)
+    _results: _Results = field(default_factory=_Results, repr=False)
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -85,23 +91,23 @@ class Requests:
 
         Computed once for all models of a batch; do not write into it.
         """
-        if n_items not in self._sums:
+        if n_items not in self._results.sums:
             h = self.histories
             indptr = np.zeros(len(h) + 1, np.int64)
             items, weights = np.empty_like(h.item), np.empty_like(self.weights)
             size = _sum_rows(h.indptr, h.item, self.weights, n_items, indptr, items, weights)
-            self._sums[n_items] = indptr, items[:size], weights[:size]
-        return self._sums[n_items]
+            self._results.sums[n_items] = indptr, items[:size], weights[:size]
+        return self._results.sums[n_items]
 
     def folded(
         self, items: NDArray[np.float32], compute: Callable[[], NDArray[np.float32]]
     ) -> NDArray[np.float32]:
         """Return the factors of the histories beside the factors of some items; computed once for these items."""
-        for known, factors in self._folded:
+        for known, factors in self._results.folded:
             if known is items:
                 return factors
         factors = compute()
-        self._folded.append((items, factors))
+        self._results.folded.append((items, factors))
         return factors
 
     def scored(self, model: object, score: Callable[[Requests], NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -110,21 +116,21 @@ class Requests:
         A model that scores every item to propose some is asked for the scores of given items next. They are computed once for
         both, unless there are more than `MOST_KEPT`.
         """
-        for known, scores in self._scored:
+        for known, scores in self._results.scored:
             if known is model:
                 return scores
         scores = score(self)
         if scores.size <= MOST_KEPT:
-            self._scored.append((model, scores))
+            self._results.scored.append((model, scores))
         return scores
 
     def keep_gathered(self, model: object, gathered: Gathered) -> None:
         """Keep the scores that an item-item model found while it proposed items: it is asked for those of given items next."""
-        self._gathered.append((model, gathered))
+        self._results.gathered.append((model, gathered))
 
     def gathered(self, model: object) -> Gathered:
         """Return the scores that were kept of a model, or empty arrays."""
-        return next((kept for known, kept in self._gathered if known is model), NOT_GATHERED)
+        return next((kept for known, kept in self._results.gathered if known is model), NOT_GATHERED)
 
     def matrix(self, n_items: int) -> sp.csr_matrix:
         """Return the histories as a sparse (B, n_items) matrix of summed weights."""
@@ -146,7 +152,7 @@ class Requests:
 
     def with_weights(self, weights: NDArray[np.float32]) -> Requests:
         """Return the same requests with other weights of their events."""
-        return replace(self, weights=weights, _sums={}, _folded=[], _scored=[], _gathered=[])
+        return replace(self, weights=weights, _results=_Results())
 
     def within(self, n_items: int) -> Requests:
         """Return requests in which events of items from n_items on have no weight and a valid code.
@@ -159,9 +165,7 @@ class Requests:
             return self
         item = np.where(unknown, 0, h.item).astype(np.int32)
         weights = np.where(unknown, 0, self.weights).astype(np.float32)
-        return replace(
-            self, histories=replace(h, item=item), weights=weights, _sums={}, _folded=[], _scored=[]
-        )
+        return replace(self, histories=replace(h, item=item), weights=weights, _results=_Results())
 
     @classmethod
     def of_users(
