@@ -14,12 +14,14 @@ from shortlist.retrieve.kernels.factorise import leading
 from support.interactions import random_interactions
 
 
-def test_spectral_equals_the_dense_filter() -> None:
+@pytest.mark.parametrize("tilt", [0.0, -0.2, 0.3])
+def test_spectral_equals_the_dense_filter(tilt: float) -> None:
     """With room for everything, W is the low-pass plus one step on the graph, from a dense decomposition in float64."""
     X = random_interactions(5)
     given_: dict[str, Any] = {
         "components": 6,
         "flatten": 0.7,
+        "flatten_by_popularity": tilt,
         "direct": 0.9,
         "spread": 0.3,
         "power": 0.4,
@@ -33,7 +35,12 @@ def test_spectral_equals_the_dense_filter() -> None:
     R = sizes[:, None] ** -0.3 * dense * counts**-0.4
     _, s, Vt = np.linalg.svd(R)
     V = Vt[:6].T
-    low_pass = counts[:, None] ** -0.4 * ((V * s[:6] ** 0.7) @ V.T) * counts**0.2
+    popularity = np.log(counts) - np.log(counts).mean()
+    popularity /= np.sqrt(np.mean(popularity**2))
+    exponents = 0.7 + tilt * np.clip(popularity, -3, 3)  # of each recommended item
+    sizes_kept = np.exp(np.log(s[:6]).mean()) ** -(exponents - 0.7)
+    passed = V @ (s[:6, None] ** exponents * V.T * sizes_kept)
+    low_pass = counts[:, None] ** -0.4 * passed * counts**0.2
     step = counts[:, None] ** -0.75 * (dense.T @ (dense * sizes[:, None] ** -0.75)) * counts**-0.25
     unit = 0.9 * np.sqrt(np.mean((dense @ low_pass) ** 2)) / np.sqrt(np.mean((dense @ step) ** 2))
     reference = low_pass + unit * step

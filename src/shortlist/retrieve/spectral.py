@@ -33,6 +33,9 @@ class SpectralConfig(ItemItemConfig):
     """Number of eigenvectors that the ideal low-pass keeps, from 1 to 4096. None: items / 40, from 32 to 1,024."""
     flatten: float = Field(0.3, ge=0, le=4)
     """Exponent on the singular values that pass, from 0 to 4: 0 passes all alike, 2 smooths like one step on the graph."""
+    flatten_by_popularity: float = Field(-0.2, ge=-1, le=1)
+    """What is added to `flatten` for each standard deviation of the logarithm of an item's popularity, from -1 to 1. Below 0, the scores
+    of rare items are smoother: their higher frequencies come from few users."""
     direct: float = Field(1.5, ge=0)
     """Weight of the one-step neighbours, 0 or more, in units of the typical score of the low-pass."""
     spread: float = Field(0.3, ge=0, le=1)
@@ -72,7 +75,8 @@ class Spectral(MatrixItemItem):
         W = D_i^−power · V diag(s^flatten) Vᵀ · D_i^lift  +  direct · (neighbours)
 
     GF-CF is power 0.5, spread 0.5, flatten 0. A `flatten` below 1 raises the higher of the kept frequencies, which is what the
-    sharpening steps of BSPM do one after the other; in the spectrum it costs nothing.
+    sharpening steps of BSPM do one after the other; in the spectrum it costs nothing. With `flatten_by_popularity`, each recommended item
+    has a `flatten` of its own: what is known of rare items is slow, and of popular items also what is fast.
 
     With `residual`, regressions over the `support` nearest items of each item learn what the filter leaves unexplained
     (`with_regressions`): the filter knows every item and no pair exactly, regressions know pairs.
@@ -195,8 +199,10 @@ class Spectral(MatrixItemItem):
         config = self.config
         counts = np.maximum(np.asarray(X.sum(0), np.float64).ravel(), 1.0)
         left = (V * (counts**-config.power)[:, None]).astype(np.float32)
-        right = (V * s**config.flatten * (counts**config.lift)[:, None]).astype(np.float32)
-        return left, right
+        right = V * s**config.flatten * (counts**config.lift)[:, None]
+        if config.flatten_by_popularity:
+            right *= _tilts(s, config.flatten_by_popularity * _standardised(np.log(counts)))
+        return left, right.astype(np.float32)
 
     def _one_step(
         self, X: sp.csr_matrix, left: NDArray[np.float32], right: NDArray[np.float32]
@@ -215,6 +221,22 @@ class Spectral(MatrixItemItem):
         typical = np.sqrt((step.data.astype(np.float64) ** 2).sum() / max(step.shape[0] * step.shape[1], 1))
         own *= np.float32(self.config.direct * smooth / max(typical, 1e-12))
         return near, (own, others)
+
+
+def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values as standard deviations from their mean, at most three."""
+    deviation = values - values.mean()
+    return np.clip(deviation / max(float(deviation.std()), 1e-9), -3, 3)
+
+
+def _tilts(s: NDArray[np.float32], exponents: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return (s / g)^e of singular values s (k,) and exponents (items,), as float32 (items, k).
+
+    g is the geometric mean: without it, an exponent would also change the size of an item's scores, which `lift` is for. Values below a
+    thousandth of the largest, which are rounding, count as that.
+    """
+    logs = np.log(np.maximum(s, max(float(s.max(initial=0.0)) / 1000, 1e-12)))
+    return np.asarray(np.exp(np.outer(exponents, logs - logs.mean()).astype(np.float32)))
 
 
 def usual_components(n_items: int) -> int:

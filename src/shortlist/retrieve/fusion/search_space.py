@@ -48,6 +48,7 @@ AXES: dict[str, list[Axis]] = {
         (("power", "lift"), ((0.2, 0.2), (0.3, 0.3), (0.4, 0.4), (0.5, 0.5))),
         axis("direct", 0.0, 0.4, 0.8, 1.5, 3.0),
         axis("flatten", 0.0, 0.3, 0.7, 1.2, 2.0),
+        axis("flatten_by_popularity", -0.4, -0.3, -0.2, -0.1, 0.0),
         axis("spread", 0.1, 0.2, 0.3, 0.4, 0.5),
         axis("lift", 0.2, 0.3, 0.4, 0.5),
         axis("residual", 0.0, 0.25, 0.5, 1.0),
