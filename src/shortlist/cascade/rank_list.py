@@ -24,7 +24,7 @@ from shortlist.data.slates import Recommendation, Slate
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import DescribedRows, FeatureRows, ListNumbers
 from shortlist.requests import RecommendRequest
-from shortlist.retrieve.fusion.blend import blend
+from shortlist.retrieve.fusion.blend import blend_given
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,36 +150,23 @@ def _rows_of_lists(
 
     Ranks and scores of the sources are measured as for candidates: among what they propose for the request.
     """
-    known = [one.item[one.item >= 0] for one in lists]
-    sizes = np.array([len(codes) for codes in known])
-    blended = blend(
+    # rows in the order of the items' codes: their counts and attributes lie in that order in memory
+    places = [np.argsort(one.item, kind="stable")[len(one.unknown) :] for one in lists]
+    blended = blend_given(
         first.catalogue.retrievers,
-        encoded.requests.without_filters(),
-        max(int(sizes.max()), 1),
-        known,
+        encoded.requests,
+        [one.item[at] for one, at in zip(lists, places, strict=True)],
         model.project.retrieve.candidates,
     )
-    on_list = np.arange(blended.item.shape[1]) < sizes[:, None]  # what is required comes first
-    blended = replace(blended, item=np.where(on_list, blended.item, -1).astype(np.int32))
     keys = RequestKeys(encoded.codes, encoded.context, encoded.requests.attributes)
     rows = blended.feature_rows(keys, encoded.requests.moments, encoded.histories)
-    place = _places(rows, lists)
+    place = np.concatenate(places)
     if any(len(one.unknown) for one in lists):
         rows, place = _with_unknown(rows, place, lists)
     starts = np.concatenate([[0], np.cumsum([len(one) for one in lists])])
     flat = starts[rows.request] + place
     given = {name: _joined(name, lists)[flat] for name in model.dataset.log.given}
     return replace(rows, lists=ListNumbers(np.ones(len(flat), bool), given)), place
-
-
-def _places(rows: FeatureRows, lists: Sequence[ItemList]) -> NDArray[np.int64]:
-    """The place of each row in the list of its request."""
-    place, bounds = np.empty(len(rows.item), np.int64), rows.bounds
-    for request, one in enumerate(lists):
-        part = rows.item[bounds[request] : bounds[request + 1]]
-        order = np.argsort(one.item, kind="stable")
-        place[bounds[request] : bounds[request + 1]] = order[np.searchsorted(one.item, part, sorter=order)]
-    return place
 
 
 def _with_unknown(

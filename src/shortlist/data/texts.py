@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from shortlist.data.growable import GrowableList
 
+MANY = 64
+"""From so many texts on, their bytes are gathered by arrays instead of one by one."""
+
 
 class Texts(Sequence[str]):
     """An immutable list of texts that become Python strings only when they are read.
@@ -89,6 +92,8 @@ class Texts(Sequence[str]):
 
     def some(self, places: NDArray[np.integer]) -> list[str]:
         """Return the texts at some places, int (m,) from 0."""
+        if len(places) >= MANY and len(self._bytes):
+            return self._many(places)
         if self._changed or self._added:
             return [self[at] for at in places.tolist()]
         bounds = zip(self._bounds[places].tolist(), self._bounds[places + 1].tolist(), strict=True)
@@ -96,6 +101,25 @@ class Texts(Sequence[str]):
         # decoded at once; line feeds are rare in titles, and the texts that have one are decoded one by one
         texts = b"\n".join(parts).decode().split("\n")
         return texts if len(texts) == len(parts) else [part.tobytes().decode() for part in parts]
+
+    def _many(self, places: NDArray[np.integer]) -> list[str]:
+        """Return the texts at many places: their bytes are gathered and decoded at once, which takes a third of the time."""
+        base = len(self._base)
+        inside = np.minimum(places, base - 1) if self._added else places
+        low = self._bounds[inside].astype(np.int64)
+        sizes = self._bounds[inside + 1] - low + 1  # with a line feed after each
+        ends = np.cumsum(sizes)
+        at = np.repeat(low - ends + sizes, sizes) + np.arange(ends[-1])
+        joined = np.frombuffer(self._bytes, np.uint8).take(at, mode="clip")
+        joined[ends - 1] = ord("\n")
+        texts = joined[:-1].tobytes().decode().split("\n")
+        if len(texts) != len(places):  # a text has a line feed itself
+            return [self[at] for at in places.tolist()]
+        if self._changed or self._added:
+            for row, place in enumerate(places.tolist()):
+                if place >= base or place in self._changed:
+                    texts[row] = self[place]
+        return texts
 
     def __iter__(self) -> Iterator[str]:
         return iter(self[:])

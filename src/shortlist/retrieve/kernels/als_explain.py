@@ -26,14 +26,26 @@ def shares_of(
     some = np.flatnonzero(held > 0)
     if len(some) == 0:
         return
-    Y, wanted = _rows_of(own, taken[some]), _rows_of(factors, items)
-    if len(some) <= len(diagonal):
-        found = _shares_by_events(Y, held[some], diagonal, wanted)
-    else:
-        found = _shares_by_factors(Y, held[some], diagonal, wanted)
+    found = _shares(own, taken[some], held[some], diagonal, factors, items)
     for at in range(len(items)):
         for e in range(len(some)):
             shares[at, some[e]] = found[at, e]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _shares(
+    own: NDArray[np.float32],
+    taken: NDArray[np.int32],
+    held: NDArray[np.float32],
+    diagonal: NDArray[np.float64],
+    factors: NDArray[np.float32],
+    items: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Return the contribution of each event to each item, float64 (items, events), of events with a weight above 0."""
+    Y, wanted = _rows_of(own, taken), _rows_of(factors, items)
+    if len(taken) <= len(diagonal):
+        return _shares_by_events(Y, held, diagonal, wanted)
+    return _shares_by_factors(Y, held, diagonal, wanted)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -63,10 +75,8 @@ def _shares_by_events(
         inner[e, e] += 1 / weight[e]
     _cholesky(inner)
     if len(wanted) > len(diagonal):
-        turned = np.ascontiguousarray(over.T)
-        for c in range(len(turned)):
-            _solve_in_place(inner, turned[c])
-        return wanted @ turned
+        _solve_columns_in_place(inner, over)
+        return wanted @ over.T
     solved = wanted @ over.T
     for at in range(len(solved)):
         _solve_in_place(inner, solved[at])
@@ -138,6 +148,24 @@ def _solve_in_place(L: NDArray[np.float64], x: NDArray[np.float64]) -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _solve_columns_in_place(L: NDArray[np.float64], X: NDArray[np.float64]) -> None:
+    """Solve L Lᵀ Y = X for the columns of Y together, in place of X: each step is a loop over adjacent numbers."""
+    n, columns = X.shape
+    for r in range(n):
+        for k in range(r):
+            for c in range(columns):
+                X[r, c] -= L[r, k] * X[k, c]
+        for c in range(columns):
+            X[r, c] /= L[r, r]
+    for r in range(n - 1, -1, -1):
+        for k in range(r + 1, n):
+            for c in range(columns):
+                X[r, c] -= L[k, r] * X[k, c]
+        for c in range(columns):
+            X[r, c] /= L[r, r]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def strongest_of(
     events: tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]],
     bounds: NDArray[np.int64],
@@ -153,16 +181,15 @@ def strongest_of(
     """
     own, taken, held, begin = events
     for row in range(len(bounds) - 1):
-        low, high = begin[row], begin[row + 1]
-        if low == high or bounds[row] == bounds[row + 1]:
+        some = begin[row] + np.flatnonzero(held[begin[row] : begin[row + 1]] > 0)
+        if len(some) == 0 or bounds[row] == bounds[row + 1]:
             continue
         wanted = items[bounds[row] : bounds[row + 1]]
-        shares = np.zeros((len(wanted), high - low))
-        shares_of(own, taken[low:high], held[low:high], diagonals[row], factors, wanted, shares)
+        shares = _shares(own, taken[some], held[some], diagonals[row], factors, wanted)
         for at in range(len(wanted)):
-            best = 0
-            for e in range(1, high - low):  # of two events of one item, the later
-                if shares[at, e] >= shares[at, best] * (1 - 1e-9):
-                    best = e
-            if shares[at, best] > 0:
-                found[bounds[row] + at] = low + best
+            best, most = 0, shares[at, 0]
+            for e in range(1, len(some)):  # of two events of one item, the later
+                if shares[at, e] >= most * (1 - 1e-9):
+                    best, most = e, shares[at, e]
+            if most > 0:
+                found[bounds[row] + at] = some[best]
