@@ -75,16 +75,13 @@ def rank_list(
         Names the field that is wrong.
     """
     lap = StageTimes() if times is None else times
-    [resolved] = Cascade.resolve(model, state, [_with_effect(model, request)])
+    [resolved] = Cascade.resolve(model, state, [request.placed(model.project.placements).of_list()])
     listed = read_list(items, resolved.catalogue.items, model.dataset.log.given)
     found = score_lists(model, state, [resolved], [listed], lap)
     scored, ids = found.scored, resolved.catalogue.items.ids
     unknown = listed.unknown.tolist()
     blank = [place for place in unknown if listed.is_blank(place)]
-    is_blank = np.isin(found.place, blank) if blank else np.zeros(len(found.place), bool)
-    utility = _blank_last(scored.utility, is_blank)
-    # equals keep the order in which they were given
-    order = np.lexsort([found.place, is_blank, -utility])
+    utility, order = _in_order(scored.utility, found.place, blank)
     scored, place = replace(scored, utility=utility), found.place[order]
     lap("rerank")
     items_of_slate = _in_full(model, scored, listed, order, place)
@@ -106,12 +103,6 @@ def rank_list(
     )
     lap("slate")
     return slate
-
-
-def _with_effect(model: Model, request: RecommendRequest) -> RecommendRequest:
-    """The request with the weights of its placement, and without all that has no effect on a given list."""
-    placed = request.placed(model.project.placements)
-    return replace(placed, filters=None, boosts=None, explore=0.0, seed=None, placement=None)
 
 
 def score_lists(
@@ -201,11 +192,21 @@ def _joined(name: str, lists: Sequence[ItemList]) -> NDArray[np.float32]:
     return np.concatenate([one.given.get(name, np.full(len(one), np.nan, np.float32)) for one in lists])
 
 
-def _blank_last(utility: NDArray[np.float64], blank: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Utilities in which items that nothing is known of are not above any other."""
-    if blank.all() or not blank.any():
-        return utility
-    return np.where(blank, np.minimum(utility, utility[~blank].min()), utility)
+def _in_order(
+    utility: NDArray[np.float64], place: NDArray[np.int64], blank: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Utilities in which items that nothing is known of are not above any other, and the order of the rows by them, best first.
+
+    Equals keep the order in which they were given. `place`: of each row in the list; `blank`: places of items that nothing is known of.
+    """
+    if blank:
+        is_blank = np.isin(place, blank)
+        if not is_blank.all():
+            utility = np.where(is_blank, np.minimum(utility, utility[~is_blank].min()), utility)
+        return utility, np.lexsort([place, is_blank, -utility])
+    by_place = np.empty(len(place), np.int64)
+    by_place[place] = np.arange(len(place))
+    return utility, by_place[np.argsort(-utility[by_place], kind="stable")]
 
 
 def _in_full(

@@ -92,11 +92,10 @@ def recommendations(
 def _sources(names: list[str], ranks: NDArray[np.float32]) -> list[dict[str, int]]:
     """Which sources proposed each item, and at which rank; ranks float32 (rows, sources), NaN where one did not."""
     found: list[dict[str, int]] = [{} for _ in range(len(ranks))]
-    row, source = np.nonzero(~np.isnan(ranks))
-    for at, name, rank in zip(
-        row.tolist(), source.tolist(), ranks[row, source].astype(np.int64).tolist(), strict=True
-    ):
-        found[at][names[name]] = rank
+    flat, n = ranks.ravel(), len(names)
+    places = np.flatnonzero(~np.isnan(flat))
+    for place, rank in zip(places.tolist(), flat[places].astype(np.int64).tolist(), strict=True):
+        found[place // n][names[place % n]] = rank
     return found
 
 

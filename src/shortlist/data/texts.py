@@ -37,7 +37,7 @@ class Texts(Sequence[str]):
     ['Heat', 'Amélie']
     """
 
-    __slots__ = ("_added", "_base", "_bounds", "_bytes", "_changed")
+    __slots__ = ("_added", "_base", "_bounds", "_bytes", "_changed", "_written")
 
     def __init__(self, texts: pa.Array | Iterable[str] = ()) -> None:
         self._base = texts if isinstance(texts, pa.Array) else pa.array(list(texts), pa.string())
@@ -48,12 +48,14 @@ class Texts(Sequence[str]):
             np.frombuffer(bounds, np.int32)[begin : begin + size + 1] if size else np.zeros(1, np.int32)
         )
         self._bytes = memoryview(written if written is not None else b"")
+        self._written = np.frombuffer(self._bytes, np.uint8)
         self._changed: Mapping[int, str] = {}
         self._added: GrowableList[str] = GrowableList()
 
     def _with(self, changed: Mapping[int, str], added: GrowableList[str]) -> Texts:
         other = type(self).__new__(type(self))
         other._base, other._bounds, other._bytes = self._base, self._bounds, self._bytes
+        other._written = self._written
         other._changed, other._added = changed, added
         return other
 
@@ -92,7 +94,7 @@ class Texts(Sequence[str]):
 
     def some(self, places: NDArray[np.integer]) -> list[str]:
         """Return the texts at some places, int (m,) from 0."""
-        if len(places) >= MANY and len(self._bytes):
+        if len(places) >= MANY and len(self._base):
             return self._many(places)
         if self._changed or self._added:
             return [self[at] for at in places.tolist()]
@@ -103,16 +105,13 @@ class Texts(Sequence[str]):
         return texts if len(texts) == len(parts) else [part.tobytes().decode() for part in parts]
 
     def _many(self, places: NDArray[np.integer]) -> list[str]:
-        """Return the texts at many places: their bytes are gathered and decoded at once, which takes a third of the time."""
+        """Return the texts at many places: their bytes are gathered by a compiled loop and decoded at once."""
+        from shortlist.data.joined_bytes import join_pieces  # it loads Numba, which few commands need
+
         base = len(self._base)
         inside = np.minimum(places, base - 1) if self._added else places
-        low = self._bounds[inside].astype(np.int64)
-        sizes = self._bounds[inside + 1] - low + 1  # with a line feed after each
-        ends = np.cumsum(sizes)
-        at = np.repeat(low - ends + sizes, sizes) + np.arange(ends[-1])
-        joined = np.frombuffer(self._bytes, np.uint8).take(at, mode="clip")
-        joined[ends - 1] = ord("\n")
-        texts = joined[:-1].tobytes().decode().split("\n")
+        joined = join_pieces(self._bounds, self._written, inside.astype(np.int64, copy=False))
+        texts = joined.tobytes().decode().split("\n")
         if len(texts) != len(places):  # a text has a line feed itself
             return [self[at] for at in places.tolist()]
         if self._changed or self._added:
