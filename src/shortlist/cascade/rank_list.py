@@ -219,9 +219,10 @@ def _in_full(
     """The items of one list in full, in order; place: int64 (rows,), their places in the list."""
     known = scored.rows.item[order] >= 0
     rows = order[known]
-    of_catalogue = iter(recommendations(model, scored, rows, np.ones(len(rows))))
+    in_full = recommendations(model, scored, rows)
     if known.all():
-        return list(of_catalogue)
+        return in_full
+    of_catalogue = iter(in_full)
     own = scored.catalogue.items.ids.own
     return [
         next(of_catalogue)
