@@ -104,6 +104,20 @@ def test_unshown_candidates_are_added_to_slates() -> None:
     assert len(make_from_slates(rows, {"unshown": 1}, {}).weights) == 2
 
 
+def test_a_window_without_impressions_is_named() -> None:
+    """As on the first day on which lists are logged: they are newer than the window."""
+    rows = [
+        ("u", "a", 10, "impression", 1, 0),
+        ("u", "a", 20, "play", -1, -1),
+        ("v", "b", 600, "play", -1, -1),
+    ]
+    with pytest.raises(
+        DataError,
+        match=r"none in the ranker's window, 2023-11-14T22:21 to .*validation let the window begin later",
+    ):
+        make_from_slates(rows, {}, {})
+
+
 def test_users_who_have_had_everything_are_named_as_the_reason() -> None:
     """No larger window would help."""
     rows = [("u", item, at, "play", -1, -1) for at, item in enumerate("abcd")]
