@@ -236,6 +236,13 @@ class RecommendRequest:
             )
         return self.merged(placement.request_fields())
 
+    def of_list(self) -> RecommendRequest:
+        """Return the request of a given list: without what has no effect on one, and without a placement, whose settings it has."""
+        twin = object.__new__(RecommendRequest)
+        for name, value in zip(FIELDS, _ALL_OF(self), strict=True):
+            twin._set(name, _OF_LIST.get(name, value))
+        return twin
+
     @property
     def size(self) -> int:
         """The number of items: `n`, or 10 where it is open."""
@@ -249,6 +256,9 @@ class RecommendRequest:
 
 FIELDS = tuple(f.name for f in fields(RecommendRequest))
 _OPTIONS_OF = attrgetter(*(name for name in FIELDS if name not in {"user", "n"}))
+_ALL_OF = attrgetter(*FIELDS)
+_OF_LIST: dict[str, Any] = {"filters": None, "boosts": None, "explore": 0.0, "seed": None, "placement": None}
+"""Fields without an effect on a given list → the value that they have there."""
 _TERMS_OF = attrgetter(*(name for name in FIELDS if name not in MAY_CHANGE))
 
 

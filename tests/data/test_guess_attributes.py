@@ -15,6 +15,8 @@ from shortlist.data.guess.attributes import guess_attributes
 N = 40
 VECTORS = np.random.default_rng(0).normal(size=(N, 8)).astype(np.float32)
 FLAT = pa.array(VECTORS.ravel())
+CODES = np.rint(VECTORS * 20).astype(np.int8)
+RELATED = [[(k + step) % N for step in range(1, 21)] for k in range(N)]
 
 
 def guessed(column: Any) -> tuple[str | None, str]:
@@ -31,7 +33,13 @@ def guessed(column: Any) -> tuple[str | None, str]:
         (pa.array(VECTORS.tolist(), pa.large_list(pa.float32())), "embedding"),
         (pa.array([None, [], *VECTORS[2:].tolist()]), "embedding"),
         (pa.array([[k % 100] * 16 for k in range(N)], pa.list_(pa.int8())), "embedding"),
+        (pa.array(CODES.tolist(), pa.list_(pa.int8())), "embedding"),
+        (pa.array(np.abs(CODES).tolist()), "embedding"),
+        (pa.array([list(range(k, k + 16)) for k in range(3)] + [None] * (N - 3)), "embedding"),
         (pa.array([[1, k % 4] for k in range(N)]), "list"),
+        (pa.array(RELATED), "list"),  # twenty ids of other items, all different
+        (pa.array([row[:10] for row in RELATED]), "list"),
+        (pa.array([row[: 7 + k % 2] for k, row in enumerate(CODES.tolist())]), "list"),
         (pa.array([["a", "b"]] * N), "list"),
         (pa.array([["a", "b"]] * N, pa.large_list(pa.string_view())), "list"),
         (pa.array(["Action|Comedy"] * N), "list"),

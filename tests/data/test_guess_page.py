@@ -77,6 +77,20 @@ def test_addresses_of_items() -> None:
     assert "link" not in guessed({"url": ["page one", "page two"] * 6})[0]
 
 
+def test_addresses_of_which_some_are_bad() -> None:
+    """They stay links, and are no category whose words would be learnt; the page shows those titles without a link."""
+    bad = [
+        f"https://shop.example/p/{k}" if k % 3 else ("n/a", "", "www.shop.example")[k // 3 % 3]
+        for k in range(12)
+    ]
+    assert guessed({"url": bad})[0] == {"link": "url"}
+    assert guessed({"homepage": [page or None for page in bad]})[0] == {"link": "homepage"}
+    assert "link" not in guessed({"url": ["n/a"] * 7 + bad[7:]})[0], "most are no addresses"
+    some = [photo if k % 4 else "no picture" for k, photo in enumerate(PHOTOS)]
+    assert guessed({"image_url": some})[0]["image"] == "image_url"
+    assert "image" not in guessed({"note": some})[0], "neither the name nor all values speak of pictures"
+
+
 @pytest.mark.parametrize(
     ("name", "values", "picture"),
     [

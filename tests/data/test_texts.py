@@ -42,3 +42,18 @@ def test_earlier_texts_stay_as_they_were() -> None:
     assert repr(new) == "Texts(3 texts)"
     with pytest.raises(IndexError):
         old.with_rows({2: "c"})
+
+
+@pytest.mark.parametrize("odd", ["", "two\nlines"])
+def test_many_texts_at_once(odd: str) -> None:
+    truth = [f"Élan {k}" * (k % 3) for k in range(200)] + [odd]
+    texts, places = Texts(truth), np.random.default_rng(0).integers(0, 201, 300)
+    assert texts.some(places) == [truth[at] for at in places]
+    assert Texts(texts.to_arrow().slice(5)).some(places[places < 196]) == [
+        truth[5 + at] for at in places if at < 196
+    ]
+    longer, truth = texts.extended(["new"]).with_rows({3: "other", 7: ""}), [*truth, "new"]
+    truth[3], truth[7] = "other", ""
+    places = np.concatenate([places, [201, 3, 7]])
+    assert longer.some(places) == [truth[at] for at in places]
+    assert Texts([""] * 70).some(np.arange(70)) == [""] * 70

@@ -51,6 +51,33 @@ def test_keys_may_be_missing_and_objects_become_columns(tmp_path: Path) -> None:
     ]
 
 
+def test_arrays_of_numbers_are_numbers(tmp_path: Path) -> None:
+    """Vectors, and ids of other items; what is no number in all rows, or has an id's name, stays as it is written."""
+    source = written(
+        tmp_path,
+        '{"vector": [1, 2.5], "codes": [3, -4, null], "mixed": [1], "large": [1], "item_id": [1, 2], "none": []}',
+        '{"vector": [1e2, 0], "codes": null, "mixed": ["a"], "large": [9223372036854775808], "item_id": [3]}',
+    )
+    assert rows(source) == [
+        {
+            "vector": [1.0, 2.5],
+            "codes": [3, -4, None],
+            "mixed": ["1"],
+            "large": ["1"],
+            "item_id": ["1", "2"],
+            "none": [],
+        },
+        {
+            "vector": [100.0, 0.0],
+            "codes": None,
+            "mixed": ["a"],
+            "large": ["9223372036854775808"],
+            "item_id": ["3"],
+            "none": None,
+        },
+    ]
+
+
 def test_a_column_of_several_types_is_text_and_named(tmp_path: Path) -> None:
     reading = read_source(written(tmp_path, '{"item": 7, "value": 1}', '{"item": "7a", "value": 2.5}'))
     assert reading.table.to_pylist() == [{"item": "7", "value": 1.0}, {"item": "7a", "value": 2.5}]

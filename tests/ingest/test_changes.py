@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shortlist.cascade.catalogue import ItemChange
+from shortlist.config.data import AttributeKind
 from shortlist.config.project import parse_project
 from shortlist.errors import DataError
 from shortlist.ingest.change_rules import ChangeRules
@@ -117,6 +118,22 @@ def test_keys_that_a_row_of_json_lacks_stay(folder: Path, tmp_path: Path) -> Non
         "i1": {"price": 2},
         "i2": {"size.h": 1, "price": None},
         "i3": {"price": 2, "colour": None},
+    }
+
+
+@pytest.mark.parametrize("kinds", [{}, {"vector": "embedding", "genres": "list"}])
+def test_vectors_of_json_are_numbers(folder: Path, tmp_path: Path, kinds: dict[str, AttributeKind]) -> None:
+    (folder / "a.jsonl").write_text(
+        '{"item": "i1", "vector": [1, 2], "genres": ["a", "b"]}\n{"item": "i2", "vector": [0.5, -1]}\n'
+    )
+    (folder / "b.jsonl").write_text('{"item": "i3", "vector": [3, 4], "genres": [7, 8]}\n')
+    store = EventStore(tmp_path / "events.sqlite")
+    assert take(folder, store, ChangeRules("items", kinds=kinds)).stored == 3
+    found = {one.about: one.body["attributes"] for one in changes(store)}
+    assert found == {
+        "i1": {"vector": [1, 2], "genres": ["a", "b"]},
+        "i2": {"vector": [0.5, -1]},
+        "i3": {"vector": [3, 4], "genres": ["7", "8"] if kinds else [7, 8]},
     }
 
 

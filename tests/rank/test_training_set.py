@@ -12,10 +12,11 @@ import pytest
 from shortlist.config.project import Project, parse_project
 from shortlist.data.dataset import Dataset
 from shortlist.data.split import stage_cuts
-from shortlist.errors import LeakError
+from shortlist.errors import DataError, LeakError
 from shortlist.features.feature_set import FeatureSet
 from shortlist.rank.choose_inputs import judging_settings
 from shortlist.rank.example_settings import ExampleSettings
+from shortlist.rank.registry import make_ranker
 from shortlist.rank.training_set import TrainingSet, Window, make_training_set
 from shortlist.recommender import Recommender
 from shortlist.retrieve import Popular
@@ -101,6 +102,41 @@ def test_unshown_candidates_are_added_to_slates() -> None:
     assert found.request.tolist() == [0, 0, 0]
     assert found.weights.tolist() == [1, 1, 1]
     assert len(make_from_slates(rows, {"unshown": 1}, {}).weights) == 2
+
+
+def test_a_window_without_impressions_is_named() -> None:
+    """As on the first day on which lists are logged: they are newer than the window."""
+    rows = [
+        ("u", "a", 10, "impression", 1, 0),
+        ("u", "a", 20, "play", -1, -1),
+        ("v", "b", 600, "play", -1, -1),
+    ]
+    with pytest.raises(
+        DataError,
+        match=r"none in the ranker's window, 2023-11-14T22:21 to .*validation let the window begin later",
+    ):
+        make_from_slates(rows, {}, {})
+
+
+def test_users_who_have_had_everything_are_named_as_the_reason() -> None:
+    """No larger window would help."""
+    rows = [("u", item, at, "play", -1, -1) for at, item in enumerate("abcd")]
+    rows += [
+        ("u", "a", 1_000, "impression", 1, 0),
+        ("u", "a", 1_010, "play", -1, -1),
+        ("u", "b", 2_000, "play", -1, -1),
+    ]
+    for rank in ({}, {"examples": "candidates"}):
+        found = make_from_slates(rows, rank, {})
+        assert not len(found)
+        with pytest.raises(
+            DataError, match=r"no source proposes an item that the user has not had.*show_seen = true"
+        ) as error:
+            make_ranker(parse_project({"objectives": {"play": {"events": ["play"], "window": "1m"}}})).fit(
+                found, found
+            )
+        assert error.value.field == "rerank.show_seen"
+    assert len(make_from_slates(rows, {}, {"show_seen": True}))
 
 
 def test_showings_without_positions_are_shown() -> None:

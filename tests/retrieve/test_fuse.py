@@ -26,7 +26,7 @@ from shortlist.retrieve import (
     Transformer,
     load_retriever,
 )
-from shortlist.retrieve.fusion.blend import blend
+from shortlist.retrieve.fusion.blend import blend, blend_given
 from shortlist.retrieve.fusion.trees import learn_trees
 from support.interactions import make_requests
 from support.retrievers import ordered_models
@@ -47,6 +47,25 @@ def test_blend_keeps_each_source(dataset: Dataset) -> None:
                 if item >= 0 and not np.isnan(rank):
                     assert alone[row, int(rank)] == item
     assert np.isnan(blended.ranks[1, :, 1]).all()  # an empty history has no neighbours
+
+
+def test_given_items_have_the_ranks_and_scores_of_candidates(dataset: Dataset) -> None:
+    models: dict[str, Retriever] = {
+        "popular": Popular().fit(dataset),
+        "als": ALS(factors=8).fit(dataset),
+        "neighbours": Neighbours().fit(dataset),
+    }
+    requests = make_requests([1, 2, 5], [], [7, 7, 3])
+    given = [np.array([3, 9, 4, 100]), np.array([], np.int32), np.arange(60)]
+    found = blend_given(models, requests, given, 50)
+    whole = blend(models, requests, 60, given, 50)
+    assert found.item.shape == (3, 60)
+    for row, items in enumerate(given):
+        assert found.item[row].tolist() == [*items.tolist(), *[-1] * (60 - len(items))]
+        place = [whole.item[row].tolist().index(item) for item in items.tolist()]
+        np.testing.assert_array_equal(found.ranks[row, : len(items)], whole.ranks[row, place])
+        np.testing.assert_array_equal(found.scores[row, : len(items)], whole.scores[row, place])
+    assert (~np.isnan(found.ranks)).any(axis=(0, 1)).all()
 
 
 class Oracle(Retriever):

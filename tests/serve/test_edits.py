@@ -160,6 +160,12 @@ def test_what_is_refused(desk: Desk) -> None:
         for path, body in ((f"{EDITS}/preview", {}), (EDITS, {"base": 0, "note": "x"})):
             status, answer = desk.ask(path, {"settings": settings, **body})
             assert (status, answer["field"]) == (422, field), answer
+    same = {"weights": {"play": desk.ask(EDITS)[1]["bundle"]["weights"]["play"]}}
+    for settings in ({}, {"rerank": {}}, same):  # what serves already
+        status, answer = desk.ask(EDITS, {"settings": settings, "base": 0, "note": "x"})
+        assert (status, answer["field"]) == (422, "settings"), answer
+        assert "nothing would change" in answer["error"]
+        assert desk.ask(f"{EDITS}/preview", {"settings": settings})[0] == 200
     one, two = (desk.proposed({"rerank": {"diversity": d}}) for d in (0.2, 0.4))
     assert desk.ask(f"{EDITS}/approve/{one}", {}, "ben")[0] == 200
     status, answer = desk.ask(f"{EDITS}/approve/{two}", {}, "ben")
@@ -172,6 +178,8 @@ def test_what_is_refused(desk: Desk) -> None:
     assert desk.ask(f"{EDITS}/undo/{one}", {"note": "a\0"}, "ben")[1]["field"] == "note"
     assert desk.ask(EDITS, by="app")[0] == 403
     assert desk.ask(EDITS)[1]["serving"] == one
+    assert desk.ask(EDITS, {"settings": {"rerank": {"diversity": 0.2}}, "base": one, "note": "x"})[0] == 422
+    desk.proposed({})  # back to the settings of the bundle
 
 
 def test_a_second_key_approves(desk: Desk) -> None:

@@ -24,7 +24,7 @@ from shortlist.data.slates import Recommendation, Slate
 from shortlist.features.keys import RequestKeys
 from shortlist.features.rows import DescribedRows, FeatureRows, ListNumbers
 from shortlist.requests import RecommendRequest
-from shortlist.retrieve.fusion.blend import blend
+from shortlist.retrieve.fusion.blend import blend_given
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,16 +75,13 @@ def rank_list(
         Names the field that is wrong.
     """
     lap = StageTimes() if times is None else times
-    [resolved] = Cascade.resolve(model, state, [_with_effect(model, request)])
+    [resolved] = Cascade.resolve(model, state, [request.placed(model.project.placements).of_list()])
     listed = read_list(items, resolved.catalogue.items, model.dataset.log.given)
     found = score_lists(model, state, [resolved], [listed], lap)
     scored, ids = found.scored, resolved.catalogue.items.ids
     unknown = listed.unknown.tolist()
     blank = [place for place in unknown if listed.is_blank(place)]
-    is_blank = np.isin(found.place, blank) if blank else np.zeros(len(found.place), bool)
-    utility = _blank_last(scored.utility, is_blank)
-    # equals keep the order in which they were given
-    order = np.lexsort([found.place, is_blank, -utility])
+    utility, order = _in_order(scored.utility, found.place, blank)
     scored, place = replace(scored, utility=utility), found.place[order]
     lap("rerank")
     items_of_slate = _in_full(model, scored, listed, order, place)
@@ -106,12 +103,6 @@ def rank_list(
     )
     lap("slate")
     return slate
-
-
-def _with_effect(model: Model, request: RecommendRequest) -> RecommendRequest:
-    """The request with the weights of its placement, and without all that has no effect on a given list."""
-    placed = request.placed(model.project.placements)
-    return replace(placed, filters=None, boosts=None, explore=0.0, seed=None, placement=None)
 
 
 def score_lists(
@@ -150,36 +141,23 @@ def _rows_of_lists(
 
     Ranks and scores of the sources are measured as for candidates: among what they propose for the request.
     """
-    known = [one.item[one.item >= 0] for one in lists]
-    sizes = np.array([len(codes) for codes in known])
-    blended = blend(
+    # rows in the order of the items' codes: their counts and attributes lie in that order in memory
+    places = [np.argsort(one.item, kind="stable")[len(one.unknown) :] for one in lists]
+    blended = blend_given(
         first.catalogue.retrievers,
-        encoded.requests.without_filters(),
-        max(int(sizes.max()), 1),
-        known,
+        encoded.requests,
+        [one.item[at] for one, at in zip(lists, places, strict=True)],
         model.project.retrieve.candidates,
     )
-    on_list = np.arange(blended.item.shape[1]) < sizes[:, None]  # what is required comes first
-    blended = replace(blended, item=np.where(on_list, blended.item, -1).astype(np.int32))
     keys = RequestKeys(encoded.codes, encoded.context, encoded.requests.attributes)
     rows = blended.feature_rows(keys, encoded.requests.moments, encoded.histories)
-    place = _places(rows, lists)
+    place = np.concatenate(places)
     if any(len(one.unknown) for one in lists):
         rows, place = _with_unknown(rows, place, lists)
     starts = np.concatenate([[0], np.cumsum([len(one) for one in lists])])
     flat = starts[rows.request] + place
     given = {name: _joined(name, lists)[flat] for name in model.dataset.log.given}
     return replace(rows, lists=ListNumbers(np.ones(len(flat), bool), given)), place
-
-
-def _places(rows: FeatureRows, lists: Sequence[ItemList]) -> NDArray[np.int64]:
-    """The place of each row in the list of its request."""
-    place, bounds = np.empty(len(rows.item), np.int64), rows.bounds
-    for request, one in enumerate(lists):
-        part = rows.item[bounds[request] : bounds[request + 1]]
-        order = np.argsort(one.item, kind="stable")
-        place[bounds[request] : bounds[request + 1]] = order[np.searchsorted(one.item, part, sorter=order)]
-    return place
 
 
 def _with_unknown(
@@ -214,11 +192,21 @@ def _joined(name: str, lists: Sequence[ItemList]) -> NDArray[np.float32]:
     return np.concatenate([one.given.get(name, np.full(len(one), np.nan, np.float32)) for one in lists])
 
 
-def _blank_last(utility: NDArray[np.float64], blank: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Utilities in which items that nothing is known of are not above any other."""
-    if blank.all() or not blank.any():
-        return utility
-    return np.where(blank, np.minimum(utility, utility[~blank].min()), utility)
+def _in_order(
+    utility: NDArray[np.float64], place: NDArray[np.int64], blank: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Utilities in which items that nothing is known of are not above any other, and the order of the rows by them, best first.
+
+    Equals keep the order in which they were given. `place`: of each row in the list; `blank`: places of items that nothing is known of.
+    """
+    if blank:
+        is_blank = np.isin(place, blank)
+        if not is_blank.all():
+            utility = np.where(is_blank, np.minimum(utility, utility[~is_blank].min()), utility)
+        return utility, np.lexsort([place, is_blank, -utility])
+    by_place = np.empty(len(place), np.int64)
+    by_place[place] = np.arange(len(place))
+    return utility, by_place[np.argsort(-utility[by_place], kind="stable")]
 
 
 def _in_full(
@@ -231,9 +219,10 @@ def _in_full(
     """The items of one list in full, in order; place: int64 (rows,), their places in the list."""
     known = scored.rows.item[order] >= 0
     rows = order[known]
-    of_catalogue = iter(recommendations(model, scored, rows, np.ones(len(rows))))
+    in_full = recommendations(model, scored, rows)
     if known.all():
-        return list(of_catalogue)
+        return in_full
+    of_catalogue = iter(in_full)
     own = scored.catalogue.items.ids.own
     return [
         next(of_catalogue)

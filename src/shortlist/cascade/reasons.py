@@ -60,8 +60,10 @@ def reasons(
         if not len(left):
             break
         strongest[left] = retriever.strongest(requests, owner[left], items[left])
-    popular = {name for name, r in scored.catalogue.retrievers.items() if r.name == "popular"}
     because = _because(strongest, h, kinds, titles)
+    if len(because) and strongest.min() >= 0:  # a long list, as a rule: each item is explained by an event
+        return [because[event] for event in strongest.tolist()]
+    popular = {name for name, r in scored.catalogue.retrievers.items() if r.name == "popular"}
     seen, moment = scored.catalogue.first_seen, int(requests.moments.max(initial=0))
     return [
         because[event]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +62,9 @@ def warnings_of(model: Model, resolved: ResolvedRequest, known: bool) -> list[st
 
 
 def recommendations(
-    model: Model, scored: ScoredBatch, rows: NDArray[np.int64], chances: NDArray[np.float64]
+    model: Model, scored: ScoredBatch, rows: NDArray[np.int64], chances: NDArray[np.float64] | None = None
 ) -> list[Recommendation]:
-    """Some candidates in full: rows int64 of the batch, those of one request side by side.
+    """Some candidates in full: rows int64 of the batch, those of one request side by side; chances float64 (rows,), default: 1.
 
     Python objects are made here and not before.
     """
@@ -84,7 +85,7 @@ def recommendations(
             predictions,
             sources,
             why,
-            chances.tolist(),
+            repeat(1.0) if chances is None else chances.tolist(),
         )
     )
 
@@ -92,11 +93,10 @@ def recommendations(
 def _sources(names: list[str], ranks: NDArray[np.float32]) -> list[dict[str, int]]:
     """Which sources proposed each item, and at which rank; ranks float32 (rows, sources), NaN where one did not."""
     found: list[dict[str, int]] = [{} for _ in range(len(ranks))]
-    row, source = np.nonzero(~np.isnan(ranks))
-    for at, name, rank in zip(
-        row.tolist(), source.tolist(), ranks[row, source].astype(np.int64).tolist(), strict=True
-    ):
-        found[at][names[name]] = rank
+    flat, n = ranks.ravel(), len(names)
+    places = np.flatnonzero(~np.isnan(flat))
+    for place, rank in zip(places.tolist(), flat[places].astype(np.int64).tolist(), strict=True):
+        found[place // n][names[place % n]] = rank
     return found
 
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from shortlist.data.growable import GrowableList
 
+MANY = 64
+"""From so many texts on, their bytes are gathered by arrays instead of one by one."""
+
 
 class Texts(Sequence[str]):
     """An immutable list of texts that become Python strings only when they are read.
@@ -34,7 +37,7 @@ class Texts(Sequence[str]):
     ['Heat', 'Amélie']
     """
 
-    __slots__ = ("_added", "_base", "_bounds", "_bytes", "_changed")
+    __slots__ = ("_added", "_base", "_bounds", "_bytes", "_changed", "_written")
 
     def __init__(self, texts: pa.Array | Iterable[str] = ()) -> None:
         self._base = texts if isinstance(texts, pa.Array) else pa.array(list(texts), pa.string())
@@ -45,12 +48,14 @@ class Texts(Sequence[str]):
             np.frombuffer(bounds, np.int32)[begin : begin + size + 1] if size else np.zeros(1, np.int32)
         )
         self._bytes = memoryview(written if written is not None else b"")
+        self._written = np.frombuffer(self._bytes, np.uint8)
         self._changed: Mapping[int, str] = {}
         self._added: GrowableList[str] = GrowableList()
 
     def _with(self, changed: Mapping[int, str], added: GrowableList[str]) -> Texts:
         other = type(self).__new__(type(self))
         other._base, other._bounds, other._bytes = self._base, self._bounds, self._bytes
+        other._written = self._written
         other._changed, other._added = changed, added
         return other
 
@@ -89,6 +94,8 @@ class Texts(Sequence[str]):
 
     def some(self, places: NDArray[np.integer]) -> list[str]:
         """Return the texts at some places, int (m,) from 0."""
+        if len(places) >= MANY and len(self._base):
+            return self._many(places)
         if self._changed or self._added:
             return [self[at] for at in places.tolist()]
         bounds = zip(self._bounds[places].tolist(), self._bounds[places + 1].tolist(), strict=True)
@@ -96,6 +103,22 @@ class Texts(Sequence[str]):
         # decoded at once; line feeds are rare in titles, and the texts that have one are decoded one by one
         texts = b"\n".join(parts).decode().split("\n")
         return texts if len(texts) == len(parts) else [part.tobytes().decode() for part in parts]
+
+    def _many(self, places: NDArray[np.integer]) -> list[str]:
+        """Return the texts at many places: their bytes are gathered by a compiled loop and decoded at once."""
+        from shortlist.data.joined_bytes import join_pieces  # it loads Numba, which few commands need
+
+        base = len(self._base)
+        inside = np.minimum(places, base - 1) if self._added else places
+        joined = join_pieces(self._bounds, self._written, inside.astype(np.int64, copy=False))
+        texts = joined.tobytes().decode().split("\n")
+        if len(texts) != len(places):  # a text has a line feed itself
+            return [self[at] for at in places.tolist()]
+        if self._changed or self._added:
+            for row, place in enumerate(places.tolist()):
+                if place >= base or place in self._changed:
+                    texts[row] = self[place]
+        return texts
 
     def __iter__(self) -> Iterator[str]:
         return iter(self[:])

@@ -32,11 +32,15 @@ _NUMBERS = _WHOLE | {"DOUBLE"}
 
 @dataclass(frozen=True)
 class _Column:
-    """A column: the keys of its values from the outermost on, their types, and whether whole numbers fit into 64 bits."""
+    """A column: the keys of its values from the outermost on, their types, and whether whole numbers fit into 64 bits.
+
+    Of a column of arrays, `elements` are the types of what they contain, and `fits` is about those.
+    """
 
     keys: tuple[str, ...]
     types: frozenset[str]
     fits: bool
+    elements: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -53,13 +57,21 @@ class _Column:
         if not self.types or self.types == {"VARCHAR"}:
             return text
         if self.types == {"ARRAY"}:
-            return f"CAST({self.value} AS VARCHAR[])"
+            return f"CAST({self.value} AS {self._element(verbatim)}[])"
         if self.types == {"BOOLEAN"}:
             return f"CAST({self.value} AS BOOLEAN)"
         if self.types <= _WHOLE and self.fits:
             return f"CAST({text} AS BIGINT)"
         as_number = self.types <= _NUMBERS and "DOUBLE" in self.types and not verbatim
         return f"CAST({text} AS DOUBLE)" if as_number else text
+
+    def _element(self, verbatim: bool) -> str:
+        """Return the type of what arrays contain: numbers where all of it are, as in vectors, and texts as written otherwise."""
+        if verbatim or not self.elements or not self.elements <= _NUMBERS:
+            return "VARCHAR"
+        if "DOUBLE" in self.elements:
+            return "DOUBLE"
+        return "BIGINT" if self.fits else "VARCHAR"
 
 
 def is_json(path: Path) -> bool:
@@ -153,9 +165,21 @@ def _columns(
         ).fetchall()
         kinds = {kind: fits for kind, fits in types if kind not in {None, "NULL"}}
         column = _Column(inner, frozenset(kinds), all(kinds.values()))
+        if column.types == {"ARRAY"}:
+            column = _of_arrays(connection, column)
         nested = column.types == {"OBJECT"} and len(inner) < DEEPEST and column.name not in whole
         found += _columns(connection, inner, whole) if nested else [column]
     return found
+
+
+def _of_arrays(connection: duckdb.DuckDBPyConnection, column: _Column) -> _Column:
+    """Return a column of arrays with the types of what they contain."""
+    types = connection.sql(
+        "SELECT json_type(one) AS kind, bool_and(TRY_CAST(one::VARCHAR AS BIGINT) IS NOT NULL) FROM "  # noqa: S608
+        f"(SELECT unnest(CAST({column.value} AS JSON[])) AS one FROM objects) GROUP BY kind"
+    ).fetchall()
+    kinds = {kind: fits for kind, fits in types if kind not in {None, "NULL"}}
+    return _Column(column.keys, column.types, all(kinds.values()), frozenset(kinds))
 
 
 def _value(keys: tuple[str, ...]) -> str:

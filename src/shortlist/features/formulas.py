@@ -80,6 +80,60 @@ Int32Arrays = tuple[NDArray[np.int32], ...]
 Int64Arrays = tuple[NDArray[np.int64], ...]
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _value_at(
+    op: int,
+    s: int,
+    integers: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]],
+    moment: int,
+    x: float,
+    y: float,
+) -> float:
+    """Compute the value of a slot. An array that the formula does not read is not accessed: each access is a cache miss."""
+    n, second, other = integers
+    return formula(
+        op,
+        float(n[s]),
+        float(second[s]) if op in (RECENCY, MEAN, LATEST) else 0.0,
+        float(other[s]) if op in (TREND, RATE) else 0.0,
+        float(moment),
+        x,
+        y,
+    )
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _fill_by_row(
+    op: int,
+    rows: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    integers: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]],
+    x: float,
+    y: float,
+) -> None:
+    """Write a feature whose key differs from row to row. The formula is a constant where this is called."""
+    line, slots, moments, request = rows
+    for row in range(len(request)):
+        line[row] = _value_at(op, slots[row], integers, moments[request[row]], x, y)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_by_request(
+    op: int,
+    rows: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    integers: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]],
+    x: float,
+    y: float,
+) -> None:
+    """Write a feature whose key is that of the request: computed once for its rows, which are side by side."""
+    line, slots, moments, request = rows
+    for row in range(len(request)):
+        of = request[row]
+        if row and of == request[row - 1]:
+            line[row] = line[row - 1]
+        else:
+            line[row] = _value_at(op, slots[of], integers, moments[of], x, y)
+
+
 @numba.njit(cache=True, nogil=True)
 def fill_columns(
     matrix: NDArray[np.float32],
@@ -96,27 +150,26 @@ def fill_columns(
     float64 (features, 2), x and y. slots: for each feature the slot of each row's key, int64 (rows,), or of each request's,
     int64 (B,); a request's value is computed once for its rows, which are side by side. integers: n, second and other, for
     each feature an array by slot. moments: int64 (B,), of requests. request: int64 (rows,), the request of each row. The tuples have `COLUMNS_TOGETHER` entries, of which the first len(plan) are used, so that one compiled version
-    serves every project. An array that the formula does not read is not accessed: each access is a cache miss.
+    serves every project.
     """
     for feature in range(len(plan)):
         column, op = plan[feature, 0], plan[feature, 1]
         x, y = parameters[feature, 0], parameters[feature, 1]
         n, second, other = integers[0][feature], integers[1][feature], integers[2][feature]
-        at = slots[feature]
-        has_second = op in (RECENCY, MEAN, LATEST)
-        has_other = op in (TREND, RATE)
-        for row in range(len(request)):
-            of = request[row]
-            if plan[feature, 2] and row and of == request[row - 1]:
-                matrix[row, column] = matrix[row - 1, column]
-                continue
-            s = at[of] if plan[feature, 2] else at[row]
-            matrix[row, column] = formula(
-                op,
-                float(n[s]),
-                float(second[s]) if has_second else 0.0,
-                float(other[s]) if has_other else 0.0,
-                float(moments[of]),
-                x,
-                y,
-            )
+        line = matrix[:, column]
+        rows = line, slots[feature], moments, request
+        if plan[feature, 2]:
+            _fill_by_request(op, rows, (n, second, other), x, y)
+        # a loop for each formula: in one loop for all, choosing it takes longer than computing it
+        elif op == COUNT:
+            _fill_by_row(COUNT, rows, (n, second, other), x, y)
+        elif op == RECENCY:
+            _fill_by_row(RECENCY, rows, (n, second, other), x, y)
+        elif op == MEAN:
+            _fill_by_row(MEAN, rows, (n, second, other), x, y)
+        elif op == LATEST:
+            _fill_by_row(LATEST, rows, (n, second, other), x, y)
+        elif op == TREND:
+            _fill_by_row(TREND, rows, (n, second, other), x, y)
+        else:
+            _fill_by_row(RATE, rows, (n, second, other), x, y)

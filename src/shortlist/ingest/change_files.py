@@ -207,8 +207,9 @@ def _value(value: Any, kind: AttributeKind) -> Any:
         return float(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="backslashreplace")
-    if isinstance(value, str) and kind == "list":
-        return [word for word in value.split("|") if word]
+    if kind == "list" and isinstance(value, (str, list)):
+        words = value.split("|") if isinstance(value, str) else [str(one) for one in value if one is not None]
+        return [word for word in words if word]
     if isinstance(value, str) and kind == "embedding":
         return _vector(value)
     return value

@@ -158,7 +158,13 @@ def make_target(
 
 
 def check_labels(head: Head, examples: TrainingSet) -> None:
-    """Raise `DataError` if training examples never fulfil an objective, or amounts are negative."""
+    """Raise `DataError` if there are no training examples, if they never fulfil an objective, or if amounts are negative."""
+    if not len(examples):
+        raise DataError(
+            "the requests of the ranker's window have no candidates: no source proposes an item that the user has not had. Where "
+            "people take the same items again, set rerank.show_seen = true",
+            "rerank.show_seen",
+        )
     label = examples.labels[head.name]
     field = f"objectives.{head.name}"
     known = ~np.isnan(label)

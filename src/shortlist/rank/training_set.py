@@ -217,8 +217,12 @@ def _past_requests(
     if len(past):
         return past
     if impressions:
+        begin, end = (
+            np.datetime64(moment, "ms").astype("datetime64[m]") for moment in (window.start, window.end)
+        )
         raise DataError(
-            'rank.examples = "impressions", but the log has none in the ranker\'s window',
+            f'rank.examples = "impressions", but the log has none in the ranker\'s window, {begin} to {end}. Log them for longer; '
+            "where they are the newest part of the log, smaller shares of evaluate.ranker_window and evaluate.validation let the window begin later",
             field="rank.examples",
         )
     raise DataError(

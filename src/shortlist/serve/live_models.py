@@ -20,6 +20,7 @@ from shortlist.cascade.catalogue import ItemChange
 from shortlist.cascade.state import PreparedChanges
 from shortlist.config.project import Project
 from shortlist.data.entities import EntityChange
+from shortlist.data.texts import MANY
 from shortlist.errors import ShortlistError
 from shortlist.experiments.assign import unit_hash
 from shortlist.recommender import Recommender
@@ -229,6 +230,7 @@ def warm_up(recommender: Recommender) -> None:
     recommender.rank(
         None, recommender.dataset.items.ids.ids(np.arange(min(2, len(recommender.dataset.items))))
     )
+    recommender.dataset.items.titles.some(np.zeros(MANY if len(recommender.dataset.items) else 0, np.int64))
     # kernels of `contains` and `distance`, whatever the catalogue has
     TextSearch(pa.array(["a"])).containing("a")
     origin = np.zeros(1)

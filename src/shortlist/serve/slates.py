@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from shortlist.cascade.page import PageOfRows
@@ -25,6 +26,8 @@ from shortlist.serve.live_models import LiveModels
 from shortlist.serve.telemetry import Metrics
 from shortlist.serve.writer import Writer
 from shortlist.store.records import StoredSlate
+
+_ITEM = attrgetter("item")
 
 
 @dataclass(frozen=True)
@@ -157,15 +160,20 @@ class SlateService:
         return [ServedSlate(slate, one.arms, times) for one, (slate, _) in zip(group, made, strict=True)]
 
     def _keep(self, one: _Assigned, slate: Slate, teams: list[int] | None) -> None:
-        # of a draft of two rankings, the propensity of each place is not recorded
-        propensities: list[float | None] = [None if teams else r.propensity for r in slate.items]
+        propensities: list[float | None]
+        if teams:  # of a draft of two rankings, the propensity of each place is not recorded
+            propensities = [None] * len(slate)
+        elif slate.given is not None:  # nothing of a given list is left to chance
+            propensities = [1.0] * len(slate)
+        else:
+            propensities = [r.propensity for r in slate.items]
         self.writer.keep(
             StoredSlate(
                 slate.slate_id,
                 one.request.user,
                 one.recommender.now(),
                 slate.policy,
-                [r.item for r in slate.items],
+                list(map(_ITEM, slate.items)),
                 propensities,
                 one.arms,
                 teams,

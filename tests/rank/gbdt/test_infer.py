@@ -41,7 +41,15 @@ def trained(
 
 @pytest.mark.parametrize(
     ("targets", "categories", "depth", "rounds"),
-    [(1, 0, 1, 1), (1, 0, 6, 40), (3, 0, 5, 30), (1, 4, 4, 20), (1, 90, 6, 30), (2, 0, 9, 10)],
+    [
+        (1, 0, 1, 1),
+        (1, 0, 4, 30),
+        (1, 0, 6, 40),
+        (3, 0, 5, 30),
+        (1, 4, 4, 20),
+        (1, 90, 6, 30),
+        (2, 0, 9, 10),
+    ],
 )
 def test_a_forest_predicts_exactly_what_the_booster_predicts(
     targets: int, categories: int, depth: int, rounds: int
@@ -53,7 +61,9 @@ def test_a_forest_predicts_exactly_what_the_booster_predicts(
     if categories:  # categories that training did not have, and impossible ones
         queried[:50, 8] = [categories + 3, -1, 1e9, 2.5, 0.0] * 10
         queried[queried[:, 8] < 0, 8] = categories + 40
-    for rows in (queried, queried[:1], queried[:33], queried[:0]):
+    small = depth <= 5 and not categories
+    assert (forest._masks is not None) == small  # trees of more leaves are walked
+    for rows in (queried, queried[:1], queried[:33], queried[:50], queried[:64], queried[:130], queried[:0]):
         expected = (
             booster.inplace_predict(rows, predict_type="margin").reshape(len(rows), -1)
             if len(rows)

@@ -31,8 +31,12 @@ TEXTS = frozenset(TITLES) | {
 """Names of columns that hold texts in which each word matters."""
 LISTED = 0.1
 """A column of texts holds lists where this share of them contains `|`."""
-VECTOR = 16
-"""Lists of whole numbers are vectors from this length on, if all of them have it; shorter ones can be lists of ids."""
+VECTOR = 8
+"""Lists of whole numbers can be vectors from this length on, if all of them have it; shorter ones are lists of ids."""
+LONG_VECTOR = 16
+"""From this length on they are vectors, unless they are clearly ids."""
+ENOUGH_LISTS, SOME_LISTS = 20, 10_000
+"""In so many lists, the numbers of vectors repeat somewhere; at most so many are looked at."""
 FEW, OF_ROWS = 50, 4
 """A category has at most so many words, or one for so many rows."""
 _FRACTIONS = r"^\s*[\[(]?\s*[-+]?\d*\.\d+(?:[eE][-+]?\d+)?(?:\s*[|,; ]\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?)+\s*[\])]?\s*$"
@@ -112,12 +116,27 @@ def _list_kind(column: pa.Array) -> tuple[AttributeKind | None, str]:
     sizes = [size for size in pc.unique(pc.list_value_length(column).drop_null()).to_pylist() if size]
     same = len(sizes) == 1 and sizes[0] > 1
     if pa.types.is_integer(inner):
-        return ("embedding" if same and sizes[0] >= VECTOR else "list"), ""
+        return ("embedding" if same and _are_whole_vectors(column, sizes[0]) else "list"), ""
     return (
         ("embedding", "")
         if same
         else (None, "lists of numbers that differ in length, so they are no vectors")
     )
+
+
+def _are_whole_vectors(column: pa.Array, size: int) -> bool:
+    """Return whether lists of whole numbers, all of one length, are vectors (small counts, 8-bit codes) and not lists of ids.
+
+    Ids, such as the ten most similar items of each, are not negative, and no list has one twice. Numbers of a vector come from a
+    small range, so some list has one of them twice.
+    """
+    if size < VECTOR:
+        return False
+    rows = pc.list_flatten(column).to_numpy(zero_copy_only=False).reshape(-1, size)[:SOME_LISTS]
+    ordered = np.sort(rows, axis=1)
+    if bool((ordered[:, 0] < 0).any()) or bool((ordered[:, 1:] == ordered[:, :-1]).any()):
+        return True
+    return size >= LONG_VECTOR and len(rows) < ENOUGH_LISTS
 
 
 def _are_decimals(texts: pa.Array) -> bool:

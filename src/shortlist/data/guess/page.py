@@ -26,7 +26,9 @@ _PICTURE = (
     "imagen immagine imagem afbeelding"
 )
 PICTURE = frozenset(_PICTURE.split())
-WEB_PAGE = frozenset(["url", "link", "href", "permalink", "webpage", "website", "lien", "enlace"])
+WEB_PAGE = frozenset(
+    ["url", "uri", "link", "href", "permalink", "homepage", "webpage", "website", "lien", "enlace"]
+)
 """Words in the names of columns that hold addresses of the items' pages."""
 CODES = {"€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY", "zł": "PLN"}
 CURRENCIES = frozenset(CODES.values()) | {
@@ -46,7 +48,10 @@ CURRENCIES = frozenset(CODES.values()) | {
 }
 CODE = r"^[A-Za-z]{3}$"
 ADDRESS = r"^(?:https?:)?//[^\s/]+/|^/[^\s/]"
+WEB_ADDRESS = r"^https?://[^\s/]+"
 FILE = r"(?i)\.(?:jpe?g|png|webp|gif|avif|svg)(?:[?#]\S*)?$"
+ADDRESSES, NAMED_ADDRESSES = 0.9, 0.5
+"""A column holds addresses where this share of its texts are addresses; less is enough where its name says so, too."""
 MOST_HOSTS = 5
 """So many hosts of pictures are written into a project at most."""
 MOST_WORDS, LEAST_WORDS = 200, 2
@@ -55,21 +60,24 @@ MOST_WORDS, LEAST_WORDS = 200, 2
 
 def is_picture(name: str, texts: pa.Array) -> bool:
     """Return whether a column of texts holds addresses of pictures: by file endings, or by its name."""
-    present = texts.drop_null()
-    addressed = pc.match_substring_regex(present, ADDRESS)
-    if not len(present) or pc.mean(addressed.cast(pa.float64())).as_py() < 0.9:
-        return False
-    files = pc.mean(pc.match_substring_regex(present, FILE).cast(pa.float64())).as_py()
-    return files >= 0.9 or bool(PICTURE.intersection(words(name)))
+    addressed = _share(texts, ADDRESS)
+    if PICTURE.intersection(words(name)):
+        return addressed >= NAMED_ADDRESSES
+    return addressed >= ADDRESSES and _share(texts, FILE) >= ADDRESSES
 
 
 def is_web_page(name: str, texts: pa.Array) -> bool:
-    """Return whether a column of texts holds web addresses of items: by its name and its values."""
-    present = texts.drop_null()
-    if not len(present) or not WEB_PAGE.intersection(words(name)):
-        return False
-    addressed = pc.match_substring_regex(present, r"^https?://[^\s/]+")
-    return bool(pc.mean(addressed.cast(pa.float64())).as_py() >= 0.9)
+    """Return whether a column of texts holds web addresses of items: by its name and its values.
+
+    Some may be bad (`n/a`, an address without its scheme): the page shows those titles without a link.
+    """
+    return bool(WEB_PAGE.intersection(words(name))) and _share(texts, WEB_ADDRESS) >= NAMED_ADDRESSES
+
+
+def _share(texts: pa.Array, pattern: str) -> float:
+    """Return the share of the texts that match a pattern; empty ones are unknown values and do not count."""
+    found = pc.match_substring_regex(texts, pattern).filter(pc.match_substring_regex(texts, r"\S"))
+    return float(pc.mean(found.cast(pa.float64())).as_py() or 0.0)
 
 
 @dataclass(frozen=True)

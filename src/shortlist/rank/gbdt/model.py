@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,10 +31,16 @@ def encode_categories(features: NDArray[np.float32], codebooks: Codebooks) -> ND
         return features
     features = features.copy()
     for column, book in codebooks.items():
-        codes = features[:, column]
-        known = ~np.isnan(codes) & (codes < len(book))
-        features[:, column] = np.where(known, book[np.where(known, codes, 0).astype(np.int64)], np.nan)
+        _replace_codes(features, column, book)
     return features
+
+
+@numba.njit(cache=True, nogil=True)
+def _replace_codes(features: NDArray[np.float32], column: int, book: NDArray[np.float32]) -> None:
+    """Write the values of a codebook over the codes of a column."""
+    for row in range(len(features)):
+        code = features[row, column]
+        features[row, column] = book[np.int64(code)] if code < len(book) else np.float32(np.nan)
 
 
 @dataclass(frozen=True, eq=False)

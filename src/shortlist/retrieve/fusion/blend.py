@@ -158,6 +158,38 @@ def blend(
     return Blended(item, ranks, scores, sources)
 
 
+def blend_given(
+    retrievers: Mapping[str, Retriever], requests: Requests, given: Sequence[NDArray[np.integer]], each: int
+) -> Blended:
+    """Return given items of each request, in their order, with the ranks and scores that the sources give them.
+
+    They are those that `blend` gives these items, without a union with what the sources propose.
+
+    Parameters
+    ----------
+    retrievers
+        The sources by name.
+    requests
+        B requests. Their filters have no effect.
+    given
+        For each request, int (items,): distinct item codes.
+    each
+        Number of items that each source proposes.
+    """
+    sources, unfiltered = list(retrievers), requests.without_filters()
+    spans = np.zeros((len(given), len(sources), 2), np.float32)
+    lists = _propose(retrievers, sources, unfiltered, each, spans)
+    item = np.full((len(given), max(1, *map(len, given))), -1, np.int32)
+    for row, items in enumerate(given):
+        item[row, : len(items)] = items
+    ranks = np.full((*item.shape, len(sources)), np.nan, np.float32)
+    run_rows(len(given), _rank_rows, lists, item, ranks)
+    scores = np.empty(ranks.shape, np.float32)
+    for at, retriever in enumerate(retrievers.values()):
+        _normalise(retriever.score_items(unfiltered, item), spans[:, at], scores[:, :, at])
+    return Blended(item, ranks, scores, sources)
+
+
 def _union(
     lists: NDArray[np.int32], k: int, required: Sequence[NDArray[np.integer]] | None
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

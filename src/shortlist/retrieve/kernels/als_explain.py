@@ -26,14 +26,26 @@ def shares_of(
     some = np.flatnonzero(held > 0)
     if len(some) == 0:
         return
-    Y, wanted = _rows_of(own, taken[some]), _rows_of(factors, items)
-    if len(some) <= len(diagonal):
-        found = _shares_by_events(Y, held[some], diagonal, wanted)
-    else:
-        found = _shares_by_factors(Y, held[some], diagonal, wanted)
+    found = _shares(own, taken[some], held[some], diagonal, factors, items)
     for at in range(len(items)):
         for e in range(len(some)):
             shares[at, some[e]] = found[at, e]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _shares(
+    own: NDArray[np.float32],
+    taken: NDArray[np.int32],
+    held: NDArray[np.float32],
+    diagonal: NDArray[np.float64],
+    factors: NDArray[np.float32],
+    items: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Return the contribution of each event to each item, float64 (items, events), of events with a weight above 0."""
+    Y, wanted = _rows_of(own, taken), _rows_of(factors, items)
+    if len(taken) <= len(diagonal):
+        return _shares_by_events(Y, held, diagonal, wanted)
+    return _shares_by_factors(Y, held, diagonal, wanted)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -57,20 +69,36 @@ def _shares_by_events(
 
     Y: their factors, float64 (events, d); weight: their weights; wanted: factors of the items, float64 (items, d).
     """
+    if len(wanted) > len(diagonal):
+        return wanted @ _shares_of_factors(Y, weight, diagonal).T
     over = Y / diagonal
+    solved = wanted @ over.T
+    inner = _system_of_events(Y, over, weight)
+    for at in range(len(solved)):
+        _solve_in_place(inner, solved[at])
+    return solved
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _system_of_events(
+    Y: NDArray[np.float64], over: NDArray[np.float64], weight: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return L of C⁻¹ + Y D⁻¹ Yᵀ = L Lᵀ, in the lower half of float64 (events, events); over: Y D⁻¹."""
     inner = over @ Y.T
     for e in range(len(Y)):
         inner[e, e] += 1 / weight[e]
     _cholesky(inner)
-    if len(wanted) > len(diagonal):
-        turned = np.ascontiguousarray(over.T)
-        for c in range(len(turned)):
-            _solve_in_place(inner, turned[c])
-        return wanted @ turned
-    solved = wanted @ over.T
-    for at in range(len(solved)):
-        _solve_in_place(inner, solved[at])
-    return solved
+    return inner
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _shares_of_factors(
+    Y: NDArray[np.float64], weight: NDArray[np.float32], diagonal: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return C Y A⁻¹, float64 (events, d): its products with the factors of an item are the shares of the events."""
+    over = Y / diagonal
+    _solve_columns_in_place(_system_of_events(Y, over, weight), over)
+    return over
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -138,6 +166,24 @@ def _solve_in_place(L: NDArray[np.float64], x: NDArray[np.float64]) -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _solve_columns_in_place(L: NDArray[np.float64], X: NDArray[np.float64]) -> None:
+    """Solve L Lᵀ Y = X for the columns of Y together, in place of X: each step is a loop over adjacent numbers."""
+    n, columns = X.shape
+    for r in range(n):
+        for k in range(r):
+            for c in range(columns):
+                X[r, c] -= L[r, k] * X[k, c]
+        for c in range(columns):
+            X[r, c] /= L[r, r]
+    for r in range(n - 1, -1, -1):
+        for k in range(r + 1, n):
+            for c in range(columns):
+                X[r, c] -= L[k, r] * X[k, c]
+        for c in range(columns):
+            X[r, c] /= L[r, r]
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def strongest_of(
     events: tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]],
     bounds: NDArray[np.int64],
@@ -153,16 +199,39 @@ def strongest_of(
     """
     own, taken, held, begin = events
     for row in range(len(bounds) - 1):
-        low, high = begin[row], begin[row + 1]
-        if low == high or bounds[row] == bounds[row + 1]:
+        some = begin[row] + np.flatnonzero(held[begin[row] : begin[row + 1]] > 0)
+        if len(some) == 0 or bounds[row] == bounds[row + 1]:
             continue
-        wanted = items[bounds[row] : bounds[row + 1]]
-        shares = np.zeros((len(wanted), high - low))
-        shares_of(own, taken[low:high], held[low:high], diagonals[row], factors, wanted, shares)
-        for at in range(len(wanted)):
-            best = 0
-            for e in range(1, high - low):  # of two events of one item, the later
-                if shares[at, e] >= shares[at, best] * (1 - 1e-9):
-                    best = e
-            if shares[at, best] > 0:
-                found[bounds[row] + at] = low + best
+        of_row = slice(bounds[row], bounds[row + 1])
+        wanted, diagonal = items[of_row], diagonals[row]
+        if len(wanted) > len(diagonal) >= len(some):
+            # single precision does: the largest is looked for, and is half the work for the many items of a list
+            over = _shares_of_factors(_rows_of(own, taken[some]), held[some], diagonal).astype(np.float32)
+            _choose(_gathered(factors, wanted) @ over.T, some, 1e-6, found[of_row])
+        else:
+            _choose(
+                _shares(own, taken[some], held[some], diagonal, factors, wanted), some, 1e-9, found[of_row]
+            )
+
+
+@numba.njit(cache=True, nogil=True)
+def _gathered(factors: NDArray[np.float32], places: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Return some rows of factors, float32 (places, d)."""
+    rows = np.empty((len(places), factors.shape[1]), np.float32)
+    for at in range(len(places)):
+        rows[at] = factors[places[at]]
+    return rows
+
+
+@numba.njit(cache=True, nogil=True)
+def _choose(
+    shares: NDArray[np.float32 | np.float64], events: NDArray[np.int64], same: float, found: NDArray[np.int64]
+) -> None:
+    """Write the event of the largest share above 0 for each item; of two events of one item, whose shares differ by `same` at most, the later."""
+    for at in range(len(shares)):
+        best, most = 0, shares[at, 0]
+        for e in range(1, len(events)):
+            if shares[at, e] >= most * (1 - same):
+                best, most = e, shares[at, e]
+        if most > 0:
+            found[at] = events[best]

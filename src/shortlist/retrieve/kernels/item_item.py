@@ -102,17 +102,18 @@ def top_k_scored_rows(  # noqa: PLR0913, PLR0917 - a compiled loop takes its arr
                 if excluded[at] < n_items:
                     blocked[excluded[at]] = True
         permitted, m = np.empty(n, np.float32), 0
-        if len(gathered[1]):
-            gathered[1][row] = n
-            for at in range(n):
-                gathered[2][gathered[0][row] + at] = touched[at]
-                gathered[3][gathered[0][row] + at] = line[touched[at]]
-        for at in range(n):
+        keeps, begin = len(gathered[1]) > 0, np.int64(0)
+        if keeps:
+            gathered[1][row], begin = n, gathered[0][row]
+        for at in range(n):  # once through the line: each look at it is a miss of the nearest cache
             other = touched[at]
-            if line[other] > -np.inf and not blocked[other] and (len(allowed) == 0 or allowed[other]):
-                permitted[m], touched[m] = line[other], other
-                m += 1
+            score = line[other]
             line[other] = np.nan
+            if keeps:
+                gathered[2][begin + at], gathered[3][begin + at] = other, score
+            if score > -np.inf and not blocked[other] and (len(allowed) == 0 or allowed[other]):
+                permitted[m], touched[m] = score, other
+                m += 1
         radix_top_k(permitted, touched, m, scores[row], items[row])
         if len(indptr):
             for at in range(indptr[row], indptr[row + 1]):

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from shortlist.config.changes import editable_settings
+from shortlist.errors import RequestError
 from shortlist.serve.answers import ERRORS, Json
 from shortlist.serve.edit_schema import EditBody, EditsAnswer, NoteBody, PreviewAnswer, SettingsBody
 from shortlist.serve.service import Service
@@ -40,6 +41,7 @@ def add(app: FastAPI, service: Service) -> None:
     @app.post("/v1/admin/edits", response_model=EditsAnswer, responses=ERRORS, tags=["operators"])
     async def propose_edit(body: EditBody, request: Request) -> Response:
         """Propose settings. They are stored with their preview, and serve when a key with the scope `approve` approves them."""
+        _check_change(service, body)
         effect = await previewed(body)
         await service.writer.call(propose, body.settings.given(), effect, body.base, body.note, _by(request))
         return await _now(service, request)
@@ -76,6 +78,15 @@ def _add_decisions(app: FastAPI, service: Service) -> None:
         """Go back to the settings before the proposal that serves."""
         await service.writer.call(undo, row, body.note, _by(request))
         return await _now(service, request)
+
+
+def _check_change(service: Service, body: EditBody) -> None:
+    """Raise `RequestError` where a proposal is what serves already, such as no settings at all while those of the bundle serve."""
+    approved, serving = service.approved, service.live.serving
+    changed = editable_settings(approved.project_with(serving, body.settings.given()))
+    serves = body.base == approved.history.serving and approved.fault is None
+    if serves and changed == editable_settings(serving.recommender.project):
+        raise RequestError("settings: nothing would change: these settings serve already", field="settings")
 
 
 def _by(request: Request) -> str:
