@@ -15,6 +15,7 @@ from typing_extensions import override
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.data.growable import GrowableArray
+from shortlist.deep.checkpoint import one_training
 from shortlist.deep.layout import WeightLayout, check_names, check_sizes
 from shortlist.errors import BundleError, DataError, import_extra, require_fitted
 from shortlist.retrieve.base import Retriever
@@ -120,6 +121,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
         """Learn the arrays, and return the vectors of items, float32 (items, d)."""
 
     @override
+    @one_training()
     def _fit(self, dataset: Dataset) -> None:
         self._added, self.index_, self.trend_ = None, None, None
         config: DeepRetrieverSettings = self.config
