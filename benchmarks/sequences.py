@@ -32,17 +32,19 @@ from shortlist.retrieve.fusion.auto import choose
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "amazon-beauty-sequences"
 KEPT = Path(__file__).parent / ".sequences"
+NO_TREND: dict[str, Any] = {"trend": False}
+"""Requests this late read no trend: learning it would take time and change nothing."""
 MODELS: dict[str, tuple[str, dict[str, Any], int]] = {
     "popular": ("popular", {}, 1),
     "neighbours": ("neighbours", {}, 1),
     "slim": ("slim", {}, 1),
     "als": ("als", {}, 1),
     "sequence": ("sequence", {}, 1),
-    "transformer, without item attributes": ("transformer", {"attributes": []}, 1),
-    "transformer, weights not averaged": ("transformer", {"averaging": 0.0}, 5),
-    "transformer": ("transformer", {}, 5),
-    "transformer, two members": ("transformer", {"members": 2}, 5),
-    "two_tower": ("two_tower", {}, 5),
+    "transformer, without item attributes": ("transformer", {"attributes": [], **NO_TREND}, 1),
+    "transformer, weights not averaged": ("transformer", {"averaging": 0.0, **NO_TREND}, 5),
+    "transformer": ("transformer", NO_TREND, 5),
+    "transformer, two members": ("transformer", {"members": 2, **NO_TREND}, 4),
+    "two_tower": ("two_tower", NO_TREND, 5),
     "auto": ("auto", {}, 1),
     "auto with transformer": ("auto", {"networks": ["transformer"]}, 1),
     "auto with networks": ("auto", {"networks": ["transformer", "two_tower"]}, 1),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -104,6 +105,21 @@ def test_a_hold_out_is_disjoint_from_training(kind: str, dataset: Dataset) -> No
             assert (
                 kept.max() <= np.sort(whole.time[whole.indptr[user] : whole.indptr[user + 1]])[len(kept) - 1]
             )
+
+
+@pytest.mark.parametrize(("events", "share"), [(1, 0.0), (2, 0.2)])
+def test_as_much_is_held_out_as_the_test_has(events: int, share: float) -> None:
+    """Ten events of each of twenty users: the last one is the test, or the last two."""
+    rows = [(f"u{u}", f"i{(u + at) % 15}", 1.6e9 + 1_000.0 * at) for u in range(20) for at in range(10)]
+    names = ("user_id", "item_id", "timestamp")
+    table = pa.table({name: [row[n] for row in rows] for n, name in enumerate(names)})
+    late = pa.array([at >= 10 - events for _ in range(20) for at in range(10)])
+    tables = train_test_tables(table.filter(pc.invert(late)), table.filter(late))
+    # all users act at the same times, so that the split is also one in time, which holds out a share of all events
+    assert (tables.kind, tables.share) == ("time", events / 10)
+    shifted = table.set_column(2, "timestamp", pa.array([t + 1e6 * int(u[1:]) for u, _, t in rows]))
+    tables = train_test_tables(shifted.filter(pc.invert(late)), shifted.filter(late))
+    assert (tables.kind, tables.share) == ("last", share)
 
 
 def test_auto_finds_the_tastes_and_repeats() -> None:

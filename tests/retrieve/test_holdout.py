@@ -37,3 +37,17 @@ def test_a_hold_out_in_time_is_asked_for_at_its_beginning() -> None:
 def test_users_without_events_are_asked_for_at_the_end() -> None:
     known = dataset()
     assert seconds(after_history(known, np.array([0, -1, 1]))) == [40.001, 45.001, 45.001]
+
+
+def test_the_least_hold_out_is_one_event_of_each_user() -> None:
+    """A fifth of the events of a user with ten of them are two; a share of 0 is one."""
+    found = [hold_out(of_ten(), "last", share) for share in (0.2, 0.0)]
+    assert [[len(items) for items in one.truth] for one in found] == [[2, 2], [1, 1]]
+    assert [len(one.train.log) for one in found] == [16, 18]
+
+
+def of_ten() -> Dataset:
+    """Return two users with ten events each."""
+    rows = [(user, f"i{at}", 1.6e9 + 10.0 * at) for user in "ab" for at in range(10)]
+    names = ("user_id", "item_id", "timestamp")
+    return Dataset.from_frames(pa.table({name: [row[n] for row in rows] for n, name in enumerate(names)}))

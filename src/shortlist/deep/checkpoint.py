@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,37 @@ from shortlist.errors import BundleError
 
 FACTS = "facts"
 """The name of the JSON text among the arrays."""
+_FINISHED: ContextVar[list[Path] | None] = ContextVar("finished", default=None)
+"""The checkpoints of networks that are trained to the end, while `one_training` lasts."""
+
+
+@contextmanager
+def one_training() -> Iterator[None]:
+    """Keep the checkpoints of all networks that are trained inside until all of them are.
+
+    A model may be several networks, trained one after the other. Where a later one is interrupted, the earlier ones are then read and not
+    trained again. Inside of another such block, that one decides.
+    """
+    if _FINISHED.get() is not None:
+        yield
+        return
+    finished: list[Path] = []
+    token = _FINISHED.set(finished)
+    try:
+        yield
+    finally:
+        _FINISHED.reset(token)
+    for file in finished:
+        file.unlink(missing_ok=True)
+
+
+def remove_checkpoint(file: Path) -> None:
+    """Remove the checkpoint of a network that is trained to the end, at once or where `one_training` ends."""
+    finished = _FINISHED.get()
+    if finished is None:
+        file.unlink(missing_ok=True)
+    else:
+        finished.append(file)
 
 
 def fingerprint(settings: Mapping[str, Any], arrays: list[NDArray[Any]]) -> str:

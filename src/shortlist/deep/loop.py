@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from shortlist.data.progress import Progress
-from shortlist.deep.checkpoint import fingerprint, read_checkpoint, write_checkpoint
+from shortlist.deep.checkpoint import fingerprint, read_checkpoint, remove_checkpoint, write_checkpoint
 from shortlist.deep.device import limited_threads, multiplies_bfloat16, seeded
 from shortlist.deep.settings import TrainingSettings
 from shortlist.deep.task import Part, TrainingTask
@@ -92,7 +92,7 @@ class TrainingLoop(Generic[Part]):
                 with seeded(self.settings.seed, epoch + 1, self.device):
                     self._epoch(epoch)
         if self.file is not None:
-            self.file.unlink(missing_ok=True)
+            remove_checkpoint(self.file)
         self.modules.load_state_dict(self.best)
         state = {name: value.detach().cpu().numpy() for name, value in self.modules.state_dict().items()}
         return Learned(state, self.curves)

@@ -20,6 +20,7 @@ from shortlist.retrieve.indexed import retrieve_indexed
 from shortlist.retrieve.item_vectors import cosines_to
 from shortlist.retrieve.kernels.als_explain import shares_of, strongest_of
 from shortlist.retrieve.kernels.als_solve import rotated, solve_rows
+from shortlist.retrieve.kernels.coarse import CoarseVectors
 from shortlist.retrieve.kernels.cooccurrence import CsrArrays, csr_arrays
 from shortlist.retrieve.kernels.index import Index, IndexConfig
 from shortlist.retrieve.kernels.parallel import run_rows
@@ -242,6 +243,11 @@ class ALS(Retriever):
 
     # ---------------------------------------------------------------- requests
 
+    @override
+    def _prepare(self) -> None:
+        exact = len(self.item_factors_) <= self.config.exact_items
+        self._derived = CoarseVectors.of(self.item_factors_) if exact else None
+
     def fold_in(self, requests: Requests) -> NDArray[np.float32]:
         """Return the factor of each history, float32 (B, d); zero where it holds no item of the model."""
         return requests.folded(self.item_factors_, lambda: self._fold_in(requests))
@@ -268,6 +274,12 @@ class ALS(Retriever):
 
     @override
     def retrieve(self, requests: Requests, k: int) -> Candidates:
+        coarse: CoarseVectors | None = self._derived
+        if self.index_ is None and coarse is not None and coarse.pays(len(requests), k):
+            filled = np.diff(requests.sums(self.n_items_)[0]) > 0
+            known = filled, self.item_weights_
+            wanted = (self.fold_in(requests), self.item_factors_, k, known)
+            return Candidates(*coarse.best(*wanted, requests.filters()))
         if self.index_ is None:
             return super().retrieve(requests, k)
         factors, exact = self.fold_in(requests), super().retrieve

@@ -14,7 +14,8 @@ from shortlist.retrieve.deep.architecture import Architecture
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens, check_chosen
 from shortlist.retrieve.deep.encode import encode
 from shortlist.retrieve.deep.inputs import event_inputs, usual_values
-from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
+from shortlist.retrieve.deep.ready import Ready
+from shortlist.retrieve.deep.retriever import DeepRetriever, Expected
 from shortlist.retrieve.deep.settings import TransformerConfig
 from shortlist.retrieve.embeddings import unit_or_zero
 from shortlist.retrieve.event_weighting import EventWeights

@@ -14,7 +14,8 @@ from shortlist.deep.layout import check_names, check_sizes
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens, check_chosen
 from shortlist.retrieve.deep.context_tokens import ContextTokens
 from shortlist.retrieve.deep.inputs import known_events, known_kinds
-from shortlist.retrieve.deep.retriever import DeepRetriever, Expected, Ready
+from shortlist.retrieve.deep.ready import Ready
+from shortlist.retrieve.deep.retriever import DeepRetriever, Expected
 from shortlist.retrieve.deep.settings import TwoTowerConfig
 from shortlist.retrieve.deep.tower_shape import TowerShape
 from shortlist.retrieve.deep.towers import VisitInputs, gaps_before, hours_of, item_vectors, user_vectors

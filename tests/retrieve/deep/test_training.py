@@ -78,6 +78,30 @@ def test_an_interrupted_training_ends_with_the_same_numbers(tmp_path: Path, vali
     assert not list(tmp_path.iterdir())  # a finished training needs none
 
 
+def test_an_interruption_in_a_later_network_keeps_the_earlier_ones(tmp_path: Path) -> None:
+    """Two members, and the network that `trend` is learned with where the log has more than a day."""
+    settings = {"epochs": 4, "members": 2, "validation": 0.5, "checkpoints": str(tmp_path)}
+    whole = fitted(**{**settings, "checkpoints": None})
+    seen: list[str] = []
+
+    def interrupt(step: str, share: float) -> None:
+        seen.append(step)
+        if any("network 2 of 2" in one for one in seen) and "epoch 3 of 4" in step and share > 0:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        fitted(interrupt, **settings)
+    networks = len(list(tmp_path.glob("*.npz")))
+    steps: list[str] = []
+    rest = fitted(lambda step, _: steps.append(step), **settings)
+    assert networks >= 2
+    assert sum("going on after epoch" in step for step in steps) == networks
+    assert not any("epoch 1 of" in step for step in steps)  # no network begins anew
+    assert_equal(rest, whole)
+    assert rest.curves_ == whole.curves_
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_checkpoint_of_other_settings_is_not_used_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     interrupt = interrupted_in("epoch 2 of 2")
     settings = {"checkpoints": str(tmp_path)}

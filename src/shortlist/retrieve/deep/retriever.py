@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,10 +15,12 @@ from typing_extensions import override
 from shortlist.data.dataset import Dataset
 from shortlist.data.entities import Entities
 from shortlist.data.growable import GrowableArray
+from shortlist.deep.checkpoint import one_training
 from shortlist.deep.layout import WeightLayout, check_names, check_sizes
 from shortlist.errors import BundleError, DataError, import_extra, require_fitted
 from shortlist.retrieve.base import Retriever
 from shortlist.retrieve.deep.attribute_tokens import AttributeTokens, check_columns
+from shortlist.retrieve.deep.ready import Layout, Ready
 from shortlist.retrieve.deep.settings import DeepRetrieverSettings
 from shortlist.retrieve.deep.stored_vectors import StoredVectors, stored
 from shortlist.retrieve.deep.trend import LearnedTrend, Trend
@@ -30,7 +32,6 @@ from shortlist.retrieve.kernels.parallel import run_rows
 from shortlist.retrieve.kernels.quantized import dot_given_items
 from shortlist.retrieve.requests import Candidates, Requests
 
-Layout = TypeVar("Layout", bound=WeightLayout)
 Expected = dict[str, tuple[type, tuple[int, ...]]]
 """Learned array → its type and shape."""
 
@@ -39,19 +40,6 @@ SHORTER = 4
 """By how much the training is shorter of the network that `trend` is learned with."""
 BLOCK = 512
 """Number of histories that are encoded at once."""
-
-
-class Ready(NamedTuple, Generic[Layout]):
-    """The parts of a fitted model that requests need."""
-
-    shape: Layout
-    weights: list[dict[str, NDArray[np.float32]]]
-    """The weights of each network by name."""
-    vectors: StoredVectors
-    """Of the fitted and of the appended items."""
-    known: GrowableArray[np.float32]
-    """float32 (items,): 1 for items that are proposed."""
-    trend: Trend | None
 
 
 class DeepRetriever(Retriever, Generic[Layout]):
@@ -120,6 +108,7 @@ class DeepRetriever(Retriever, Generic[Layout]):
         """Learn the arrays, and return the vectors of items, float32 (items, d)."""
 
     @override
+    @one_training()
     def _fit(self, dataset: Dataset) -> None:
         self._added, self.index_, self.trend_ = None, None, None
         config: DeepRetrieverSettings = self.config
@@ -194,7 +183,8 @@ class DeepRetriever(Retriever, Generic[Layout]):
     def _prepare(self) -> None:
         shape = self._checked_shape()
         codes = self.item_vectors_
-        vectors = StoredVectors.of(codes, self.item_steps_)
+        exact = self.n_items_ <= self.config.exact_items
+        vectors = StoredVectors.of(codes, self.item_steps_, searched=exact)
         known = GrowableArray(np.asarray(codes.any(1), np.float32))
         if self._added is not None:
             vectors = vectors.extended(self._added)
@@ -323,18 +313,17 @@ class DeepRetriever(Retriever, Generic[Layout]):
 
     @override
     def score(self, requests: Requests) -> NDArray[np.float32]:
-        (states, visit), trend = self._read(requests), self._ready.trend
-        scores = self._ready.vectors.dot(states)
-        if trend is not None:
-            trend.add_to(scores, visit)
-        scores[:, self._ready.known.array == 0] = -np.inf
-        scores[~states.any(1)] = -np.inf
-        return scores
+        return self._ready.scores(*self._read(requests))
 
     @override
     def retrieve(self, requests: Requests, k: int) -> Candidates:
         if self.index_ is None:
-            return super().retrieve(requests, k)
+            quick = self._ready.is_quick(len(requests), k)
+            return (
+                self._ready.best(*self._read(requests), requests, k)
+                if quick
+                else super().retrieve(requests, k)
+            )
         (states, visit), exact = self._read(requests), super().retrieve
         added = np.arange(self.n_items_, len(self._ready.vectors), dtype=np.int32)
         return retrieve_indexed(

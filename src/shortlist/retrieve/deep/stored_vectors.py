@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shortlist.config.short_repr import ShortRepr
 from shortlist.data.growable import GrowableArray
 from shortlist.retrieve.item_vectors import cosines_to
+from shortlist.retrieve.kernels.coarse import CoarseVectors
 from shortlist.retrieve.kernels.quantized import NOT_QUANTIZED, QuantizedFactors
 
 
@@ -24,15 +25,19 @@ class StoredVectors(ShortRepr):
         (n, d): float32, or int8 with steps.
     steps
         float32 (n,): the vector of item i is codes[i] · steps[i]; `NOT_QUANTIZED` for floats.
+    coarse
+        Where vectors are floats and searched as they are: the same in bytes, which are read first. None elsewhere.
     """
 
     codes: GrowableArray[Any]
     steps: GrowableArray[np.float32]
+    coarse: CoarseVectors | None = None
 
     @classmethod
-    def of(cls, codes: NDArray[Any], steps: NDArray[np.float32]) -> Self:
-        """Wrap learned arrays without copying them."""
-        return cls(GrowableArray(codes), GrowableArray(steps))
+    def of(cls, codes: NDArray[Any], steps: NDArray[np.float32], *, searched: bool = False) -> Self:
+        """Wrap learned arrays without copying them. searched: whether requests search them as they are, without an index."""
+        coarse = CoarseVectors.of(codes) if searched and not len(steps) else None
+        return cls(GrowableArray(codes), GrowableArray(steps), coarse)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -65,7 +70,8 @@ class StoredVectors(ShortRepr):
     def extended(self, more: NDArray[np.float32]) -> Self:
         """Return the vectors followed by those of appended items, float32 (m, d). This object stays as it is."""
         if not len(self.steps):
-            return type(self)(self.codes.extended(more), self.steps)
+            coarse = self.coarse and self.coarse.extended(more)
+            return type(self)(self.codes.extended(more), self.steps, coarse)
         added = QuantizedFactors.of(more)
         return type(self)(self.codes.extended(added.codes), self.steps.extended(added.steps))
 

@@ -85,7 +85,8 @@ def hold_out(dataset: Dataset, kind: Kind, share: float = 0.2, seed: int = 0) ->
     kind
         How the events are held out.
     share
-        Fraction of the events (default: 0.2). With `last` or `random`, each user with two events or more loses at least one.
+        Fraction of the events (default: 0.2). With `last` or `random`, each user with two events or more loses at least one, and with 0
+        exactly one.
     seed
         Seed of a random hold-out.
 

@@ -109,7 +109,8 @@ def _write_rows(
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _dot(factor: NDArray[np.float32], code: NDArray[np.int8]) -> np.float32:
+def dot_row(factor: NDArray[np.float32], code: NDArray[np.float32 | np.int8]) -> np.float32:
+    """Return the product of a factor with the vector of one item, in floats or in bytes."""
     total = np.float32(0)
     for c in range(len(factor)):
         total += factor[c] * np.float32(code[c])
@@ -139,7 +140,7 @@ def dot_given_items(  # noqa: PLR0913, PLR0917 - a compiled loop takes its array
         for at in range(items.shape[1]):
             item = items[row, at]
             if 0 <= item < len(codes) and weights[item] > 0:
-                product = _dot(factors[row], codes[item])
+                product = dot_row(factors[row], codes[item])
                 scores[row, at] = product * steps[item] if len(steps) else product
 
 
@@ -154,7 +155,7 @@ def _dot_all_items(
 ) -> None:
     for item in range(low, high):
         for row in range(len(factors)):
-            scores[row, item] = _dot(factors[row], codes[item]) * steps[item]
+            scores[row, item] = dot_row(factors[row], codes[item]) * steps[item]
 
 
 @numba.njit(cache=True, nogil=True)
