@@ -226,7 +226,7 @@ class Spectral(MatrixItemItem):
 def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values as standard deviations from their mean, at most three."""
     deviation = values - values.mean()
-    return np.clip(deviation / max(float(deviation.std()), 1e-9), -3, 3)
+    return np.asarray(np.clip(deviation / max(float(deviation.std()), 1e-9), -3, 3))
 
 
 def _tilts(s: NDArray[np.float32], exponents: NDArray[np.float64]) -> NDArray[np.float32]:
