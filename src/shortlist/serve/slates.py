@@ -8,8 +8,9 @@ server is killed are lost; events are not.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -110,10 +111,14 @@ class SlateService:
         one, times = self._assign(request), StageTimes()
         orders = [one.recommender.rank(side, items, times=times) for side in (one.sides or (one.request,))]
         slate, teams = (orders[0], None) if len(orders) == 1 else _interleaved(one, orders[0], orders[1])
+        _behind_the_answer(self._record_list, one, slate, teams, times)
+        return ServedSlate(slate, one.arms, times)
+
+    def _record_list(self, one: _Assigned, slate: Slate, teams: list[int] | None, times: StageTimes) -> None:
+        """Count a given list that was ranked, and keep it."""
         self.metrics.record_list(slate, times)
         self.metrics.drifts.contexts.append(one.request.context)
         self._keep(one, slate, teams)
-        return ServedSlate(slate, one.arms, times)
 
     def page(self, request: RecommendRequest, rows: int) -> PageOfRows:
         """A page of rows; each row is kept as a slate of its own."""
@@ -204,6 +209,19 @@ class SlateService:
                 arms[name] = assign_arm(name, experiment, request.user)
                 request = request.merged(experiment.arms[arms[name]].request_fields())
         return _Assigned(request.placed(project.placements), recommender, arms, sides)
+
+
+def _behind_the_answer(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in the next turn of the event loop: the answer leaves in this one, and no later request is looked at before.
+
+    At once where there is no loop.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        function(*arguments)
+    else:
+        loop.call_soon(function, *arguments)
 
 
 def _interleaved(one: _Assigned, first: Slate, second: Slate) -> tuple[Slate, list[int]]:
