@@ -10,6 +10,7 @@ import pytest
 
 from shortlist.config.project import read_project
 from shortlist.config.toml import write_toml
+from shortlist.simulate.registry import WORLDS, make_world
 from shortlist.simulate.world import World
 from support.cli import run
 from support.sizes import FULL, size
@@ -120,6 +121,15 @@ def test_demo_end_to_end(tmp_path: Path) -> None:
     assert {"shortlist", "popular", "recent", "random"} <= set(
         json.loads((tmp_path / "demo.json").read_text())["recommenders"]
     )
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_tables_of_a_world_have_nothing_to_correct(name: str, tmp_path: Path) -> None:
+    make_world(name, users=60, items=40, sessions=150, seed=3, days=10).write(tmp_path)
+    out = run("check", cwd=tmp_path)
+    assert "events read" in out
+    assert "Correct the export" not in out
+    assert "events.parquet:" not in out
 
 
 def test_a_written_project_is_read_back_unchanged(world: World, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class Logged:
         )
         self.item = np.array([int(i[1:]) for i in e["item_id"]])
         self.user = np.array([int(u[1:]) for u in e["user_id"]])
-        self.position, self.slate = np.array(e["position"]), np.array(e["slate"])
+        self.position, self.slate = np.array(e["position"], float), np.array(e["slate"])
         self.propensity = np.array(e["propensity"], float)
         self.columns = e
         self.population: Population = self.world.population
@@ -73,7 +73,8 @@ def test_properties_of_every_log(name: str, logged: Callable[[str], Logged]) -> 
     assert np.bincount(slates).max() == a.n_slots
     pairs = found.slate[shown].astype(np.int64) * ITEMS + found.item[shown]
     assert len(np.unique(pairs)) == len(pairs)
-    # impressions have propensities in (0, 1]; other events have none
+    # impressions have positions, and propensities in (0, 1]; other events have neither
+    assert np.isnan(found.position[~shown]).all()
     assert ((found.propensity[shown] > 0) & (found.propensity[shown] <= 1)).all()
     assert np.isnan(found.propensity[~shown]).all()
     # the ratio of choices to true choice probabilities falls by slot as the world's examination probability

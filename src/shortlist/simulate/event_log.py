@@ -95,10 +95,13 @@ def split_at_day(events: Columns, day: int) -> tuple[Columns, Columns]:
 
 
 def events_table(events: Columns, user_ids: IdArray, item_ids: IdArray) -> pa.Table:
-    """Turn columns of row numbers into a table with ids."""
+    """Turn columns of row numbers into a table with ids; only impressions have a position."""
     users, items = events["user_id"].astype(np.int64), events["item_id"].astype(np.int64)
     named: Columns = {**events, "user_id": user_ids[users], "item_id": item_ids[items]}
-    return pa.table({name: pa.array(column, from_pandas=True) for name, column in named.items()})
+    table = pa.table({name: pa.array(column, from_pandas=True) for name, column in named.items()})
+    at = table.column_names.index("position")
+    position = pa.array(events["position"], mask=events["position"] < 0)
+    return table.set_column(at, "position", position)
 
 
 def row_ids(prefix: str, n: int) -> IdArray:
