@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,7 @@ def test_weights_and_early_stopping_are_those_of_one_process(growth: TreesOnExec
     assert abs(fitted[0] - fitted[1]).max() > 0.01
     np.testing.assert_array_equal(fitted[1], fitted[2])
     job = job_of([CLICK], trees=150)
+    job = replace(job, parameters={**job.parameters, "eta": 0.9})
     grown = growth(job)
     assert grown.num_boosted_rounds() == grown.best_iteration + 1 + PATIENCE < 150
     assert grown.best_iteration == grow_here(job).best_iteration
@@ -95,7 +97,7 @@ def test_the_trees_are_those_of_xgboost_spark(spark: Any, growth: TreesOnExecuto
     from xgboost.spark import SparkXGBRegressor
 
     job = job_of([CLICK], rows=1_500, trees=60)
-    frames = [_frame(spark, job, side) for side in (False, True)]
+    job = replace(job, parameters={**job.parameters, "eta": 0.5})
     skipped = {"nthread", "disable_default_eval_metric", "verbosity", "base_score"}
     estimator = SparkXGBRegressor(
         features_col="values",
@@ -111,7 +113,7 @@ def test_the_trees_are_those_of_xgboost_spark(spark: Any, growth: TreesOnExecuto
         base_score=0.5,
         **{name: value for name, value in job.parameters.items() if name not in skipped},
     )
-    theirs: xgb.Booster = estimator.fit(frames[0].union(frames[1]).coalesce(1)).get_booster()
+    theirs: xgb.Booster = estimator.fit(_frame(spark, job)).get_booster()
     ours = growth(job)
     assert ours.best_iteration == theirs.best_iteration
     assert ours.num_boosted_rounds() == theirs.num_boosted_rounds() < job.trees
@@ -124,12 +126,16 @@ def test_the_trees_are_those_of_xgboost_spark(spark: Any, growth: TreesOnExecuto
     assert np.ptp(margins[0]) > 0.5
 
 
-def _frame(spark: Any, job: TreeJob, validation: bool) -> Any:
-    rows = job.validation if validation else job.training
-    assert rows is not None
-    weight = rows.factors[0] * (len(rows) if validation else 1)
-    columns = (rows.features.values.tolist(), rows.labels[0].tolist(), weight.tolist())
-    content = [(*one, float(job.margin[0]), validation) for one in zip(*columns, strict=True)]
+def _frame(spark: Any, job: TreeJob) -> Any:
+    """The rows of both sides as `xgboost.spark` takes them."""
+    content = []
+    for rows in (job.training, job.validation):
+        assert rows is not None
+        validation = rows is job.validation
+        # shares of the validation loss as weights
+        weight = rows.factors[0] * (len(rows) if validation else 1)
+        columns = (rows.features.values.tolist(), rows.labels[0].tolist(), weight.tolist())
+        content += [(*one, float(job.margin[0]), validation) for one in zip(*columns, strict=True)]
     schema = "values array<float>, label float, weight float, margin float, validation boolean"
     return spark.createDataFrame(content, schema)
 

@@ -71,9 +71,9 @@ class _Context:
 def worker(number: int, pipe: Connection, jobs: list[tuple[TreeWork, pa.Table]], out: Connection) -> None:
     """Grow the trees of some jobs as one of two workers, and send the models."""
     context = _Context(number, pipe)
-    for work, blocks in jobs:
-        job = work.job_of(iter(blocks.to_batches()), 1)
-        out.send(bytes(grown_together(job, context, 2).save_raw("json")))
+    found = [grown_together(work.job_of(iter(blocks.to_batches()), 1), context, 2) for work, blocks in jobs]
+    # at the end: the other worker must not wait until this one's models are read
+    out.send([bytes(model.save_raw("json")) for model in found])
 
 
 def grown_by_two(jobs: list[TreeJob]) -> list[list[xgb.Booster]]:
@@ -97,7 +97,7 @@ def grown_by_two(jobs: list[TreeJob]) -> list[list[xgb.Booster]]:
     found = []
     for out, _ in outs:
         assert out.poll(120)
-        found.append([xgb.Booster(model_file=bytearray(out.recv())) for _ in jobs])
+        found.append([xgb.Booster(model_file=bytearray(saved)) for saved in out.recv()])
     for process in processes:
         process.join(30)
         assert process.exitcode == 0
