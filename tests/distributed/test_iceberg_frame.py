@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,7 +101,7 @@ def test_what_the_package_of_spark_reads_is_refused(
     own = DataScan.plan_files
 
     def with_deletes(scan: Any) -> list[Any]:
-        return [replace(task, delete_files={task.file}) for task in own(scan)]
+        return [SimpleNamespace(file=task.file, delete_files={task.file}) for task in own(scan)]
 
     def with_equality_deletes(_scan: Any) -> list[Any]:
         raise ValueError("PyIceberg does not yet support equality deletes: https://github.com/apache/iceberg")

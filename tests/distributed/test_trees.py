@@ -185,8 +185,9 @@ def test_a_model_is_begun_again_with_the_slots_that_are_left(
 ) -> None:
     """Two tasks that begin together wait for ever on one slot; a cluster that loses its executors again and again is said."""
     assert task_slots(spark) == 1
-    growth, counts = TreesOnExecutors(spark, SparkSettings(ranker="executors")), [2, 1]
+    growth, counts = TreesOnExecutors(spark, SparkSettings(ranker="executors")), [2, 2, 2, 1]
     monkeypatch.setattr(slots, "LOST_SECONDS", 0.2)
+    monkeypatch.setattr(trees, "AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(trees, "ROWS_A_WORKER", 100)
     monkeypatch.setattr(trees, "task_slots", lambda _session: counts.pop(0))
     job = job_of([CLICK], rows=400, trees=3)
@@ -194,11 +195,14 @@ def test_a_model_is_begun_again_with_the_slots_that_are_left(
     assert counts == []
 
     def lost(*_arguments: object) -> xgb.Booster:
-        raise SlotsLostError
+        raise SlotsLostError("no memory")
 
     monkeypatch.setattr(TreesOnExecutors, "_grown", lost)
-    counts.extend([2, 2, 2])
-    with pytest.raises(EngineError, match=r"3 times, executors died.*spark.ranker = \"driver\""):
+    counts.extend([2] * 7)
+    with pytest.raises(
+        EngineError,
+        match=r"3 times, executors died while the trees of the ranker grew \(no memory\).*spark.ranker = \"driver\"",
+    ):
         growth(job)
 
 

@@ -19,7 +19,6 @@ from support.spark_cluster import SparkCluster, executors_of
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
-GROW = Path(__file__).parent.parent / "support" / "grow_trees.py"
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +37,14 @@ def start(
     lines = [f"{name.replace('_', '.')} {value}" for name, value in settings.items()]
     (conf / "spark-defaults.conf").write_text("\n".join(lines))
     return subprocess.Popen(
-        [sys.executable, str(GROW), master, str(trees), str(folder / "found.json")],
+        [sys.executable, "-m", "support.grow_trees", master, str(trees), str(folder / "found.json")],
         cwd=folder,
-        env={**os.environ, **cluster.environment, "SPARK_CONF_DIR": str(conf)},
+        env={
+            **os.environ,
+            **cluster.environment,
+            "SPARK_CONF_DIR": str(conf),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -60,7 +64,7 @@ def finished(job: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
 
 def assert_as_good(found: dict[str, Any], objectives: int = 3) -> None:
     """Log loss, or squared error, of other rows is that of trees of one process, to some hundredths of what trees save."""
-    assert len(found["losses"]) == objectives
+    assert len(found.get("losses", {})) == objectives, found
     for name, (none, here, there) in found["losses"].items():
         assert here < 0.97 * none, name
         assert abs(there - here) < 0.05 * (none - here), (name, none, here, there)
@@ -70,7 +74,7 @@ def test_two_executors_grow_trees_as_good_as_those_of_one_process(
     cluster: SparkCluster, tmp_path: Path
 ) -> None:
     found = finished(start(cluster, tmp_path, "local-cluster[2,1,2048]"), tmp_path)
-    assert found["workers"] == [2, 2, 2]
+    assert found["workers"] == [2, 1, 2]  # of the stars, fewer than 20,000 examples are known
     assert_as_good(found)
 
 
@@ -85,7 +89,9 @@ def test_an_executor_that_dies_is_replaced_and_the_trees_grow(cluster: SparkClus
     job = start(cluster, tmp_path, "local-cluster[2,1,2048]", trees=400)
     growing(lambda: [one for executor in executors_of(job.pid) for one in descendants(executor)], job)
     os.kill(executors_of(job.pid)[0], signal.SIGKILL)
-    assert_as_good(finished(job, tmp_path))
+    found = finished(job, tmp_path)
+    assert len(found["workers"]) > 3  # begun anew
+    assert_as_good(found)
 
 
 def test_connect_lets_the_driver_grow_them(cluster: SparkCluster, tmp_path: Path) -> None:
@@ -102,8 +108,8 @@ def test_a_worker_that_dies_leaves_its_rows_to_the_others(cluster: SparkCluster,
     growing(lambda: [one for worker in cluster.workers for one in descendants(worker.pid)], job)
     cluster.kill_worker()
     found = finished(job, tmp_path)
-    assert found["workers"][0] == 2
-    assert found["workers"][-1] == 1
+    assert found["workers"][0] == 2, found
+    assert found["workers"][-1] == 1, found
     assert_as_good(found)
 
 

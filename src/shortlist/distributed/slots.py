@@ -6,6 +6,7 @@ ever: here the driver sees it and ends the job.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
@@ -25,8 +26,12 @@ END_SECONDS = 10.0
 """How long a job that is cancelled may take to end."""
 
 
+_DIED = re.compile(r"ExecutorLostFailure|Python worker exited unexpectedly|XGBoostError")
+"""Says that an executor or its Python has died, or that the other workers of XGBoost have lost it."""
+
+
 class SlotsLostError(Exception):
-    """A job that needs several tasks at once has ended, because the cluster has fewer slots now."""
+    """A job that needs several tasks at once has ended, because an executor died."""
 
 
 def has_slots(session: Any) -> bool:
@@ -47,7 +52,7 @@ def collected_at_once(session: Any, frame: Any, slots: int) -> pa.Table:
     Raises
     ------
     SlotsLostError
-        The cluster had fewer slots for `LOST_SECONDS`.
+        An executor died: Spark does not repeat such a stage; or the cluster had fewer slots for `LOST_SECONDS`.
     EngineError
         The job failed.
     """
@@ -71,7 +76,10 @@ def collected_at_once(session: Any, frame: Any, slots: int) -> pa.Table:
         if not found:  # it may have ended at that moment
             raise SlotsLostError
     if failed:
-        raise job_error(failed[0]) from None
+        said = job_error(failed[0])
+        if _DIED.search(str(failed[0])):
+            raise SlotsLostError(said.message)
+        raise said from None
     return found[0]
 
 

@@ -33,6 +33,8 @@ ROWS_A_WORKER = 10_000
 """A worker has at least about so many training rows: with fewer, adding up the histograms of workers takes longer than making them."""
 ATTEMPTS = 3
 """How often a model is begun where the cluster loses executors."""
+AGAIN_SECONDS = 10.0
+"""How long the number of slots stays the same before a model is begun anew."""
 START_SECONDS = 60.0
 """How long is waited for the first executor."""
 DYNAMIC = "spark.dynamicAllocation.enabled"
@@ -65,17 +67,27 @@ class TreesOnExecutors:
         """
         if not self._is_for_executors(len(job.training)):
             return grow_here(job, report)
-        for _ in range(ATTEMPTS):
+        said = ""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._wait_for_another()
             workers = self.workers(len(job.training))
             try:
                 return self._grown(job, workers)
-            except SlotsLostError:
-                continue
+            except SlotsLostError as lost:
+                said = f" ({lost})" if str(lost) else ""
         raise EngineError(
-            f"{ATTEMPTS} times, executors died while the trees of the ranker grew, and no others took their place. Give each more memory "
+            f"{ATTEMPTS} times, executors died while the trees of the ranker grew{said}. Give each more memory "
             '(spark.executor.memoryOverhead), or let the driver grow them: spark.ranker = "driver"',
             field="spark.ranker",
         )
+
+    def _wait_for_another(self) -> None:
+        """Wait until the number of slots is that of some seconds before: a dead executor has gone, and another one may have come."""
+        before = -1
+        while (now := task_slots(self.session)) != before:
+            before = now
+            time.sleep(AGAIN_SECONDS)
 
     def _is_for_executors(self, rows: int) -> bool:
         """Return whether so many rows go to the executors."""
