@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import xgboost as xgb
 
 MANY_ROWS = 1_000_000
-"""`auto`: with fewer training rows, trees grow on the driver."""
+"""`auto`: with fewer training rows, trees grow on the driver. The way over Spark costs some ten seconds of a processor for so many, and growing them 25."""
 ROWS_A_WORKER = 10_000
 """A worker has at least about so many training rows: with fewer, adding up the histograms of workers takes longer than making them."""
 ATTEMPTS = 3
