@@ -101,9 +101,8 @@ def train(
     progress
         Called with the step and the share of it that is done.
     earlier
-        A model trained before. The final fit of its retrievers begins from its factors where a source of the same name
-        can, and its trees are kept and added to. Candidates for training do not come from it: it has seen the
-        ranker's window.
+        A model trained before. The final fit of its retrievers begins from its factors where a source of the same name can, and its
+        trees are kept and added to. Candidates for training do not come from it: it has seen the ranker's window.
     whole
         What the data set is a sample of: retrievers and counts of items learn from it, the ranker from the sample.
     grow
